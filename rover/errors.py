@@ -1,0 +1,169 @@
+"""Everything that goes wrong on purpose. Each error carries data and builds its own message.
+
+    RoverError
+    ├── SettingError            a setting makes no sense                     at start
+    ├── NotStarted              the mission's lifespan was not run           503
+    ├── Draining                the server is going down                     503
+    ├── AccessRefused           this client may not talk to this server      403
+    ├── BadQuery                a query parameter cannot be read             400
+    │   └── MalformedEventId    a resume id is not `epoch-offset`            400
+    ├── NothingYet              nothing has arrived yet                      404
+    ├── ChannelRefused          a room name or a member's name is not legal  400 · 1008
+    ├── MessageRefused          a room cannot take this message              `error` event
+    ├── RoomFull                no seat left                                 503 · 1013
+    ├── TooManyReaders          no place left in a stream                    503
+    └── UploadError
+        ├── NotAnUpload         the body is not what was asked for           400
+        ├── UploadTooBig        more bytes than the settings allow           413
+        ├── UploadInterrupted   the sender went away midway                  400
+        ├── UplinkBusy          too many uploads at once                     503
+        └── UnknownUpload       no upload has that id                        404
+
+`sources.base.SourceError` is the other root. `rover.routes.problems` maps both to responses.
+"""
+
+from __future__ import annotations
+
+
+class RoverError(Exception):
+    """Root of the server's own errors; the text is a sentence that a person can act on."""
+
+
+class SettingError(RoverError):
+    """A setting makes no sense."""
+
+    def __init__(self, name: str, value: object, reason: str) -> None:
+        self.name = name
+        self.value = value
+        self.reason = reason
+        super().__init__(f"{name}={value}: {reason}")
+
+
+class NotStarted(RoverError):
+    """The app is asked before its lifespan was run, as a mounted app is when nobody runs it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this mission was never started: a mounted app's lifespan is not run by its parent. "
+            "Start it in the parent's lifespan: `async with mission: yield`"
+        )
+
+
+class Draining(RoverError):
+    """The server is going down and takes no new streams."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(f"the server is going down; try again in {retry_after_s} s")
+
+
+class AccessRefused(RoverError):
+    """This client may not talk to this server."""
+
+
+class BadQuery(RoverError):
+    """A query parameter cannot be read."""
+
+    def __init__(self, name: str, value: str, reason: str) -> None:
+        self.name = name
+        self.value = value
+        shown = value if len(value) <= 80 else value[:79] + "…"
+        super().__init__(f"{name}={shown!r}: {reason}")
+
+
+class MalformedEventId(BadQuery):
+    """A resume id is not of the form that this server gives out."""
+
+    def __init__(self, name: str, value: str) -> None:
+        super().__init__(
+            name,
+            value,
+            "an event id looks like `epoch-offset`, such as `9f2c1a7b-42`; "
+            "send one that this server gave you, or none to start from now",
+        )
+
+
+class NothingYet(RoverError):
+    """What is asked for exists, but nothing of it has arrived yet."""
+
+
+class ChannelRefused(RoverError):
+    """A channel's or a member's name is not allowed."""
+
+    def __init__(self, what: str, name: str, reason: str) -> None:
+        self.what = what
+        self.name = name
+        shown = name if len(name) <= 80 else name[:79] + "…"
+        super().__init__(f"{what} {shown!r} is not allowed: {reason}")
+
+
+class MessageRefused(RoverError):
+    """A room cannot take this message.
+
+    Attributes:
+        code: stable, for machines: `empty`, `malformed`, `unknown_type`.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code = code
+        super().__init__(detail)
+
+
+class RoomFull(RoverError):
+    """No seat is left, in this channel or in all of them."""
+
+
+class TooManyReaders(RoverError):
+    """As many readers follow as the settings allow."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"{limit:,} readers follow already, which is the most at once (ROVER_MAX_READERS)"
+        )
+
+
+class UploadError(RoverError):
+    """An upload cannot be taken, or is not there."""
+
+
+class NotAnUpload(UploadError):
+    """The body is not a multipart form with one file in the field `file`."""
+
+
+class UploadTooBig(UploadError):
+    """More bytes than the settings allow."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"the file is larger than {limit_bytes:,} bytes, which is the most that this server "
+            "takes (ROVER_MAX_UPLOAD_BYTES); split the sequence"
+        )
+
+
+class UploadInterrupted(UploadError):
+    """The sender went away before the file was whole; nothing of it was kept."""
+
+    def __init__(self, received: int) -> None:
+        self.received = received
+        super().__init__(f"the upload broke off after {received:,} bytes; nothing of it was kept")
+
+
+class UplinkBusy(UploadError):
+    """Too many uploads are under way at once."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"{limit} uploads are being received or checked, which is the most at once "
+            "(ROVER_MAX_UPLOADS); try again in a moment"
+        )
+
+
+class UnknownUpload(UploadError):
+    """No upload has that id."""
+
+    def __init__(self, upload_id: str) -> None:
+        self.upload_id = upload_id
+        super().__init__(f"no upload has the id {upload_id!r}")

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket, and nothing else: parse, ask the core, respond."""

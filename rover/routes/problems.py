@@ -1,0 +1,108 @@
+"""Errors as RFC 9457 `application/problem+json`, with a `detail` that a person can act on.
+
+Pure ASGI, so that it serves HTTP and WebSockets alike, and wraps single routes in another app.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+
+from rover import errors
+from rover.errors import RoverError
+from rover.routes.responses import json_response
+from sources.base import SourceError, UnknownImage
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("rover.errors")
+
+STATUS: dict[type[Exception], HTTPStatus] = {
+    errors.NotStarted: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.AccessRefused: HTTPStatus.FORBIDDEN,
+    errors.BadQuery: HTTPStatus.BAD_REQUEST,
+    errors.NothingYet: HTTPStatus.NOT_FOUND,
+    errors.ChannelRefused: HTTPStatus.BAD_REQUEST,
+    errors.RoomFull: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooManyReaders: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NotAnUpload: HTTPStatus.BAD_REQUEST,
+    errors.UploadTooBig: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UploadInterrupted: HTTPStatus.BAD_REQUEST,
+    errors.UplinkBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UnknownUpload: HTTPStatus.NOT_FOUND,
+    UnknownImage: HTTPStatus.NOT_FOUND,
+    SourceError: HTTPStatus.BAD_GATEWAY,
+    RoverError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""An error answers with the status of its nearest class in this table."""
+
+
+def status_of(exc: Exception) -> HTTPStatus:
+    """The status that an error is answered with."""
+    for kind in type(exc).__mro__:
+        if issubclass(kind, Exception) and kind in STATUS:
+            return STATUS[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def problem(exc: RoverError | SourceError) -> Response:
+    """The response that tells of an error."""
+    status = status_of(exc)
+    headers = {}
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(getattr(exc, "retry_after_s", 2))
+    return _respond(status, str(exc), headers)
+
+
+async def http_problem(request: Request, exc: Exception) -> Response:
+    """Tell of what Starlette itself refuses: unknown paths, unknown methods, bad requests."""
+    if not isinstance(exc, HTTPException):
+        raise exc
+    status = HTTPStatus(exc.status_code)
+    headers = dict(exc.headers or {})
+    detail = exc.detail
+    if status is HTTPStatus.NOT_FOUND and detail == status.phrase:
+        detail = f"there is nothing at {request.url.path}; the README lists every path"
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not for {request.url.path}; use {headers.get('Allow')}"
+    return _respond(status, detail, headers)
+
+
+def _respond(status: HTTPStatus, detail: str, headers: dict[str, str]) -> Response:
+    body = {"title": status.phrase, "status": status.value, "detail": detail}
+    return json_response(body, status.value, headers, "application/problem+json")
+
+
+class Problems:
+    """Answers the errors of the app inside it; one raised after the response began is raised on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app inside, and answer for it if it raises."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        began = False
+
+        async def watch(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except (RoverError, SourceError) as exc:
+            if began:
+                raise
+            if status_of(exc) is HTTPStatus.INTERNAL_SERVER_ERROR:
+                logger.exception("%s: an error without a status of its own", scope["path"])
+            await problem(exc)(scope, receive, send)

@@ -1,0 +1,80 @@
+"""The bytes on the wire: the only place where JSON and server-sent events are made.
+
+Source: WHATWG HTML, 9.2 "Server-sent events"; RFC 8259 (JSON); RFC 3339 (times).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+EVENT_STREAM = "text/event-stream"
+
+HEARTBEAT = b":\n\n"
+"""A comment: readers ignore it, proxies and sockets see life."""
+
+_encode = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+).encode
+
+
+def dumps(value: Any) -> str:
+    """The value as compact JSON without a line break in it; NaN and infinities become `null`."""
+    try:
+        return _encode(value)
+    except ValueError:  # a float that JSON cannot say: rare, so looked for only then
+        return _encode(_finite(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def iso(t: float) -> str:
+    """POSIX seconds as RFC 3339 in UTC with milliseconds: `2026-11-22T07:00:00.123Z`.
+
+    Raises:
+        ValueError: not a time between the years 1 and 9999.
+    """
+    try:
+        moment = datetime.fromtimestamp(t, UTC)
+    except (OverflowError, OSError) as exc:
+        raise ValueError(f"{t!r} is not a time in POSIX seconds") from exc
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def iso_or_none(t: float | None) -> str | None:
+    """The same, and nothing for no time."""
+    return None if t is None else iso(t)
+
+
+def sse(data: str, *, event: str | None = None, event_id: object = None) -> bytes:
+    """One server-sent event.
+
+    Args:
+        data: one line, as `dumps` gives; line breaks are split over several `data:` fields.
+        event: its name; unnamed events reach `onmessage`.
+        event_id: what a reader resumes from; must hold no line break.
+    """
+    lines = [] if event is None else [f"event: {event}"]
+    if event_id is not None:
+        lines.append(f"id: {event_id}")
+    if "\n" in data or "\r" in data:
+        lines += [f"data: {line}" for line in data.replace("\r\n", "\n").splitlines()]
+    else:
+        lines.append(f"data: {data}")
+    return ("\n".join(lines) + "\n\n").encode()
+
+
+def sse_retry(retry_ms: int) -> bytes:
+    """How long a reader waits before it connects again, without an event of its own."""
+    return f"retry: {retry_ms}\n\n".encode()
