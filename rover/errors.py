@@ -5,17 +5,22 @@
     ├── NotStarted              the mission's lifespan was not run           503
     ├── Draining                the server is going down                     503
     ├── AccessRefused           this client may not talk to this server      403
+    ├── TokenRequired           no token, or a wrong one                     401
     ├── BadQuery                a query parameter cannot be read             400
     │   └── MalformedEventId    a resume id is not `epoch-offset`            400
     ├── NothingYet              nothing has arrived yet                      404
     ├── ChannelRefused          a room name or a member's name is not legal  400 · 1008
     ├── MessageRefused          a room cannot take this message              `error` event
+    ├── MessageTooBig           a message is longer than the settings allow  1009
+    ├── NotText                 a room takes text only                       1003
+    ├── TooSlow                 a member took nothing for too long           1013
     ├── RoomFull                no seat left                                 503 · 1013
     ├── TooManyReaders          no place left in a stream                    503
     └── UploadError
         ├── NotAnUpload         the body is not what was asked for           400
         ├── UploadTooBig        more bytes than the settings allow           413
         ├── UploadInterrupted   the sender went away midway                  400
+        │   └── UploadStalled   the sender sends nothing for too long        400
         ├── UplinkBusy          too many uploads at once                     503
         └── UnknownUpload       no upload has that id                        404
 
@@ -59,6 +64,16 @@ class Draining(RoverError):
 
 class AccessRefused(RoverError):
     """This client may not talk to this server."""
+
+
+class TokenRequired(RoverError):
+    """No token came with the request, or a wrong one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server wants a token: send `Authorization: Bearer TOKEN`, "
+            "or open the page once with `?token=TOKEN`"
+        )
 
 
 class BadQuery(RoverError):
@@ -109,6 +124,33 @@ class MessageRefused(RoverError):
         super().__init__(detail)
 
 
+class MessageTooBig(RoverError):
+    """A message is longer than the settings allow."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"a message may have {limit_bytes:,} bytes at most (ROVER_MAX_MESSAGE_BYTES)"
+        )
+
+
+class NotText(RoverError):
+    """A member sent bytes, and a room takes text only."""
+
+    def __init__(self) -> None:
+        super().__init__("a room takes text messages only, and this one was binary")
+
+
+class TooSlow(RoverError):
+    """A member took nothing for so long that its seat was given up."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        super().__init__(
+            f"you took nothing for {timeout_s:g} s; connect again with ?after= and your last id"
+        )
+
+
 class RoomFull(RoverError):
     """No seat is left, in this channel or in all of them."""
 
@@ -148,6 +190,18 @@ class UploadInterrupted(UploadError):
     def __init__(self, received: int) -> None:
         self.received = received
         super().__init__(f"the upload broke off after {received:,} bytes; nothing of it was kept")
+
+
+class UploadStalled(UploadInterrupted):
+    """The sender stayed, but sent nothing for too long."""
+
+    def __init__(self, received: int, timeout_s: float) -> None:
+        super().__init__(received)
+        self.timeout_s = timeout_s
+        self.args = (
+            f"nothing came for {timeout_s:g} s after {received:,} bytes, so the upload was given "
+            "up and nothing of it kept (ROVER_UPLOAD_TIMEOUT_S)",
+        )
 
 
 class UplinkBusy(UploadError):

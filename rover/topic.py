@@ -3,7 +3,7 @@
 Everything that streams is one of these: telemetry, a comms channel, the progress of an upload, the
 growth of a picture. Its promises:
 
-- One order for everyone. Ids are `epoch-offset`; offsets count up by one; the epoch is this log's.
+- One order for everyone. Ids are `epoch-offset`; offsets count up; the epoch is this log's.
 - An event is encoded once, when it is published, whoever reads it and how many.
 - A reader is a position, not a queue: a slow one costs nothing but its position.
 - Nothing is lost silently. A reader that asks for, or falls behind, what is no longer retained gets
@@ -16,6 +16,7 @@ Not thread-safe: publish and read on one event loop.
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -75,7 +76,7 @@ class Gap:
     Attributes:
         after: the last event before the hole, as the reader knows it.
         resumed: the first event after the hole.
-        lost: how many events are missing; `None` when that cannot be known.
+        lost: how many offsets lie in the hole; `None` when that cannot be known.
         reason: why.
     """
 
@@ -86,11 +87,16 @@ class Gap:
 
 
 class Batch(Generic[Frame]):
-    """A run of events. Readers at the same position share one, and so its joined bytes."""
+    """A run of events. Readers at the same position share one, and so its joined bytes.
 
-    def __init__(self, frames: Sequence[Frame], last: EventId) -> None:
+    Attributes:
+        frames: of the events, oldest first; never empty.
+        offsets: of the same events.
+    """
+
+    def __init__(self, frames: Sequence[Frame], offsets: Sequence[int]) -> None:
         self.frames = frames
-        self.last = last
+        self.offsets = offsets
 
     @cached_property
     def body(self) -> bytes:
@@ -141,52 +147,67 @@ class Topic(Generic[Item, Frame]):
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._notify = notify
-        self._frames: dict[int, Frame] = {}  # by offset; offsets are dense
+        self._frames: list[Frame] = []
+        self._offsets: list[int] = []  # of the same events
+        self._head = 0  # where the oldest retained event is in both lists
         self._bytes = 0
-        self._first = 1  # offset of the oldest event retained
-        self._next = 1  # offset of the event to come
-        self._released = 0  # readers see events up to this one
+        self._floor = 0  # offset of the newest event that was dropped
+        self._last = 0  # offset of the newest event
+        self._released = 0  # readers see events up to this offset
         self._batches: dict[int, Batch[Frame]] = {}  # by position, of the released events
         self._wake = Event()
 
     @property
     def last_id(self) -> EventId:
         """Of the newest event; offset 0 before the first."""
-        return EventId(self.epoch, self._next - 1)
+        return EventId(self.epoch, self._last)
 
     def __len__(self) -> int:
         """How many events are retained."""
-        return self._next - self._first
+        return len(self._frames) - self._head
 
-    def publish(self, item: Item) -> EventId:
+    def publish(self, item: Item, offset: int | None = None) -> EventId:
         """Append an event, and drop the oldest beyond the bounds. Never waits for a reader.
+
+        Args:
+            item: what happened.
+            offset: higher than any before it; the next one by default. A topic that is made from
+                another one passes that one's, so that a reader can resume in either.
 
         Raises:
             RuntimeError: the topic was closed.
         """
         if self.closed:
             raise RuntimeError("published to a closed topic")
-        event_id = EventId(self.epoch, self._next)
+        self._last = self._last + 1 if offset is None else offset
+        event_id = EventId(self.epoch, self._last)
         frame = self._encode(event_id, item)
-        self._frames[self._next] = frame
-        self._next += 1
+        self._frames.append(frame)
+        self._offsets.append(self._last)
         self._bytes += self._size(frame)
         while len(self) > 1 and (len(self) > self._max_events or self._bytes > self._max_bytes):
-            self._bytes -= self._size(self._frames.pop(self._first))
-            self._first += 1
+            self._drop_oldest()
         if self._notify is None:
             self.release()
         else:
             self._notify(self)
         return event_id
 
+    def _drop_oldest(self) -> None:
+        self._bytes -= self._size(self._frames[self._head])
+        self._floor = self._offsets[self._head]
+        self._head += 1
+        if self._head * 8 > len(self._frames):  # seldom, and never far over the bounds
+            del self._frames[: self._head], self._offsets[: self._head]
+            self._head = 0
+
     def release(self) -> None:
         """Let readers see everything published so far, all waking together.
 
         When there is nothing new, each waiting reader gets a `BEAT`.
         """
-        if self._released != self._next - 1:
-            self._released = self._next - 1
+        if self._released != self._last:
+            self._released = self._last
             self._batches.clear()
         wake, self._wake = self._wake, Event()
         wake.set()
@@ -198,7 +219,7 @@ class Topic(Generic[Item, Frame]):
 
     def retained(self) -> Sequence[Frame]:
         """The frames of every retained event, oldest first."""
-        return list(self._frames.values())
+        return self._frames[self._head :]
 
     def subscribe(
         self, after: EventId | None = None, *, last: int | None = None
@@ -212,42 +233,48 @@ class Topic(Generic[Item, Frame]):
                 the reader gets what comes from now on.
         """
         if after is None:
-            position = self._next - 1 if last is None else max(self._next - 1 - last, 0)
-            return Subscription(self, max(position, self._first - 1), None)
-        oldest = EventId(self.epoch, self._first)
-        if after.epoch != self.epoch or after.offset >= self._next:
-            gap = Gap(after, oldest, None, GapReason.EPOCH)
-        elif after.offset < self._first - 1:
-            gap = Gap(after, oldest, self._first - 1 - after.offset, GapReason.EXPIRED)
+            return Subscription(self, self._position_before(last or 0), None)
+        if after.epoch != self.epoch or after.offset > self._last:
+            gap = Gap(after, self._oldest, None, GapReason.EPOCH)
+        elif after.offset < self._floor:
+            gap = Gap(after, self._oldest, self._floor - after.offset, GapReason.EXPIRED)
         else:
             return Subscription(self, after.offset, None)
-        return Subscription(self, self._first - 1, gap)
+        return Subscription(self, self._floor, gap)
+
+    @property
+    def _oldest(self) -> EventId:
+        """Of the oldest event retained, or of the one to come."""
+        return EventId(self.epoch, self._offsets[self._head] if len(self) else self._last + 1)
+
+    def _position_before(self, count: int) -> int:
+        """The position from which the newest `count` events follow."""
+        if count >= len(self):
+            return self._floor
+        return self._offsets[len(self._offsets) - count - 1]
 
     def _after(self, position: int) -> Batch[Frame] | Gap | None:
         """What a reader at `position` gets next; `None` when it has everything."""
         if position >= self._released:
             return None
-        if position < self._first - 1:
-            return Gap(
-                EventId(self.epoch, position),
-                EventId(self.epoch, self._first),
-                self._first - 1 - position,
-                GapReason.SLOW,
-            )
+        if position < self._floor:
+            lost = self._floor - position
+            return Gap(EventId(self.epoch, position), self._oldest, lost, GapReason.SLOW)
         batch = self._batches.get(position)
         if batch is None:
             batch = self._batches[position] = self._batch(position)
         return batch
 
     def _batch(self, position: int) -> Batch[Frame]:
-        frames: list[Frame] = []
+        start = bisect_right(self._offsets, position, lo=self._head)
+        end = bisect_right(self._offsets, self._released, lo=start)
         total = 0
-        while position < self._released and total < self._batch_bytes:
-            position += 1
-            frame = self._frames[position]
-            frames.append(frame)
-            total += self._size(frame)
-        return Batch(frames, EventId(self.epoch, position))
+        for index in range(start, end):
+            total += self._size(self._frames[index])
+            if total >= self._batch_bytes:
+                end = index + 1
+                break
+        return Batch(self._frames[start:end], self._offsets[start:end])
 
 
 class Subscription(Generic[Frame]):
@@ -293,5 +320,5 @@ class Subscription(Generic[Frame]):
             if topic.closed:
                 raise StopAsyncIteration
             return BEAT
-        self._position = news.resumed.offset - 1 if isinstance(news, Gap) else news.last.offset
+        self._position = topic._floor if isinstance(news, Gap) else news.offsets[-1]
         return news

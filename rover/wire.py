@@ -57,24 +57,26 @@ def iso_or_none(t: float | None) -> str | None:
     return None if t is None else iso(t)
 
 
-def sse(data: str, *, event: str | None = None, event_id: object = None) -> bytes:
+def sse(
+    data: str, *, event: str | None = None, event_id: object = None, retry_ms: int | None = None
+) -> bytes:
     """One server-sent event.
 
     Args:
         data: one line, as `dumps` gives; line breaks are split over several `data:` fields.
         event: its name; unnamed events reach `onmessage`.
         event_id: what a reader resumes from; must hold no line break.
+        retry_ms: how long a reader that is cut off waits before it connects again.
     """
     lines = [] if event is None else [f"event: {event}"]
     if event_id is not None:
         lines.append(f"id: {event_id}")
+    if retry_ms is not None:
+        lines.append(f"retry: {retry_ms}")
     if "\n" in data or "\r" in data:
-        lines += [f"data: {line}" for line in data.replace("\r\n", "\n").splitlines()]
+        lines += [
+            f"data: {line}" for line in data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        ]
     else:
         lines.append(f"data: {data}")
     return ("\n".join(lines) + "\n\n").encode()
-
-
-def sse_retry(retry_ms: int) -> bytes:
-    """How long a reader waits before it connects again, without an event of its own."""
-    return f"retry: {retry_ms}\n\n".encode()

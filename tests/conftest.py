@@ -36,7 +36,9 @@ def shared_data() -> Path:
 @asynccontextmanager
 async def running(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
     """A real uvicorn on a free port of the loopback; gives its URL without a slash at the end."""
-    config = uvicorn.Config(app, port=0, log_level="warning", **options)
+    config = uvicorn.Config(
+        app, port=0, log_level="warning", **{"timeout_graceful_shutdown": 1, **options}
+    )
     server = uvicorn.Server(config)
     async with create_task_group() as tasks:
         tasks.start_soon(server._serve)
@@ -47,7 +49,6 @@ async def running(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.should_exit = True
-            server.force_exit = True
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.NotStarted: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.AccessRefused: HTTPStatus.FORBIDDEN,
+    errors.TokenRequired: HTTPStatus.UNAUTHORIZED,
     errors.BadQuery: HTTPStatus.BAD_REQUEST,
     errors.NothingYet: HTTPStatus.NOT_FOUND,
     errors.ChannelRefused: HTTPStatus.BAD_REQUEST,
@@ -58,6 +59,8 @@ def problem(exc: RoverError | SourceError) -> Response:
     headers = {}
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(getattr(exc, "retry_after_s", 2))
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="mission control"'
     return _respond(status, str(exc), headers)
 
 

@@ -1,0 +1,59 @@
+"""The `cosmic-rover` command: one mission, one server, one address to open."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from rover import __version__
+from rover.errors import RoverError
+from rover.mission import create_app
+from rover.settings import PREFIX, Settings, settings_table
+from sources.base import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SOURCES = ("telemetry", "camera", "commands")
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
+    parser = argparse.ArgumentParser(
+        prog="cosmic-rover",
+        description="Mission control for a rover, a robot, or any far-away machine.",
+        epilog="Everything else is set by environment variables; --settings lists them.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port (%(default)s)")
+    for kind in SOURCES:
+        parser.add_argument(f"--{kind}", metavar="URL", help=f"sets {PREFIX}{kind.upper()}")
+    parser.add_argument("--settings", action="store_true", help="list every setting and end")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until told to end.
+
+    Returns:
+        The exit status: 0, or 2 where settings make no sense.
+    """
+    args = parser().parse_args(argv)
+    if args.settings:
+        sys.stdout.write(settings_table() + "\n")
+        return 0
+    chosen = {
+        PREFIX + kind.upper(): url for kind in SOURCES if (url := getattr(args, kind)) is not None
+    }
+    try:
+        app = create_app(Settings.from_env({**os.environ, **chosen}))
+    except (RoverError, SourceError) as exc:
+        sys.stderr.write(f"cosmic-rover: {exc}\n")
+        return 2
+    uvicorn.run(app, host=args.host, port=args.port)
+    return 0

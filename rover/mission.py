@@ -1,0 +1,195 @@
+"""One mission: its sources, its four streams, its routes, from start to drain.
+
+    async with MissionControl(settings) as mission:   # sources run
+        mission.app                                   # an ASGI app over them
+
+Nothing is global: two missions in one process know nothing of each other.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from anyio import create_task_group, move_on_after, sleep
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from rover.downlink import Downlink
+from rover.flush import Flusher
+from rover.rooms import Rooms
+from rover.routes import commands, comms, dashboard, images, ops
+from rover.routes import telemetry as telemetry_routes
+from rover.routes.eventstream import EventStreams
+from rover.routes.gate import Gate
+from rover.routes.problems import Problems, http_problem
+from rover.settings import Settings
+from rover.signals import hear_the_end
+from rover.telemetry import Telemetry
+from rover.uplink import Uplink
+from sources.registry import open_source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from anyio.abc import TaskGroup
+    from starlette.routing import BaseRoute
+
+    from rover.supervise import Health
+    from sources.base import Camera, CommandValidator, TelemetrySource
+
+logger = logging.getLogger("rover")
+
+DRAIN_STEP_S = 0.02
+
+
+class MissionControl:
+    """Everything of one mission. Use it as an async context manager to run it.
+
+    Args:
+        settings: how it runs; by default what the environment says.
+        telemetry: a source of your own, instead of the URL in the settings.
+        camera: likewise.
+        commands: likewise.
+
+    Raises:
+        SettingError: a setting makes no sense.
+        SourceError: a source's URL is wrong, or what it names is not there.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        telemetry: TelemetrySource | None = None,
+        camera: Camera | None = None,
+        commands: CommandValidator | None = None,
+    ) -> None:
+        self.settings = settings = settings or Settings.from_env()
+        self._sources = (
+            telemetry or open_source("telemetry", settings.telemetry),
+            camera or open_source("camera", settings.camera),
+            commands or open_source("commands", settings.commands),
+        )
+        self._flusher = Flusher(settings.heartbeat_s)
+        self.streams = EventStreams(settings)
+        self.telemetry = Telemetry(self._sources[0], settings, self._flusher)
+        self.downlink = Downlink(self._sources[1], settings)
+        self.rooms = Rooms(settings, notify=self._flusher.mark)
+        self.uplink = Uplink(self._sources[2], settings)
+        self.running = False
+        self.draining = False
+        self._stack = AsyncExitStack()
+        self.routes = self._routes()
+        self.app = self._app()
+
+    async def __aenter__(self) -> Self:
+        """Open the sources and start the streams.
+
+        Raises:
+            SourceError: a source cannot be opened.
+        """
+        async with AsyncExitStack() as stack:
+            for source in self._sources:
+                if isinstance(source, AbstractAsyncContextManager):
+                    await stack.enter_async_context(source)
+            tasks = await stack.enter_async_context(create_task_group())
+            stack.callback(tasks.cancel_scope.cancel)
+            for run in (
+                self._flusher.run,
+                self.streams.sweep,
+                self.telemetry.run,
+                self.downlink.run,
+                self.rooms.run,
+                self.uplink.run,
+            ):
+                tasks.start_soon(run)
+            stack.enter_context(hear_the_end(lambda: self._begin_drain(tasks)))
+            self._stack = stack.pop_all()
+        self.running, self.draining = True, False
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> bool | None:
+        """Drain, stop the streams and close the sources."""
+        await self.drain()
+        self.running = False
+        return await self._stack.__aexit__(*exc_info)
+
+    async def drain(self) -> None:
+        """Say farewell to every reader and member, and give transfers their grace.
+
+        From here on, new streams are refused with 503. Does nothing the second time.
+        """
+        if self.draining:
+            return
+        self.draining = True
+        logger.info(
+            "draining: %d telemetry readers, %d members, %d downloads, %d uploads",
+            len(self.streams),
+            self.rooms.members,
+            self.downlink.readers,
+            self.uplink.open_uploads,
+        )
+        self.telemetry.close()
+        self.rooms.close()
+        with move_on_after(self.settings.drain_s):
+            while self.downlink.readers or self.uplink.open_uploads:
+                await sleep(DRAIN_STEP_S)
+        self.uplink.close()
+        self.downlink.close()
+
+    @asynccontextmanager
+    async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
+        """The mission's life as an ASGI lifespan: `Starlette(lifespan=mission.lifespan)`."""
+        async with self:
+            yield
+
+    def health(self) -> Mapping[str, Health]:
+        """How each source is, by its kind."""
+        return {"telemetry": self.telemetry.health, "camera": self.downlink.health}
+
+    @property
+    def phase(self) -> str:
+        """In one or two words, for people and probes."""
+        if self.draining:
+            return "draining"
+        return "running" if self.running else "not started"
+
+    def _begin_drain(self, tasks: TaskGroup) -> None:
+        if self.running and not self.draining:
+            tasks.start_soon(self.drain)
+
+    def _routes(self) -> list[BaseRoute]:
+        settings = self.settings
+        return [
+            *telemetry_routes.routes(self.telemetry, settings, self.streams),
+            *images.routes(self.downlink, settings),
+            *comms.routes(self.rooms, settings),
+            *commands.routes(self.uplink, settings),
+            *ops.routes(lambda: self.phase, self.health),
+            *dashboard.routes(),
+        ]
+
+    def _app(self) -> Starlette:
+        return Starlette(
+            routes=self.routes,
+            middleware=[
+                Middleware(Problems),
+                Middleware(Gate, mission=self, settings=self.settings, open_paths=ops.OPEN_PATHS),
+            ],
+            exception_handlers={HTTPException: http_problem},
+            lifespan=self.lifespan,
+        )
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    telemetry: TelemetrySource | None = None,
+    camera: Camera | None = None,
+    commands: CommandValidator | None = None,
+) -> Starlette:
+    """A ready ASGI app that runs one mission; arguments as for `MissionControl`."""
+    return MissionControl(settings, telemetry=telemetry, camera=camera, commands=commands).app

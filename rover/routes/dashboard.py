@@ -1,0 +1,100 @@
+"""The Mission Control page: files built from `web/`, under a strict content security policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from rover.errors import RoverError
+from rover.routes.gate import COOKIE
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob:",  # a picture that still grows is shown from what came so far
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "font-src 'self'",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+
+FOREVER = {
+    "Cache-Control": "public, max-age=31536000, immutable",  # the file's name holds its hash
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": POLICY,  # a worker has the policy of its own file
+}
+
+
+class PageNotBuilt(RoverError):
+    """The page's files are not there."""
+
+    def __init__(self) -> None:
+        super().__init__("the page was not built; run `make web`, or install the wheel")
+
+
+def web_folder() -> Path | None:
+    """Where the built page is: in the installed package, or in the checkout."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "_web", package.parent / "web" / "dist"):
+        if (folder / "index.html").is_file():
+            return folder
+    return None
+
+
+def routes() -> list[BaseRoute]:
+    """The page at the root, and each file that it asks for."""
+    folder = web_folder()
+
+    async def page(request: Request) -> Response:
+        if folder is None:
+            raise PageNotBuilt
+        if token := request.query_params.get("token"):
+            return _signed_in(request, token)
+        return FileResponse(folder / "index.html", headers=PAGE_HEADERS)
+
+    files = sorted(folder.rglob("*")) if folder else []
+    return [Route("/", page), *(_file_route(folder, f) for f in files if folder and f.is_file())]
+
+
+def _file_route(folder: Path, file: Path) -> BaseRoute:
+    name = file.relative_to(folder).as_posix()
+    headers = FOREVER if name.startswith("assets/") else PAGE_HEADERS
+
+    async def respond(_: Request) -> Response:
+        return FileResponse(file, headers=headers)
+
+    return Route(f"/{name}", respond)
+
+
+def _signed_in(request: Request, token: str) -> Response:
+    """Keep the token that let this browser in as a cookie, and take it out of the address bar."""
+    response = RedirectResponse("./", 303)
+    response.set_cookie(
+        COOKIE,
+        token,
+        path=request.scope.get("root_path", "") + "/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return response

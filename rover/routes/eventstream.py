@@ -1,0 +1,151 @@
+"""A subscription as an endless server-sent event response, for any number of readers at once.
+
+Each reader is its request's own task, asleep until its topic is released. There is no queue, no
+timer and no generator per reader: a wake-up, one shared body, one `send`. A second task only waits
+for the client to go, because servers of ASGI spec 2.3 tell of that by `receive` alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope, create_task_group, sleep
+
+from rover.errors import Draining, TooManyReaders
+from rover.topic import Batch, Beat, Gap
+from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from rover.settings import Settings
+    from rover.topic import Subscription
+
+logger = logging.getLogger("rover.streams")
+
+HEADERS = [
+    (b"content-type", f"{EVENT_STREAM}; charset=utf-8".encode()),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # or nginx holds events back
+    (b"x-content-type-options", b"nosniff"),
+]
+
+RETRY_SPREAD_MS = 4000
+"""Readers that are sent away come back spread over so long."""
+
+
+def gap_event(gap: Gap) -> bytes:
+    """What a reader is told about missing events. Without an id: it still has none of them."""
+    about = {
+        "after": str(gap.after),
+        "resumed": str(gap.resumed),
+        "lost": gap.lost,
+        "reason": gap.reason,
+    }
+    return sse(dumps(about), event="gap")
+
+
+class EventStreams:
+    """The open event streams of one mission: their number, their stalls, their farewell."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: set[EventStream] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[EventStream]:
+        return iter(self._open)
+
+    def respond(
+        self, subscription: Subscription[bytes], preamble: bytes = HEARTBEAT
+    ) -> EventStream:
+        """The response that follows `subscription`.
+
+        Args:
+            subscription: of a topic of server-sent events.
+            preamble: sent at once: until a first byte comes, a proxy or a browser shows nothing.
+
+        Raises:
+            TooManyReaders: as many are open as the settings allow.
+        """
+        if len(self._open) >= self._settings.max_readers:
+            raise TooManyReaders(self._settings.max_readers)
+        return EventStream(subscription, preamble, self._settings.retry_ms, self._open)
+
+    async def sweep(self) -> None:
+        """Close readers that take nothing, until cancelled. One timer for all of them."""
+        timeout_s = self._settings.send_timeout_s
+        while True:
+            await sleep(timeout_s / 4)
+            now = monotonic()
+            for stream in [s for s in self._open if now - s.sending_since > timeout_s]:
+                logger.info("closed a reader that took nothing for %.0f s", timeout_s)
+                stream.scope.cancel()
+
+
+class EventStream:
+    """One reader's response, an ASGI app."""
+
+    __slots__ = ("_open", "_preamble", "_retry_ms", "_subscription", "scope", "sending_since")
+
+    def __init__(
+        self,
+        subscription: Subscription[bytes],
+        preamble: bytes,
+        retry_ms: int,
+        open_streams: set[EventStream],
+    ) -> None:
+        self._subscription = subscription
+        self._preamble = preamble
+        self._retry_ms = retry_ms
+        self._open = open_streams
+        self.scope = CancelScope()
+        self.sending_since = float("inf")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write until the client goes, the topic ends, or the reader stalls."""
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
+        self._open.add(self)
+        try:
+            with self._subscription:
+                async with create_task_group() as tasks:
+                    self.scope = tasks.cancel_scope
+                    tasks.start_soon(self._leave, receive)
+                    await self._write(send)
+                    self.scope.cancel()
+        finally:
+            self._open.discard(self)
+
+    async def _leave(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.scope.cancel()
+
+    async def _write(self, send: Send) -> None:
+        await self._send(send, self._preamble)
+        async for news in self._subscription:
+            if isinstance(news, Batch):
+                await self._send(send, news.body)
+            elif isinstance(news, Beat):
+                await self._send(send, HEARTBEAT)
+            else:
+                await self._send(send, gap_event(news))
+        retry_ms = self._retry_ms + random.randrange(RETRY_SPREAD_MS)  # noqa: S311 # jitter
+        detail = dumps({"detail": str(Draining(retry_ms // 1000))})
+        bye = sse(detail, event="bye", retry_ms=retry_ms)
+        await send({"type": "http.response.body", "body": bye})
+
+    async def _send(self, send: Send, body: bytes) -> None:
+        self.sending_since = monotonic()
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        self.sending_since = float("inf")

@@ -1,0 +1,155 @@
+"""Who may come in, asked of the gate itself as an ASGI server would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.responses import PlainTextResponse
+
+from rover.routes.gate import Gate
+from rover.routes.problems import Problems
+from rover.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
+pytestmark = pytest.mark.anyio
+
+
+class Mission:
+    running = True
+    draining = False
+
+
+async def inside(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+    else:
+        await PlainTextResponse("in")(scope, receive, send)
+
+
+async def ask(
+    *,
+    kind: str = "http",
+    client: str | None = "127.0.0.1",
+    method: str = "GET",
+    path: str = "/stream",
+    query: str = "",
+    mission: Any = Mission,
+    settings: Settings | None = None,
+    **headers: str,
+) -> tuple[int, bytes]:
+    """The status (101 for an accepted WebSocket) and body that a client would get."""
+    scope: Scope = {
+        "type": kind,
+        "method": method,
+        "path": path,
+        "root_path": "",
+        "query_string": query.encode(),
+        "client": None if client is None else (client, 4000),
+        "headers": [
+            (b"host", b"mars.example:8000"),
+            *((name.encode(), value.encode()) for name, value in headers.items()),
+        ],
+        "extensions": {"websocket.http.response": {}},
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": f"{kind}.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    gate = Gate(inside, mission, settings or Settings(), frozenset({"/healthz"}))
+    await Problems(gate)(scope, receive, send)
+    if sent[0]["type"] == "websocket.accept":
+        return 101, b""
+    return sent[0]["status"], sent[1]["body"]
+
+
+LOOPBACK = ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", None]
+REMOTE = ["10.0.0.7", "192.168.1.4", "fe80::1", "::ffff:8.8.8.8", "testclient", ""]
+BROWSER = "http://mars.example:8000"
+FOREIGN = "https://evil.example"
+
+
+@pytest.mark.parametrize("client", LOOPBACK)
+async def test_without_tokens_this_machine_is_answered(client: str | None) -> None:
+    assert await ask(client=client) == (200, b"in")
+
+
+@pytest.mark.parametrize("client", REMOTE)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_without_tokens_nobody_else_is(client: str, kind: str) -> None:
+    status, body = await ask(client=client, kind=kind)
+    assert status == 403
+    assert b"ROVER_TOKENS" in body
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"authorization": "Bearer sesame"},
+        {"authorization": "bearer  second "},
+        {"query": "token=sesame"},
+        {"cookie": "a=b; rover_token=sesame"},
+    ],
+    ids=["bearer", "another token", "query", "cookie"],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_a_token_lets_anyone_in(given: dict[str, str], kind: str) -> None:
+    settings = Settings(tokens="sesame, second")
+    status, _ = await ask(client="10.0.0.7", kind=kind, settings=settings, **given)
+    assert status in (200, 101)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"authorization": "Bearer open"}, {"cookie": "rover_token="}]
+)
+async def test_with_tokens_everyone_needs_one_and_is_told_how(given: dict[str, str]) -> None:
+    status, body = await ask(settings=Settings(tokens="sesame"), **given)
+    assert status == 401
+    assert b"Authorization: Bearer" in body
+
+
+async def test_a_token_is_never_shown_with_the_settings() -> None:
+    assert "sesame" not in repr(Settings(tokens="sesame"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "origin", "allowed", "status"),
+    [
+        ("websocket", "GET", BROWSER, "", 101),
+        ("websocket", "GET", FOREIGN, "", 403),
+        ("websocket", "GET", "null", "", 403),
+        ("websocket", "GET", FOREIGN, FOREIGN, 101),
+        ("websocket", "GET", FOREIGN, "*", 101),
+        ("http", "POST", BROWSER, "", 200),
+        ("http", "POST", FOREIGN, "", 403),
+        ("http", "GET", FOREIGN, "", 200),  # the browser itself keeps the answer from the page
+    ],
+)
+async def test_a_foreign_page_can_neither_listen_in_nor_send(
+    kind: str, method: str, origin: str, allowed: str, status: int
+) -> None:
+    settings = Settings(allowed_origins=allowed)
+    assert (await ask(kind=kind, method=method, settings=settings, origin=origin))[0] == status
+
+
+async def test_while_it_drains_new_streams_are_refused_and_health_is_told() -> None:
+    class Draining(Mission):
+        draining = True
+
+    status, body = await ask(mission=Draining)
+    assert (status, b"going down" in body) == (503, True)
+    assert (await ask(mission=Draining, path="/healthz"))[0] == 200
+
+
+async def test_a_mission_that_was_never_started_says_what_to_add() -> None:
+    class Forgotten(Mission):
+        running = False
+
+    status, body = await ask(mission=Forgotten)
+    assert (status, b"lifespan" in body) == (503, True)

@@ -1,0 +1,172 @@
+"""The telemetry core, bare: what a source says reaches the topic, and its troubles stay its own."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import pytest
+from anyio import Event, create_task_group, fail_after, sleep, sleep_forever
+
+from rover.errors import NothingYet
+from rover.flush import Flusher
+from rover.settings import Settings
+from rover.supervise import State
+from rover.telemetry import Telemetry
+from rover.topic import Batch
+from sources.base import Parameter, Sample, SourceError
+
+pytestmark = pytest.mark.anyio
+
+
+class Script:
+    """A source that plays what a test wrote: samples, exceptions, or pauses."""
+
+    parameters = [Parameter("speed", "m/s")]
+
+    def __init__(self, *runs: Sequence[Sample | Exception]) -> None:
+        self.runs = list(runs)
+        self.starts = 0
+        self.at_rest = Event()
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        self.starts += 1
+        for step in self.runs.pop(0) if self.runs else []:
+            if isinstance(step, Exception):
+                raise step
+            yield step
+        if not self.runs:
+            self.at_rest.set()
+            await sleep_forever()
+
+
+def at(t: float, **values: Any) -> Sample:
+    return Sample(t, values)
+
+
+async def told(source: Script, settings: Settings | None = None) -> Telemetry:
+    """Run the source's whole script, and give the telemetry that heard it."""
+    settings = settings or Settings()
+    flusher = Flusher(settings.heartbeat_s)
+    telemetry = Telemetry(source, settings, flusher)
+    async with create_task_group() as tasks:
+        tasks.start_soon(flusher.run)
+        tasks.start_soon(telemetry.run)
+        with fail_after(10):
+            await source.at_rest.wait()
+        tasks.cancel_scope.cancel()
+    return telemetry
+
+
+def events(telemetry: Telemetry) -> list[tuple[str | None, dict[str, Any]]]:
+    """Every retained event as its name and its data."""
+    found = []
+    for frame in telemetry.topic.retained():
+        fields = dict(line.split(": ", 1) for line in frame.decode().strip().splitlines())
+        found.append((fields.get("event"), json.loads(fields["data"])))
+    return found
+
+
+def samples(telemetry: Telemetry) -> list[dict[str, Any]]:
+    return [data for name, data in events(telemetry) if name is None]
+
+
+async def test_samples_are_unnamed_events_of_flat_json_in_order() -> None:
+    telemetry = await told(Script([at(1.5, speed=1.0), at(2, location={"lat": 18.4, "lon": 77.5})]))
+    assert samples(telemetry) == [
+        {"speed": 1.0, "t": "1970-01-01T00:00:01.500Z"},
+        {"location": {"lat": 18.4, "lon": 77.5}, "t": "1970-01-01T00:00:02.000Z"},
+    ]
+
+
+async def test_nan_and_infinities_become_null() -> None:
+    telemetry = await told(Script([at(0, a=math.nan, b=math.inf, c={"x": -math.inf})]))
+    [sample] = samples(telemetry)
+    assert (sample["a"], sample["b"], sample["c"]) == (None, None, {"x": None})
+
+
+async def test_latest_is_the_newest_by_time_not_by_arrival() -> None:
+    telemetry = await told(Script([at(5, speed=5), at(3, speed=3)]))
+    assert json.loads(telemetry.latest)["speed"] == 5
+    assert len(samples(telemetry)) == 2
+
+
+async def test_before_the_first_sample_latest_says_why_there_is_none() -> None:
+    telemetry = await told(Script([]))
+    with pytest.raises(NothingYet, match="waiting for the first word"):
+        _ = telemetry.latest
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [at(math.nan, speed=1), at(1e18, speed=1), at(1, speed=object()), at(1, text="x" * 70_000)],
+    ids=["no time", "time out of range", "not JSON", "too big"],
+)
+async def test_a_bad_sample_is_counted_and_the_next_one_comes(bad: Sample) -> None:
+    telemetry = await told(Script([bad, at(2, speed=2)]))
+    assert telemetry.dropped_samples == 1
+    assert [sample["speed"] for sample in samples(telemetry)] == [2]
+
+
+@pytest.mark.parametrize("end", [SourceError("cable is out"), ValueError("driver bug"), None])
+async def test_a_source_that_ends_or_raises_is_started_again_and_readers_are_told(
+    end: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rover.supervise.FIRST_PAUSE_S", 0.001)
+    first: list[Sample | Exception] = [at(1, speed=1)]
+    source = Script([*first, end] if end else first, [at(2, speed=2)])
+    telemetry = await told(source)
+    names = [name or data["speed"] for name, data in events(telemetry)]
+    states = [data["state"] for name, data in events(telemetry) if name == "state"]
+    assert names == ["state", 1, "state", "state", 2]
+    assert states == ["live", "down", "live"]
+    [down] = [data for name, data in events(telemetry) if data.get("state") == "down"]
+    assert str(end or "the source ended") in down["detail"]
+    assert "trying again in" in down["detail"]
+
+
+class Paced(Script):
+    period_s = 0.001
+
+
+async def test_a_source_that_falls_silent_is_stale_and_live_again_when_it_speaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rover.telemetry.STALE_LEAST_S", 0.05)
+    speak = Event()
+
+    class Stalling(Paced):
+        async def samples(self) -> AsyncIterator[Sample]:
+            yield at(1, speed=1)
+            await speak.wait()
+            yield at(2, speed=2)
+            await sleep_forever()
+
+    flusher = Flusher(15)
+    telemetry = Telemetry(Stalling(), Settings(), flusher)
+    async with create_task_group() as tasks:
+        tasks.start_soon(telemetry.run)
+        tasks.start_soon(flusher.run)
+        await until(lambda: telemetry.health.state is State.STALE)
+        assert "nothing came for" in telemetry.health.detail
+        speak.set()
+        await until(lambda: telemetry.health.state is State.LIVE)
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_reader_that_comes_back_gets_what_it_missed_and_then_live() -> None:
+    source = Script([at(n, speed=n) for n in range(100)])
+    telemetry = await told(source)
+    ids = [frame.split(b"id: ")[1].split(b"\n")[0].decode() for frame in telemetry.topic.retained()]
+    with telemetry.topic.subscribe(type(telemetry.topic.last_id).parse(ids[41])) as reader:
+        news = await anext(reader)
+    assert isinstance(news, Batch)
+    assert news.body == b"".join(telemetry.topic.retained()[42:])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with fail_after(5):
+        while not condition():
+            await sleep(0.005)
