@@ -1,0 +1,204 @@
+"""What a column of a table holds, and the telemetry parameter it becomes.
+
+The kind is decided over every row, not over the first few: a column of ten million whole numbers
+and one `2.5` is a column of numbers. A few cells that do not fit leave it one all the same; they
+are replayed as not measured, and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sources.base import Kind, Parameter, Value
+from sources.replay.cells import Cell, Form, form_of, number_of
+from sources.replay.table import free_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MISFIT_RATIO = 20
+"""So many cells that fit excuse one that does not."""
+
+_UNIT = re.compile(r"(?P<name>.*\S)\s*(?:\[(?P<square>[^\[\]]{1,16})\]|\((?P<round>[^()]{1,16})\))")
+_WRITTEN = """
+    % ° °C °F C F K s ms us µs μs ns min h d m mm cm km g kg N kN Nm Pa hPa kPa MPa bar mbar psi
+    V mV A mA Ah mAh W mW kW Wh kWh J kJ Hz kHz MHz GHz rpm rad deg degC dB dBm T uT µT nT lx lm
+    ppm ppb bit byte B kB MB GB kbps Mbps Ω ohm uF H sr mol cd l L ml
+"""
+_SYMBOLS = frozenset(_WRITTEN.split())
+"""What a unit in round brackets is made of, as these may hold anything else: `count (total)`."""
+
+
+def split_unit(header: str) -> tuple[str, str]:
+    """The name and the unit of a header such as `speed (m/s)` or `speed [m/s]`."""
+    match = _UNIT.fullmatch(header.strip())
+    if match is None:
+        return header.strip(), ""
+    unit = (match["square"] or match["round"]).strip()
+    symbols = set(re.split(r"[\s/·*^²³0-9-]+", unit)) - {""}
+    if match["round"] and (not symbols or symbols - _SYMBOLS):
+        return header.strip(), ""
+    return match["name"], unit
+
+
+@dataclass(slots=True)
+class Survey:
+    """What was seen in one column so far."""
+
+    seen: dict[Form, int] = field(default_factory=dict)
+    first: dict[Form, tuple[int, str]] = field(default_factory=dict)
+
+    def see(self, cell: Cell, line: int) -> None:
+        """Count a cell, and keep the first of each form for people."""
+        form = form_of(cell)
+        if form in self.seen:
+            self.seen[form] += 1
+        else:
+            self.seen[form] = 1
+            self.first[form] = (line, str(cell)[:40])
+
+    @property
+    def empty(self) -> bool:
+        """Whether there was no value at all."""
+        return self.seen.keys() <= {"missing"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One parameter, and where in a row its value is.
+
+    Attributes:
+        source: the column's name in the file; of a vector, what its members' names begin with.
+        parameter: what it becomes.
+        decimal: the mark of its numbers, `.` or `,`.
+        misfits: what of it does not fit its kind, for people; empty when all does.
+        members: of a vector, the columns by the names of its components.
+    """
+
+    source: str
+    parameter: Parameter
+    decimal: str = "."
+    misfits: str = ""
+    members: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, cells: Mapping[str, Cell]) -> Value:
+        """The parameter's value in a row; `None` where it holds none."""
+        if self.members:
+            told = {name: _finite(cells.get(column)) for name, column in self.members.items()}
+            return {name: number for name, number in told.items() if number is not None} or None
+        cell = cells.get(self.source)
+        form = form_of(cell)
+        if form == "missing":
+            return None
+        match self.parameter.kind:
+            case "text":
+                return cell.strip() if isinstance(cell, str) else json.dumps(cell)
+            case "boolean":
+                return str(cell).strip().lower() == "true" if form == "boolean" else None
+            case "integer":
+                return int(cell) if form == "integer" and cell is not None else None
+            case _:
+                return _finite(cell, self.decimal)
+
+
+def _finite(cell: Cell, decimal: str = ".") -> float | None:
+    number = number_of(cell, decimal)
+    return number if number is not None and math.isfinite(number) else None
+
+
+def decide(
+    surveys: Mapping[str, Survey],
+    file: str,
+    comma: bool | None = None,
+    clock: str = "",
+    nested: bool = False,
+) -> list[Column]:
+    """The columns of a file, with parameters of unique names.
+
+    Args:
+        surveys: by the column's name.
+        file: its name, for people.
+        comma: whether `1,5` is a number: always, never, or (`None`) where `1,5` is the commoner.
+        clock: the column that tells the time.
+        nested: `a.x` and `a.y` are members of one object `a`.
+    """
+    vectors = _vectors(surveys) if nested else {}
+    parents = {source.rpartition(".")[0] for source in surveys} if nested else set()
+    columns: dict[str, Column] = {}
+    taken = {"t"}
+    for source, survey in surveys.items():
+        parent = source.rpartition(".")[0]
+        if parent in columns or (source in parents and survey.empty):
+            continue  # a member of a vector that is there; an object that once was null
+        members = vectors.get(parent, {})
+        kind, decimal, misfits = _kind(survey.seen, comma)
+        if members:
+            source, kind = parent, "vector"
+        name, unit = split_unit(source)
+        # `?fields=` is a list with commas
+        name = " ".join("".join(c if c.isprintable() and c != "," else " " for c in name).split())
+        name = free_name("t_recorded" if name == "t" else name or "column", taken)
+        taken.add(name)
+        role = ", its clock" if source == clock else ""
+        parameter = Parameter(name, unit, kind, f"Column {source!r} of {file}{role}")
+        told = _told(survey, misfits, kind)
+        columns[source] = Column(source, parameter, decimal, told, members)
+    return list(columns.values())
+
+
+def _vectors(surveys: Mapping[str, Survey]) -> dict[str, dict[str, str]]:
+    """The objects that hold several numbers and nothing else, in any row: members by name."""
+    found: dict[str, dict[str, str]] = {}
+    others: set[str] = set()
+    for source, survey in surveys.items():
+        parent, _, name = source.rpartition(".")
+        if set(survey.seen) <= {"integer", "point", "missing"}:
+            found.setdefault(parent, {})[name] = source
+        else:
+            others.add(parent)
+        grandparent = parent.rpartition(".")[0]
+        if grandparent:
+            others.add(grandparent)
+    found.pop("", None)
+    return {
+        parent: members
+        for parent, members in found.items()
+        if len(members) > 1
+        and parent not in others
+        and (parent not in surveys or surveys[parent].empty)
+    }
+
+
+def _kind(seen: Mapping[Form, int], comma: bool | None) -> tuple[Kind, str, list[Form]]:
+    """The kind, the decimal mark, and which of the forms seen do not fit."""
+    forms: list[Form] = [form for form in seen if form != "missing"]
+    if set(forms) <= {"blank"}:
+        return ("text" if forms else "number"), ".", []
+    decimal = "."
+    if comma or (comma is None and seen.get("comma", 0) > seen.get("point", 0)):
+        decimal = ","
+    fraction: Form = "comma" if decimal == "," else "point"
+    # whole numbers with a few fractions among them are numbers, not whole ones with misfits
+    number: Kind = "number" if fraction in forms else "integer"
+    fitting: tuple[tuple[Kind, set[Form]], ...] = (
+        (number, {"integer", fraction}),
+        ("boolean", {"boolean"}),
+    )
+    for kind, fits in fitting:
+        fit = sum(seen.get(form, 0) for form in fits)
+        misfits: list[Form] = [form for form in forms if form not in fits and form != "blank"]
+        if fit and fit >= MISFIT_RATIO * sum(seen[form] for form in misfits):
+            return kind, decimal, misfits
+    return "text", ".", []
+
+
+def _told(survey: Survey, misfits: list[Form], kind: Kind) -> str:
+    if not misfits:
+        return ""
+    line, text = min(survey.first[form] for form in misfits)
+    count = sum(survey.seen[form] for form in misfits)
+    return f"{count} cells are no {kind} (the first is {text!r} in line {line})"

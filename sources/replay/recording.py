@@ -1,0 +1,242 @@
+"""All of a recorded file: its columns, and its rows in order of time, read again by number.
+
+One pass at the start decides every column and notes each row's time and place: 16 bytes a row stay
+in memory, and the rows do not. What could not be used is logged with its line.
+"""
+
+from __future__ import annotations
+
+import logging
+from array import array
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from sources.base import Parameter, SourceError, Value
+from sources.replay.columns import Column, Survey, decide
+from sources.replay.fingerprint import Fingerprint
+from sources.replay.moments import Clock, find_clock, named_clock
+from sources.replay.table import MAX_COLUMNS, Fault, Row, open_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+PROBE_ROWS = 200
+NAMED_FAULTS = 5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is to be understood where the guess errs; `None` leaves it to the guess.
+
+    Attributes:
+        time: the column that tells the time.
+        rate_hz: rows per second, instead of any column.
+        delimiter: one character.
+        decimal: `.` or `,`.
+        header: whether the first row names the columns.
+    """
+
+    time: str | None = None
+    rate_hz: float | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    header: bool | None = None
+
+
+class Recording:
+    """The rows of a file in order of time.
+
+    Args:
+        path: a CSV or JSON lines.
+        reading: how to understand it.
+
+    Raises:
+        SourceError: it cannot be read, or holds nothing that could be replayed.
+
+    Attributes:
+        clock: the column that tells the time; `None` if the rate is assumed.
+        times_s: when each row was recorded, rising; from 0 if the rate is assumed.
+        skipped: rows that could not be used.
+    """
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        self._path = path
+        self._table = open_table(path, reading.delimiter, reading.header)
+        try:
+            with path.open("rb") as file:
+                self._print = Fingerprint.of(file)
+                clock = self._clock_of(file, reading)
+                scan = self._scan(file, clock)
+                if clock is not None and clock.guessed and not scan.usable_clock:
+                    clock = None
+                    scan = self._scan(file, None)
+        except OSError as error:
+            raise SourceError(f"{path.absolute()} cannot be read: {error.strerror}") from error
+        scan.report(path.name)
+        if not scan.offsets:
+            raise SourceError(f"{path.name} holds no row that can be replayed")
+        self.clock = clock
+        self.skipped = scan.skipped
+        self.times_s, self._offsets = scan.in_order(reading.rate_hz or 1.0)
+        self._columns = self._decided(scan, reading.decimal)
+        if clock is None and reading.rate_hz is None:
+            _log.warning(
+                "%s: no column tells the time, so one row a second is assumed;"
+                " set ?time=COLUMN or ?rate_hz=",
+                path.name,
+            )
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """What the columns become."""
+        return [column.parameter for column in self._columns]
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    def read(self, start: int, stop: int) -> list[dict[str, Value]]:
+        """The values of the rows from `start` to `stop`, from the disk. Blocks.
+
+        Raises:
+            SourceError: the file is gone, or is not the one that was there at the start.
+        """
+        try:
+            with self._path.open("rb") as file:
+                if not self._print.matches(file):
+                    raise self._changed()
+                return [self._values(file, int(at)) for at in self._offsets[start:stop]]
+        except OSError as error:
+            raise SourceError(
+                f"{self._path.absolute()} cannot be read any more: {error.strerror}"
+            ) from error
+
+    def _values(self, file: BinaryIO, offset: int) -> dict[str, Value]:
+        row = next(self._table.rows(file, offset), None)
+        if not isinstance(row, Row):
+            raise self._changed()
+        return {column.parameter.name: column.value(row.cells) for column in self._columns}
+
+    def _changed(self) -> SourceError:
+        return SourceError(
+            f"{self._path.absolute()} is not the file that was read at the start;"
+            " restart to replay what is there now"
+        )
+
+    def _clock_of(self, file: BinaryIO, reading: Reading) -> Clock | None:
+        if reading.rate_hz is not None:
+            return None
+        rows = (row.cells for row in self._table.rows(file) if isinstance(row, Row))
+        probe = list(islice(rows, PROBE_ROWS))
+        if not probe or reading.time is None:
+            return find_clock(probe)
+        return named_clock(reading.time, probe, self._path.name)
+
+    def _scan(self, file: BinaryIO, clock: Clock | None) -> _Scan:
+        file.seek(0)
+        scan = _Scan(clock, {name: Survey() for name in self._table.names})
+        for row in self._table.rows(file):
+            scan.take(row, self._path)
+        return scan
+
+    def _decided(self, scan: _Scan, decimal: str | None) -> list[Column]:
+        comma = None if decimal is None else decimal == ","
+        if comma is None and self._table.delimiter in ("", ","):
+            comma = False  # there `1,234` may as well be a thousand and more
+        unnamed = {f"c{number}" for number, _ in enumerate(self._table.names, 1)}
+        surveys = {
+            name: survey
+            for name, survey in scan.surveys.items()
+            if name not in unnamed or not survey.empty
+        }
+        columns = decide(
+            surveys,
+            self._path.name,
+            comma,
+            clock=self.clock.column if self.clock else "",
+            nested=not self._table.delimiter,
+        )
+        for column in columns:
+            if column.misfits:
+                _log.warning(
+                    "%s: in column %r %s; they are replayed as not measured",
+                    self._path.name,
+                    column.source,
+                    column.misfits,
+                )
+        return columns
+
+
+class _Scan:
+    """The one pass over a file."""
+
+    def __init__(self, clock: Clock | None, surveys: dict[str, Survey]) -> None:
+        self.surveys = surveys
+        self.offsets = array("q")
+        self.skipped = 0
+        self._clock = clock
+        self._times = array("d")
+        self._faults: list[Fault] = []
+        self._timeless = 0
+
+    def take(self, row: Row | Fault, path: Path) -> None:
+        if isinstance(row, Fault):
+            self._skip(row)
+            return
+        if self._clock is not None:
+            time_s = self._clock.seconds(row.cells)
+            if time_s is None:
+                self._timeless += 1
+                cell = row.cells.get(self._clock.column)
+                self._skip(Fault(row.line, f"{cell!r} in {self._clock.column} is no time"))
+                return
+            self._times.append(time_s)
+        self.offsets.append(row.offset)
+        for name, cell in row.cells.items():
+            survey = self.surveys.get(name)
+            if survey is None:
+                if len(self.surveys) == MAX_COLUMNS:
+                    raise SourceError(f"{path.name} has more than {MAX_COLUMNS} columns")
+                survey = self.surveys[name] = Survey()
+            survey.see(cell, row.line)
+
+    def _skip(self, fault: Fault) -> None:
+        self.skipped += 1
+        if len(self._faults) < NAMED_FAULTS:
+            self._faults.append(fault)
+
+    @property
+    def usable_clock(self) -> bool:
+        """Whether a guessed clock held over the whole file, as it did over its head."""
+        if self._clock is None or not self.offsets:
+            return False
+        # a date inside a text may be anything's: one text without it, and it is no clock
+        bound = 0 if self._clock.reading == "stamp" else len(self.offsets)
+        return self._timeless <= bound
+
+    def in_order(self, rate_hz: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Times and offsets by time; rows of one time stay in the order they were written in."""
+        offsets = np.array(self.offsets, np.int64)
+        if self._clock is None:
+            return np.arange(len(offsets)) / rate_hz, offsets
+        times_s = np.array(self._times, np.float64)
+        steps = np.diff(times_s)
+        if steps.size and steps.max() <= 0 and steps.min() < 0:  # newest first
+            return times_s[::-1], offsets[::-1]
+        order = np.argsort(times_s, kind="stable")
+        return times_s[order], offsets[order]
+
+    def report(self, file: str) -> None:
+        if not self.skipped:
+            return
+        told = "; ".join(f"line {fault.line}: {fault.reason}" for fault in self._faults)
+        more = f"; and {self.skipped - NAMED_FAULTS} more" * (self.skipped > NAMED_FAULTS)
+        total = self.skipped + len(self.offsets)
+        _log.warning("%s: skipped %d of %d rows (%s%s)", file, self.skipped, total, told, more)

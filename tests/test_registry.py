@@ -1,0 +1,363 @@
+"""Sources by URL: what is understood, and what each mistake is told."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import logging
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sources import registry
+from sources.base import SourceError
+from sources.registry import SCHEMES, Scheme, SourceKind, SourceSettingError, open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Install = Callable[..., str]
+
+MODULE_HEAD = """
+from __future__ import annotations
+import functools
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Optional
+from sources.base import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+class Source:
+    parameters = ()
+    def samples(self):
+        raise NotImplementedError
+"""
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Writes a module of somebody's own, and tells its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(code: str, head: str = MODULE_HEAD) -> str:
+        name = f"own_source_{next(_numbers)}"
+        (tmp_path / f"{name}.py").write_text(head + code)
+        importlib.invalidate_caches()
+        return name
+
+    return write
+
+
+@pytest.fixture
+def add_entry_points(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def add(**points: str) -> None:
+        made = [
+            EntryPoint(name.replace("__", "."), value, registry.GROUP)
+            for name, value in points.items()
+        ]
+        monkeypatch.setattr(registry, "entry_points", lambda group: made)
+
+    return add
+
+
+def refused(url: str, kind: SourceKind = "telemetry") -> SourceSettingError:
+    with pytest.raises(SourceSettingError) as caught:
+        open_source(kind, url)
+    assert str(caught.value).startswith(f"{caught.value.setting}=")
+    return caught.value
+
+
+# ---------------------------------------------------------------------- what is understood
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, known in SCHEMES.items() for name in known]
+)
+def test_every_scheme_that_ships_can_be_imported(kind: SourceKind, name: str) -> None:
+    module, _, attribute = SCHEMES[kind][name].factory.partition(":")
+    assert callable(getattr(importlib.import_module(module), attribute))
+
+
+@pytest.mark.parametrize(
+    "written", ["odd%20%25%3F%23.csv", "odd %25%3F#.csv"], ids=["encoded", "as little as possible"]
+)
+def test_a_path_is_percent_decoded(tmp_path: Path, written: str) -> None:
+    (tmp_path / "odd %?#.csv").write_text("t,speed\n0,1\n1,2\n")
+    source = open_source("telemetry", f"replay:{tmp_path}/{written}?speed=4")
+    assert [p.name for p in source.parameters] == ["t_recorded", "speed"]
+    assert source.period_s == 0.25  # type: ignore[attr-defined]  # a replay is Paced
+
+
+def test_a_scheme_may_be_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    source = open_source("telemetry", f"REPLAY:{tmp_path}/a.csv?rate_hz=1")
+    assert [p.name for p in source.parameters] == ["a"]
+
+
+CONVERSIONS = """
+class Mode(StrEnum):
+    FAST = "fast"
+
+def make(text: str = "", number: float = 0, count: int = 0, flag: bool = False, path: Path = Path(),
+         choice: Literal["a", 1] = "a", mode: Mode = Mode.FAST, maybe: Optional[int] = 3,
+         either: int | str = 0, marked: Annotated[float, "m"] = 0, bare=None, *,
+         only: bool = True, clock: Callable[[], float] | None = None):
+    source = Source()
+    source.given = dict(locals())
+    return source
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "value"),
+    [
+        ("text=a+b%26c=d", "text", "a+b&c=d"),
+        ("text=", "text", ""),
+        ("number=2.5e3", "number", 2500.0),
+        ("count=-7", "count", -7),
+        *((f"flag={word}", "flag", True) for word in ("true", "1", "yes", "on", "True")),
+        *((f"flag={word}", "flag", False) for word in ("false", "0", "no", "off")),
+        ("choice=1", "choice", 1),
+        ("mode=fast", "mode", "fast"),
+        ("maybe=none", "maybe", None),
+        ("maybe=4", "maybe", 4),
+        ("either=4", "either", 4),
+        ("either=four", "either", "four"),
+        ("marked=1.5", "marked", 1.5),
+        ("bare=x", "bare", "x"),
+        ("only=off", "only", False),
+        ("&only=off&", "only", False),
+    ],
+)
+def test_options_are_converted_as_the_annotations_say(
+    install: Install, query: str, name: str, value: object
+) -> None:
+    source: Any = open_source("telemetry", f"{install(CONVERSIONS)}:make?{query}")
+    assert source.given[name] == value
+    assert type(source.given[name]) is type(value) or name == "mode"
+
+
+def test_a_path_option_is_a_path(install: Install, tmp_path: Path) -> None:
+    source: Any = open_source("telemetry", f"{install(CONVERSIONS)}:make?path={tmp_path}/a b")
+    assert source.given["path"] == tmp_path / "a b"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class make(Source):\n    def __init__(self, rate: int): self.rate = rate",
+        "class Nest:\n    @staticmethod\n    def make(rate: int):\n        s = Source()\n"
+        "        s.rate = rate\n        return s\nmake = Nest.make",
+        "def two(a, rate: int):\n    s = Source(); s.rate = rate\n    return s\n"
+        "make = functools.partial(two, 1)",
+        "class Call:\n    def __call__(self, rate: int):\n        s = Source(); s.rate = rate\n"
+        "        return s\nmake = Call()",
+        "import dataclasses\n@dataclasses.dataclass\nclass make(Source):\n    rate: int",
+    ],
+    ids=["class", "static method", "partial", "callable object", "dataclass"],
+)
+def test_a_factory_may_be_any_callable(install: Install, code: str) -> None:
+    source: Any = open_source("telemetry", f"{install(code)}:make?rate=5")
+    assert source.rate == 5
+
+
+def test_a_factory_may_take_any_options(install: Install) -> None:
+    code = "def make(**options):\n    s = Source(); s.given = options\n    return s"
+    source: Any = open_source("telemetry", f"{install(code)}:make?a=1&b=two")
+    assert source.given == {"a": "1", "b": "two"}
+
+
+def test_an_attribute_may_be_dotted(install: Install) -> None:
+    code = "class Nest:\n    Inner = Source"
+    assert type(open_source("telemetry", f"{install(code)}:Nest.Inner")).__name__ == "Source"
+
+
+def test_a_property_is_not_run_to_see_that_it_is_there(install: Install) -> None:
+    code = """
+class make:
+    @property
+    def parameters(self): raise RuntimeError("not connected yet")
+    def samples(self): ...
+"""
+    assert type(open_source("telemetry", f"{install(code)}:make")).__name__ == "make"
+
+
+# ------------------------------------------------------------------------------ entry points
+
+
+@pytest.mark.parametrize(
+    ("rest", "given"),
+    [
+        ("", ()),
+        ("a%20b/c", ("a b/c",)),
+        ("//host:502/unit%201", ("added://host:502/unit%201",)),
+    ],
+)
+def test_an_entry_point_adds_a_scheme(
+    install: Install, add_entry_points: Callable[..., None], rest: str, given: tuple[str, ...]
+) -> None:
+    code = "def make(*place, qos: int = 0):\n    s = Source(); s.given = place, qos\n    return s"
+    add_entry_points(telemetry__added=f"{install(code)}:make")
+    source: Any = open_source("telemetry", f"added:{rest}?qos=2")
+    assert source.given == (given, 2)
+
+
+def test_a_factory_without_a_place_is_given_none(
+    install: Install, add_entry_points: Callable[..., None]
+) -> None:
+    add_entry_points(telemetry__added=f"{install('def make(*, qos=0): return Source()')}:make")
+    assert "it takes no path, but is given 'x'" in str(refused("added:x"))
+
+
+def test_an_entry_point_serves_the_kind_in_its_name_alone(
+    add_entry_points: Callable[..., None],
+) -> None:
+    add_entry_points(camera__added="nowhere:make")
+    assert "no telemetry source has the scheme 'added'" in str(refused("added:"))
+    assert "added:" in refused("ad:", "camera").way_out
+
+
+def test_a_scheme_that_ships_is_not_shadowed(
+    add_entry_points: Callable[..., None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    add_entry_points(telemetry__replay="nowhere:make")
+    with caplog.at_level(logging.WARNING):
+        source = open_source("telemetry", f"replay:{tmp_path}/a.csv?rate_hz=1")
+    assert [p.name for p in source.parameters] == ["a"]
+    assert "replay: of nowhere:make is passed over" in caplog.text
+
+
+def test_two_packages_that_claim_one_scheme_are_both_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    points = [EntryPoint("telemetry.x", f"{who}:make", registry.GROUP) for who in ("one", "two")]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    assert "one:make and two:make" in refused("x:").reason
+
+
+# ---------------------------------------------------------------------------------- mistakes
+
+
+def test_an_error_carries_its_parts_and_names_setting_value_and_way_out() -> None:
+    error = refused("reply:x.csv")
+    assert isinstance(error, SourceError)
+    assert (error.setting, error.kind, error.url) == ("ROVER_TELEMETRY", "telemetry", "reply:x.csv")
+    assert str(error) == (
+        "ROVER_TELEMETRY=reply:x.csv: no telemetry source has the scheme 'reply', nor is there a"
+        " module; did you mean replay:? else, known are replay:, sim: and your own"
+        " package.module:factory"
+    )
+
+
+def test_the_setting_can_be_named_otherwise() -> None:
+    with pytest.raises(SourceSettingError, match=r"^--camera=x: "):
+        open_source("camera", "x", "--camera")
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "told"),
+    [
+        ("telemetry", "", "it is empty; known are replay:, sim:"),
+        ("telemetry", "  ", "it is empty; known are"),
+        ("telemetry", "/data/drive.csv", "it names no source"),
+        ("telemetry", "sim", "it names no source; did you mean sim:?"),
+        ("telemetry", ":x", "it names no source"),
+        ("telemetry", "sim:earth", "sim: takes no path, but 'earth' follows"),
+        ("telemetry", "replay:", "replay: must be followed by a path"),
+        ("telemetry", "dir:x", "no telemetry source has the scheme 'dir', though ROVER_CAMERA"),
+        ("telemetry", "my-thing:x", "no telemetry source has the scheme 'my-thing'"),
+        ("telemetry", "replay:/no/where.csv", "/no/where.csv cannot be read: No such file"),
+        ("telemetry", "replay:x?speed", "the option 'speed' is no name=value"),
+        ("telemetry", "replay:x?speed=1&speed=2", "the option speed is given twice"),
+        ("telemetry", "replay:x?speed=fast", "speed is a number, not 'fast'"),
+        ("telemetry", "replay:x?loop=maybe", "loop is true or false, not 'maybe'"),
+        ("telemetry", "replay:x?decimal=x", "decimal is one of ., ,, not 'x'"),
+        ("telemetry", "replay:x?sped=1", "it has no option sped; it has speed, loop, time,"),
+        ("telemetry", "replay:x?clock=1", "clock cannot be given in a URL"),
+        ("telemetry", "replay:x?path=y", "it has no option path"),
+        ("telemetry", "json:", "no factory follows json:; write json:factory"),
+        ("telemetry", "no.such.module:make", "there is no module 'no'"),
+        ("telemetry", "json.nothing:make", "there is no module 'json.nothing'"),
+        ("telemetry", "json:dump_", "the module json has no 'dump_'; did you mean dump?"),
+        ("telemetry", "json:decoder.x.y", "the module json has no 'decoder.x.y'"),
+        ("telemetry", "math:pi", "math:pi is a float and cannot be called"),
+        ("telemetry", "builtins:dict?x=1", "a dict, is no telemetry source"),
+        ("camera", "json:JSONDecoder", "a JSONDecoder, is no camera; it lacks images and"),
+        ("commands", "json:JSONDecoder", "is no validator of commands; it lacks steps and valid"),
+    ],
+)
+def test_a_mistake_is_told(kind: SourceKind, url: str, told: str) -> None:
+    assert told in str(refused(url, kind))
+
+
+def test_an_injected_clock_is_not_offered_as_an_option() -> None:
+    assert "clock" not in refused("replay:x?sped=1").way_out
+
+
+@pytest.mark.parametrize(
+    ("code", "query", "told"),
+    [
+        ("def make(host, port: int): ...", "", "it cannot do without host and port; add ?host=…&p"),
+        ("def make(): ...", "?a=1", "it has no option a; it has no options at all"),
+        ("def make(x: list[int]): ...", "?x=1", "x cannot be given in a URL"),
+        ("def make(x: Missing): ...", "?x=1", "x cannot be given in a URL"),
+        ("def make(x: int | None): ...", "?x=y", "x is a whole number, not 'y'"),
+        (
+            "def make(): raise SourceError('the serial port is gone')",
+            "",
+            ": the serial port is gon",
+        ),
+        (
+            "def make(): raise KeyError('port')",
+            "",
+            "making the source failed with KeyError: 'port'",
+        ),
+        ("def make(): import no_such_thing", "", "importing it failed with ModuleNotFoundError"),
+        ("async def make(): ...", "", "its factory is async; return the source"),
+        ("def make(): return None", "", "a NoneType, is no telemetry source"),
+        ("import no_such_thing", "", "importing it failed with ModuleNotFoundError"),
+        ("from json import no_such_name", "", "importing it failed with ImportError: cannot impor"),
+        ("1 / 0", "", "failed with ZeroDivisionError: division by zero"),
+        ("1 +", "", "failed with SyntaxError"),
+    ],
+)
+def test_a_mistake_of_a_factory_is_told(install: Install, code: str, query: str, told: str) -> None:
+    assert told in str(refused(f"{install(code)}:make{query}"))
+
+
+def test_what_a_factory_raised_is_chained(install: Install) -> None:
+    error = refused(f"{install('def make(): raise KeyError(1)')}:make")
+    assert isinstance(error.__cause__, KeyError)
+
+
+@pytest.mark.parametrize(
+    "code", ["import no_such_thing", "def make():\n    import no_such_thing"], ids=["top", "later"]
+)
+def test_a_missing_extra_names_the_install_that_brings_it(
+    install: Install, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    scheme = Scheme(f"{install(code)}:make", extra="mqtt")
+    monkeypatch.setitem(registry.SCHEMES, "telemetry", {"mqtt": scheme})
+    error = refused("mqtt:")
+    assert error.way_out == "pip install 'cosmic-rover[mqtt]'"
+    assert "no_such_thing" in error.reason
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("mqtt://bob:hunter2@host/x?qos=1", "mqtt://bob:…@host/x?qos=1"),
+        ("x:?api_token=hunter2&a=1", "x:?api_token=…&a=1"),
+    ],
+)
+def test_secrets_are_left_out_of_messages(url: str, shown: str) -> None:
+    error = refused(url)
+    assert shown in str(error)
+    assert "hunter2" not in str(error)
