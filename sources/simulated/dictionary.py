@@ -6,10 +6,15 @@ heat and resources, and the table in `docs/commands.md` is `table()` (a test com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from sources.simulated.energy import DRIVE_W
+from sources.simulated.traverse import CRUISE_M_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 Argument = float | int | str
 """A parsed argument."""
@@ -18,7 +23,7 @@ Argument = float | int | str
 class Resource(StrEnum):
     """What only one command can use at a time."""
 
-    MOBILITY = "mobility"
+    WHEELS = "wheels"
     ARM = "arm"
     MAST = "mast"
     RADIO = "radio"
@@ -31,6 +36,14 @@ class Zone(StrEnum):
     MOTORS = "MOTORS"
     ARM = "ARM"
     ELECTRONICS = "ELECTRONICS"
+
+
+PASSES: Mapping[str, tuple[float, float]] = {
+    "DIRECT": (10.0, 11.5),
+    "RELAY_PM": (15.5, 16.0),
+    "RELAY_AM": (3.0, 3.5),
+}
+"""When Earth, or an orbiter, can hear the rover: from and to, in hours of its own clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,28 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Formula:
+    """A figure that follows from a command's arguments.
+
+    Attributes:
+        text: for people, in the names of the command's parameters.
+        of: the same as code; takes the arguments in their order. (A test holds both together.)
+    """
+
+    text: str
+    of: Callable[..., float]
+
+    def __call__(self, *arguments: Argument) -> float:
+        """The figure for those arguments."""
+        return self.of(*arguments)
+
+
+def fixed(value: float) -> Formula:
+    """The same figure whatever the arguments."""
+    return Formula(f"{value:g}", lambda *_: value)
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """One entry of the dictionary.
 
@@ -70,21 +105,19 @@ class Command:
         name: as written in a sequence.
         title: what it does, in a few words.
         parameters: what it takes, in order.
-        formula: seconds from its start to its end, for people; `duration_s` is the same as code.
-        duration_s: gives those seconds for its arguments.
+        duration_s: from its start to its end.
         load_w: electrical power while it runs, on top of what the rover draws anyway.
-        heat_w: how much of that warms which zone.
+        heats: the share of that power that warms a zone.
         resources: what it uses alone while it runs.
-        needs: what must hold when it starts, for people; `checks.safety` and others hold it.
+        needs: what must hold when it starts, for people; the checks see to it.
     """
 
     name: str
     title: str
     parameters: tuple[Parameter, ...] = ()
-    formula: str = "1"
-    duration_s: Callable[..., float] = lambda: 1.0
-    load_w: float = 0
-    heat_w: Mapping[Zone, float] = field(default_factory=dict)
+    duration_s: Formula = field(default_factory=lambda: fixed(1))
+    load_w: Formula = field(default_factory=lambda: fixed(0))
+    heats: Mapping[Zone, float] = field(default_factory=dict)
     resources: tuple[Resource, ...] = ()
     needs: str = ""
 
@@ -94,19 +127,8 @@ class Command:
         return " ".join([self.name, *(parameter.name for parameter in self.parameters)])
 
 
-def _number(name: str, unit: str, low: float, high: float) -> Parameter:
-    return Parameter(name, "number", unit, low, high)
-
-
-def _integer(name: str, unit: str, low: int, high: int) -> Parameter:
-    return Parameter(name, "integer", unit, low, high)
-
-
-def _choice(name: str, *choices: str) -> Parameter:
-    return Parameter(name, "choice", choices=choices)
-
-
-_ARM_DOWN = "arm stowed, motors at −40 °C or more"
+_WARM_MOTORS = "arm stowed, motors warm enough"
+_W_PER_MPS = round(DRIVE_W / CRUISE_M_S)
 
 DICTIONARY: Mapping[str, Command] = {
     command.name: command
@@ -115,118 +137,119 @@ DICTIONARY: Mapping[str, Command] = {
             "DRIVE",
             "drive straight ahead, or back",
             (
-                _number("distance_m", "m", -100, 100),
-                _number("speed_mps", "m/s", 0.005, 0.15),
-                _number("slope_deg", "deg", -30, 30),
+                Parameter("distance_m", "number", "m", -250, 250),
+                Parameter("speed_mps", "number", "m/s", 0.01, 0.35),
+                Parameter("slope_deg", "number", "deg", -30, 30),
             ),
-            "10 + abs(distance_m) / speed_mps",
-            lambda distance_m, speed_mps, slope_deg: 10 + abs(distance_m) / speed_mps,  # noqa: ARG005
-            90,
-            {Zone.MOTORS: 15},
-            (Resource.MOBILITY,),
-            _ARM_DOWN,
+            Formula("10 + abs(distance_m) / speed_mps", lambda far, fast, _: 10 + abs(far) / fast),
+            Formula(f"{_W_PER_MPS} * speed_mps", lambda _far, fast, _: _W_PER_MPS * fast),
+            {Zone.MOTORS: 0.06},
+            (Resource.WHEELS,),
+            _WARM_MOTORS,
         ),
         Command(
             "TURN",
             "turn in place, clockwise when positive",
-            (_number("angle_deg", "deg", -180, 180),),
-            "20 + abs(angle_deg) / 2",
-            lambda angle_deg: 20 + abs(angle_deg) / 2,
-            110,
-            {Zone.MOTORS: 20},
-            (Resource.MOBILITY,),
-            _ARM_DOWN,
+            (Parameter("angle_deg", "number", "deg", -180, 180),),
+            Formula("20 + abs(angle_deg) / 2", lambda degrees: 20 + abs(degrees) / 2),
+            fixed(420),
+            {Zone.MOTORS: 0.06},
+            (Resource.WHEELS,),
+            _WARM_MOTORS,
         ),
         Command(
             "ARM_DEPLOY",
             "unfold the arm",
-            formula="120",
-            duration_s=lambda: 120.0,
-            load_w=35,
-            heat_w={Zone.ARM: 10},
+            duration_s=fixed(120),
+            load_w=fixed(60),
+            heats={Zone.ARM: 0.2},
             resources=(Resource.ARM,),
-            needs="rover standing, arm at −40 °C or more",
+            needs="rover standing, arm warm enough",
         ),
         Command(
             "ARM_STOW",
             "fold the arm",
-            formula="120",
-            duration_s=lambda: 120.0,
-            load_w=35,
-            heat_w={Zone.ARM: 10},
+            duration_s=fixed(120),
+            load_w=fixed(60),
+            heats={Zone.ARM: 0.2},
             resources=(Resource.ARM,),
-            needs="arm at −40 °C or more",
+            needs="arm warm enough",
         ),
         Command(
             "DRILL",
             "drill into the ground under the arm",
-            (_number("depth_mm", "mm", 1, 60),),
-            "60 + 40 * depth_mm",
-            lambda depth_mm: 60 + 40 * depth_mm,
-            75,
-            {Zone.ARM: 36},
+            (Parameter("depth_mm", "number", "mm", 1, 60),),
+            Formula("60 + 40 * depth_mm", lambda depth: 60 + 40 * depth),
+            fixed(150),
+            {Zone.ARM: 0.3},
             (Resource.ARM,),
-            "rover standing, arm deployed, at −40 °C or more",
+            "rover standing, arm deployed and warm enough",
         ),
         Command(
             "MAST",
             "point the mast",
-            (_number("pan_deg", "deg", -180, 180), _number("tilt_deg", "deg", -60, 60)),
-            "30",
-            lambda pan_deg, tilt_deg: 30.0,  # noqa: ARG005
-            18,
+            (
+                Parameter("pan_deg", "number", "deg", -180, 180),
+                Parameter("tilt_deg", "number", "deg", -60, 60),
+            ),
+            duration_s=fixed(30),
+            load_w=fixed(18),
             resources=(Resource.MAST,),
         ),
         Command(
             "IMAGE",
             "take pictures",
-            (_choice("camera", "NAVCAM", "PANCAM", "HAZCAM"), _integer("count", "", 1, 50)),
-            "5 + 12 * count",
-            lambda camera, count: 5.0 + 12 * count,  # noqa: ARG005
-            12,
-            {Zone.ELECTRONICS: 6},
+            (
+                Parameter("camera", "choice", choices=("NAVCAM", "PANCAM", "HAZCAM")),
+                Parameter("count", "integer", "", 1, 50),
+            ),
+            Formula("5 + 12 * count", lambda _, count: 5 + 12 * count),
+            fixed(12),
+            {Zone.ELECTRONICS: 0.5},
             (Resource.MAST,),
             "rover standing, or they blur",
         ),
         Command(
             "HEATER",
             "switch a zone's heater",
-            (_choice("zone", *Zone), _choice("state", "ON", "OFF")),
+            (
+                Parameter("zone", "choice", choices=tuple(Zone)),
+                Parameter("state", "choice", choices=("ON", "OFF")),
+            ),
         ),
         Command(
             "COMM",
             "talk to Earth during a pass",
-            (_choice("pass", "DIRECT", "RELAY_AM", "RELAY_PM"), _integer("seconds", "s", 60, 3600)),
-            "seconds",
-            lambda comm_pass, seconds: float(seconds),  # noqa: ARG005
-            45,
-            {Zone.ELECTRONICS: 20},
+            (
+                Parameter("window", "choice", choices=tuple(PASSES)),
+                Parameter("seconds", "integer", "s", 60, 3600),
+            ),
+            Formula("seconds", lambda _, seconds: seconds),
+            fixed(60),
+            {Zone.ELECTRONICS: 0.4},
             (Resource.RADIO,),
-            "inside the pass's window",
+            "inside that window",
         ),
         Command(
             "SLEEP",
             "shut the computer down until WAKE",
-            formula="60",
-            duration_s=lambda: 60.0,
+            duration_s=fixed(60),
             resources=tuple(Resource),
             needs="a WAKE later on",
         ),
         Command(
             "WAKE",
             "start the computer again",
-            formula="120",
-            duration_s=lambda: 120.0,
-            load_w=10,
+            duration_s=fixed(120),
+            load_w=fixed(10),
             resources=(Resource.COMPUTER,),
             needs="rover asleep",
         ),
         Command(
             "WAIT",
-            "do nothing, so that the next C line starts later",
-            (_integer("seconds", "s", 1, 86400),),
-            "seconds",
-            lambda seconds: float(seconds),
+            "let time pass, so that a `C` line below starts later",
+            (Parameter("seconds", "integer", "s", 1, 86_400),),
+            Formula("seconds", lambda seconds: seconds),
         ),
     )
 }
@@ -235,17 +258,19 @@ DICTIONARY: Mapping[str, Command] = {
 
 def table() -> str:
     """The dictionary as a Markdown table, as it stands in `docs/commands.md`."""
-    rows = ["| command | does | arguments | seconds | W | heats | uses | needs |"]
-    rows.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    rows = [
+        "| command | does | arguments | seconds | W | warms | uses | needs |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for command in DICTIONARY.values():
         cells = (
             f"`{command.name}`",
             command.title,
-            "<br>".join(f"`{p.name}` {p.allowed}" for p in command.parameters),
-            f"`{command.formula}`",
-            f"{command.load_w:g}",
-            "<br>".join(f"{zone} {watts:g} W" for zone, watts in command.heat_w.items()),
-            "everything" if len(command.resources) == len(Resource) else ", ".join(command.resources),
+            "<br>".join(f"`{each.name}` {each.allowed}" for each in command.parameters),
+            f"`{command.duration_s.text}`",
+            f"`{command.load_w.text}`",
+            ", ".join(f"{zone} {share:.0%}" for zone, share in command.heats.items()),
+            ", ".join(command.resources),
             command.needs,
         )
         rows.append("| " + " | ".join(cells) + " |")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 
-from ..base import Finding, Severity, Step
+from sources.base import Finding, Severity, Step
 
 STEPS = (
     Step("syntax", "Syntax"),
@@ -36,8 +36,8 @@ SLICE_LINES = 200
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 MEANINGS: Mapping[str, tuple[Severity, str]] = {
-    "syntax.too-big": (ERROR, "The file is over 1 MiB; none of it was read."),
-    "syntax.too-many-lines": (ERROR, "The file has over 20,000 lines; the rest was not checked."),
+    "syntax.too-big": (ERROR, "The file is over 1 MiB; none of it was checked."),
+    "syntax.too-many-lines": (ERROR, "The file has over 20,000 lines; none of it was checked."),
     "syntax.binary": (ERROR, "The file is not text: it holds NUL bytes. Nothing else was checked."),
     "syntax.empty": (ERROR, "The file holds no command."),
     "syntax.encoding": (ERROR, "A byte is not UTF-8. The line was left out."),

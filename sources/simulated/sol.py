@@ -30,8 +30,10 @@ A rover sleeps for most of a sol. Someone who opens the page at any hour should 
 so the evening, the night and the morning together last some eight minutes of the viewer's time.
 """
 
-_OBLIQUITY_RAD = math.radians(25.19)
-_YEAR_SOLS = 668.5991
+_DECLINATION_RAD = math.radians(-24.0)
+"""The season stands still near the northern winter solstice: one power budget holds in every sol,
+and shadows are long at noon too."""
+
 _AU_LIGHT_S = 499.004784
 _J2000_T = 946_728_000.0
 _CENTURY_S = 36_525 * 86_400.0
@@ -91,18 +93,13 @@ class MissionClock:
 
 
 def sun_at(when: SolTime) -> Sun:
-    """The sun over the site; a circular year is near enough for light and shadow."""
-    season_rad = 2 * math.pi * (when.sol + when.second / SOL_S) / _YEAR_SOLS
-    declination = math.asin(math.sin(_OBLIQUITY_RAD) * math.sin(season_rad))
+    """The sun over the site; mean solar time is near enough for light and shadow."""
     turn = 2 * math.pi * (when.second / SOL_S - 0.5)
     lat = math.radians(SITE_LAT_DEG)
-    up = math.sin(lat) * math.sin(declination) + math.cos(lat) * math.cos(declination) * math.cos(
-        turn
-    )
-    north = math.sin(declination) * math.cos(lat) - math.cos(declination) * math.cos(
-        turn
-    ) * math.sin(lat)
-    east = -math.cos(declination) * math.sin(turn)
+    to_pole, to_equator = math.sin(_DECLINATION_RAD), math.cos(_DECLINATION_RAD)
+    up = math.sin(lat) * to_pole + math.cos(lat) * to_equator * math.cos(turn)
+    north = math.cos(lat) * to_pole - math.sin(lat) * to_equator * math.cos(turn)
+    east = -to_equator * math.sin(turn)
     return Sun(
         elevation_deg=math.degrees(math.asin(max(-1.0, min(1.0, up)))),
         azimuth_deg=math.degrees(math.atan2(east, north)) % 360,

@@ -38,7 +38,7 @@ class DrivePlan:
     def __init__(self, seed: int, sol: int) -> None:
         random = np.random.default_rng((abs(seed), abs(sol), 2 * (seed < 0) + (sol < 0)))
         legs = random.uniform(0.6, 1.4, LEGS_PER_SOL)
-        stops = random.uniform(0.5, 1.5, LEGS_PER_SOL)
+        stops = random.uniform(0.6, 1.4, LEGS_PER_SOL)
         legs_s = legs * (_DRIVE_S / legs.sum())
         stops_s = stops * ((_WORK_S - _DRIVE_S) / stops.sum())
         # A leg comes first, so that a working day begins with driving.
@@ -61,16 +61,12 @@ class DrivePlan:
         into_s = np.clip(seconds - self._starts_s[leg], 0.0, length_s)
         left_s = length_s - into_s
         up_s, down_s = np.minimum(into_s, RAMP_S), np.minimum(left_s, RAMP_S)
-        # A trapezoid of speed, and on it a sway that comes to nothing over the leg's whole length.
-        cruise_s = into_s - up_s + (RAMP_S - down_s) * (left_s < RAMP_S)
         cruised_s = np.clip(into_s - RAMP_S, 0.0, length_s - 2 * RAMP_S)
-        del cruise_s
+        # A trapezoid of speed, and on it a sway that comes to nothing over the leg's whole length.
         rate = 2 * math.pi * self._sway[leg] / (length_s - 2 * RAMP_S)
         sway_m = 0.08 * CRUISE_M_S * (1 - np.cos(rate * cruised_s)) / rate
-        metres = (
-            CRUISE_M_S * (up_s**2 / (2 * RAMP_S) + cruised_s + (RAMP_S**2 - down_s**2) / (2 * RAMP_S))
-            + sway_m
-        )
+        ramps_m = CRUISE_M_S * (up_s**2 + RAMP_S**2 - down_s**2) / (2 * RAMP_S)
+        metres = ramps_m + CRUISE_M_S * cruised_s + sway_m
         cruising = (into_s > RAMP_S) & (left_s > RAMP_S)
         speed = CRUISE_M_S * np.minimum(up_s, down_s) / RAMP_S
         speed = speed + cruising * 0.08 * CRUISE_M_S * np.sin(rate * cruised_s)
@@ -88,7 +84,9 @@ class Route:
         turn = np.linspace(0.0, 2 * math.pi, 16_385)
         radius = np.ones_like(turn)
         for k in range(2, 6):
-            radius += random.uniform(0.3, 1.0) * 0.22 / k * np.cos(k * turn + random.uniform(0, 6.3))
+            radius += (
+                random.uniform(0.3, 1.0) * 0.22 / k * np.cos(k * turn + random.uniform(0, 6.3))
+            )
         for k in random.choice(np.arange(14, 70), 14, replace=False):
             # Bends of about the same angle at every length: what going round obstacles looks like.
             radius += 0.16 / k * random.normal() * np.cos(int(k) * turn + random.uniform(0, 6.3))

@@ -1,0 +1,90 @@
+"""The header: the lines that start with `@`, before the first command."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sources.simulated.checks.wording import quoted
+from sources.simulated.findings import finding
+from sources.simulated.sequence import NAME, Header, read_moment_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sources.base import Finding
+
+HEADERS = {
+    "@sequence": "a name of 1 to 40 letters, digits, - or _",
+    "@rover": "a name of 1 to 40 letters, digits, - or _",
+    "@start": "a moment in UTC, such as 2026-326T07:30:00",
+    "@local": "the rover's local time at the start, such as 09:30",
+    "@battery": "the state of charge at the start, such as 80 %",
+}
+"""What each line must hold; every one is needed, once."""
+
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,3})?) ?%", re.ASCII)
+
+
+def read_header(
+    header: Header, word: str, value: str, line: int, column: int, *, late: bool
+) -> Iterator[Finding]:
+    """Take one header line into `header`, or say what is wrong with it."""
+    name = word.removeprefix("@")
+    if (first := header.lines.get(name)) is not None:
+        yield finding(
+            "syntax.header-twice",
+            f"{word} stands in line {first} already",
+            line,
+            hint="delete one of them",
+        )
+        return
+    header.lines[name] = line
+    if late:
+        yield finding(
+            "syntax.header-late",
+            f"{word} comes after the first command",
+            line,
+            hint="move it to the top of the file",
+        )
+    if not _take(header, name, value):
+        yield finding(
+            "syntax.header-value",
+            f"{word} is {quoted(value)}" if value else f"{word} has no value",
+            line,
+            column,
+            f"{word} is {HEADERS[word]}",
+        )
+
+
+def missing_headers(header: Header) -> Iterator[Finding]:
+    """Say which lines were never there, in one finding."""
+    missing = [word for word in HEADERS if word.removeprefix("@") not in header.lines]
+    if missing:
+        hint = "; ".join(f"{word} is {HEADERS[word]}" for word in missing)
+        if len(missing) > 2:
+            hint = "start the file as docs/samples/pass-first-drive.rcs does"
+        yield finding("syntax.header-missing", f"the header lacks {', '.join(missing)}", hint=hint)
+
+
+def _take(header: Header, name: str, value: str) -> bool:
+    match name:
+        case "sequence" | "rover":
+            if NAME.fullmatch(value) is None:
+                return False
+            setattr(header, name, value)
+        case "start":
+            header.start_ms = read_moment_ms(value)
+            return header.start_ms is not None
+        case "local":
+            if (clock := _CLOCK.fullmatch(value)) is None:
+                return False
+            hours, minutes, seconds = (int(part) for part in clock.groups(default="0"))
+            header.local_h = hours + minutes / 60 + seconds / 3600
+        case "battery":
+            percent = _PERCENT.fullmatch(value)
+            if percent is None or float(percent[1]) > 100:
+                return False
+            header.battery_percent = float(percent[1])
+    return True

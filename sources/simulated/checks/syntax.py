@@ -1,0 +1,199 @@
+"""Text to a sequence: every line read, everything that cannot be read reported where it stands."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sources.simulated.checks.arguments import read_arguments
+from sources.simulated.checks.header import HEADERS, missing_headers, read_header
+from sources.simulated.checks.wording import quoted, suggestion
+from sources.simulated.dictionary import DICTIONARY
+from sources.simulated.findings import SLICE_LINES, Check, finding
+from sources.simulated.sequence import (
+    BOM,
+    MAX_BYTES,
+    MAX_LINE_CHARACTERS,
+    MAX_LINES,
+    Instruction,
+    Sequence,
+    Time,
+    Trailer,
+    read_duration_ms,
+    read_moment_ms,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sources.base import Finding
+
+_WORD = re.compile(r"[^\s,]+")
+_DIRECTIVE = re.compile(r"\s*(@\S*)\s*(.*)")
+
+# Control characters but the tab; and those that reorder or break a line on the screen, so that it
+# reads otherwise than it runs (Unicode TR 36, "Trojan Source", CVE-2021-42574).
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+TIME_HINT = (
+    "start the line with C00:00:05 (5 s after the command above ends), R00:00:05 (5 s after it "
+    "starts) or A2026-326T07:30:00 (UTC)"
+)
+
+
+def parse(data: bytes, into: Sequence) -> Check:
+    """Read a file's bytes into `into`, line by line."""
+    if (flaw := _not_text(data)) is not None:
+        into.readable = False
+        yield flaw
+        return {}
+    lines = data.split(b"\n")
+    offset = 0
+    for number, raw in enumerate(lines, start=1):
+        yield from _read_line(raw, number, offset, into)
+        offset += len(raw) + 1
+        if number % SLICE_LINES == 0:
+            yield number / len(lines)
+    yield from missing_headers(into.header)
+    if not into.instructions:
+        yield finding(
+            "syntax.empty",
+            "there is no command that could be read in this file",
+            hint="a line with a command looks like: C00:00:00 WAIT 10",
+        )
+    return {
+        "sequence": into.header.sequence,
+        "rover": into.header.rover,
+        "commands": len(into.instructions),
+    }
+
+
+def _not_text(data: bytes) -> Finding | None:
+    """What makes a whole file unreadable."""
+    if (zero := data.find(b"\0")) >= 0:
+        hint = "a sequence is plain text in UTF-8; is this the right file?"
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            hint = "this looks like UTF-16; save the sequence as UTF-8"
+        line = data.count(b"\n", 0, zero) + 1
+        return finding("syntax.binary", f"not text: byte {zero:,} is NUL", line, hint=hint)
+    split = "split it into several sequences"
+    if len(data) > MAX_BYTES:
+        return finding("syntax.too-big", f"the file has over {MAX_BYTES:,} bytes", hint=split)
+    count = data.count(b"\n") + (not data.endswith(b"\n"))
+    if count > MAX_LINES:
+        message = f"the file has {count:,} lines; at most {MAX_LINES:,} are allowed"
+        return finding("syntax.too-many-lines", message, MAX_LINES + 1, hint=split)
+    return None
+
+
+def _read_line(raw: bytes, number: int, offset: int, into: Sequence) -> Iterator[Finding]:
+    if number == 1:
+        raw = raw.removeprefix(BOM)
+    raw = raw.removesuffix(b"\r")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as exc:
+        yield finding(
+            "syntax.encoding",
+            f"byte 0x{raw[exc.start]:02x} is not UTF-8",
+            number,
+            len(raw[: exc.start].decode()) + 1,
+            "save the sequence as UTF-8",
+        )
+        into.last_line = number
+        return
+    if not text.strip():
+        return
+    into.last_line = number
+    if len(text) > MAX_LINE_CHARACTERS:
+        yield finding(
+            "syntax.line-length",
+            f"the line has {len(text):,} characters; at most {MAX_LINE_CHARACTERS} are allowed",
+            number,
+            MAX_LINE_CHARACTERS + 1,
+            "break the comment into several lines",
+        )
+        return
+    if (odd := _CONTROL.search(text)) is not None:
+        yield finding(
+            "syntax.control",
+            f"the character U+{ord(odd.group()):04X} does not belong in a sequence",
+            number,
+            odd.start() + 1,
+            "delete it",
+        )
+        return
+    text = text.partition(";")[0].rstrip()
+    if (directive := _DIRECTIVE.match(text)) is not None:
+        yield from _read_directive(directive, number, offset, into)
+    elif text:
+        yield from _read_instruction(text, number, into)
+
+
+def _read_directive(
+    directive: re.Match[str], number: int, offset: int, into: Sequence
+) -> Iterator[Finding]:
+    word, value = directive.groups()
+    column = directive.start(2 if value else 1) + 1
+    if word == "@crc32":
+        into.trailers.append(Trailer(number, column, offset, value))
+    elif word in HEADERS:
+        late = bool(into.instructions)
+        yield from read_header(into.header, word, value, number, column, late=late)
+    else:
+        yield finding(
+            "syntax.directive",
+            f"there is no {quoted(word)} line",
+            number,
+            directive.start(1) + 1,
+            suggestion(word, [*HEADERS, "@crc32"]),
+        )
+
+
+def _read_instruction(text: str, number: int, into: Sequence) -> Iterator[Finding]:
+    words = list(_WORD.finditer(text)) or list(re.finditer(",", text))[:1]
+    first, rest = words[0], words[1:]
+    time = _read_time(first.group())
+    if time is None:
+        flaw = f"{quoted(first.group())} is not a time"
+        yield finding("syntax.time", flaw, number, first.start() + 1, TIME_HINT)
+        # The line may be mere prose: look further only where a command is plain to see.
+        begins = [index for index in (0, 1) if words[index:] and words[index].group() in DICTIONARY]
+        if not begins:
+            return
+        rest = words[begins[0] :]
+    elif not rest:
+        yield finding(
+            "syntax.no-command",
+            "the line has a time, but no command",
+            number,
+            len(text),
+            "write a command behind the time, or delete the line",
+        )
+        return
+    name = rest[0]
+    command = DICTIONARY.get(name.group())
+    if command is None:
+        yield finding(
+            "syntax.command",
+            f"there is no command {quoted(name.group())}",
+            number,
+            name.start() + 1,
+            suggestion(name.group(), DICTIONARY),
+        )
+        return
+    arguments = yield from read_arguments(command, rest[1:], number, len(text))
+    if time is not None and arguments is not None:
+        into.instructions.append(Instruction(number, name.start() + 1, time, command, arguments))
+
+
+def _read_time(text: str) -> Time | None:
+    match text[:1]:
+        case "A":
+            ms = read_moment_ms(text[1:])
+            return None if ms is None else Time("A", ms)
+        case "R" | "C" as kind:
+            ms = read_duration_ms(text[1:])
+            return None if ms is None else Time(kind, ms)
+        case _:
+            return None
