@@ -16,6 +16,7 @@
     ├── TooSlow                 a member took nothing for too long           1013
     ├── RoomFull                no seat left                                 503 · 1013
     ├── TooManyReaders          no place left in a stream                    503
+    ├── TooManyViews            too many different views of the telemetry    503
     └── UploadError
         ├── NotAnUpload         the body is not what was asked for           400
         ├── UploadTooBig        more bytes than the settings allow           413
@@ -162,6 +163,17 @@ class TooManyReaders(RoverError):
         self.limit = limit
         super().__init__(
             f"{limit:,} readers follow already, which is the most at once (ROVER_MAX_READERS)"
+        )
+
+
+class TooManyViews(RoverError):
+    """As many different views of the telemetry are in use as the settings allow."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"{limit} different combinations of `fields` and `hz` are in use, which is the most at "
+            "once (ROVER_MAX_VIEWS); use one of the others' or the whole stream"
         )
 
 

@@ -19,6 +19,7 @@ from rover.errors import SettingError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import IO
 
 
 class Inbox:
@@ -51,14 +52,7 @@ class Inbox:
             reason = f"command files cannot be kept there: {exc.strerror}"
             raise SettingError("ROVER_DATA_DIR", self._data_dir, reason) from exc
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass  # what lies there is being received by another process
-            else:
-                for leftover in self.incoming.iterdir():
-                    leftover.unlink()
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            self._sweep(lock)
             yield
 
     def create(self, name: str) -> CommandFile:
@@ -69,6 +63,16 @@ class Inbox:
         """
         return CommandFile(self.incoming / name, self.accepted)
 
+    def _sweep(self, lock: IO[bytes]) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass  # what lies there is being received by another process
+        else:
+            for leftover in self.incoming.iterdir():
+                leftover.unlink()
+        fcntl.flock(lock, fcntl.LOCK_SH)
+
 
 class CommandFile:
     """A file on its way in, hashed as it is written. It ends in `keep` or `discard`."""
@@ -76,7 +80,7 @@ class CommandFile:
     def __init__(self, path: Path, accepted: Path) -> None:
         self.path = path
         self._accepted = accepted
-        self._file = path.open("xb")
+        self._file = path.open("xb", buffering=0)  # or closing it could fail, on a full disk
         self._digest = sha256()
 
     @property
@@ -91,8 +95,9 @@ class CommandFile:
             OSError: such as a full disk.
         """
         self._digest.update(data)
-        self._file.write(data)
-        self._file.flush()
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
     def keep(self) -> Path:
         """Have the file on disk for good, under its SHA-256; the same content twice is one file.

@@ -1,7 +1,7 @@
-"""The one file in a multipart form, as its bytes come: nothing is spooled, nothing waits for the end.
+"""The one file in a multipart form, as its bytes come: nothing is spooled, nothing waits.
 
-Starlette's `request.form()` writes the file to a temporary one before the route sees any of it, at a
-ninth of this speed; an upload that answers at once cannot wait for that.
+Starlette's `request.form()` writes the file to a temporary one before a route sees any of it, at a
+ninth of the speed; an upload that answers at once cannot wait for that.
 
 Source: RFC 7578 (multipart/form-data), RFC 2046, 5.1 (the delimiters).
 """
@@ -37,13 +37,14 @@ class FileField:
 
     Attributes:
         filename: as the sender spelled it, paths and control characters included.
+        ahead: the first bytes of the file, before they are handed out.
     """
 
     def __init__(self, boundary: bytes, body: AsyncIterator[bytes]) -> None:
         self.filename: str | None = None
         self._body = body
         self._boundary = boundary
-        self._ahead = b""  # of the file, read but not yet handed out
+        self.ahead = b""
         self._pieces: list[bytes] = []
         self._overhead_bytes = 0
         self._others: list[str] = []
@@ -66,18 +67,18 @@ class FileField:
         )
 
     @classmethod
-    async def open(cls, content_type: str | None, body: AsyncIterator[bytes]) -> Self:
+    async def open(cls, boundary: bytes, body: AsyncIterator[bytes]) -> Self:
         """The file in the form that `body` brings; returns when the file's first byte is there.
 
         Raises:
             NotAnUpload: it is no form, is malformed, or has no file, or an empty one.
         """
-        field = cls(boundary_of(content_type), body)
-        field._ahead = await anext(field, b"")
+        field = cls(boundary, body)
+        field.ahead = await anext(field, b"")
         if field.filename is None:
             there = ", ".join(f"`{name}`" for name in field._others) or "no field at all"
             raise NotAnUpload(f"the form has no field `{FIELD}`, but {there}; {HOW}")
-        if not field._ahead:
+        if not field.ahead:
             raise NotAnUpload(f"the file {field.filename!r} is empty")
         return field
 
@@ -87,7 +88,7 @@ class FileField:
             return None
         closing = len(b"\r\n--" + self._boundary + b"--\r\n")
         overhead = self._overhead_bytes if self._closed else self._overhead_bytes + closing
-        return max(content_length - overhead, len(self._ahead))
+        return max(content_length - overhead, len(self.ahead))
 
     def __aiter__(self) -> Self:
         return self
@@ -98,8 +99,8 @@ class FileField:
         Raises:
             NotAnUpload: the form turns out malformed, cut short, or with a second file.
         """
-        if ahead := self._ahead:
-            self._ahead = b""
+        if ahead := self.ahead:
+            self.ahead = b""
             return ahead
         async for chunk in self._body:
             if data := self._feed(chunk):

@@ -1,0 +1,178 @@
+"""The file in a form: found in any form, however its bytes are cut, or a refusal that helps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rover.errors import NotAnUpload
+from rover.routes.multipart import MAX_OVERHEAD_BYTES, MAX_PARTS, FileField, boundary_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.anyio
+
+BOUNDARY = b"line"
+
+
+def part(name: str, content: bytes, filename: str | None = None, *headers: str) -> bytes:
+    disposition = f'Content-Disposition: form-data; name="{name}"'
+    if filename is not None:
+        disposition += f'; filename="{filename}"'
+    head = "\r\n".join([disposition, *headers])
+    return b"--" + BOUNDARY + b"\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n"
+
+
+def form(*parts: bytes) -> bytes:
+    return b"".join(parts) + b"--" + BOUNDARY + b"--\r\n"
+
+
+async def in_pieces(body: bytes, *, size: int = 1 << 16) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+
+
+async def read(body: bytes, *, size: int = 1 << 16) -> tuple[str | None, bytes]:
+    field = await FileField.open(BOUNDARY, in_pieces(body, size=size))
+    return field.filename, b"".join([chunk async for chunk in field])
+
+
+async def refusal(body: bytes, *, size: int = 1 << 16) -> str:
+    with pytest.raises(NotAnUpload) as refused:
+        await read(body, size=size)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("size", [1, 3, 50, 1 << 16])
+async def test_the_file_is_found_among_other_fields(size: int) -> None:
+    body = form(
+        part("team", b"blue"),
+        part("file", b"DRIVE 10\r\n", "sol 12.seq", "Content-Type: text/plain"),
+        part("note", b"after it"),
+    )
+    assert await read(body, size=size) == ("sol 12.seq", b"DRIVE 10\r\n")
+
+
+@given(
+    content=st.lists(
+        st.sampled_from([b"\r", b"\n", b"-", b"\r\n--", b"\r\n--lin", b"\r\n--linE", b"x" * 90]),
+        min_size=1,
+    ).map(b"".join),
+    size=st.integers(1, 80),
+)
+async def test_what_looks_like_a_delimiter_is_content_wherever_it_is_cut(
+    content: bytes, size: int
+) -> None:
+    assert await read(form(part("file", content, "a")), size=size) == ("a", content)
+
+
+async def test_bytes_are_handed_out_before_the_rest_has_come() -> None:
+    rest_asked_for = False
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal rest_asked_for
+        whole = form(part("file", b"first second", "a"))
+        middle = whole.index(b"second")
+        yield whole[:middle]
+        rest_asked_for = True
+        yield whole[middle:]
+
+    field = await FileField.open(BOUNDARY, body())
+    assert (field.filename, field.ahead) == ("a", b"first ")
+    assert await anext(field) == b"first "
+    assert not rest_asked_for
+    assert await anext(field) == b"second"
+
+
+@pytest.mark.parametrize("name", ["sól-42 ☄.seq", 'a "quoted" one', "../../etc/passwd", "C:\\a"])
+async def test_the_name_is_the_sender_s(name: str) -> None:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')  # as curl does
+    filename, _ = await read(form(part("file", b"x", escaped)))
+    assert filename == ("a" if name == "C:\\a" else name)  # the parser undoes an old browser's path
+
+
+async def test_a_form_without_the_field_names_those_that_are_there() -> None:
+    detail = await refusal(form(part("upload", b"x", "a.seq"), part("team", b"blue")))
+    assert "`upload`, `team`" in detail
+    assert "curl -N -F file=@NAME" in detail
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        (form(), "no field at all"),
+        (form(part("file", b"DRIVE 10")), "without a file; .* with an @"),
+        (form(part("file", b"", "")), "without a file"),
+        (form(part("file", b"", "a.seq")), "'a.seq' is empty"),
+        (form(part("file", b"x", "a"), part("file", b"y", "b")), "two fields `file`"),
+        (b"", "breaks off"),
+        (b"DRIVE 10\n", "malformed"),
+        (b'{"sequence": []}', "malformed"),
+        (form(part("file", b"x", "a"))[:-8], "breaks off"),
+        (part("file", b"x", "a")[:30], "breaks off"),
+        (form(b"--line\r\nno header\r\n\r\nx\r\n"), "malformed"),
+        (form(b"--line\r\nContent-Type: text/plain\r\n\r\nx\r\n"), "no field `file`, but ``"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1 << 16])
+async def test_what_is_no_form_with_one_file_is_refused(body: bytes, hint: str, size: int) -> None:
+    with pytest.raises(NotAnUpload, match=hint):
+        await read(body, size=size)
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        (form(*[part("x", b"")] * (MAX_PARTS + 1)), f"more than {MAX_PARTS} fields"),
+        (form(part("file", b"x", "a" * 10_000)), "malformed: Maximum header size"),
+        (form(part("file", b"x", "a", *["X: y"] * 100)), "malformed: Maximum header count"),
+        (form(part("x", bytes(MAX_OVERHEAD_BYTES)), part("file", b"x", "a")), "beside the file"),
+        (form(part("file", b"x", "a"), part("x", bytes(MAX_OVERHEAD_BYTES))), "beside the file"),
+        (form(part("file", b"x", "a")) + bytes(MAX_OVERHEAD_BYTES), "beside the file"),
+    ],
+    ids=["parts", "header", "headers", "field before", "field after", "epilogue"],
+)
+async def test_what_is_not_the_file_is_bounded(body: bytes, hint: str) -> None:
+    with pytest.raises(NotAnUpload, match=hint):
+        await read(body)
+
+
+@pytest.mark.parametrize("size", [120, 1 << 16])
+async def test_the_size_is_guessed_right_when_the_file_comes_last(size: int) -> None:
+    body = form(part("team", b"blue"), part("file", b"x" * 500, "a"))
+    field = await FileField.open(BOUNDARY, in_pieces(body, size=size))
+    assert field.size_hint(len(body)) == 500
+    assert field.size_hint(None) is None
+
+
+@pytest.mark.parametrize(
+    ("content_type", "boundary"),
+    [
+        ("multipart/form-data; boundary=line", b"line"),
+        ('Multipart/Form-Data; charset=utf-8; boundary="a b"', b"a b"),
+    ],
+)
+def test_the_boundary_is_read_from_the_content_type(content_type: str, boundary: bytes) -> None:
+    assert boundary_of(content_type) == boundary
+
+
+@pytest.mark.parametrize(
+    ("content_type", "hint"),
+    [
+        (None, "no stated type"),
+        ("", "no stated type"),
+        ("text/plain", "of type 'text/plain', and not `multipart/form-data`; .*curl"),
+        ("application/x-www-form-urlencoded", "and not `multipart/form-data`"),
+        ("multipart/mixed; boundary=line", "and not `multipart/form-data`"),
+        ("multipart/form-data", "no `boundary`"),
+        ("multipart/form-data; boundary=", "no `boundary`"),
+        ("multipart/form-data; boundary=" + "x" * 71, "no `boundary`"),
+    ],
+)
+def test_a_type_that_is_not_a_form_s_is_refused(content_type: str | None, hint: str) -> None:
+    with pytest.raises(NotAnUpload, match=hint):
+        boundary_of(content_type)
