@@ -76,7 +76,7 @@ class MissionControl:
         self._flusher = Flusher(settings.heartbeat_s)
         self.streams = EventStreams(settings)
         self.telemetry = Telemetry(self._sources[0], settings, self._flusher)
-        self.downlink = Downlink(self._sources[1], settings)
+        self.downlink = Downlink(self._sources[1], settings, notify=self._flusher.mark)
         self.rooms = Rooms(settings, notify=self._flusher.mark)
         self.uplink = Uplink(self._sources[2], settings)
         self.running = False
@@ -97,13 +97,13 @@ class MissionControl:
                     await stack.enter_async_context(source)
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
+            await tasks.start(self.uplink.run)  # first: it fails where the data folder is no good
             for run in (
                 self._flusher.run,
                 self.streams.sweep,
                 self.telemetry.run,
                 self.downlink.run,
                 self.rooms.run,
-                self.uplink.run,
             ):
                 tasks.start_soon(run)
             stack.enter_context(hear_the_end(lambda: self._begin_drain(tasks)))
@@ -135,7 +135,7 @@ class MissionControl:
         self.telemetry.close()
         self.rooms.close()
         with move_on_after(self.settings.drain_s):
-            while self.downlink.readers or self.uplink.open_uploads:
+            while self.downlink.readers or self.uplink.open_uploads:  # noqa: ASYNC110 # two counts
                 await sleep(DRAIN_STEP_S)
         self.uplink.close()
         self.downlink.close()

@@ -76,8 +76,17 @@ class Settings:
     telemetry_bytes: int = setting(
         16 * 2**20, "bytes of telemetry events kept", unit="bytes", at_least=1024
     )
+    max_views: int = setting(
+        32, "different combinations of `fields` and `hz` in use at once", at_least=1
+    )
+    history_samples: int = setting(
+        100_000, "samples kept by time, for plots and questions", at_least=1
+    )
     max_sample_bytes: int = setting(
         64 * 2**10, "a larger sample is dropped and reported", unit="bytes", at_least=256
+    )
+    max_ingest_bytes: int = setting(
+        2**20, "most that a device may send at once", unit="bytes", at_least=256
     )
     max_channels: int = setting(200, "comms channels at once", at_least=1)
     max_members: int = setting(500, "members of one channel; more get 1013", at_least=1)

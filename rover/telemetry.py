@@ -1,6 +1,6 @@
-"""From a telemetry source to one topic that everyone follows, and the newest sample at hand.
+"""From a telemetry source to one topic that everyone follows, and a history by time.
 
-    source.samples() ──▶ encode once ──▶ topic ──▶ readers
+    source.samples() ──▶ history, limits ──▶ encode once ──▶ topic ──▶ views ──▶ readers
 
 The source runs under a supervisor: when it fails, readers stay and are told its state.
 """
@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import logging
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from anyio import create_task_group
+from anyio.lowlevel import checkpoint
 
 from rover.errors import NothingYet
+from rover.events import News, alarm_json, encode_news, sample_json, state_json
+from rover.history import History
+from rover.limits import LimitWatch
 from rover.supervise import Health, Supervisor
-from rover.topic import EventId, Topic
-from rover.wire import dumps, iso, sse
+from rover.topic import Topic
+from rover.views import Views
 from sources.base import Paced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from rover.flush import Flusher
     from rover.settings import Settings
@@ -30,18 +36,6 @@ STALE_PERIODS = 5
 """A source that misses so many of its own periods in a row is stale."""
 
 STALE_LEAST_S = 2.0
-
-
-class News(NamedTuple):
-    """One event of the telemetry topic: a sample has no name, everything else has one."""
-
-    name: str | None
-    data: str
-
-
-def encode_news(event_id: EventId, news: News) -> bytes:
-    """The news as a server-sent event."""
-    return sse(news.data, event=news.name, event_id=event_id)
 
 
 class Telemetry:
@@ -70,9 +64,12 @@ class Telemetry:
             max_bytes=settings.telemetry_bytes,
             notify=flusher.mark,
         )
+        self.views = Views(self.topic, settings, flusher)
+        self.history = History(self.parameters, settings.history_samples)
+        self.limits = LimitWatch(self.parameters)
         self.dropped_samples = 0
         self._max_sample_bytes = settings.max_sample_bytes
-        self._latest: tuple[float, str] | None = None
+        self._latest: str | None = None
         period_s = source.period_s if isinstance(source, Paced) else None
         self.supervisor = Supervisor(
             "telemetry",
@@ -95,12 +92,19 @@ class Telemetry:
             NothingYet: no sample has come so far.
         """
         if self._latest is None:
-            raise NothingYet(f"no sample has come yet; the source is {self.health.detail}")
-        return self._latest[1]
+            raise NothingYet(f"no sample has come yet; the source: {self.health.detail}")
+        return self._latest
+
+    @property
+    def fields(self) -> Collection[str]:
+        """The names that a reader may choose from: the dictionary's, and what was said besides."""
+        return self.history.names
 
     async def run(self) -> None:
         """Publish what the source says, until cancelled."""
-        await self.supervisor.run(self._follow)
+        async with create_task_group() as tasks:
+            tasks.start_soon(self.views.run)
+            await self.supervisor.run(self._follow)
 
     def close(self) -> None:
         """End the topic: readers get what is left."""
@@ -111,20 +115,28 @@ class Telemetry:
         async for sample in self.source.samples():
             self.supervisor.heard()
             self._publish(sample)
+            await checkpoint()  # a source that never waits must not keep the readers from reading
 
     def _publish(self, sample: Sample) -> None:
+        if self.topic.closed:
+            return
+        newest = self.history.newest
+        late = newest is not None and sample.t < newest
         try:
-            data = dumps({**sample.values, "t": iso(sample.t)})
+            data = sample_json(sample, late=late)
         except (TypeError, ValueError) as exc:
             self._drop(f"it cannot be told as JSON: {exc}")
             return
         if len(data) > self._max_sample_bytes:
             self._drop(f"it has {len(data):,} bytes, more than ROVER_MAX_SAMPLE_BYTES allows")
             return
-        if self._latest is None or sample.t >= self._latest[0]:
-            self._latest = (sample.t, data)
-        if not self.topic.closed:
-            self.topic.publish(News(None, data))
+        self.history.add(sample)
+        self.topic.publish(News(None, data), at=sample.t)
+        if not late:  # the past neither is the newest sample nor rings
+            self._latest = data
+            for alarm in self.limits.check(sample.values):
+                logger.warning("telemetry: %s is %s: %s", alarm.parameter, alarm.level, alarm.value)
+                self.topic.publish(News("alarm", alarm_json(alarm, sample.t)), at=sample.t)
 
     def _drop(self, reason: str) -> None:
         self.dropped_samples += 1
@@ -134,8 +146,3 @@ class Telemetry:
     def _tell(self, health: Health) -> None:
         if not self.topic.closed:
             self.topic.publish(News("state", state_json(health)))
-
-
-def state_json(health: Health) -> str:
-    """A source's health as clients see it."""
-    return dumps({"state": health.state, "detail": health.detail, "since": iso(health.since)})

@@ -16,10 +16,11 @@ Not thread-safe: publish and read on one event loop.
 from __future__ import annotations
 
 import secrets
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from anyio import Event
@@ -112,6 +113,10 @@ class Beat:
 
 BEAT = Beat()
 
+SHARED_BATCHES = 32
+"""So many are remembered for the next reader: enough for all who keep up, and bounded for a crowd
+that catches up, each from somewhere else."""
+
 
 class Topic(Generic[Item, Frame]):
     """The log in memory: the newest events, up to a count and a number of bytes.
@@ -149,9 +154,11 @@ class Topic(Generic[Item, Frame]):
         self._notify = notify
         self._frames: list[Frame] = []
         self._offsets: list[int] = []  # of the same events
-        self._head = 0  # where the oldest retained event is in both lists
+        self._times: list[float] = []  # of the same events, never decreasing
+        self._head = 0  # where the oldest retained event is in these lists
         self._bytes = 0
         self._floor = 0  # offset of the newest event that was dropped
+        self._floor_time = -inf
         self._last = 0  # offset of the newest event
         self._released = 0  # readers see events up to this offset
         self._batches: dict[int, Batch[Frame]] = {}  # by position, of the released events
@@ -166,24 +173,27 @@ class Topic(Generic[Item, Frame]):
         """How many events are retained."""
         return len(self._frames) - self._head
 
-    def publish(self, item: Item, offset: int | None = None) -> EventId:
+    def publish(self, item: Item, *, offset: int | None = None, at: float = -inf) -> EventId:
         """Append an event, and drop the oldest beyond the bounds. Never waits for a reader.
 
         Args:
             item: what happened.
             offset: higher than any before it; the next one by default. A topic that is made from
                 another one passes that one's, so that a reader can resume in either.
+            at: when it happened, for readers who ask by time; taken as no earlier than the event
+                before it.
 
         Raises:
             RuntimeError: the topic was closed.
         """
         if self.closed:
             raise RuntimeError("published to a closed topic")
-        self._last = self._last + 1 if offset is None else offset
-        event_id = EventId(self.epoch, self._last)
-        frame = self._encode(event_id, item)
+        event_id = EventId(self.epoch, self._last + 1 if offset is None else offset)
+        frame = self._encode(event_id, item)  # if it raises, nothing has happened
+        self._last = event_id.offset
         self._frames.append(frame)
         self._offsets.append(self._last)
+        self._times.append(max(at, self._times[-1]) if self._times else at)
         self._bytes += self._size(frame)
         while len(self) > 1 and (len(self) > self._max_events or self._bytes > self._max_bytes):
             self._drop_oldest()
@@ -196,9 +206,11 @@ class Topic(Generic[Item, Frame]):
     def _drop_oldest(self) -> None:
         self._bytes -= self._size(self._frames[self._head])
         self._floor = self._offsets[self._head]
+        self._floor_time = self._times[self._head]
         self._head += 1
         if self._head * 8 > len(self._frames):  # seldom, and never far over the bounds
-            del self._frames[: self._head], self._offsets[: self._head]
+            for column in (self._frames, self._offsets, self._times):
+                del column[: self._head]
             self._head = 0
 
     def release(self) -> None:
@@ -212,6 +224,12 @@ class Topic(Generic[Item, Frame]):
         wake, self._wake = self._wake, Event()
         wake.set()
 
+    def skip(self, offset: int) -> None:
+        """Note that events up to `offset` will never be published here: readers are told a gap."""
+        while len(self):
+            self._drop_oldest()
+        self._last = self._floor = max(offset, self._last)
+
     def close(self) -> None:
         """End the topic: readers get what is left, and then their iteration ends."""
         self.closed = True
@@ -222,18 +240,27 @@ class Topic(Generic[Item, Frame]):
         return self._frames[self._head :]
 
     def subscribe(
-        self, after: EventId | None = None, *, last: int | None = None
+        self, after: EventId | None = None, *, last: int = 0, since: float | None = None
     ) -> Subscription[Frame]:
         """A reader's position; use it as a context manager and iterate it.
 
         Args:
             after: continue behind this event. If it is not of this log or no longer followed by
                 what is retained, a `Gap` comes first.
-            last: without `after`: begin with up to this many of the newest events. Without either,
-                the reader gets what comes from now on.
+            last: without `after`: begin with up to this many of the newest events.
+            since: without `after`: begin with the first event at this time or later. If what is
+                retained begins later, a `Gap` comes first.
+
+        Without any of them, the reader gets what comes from now on.
         """
+        if after is None and since is not None:
+            index = bisect_left(self._times, since, lo=self._head)
+            cut = index == self._head and self._floor > 0 and since <= self._floor_time
+            first = EventId(self.epoch, 0)
+            gap = Gap(first, self._oldest, None, GapReason.EXPIRED) if cut else None
+            return Subscription(self, self._position_before(len(self._times) - index), gap)
         if after is None:
-            return Subscription(self, self._position_before(last or 0), None)
+            return Subscription(self, self._position_before(last), None)
         if after.epoch != self.epoch or after.offset > self._last:
             gap = Gap(after, self._oldest, None, GapReason.EPOCH)
         elif after.offset < self._floor:
@@ -262,6 +289,8 @@ class Topic(Generic[Item, Frame]):
             return Gap(EventId(self.epoch, position), self._oldest, lost, GapReason.SLOW)
         batch = self._batches.get(position)
         if batch is None:
+            if len(self._batches) >= SHARED_BATCHES:
+                self._batches.clear()
             batch = self._batches[position] = self._batch(position)
         return batch
 

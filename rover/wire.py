@@ -80,3 +80,10 @@ def sse(
     else:
         lines.append(f"data: {data}")
     return ("\n".join(lines) + "\n\n").encode()
+
+
+def sse_parts(frame: bytes) -> tuple[str | None, str]:
+    """The name and the data of an event that `sse` made of data without a line break."""
+    head, _, data = frame.decode().rpartition("data: ")
+    name = head.split("\n", 1)[0].removeprefix("event: ") if head.startswith("event: ") else None
+    return name, data.rstrip("\n")

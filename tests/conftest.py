@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
-from anyio import create_task_group, sleep
+from anyio import CancelScope, Event, create_task_group, sleep
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -41,7 +41,13 @@ async def running(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
     )
     server = uvicorn.Server(config)
     async with create_task_group() as tasks:
-        tasks.start_soon(server._serve)
+        stopped = Event()
+
+        async def run() -> None:
+            await server._serve()
+            stopped.set()
+
+        tasks.start_soon(run)
         while not server.started:
             await sleep(0.005)
         port = server.servers[0].sockets[0].getsockname()[1]
@@ -49,6 +55,8 @@ async def running(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             server.should_exit = True
+            with CancelScope(shield=True):  # also after a test that failed
+                await stopped.wait()
 
 
 @pytest.fixture

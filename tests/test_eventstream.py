@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio.lowlevel
 import httpx
 import pytest
 from anyio import create_task_group, fail_after, sleep
@@ -53,7 +54,7 @@ class Feed:
         )
 
     async def respond(self, request: Request) -> EventStream:
-        last = whole_number(request, "last", at_most=1000)
+        last = whole_number(request, "last", at_most=1000) or 0
         return self.streams.respond(self.topic.subscribe(resume_point(request), last=last))
 
     @asynccontextmanager
@@ -203,7 +204,7 @@ async def test_a_slow_reader_is_told_what_it_lost(serve: Serve) -> None:
         await until(lambda: len(feed.streams) == 1)
         for n in range(400):
             feed.topic.publish(f"{n} " + "x" * 20_000)
-            await sleep(0)
+            await anyio.lowlevel.checkpoint()
         with fail_after(10):
             feed.topic.close()
             data = b""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from anyio import Event, create_task_group, fail_after, sleep, sleep_forever
@@ -18,13 +17,16 @@ from rover.telemetry import Telemetry
 from rover.topic import Batch
 from sources.base import Parameter, Sample, SourceError
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
 pytestmark = pytest.mark.anyio
 
 
 class Script:
     """A source that plays what a test wrote: samples, exceptions, or pauses."""
 
-    parameters = [Parameter("speed", "m/s")]
+    parameters = (Parameter("speed", "m/s"),)
 
     def __init__(self, *runs: Sequence[Sample | Exception]) -> None:
         self.runs = list(runs)

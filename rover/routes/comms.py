@@ -146,7 +146,8 @@ class Comms(WebSocketEndpoint):
                 elif isinstance(news, Gap):
                     await line.send(self._language.gap(news))
         except WebSocketDisconnect:
-            both.cancel()
+            pass
+        both.cancel()
 
     async def _hear(self, websocket: WebSocket, line: Line, both: CancelScope) -> None:
         try:
@@ -167,7 +168,8 @@ class Comms(WebSocketEndpoint):
                 await line.send_in_turn(answer)
 
     async def _say_farewell(self, websocket: WebSocket, reason: errors.RoverError) -> None:
-        code = next(CLOSE_CODES[kind] for kind in type(reason).__mro__ if kind in CLOSE_CODES)
+        kinds = type(reason).__mro__
+        code = next((CLOSE_CODES[kind] for kind in kinds if kind in CLOSE_CODES), 1011)
         with move_on_after(FAREWELL_S):
             try:
                 await websocket.close(code, close_reason(str(reason)))

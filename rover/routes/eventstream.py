@@ -7,12 +7,13 @@ for the client to go, because servers of ASGI spec 2.3 tell of that by `receive`
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, create_task_group, sleep
+from anyio import CancelScope, sleep
 
 from rover.errors import Draining, TooManyReaders
 from rover.topic import Batch, Beat, Gap
@@ -115,18 +116,20 @@ class EventStream:
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
+        # A plain task and a scope: a task group for every reader would be a third of its memory.
+        watcher = asyncio.create_task(self._watch(receive))
         self._open.add(self)
         try:
-            with self._subscription:
-                async with create_task_group() as tasks:
-                    self.scope = tasks.cancel_scope
-                    tasks.start_soon(self._leave, receive)
-                    await self._write(send)
-                    self.scope.cancel()
+            with self._subscription, self.scope:
+                await self._write(send)
         finally:
             self._open.discard(self)
+            watcher.cancel()
+            with CancelScope(shield=True):
+                await asyncio.wait([watcher])
 
-    async def _leave(self, receive: Receive) -> None:
+    async def _watch(self, receive: Receive) -> None:
+        """Wait for the client to go, and end the stream then."""
         while (await receive())["type"] != "http.disconnect":
             pass
         self.scope.cancel()

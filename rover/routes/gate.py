@@ -76,7 +76,7 @@ class Gate:
     def _check_client(self, connection: HTTPConnection) -> None:
         if self._tokens:
             given = _token_of(connection).encode()
-            if not any([secrets.compare_digest(given, token) for token in self._tokens]):
+            if not any(secrets.compare_digest(given, token) for token in self._tokens):
                 raise TokenRequired
         elif connection.client is not None and not _is_loopback(connection.client.host):
             raise AccessRefused(

@@ -15,6 +15,7 @@ from rover import errors
 from rover.errors import RoverError
 from rover.routes.responses import json_response
 from sources.base import SourceError, UnknownImage
+from sources.push import InboxFull
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -33,12 +34,18 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.ChannelRefused: HTTPStatus.BAD_REQUEST,
     errors.RoomFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooManyReaders: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TooManyViews: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NotIngesting: HTTPStatus.CONFLICT,
+    errors.UnknownMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.IngestTooBig: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.BatchRefused: HTTPStatus.BAD_REQUEST,
     errors.NotAnUpload: HTTPStatus.BAD_REQUEST,
     errors.UploadTooBig: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UploadInterrupted: HTTPStatus.BAD_REQUEST,
     errors.UplinkBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UnknownUpload: HTTPStatus.NOT_FOUND,
     UnknownImage: HTTPStatus.NOT_FOUND,
+    InboxFull: HTTPStatus.SERVICE_UNAVAILABLE,
     SourceError: HTTPStatus.BAD_GATEWAY,
     RoverError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

@@ -1,0 +1,65 @@
+"""The events of the telemetry topic, as every reader and every view of it gets them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from rover.wire import dumps, iso, sse
+
+if TYPE_CHECKING:
+    from rover.limits import Alarm
+    from rover.supervise import Health
+    from rover.topic import EventId
+    from sources.base import Sample
+
+OURS = ("t", "late", "folded")
+"""Keys of a sample that are ours, not the source's; no parameter has such a name."""
+
+
+class News(NamedTuple):
+    """One event: a sample has no name, everything else has one."""
+
+    name: str | None
+    data: str
+
+
+def encode_news(event_id: EventId, news: News) -> bytes:
+    """The news as a server-sent event."""
+    return sse(news.data, event=news.name, event_id=event_id)
+
+
+def sample_json(sample: Sample, *, late: bool = False) -> str:
+    """A sample as flat JSON.
+
+    Args:
+        sample: as measured.
+        late: whether a newer one was told already.
+
+    Raises:
+        TypeError: a value cannot be told as JSON.
+        ValueError: its time is not one.
+    """
+    ours: dict[str, object] = {"t": iso(sample.t)}
+    if late:
+        ours["late"] = True
+    return dumps({**ours, **sample.values, **ours})
+
+
+def state_json(health: Health) -> str:
+    """A source's health."""
+    return dumps({"state": health.state, "detail": health.detail, "since": iso(health.since)})
+
+
+def alarm_json(alarm: Alarm, t: float) -> str:
+    """An alarm, and the time of the sample that rang it."""
+    return dumps(
+        {
+            "t": iso(t),
+            "parameter": alarm.parameter,
+            "level": alarm.level,
+            "was": alarm.was,
+            "value": alarm.value,
+            "side": alarm.bound.side,
+            "threshold": alarm.bound.threshold,
+        }
+    )

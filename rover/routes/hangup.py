@@ -1,0 +1,49 @@
+"""Cutting a connection: ASGI has no message that says "this response will never be whole".
+
+A response that just returns leaves that to the server. uvicorn then closes the connection politely,
+which with a client that reads nothing never ends: its socket and what is buffered for it stay, and
+so does the server at shutdown, which waits for its connections.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from anyio import move_on_after
+
+if TYPE_CHECKING:
+    from starlette.types import Receive
+
+
+@runtime_checkable
+class _Transport(Protocol):
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+async def hang_up(receive: Receive, *, flush_s: float = 0.0) -> None:
+    """Cut the connection of an unfinished response; the client sees that it is incomplete.
+
+    Return from the app after it. With a server that does not show its connection (uvicorn does,
+    through the `receive` that it passes, unless middleware wraps that), it does nothing, and the
+    server cuts when the app returns.
+
+    Args:
+        receive: of the request.
+        flush_s: the client may take so long to fetch what is buffered for it.
+    """
+    transport = getattr(getattr(receive, "__self__", None), "transport", None)
+    if not isinstance(transport, _Transport):
+        return
+    if flush_s > 0:
+        transport.close()
+        with move_on_after(flush_s):
+            await _disconnected(receive)
+            return
+    transport.abort()
+    await _disconnected(receive)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,75 @@
+"""Limits: entering is told at once, leaving only when a value is well inside again."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rover.limits import Level, LimitWatch
+from sources.base import Limits, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BATTERY = Parameter("battery", "%", limits=Limits(yellow=(30, None), red=(20, None)))
+MOTOR = Parameter("motor", "°C", limits=Limits(yellow=(-40, 60), red=(-55, 80)))
+
+
+def changes(parameter: Parameter, values: Iterable[float | None]) -> list[tuple[str, str, float]]:
+    """Each alarm that the values ring: from, to, threshold."""
+    watch = LimitWatch([parameter])
+    alarms = [alarm for value in values for alarm in watch.check({parameter.name: value})]
+    return [(alarm.was, alarm.level, alarm.bound.threshold) for alarm in alarms]
+
+
+def test_entering_and_leaving_are_told_once_with_the_threshold() -> None:
+    assert changes(BATTERY, [50, 29, 28, 27, 19, 18, 25, 50]) == [
+        ("nominal", "yellow", 30),
+        ("yellow", "red", 20),
+        ("red", "yellow", 20),
+        ("yellow", "nominal", 30),
+    ]
+
+
+def test_the_threshold_itself_is_inside() -> None:
+    assert changes(MOTOR, [60, -40]) == []
+
+
+def test_a_value_that_wavers_at_the_threshold_rings_once() -> None:
+    assert changes(MOTOR, [60.1, 59.9, 60.1, 59.9, 60.1]) == [("nominal", "yellow", 60)]
+
+
+def test_both_sides_have_their_own_alarm() -> None:
+    assert changes(MOTOR, [-60, 90]) == [("nominal", "red", -55)]  # red stays red, as one alarm
+    assert changes(MOTOR, [-60, 0, 90]) == [
+        ("nominal", "red", -55),
+        ("red", "nominal", -55),
+        ("nominal", "red", 80),
+    ]
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan, math.inf])
+def test_what_was_not_measured_changes_nothing(nothing: float | None) -> None:
+    assert changes(BATTERY, [10, nothing, 10]) == [("nominal", "red", 20)]
+
+
+def test_a_parameter_without_limits_never_rings() -> None:
+    assert changes(Parameter("speed"), [1e9, -1e9]) == []
+
+
+@given(st.lists(st.floats(-200, 200)))
+def test_the_level_is_never_milder_than_the_bounds_say(values: list[float]) -> None:
+    watch = LimitWatch([MOTOR])
+    for value in values:
+        list(watch.check({"motor": value}))
+        level = watch.active().get("motor", Level.NOMINAL)
+        if not -55 <= value <= 80:
+            assert level is Level.RED
+        elif not -40 <= value <= 60:
+            assert level is not Level.NOMINAL
+        elif -30 <= value <= 50:
+            assert level is Level.NOMINAL

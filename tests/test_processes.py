@@ -1,0 +1,161 @@
+"""The server as a process of its own: how it starts, what it says, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+UVICORN = ["-m", "uvicorn", "rover.main:app"]
+ROVER = ["-m", "rover"]
+
+
+class Server:
+    """A running server and what it wrote."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.url = f"http://127.0.0.1:{port}"
+        self.port = port
+
+    def wait_until_up(self) -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/healthz", timeout=1):
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError(f"did not start: {self.process.communicate()[0]}")
+
+    def open_stream(self) -> socket.socket:
+        reader = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        reader.sendall(b"GET /stream/rover-telemetry HTTP/1.1\r\nHost: rover\r\n\r\n")
+        assert reader.recv(64).startswith(b"HTTP/1.1 200")
+        return reader
+
+
+def rest_of(reader: socket.socket) -> bytes:
+    """What is left to read, to the end of the connection."""
+    with reader, reader.makefile("rb") as rest:
+        return rest.read()
+
+
+@contextmanager
+def server(arguments: list[str], data_dir: Path, **environ: str) -> Iterator[Server]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, *arguments, "--port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, "ROVER_DATA_DIR": str(data_dir), **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        running = Server(process, port)
+        running.wait_until_up()
+        yield running
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [UVICORN, ROVER], ids=["uvicorn", "python -m rover"])
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_farewell_to_open_streams_and_ends_in_two_seconds(
+    command: list[str], sig: signal.Signals, tmp_path: Path
+) -> None:
+    with server(command, tmp_path) as running:
+        readers = [running.open_stream() for _ in range(20)]
+        began = time.monotonic()
+        running.process.send_signal(sig)
+        output, _ = running.process.communicate(timeout=10)
+        took = time.monotonic() - began
+        farewells = [rest_of(reader) for reader in readers]
+    assert took < 2
+    assert all(b"event: bye" in farewell for farewell in farewells)
+    assert all(farewell.endswith(b"0\r\n\r\n") for farewell in farewells)  # whole, not cut
+    assert "Traceback" not in output
+    # uvicorn's own command raises the signal again when it is done, as a shell expects of it
+    assert running.process.returncode in (0, -sig, 128 + sig)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("ROVER_TELEMETRY", "reply:drive.csv", "did you mean"),
+        ("ROVER_TELEMETRY", "replay:/nowhere.csv", "/nowhere.csv"),
+        ("ROVER_TELEMETRY", "nowhere.at_all:make", "nowhere"),
+        ("ROVER_CAMERA", "dir:/nowhere", "/nowhere"),
+        ("ROVER_COMMANDS", "sim:?speed=3", "speed"),
+        ("ROVER_MAX_UPLOADS", "many", "a whole number"),
+        ("ROVER_HEARTBEAT_S", "-1", "at least"),
+        ("ROVER_HEARTBAET_S", "10", "did you mean ROVER_HEARTBEAT_S"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_ends_the_start_and_says_which(
+    name: str, value: str, says: str
+) -> None:
+    ended = run("-m", "rover", "--port", "0", **{name: value})
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"cosmic-rover: {name}=")
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_command_line_outranks_the_environment() -> None:
+    ended = run("-m", "rover", "--telemetry", "nonsense:", ROVER_TELEMETRY="sim:")
+    assert "ROVER_TELEMETRY=nonsense:" in ended.stderr
+
+
+def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = run("-m", "rover", "--port", port, ROVER_DATA_DIR=str(tmp_path))
+    assert ended.returncode != 0
+    assert "address already in use" in ended.stderr
+
+
+def test_a_data_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    ended = run("-m", "rover", "--port", "0", ROVER_DATA_DIR=str(tmp_path / "file"))
+    assert ended.returncode != 0
+    assert "ROVER_DATA_DIR" in ended.stderr
