@@ -1,0 +1,90 @@
+import { html, nothing } from 'lit';
+import { clock, day, dayOfYear, label, span, timestamp } from '../format.ts';
+import { connection } from '../store/connection.ts';
+import type { Level } from '../store/limits.ts';
+import type { Mission } from '../store/mission.ts';
+import { every } from '../store/ticker.ts';
+import { PageElement } from './element.ts';
+import { icon, levelIcon } from './icons.ts';
+
+const LEVELS: Readonly<Record<string, Level>> = {
+  live: 'nominal',
+  ready: 'nominal',
+  ok: 'nominal',
+  stale: 'caution',
+  down: 'alarm',
+};
+
+/** Who we are, what time it is, and whether the machine can be heard. */
+export class MissionHeader extends PageElement {
+  declare mission: Mission;
+  static override properties = { mission: { attribute: false } };
+  #stop: (() => void) | null = null;
+  #followed = false;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#stop = every(250, () => this.requestUpdate());
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#stop?.();
+  }
+
+  protected override willUpdate(): void {
+    if (this.#followed) return;
+    this.#followed = true;
+    this.follow(this.mission.readiness);
+  }
+
+  protected override render() {
+    const now = Date.now();
+    return html`
+      <header>
+        <h1>${icon('mark')}<span class="name">Cosmic Rover</span> <span class="room">Mission Control</span></h1>
+        <nav aria-label="Panels">
+          <a href="#picture">Picture</a><a href="#telemetry">Telemetry</a
+          ><a href="#comms">Comms</a><a href="#uplink">Uplink</a>
+        </nav>
+        ${this.#sources()} ${this.#link(now)}
+        <div class="utc" role="timer" aria-label="Time, UTC">
+          <time class="clock" datetime=${new Date(now).toISOString().slice(0, 19)}>${clock(now)}</time>
+          <span class="date"><abbr title="Coordinated Universal Time">UTC</abbr> ${day(now)} · <abbr title="day of the year">DOY</abbr> ${dayOfYear(now)}</span>
+        </div>
+      </header>
+    `;
+  }
+
+  #sources() {
+    const { readiness, reachable } = this.mission.readiness;
+    if (readiness === null) return nothing;
+    return html`
+      <ul class="sources" aria-label="Sources" data-testid="sources">
+        ${Object.entries(readiness.sources ?? {}).map(([name, source]) => {
+          const level = reachable ? (LEVELS[source.state] ?? 'none') : 'none';
+          return html`<li data-level=${level} title=${source.detail}>
+            ${levelIcon(level)}<span class="what">${label(name)}</span>
+            <span class="state">${reachable ? source.state : 'unknown'}</span>
+          </li>`;
+        })}
+      </ul>
+    `;
+  }
+
+  #link(now: number) {
+    const { telemetry } = this.mission;
+    const link = connection(telemetry, now);
+    const since = telemetry.feed?.since;
+    const age = link.ageS === null ? 'no sample yet' : `last sample ${span(link.ageS)} ago`;
+    const more = link.level !== 'nominal' && link.detail !== '' ? link.detail : age;
+    return html`
+      <div class="link" data-level=${link.level} data-testid="connection" data-state=${link.label.toLowerCase()}
+        title=${since ? `${link.label} since ${timestamp(since)}. ${link.detail}` : link.detail}>
+        ${levelIcon(link.level)}
+        <strong role="status" aria-label="Telemetry link">${link.label}</strong>
+        <span class="detail">${more}</span>
+      </div>
+    `;
+  }
+}

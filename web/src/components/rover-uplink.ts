@@ -1,0 +1,200 @@
+import { html, nothing } from 'lit';
+import { bytes, figure, span } from '../format.ts';
+import { FINDINGS_KEPT, type Upload, type UploadStore, type Verdict } from '../store/upload.ts';
+import type { Finding, Step } from '../transport/wire.ts';
+import { PageElement } from './element.ts';
+import { type IconName, icon } from './icons.ts';
+
+type StepState = 'todo' | 'active' | 'done' | 'failed';
+
+const SIGNS: Readonly<Record<Finding['severity'], IconName>> = {
+  error: 'alarm',
+  warning: 'caution',
+  info: 'info',
+};
+
+/** The uplink panel: hand in a command file, watch its check, read what was found. */
+export class RoverUplink extends PageElement {
+  declare store: UploadStore;
+  static override properties = { store: { attribute: false } };
+  #followed = false;
+
+  protected override willUpdate(): void {
+    if (this.#followed) return;
+    this.#followed = true;
+    this.follow(this.store, 50);
+    // A file dropped beside the target must not replace the page.
+    this.addEventListener('dragover', (event) => this.#over(event, true));
+    this.addEventListener('dragleave', (event) => this.#over(event, false));
+    this.addEventListener('drop', (event) => this.#drop(event));
+  }
+
+  protected override render() {
+    const { upload } = this.store;
+    return html`
+      <section class="panel" aria-labelledby="uplink-title">
+        <div class="bar">
+          <h2 id="uplink-title">Uplink</h2>
+          ${upload === null ? nothing : html`<span class="dim name" title=${upload.file.name}>${upload.file.name} · ${bytes(upload.file.size)}</span>`}
+          ${
+            upload === null
+              ? nothing
+              : html`<div class="tools">${
+                  this.store.busy
+                    ? html`<button type="button" data-testid="cancel" @click=${() => this.store.cancel()}>Cancel</button>`
+                    : this.#chooser('Another file', 'button')
+                }</div>`
+          }
+        </div>
+        ${upload === null ? this.#dropzone() : this.#progress(upload)}
+      </section>
+    `;
+  }
+
+  #chooser(text: string, style: string) {
+    return html`<label class="chooser ${style}">
+      <input type="file" class="unseen" data-testid="file" @change=${(event: Event) => this.#choose(event)} />
+      <span>${text}</span>
+    </label>`;
+  }
+
+  #dropzone() {
+    return html`<div class="dropzone">
+      ${icon('up')}
+      <strong>Drop a command file here</strong>
+      <span class="dim">It is checked step by step before it may go up.</span>
+      ${this.#chooser('Choose a file', 'button primary')}
+    </div>`;
+  }
+
+  #progress(upload: Upload) {
+    const { verdict } = upload;
+    return html`
+      <div class="work" data-testid="uplink-work" data-status=${verdict?.status ?? (upload.step === null ? 'UPLOADING' : 'VALIDATING')}>
+        ${this.#sending(upload)} ${this.#timeline(upload)}
+        <div class="outcome" role="status">${verdict === null ? html`<p class="now">${upload.detail}</p>` : this.#verdict(verdict)}</div>
+        ${upload.findings.length > 0 ? this.#findings(upload.findings) : nothing}
+        ${verdict === null ? nothing : this.#figures(verdict)}
+      </div>
+    `;
+  }
+
+  #sending({ file, sent, meter, step, verdict }: Upload) {
+    if (step !== null || (verdict !== null && verdict.status !== 'FAILED')) return nothing;
+    const rate = meter.rate;
+    return html`<div class="sending">
+      <progress aria-label="File sent" max=${Math.max(file.size, 1)} value=${sent}></progress>
+      <span class="figures">${bytes(sent)} of ${bytes(file.size)}${rate === null ? '' : ` · ${bytes(rate)}/s · ${span(meter.etaS(file.size - sent) ?? 0)} left`}</span>
+    </div>`;
+  }
+
+  #timeline(upload: Upload) {
+    if (upload.plan.length === 0) return nothing;
+    return html`<ol class="steps" aria-label="Steps of the check" data-testid="steps">
+      ${upload.plan.map((step, i) => this.#step(step, stateOf(upload, i)))}
+    </ol>`;
+  }
+
+  #step(step: Step, state: StepState) {
+    const signs: Record<StepState, IconName> = {
+      todo: 'blank',
+      active: 'clock',
+      done: 'check',
+      failed: 'cross',
+    };
+    return html`<li data-state=${state} data-step=${step.name} aria-current=${state === 'active' ? 'step' : nothing}>
+      ${icon(signs[state])}<span>${step.title}</span><span class="unseen">${state}</span>
+    </li>`;
+  }
+
+  #verdict({ status, detail, errors, warnings, sha256 }: Verdict) {
+    const words = { COMPLETE: 'Accepted', REJECTED: 'Rejected', FAILED: 'Failed' } as const;
+    const level = { COMPLETE: 'nominal', REJECTED: 'alarm', FAILED: 'caution' } as const;
+    return html`<div class="verdict" data-level=${level[status]} data-testid="verdict" data-status=${status}>
+      <p>${icon(status === 'COMPLETE' ? 'check' : status === 'REJECTED' ? 'cross' : 'caution')}
+        <strong>${words[status]}</strong> <span>${untold(words[status], detail)}</span>
+        ${counts(detail, errors, warnings).map((one) => html`<span class="dim">${one}</span>`)}
+        ${status === 'FAILED' ? html`<button type="button" data-testid="retry" @click=${() => this.store.retry()}>Try again</button>` : nothing}</p>
+      ${status === 'COMPLETE' && sha256 !== null ? html`<p class="digest"><span class="dim">SHA-256</span> <code>${sha256}</code></p>` : nothing}
+    </div>`;
+  }
+
+  #figures({ summary, sha256 }: Verdict) {
+    const figures = Object.entries(summary).map(([name, value]) => figure(name, value));
+    if (sha256 !== null) figures.push(['SHA-256', sha256]);
+    if (figures.length === 0) return nothing;
+    return html`<details class="figures-of">
+      <summary>Figures of the check</summary>
+      <dl>${figures.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+    </details>`;
+  }
+
+  #findings(findings: readonly Finding[]) {
+    return html`<div class="scroll" tabindex="0" role="region" aria-label="Findings">
+      <table class="findings" data-testid="findings">
+        <thead><tr><th scope="col">severity</th><th scope="col">at</th><th scope="col">finding</th></tr></thead>
+        <tbody>
+          ${findings.map(
+            (finding) => html`<tr data-severity=${finding.severity}>
+              <td class="severity">${icon(SIGNS[finding.severity])} ${finding.severity}</td>
+              <td class="place">${finding.line === null ? 'file' : `${finding.line}${finding.column === null ? '' : `:${finding.column}`}`}</td>
+              <td><span>${finding.message}</span> <code>${finding.code}</code>${finding.hint ? html`<span class="hint">${finding.hint}</span>` : nothing}</td>
+            </tr>`,
+          )}
+        </tbody>
+      </table>
+      ${findings.length >= FINDINGS_KEPT ? html`<p class="note">Only the first ${FINDINGS_KEPT} findings are shown.</p>` : nothing}
+    </div>`;
+  }
+
+  #choose(event: Event): void {
+    const input = event.target as HTMLInputElement;
+    const file = input.files?.[0];
+    if (file) this.store.send(file);
+    input.value = ''; // So that the same file, edited, can be chosen again.
+  }
+
+  #over(event: DragEvent, over: boolean): void {
+    event.preventDefault();
+    this.toggleAttribute('over', over && !this.store.busy);
+  }
+
+  #drop(event: DragEvent): void {
+    event.preventDefault();
+    this.removeAttribute('over');
+    const file = event.dataTransfer?.files[0];
+    if (file && !this.store.busy) this.store.send(file);
+  }
+}
+
+/** Checks like to begin with the verdict itself, which stands before it already. */
+function untold(word: string, detail: string): string {
+  const rest = detail.toLowerCase().startsWith(word.toLowerCase())
+    ? detail.slice(word.length)
+    : detail;
+  return rest.replace(/^[:,.\s]+/, '');
+}
+
+/** How many of each, where the check's own line does not say. */
+function counts(detail: string, errors: number, warnings: number): readonly string[] {
+  return (
+    [
+      [errors, 'error'],
+      [warnings, 'warning'],
+    ] as const
+  )
+    .filter(([n, what]) => n > 0 && !detail.includes(what))
+    .map(([n, what]) => `${n} ${what}${n === 1 ? '' : 's'}`);
+}
+
+function stateOf({ plan, step, verdict, findings }: Upload, i: number): StepState {
+  const name = plan[i]?.name;
+  const current = plan.findIndex((one) => one.name === step);
+  const faulty = findings.some((finding) => finding.step === name && finding.severity === 'error');
+  if (faulty) return 'failed';
+  if (verdict?.status === 'COMPLETE' || verdict?.status === 'REJECTED')
+    return i <= current ? 'done' : 'todo';
+  if (i < current) return 'done';
+  if (i > current || step === null) return 'todo';
+  return verdict === null ? 'active' : 'failed';
+}

@@ -1,0 +1,198 @@
+import { html, type PropertyValues } from 'lit';
+import uPlot from 'uplot';
+import { clock, day, label, number, reading } from '../format.ts';
+import type { View } from '../store/samples.ts';
+import type { Parameter } from '../transport/wire.ts';
+import { PageElement } from './element.ts';
+
+/** Room for the figures left of every strip; the same for all, so that their times line up. */
+const AXIS_PX = 46;
+const TIME_AXIS_PX = 22;
+const UTC = (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC');
+
+/** One parameter over time, as a strip of a strip chart; the cursors of all strips move together. */
+export class StripChart extends PageElement {
+  declare parameter: Parameter;
+  declare columns: readonly string[];
+  declare view: View;
+  declare fromS: number;
+  declare untilS: number;
+  /** The lowest strip bears the time. */
+  declare last: boolean;
+  static override properties = {
+    parameter: { attribute: false },
+    columns: { attribute: false, hasChanged: (a: unknown, b: unknown) => String(a) !== String(b) },
+    view: { attribute: false },
+    fromS: { attribute: false },
+    untilS: { attribute: false },
+    last: { type: Boolean, reflect: true },
+  };
+  #plot: uPlot | null = null;
+  #built = '';
+  #resized: ResizeObserver | null = null;
+  #cursor: number | null = null;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#resized = new ResizeObserver(() => this.#plot?.setSize(this.#size()));
+    this.#resized.observe(this);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#resized?.disconnect();
+    this.#plot?.destroy();
+    this.#plot = null;
+  }
+
+  protected override render() {
+    const { name, unit, kind } = this.parameter;
+    const { t, columns } = this.view;
+    const i = this.#cursor !== null && this.#cursor < t.length ? this.#cursor : t.length - 1;
+    const at = columns.map((column) => column[i] ?? null);
+    const parts = this.columns.map((column) => column.split('\0')[1] ?? '');
+    return html`
+      <div class="head">
+        <span class="label">${label(name)}</span>
+        ${at.map((value, k) => html`<span class="read" data-trace=${k}>${parts[k] ? html`<em>${parts[k]}</em> ` : ''}${value === null ? '–' : reading(value, kind)}</span>`)}
+        <span class="unit">${unit}</span>
+      </div>
+      <div class="chart" role="img" aria-label=${this.#summary()}></div>
+    `;
+  }
+
+  protected override updated(changed: PropertyValues<this>): void {
+    const build = `${this.parameter.name}|${this.columns.join()}|${this.last}`;
+    if (this.#plot === null || this.#built !== build) {
+      this.#plot?.destroy();
+      this.#plot = this.#make();
+      this.#built = build;
+      return;
+    }
+    if (changed.has('view')) this.#plot.setData(this.#data());
+  }
+
+  #summary(): string {
+    const values = this.view.columns.flat().filter((one) => one !== null);
+    const what = `${label(this.parameter.name)} over time`;
+    if (values.length === 0) return `${what}: no data`;
+    const [low, high] = [Math.min(...values), Math.max(...values)].map((one) => number(one));
+    return `${what}: between ${low} and ${high} ${this.parameter.unit}`;
+  }
+
+  #data(): uPlot.AlignedData {
+    return [this.view.t, ...this.view.columns] as uPlot.AlignedData;
+  }
+
+  #size(): { width: number; height: number } {
+    const { clientWidth: width, clientHeight: height } = this.querySelector('.chart') ?? this;
+    return { width: Math.max(width, 80), height: Math.max(height, 40) };
+  }
+
+  #make(): uPlot {
+    const style = getComputedStyle(this);
+    const token = (name: string) => style.getPropertyValue(name).trim();
+    const grid = { stroke: token('--grid'), width: 1 };
+    const text = {
+      stroke: token('--dim'),
+      font: `11px ${style.fontFamily}`,
+      ticks: { show: false },
+    };
+    const options: uPlot.Options = {
+      ...this.#size(),
+      padding: [6, 10, this.last ? 0 : 6, 0],
+      legend: { show: false },
+      tzDate: UTC,
+      cursor: {
+        sync: { key: 'telemetry', setSeries: false },
+        drag: { x: false, y: false },
+        points: { size: 6 },
+        y: false,
+      },
+      scales: {
+        x: { time: true, range: () => [this.fromS, this.untilS] },
+        y: { range: (_, low, high) => room(low, high) },
+      },
+      axes: [
+        {
+          ...text,
+          grid,
+          size: this.last ? TIME_AXIS_PX : 0,
+          space: 76,
+          values: (_, ticks, __, ___, stepS) =>
+            this.last ? ticks.map((one) => timeLabel(one, stepS)) : [],
+        },
+        {
+          ...text,
+          grid,
+          size: AXIS_PX,
+          space: 20,
+          gap: 4,
+          values: (_, ticks) =>
+            ticks.map((one) => String(Number(one.toFixed(6))).replace('-', '\u2212')),
+        },
+      ],
+      series: [
+        {},
+        ...this.columns.map((_, k) => ({
+          stroke: token(`--trace-${(k % 3) + 1}`),
+          width: 1.5,
+          points: { show: (_: uPlot, __: number, from: number, to: number) => to - from < 40 },
+        })),
+      ],
+      hooks: {
+        drawClear: [(plot) => this.#drawLimits(plot, token('--caution'), token('--alarm'))],
+        setCursor: [
+          (plot) => {
+            const at = plot.cursor.idx ?? null;
+            if (at === this.#cursor) return; // setData fires this too: an update would never end.
+            this.#cursor = at;
+            this.requestUpdate();
+          },
+        ],
+      },
+    };
+    const chart = this.querySelector<HTMLElement>('.chart') ?? this;
+    return new uPlot(options, this.#data(), chart);
+  }
+
+  /** The limits as dashed lines, where they lie within what is seen. */
+  #drawLimits(plot: uPlot, caution: string, alarm: string): void {
+    const { ctx, bbox } = plot;
+    const { yellow, red } = this.parameter.limits;
+    ctx.save();
+    ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+    ctx.globalAlpha = 0.7;
+    for (const [bounds, colour] of [
+      [yellow, caution],
+      [red, alarm],
+    ] as const) {
+      ctx.strokeStyle = colour;
+      for (const bound of bounds) {
+        if (bound === null) continue;
+        const y = Math.round(plot.valToPos(bound, 'y', true)) + 0.5;
+        if (y < bbox.top || y > bbox.top + bbox.height) continue;
+        ctx.beginPath();
+        ctx.moveTo(bbox.left, y);
+        ctx.lineTo(bbox.left + bbox.width, y);
+        ctx.stroke();
+      }
+    }
+    ctx.restore();
+  }
+}
+
+/** A range with air below, and above for the head; and never so narrow that noise looks like an event. */
+function room(low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null) return [0, 1];
+  const least = Math.max(Math.abs(low), Math.abs(high)) * 0.004 || 1;
+  const air = Math.max((high - low) * 0.12, (least - (high - low)) / 2, 1e-9);
+  return [low - air, high + 3.2 * air];
+}
+
+function timeLabel(seconds: number, stepS: number): string {
+  const ms = seconds * 1000;
+  if (stepS >= 86_400) return day(ms);
+  return stepS >= 60 ? clock(ms).slice(0, 5) : clock(ms);
+}

@@ -1,0 +1,58 @@
+/**
+ * Mission Control, the page of Cosmic Rover: components ← store ← transport.
+ *
+ * Hooks for browser tests, kept stable: the elements below by their names, and `data-testid`:
+ *
+ * - header: `connection` (`data-state` live | stale | down | connecting | reconnecting), `sources`
+ * - rover-picture: `picture-stage`, `picture-state` (`data-state` arriving | whole | broken |
+ *   withheld), `film`, `follow-latest`, `picture-details`
+ * - rover-telemetry: `values`, `value-NAME` (`data-level` none | nominal | caution | alarm), `traces`,
+ *   `strip-NAME`, `map`, `window`, `table`, `pause`, `gap`, `telemetry-empty`
+ * - rover-comms: `comms-state` (`data-state` open | connecting | waiting | refused | closed),
+ *   `channel`, `name`, `members`, `log`, `say`, `refusal`; a message has `data-id`, one that is not
+ *   confirmed `data-state` queued | sent
+ * - rover-uplink: `file`, `uplink-work` and `verdict` (`data-status`), `steps` (`data-step`,
+ *   `data-state` todo | active | done | failed), `findings` (`data-severity`), `retry`, `cancel`
+ */
+import 'uplot/dist/uPlot.min.css';
+import './styles/tokens.css';
+import './styles/page.css';
+import './styles/header.css';
+import './styles/picture.css';
+import './styles/telemetry.css';
+import './styles/comms.css';
+import './styles/uplink.css';
+import { MissionControl } from './components/mission-control.ts';
+import { MissionHeader } from './components/mission-header.ts';
+import { ParameterCards } from './components/parameter-cards.ts';
+import { PictureStage } from './components/picture-stage.ts';
+import { RoverComms } from './components/rover-comms.ts';
+import { RoverPicture } from './components/rover-picture.ts';
+import { RoverTelemetry } from './components/rover-telemetry.ts';
+import { RoverUplink } from './components/rover-uplink.ts';
+import { SampleTable } from './components/sample-table.ts';
+import { StripChart } from './components/strip-chart.ts';
+import { TraverseMap } from './components/traverse-map.ts';
+
+const elements = {
+  'picture-stage': PictureStage,
+  'parameter-cards': ParameterCards,
+  'strip-chart': StripChart,
+  'traverse-map': TraverseMap,
+  'sample-table': SampleTable,
+  'mission-header': MissionHeader,
+  'rover-picture': RoverPicture,
+  'rover-telemetry': RoverTelemetry,
+  'rover-comms': RoverComms,
+  'rover-uplink': RoverUplink,
+  'mission-control': MissionControl,
+} as const;
+
+for (const [name, element] of Object.entries(elements)) customElements.define(name, element);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'picture-stage': PictureStage;
+    'mission-control': MissionControl;
+  }
+}

@@ -1,0 +1,194 @@
+import { Backoff } from '../transport/backoff.ts';
+import { getJson } from '../transport/http.ts';
+import { followTelemetry } from '../transport/telemetry.ts';
+import type { LinkStatus } from '../transport/telemetry-link.ts';
+import type { WorkerMessage } from '../transport/telemetry-worker.ts';
+import type { FeedState, Gap, Kind, Parameter, Value, WireSample } from '../transport/wire.ts';
+import { SampleRing } from './samples.ts';
+import { Store } from './store.ts';
+import { pairOf, placeOf, Track } from './track.ts';
+
+/** At 10 Hz half an hour, at 50 Hz seven minutes; about 3 MB for twenty columns. */
+const CAPACITY = 20_000;
+
+/** Gaps remembered for the note that tells of them. */
+const GAPS_KEPT = 20;
+
+export interface SeenGap extends Gap {
+  readonly seenAt: number;
+}
+
+const UNBOUNDED: Parameter['limits'] = { yellow: [null, null], red: [null, null] };
+
+/** The machine's newest values, the record behind them, and how good the way to them is. */
+export class TelemetryStore extends Store {
+  readonly ring = new SampleRing(CAPACITY);
+  readonly track = new Track();
+  /** The newest value of each parameter; a parameter that was not measured keeps its last one. */
+  readonly latest = new Map<string, Value>();
+  link: LinkStatus = { state: 'connecting', retryAt: null };
+  feed: FeedState | null = null;
+  gaps: readonly SeenGap[] = [];
+  /** When the last sample came, and the time it bears; milliseconds of the epoch. */
+  heardAt: number | null = null;
+  sampleAt: number | null = null;
+  /** Telemetry works without the dictionary too, with inferred kinds. */
+  dictionary: 'asked' | 'read' | 'unreadable' = 'asked';
+  dictionaryError: string | null = null;
+  #parameters = new Map<string, Parameter>();
+  #place: string | null = null;
+  #pair: { x: number; y: number } | null = null;
+
+  get parameters(): readonly Parameter[] {
+    return [...this.#parameters.values()];
+  }
+
+  parameter(name: string): Parameter | undefined {
+    return this.#parameters.get(name);
+  }
+
+  /** The columns of the record that a parameter fills: one, or one for each part of a vector. */
+  columnsOf(name: string): readonly string[] {
+    return this.ring.columns.filter((column) => column === name || column.startsWith(`${name}\0`));
+  }
+
+  /** The vector that says where the machine is, if one does. */
+  get place(): string | null {
+    return this.#place;
+  }
+
+  /** Where the machine is; `null` if no parameter says so. */
+  get position(): Value {
+    return this.#place === null ? this.#pair : (this.latest.get(this.#place) ?? null);
+  }
+
+  start(): void {
+    followTelemetry((message) => this.take(message));
+    void this.#readDictionary();
+  }
+
+  dismissGaps(): void {
+    this.gaps = [];
+    this.changed();
+  }
+
+  take(message: WorkerMessage): void {
+    switch (message.type) {
+      case 'samples':
+        for (const sample of message.samples) this.#push(sample);
+        this.heardAt = Date.now();
+        break;
+      case 'snapshot':
+        this.link = message.status;
+        this.feed = message.feed;
+        this.#catchUp(message.samples);
+        this.heardAt = message.heardAt ?? this.heardAt;
+        break;
+      case 'link':
+        this.link = message.status;
+        break;
+      case 'feed':
+        this.feed = message.feed;
+        break;
+      case 'gap':
+        this.gaps = [...this.gaps, { ...message.gap, seenAt: Date.now() }].slice(-GAPS_KEPT);
+        this.#breakTraces();
+        if (message.gap.reason === 'epoch') this.#forget();
+        break;
+    }
+    this.changed();
+  }
+
+  /** A page back from the cache holds some of these already. */
+  #catchUp(samples: readonly WireSample[]): void {
+    const newest = this.ring.newest;
+    for (const sample of samples) {
+      if (newest === null || Date.parse(sample.t) / 1000 > newest) this.#push(sample);
+    }
+  }
+
+  #push(sample: WireSample): void {
+    const ms = Date.parse(sample.t);
+    if (Number.isNaN(ms)) return;
+    const late = this.sampleAt !== null && ms < this.sampleAt && ms > this.sampleAt - 60_000;
+    const row = new Map<string, number>();
+    for (const [name, value] of Object.entries(sample)) {
+      if (name === 't' || value === null) continue;
+      if (!this.#parameters.has(name)) this.#parameters.set(name, inferred(name, value));
+      if (!late) this.latest.set(name, value);
+      spread(row, name, value);
+      this.#follow(name, value, late);
+    }
+    if (this.#place === null && !late) {
+      this.#pair = pairOf(row) ?? this.#pair;
+      if (this.#pair !== null) this.track.push(this.#pair);
+    }
+    const newest = this.ring.newest;
+    this.ring.push(ms / 1000, row);
+    if (newest !== null && this.ring.length === 1) this.track.clear(); // The clock jumped back.
+    if (!late) this.sampleAt = ms;
+  }
+
+  #follow(name: string, value: Value, late: boolean): void {
+    if (late || (this.#place !== null && this.#place !== name)) return;
+    const place = placeOf(value);
+    if (place === null) return;
+    this.#place = name;
+    this.track.push(place);
+  }
+
+  /** The server started anew, perhaps with another machine behind it. */
+  #forget(): void {
+    this.#parameters.clear();
+    this.latest.clear();
+    void this.#readDictionary();
+  }
+
+  /** An empty row: traces are not drawn across what was never received. */
+  #breakTraces(): void {
+    const newest = this.ring.newest;
+    if (newest !== null) this.ring.push(newest + 0.001, new Map());
+  }
+
+  async #readDictionary(): Promise<void> {
+    const backoff = new Backoff(1_000, 30_000);
+    for (;;) {
+      try {
+        const { parameters } = await getJson<{ parameters: readonly Parameter[] }>(
+          'telemetry/parameters',
+        );
+        const known = new Map(parameters.map((parameter) => [parameter.name, parameter]));
+        // The dictionary's order first; what only samples told of follows.
+        for (const [name, parameter] of this.#parameters) {
+          if (!known.has(name)) known.set(name, parameter);
+        }
+        this.#parameters = known;
+        this.dictionary = 'read';
+        this.dictionaryError = null;
+        this.changed();
+        return;
+      } catch (error) {
+        this.dictionary = 'unreadable';
+        this.dictionaryError = error instanceof Error ? error.message : String(error);
+        this.changed();
+        await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+      }
+    }
+  }
+}
+
+function spread(row: Map<string, number>, name: string, value: Value): void {
+  if (typeof value === 'number') row.set(name, value);
+  else if (typeof value === 'boolean') row.set(name, value ? 1 : 0);
+  else if (typeof value === 'object' && value !== null) {
+    for (const [part, component] of Object.entries(value)) {
+      if (typeof component === 'number') row.set(`${name}\0${part}`, component);
+    }
+  }
+}
+
+function inferred(name: string, value: Value): Parameter {
+  const kinds: Record<string, Kind> = { number: 'number', boolean: 'boolean', object: 'vector' };
+  const kind = kinds[typeof value] ?? 'text';
+  return { name, unit: '', kind, description: '', limits: UNBOUNDED };
+}

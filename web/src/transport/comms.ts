@@ -1,0 +1,106 @@
+import { Backoff } from './backoff.ts';
+import { at } from './http.ts';
+import type { RoomEvent } from './wire.ts';
+
+export const SUBPROTOCOL = 'rover.comms.v1';
+
+/** What a channel may be called; the server refuses anything else. */
+export const CHANNEL_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+
+export type RoomLink =
+  | { readonly state: 'connecting' | 'open' | 'closed' }
+  | { readonly state: 'waiting'; readonly retryAt: number; readonly reason: string }
+  /** The server will not have us as we are; trying again unchanged would be refused again. */
+  | { readonly state: 'refused'; readonly reason: string };
+
+export interface RoomSink {
+  link(link: RoomLink): void;
+  event(event: RoomEvent): void;
+}
+
+const REFUSED = 1008;
+const TRY_LATER = 1013;
+
+/** A connection to one room under one name, made again whenever it breaks, until `close`. */
+export class RoomSocket {
+  readonly #channel: string;
+  readonly #name: string;
+  readonly #sink: RoomSink;
+  readonly #lastId: () => string | null;
+  readonly #backoff = new Backoff(500, 15_000);
+  #socket: WebSocket | null = null;
+  #retry: ReturnType<typeof setTimeout> | null = null;
+
+  /** `lastId` tells the newest message held, so that the server sends exactly what is missing. */
+  constructor(channel: string, name: string, lastId: () => string | null, sink: RoomSink) {
+    this.#channel = channel;
+    this.#name = name;
+    this.#lastId = lastId;
+    this.#sink = sink;
+  }
+
+  open(): void {
+    this.#drop();
+    this.#sink.link({ state: 'connecting' });
+    const url = new URL(at(`ws/comms/${encodeURIComponent(this.#channel)}`));
+    url.protocol = url.protocol.replace('http', 'ws');
+    url.searchParams.set('name', this.#name);
+    const after = this.#lastId();
+    if (after !== null) url.searchParams.set('after', after);
+    const socket = new WebSocket(url, SUBPROTOCOL);
+    this.#socket = socket;
+    socket.onmessage = ({ data }: MessageEvent<unknown>) => {
+      const event = parse(data);
+      if (event === null) return;
+      if (event.type === 'welcome') {
+        this.#backoff.reset();
+        this.#sink.link({ state: 'open' });
+      }
+      this.#sink.event(event);
+    };
+    socket.onclose = (event) => this.#closed(event);
+  }
+
+  /** Whether it was handed to the connection; not whether it arrived. That is what `ack` says. */
+  say(text: string, ref: string): boolean {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify({ type: 'say', text, ref }));
+    return true;
+  }
+
+  close(): void {
+    this.#drop();
+    this.#sink.link({ state: 'closed' });
+  }
+
+  #closed(event: CloseEvent): void {
+    this.#socket = null;
+    if (event.code === REFUSED) {
+      this.#sink.link({ state: 'refused', reason: event.reason || 'refused by the server' });
+      return;
+    }
+    const waitMs = this.#backoff.next() + (event.code === TRY_LATER ? 3_000 : 0);
+    const reason = event.reason || 'connection lost';
+    this.#sink.link({ state: 'waiting', retryAt: Date.now() + waitMs, reason });
+    this.#retry = setTimeout(() => this.open(), waitMs);
+  }
+
+  #drop(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
+    if (this.#socket === null) return;
+    this.#socket.onclose = null;
+    this.#socket.onmessage = null;
+    this.#socket.close(1000);
+    this.#socket = null;
+  }
+}
+
+function parse(data: unknown): RoomEvent | null {
+  if (typeof data !== 'string') return null;
+  try {
+    return JSON.parse(data) as RoomEvent;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,150 @@
+import { Backoff } from './backoff.ts';
+import { at, getJson, HttpError, problemDetail } from './http.ts';
+import type { Picture } from './wire.ts';
+
+/** The newest pictures, newest first; those still arriving too. */
+export async function listPictures(limit: number): Promise<readonly Picture[]> {
+  const { images } = await getJson<{ images: readonly Picture[] }>(`images?limit=${limit}`);
+  return images;
+}
+
+/** A picture that broke off and could not be resumed; what came of it stays usable. */
+export class Truncated extends Error {
+  constructor(received: number, expected: number | null) {
+    const whole = expected === null ? 'an unknown whole' : `${expected}`;
+    super(`broke off after ${received} of ${whole} bytes`);
+    this.name = 'Truncated';
+  }
+}
+
+/** Attempts in a row that bring no new byte, after which a picture counts as broken off. */
+const FRUITLESS_ATTEMPTS = 5;
+
+/**
+ * One picture on its way into the page. `blob` is what has come so far, at any moment.
+ *
+ * A connection that breaks is resumed where it broke (`Range` with `If-Range`), so a replaced
+ * picture is never spliced to the old one: the server then sends the whole anew.
+ */
+export class PictureDownload {
+  readonly picture: Picture;
+  received = 0;
+  expected: number | null;
+  #blob: Blob;
+  #chunks: Uint8Array<ArrayBuffer>[] = [];
+  #etag: string | null = null;
+  readonly #onBytes: () => void;
+
+  constructor(picture: Picture, onBytes: () => void) {
+    this.picture = picture;
+    this.expected = picture.size;
+    this.#blob = new Blob([], { type: picture.content_type });
+    this.#onBytes = onBytes;
+  }
+
+  get blob(): Blob {
+    if (this.#chunks.length > 0) {
+      // A blob of a blob is a reference: what came before is not copied again.
+      this.#blob = new Blob([this.#blob, ...this.#chunks], { type: this.picture.content_type });
+      this.#chunks = [];
+    }
+    return this.#blob;
+  }
+
+  /**
+   * Returns when every byte is there.
+   *
+   * Throws `Truncated` when it broke off and several attempts brought nothing more, `HttpError`
+   * when the server has no such picture, and what `signal` was aborted with.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff(400, 6_000);
+    while (backoff.attempt < FRUITLESS_ATTEMPTS) {
+      const before = this.received;
+      try {
+        if (await this.#attempt(signal)) return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof HttpError && error.status < 500) throw error;
+      }
+      if (this.received > before) backoff.reset();
+      await pause(backoff.next(), signal);
+    }
+    throw new Truncated(this.received, this.expected);
+  }
+
+  async #attempt(signal: AbortSignal): Promise<boolean> {
+    const headers = new Headers();
+    const resumable = this.received > 0 && this.#etag !== null && !this.#etag.startsWith('W/');
+    if (resumable && this.#etag !== null) {
+      headers.set('range', `bytes=${this.received}-`);
+      headers.set('if-range', this.#etag);
+    }
+    const cache = this.picture.complete && !resumable ? 'default' : 'no-store';
+    const response = await fetch(at(this.picture.stream), { headers, signal, cache });
+    if (response.status === 416) {
+      if (this.received === this.expected) return true;
+      this.#restart();
+      return false;
+    }
+    if (!response.ok || response.body === null) {
+      throw new HttpError(response.status, problemDetail(response.status, await response.text()));
+    }
+    this.#take(response);
+    for await (const chunk of chunks(response.body)) {
+      this.#chunks.push(chunk);
+      this.received += chunk.byteLength;
+      this.#onBytes();
+    }
+    return this.expected === null || this.received === this.expected;
+  }
+
+  #take(response: Response): void {
+    const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '');
+    if (response.status === 206 && range !== null && Number(range[1]) === this.received) {
+      if (range[2] !== '*') this.expected = Number(range[2]);
+      return;
+    }
+    if (response.status === 206) throw new Error('the server resumed at another place');
+    this.#restart();
+    this.#etag = response.headers.get('etag');
+    const length = response.headers.get('content-length');
+    if (length !== null) this.expected = Number(length);
+  }
+
+  #restart(): void {
+    this.received = 0;
+    this.#chunks = [];
+    this.#blob = new Blob([], { type: this.picture.content_type });
+  }
+}
+
+async function* chunks(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  // By hand: Safari's ReadableStream is not async iterable.
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.releaseLock();
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,62 @@
+export interface SseEvent {
+  readonly event: string;
+  readonly data: string;
+}
+
+/**
+ * Events out of text that arrives in pieces, as the HTML standard parses `text/event-stream`.
+ *
+ * `EventSource` can only GET; this serves the answer to a POST. Feed it every piece once, in order.
+ */
+export class SseParser {
+  #rest = '';
+  #event = '';
+  #data: string[] = [];
+  #skipLf = false;
+
+  *feed(piece: string): Generator<SseEvent> {
+    let text = this.#rest + piece;
+    if (this.#skipLf && text.startsWith('\n')) text = text.slice(1);
+    this.#skipLf = false;
+    let start = 0;
+    for (;;) {
+      const end = nextBreak(text, start);
+      if (end === -1) break;
+      const line = text.slice(start, end);
+      start = end + 1;
+      if (text[end] === '\r') {
+        if (start === text.length) this.#skipLf = true;
+        else if (text[start] === '\n') start += 1;
+      }
+      const event = this.#line(line);
+      if (event) yield event;
+    }
+    this.#rest = text.slice(start);
+  }
+
+  #line(line: string): SseEvent | null {
+    if (line === '') {
+      const event =
+        this.#data.length > 0
+          ? { event: this.#event || 'message', data: this.#data.join('\n') }
+          : null;
+      this.#event = '';
+      this.#data = [];
+      return event;
+    }
+    const colon = line.indexOf(':');
+    const field = colon === -1 ? line : line.slice(0, colon);
+    const value = colon === -1 ? '' : line.slice(colon + 1).replace(/^ /, '');
+    if (field === 'event') this.#event = value;
+    else if (field === 'data') this.#data.push(value);
+    return null;
+  }
+}
+
+function nextBreak(text: string, start: number): number {
+  for (let i = start; i < text.length; i += 1) {
+    const c = text.charCodeAt(i);
+    if (c === 10 || c === 13) return i;
+  }
+  return -1;
+}

@@ -1,0 +1,85 @@
+/**
+ * Owns the one `EventSource` of this browser and shares it among its tabs.
+ *
+ * Browsers allow six HTTP/1.1 connections to a host: with one stream for each tab, the seventh tab
+ * would hang. A tab that joins gets the backlog from here, without a word to the server.
+ */
+import { type LinkEvent, type LinkStatus, TelemetryLink } from './telemetry-link.ts';
+import type { FeedState, WireSample } from './wire.ts';
+
+export type PageMessage =
+  | { readonly type: 'join'; readonly base: string }
+  | { readonly type: 'leave' }
+  | { readonly type: 'nudge' };
+
+export type WorkerMessage =
+  | LinkEvent
+  | {
+      readonly type: 'snapshot';
+      readonly samples: readonly WireSample[];
+      readonly status: LinkStatus;
+      readonly feed: FeedState | null;
+      /** When the last sample came, in milliseconds of the epoch. */
+      readonly heardAt: number | null;
+    };
+
+/** Samples kept for tabs that join later; at 10 Hz the last five minutes. */
+const KEEP = 3000;
+
+const ports = new Set<MessagePort>();
+let link: TelemetryLink | null = null;
+let recent: WireSample[] = [];
+let status: LinkStatus = { state: 'connecting', retryAt: null };
+let feed: FeedState | null = null;
+let heardAt: number | null = null;
+
+function relay(event: LinkEvent): void {
+  if (event.type === 'samples') {
+    recent.push(...event.samples);
+    // Cut in blocks: shifting an array for every sample would copy it every time.
+    if (recent.length > KEEP * 1.25) recent = recent.slice(-KEEP);
+    heardAt = Date.now();
+  } else if (event.type === 'link') status = event.status;
+  else if (event.type === 'feed') feed = event.feed;
+  for (const port of ports) port.postMessage(event satisfies WorkerMessage);
+}
+
+function join(port: MessagePort, base: string): void {
+  ports.add(port);
+  port.postMessage({
+    type: 'snapshot',
+    samples: recent,
+    status,
+    feed,
+    heardAt,
+  } satisfies WorkerMessage);
+  if (link === null) {
+    link = new TelemetryLink(base, relay);
+    link.open();
+  }
+}
+
+function leave(port: MessagePort): void {
+  ports.delete(port);
+  if (ports.size > 0) return;
+  link?.close();
+  link = null;
+  recent = [];
+  feed = null;
+  heardAt = null;
+}
+
+interface SharedScope {
+  onconnect: ((event: MessageEvent) => void) | null;
+}
+
+(globalThis as unknown as SharedScope).onconnect = (event) => {
+  const port = event.ports[0];
+  if (!port) return;
+  port.onmessage = ({ data }: MessageEvent<PageMessage>) => {
+    if (data.type === 'join') join(port, data.base);
+    else if (data.type === 'leave') leave(port);
+    else link?.nudge();
+  };
+  port.addEventListener('close', () => leave(port));
+};

@@ -1,0 +1,129 @@
+/** What crosses the wire, as the server writes it. Names are the server's; see its routes. */
+
+export type Value = number | boolean | string | null | { readonly [part: string]: number };
+
+/** One telemetry sample: `t` is ISO 8601 UTC, every other key is a parameter. */
+export type WireSample = { readonly t: string } & { readonly [name: string]: Value };
+
+export type Kind = 'number' | 'integer' | 'boolean' | 'text' | 'vector';
+export type Range = readonly [low: number | null, high: number | null];
+
+export interface Parameter {
+  readonly name: string;
+  readonly unit: string;
+  readonly kind: Kind;
+  readonly description: string;
+  readonly limits: { readonly yellow: Range; readonly red: Range };
+}
+
+export type SourceState = 'live' | 'stale' | 'down';
+
+export interface FeedState {
+  readonly state: SourceState;
+  readonly detail: string;
+  /** ISO time of the change into this state. */
+  readonly since?: string | null;
+}
+
+/** Events this reader did not get: between `after` and `resumed`, `lost` of them if it is known. */
+export interface Gap {
+  readonly after: string | null;
+  readonly resumed: string | null;
+  readonly lost: number | null;
+  readonly reason: string;
+}
+
+export interface Picture {
+  readonly id: string;
+  readonly content_type: string;
+  readonly size: number | null;
+  readonly received: number;
+  readonly complete: boolean;
+  readonly revision: string;
+  readonly taken_at: string | null;
+  readonly received_at: string | null;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly sha256: string | null;
+  readonly metadata: { readonly [name: string]: string | number | boolean | null };
+  readonly url: string;
+  readonly stream: string;
+  /** A small rendition, from servers that make them. */
+  readonly thumbnail?: string | null;
+}
+
+export interface Message {
+  readonly id: string;
+  readonly from: string;
+  readonly text: string;
+  readonly at: string;
+}
+
+export type RoomEvent =
+  | {
+      readonly type: 'welcome';
+      readonly channel: string;
+      readonly you: string;
+      readonly members: readonly string[];
+      readonly last_id: string | null;
+      readonly history: readonly Message[];
+    }
+  | ({ readonly type: 'message' } & Message)
+  | { readonly type: 'ack'; readonly ref: string; readonly id: string }
+  | { readonly type: 'join' | 'leave'; readonly name: string; readonly members?: readonly string[] }
+  | ({ readonly type: 'gap' } & Gap)
+  | { readonly type: 'error'; readonly code: string; readonly detail: string };
+
+export interface Step {
+  readonly name: string;
+  readonly title: string;
+}
+
+export type Summary = { readonly [name: string]: string | number | boolean | null };
+
+export type UploadEvent =
+  | {
+      readonly status: 'UPLOADING';
+      readonly detail: string;
+      readonly id?: string;
+      readonly name?: string;
+      readonly received?: number;
+      readonly size?: number | null;
+      readonly plan?: readonly Step[];
+    }
+  | {
+      readonly status: 'VALIDATING';
+      readonly detail: string;
+      readonly step: string;
+      readonly title?: string;
+      readonly index?: number;
+      readonly steps?: number;
+      readonly fraction: number;
+    }
+  | {
+      readonly status: 'COMPLETE' | 'REJECTED';
+      readonly detail: string;
+      readonly errors: number;
+      readonly warnings: number;
+      readonly sha256?: string | null;
+      readonly size?: number | null;
+      readonly summary?: Summary;
+    }
+  | { readonly status: 'FAILED'; readonly detail: string };
+
+export interface Finding {
+  readonly severity: 'error' | 'warning' | 'info';
+  readonly code: string;
+  readonly message: string;
+  readonly line: number | null;
+  readonly column: number | null;
+  readonly hint: string;
+  readonly step: string;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly sources: {
+    readonly [name: string]: { readonly state: string; readonly detail: string };
+  };
+}

@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { SampleRing } from '../src/store/samples.ts';
+
+function ringOf(capacity: number, times: readonly number[]): SampleRing {
+  const ring = new SampleRing(capacity);
+  for (const t of times) ring.push(t, new Map([['a', t * 10]]));
+  return ring;
+}
+
+test('a full ring drops the oldest', () => {
+  const view = ringOf(3, [1, 2, 3, 4, 5]).view(['a'], 0, 9);
+  expect(view).toEqual({ t: [3, 4, 5], columns: [[30, 40, 50]] });
+});
+
+test('a late sample is put where it belongs', () => {
+  expect(ringOf(4, [1, 2, 4, 3]).view(['a'], 0, 9).t).toEqual([1, 2, 3, 4]);
+});
+
+test('a late sample is put where it belongs across the seam of the ring', () => {
+  expect(ringOf(4, [1, 2, 3, 5, 6, 4]).view(['a'], 0, 9).t).toEqual([3, 4, 5, 6]);
+});
+
+test('a clock that jumps back starts anew', () => {
+  expect(ringOf(8, [1000, 1001, 5]).view(['a'], 0, 9999).t).toEqual([5]);
+});
+
+test('what was not measured is null, in columns that appear later too', () => {
+  const ring = new SampleRing(4);
+  ring.push(1, new Map([['a', 1]]));
+  ring.push(2, new Map([['b', 2]]));
+  expect(ring.view(['a', 'b'], 0, 9).columns).toEqual([
+    [1, null],
+    [null, 2],
+  ]);
+});
+
+test('a view is cut to its times', () => {
+  expect(ringOf(8, [1, 2, 3, 4, 5]).view(['a'], 2, 4).t).toEqual([2, 3, 4]);
+});
+
+test('thinning keeps a single spike', () => {
+  const ring = new SampleRing(10_000);
+  for (let i = 0; i < 10_000; i += 1) ring.push(i, new Map([['a', i === 5432 ? 99 : 0]]));
+  const { t, columns } = ring.view(['a'], 0, 10_000, 200);
+  expect(t.length).toBeLessThan(300);
+  expect(columns[0]).toContain(99);
+});
+
+test('thinning picks the same samples as time goes on', () => {
+  const ring = new SampleRing(1000);
+  const wave = (i: number) => new Map([['a', Math.sin(i)]]);
+  for (let i = 0; i < 2000; i += 1) ring.push(i, wave(i));
+  const before = new Set(ring.view(['a'], 1500, 1900, 50).t);
+  ring.push(2000, wave(2000));
+  const after = ring.view(['a'], 1501, 1901, 50).t.slice(2, -3);
+  expect(after.every((t) => before.has(t))).toBe(true);
+});

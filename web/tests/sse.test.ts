@@ -1,0 +1,25 @@
+import { describe, expect, test } from 'vitest';
+import { SseParser } from '../src/transport/sse.ts';
+
+const STREAM =
+  ': hello\r\nretry: 100\r\n\r\ndata: {"a":1}\r\n\r\nevent: finding\ndata: one\ndata: two\n\ndata:bare\r\rdata: unfinished';
+const EVENTS = [
+  { event: 'message', data: '{"a":1}' },
+  { event: 'finding', data: 'one\ntwo' },
+  { event: 'message', data: 'bare' },
+];
+
+describe('an event stream', () => {
+  test('is read whole', () => {
+    expect([...new SseParser().feed(STREAM)]).toEqual(EVENTS);
+  });
+
+  test.each([1, 2, 3, 7])('is read the same in pieces of %i', (size) => {
+    const parser = new SseParser();
+    const events = [];
+    for (let i = 0; i < STREAM.length; i += size) {
+      events.push(...parser.feed(STREAM.slice(i, i + size)));
+    }
+    expect(events).toEqual(EVENTS);
+  });
+});

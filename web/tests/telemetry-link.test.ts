@@ -1,0 +1,88 @@
+import { beforeEach, expect, test, vi } from 'vitest';
+import { Backoff } from '../src/transport/backoff.ts';
+import { type LinkEvent, TelemetryLink } from '../src/transport/telemetry-link.ts';
+
+/** As much of `EventSource` as the link touches, driven by hand. */
+class FakeEventSource extends EventTarget {
+  readonly CLOSED = 2;
+  readyState = 0;
+  onopen: (() => void) | null = null;
+  onerror: (() => void) | null = null;
+  onmessage: ((event: MessageEvent) => void) | null = null;
+  readonly url: string;
+
+  constructor(url: string) {
+    super();
+    this.url = url;
+  }
+
+  close(): void {
+    this.readyState = this.CLOSED;
+  }
+
+  sample(id: string, t: string): void {
+    this.onmessage?.(new MessageEvent('message', { data: JSON.stringify({ t }), lastEventId: id }));
+  }
+
+  named(type: string, value: unknown): void {
+    this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(value) }));
+  }
+}
+
+let made: FakeEventSource[] = [];
+let told: LinkEvent[] = [];
+
+function openLink(): FakeEventSource {
+  const make = (url: string) => {
+    const source = new FakeEventSource(url);
+    made.push(source);
+    return source as unknown as EventSource;
+  };
+  const backoff = new Backoff(1000, 1000, () => 1);
+  new TelemetryLink('http://rover.test/deep/', (event) => told.push(event), make, backoff).open();
+  return made[0] as FakeEventSource;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  made = [];
+  told = [];
+});
+
+test('the first connection asks for the backlog, under the mount prefix', () => {
+  expect(openLink().url).toBe('http://rover.test/deep/stream/rover-telemetry?last=600');
+});
+
+test('samples travel in batches', () => {
+  const source = openLink();
+  source.sample('e-1', 'one');
+  source.sample('e-2', 'two');
+  expect(told.filter(({ type }) => type === 'samples')).toEqual([]);
+  vi.advanceTimersByTime(60);
+  expect(told.at(-1)).toEqual({ type: 'samples', samples: [{ t: 'one' }, { t: 'two' }] });
+});
+
+test('a gap comes after the samples before it', () => {
+  const source = openLink();
+  source.sample('e-1', 'one');
+  source.named('gap', { after: 'e-1', resumed: 'e-9', lost: 7, reason: 'slow' });
+  expect(told.slice(-2).map(({ type }) => type)).toEqual(['samples', 'gap']);
+});
+
+test('a refused connection is tried again, after the last id', () => {
+  const source = openLink();
+  source.sample('e-7', 'one');
+  source.close();
+  source.onerror?.();
+  expect(told.at(-1)).toMatchObject({ type: 'link', status: { state: 'waiting' } });
+  vi.advanceTimersByTime(1000);
+  expect(made[1]?.url).toBe('http://rover.test/deep/stream/rover-telemetry?after=e-7');
+});
+
+test('a broken connection is left to the browser, which resumes by itself', () => {
+  const source = openLink();
+  source.onerror?.();
+  vi.advanceTimersByTime(60_000);
+  expect(made.length).toBe(1);
+  expect(told.at(-1)).toEqual({ type: 'link', status: { state: 'connecting', retryAt: null } });
+});
