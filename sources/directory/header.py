@@ -1,0 +1,170 @@
+"""What a picture file says of itself: its format, its size in pixels, and whether its end is there.
+
+Only headers are read and nothing is decoded, so a hostile file costs a few small reads whatever
+size it claims. (Pillow warns of or refuses large pictures on opening, and reads a WebP whole.)
+
+Source: PNG (W3C, 5.3 and 11.2.2); JPEG (ITU-T T.81, B.1); GIF89a, 18; WebP (RFC 9649, 2.3);
+TIFF 6.0, section 2; BMP (BITMAPINFOHEADER).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from os import SEEK_END
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    Size = tuple[int, int] | None
+
+PNG_END = bytes.fromhex("00000000 49454e44 ae426082")
+JPEG_END = b"\xff\xd9"
+
+MOST_SEGMENTS = 1000
+"""A JPEG's frame header comes after a few segments; a file of nothing but segments is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first bytes of a picture tell.
+
+    Attributes:
+        content_type: such as `image/png`.
+        width: pixels; `None` while that part has not come.
+        height: likewise.
+    """
+
+    content_type: str
+    width: int | None = None
+    height: int | None = None
+
+
+def read_header(file: BinaryIO) -> Header | None:
+    """The header of a seekable file, or `None` if it is not (or not yet) a known picture.
+
+    Any bytes may be given. Known are PNG, JPEG, GIF, WebP, TIFF and BMP.
+    """
+    file.seek(0)
+    start = file.read(32)
+    for content_type, (matches, measure) in _FORMATS.items():
+        if matches(start):
+            try:
+                size = measure(start, file)
+            except struct.error:  # cut short: the rest is still to come
+                size = None
+            return Header(content_type, *(size or ()))
+    return None
+
+
+def has_end(file: BinaryIO, content_type: str) -> bool:
+    """Whether the file ends as its format says a whole picture ends.
+
+    `False` says nothing: GIF and TIFF have no end that one can tell, and some programs append
+    their own bytes to a whole JPEG.
+    """
+    length = file.seek(0, SEEK_END)
+    if content_type == "image/png":
+        return _last(file, length, len(PNG_END)) == PNG_END
+    if content_type == "image/jpeg":
+        return _last(file, length, len(JPEG_END)) == JPEG_END
+    file.seek(0)
+    start = file.read(8)
+    if content_type == "image/webp":
+        said = 8 + int.from_bytes(start[4:8], "little")
+        return len(start) == 8 and length == said + said % 2
+    if content_type == "image/bmp":
+        return len(start) == 8 and length == int.from_bytes(start[2:6], "little")
+    return False
+
+
+def _last(file: BinaryIO, length: int, count: int) -> bytes:
+    file.seek(max(length - count, 0))
+    return file.read(count)
+
+
+def _png(start: bytes, _: BinaryIO) -> Size:
+    width, height = struct.unpack_from(">II", start[:24], 16)
+    return width, height
+
+
+def _gif(start: bytes, _: BinaryIO) -> Size:
+    width, height = struct.unpack_from("<HH", start, 6)
+    return width, height
+
+
+def _bmp(start: bytes, _: BinaryIO) -> Size:
+    old = int.from_bytes(start[14:18], "little") == 12
+    width, height = struct.unpack_from("<HH" if old else "<ii", start, 18)
+    return width, abs(height)  # negative: the rows are top down
+
+
+def _webp(start: bytes, _: BinaryIO) -> Size:
+    kind = start[12:16]
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", start, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", start, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8X" and len(start) >= 30:
+        return (
+            int.from_bytes(start[24:27], "little") + 1,
+            int.from_bytes(start[27:30], "little") + 1,
+        )
+    return None
+
+
+def _jpeg(_: bytes, file: BinaryIO) -> Size:
+    position = 2
+    for _segment in range(MOST_SEGMENTS):
+        file.seek(position)
+        head = file.read(9)
+        mark, code = struct.unpack_from("BB", head)
+        if mark != 0xFF or code in (0xD9, 0xDA):  # no segment, or the picture itself
+            return None
+        if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", head, 5)
+            return width, height
+        if code == 0xFF:  # fill
+            position += 1
+        elif code == 0x01 or 0xD0 <= code <= 0xD8:  # without a length
+            position += 2
+        else:
+            position += 2 + struct.unpack_from(">H", head, 2)[0]
+    return None
+
+
+def _tiff(start: bytes, file: BinaryIO) -> Size:
+    order = "<" if start[:2] == b"II" else ">"
+    (directory,) = struct.unpack_from(f"{order}I", start, 4)
+    file.seek(directory)
+    (count,) = struct.unpack(f"{order}H", file.read(2))
+    found: dict[int, int] = {}
+    entries = file.read(12 * count)
+    for offset in range(0, len(entries) - 11, 12):
+        tag, kind = struct.unpack_from(f"{order}HH", entries, offset)
+        if tag in (256, 257) and kind in (3, 4):
+            form = "H" if kind == 3 else "I"
+            (found[tag],) = struct.unpack_from(order + form, entries, offset + 8)
+    return (found[256], found[257]) if len(found) == 2 else None
+
+
+_FORMATS: dict[
+    str, tuple[Callable[[bytes], bool], Callable[[bytes, BinaryIO], tuple[int, int] | None]]
+] = {
+    "image/png": (lambda start: start.startswith(b"\x89PNG\r\n\x1a\n"), _png),
+    "image/jpeg": (lambda start: start.startswith(b"\xff\xd8\xff"), _jpeg),
+    "image/gif": (lambda start: start.startswith((b"GIF87a", b"GIF89a")), _gif),
+    "image/webp": (lambda start: start[:4] == b"RIFF" and start[8:12] == b"WEBP", _webp),
+    "image/tiff": (lambda start: start.startswith((b"II*\0", b"MM\0*")), _tiff),
+    "image/bmp": (
+        lambda start: (
+            start[:2] == b"BM"
+            and int.from_bytes(start[14:18], "little") in (12, 40, 52, 56, 64, 108, 124)
+        ),
+        _bmp,
+    ),
+}

@@ -1,0 +1,454 @@
+"""A folder that another program writes into is a camera, whatever that program does to it."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from anyio import create_task_group, fail_after
+from PIL import Image as Pillow
+
+from rover.reader import closing
+from sources.base import ImageBroken, SourceError, UnknownImage
+from sources.directory import DirectoryCamera
+from sources.directory.header import Header, has_end, read_header
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+SETTLE_S = 5.0
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (made := tmp_path / "pictures").mkdir()
+    return made
+
+
+@pytest.fixture
+def camera(folder: Path, clock: Clock) -> DirectoryCamera:
+    """Polls only when a test calls `refresh`."""
+    return DirectoryCamera(folder, poll_s=3600, settle_s=SETTLE_S, clock=clock)
+
+
+def picture(form: str = "PNG", size: tuple[int, int] = (40, 30), shade: int = 0) -> bytes:
+    file = io.BytesIO()
+    Pillow.effect_noise(size, 50 + shade).convert("RGB").save(file, form)
+    return file.getvalue()
+
+
+def write(path: Path, data: bytes, mtime_s: float | None = None) -> None:
+    """As a program does that opens the file, truncates it and writes."""
+    path.write_bytes(data)
+    if mtime_s is not None:
+        os.utime(path, (mtime_s, mtime_s))
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def move(source: Path, target: Path) -> None:
+    source.replace(target)
+
+
+def make(folder: Path) -> None:
+    folder.mkdir()
+
+
+def remove(folder: Path) -> None:
+    folder.rmdir()
+
+
+async def ids(camera: DirectoryCamera) -> list[str]:
+    await camera.refresh()
+    return [image.id for image in await camera.images()]
+
+
+async def read(camera: DirectoryCamera, image_id: str, start: int = 0) -> bytes:
+    async with closing(camera.open(image_id, start)) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+# ------------------------------------------------------------------------------------ headers
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+@pytest.mark.parametrize("size", [(1, 1), (300, 7), (1025, 513)])
+def test_the_header_says_what_pillow_says(form: str, size: tuple[int, int]) -> None:
+    data = picture(form, size)
+    assert read_header(io.BytesIO(data)) == Header(f"image/{form.lower()}", *size)
+
+
+def test_other_forms_of_the_formats_are_read_too() -> None:
+    rgba = Pillow.new("RGBA", (33, 44))
+    options: list[tuple[str, dict[str, object]]] = [
+        ("WEBP", {"lossless": True}),
+        ("WEBP", {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"}),
+        ("TIFF", {"compression": "tiff_deflate", "big_tiff": False}),
+    ]
+    for form, how in options:
+        rgba.save(file := io.BytesIO(), form, **how)
+        assert read_header(file) == Header(f"image/{form.lower()}", 33, 44), (form, how)
+    Pillow.new("RGB", (33, 44)).save(
+        file := io.BytesIO(), "JPEG", progressive=True, exif=b"Exif\0\0" + bytes(60_000)
+    )
+    assert read_header(file) == Header("image/jpeg", 33, 44)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP"])
+def test_the_end_is_seen_when_all_is_there_and_not_before(form: str) -> None:
+    data = picture(form)
+    kind = f"image/{form.lower()}"
+    assert has_end(io.BytesIO(data), kind)
+    assert not any(has_end(io.BytesIO(data[:n]), kind) for n in range(len(data) - 1))
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
+def test_a_header_cut_anywhere_or_garbled_is_no_error(form: str) -> None:
+    data = picture(form)
+    for length in range(min(len(data), 700)):
+        header = read_header(io.BytesIO(data[:length]))
+        assert header is None or header.content_type == f"image/{form.lower()}"
+        read_header(io.BytesIO(data[:length] + b"\xff" * 40))
+        read_header(io.BytesIO(data[:length] + b"\x00" * 40))
+
+
+def test_a_picture_that_claims_to_be_enormous_is_only_measured() -> None:
+    bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff\x08\x02\0\0\0"
+    assert read_header(io.BytesIO(bomb)) == Header("image/png", 2**31 - 1, 2**31 - 1)
+
+
+# -------------------------------------------------------------------------------------- files
+
+
+async def test_pictures_are_listed_newest_first_and_told_by_content(
+    folder: Path, camera: DirectoryCamera, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(folder / "old.dat", picture("JPEG"), 1000)
+    write(folder / "new.jpg", png := picture("PNG"), 3000)
+    write(folder / "b.png", png, 2000)
+    write(folder / "c.png", png, 2000)
+    write(folder / "notes.png", b"no picture at all, whatever its name says")
+    write(folder / "empty.png", b"")
+    with caplog.at_level(logging.INFO, "sources.directory"):
+        assert await ids(camera) == ["new.jpg", "c.png", "b.png", "old.dat"]
+        await ids(camera)
+        append(folder / "notes.png", b", and it grows")
+        await ids(camera)
+    assert caplog.text.count("notes.png") == 1
+    image = (await camera.images())[0]
+    assert (image.content_type, image.size, image.received) == ("image/png", len(png), len(png))
+    assert (image.width, image.height, image.complete) == (40, 30, True)
+    assert (image.path, image.received_at) == (folder / "new.jpg", 3000)
+    assert await read(camera, "new.jpg", 10) == png[10:]
+
+
+async def test_hidden_temporary_linked_and_special_files_are_passed_over(
+    folder: Path, camera: DirectoryCamera, tmp_path: Path
+) -> None:
+    png = picture()
+    write(tmp_path / "secret.png", png)
+    for name in (".a.png", "b.png~", "c.png.part", "d.tmp", "E.TMP", "f.crdownload"):
+        write(folder / name, png)
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    (folder / "within.png").symlink_to(folder / "real.png")
+    (folder / "sub").mkdir()
+    write(folder / "sub" / "g.png", png)
+    os.mkfifo(folder / "pipe.png")
+    write(folder / ("l" * 201), png)
+    write(folder / os.fsdecode(b"latin-\xe9.png"), png)
+    write(folder / "real.png", png)
+    assert await ids(camera) == ["real.png"]
+    for name in (".a.png", "b.png~", "link.png", "within.png", "sub", "sub/g.png", "pipe.png"):
+        assert await camera.image(name) is None
+        with pytest.raises(UnknownImage):
+            await read(camera, name)
+
+
+async def test_no_id_leads_out_of_the_folder(
+    folder: Path, camera: DirectoryCamera, tmp_path: Path
+) -> None:
+    write(tmp_path / "secret.png", picture())
+    write(folder / "a.png", picture())
+    await camera.refresh()
+    outside = ["../secret.png", str(tmp_path / "secret.png"), "..", ".", "", "a.png/", "./a.png"]
+    for image_id in [*outside, "a.png\0", "\0", "a" * 5000, "\ud800.png", "sub/../a.png", "\n"]:
+        assert await camera.image(image_id) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.png", "é漢字🚀.png", "100%25.png", "a#b?c&d=e.png", "new\nline.png", "'\";<.png"]
+)
+async def test_odd_names_are_ids(folder: Path, camera: DirectoryCamera, name: str) -> None:
+    write(folder / name, png := picture())
+    assert await ids(camera) == [name]
+    assert await read(camera, name) == png
+
+
+async def test_a_growing_file_arrives_and_keeps_its_revision(
+    folder: Path, camera: DirectoryCamera
+) -> None:
+    png = picture()
+    write(folder / "a.png", png[:10])
+    assert await ids(camera) == ["a.png"]
+    first = await camera.image("a.png")
+    assert first is not None
+    assert (first.received, first.size, first.complete, first.width) == (10, None, False, None)
+    append(folder / "a.png", png[10:1000])
+    await camera.refresh()
+    middle = await camera.image("a.png")
+    assert middle is not None
+    assert (middle.received, middle.complete, middle.width) == (1000, False, 40)
+    append(folder / "a.png", png[1000:])
+    await camera.refresh()
+    last = await camera.image("a.png")
+    assert last is not None
+    assert (last.received, last.size, last.complete) == (len(png), len(png), True)
+    assert first.revision == middle.revision == last.revision
+
+
+async def test_a_reader_follows_a_file_that_grows(folder: Path, camera: DirectoryCamera) -> None:
+    png = picture()
+    write(folder / "a.png", png[:100])
+    await camera.refresh()
+    got: list[bytes] = []
+
+    async def follow() -> None:
+        got.append(await read(camera, "a.png", 50))
+
+    with fail_after(5):
+        async with create_task_group() as tasks:
+            tasks.start_soon(follow)
+            for start in range(100, len(png), 500):
+                append(folder / "a.png", png[start : start + 500])
+                await camera.refresh()
+    assert got == [png[50:]]
+
+
+async def test_a_file_without_an_end_is_complete_when_it_has_settled(
+    folder: Path, camera: DirectoryCamera, clock: Clock
+) -> None:
+    write(folder / "a.gif", picture("GIF"))
+    assert await ids(camera) == ["a.gif"]
+    arriving = await camera.image("a.gif")
+    clock.now += SETTLE_S - 1
+    append(folder / "a.gif", b"\0")
+    await camera.refresh()
+    clock.now += SETTLE_S - 1
+    await camera.refresh()
+    image = await camera.image("a.gif")
+    assert image is not None
+    assert not image.complete
+    clock.now += 1
+    await camera.refresh()
+    image = await camera.image("a.gif")
+    assert image is not None
+    assert arriving is not None
+    assert (image.complete, image.revision) == (True, arriving.revision)
+
+
+async def test_a_file_that_is_old_at_first_sight_is_complete(
+    folder: Path, camera: DirectoryCamera
+) -> None:
+    write(folder / "a.tif", picture("TIFF"), 1000)
+    write(folder / "cut.png", picture()[:500], 1000)
+    await camera.refresh()
+    assert [image.complete for image in await camera.images()] == [True, True]
+
+
+@pytest.mark.parametrize("how", ["renamed over", "written again", "written again, longer"])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+async def test_a_replaced_file_is_a_new_revision(
+    folder: Path, camera: DirectoryCamera, how: str, share: float
+) -> None:
+    old = picture(size=(100, 50))
+    new = picture(size=(20, 10) if how == "written again" else (100, 100), shade=1)
+    write(folder / "a.png", old[: int(len(old) * share)])
+    await camera.refresh()
+    before = await camera.image("a.png")
+    if how == "renamed over":
+        write(folder / "b.tmp", new)
+        move(folder / "b.tmp", folder / "a.png")
+    else:
+        write(folder / "a.png", new)
+    await camera.refresh()
+    after = await camera.image("a.png")
+    assert before is not None
+    assert after is not None
+    assert after.revision != before.revision
+    assert await read(camera, "a.png") == new
+
+
+async def test_a_complete_picture_is_known_to_be_replaced_before_the_next_poll(
+    folder: Path, camera: DirectoryCamera
+) -> None:
+    write(folder / "a.png", picture())
+    await camera.refresh()
+    before = await camera.image("a.png")
+    write(folder / "b.tmp", picture(shade=1))
+    move(folder / "b.tmp", folder / "a.png")
+    after = await camera.image("a.png")
+    assert before is not None
+    assert after is not None
+    assert after.revision != before.revision
+    (folder / "a.png").unlink()
+    assert await camera.image("a.png") is None
+    write(folder / "new.png", picture())
+    assert await camera.image("new.png") is not None
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+async def test_a_reader_of_a_growing_file_is_told_when_it_goes(
+    folder: Path, camera: DirectoryCamera, how: str
+) -> None:
+    write(folder / "a.png", picture()[:100])
+    await camera.refresh()
+    async with closing(camera.open("a.png")) as chunks:
+        assert len(await anext(chunks)) == 100
+        if how == "removed":
+            (folder / "a.png").unlink()
+        else:
+            write(folder / "a.png", picture(shade=2)[:50])
+        await camera.refresh()
+        with pytest.raises(ImageBroken, match=how):
+            await anext(chunks)
+
+
+async def test_a_reader_of_a_complete_file_outlives_its_name_but_not_a_change(
+    folder: Path, camera: DirectoryCamera
+) -> None:
+    data = picture(size=(1500, 1500)) + bytes(2**20)
+    write(folder / "kept.png", data, 1000)
+    write(folder / "changed.png", data, 1000)
+    await camera.refresh()
+    async with (
+        closing(camera.open("kept.png")) as kept,
+        closing(camera.open("changed.png")) as changed,
+    ):
+        assert await anext(kept) == await anext(changed) == data[: 2**20]
+        (folder / "kept.png").unlink()
+        write(folder / "changed.png", data[::-1])
+        await camera.refresh()
+        assert b"".join([chunk async for chunk in kept]) == data[2**20 :]
+        with pytest.raises(ImageBroken):
+            await anext(changed)
+
+
+async def test_new_pictures_are_told_of_once_each(folder: Path, camera: DirectoryCamera) -> None:
+    write(folder / "there.png", picture())
+    write(folder / "arriving.png", (png := picture())[:100])
+    await camera.refresh()
+    async with closing(camera.new()) as new:
+        assert await anext(new) == "arriving.png"
+        append(folder / "arriving.png", png[100:])
+        await camera.refresh()
+        write(folder / "2.png", png, 2000)
+        write(folder / "1.png", png, 1000)
+        await camera.refresh()
+        assert [await anext(new), await anext(new)] == ["1.png", "2.png"]
+        write(folder / "there.png", picture(shade=1))
+        await camera.refresh()
+        assert await anext(new) == "there.png"
+
+
+async def test_the_folder_may_be_emptied_removed_and_come_back(
+    folder: Path, camera: DirectoryCamera, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(folder / "a.png", picture())
+    assert await ids(camera) == ["a.png"]
+    (folder / "a.png").unlink()
+    assert await ids(camera) == []
+    remove(folder)
+    assert await ids(camera) == []
+    assert await ids(camera) == []
+    assert caplog.text.count("there is no such folder") == 1
+    with pytest.raises(SourceError, match="no such folder"):
+        await anext(camera.new())
+    make(folder)
+    write(folder / "b.png", picture())
+    assert await ids(camera) == ["b.png"]
+    async with closing(camera.new()) as new:
+        write(folder / "c.png", picture())
+        await camera.refresh()
+        assert await anext(new) == "c.png"
+
+
+async def test_a_still_folder_is_not_read_again(
+    folder: Path, camera: DirectoryCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(200):
+        write(folder / f"{number}.png", b"not a picture" if number % 2 else picture(size=(2, 2)))
+    await camera.refresh()
+    before = await camera.images()
+
+    def opened(*_: object) -> None:
+        raise AssertionError("a file that did not change was opened")
+
+    monkeypatch.setattr(os, "open", opened)
+    await camera.refresh()
+    assert await camera.images() is before
+
+
+async def test_it_polls_by_itself_while_it_is_entered(folder: Path) -> None:
+    async with DirectoryCamera(folder, poll_s=0.001) as camera:
+        new = camera.new()
+        write(folder / "a.png", picture())
+        with fail_after(5):
+            assert await anext(new) == "a.png"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"), [("missing", "no such folder; make it"), ("file", "is no folder")]
+)
+def test_a_folder_that_is_none_is_an_error_at_start(tmp_path: Path, path: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SourceError, match=reason):
+        DirectoryCamera(tmp_path / path)
+    with pytest.raises(SourceError, match="poll_s"):
+        DirectoryCamera(tmp_path, poll_s=0)
+
+
+# ---------------------------------------------------------------------------------- real data
+
+
+async def test_the_curiosity_mosaic_is_shown_and_the_raw_frame_is_not(shared_data: Path) -> None:
+    async with DirectoryCamera(shared_data / "images") as camera:
+        (mosaic,) = await camera.images()
+        assert mosaic.id == "N_L000_1051_ILT048CYL_S_2470_UNCORM1.jpg"
+        assert (mosaic.width, mosaic.height, mosaic.size) == (7696, 1800, 1_874_204)
+        assert (mosaic.content_type, mosaic.complete) == ("image/jpeg", True)
+
+
+async def test_the_frames_of_the_drive_are_listed_newest_first(shared_data: Path) -> None:
+    async with DirectoryCamera(shared_data / "images" / "drive") as camera:
+        images = await camera.images()
+        assert len(images) == 120
+        assert {(image.width, image.height) for image in images} == {(320, 160)}
+        assert [image.size for image in images] == [
+            (shared_data / "images" / "drive" / image.id).stat().st_size for image in images
+        ]
+        times = [image.received_at or 0 for image in images]
+        assert times == sorted(times, reverse=True)
+        assert len(await read(camera, images[0].id)) == images[0].size
