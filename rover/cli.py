@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -55,5 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RoverError, SourceError) as exc:
         sys.stderr.write(f"cosmic-rover: {exc}\n")
         return 2
+    # uvicorn raises the signal that ended it once more when all is done, for whoever started it;
+    # here that is nobody, and the status of a clean end is 0.
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sig, lambda *_: None)
     uvicorn.run(app, host=args.host, port=args.port)
     return 0

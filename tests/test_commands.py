@@ -401,7 +401,7 @@ async def test_a_sender_who_goes_away_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("sent", "sight"), [(BEGIN, b"HTTP/1.1 400"), (BEGIN + FILE, b'"status":"FAILED"')]
+    ("sent", "sight"), [(BEGIN, b"HTTP/1.1 408"), (BEGIN + FILE, b'"status":"FAILED"')]
 )
 async def test_a_sender_who_falls_silent_is_given_up(
     tmp_path: Path, serve: Serve, sent: bytes, sight: bytes

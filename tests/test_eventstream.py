@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from anyio import create_task_group, fail_after, sleep
 from httpx_sse import ServerSentEvent, aconnect_sse
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
 from starlette.routing import Route
 
 from rover.flush import Flusher
@@ -27,6 +25,10 @@ from rover.topic import Topic
 from rover.wire import sse
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.requests import Request
+
     from tests.conftest import Serve
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +92,17 @@ def connect(url: str, path: str = "/stream", *, receive_bytes: int | None = None
     reader.connect((host, int(port)))
     reader.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     return reader
+
+
+def is_cut(reader: socket.socket) -> bool:
+    """Whether the server has ended the connection; reads what is left."""
+    reader.setblocking(False)
+    try:
+        return not reader.recv(1 << 20)
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
@@ -194,6 +207,7 @@ async def test_a_stalled_reader_delays_nobody_and_is_closed(serve: Serve) -> Non
                 with fail_after(1):
                     assert (await anext(events)).data.startswith(f"{n} ")
             await until(lambda: len(feed.streams) == 1)
+        await until(lambda: is_cut(stalled))
         stalled.close()
 
 

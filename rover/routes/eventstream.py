@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from anyio import CancelScope, sleep
 
 from rover.errors import Draining, TooManyReaders
+from rover.routes.hangup import hang_up
 from rover.topic import Batch, Beat, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
@@ -88,13 +89,22 @@ class EventStreams:
             now = monotonic()
             for stream in [s for s in self._open if now - s.sending_since > timeout_s]:
                 logger.info("closed a reader that took nothing for %.0f s", timeout_s)
+                stream.stalled = True
                 stream.scope.cancel()
 
 
 class EventStream:
     """One reader's response, an ASGI app."""
 
-    __slots__ = ("_open", "_preamble", "_retry_ms", "_subscription", "scope", "sending_since")
+    __slots__ = (
+        "_open",
+        "_preamble",
+        "_retry_ms",
+        "_subscription",
+        "scope",
+        "sending_since",
+        "stalled",
+    )
 
     def __init__(
         self,
@@ -109,6 +119,7 @@ class EventStream:
         self._open = open_streams
         self.scope = CancelScope()
         self.sending_since = float("inf")
+        self.stalled = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write until the client goes, the topic ends, or the reader stalls."""
@@ -127,6 +138,8 @@ class EventStream:
             watcher.cancel()
             with CancelScope(shield=True):
                 await asyncio.wait([watcher])
+        if self.stalled:
+            await hang_up(receive)  # or its socket, and what is buffered for it, stay for good
 
     async def _watch(self, receive: Receive) -> None:
         """Wait for the client to go, and end the stream then."""

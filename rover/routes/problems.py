@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from rover import errors
 from rover.errors import RoverError
 from rover.routes.responses import json_response
-from sources.base import SourceError, UnknownImage
+from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.push import InboxFull
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.NotAnUpload: HTTPStatus.BAD_REQUEST,
     errors.UploadTooBig: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UploadInterrupted: HTTPStatus.BAD_REQUEST,
+    errors.UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
     errors.UplinkBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.UnknownUpload: HTTPStatus.NOT_FOUND,
     UnknownImage: HTTPStatus.NOT_FOUND,
+    ImageBroken: HTTPStatus.SERVICE_UNAVAILABLE,
     InboxFull: HTTPStatus.SERVICE_UNAVAILABLE,
     SourceError: HTTPStatus.BAD_GATEWAY,
     RoverError: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -1,0 +1,252 @@
+"""One mission, whole: from start to drain, alone and inside somebody else's app."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+import threading
+from contextlib import asynccontextmanager
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from anyio import Path as AsyncPath
+from anyio import fail_after, get_running_tasks, sleep, sleep_forever
+from httpx_sse import aconnect_sse
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from rover.mission import MissionControl, create_app
+from rover.settings import Settings
+from sources.base import Parameter, Sample, SourceError, Step, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from sources.base import Image
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+
+class Thermometer:
+    """Says one thing, again and again, and knows whether it is open."""
+
+    parameters = (Parameter("celsius", "°C"),)
+
+    def __init__(self, celsius: float = 21.5) -> None:
+        self.celsius = celsius
+        self.entered = 0
+
+    async def __aenter__(self) -> None:
+        self.entered += 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self.entered -= 1
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        while True:
+            yield Sample(time(), {"celsius": self.celsius})
+            await sleep(0.01)
+
+
+class Blind:
+    """A camera without a picture."""
+
+    async def images(self) -> list[Image]:
+        return []
+
+    async def image(self, image_id: str) -> Image | None:
+        return None
+
+    def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
+        raise SourceError("there is nothing to open")
+
+    async def new(self) -> AsyncIterator[str]:
+        await sleep_forever()
+        yield ""
+
+
+class Yes:
+    """Accepts everything."""
+
+    steps = (Step("look", "Look"),)
+
+    async def validate(self, path: Path) -> AsyncIterator[Verdict]:
+        yield Verdict(accepted=True, errors=0, warnings=0, detail="fine")
+
+
+def mission(folder: Path, celsius: float = 21.5, **settings: Any) -> MissionControl:
+    return MissionControl(
+        Settings(data_dir=folder, **settings),
+        telemetry=Thermometer(celsius),
+        camera=Blind(),
+        commands=Yes(),
+    )
+
+
+async def one_sample(url: str) -> Any:
+    async with (
+        httpx.AsyncClient(timeout=10) as client,
+        aconnect_sse(client, "GET", f"{url}/stream/rover-telemetry") as source,
+    ):
+        async for event in source.aiter_sse():
+            if event.event == "message":
+                return event.json()
+    return None
+
+
+async def test_sources_of_your_own_need_no_url(serve: Serve, tmp_path: Path) -> None:
+    app = create_app(
+        Settings(data_dir=tmp_path), telemetry=Thermometer(), camera=Blind(), commands=Yes()
+    )
+    async with serve(app) as url:
+        assert (await one_sample(url))["celsius"] == 21.5
+
+
+async def test_sources_are_open_while_the_mission_runs(tmp_path: Path) -> None:
+    control = mission(tmp_path)
+    thermometer = control.telemetry.source
+    assert isinstance(thermometer, Thermometer)
+    async with control:
+        assert thermometer.entered == 1
+    assert thermometer.entered == 0
+
+
+async def test_a_source_that_cannot_open_fails_the_start_and_closes_the_others(
+    tmp_path: Path,
+) -> None:
+    class Broken(Blind):
+        async def __aenter__(self) -> None:
+            raise SourceError("no camera at /dev/video9; plug it in")
+
+        async def __aexit__(self, *_: object) -> None:
+            raise AssertionError("was never open")
+
+    thermometer = Thermometer()
+    control = MissionControl(
+        Settings(data_dir=tmp_path), telemetry=thermometer, camera=Broken(), commands=Yes()
+    )
+    with pytest.raises(SourceError, match="plug it in"):
+        async with control:
+            pass
+    assert thermometer.entered == 0
+    assert not control.running
+
+
+async def test_it_runs_mounted_under_a_prefix(serve: Serve, tmp_path: Path) -> None:
+    control = mission(tmp_path)
+    parent = Starlette(routes=[Mount("/deep/rover", app=control.app)], lifespan=control.lifespan)
+    async with serve(parent) as url, httpx.AsyncClient() as client:
+        assert (await one_sample(f"{url}/deep/rover"))["celsius"] == 21.5
+        bare = await client.get(f"{url}/deep/rover")
+        assert bare.headers["location"].endswith("/deep/rover/")
+        missing = await client.get(f"{url}/deep/rover/nothing")
+        assert missing.json()["detail"].startswith("there is nothing at /deep/rover/nothing")
+        assert (await client.get(f"{url}/deep/rover/readyz")).json()["ready"]
+
+
+async def test_a_forgotten_lifespan_is_said_and_healthz_still_answers(
+    serve: Serve, tmp_path: Path
+) -> None:
+    parent = Starlette(routes=[Mount("/rover", app=mission(tmp_path).app)])
+    async with serve(parent) as url, httpx.AsyncClient() as client:
+        response = await client.get(f"{url}/rover/telemetry/latest")
+        assert response.status_code == 503
+        assert "lifespan" in response.json()["detail"]
+        assert (await client.get(f"{url}/rover/healthz")).status_code == 200
+        ready = await client.get(f"{url}/rover/readyz")
+        assert (ready.status_code, ready.json()["phase"]) == (503, "not started")
+
+
+async def test_two_missions_in_one_app_know_nothing_of_each_other(
+    serve: Serve, tmp_path: Path
+) -> None:
+    first, second = mission(tmp_path / "1", 1.0), mission(tmp_path / "2", 2.0)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with first, second:
+            yield
+
+    parent = Starlette(
+        routes=[Mount("/1", app=first.app), Mount("/2", app=second.app)], lifespan=lifespan
+    )
+    async with serve(parent) as url:
+        assert (await one_sample(f"{url}/1"))["celsius"] == 1.0
+        assert (await one_sample(f"{url}/2"))["celsius"] == 2.0
+
+
+async def test_starting_and_stopping_a_hundred_times_leaves_nothing_behind(tmp_path: Path) -> None:
+    handlers = [signal.getsignal(sig) for sig in (signal.SIGINT, signal.SIGTERM)]
+    loggers = [logging.getLogger().level, list(logging.getLogger().handlers)]
+    await once(tmp_path)
+    gc.collect()
+    tasks, threads, objects = (
+        len(get_running_tasks()),
+        threading.active_count(),
+        len(gc.get_objects()),
+    )
+    for _ in range(100):
+        await once(tmp_path)
+    gc.collect()
+    assert len(get_running_tasks()) == tasks
+    assert threading.active_count() <= threads + 1  # a worker of the pool may come and go
+    assert len(gc.get_objects()) < objects + 2000
+    assert [signal.getsignal(sig) for sig in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert [logging.getLogger().level, list(logging.getLogger().handlers)] == loggers
+    left = [path.name async for path in AsyncPath(tmp_path).rglob("*") if await path.is_file()]
+    assert left in ([], ["incoming.lock"])
+
+
+async def once(folder: Path) -> None:
+    async with mission(folder) as control:
+        with control.telemetry.topic.subscribe() as reader, fail_after(5):
+            await anext(reader)
+
+
+async def test_while_it_drains_new_streams_are_sent_away(serve: Serve, tmp_path: Path) -> None:
+    control = mission(tmp_path)
+    async with serve(control.app) as url, httpx.AsyncClient() as client:
+        await control.drain()
+        response = await client.get(f"{url}/stream/rover-telemetry")
+        ready = await client.get(f"{url}/readyz")
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) > 0
+    assert ready.json()["phase"] == "draining"
+
+
+async def test_draining_says_once_what_it_drained(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rover")
+    async with mission(tmp_path) as control:
+        began = monotonic()
+        await control.drain()
+        await control.drain()
+        assert monotonic() - began < 0.5  # nothing was open: there is nothing to wait for
+    lines = [record.message for record in caplog.records if record.message.startswith("draining")]
+    assert lines == ["draining: 0 telemetry readers, 0 members, 0 downloads, 0 uploads"]
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/stream", "/images/../../etc/passwd"])
+async def test_an_unknown_path_is_a_problem_with_a_way_out(
+    serve: Serve, tmp_path: Path, path: str
+) -> None:
+    async with serve(mission(tmp_path).app) as url, httpx.AsyncClient() as client:
+        response = await client.get(url + path)
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["detail"]
+
+
+async def test_an_unknown_method_is_told_the_right_one(serve: Serve, tmp_path: Path) -> None:
+    async with serve(mission(tmp_path).app) as url, httpx.AsyncClient() as client:
+        post = await client.post(f"{url}/telemetry/latest")
+        get = await client.get(f"{url}/upload/rover-commands")
+    assert (post.status_code, get.status_code) == (405, 405)
+    assert "GET" in post.json()["detail"]
+    assert "POST" in get.json()["detail"]
