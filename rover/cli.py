@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 
 from rover import __version__
 from rover.errors import RoverError
@@ -18,6 +19,13 @@ from sources.base import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+OURS = {"handlers": ["default"], "level": "INFO", "propagate": False}
+LOGGING = {
+    **LOGGING_CONFIG,
+    "loggers": {**LOGGING_CONFIG["loggers"], "rover": OURS, "sources": OURS},
+}
+"""uvicorn's, with our own lines in the same form; an app that is mounted elsewhere sets up none."""
 
 SOURCES = ("telemetry", "camera", "commands")
 
@@ -60,5 +68,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     # here that is nobody, and the status of a clean end is 0.
     for sig in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sig, lambda *_: None)
-    uvicorn.run(app, host=args.host, port=args.port)
+    uvicorn.run(app, host=args.host, port=args.port, log_config=LOGGING)
     return 0

@@ -17,6 +17,11 @@
     ├── RoomFull                no seat left                                 503 · 1013
     ├── TooManyReaders          no place left in a stream                    503
     ├── TooManyViews            too many different views of the telemetry    503
+    ├── IngestError
+    │   ├── NotIngesting        telemetry comes from elsewhere               409
+    │   ├── UnknownMediaType    a body is not JSON                           415
+    │   ├── IngestTooBig        more at once than the settings allow         413
+    │   └── BatchRefused        something in a body is no sample             400
     └── UploadError
         ├── NotAnUpload         the body is not what was asked for           400
         ├── UploadTooBig        more bytes than the settings allow           413
@@ -175,6 +180,61 @@ class TooManyViews(RoverError):
             f"{limit} different combinations of `fields` and `hz` are in use, which is the most at "
             "once (ROVER_MAX_VIEWS); use one of the others' or the whole stream"
         )
+
+
+class IngestError(RoverError):
+    """Samples that a device sent cannot be taken; none of them was."""
+
+
+class NotIngesting(IngestError):
+    """Telemetry comes from elsewhere."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        super().__init__(
+            f"telemetry comes from a {source} here, and is not sent in; "
+            "set ROVER_TELEMETRY=push: to send it"
+        )
+
+
+class UnknownMediaType(IngestError):
+    """A body is said to be something that no samples can be read from."""
+
+    def __init__(self, media_type: str) -> None:
+        self.media_type = media_type
+        super().__init__(
+            f"the body is {media_type[:80]!r}; send JSON as application/json, or JSON lines as "
+            "application/x-ndjson, and neither compressed"
+        )
+
+
+class IngestTooBig(IngestError):
+    """More came at once than the settings allow."""
+
+    def __init__(self, what: str, unit: str, limit: int, setting: str) -> None:
+        self.limit = limit
+        super().__init__(
+            f"the {what} has more than {limit:,} {unit}, the most at once ({setting}); "
+            "send it in parts"
+        )
+
+
+class BatchRefused(IngestError):
+    """Something in a body is no sample, so none of the body was taken.
+
+    Attributes:
+        place: where, such as `line 3`; empty if it is the whole.
+        reason: what is wrong.
+        before: how many good samples stand before it.
+    """
+
+    def __init__(self, place: str, reason: str, before: int) -> None:
+        self.place = place
+        self.reason = reason
+        self.before = before
+        where = f"{place}: " if place else ""
+        good = f", not even the {before:,} good samples before it" if before else ""
+        super().__init__(f"{where}{reason}; nothing of the body was taken{good}")
 
 
 class UploadError(RoverError):

@@ -135,10 +135,18 @@ class MissionControl:
         self.telemetry.close()
         self.rooms.close()
         with move_on_after(self.settings.drain_s):
-            while self.downlink.readers or self.uplink.open_uploads:  # noqa: ASYNC110 # two counts
+            while self._busy:
                 await sleep(DRAIN_STEP_S)
+        self.streams.close()
         self.uplink.close()
         self.downlink.close()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether somebody has still to take a farewell, or to finish a transfer."""
+        return bool(
+            self.streams or self.rooms.members or self.downlink.readers or self.uplink.open_uploads
+        )
 
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:

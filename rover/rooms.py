@@ -19,15 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from anyio import CancelScope, sleep
 
-from rover.errors import (
-    ChannelRefused,
-    Draining,
-    MessageRefused,
-    MessageTooBig,
-    RoomFull,
-    RoverError,
-    TooSlow,
-)
+from rover import errors
 from rover.topic import Topic
 from rover.wire import dumps, iso
 
@@ -86,15 +78,14 @@ class Frame:
 
 def encode(event_id: EventId, event: Said | Moved) -> Frame:
     """The event in both languages."""
-    plain = None
-    told: dict[str, str | int]
+    about: dict[str, str | int]
     if isinstance(event, Said):
-        plain = f"Message: {event.text}"
-        told = {"type": "message", "id": str(event_id), "from": event.name, "text": event.text}
+        kind, plain = "message", f"Message: {event.text}"
+        about = {"from": event.name, "text": event.text}
     else:
-        told = {"type": event.kind, "id": str(event_id), "name": event.name}
-        told["member_count"] = event.member_count
-    text = dumps({**told, "at": iso(event.at)})
+        kind, plain = event.kind, None
+        about = {"name": event.name, "member_count": event.member_count}
+    text = dumps({"type": kind, "id": str(event_id), **about, "at": iso(event.at)})
     return Frame(text, plain, len(text.encode()) + len((plain or "").encode()))
 
 
@@ -109,15 +100,18 @@ class Channel(NamedTuple):
 class Member:
     """A seat in a room, for as long as the block of `Rooms.join` lasts.
 
+    Asked right away, before any `await`, names, count and history are those of its join.
+
     Attributes:
         channel: the room's name.
         name: unique in the room; not always the one that was asked for.
         subscription: what the room says. Behind `after`, where that was given, it begins with what
             was missed; otherwise with what follows the member's own join.
-        joined: the id of the member's own join.
+        joined: the event of the member's own join.
         resumed: whether `after` was given.
-        sending_since: `monotonic()` when the send that is under way began, else infinity. Whoever
-            writes to the member sets it; `Rooms.run` sends members away that are stuck in one.
+        sending_since: `monotonic()` when the send that is under way began, else infinity; set by
+            whoever writes to the member, so that `Rooms.run` finds those that are stuck.
+        dismissal: why the member was sent away, if it was.
     """
 
     def __init__(
@@ -129,7 +123,7 @@ class Member:
         self.resumed = after is not None
         self.subscription: Subscription[Frame] = room.topic.subscribe(after)
         self.sending_since = inf
-        self.dismissal: RoverError | None = None
+        self.dismissal: errors.RoverError | None = None
         self._room = room
         self._scope = scope
 
@@ -144,26 +138,23 @@ class Member:
         """
         return self._room.say(self.name, text)
 
-    def dismiss(self, reason: RoverError) -> None:
+    def dismiss(self, reason: errors.RoverError) -> None:
         """Cancel the member's block, and have it raise `reason`. Only the first reason counts."""
         if self.dismissal is None:
             self.dismissal = reason
             self._scope.cancel()
 
     def names(self, limit: int) -> list[str]:
-        """Up to so many of the members, longest there first. As of `joined`, if asked at once."""
+        """Up to so many of the members, longest there first."""
         return list(islice(self._room.members, limit))
 
     @property
     def member_count(self) -> int:
-        """How many are in the room. As of `joined`, if asked at once."""
+        """How many are in the room."""
         return len(self._room.members)
 
     def history(self) -> list[Frame]:
-        """The newest messages, oldest first; none where `subscription` begins with them.
-
-        As of `joined`, if asked at once.
-        """
+        """The newest messages, oldest first; none where `subscription` begins with them."""
         return [] if self.resumed else self._room.history()
 
 
@@ -190,10 +181,8 @@ class Room:
             RoomFull: every seat is taken.
         """
         if len(self.members) >= self._settings.max_members:
-            raise RoomFull(
-                f"channel {self.name!r} has {len(self.members):,} members, which is the most "
-                "(ROVER_MAX_MEMBERS)"
-            )
+            there = f"channel {self.name!r} has {len(self.members):,} members"
+            raise errors.RoomFull(f"{there}, which is the most (ROVER_MAX_MEMBERS)")
         name = self._unique(name or f"guest-{secrets.token_hex(2)}")
         moved = Moved("join", name, len(self.members) + 1, self._clock())
         member = Member(self, name, self.topic.publish(moved), after, scope)
@@ -208,16 +197,16 @@ class Room:
     def say(self, name: str, text: str) -> EventId:
         """See `Member.say`."""
         if not text.strip():
-            raise MessageRefused("empty", "a message needs some text")
+            raise errors.MessageRefused("empty", "a message needs some text")
         if "\0" in text:
-            raise MessageRefused("malformed", "a message must not hold the NUL character")
+            raise errors.MessageRefused("malformed", "a message must not hold the NUL character")
         try:
             size = len(text.encode())
         except UnicodeEncodeError:  # JSON can spell half a surrogate pair, UTF-8 cannot
             detail = "a message must not hold half of a surrogate pair"
-            raise MessageRefused("malformed", detail) from None
+            raise errors.MessageRefused("malformed", detail) from None
         if size > self._settings.max_message_bytes:
-            raise MessageTooBig(self._settings.max_message_bytes)
+            raise errors.MessageTooBig(self._settings.max_message_bytes)
         return self.topic.publish(Said(name, text, self._clock()))
 
     def history(self) -> list[Frame]:
@@ -289,7 +278,7 @@ class Rooms:
             Draining: the server is going down.
         """
         if self._closed:
-            raise Draining(RETRY_AFTER_S)
+            raise errors.Draining(RETRY_AFTER_S)
         name = _member_name(name)
         room = self._room(channel)
         with CancelScope() as scope:
@@ -316,13 +305,13 @@ class Rooms:
         for member in self._everyone():
             if now - member.sending_since > timeout_s:
                 logger.info("%s: %s took nothing for %g s", member.channel, member.name, timeout_s)
-                member.dismiss(TooSlow(timeout_s))
+                member.dismiss(errors.TooSlow(timeout_s))
 
     def close(self) -> None:
         """Dismiss everyone, and let nobody in any more."""
         self._closed = True
         for member in self._everyone():
-            member.dismiss(Draining(RETRY_AFTER_S))
+            member.dismiss(errors.Draining(RETRY_AFTER_S))
 
     def _everyone(self) -> list[Member]:
         return [member for room in self._rooms.values() for member in room.members.values()]
@@ -332,7 +321,7 @@ class Rooms:
             return room
         if not CHANNEL.fullmatch(channel):
             reason = "up to 64 letters, digits, `_`, `.`, `-`, and a letter or digit first"
-            raise ChannelRefused("channel", channel, reason)
+            raise errors.ChannelRefused("channel", channel, reason)
         if len(self._rooms) >= self._settings.max_channels:
             self._forget_one()
         room = Room(channel, self._settings, self._notify, self._clock)
@@ -342,9 +331,8 @@ class Rooms:
     def _forget_one(self) -> None:
         empty = next((room for room in self._rooms.values() if not room.members), None)
         if empty is None:
-            raise RoomFull(
-                f"{len(self._rooms):,} channels are in use, which is the most (ROVER_MAX_CHANNELS)"
-            )
+            there = f"{len(self._rooms):,} channels are in use"
+            raise errors.RoomFull(f"{there}, which is the most (ROVER_MAX_CHANNELS)")
         del self._rooms[empty.name]
         empty.topic.close()
 
@@ -354,5 +342,5 @@ def _member_name(asked: str) -> str:
     # what is not printable includes controls and the marks that reverse the text around them
     if len(name) > NAME_CHARACTERS or not name.isprintable():
         reason = f"1 to {NAME_CHARACTERS} printable characters"
-        raise ChannelRefused("member name", asked, reason)
+        raise errors.ChannelRefused("member name", asked, reason)
     return name

@@ -132,12 +132,15 @@ class Settings:
             if name in known:
                 values[known[name].name] = _read(name, text, known[name])
             elif name.startswith(PREFIX) and (near := difflib.get_close_matches(name, known, 1)):
-                raise SettingError(name, text, f"no such setting; did you mean {near[0]}?")
+                # its value is not shown: it may be a secret
+                raise SettingError(name, "…", f"no such setting; did you mean {near[0]}?")
         return cls(**values)
 
 
 def _read(name: str, text: str, about: Field[Any]) -> object:
     kind: Callable[[str], object] = type(about.default)
+    if kind is not int and not text and str(about.default):  # an empty path would be this folder
+        raise SettingError(name, text, "must not be empty")
     try:
         return kind(text.replace("_", "")) if kind is int else kind(text)
     except ValueError:

@@ -92,4 +92,4 @@ def _numeric(column: NDArray[Any]) -> bool:
 def _plain(column: NDArray[Any]) -> list[Any]:
     if _numeric(column):
         return [None if math.isnan(value) else value for value in column.tolist()]
-    return column.tolist()
+    return list(column)

@@ -124,11 +124,12 @@ class Telemetry:
         late = newest is not None and sample.t < newest
         try:
             data = sample_json(sample, late=late)
+            size = len(data.encode())  # fails for text with half a surrogate pair
         except (TypeError, ValueError) as exc:
             self._drop(f"it cannot be told as JSON: {exc}")
             return
-        if len(data) > self._max_sample_bytes:
-            self._drop(f"it has {len(data):,} bytes, more than ROVER_MAX_SAMPLE_BYTES allows")
+        if size > self._max_sample_bytes:
+            self._drop(f"it has {size:,} bytes, more than ROVER_MAX_SAMPLE_BYTES allows")
             return
         self.history.add(sample)
         self.topic.publish(News(None, data), at=sample.t)

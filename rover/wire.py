@@ -49,7 +49,7 @@ def iso(t: float) -> str:
         moment = datetime.fromtimestamp(t, UTC)
     except (OverflowError, OSError) as exc:
         raise ValueError(f"{t!r} is not a time in POSIX seconds") from exc
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def iso_or_none(t: float | None) -> str | None:
@@ -84,6 +84,6 @@ def sse(
 
 def sse_parts(frame: bytes) -> tuple[str | None, str]:
     """The name and the data of an event that `sse` made of data without a line break."""
-    head, _, data = frame.decode().rpartition("data: ")
-    name = head.split("\n", 1)[0].removeprefix("event: ") if head.startswith("event: ") else None
-    return name, data.rstrip("\n")
+    head, _, data = f"\n{frame.decode()}".partition("\ndata: ")
+    name = head[1:].split("\n", 1)[0]
+    return name.removeprefix("event: ") if name.startswith("event: ") else None, data[:-2]

@@ -111,8 +111,47 @@ def test_it_says_farewell_to_open_streams_and_ends_in_two_seconds(
     assert all(b"event: bye" in farewell for farewell in farewells)
     assert all(farewell.endswith(b"0\r\n\r\n") for farewell in farewells)  # whole, not cut
     assert "Traceback" not in output
+    if command is ROVER:
+        assert output.count("draining: 20 telemetry readers, 0 members") == 1
     # uvicorn's own command raises the signal again when it is done, as a shell expects of it
     assert running.process.returncode in ((0,) if command is ROVER else (0, -sig, 128 + sig))
+
+
+def test_readers_and_members_that_take_nothing_do_not_hold_up_the_end(tmp_path: Path) -> None:
+    with server(ROVER, tmp_path, ROVER_TELEMETRY="sim:?rate_hz=500") as running:
+        stalled = [stuck(running.port, STREAM), stuck(running.port, ROOM)]
+        talker = stuck(running.port, ROOM)
+        for _ in range(1500):  # 6 MB: more than any buffer on the stalled member's way
+            talker.sendall(b"\x81\xfe\x0f\xa0\0\0\0\0" + b"x" * 4000)
+            talker.recv(1 << 20)
+        time.sleep(1)  # for the stream to pile up too
+        began = time.monotonic()
+        running.process.send_signal(signal.SIGTERM)
+        output, _ = running.process.communicate(timeout=10)
+        took = time.monotonic() - began
+        for reader in [*stalled, talker]:
+            reader.close()
+    assert took < 2
+    assert running.process.returncode == 0
+    assert "Traceback" not in output
+
+
+STREAM = b"GET /stream/rover-telemetry HTTP/1.1\r\nHost: rover\r\n\r\n"
+ROOM = (
+    b"GET /ws/comms/eva HTTP/1.1\r\nHost: rover\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+
+
+def stuck(port: int, request: bytes) -> socket.socket:
+    """A client with hardly any room for what it is sent."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(10)
+    client.connect(("127.0.0.1", port))
+    client.sendall(request)
+    client.recv(16)
+    return client
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,14 @@ async def test_before_the_first_sample_latest_says_why_there_is_none() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [at(math.nan, speed=1), at(1e18, speed=1), at(1, speed=object()), at(1, text="x" * 70_000)],
-    ids=["no time", "time out of range", "not JSON", "too big"],
+    [
+        at(math.nan, speed=1),
+        at(1e18, speed=1),
+        at(1, speed=object()),
+        at(1, text="x" * 70_000),
+        at(1, text="\ud800"),
+    ],
+    ids=["no time", "time out of range", "not JSON", "too big", "half a surrogate pair"],
 )
 async def test_a_bad_sample_is_counted_and_the_next_one_comes(bad: Sample) -> None:
     telemetry = await told(Script([bad, at(2, speed=2)]))

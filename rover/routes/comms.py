@@ -17,6 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rover import errors
+from rover.routes.hangup import cut
 from rover.routes.languages import CommsV1, Language, PlainText
 from rover.routes.query import resume_point
 from rover.routes.responses import json_response
@@ -49,7 +50,7 @@ CLOSE_CODES: dict[type[errors.RoverError], int] = {
 REASON_BYTES = 123
 """A close frame has no room for more (RFC 6455, 5.5)."""
 
-FAREWELL_S = 1.0
+FAREWELL_S = 0.5
 """Who takes nothing takes no farewell either: so long it is tried."""
 
 
@@ -99,6 +100,7 @@ class Comms(WebSocketEndpoint):
     async def dispatch(self) -> None:
         """Take part in the room until either side ends it."""
         websocket = WebSocket(self.scope, self.receive, self.send)
+        member = None
         try:
             await self.on_connect(websocket)
             channel = websocket.path_params["team_channel"]
@@ -106,9 +108,11 @@ class Comms(WebSocketEndpoint):
             with self._rooms.join(channel, name, resume_point(websocket)) as member:
                 await self._take_part(websocket, member)
         except WebSocketDisconnect:
-            return
+            pass
         except errors.RoverError as exc:
             await self._say_farewell(websocket, exc)
+        if member is not None and member.sending_since < inf:
+            cut(self.receive)  # it takes nothing, a farewell neither: uvicorn would wait for good
 
     async def on_connect(self, websocket: WebSocket) -> None:
         """Accept the socket, in the language that it offers."""

@@ -92,6 +92,12 @@ class EventStreams:
                 stream.stalled = True
                 stream.scope.cancel()
 
+    def close(self) -> None:
+        """Cut off everyone who has not taken the farewell."""
+        for stream in self._open:
+            stream.stalled = True
+            stream.scope.cancel()
+
 
 class EventStream:
     """One reader's response, an ASGI app."""

@@ -21,19 +21,31 @@ class _Transport(Protocol):
     def abort(self) -> None: ...
 
 
+def cut(receive: Receive) -> None:
+    """Cut the connection now; what is buffered for the client is dropped.
+
+    With a server that does not show its connection (uvicorn does, through the `receive` that it
+    passes, unless middleware wraps that), it does nothing.
+
+    Args:
+        receive: of the request or the WebSocket.
+    """
+    if (transport := _transport(receive)) is not None:
+        transport.abort()
+
+
 async def hang_up(receive: Receive, *, flush_s: float = 0.0) -> None:
     """Cut the connection of an unfinished response; the client sees that it is incomplete.
 
-    Return from the app after it. With a server that does not show its connection (uvicorn does,
-    through the `receive` that it passes, unless middleware wraps that), it does nothing, and the
-    server cuts when the app returns.
+    Return from the app after it. With a server that does not show its connection, it does nothing,
+    and the server cuts when the app returns.
 
     Args:
-        receive: of the request.
+        receive: of the request; it has not told of a disconnect yet.
         flush_s: the client may take so long to fetch what is buffered for it.
     """
-    transport = getattr(getattr(receive, "__self__", None), "transport", None)
-    if not isinstance(transport, _Transport):
+    transport = _transport(receive)
+    if transport is None:
         return
     if flush_s > 0:
         transport.close()
@@ -42,6 +54,11 @@ async def hang_up(receive: Receive, *, flush_s: float = 0.0) -> None:
             return
     transport.abort()
     await _disconnected(receive)
+
+
+def _transport(receive: Receive) -> _Transport | None:
+    transport = getattr(getattr(receive, "__self__", None), "transport", None)
+    return transport if isinstance(transport, _Transport) else None
 
 
 async def _disconnected(receive: Receive) -> None:

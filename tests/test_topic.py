@@ -1,0 +1,546 @@
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+from anyio import create_task_group, fail_after, wait_all_tasks_blocked
+from anyio.lowlevel import checkpoint
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rover.errors import MalformedEventId
+from rover.topic import BEAT, Batch, Beat, EventId, Gap, GapReason, Subscription, Topic
+
+pytestmark = pytest.mark.anyio
+
+News = Batch[bytes] | Gap | Beat
+
+
+def topic_of(**options: Any) -> Topic[bytes, bytes]:
+    """A topic of bytes with wide bounds."""
+    options = {"max_events": 1000, "max_bytes": 10**6, "epoch": "e", **options}
+    return Topic(lambda event_id, item: item, size=len, **options)
+
+
+async def next_of(reader: Subscription[bytes]) -> News:
+    with fail_after(1):
+        return await anext(reader)
+
+
+async def frames_of(reader: Subscription[bytes]) -> list[bytes]:
+    news = await next_of(reader)
+    assert isinstance(news, Batch)
+    return list(news.frames)
+
+
+# --------------------------------------------------------------------- publish and bounds
+
+
+async def test_ids_count_up_by_one_within_the_epoch() -> None:
+    topic = topic_of()
+    assert topic.last_id == ("e", 0)
+    assert [topic.publish(b"x") for _ in range(3)] == [("e", 1), ("e", 2), ("e", 3)]
+    assert topic.last_id == ("e", 3)
+
+
+async def test_an_epoch_is_made_up_anew_for_each_topic() -> None:
+    epochs = {topic_of(epoch=None).epoch for _ in range(10)}
+    assert len(epochs) == 10
+    assert all(EventId.parse(f"{epoch}-1").epoch == epoch for epoch in epochs)
+
+
+async def test_an_event_is_encoded_once_with_its_id_whoever_reads_it() -> None:
+    encoded: list[tuple[EventId, str]] = []
+
+    def encode(event_id: EventId, item: str) -> str:
+        encoded.append((event_id, item))
+        return item
+
+    topic = Topic(encode, size=len, max_events=9, max_bytes=99, epoch="e")
+    readers = [topic.subscribe() for _ in range(5)]
+    topic.publish("a")
+    batches = [await anext(reader) for reader in readers]
+    assert encoded == [(("e", 1), "a")]
+    assert all(batch is batches[0] for batch in batches)
+
+
+async def test_an_item_that_cannot_be_encoded_leaves_the_topic_as_it_was() -> None:
+    def encode(event_id: EventId, item: str) -> bytes:
+        return item.encode("ascii")
+
+    topic = Topic(encode, size=len, max_events=9, max_bytes=99, epoch="e")
+    with pytest.raises(UnicodeEncodeError):
+        topic.publish("é")
+    assert (topic.last_id.offset, len(topic)) == (0, 0)
+    assert topic.publish("e").offset == 1
+
+
+async def test_the_newest_events_are_retained_up_to_a_count() -> None:
+    topic = topic_of(max_events=3)
+    for n in range(10):
+        topic.publish(b"%d" % n)
+    assert topic.retained() == [b"7", b"8", b"9"]
+
+
+async def test_the_newest_events_are_retained_up_to_a_number_of_bytes() -> None:
+    topic = topic_of(max_bytes=10)
+    for item in (b"aaaaa", b"bbbbb", b"ccccc"):
+        topic.publish(item)
+    assert topic.retained() == [b"bbbbb", b"ccccc"]
+    topic.publish(b"d")
+    assert topic.retained() == [b"ccccc", b"d"]
+
+
+async def test_the_newest_event_is_retained_however_large() -> None:
+    topic = topic_of(max_bytes=10)
+    topic.publish(b"small")
+    topic.publish(b"x" * 100)
+    assert topic.retained() == [b"x" * 100]
+    topic.publish(b"small")
+    assert topic.retained() == [b"small"]
+
+
+async def test_nothing_is_published_to_a_closed_topic() -> None:
+    topic = topic_of()
+    topic.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        topic.publish(b"x")
+
+
+# ------------------------------------------------------------------------------- reading
+
+
+async def test_a_reader_gets_what_comes_from_now_on() -> None:
+    topic = topic_of()
+    topic.publish(b"before")
+    reader = topic.subscribe()
+    topic.publish(b"after")
+    assert await frames_of(reader) == [b"after"]
+
+
+@pytest.mark.parametrize(("last", "frames"), [(1, [b"c"]), (2, [b"b", b"c"]), (9, [b"b", b"c"])])
+async def test_a_reader_may_begin_with_the_newest_events(last: int, frames: list[bytes]) -> None:
+    topic = topic_of(max_events=2)
+    for item in (b"a", b"b", b"c"):
+        topic.publish(item)
+    reader = topic.subscribe(last=last)
+    assert await frames_of(reader) == frames
+    topic.publish(b"live")
+    assert await frames_of(reader) == [b"live"]
+
+
+async def test_what_piled_up_comes_as_one_batch_with_one_body() -> None:
+    topic = topic_of()
+    reader = topic.subscribe()
+    for item in (b"a", b"b", b"c"):
+        topic.publish(item)
+    news = await next_of(reader)
+    assert isinstance(news, Batch)
+    assert (news.frames, news.offsets, news.body) == ([b"a", b"b", b"c"], [1, 2, 3], b"abc")
+
+
+async def test_a_reader_that_catches_up_gets_batches_of_about_so_many_bytes() -> None:
+    topic = topic_of(batch_bytes=10)
+    for n in range(10):
+        topic.publish(b"%d..." % n)
+    reader = topic.subscribe(last=10)
+    sizes = [len(await frames_of(reader)) for _ in range(4)]
+    assert sizes == [3, 3, 3, 1]
+
+
+async def test_readers_wait_until_the_topic_is_released_and_then_all_get_the_same() -> None:
+    notified: list[Topic[bytes, bytes]] = []
+    topic = topic_of(notify=notified.append)
+    got: list[News] = []
+
+    async def read() -> None:
+        got.append(await anext(topic.subscribe()))
+
+    async with create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(read)
+        await wait_all_tasks_blocked()
+        topic.publish(b"a")
+        topic.publish(b"b")
+        await wait_all_tasks_blocked()
+        assert got == []
+        topic.release()
+    assert notified == [topic, topic]
+    assert isinstance(got[0], Batch)
+    assert got[0].body == b"ab"
+    assert got[0] is got[1] is got[2]
+
+
+async def test_a_release_without_news_is_a_beat() -> None:
+    topic = topic_of(notify=lambda _: None)
+    got: list[News] = []
+
+    async def read() -> None:
+        got.append(await anext(topic.subscribe()))
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(read)
+        await wait_all_tasks_blocked()
+        topic.release()
+    assert got == [BEAT]
+
+
+async def test_a_closed_topic_gives_what_is_left_and_then_ends() -> None:
+    topic = topic_of(notify=lambda _: None)
+    reader = topic.subscribe()
+    topic.publish(b"a")
+    topic.close()
+    assert [news.body for news in [n async for n in reader] if isinstance(news, Batch)] == [b"a"]
+    with pytest.raises(StopAsyncIteration):
+        await anext(topic.subscribe())
+
+
+async def test_closing_ends_those_who_wait() -> None:
+    topic = topic_of()
+    with fail_after(1):
+        async with create_task_group() as tasks:
+
+            async def read() -> None:
+                assert [n async for n in topic.subscribe()] == []
+
+            tasks.start_soon(read)
+            await wait_all_tasks_blocked()
+            topic.close()
+
+
+@pytest.mark.parametrize("cancel_first", [True, False])
+async def test_a_cancelled_read_loses_nothing(cancel_first: bool) -> None:
+    topic = topic_of()
+    reader = topic.subscribe()
+    got: list[News] = []
+
+    async def read() -> None:
+        got.append(await anext(reader))
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(read)
+        await wait_all_tasks_blocked()
+        if cancel_first:
+            tasks.cancel_scope.cancel()
+        topic.publish(b"a")
+        tasks.cancel_scope.cancel()
+    if not got:
+        got.append(await next_of(reader))
+    assert [news.body for news in got if isinstance(news, Batch)] == [b"a"]
+
+
+async def test_readers_are_counted_while_they_read() -> None:
+    topic = topic_of()
+    with topic.subscribe(), topic.subscribe():
+        assert topic.readers == 2
+    assert topic.readers == 0
+
+
+async def test_a_reader_that_catches_up_takes_turns_with_others() -> None:
+    topic = topic_of(batch_bytes=1)
+    for _ in range(100):
+        topic.publish(b"x")
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await checkpoint()
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(other)
+        reader = topic.subscribe(last=100)
+        for _ in range(100):
+            await anext(reader)
+        tasks.cancel_scope.cancel()
+    assert turns >= 99
+
+
+async def test_batches_that_are_shared_are_bounded_too() -> None:
+    topic = topic_of(batch_bytes=100)
+    for _ in range(1000):
+        topic.publish(b"x" * 10)
+    for start in range(1000):
+        async for news in topic.subscribe(EventId("e", start)):
+            assert isinstance(news, Batch)
+            if news.offsets[-1] == 1000:
+                break
+    held = sum(len(batch.frames) for batch in topic._batches.values())
+    assert held <= 1000
+
+
+# --------------------------------------------------------------------------- resume, gaps
+
+
+async def test_a_reader_that_comes_back_gets_exactly_what_it_missed_and_then_what_comes() -> None:
+    topic = topic_of()
+    ids = [topic.publish(b"%d" % n) for n in range(5)]
+    reader = topic.subscribe(ids[1])
+    assert await frames_of(reader) == [b"2", b"3", b"4"]
+    topic.publish(b"5")
+    assert await frames_of(reader) == [b"5"]
+    assert reader.position == ("e", 6)
+
+
+async def test_a_reader_that_missed_nothing_waits_for_what_comes() -> None:
+    topic = topic_of(max_events=1)
+    reader = topic.subscribe(topic.publish(b"0"))
+    topic.publish(b"1")
+    assert await frames_of(reader) == [b"1"]
+
+
+async def test_a_reader_may_resume_from_before_the_first_event() -> None:
+    topic = topic_of()
+    start = topic.last_id
+    topic.publish(b"first")
+    assert await frames_of(topic.subscribe(start)) == [b"first"]
+
+
+async def test_a_reader_that_comes_back_too_late_is_told_how_much_it_lost() -> None:
+    topic = topic_of(max_events=3)
+    ids = [topic.publish(b"%d" % n) for n in range(10)]
+    reader = topic.subscribe(ids[1])
+    assert await next_of(reader) == Gap(ids[1], ids[7], 5, GapReason.EXPIRED)
+    assert await frames_of(reader) == [b"7", b"8", b"9"]
+
+
+@pytest.mark.parametrize("after", [EventId("other", 2), EventId("other", 0), EventId("e", 99)])
+async def test_an_id_of_another_log_is_a_gap_of_unknown_size(after: EventId) -> None:
+    topic = topic_of()
+    for n in range(3):
+        topic.publish(b"%d" % n)
+    reader = topic.subscribe(after)
+    assert await next_of(reader) == Gap(after, EventId("e", 1), None, GapReason.EPOCH)
+    assert await frames_of(reader) == [b"0", b"1", b"2"]
+
+
+async def test_an_id_of_another_log_in_an_empty_topic_is_a_gap_and_then_what_comes() -> None:
+    topic = topic_of()
+    reader = topic.subscribe(EventId("other", 2))
+    assert isinstance(await next_of(reader), Gap)
+    topic.publish(b"first")
+    assert await frames_of(reader) == [b"first"]
+
+
+async def test_a_reader_that_falls_off_the_ring_is_told_how_much_it_lost() -> None:
+    topic = topic_of(max_events=3)
+    reader, other = topic.subscribe(), topic.subscribe()
+    for n in range(10):
+        topic.publish(b"%d" % n)
+        await frames_of(other)
+    assert await next_of(reader) == Gap(EventId("e", 0), EventId("e", 8), 7, GapReason.SLOW)
+    assert await frames_of(reader) == [b"7", b"8", b"9"]
+
+
+@pytest.mark.parametrize("text", ["9f2c1a7b-42", "e-0", "E9-7"])
+def test_an_event_id_is_read_as_it_is_written(text: str) -> None:
+    assert str(EventId.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "-", "e", "e-", "-1", "e--1", "e-x", "e-1-", "e-1 ", "é-1", "a b-1", "a-b-1"]
+    + ["e-٣", "e-1.5", "e-+1", "e-1\n", "e-" + "9" * 19, "e" * 65 + "-1", "e-1_0"],
+)
+def test_a_malformed_event_id_is_refused_with_its_place(text: str) -> None:
+    with pytest.raises(MalformedEventId, match=r"^Last-Event-ID="):
+        EventId.parse(text, name="Last-Event-ID")
+
+
+async def test_offsets_may_be_given_so_that_a_topic_made_of_another_resumes_alike() -> None:
+    topic = topic_of()
+    reader = topic.subscribe()
+    assert [topic.publish(b"%d" % n, offset=n) for n in (3, 7)] == [("e", 3), ("e", 7)]
+    assert topic.publish(b"8") == ("e", 8)
+    assert await frames_of(reader) == [b"3", b"7", b"8"]
+    assert await frames_of(topic.subscribe(EventId("e", 5))) == [b"7", b"8"]
+    assert await frames_of(topic.subscribe(last=2)) == [b"7", b"8"]
+
+
+async def test_what_will_never_be_published_here_is_a_gap() -> None:
+    topic = topic_of()
+    reader = topic.subscribe(topic.publish(b"1"))
+    topic.publish(b"2")
+    topic.skip(5)
+    topic.publish(b"6")
+    assert await next_of(reader) == Gap(EventId("e", 1), EventId("e", 6), 4, GapReason.SLOW)
+    assert await frames_of(reader) == [b"6"]
+    topic.skip(3)  # what is behind already
+    assert topic.publish(b"7") == ("e", 7)
+    assert await frames_of(reader) == [b"7"]
+
+
+# ------------------------------------------------------------------------------- by time
+
+
+@pytest.mark.parametrize(
+    ("since", "frames"), [(0.0, [b"1", b"2", b"3"]), (2.0, [b"2", b"3"]), (2.5, [b"3"])]
+)
+async def test_a_reader_may_begin_at_a_time(since: float, frames: list[bytes]) -> None:
+    topic = topic_of()
+    for t in (1, 2, 3):
+        topic.publish(b"%d" % t, at=t)
+    assert await frames_of(topic.subscribe(since=since)) == frames
+
+
+async def test_a_time_to_come_begins_with_what_comes() -> None:
+    topic = topic_of()
+    topic.publish(b"1", at=1)
+    reader = topic.subscribe(since=5)
+    topic.publish(b"2", at=2)
+    assert await frames_of(reader) == [b"2"]
+
+
+async def test_an_event_is_taken_as_no_earlier_than_the_one_before_it() -> None:
+    topic = topic_of()
+    for t in (1, 5, 2, 6):
+        topic.publish(b"%d" % t, at=t)
+    assert await frames_of(topic.subscribe(since=4)) == [b"5", b"2", b"6"]
+
+
+@pytest.mark.parametrize("since", [0.0, 1.5, 2.0])
+async def test_a_time_before_what_is_retained_is_a_gap(since: float) -> None:
+    topic = topic_of(max_events=2)
+    for t in (1, 2, 3, 4):
+        topic.publish(b"%d" % t, at=t)
+    reader = topic.subscribe(since=since)
+    gap = await next_of(reader)
+    assert isinstance(gap, Gap)
+    assert (gap.resumed, gap.reason) == (EventId("e", 3), GapReason.EXPIRED)
+    assert await frames_of(reader) == [b"3", b"4"]
+    assert await frames_of(topic.subscribe(since=3)) == [b"3", b"4"]
+
+
+# ------------------------------------------------------------- every order of everything
+
+
+class Model:
+    """A topic as its docstring describes it, in the plainest words, and its readers."""
+
+    def __init__(self, topic: Topic[bytes, bytes], max_events: int, max_bytes: int) -> None:
+        self.topic = topic
+        self.log: dict[int, bytes] = {}  # every event ever, by offset
+        self.kept: dict[int, bytes] = {}
+        self.last = self.released = 0
+        self.readers: list[tuple[Subscription[bytes], list[int]]] = []
+        self.max_events, self.max_bytes = max_events, max_bytes
+
+    def publish(self, step: int, size: int) -> None:
+        self.last += step
+        item = self.log[self.last] = self.kept[self.last] = (b"%d " % self.last).ljust(size)
+        assert self.topic.publish(item, offset=self.last) == EventId("e", self.last)
+        while len(self.kept) > self.max_events or (
+            len(self.kept) > 1 and sum(map(len, self.kept.values())) > self.max_bytes
+        ):
+            del self.kept[min(self.kept)]
+        assert self.topic.retained() == list(self.kept.values())
+
+    def release(self) -> None:
+        self.topic.release()
+        self.released = self.last
+
+    def subscribe(self, last: int) -> None:
+        """Where the reader starts is behind the newest event that it does not ask for."""
+        older = list(self.log)[: len(self.log) - min(last, len(self.kept))]
+        self.readers.append((self.topic.subscribe(last=last), [max(older, default=0)]))
+
+    def resume(self, offset: int) -> None:
+        offset = min(offset, self.last)
+        self.readers.append((self.topic.subscribe(EventId("e", offset)), [offset]))
+
+    async def read(self, index: int) -> bool:
+        """One read, given up if it has to wait; whether it gave something."""
+        if not self.readers:
+            return False
+        reader, at = self.readers[index % len(self.readers)]
+        news: list[News] = []
+
+        async def read() -> None:
+            news.append(await anext(reader))
+
+        async with create_task_group() as tasks:
+            tasks.start_soon(read)
+            for _ in range(3):  # a read that needs more turns is one that waits
+                await checkpoint()
+            tasks.cancel_scope.cancel()
+        if news:
+            at[0] = self.check(news[0], at[0])
+        else:
+            assert at[0] >= self.released, "there was something to read"
+        return bool(news)
+
+    def check(self, news: News, position: int) -> int:
+        """The position behind the news, which may not skip or repeat anything."""
+        if isinstance(news, Batch):
+            last = news.offsets[-1]
+            assert last <= self.released
+            expected = {n: item for n, item in self.log.items() if position < n <= last}
+            assert list(zip(news.offsets, news.frames, strict=True)) == list(expected.items())
+            return last
+        assert isinstance(news, Gap), "a beat without a release"
+        assert news.after == EventId("e", position)
+        missing = [n for n in self.log if position < n < news.resumed.offset]
+        assert missing, "a gap without a loss"
+        assert not self.kept.keys() & set(missing), "what is kept must not be missing"
+        assert news.lost is not None
+        assert news.lost >= len(missing)
+        return max(missing)
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("publish"), st.integers(1, 3), st.integers(6, 40)),
+    st.tuples(st.just("subscribe"), st.integers(0, 9)),
+    st.tuples(st.just("resume"), st.integers(0, 60)),
+    st.tuples(st.just("read"), st.integers(0, 5)),
+    st.tuples(st.just("release")),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    max_events=st.integers(1, 8),
+    max_bytes=st.integers(1, 200),
+    batch_bytes=st.integers(1, 100),
+    steps=st.lists(STEPS, max_size=60),
+)
+def test_whatever_happens_nothing_is_reordered_repeated_or_lost_without_a_word(
+    max_events: int, max_bytes: int, batch_bytes: int, steps: list[tuple[Any, ...]]
+) -> None:
+    async def scenario() -> None:
+        bounds = {"max_events": max_events, "max_bytes": max_bytes}
+        topic = topic_of(batch_bytes=batch_bytes, notify=lambda _: None, **bounds)
+        model = Model(topic, **bounds)
+        for act, *arguments in steps:
+            if act == "read":
+                await model.read(*arguments)
+            else:
+                getattr(model, act)(*arguments)
+        model.release()
+        for index in range(len(model.readers)):
+            while await model.read(index):
+                pass
+        assert all(at[0] == model.last for _, at in model.readers)
+
+    anyio.run(scenario)
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        Batch([b"2     ", b"3     "], [2, 3]),  # skips
+        Batch([b"2     ", b"1     "], [2, 1]),  # turns around
+        Batch([b"1     ", b"1     "], [1, 1]),  # repeats
+        Batch([b"2     "], [1]),  # mistakes
+        Gap(EventId("e", 0), EventId("e", 2), 1, GapReason.SLOW),  # hides what is there
+    ],
+)
+async def test_the_model_notices_what_is_wrong(news: News) -> None:
+    model = Model(topic_of(), 9, 999)
+    for _ in range(3):
+        model.publish(1, 6)
+    model.release()
+    assert model.check(Batch([b"1     ", b"2     "], [1, 2]), 0) == 2
+    with pytest.raises(AssertionError):
+        model.check(news, 0)
