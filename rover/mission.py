@@ -135,7 +135,7 @@ class MissionControl:
         self.telemetry.close()
         self.rooms.close()
         with move_on_after(self.settings.drain_s):
-            while self._busy:
+            while self._busy:  # noqa: ASYNC110 # several counts, for a second at most
                 await sleep(DRAIN_STEP_S)
         self.streams.close()
         self.uplink.close()

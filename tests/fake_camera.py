@@ -16,7 +16,7 @@ from sources.base import Image, ImageBroken, UnknownImage
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from rover.reader import Reader
+    from rover.downlink.reader import Reader
 
 
 @dataclass

@@ -11,9 +11,9 @@ import pytest
 from anyio import create_task_group, fail_after, move_on_after
 
 from rover.downlink import Downlink
+from rover.downlink.spool import RECENT_BYTES
 from rover.errors import NothingYet
 from rover.settings import Settings
-from rover.spool import RECENT_BYTES
 from rover.supervise import State
 from sources.base import Image, ImageBroken, SourceError, UnknownImage
 from tests.fake_camera import FakeCamera, names_in, open_files, read_all, receiving, spooled, until
@@ -21,7 +21,7 @@ from tests.fake_camera import FakeCamera, names_in, open_files, read_all, receiv
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rover.reader import Reader
+    from rover.downlink.reader import Reader
 
 pytestmark = pytest.mark.anyio
 

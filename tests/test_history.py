@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rover.history import History
+from rover.telemetry.history import History
 from sources.base import Parameter, Sample
 
 PARAMETERS = [

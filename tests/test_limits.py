@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rover.limits import Level, LimitWatch
+from rover.telemetry.limits import Level, LimitWatch
 from sources.base import Limits, Parameter
 
 if TYPE_CHECKING:

@@ -23,17 +23,24 @@ from rover.errors import (
     UnknownUpload,
     UplinkBusy,
 )
-from rover.inbox import Inbox
 from rover.settings import Settings
 from rover.topic import EventId, Gap, GapReason
 from rover.uplink import Uplink
-from rover.upload import NAME_LENGTH, TEXT_LENGTH, TOPIC_BYTES, TOPIC_EVENTS, Status, display_name
+from rover.uplink.inbox import Inbox
+from rover.uplink.upload import (
+    NAME_LENGTH,
+    TEXT_LENGTH,
+    TOPIC_BYTES,
+    TOPIC_EVENTS,
+    Status,
+    display_name,
+)
 from sources.base import Finding, Progress, Severity, SourceError, Step, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from rover.upload import Upload
+    from rover.uplink.upload import Upload
 
 pytestmark = pytest.mark.anyio
 

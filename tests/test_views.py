@@ -11,11 +11,11 @@ import pytest
 from anyio import create_task_group, fail_after
 
 from rover.errors import TooManyViews
-from rover.events import News, encode_news
 from rover.flush import Flusher
 from rover.settings import Settings
+from rover.telemetry.events import News, encode_news
+from rover.telemetry.views import Look, Views
 from rover.topic import Batch, EventId, Gap, Topic
-from rover.views import Look, Views
 from rover.wire import dumps, iso, sse_parts
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ async def test_the_same_look_is_encoded_once_for_all_its_readers() -> None:
 async def test_the_number_of_views_is_bounded_and_unused_ones_make_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rover.views.BRIEFLY_UNUSED_S", -1)
+    monkeypatch.setattr("rover.telemetry.views.BRIEFLY_UNUSED_S", -1)
     async with running(max_views=2) as feed:
         kept = [await feed.views.topic(Look(hz=hz)) for hz in (1, 2)]
         with kept[0].subscribe():

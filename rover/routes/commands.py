@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from rover.settings import Settings
     from rover.uplink import Uplink
-    from rover.upload import Upload
+    from rover.uplink.upload import Upload
 
 logger = logging.getLogger("rover.uplink")
 

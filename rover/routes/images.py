@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from rover.downlink import Downlink
-    from rover.reader import Reader
+    from rover.downlink.reader import Reader
     from rover.settings import Settings
     from sources.base import Image
 

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from rover.events import state_json
 from rover.routes.query import moment, names, number, resume_point, whole_number
 from rover.routes.responses import json_response
-from rover.views import Look
+from rover.telemetry.events import state_json
+from rover.telemetry.views import Look
 from rover.wire import iso, sse
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rover.routes.eventstream import EventStream, EventStreams
     from rover.settings import Settings
-    from rover.span import Span
     from rover.telemetry import Telemetry
+    from rover.telemetry.span import Span
     from sources.base import Parameter
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from anyio import CancelScope, Event, create_task_group, move_on_after, sleep
 
 from rover.errors import NotStarted, TooManyViews
-from rover.events import OURS, News, encode_news
+from rover.telemetry.events import OURS, News, encode_news
 from rover.topic import Batch, Gap, Topic
 from rover.wire import dumps, sse_parts
 

@@ -37,8 +37,8 @@ from rover.errors import (
     UploadInterrupted,
     UploadTooBig,
 )
-from rover.inbox import CommandFile, Inbox
-from rover.upload import Pace, Status, Upload
+from rover.uplink.inbox import CommandFile, Inbox
+from rover.uplink.upload import Pace, Status, Upload
 from rover.wire import dumps
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
 

@@ -15,12 +15,12 @@ from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
 from rover.errors import NothingYet
-from rover.events import News, alarm_json, encode_news, sample_json, state_json
-from rover.history import History
-from rover.limits import LimitWatch
 from rover.supervise import Health, Supervisor
+from rover.telemetry.events import News, alarm_json, encode_news, sample_json, state_json
+from rover.telemetry.history import History
+from rover.telemetry.limits import LimitWatch
+from rover.telemetry.views import Views
 from rover.topic import Topic
-from rover.views import Views
 from sources.base import Paced
 
 if TYPE_CHECKING:

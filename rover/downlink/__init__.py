@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, create_task_group
 
+from rover.downlink.reader import CameraReader, FileReader, closing
+from rover.downlink.spool import Spool
 from rover.errors import NothingYet
-from rover.reader import CameraReader, FileReader, closing
-from rover.spool import Spool
 from rover.supervise import Supervisor
 from sources.base import ImageBroken, SourceError, UnknownImage
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from rover.reader import Reader
+    from rover.downlink.reader import Reader
     from rover.settings import Settings
     from rover.supervise import Health
     from rover.topic import Topic

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rover.span import Span
+from rover.telemetry.span import Span
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rover.wire import dumps, iso, sse
 
 if TYPE_CHECKING:
-    from rover.limits import Alarm
     from rover.supervise import Health
+    from rover.telemetry.limits import Alarm
     from rover.topic import EventId
     from sources.base import Sample
 
