@@ -20,7 +20,7 @@ from starlette.middleware import Middleware
 from rover.downlink import Downlink
 from rover.flush import Flusher
 from rover.rooms import Rooms
-from rover.routes import commands, comms, dashboard, images, ops
+from rover.routes import commands, comms, dashboard, images, ingest, ops
 from rover.routes import telemetry as telemetry_routes
 from rover.routes.eventstream import EventStreams
 from rover.routes.gate import Gate
@@ -173,6 +173,7 @@ class MissionControl:
         settings = self.settings
         return [
             *telemetry_routes.routes(self.telemetry, settings, self.streams),
+            *ingest.routes(self.telemetry.source, settings),
             *images.routes(self.downlink, settings),
             *comms.routes(self.rooms, settings),
             *commands.routes(self.uplink, settings),

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import logging
 import random
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from anyio import create_task_group, sleep
 
 from sources.base import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+T = TypeVar("T")
 
 logger = logging.getLogger("rover.sources")
 
@@ -49,6 +52,16 @@ class Health:
     state: State
     detail: str
     since: float
+
+
+@asynccontextmanager
+async def closing(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Closes a source's iterator on leaving, if it can be closed, not when it is collected."""
+    try:
+        yield iterator
+    finally:
+        if aclose := getattr(iterator, "aclose", None):
+            await aclose()
 
 
 class Supervisor:

@@ -99,7 +99,8 @@ class TelemetrySource(Protocol):
     """Yields what a machine measures. One reader at a time: the mission fans out, not the source.
 
     Whoever runs it restarts it, with growing pauses, when `samples()` ends or raises; the streams
-    of the mission's readers stay open meanwhile. So a driver need not retry: it raises, and says why.
+    of the mission's readers stay open meanwhile. So a driver need not retry: it raises and says
+    why.
     """
 
     @property

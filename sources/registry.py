@@ -65,6 +65,12 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
     "telemetry": {
         "sim": Scheme("sources.simulated.telemetry:SimulatedTelemetry"),
         "replay": Scheme("sources.replay:ReplayTelemetry", takes="path"),
+        "host": Scheme("sources.host:HostTelemetry", extra="host"),
+        "mqtt": Scheme("sources.mqtt:MqttTelemetry", takes="url", extra="mqtt"),
+        "mqtts": Scheme("sources.mqtt:MqttTelemetry", takes="url", extra="mqtt"),
+        "ws": Scheme("sources.websocket:WebSocketTelemetry", takes="url"),
+        "wss": Scheme("sources.websocket:WebSocketTelemetry", takes="url"),
+        "push": Scheme("sources.push:PushTelemetry"),
     },
     "camera": {
         "sim": Scheme("sources.simulated.camera:SimulatedCamera"),

@@ -251,7 +251,7 @@ def test_an_error_carries_its_parts_and_names_setting_value_and_way_out() -> Non
     assert (error.setting, error.kind, error.url) == ("ROVER_TELEMETRY", "telemetry", "reply:x.csv")
     assert str(error) == (
         "ROVER_TELEMETRY=reply:x.csv: no telemetry source has the scheme 'reply', nor is there a"
-        " module; did you mean replay:? else, known are replay:, sim: and your own"
+        " module; did you mean replay:? else, known are host:, mqtt:, mqtts:, push:, replay:, sim:, ws:, wss: and your own"
         " package.module:factory"
     )
 
@@ -264,7 +264,11 @@ def test_the_setting_can_be_named_otherwise() -> None:
 @pytest.mark.parametrize(
     ("kind", "url", "told"),
     [
-        ("telemetry", "", "it is empty; known are replay:, sim:"),
+        (
+            "telemetry",
+            "",
+            "it is empty; known are host:, mqtt:, mqtts:, push:, replay:, sim:, ws:, wss:",
+        ),
         ("telemetry", "  ", "it is empty; known are"),
         ("telemetry", "/data/drive.csv", "it names no source"),
         ("telemetry", "sim", "it names no source; did you mean sim:?"),
@@ -353,7 +357,7 @@ def test_a_missing_extra_names_the_install_that_brings_it(
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("mqtt://bob:hunter2@host/x?qos=1", "mqtt://bob:…@host/x?qos=1"),
+        ("amqp://bob:hunter2@host/x?qos=1", "amqp://bob:…@host/x?qos=1"),
         ("x:?api_token=hunter2&a=1", "x:?api_token=…&a=1"),
     ],
 )

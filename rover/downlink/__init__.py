@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, create_task_group
 
-from rover.downlink.reader import CameraReader, FileReader, closing
+from rover.downlink.reader import CameraReader, FileReader
 from rover.downlink.spool import Spool
 from rover.errors import NothingYet
-from rover.supervise import Supervisor
+from rover.supervise import Supervisor, closing
 from sources.base import ImageBroken, SourceError, UnknownImage
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self
 
 from anyio import CancelScope
 from anyio.to_thread import run_sync
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sources.base import Image
-
-T = TypeVar("T")
 
 
 class Reader(Protocol):
@@ -110,16 +108,6 @@ class CameraReader:
         if self._left is not None:
             self._left -= len(data)
         return data
-
-
-@asynccontextmanager
-async def closing(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Closes a source's iterator on leaving, if it can be closed, not when it is collected."""
-    try:
-        yield iterator
-    finally:
-        if aclose := getattr(iterator, "aclose", None):
-            await aclose()
 
 
 def _open(path: Path) -> tuple[int, os.stat_result]:

@@ -15,7 +15,7 @@ from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
 from rover.errors import NothingYet
-from rover.supervise import Health, Supervisor
+from rover.supervise import Health, Supervisor, closing
 from rover.telemetry.events import News, alarm_json, encode_news, sample_json, state_json
 from rover.telemetry.history import History
 from rover.telemetry.limits import LimitWatch
@@ -24,11 +24,11 @@ from rover.topic import Topic
 from sources.base import Paced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from rover.flush import Flusher
     from rover.settings import Settings
-    from sources.base import Sample, TelemetrySource
+    from sources.base import Parameter, Sample, TelemetrySource
 
 logger = logging.getLogger("rover.telemetry")
 
@@ -56,7 +56,6 @@ class Telemetry:
         clock: Callable[[], float] = time,
     ) -> None:
         self.source = source
-        self.parameters = tuple(source.parameters)
         self.topic: Topic[News, bytes] = Topic(
             encode_news,
             size=len,
@@ -65,8 +64,8 @@ class Telemetry:
             notify=flusher.mark,
         )
         self.views = Views(self.topic, settings, flusher)
-        self.history = History(self.parameters, settings.history_samples)
-        self.limits = LimitWatch(self.parameters)
+        self.history = History(source.parameters, settings.history_samples)
+        self.limits = LimitWatch(source.parameters)
         self.dropped_samples = 0
         self._max_sample_bytes = settings.max_sample_bytes
         self._latest: str | None = None
@@ -78,6 +77,11 @@ class Telemetry:
             clock=clock,
         )
         flusher.mark(self.topic)  # from now on, silence is filled with heartbeats
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """The dictionary as it is now; some sources learn theirs as they listen."""
+        return self.source.parameters
 
     @property
     def health(self) -> Health:
@@ -112,10 +116,11 @@ class Telemetry:
             self.topic.close()
 
     async def _follow(self) -> None:
-        async for sample in self.source.samples():
-            self.supervisor.heard()
-            self._publish(sample)
-            await checkpoint()  # a source that never waits must not keep the readers from reading
+        async with closing(self.source.samples()) as samples:
+            async for sample in samples:
+                self.supervisor.heard()
+                self._publish(sample)
+                await checkpoint()  # a source that never waits must not keep readers from reading
 
     def _publish(self, sample: Sample) -> None:
         if self.topic.closed:

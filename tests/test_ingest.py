@@ -1,0 +1,195 @@
+"""Samples over HTTP: every one of a body is in the stream, or none is and the sender knows why."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from anyio import create_task_group, fail_after, sleep
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from rover.flush import Flusher
+from rover.routes import ingest
+from rover.routes.problems import Problems
+from rover.settings import Settings
+from rover.telemetry import Telemetry
+from sources.push import PushTelemetry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/ingest/telemetry"
+
+
+def app_of(source: object, **settings: Any) -> Starlette:
+    return Starlette(
+        routes=ingest.routes(source, Settings(**settings)), middleware=[Middleware(Problems)]
+    )
+
+
+@asynccontextmanager
+async def sender(serve: Serve, source: object, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server that takes samples."""
+    async with (
+        serve(app_of(source, **settings)) as url,
+        httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client,
+    ):
+        yield client
+
+
+def lines(*values: object) -> str:
+    return "\n".join(map(json.dumps, values))
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "count"),
+    [
+        ('{"speed": 0.1}', "application/json", 1),
+        ('[{"speed": 0.1}, {"speed": 0.2}]', "application/json; charset=utf-8", 2),
+        (lines({"speed": 0.1}, {"speed": 0.2}, {"speed": 0.3}), "application/x-ndjson", 3),
+        ('{"speed": 0.1}', "application/x-www-form-urlencoded", 1),
+        ('{"speed": 0.1}', "application/senml+json", 1),
+        ('{"speed": 0.1}', None, 1),
+        (lines(*[{"speed": 0.1, "pad": "x" * 100}] * 1000), "application/jsonl", 1000),
+    ],
+)
+async def test_an_object_a_list_and_json_lines_are_taken(
+    serve: Serve, body: str, media_type: str | None, count: int
+) -> None:
+    source = PushTelemetry()
+    headers = {"Content-Type": media_type} if media_type else {}
+    async with sender(serve, source) as client:
+        answer = await client.post(PATH, content=body, headers=headers)
+    assert (answer.status_code, answer.json()) == (202, {"accepted": count})
+    assert source.waiting == count
+
+
+async def test_a_chunked_body_is_taken(serve: Serve) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"speed":'
+        yield b" 0.1}\n{"
+        yield b'"speed": 0.2}'
+
+    source = PushTelemetry()
+    async with sender(serve, source) as client:
+        answer = await client.post(PATH, content=chunks())
+    assert answer.json() == {"accepted": 2}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("", "it is empty; nothing of the body was taken"),
+        ("speed=0.1", "no JSON (Expecting value, column 1); nothing"),
+        (
+            lines({"a": 1}, {"a": 2}) + "\n{broken",
+            "line 3: no JSON (Expecting property name enclosed in double quotes, column 2);"
+            " nothing of the body was taken, not even the 2 good samples before it",
+        ),
+        (lines({"a": 1}, 7), "line 2: there is no object, but 7"),
+        (lines({"a": 1}, {"a": "x" * 300}), "line 2: it has 3"),
+        ('[{"a": 1}, {"t": [' + "1," * 70 + "1]}]", "item 2: the list 't' has 71 items"),
+        ('{"a": 1, "a": 2}', "the name 'a' is there twice"),
+        (b"\xff\xfe", "it is no UTF-8"),
+    ],
+)
+async def test_a_body_with_a_mistake_is_refused_whole_and_names_the_place(
+    serve: Serve, body: str | bytes, told: str
+) -> None:
+    source = PushTelemetry()
+    async with sender(serve, source, max_sample_bytes=300) as client:
+        answer = await client.post(PATH, content=body)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert told in answer.json()["detail"]
+    assert source.waiting == 0
+
+
+async def test_a_full_inbox_takes_nothing_and_says_when_to_come_back(serve: Serve) -> None:
+    source = PushTelemetry(max_queue=3)
+    async with sender(serve, source) as client:
+        assert (await client.post(PATH, content=lines({"a": 1}, {"a": 2}))).status_code == 202
+        answer = await client.post(PATH, content=lines({"a": 3}, {"a": 4}))
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert "none of the 2 samples was taken: 2 wait already" in answer.json()["detail"]
+        assert source.waiting == 2
+        await anext(source.samples())
+        assert (await client.post(PATH, content=lines({"a": 3}, {"a": 4}))).status_code == 202
+
+
+async def test_more_than_fits_at_all_is_refused_for_good(serve: Serve) -> None:
+    source = PushTelemetry(max_queue=3)
+    async with sender(serve, source, max_ingest_bytes=1000) as client:
+        many = await client.post(PATH, content=lines(*[{"a": 1}] * 4))
+        big = await client.post(PATH, content=b" " * 1001)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for _ in range(11):
+                yield b" " * 100
+
+        chunked = await client.post(PATH, content=chunks())
+    assert [answer.status_code for answer in (many, big, chunked)] == [413] * 3
+    assert "the batch has more than 3 samples" in many.json()["detail"]
+    assert "1,000 bytes, the most at once (ROVER_MAX_INGEST_BYTES)" in big.json()["detail"]
+    assert source.waiting == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {"Content-Type": "image/png"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ],
+)
+async def test_what_is_said_to_be_no_json_is_not_tried(
+    serve: Serve, headers: dict[str, str]
+) -> None:
+    async with sender(serve, PushTelemetry()) as client:
+        answer = await client.post(PATH, content=b"{}", headers=headers)
+    assert answer.status_code == 415
+    assert "send JSON as application/json" in answer.json()["detail"]
+
+
+async def test_without_a_push_source_the_answer_says_how_to_have_one(serve: Serve) -> None:
+    class SerialTelemetry:
+        """Any other source."""
+
+    async with sender(serve, SerialTelemetry()) as client:
+        answer = await client.post(PATH, content=b'{"a": 1}')
+    assert answer.status_code == 409
+    assert "telemetry comes from a SerialTelemetry" in answer.json()["detail"]
+    assert "ROVER_TELEMETRY=push:" in answer.json()["detail"]
+
+
+async def test_what_was_accepted_reaches_the_stream_in_order(serve: Serve) -> None:
+    source = PushTelemetry()
+    settings = Settings()
+    telemetry = Telemetry(source, settings, Flusher(settings.heartbeat_s))
+    async with sender(serve, source) as client, create_task_group() as tasks:
+        tasks.start_soon(telemetry.run)
+        accepted = 0
+        for start in range(0, 100, 20):
+            t = 1_790_000_000
+            body = lines(*({"t": t + n, "n": n, "late": "x"} for n in range(start, start + 20)))
+            accepted += (await client.post(PATH, content=body)).json()["accepted"]
+        with fail_after(5):
+            while len(found := told(telemetry)) < accepted:
+                await sleep(0.005)
+        tasks.cancel_scope.cancel()
+    assert [sample["n"] for sample in found] == list(range(100))
+    assert found[0] == {"t": "2026-09-21T14:13:20.000Z", "n": 0, "late_sent": "x"}
+
+
+def told(telemetry: Telemetry) -> list[dict[str, Any]]:
+    """The samples in the topic."""
+    frames = [frame.decode() for frame in telemetry.topic.retained()]
+    return [json.loads(f.split("data: ", 1)[1]) for f in frames if not f.startswith("event:")]

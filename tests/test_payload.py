@@ -1,0 +1,474 @@
+"""What devices say in JSON becomes samples, whatever they say, or is refused with a reason."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rover.telemetry.events import OURS, News, encode_news, sample_json
+from rover.telemetry.history import History
+from rover.topic import EventId
+from sources.base import Limits, Parameter, SourceError
+from sources.payload import Losses, PayloadReader, PayloadRefused, read_dictionary
+from sources.payload.flatten import MAX_DEPTH, MAX_ITEMS, MAX_VALUES, RESERVED
+from sources.payload.reader import MAX_LEARNED, MAX_PAYLOAD_BYTES
+from sources.payload.stamp import stamp_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = 1_790_000_000.0
+
+
+def reader(*parameters: Parameter, **options: str) -> PayloadReader:
+    return PayloadReader(parameters, clock=lambda: NOW, **options)
+
+
+def values(text: str, *parameters: Parameter) -> Mapping[str, Any]:
+    [sample] = reader(*parameters).samples(text)
+    return sample.values
+
+
+# --------------------------------------------------------------------------------- values
+
+ALL_KINDS = {"a": 1, "b": 2.5, "c": True, "d": "on"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"a": 1, "b": 2.5, "c": true, "d": "on", "e": null}', ALL_KINDS),
+        ('{"location": {"lat": 18.4, "lon": 77}}', {"location": {"lat": 18.4, "lon": 77}}),
+        ('{"location": {"lat": 18.4, "lon": null}}', {"location": {"lat": 18.4}}),
+        ('{"arm": {"angle": 3}}', {"arm.angle": 3}),
+        ('{"arm": {"angle": 3, "ok": true}}', {"arm.angle": 3, "arm.ok": True}),
+        ('{"a": {"b": {"x": 1, "y": 2}}}', {"a.b": {"x": 1, "y": 2}}),
+        ('{"wheel": [1, 2.5]}', {"wheel.0": 1, "wheel.1": 2.5}),
+        ('{"joint": [{"x": 1, "y": 2}]}', {"joint.0": {"x": 1, "y": 2}}),
+        ('{"big": 123456789012345678901234567890}', {"big": 1.2345678901234568e29}),
+        ('{"a": {}, "b": []}', {}),
+        ('{"bad \\ud800 text": "\\ud800"}', {"bad text": "?"}),
+        ('{"a,b": 1, "a b": 2, "a\\nb": 3}', {"a b": 1, "a b_2": 2, "a b_3": 3}),
+        ('{"": 1}', {"value": 1}),
+        ('\ufeff{"a": 1}', {"a": 1}),
+    ],
+)
+def test_an_object_becomes_flat_values(text: str, told: dict[str, Any]) -> None:
+    found = reader().samples(text.encode())[0].values
+    assert {name: value for name, value in found.items() if value is not None} == told
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_the_servers_own_names_are_changed_and_not_lost(name: str) -> None:
+    assert values(json.dumps({name: "x", "a": 1})) == {f"{name}_sent": "x", "a": 1}
+
+
+def test_the_reserved_names_are_those_of_the_server() -> None:
+    assert set(OURS) == RESERVED
+
+
+def test_nan_and_infinities_are_read_as_javascript_writes_them() -> None:
+    found = values('{"a": NaN, "b": Infinity, "c": 1e999}')
+    assert math.isnan(found["a"])
+    assert found["b"] == found["c"] == math.inf
+
+
+def test_what_is_declared_decides_where_the_shape_does_not() -> None:
+    declared = (
+        Parameter("speed"),
+        Parameter("count", kind="integer"),
+        Parameter("on", kind="boolean"),
+        Parameter("armed", kind="boolean"),
+        Parameter("one", kind="vector"),
+        Parameter("gps.lat"),
+        Parameter("name", kind="text"),
+    )
+    text = """{"speed": "1.5", "count": "7", "on": 1, "armed": "true", "one": {"x": 1},
+        "gps": {"lat": 18.4, "lon": 77}, "name": "12", "free": "12"}"""
+    assert values(text, *declared) == {
+        "speed": 1.5,
+        "count": 7,
+        "on": True,
+        "armed": True,
+        "one": {"x": 1},
+        "gps.lat": 18.4,
+        "gps.lon": 77,
+        "name": "12",
+        "free": "12",
+    }
+
+
+def test_a_value_that_does_not_fit_its_declaration_is_told_as_it_is() -> None:
+    declared = (Parameter("speed"), Parameter("on", kind="boolean"))
+    assert values('{"speed": "ERR", "on": 7}', *declared) == {"speed": "ERR", "on": 7}
+
+
+def test_parameters_that_nobody_declared_are_learned_from_their_first_value() -> None:
+    it = reader(Parameter("speed", "m/s"))
+    it.samples('{"speed": 1, "n": null, "text": "x", "flag": false, "at": {"x": 1, "y": 2}}')
+    it.samples('{"n": 3, "text": 5}')
+    assert [(p.name, p.unit, p.kind) for p in it.parameters] == [
+        ("speed", "m/s", "number"),
+        ("text", "", "text"),
+        ("flag", "", "boolean"),
+        ("at", "", "vector"),
+        ("n", "", "number"),
+    ]
+
+
+def test_a_device_that_invents_parameters_is_not_followed_for_ever() -> None:
+    it = reader()
+    for n in range(0, 2 * MAX_LEARNED, 500):
+        it.samples(json.dumps({f"p{n + k}": 1 for k in range(500)}))
+    assert len(it.parameters) == MAX_LEARNED
+
+
+# ---------------------------------------------------------------------------------- times
+
+T = 1_785_555_555.25
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"t": T},
+        {"time": T * 1e3},
+        {"timestamp": int(T * 1e6)},
+        {"ts": str(T)},
+        {"t": "2026-08-01T03:39:15.250Z"},
+        {"time": "2026-08-01T05:39:15.25+02:00"},
+        {"timestamp": "2026-213T03:39:15.25"},
+        {"header": {"stamp": {"sec": 1_785_555_555, "nanosec": 250_000_000}, "frame_id": "x"}},
+        {"header": {"stamp": {"secs": 1_785_555_555, "nsecs": 250_000_000}}},
+    ],
+    ids=str,
+)
+def test_the_time_is_taken_from_the_payload_and_is_no_value(told: dict[str, Any]) -> None:
+    [sample] = reader().samples(json.dumps({**told, "a": 1}))
+    assert sample.t == pytest.approx(T, abs=1e-4)
+    assert sample.values == {"a": 1} | ({"header.frame_id": "x"} if "nanosec" in str(told) else {})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"time": 12.5}, {"time": True}, {"time": "noon"}, {"time": [1]}, {"time": -5}, {"a": 1}],
+    ids=str,
+)
+def test_what_is_no_time_since_1970_stays_a_value_and_the_arrival_is_the_time(
+    told: dict[str, Any],
+) -> None:
+    [sample] = reader().samples(json.dumps(told))
+    assert sample.t == NOW
+    assert len(sample.values) == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, math.inf, -math.inf, 10**400, "1e400", "nan", None, {"sec": 10**400}, {"sec": "x"}],
+    ids=lambda value: str(value)[:12],
+)
+def test_no_value_makes_the_clock_stumble(value: Any) -> None:
+    assert stamp_of(value) is None
+
+
+def test_a_chosen_time_is_found_by_its_dotted_place_and_must_be_there() -> None:
+    it = reader(time="meta.at")
+    [sample] = it.samples(json.dumps({"meta": {"at": T, "id": 7}, "t": 5}))
+    assert sample.t == pytest.approx(T)
+    assert sample.values["t_sent"] == 5
+    with pytest.raises(PayloadRefused, match=r"there is no time at 'meta\.at', but nothing"):
+        it.samples('{"t": 1785555555}')
+
+
+# --------------------------------------------------------------------------------- shapes
+
+ROS = """{"op": "publish", "topic": "/imu/left", "msg": {"header": {"stamp": {"sec": 1785555555,
+    "nanosec": 0}, "frame_id": "imu"}, "orientation": {"x": 0, "y": 0.1, "z": 0, "w": 1}}}"""
+
+
+def test_path_and_prefix_take_a_message_apart() -> None:
+    [sample] = reader(path="msg", prefix="topic").samples(ROS)
+    assert sample.t == 1_785_555_555
+    assert sample.values == {
+        "imu.left.header.frame_id": "imu",
+        "imu.left.orientation": {"x": 0, "y": 0.1, "z": 0, "w": 1},
+    }
+
+
+def test_a_time_beside_the_values_counts_too() -> None:
+    [sample] = reader(path="data").samples('{"ts": 1785555555000, "data": {"a": 1}}')
+    assert (sample.t, sample.values) == (1_785_555_555, {"a": 1})
+
+
+def test_a_list_of_objects_is_several_samples() -> None:
+    assert [s.values for s in reader().samples('[{"a": 1}, {"a": 2}]')] == [{"a": 1}, {"a": 2}]
+
+
+def deep(levels: int) -> str:
+    return '{"a":' * levels + "1" + "}" * levels
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no JSON (Expecting value, column 1)"),
+        ("{", "no JSON (Expecting property name"),
+        ("7", "there is no object, but 7"),
+        ("null", "there is no object, but nothing"),
+        ('"x"', "there is no object, but the text 'x'"),
+        ("[1]", "item 1: there is no object, but 1"),
+        ("[[]]", "item 1: there is no object, but a list"),
+        ('{"a": 1, "a": 2}', "the name 'a' is there twice"),
+        (b'{"a": "\xff"}', "it is no UTF-8: invalid start byte at byte 7"),
+        (deep(MAX_DEPTH + 1), f"nested more than {MAX_DEPTH} deep"),
+        ("[" * 100_000, "nested too deep"),
+        (json.dumps({str(n): n for n in range(MAX_VALUES + 1)}), "more than 1,000 values"),
+        (json.dumps({"scan": [0] * (MAX_ITEMS + 1)}), "the list 'scan' has 65 items"),
+        ('{"%s": 1}' % ("x" * 201), "has 201 characters, more than 200"),
+        ('{"v": {"%s": 1, "y": 2}}' % ("x" * 201), "has 201 characters, more than 200"),
+        ('{"a": "%s"}' % ("x" * 10_000_000), f"bytes, more than {MAX_PAYLOAD_BYTES:,} at once"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_cannot_be_taken_is_refused_with_the_reason(text: str | bytes, reason: str) -> None:
+    with pytest.raises(PayloadRefused) as caught:
+        reader().samples(text)
+    assert reason in str(caught.value)
+
+
+def test_a_part_that_is_not_there_is_refused() -> None:
+    status = '{"op": "status", "level": "error", "msg": "no such topic"}'
+    with pytest.raises(PayloadRefused, match="no object at 'msg', but the text 'no such topic'"):
+        reader(path="msg").samples(status)
+    with pytest.raises(PayloadRefused, match="no text at 'topic', but nothing"):
+        reader(prefix="topic").samples("{}")
+
+
+def test_twice_named_values_are_found_quickly_among_many() -> None:
+    names = ", ".join(f'"{n:05}": 1' for n in range(70_000))
+    with pytest.raises(PayloadRefused, match="'00000' is there twice"):
+        reader().samples(f'{{{names}, "00000": 2}}')
+
+
+# --------------------------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize(
+    ("body", "places"),
+    [
+        ('{"a": 1}', [""]),
+        ('{\n "a": 1\n}\n', [""]),
+        ('[{"a": 1},\n {"a": 1}]', ["item 1", "item 2"]),
+        ('{"a": 1}\n{"a": 1}\n', ["line 1", "line 2"]),
+        ('{"a": 1}\r\n\r\n{"a": 1}', ["line 1", "line 3"]),
+        ('\n[{"a": 1}, {"a": 1}]\n{"a": 1}', ["line 2, item 1", "line 2, item 2", "line 3"]),
+        ("[]", []),
+    ],
+)
+def test_a_batch_is_json_or_json_lines(body: str, places: list[str]) -> None:
+    found = list(reader().batch(body.encode()))
+    assert [place for place, _ in found] == places
+    assert all(sample.values == {"a": 1} for _, sample in found)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("", "it is empty"),
+        (" \n\n", "it is empty"),
+        ('{"a": 1}\n{"a": }\n', "line 2: no JSON (Expecting value, column 7)"),
+        ('{"a": 1}\n7', "line 2: there is no object, but 7"),
+        ('{"a": 1}\n[{}, 7]', "line 2, item 2: there is no object, but 7"),
+        ('{"a": 1}\n{"a": 1, "a": 2}', "line 2: the name 'a' is there twice"),
+        ('{\n "a": 1,\n "b": \n}', "line 4: no JSON (Expecting value, column 1)"),
+        ('{"a": \n{"a": 1}', "line 2: no JSON"),
+        ('[{"a": 1}, 7]', "item 2: there is no object, but 7"),
+        ('{"a": 1}{"a": 2}', "no JSON (Extra data, column 9)"),
+    ],
+)
+def test_a_bad_batch_is_refused_at_its_place(body: str, told: str) -> None:
+    with pytest.raises(PayloadRefused) as caught:
+        list(reader().batch(body.encode()))
+    assert str(caught.value).startswith(told)
+
+
+# ------------------------------------------------------------------------- single parameters
+
+
+@pytest.mark.parametrize(
+    ("payload", "told"),
+    [
+        (b"21.5", {"arm": 21.5}),
+        (b"true", {"arm": True}),
+        (b'"parked"', {"arm": "parked"}),
+        (b"ON", {"arm": "ON"}),
+        (b" parked \n", {"arm": "parked"}),
+        (b"", {"arm": None}),
+        (b"null", {"arm": None}),
+        (b'{"x": 1, "y": 2}', {"arm": {"x": 1, "y": 2}}),
+        (b'{"angle": 1, "ok": true}', {"arm.angle": 1, "arm.ok": True}),
+    ],
+)
+def test_a_payload_may_be_one_parameters_value(payload: bytes, told: dict[str, Any]) -> None:
+    assert reader().values("arm", payload) == told
+
+
+def test_bytes_that_are_no_text_are_no_value() -> None:
+    with pytest.raises(PayloadRefused, match="no UTF-8"):
+        reader().values("picture", b"\x89PNG\xff")
+
+
+# ---------------------------------------------------------------------------------- fuzzing
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats()
+    | st.text(st.characters(codec=None, categories=None), max_size=8)
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(max_size=6)
+            | st.sampled_from(["t", "time", "late", "folded", "header", "stamp", "sec"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=24,
+)
+
+
+def publish(it: PayloadReader, payload: bytes | str) -> None:
+    """Take a payload all the way to the wire and into the history, as the server does."""
+    for sample in it.samples(payload):
+        data = sample_json(sample, late=True)
+        encode_news(EventId("e", 1), News(None, data))
+        told = json.loads(data)
+        assert set(told) - {"t", "late"} == set(sample.values) - {"t", "late"}
+        History((), 10).add(sample)
+    assert not RESERVED & {parameter.name for parameter in it.parameters}
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200))
+@example(b"[" * 5000)
+@example(b"9" * 5000)
+@example(b'{"a":' + b"9" * 5000 + b"}")
+@example('{"\ud800": "\ud800"}')
+def test_anything_at_all_is_taken_or_refused(payload: bytes | str) -> None:
+    it = reader()
+    with suppress(PayloadRefused):
+        publish(it, payload)
+
+
+@given(JSON)
+def test_any_json_goes_through_to_the_wire_or_is_refused(value: Any) -> None:
+    it = reader()
+    with suppress(PayloadRefused):
+        publish(it, json.dumps(value))
+    it.values("name", json.dumps(value))
+
+
+@given(st.dictionaries(st.text(max_size=6), JSON, max_size=4))
+def test_no_value_is_lost_on_the_way(root: dict[str, Any]) -> None:
+    [sample] = reader().samples(json.dumps(root))
+    assert leaves(dict(sample.values)) + (sample.t != NOW) >= leaves(root)
+
+
+def leaves(value: Any) -> int:
+    """How many values are in there that were measured."""
+    if isinstance(value, Mapping):
+        return sum(map(leaves, value.values()))
+    if isinstance(value, list):
+        return sum(map(leaves, value))
+    return value is not None
+
+
+@given(st.lists(st.binary(max_size=40), max_size=6).map(b"\n".join))
+def test_any_batch_is_taken_or_refused(body: bytes) -> None:
+    with suppress(PayloadRefused):
+        found = list(reader().batch(body))
+        assert len({place for place, _ in found}) == len(found)
+
+
+# -------------------------------------------------------------------------------- dictionary
+
+
+def test_a_dictionary_may_be_what_the_server_answers_at_telemetry_parameters(
+    tmp_path: Path,
+) -> None:
+    entry = {
+        "name": "speed",
+        "unit": "m/s",
+        "kind": "number",
+        "description": "Over ground",
+        "limits": {"yellow": [None, 0.3], "red": [None, 0.4]},
+    }
+    file = tmp_path / "dictionary.json"
+    expected = (
+        Parameter("speed", "m/s", "number", "Over ground", Limits((None, 0.3), (None, 0.4))),
+        Parameter("name", kind="text"),
+    )
+    for text in ({"parameters": [entry, {"name": "name", "kind": "text"}]}, [entry, {"name": "x"}]):
+        file.write_text(json.dumps(text))
+        assert read_dictionary(file)[0] == expected[0]
+    assert read_dictionary(None) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ("7", "holds no parameters"),
+        ("{}", "holds no parameters"),
+        ("[7]", "parameter 1: it is no object"),
+        ("[{}]", "parameter 1: '' cannot be a name"),
+        ('[{"name": "t"}]', "parameter 1: 't' cannot be a name"),
+        ('[{"name": "a,b"}]', "parameter 1: 'a,b' cannot be a name"),
+        ('[{"name": 7}]', "name is 7, and must be a text"),
+        ('[{"name": "a"}, {"name": "a"}]', "parameter 2: the name 'a' was there already"),
+        ('[{"name": "a", "kind": "float"}]', "kind is 'float', and must be one of number"),
+        ('[{"name": "a", "limit": {}}]', "it has no 'limit'; it has name, unit,"),
+        ('[{"name": "a", "limits": 7}]', "limits must be like"),
+        ('[{"name": "a", "limits": {"orange": []}}]', "it has no 'orange'; it has yellow, red"),
+        ('[{"name": "a", "limits": {"red": [1]}}]', "red is [1], and must be [low, high]"),
+        ('[{"name": "a", "limits": {"red": [2, 1]}}]', "red is [2, 1], and must be"),
+        ('[{"name": "a", "limits": {"red": [NaN, 1]}}]', "and must be [low, high]"),
+        ('[{"name": "a", "limits": {"red": [0, 5], "yellow": [0, 9]}}]', "red limits [0, 5] lie"),
+        ('[{"name": "a", "kind": "text", "limits": {"red": [0, 5]}}]', "a text has no limits"),
+    ],
+)
+def test_a_mistake_in_a_dictionary_is_told(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "dictionary.json"
+    file.write_text(text)
+    with pytest.raises(SourceError) as caught:
+        read_dictionary(file)
+    assert told in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_a_dictionary_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"nowhere\.json cannot be read: No such file"):
+        read_dictionary(tmp_path / "nowhere.json")
+
+
+def test_losses_are_counted_and_told_ever_more_rarely(caplog: pytest.LogCaptureFixture) -> None:
+    losses = Losses("mqtt host")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(100):
+            losses.add("no JSON", b"x" * 500)
+    assert losses.count == 100
+    assert len(caplog.records) == 7
+    assert caplog.messages[0] == f"mqtt host: loss no. 1 of {b'x' * 80!r}…: no JSON"
