@@ -251,7 +251,8 @@ def test_an_error_carries_its_parts_and_names_setting_value_and_way_out() -> Non
     assert (error.setting, error.kind, error.url) == ("ROVER_TELEMETRY", "telemetry", "reply:x.csv")
     assert str(error) == (
         "ROVER_TELEMETRY=reply:x.csv: no telemetry source has the scheme 'reply', nor is there a"
-        " module; did you mean replay:? else, known are host:, mqtt:, mqtts:, push:, replay:, sim:, ws:, wss: and your own"
+        " module; did you mean replay:? else, known are host:, mqtt:, mqtts:, push:, replay:, sim:,"
+        " ws:, wss: and your own"
         " package.module:factory"
     )
 
