@@ -51,12 +51,13 @@ class SettingError(RoverError):
 
 
 class NotStarted(RoverError):
-    """The app is asked before its lifespan was run, as a mounted app is when nobody runs it."""
+    """The mission does not run, as in an app that mounts it and does not run its lifespan."""
 
     def __init__(self) -> None:
         super().__init__(
-            "this mission was never started: a mounted app's lifespan is not run by its parent. "
-            "Start it in the parent's lifespan: `async with mission: yield`"
+            "this mission was not started: no app runs the lifespan of an app that is mounted in "
+            "it. Mount it with `mission.mount(app, '/rover')`, or start it in your own lifespan: "
+            "`async with mission: yield`"
         )
 
 

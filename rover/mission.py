@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from anyio import create_task_group, move_on_after, sleep
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from starlette.routing import Route, WebSocketRoute
 
 from rover.downlink import Downlink
 from rover.flush import Flusher
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rover")
 
 DRAIN_STEP_S = 0.02
+
+Part = Literal["telemetry", "images", "comms", "commands", "ops", "dashboard"]
+"""What can be put into another app by itself."""
 
 
 class MissionControl:
@@ -82,8 +85,12 @@ class MissionControl:
         self.running = False
         self.draining = False
         self._stack = AsyncExitStack()
-        self.routes = self._routes()
-        self.app = self._app()
+        self._routes = self._make_routes()
+        self.app = Starlette(
+            routes=self.routes_for(),
+            exception_handlers={HTTPException: http_problem},
+            lifespan=self.lifespan,
+        )
 
     async def __aenter__(self) -> Self:
         """Open the sources and start the streams.
@@ -169,28 +176,48 @@ class MissionControl:
         if self.running and not self.draining:
             tasks.start_soon(self.drain)
 
-    def _routes(self) -> list[BaseRoute]:
-        settings = self.settings
-        return [
-            *telemetry_routes.routes(self.telemetry, settings, self.streams),
-            *ingest.routes(self.telemetry.source, settings),
-            *images.routes(self.downlink, settings),
-            *comms.routes(self.rooms, settings),
-            *commands.routes(self.uplink, settings),
-            *ops.routes(lambda: self.phase, self.health),
-            *dashboard.routes(),
-        ]
+    def routes_for(self, *parts: Part) -> list[BaseRoute]:
+        """The routes of some parts only, or of all: plain Starlette routes for an app of yours.
 
-    def _app(self) -> Starlette:
-        return Starlette(
-            routes=self.routes,
-            middleware=[
-                Middleware(Problems),
-                Middleware(Gate, mission=self, settings=self.settings, open_paths=ops.OPEN_PATHS),
+        Each guards itself and answers its own errors, wherever it is put.
+        """
+        return [route for part in parts or self._routes for route in self._routes[part]]
+
+    def mount(self, parent: Starlette, path: str) -> None:
+        """Mount the whole mission in a Starlette or FastAPI app, and have that app run it.
+
+        Args:
+            parent: its lifespan runs the mission from now on, around its own.
+            path: the prefix, such as `/rover`.
+        """
+        parent.mount(path, self.app)
+        own = parent.router.lifespan_context
+
+        @asynccontextmanager
+        async def both(app: Any) -> AsyncIterator[Any]:
+            async with self, own(app) as state:
+                yield state
+
+        parent.router.lifespan_context = both
+
+    def _make_routes(self) -> dict[Part, list[BaseRoute]]:
+        settings = self.settings
+        made: dict[Part, list[BaseRoute]] = {
+            "telemetry": [
+                *telemetry_routes.routes(self.telemetry, settings, self.streams),
+                *ingest.routes(self.telemetry.source, settings),
             ],
-            exception_handlers={HTTPException: http_problem},
-            lifespan=self.lifespan,
-        )
+            "images": images.routes(self.downlink, settings),
+            "comms": comms.routes(self.rooms, settings),
+            "commands": commands.routes(self.uplink, settings),
+            "ops": ops.routes(lambda: self.phase, self.health),
+            "dashboard": dashboard.routes(),
+        }
+        for routes in made.values():
+            for route in routes:
+                if isinstance(route, Route | WebSocketRoute):
+                    route.app = Problems(Gate(route.app, self, settings, ops.OPEN_PATHS))
+        return made
 
 
 def create_app(

@@ -34,7 +34,7 @@ def test_every_setting_is_documented(setting: str) -> None:
 def test_every_path_is_documented() -> None:
     served = {
         route.path.replace(":path", "")
-        for route in MissionControl(Settings()).routes
+        for route in MissionControl(Settings()).routes_for()
         if isinstance(route, Route | WebSocketRoute)
     }
     files = {path for path in served if "." in path or path.startswith("/assets/")}

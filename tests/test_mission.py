@@ -16,7 +16,8 @@ from anyio import Path as AsyncPath
 from anyio import fail_after, get_running_tasks, sleep, sleep_forever
 from httpx_sse import aconnect_sse
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 
 from rover.mission import MissionControl, create_app
 from rover.settings import Settings
@@ -25,6 +26,8 @@ from sources.base import Parameter, Sample, SourceError, Step, Verdict
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from starlette.requests import Request
 
     from sources.base import Image
     from tests.conftest import Serve
@@ -160,6 +163,38 @@ async def test_a_forgotten_lifespan_is_said_and_healthz_still_answers(
         assert (await client.get(f"{url}/rover/healthz")).status_code == 200
         ready = await client.get(f"{url}/rover/readyz")
         assert (ready.status_code, ready.json()["phase"]) == (503, "not started")
+
+
+async def test_one_line_mounts_and_runs_it(serve: Serve, tmp_path: Path) -> None:
+    control = mission(tmp_path)
+    began = []
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, str]]:
+        began.append(control.running)
+        yield {"of": "the parent"}
+
+    async def own(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(request.state.of)
+
+    parent = Starlette(routes=[Route("/own", own)], lifespan=lifespan)
+    control.mount(parent, "/rover")
+    async with serve(parent) as url, httpx.AsyncClient() as client:
+        assert (await one_sample(f"{url}/rover"))["celsius"] == 21.5
+        assert (await client.get(f"{url}/own")).text == "the parent"
+    assert began == [True]
+    assert not control.running
+
+
+async def test_one_stream_can_be_put_into_an_app_of_your_own(serve: Serve, tmp_path: Path) -> None:
+    control = mission(tmp_path)
+    parent = Starlette(routes=control.routes_for("telemetry"), lifespan=control.lifespan)
+    async with serve(parent) as url, httpx.AsyncClient() as client:
+        assert (await one_sample(url))["celsius"] == 21.5
+        assert (await client.get(f"{url}/comms")).status_code == 404
+        refused = await client.get(f"{url}/stream/rover-telemetry?after=never")
+    assert refused.status_code == 400
+    assert "epoch-offset" in refused.json()["detail"]
 
 
 async def test_two_missions_in_one_app_know_nothing_of_each_other(
