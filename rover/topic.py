@@ -16,6 +16,7 @@ Not thread-safe: publish and read on one event loop.
 from __future__ import annotations
 
 import secrets
+from asyncio import CancelledError, Future, get_running_loop
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +24,6 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
-from anyio import Event
 from anyio.lowlevel import checkpoint
 
 from rover.errors import MalformedEventId
@@ -162,7 +162,7 @@ class Topic(Generic[Item, Frame]):
         self._last = 0  # offset of the newest event
         self._released = 0  # readers see events up to this offset
         self._batches: dict[int, Batch[Frame]] = {}  # by position, of the released events
-        self._wake = Event()
+        self._waiting: dict[Future[None], None] = {}  # one for each reader that has everything
 
     @property
     def last_id(self) -> EventId:
@@ -221,8 +221,10 @@ class Topic(Generic[Item, Frame]):
         if self._released != self._last:
             self._released = self._last
             self._batches.clear()
-        wake, self._wake = self._wake, Event()
-        wake.set()
+        waiting, self._waiting = self._waiting, {}
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
 
     def skip(self, offset: int) -> None:
         """Note that events up to `offset` will never be published here: readers are told a gap."""
@@ -343,7 +345,14 @@ class Subscription(Generic[Frame]):
         elif topic.closed:
             raise StopAsyncIteration
         else:
-            await topic._wake.wait()
+            # a future of its own for each reader: an event for all costs twice as much to wake
+            released = get_running_loop().create_future()
+            topic._waiting[released] = None
+            try:
+                await released
+            except CancelledError:
+                topic._waiting.pop(released, None)
+                raise
         news = topic._after(self._position)
         if news is None:
             if topic.closed:

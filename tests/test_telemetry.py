@@ -14,7 +14,7 @@ from rover.flush import Flusher
 from rover.settings import Settings
 from rover.supervise import State
 from rover.telemetry import Telemetry
-from rover.topic import Batch
+from rover.topic import Batch, EventId
 from sources.base import Parameter, Sample, SourceError
 
 if TYPE_CHECKING:
@@ -168,7 +168,8 @@ async def test_a_reader_that_comes_back_gets_what_it_missed_and_then_live() -> N
     source = Script([at(n, speed=n) for n in range(100)])
     telemetry = await told(source)
     ids = [frame.split(b"id: ")[1].split(b"\n")[0].decode() for frame in telemetry.topic.retained()]
-    with telemetry.topic.subscribe(type(telemetry.topic.last_id).parse(ids[41])) as reader:
+    telemetry.topic.release()
+    with telemetry.topic.subscribe(EventId.parse(ids[41])) as reader:
         news = await anext(reader)
     assert isinstance(news, Batch)
     assert news.body == b"".join(telemetry.topic.retained()[42:])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from anyio import CancelScope, sleep
 
 from rover.errors import Draining, TooManyReaders
 from rover.routes.hangup import hang_up
-from rover.topic import Batch, Beat, Gap
+from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class EventStream:
         self._retry_ms = retry_ms
         self._open = open_streams
         self.scope = CancelScope()
-        self.sending_since = float("inf")
+        self.sending_since = inf
         self.stalled = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -154,20 +155,24 @@ class EventStream:
         self.scope.cancel()
 
     async def _write(self, send: Send) -> None:
-        await self._send(send, self._preamble)
+        body = self._preamble
+        self.sending_since = monotonic()
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        self.sending_since = inf
         async for news in self._subscription:
             if isinstance(news, Batch):
-                await self._send(send, news.body)
-            elif isinstance(news, Beat):
-                await self._send(send, HEARTBEAT)
+                body = news.body
             else:
-                await self._send(send, gap_event(news))
+                body = gap_event(news) if isinstance(news, Gap) else HEARTBEAT
+            self.sending_since = monotonic()
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            self.sending_since = inf
+        await self._say_farewell(send)
+
+    async def _say_farewell(self, send: Send) -> None:
         retry_ms = self._retry_ms + random.randrange(RETRY_SPREAD_MS)  # noqa: S311 # jitter
         detail = dumps({"detail": str(Draining(retry_ms // 1000))})
         bye = sse(detail, event="bye", retry_ms=retry_ms)
-        await send({"type": "http.response.body", "body": bye})
-
-    async def _send(self, send: Send, body: bytes) -> None:
         self.sending_since = monotonic()
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        self.sending_since = float("inf")
+        await send({"type": "http.response.body", "body": bye})
+        self.sending_since = inf

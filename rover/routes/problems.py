@@ -20,7 +20,7 @@ from sources.push import InboxFull
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 logger = logging.getLogger("rover.errors")
 
@@ -93,28 +93,20 @@ def _respond(status: HTTPStatus, detail: str, headers: dict[str, str]) -> Respon
 
 
 class Problems:
-    """Answers the errors of the app inside it; one raised after the response began is raised on."""
+    """Answers the errors of the app inside.
+
+    All of ours are raised before the response begins. `send` is passed on as it is: a wrapper that
+    watched for the beginning would be awaited for every event of every reader.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the app inside, and answer for it if it raises."""
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        began = False
-
-        async def watch(message: Message) -> None:
-            nonlocal began
-            began = True
-            await send(message)
-
         try:
-            await self.app(scope, receive, watch)
+            await self.app(scope, receive, send)
         except (RoverError, SourceError) as exc:
-            if began:
-                raise
             if status_of(exc) is HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.exception("%s: an error without a status of its own", scope["path"])
             await problem(exc)(scope, receive, send)

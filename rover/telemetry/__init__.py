@@ -18,7 +18,8 @@ from rover.errors import NothingYet
 from rover.supervise import Health, Supervisor, closing
 from rover.telemetry.events import News, alarm_json, encode_news, sample_json, state_json
 from rover.telemetry.history import History
-from rover.telemetry.limits import LimitWatch
+from rover.telemetry.limits import Level, LimitWatch
+from rover.telemetry.timeline import Timeline
 from rover.telemetry.views import Views
 from rover.topic import Topic
 from sources.base import Paced
@@ -69,6 +70,7 @@ class Telemetry:
         self.dropped_samples = 0
         self._max_sample_bytes = settings.max_sample_bytes
         self._latest: str | None = None
+        self._timeline = Timeline()
         period_s = source.period_s if isinstance(source, Paced) else None
         self.supervisor = Supervisor(
             "telemetry",
@@ -125,10 +127,8 @@ class Telemetry:
     def _publish(self, sample: Sample) -> None:
         if self.topic.closed:
             return
-        newest = self.history.newest
-        late = newest is not None and sample.t < newest
         try:
-            data = sample_json(sample, late=late)
+            data = sample_json(sample)
             size = len(data.encode())  # fails for text with half a surrogate pair
         except (TypeError, ValueError) as exc:
             self._drop(f"it cannot be told as JSON: {exc}")
@@ -136,13 +136,17 @@ class Telemetry:
         if size > self._max_sample_bytes:
             self._drop(f"it has {size:,} bytes, more than ROVER_MAX_SAMPLE_BYTES allows")
             return
-        self.history.add(sample)
+        late = self._timeline.is_late(sample.t)
+        self.history.add(sample, late=late)
+        if late:  # the past is neither the newest sample, nor does it ring
+            self.topic.publish(News(None, sample_json(sample, late=True)), at=sample.t)
+            return
+        self._latest = data
         self.topic.publish(News(None, data), at=sample.t)
-        if not late:  # the past neither is the newest sample nor rings
-            self._latest = data
-            for alarm in self.limits.check(sample.values):
-                logger.warning("telemetry: %s is %s: %s", alarm.parameter, alarm.level, alarm.value)
-                self.topic.publish(News("alarm", alarm_json(alarm, sample.t)), at=sample.t)
+        for alarm in self.limits.check(sample.values):
+            log = logger.info if alarm.level is Level.NOMINAL else logger.warning
+            log("telemetry: %s is %s: %s", alarm.parameter, alarm.level, alarm.value)
+            self.topic.publish(News("alarm", alarm_json(alarm, sample.t)), at=sample.t)
 
     def _drop(self, reason: str) -> None:
         self.dropped_samples += 1

@@ -64,25 +64,18 @@ class History:
         """Of every column but the time."""
         return self._parts.keys()
 
-    @property
-    def newest(self) -> float | None:
-        """The time of the newest sample, in POSIX seconds."""
-        return float(self._t[self._end - 1]) if len(self) else None
-
-    def add(self, sample: Sample) -> bool:
+    def add(self, sample: Sample, *, late: bool = False) -> None:
         """Take the sample in at its time.
 
-        Returns:
-            Whether it came late: something newer is here already.
+        Args:
+            sample: of any time.
+            late: how it is flagged.
         """
         self._make_room()
-        newest = self.newest
-        late = newest is not None and sample.t < newest
         at = self._end
-        if late:
-            at = self._start + int(
-                np.searchsorted(self._t[self._start : self._end], sample.t, side="right")
-            )
+        if len(self) and sample.t < self._t[at - 1]:
+            held = self._t[self._start : self._end]
+            at = self._start + int(np.searchsorted(held, sample.t, side="right"))
             for column in (self._t, self._late, *self._columns.values()):
                 column[at + 1 : self._end + 1] = column[at : self._end]
         self._t[at] = sample.t
@@ -93,7 +86,6 @@ class History:
             self._set(name, value, at)
         self._end += 1
         self._start = max(self._start, self._end - self._max)
-        return late
 
     def between(
         self, since: float | None, until: float | None, fields: Collection[str] | None
