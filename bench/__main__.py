@@ -1,0 +1,122 @@
+"""`python -m bench` compares and prints Markdown; `python -m bench soak` is minutes of churn."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from bench.extremes import Extremes
+from bench.fan import Fan
+from bench.fanout import SCENARIOS, FanOut
+from bench.machine import choose_cores, facts, raise_file_limit
+from bench.peers import ROOMS, STREAMS
+from bench.processes import Failed, end_on_signals
+from bench.report import Report
+from bench.soak import Soak
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.machine import Cores
+
+EXTREMES = ("stalled", "joining")
+EVERYTHING = (*(scenario.key for scenario in SCENARIOS), *EXTREMES)
+SERVERS = tuple({**STREAMS, **ROOMS})
+QUICK = ("10hz", "200hz")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what the command line asks for; gives the process's exit status."""
+    args = _parse(argv)
+    if sys.platform != "linux":
+        print("The load generator needs Linux: epoll, and the CPU times in /proc.", file=sys.stderr)
+        return 2
+    end_on_signals()
+    cores = choose_cores()
+    if cores.load is not None:
+        os.sched_setaffinity(0, {cores.load})
+    try:
+        with tempfile.TemporaryDirectory(prefix="rover-bench-") as folder:
+            fan = Fan(Path(folder), cores)
+            return _soak(args, fan, cores) if args.what == "soak" else _compare(args, fan, cores)
+    except Failed as exc:
+        print(f"bench: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("compare", "soak"), default="compare")
+    parser.add_argument("--quick", action="store_true", help="under a minute, and less exact")
+    parser.add_argument("--only", nargs="+", choices=EVERYTHING, help="measure nothing else")
+    parser.add_argument("--servers", nargs="+", choices=SERVERS, help="and nobody else")
+    parser.add_argument(
+        "--repeats", type=int, help="rounds, of which the median counts (default 3)"
+    )
+    parser.add_argument(
+        "--window-s", type=float, help="seconds that a run is measured (default 2.5)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
+    soak = parser.add_argument_group("soak")
+    soak.add_argument("--minutes", type=float, default=20)
+    soak.add_argument("--readers", type=int, default=1000)
+    soak.add_argument("--rate-hz", type=float, default=10)
+    soak.add_argument(
+        "--churn-hz", type=float, default=50, help="readers that go and come a second"
+    )
+    return parser.parse_args(argv)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _soak(args: argparse.Namespace, fan: Fan, cores: Cores) -> int:
+    raise_file_limit()
+    soak = Soak(fan, cores, args.minutes, args.readers, args.rate_hz, args.churn_hz, _say)
+    return 0 if soak.run() else 1
+
+
+def _compare(args: argparse.Namespace, fan: Fan, cores: Cores) -> int:
+    started = monotonic()
+    about = facts(cores)
+    max_readers = raise_file_limit()
+    chosen = args.only or (QUICK if args.quick else EVERYTHING)
+    fanout = FanOut(
+        fan,
+        cores,
+        scenarios=[scenario for scenario in SCENARIOS if scenario.key in chosen],
+        peers=args.servers or SERVERS,
+        max_readers=max_readers,
+        repeats=args.repeats or (1 if args.quick else 3),
+        window_s=args.window_s or (1.5 if args.quick else 2.5),
+        say=_say,
+    )
+    results = fanout.run()
+    extremes = Extremes(fan, cores, max_readers, _say)
+    stalled = extremes.stalled() if "stalled" in chosen else None
+    joining = extremes.joining() if "joining" in chosen else []
+    rounds = f"{fanout.repeats} rounds of {fanout.window_s:g} s"
+    report = Report(
+        fanout.scenarios,
+        results,
+        stalled,
+        joining,
+        facts={**about, "took": f"{monotonic() - started:.0f} s, the medians of {rounds}"},
+    )
+    print(report.markdown())
+    if args.json:
+        args.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

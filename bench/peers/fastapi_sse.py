@@ -1,0 +1,21 @@
+"""FastAPI's own server-sent events, as its documentation shows them: the path operation yields."""
+
+from collections.abc import AsyncIterable
+
+from fastapi import FastAPI
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.types import ASGIApp
+
+from bench.samples import sample, schedule
+from bench.servers import Load
+
+
+def create_app(load: Load) -> ASGIApp:
+    app = FastAPI()
+
+    @app.get("/stream", response_class=EventSourceResponse)
+    async def stream() -> AsyncIterable[ServerSentEvent]:
+        async for seq, due_ns in schedule(load.rate_hz):
+            yield ServerSentEvent(data=sample(seq, due_ns), id=str(seq))
+
+    return app

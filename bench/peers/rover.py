@@ -1,0 +1,68 @@
+"""Ours: the whole app, with a source that says nothing but samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import time
+from typing import TYPE_CHECKING
+
+from anyio import sleep_forever
+
+from bench.samples import sample, schedule
+from rover import mission
+from rover.settings import Settings
+from sources.base import Parameter, Sample, UnknownImage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from starlette.types import ASGIApp
+
+    from bench.servers import Load
+    from sources.base import Image
+
+TIME_BYTES = len('"t":"2026-11-22T07:00:00.123Z",')
+"""What the server itself puts into each sample."""
+
+SMALL = 500
+
+
+class PacedTelemetry:
+    """A telemetry source of so many samples a second."""
+
+    def __init__(self, rate_hz: float) -> None:
+        self.rate_hz = rate_hz
+        self.parameters: Sequence[Parameter] = (
+            Parameter("mono_ns", "ns", "integer", "when this sample was due"),
+            Parameter("seq", "", "integer", "counts samples"),
+            Parameter("pad", "", "text", "makes the sample as long as a usual one"),
+        )
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        async for seq, due_ns in schedule(self.rate_hz):
+            yield Sample(time(), sample(seq, due_ns, besides=TIME_BYTES))
+
+
+class DarkCamera:
+    """A camera without a picture: drawing them is not what is measured."""
+
+    async def images(self) -> Sequence[Image]:
+        return ()
+
+    async def image(self, image_id: str) -> Image | None:
+        return None
+
+    def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
+        raise UnknownImage(image_id)
+
+    async def new(self) -> AsyncIterator[str]:
+        await sleep_forever()
+        yield ""
+
+
+def create_app(load: Load) -> ASGIApp:
+    """A mission with room for every reader and member, and the settings' defaults otherwise."""
+    settings = Settings(max_members=20_000)
+    if load.small_history:
+        settings = replace(settings, telemetry_events=SMALL, history_samples=SMALL)
+    return mission.create_app(settings, telemetry=PacedTelemetry(load.rate_hz), camera=DarkCamera())

@@ -1,0 +1,73 @@
+"""Everything that one run found, for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.table import LEGEND, ROOM_REFERENCES, STREAM_REFERENCES, fanout_table
+from bench.targets import targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.extremes import Joining, Stalled
+    from bench.fanout import Results, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was measured, and where.
+
+    Attributes:
+        scenarios: loads that were measured.
+        results: under those loads.
+        stalled: beside readers that never read, if that was measured.
+        joining: while thousands connect, if that was measured.
+        facts: about the machine and the run.
+    """
+
+    scenarios: Sequence[Scenario]
+    results: Results
+    stalled: Stalled | None
+    joining: Sequence[Joining]
+    facts: Mapping[str, str]
+
+    def markdown(self) -> str:
+        """Tables, extremes, targets and facts, in this order."""
+        return "\n\n".join(self._parts())
+
+    def _parts(self) -> Iterator[str]:
+        for room, references in ((False, STREAM_REFERENCES), (True, ROOM_REFERENCES)):
+            if scenarios := [s for s in self.scenarios if s.room is room]:
+                yield fanout_table(scenarios, self.results, references)
+        if self.scenarios:
+            yield LEGEND
+        extremes = [self.stalled, *self.joining] if self.stalled else self.joining
+        for title, found in (
+            ("The hard cases:", extremes),
+            ("To reach:", list(targets(self.results, self.stalled, self.joining))),
+            ("Measured on:", [f"{name}: {value}" for name, value in self.facts.items()]),
+        ):
+            if found:
+                yield "\n".join([title, "", *(f"- {one}" for one in found)])
+
+    def as_json(self) -> dict[str, Any]:
+        """The same without words; units are in the names."""
+        return {
+            "facts": dict(self.facts),
+            "fanout": {
+                scenario.key: {
+                    peer: asdict(figures)
+                    for peer in scenario.peers
+                    if (figures := self.results.figures(scenario.key, peer))
+                }
+                for scenario in self.scenarios
+            },
+            "stalled": self.stalled and asdict(self.stalled),
+            "joining": [asdict(one) for one in self.joining],
+            "targets": [
+                {**asdict(target), "met": target.met}
+                for target in targets(self.results, self.stalled, self.joining)
+            ],
+        }

@@ -1,0 +1,78 @@
+"""Runs one of the ASGI apps on uvicorn, with the same options for each: `python -m bench.serve`.
+
+Prints one JSON line with its port when it listens. `GET /bench/tasks` is answered here, around the
+app, with the number of tasks on the event loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from bench.servers import Load
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+BACKLOG = 4096
+
+TASKS_PATH = "/bench/tasks"
+
+
+class CountsTasks:
+    """Answers how many tasks there are, and leaves everything else to the app inside."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != TASKS_PATH:
+            await self.app(scope, receive, send)
+            return
+        body = json.dumps({"tasks": len(asyncio.all_tasks())}).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+
+class Telling(uvicorn.Server):
+    """Tells its port when it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if sockets and self.started:
+            print(json.dumps({"port": sockets[0].getsockname()[1]}), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.serve")
+    parser.add_argument("module", help="of bench.peers")
+    parser.add_argument("--rate-hz", type=float, required=True)
+    parser.add_argument("--send-buffer-bytes", type=int)
+    parser.add_argument("--small-history", action="store_true")
+    args = parser.parse_args()
+    load = Load(args.rate_hz, args.send_buffer_bytes, args.small_history)
+    app = importlib.import_module(f"bench.peers.{args.module}").create_app(load)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+    if load.send_buffer_bytes is not None:  # accepted sockets inherit it
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, load.send_buffer_bytes)
+    config = uvicorn.Config(
+        CountsTasks(app),
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=1,
+    )
+    Telling(config).run([listener])
+
+
+if __name__ == "__main__":
+    main()
