@@ -15,7 +15,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test check format web wheel bench screenshot lock clean help
+.PHONY: run test check format web wheel bench soak screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ wheel: $(ENV) $(PAGE) ## build the wheel, install it elsewhere, and see it serve
 
 bench: $(ENV) ## figures, as ratios against peers in the same run
 	$(BIN)/python -m bench
+
+soak: $(ENV) ## 20 minutes of readers coming and going; memory, tasks and files must stay flat
+	$(BIN)/python -m bench soak --minutes 20
 
 screenshot: $(ENV) $(PAGE) ## take the README's picture of the page
 	$(BIN)/python docs/screenshot.py docs/mission-control.png
