@@ -1,10 +1,11 @@
-"""Takes the picture of the page that the README shows: a server, a browser, a little time.
+"""Takes the picture of the page that the README shows: a mission, two people, a browser.
 
 python docs/screenshot.py OUTPUT.png
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -12,65 +13,138 @@ import sys
 import tempfile
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import expect, sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Page, ViewportSize
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+SIZE: ViewportSize = {"width": 1440, "height": 900}
+DEADLINE_S = 180.0
+ARRIVED = "document.querySelector('rover-picture progress').position"
 
-TALK = ["Sol 1144: drive to the delta front is go.", "Copy. Sequence is on its way up."]
+TALK = [
+    ("FLIGHT", "Morning, everyone. Drive to the delta front is go on our side."),
+    ("ROVER", "Copy. The sequence for this evening is through the check, with warnings."),
+    ("ROVER", "Battery margin is thin after the second leg. I would drop the last picture."),
+]
+LATER = [
+    ("FLIGHT", "Agreed. Next Navcam frame is on its way down."),
+    ("ROVER", "Seeing it come in."),
+]
 
 
 def main(output: str) -> int:
-    """Write the screenshot."""
-    with socket.socket() as probe, tempfile.TemporaryDirectory() as data_dir:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        server = subprocess.Popen(  # our own server
-            [sys.executable, "-m", "rover", "--port", str(port)],
-            cwd=ROOT,
-            env={"PATH": "/usr/bin:/bin", "ROVER_DATA_DIR": data_dir},
-        )
-        try:
-            url = f"http://127.0.0.1:{port}/"
-            wait_for(url + "readyz")
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-                page = browser.new_page(viewport={"width": 1440, "height": 900})
-                page.goto(url)
-                act(page)
-                page.screenshot(path=output)
-                browser.close()
-        finally:
-            server.terminate()
-            server.wait(10)
+    """Write the picture; 0 when it is there."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        sys.stderr.write("no Chromium on PATH: apt install chromium\n")
+        return 1
+    with serving() as url, sync_playwright() as playwright:
+        expect.set_options(timeout=DEADLINE_S * 1000)
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        flight, rover = (browser.new_context(viewport=SIZE).new_page() for _ in range(2))
+        people = {"FLIGHT": flight, "ROVER": rover}
+        for name, page in people.items():
+            page.goto(url)
+            page.get_by_test_id("name").fill(name)
+            page.get_by_test_id("name").press("Enter")
+        send_up(flight, ROOT / "docs" / "samples" / "warn-low-battery.rcs")
+        talk(people, TALK)
+        wait_for_the_third_picture(flight)
+        talk(people, LATER)
+        wait_for_a_good_moment(flight)
+        flight.evaluate("document.activeElement.blur()")
+        flight.screenshot(path=output)
+        browser.close()
     return 0
 
 
-def wait_for(url: str) -> None:
-    """Come back when the server answers."""
-    for _ in range(200):
+@contextmanager
+def serving() -> Iterator[str]:
+    """A simulated mission of our own, while inside; gives where its page is."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as data_dir:
+        command = [sys.executable, "-m", "rover", "--port", str(port)]
+        environment = {**os.environ, "ROVER_DATA_DIR": data_dir}
+        quiet = subprocess.DEVNULL
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=quiet)
         try:
-            urllib.request.urlopen(url, timeout=1).close()  # our own server
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError(url)
+            url = f"http://127.0.0.1:{port}/"
+            until(lambda: server.poll() is not None or answers(url + "healthz"))
+            yield url
+        finally:
+            server.terminate()
+            server.wait(10)
 
 
-def act(page: Page) -> None:
-    """Do what a team does: talk, send a sequence up, watch a picture come down."""
-    for text in TALK:
-        page.get_by_role("textbox", name="Message").fill(text)
-        page.keyboard.press("Enter")
-    sample = ROOT / "docs" / "samples" / "warn-low-battery.rcs"
-    page.locator("rover-uplink input[type=file]").set_input_files(sample)
-    page.get_by_text("complete", exact=True).first.wait_for(timeout=60_000)
-    page.wait_for_timeout(24_000)  # a second picture is on its way by then
+def answers(url: str) -> bool:
+    """Whether there is a server by now."""
+    try:
+        urllib.request.urlopen(url, timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def until(check: Callable[[], object]) -> None:
+    """Come back when `check` is true.
+
+    Raises:
+        TimeoutError: it did not become so in time.
+    """
+    deadline = time.monotonic() + DEADLINE_S
+    while not check():
+        if time.monotonic() > deadline:
+            raise TimeoutError(getattr(check, "__name__", "it did not come true"))
+        time.sleep(0.1)
+
+
+def send_up(page: Page, sequence: Path) -> None:
+    """Hand in a sequence and wait for its verdict."""
+    page.get_by_test_id("file").set_input_files(sequence)
+    page.get_by_test_id("verdict").wait_for(timeout=DEADLINE_S * 1000)
+
+
+def talk(people: dict[str, Page], lines: list[tuple[str, str]]) -> None:
+    """Say the lines in turn, each when everyone has the one before."""
+    for name, text in lines:
+        people[name].get_by_test_id("say").fill(text)
+        people[name].get_by_test_id("say").press("Enter")
+        for page in people.values():
+            said = page.get_by_test_id("log").locator(".message[data-id]").filter(has_text=text)
+            expect(said).to_be_visible()
+
+
+def wait_for_the_third_picture(page: Page) -> None:
+    """Come back when two are whole and another begins to arrive: by then the plots are full."""
+    state = page.get_by_test_id("picture-state")
+    expect(state).to_have_attribute("data-state", "whole")
+    expect(page.get_by_test_id("film").get_by_role("listitem")).to_have_count(3)
+    expect(state).to_have_attribute("data-state", "arriving")
+
+
+def wait_for_a_good_moment(page: Page) -> None:
+    """Come back when half of a picture is here and the rover drives, which it mostly does.
+
+    At night it sleeps, and half of a picture is enough.
+    """
+    impatient_at = time.monotonic() + DEADLINE_S / 2
+    activity = page.get_by_test_id("value-activity")
+
+    def good() -> bool:
+        half = 0.5 < page.evaluate(ARRIVED) < 0.65
+        return half and ("driving" in activity.inner_text() or time.monotonic() > impatient_at)
+
+    until(good)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@
  * - rover-picture: `picture-stage`, `picture-state` (`data-state` arriving | whole | broken |
  *   withheld), `film`, `follow-latest`, `picture-details`
  * - rover-telemetry: `values`, `value-NAME` (`data-level` none | nominal | caution | alarm), `traces`,
- *   `strip-NAME`, `map`, `window`, `table`, `pause`, `gap`, `telemetry-empty`
+ *   `strip-NAME`, `map`, `window`, `table`, `pause`, `gap`, `telemetry-empty`, `alarms` (each with
+ *   `data-parameter`, `data-level` caution | alarm)
  * - rover-comms: `comms-state` (`data-state` open | connecting | waiting | refused | closed),
  *   `channel`, `name`, `members`, `log`, `say`, `refusal`; a message has `data-id`, one that is not
  *   confirmed `data-state` queued | sent
@@ -22,6 +23,7 @@ import './styles/picture.css';
 import './styles/telemetry.css';
 import './styles/comms.css';
 import './styles/uplink.css';
+import { AlarmStrip } from './components/alarm-strip.ts';
 import { MissionControl } from './components/mission-control.ts';
 import { MissionHeader } from './components/mission-header.ts';
 import { ParameterCards } from './components/parameter-cards.ts';
@@ -36,6 +38,7 @@ import { TraverseMap } from './components/traverse-map.ts';
 
 const elements = {
   'picture-stage': PictureStage,
+  'alarm-strip': AlarmStrip,
   'parameter-cards': ParameterCards,
   'strip-chart': StripChart,
   'traverse-map': TraverseMap,

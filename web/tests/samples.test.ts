@@ -55,3 +55,18 @@ test('thinning picks the same samples as time goes on', () => {
   const after = ring.view(['a'], 1501, 1901, 50).t.slice(2, -3);
   expect(after.every((t) => before.has(t))).toBe(true);
 });
+
+test('a late sample from before a full record is left out', () => {
+  const ring = ringOf(3, [10, 11, 12]);
+  ring.push(9, new Map([['a', 0]]), true);
+  expect(ring.view(['a'], 0, 99).t).toEqual([10, 11, 12]);
+});
+
+test('the past goes in front, the nearest first, as far as there is room', () => {
+  const ring = ringOf(4, [10, 11]);
+  const past = [7, 8, 9, 10].map((t) => [t, new Map([['a', t]])] as const);
+  ring.prepend(past);
+  expect(ring.view(['a'], 0, 99)).toEqual({ t: [8, 9, 10, 11], columns: [[8, 9, 100, 110]] });
+  ring.push(12, new Map([['a', 120]]));
+  expect(ring.view(['a'], 0, 99).t).toEqual([9, 10, 11, 12]);
+});

@@ -69,6 +69,16 @@ test('a gap comes after the samples before it', () => {
   expect(told.slice(-2).map(({ type }) => type)).toEqual(['samples', 'gap']);
 });
 
+test('an alarm comes after the sample that rang it', () => {
+  const source = openLink();
+  source.sample('e-1', 'one');
+  source.named('alarm', { t: 'one', parameter: 'speed', level: 'red' });
+  expect(told.slice(-2)).toMatchObject([
+    { type: 'samples' },
+    { type: 'alarm', alarm: { parameter: 'speed', level: 'red' } },
+  ]);
+});
+
 test('a refused connection is tried again, after the last id', () => {
   const source = openLink();
   source.sample('e-7', 'one');

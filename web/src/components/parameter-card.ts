@@ -1,6 +1,6 @@
 import { html, nothing, svg } from 'lit';
 import { degrees, label, number, reading } from '../format.ts';
-import { type Level, standing } from '../store/limits.ts';
+import type { Level } from '../store/limits.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
 import type { Parameter, Value } from '../transport/wire.ts';
 import { levelIcon } from './icons.ts';
@@ -22,9 +22,9 @@ export function parameterCard(
   plotted: boolean,
   toggle: () => void,
 ) {
-  const { name, unit, kind, description, limits } = parameter;
+  const { name, unit, kind, description } = parameter;
   const value = store.latest.get(name);
-  const { level, side } = standing(value, limits);
+  const { level, side } = store.alarms.standing(parameter, value);
   const columns = store.columnsOf(name);
   const words = `${WORDS[level]}${side ? `, ${side}` : ''}`;
   const face = html`

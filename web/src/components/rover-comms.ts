@@ -64,7 +64,7 @@ export class RoverComms extends PageElement {
     switch (link.state) {
       case 'open':
         return html`<span class="link" data-level="nominal" data-testid="comms-state" data-state="open" role="status">${icon('nominal')} on channel
-          <span class="dim">${talk.members.length} ${talk.members.length === 1 ? 'person' : 'people'}</span></span>`;
+          <span class="dim">${talk.memberCount} ${talk.memberCount === 1 ? 'person' : 'people'}</span></span>`;
       case 'refused':
         return html`<span class="link" data-level="alarm" data-testid="comms-state" data-state="refused" role="status">${icon('alarm')} refused</span>`;
       case 'waiting':

@@ -1,6 +1,5 @@
 import { html, nothing } from 'lit';
-import { clock, label, number, span, timestamp } from '../format.ts';
-import { standing } from '../store/limits.ts';
+import { clock, number, span, timestamp } from '../format.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
 import type { Parameter } from '../transport/wire.ts';
 import { calm, PageElement } from './element.ts';
@@ -31,8 +30,6 @@ export class RoverTelemetry extends PageElement {
   #table = false;
   /** Times are seconds of the samples' own clock. */
   #pausedAtS: number | null = null;
-  #levels = new Map<string, string>();
-  #alert = '';
 
   protected override willUpdate(): void {
     if (this.#followed) return;
@@ -45,7 +42,6 @@ export class RoverTelemetry extends PageElement {
     const parameters = store.parameters;
     if (this.#plots === null && store.dictionary !== 'asked' && store.ring.length > 1)
       this.#plots = this.#firstPlots(parameters);
-    this.#watchLevels(parameters);
     return html`
       <section class="panel" aria-labelledby="telemetry-title">
         <div class="bar">
@@ -56,7 +52,7 @@ export class RoverTelemetry extends PageElement {
           ${this.#controls()}
         </div>
         ${this.#gaps()}
-        <p class="unseen" role="status">${this.#alert}</p>
+        <alarm-strip .store=${store}></alarm-strip>
         ${store.latest.size === 0 ? this.#empty() : this.#body()}
       </section>
     `;
@@ -75,6 +71,9 @@ export class RoverTelemetry extends PageElement {
     const { store } = this;
     const untilS = this.#pausedAtS ?? store.ring.newest ?? 0;
     const fromS = untilS - this.#span().seconds;
+    void store.reach(
+      this.#chosen().seconds === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : fromS,
+    );
     const plotted = (this.#plots ?? []).flatMap((name) => store.parameter(name) ?? []);
     return html`
       <div class="traces" data-testid="traces">
@@ -142,11 +141,17 @@ export class RoverTelemetry extends PageElement {
 
   /** The window that holds; an endless one is cut to what there is. */
   #span(): Window {
+    const { label, seconds } = this.#chosen();
+    return {
+      label,
+      seconds: Number.isFinite(seconds) ? seconds : Math.max(this.store.ring.heldS, 1),
+    };
+  }
+
+  #chosen(): Window {
     const windows = this.#windows();
     const chosen = windows.find((one) => one.label === this.#window) ?? windows[0];
-    const seconds = chosen?.seconds ?? 60;
-    if (Number.isFinite(seconds)) return { label: chosen?.label ?? span(seconds), seconds };
-    return { label: chosen?.label ?? '', seconds: Math.max(this.store.ring.heldS, 1) };
+    return chosen ?? { label: span(60), seconds: 60 };
   }
 
   #firstPlots(parameters: readonly Parameter[]): readonly string[] {
@@ -164,16 +169,6 @@ export class RoverTelemetry extends PageElement {
     return [...new Set([...varied, ...bounded, ...telling, ...plottable])]
       .slice(0, FIRST_PLOTS)
       .map(({ name }) => name);
-  }
-
-  /** Tell screen readers of a value that leaves its limits, once, and of nothing else. */
-  #watchLevels(parameters: readonly Parameter[]): void {
-    for (const { name, limits } of parameters) {
-      const { level, side } = standing(this.store.latest.get(name), limits);
-      if (level === 'alarm' && this.#levels.get(name) !== 'alarm')
-        this.#alert = `${label(name)}: alarm, too ${side}`;
-      this.#levels.set(name, level);
-    }
   }
 
   #toggle(name: string): void {

@@ -21,6 +21,16 @@ export function standing(value: unknown, limits: Parameter['limits'] | undefined
   return bounded ? { level: 'nominal', side: null } : UNKNOWN;
 }
 
+/** The bound of a level on a side, if there is one. */
+export function bound(
+  limits: Parameter['limits'] | undefined,
+  level: 'caution' | 'alarm',
+  side: 'low' | 'high',
+): number | null {
+  const range = level === 'alarm' ? limits?.red : limits?.yellow;
+  return range?.[side === 'low' ? 0 : 1] ?? null;
+}
+
 function outside(value: number, [low, high]: Range): 'low' | 'high' | null {
   if (low !== null && value < low) return 'low';
   if (high !== null && value > high) return 'high';

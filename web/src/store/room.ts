@@ -29,65 +29,91 @@ export class Conversation {
   messages: Message[] = [];
   drafts: Draft[] = [];
   members: readonly string[] = [];
+  /** `members` may name only some of them. */
+  memberCount = 0;
   you: string | null = null;
   gap: Gap | null = null;
   /** The newest thing the server said to us alone. */
   notice: Notice | null = null;
   /** Ids of our own messages that were confirmed. */
   readonly acked = new Set<string>();
+  /** Whether all that was missed is here, so that it is known which drafts arrived. */
+  settled = false;
+  /** The newest event held; the server sends what follows it. */
+  lastId: string | null = null;
   #ids = new Set<string>();
-
-  get lastId(): string | null {
-    return this.messages.at(-1)?.id ?? null;
-  }
+  /** The server adds a number to a name that our own broken connection still holds. */
+  #names = new Set<string>();
+  #joinedAt = 0;
 
   take(event: RoomEvent): void {
     switch (event.type) {
       case 'welcome':
-        this.you = event.you;
-        this.members = event.members;
-        this.#reconcile(event.history, event.you);
-        for (const message of event.history) this.#add(message);
+        this.#welcome(event);
         break;
       case 'message':
+        this.#claim(event);
         this.#add(event);
+        this.#heard(event.id);
         break;
       case 'ack':
         this.acked.add(event.id);
         this.drafts = this.drafts.filter((draft) => draft.ref !== event.ref);
         break;
       case 'join':
-        this.members = event.members ?? [...this.members, event.name];
-        break;
       case 'leave':
-        this.members = event.members ?? without(this.members, event.name);
+        if (offset(event.id) > this.#joinedAt) this.#moved(event);
+        this.#heard(event.id);
         break;
       case 'gap':
         this.gap = event;
         break;
       case 'error':
-        this.notice = { text: event.detail, at: Date.now() };
+        this.#refused(event);
         break;
     }
   }
 
+  #welcome(event: Extract<RoomEvent, { type: 'welcome' }>): void {
+    this.you = event.you;
+    this.#names.add(event.you);
+    this.members = event.members;
+    this.memberCount = event.member_count;
+    this.#joinedAt = offset(event.last_id);
+    for (const message of event.history) this.#add(message);
+    this.settled = this.lastId === null;
+    this.lastId ??= event.last_id;
+  }
+
+  #moved({ type, name, member_count }: Extract<RoomEvent, { type: 'join' | 'leave' }>): void {
+    this.members = type === 'join' ? [...this.members, name] : without(this.members, name);
+    this.memberCount = member_count;
+  }
+
   /**
-   * After a break: what had left and stands in the history did arrive, only its `ack` was lost.
-   * The rest is queued again. Nothing is lost and, short of equal texts, nothing is said twice.
+   * After a break: what had left and is told again did arrive, only its `ack` was lost. The rest is
+   * queued again. Nothing is lost and, short of equal texts, nothing is said twice.
    */
-  #reconcile(history: readonly Message[], you: string): void {
-    const arrived = history.filter((message) => message.from === you && !this.#ids.has(message.id));
-    this.drafts = this.drafts.filter((draft) => {
-      if (draft.state === 'queued') return true;
-      const i = arrived.findIndex((message) => message.text === draft.text);
-      if (i === -1) {
-        draft.state = 'queued';
-        return true;
-      }
-      const [match] = arrived.splice(i, 1);
-      if (match) this.acked.add(match.id);
-      return false;
-    });
+  #claim({ id, from, text }: Message): void {
+    if (this.settled || this.#ids.has(id) || this.acked.has(id) || !this.#names.has(from)) return;
+    const draft = this.drafts.find((one) => one.state === 'sent' && one.text === text);
+    if (!draft) return;
+    this.acked.add(id);
+    this.drafts = this.drafts.filter((one) => one !== draft);
+  }
+
+  #heard(id: string): void {
+    this.lastId = id;
+    if (this.settled || offset(id) < this.#joinedAt) return;
+    this.settled = true;
+    for (const draft of this.drafts) draft.state = 'queued';
+  }
+
+  #refused({ detail, ref }: Extract<RoomEvent, { type: 'error' }>): void {
+    const draft = this.drafts.find((one) => one.ref === ref);
+    this.drafts = this.drafts.filter((one) => one !== draft);
+    const text = draft ? `Not sent: “${draft.text.slice(0, 80)}”; ${detail}` : detail;
+    this.notice = { text, at: Date.now() };
   }
 
   #add({ id, from, text, at }: Message): void {
@@ -99,6 +125,11 @@ export class Conversation {
       this.acked.delete(dropped.id);
     }
   }
+}
+
+/** The place in a channel's order: ids are `epoch-offset`. */
+function offset(id: string): number {
+  return Number(id.slice(id.lastIndexOf('-') + 1));
 }
 
 const STORED = 'rover.comms';
@@ -177,10 +208,8 @@ export class RoomStore extends Store {
       },
       event: (event) => {
         talk.take(event);
-        if (event.type === 'welcome') {
-          this.#sendQueued();
-          void this.#list();
-        }
+        this.#sendQueued();
+        if (event.type === 'welcome') void this.#list();
         this.changed();
       },
     });
@@ -188,7 +217,7 @@ export class RoomStore extends Store {
   }
 
   #sendQueued(): void {
-    if (this.link.state !== 'open') return;
+    if (this.link.state !== 'open' || !this.talk.settled) return;
     for (const draft of this.talk.drafts) {
       if (draft.state === 'queued' && this.#socket?.say(draft.text, draft.ref))
         draft.state = 'sent';

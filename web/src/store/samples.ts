@@ -1,3 +1,6 @@
+/** What one sample has for each column. */
+export type Row = ReadonlyMap<string, number>;
+
 /** What a plot draws: times in seconds, and for each column a value or `null` where none was measured. */
 export interface View {
   readonly t: readonly number[];
@@ -8,7 +11,7 @@ export interface View {
  * The newest samples in columns, in order of time, in memory that does not grow past its bound.
  *
  * When it is full the oldest is dropped. A late sample is put where it belongs; a clock that jumps
- * back (a replay that starts over) begins the record anew, for a plot has no way to show both.
+ * back (another machine behind the server) begins the record anew: a plot cannot show both.
  */
 export class SampleRing {
   readonly #capacity: number;
@@ -33,6 +36,16 @@ export class SampleRing {
     return [...this.#columns.keys()];
   }
 
+  /** How many more samples fit before the oldest is dropped. */
+  get room(): number {
+    return this.#capacity - this.#length;
+  }
+
+  /** The oldest time, in seconds; `null` while empty. */
+  get oldest(): number | null {
+    return this.#length === 0 ? null : this.#timeAt(0);
+  }
+
   /** The newest time, in seconds; `null` while empty. */
   get newest(): number | null {
     return this.#length === 0 ? null : this.#timeAt(this.#length - 1);
@@ -51,18 +64,28 @@ export class SampleRing {
     return (this.#timeAt(this.#length - 1) - first) / (n - 1);
   }
 
-  push(t: number, values: ReadonlyMap<string, number>): void {
+  /** Take a sample in. `late` says that it belongs to the past, however far back that lies. */
+  push(t: number, values: Row, late = false): void {
     const newest = this.newest;
+    if (late && this.room === 0 && t < (this.oldest ?? t)) return;
     const jump = Math.max(this.#jumpS, 20 * (this.periodS ?? 0));
-    if (newest !== null && t < newest - jump) this.clear();
-    for (const name of values.keys()) this.#column(name);
-    const i = this.#next;
-    this.#t[i] = t;
-    for (const [name, column] of this.#columns) column[i] = values.get(name) ?? Number.NaN;
-    this.#next = (i + 1) % this.#capacity;
+    if (!late && newest !== null && t < newest - jump) this.clear();
+    this.#set(this.#next, t, values);
+    this.#next = (this.#next + 1) % this.#capacity;
     this.#length = Math.min(this.#length + 1, this.#capacity);
     this.#pushed += 1;
     this.#settle();
+  }
+
+  /** Put what came before in front, as much of its end as there is room for. */
+  prepend(rows: readonly (readonly [t: number, values: Row])[]): void {
+    for (const [t, values] of rows.toReversed()) {
+      if (this.room === 0) return;
+      if (t >= (this.oldest ?? Number.POSITIVE_INFINITY)) continue;
+      this.#length += 1;
+      this.#pushed += 1;
+      this.#set(this.#index(0), t, values);
+    }
   }
 
   clear(): void {
@@ -140,6 +163,12 @@ export class SampleRing {
 
   #timeAt(k: number): number {
     return this.#t[this.#index(k)] ?? Number.NaN;
+  }
+
+  #set(i: number, t: number, values: Row): void {
+    for (const name of values.keys()) this.#column(name);
+    this.#t[i] = t;
+    for (const [name, column] of this.#columns) column[i] = values.get(name) ?? Number.NaN;
   }
 
   #column(name: string): void {

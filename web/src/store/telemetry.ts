@@ -1,15 +1,29 @@
 import { Backoff } from '../transport/backoff.ts';
+import { readHistory } from '../transport/history.ts';
 import { getJson } from '../transport/http.ts';
 import { followTelemetry } from '../transport/telemetry.ts';
 import type { LinkStatus } from '../transport/telemetry-link.ts';
 import type { WorkerMessage } from '../transport/telemetry-worker.ts';
-import type { FeedState, Gap, Kind, Parameter, Value, WireSample } from '../transport/wire.ts';
-import { SampleRing } from './samples.ts';
+import {
+  type FeedState,
+  type Gap,
+  type Kind,
+  OURS,
+  type Parameter,
+  type Value,
+  type WireSample,
+} from '../transport/wire.ts';
+import { Alarms } from './alarms.ts';
+import { type Row, SampleRing } from './samples.ts';
 import { Store } from './store.ts';
 import { pairOf, placeOf, Track } from './track.ts';
 
 /** At 10 Hz half an hour, at 50 Hz seven minutes; about 3 MB for twenty columns. */
 const CAPACITY = 20_000;
+
+/** Of the past that is fetched for long windows; the server thins it to so many. */
+const PAST_POINTS = 4_000;
+const PAST_RETRY_MS = 15_000;
 
 /** Gaps remembered for the note that tells of them. */
 const GAPS_KEPT = 20;
@@ -24,6 +38,7 @@ const UNBOUNDED: Parameter['limits'] = { yellow: [null, null], red: [null, null]
 export class TelemetryStore extends Store {
   readonly ring = new SampleRing(CAPACITY);
   readonly track = new Track();
+  readonly alarms = new Alarms();
   /** The newest value of each parameter; a parameter that was not measured keeps its last one. */
   readonly latest = new Map<string, Value>();
   link: LinkStatus = { state: 'connecting', retryAt: null };
@@ -38,6 +53,9 @@ export class TelemetryStore extends Store {
   #parameters = new Map<string, Parameter>();
   #place: string | null = null;
   #pair: { x: number; y: number } | null = null;
+  /** The past is here, or on its way, from this time on; seconds. */
+  #pastFromS = Number.POSITIVE_INFINITY;
+  #pastAfterMs = 0;
 
   get parameters(): readonly Parameter[] {
     return [...this.#parameters.values()];
@@ -67,6 +85,25 @@ export class TelemetryStore extends Store {
     void this.#readDictionary();
   }
 
+  /** Have the record reach back to `fromS`, as far as the server's goes and as there is room. */
+  async reach(fromS: number): Promise<void> {
+    const { oldest, room } = this.ring;
+    const points = Math.min(PAST_POINTS, room);
+    if (oldest === null || fromS >= Math.min(oldest, this.#pastFromS) || points < 2) return;
+    if (Date.now() < this.#pastAfterMs) return;
+    this.#pastFromS = fromS;
+    try {
+      const fromMs = Number.isFinite(fromS) ? fromS * 1000 : null;
+      const past = await readHistory(fromMs, oldest * 1000, points);
+      this.ring.prepend(past.map((sample) => [Date.parse(sample.t) / 1000, rowOf(sample)]));
+      this.changed();
+    } catch {
+      // A nicety: the plot begins later. A moment on, it is tried again.
+      this.#pastFromS = Number.POSITIVE_INFINITY;
+      this.#pastAfterMs = Date.now() + PAST_RETRY_MS;
+    }
+  }
+
   dismissGaps(): void {
     this.gaps = [];
     this.changed();
@@ -81,6 +118,8 @@ export class TelemetryStore extends Store {
       case 'snapshot':
         this.link = message.status;
         this.feed = message.feed;
+        this.alarms.clear();
+        for (const alarm of message.alarms) this.alarms.tell(alarm);
         this.#catchUp(message.samples);
         this.heardAt = message.heardAt ?? this.heardAt;
         break;
@@ -90,8 +129,12 @@ export class TelemetryStore extends Store {
       case 'feed':
         this.feed = message.feed;
         break;
+      case 'alarm':
+        this.alarms.tell(message.alarm);
+        break;
       case 'gap':
         this.gaps = [...this.gaps, { ...message.gap, seenAt: Date.now() }].slice(-GAPS_KEPT);
+        this.alarms.doubt();
         this.#breakTraces();
         if (message.gap.reason === 'epoch') this.#forget();
         break;
@@ -110,27 +153,32 @@ export class TelemetryStore extends Store {
   #push(sample: WireSample): void {
     const ms = Date.parse(sample.t);
     if (Number.isNaN(ms)) return;
-    const late = this.sampleAt !== null && ms < this.sampleAt && ms > this.sampleAt - 60_000;
-    const row = new Map<string, number>();
-    for (const [name, value] of Object.entries(sample)) {
-      if (name === 't' || value === null) continue;
-      if (!this.#parameters.has(name)) this.#parameters.set(name, inferred(name, value));
-      if (!late) this.latest.set(name, value);
-      spread(row, name, value);
-      this.#follow(name, value, late);
+    // The server knows: an earlier time alone may mean that the machine's clock was set back.
+    const late = sample['late'] === true;
+    const row = rowOf(sample);
+    for (const [name, value] of valuesOf(sample)) {
+      const parameter = this.#parameters.get(name) ?? inferred(name, value);
+      this.#parameters.set(name, parameter);
+      if (late) continue;
+      this.latest.set(name, value);
+      this.alarms.judge(parameter, value, ms);
+      this.#follow(name, value);
     }
     if (this.#place === null && !late) {
       this.#pair = pairOf(row) ?? this.#pair;
       if (this.#pair !== null) this.track.push(this.#pair);
     }
     const newest = this.ring.newest;
-    this.ring.push(ms / 1000, row);
-    if (newest !== null && this.ring.length === 1) this.track.clear(); // The clock jumped back.
+    this.ring.push(ms / 1000, row, late);
+    if (newest !== null && this.ring.length === 1) {
+      this.track.clear(); // The clock jumped back.
+      this.#pastFromS = Number.POSITIVE_INFINITY;
+    }
     if (!late) this.sampleAt = ms;
   }
 
-  #follow(name: string, value: Value, late: boolean): void {
-    if (late || (this.#place !== null && this.#place !== name)) return;
+  #follow(name: string, value: Value): void {
+    if (this.#place !== null && this.#place !== name) return;
     const place = placeOf(value);
     if (place === null) return;
     this.#place = name;
@@ -141,6 +189,7 @@ export class TelemetryStore extends Store {
   #forget(): void {
     this.#parameters.clear();
     this.latest.clear();
+    this.alarms.clear();
     void this.#readDictionary();
   }
 
@@ -148,6 +197,14 @@ export class TelemetryStore extends Store {
   #breakTraces(): void {
     const newest = this.ring.newest;
     if (newest !== null) this.ring.push(newest + 0.001, new Map());
+  }
+
+  /** With the limits, which came after the values. */
+  #judgeAll(): void {
+    for (const [name, value] of this.latest) {
+      const parameter = this.#parameters.get(name);
+      if (parameter) this.alarms.judge(parameter, value, this.sampleAt ?? 0);
+    }
   }
 
   async #readDictionary(): Promise<void> {
@@ -163,6 +220,7 @@ export class TelemetryStore extends Store {
           if (!known.has(name)) known.set(name, parameter);
         }
         this.#parameters = known;
+        this.#judgeAll();
         this.dictionary = 'read';
         this.dictionaryError = null;
         this.changed();
@@ -175,6 +233,19 @@ export class TelemetryStore extends Store {
       }
     }
   }
+}
+
+/** The parameters of a sample that were measured. */
+function* valuesOf(sample: WireSample): Iterable<[string, Value]> {
+  for (const [name, value] of Object.entries(sample)) {
+    if (!OURS.has(name) && value !== null) yield [name, value];
+  }
+}
+
+function rowOf(sample: WireSample): Row {
+  const row = new Map<string, number>();
+  for (const [name, value] of valuesOf(sample)) spread(row, name, value);
+  return row;
 }
 
 function spread(row: Map<string, number>, name: string, value: Value): void {

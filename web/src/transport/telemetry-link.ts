@@ -1,6 +1,6 @@
 import { Backoff } from './backoff.ts';
 import { at } from './http.ts';
-import type { FeedState, Gap, WireSample } from './wire.ts';
+import type { FeedState, Gap, WireAlarm, WireSample } from './wire.ts';
 
 /** Whether the way to the server stands; what the machine does behind it is `FeedState`. */
 export type LinkState = 'connecting' | 'open' | 'waiting';
@@ -15,6 +15,7 @@ export type LinkEvent =
   | { readonly type: 'samples'; readonly samples: readonly WireSample[] }
   | { readonly type: 'link'; readonly status: LinkStatus }
   | { readonly type: 'feed'; readonly feed: FeedState }
+  | { readonly type: 'alarm'; readonly alarm: WireAlarm }
   | { readonly type: 'gap'; readonly gap: Gap };
 
 /** Samples asked for at the first connection, so that plots do not start empty. */
@@ -74,6 +75,9 @@ export class TelemetryLink {
     source.onmessage = (event: MessageEvent<string>) => this.#sample(event);
     source.addEventListener('state', (event) => {
       this.#named(event, (feed: FeedState) => this.#sink({ type: 'feed', feed }));
+    });
+    source.addEventListener('alarm', (event) => {
+      this.#named(event, (alarm: WireAlarm) => this.#sink({ type: 'alarm', alarm }));
     });
     source.addEventListener('gap', (event) => {
       this.#named(event, (gap: Gap) => this.#sink({ type: 'gap', gap }));

@@ -5,7 +5,7 @@
  * would hang. A tab that joins gets the backlog from here, without a word to the server.
  */
 import { type LinkEvent, type LinkStatus, TelemetryLink } from './telemetry-link.ts';
-import type { FeedState, WireSample } from './wire.ts';
+import type { FeedState, WireAlarm, WireSample } from './wire.ts';
 
 export type PageMessage =
   | { readonly type: 'join'; readonly base: string }
@@ -19,6 +19,8 @@ export type WorkerMessage =
       readonly samples: readonly WireSample[];
       readonly status: LinkStatus;
       readonly feed: FeedState | null;
+      /** The last word on each parameter that ever rang. */
+      readonly alarms: readonly WireAlarm[];
       /** When the last sample came, in milliseconds of the epoch. */
       readonly heardAt: number | null;
     };
@@ -31,6 +33,7 @@ let link: TelemetryLink | null = null;
 let recent: WireSample[] = [];
 let status: LinkStatus = { state: 'connecting', retryAt: null };
 let feed: FeedState | null = null;
+const alarms = new Map<string, WireAlarm>();
 let heardAt: number | null = null;
 
 function relay(event: LinkEvent): void {
@@ -41,6 +44,8 @@ function relay(event: LinkEvent): void {
     heardAt = Date.now();
   } else if (event.type === 'link') status = event.status;
   else if (event.type === 'feed') feed = event.feed;
+  else if (event.type === 'alarm') alarms.set(event.alarm.parameter, event.alarm);
+  else if (event.type === 'gap') alarms.clear(); // What changed meanwhile was never told.
   for (const port of ports) port.postMessage(event satisfies WorkerMessage);
 }
 
@@ -51,6 +56,7 @@ function join(port: MessagePort, base: string): void {
     samples: recent,
     status,
     feed,
+    alarms: [...alarms.values()],
     heardAt,
   } satisfies WorkerMessage);
   if (link === null) {
@@ -66,6 +72,7 @@ function leave(port: MessagePort): void {
   link = null;
   recent = [];
   feed = null;
+  alarms.clear();
   heardAt = null;
 }
 

@@ -2,8 +2,29 @@
 
 export type Value = number | boolean | string | null | { readonly [part: string]: number };
 
-/** One telemetry sample: `t` is ISO 8601 UTC, every other key is a parameter. */
+/** One telemetry sample: `t` is ISO 8601 UTC; every key but those of `OURS` is a parameter. */
 export type WireSample = { readonly t: string } & { readonly [name: string]: Value };
+
+/** Keys of a sample that are the server's: its time, that it came late, how many it stands for. */
+export const OURS: ReadonlySet<string> = new Set(['t', 'late', 'folded']);
+
+/** Samples as columns of equal length, in order of time. */
+export type WireHistory = { readonly t: readonly string[] } & {
+  readonly [name: string]: readonly Value[];
+};
+
+export type WireLevel = 'nominal' | 'yellow' | 'red';
+
+/** A parameter entered or left a level of its limits; the server's hysteresis is in it. */
+export interface WireAlarm {
+  readonly t: string;
+  readonly parameter: string;
+  readonly level: WireLevel;
+  readonly was: WireLevel;
+  readonly value: number;
+  readonly side: 'low' | 'high';
+  readonly threshold: number;
+}
 
 export type Kind = 'number' | 'integer' | 'boolean' | 'text' | 'vector';
 export type Range = readonly [low: number | null, high: number | null];
@@ -64,15 +85,29 @@ export type RoomEvent =
       readonly type: 'welcome';
       readonly channel: string;
       readonly you: string;
+      /** Of a crowd only the first; joins and leaves up to `last_id` are in it. */
       readonly members: readonly string[];
-      readonly last_id: string | null;
+      readonly member_count: number;
+      /** Of our own join. Who resumes is told it again, after what was missed. */
+      readonly last_id: string;
+      /** Empty for who resumes. */
       readonly history: readonly Message[];
     }
   | ({ readonly type: 'message' } & Message)
   | { readonly type: 'ack'; readonly ref: string; readonly id: string }
-  | { readonly type: 'join' | 'leave'; readonly name: string; readonly members?: readonly string[] }
+  | {
+      readonly type: 'join' | 'leave';
+      readonly id: string;
+      readonly name: string;
+      readonly member_count: number;
+    }
   | ({ readonly type: 'gap' } & Gap)
-  | { readonly type: 'error'; readonly code: string; readonly detail: string };
+  | {
+      readonly type: 'error';
+      readonly code: string;
+      readonly detail: string;
+      readonly ref?: string;
+    };
 
 export interface Step {
   readonly name: string;
