@@ -47,7 +47,7 @@ PARAMETERS: Sequence[Parameter] = (
         "battery_voltage",
         "V",
         description="At the main bus",
-        limits=Limits((25.5, 33.5), (23.5, 34.5)),
+        limits=Limits((25.5, 34.5), (23.5, 35.5)),
     ),
     Parameter("solar_power", "W", description="What the panels give"),
     Parameter(
