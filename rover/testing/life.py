@@ -1,0 +1,158 @@
+"""A source entered, checked and exited, and what every source must do in between."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVar
+
+from anyio import sleep
+from anyio.lowlevel import checkpoint
+
+from rover.testing.clauses import CLEANUP, ERRORS, LIFE, Clause, ContractBroken
+from rover.testing.reading import Reading
+from rover.testing.watch import Leftovers, open_files, pulse
+from sources.base import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+T = TypeVar("T")
+
+TURNS = (0, 1, 2, 3, 5, 8, 13)
+"""After so many turns of the event loop a source is cancelled."""
+
+SHARES = (0.25, 0.5, 0.75)
+"""And after these shares of the time that its first item takes."""
+
+LONGEST_SHARE_S = 0.5
+
+TIMES = 4
+"""So often it is cancelled after its first item; what grows each time is a leak."""
+
+
+async def live(
+    source: object,
+    check: Callable[[], Awaitable[None]],
+    *,
+    beside: Callable[[], Awaitable[object]] | None,
+    timeout_s: float,
+    max_stall_s: float,
+) -> None:
+    """Run the check within the source's life, with something else beside it.
+
+    Raises:
+        ContractBroken: by the check, or the source lives wrongly.
+        SourceError: as the source raised it.
+    """
+    async with pulse() as watching:
+        left = Leftovers()
+        await _enter(source, timeout_s)
+        helper = None if beside is None else asyncio.create_task(_run(beside))
+        failure: BaseException | None = None
+        try:
+            await check()
+        except (Exception, asyncio.CancelledError) as exc:
+            failure = exc  # kept from the source's __aexit__, which could wrap it
+        if helper is not None:
+            helper.cancel()
+        try:
+            await _exit(source, timeout_s)
+        finally:
+            if helper is not None:
+                await asyncio.wait({helper})
+        if helper is not None and not helper.cancelled():
+            helper.result()  # raises what it raised: then nothing could come
+        if failure is not None:
+            raise failure
+        await left.require_none("the source was exited")
+        watching.require_steady(max_stall_s)
+
+
+async def _run(beside: Callable[[], Awaitable[object]]) -> None:
+    await beside()
+
+
+async def _enter(source: object, timeout_s: float) -> None:
+    if not isinstance(source, AbstractAsyncContextManager):
+        LIFE.require(
+            not (hasattr(source, "__aenter__") or hasattr(source, "__aexit__")),
+            f"{type(source).__name__} has one of __aenter__ and __aexit__, and lacks the other",
+        )
+        return
+    try:
+        async with asyncio.timeout(timeout_s):  # no cancel scope: the source may open its own
+            await source.__aenter__()
+    except SourceError:
+        raise
+    except Exception as exc:
+        saw = f"__aenter__ raised {exc!r}; raise a SourceError that says what to do about it"
+        raise ContractBroken(ERRORS, saw) from exc
+
+
+async def _exit(source: object, timeout_s: float) -> None:
+    if not isinstance(source, AbstractAsyncContextManager):
+        return
+    try:
+        async with asyncio.timeout(timeout_s):
+            await source.__aexit__(None, None, None)
+    except Exception as exc:
+        raise ContractBroken(LIFE, f"__aexit__ raised {exc!r}") from exc
+
+
+async def cancel_everywhere(
+    what: str,
+    make: Callable[[], AsyncIterator[T]],
+    clause: Clause,
+    *,
+    first_s: float,
+    timeout_s: float,
+    always: bool = True,
+) -> None:
+    """Cancel a fresh iterator at many moments, and see that nothing stays behind.
+
+    Args:
+        what: is iterated, for messages.
+        make: gives the iterator.
+        clause: what it breaks when it gives nothing any more.
+        first_s: how long its first item takes.
+        timeout_s: how long it may take.
+        always: it always has something to give; else it is not waited for.
+
+    Raises:
+        ContractBroken: it does not end, or leaves tasks or open files.
+    """
+    for turns in TURNS:
+        async with _gone_after(Reading(what, make, clause)):
+            for _ in range(turns):
+                await checkpoint()
+    for share in SHARES:
+        async with _gone_after(Reading(what, make, clause)):
+            await sleep(min(share * first_s, LONGEST_SHARE_S))
+    if not always:
+        return
+    files = [open_files()]
+    for time in range(TIMES):
+        async with _gone_after(Reading(what, make, clause, pause_at=time % 2 or None)) as reading:
+            came = await reading.came(1, timeout_s)
+        anew = f"{what} was cancelled, called anew, and"
+        if isinstance(reading.failure, SourceError):
+            raise ContractBroken(clause, f"{anew} raised {reading.failure!r}") from reading.failure
+        reading.require_well()
+        clause.require(came, f"{anew} gave nothing for {timeout_s:g} s")
+        files.append(open_files())
+    CLEANUP.require(
+        not all(before < after for before, after in pairwise(files)),
+        f"{what} was cancelled {TIMES} times, and each time a file, socket or pipe more was open"
+        f" ({files[0]} at first, then {', '.join(map(str, files[1:]))})",
+    )
+
+
+@asynccontextmanager
+async def _gone_after(reading: Reading[T]) -> AsyncIterator[Reading[T]]:
+    """A reading of which nothing is left after the block."""
+    left = Leftovers()
+    async with reading:
+        yield reading
+    await left.require_none(f"{reading.what} was cancelled")
