@@ -75,7 +75,7 @@ $(ENV): requirements.lock pyproject.toml | $(UV)
 	@$(PYTHON) -m venv .tools || { \
 	  echo 'No uv, and no way to make a virtual environment: install the package python3-venv, or uv.'; \
 	  rm -rf .tools; exit 1; }
-	.tools/bin/python -m pip install --quiet uv
+	.tools/bin/python -m pip install --quiet 'uv>=0.8,<1'
 
 web/node_modules/.ready: web/package-lock.json web/package.json $(ENV)
 	$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error

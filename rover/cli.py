@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -38,12 +39,19 @@ def parser() -> argparse.ArgumentParser:
         epilog="Everything else is set by environment variables; --settings lists them.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="port (%(default)s)")
     for kind in SOURCES:
         parser.add_argument(f"--{kind}", metavar="URL", help=f"sets {PREFIX}{kind.upper()}")
     parser.add_argument("--settings", action="store_true", help="list every setting and end")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError(f"{port} is not a port; they go from 0 to 65535")
+    return port
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 where settings make no sense.
     """
     args = parser().parse_args(argv)
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # a source of your own lies beside you, as with `python -m`
     if args.settings:
         sys.stdout.write(settings_table() + "\n")
         return 0

@@ -1,5 +1,10 @@
 """The app that the environment describes: `uvicorn rover.main:app`."""
 
+from rover.errors import RoverError
 from rover.mission import create_app
+from sources.base import SourceError
 
-app = create_app()
+try:
+    app = create_app()
+except (RoverError, SourceError) as exc:
+    raise SystemExit(f"rover: {exc}") from None  # the sentence, not forty lines of uvicorn's

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -116,6 +117,10 @@ class Settings:
     def __post_init__(self) -> None:
         for about in fields(self):
             _check(about, getattr(self, about.name))
+        for origin in filter(None, map(str.strip, self.allowed_origins.split(","))):
+            if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
+                reason = "an origin looks like https://lab.example, without a path"
+                raise SettingError("ROVER_ALLOWED_ORIGINS", origin, reason)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -140,7 +145,7 @@ class Settings:
 def _read(name: str, text: str, about: Field[Any]) -> object:
     kind: Callable[[str], object] = type(about.default)
     if kind is not int and not text and str(about.default):  # an empty path would be this folder
-        raise SettingError(name, text, "must not be empty")
+        raise SettingError(name, text, f"must not be empty; unset it for {about.default}")
     try:
         return kind(text.replace("_", "")) if kind is int else kind(text)
     except ValueError:
@@ -149,15 +154,16 @@ def _read(name: str, text: str, about: Field[Any]) -> object:
 
 
 def _check(about: Field[Any], value: Any) -> None:
+    name = PREFIX + about.name.upper()
     low, high = about.metadata["at_least"], about.metadata["at_most"]
     if low is None and high is None:
         if not isinstance(value, Path) and not value and about.default:
-            raise SettingError(PREFIX + about.name.upper(), "", "must not be empty")
+            raise SettingError(name, "", f"must not be empty; unset it for {about.default}")
         return
     too_low = low is not None and value < low
     too_high = high is not None and value > high
     if too_low or too_high or not math.isfinite(value):
-        raise SettingError(PREFIX + about.name.upper(), value, f"must be a number{_range(about)}")
+        raise SettingError(name, value, f"must be a number{_range(about)}")
 
 
 def _range(about: Field[Any]) -> str:

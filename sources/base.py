@@ -46,6 +46,9 @@ class ImageBroken(SourceError):
 Value = float | int | bool | str | Mapping[str, float] | None
 """One parameter's value. A mapping is a position or vector: `{"lat": 18.4, "lon": 77.5}`."""
 
+RESERVED = ("t", "late", "folded")
+"""Keys of a sample that the server adds itself; no parameter has such a name."""
+
 Kind = Literal["number", "integer", "boolean", "text", "vector"]
 
 
@@ -105,7 +108,10 @@ class TelemetrySource(Protocol):
 
     @property
     def parameters(self) -> Sequence[Parameter]:
-        """The dictionary. Known before the first sample; names are unique and never `t`."""
+        """The dictionary; names are unique, and none is `RESERVED`.
+
+        Known before the first sample, or, where only the machine knows, learned as samples come.
+        """
         ...
 
     def samples(self) -> AsyncIterator[Sample]:

@@ -19,6 +19,7 @@ from anyio import (
     create_task_group,
     fail_after,
 )
+from anyio.lowlevel import checkpoint
 from PIL import Image as Pillow
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -171,11 +172,26 @@ async def test_a_limit_that_makes_no_sense_is_refused(
         assert "from 1 to 1,000" in answer.json()["detail"]
 
 
-async def test_nothing_yet_and_unknown_pictures_are_not_found(serve: Serve, tmp_path: Path) -> None:
+async def test_who_asks_before_the_first_picture_gets_it_when_it_comes(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with site(serve, tmp_path) as at:
+        stream = await at.raw("/stream/rover-image")
+        await checkpoint()
+        at.whole()
+        with fail_after(5):
+            assert (await stream.receive(64)).startswith(b"HTTP/1.1 200")
+        await stream.aclose()
+
+
+async def test_nothing_yet_and_unknown_pictures_are_not_found(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rover.routes.images.FIRST_PICTURE_S", 0.1)
     async with site(serve, tmp_path) as at:
         answer = await at.client.get("/stream/rover-image")
         assert answer.status_code == 404
-        assert "no picture has arrived yet; the camera is" in answer.json()["detail"]
+        assert "no picture has arrived yet; the camera holds none" in answer.json()["detail"]
         for path in ("/images/b.png", "/images/", "/stream/rover-image?id="):
             assert (await at.client.get(path)).status_code == 404
         assert (await at.client.post("/images/b.png")).status_code == 405

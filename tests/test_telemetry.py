@@ -15,6 +15,7 @@ from rover.settings import Settings
 from rover.supervise import State
 from rover.telemetry import Telemetry
 from rover.topic import Batch, EventId
+from rover.wire import iso
 from sources.base import Parameter, Sample, SourceError
 
 if TYPE_CHECKING:
@@ -93,6 +94,15 @@ async def test_latest_is_the_newest_by_time_not_by_arrival() -> None:
     telemetry = await told(Script([at(5, speed=5), at(3, speed=3)]))
     assert json.loads(telemetry.latest)["speed"] == 5
     assert len(samples(telemetry)) == 2
+
+
+async def test_a_key_that_is_the_servers_own_is_renamed_and_not_lost() -> None:
+    telemetry = await told(Script([Sample(1, {"late": 3, "folded": 9, "t": 5})]))
+    assert samples(telemetry) == [
+        {"t": iso(1), "late_sent": 3, "folded_sent": 9, "t_sent": 5},
+    ]
+    columns = telemetry.history.between(None, None, None).told()
+    assert (columns["late"], columns["late_sent"]) == ([False], [3])
 
 
 async def test_before_the_first_sample_latest_says_why_there_is_none() -> None:

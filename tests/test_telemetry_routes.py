@@ -220,6 +220,7 @@ async def test_history_gives_columns(serve: Serve) -> None:
         ("/stream/rover-telemetry", {"hz": "nan"}, "from 0.01 to 1,000"),
         ("/stream/rover-telemetry", {"since": "yesterday"}, "2026-11-22T07:00:00Z"),
         ("/stream/rover-telemetry", {"after": "now"}, "epoch-offset"),
+        ("/stream/rover-telemetry", {"since": "0", "last": "9"}, "exclude each other"),
         ("/telemetry/history", {"max_points": "0"}, "from 1 to"),
         ("/telemetry/history", {"until": "inf"}, "2026-11-22T07:00:00Z"),
         ("/telemetry/history", {"fields": "warp"}, "unknown: warp"),

@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from anyio import CancelScope, create_task_group
+from anyio import CancelScope, create_task_group, sleep
 
 from rover.downlink.reader import CameraReader, FileReader
 from rover.downlink.spool import Spool
 from rover.errors import NothingYet
-from rover.supervise import Supervisor, closing
+from rover.supervise import State, Supervisor, closing
 from sources.base import ImageBroken, SourceError, UnknownImage
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from sources.base import Camera, Image
 
 logger = logging.getLogger("rover.downlink")
+
+PATIENCE_STEP_S = 0.05
 
 
 class Downlink:
@@ -104,12 +107,25 @@ class Downlink:
             raise UnknownImage(image_id)
         return self._as_received(image)
 
-    async def latest(self) -> Image:
+    async def latest(self, patience_s: float = 0.0) -> Image:
         """The newest picture of which something has arrived, and which has not broken off.
+
+        Args:
+            patience_s: where there is none yet, one may take so long to begin.
 
         Raises:
             NothingYet: there is none.
         """
+        until = monotonic() + patience_s
+        while (image := await self._latest()) is None:
+            if self._closed or monotonic() >= until:
+                down = self.health.state is State.DOWN
+                why = f" is down: {self.health.detail}" if down else " holds none so far"
+                raise NothingYet(f"no picture has arrived yet; the camera{why}")
+            await sleep(PATIENCE_STEP_S)
+        return image
+
+    async def _latest(self) -> Image | None:
         for listed in await self._camera.images():
             spool = self._spool_of(listed)
             if not (listed.complete or listed.received) or (spool is not None and spool.broken):
@@ -117,10 +133,7 @@ class Downlink:
             image = await self._camera.image(listed.id)  # the list may be older than the picture
             if image is not None:
                 return self._as_received(image)
-        health = self.health
-        raise NothingYet(
-            f"no picture has arrived yet; the camera is {health.state}: {health.detail}"
-        )
+        return None
 
     @asynccontextmanager
     async def open(

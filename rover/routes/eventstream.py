@@ -1,8 +1,8 @@
 """A subscription as an endless server-sent event response, for any number of readers at once.
 
-Each reader is its request's own task, asleep until its topic is released. There is no queue, no
-timer and no generator per reader: a wake-up, one shared body, one `send`. A second task only waits
-for the client to go, because servers of ASGI spec 2.3 tell of that by `receive` alone.
+Each reader is a task, asleep until its topic is released. There is no queue, no timer and no
+generator per reader: a wake-up, one shared body, one `send`. The request's own task only waits for
+the client to go, because servers of ASGI spec 2.3 tell of that by `receive` alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from anyio import CancelScope, sleep
+from starlette.responses import Response
 
 from rover.errors import Draining, TooManyReaders
 from rover.routes.hangup import hang_up
@@ -100,10 +101,14 @@ class EventStreams:
             stream.scope.cancel()
 
 
-class EventStream:
-    """One reader's response, an ASGI app."""
+class EventStream(Response):
+    """One reader's response. It is a `Response` for frameworks that look whether it is one.
+
+    Nothing that `Response` sets up is used: that would be memory for each of ten thousand readers.
+    """
 
     __slots__ = (
+        "_headers_of_its_own",
         "_open",
         "_preamble",
         "_retry_ms",
@@ -113,6 +118,9 @@ class EventStream:
         "stalled",
     )
 
+    status_code = 200
+    background = None
+
     def __init__(
         self,
         subscription: Subscription[bytes],
@@ -120,6 +128,7 @@ class EventStream:
         retry_ms: int,
         open_streams: set[EventStream],
     ) -> None:
+        self._headers_of_its_own: list[tuple[bytes, bytes]] | None = None
         self._subscription = subscription
         self._preamble = preamble
         self._retry_ms = retry_ms
@@ -128,30 +137,41 @@ class EventStream:
         self.sending_since = inf
         self.stalled = False
 
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override] # there, a variable
+        """The headers, to be changed before the response begins."""
+        if self._headers_of_its_own is None:
+            self._headers_of_its_own = HEADERS.copy()
+        return self._headers_of_its_own
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write until the client goes, the topic ends, or the reader stalls."""
-        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        headers = self._headers_of_its_own or HEADERS
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        # A plain task and a scope: a task group for every reader would be a third of its memory.
-        watcher = asyncio.create_task(self._watch(receive))
+        # The writer is a task of its own, not this one: to wake a task is to go through every frame
+        # that awaits in it, and a request's task is a dozen deep in middleware. And a plain task
+        # with a scope, because a task group for every reader would be a third of its memory.
+        writer = asyncio.create_task(self._write(send))
+        writer.add_done_callback(self._leave)
         self._open.add(self)
         try:
             with self._subscription, self.scope:
-                await self._write(send)
+                while (await receive())["type"] != "http.disconnect":
+                    pass
         finally:
             self._open.discard(self)
-            watcher.cancel()
+            writer.cancel()
             with CancelScope(shield=True):
-                await asyncio.wait([watcher])
+                await asyncio.wait([writer])
         if self.stalled:
             await hang_up(receive)  # or its socket, and what is buffered for it, stay for good
+        if not writer.cancelled():
+            writer.result()  # whatever it raised
 
-    async def _watch(self, receive: Receive) -> None:
-        """Wait for the client to go, and end the stream then."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    def _leave(self, _: object) -> None:
         self.scope.cancel()
 
     async def _write(self, send: Send) -> None:

@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Route
 from rover.routes.hangup import hang_up
 from rover.routes.query import whole_number
 from rover.routes.responses import json_response
+from rover.supervise import State
 from rover.wire import iso_or_none
 from sources.base import SourceError
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from sources.base import Image
 
 logger = logging.getLogger("rover.images")
+
+FIRST_PICTURE_S = 10.0
+"""Who asks before the camera has said anything waits so long for its first picture to begin."""
 
 MOST_LISTED = 1000
 LISTED = 100
@@ -53,7 +57,11 @@ def routes(downlink: Downlink, settings: Settings) -> list[BaseRoute]:
 
     async def latest(request: Request) -> PictureResponse:
         image_id = request.query_params.get("id")
-        image = await (downlink.latest() if image_id is None else downlink.image(image_id))
+        if image_id is not None:
+            image = await downlink.image(image_id)
+        else:
+            starting = downlink.health.state is State.STARTING
+            image = await downlink.latest(FIRST_PICTURE_S if starting else 0.0)
         return PictureResponse(downlink, image, settings.send_timeout_s)
 
     async def one(request: Request) -> PictureResponse:

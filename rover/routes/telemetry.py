@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from rover.errors import BadQuery
 from rover.routes.query import moment, names, number, resume_point, whole_number
 from rover.routes.responses import json_response
 from rover.telemetry.events import state_json
@@ -75,6 +76,9 @@ class Stream:
         after = resume_point(request)
         last = whole_number(request, "last", at_most=self._settings.telemetry_events) or 0
         since = moment(request, "since")
+        if since is not None and "last" in request.query_params:
+            reason = "`last` and `since` exclude each other; leave out one of them"
+            raise BadQuery("since", request.query_params["since"], reason)
         fields = names(request, "fields", self._telemetry.fields)
         hz = number(request, "hz", at_least=0.01, at_most=1000)
         topic = await self._telemetry.views.topic(Look(fields, hz))

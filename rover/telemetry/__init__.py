@@ -22,14 +22,14 @@ from rover.telemetry.limits import Level, LimitWatch
 from rover.telemetry.timeline import Timeline
 from rover.telemetry.views import Views
 from rover.topic import Topic
-from sources.base import Paced
+from sources.base import RESERVED, Paced, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from rover.flush import Flusher
     from rover.settings import Settings
-    from sources.base import Parameter, Sample, TelemetrySource
+    from sources.base import Parameter, TelemetrySource
 
 logger = logging.getLogger("rover.telemetry")
 
@@ -127,6 +127,8 @@ class Telemetry:
     def _publish(self, sample: Sample) -> None:
         if self.topic.closed:
             return
+        if not sample.values.keys().isdisjoint(RESERVED):
+            sample = _renamed(sample)
         try:
             data = sample_json(sample)
             size = len(data.encode())  # fails for text with half a surrogate pair
@@ -156,3 +158,9 @@ class Telemetry:
     def _tell(self, health: Health) -> None:
         if not self.topic.closed:
             self.topic.publish(News("state", state_json(health)))
+
+
+def _renamed(sample: Sample) -> Sample:
+    """The sample with no key that is ours: `late` becomes `late_sent`."""
+    values = {f"{k}_sent" if k in RESERVED else k: value for k, value in sample.values.items()}
+    return Sample(sample.t, values)

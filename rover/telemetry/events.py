@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from rover.topic import EventId
     from sources.base import Sample
 
-OURS = ("t", "late", "folded")
-"""Keys of a sample that are ours, not the source's; no parameter has such a name."""
-
 
 class News(NamedTuple):
     """One event: a sample has no name, everything else has one."""

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from anyio import CancelScope, Event, create_task_group, move_on_after, sleep
 
 from rover.errors import NotStarted, TooManyViews
-from rover.telemetry.events import OURS, News, encode_news
+from rover.telemetry.events import News, encode_news
 from rover.topic import Batch, Gap, Topic
 from rover.wire import dumps, sse_parts
+from sources.base import RESERVED
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -153,7 +154,7 @@ class View:
         fields = {name: sample[name] for name in self.look.fields if name in sample}
         if not fields:
             return None
-        return fields | {name: sample[name] for name in OURS if name in sample}
+        return fields | {name: sample[name] for name in RESERVED if name in sample}
 
     def _show_pending(self, *, live: bool) -> None:
         if self._pending is None:

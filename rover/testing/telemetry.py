@@ -9,7 +9,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, get_args
 
 from rover.telemetry import STALE_LEAST_S, STALE_PERIODS
-from rover.telemetry.events import OURS
 from rover.testing.clauses import (
     KINDS,
     LIMITS,
@@ -27,7 +26,7 @@ from rover.testing.clauses import (
 from rover.testing.life import cancel_everywhere, live
 from rover.testing.reading import Reading
 from rover.testing.values import flaw_of_text, flaw_of_time, is_number, is_sequence_of
-from sources.base import Kind, Limits, Paced, Parameter, Sample, SourceError
+from sources.base import RESERVED, Kind, Limits, Paced, Parameter, Sample, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -152,8 +151,8 @@ def _check_parameter(parameter: Parameter) -> None:
     flaw = flaw_of_text(name)
     NAMES.require(not flaw, f"the name of a parameter is {flaw}")
     NAMES.require(
-        name not in OURS,
-        f"a parameter is called {name!r}; {', '.join(OURS)} are the server's own words",
+        name not in RESERVED,
+        f"a parameter is called {name!r}; {', '.join(RESERVED)} are the server's own words",
     )
     KINDS.require(
         parameter.kind in get_args(Kind),

@@ -6,6 +6,7 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from sources.base import RESERVED
 from sources.replay.cells import number_of
 from sources.replay.table import free_name
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from sources.base import Kind, Parameter, Value
 
-RESERVED = frozenset({"t", "late", "folded"})
 """The server's own keys of a sample."""
 
 MAX_DEPTH = 16

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sources.base import Kind, Parameter, Value
+from sources.base import RESERVED, Kind, Parameter, Value
 from sources.replay.cells import Cell, Form, form_of, number_of
 from sources.replay.table import free_name
 
@@ -141,7 +141,7 @@ def decide(
         name, unit = split_unit(source)
         # `?fields=` is a list with commas
         name = " ".join("".join(c if c.isprintable() and c != "," else " " for c in name).split())
-        name = free_name("t_recorded" if name == "t" else name or "column", taken)
+        name = free_name(f"{name}_recorded" if name in RESERVED else name or "column", taken)
         taken.add(name)
         role = ", its clock" if source == clock else ""
         parameter = Parameter(name, unit, kind, f"Column {source!r} of {file}{role}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from time import time as wall_clock
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 BATCH_ROWS = 256
 SLIP_S = 1.0
 
+SLOWEST_S = 10.0
+"""Rows further apart than this are played one a second, unless a speed is asked for."""
+
+logger = logging.getLogger("sources.replay")
+
 _DELIMITERS = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 
 
@@ -37,7 +43,8 @@ class ReplayTelemetry:
 
     Args:
         path: the file; docs/replay.md says what is understood.
-        speed: how many recorded seconds pass in one; `86400` plays a day a second.
+        speed: how many recorded seconds pass in one; `86400` plays a day a second. By default 1, or
+            as much as it takes for a row a second, where rows are further apart than 10 s.
         loop: begin anew after the last row, else stay quiet.
         time: the column that tells the time, where the guess errs.
         rate_hz: rows a second, as recorded, instead of any column.
@@ -58,7 +65,7 @@ class ReplayTelemetry:
     def __init__(
         self,
         path: Path,
-        speed: float = 1.0,
+        speed: float | None = None,
         loop: bool = True,
         time: str | None = None,
         rate_hz: float | None = None,
@@ -79,11 +86,19 @@ class ReplayTelemetry:
             if len(delimiter) != 1 or delimiter in '"\r\n':
                 raise SourceError(f"delimiter is {delimiter!r}; it must be one character, or `tab`")
         self._recording = Recording(Path(path), Reading(time, rate_hz, delimiter, decimal, header))
-        self._speed = speed
+        period_s = _period_s(self._recording.times_s)
+        self._speed = speed or (period_s if period_s > SLOWEST_S else 1.0)
+        if speed is None and self._speed > 1:
+            logger.info(
+                "%s has a row each %g s and is played %g times as fast; for its own pace, `speed=1`",
+                path,
+                period_s,
+                self._speed,
+            )
         self._loop = loop
         self._clock = clock
         self._sleep = sleep
-        self._period_s = _period_s(self._recording.times_s) / speed
+        self._period_s = period_s / self._speed
         self.rows = len(self._recording)
         self.skipped = self._recording.skipped
 

@@ -74,7 +74,7 @@ PARAMETERS: Sequence[Parameter] = (
             f"wheel_current_{wheel}",
             "A",
             description=f"Drawn by the {place} drive motor",
-            limits=Limits((None, 4.2), (None, 6.0)),
+            limits=Limits((None, 5.5), (None, 7.0)),
         )
         for wheel, place in WHEELS.items()
     ),
@@ -175,7 +175,9 @@ def _measure(state: RoverState, t: float, noise: Random) -> dict[str, Value]:
         "local_time": state.when.text,
         "activity": state.activity,
     }
-    values |= {f"wheel_current_{wheel}": read(*_wheel_a(state, wheel), 2) for wheel in WHEELS}
+    values |= {
+        f"wheel_current_{wheel}": max(0.0, read(*_wheel_a(state, wheel), 2)) for wheel in WHEELS
+    }
     return values
 
 

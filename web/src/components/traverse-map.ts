@@ -10,7 +10,14 @@ const HIGH = 190;
 const LEAST_SPAN_M = 4;
 const STEPS_M = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000, 200_000];
 
-/** Where the machine is, the way that it came, and where it points. North is up. */
+/** Only where north is known: a recording's x and y may point anywhere. */
+const NORTH = svg`
+  <path class="north" d="M${WIDE - 14} 22V10m-4 5 4 -6 4 6" />
+  <text x=${WIDE - 14} y="33" text-anchor="middle">N</text>`;
+
+const distance = (metres: number) => (metres >= 1000 ? `${metres / 1000} km` : `${metres} m`);
+
+/** Where the machine is, the way that it came, and where it points. North is up where it is known. */
 export class TraverseMap extends PageElement {
   declare track: Track;
   declare place: Value | undefined;
@@ -22,7 +29,7 @@ export class TraverseMap extends PageElement {
   };
 
   protected override render() {
-    const { now, places } = this.track;
+    const { geographic, now, places } = this.track;
     if (now === null) return nothing;
     const all = [...places, now];
     const step = gridStep(all);
@@ -38,7 +45,7 @@ export class TraverseMap extends PageElement {
       .join('');
     const start = all[0] ?? now;
     return html`
-      <svg viewBox="0 0 ${WIDE} ${HIGH}" role="img" aria-label=${`Traverse map, north up. ${this.#where()}`}>
+      <svg viewBox="0 0 ${WIDE} ${HIGH}" role="img" aria-label=${`Traverse map${geographic ? ', north up' : ''}. ${this.#where()}`}>
         <path class="grid" d=${grid(unit)} />
         <path class="way" d=${way} />
         <circle class="start" cx=${x(start)} cy=${y(start)} r="3.2" />
@@ -46,10 +53,9 @@ export class TraverseMap extends PageElement {
           <circle class="halo" r="10" />
           ${this.headingDeg === null ? svg`<circle class="machine" r="4" />` : svg`<path class="machine" d="M0 -8 5.2 6 0 3 -5.2 6Z" />`}
         </g>
-        <path class="north" d="M${WIDE - 14} 22V10m-4 5 4 -6 4 6" />
-        <text x=${WIDE - 14} y="33" text-anchor="middle">N</text>
+        ${geographic ? NORTH : nothing}
         <path class="scale" d=${`M10 ${HIGH - 8}v-4M10 ${HIGH - 8}H${(10 + unit).toFixed(1)}v-4`} />
-        <text x="14" y=${HIGH - 14}>${step >= 1000 ? `${step / 1000} km` : `${step} m`}</text>
+        <text x="14" y=${HIGH - 14}>${geographic ? distance(step) : step}</text>
       </svg>
       <p class="where">${this.#where()}</p>
     `;

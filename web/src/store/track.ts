@@ -59,6 +59,11 @@ export class Track {
     return this.#places;
   }
 
+  /** Whether the places are of a latitude and longitude: north is up then, and units are metres. */
+  get geographic(): boolean {
+    return this.#origin !== null;
+  }
+
   get now(): Place | null {
     return this.#now;
   }
