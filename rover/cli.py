@@ -16,6 +16,7 @@ from rover import __version__
 from rover.errors import RoverError
 from rover.mission import create_app
 from rover.settings import PREFIX, Settings, settings_table
+from rover.uplink.inbox import Inbox
 from sources.base import SourceError
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         PREFIX + kind.upper(): url for kind in SOURCES if (url := getattr(args, kind)) is not None
     }
     try:
-        app = create_app(Settings.from_env({**os.environ, **chosen}))
+        settings = Settings.from_env({**os.environ, **chosen})
+        with Inbox(settings.data_dir).open():
+            pass  # a folder that is no good is said here in one line, not in the server's start
+        app = create_app(settings)
     except (RoverError, SourceError) as exc:
         sys.stderr.write(f"cosmic-rover: {exc}\n")
         return 2

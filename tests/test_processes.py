@@ -196,5 +196,19 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
 def test_a_data_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     ended = run("-m", "rover", "--port", "0", ROVER_DATA_DIR=str(tmp_path / "file"))
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"cosmic-rover: ROVER_DATA_DIR={tmp_path / 'file'}: ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_under_uvicorn_too_a_wrong_setting_is_one_sentence() -> None:
+    ended = run("-m", "uvicorn", "rover.main:app", "--port", "0", ROVER_TELEMETRY="nonsense:")
     assert ended.returncode != 0
-    assert "ROVER_DATA_DIR" in ended.stderr
+    assert "rover: ROVER_TELEMETRY=nonsense:" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_port_that_is_none_is_said() -> None:
+    ended = run("-m", "rover", "--port", "99999")
+    assert ended.returncode == 2
+    assert "from 0 to 65535" in ended.stderr
