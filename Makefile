@@ -15,7 +15,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test check format web wheel bench soak screenshot lock clean help
+.PHONY: run test coverage check embedding-table format web wheel bench soak screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,9 +24,14 @@ run: $(ENV) $(PAGE) ## set everything up and serve on http://127.0.0.1:8000
 	@exec $(BIN)/python -m rover --host $(HOST) --port $(PORT)
 
 test: $(ENV) $(PAGE) ## every test, browser tests included
-	$(BIN)/coverage run -m pytest
-	@$(BIN)/coverage report --format=total | sed 's/.*/branch coverage: &%/'
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 	$(NPM) test
+
+coverage: $(ENV) $(PAGE) ## the same with branch coverage, slower
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report term-missing:skip-covered
+
+embedding-table: $(ENV) $(PAGE) ## write the table of docs/embedding.md as the tests see it
+	WRITE_DOCS=1 $(BIN)/pytest --quiet tests/test_servers.py
 
 check: $(ENV) web/node_modules/.ready ## lint, types, floors, web
 	$(BIN)/ruff check

@@ -51,14 +51,17 @@ class SettingError(RoverError):
 
 
 class NotStarted(RoverError):
-    """The mission does not run, as in an app that mounts it and does not run its lifespan."""
+    """What was asked does not run, as in an app that mounts it and does not run its lifespan."""
 
-    def __init__(self) -> None:
-        super().__init__(
+    def __init__(
+        self,
+        detail: str = (
             "this mission was not started: no app runs the lifespan of an app that is mounted in "
             "it. Mount it with `mission.mount(app, '/rover')`, or start it in your own lifespan: "
             "`async with mission: yield`"
-        )
+        ),
+    ) -> None:
+        super().__init__(detail)
 
 
 class Draining(RoverError):

@@ -1,9 +1,9 @@
-"""When readers wake: together, with what piled up, and for at most half of the loop's time.
+"""When readers wake: together, with what piled up, and for less than half of the loop's time.
 
 A topic with ten thousand readers must not wake them for each of two hundred events a second. The
 flusher releases what was published since, measures how long the readers took to write it, and
-leaves the loop to everything else for as long again. So events go out at once while that is cheap,
-and in growing batches as it gets dear.
+leaves the loop to everything else for somewhat longer. So events go out at once while that is
+cheap, and in growing batches as it gets dear.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from anyio.lowlevel import checkpoint
 
 if TYPE_CHECKING:
     from rover.topic import Topic
+
+REST = 1.3
+"""So many times as long as a flush took is the pause after it: some 43 % of the time at most go to
+flushes, and 200 samples a second reach a thousand readers within 100 ms."""
 
 MIN_REST_S = 0.001
 """A flush quicker than this is followed by no pause: timers are no finer."""
@@ -58,7 +62,7 @@ class Flusher:
                 await checkpoint()  # comes back when every reader that woke has had its turn
                 took_s = perf_counter() - started
                 if took_s > MIN_REST_S:
-                    await sleep(took_s)
+                    await sleep(REST * took_s)
 
     async def _beat(self) -> None:
         while True:

@@ -12,19 +12,18 @@ import logging
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from anyio import create_task_group, move_on_after, sleep
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.routing import Route, WebSocketRoute
+from anyio import Event, create_task_group, current_time, sleep
+from starlette.routing import Mount, Route, Router, WebSocketRoute
 
 from rover.downlink import Downlink
 from rover.flush import Flusher
+from rover.lifespan import lifespan_of
 from rover.rooms import Rooms
 from rover.routes import commands, comms, dashboard, images, ingest, ops
 from rover.routes import telemetry as telemetry_routes
 from rover.routes.eventstream import EventStreams
 from rover.routes.gate import Gate
-from rover.routes.problems import Problems, http_problem
+from rover.routes.problems import ProblemApp, Problems
 from rover.settings import Settings
 from rover.signals import hear_the_end
 from rover.telemetry import Telemetry
@@ -32,17 +31,26 @@ from rover.uplink import Uplink
 from sources.registry import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
-    from anyio.abc import TaskGroup
+    from starlette.applications import Starlette
     from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp
 
+    from rover.lifespan import AnyApp
     from rover.supervise import Health
     from sources.base import Camera, CommandValidator, TelemetrySource
 
 logger = logging.getLogger("rover")
 
-DRAIN_STEP_S = 0.02
+DRAIN_STEP_S = 0.01
+
+FAREWELL_S = 1.0
+"""Readers have so long to take their farewell."""
+
+MEMBERS_FIRST_S = 0.3
+"""Members have so long before the readers: granian closes WebSockets without a word as soon as no
+HTTP response is open any more."""
 
 Part = Literal["telemetry", "images", "comms", "commands", "ops", "dashboard"]
 """What can be put into another app by itself."""
@@ -78,6 +86,7 @@ class MissionControl:
         )
         self._flusher = Flusher(settings.heartbeat_s)
         self.streams = EventStreams(settings)
+        self.conversations = comms.Conversations()
         self.telemetry = Telemetry(self._sources[0], settings, self._flusher)
         self.downlink = Downlink(self._sources[1], settings, notify=self._flusher.mark)
         self.rooms = Rooms(settings, notify=self._flusher.mark)
@@ -85,12 +94,12 @@ class MissionControl:
         self.running = False
         self.draining = False
         self._stack = AsyncExitStack()
+        self._told_to_end = Event()
+        self._heard: set[int] = set()
+        self._hurry = False
+        self._drained = Event()
         self._routes = self._make_routes()
-        self.app = Starlette(
-            routes=self.routes_for(),
-            exception_handlers={HTTPException: http_problem},
-            lifespan=self.lifespan,
-        )
+        self.app = self.app_for()
 
     async def __aenter__(self) -> Self:
         """Open the sources and start the streams.
@@ -113,7 +122,10 @@ class MissionControl:
                 self.rooms.run,
             ):
                 tasks.start_soon(run)
-            stack.enter_context(hear_the_end(lambda: self._begin_drain(tasks)))
+            self._told_to_end, self._drained = Event(), Event()
+            self._heard, self._hurry = set(), False
+            tasks.start_soon(self._drain_when_told)
+            stack.enter_context(hear_the_end(self._tell_to_end))
             self._stack = stack.pop_all()
         self.running, self.draining = True, False
         return self
@@ -127,9 +139,11 @@ class MissionControl:
     async def drain(self) -> None:
         """Say farewell to every reader and member, and give transfers their grace.
 
-        From here on, new streams are refused with 503. Does nothing the second time.
+        From here on, new streams are refused with 503. The second time, it only waits for the
+        first to end.
         """
         if self.draining:
+            await self._drained.wait()
             return
         self.draining = True
         logger.info(
@@ -139,21 +153,27 @@ class MissionControl:
             self.downlink.readers,
             self.uplink.open_uploads,
         )
-        self.telemetry.close()
-        self.rooms.close()
-        with move_on_after(self.settings.drain_s):
-            while self._busy:  # noqa: ASYNC110 # several counts, for a second at most
-                await sleep(DRAIN_STEP_S)
-        self.streams.close()
-        self.uplink.close()
-        self.downlink.close()
+        began = current_time()
+        try:
+            self.rooms.close()
+            await self._wait_while(lambda: self.conversations.open, began + MEMBERS_FIRST_S)
+            self.telemetry.close()
+            await self._wait_while(lambda: len(self.streams), began + FAREWELL_S)
+            self.streams.close()
+            await self._wait_while(lambda: self._transfers, began + self.settings.drain_s)
+        finally:
+            self.streams.close()
+            self.uplink.close()
+            self.downlink.close()
+            self._drained.set()
+
+    async def _wait_while(self, busy: Callable[[], int], deadline: float) -> None:
+        while busy() and current_time() < deadline and not self._hurry:  # noqa: ASYNC110 # counts
+            await sleep(DRAIN_STEP_S)
 
     @property
-    def _busy(self) -> bool:
-        """Whether somebody has still to take a farewell, or to finish a transfer."""
-        return bool(
-            self.streams or self.rooms.members or self.downlink.readers or self.uplink.open_uploads
-        )
+    def _transfers(self) -> int:
+        return self.downlink.readers + self.uplink.open_uploads + self.conversations.open
 
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
@@ -172,9 +192,18 @@ class MissionControl:
             return "draining"
         return "running" if self.running else "not started"
 
-    def _begin_drain(self, tasks: TaskGroup) -> None:
-        if self.running and not self.draining:
-            tasks.start_soon(self.drain)
+    def _tell_to_end(self, signum: int) -> None:
+        """Drain; told again, without grace.
+
+        By the same signal: after a Ctrl-C, a server's worker is told once more by its parent.
+        """
+        self._hurry = self._hurry or signum in self._heard
+        self._heard.add(signum)
+        self._told_to_end.set()
+
+    async def _drain_when_told(self) -> None:
+        await self._told_to_end.wait()
+        await self.drain()
 
     def routes_for(self, *parts: Part) -> list[BaseRoute]:
         """The routes of some parts only, or of all: plain Starlette routes for an app of yours.
@@ -183,14 +212,21 @@ class MissionControl:
         """
         return [route for part in parts or self._routes for route in self._routes[part]]
 
-    def mount(self, parent: Starlette, path: str) -> None:
-        """Mount the whole mission in a Starlette or FastAPI app, and have that app run it.
+    def app_for(self, *parts: Part) -> Starlette:
+        """An app of some parts only, or of all, that runs the mission when it is served itself."""
+        app = ProblemApp(routes=self.routes_for(*parts), lifespan=self.lifespan)
+        app.router.redirect_slashes = False  # to a URL that lacks what a proxy stripped from it
+        return app
+
+    def mount(self, parent: Starlette, path: str, *parts: Part) -> None:
+        """Mount the mission in a Starlette or FastAPI app, and have that app run it.
 
         Args:
             parent: its lifespan runs the mission from now on, around its own.
             path: the prefix, such as `/rover`.
+            parts: what to mount; all by default.
         """
-        parent.mount(path, self.app)
+        parent.mount(path, self.app_for(*parts))
         own = parent.router.lifespan_context
 
         @asynccontextmanager
@@ -200,6 +236,22 @@ class MissionControl:
 
         parent.router.lifespan_context = both
 
+    def beside(self, app: AnyApp, path: str, *parts: Part) -> ASGIApp:
+        """An app that is `app`, of any framework, with the mission under a prefix; runs both.
+
+        Args:
+            app: gets everything else, and its own lifespan, if it has one.
+            path: the prefix, such as `/rover`.
+            parts: what to serve there; all by default.
+        """
+
+        @asynccontextmanager
+        async def both(_: object) -> AsyncIterator[Any]:
+            async with self, lifespan_of(app) as state:
+                yield state
+
+        return Router([Mount(path, app=self.app_for(*parts))], default=app, lifespan=both)
+
     def _make_routes(self) -> dict[Part, list[BaseRoute]]:
         settings = self.settings
         made: dict[Part, list[BaseRoute]] = {
@@ -208,7 +260,7 @@ class MissionControl:
                 *ingest.routes(self.telemetry.source, settings),
             ],
             "images": images.routes(self.downlink, settings),
-            "comms": comms.routes(self.rooms, settings),
+            "comms": comms.routes(self.rooms, settings, self.conversations),
             "commands": commands.routes(self.uplink, settings),
             "ops": ops.routes(lambda: self.phase, self.health),
             "dashboard": dashboard.routes(),

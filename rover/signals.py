@@ -21,8 +21,11 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
 @contextmanager
-def hear_the_end(callback: Callable[[], None]) -> Iterator[None]:
-    """While inside, have `callback` run on this event loop when the process is told to end.
+def hear_the_end(callback: Callable[[int], object]) -> Iterator[None]:
+    """While inside, have `callback` run on this event loop whenever the process is told to end.
+
+    It gets the signal's number. It runs in no task, where anyio may not know which loop it is on:
+    have it set something that a task waits for.
 
     Only signals that somebody handles in Python already are listened to, and only in the main
     thread: elsewhere, whoever runs the loop calls `MissionControl.drain` itself.
@@ -34,7 +37,7 @@ def hear_the_end(callback: Callable[[], None]) -> Iterator[None]:
     before = {sig: handler for sig in SIGNALS if callable(handler := signal.getsignal(sig))}
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(callback)
+        loop.call_soon_threadsafe(callback, signum)
         before[signal.Signals(signum)](signum, frame)
 
     for sig in before:

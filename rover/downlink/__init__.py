@@ -36,6 +36,8 @@ logger = logging.getLogger("rover.downlink")
 
 PATIENCE_STEP_S = 0.05
 
+GOING_DOWN = "the server is going down"
+
 
 class Downlink:
     """The pictures of one camera.
@@ -84,7 +86,7 @@ class Downlink:
         finally:
             self._tasks = None
             for image_id in list(self._spools):
-                await self._drop(image_id, "the server is going down")
+                await self._drop(image_id, GOING_DOWN)
 
     def close(self) -> None:
         """Cut off everyone who is still reading; nobody can read from here on."""
@@ -160,7 +162,7 @@ class Downlink:
             finally:
                 self._reading.discard(scope)
         if not opened:
-            raise ImageBroken(image.id, "the server is going down")
+            raise ImageBroken(image.id, GOING_DOWN)
 
     # ------------------------------------------------------------------------------ readers
 
@@ -245,7 +247,7 @@ class Downlink:
             await spool.dismiss(why)
 
     async def _spool(self, image: Image, spool: Spool) -> None:
-        why = "the server is going down"
+        why = GOING_DOWN
         try:
             with spool.receiving:
                 await self._fill(image, spool)
@@ -263,7 +265,8 @@ class Downlink:
             why = f"{type(exc).__name__}: {exc}"
         finally:
             if why:
-                logger.warning("%r broke off after %d bytes: %s", image.id, spool.received, why)
+                log = logger.debug if why is GOING_DOWN else logger.warning
+                log("%r broke off after %d bytes: %s", image.id, spool.received, why)
             await spool.end(why)
 
     async def _fill(self, image: Image, spool: Spool) -> None:

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from rover.errors import UploadInterrupted, UploadStalled, UploadTooBig
 from rover.routes.eventstream import gap_event
-from rover.routes.hangup import hang_up
+from rover.routes.hangup import expect_acks, hang_up
 from rover.routes.multipart import MAX_OVERHEAD_BYTES, FileField, boundary_of
 from rover.routes.query import resume_point
 from rover.topic import Batch, EventId, Gap
@@ -117,6 +117,7 @@ class ProgressStream(EventSourceResponse):
     """Everything that is told of an upload, from `after` on or from its beginning."""
 
     def __init__(self, upload: Upload, after: EventId | None, settings: Settings) -> None:
+        self._send_timeout_s = settings.send_timeout_s
         super().__init__(
             _events(upload, after),
             headers={"X-Content-Type-Options": "nosniff"},
@@ -128,6 +129,7 @@ class ProgressStream(EventSourceResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the upload is over, or the reader is gone or takes nothing any more."""
+        expect_acks(receive, self._send_timeout_s)
         try:
             await self._serve(scope, receive, send)
         except* SendTimeoutError:

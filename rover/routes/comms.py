@@ -7,6 +7,7 @@ turns at the socket, so that the answer to a message goes out before the message
 from __future__ import annotations
 
 import functools
+from contextlib import contextmanager
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -17,13 +18,15 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rover import errors
-from rover.routes.hangup import cut
+from rover.routes.hangup import cut, expect_acks
 from rover.routes.languages import CommsV1, Language, PlainText
 from rover.routes.query import resume_point
 from rover.routes.responses import json_response
 from rover.topic import Batch, Gap
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from anyio import CancelScope
     from starlette.requests import Request
     from starlette.responses import Response
@@ -52,6 +55,22 @@ REASON_BYTES = 123
 
 FAREWELL_S = 0.5
 """Who takes nothing takes no farewell either: so long it is tried."""
+
+
+class Conversations:
+    """How many connections are open; also of those who only take their farewell any more."""
+
+    def __init__(self) -> None:
+        self.open = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one more inside the block."""
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
 
 
 class Line:
@@ -89,16 +108,30 @@ class Comms(WebSocketEndpoint):
     """
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, rooms: Rooms, max_message_bytes: int
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        rooms: Rooms,
+        max_message_bytes: int,
+        send_timeout_s: float = 30.0,
+        conversations: Conversations | None = None,
     ) -> None:
         super().__init__(scope, receive, send)
         self._rooms = rooms
+        self._conversations = conversations or Conversations()
         self._max_message_bytes = max_message_bytes
+        self._send_timeout_s = send_timeout_s
         self._subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
         self._language: Language = CommsV1() if self._subprotocol else PlainText()
 
     async def dispatch(self) -> None:
         """Take part in the room until either side ends it."""
+        with self._conversations.one():
+            await self._converse()
+
+    async def _converse(self) -> None:
         websocket = WebSocket(self.scope, self.receive, self.send)
         member = None
         try:
@@ -117,6 +150,7 @@ class Comms(WebSocketEndpoint):
     async def on_connect(self, websocket: WebSocket) -> None:
         """Accept the socket, in the language that it offers."""
         await websocket.accept(self._subprotocol)
+        expect_acks(self.receive, self._send_timeout_s)
 
     async def decode(self, websocket: WebSocket, message: Message) -> str:
         """The frame's text.
@@ -188,7 +222,9 @@ def close_reason(text: str) -> str:
     return text.encode()[: REASON_BYTES - 3].decode(errors="ignore") + "…"
 
 
-def routes(rooms: Rooms, settings: Settings) -> list[BaseRoute]:
+def routes(
+    rooms: Rooms, settings: Settings, conversations: Conversations | None = None
+) -> list[BaseRoute]:
     """`WS /ws/comms/{team_channel}` and `GET /comms`."""
 
     async def channels(request: Request) -> Response:
@@ -198,7 +234,13 @@ def routes(rooms: Rooms, settings: Settings) -> list[BaseRoute]:
         ]
         return json_response({"channels": told})
 
-    endpoint = functools.partial(Comms, rooms=rooms, max_message_bytes=settings.max_message_bytes)
+    endpoint = functools.partial(
+        Comms,
+        rooms=rooms,
+        max_message_bytes=settings.max_message_bytes,
+        send_timeout_s=settings.send_timeout_s,
+        conversations=conversations,
+    )
     return [
         Route("/comms", channels, name="channels"),
         # `path`, because a slash is to be refused with a reason, as any other bad name is

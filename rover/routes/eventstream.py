@@ -18,7 +18,7 @@ from anyio import CancelScope, sleep
 from starlette.responses import Response
 
 from rover.errors import Draining, TooManyReaders
-from rover.routes.hangup import hang_up
+from rover.routes.hangup import expect_acks, hang_up
 from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
@@ -81,7 +81,7 @@ class EventStreams:
         """
         if len(self._open) >= self._settings.max_readers:
             raise TooManyReaders(self._settings.max_readers)
-        return EventStream(subscription, preamble, self._settings.retry_ms, self._open)
+        return EventStream(subscription, preamble, self._settings, self._open)
 
     async def sweep(self) -> None:
         """Close readers that take nothing, until cancelled. One timer for all of them."""
@@ -111,7 +111,7 @@ class EventStream(Response):
         "_headers_of_its_own",
         "_open",
         "_preamble",
-        "_retry_ms",
+        "_settings",
         "_subscription",
         "scope",
         "sending_since",
@@ -125,13 +125,13 @@ class EventStream(Response):
         self,
         subscription: Subscription[bytes],
         preamble: bytes,
-        retry_ms: int,
+        settings: Settings,
         open_streams: set[EventStream],
     ) -> None:
         self._headers_of_its_own: list[tuple[bytes, bytes]] | None = None
         self._subscription = subscription
         self._preamble = preamble
-        self._retry_ms = retry_ms
+        self._settings = settings
         self._open = open_streams
         self.scope = CancelScope()
         self.sending_since = inf
@@ -151,6 +151,7 @@ class EventStream(Response):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
+        expect_acks(receive, self._settings.send_timeout_s)
         # The writer is a task of its own, not this one: to wake a task is to go through every frame
         # that awaits in it, and a request's task is a dozen deep in middleware. And a plain task
         # with a scope, because a task group for every reader would be a third of its memory.
@@ -190,7 +191,7 @@ class EventStream(Response):
         await self._say_farewell(send)
 
     async def _say_farewell(self, send: Send) -> None:
-        retry_ms = self._retry_ms + random.randrange(RETRY_SPREAD_MS)  # noqa: S311 # jitter
+        retry_ms = self._settings.retry_ms + random.randrange(RETRY_SPREAD_MS)  # noqa: S311 # jitter
         detail = dumps({"detail": str(Draining(retry_ms // 1000))})
         bye = sse(detail, event="bye", retry_ms=retry_ms)
         self.sending_since = monotonic()

@@ -7,6 +7,8 @@ so does the server at shutdown, which waits for its connections.
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from anyio import move_on_after
@@ -19,6 +21,30 @@ if TYPE_CHECKING:
 class _Transport(Protocol):
     def close(self) -> None: ...
     def abort(self) -> None: ...
+
+
+USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it
+
+
+def expect_acks(receive: Receive, timeout_s: float) -> None:
+    """Have the kernel end the connection when the client acknowledges nothing for so long.
+
+    A client that is gone with its cable says no goodbye, and what is sent to it fits into the
+    kernel's buffer for hours: only then would a `send` here wait. With this, the first thing sent
+    after it went, a heartbeat at the latest, starts the time.
+
+    Source: RFC 5482; tcp(7), TCP_USER_TIMEOUT.
+
+    Args:
+        receive: of the request or the WebSocket. With a server that does not show its connection,
+            this does nothing.
+        timeout_s: no less than a client may take nothing.
+    """
+    told = getattr(_transport(receive), "get_extra_info", None)
+    if told is not None and USER_TIMEOUT is not None:
+        with suppress(OSError, AttributeError):  # not TCP, or gone already
+            connection: socket.socket = told("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, USER_TIMEOUT, int(timeout_s * 1000))
 
 
 def cut(receive: Receive) -> None:

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from rover.routes.hangup import hang_up
+from rover.routes.hangup import expect_acks, hang_up
 from rover.routes.query import whole_number
 from rover.routes.responses import json_response
 from rover.supervise import State
@@ -187,6 +187,7 @@ class PictureResponse:
 
     async def _follow(self, reader: Reader, receive: Receive, send: Send) -> bool:
         """Copy what is read to the client; whether the response could be ended."""
+        expect_acks(receive, self._send_timeout_s)
         ended = False
         async with create_task_group() as tasks:
             tasks.start_soon(_leave, receive, tasks.cancel_scope.cancel)

@@ -9,7 +9,9 @@ import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from rover import errors
 from rover.errors import RoverError
@@ -18,7 +20,6 @@ from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.push import InboxFull
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -73,17 +74,19 @@ def problem(exc: RoverError | SourceError) -> Response:
     return _respond(status, str(exc), headers)
 
 
-async def http_problem(request: Request, exc: Exception) -> Response:
+async def http_problem(connection: HTTPConnection, exc: Exception) -> Response:
     """Tell of what Starlette itself refuses: unknown paths, unknown methods, bad requests."""
     if not isinstance(exc, HTTPException):
         raise exc
     status = HTTPStatus(exc.status_code)
     headers = dict(exc.headers or {})
     detail = exc.detail
+    path = connection.url.path
     if status is HTTPStatus.NOT_FOUND and detail == status.phrase:
-        detail = f"there is nothing at {request.url.path}; the README lists every path"
+        detail = f"there is nothing at {path}; the README lists every path"
     elif status is HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{request.method} is not for {request.url.path}; use {headers.get('Allow')}"
+        method = connection.scope["method"]
+        detail = f"{method} is not for {path}; use {headers.get('Allow')}"
     return _respond(status, detail, headers)
 
 
@@ -109,4 +112,37 @@ class Problems:
         except (RoverError, SourceError) as exc:
             if status_of(exc) is HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.exception("%s: an error without a status of its own", scope["path"])
-            await problem(exc)(scope, receive, send)
+            await _answer(problem(exc), scope, receive, send)
+
+
+async def _answer(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()  # the handshake, which nobody has taken yet: it is refused with a response
+    await response(scope, receive, send)
+
+
+class ProblemApp(Starlette):
+    """A Starlette app that answers all of its errors as problems.
+
+    Without the two layers that Starlette puts around every app: they wrap `send` as well. An error
+    that nobody foresaw is the server's, which logs it and answers 500.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The app's own middleware around its routes."""
+        self.router.default = _nowhere
+        app: ASGIApp = self._answer_refusals
+        for cls, args, kwargs in reversed(self.user_middleware):
+            app = cls(app, *args, **kwargs)
+        return app
+
+    async def _answer_refusals(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.router(scope, receive, send)
+        except HTTPException as exc:
+            await _answer(await http_problem(HTTPConnection(scope), exc), scope, receive, send)
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] in ("http", "websocket"):
+        raise HTTPException(HTTPStatus.NOT_FOUND)

@@ -279,7 +279,8 @@ class Uplink:
             await self._discard(upload)
         if not upload.over.is_set():
             upload.tell_failure(detail)
-            logger.warning("upload of %s: FAILED: %s", upload.name, detail)
+            log = logger.debug if detail is GOING_DOWN else logger.warning  # the drain tells of all
+            log("upload of %s: FAILED: %s", upload.name, detail)
 
     async def _discard(self, upload: Upload) -> None:
         if upload.file is not None:

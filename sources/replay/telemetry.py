@@ -90,7 +90,7 @@ class ReplayTelemetry:
         self._speed = speed or (period_s if period_s > SLOWEST_S else 1.0)
         if speed is None and self._speed > 1:
             logger.info(
-                "%s has a row each %g s and is played %g times as fast; for its own pace, `speed=1`",
+                "%s has a row each %g s and is played %g times as fast; `speed=1` is its own pace",
                 path,
                 period_s,
                 self._speed,

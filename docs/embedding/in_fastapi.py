@@ -1,0 +1,14 @@
+"""All of it under `/rover` of a FastAPI app: `uvicorn in_fastapi:app`."""
+
+from fastapi import FastAPI
+
+from rover.mission import MissionControl
+
+app = FastAPI()
+MissionControl().mount(app, "/rover")
+
+
+@app.get("/own")
+async def own() -> str:
+    """A page of the app that was there before."""
+    return "the app's own page"

@@ -1,0 +1,16 @@
+"""All of it under `/rover` of a Quart app: `uvicorn in_quart:app`."""
+
+from quart import Quart
+
+from rover.mission import MissionControl
+
+quart = Quart(__name__)
+
+
+@quart.get("/own")
+async def own() -> str:
+    """A page of the app that was there before."""
+    return "the app's own page"
+
+
+app = MissionControl().beside(quart, "/rover")

@@ -1,0 +1,8 @@
+"""Only telemetry, under `/rover` of a FastAPI app: `uvicorn one_stream:app`."""
+
+from fastapi import FastAPI
+
+from rover.mission import MissionControl
+
+app = FastAPI()
+MissionControl().mount(app, "/rover", "telemetry")

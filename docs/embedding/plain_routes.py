@@ -1,0 +1,21 @@
+"""Telemetry and comms as plain routes among one's own: `uvicorn plain_routes:app`."""
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from rover.mission import MissionControl
+
+mission = MissionControl()
+
+
+async def own(_: Request) -> JSONResponse:
+    """A page that asks the mission."""
+    return JSONResponse({"members": mission.rooms.members})
+
+
+app = Starlette(
+    routes=[Route("/own", own), *mission.routes_for("telemetry", "comms")],
+    lifespan=mission.lifespan,
+)

@@ -1,0 +1,234 @@
+"""Clients that go: with a goodbye, with a reset, or silently; nothing of them stays."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from anyio import get_running_tasks, sleep, to_thread
+
+from rover.mission import MissionControl
+from rover.settings import Settings
+from rover.telemetry.events import News
+from tests.serving import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+HEARTBEAT_S = 0.3
+SEND_TIMEOUT_S = 1.0
+LOADED_S = 3.0
+"""What a busy machine may take on top of the two."""
+
+UPGRADE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+)
+FORM = (
+    "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 9000\r\n\r\n--b\r\n"
+    'Content-Disposition: form-data; name="file"; filename="a.rcs"\r\n\r\nhalf of it'
+)
+
+STREAMS = {
+    "telemetry": "GET /stream/rover-telemetry?last=1 HTTP/1.1\r\nHost: rover\r\n\r\n",
+    "room": f"GET /ws/comms/eva HTTP/1.1\r\nHost: rover\r\n{UPGRADE}\r\n",
+    "picture": "GET /stream/rover-image HTTP/1.1\r\nHost: rover\r\n\r\n",
+    "upload": f"POST /upload/rover-commands HTTP/1.1\r\nHost: rover\r\n{FORM}",
+}
+
+
+class Site:
+    """A mission whose every stream can have plenty to say."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "pictures").mkdir()
+        picture = folder / "pictures" / "large.png"
+        picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(32 * 2**20))
+        os.utime(picture, (1.6e9, 1.6e9))
+        self.mission = MissionControl(
+            Settings(
+                telemetry="sim:?rate_hz=10",
+                camera=f"dir:{folder / 'pictures'}",
+                data_dir=folder / "data",
+                heartbeat_s=HEARTBEAT_S,
+                send_timeout_s=SEND_TIMEOUT_S,
+                upload_timeout_s=SEND_TIMEOUT_S,
+                max_message_bytes=100_000,
+                room_bytes=2**26,
+                max_uploads=100,
+            )
+        )
+
+    def there(self) -> dict[str, int]:
+        """How many are in each stream."""
+        mission = self.mission
+        return {
+            "telemetry": len(mission.streams) + mission.telemetry.topic.readers,
+            "room": mission.conversations.open + mission.rooms.members,
+            "picture": mission.downlink.readers,
+            "upload": mission.uplink.open_uploads,
+        }
+
+    def speak(self, stream: str, count: int) -> None:
+        """Have the stream say so many times 100 kB; a picture says its 32 MiB anyway."""
+        if stream == "telemetry":
+            for _ in range(count):
+                self.mission.telemetry.topic.publish(News(None, f'"{"x" * 100_000}"'))
+        elif stream == "room":
+            with self.mission.rooms.join("eva", "talker") as talker:
+                for _ in range(count):
+                    talker.say("x" * 100_000)
+
+
+async def until(true: Callable[[], bool], timeout_s: float) -> float:
+    """Seconds that it took to come true."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < timeout_s
+        await sleep(0.02)
+    return time.monotonic() - began
+
+
+def connected(port: int, stream: str, received_bytes: int | None = None) -> socket.socket:
+    """A client whose request was answered."""
+    client = socket.socket()
+    if received_bytes is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received_bytes)
+    client.settimeout(20)
+    client.connect(("127.0.0.1", port))
+    client.sendall(STREAMS[stream].encode())
+    assert client.recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 101")
+    return client
+
+
+def reset(client: socket.socket) -> None:
+    """Go without a goodbye: the kernel sends RST."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+@pytest.mark.parametrize("leave", [socket.socket.close, reset], ids=["FIN", "RST"])
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_who_goes_is_forgotten_at_once(
+    serve: Serve, tmp_path: Path, stream: str, leave: Callable[[socket.socket], None]
+) -> None:
+    site = Site(tmp_path)
+    async with serve(site.mission.app) as url:
+        clients = [await to_thread.run_sync(connected, port_of(url), stream) for _ in range(20)]
+        assert site.there()[stream] >= 20
+        for client in clients:
+            leave(client)
+        await until(lambda: site.there()[stream] == 0, LOADED_S)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+async def test_who_stops_reading_or_sending_is_forgotten(
+    serve: Serve, tmp_path: Path, stream: str
+) -> None:
+    site = Site(tmp_path)
+    async with serve(site.mission.app) as url:
+        stopped = await to_thread.run_sync(connected, port_of(url), stream, 4096)
+        assert site.there()[stream] >= 1
+        site.speak(stream, 150)
+        await until(lambda: site.there()[stream] == 0, HEARTBEAT_S + 2 * SEND_TIMEOUT_S + LOADED_S)
+        stopped.close()
+
+
+PULLED = """
+import subprocess, sys, anyio
+from pathlib import Path
+from tests.conftest import running
+from tests.test_disconnects import *
+
+def link(state):
+    subprocess.run(["ip", "link", "set", "lo", state], check=True)
+
+async def main(folder, stream):
+    site = Site(folder)
+    async with running(site.mission.app) as url:
+        client = await to_thread.run_sync(connected, port_of(url), stream)
+        assert site.there()[stream] >= 1
+        link("down")
+        site.speak(stream, 1)  # less than the kernel takes for somebody who is gone
+        within_s = HEARTBEAT_S + SEND_TIMEOUT_S + LOADED_S
+        took_s = await until(lambda: site.there()[stream] == 0, within_s)
+        link("up")
+        client.close()
+    print(f"forgotten after {took_s:.1f} s")
+
+link("up")
+uvloop = {"use_uvloop": sys.argv[3] == "uvloop"}
+anyio.run(main, Path(sys.argv[1]), sys.argv[2], backend_options=uvloop)
+"""
+
+ALONE = ["unshare", "--user", "--map-root-user", "--net"]
+"""In a network of its own, whose only cable can be pulled."""
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("stream", STREAMS)
+def test_whose_cable_is_pulled_is_forgotten(tmp_path: Path, stream: str, loop: str) -> None:
+    if not shutil.which("ip") or subprocess.run([*ALONE, "true"], check=False).returncode:
+        pytest.skip("no network namespaces here")
+    ran = subprocess.run(
+        [*ALONE, sys.executable, "-c", PULLED, str(tmp_path), stream, loop],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert ran.stdout.startswith("forgotten after"), ran.stderr
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def come_and_go(port: int, times: int) -> None:
+    """Connect to every stream in turn, and leave in either way, some before their answer."""
+    streams = cycle(["telemetry", "room", "picture", "telemetry"])
+    for number, stream in enumerate(islice(streams, times)):
+        if number % 5 == 0:
+            client = socket.create_connection(("127.0.0.1", port))
+            client.sendall(STREAMS[stream].encode())
+        else:
+            client = connected(port, stream)
+        (reset if number % 2 else socket.socket.close)(client)
+
+
+async def test_ten_thousand_that_come_and_go_leave_nothing(serve: Serve, tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    async with serve(site.mission.app) as url:
+
+        async def counts(times: int) -> tuple[int, int, int]:
+            await to_thread.run_sync(come_and_go, port_of(url), times)
+            await until(lambda: not any(site.there().values()), 10)
+            gc.collect()
+            return len(get_running_tasks()), open_files(), len(gc.get_objects())
+
+        tasks, files, objects = await counts(1_000)
+        tasks_after, files_after, objects_after = await counts(10_000)
+    print(f"tasks {tasks} → {tasks_after}, files {files} → {files_after}, ", end="")
+    print(f"objects {objects} → {objects_after}")
+    assert tasks_after <= tasks
+    assert files_after <= files + 2
+    assert objects_after < objects + 2_000  # one for each that came would be ten thousand
