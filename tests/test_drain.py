@@ -102,7 +102,8 @@ def test_everyone_is_told_and_the_process_ends(
     assert None not in retries
     assert min(retries_ms) < 2200 < 5800 < max(retries_ms)  # spread over four seconds
     assert [member.close_code for member in crowd.of("member")] == [1012] * MEMBERS
-    assert b'"status":"REJECTED"' in finishing.tail  # it had its grace, and its verdict
+    # Its grace is enough on a machine that has nothing else to do: the next test shows it.
+    assert re.search(rb'"status":"(REJECTED|FAILED)"', finishing.tail)
     assert all(b'"status":"FAILED"' in upload.tail for upload in others)
     assert all(download.received > PICTURE_BYTES for download in read_on)
     assert all(download.received < PICTURE_BYTES for download in stalled)
@@ -114,6 +115,21 @@ def test_everyone_is_told_and_the_process_ends(
     if server == "python -m rover":
         drained = "draining: 2000 telemetry readers, 500 members, 20 downloads, 5 uploads"
         assert log.count(drained) == 1
+
+
+def test_a_transfer_that_is_nearly_done_has_its_grace(tmp_path: Path) -> None:
+    with (
+        serving(ALONE, "python -m rover", tmp_path, settings(tmp_path)) as at,
+        Crowd(at.port, at.prefix) as crowd,
+    ):
+        crowd.open(1, 1, 1, 1)
+        at.process.send_signal(signal.SIGTERM)
+        crowd.finish(crowd.of("upload"), crowd.of("download"))
+        crowd.watch(at.process.pid, 15)
+        crowd.read_on()
+    [upload], [download] = crowd.of("upload"), crowd.of("download")
+    assert b'"status":"REJECTED"' in upload.tail
+    assert download.received > PICTURE_BYTES
 
 
 def test_the_log_has_one_line_of_it(tmp_path: Path) -> None:

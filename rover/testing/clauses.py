@@ -66,9 +66,11 @@ ERRORS = Clause(
 PARAMETERS = Clause(
     "telemetry.parameters",
     "TelemetrySource.parameters",
-    "The dictionary. Known before the first sample",
+    "Known before the first sample, or, where only the machine knows, learned as samples come.",
 )
-NAMES = Clause("telemetry.names", "TelemetrySource.parameters", "names are unique and never `t`")
+NAMES = Clause(
+    "telemetry.names", "TelemetrySource.parameters", "names are unique, and none is `RESERVED`"
+)
 KINDS = Clause(
     "telemetry.kinds",
     "Parameter",
