@@ -89,7 +89,7 @@ class ReplayTelemetry:
         period_s = _period_s(self._recording.times_s)
         self._speed = speed or (period_s if period_s > SLOWEST_S else 1.0)
         if speed is None and self._speed > 1:
-            logger.info(
+            logger.warning(  # not what was recorded, so it is said
                 "%s has a row each %g s and is played %g times as fast; `speed=1` is its own pace",
                 path,
                 period_s,
