@@ -113,9 +113,16 @@ class Broadcast:
         """Heartbeats, until the block ends or the process is told to: then, the farewell."""
         ended = Event()
 
+        gone = Event()
+
         async def farewell() -> None:
             await ended.wait()
             self.topic.close()
+            with move_on_after(FAREWELL_S):
+                while self.streams:  # noqa: ASYNC110 # a count, for a second at most
+                    await sleep(FAREWELL_STEP_S)
+            self.streams.close()
+            gone.set()
 
         self._flusher.mark(self.topic)  # from now on, silence is filled with heartbeats
         async with create_task_group() as tasks:
@@ -125,8 +132,5 @@ class Broadcast:
             with hear_the_end(lambda _: ended.set()):
                 yield
             ended.set()
-            with move_on_after(FAREWELL_S):
-                while self.streams:  # noqa: ASYNC110 # a count, for a second at most
-                    await sleep(FAREWELL_STEP_S)
-            self.streams.close()
+            await gone.wait()
             tasks.cancel_scope.cancel()

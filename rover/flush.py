@@ -1,8 +1,8 @@
-"""When readers wake: together, with what piled up, and for less than half of the loop's time.
+"""When readers wake: together, with what piled up, and for a quarter of the loop's time at most.
 
 A topic with ten thousand readers must not wake them for each of two hundred events a second. The
 flusher releases what was published since, measures how long the readers took to write it, and
-leaves the loop to everything else for somewhat longer. So events go out at once while that is
+leaves the loop to everything else for three times as long. So events go out at once while that is
 cheap, and in growing batches as it gets dear.
 """
 
@@ -17,9 +17,9 @@ from anyio.lowlevel import checkpoint
 if TYPE_CHECKING:
     from rover.topic import Topic
 
-REST = 1.3
-"""So many times as long as a flush took is the pause after it: some 43 % of the time at most go to
-flushes, and 200 samples a second reach a thousand readers within 100 ms."""
+REST = 3.0
+"""So many times as long as a flush took is the pause after it: at most a quarter of the time goes
+to flushes, and 200 samples a second still reach a thousand readers within 100 ms."""
 
 MIN_REST_S = 0.001
 """A flush quicker than this is followed by no pause: timers are no finer."""

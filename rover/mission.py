@@ -102,11 +102,14 @@ class MissionControl:
         self.app = self.app_for()
 
     async def __aenter__(self) -> Self:
-        """Open the sources and start the streams.
+        """Open the sources and start the streams. A mission runs once.
 
         Raises:
             SourceError: a source cannot be opened.
+            RuntimeError: this one has run; make a new one.
         """
+        if self.telemetry.topic.closed:
+            raise RuntimeError("this mission has ended and told its readers so; make a new one")
         async with AsyncExitStack() as stack:
             for source in self._sources:
                 if isinstance(source, AbstractAsyncContextManager):
@@ -132,9 +135,12 @@ class MissionControl:
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
         """Drain, stop the streams and close the sources."""
-        await self.drain()
-        self.running = False
-        return await self._stack.__aexit__(*exc_info)
+        try:
+            await self.drain()
+        finally:
+            self.running = False
+            ended = await self._stack.__aexit__(*exc_info)
+        return ended
 
     async def drain(self) -> None:
         """Say farewell to every reader and member, and give transfers their grace.

@@ -159,6 +159,7 @@ class Topic(Generic[Item, Frame]):
         self._bytes = 0
         self._floor = 0  # offset of the newest event that was dropped
         self._floor_time = -inf
+        self._reached = 0  # offsets up to this one are of this log
         self._last = 0  # offset of the newest event
         self._released = 0  # readers see events up to this offset
         self._batches: dict[int, Batch[Frame]] = {}  # by position, of the released events
@@ -226,11 +227,29 @@ class Topic(Generic[Item, Frame]):
             if not future.done():
                 future.set_result(None)
 
-    def skip(self, offset: int) -> None:
-        """Note that events up to `offset` will never be published here: readers are told a gap."""
+    def skip(self, offset: int, at: float = -inf) -> None:
+        """Note that events up to `offset` will never be published here: readers are told a gap.
+
+        Args:
+            offset: of the newest event that is missing.
+            at: when that happened.
+        """
         while len(self):
             self._drop_oldest()
         self._last = self._floor = max(offset, self._last)
+        self._floor_time = max(at, self._floor_time)
+
+    def reach(self, offset: int) -> None:
+        """Note that events up to `offset` have happened, shown here or not.
+
+        For a topic that is made from another one: a reader may know such an id from there.
+        """
+        self._reached = max(offset, self._reached)
+
+    @property
+    def floor_time(self) -> float:
+        """When the newest event that was dropped happened; minus infinity before that."""
+        return self._floor_time
 
     def close(self) -> None:
         """End the topic: readers get what is left, and then their iteration ends."""
@@ -263,7 +282,7 @@ class Topic(Generic[Item, Frame]):
             return Subscription(self, self._position_before(len(self._times) - index), gap)
         if after is None:
             return Subscription(self, self._position_before(last), None)
-        if after.epoch != self.epoch or after.offset > self._last:
+        if after.epoch != self.epoch or after.offset > max(self._last, self._reached):
             gap = Gap(after, self._oldest, None, GapReason.EPOCH)
         elif after.offset < self._floor:
             gap = Gap(after, self._oldest, self._floor - after.offset, GapReason.EXPIRED)

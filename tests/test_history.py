@@ -130,3 +130,17 @@ def test_columns_without_numbers_are_thinned_evenly(fields: list[str]) -> None:
     steps = np.diff(columns["t"])
     assert len(columns["t"]) == 10
     assert steps.max() - steps.min() <= 1
+
+
+def test_spikes_of_parameters_that_are_learned_survive_too() -> None:
+    history = History([], 10_000)
+    for n in range(3000):
+        history.add(Sample(float(n), {"learned": 99 if n == 1234 else 0}))
+    assert max(ask(history, max_points=100)["learned"]) == 99
+
+
+def test_a_learned_parameter_may_turn_out_to_be_text() -> None:
+    history = History([], 100)
+    for t, value in enumerate([1, None, "drive"]):
+        history.add(Sample(float(t), {"mode": value}))
+    assert ask(history, ["mode"])["mode"] == [1.0, None, "drive"]

@@ -52,7 +52,7 @@ def test_both_sides_have_their_own_alarm() -> None:
     ]
 
 
-@pytest.mark.parametrize("nothing", [None, math.nan, math.inf])
+@pytest.mark.parametrize("nothing", [None, math.nan, math.inf, 10**400])
 def test_what_was_not_measured_changes_nothing(nothing: float | None) -> None:
     assert changes(BATTERY, [10, nothing, 10]) == [("nominal", "red", 20)]
 

@@ -175,3 +175,26 @@ async def test_a_long_past_is_shown_whole() -> None:
             feed.sample(n, n=n, padding="x" * 100)
         seen = await everything(feed, Look(hz=0.1))
     assert [data["n"] for _, _, data in seen] == list(range(9, 10_000, 10))
+
+
+async def test_a_view_tells_that_the_past_asked_for_by_time_is_gone() -> None:
+    async with running(telemetry_events=5) as feed:
+        for n in range(20):
+            feed.sample(n, speed=n)
+        topic = await feed.views.topic(Look(fields=("speed",)))
+        with topic.subscribe(since=3) as reader:
+            gap = await anext(reader)
+    assert isinstance(gap, Gap)
+    assert gap.reason == "expired"
+
+
+async def test_an_id_of_the_whole_stream_resumes_in_a_view_that_shows_less() -> None:
+    async with running() as feed:
+        feed.sample(1, speed=1)
+        newest = feed.sample(2, volts=2)
+        topic = await feed.views.topic(Look(fields=("speed",)))
+        with topic.subscribe(newest) as reader, fail_after(5):
+            feed.sample(3, speed=3)
+            news = await anext(reader)
+    assert isinstance(news, Batch)
+    assert list(news.offsets) == [3]

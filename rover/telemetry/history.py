@@ -49,6 +49,7 @@ class History:
         self._late = np.zeros(self._used, dtype=bool)
         self._columns: dict[Key, NDArray[Any]] = {}
         self._parts: dict[str, list[str]] = {}  # of each parameter: [""], or a vector's
+        self._learned: set[Key] = set()  # columns that the dictionary lacks
         self._whole = {p.name for p in parameters if p.kind == "integer"}
         for parameter in parameters:
             self._parts[parameter.name] = []
@@ -121,11 +122,16 @@ class History:
 
     def _put(self, key: Key, value: Value, at: int) -> None:
         column = self._columns.get(key)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
         if column is None:  # not in the dictionary, but said all the same
             if len(self._columns) >= MAX_COLUMNS:
                 return
             self._parts.setdefault(key[0], [])
-            column = self._add_column(key, np.float64 if key[1] else object)
+            self._learned.add(key)
+            column = self._add_column(key, np.float64 if key[1] or number else object)
+        elif column.dtype == np.float64 and not number and key in self._learned and not key[1]:
+            held = [None if math.isnan(n) else n for n in column.tolist()]  # numbers only so far
+            column = self._columns[key] = np.array(held, dtype=object)
         column[at] = _number(value) if column.dtype == np.float64 else value
 
     def _add_column(self, key: Key, dtype: Any) -> NDArray[Any]:

@@ -6,7 +6,7 @@ the threshold, and left only when the value is back inside by a margin.
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
@@ -90,7 +90,7 @@ class LimitWatch:
         """Yield what changed with these values. One that was not measured changes nothing."""
         for name, bounds in self._bounds.items():
             value = values.get(name)
-            if isinstance(value, int | float) and math.isfinite(value):
+            if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
                 was = self._out.get(name)
                 now = _worst(bounds, value, was)
                 if (was and was.level) != (now and now.level):

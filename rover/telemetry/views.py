@@ -101,7 +101,7 @@ class View:
     async def run(self) -> None:
         """Show what the telemetry topic retains, then what comes, until that topic is closed."""
         with self._source.subscribe(last=len(self._source)) as events:
-            self.topic.skip(events.position.offset)
+            self.topic.skip(events.position.offset, self._source.floor_time)
             past = self._source.last_id.offset
             while True:
                 caught_up = events.position.offset >= past
@@ -127,6 +127,7 @@ class View:
             self.topic.skip(news.resumed.offset - 1)
 
     def _take(self, offset: int, frame: bytes, *, live: bool) -> None:
+        self.topic.reach(offset)
         name, data = sse_parts(frame)
         if name is not None:
             self._show_pending(live=live)
@@ -227,7 +228,7 @@ class Views:
     def _drop_unused(self, unused_s: float) -> None:
         now = monotonic()
         for look, view in list(self._views.items()):
-            if view.topic.readers:
+            if view.topic.readers or not view.caught_up.is_set():
                 view.used_at = now
             elif view.topic.closed or now - view.used_at > unused_s:
                 view.drop()
