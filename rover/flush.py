@@ -1,8 +1,8 @@
-"""When readers wake: together, with what piled up, and for a quarter of the loop's time at most.
+"""When readers wake: together, with what piled up, and for half of the loop's time at most.
 
 A topic with ten thousand readers must not wake them for each of two hundred events a second. The
 flusher releases what was published since, measures how long the readers took to write it, and
-leaves the loop to everything else for three times as long. So events go out at once while that is
+leaves the loop to everything else for longer than that. So events go out at once while that is
 cheap, and in growing batches as it gets dear.
 """
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from rover.topic import Topic
 
 REST = 3.0
-"""So many times as long as a flush took is the pause after it: at most a quarter of the time goes
-to flushes, and 200 samples a second still reach a thousand readers within 100 ms."""
+LONG_REST_S = 0.04
+"""A flush is followed by a pause of `REST` times its length, so that a quarter of the time goes to
+flushes; but by no more than `LONG_REST_S`, so that 200 samples a second reach a thousand readers
+within 100 ms; and by no less than its own length, however long that was."""
 
 MIN_REST_S = 0.001
 """A flush quicker than this is followed by no pause: timers are no finer."""
@@ -62,7 +64,7 @@ class Flusher:
                 await checkpoint()  # comes back when every reader that woke has had its turn
                 took_s = perf_counter() - started
                 if took_s > MIN_REST_S:
-                    await sleep(REST * took_s)
+                    await sleep(max(took_s, min(REST * took_s, LONG_REST_S)))
 
     async def _beat(self) -> None:
         while True:
