@@ -16,12 +16,11 @@ from anyio.lowlevel import checkpoint
 
 from rover.errors import NothingYet
 from rover.supervise import Health, Supervisor, closing
-from rover.telemetry.events import News, alarm_json, encode_news, sample_json, state_json
+from rover.telemetry.events import News, alarm_json, news_topic, sample_json, state_json
 from rover.telemetry.history import History
 from rover.telemetry.limits import Level, LimitWatch
 from rover.telemetry.timeline import Timeline
 from rover.telemetry.views import Views
-from rover.topic import Topic
 from sources.base import RESERVED, Paced, Sample
 
 if TYPE_CHECKING:
@@ -57,13 +56,7 @@ class Telemetry:
         clock: Callable[[], float] = time,
     ) -> None:
         self.source = source
-        self.topic: Topic[News, bytes] = Topic(
-            encode_news,
-            size=len,
-            max_events=settings.telemetry_events,
-            max_bytes=settings.telemetry_bytes,
-            notify=flusher.mark,
-        )
+        self.topic = news_topic(settings, flusher)
         self.views = Views(self.topic, settings, flusher)
         self.history = History(source.parameters, settings.history_samples)
         self.limits = LimitWatch(source.parameters)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from rover.topic import Topic
 from rover.wire import dumps, iso, sse
 
 if TYPE_CHECKING:
+    from rover.flush import Flusher
+    from rover.settings import Settings
     from rover.supervise import Health
     from rover.telemetry.limits import Alarm
     from rover.topic import EventId
@@ -23,6 +26,20 @@ class News(NamedTuple):
 def encode_news(event_id: EventId, news: News) -> bytes:
     """The news as a server-sent event."""
     return sse(news.data, event=news.name, event_id=event_id)
+
+
+def news_topic(
+    settings: Settings, flusher: Flusher, epoch: str | None = None
+) -> Topic[News, bytes]:
+    """A topic of telemetry, with the settings' bounds, whose readers the flusher wakes."""
+    return Topic(
+        encode_news,
+        size=len,
+        max_events=settings.telemetry_events,
+        max_bytes=settings.telemetry_bytes,
+        notify=flusher.mark,
+        epoch=epoch,
+    )
 
 
 def sample_json(sample: Sample, *, late: bool = False) -> str:

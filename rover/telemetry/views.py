@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from anyio import CancelScope, Event, create_task_group, move_on_after, sleep
 
 from rover.errors import NotStarted, TooManyViews
-from rover.telemetry.events import News, encode_news
+from rover.telemetry.events import News, news_topic
 from rover.topic import Batch, Gap, Topic
 from rover.wire import dumps, sse_parts
 from sources.base import RESERVED
@@ -69,14 +69,7 @@ class View:
         self, look: Look, source: Topic[News, bytes], settings: Settings, flusher: Flusher
     ) -> None:
         self.look = look
-        self.topic: Topic[News, bytes] = Topic(
-            encode_news,
-            size=len,
-            max_events=settings.telemetry_events,
-            max_bytes=settings.telemetry_bytes,
-            notify=flusher.mark,
-            epoch=source.epoch,
-        )
+        self.topic = news_topic(settings, flusher, source.epoch)
         self.used_at = monotonic()
         self.caught_up = Event()
         self._source = source
