@@ -23,8 +23,6 @@ from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from starlette.types import Receive, Scope, Send
 
     from rover.settings import Settings
@@ -63,9 +61,6 @@ class EventStreams:
 
     def __len__(self) -> int:
         return len(self._open)
-
-    def __iter__(self) -> Iterator[EventStream]:
-        return iter(self._open)
 
     def respond(
         self, subscription: Subscription[bytes], preamble: bytes = HEARTBEAT
