@@ -83,6 +83,9 @@ class Settings:
     history_samples: int = setting(
         100_000, "samples kept by time, for plots and questions", at_least=1
     )
+    history_bytes: int = setting(
+        64 * 2**20, "bytes of samples kept by time", unit="bytes", at_least=1024
+    )
     max_sample_bytes: int = setting(
         64 * 2**10, "a larger sample is dropped and reported", unit="bytes", at_least=256
     )

@@ -181,8 +181,8 @@ class Topic(Generic[Item, Frame]):
             item: what happened.
             offset: higher than any before it; the next one by default. A topic that is made from
                 another one passes that one's, so that a reader can resume in either.
-            at: when it happened, for readers who ask by time; taken as no earlier than the event
-                before it.
+            at: when it happened, for readers who ask by time; with the event before it by default.
+                Where that was later, the clock was set back: what was before counts as no later.
 
         Raises:
             RuntimeError: the topic was closed.
@@ -194,7 +194,10 @@ class Topic(Generic[Item, Frame]):
         self._last = event_id.offset
         self._frames.append(frame)
         self._offsets.append(self._last)
-        self._times.append(max(at, self._times[-1]) if self._times else at)
+        if at == -inf:
+            at = self._times[-1] if self._times else self._floor_time
+        self._set_back(at)
+        self._times.append(at)
         self._bytes += self._size(frame)
         while len(self) > 1 and (len(self) > self._max_events or self._bytes > self._max_bytes):
             self._drop_oldest()
@@ -203,6 +206,14 @@ class Topic(Generic[Item, Frame]):
         else:
             self._notify(self)
         return event_id
+
+    def _set_back(self, at: float) -> None:
+        """Have no event be later than `at`."""
+        self._floor_time = min(at, self._floor_time)
+        index = len(self._times)
+        while index > self._head and self._times[index - 1] > at:
+            index -= 1
+            self._times[index] = at
 
     def _drop_oldest(self) -> None:
         self._bytes -= self._size(self._frames[self._head])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+import tracemalloc
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import strategies as st
 
 from rover.telemetry.history import History
 from sources.base import Parameter, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 PARAMETERS = [
     Parameter("speed", "m/s"),
@@ -70,6 +74,55 @@ def test_the_oldest_are_dropped_beyond_the_bound() -> None:
     assert ask(history, ["sol"])["sol"] == list(range(4900, 5000))
 
 
+def test_new_samples_of_a_clock_that_was_set_back_are_kept_and_the_first_to_come_dropped() -> None:
+    history = filled(100, max_samples=100)
+    for n in range(10):
+        history.add(Sample(n - 1000.0, {"sol": n}))
+    assert ask(history, ["sol"])["sol"] == [*range(10), *range(10, 100)]
+    assert ask(history, ["sol"], until=0)["sol"] == list(range(10))
+
+
+def huge_texts() -> Iterator[Sample]:
+    for n in range(200):
+        yield Sample(0.0, {"mode": str(n % 10) * 60_000})
+
+
+def ever_more_columns() -> Iterator[Sample]:
+    for n in range(20):
+        yield Sample(0.0, {f"{n}.{k}": n for k in range(100)})
+
+
+def numbers_that_turn_out_to_be_texts() -> Iterator[Sample]:
+    for _ in range(9000):
+        yield Sample(0.0, {str(k): 1.5 for k in range(20)})
+    yield Sample(0.0, {str(k): "off" for k in range(20)})
+
+
+@pytest.mark.parametrize(
+    "samples", [huge_texts, ever_more_columns, numbers_that_turn_out_to_be_texts]
+)
+def test_the_memory_is_bounded_whatever_comes(samples: Callable[[], Iterator[Sample]]) -> None:
+    max_bytes = 2 * 2**20
+    history = History(PARAMETERS, 100_000, max_bytes)
+    for n in range(50_000):
+        history.add(Sample(float(n), {"speed": n}))
+    tracemalloc.start()
+    for sample in samples():
+        history.add(sample)
+    more_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert more_bytes < 2.5 * max_bytes
+    assert len(history) < 50_000
+    assert ask(history)["t"][0] == 0.0  # the newest is there
+
+
+def test_the_newest_sample_is_kept_whatever_its_size() -> None:
+    history = History(PARAMETERS, 100, 1024)
+    for n in range(3):
+        history.add(Sample(float(n), {"mode": f"{n}" * 10_000}))
+    assert ask(history, ["mode"])["mode"] == ["2" * 10_000]
+
+
 def test_what_is_not_in_the_dictionary_is_kept_too() -> None:
     history = filled(3)
     history.add(Sample(9.0, {"surprise": 4, "wind": {"north": 1.0}}))
@@ -104,12 +157,25 @@ def test_decimation_keeps_every_minimum_and_maximum_and_its_bound(
     for n, value in enumerate(values):
         history.add(Sample(float(n), {"x": value}))
     found = ask(history, max_points=max_points)
-    assert len(found["t"]) <= max_points
+    assert len(found["t"]) <= max(max_points, 2)  # a minimum and a maximum there must be
     numbers = [v for v in values if v is not None and not math.isnan(v)]
-    if numbers and max_points >= 4:
+    if numbers:
         kept = [v for v in found["x"] if v is not None]
         assert min(kept) == min(numbers)
         assert max(kept) == max(numbers)
+
+
+def test_spikes_survive_also_where_there_are_more_numbers_than_points() -> None:
+    names = [f"n{k}" for k in range(60)]
+    history = History([Parameter(name) for name in [*names, "never"]], 10_000)
+    for n in range(5000):
+        spiky = {f"n{k}": 9 if n == 70 * k + 3 else 0 for k in range(60)}
+        history.add(Sample(float(n), spiky))
+    columns = ask(history, max_points=100)
+    assert [max(columns[name]) for name in names] == [9] * 60
+    assert [min(columns[name]) for name in names] == [0] * 60
+    assert len(columns["t"]) <= 2 * 60
+    assert len(ask(history, ["never"], max_points=100)["t"]) == 100
 
 
 @settings(deadline=None)

@@ -44,11 +44,27 @@ def test_a_value_that_wavers_at_the_threshold_rings_once() -> None:
 
 
 def test_both_sides_have_their_own_alarm() -> None:
-    assert changes(MOTOR, [-60, 90]) == [("nominal", "red", -55)]  # red stays red, as one alarm
-    assert changes(MOTOR, [-60, 0, 90]) == [
-        ("nominal", "red", -55),
-        ("red", "nominal", -55),
-        ("nominal", "red", 80),
+    there_and_back = [("nominal", "red", -55), ("red", "nominal", -55), ("nominal", "red", 80)]
+    assert changes(MOTOR, [-60, 0, 90]) == there_and_back
+
+
+@pytest.mark.parametrize(
+    ("values", "entered", "left", "entered_then"),
+    [
+        ([-60, 90], ("red", -55), -55, ("red", 80)),
+        ([90, -60], ("red", 80), 80, ("red", -55)),
+        ([-50, 70], ("yellow", -40), -40, ("yellow", 60)),
+        ([-60, 70], ("red", -55), -55, ("yellow", 60)),
+        ([70, -60], ("yellow", 60), 60, ("red", -55)),
+    ],
+)
+def test_a_jump_from_one_side_to_the_other_leaves_one_alarm_and_enters_the_other(
+    values: list[float], entered: tuple[str, float], left: float, entered_then: tuple[str, float]
+) -> None:
+    assert changes(MOTOR, values) == [
+        ("nominal", *entered),
+        (entered[0], "nominal", left),
+        ("nominal", *entered_then),
     ]
 
 
@@ -64,9 +80,11 @@ def test_a_parameter_without_limits_never_rings() -> None:
 @given(st.lists(st.floats(-200, 200)))
 def test_the_level_is_never_milder_than_the_bounds_say(values: list[float]) -> None:
     watch = LimitWatch([MOTOR])
+    level = Level.NOMINAL
     for value in values:
-        list(watch.check({"motor": value}))
-        level = watch.active().get("motor", Level.NOMINAL)
+        for alarm in watch.check({"motor": value}):
+            assert alarm.was is level
+            level = alarm.level
         if not -55 <= value <= 80:
             assert level is Level.RED
         elif not -40 <= value <= 60:

@@ -16,18 +16,21 @@ from rover.supervise import State
 from rover.telemetry import Telemetry
 from rover.topic import Batch, EventId
 from rover.wire import iso
-from sources.base import Parameter, Sample, SourceError
+from sources.base import Limits, Parameter, Sample, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
 pytestmark = pytest.mark.anyio
 
+NOW = 1_790_000_000.0
+YEAR_S = 366 * 86_400.0
+
 
 class Script:
     """A source that plays what a test wrote: samples, exceptions, or pauses."""
 
-    parameters = (Parameter("speed", "m/s"),)
+    parameters = (Parameter("speed", "m/s", limits=Limits(yellow=(None, 50), red=(None, 80))),)
 
     def __init__(self, *runs: Sequence[Sample | Exception]) -> None:
         self.runs = list(runs)
@@ -53,7 +56,7 @@ async def told(source: Script, settings: Settings | None = None) -> Telemetry:
     """Run the source's whole script, and give the telemetry that heard it."""
     settings = settings or Settings()
     flusher = Flusher(settings.heartbeat_s)
-    telemetry = Telemetry(source, settings, flusher)
+    telemetry = Telemetry(source, settings, flusher, clock=lambda: NOW)
     async with create_task_group() as tasks:
         tasks.start_soon(flusher.run)
         tasks.start_soon(telemetry.run)
@@ -94,6 +97,63 @@ async def test_latest_is_the_newest_by_time_not_by_arrival() -> None:
     telemetry = await told(Script([at(5, speed=5), at(3, speed=3)]))
     assert json.loads(telemetry.latest)["speed"] == 5
     assert len(samples(telemetry)) == 2
+
+
+@pytest.mark.parametrize("start", [NOW, 0.0], ids=["live", "a replay of long ago"])
+async def test_a_sample_from_the_future_takes_the_time_of_the_one_before_it(start: float) -> None:
+    honest = [at(start + n, speed=n) for n in range(5)]
+    telemetry = await told(Script([*honest[:3], at(NOW + YEAR_S, speed=60), *honest[3:]]))
+    astray = {"speed": 60, "t": iso(start + 2), "t_sent": iso(NOW + YEAR_S)}
+    assert samples(telemetry) == [
+        *({"speed": n, "t": iso(start + n)} for n in range(3)),
+        astray,
+        *({"speed": n, "t": iso(start + n)} for n in range(3, 5)),
+    ]
+    assert json.loads(telemetry.latest)["speed"] == 4
+    columns = telemetry.history.between(None, None, None).told()
+    assert columns["speed"] == [0, 1, 2, 60, 3, 4]
+    assert columns["t_sent"] == [None, None, None, iso(NOW + YEAR_S), None, None]
+    rang = [(data["level"], data["value"]) for name, data in events(telemetry) if name == "alarm"]
+    assert rang == [("yellow", 60), ("nominal", 3)]  # what was measured is true all the same
+    telemetry.topic.release()
+    with telemetry.topic.subscribe(since=start + 4) as reader:
+        news = await anext(reader)
+    assert isinstance(news, Batch)
+    assert len(news.frames) == 1
+
+
+async def test_a_clock_that_was_set_ahead_by_a_year_is_followed() -> None:
+    later = NOW + YEAR_S
+    script = Script([at(NOW, speed=0), *(at(later + n, speed=n) for n in range(1, 4))])
+    telemetry = await told(script)
+    assert [sample["t"] for sample in samples(telemetry)] == [
+        iso(NOW),
+        iso(NOW),
+        iso(later + 2),
+        iso(later + 3),
+    ]
+
+
+async def test_a_clock_that_was_put_right_leaves_no_trace_in_questions_by_time() -> None:
+    script = Script([at(NOW + YEAR_S, speed=9), *(at(NOW + n, speed=n) for n in range(5))])
+    telemetry = await told(script)
+    telemetry.topic.release()
+    with telemetry.topic.subscribe(since=NOW + 3) as reader:
+        news = await anext(reader)
+    assert isinstance(news, Batch)
+    assert len(news.frames) == 2
+
+
+async def test_the_alarms_that_are_active_are_known() -> None:
+    telemetry = await told(Script([at(0, speed=60), at(1, speed=90)]))
+    frames = [frame.decode() for frame in telemetry.topic.retained()]
+    newest = frames[-1].split("\n")
+    [active] = telemetry.alarms.values()
+    assert '"level":"red"' in newest[2]
+    assert active.decode().split("\n") == [newest[0], *newest[2:]]  # the same, without its id
+
+    telemetry = await told(Script([at(0, speed=60), at(1, speed=90), at(2, speed=0)]))
+    assert not telemetry.alarms
 
 
 async def test_a_key_that_is_the_servers_own_is_renamed_and_not_lost() -> None:

@@ -393,11 +393,20 @@ async def test_a_time_to_come_begins_with_what_comes() -> None:
     assert await frames_of(reader) == [b"2"]
 
 
-async def test_an_event_is_taken_as_no_earlier_than_the_one_before_it() -> None:
+async def test_an_event_without_a_time_has_that_of_the_one_before_it() -> None:
     topic = topic_of()
-    for t in (1, 5, 2, 6):
+    topic.publish(b"1", at=1)
+    topic.publish(b"5", at=5)
+    topic.publish(b"none")
+    assert await frames_of(topic.subscribe(since=4)) == [b"5", b"none"]
+
+
+async def test_what_was_before_a_clock_was_set_back_counts_as_no_later() -> None:
+    topic = topic_of(max_events=5)
+    for t in (7, 8, 1, 5, 2, 3, 4):
         topic.publish(b"%d" % t, at=t)
-    assert await frames_of(topic.subscribe(since=4)) == [b"5", b"2", b"6"]
+    assert await frames_of(topic.subscribe(since=3)) == [b"3", b"4"]
+    assert await frames_of(topic.subscribe(since=2)) == [b"5", b"2", b"3", b"4"]
 
 
 @pytest.mark.parametrize("since", [0.0, 1.5, 2.0])

@@ -188,6 +188,18 @@ async def test_a_view_tells_that_the_past_asked_for_by_time_is_gone() -> None:
     assert gap.reason == "expired"
 
 
+async def test_an_alarm_first_in_a_view_does_not_hide_that_the_past_is_gone() -> None:
+    async with running(telemetry_events=5) as feed:
+        for n in range(20):
+            feed.sample(n, speed=n)
+        for _ in range(5):
+            feed.named("alarm")
+        topic = await feed.views.topic(Look(fields=("speed",)))
+        with topic.subscribe(since=3) as reader:
+            gap = await anext(reader)
+    assert isinstance(gap, Gap)
+
+
 async def test_an_id_of_the_whole_stream_resumes_in_a_view_that_shows_less() -> None:
     async with running() as feed:
         feed.sample(1, speed=1)

@@ -82,11 +82,12 @@ class Stream:
         fields = names(request, "fields", self._telemetry.fields)
         hz = number(request, "hz", at_least=0.01, at_most=1000)
         topic = await self._telemetry.views.topic(Look(fields, hz))
+        subscription = topic.subscribe(after, last=last, since=since)
         state = state_json(self._telemetry.health)
-        return self._streams.respond(
-            topic.subscribe(after, last=last, since=since),
-            preamble=sse(state, event="state", retry_ms=self._settings.retry_ms),
-        )
+        preamble = sse(state, event="state", retry_ms=self._settings.retry_ms)
+        if subscription.position != after:  # it was not here when the active alarms rang
+            preamble += b"".join(self._telemetry.alarms.values())
+        return self._streams.respond(subscription, preamble)
 
 
 def _history_response(span: Span, max_points: int) -> Response:

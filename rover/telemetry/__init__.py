@@ -19,8 +19,9 @@ from rover.supervise import Health, Supervisor, closing
 from rover.telemetry.events import News, alarm_json, news_topic, sample_json, state_json
 from rover.telemetry.history import History
 from rover.telemetry.limits import Level, LimitWatch
-from rover.telemetry.timeline import Timeline
+from rover.telemetry.timeline import Order, Timeline
 from rover.telemetry.views import Views
+from rover.wire import iso, sse
 from sources.base import RESERVED, Paced, Sample
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from rover.flush import Flusher
     from rover.settings import Settings
+    from rover.telemetry.limits import Alarm
     from sources.base import Parameter, TelemetrySource
 
 logger = logging.getLogger("rover.telemetry")
@@ -46,6 +48,10 @@ class Telemetry:
         settings: bounds of the topic.
         flusher: wakes the readers.
         clock: POSIX seconds.
+
+    Attributes:
+        alarms: the newest `alarm` event of each parameter that is out of its limits, without an id:
+            for readers who come after it rang.
     """
 
     def __init__(
@@ -58,12 +64,13 @@ class Telemetry:
         self.source = source
         self.topic = news_topic(settings, flusher)
         self.views = Views(self.topic, settings, flusher)
-        self.history = History(source.parameters, settings.history_samples)
-        self.limits = LimitWatch(source.parameters)
+        self.history = History(source.parameters, settings.history_samples, settings.history_bytes)
+        self.alarms: dict[str, bytes] = {}
         self.dropped_samples = 0
         self._max_sample_bytes = settings.max_sample_bytes
         self._latest: str | None = None
-        self._timeline = Timeline()
+        self._timeline = Timeline(present=clock)
+        self._limits = LimitWatch(source.parameters)
         period_s = source.period_s if isinstance(source, Paced) else None
         self.supervisor = Supervisor(
             "telemetry",
@@ -131,17 +138,31 @@ class Telemetry:
         if size > self._max_sample_bytes:
             self._drop(f"it has {size:,} bytes, more than ROVER_MAX_SAMPLE_BYTES allows")
             return
-        late = self._timeline.is_late(sample.t)
+        order = self._timeline.place(sample.t)
+        late = order is Order.LATE
+        if order is Order.DOUBTFUL:  # nothing but its time: it is news, and may ring
+            sample = _moved(sample, self._timeline.newest)
+        if order is not Order.NEWEST:
+            data = sample_json(sample, late=late)
         self.history.add(sample, late=late)
         if late:  # the past is neither the newest sample, nor does it ring
-            self.topic.publish(News(None, sample_json(sample, late=True)), at=sample.t)
+            self.topic.publish(News(None, data))
             return
         self._latest = data
         self.topic.publish(News(None, data), at=sample.t)
-        for alarm in self.limits.check(sample.values):
-            log = logger.info if alarm.level is Level.NOMINAL else logger.warning
-            log("telemetry: %s is %s: %s", alarm.parameter, alarm.level, alarm.value)
-            self.topic.publish(News("alarm", alarm_json(alarm, sample.t)), at=sample.t)
+        for alarm in self._limits.check(sample.values):
+            self._ring(alarm, sample.t)
+
+    def _ring(self, alarm: Alarm, t: float) -> None:
+        data = alarm_json(alarm, t)
+        if alarm.level is Level.NOMINAL:
+            log = logger.info
+            self.alarms.pop(alarm.parameter, None)
+        else:
+            log = logger.warning
+            self.alarms[alarm.parameter] = sse(data, event="alarm")
+        log("telemetry: %s is %s: %s", alarm.parameter, alarm.level, alarm.value)
+        self.topic.publish(News("alarm", data), at=t)
 
     def _drop(self, reason: str) -> None:
         self.dropped_samples += 1
@@ -157,3 +178,8 @@ def _renamed(sample: Sample) -> Sample:
     """The sample with no key that is ours: `late` becomes `late_sent`."""
     values = {f"{k}_sent" if k in RESERVED else k: value for k, value in sample.values.items()}
     return Sample(sample.t, values)
+
+
+def _moved(sample: Sample, t: float) -> Sample:
+    """The sample at another time, which says itself what time it told: `t_sent`."""
+    return Sample(t, {**sample.values, "t_sent": iso(sample.t)})

@@ -93,16 +93,15 @@ class LimitWatch:
             if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
                 was = self._out.get(name)
                 now = _worst(bounds, value, was)
+                if was and now and was.side != now.side:  # straight through: two alarms
+                    yield _alarm(name, value, was, None)
+                    was = None
                 if (was and was.level) != (now and now.level):
                     yield _alarm(name, value, was, now)
                 if now is None:
                     self._out.pop(name, None)
                 else:
                     self._out[name] = now
-
-    def active(self) -> Mapping[str, Level]:
-        """The parameters that are out of their limits now."""
-        return {name: bound.level for name, bound in self._out.items()}
 
 
 def bounds_of(parameter: Parameter) -> Iterator[Bound]:

@@ -35,23 +35,24 @@ class Span:
         """At most `max_points` of the samples, in which no spike is missing.
 
         The samples are cut into equal runs, and each number's minimum and maximum of each run is
-        kept, with the first sample and the last. Without numbers, or with too few points for them,
-        samples are taken evenly.
+        kept, with the first sample and the last where there is room. Where the numbers are so many
+        that a single run has more extremes than `max_points`, all of these are kept. Without
+        numbers, samples are taken evenly.
 
         Plain numpy: libraries that do this trip over NaN, which is what a rover's data is full of
         (predict-idlab/tsdownsample, issue 73).
         """
         if len(self.t) <= max_points:
             return self
-        numeric = [c for parts in self.columns.values() for c in parts.values() if _numeric(c)]
-        runs = (max_points - 2) // (2 * len(numeric)) if numeric else 0
-        if runs < 1:
+        plain = (column for parts in self.columns.values() for column in parts.values())
+        numbers = [column for column in plain if _numeric(column) and not np.isnan(column).all()]
+        if not numbers:
             return self._rows(np.linspace(0, len(self.t) - 1, max_points).astype(np.intp))
+        runs = max(1, (max_points - 2) // (2 * len(numbers)))
         starts = np.linspace(0, len(self.t), runs + 1).astype(np.intp)[:-1]
         run_of = np.searchsorted(starts, np.arange(len(self.t)), side="right") - 1
         keep = np.zeros(len(self.t), dtype=bool)
-        keep[[0, -1]] = True
-        for values in numeric:
+        for values in numbers:
             missing = np.isnan(values)
             for worst, extreme in ((np.inf, np.minimum), (-np.inf, np.maximum)):
                 filled = np.where(missing, worst, values)
@@ -59,6 +60,8 @@ class Span:
                 _, firsts = np.unique(run_of[hits], return_index=True)
                 chosen = hits[firsts]
                 keep[chosen[~missing[chosen]]] = True
+        if np.count_nonzero(keep) + 2 <= max_points:
+            keep[[0, -1]] = True
         return self._rows(np.flatnonzero(keep))
 
     def _rows(self, rows: NDArray[np.intp]) -> Span:

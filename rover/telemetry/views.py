@@ -127,13 +127,14 @@ class View:
             self.topic.publish(News(name, data), offset=offset)
             return
         sample = json.loads(data)
-        at = datetime.fromisoformat(sample["t"]).timestamp()
+        t = datetime.fromisoformat(sample["t"]).timestamp()
+        at = -math.inf if "late" in sample else t
         if (shown := self._chosen(sample)) is None:
             return
         if self.look.hz is None:
             self.topic.publish(News(None, dumps(shown)), offset=offset, at=at)
             return
-        period = math.floor(at * self.look.hz)
+        period = math.floor(t * self.look.hz)
         if self._pending is not None:
             over = monotonic() >= self._due if live else period != self._pending.period
             if over:
