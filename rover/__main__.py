@@ -2,4 +2,5 @@
 
 from rover.cli import main
 
-raise SystemExit(main())
+if __name__ == "__main__":  # and not where a reloader's new process imports what the old one ran
+    raise SystemExit(main())

@@ -22,6 +22,8 @@ from sources.base import SourceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from starlette.applications import Starlette
+
 OURS = {"handlers": ["default"], "level": "INFO", "propagate": False}
 LOGGING = {
     **LOGGING_CONFIG,
@@ -43,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=_port, default=8000, help="port (%(default)s)")
     for kind in SOURCES:
         parser.add_argument(f"--{kind}", metavar="URL", help=f"sets {PREFIX}{kind.upper()}")
+    parser.add_argument(
+        "--reload", action="store_true", help="start anew when a Python file here changes"
+    )
     parser.add_argument("--settings", action="store_true", help="list every setting and end")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
@@ -74,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = Settings.from_env({**os.environ, **chosen})
         with Inbox(settings.data_dir).open():
             pass  # a folder that is no good is said here in one line, not in the server's start
-        app = create_app(settings)
+        app: Starlette | str = create_app(settings)
     except (RoverError, SourceError) as exc:
         sys.stderr.write(f"cosmic-rover: {exc}\n")
         return 2
@@ -82,5 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # here that is nobody, and the status of a clean end is 0.
     for sig in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sig, lambda *_: None)
-    uvicorn.run(app, host=args.host, port=args.port, log_config=LOGGING)
+    if args.reload:  # in a process of its own, which imports everything anew
+        os.environ.update(chosen)
+        app = "rover.main:app"
+    uvicorn.run(app, host=args.host, port=args.port, log_config=LOGGING, reload=args.reload)
     return 0

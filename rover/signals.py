@@ -2,30 +2,74 @@
 
 uvicorn waits for open responses before it runs the lifespan's shutdown, and an endless stream never
 closes by itself. So the mission listens too: its handler goes before the server's own, calls it,
-and is taken away again when the mission ends.
+and is taken away again when the mission ends. hypercorn's worker processes get no signal; there,
+the event is watched by which their parent process tells them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import signal
 import threading
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
+
+from anyio import Event, current_time, sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    Handler = Callable[[int, FrameType | None], object]
+
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+RELAYED_S = 1.0
+"""A Ctrl-C reaches a server's worker twice: from the terminal, and so much later at most from the
+server's parent process, as a SIGTERM."""
+
+IMPATIENT_S = 0.5
+"""uvicorn, told twice, leaves everything as it is; so long is first for ending in order."""
+
+STEP_S = 0.01
+WATCH_S = 0.1
+
+
+class End:
+    """A process's coming end: whether it was told to, and whether it is to hurry.
+
+    Attributes:
+        told: set when it was told to end.
+        hurry: told again.
+    """
+
+    def __init__(self) -> None:
+        self.told = Event()
+        self.hurry = False
+        self._first: tuple[int, float] | None = None
+
+    def note(self, signum: int) -> bool:
+        """Take note of a signal; whether it is the one that says to hurry."""
+        if self._first is None:
+            self._first = signum, monotonic()
+            return False
+        first, at = self._first
+        again = signum == first or monotonic() - at > RELAYED_S
+        hurry_now = again and not self.hurry
+        self.hurry = self.hurry or again
+        return hurry_now
+
+    async def wait_while(self, busy: Callable[[], int], deadline: float) -> None:
+        """Return when nobody is left, or at the deadline, or when told to hurry."""
+        while busy() and current_time() < deadline and not self.hurry:  # noqa: ASYNC110 # counts
+            await sleep(STEP_S)
 
 
 @contextmanager
-def hear_the_end(callback: Callable[[int], object]) -> Iterator[None]:
-    """While inside, have `callback` run on this event loop whenever the process is told to end.
-
-    It gets the signal's number. It runs in no task, where anyio may not know which loop it is on:
-    have it set something that a task waits for.
+def hear_the_end(end: End) -> Iterator[None]:
+    """While inside, have `end` know on this event loop when the process is told to end.
 
     Only signals that somebody handles in Python already are listened to, and only in the main
     thread: elsewhere, whoever runs the loop calls `MissionControl.drain` itself.
@@ -34,17 +78,76 @@ def hear_the_end(callback: Callable[[int], object]) -> Iterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
-    before = {sig: handler for sig in SIGNALS if callable(handler := signal.getsignal(sig))}
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(callback, signum)
-        before[signal.Signals(signum)](signum, frame)
-
-    for sig in before:
-        signal.signal(sig, handle)
+    listeners = [
+        Listener(sig, handler, end, loop)
+        for sig in SIGNALS
+        if callable(handler := signal.getsignal(sig))
+    ]
     try:
         yield
     finally:
-        for sig, handler in before.items():
-            if signal.getsignal(sig) is handle:  # or somebody else has taken over since
-                signal.signal(sig, handler)
+        for listener in listeners:
+            listener.stop()
+
+
+async def watch_parent(end: End) -> None:
+    """Have `end` told when hypercorn's parent process tells this one to end, if it is one of its.
+
+    The event stands among the arguments that the process was made with.
+    """
+    made_with = getattr(multiprocessing.current_process(), "_kwargs", {})
+    to_end = made_with.get("shutdown_event")
+    if to_end is None:
+        return
+    while not to_end.is_set():  # noqa: ASYNC110 # of another process
+        await sleep(WATCH_S)
+    end.told.set()
+
+
+class Listener:
+    """A signal's handler before the one that was there.
+
+    Args:
+        sig: the signal.
+        before: its handler.
+        end: to be told.
+        loop: on which.
+    """
+
+    def __init__(
+        self, sig: signal.Signals, before: Handler, end: End, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.sig = sig
+        self.before = before
+        self._end: End | None = end
+        self._loop = loop
+        signal.signal(sig, self)
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        """Tell every listener of the signal, then the handler that was there before them all."""
+        handler: Handler = self
+        hurry = False
+        while isinstance(handler, Listener):
+            hurry = handler.hear(signum) or hurry
+            handler = handler.before
+        if hurry and not self._loop.is_closed():
+            later = self._loop.call_later
+            self._loop.call_soon_threadsafe(later, IMPATIENT_S, handler, signum, None)
+        else:
+            handler(signum, frame)
+
+    def hear(self, signum: int) -> bool:
+        """Tell the end of it; whether it is to hurry now."""
+        if self._end is None or self._loop.is_closed():
+            return False
+        self._loop.call_soon_threadsafe(self._end.told.set)
+        return self._end.note(signum)
+
+    def stop(self) -> None:
+        """Hear nothing more, and go, together with those before it that stopped since."""
+        self._end = None
+        top = now = signal.getsignal(self.sig)
+        while isinstance(top, Listener) and top._end is None:
+            top = top.before
+        if top is not now:
+            signal.signal(self.sig, top)
