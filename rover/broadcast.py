@@ -11,18 +11,20 @@ take nothing, and sent away with a `bye` when the server goes down: what telemet
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from anyio import Event, create_task_group, move_on_after, sleep
+from anyio import Event, create_task_group, current_time
 
 from rover.errors import Draining, NotStarted, RoverError
 from rover.flush import Flusher
+from rover.routes.connections import Connections
 from rover.routes.eventstream import EventStreams
 from rover.routes.problems import problem
 from rover.routes.query import resume_point
 from rover.settings import Settings
-from rover.signals import hear_the_end
+from rover.signals import End, hear_the_end, watch_parent
 from rover.topic import EventId, Topic
 from rover.wire import dumps, sse
 
@@ -32,10 +34,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-FAREWELL_S = 1.0
-"""Readers have so long to take the `bye`."""
-
-FAREWELL_STEP_S = 0.02
+logger = logging.getLogger("rover")
 
 NOT_STARTED = (
     "this stream was not started: run its lifespan with your app's, "
@@ -69,10 +68,15 @@ class Broadcast:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self.settings = settings = settings or Settings()
-        self.streams = EventStreams(settings)
-        self._flusher = Flusher(settings.heartbeat_s)
+        self.settings = settings or Settings()
         self._running = False
+        self._begin()
+
+    def _begin(self) -> None:
+        settings = self.settings
+        self._connections = Connections(settings.send_timeout_s)
+        self.streams = EventStreams(settings, self._connections)
+        self._flusher = Flusher(settings.heartbeat_s)
         self.topic: Topic[Announcement, bytes] = Topic(
             encode,
             size=len,
@@ -111,26 +115,25 @@ class Broadcast:
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
         """Heartbeats, until the block ends or the process is told to: then, the farewell."""
-        ended = Event()
-
-        gone = Event()
+        if self.topic.closed:
+            self._begin()  # what ran and ended begins anew, and tells by its new ids
+        end, gone = End(), Event()
 
         async def farewell() -> None:
-            await ended.wait()
+            await end.told.wait()
+            logger.info("draining: %d readers of a broadcast", len(self.streams))
             self.topic.close()
-            with move_on_after(FAREWELL_S):
-                while self.streams:  # noqa: ASYNC110 # a count, for a second at most
-                    await sleep(FAREWELL_STEP_S)
-            self.streams.close()
+            await self.streams.leave(end, current_time())
             gone.set()
 
         self._flusher.mark(self.topic)  # from now on, silence is filled with heartbeats
         async with create_task_group() as tasks:
-            for run in (self._flusher.run, self.streams.sweep, farewell):
+            for run in (self._flusher.run, self._connections.run, self.streams.sweep, farewell):
                 tasks.start_soon(run)
+            tasks.start_soon(watch_parent, end)
             self._running = True
-            with hear_the_end(lambda _: ended.set()):
+            with hear_the_end(end):
                 yield
-            ended.set()
+            end.told.set()
             await gone.wait()
             tasks.cancel_scope.cancel()

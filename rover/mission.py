@@ -12,7 +12,7 @@ import logging
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from anyio import Event, create_task_group, current_time, sleep
+from anyio import Event, create_task_group, current_time
 from starlette.routing import Mount, Route, Router, WebSocketRoute
 
 from rover.downlink import Downlink
@@ -21,17 +21,18 @@ from rover.lifespan import lifespan_of
 from rover.rooms import Rooms
 from rover.routes import commands, comms, dashboard, images, ingest, ops
 from rover.routes import telemetry as telemetry_routes
+from rover.routes.connections import Connections
 from rover.routes.eventstream import EventStreams
 from rover.routes.gate import Gate
 from rover.routes.problems import ProblemApp, Problems
 from rover.settings import Settings
-from rover.signals import hear_the_end
+from rover.signals import End, hear_the_end, watch_parent
 from rover.telemetry import Telemetry
 from rover.uplink import Uplink
 from sources.registry import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.applications import Starlette
     from starlette.routing import BaseRoute
@@ -43,14 +44,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover")
 
-DRAIN_STEP_S = 0.01
-
-FAREWELL_S = 1.0
-"""Readers have so long to take their farewell."""
-
-MEMBERS_FIRST_S = 0.3
+MEMBERS_FIRST_S = 0.5
 """Members have so long before the readers: granian closes WebSockets without a word as soon as no
 HTTP response is open any more."""
+
+LEAST_GRACE = 0.5
+"""Transfers have so much of their grace from when the others are gone, however long that took."""
+
+_Guarded = Route | WebSocketRoute
 
 Part = Literal["telemetry", "images", "comms", "commands", "ops", "dashboard"]
 """What can be put into another app by itself."""
@@ -84,32 +85,44 @@ class MissionControl:
             camera or open_source("camera", settings.camera),
             commands or open_source("commands", settings.commands),
         )
+        self.running = False
+        self.draining = False
+        self._stack = AsyncExitStack()
+        self._begin()
+        self._routes = self._make_routes()
+        self.app = self.app_for()
+
+    def _begin(self) -> None:
+        settings = self.settings
         self._flusher = Flusher(settings.heartbeat_s)
-        self.streams = EventStreams(settings)
+        self.connections = Connections(settings.send_timeout_s)
+        self.streams = EventStreams(settings, self.connections)
         self.conversations = comms.Conversations()
         self.telemetry = Telemetry(self._sources[0], settings, self._flusher)
         self.downlink = Downlink(self._sources[1], settings, notify=self._flusher.mark)
         self.rooms = Rooms(settings, notify=self._flusher.mark)
         self.uplink = Uplink(self._sources[2], settings)
-        self.running = False
-        self.draining = False
-        self._stack = AsyncExitStack()
-        self._told_to_end = Event()
-        self._heard: set[int] = set()
-        self._hurry = False
-        self._drained = Event()
-        self._routes = self._make_routes()
-        self.app = self.app_for()
+        self._end, self._drained = End(), Event()
+
+    def _begin_anew(self) -> None:
+        """With new streams, whose readers are told so, behind the routes that others have."""
+        self._begin()
+        for part, routes in self._make_routes().items():
+            for route, new in zip(self._routes[part], routes, strict=True):
+                if isinstance(route, _Guarded) and isinstance(new, _Guarded):
+                    route.app = new.app
 
     async def __aenter__(self) -> Self:
-        """Open the sources and start the streams. A mission runs once.
+        """Open the sources and start the streams. What ran and ended begins anew.
 
         Raises:
             SourceError: a source cannot be opened.
-            RuntimeError: this one has run; make a new one.
+            RuntimeError: it runs already.
         """
-        if self.telemetry.topic.closed:
-            raise RuntimeError("this mission has ended and told its readers so; make a new one")
+        if self.running:
+            raise RuntimeError("this mission runs already; run its lifespan in one place only")
+        if self.draining:
+            self._begin_anew()
         async with AsyncExitStack() as stack:
             for source in self._sources:
                 if isinstance(source, AbstractAsyncContextManager):
@@ -119,16 +132,16 @@ class MissionControl:
             await tasks.start(self.uplink.run)  # first: it fails where the data folder is no good
             for run in (
                 self._flusher.run,
+                self.connections.run,
                 self.streams.sweep,
                 self.telemetry.run,
                 self.downlink.run,
                 self.rooms.run,
             ):
                 tasks.start_soon(run)
-            self._told_to_end, self._drained = Event(), Event()
-            self._heard, self._hurry = set(), False
             tasks.start_soon(self._drain_when_told)
-            stack.enter_context(hear_the_end(self._tell_to_end))
+            tasks.start_soon(watch_parent, self._end)
+            stack.enter_context(hear_the_end(self._end))
             self._stack = stack.pop_all()
         self.running, self.draining = True, False
         return self
@@ -159,23 +172,19 @@ class MissionControl:
             self.downlink.readers,
             self.uplink.open_uploads,
         )
-        began = current_time()
+        began, grace_s, end = current_time(), self.settings.drain_s, self._end
         try:
             self.rooms.close()
-            await self._wait_while(lambda: self.conversations.open, began + MEMBERS_FIRST_S)
+            await end.wait_while(lambda: self.conversations.open, began + MEMBERS_FIRST_S)
             self.telemetry.close()
-            await self._wait_while(lambda: len(self.streams), began + FAREWELL_S)
-            self.streams.close()
-            await self._wait_while(lambda: self._transfers, began + self.settings.drain_s)
+            await self.streams.leave(end, began)
+            grace_ends = max(began + grace_s, current_time() + LEAST_GRACE * grace_s)
+            await end.wait_while(lambda: self._transfers, grace_ends)
         finally:
             self.streams.close()
             self.uplink.close()
             self.downlink.close()
             self._drained.set()
-
-    async def _wait_while(self, busy: Callable[[], int], deadline: float) -> None:
-        while busy() and current_time() < deadline and not self._hurry:  # noqa: ASYNC110 # counts
-            await sleep(DRAIN_STEP_S)
 
     @property
     def _transfers(self) -> int:
@@ -195,20 +204,11 @@ class MissionControl:
     def phase(self) -> str:
         """In one or two words, for people and probes."""
         if self.draining:
-            return "draining"
+            return "draining" if self.running else "ended"
         return "running" if self.running else "not started"
 
-    def _tell_to_end(self, signum: int) -> None:
-        """Drain; told again, without grace.
-
-        By the same signal: after a Ctrl-C, a server's worker is told once more by its parent.
-        """
-        self._hurry = self._hurry or signum in self._heard
-        self._heard.add(signum)
-        self._told_to_end.set()
-
     async def _drain_when_told(self) -> None:
-        await self._told_to_end.wait()
+        await self._end.told.wait()
         await self.drain()
 
     def routes_for(self, *parts: Part) -> list[BaseRoute]:
@@ -265,15 +265,15 @@ class MissionControl:
                 *telemetry_routes.routes(self.telemetry, settings, self.streams),
                 *ingest.routes(self.telemetry.source, settings),
             ],
-            "images": images.routes(self.downlink, settings),
-            "comms": comms.routes(self.rooms, settings, self.conversations),
-            "commands": commands.routes(self.uplink, settings),
+            "images": images.routes(self.downlink, self.connections),
+            "comms": comms.routes(self.rooms, settings, self.connections, self.conversations),
+            "commands": commands.routes(self.uplink, settings, self.connections),
             "ops": ops.routes(lambda: self.phase, self.health),
             "dashboard": dashboard.routes(),
         }
         for routes in made.values():
             for route in routes:
-                if isinstance(route, Route | WebSocketRoute):
+                if isinstance(route, _Guarded):
                     route.app = Problems(Gate(route.app, self, settings, ops.OPEN_PATHS))
         return made
 

@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from rover.routes import commands
+from rover.routes.connections import Connections
 from rover.routes.problems import Problems
 from rover.settings import Settings
 from rover.uplink import Uplink
@@ -55,7 +56,9 @@ class Mission:
         self.settings = Settings(data_dir=tmp_path / "data", **settings)
         self.uplink = Uplink(Script(*said), self.settings)
         self.app = Starlette(
-            routes=commands.routes(self.uplink, self.settings),
+            routes=commands.routes(
+                self.uplink, self.settings, Connections(self.settings.send_timeout_s)
+            ),
             middleware=[Middleware(Problems)],
             lifespan=self.lifespan,
         )

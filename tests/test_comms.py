@@ -39,6 +39,7 @@ from rover.routes.comms import (
     close_reason,
     routes,
 )
+from rover.routes.connections import Connections
 from rover.settings import Settings
 from rover.topic import EventId
 
@@ -109,7 +110,9 @@ async def comms(serve: Serve, ws: str = "auto", **settings: Any) -> AsyncIterato
             yield
             tasks.cancel_scope.cancel()
 
-    app = Starlette(routes=routes(rooms, chosen), lifespan=lifespan)
+    app = Starlette(
+        routes=routes(rooms, chosen, Connections(chosen.send_timeout_s)), lifespan=lifespan
+    )
     async with serve(app, ws=ws) as url:
         complaints = Complaints(logging.ERROR)
         logging.getLogger("uvicorn.error").addHandler(complaints)
@@ -558,7 +561,14 @@ class Wire:
             "headers": [],
         }
         with self.said, self.inbox:
-            await Comms(scope, self.inbox.receive, self.send, rooms=rooms, max_message_bytes=100)
+            await Comms(
+                scope,
+                self.inbox.receive,
+                self.send,
+                rooms=rooms,
+                max_message_bytes=100,
+                connections=Connections(30.0),
+            )
 
 
 @asynccontextmanager

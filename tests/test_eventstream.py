@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from rover.flush import Flusher
+from rover.routes.connections import Connections
 from rover.routes.eventstream import EventStream, EventStreams
 from rover.routes.problems import Problems
 from rover.routes.query import resume_point, whole_number
@@ -40,7 +41,7 @@ class Feed:
     def __init__(self, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.flusher = Flusher(self.settings.heartbeat_s)
-        self.streams = EventStreams(self.settings)
+        self.streams = EventStreams(self.settings, Connections(self.settings.send_timeout_s))
         self.topic: Topic[str, bytes] = Topic(
             lambda event_id, text: sse(text, event_id=event_id),
             size=len,

@@ -26,6 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from rover.downlink import Downlink
+from rover.routes.connections import Connections
 from rover.routes.images import PictureResponse, requested_range, routes
 from rover.routes.problems import Problems, http_problem
 from rover.settings import Settings
@@ -51,7 +52,7 @@ SERVERS = ["httptools", "h11"]
 
 def app_of(downlink: Downlink, settings: Settings) -> Starlette:
     return Starlette(
-        routes=routes(downlink, settings),
+        routes=routes(downlink, Connections(settings.send_timeout_s)),
         middleware=[Middleware(Problems)],
         exception_handlers={HTTPException: http_problem},
     )
@@ -461,7 +462,7 @@ async def test_what_came_of_a_broken_picture_is_flushed_before_the_connection_is
         picture = camera.begin("a.png")
         camera.send(picture, b"half")
         camera.change(picture, failure=ImageBroken("a.png", "cut off"))
-        response = PictureResponse(downlink, picture.image, send_timeout_s=0.02)
+        response = PictureResponse(downlink, picture.image, Connections(0.02))
         connection = Connection(flushes=flushes)
         scope = {"type": "http", "method": "GET", "headers": []}
         with fail_after(5):

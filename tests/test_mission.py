@@ -7,6 +7,7 @@ import logging
 import signal
 import threading
 from contextlib import asynccontextmanager
+from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ from sources.base import Parameter, Sample, SourceError, Step, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from starlette.requests import Request
 
@@ -215,21 +215,30 @@ async def test_two_missions_in_one_app_know_nothing_of_each_other(
         assert (await one_sample(f"{url}/2"))["celsius"] == 2.0
 
 
-async def test_starting_and_stopping_a_hundred_times_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("same", [False, True], ids=["a new one", "the same one"])
+async def test_starting_and_stopping_a_hundred_times_leaves_nothing_behind(
+    tmp_path: Path, *, same: bool
+) -> None:
     handlers = [signal.getsignal(sig) for sig in (signal.SIGINT, signal.SIGTERM)]
     loggers = [logging.getLogger().level, list(logging.getLogger().handlers)]
-    await once(tmp_path)
+    control = mission(tmp_path)
+    await once(control)
     gc.collect()
-    tasks, threads, objects = (
+    tasks, threads, files, objects = (
         len(get_running_tasks()),
         threading.active_count(),
+        open_files(),
         len(gc.get_objects()),
     )
+    epochs = set()
     for _ in range(100):
-        await once(tmp_path)
+        control = control if same else mission(tmp_path)
+        epochs.add(await once(control))
     gc.collect()
+    assert len(epochs) == 100
     assert len(get_running_tasks()) == tasks
     assert threading.active_count() <= threads + 1  # a worker of the pool may come and go
+    assert open_files() == files
     assert len(gc.get_objects()) < objects + 2000
     assert [signal.getsignal(sig) for sig in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert [logging.getLogger().level, list(logging.getLogger().handlers)] == loggers
@@ -237,10 +246,35 @@ async def test_starting_and_stopping_a_hundred_times_leaves_nothing_behind(tmp_p
     assert left in ([], ["incoming.lock"])
 
 
-async def once(folder: Path) -> None:
-    async with mission(folder) as control:
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def once(control: MissionControl) -> str:
+    async with control:
         with control.telemetry.topic.subscribe() as reader, fail_after(5):
             await anext(reader)
+        return control.telemetry.topic.epoch
+
+
+async def test_an_app_that_is_started_again_serves_its_routes_anew(
+    serve: Serve, tmp_path: Path
+) -> None:
+    control = mission(tmp_path)
+    parent = Starlette(routes=control.routes_for("ops"))
+    control.mount(parent, "/rover", "telemetry", "images")
+    for _ in range(3):
+        async with serve(parent) as url, httpx.AsyncClient() as client:
+            assert await one_sample(f"{url}/rover")
+            assert (await client.get(f"{url}/readyz")).json()["phase"] == "running"
+            assert (await client.get(f"{url}/rover/images")).status_code == 200
+        assert control.phase == "ended"
+
+
+async def test_it_runs_in_one_place_only(tmp_path: Path) -> None:
+    async with mission(tmp_path) as control:
+        with pytest.raises(RuntimeError, match="in one place only"):
+            await control.__aenter__()
 
 
 async def test_while_it_drains_new_streams_are_sent_away(serve: Serve, tmp_path: Path) -> None:

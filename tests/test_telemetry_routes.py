@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 
 from rover.flush import Flusher
 from rover.routes import telemetry as telemetry_routes
+from rover.routes.connections import Connections
 from rover.routes.eventstream import EventStreams
 from rover.routes.problems import Problems
 from rover.settings import Settings
@@ -67,7 +68,7 @@ class Station:
         self.source = source
         self.settings = Settings(**settings)
         self.flusher = Flusher(self.settings.heartbeat_s)
-        self.streams = EventStreams(self.settings)
+        self.streams = EventStreams(self.settings, Connections(self.settings.send_timeout_s))
         self.telemetry = Telemetry(source, self.settings, self.flusher)
         self.app = Starlette(
             routes=telemetry_routes.routes(self.telemetry, self.settings, self.streams),
@@ -91,9 +92,9 @@ class Station:
 
 
 async def read(
-    url: str, count: int, name: str = "message", **headers: str
+    url: str, count: int, name: str | None = "message", **headers: str
 ) -> list[ServerSentEvent]:
-    """The first events of that name that a client gets."""
+    """The first events of that name, or of any, that a client gets."""
     found: list[ServerSentEvent] = []
     async with (
         httpx.AsyncClient(timeout=10) as client,
@@ -101,7 +102,7 @@ async def read(
     ):
         assert source.response.status_code == 200, await source.response.aread()
         async for event in source.aiter_sse():
-            if event.event == name:
+            if name in (None, event.event):
                 found.append(event)
             if len(found) == count:
                 break
@@ -162,6 +163,7 @@ async def test_an_alarm_rings_on_the_way_out_and_on_the_way_back(serve: Serve) -
     async with serve(station.app) as url:
         for t, battery in enumerate([50, 25, 24, 10, 50]):
             source.say(t, battery=battery)
+        await station.heard(5)
         alarms = await read(f"{url}/stream/rover-telemetry?last=100", 3, "alarm")
     rang = [json.loads(alarm.data) for alarm in alarms]
     assert [(a["t"], a["was"], a["level"], a["threshold"], a["value"]) for a in rang] == [
@@ -170,6 +172,52 @@ async def test_an_alarm_rings_on_the_way_out_and_on_the_way_back(serve: Serve) -
         (iso(START + 4), "red", "nominal", 20, 50),
     ]
     assert {a["parameter"] for a in rang} == {"battery"}
+
+
+async def test_who_joins_is_told_the_state_and_the_active_alarms(serve: Serve) -> None:
+    source = Told()
+    station = Station(source)
+    async with serve(station.app) as url:
+        for t, battery in enumerate([50, 25, 10]):
+            source.say(t, battery=battery)
+        await station.heard(3)
+        for query in ("", "?last=1", "?fields=speed&hz=5"):
+            stream = f"{url}/stream/rover-telemetry{query}"
+            state, alarm = await read(stream, 2, None)
+            assert (state.event, alarm.event, alarm.id) == ("state", "alarm", "")
+            assert json.loads(alarm.data) == {
+                "t": iso(START + 2),
+                "parameter": "battery",
+                "level": "red",
+                "was": "yellow",
+                "value": 10,
+                "side": "low",
+                "threshold": 20,
+            }
+        source.say(3, battery=90)
+        await station.heard(4)
+        events = await read(f"{url}/stream/rover-telemetry?last=1", 2, None)
+    assert [event.event for event in events] == ["state", "alarm"]
+    assert (json.loads(events[1].data)["level"], events[1].id) != ("red", "")
+
+
+async def test_who_comes_back_is_told_the_active_alarms_only_behind_a_gap(serve: Serve) -> None:
+    source = Told()
+    station = Station(source, telemetry_events=10)
+    async with serve(station.app) as url:
+        for t in range(30):
+            source.say(t, battery=10)
+        await station.heard(30)
+        stream = f"{url}/stream/rover-telemetry"
+        last = station.telemetry.topic.last_id
+        resumed = await read(
+            stream, 2, None, **{"Last-Event-ID": f"{last.epoch}-{last.offset - 1}"}
+        )
+        expired = await read(f"{stream}?after={last.epoch}-1", 3, None)
+        restarted = await read(f"{stream}?after=0ld-1", 3, None)
+    assert [event.event for event in resumed] == ["state", "message"]
+    assert [event.event for event in expired] == ["state", "alarm", "gap"]
+    assert [event.event for event in restarted] == ["state", "alarm", "gap"]
 
 
 async def test_a_late_sample_is_flagged_kept_in_its_place_and_not_the_latest(serve: Serve) -> None:
@@ -190,7 +238,7 @@ async def test_a_late_sample_is_flagged_kept_in_its_place_and_not_the_latest(ser
     assert latest["speed"] == 4
     assert past["speed"] == [0, 1, 2, 99, 3, 4]
     assert past["late"] == [False, False, False, True, False, False]
-    assert not station.telemetry.limits.active()  # the past does not ring
+    assert not station.telemetry.alarms  # the past does not ring
 
 
 async def test_history_gives_columns(serve: Serve) -> None:

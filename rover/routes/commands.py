@@ -16,7 +16,6 @@ from starlette.routing import BaseRoute, Route
 
 from rover.errors import UploadInterrupted, UploadStalled, UploadTooBig
 from rover.routes.eventstream import gap_event
-from rover.routes.hangup import expect_acks, hang_up
 from rover.routes.multipart import MAX_OVERHEAD_BYTES, FileField, boundary_of
 from rover.routes.query import resume_point
 from rover.topic import Batch, EventId, Gap
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Message, Receive, Scope, Send
 
+    from rover.routes.connections import Connections
     from rover.settings import Settings
     from rover.uplink import Uplink
     from rover.uplink.upload import Upload
@@ -44,7 +44,7 @@ LAST_WORD_S = 0.5
 """From the end of the drain to that of a stream which nobody ended."""
 
 
-def routes(uplink: Uplink, settings: Settings) -> list[BaseRoute]:
+def routes(uplink: Uplink, settings: Settings, connections: Connections) -> list[BaseRoute]:
     """The routes of one uplink."""
 
     async def send_up(request: Request) -> Response:
@@ -59,14 +59,14 @@ def routes(uplink: Uplink, settings: Settings) -> list[BaseRoute]:
         if len(file.ahead) > settings.max_upload_bytes:
             raise UploadTooBig(settings.max_upload_bytes)
         upload = uplink.begin(file.filename or "", file.size_hint(content_length))
-        return UploadStream(uplink, upload, file, settings)
+        return UploadStream(uplink, upload, body, file, settings, connections)
 
     async def follow(request: Request) -> Response:
         upload = uplink.find(request.path_params["upload_id"])
         after = resume_point(request)
         if upload.topic.closed and after == upload.topic.last_id:
             return Response(status_code=204)  # all is told: an EventSource does not come back
-        return ProgressStream(upload, after, settings)
+        return ProgressStream(upload, after, settings, connections)
 
     return [
         Route("/upload/rover-commands", send_up, methods=["POST"]),
@@ -80,10 +80,14 @@ class Body:
     Args:
         receive: the request's.
         timeout_s: silence of this length ends it.
+
+    Attributes:
+        interrupted: the sender went away, and with it the reader of the answer.
     """
 
     def __init__(self, receive: Receive, timeout_s: float) -> None:
         self.received = 0
+        self.interrupted = False
         self._receive = receive
         self._timeout_s = timeout_s
         self._more = True
@@ -105,6 +109,7 @@ class Body:
             if message["type"] == "silence":
                 raise UploadStalled(self.received, self._timeout_s)
             if message["type"] == "http.disconnect":
+                self.interrupted = True
                 raise UploadInterrupted(self.received)
             self._more = message.get("more_body", False)
             if body := message.get("body", b""):
@@ -116,8 +121,14 @@ class Body:
 class ProgressStream(EventSourceResponse):
     """Everything that is told of an upload, from `after` on or from its beginning."""
 
-    def __init__(self, upload: Upload, after: EventId | None, settings: Settings) -> None:
-        self._send_timeout_s = settings.send_timeout_s
+    def __init__(
+        self,
+        upload: Upload,
+        after: EventId | None,
+        settings: Settings,
+        connections: Connections,
+    ) -> None:
+        self._connections = connections
         super().__init__(
             _events(upload, after),
             headers={"X-Content-Type-Options": "nosniff"},
@@ -129,12 +140,12 @@ class ProgressStream(EventSourceResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the upload is over, or the reader is gone or takes nothing any more."""
-        expect_acks(receive, self._send_timeout_s)
+        self._connections.expect_acks(scope, receive)
         try:
             await self._serve(scope, receive, send)
         except* SendTimeoutError:
             logger.info("%s: cut off a reader that took nothing for too long", scope["path"])
-            await hang_up(receive)
+            await self._connections.hang_up(scope, receive)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         await super().__call__(scope, receive, send)
@@ -144,11 +155,18 @@ class UploadStream(ProgressStream):
     """The same, while the file is still being received from the one who reads it."""
 
     def __init__(
-        self, uplink: Uplink, upload: Upload, file: AsyncIterator[bytes], settings: Settings
+        self,
+        uplink: Uplink,
+        upload: Upload,
+        body: Body,
+        file: AsyncIterator[bytes],
+        settings: Settings,
+        connections: Connections,
     ) -> None:
-        super().__init__(upload, None, settings)
+        super().__init__(upload, None, settings, connections)
         self._uplink = uplink
         self._upload = upload
+        self._body = body
         self._file = file
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,8 +176,12 @@ class UploadStream(ProgressStream):
             await received.wait()  # `receive` has one reader at a time
             return await receive()
 
+        async def send_if_heard(message: Message) -> None:
+            if not self._body.interrupted:  # or `send` may raise (ASGI, Disconnected Client)
+                await send(message)
+
         async def tell() -> None:
-            await super(UploadStream, self)._serve(scope, after_the_body, send)
+            await super(UploadStream, self)._serve(scope, after_the_body, send_if_heard)
             tasks.cancel_scope.cancel()  # whoever is gone does not send the rest
 
         async with create_task_group() as tasks:

@@ -18,7 +18,6 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rover import errors
-from rover.routes.hangup import cut, expect_acks
 from rover.routes.languages import CommsV1, Language, PlainText
 from rover.routes.query import resume_point
 from rover.routes.responses import json_response
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from rover.rooms import Member, Rooms
+    from rover.routes.connections import Connections
     from rover.settings import Settings
 
 SUBPROTOCOL = "rover.comms.v1"
@@ -115,14 +115,14 @@ class Comms(WebSocketEndpoint):
         *,
         rooms: Rooms,
         max_message_bytes: int,
-        send_timeout_s: float = 30.0,
+        connections: Connections,
         conversations: Conversations | None = None,
     ) -> None:
         super().__init__(scope, receive, send)
         self._rooms = rooms
         self._conversations = conversations or Conversations()
         self._max_message_bytes = max_message_bytes
-        self._send_timeout_s = send_timeout_s
+        self._connections = connections
         self._subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
         self._language: Language = CommsV1() if self._subprotocol else PlainText()
 
@@ -145,12 +145,13 @@ class Comms(WebSocketEndpoint):
         except errors.RoverError as exc:
             await self._say_farewell(websocket, exc)
         if member is not None and member.sending_since < inf:
-            cut(self.receive)  # it takes nothing, a farewell neither: uvicorn would wait for good
+            # it takes nothing, a farewell neither: the server would wait for good
+            self._connections.cut(self.scope, self.receive)
 
     async def on_connect(self, websocket: WebSocket) -> None:
         """Accept the socket, in the language that it offers."""
         await websocket.accept(self._subprotocol)
-        expect_acks(self.receive, self._send_timeout_s)
+        self._connections.expect_acks(self.scope, self.receive)
 
     async def decode(self, websocket: WebSocket, message: Message) -> str:
         """The frame's text.
@@ -223,7 +224,10 @@ def close_reason(text: str) -> str:
 
 
 def routes(
-    rooms: Rooms, settings: Settings, conversations: Conversations | None = None
+    rooms: Rooms,
+    settings: Settings,
+    connections: Connections,
+    conversations: Conversations | None = None,
 ) -> list[BaseRoute]:
     """`WS /ws/comms/{team_channel}` and `GET /comms`."""
 
@@ -238,7 +242,7 @@ def routes(
         Comms,
         rooms=rooms,
         max_message_bytes=settings.max_message_bytes,
-        send_timeout_s=settings.send_timeout_s,
+        connections=connections,
         conversations=conversations,
     )
     return [

@@ -18,14 +18,15 @@ from anyio import CancelScope, sleep
 from starlette.responses import Response
 
 from rover.errors import Draining, TooManyReaders
-from rover.routes.hangup import expect_acks, hang_up
 from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
+    from rover.routes.connections import Connections
     from rover.settings import Settings
+    from rover.signals import End
     from rover.topic import Subscription
 
 logger = logging.getLogger("rover.streams")
@@ -36,6 +37,9 @@ HEADERS = [
     (b"x-accel-buffering", b"no"),  # or nginx holds events back
     (b"x-content-type-options", b"nosniff"),
 ]
+
+FAREWELL_S = 1.0
+"""Readers have so long from the beginning of the farewell."""
 
 RETRY_SPREAD_MS = 4000
 """Readers that are sent away come back spread over so long."""
@@ -53,14 +57,21 @@ def gap_event(gap: Gap) -> bytes:
 
 
 class EventStreams:
-    """The open event streams of one mission: their number, their stalls, their farewell."""
+    """The open event streams of one mission: their number, their stalls, their farewell.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._open: set[EventStream] = set()
+    Attributes:
+        settings: of all of them.
+        connections: to cut those who take nothing.
+        open: those that have begun and not ended.
+    """
+
+    def __init__(self, settings: Settings, connections: Connections) -> None:
+        self.settings = settings
+        self.connections = connections
+        self.open: set[EventStream] = set()
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self.open)
 
     def respond(
         self, subscription: Subscription[bytes], preamble: bytes = HEARTBEAT
@@ -74,26 +85,35 @@ class EventStreams:
         Raises:
             TooManyReaders: as many are open as the settings allow.
         """
-        if len(self._open) >= self._settings.max_readers:
-            raise TooManyReaders(self._settings.max_readers)
-        return EventStream(subscription, preamble, self._settings, self._open)
+        if len(self.open) >= self.settings.max_readers:
+            raise TooManyReaders(self.settings.max_readers)
+        return EventStream(subscription, preamble, self)
 
     async def sweep(self) -> None:
         """Close readers that take nothing, until cancelled. One timer for all of them."""
-        timeout_s = self._settings.send_timeout_s
+        timeout_s = self.settings.send_timeout_s
         while True:
             await sleep(timeout_s / 4)
             now = monotonic()
-            for stream in [s for s in self._open if now - s.sending_since > timeout_s]:
+            for stream in [s for s in self.open if now - s.sending_since > timeout_s]:
                 logger.info("closed a reader that took nothing for %.0f s", timeout_s)
-                stream.stalled = True
-                stream.scope.cancel()
+                stream.cut()
+
+    async def leave(self, end: End, began: float) -> None:
+        """Let everyone take the farewell of a topic that was closed, and cut off who does not.
+
+        Args:
+            end: may tell to hurry.
+            began: when the whole farewell began, by the event loop's clock.
+        """
+        await end.wait_while(lambda: len(self.open), began + FAREWELL_S)
+        self.close()
 
     def close(self) -> None:
-        """Cut off everyone who has not taken the farewell."""
-        for stream in self._open:
-            stream.stalled = True
-            stream.scope.cancel()
+        """Cut off everyone who does not take what is sent."""
+        for stream in self.open:
+            if stream.sending_since < inf:
+                stream.cut()
 
 
 class EventStream(Response):
@@ -104,9 +124,8 @@ class EventStream(Response):
 
     __slots__ = (
         "_headers_of_its_own",
-        "_open",
         "_preamble",
-        "_settings",
+        "_streams",
         "_subscription",
         "scope",
         "sending_since",
@@ -117,17 +136,12 @@ class EventStream(Response):
     background = None
 
     def __init__(
-        self,
-        subscription: Subscription[bytes],
-        preamble: bytes,
-        settings: Settings,
-        open_streams: set[EventStream],
+        self, subscription: Subscription[bytes], preamble: bytes, streams: EventStreams
     ) -> None:
         self._headers_of_its_own: list[tuple[bytes, bytes]] | None = None
         self._subscription = subscription
         self._preamble = preamble
-        self._settings = settings
-        self._open = open_streams
+        self._streams = streams
         self.scope = CancelScope()
         self.sending_since = inf
         self.stalled = False
@@ -142,38 +156,46 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write until the client goes, the topic ends, or the reader stalls."""
         headers = self._headers_of_its_own or HEADERS
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        start = {"type": "http.response.start", "status": 200, "headers": headers}
         if scope["method"] == "HEAD":
+            await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
-        expect_acks(receive, self._settings.send_timeout_s)
+        self._streams.connections.expect_acks(scope, receive)
         # The writer is a task of its own, not this one: to wake a task is to go through every frame
         # that awaits in it, and a request's task is a dozen deep in middleware. And a plain task
         # with a scope, because a task group for every reader would be a third of its memory.
-        writer = asyncio.create_task(self._write(send))
+        writer = asyncio.create_task(self._write(start, send))
         writer.add_done_callback(self._leave)
-        self._open.add(self)
+        self._streams.open.add(self)
         try:
             with self._subscription, self.scope:
                 while (await receive())["type"] != "http.disconnect":
                     pass
         finally:
-            self._open.discard(self)
+            self._streams.open.discard(self)
             writer.cancel()
             with CancelScope(shield=True):
                 await asyncio.wait([writer])
         if self.stalled:
-            await hang_up(receive)  # or its socket, and what is buffered for it, stay for good
+            # or its socket, and what is buffered for it, stay for good
+            await self._streams.connections.hang_up(scope, receive)
         if not writer.cancelled():
             writer.result()  # whatever it raised
+
+    def cut(self) -> None:
+        """End it without a farewell: it takes nothing."""
+        self.stalled = True
+        self.scope.cancel()
 
     def _leave(self, _: object) -> None:
         self.scope.cancel()
 
-    async def _write(self, send: Send) -> None:
-        body = self._preamble
+    async def _write(self, start: Message, send: Send) -> None:
         self.sending_since = monotonic()
-        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send(start)
+        await send({"type": "http.response.body", "body": self._preamble, "more_body": True})
+        self._preamble = b""  # or it would be kept for as long as the reader stays
         self.sending_since = inf
         async for news in self._subscription:
             if isinstance(news, Batch):
@@ -186,7 +208,7 @@ class EventStream(Response):
         await self._say_farewell(send)
 
     async def _say_farewell(self, send: Send) -> None:
-        retry_ms = self._settings.retry_ms + random.randrange(RETRY_SPREAD_MS)  # noqa: S311 # jitter
+        retry_ms = self._streams.settings.retry_ms + random.randrange(RETRY_SPREAD_MS)  # noqa: S311 # jitter
         detail = dumps({"detail": str(Draining(retry_ms // 1000))})
         bye = sse(detail, event="bye", retry_ms=retry_ms)
         self.sending_since = monotonic()

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from anyio import create_task_group, move_on_after
+from anyio.lowlevel import checkpoint_if_cancelled
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from rover.routes.hangup import expect_acks, hang_up
 from rover.routes.query import whole_number
 from rover.routes.responses import json_response
 from rover.supervise import State
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from rover.downlink import Downlink
     from rover.downlink.reader import Reader
-    from rover.settings import Settings
+    from rover.routes.connections import Connections
     from sources.base import Image
 
 logger = logging.getLogger("rover.images")
@@ -52,7 +52,7 @@ QUICK_S = 0.05
 """A reader that takes a chunk within this gets a larger one next time; others get the least."""
 
 
-def routes(downlink: Downlink, settings: Settings) -> list[BaseRoute]:
+def routes(downlink: Downlink, connections: Connections) -> list[BaseRoute]:
     """The routes of the pictures."""
 
     async def latest(request: Request) -> PictureResponse:
@@ -62,11 +62,11 @@ def routes(downlink: Downlink, settings: Settings) -> list[BaseRoute]:
         else:
             starting = downlink.health.state is State.STARTING
             image = await downlink.latest(FIRST_PICTURE_S if starting else 0.0)
-        return PictureResponse(downlink, image, settings.send_timeout_s)
+        return PictureResponse(downlink, image, connections)
 
     async def one(request: Request) -> PictureResponse:
         image = await downlink.image(request.path_params["image_id"])
-        return PictureResponse(downlink, image, settings.send_timeout_s)
+        return PictureResponse(downlink, image, connections)
 
     async def listing(request: Request) -> Response:
         limit = whole_number(request, "limit", at_least=1, at_most=MOST_LISTED)
@@ -138,13 +138,13 @@ class PictureResponse:
     Args:
         downlink: where the picture comes from.
         image: which one.
-        send_timeout_s: a client that takes nothing for so long is cut off.
+        connections: of the mission; a client that takes nothing for their timeout is cut off.
     """
 
-    def __init__(self, downlink: Downlink, image: Image, send_timeout_s: float) -> None:
+    def __init__(self, downlink: Downlink, image: Image, connections: Connections) -> None:
         self._downlink = downlink
         self._image = image
-        self._send_timeout_s = send_timeout_s
+        self._connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and return when the last byte is sent or the client is gone.
@@ -181,13 +181,13 @@ class PictureResponse:
         ended = False
         async with self._downlink.open(image, start, stop) as reader:
             await _start(send, status, headers)
-            ended = await self._follow(reader, receive, send)
+            ended = await self._follow(reader, scope, receive, send)
         if not ended:
-            await hang_up(receive)
+            await self._connections.hang_up(scope, receive)
 
-    async def _follow(self, reader: Reader, receive: Receive, send: Send) -> bool:
+    async def _follow(self, reader: Reader, scope: Scope, receive: Receive, send: Send) -> bool:
         """Copy what is read to the client; whether the response could be ended."""
-        expect_acks(receive, self._send_timeout_s)
+        self._connections.expect_acks(scope, receive)
         ended = False
         async with create_task_group() as tasks:
             tasks.start_soon(_leave, receive, tasks.cancel_scope.cancel)
@@ -196,7 +196,7 @@ class PictureResponse:
                 ended = True
             except SourceError as exc:
                 logger.info("a reader was given only a part: %s", exc)
-                await hang_up(receive, flush_s=self._send_timeout_s)
+                await self._connections.hang_up(scope, receive, flush=True)
             except _Stalled:
                 logger.info("cut off a reader that took nothing of %r", self._image.id)
             tasks.cancel_scope.cancel()
@@ -212,7 +212,8 @@ class PictureResponse:
         await self._send(send, b"", more=False)
 
     async def _send(self, send: Send, body: bytes, *, more: bool) -> None:
-        with move_on_after(self._send_timeout_s) as scope:
+        await checkpoint_if_cancelled()  # a read in a thread ends also when the client has gone
+        with move_on_after(self._connections.timeout_s) as scope:
             await send({"type": "http.response.body", "body": body, "more_body": more})
         if scope.cancelled_caught:
             raise _Stalled

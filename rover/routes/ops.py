@@ -27,7 +27,7 @@ def routes(
     """The health routes.
 
     Args:
-        phase: gives `running`, `draining` or `not started`.
+        phase: gives `running`, `draining`, `ended` or `not started`.
         sources: gives each source's health.
     """
 

@@ -118,6 +118,9 @@ class Problems:
 async def _answer(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()  # the handshake, which nobody has taken yet: it is refused with a response
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close"})  # answered with 403, by servers without it
+            return
     await response(scope, receive, send)
 
 
