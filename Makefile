@@ -15,7 +15,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test coverage check embedding-table format web wheel bench soak screenshot lock clean help
+.PHONY: run test coverage check drain asgi embedding-table format web wheel bench soak screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,8 +30,14 @@ test: $(ENV) $(PAGE) ## every test, browser tests included
 coverage: $(ENV) $(PAGE) ## the same with branch coverage, slower
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report term-missing:skip-covered
 
+drain: $(ENV) $(PAGE) ## how every server ends under a crowd, in two seconds: leave the machine alone
+	ROVER_TEST_SLACK_S=0 $(BIN)/pytest --quiet --capture no tests/test_drain.py
+
+asgi: $(ENV) $(PAGE) ## have the ASGI inspector look (it needs Python 3.12+)
+	$(BIN)/pytest tests/test_asgion.py
+
 embedding-table: $(ENV) $(PAGE) ## write the table of docs/embedding.md as the tests see it
-	WRITE_DOCS=1 $(BIN)/pytest --quiet tests/test_servers.py
+	ROVER_TEST_SLACK_S=0 WRITE_DOCS=1 $(BIN)/pytest --quiet tests/test_servers.py
 
 check: $(ENV) web/node_modules/.ready ## lint, types, floors, web
 	$(BIN)/ruff check

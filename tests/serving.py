@@ -23,6 +23,10 @@ EXAMPLES = ROOT / "docs" / "embedding"
 START_S = 30.0
 """A machine that is busy otherwise takes its time."""
 
+END_S = 2.0 + float(os.environ.get("ROVER_TEST_SLACK_S", "4"))
+"""From the signal to the process's end: what is promised, and a slack for such a machine. `make
+drain` allows none."""
+
 
 @dataclass(frozen=True)
 class Host:
@@ -41,21 +45,25 @@ QUART = Host("Quart", "in_quart:app", "/rover")
 DJANGO = Host("Django", "in_django:app", "/rover")
 
 UVICORN = "-m uvicorn {app} --port {port}"
+HYPERCORN = "-m hypercorn {app} --bind 127.0.0.1:{port}"
+GRANIAN = "-m granian {app} --interface asgi --port {port} --backpressure 8192"
 
 SERVERS = {
     "python -m rover": "-m rover --port {port}",
     "uvicorn": f"{UVICORN} --loop uvloop",
     "uvicorn, asyncio": f"{UVICORN} --loop asyncio",
     "uvicorn, 2 workers": f"{UVICORN} --workers 2",
-    "uvicorn --reload": f"{UVICORN} --reload --reload-dir {{folder}}",
-    # why each of these options: docs/embedding.md
-    "hypercorn": "-m hypercorn {app} --bind 127.0.0.1:{port} --workers 0 --graceful-timeout 1",
-    "granian": (
-        "-m granian {app} --interface asgi --port {port} "
-        "--backpressure 8192 --workers-kill-timeout 2"
-    ),
+    "uvicorn --reload": f"{UVICORN} --reload",
+    "python -m rover --reload": "-m rover --port {port} --reload",
+    "hypercorn": HYPERCORN,
+    "hypercorn --reload": f"{HYPERCORN} --reload",
+    "granian": GRANIAN,
+    "granian --reload": f"{GRANIAN} --reload",
 }
 """How to start an app at a port, by the server's name; after `python`."""
+
+RELOADED = "watched/reloaded.py"
+"""Imported, in the only folder that is watched: a change of it has each of them reload."""
 
 
 def free_port() -> int:
@@ -121,15 +129,20 @@ def serving(
         port: a free one by default.
     """
     port = port or free_port()
-    command = SERVERS[server].format(app=host.app, port=port, folder=folder)
+    app, reloads = host.app, server.endswith("--reload")
+    if reloads:
+        (folder / RELOADED).parent.mkdir()
+        (folder / RELOADED).write_text(f"from {app.split(':')[0]} import app as app\n")
+        app = f"{Path(RELOADED).stem}:app"
+    command = SERVERS[server].format(app=app, port=port)
     log = folder / f"{port}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, *command.split()],
-            cwd=ROOT,
+            cwd=(folder / RELOADED).parent if reloads else ROOT,
             env={
                 **os.environ,
-                "PYTHONPATH": f"{EXAMPLES}",
+                "PYTHONPATH": os.pathsep.join(map(str, (EXAMPLES, ROOT))),
                 "PYTHONUNBUFFERED": "1",
                 "ROVER_DATA_DIR": f"{folder}/data",
                 **(environ or {}),

@@ -7,6 +7,7 @@ one upload sends its rest: those have their grace, the others end visibly incomp
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -23,7 +24,7 @@ from httpx_sse import aconnect_sse
 from PIL import Image
 
 from tests.crowd import Client, Crowd
-from tests.serving import ALONE, FASTAPI, Host, Serving, serving
+from tests.serving import ALONE, END_S, FASTAPI, RELOADED, Host, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,26 +35,30 @@ READERS, MEMBERS, DOWNLOADS, UPLOADS = 2_000, 500, 20, 5
 READ_ON = 4
 PICTURE_BYTES = 8 * 2**20  # more than the kernel's buffers of one connection hold
 
-PROMISED_S = 2.0
-SLACK_S = 1.0
-"""Of a machine that has other work too; unburdened, everything here ends in time without it."""
-
 ENDS = [
-    (ALONE, "python -m rover", signal.SIGTERM),
-    (ALONE, "python -m rover", signal.SIGINT),
-    (ALONE, "uvicorn", signal.SIGTERM),
-    (FASTAPI, "uvicorn", signal.SIGINT),
-    (ALONE, "hypercorn", signal.SIGTERM),
-    (ALONE, "granian", signal.SIGINT),
+    (host, server, sig)
+    for host, server in (
+        (ALONE, "python -m rover"),
+        (ALONE, "uvicorn"),
+        (ALONE, "hypercorn"),
+        (ALONE, "granian"),
+        (FASTAPI, "uvicorn"),
+    )
+    for sig in (signal.SIGTERM, signal.SIGINT)
+]
+
+RELOADS = [
+    (ALONE, "uvicorn --reload"),
+    (ALONE, "python -m rover --reload"),
+    (ALONE, "hypercorn --reload"),
+    (ALONE, "granian --reload"),
+    (FASTAPI, "uvicorn --reload"),
 ]
 
 SERVER_SAYS = re.compile(
     r"Shutting down|Waiting for|Application shutdown complete|Finished server process"
     r"|Stopping worker|Stopped worker|shutdown completed|HTTP/1\.1\"|^$"
 )
-
-TELLS_TRACEBACKS = {"hypercorn"}
-"""asyncio's streams, until Python 3.12, of every connection that hypercorn cancels."""
 
 
 def settings(folder: Path, **more: str) -> dict[str, str]:
@@ -86,15 +91,24 @@ def test_everyone_is_told_and_the_process_ends(
         said = len(at.log)
         began = time.monotonic()
         at.process.send_signal(sig)
-        finishing, *others = crowd.of("upload")
-        read_on, stalled = crowd.of("download")[:READ_ON], crowd.of("download")[READ_ON:]
-        crowd.finish([finishing], read_on)
+        crowd.finish(crowd.of("upload")[:1], crowd.of("download")[:READ_ON])
         took_s = crowd.watch(at.process.pid, 15) - began
         status = at.process.wait()
         crowd.read_on()
         log = at.log[said:]
     print(f"{host.name}, {server}, {sig.name}: ended after {took_s:.2f} s with status {status}")
+    assert_all_were_told(crowd)
+    assert took_s < END_S
+    # a SIGTERM is raised again by uvicorn's own command when all is done, as a shell expects of it
+    assert status == (-sig if (server, sig) == ("uvicorn", signal.SIGTERM) else 0)
+    assert "Traceback" not in log
+    if server == "python -m rover":
+        drained = "draining: 2000 telemetry readers, 500 members, 20 downloads, 5 uploads"
+        assert log.count(drained) == 1
 
+
+def assert_all_were_told(crowd: Crowd) -> None:
+    """What each of the crowd got last; the first upload and a few downloads went on."""
     readers = crowd.of("reader")
     assert all(reader.tail.endswith(b"\n\n\r\n0\r\n\r\n") for reader in readers)  # whole, not cut
     retries = [re.search(rb"event: bye\nretry: (\d+)\n", reader.tail) for reader in readers]
@@ -102,19 +116,13 @@ def test_everyone_is_told_and_the_process_ends(
     assert None not in retries
     assert min(retries_ms) < 2200 < 5800 < max(retries_ms)  # spread over four seconds
     assert [member.close_code for member in crowd.of("member")] == [1012] * MEMBERS
-    # Whether the grace is enough for those who read on depends on what else the machine has to do
+    # Whether the grace is enough for those who go on depends on what else the machine has to do
     # while thousands take their farewell; that it is given, the next test shows.
+    finishing, *others = crowd.of("upload")
     assert re.search(rb'"status":"(REJECTED|FAILED)"', finishing.tail)
     assert all(b'"status":"FAILED"' in upload.tail for upload in others)
+    stalled = crowd.of("download")[READ_ON:]
     assert all(download.received < PICTURE_BYTES for download in stalled)
-    assert took_s < PROMISED_S + SLACK_S
-    # a SIGTERM is raised again by uvicorn's own command when all is done, as a shell expects of it
-    assert status == (-sig if (server, sig) == ("uvicorn", signal.SIGTERM) else 0)
-    if server not in TELLS_TRACEBACKS:
-        assert "Traceback" not in log
-    if server == "python -m rover":
-        drained = "draining: 2000 telemetry readers, 500 members, 20 downloads, 5 uploads"
-        assert log.count(drained) == 1
 
 
 def test_a_transfer_that_is_nearly_done_has_its_grace(tmp_path: Path) -> None:
@@ -146,21 +154,23 @@ def test_the_log_has_one_line_of_it(tmp_path: Path) -> None:
     assert len(ours) == 1, ours
 
 
-def test_a_reload_sends_everyone_away_and_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("host", "server"), RELOADS, ids=[f"{h.name}, {s}" for h, s in RELOADS])
+def test_a_reload_sends_everyone_away_and_back(host: Host, server: str, tmp_path: Path) -> None:
     with (
-        serving(ALONE, "uvicorn --reload", tmp_path, settings(tmp_path)) as at,
+        serving(host, server, tmp_path, settings(tmp_path)) as at,
         Crowd(at.port, at.prefix) as crowd,
     ):
-        crowd.open(200, 50, 4, 2)
+        crowd.open(READERS, MEMBERS, DOWNLOADS, UPLOADS)
         wait_for(b"\nid: ", crowd.of("reader")[:1])
-        (tmp_path / "changed.py").write_text("# a change, for the reloader to see")
-        crowd.finish([], crowd.of("download"))
-        crowd.watch(None, 15)
+        with (tmp_path / RELOADED).open("a") as file:
+            file.write("# a change, for the reloader to see\n")
+        crowd.finish(crowd.of("upload")[:1], crowd.of("download")[:READ_ON])
+        crowd.watch(None, 20)
+        crowd.read_on()
         assert at.process.poll() is None
-        assert all(b"event: bye" in reader.tail for reader in crowd.of("reader"))
-        assert {member.close_code for member in crowd.of("member")} == {1012}
+        assert_all_were_told(crowd)
         last_id = re.findall(rb"\nid: (\S+)", crowd.of("reader")[0].tail)[-1].decode()
-        at.wait_until_up("/readyz")
+        at.wait_until_up(f"{at.prefix}/readyz")
         again = urllib.request.Request(
             f"{at.url}/stream/rover-telemetry", headers={"Last-Event-ID": last_id}
         )
@@ -183,8 +193,7 @@ def test_a_second_signal_ends_it_at_once(server: str, sig: signal.Signals, tmp_p
         at.process.send_signal(sig)
         at.process.wait(15)
         assert time.monotonic() - began < 1
-        if sig == signal.SIGTERM:  # at a second SIGINT, uvicorn leaves the lifespan in a traceback
-            assert "Traceback" not in at.log
+        assert "Traceback" not in at.log
 
 
 def test_one_ctrl_c_that_a_worker_hears_twice_leaves_the_grace(tmp_path: Path) -> None:
@@ -213,33 +222,55 @@ def wait_for(what: bytes, clients: list[Client]) -> None:
 
 
 @pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "granian"])
-def test_while_it_drains_nobody_new_gets_a_stream(server: str, tmp_path: Path) -> None:
+def test_from_the_signal_on_nobody_new_gets_a_stream(server: str, tmp_path: Path) -> None:
     with (
         serving(ALONE, server, tmp_path, settings(tmp_path)) as at,
         Crowd(at.port, at.prefix) as crowd,
     ):
         crowd.open(1, 0, 0, 1)
         at.process.send_signal(signal.SIGTERM)
-        crowd.of("reader")[0].socket.setblocking(True)
-        while not crowd.of("reader")[0].ended:
-            crowd.of("reader")[0].read()
-        refusals = []
+        wait_for(b"event: bye", crowd.of("reader"))
+        answers = []
         while at.process.poll() is None:
-            refusals.append(refused(at))
+            with suppress(OSError):  # the server has stopped listening; a few do so at once
+                answers.append(answer_of(f"{at.url}/stream/rover-telemetry"))
             time.sleep(0.05)
-    assert refusals
-    assert all(answer in ("refused", "503, retry after 2 s") for answer in refusals)
+    assert all(answer == (503, "2") for answer in answers)
 
 
-def refused(at: Serving) -> str:
-    """How a new reader fares."""
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "granian"])
+def test_while_it_drains_it_says_so_and_sends_new_streams_away(server: str, tmp_path: Path) -> None:
+    about = settings(tmp_path, ROVER_DRAIN_S="30")
+    host = Host("one that drains at a request", "tests.draining:app", "/rover")
+    with serving(host, server, tmp_path, about) as at, Crowd(at.port, at.prefix) as crowd:
+        crowd.open(3, 3, 0, 1)
+        assert answer_of(f"{at.url}/readyz") == (200, None)
+        assert answer_of(f"http://127.0.0.1:{at.port}/drain") == (200, None)
+        wait_for(b"event: bye", crowd.of("reader"))
+        for path in ("stream/rover-telemetry", "stream/rover-image", "images"):
+            assert answer_of(f"{at.url}/{path}") == (503, "2")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{at.url}/readyz")
+        with refused.value:
+            assert refused.value.code == 503
+            assert json.load(refused.value)["phase"] == "draining"
+        assert answer_of(f"{at.url}/healthz") == (200, None)
+        began = time.monotonic()
+        at.process.send_signal(signal.SIGTERM)
+        crowd.finish(crowd.of("upload"), [])  # it has its grace all the while
+        crowd.watch(at.process.pid, 15)
+        assert time.monotonic() - began < END_S
+        assert b'"status":"REJECTED"' in crowd.of("upload")[0].tail
+
+
+def answer_of(url: str) -> tuple[int, str | None]:
+    """The status, and the seconds after which to try again."""
     try:
-        with urllib.request.urlopen(f"{at.url}/stream/rover-telemetry", timeout=5):
-            return "let in"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, None
     except urllib.error.HTTPError as exc:
-        return f"{exc.code}, retry after {exc.headers['Retry-After']} s"
-    except OSError:  # also of a connection that is cut before its answer
-        return "refused"
+        with exc:
+            return exc.code, exc.headers["Retry-After"]
 
 
 @pytest.mark.anyio

@@ -25,6 +25,7 @@ from websockets.asyncio.client import connect
 from tests.serving import (
     ALONE,
     DJANGO,
+    END_S,
     FASTAPI,
     LITESTAR,
     QUART,
@@ -52,9 +53,6 @@ PLACES = [(ALONE, server) for server in (*PEERS, *KINDS)] + [
 ]
 
 SAMPLES = ROOT / "docs" / "samples"
-
-DRAIN_S = 2.0
-"""From the signal to the process's end: what is promised; tests/test_drain.py has the crowd."""
 
 
 class Table:
@@ -278,7 +276,7 @@ async def test_the_end_is_told_to_readers_and_members(at: At, client: httpx.Asyn
     assert farewell.event == "bye"
     assert 2000 <= (farewell.retry or 0) < 6000
     assert member.close_code == 1012
-    assert took_s < DRAIN_S
+    assert took_s < END_S
     assert "Traceback" not in at.log
     assert status in (0, -signal.SIGTERM)
     at.note("drain")
