@@ -164,14 +164,8 @@ SHIPPED: Mapping[str, Callable[[Path], Awaitable[None]]] = {
 @pytest.mark.parametrize(
     "factory", sorted({scheme.factory for kind in SCHEMES.values() for scheme in kind.values()})
 )
-async def test_a_source_that_ships_keeps_the_contract(
-    factory: str, tmp_path: Path, anyio_backend: tuple[str, dict[str, bool]]
-) -> None:
+async def test_a_source_that_ships_keeps_the_contract(factory: str, tmp_path: Path) -> None:
     assert factory in SHIPPED, f"say above how {factory} is set up"
-    if factory == "sources.mqtt:MqttTelemetry" and anyio_backend[1]["use_uvloop"]:
-        pytest.skip(
-            "on uvloop, a task of aiomqtt now and then outlives a connect that is cancelled"
-        )
     await SHIPPED[factory](tmp_path)
 
 

@@ -6,6 +6,7 @@ tests are skipped, unless CI=true: there it must be.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -13,27 +14,34 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 import pytest
 from aiomqtt import Client, Message
 from anyio import (
+    BrokenResourceError,
+    CancelScope,
     EndOfStream,
+    Event,
     create_task_group,
     create_tcp_listener,
     fail_after,
     run_process,
     sleep,
     to_thread,
+    wait_all_tasks_blocked,
 )
 from anyio.abc import SocketAttribute
+from anyio.lowlevel import checkpoint
 from httpx_sse import aconnect_sse
 from starlette.applications import Starlette
 
 from rover.flush import Flusher
 from rover.routes import telemetry as telemetry_routes
+from rover.routes.connections import Connections
 from rover.routes.eventstream import EventStreams
 from rover.settings import Settings
 from rover.supervise import State
@@ -134,8 +142,8 @@ def broker(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
         one.kill()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    with fail_after(15):
+async def until(condition: Callable[[], bool], timeout_s: float = 15) -> None:
+    with fail_after(timeout_s):
         while not condition():
             await sleep(0.01)
 
@@ -288,7 +296,7 @@ async def test_a_broker_that_is_killed_and_comes_back_is_followed_and_streams_st
     await ready(it, "rover/a", {"n": 1})
     settings = Settings()
     flusher = Flusher(settings.heartbeat_s)
-    streams = EventStreams(settings)
+    streams = EventStreams(settings, Connections(settings.send_timeout_s))
     telemetry = Telemetry(open_source("telemetry", it.url("rover/#")), settings, flusher)
     app = Starlette(routes=telemetry_routes.routes(telemetry, settings, streams))
     told: list[str] = []
@@ -394,11 +402,14 @@ async def test_mqtts_speaks_tls_with_a_broker_whose_certificate_it_can_check(
 
 
 class FakeBroker:
-    """Answers each packet of a client with what it was given, once each."""
+    """Answers each packet of a client with what it was given, once each; hangs up for a b""."""
 
     def __init__(self, *answers: bytes) -> None:
         self.answers = list(answers)
+        self.may_answer = Event()
+        self.may_answer.set()
         self.greeted = False
+        self.came = 0
         self.gone = 0
 
     @asynccontextmanager
@@ -406,22 +417,31 @@ class FakeBroker:
         listener = await create_tcp_listener(local_host="127.0.0.1")
         async with listener, create_task_group() as tasks:
             tasks.start_soon(listener.serve, self._answer)
+            await wait_all_tasks_blocked()
             port = listener.extra(SocketAttribute.local_port)  # noqa: S610 # not Django's
             yield f"mqtt://127.0.0.1:{port}/rover/a"
             tasks.cancel_scope.cancel()
 
     async def _answer(self, stream: SocketStream) -> None:
+        self.came += 1
         async with stream:
             try:
                 while await stream.receive():
                     self.greeted = True
+                    await self.may_answer.wait()
                     if self.answers:
-                        await stream.send(self.answers.pop(0))
-            except EndOfStream:
-                self.gone += 1
+                        answer = self.answers.pop(0)
+                        if not answer:
+                            break
+                        await stream.send(answer)
+            except (EndOfStream, BrokenResourceError):
+                pass
+        self.gone += 1
 
 
 CONNACK = b"\x20\x02\x00\x00"
+CONNACK_REFUSED = b"\x20\x02\x00\x05"
+SUBACK = b"\x90\x03\x00\x01\x00"
 SUBACK_REFUSED = b"\x90\x03\x00\x01\x80"
 
 
@@ -458,6 +478,99 @@ async def test_a_broker_that_is_not_there_is_told() -> None:
         SourceError, match=r"no MQTT broker answers at 127\.0\.0\.1:\d+ .*running\?"
     ):
         await first(url)
+
+
+# ------------------------------------------------------------------- a connect cut short
+
+By = Literal["scope", "task"]
+by_each = pytest.mark.parametrize("by", ["scope", "task"])
+
+
+@asynccontextmanager
+async def cancelled_at_the_end(url: str, by: By) -> AsyncIterator[None]:
+    """The source is read within the block, and cancelled, which may take half a second."""
+    scope = CancelScope()
+
+    async def read() -> None:
+        with scope:
+            async for _ in open_source("telemetry", url).samples():
+                pass
+
+    task = asyncio.create_task(read())  # asyncio asks once, where anyio asks until it is heard
+    yield
+    assert not task.done()
+    (scope if by == "scope" else task).cancel()
+    with fail_after(0.5):
+        await asyncio.wait({task})
+
+
+@asynccontextmanager
+async def nothing_left(fake: FakeBroker) -> AsyncIterator[None]:
+    """What the block begins is gone soon after it: tasks, and connections to the broker."""
+    before = asyncio.all_tasks()
+    yield
+    await until(lambda: asyncio.all_tasks() <= before and fake.gone == fake.came, timeout_s=2)
+
+
+@by_each
+@pytest.mark.parametrize("answers", [(), (CONNACK,), (b"",)], ids=["mute", "deaf", "hangs up"])
+async def test_a_connect_that_a_broker_leaves_hanging_is_cancelled_without_a_trace(
+    answers: tuple[bytes, ...], by: By
+) -> None:
+    fake = FakeBroker(*answers)
+    async with fake.serving() as url, nothing_left(fake), cancelled_at_the_end(url, by):
+        await until(lambda: fake.greeted and not fake.answers)
+
+
+@by_each
+async def test_a_connect_is_cancelled_without_a_trace_whenever_the_broker_answers(by: By) -> None:
+    fake = FakeBroker()
+
+    async def answer(turns: int) -> None:
+        for _ in range(turns):
+            await checkpoint()
+        fake.may_answer.set()
+
+    async with fake.serving() as url:
+        for turns in range(-10, 20):
+            fake.answers = [CONNACK, SUBACK]
+            fake.may_answer = Event()
+            fake.greeted = False
+            async with (
+                nothing_left(fake),
+                create_task_group() as tasks,
+                cancelled_at_the_end(url, by),
+            ):
+                await until(lambda: fake.greeted)
+                tasks.start_soon(answer, max(0, -turns))
+                for _ in range(turns):
+                    await checkpoint()
+
+
+@by_each
+@pytest.mark.parametrize(
+    "answers", [(), (CONNACK, SUBACK), (CONNACK_REFUSED,)], ids=["mute", "in", "out"]
+)
+async def test_a_connection_that_comes_after_we_left_is_let_go(
+    answers: tuple[bytes, ...], by: By, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_connect = threading.Event(), threading.Event()
+    connect = socket.create_connection
+
+    def connect_late(*args: Any, **options: Any) -> socket.socket:
+        begun.set()
+        may_connect.wait(10)
+        return connect(*args, **options)
+
+    monkeypatch.setattr(socket, "create_connection", connect_late)  # what the driver's thread does
+    fake = FakeBroker(*answers)
+    async with fake.serving() as url, nothing_left(fake):
+        try:
+            async with cancelled_at_the_end(url, by):
+                await until(begun.is_set)
+        finally:
+            may_connect.set()
+        await until(lambda: fake.came == 2)  # the knock, and the driver
 
 
 # ------------------------------------------------------------------------------ what is bare

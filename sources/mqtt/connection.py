@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiomqtt import Client, Message, MqttError
 from aiomqtt.exceptions import MqttConnectError
-from anyio import (
-    BrokenResourceError,
-    CancelScope,
-    EndOfStream,
-    connect_tcp,
-    fail_after,
-    move_on_after,
-)
+from anyio import BrokenResourceError, CancelScope, EndOfStream, connect_tcp, fail_after
 from anyio.to_thread import run_sync
 
 from sources.base import SourceError
@@ -30,8 +23,14 @@ if TYPE_CHECKING:
     from sources.payload import Losses
 
 CONNECT_TIMEOUT_S = 5.0
-GOODBYE_S = 0.3
-"""Spent at most twice when the mission ends; all of it may take 2 s."""
+LEAVE_S = 0.3
+"""For so long the end of the mission, which may take 2 s in all, waits for the driver to leave."""
+
+GOODBYE_S = 0.1
+"""For so long the driver waits to see itself disconnected; it is not, if it was never let in."""
+
+LOOK_S = 0.05
+"""Between two looks at whether the driver can be left."""
 
 MAX_WAITING = 10_000
 """Messages; the driver reads on while they wait, so there must be an end."""
@@ -41,12 +40,29 @@ _driver_log.setLevel(logging.CRITICAL)  # what it has to say reaches us as error
 
 
 class Connection:
-    """Messages of one connection, in the order they came. Made by `connected`."""
+    """Messages of one connection, in the order they came. Made by `connected`.
 
-    def __init__(self, client: Client, place: str) -> None:
+    What the driver is asked runs in a task of its own, so that no cancellation of ours reaches it.
+    Its connect, cancelled midway, leaves a socket and a task behind; its waits lose the message
+    that arrives at that moment, or the cancellation.
+    """
+
+    def __init__(self, client: Client, address: Address) -> None:
+        self._client = client
+        self._address = address
         self._messages = client.messages
-        self._place = place
+        self._opening: asyncio.Task[None] | None = None
         self._next: asyncio.Task[Message] | None = None
+
+    async def open(self, qos: int) -> None:
+        """Connect, and subscribe to the address's topics.
+
+        Raises:
+            SourceError: the broker does not speak MQTT, or does not let us in, or not read.
+        """
+        self._opening = asyncio.ensure_future(self._open(qos))
+        await asyncio.wait({self._opening})
+        self._opening.result()
 
     async def receive(self, timeout_s: float | None = None) -> Message | None:
         """The next message; `None` if none comes within the time.
@@ -56,7 +72,6 @@ class Connection:
         """
         if self._next is None:
             self._next = asyncio.ensure_future(anext(self._messages))
-        # to cancel the driver's wait could lose a message that arrives at that moment
         done, _ = await asyncio.wait({self._next}, timeout=timeout_s)
         if not done:
             return None
@@ -65,13 +80,62 @@ class Connection:
             return arrived.result()
         except MqttError as exc:
             raise SourceError(
-                f"the MQTT broker at {self._place} is gone ({exc.__cause__ or exc})"
+                f"the MQTT broker at {self._address.place} is gone ({exc.__cause__ or exc})"
             ) from exc
 
-    def close(self) -> None:
-        """Stop waiting."""
-        if self._next is not None:
-            self._next.cancel()
+    async def close(self) -> None:
+        """Say goodbye, and leave no socket and no task behind.
+
+        It takes `LEAVE_S` at most. A thread of the driver that still connects cannot be stopped: if
+        it takes longer, what it opens is closed when it is done, as long as the event loop runs.
+        """
+        leaving = asyncio.ensure_future(self._leave())
+        with CancelScope(shield=True):
+            await asyncio.wait({leaving}, timeout=LEAVE_S)
+
+    async def _open(self, qos: int) -> None:
+        place, topics = self._address.place, self._address.topics
+        try:
+            await self._client.__aenter__()
+        except MqttConnectError as exc:
+            raise SourceError(
+                f"the MQTT broker at {place} does not let us in ({exc}); set MQTT_USERNAME and"
+                " MQTT_PASSWORD, or write them into the URL"
+            ) from exc
+        except MqttError as exc:
+            tried = "with" if self._address.tls else "without"
+            raise SourceError(
+                f"no MQTT connection to {place} ({exc}); is that a broker, {tried} TLS?"
+            ) from exc
+        try:
+            answers = await self._client.subscribe(topics, qos)
+        except MqttError as exc:
+            raise SourceError(f"the MQTT broker at {place} is gone ({exc})") from exc
+        for answer in answers:
+            if not isinstance(answer, int) and answer.is_failure:
+                raise SourceError(
+                    f"the MQTT broker at {place} does not let us read {topics!r}; grant it to this"
+                    " user"
+                )
+
+    async def _leave(self) -> None:
+        tasks = {task for task in (self._opening, self._next) if task is not None}
+        if self._opening is not None:
+            while not self._opening.done() and not self._has_connected():
+                await asyncio.wait({self._opening}, timeout=LOOK_S)
+            await asyncio.wait({self._opening}, timeout=LOOK_S)  # the thread's last steps
+        self._client.timeout = GOODBYE_S
+        with suppress(MqttError):
+            await self._client.__aexit__(None, None, None)
+        for task in tasks:  # only now: the driver closes no socket once its connect is cancelled
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _has_connected(self) -> bool:
+        """Whether the driver's thread has opened its socket; before, it does not let us leave."""
+        # Private, as aiomqtt says it nowhere else: the task that it starts with the socket. Should
+        # there be no such attribute, the thread is taken to be done, as it almost always is.
+        return getattr(self._client, "_misc_task", self) is not None
 
 
 @asynccontextmanager
@@ -104,32 +168,19 @@ async def connected(
         timeout=CONNECT_TIMEOUT_S,
         tls_context=tls,
     )
+    connection = Connection(client, address)
     try:
-        await _enter(client)
-    except MqttConnectError as exc:
-        raise SourceError(
-            f"the MQTT broker at {address.place} does not let us in ({exc}); set MQTT_USERNAME"
-            " and MQTT_PASSWORD, or write them into the URL"
-        ) from exc
-    except MqttError as exc:
-        tried = "with" if address.tls else "without"
-        raise SourceError(
-            f"no MQTT connection to {address.place} ({exc}); is that a broker, {tried} TLS?"
-        ) from exc
-    connection = Connection(client, address.place)
-    try:
-        await _subscribe(client, address, qos)
+        await connection.open(qos)
         yield connection
     finally:
-        connection.close()
-        await _leave(client)
+        await connection.close()
 
 
 async def _knock(address: Address, tls: ssl.SSLContext | None) -> None:
     """See that somebody answers, whose certificate is good.
 
     The driver connects in a thread, which cannot be cancelled: a host that stays silent would hold
-    up the end of the mission. This can be cancelled, and leaves no socket behind when it fails.
+    up the end of the server. This can be cancelled, and leaves no socket behind when it fails.
     """
     connect = partial(connect_tcp, address.host, address.port)
     try:
@@ -144,44 +195,6 @@ async def _knock(address: Address, tls: ssl.SSLContext | None) -> None:
             f"no MQTT broker answers at {address.place}{' with TLS' * address.tls} ({reason});"
             " is it running?"
         ) from exc
-
-
-async def _enter(client: Client) -> None:
-    entering = asyncio.ensure_future(client.__aenter__())
-    try:
-        await asyncio.wait({entering})
-    finally:
-        if not entering.done():  # we are cancelled; the driver's thread is not, and opens a socket
-            with CancelScope(shield=True):
-                await asyncio.wait({entering}, timeout=GOODBYE_S)
-                await _leave(client)
-                entering.cancel()
-                await asyncio.gather(entering, return_exceptions=True)
-    try:
-        entering.result()
-    except MqttConnectError:
-        raise
-    except MqttError:
-        await _leave(client)  # a broker that never answered still has us on the line
-        raise
-
-
-async def _leave(client: Client) -> None:
-    with move_on_after(GOODBYE_S, shield=True), suppress(MqttError):
-        await client.__aexit__(None, None, None)
-
-
-async def _subscribe(client: Client, address: Address, qos: int) -> None:
-    try:
-        answers = await client.subscribe(address.topics, qos)
-    except MqttError as exc:
-        raise SourceError(f"the MQTT broker at {address.place} is gone ({exc})") from exc
-    for answer in answers:
-        if not isinstance(answer, int) and answer.is_failure:
-            raise SourceError(
-                f"the MQTT broker at {address.place} does not let us read {address.topics!r};"
-                " grant it to this user"
-            )
 
 
 def drop_oldest(losses: Losses) -> type[asyncio.Queue[Message]]:
