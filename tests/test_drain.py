@@ -192,7 +192,7 @@ def test_a_second_signal_ends_it_at_once(server: str, sig: signal.Signals, tmp_p
         began = time.monotonic()
         at.process.send_signal(sig)
         at.process.wait(15)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5  # of 30
         assert "Traceback" not in at.log
 
 
