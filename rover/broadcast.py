@@ -121,7 +121,8 @@ class Broadcast:
 
         async def farewell() -> None:
             await end.told.wait()
-            logger.info("draining: %d readers of a broadcast", len(self.streams))
+            level = logging.WARNING if self.streams else logging.INFO
+            logger.log(level, "draining: %d readers of a broadcast", len(self.streams))
             self.topic.close()
             await self.streams.leave(end, current_time())
             gone.set()

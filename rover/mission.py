@@ -165,12 +165,17 @@ class MissionControl:
             await self._drained.wait()
             return
         self.draining = True
-        logger.info(
-            "draining: %d telemetry readers, %d members, %d downloads, %d uploads",
+        sent_away = (
             len(self.streams),
             self.rooms.members,
             self.downlink.readers,
             self.uplink.open_uploads,
+        )
+        logger.log(
+            # what people notice is said under every server: most show no more of others' logs
+            logging.WARNING if any(sent_away) else logging.INFO,
+            "draining: %d telemetry readers, %d members, %d downloads, %d uploads",
+            *sent_away,
         )
         began, grace_s, end = current_time(), self.settings.drain_s, self._end
         try:
