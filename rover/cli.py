@@ -84,9 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"cosmic-rover: {exc}\n")
         return 2
     # uvicorn raises the signal that ended it once more when all is done, for whoever started it;
-    # here that is nobody, and the status of a clean end is 0.
+    # here that is nobody, and the status of a clean end is 0; of one before it began, too.
     for sig in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sig, lambda *_: None)
+        signal.signal(sig, lambda *_: sys.exit(0))
     if args.reload:  # in a process of its own, which imports everything anew
         os.environ.update(chosen)
         app = "rover.main:app"

@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self
+from weakref import WeakSet
 
-from anyio import Event, create_task_group, current_time
+from anyio import Event, create_task_group, current_time, sleep
+from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route, Router, WebSocketRoute
 
 from rover.downlink import Downlink
@@ -35,8 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from rover.lifespan import AnyApp
     from rover.supervise import Health
@@ -47,6 +51,8 @@ logger = logging.getLogger("rover")
 MEMBERS_FIRST_S = 0.5
 """Members have so long before the readers: granian closes WebSockets without a word as soon as no
 HTTP response is open any more."""
+
+CLEAR_S = 0.2
 
 LEAST_GRACE = 0.5
 """Transfers have so much of their grace from when the others are gone, however long that took."""
@@ -87,6 +93,8 @@ class MissionControl:
         )
         self.running = False
         self.draining = False
+        self._entered = False
+        self._parents: WeakSet[Starlette] = WeakSet()
         self._stack = AsyncExitStack()
         self._begin()
         self._routes = self._make_routes()
@@ -102,7 +110,7 @@ class MissionControl:
         self.downlink = Downlink(self._sources[1], settings, notify=self._flusher.mark)
         self.rooms = Rooms(settings, notify=self._flusher.mark)
         self.uplink = Uplink(self._sources[2], settings)
-        self._end, self._drained = End(), Event()
+        self._end, self._drained, self._grace_ends = End(), Event(), 0.0
 
     def _begin_anew(self) -> None:
         """With new streams, whose readers are told so, behind the routes that others have."""
@@ -119,11 +127,21 @@ class MissionControl:
             SourceError: a source cannot be opened.
             RuntimeError: it runs already.
         """
-        if self.running:
+        if self._entered:
             raise RuntimeError("this mission runs already; run its lifespan in one place only")
+        self._entered = True
         if self.draining:
             self._begin_anew()
+        try:
+            await self._start()
+        except BaseExceptionGroup as group:  # of the task group; there is one task that may fail
+            raise group.exceptions[0] from None
+        self.running, self.draining = True, False
+        return self
+
+    async def _start(self) -> None:
         async with AsyncExitStack() as stack:
+            stack.callback(setattr, self, "_entered", False)
             for source in self._sources:
                 if isinstance(source, AbstractAsyncContextManager):
                     await stack.enter_async_context(source)
@@ -143,8 +161,6 @@ class MissionControl:
             tasks.start_soon(watch_parent, self._end)
             stack.enter_context(hear_the_end(self._end))
             self._stack = stack.pop_all()
-        self.running, self.draining = True, False
-        return self
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
         """Drain, stop the streams and close the sources."""
@@ -183,8 +199,8 @@ class MissionControl:
             await end.wait_while(lambda: self.conversations.open, began + MEMBERS_FIRST_S)
             self.telemetry.close()
             await self.streams.leave(end, began)
-            grace_ends = max(began + grace_s, current_time() + LEAST_GRACE * grace_s)
-            await end.wait_while(lambda: self._transfers, grace_ends)
+            self._grace_ends = max(began + grace_s, current_time() + LEAST_GRACE * grace_s)
+            await end.wait_while(lambda: self._transfers, self._grace_ends)
         finally:
             self.streams.close()
             self.uplink.close()
@@ -215,6 +231,10 @@ class MissionControl:
     async def _drain_when_told(self) -> None:
         await self._end.told.wait()
         await self.drain()
+        await self._end.wait_while(lambda: True, self._grace_ends)
+        while True:  # the server waits for its connections before it has the mission end
+            await self.connections.clear()
+            await sleep(CLEAR_S)
 
     def routes_for(self, *parts: Part) -> list[BaseRoute]:
         """The routes of some parts only, or of all: plain Starlette routes for an app of yours.
@@ -238,6 +258,9 @@ class MissionControl:
             parts: what to mount; all by default.
         """
         parent.mount(path, self.app_for(*parts))
+        if parent in self._parents:
+            return  # it runs the mission already, for another prefix
+        self._parents.add(parent)
         own = parent.router.lifespan_context
 
         @asynccontextmanager
@@ -259,9 +282,17 @@ class MissionControl:
         @asynccontextmanager
         async def both(_: object) -> AsyncIterator[Any]:
             async with self, lifespan_of(app) as state:
-                yield state
+                yield state or None  # not every server has a place for it
 
-        return Router([Mount(path, app=self.app_for(*parts))], default=app, lifespan=both)
+        async def own(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({k: v for k, v in scope.items() if k != "router"}, receive, send)
+
+        async def with_slash(request: Request) -> Response:
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"{path.rpartition('/')[2]}/{query}")
+
+        mission = [Route(path, with_slash), Mount(path, app=self.app_for(*parts))]
+        return Router(mission, default=own, lifespan=both, redirect_slashes=False)
 
     def _make_routes(self) -> dict[Part, list[BaseRoute]]:
         settings = self.settings

@@ -20,7 +20,9 @@ from anyio import Event, current_time, sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from multiprocessing.synchronize import Event as MultiprocessingEvent
     from types import FrameType
+    from typing import Any
 
     Handler = Callable[[int, FrameType | None], object]
 
@@ -71,18 +73,20 @@ class End:
 def hear_the_end(end: End) -> Iterator[None]:
     """While inside, have `end` know on this event loop when the process is told to end.
 
-    Only signals that somebody handles in Python already are listened to, and only in the main
-    thread: elsewhere, whoever runs the loop calls `MissionControl.drain` itself.
+    Only signals that somebody handles in Python already are listened to, and SIGTERM in a worker
+    process of hypercorn, whose parent kills all others by it when one has ended. And only in the
+    main thread: elsewhere, whoever runs the loop calls `MissionControl.drain` itself.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    listeners = [
-        Listener(sig, handler, end, loop)
-        for sig in SIGNALS
-        if callable(handler := signal.getsignal(sig))
-    ]
+    heard: dict[signal.Signals, Handler | signal.Handlers] = {
+        sig: handler for sig in SIGNALS if callable(handler := signal.getsignal(sig))
+    }
+    if _parents_event() is not None and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        heard[signal.SIGTERM] = signal.SIG_DFL
+    listeners = [Listener(sig, handler, end, loop) for sig, handler in heard.items()]
     try:
         yield
     finally:
@@ -91,17 +95,19 @@ def hear_the_end(end: End) -> Iterator[None]:
 
 
 async def watch_parent(end: End) -> None:
-    """Have `end` told when hypercorn's parent process tells this one to end, if it is one of its.
-
-    The event stands among the arguments that the process was made with.
-    """
-    made_with = getattr(multiprocessing.current_process(), "_kwargs", {})
-    to_end = made_with.get("shutdown_event")
-    if to_end is None:
+    """Have `end` told when hypercorn's parent process says so, if this is one of its workers."""
+    if (event := _parents_event()) is None:
         return
-    while not to_end.is_set():  # noqa: ASYNC110 # of another process
+    while not event.is_set():  # noqa: ASYNC110 # of another process
         await sleep(WATCH_S)
     end.told.set()
+
+
+def _parents_event() -> MultiprocessingEvent | None:
+    """What stands under hypercorn's name among the arguments that this process was made with."""
+    process = multiprocessing.current_process()
+    event = getattr(process, "_kwargs", {}).get("shutdown_event")
+    return event if hasattr(event, "is_set") else None
 
 
 class Listener:
@@ -115,7 +121,11 @@ class Listener:
     """
 
     def __init__(
-        self, sig: signal.Signals, before: Handler, end: End, loop: asyncio.AbstractEventLoop
+        self,
+        sig: signal.Signals,
+        before: Handler | signal.Handlers,
+        end: End,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.sig = sig
         self.before = before
@@ -125,16 +135,23 @@ class Listener:
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Tell every listener of the signal, then the handler that was there before them all."""
-        handler: Handler = self
+        handler: Handler | signal.Handlers = self
         hurry = False
         while isinstance(handler, Listener):
             hurry = handler.hear(signum) or hurry
             handler = handler.before
+        if not callable(handler):
+            return
         if hurry and not self._loop.is_closed():
             later = self._loop.call_later
             self._loop.call_soon_threadsafe(later, IMPATIENT_S, handler, signum, None)
         else:
             handler(signum, frame)
+
+    @property
+    def __self__(self) -> Any:
+        """As of the method that it calls: sse-starlette finds a host's server by it."""
+        return getattr(self.before, "__self__", None)
 
     def hear(self, signum: int) -> bool:
         """Tell the end of it; whether it is to hurry now."""

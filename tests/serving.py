@@ -56,6 +56,7 @@ SERVERS = {
     "uvicorn --reload": f"{UVICORN} --reload",
     "python -m rover --reload": "-m rover --port {port} --reload",
     "hypercorn": HYPERCORN,
+    "hypercorn, 2 workers": f"{HYPERCORN} --workers 2",
     "hypercorn --reload": f"{HYPERCORN} --reload",
     "granian": GRANIAN,
     "granian --reload": f"{GRANIAN} --reload",

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -138,6 +140,44 @@ def test_a_transfer_that_is_nearly_done_has_its_grace(tmp_path: Path) -> None:
     [upload], [download] = crowd.of("upload"), crowd.of("download")
     assert b'"status":"REJECTED"' in upload.tail
     assert download.received > PICTURE_BYTES
+
+
+@pytest.mark.parametrize("server", ["python -m rover", "hypercorn", "granian"])
+def test_the_last_bytes_for_who_takes_nothing_hold_up_no_end(server: str, tmp_path: Path) -> None:
+    about = settings(tmp_path)
+    sizes = range(4_060_000, 4_420_000, 20_000)  # around what the kernel holds of a connection
+    for size in sizes:  # so of some, only the last bytes are left to the server
+        picture = tmp_path / "pictures" / f"{size}.png"
+        shutil.copy(tmp_path / "pictures" / "large.png", picture)
+        os.truncate(picture, size)
+        os.utime(picture, (1.6e9, 1.6e9))
+    with serving(ALONE, server, tmp_path, about) as at, ExitStack() as stack:
+        for size in sizes:
+            stalled = stack.enter_context(socket.socket())
+            stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            stalled.connect(("127.0.0.1", at.port))
+            stalled.sendall(f"GET /images/{size}.png HTTP/1.1\r\nHost: rover\r\n\r\n".encode())
+            assert stalled.recv(12) == b"HTTP/1.1 200"
+        time.sleep(1)  # until nothing more goes out
+        status, took_s = at.end()
+    assert took_s < END_S
+    assert status == 0
+
+
+@pytest.mark.parametrize("server", ["uvicorn, 2 workers", "hypercorn, 2 workers"])
+def test_each_worker_says_its_farewell(server: str, tmp_path: Path) -> None:
+    with (
+        serving(ALONE, server, tmp_path, settings(tmp_path)) as at,
+        Crowd(at.port, at.prefix) as crowd,
+    ):
+        time.sleep(1)  # for the other worker to come
+        crowd.open(40, 20, 0, 6)
+        at.process.send_signal(signal.SIGTERM)
+        crowd.watch(at.process.pid, 15)
+        assert at.process.wait() == 0
+    assert all(b"event: bye" in reader.tail for reader in crowd.of("reader"))
+    assert {member.close_code for member in crowd.of("member")} == {1012}
+    assert all(b'"status":"FAILED"' in upload.tail for upload in crowd.of("upload"))
 
 
 @pytest.mark.parametrize("server", ["python -m rover", "uvicorn", "hypercorn", "granian"])

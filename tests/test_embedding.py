@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -32,7 +33,7 @@ from websockets.asyncio.client import connect
 from rover.broadcast import Broadcast
 from rover.lifespan import lifespan_of
 from rover.settings import Settings
-from tests.serving import ALONE, EXAMPLES, ROOT, Host, free_port, serving
+from tests.serving import ALONE, END_S, EXAMPLES, ROOT, Host, free_port, serving
 from tests.test_mission import mission, one_sample
 
 if TYPE_CHECKING:
@@ -229,6 +230,56 @@ async def test_beside_an_app_both_lifespans_run_and_its_state_arrives(
         assert (await one_sample(f"{url}/rover"))["celsius"] == 21.5
     assert seen == [True, True]
     assert not control.running
+
+
+async def test_an_app_that_has_a_mission_beside_it_finds_its_own_routes(
+    serve: Serve, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    async def own(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(request.url_for("own").path)
+
+    app = Starlette(routes=[Route("/its/own", own, name="own")])
+    async with serve(mission(tmp_path).beside(app, "/deep/rover")) as url:
+        assert (await client.get(f"{url}/its/own")).text == "/its/own"
+        led = await client.get(f"{url}/deep/rover?token=a")
+        assert led.headers["location"] == "rover/?token=a"  # right behind any proxy
+
+
+async def test_one_mission_under_two_prefixes_of_an_app_runs_once(
+    serve: Serve, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    control, app = mission(tmp_path), Starlette()
+    control.mount(app, "/rover", "telemetry")
+    control.mount(app, "/health", "ops")
+    async with serve(app) as url:
+        assert await one_sample(f"{url}/rover")
+        assert (await client.get(f"{url}/health/readyz")).status_code == 200
+
+
+@pytest.mark.filterwarnings("ignore:Using `httpx`")  # a newer one serves as well
+def test_a_test_client_is_let_in_and_may_start_the_app_twice(tmp_path: Path) -> None:
+    from starlette.testclient import TestClient
+
+    app = Starlette()
+    mission(tmp_path).mount(app, "/rover")
+    for _ in range(2):
+        with TestClient(app) as at_hand:
+            assert at_hand.get("/rover/readyz").json()["phase"] == "running"
+            with at_hand.websocket_connect("/rover/ws/comms/eva") as member:
+                member.send_text("hello")
+                assert member.receive_text() == "Message: hello"
+
+
+def test_a_stream_that_the_host_made_with_sse_starlette_ends_with_its_server(
+    tmp_path: Path,
+) -> None:
+    host = Host("one with a stream of its own", "tests.own_events:app", "/rover")
+    with serving(host, "uvicorn", tmp_path) as at:
+        own = urllib.request.urlopen(f"http://127.0.0.1:{at.port}/own", timeout=10)
+        assert own.readline() == b"data: tick\r\n"
+        _, took_s = at.end()
+        own.close()
+    assert took_s < END_S
 
 
 async def test_an_app_without_a_lifespan_is_left_alone() -> None:

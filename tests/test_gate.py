@@ -69,8 +69,8 @@ async def ask(
     return sent[0]["status"], sent[1]["body"]
 
 
-LOOPBACK = ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", None]
-REMOTE = ["10.0.0.7", "192.168.1.4", "fe80::1", "::ffff:8.8.8.8", "testclient", ""]
+LOOPBACK = ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", "testclient", "", None]
+REMOTE = ["10.0.0.7", "192.168.1.4", "fe80::1", "::ffff:8.8.8.8", "unknown", "localhost.evil"]
 BROWSER = "http://mars.example:8000"
 FOREIGN = "https://evil.example"
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from anyio import Path as AsyncPath
-from anyio import fail_after, get_running_tasks, sleep, sleep_forever
+from anyio import create_task_group, fail_after, get_running_tasks, sleep, sleep_forever
 from httpx_sse import aconnect_sse
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
+from rover.errors import SettingError
 from rover.mission import MissionControl, create_app
 from rover.settings import Settings
 from sources.base import Parameter, Sample, SourceError, Step, Verdict
@@ -275,6 +276,33 @@ async def test_it_runs_in_one_place_only(tmp_path: Path) -> None:
     async with mission(tmp_path) as control:
         with pytest.raises(RuntimeError, match="in one place only"):
             await control.__aenter__()
+
+
+async def test_two_who_start_it_at_once_do_not_both_run_it(tmp_path: Path) -> None:
+    control, runs, refusals = mission(tmp_path), 0, 0
+
+    async def start() -> None:
+        nonlocal runs, refusals
+        try:
+            async with control:
+                runs += 1
+                await sleep(0.05)
+        except RuntimeError:
+            refusals += 1
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(start)
+        tasks.start_soon(start)
+    assert (runs, refusals) == (1, 1)
+
+
+async def test_what_could_not_start_may_be_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder is to be")
+    control = mission(tmp_path / "data")
+    with pytest.raises(SettingError, match="ROVER_DATA_DIR"):
+        await control.__aenter__()
+    (tmp_path / "data").unlink()
+    assert await once(control)
 
 
 async def test_while_it_drains_new_streams_are_sent_away(serve: Serve, tmp_path: Path) -> None:

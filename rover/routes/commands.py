@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Self
 
 import uvicorn
-from anyio import Event, create_task_group, move_on_after
+from anyio import Event, create_task_group, move_on_after, sleep_forever
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from rover.uplink.upload import Upload
 
 logger = logging.getLogger("rover.uplink")
-
-LAST_WORD_S = 0.5
-"""From the end of the drain to that of a stream which nobody ended."""
 
 
 def routes(uplink: Uplink, settings: Settings, connections: Connections) -> list[BaseRoute]:
@@ -95,6 +92,11 @@ class Body:
     def __aiter__(self) -> Self:
         return self
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether there is more to come than was asked for."""
+        return self._more
+
     async def __anext__(self) -> bytes:
         """The next bytes, never empty.
 
@@ -134,7 +136,6 @@ class ProgressStream(EventSourceResponse):
             headers={"X-Content-Type-Options": "nosniff"},
             ping=settings.heartbeat_s,
             send_timeout=settings.send_timeout_s,
-            shutdown_grace_period=settings.drain_s + LAST_WORD_S,
         )
         del self.headers["Connection"]  # a header of one hop: illegal in HTTP/2 (RFC 9113, 8.2.2)
 
@@ -149,6 +150,15 @@ class ProgressStream(EventSourceResponse):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         await super().__call__(scope, receive, send)
+        self._connections.leave(scope)
+
+    @staticmethod
+    async def _listen_for_exit_signal() -> None:
+        """Nothing: the uplink ends its topics when the mission drains, and with them this stream.
+
+        Else the first of them would leave a task on the loop that polls for the server's end.
+        """
+        await sleep_forever()
 
 
 class UploadStream(ProgressStream):
@@ -188,6 +198,7 @@ class UploadStream(ProgressStream):
             tasks.start_soon(tell)
             await self._uplink.receive(self._upload, self._file)
             received.set()
+        self._connections.leave(scope, unread=self._body.is_unread)
 
 
 async def _events(upload: Upload, after: EventId | None) -> AsyncIterator[bytes]:

@@ -8,15 +8,18 @@ no goodbye: what is sent to it fits into the kernel's buffer for hours.
 uvicorn shows its connection through the `receive` that it passes. With other servers, and under
 middleware that wraps `receive`, the connection is found among this process's sockets, by the
 client's address. Where that is not the client's own (a Unix socket; a proxy's headers), and in
-HTTP/2, where a connection is not of one request alone, nothing is done: the server is on its own.
+HTTP/2, where a connection is not of one request alone, none is cut: the server is on its own.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import socket
 import stat
+import struct
+import termios
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
@@ -49,6 +52,19 @@ many times as long as it took, and for no less than the pause."""
 FOUND_S = 1.0
 """By then it was found and cut, or is not there any more."""
 
+MOST_LEFT = 10_000
+"""Connections of responses that have ended are remembered, the newest of them."""
+
+BLOCKING_AS_IT_IS = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
+"""Else a default timeout, if the host has set one, would be set on the server's own socket too."""
+
+
+class Unfinished(Exception):
+    """A response ended before its end, and its connection could not be cut.
+
+    The server is to see it: if the app just returned, middleware would end the response in peace.
+    """
+
 
 @runtime_checkable
 class _Transport(Protocol):
@@ -67,6 +83,7 @@ class Connections:
         self.timeout_s = timeout_s
         self._sought: dict[Ends, Act] = {}
         self._seek = Event()
+        self._left: dict[Ends, Act] = {}
 
     async def run(self) -> None:
         """Search for the connections that no server shows, until cancelled."""
@@ -75,10 +92,7 @@ class Connections:
             self._seek = Event()
             sought, self._sought = self._sought, {}
             began = perf_counter()
-            try:
-                await run_sync(_visit, sought)
-            except OSError as exc:  # no file left to list files with
-                logger.warning("could not search for %d connections: %s", len(sought), exc)
+            await self._search(sought)
             await sleep(max(SEARCH_PAUSE_S, REST * (perf_counter() - began)))
 
     def expect_acks(self, scope: Scope, receive: Receive) -> None:
@@ -119,14 +133,18 @@ class Connections:
         Args:
             scope: of the request.
             receive: likewise; it has not told of a disconnect yet.
-            flush: the client may first fetch what is buffered for it, and take the timeout for it.
-                Servers that do not show their connection do that by themselves, without an end.
+            flush: the client may first fetch what is buffered for it, and take the timeout for it;
+                where the server shows its connection.
+
+        Raises:
+            Unfinished: it could not be cut.
         """
         transport = _transport(receive)
         if transport is None:
-            if not flush and self._find(scope, _shut):
-                with move_on_after(FOUND_S):
-                    await _disconnected(receive)
+            if not self._find(scope, _shut):
+                raise Unfinished(scope["path"])
+            with move_on_after(FOUND_S):
+                await _disconnected(receive)
             return
         if flush:
             transport.close()
@@ -135,6 +153,33 @@ class Connections:
                 return
         transport.abort()
         await _disconnected(receive)
+
+    def leave(self, scope: Scope, *, unread: bool = False) -> None:
+        """Note that a response has ended; the server may still have the last of it to send.
+
+        Args:
+            scope: of the request.
+            unread: the request's body was not taken whole: the connection is of no use any more.
+        """
+        if (ends := _ends(scope)) is not None:
+            self._left.pop(ends, None)
+            self._left[ends] = _shut if unread else _shut_if_stuck
+            if len(self._left) > MOST_LEFT:
+                del self._left[next(iter(self._left))]
+
+    async def clear(self) -> None:
+        """Cut those whose response has ended and whose client does not take the last of it.
+
+        A server that is going down would wait for them. What is in the kernel's hands is sent.
+        """
+        if self._left:
+            await self._search(self._left.copy())
+
+    async def _search(self, sought: dict[Ends, Act]) -> None:
+        try:
+            await run_sync(_visit, sought)
+        except OSError as exc:  # no file left to list files with
+            logger.warning("could not search for %d connections: %s", len(sought), exc)
 
     def _find(self, scope: Scope, act: Act) -> bool:
         """Have the search find it; whether it can."""
@@ -186,13 +231,19 @@ def _connections() -> Iterator[socket.socket]:
         if not stat.S_ISSOCK(os.fstat(fd).st_mode):
             os.close(fd)
             continue
-        with socket.socket(fileno=fd) as connection:
+        with socket.socket(-1, BLOCKING_AS_IT_IS, -1, fd) as connection:
             if connection.family in (socket.AF_INET, socket.AF_INET6):
                 yield connection
 
 
 def _shut(connection: socket.socket) -> None:
     connection.shutdown(socket.SHUT_RDWR)
+
+
+def _shut_if_stuck(connection: socket.socket) -> None:
+    unsent = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4))  # tcp(7), SIOCOUTQ
+    if struct.unpack("i", unsent) != (0,):
+        _shut(connection)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -180,6 +180,7 @@ class EventStream(Response):
         if self.stalled:
             # or its socket, and what is buffered for it, stay for good
             await self._streams.connections.hang_up(scope, receive)
+        self._streams.connections.leave(scope)
         if not writer.cancelled():
             writer.result()  # whatever it raised
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 COOKIE = "rover_token"
 
+IN_THIS_MACHINE = frozenset({"", "testclient"})
+"""What granian says of a Unix socket's client, and Starlette's `TestClient` of itself."""
+
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -78,7 +81,7 @@ class Gate:
             given = _token_of(connection).encode()
             if not any(secrets.compare_digest(given, token) for token in self._tokens):
                 raise TokenRequired
-        elif connection.client is not None and not _is_loopback(connection.client.host):
+        elif connection.client and not _is_near(connection.client.host):
             raise AccessRefused(
                 f"this server answers only its own machine, and you are {connection.client.host}; "
                 "set ROVER_TOKENS to let others in"
@@ -100,7 +103,9 @@ def _words(text: str) -> list[str]:
     return [word for word in map(str.strip, text.split(",")) if word]
 
 
-def _is_loopback(host: str) -> bool:
+def _is_near(host: str) -> bool:
+    if host in IN_THIS_MACHINE:
+        return True
     try:
         address = ip_address(host)
     except ValueError:

@@ -184,6 +184,7 @@ class PictureResponse:
             ended = await self._follow(reader, scope, receive, send)
         if not ended:
             await self._connections.hang_up(scope, receive)
+        self._connections.leave(scope)
 
     async def _follow(self, reader: Reader, scope: Scope, receive: Receive, send: Send) -> bool:
         """Copy what is read to the client; whether the response could be ended."""

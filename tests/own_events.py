@@ -1,0 +1,27 @@
+"""A host with a stream of its own by sse-starlette, imported after the mission, as isort has it."""
+
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+
+from rover.mission import MissionControl
+
+from sse_starlette import EventSourceResponse  # isort: skip
+
+
+async def ticks() -> AsyncIterator[str]:
+    from anyio import sleep
+
+    while True:
+        yield "tick"
+        await sleep(0.1)
+
+
+async def own(_: Request) -> EventSourceResponse:
+    return EventSourceResponse(ticks())
+
+
+app = Starlette(routes=[Route("/own", own)])
+MissionControl().mount(app, "/rover")
