@@ -16,6 +16,7 @@ Not thread-safe: publish and read on one event loop.
 from __future__ import annotations
 
 import secrets
+import sys
 from asyncio import CancelledError, Future, get_running_loop
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
@@ -164,6 +165,7 @@ class Topic(Generic[Item, Frame]):
         self._released = 0  # readers see events up to this offset
         self._batches: dict[int, Batch[Frame]] = {}  # by position, of the released events
         self._waiting: dict[Future[None], None] = {}  # one for each reader that has everything
+        self._due: list[Future[None]] = []  # of those, who are being woken
 
     @property
     def last_id(self) -> EventId:
@@ -225,18 +227,28 @@ class Topic(Generic[Item, Frame]):
                 del column[: self._head]
             self._head = 0
 
-    def release(self) -> None:
-        """Let readers see everything published so far, all waking together.
+    def release(self, at_most: int = sys.maxsize) -> bool:
+        """Let readers see everything published so far, and wake those who wait for it.
 
         When there is nothing new, each waiting reader gets a `BEAT`.
+
+        Args:
+            at_most: wake so many now. The others are woken by calling again.
+
+        Returns:
+            Whether there are others.
         """
-        if self._released != self._last:
-            self._released = self._last
-            self._batches.clear()
-        waiting, self._waiting = self._waiting, {}
-        for future in waiting:
+        if self._released != self._last or not self._due:
+            if self._released != self._last:
+                self._released = self._last
+                self._batches.clear()
+            self._due += self._waiting
+            self._waiting = {}
+        now, self._due = self._due[:at_most], self._due[at_most:]
+        for future in now:
             if not future.done():
                 future.set_result(None)
+        return bool(self._due)
 
     def skip(self, offset: int, at: float = -inf) -> None:
         """Note that events up to `offset` will never be published here: readers are told a gap.
@@ -266,6 +278,7 @@ class Topic(Generic[Item, Frame]):
         """End the topic: readers get what is left, and then their iteration ends."""
         self.closed = True
         self.release()
+        self.release()  # those who waited while the others were woken
 
     def retained(self) -> Sequence[Frame]:
         """The frames of every retained event, oldest first."""

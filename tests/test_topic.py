@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 
 from rover.errors import MalformedEventId
 from rover.topic import BEAT, Batch, Beat, EventId, Gap, GapReason, Subscription, Topic
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
 
@@ -184,6 +188,74 @@ async def test_a_release_without_news_is_a_beat() -> None:
         await wait_all_tasks_blocked()
         topic.release()
     assert got == [BEAT]
+
+
+class Crowd:
+    """Readers that wait, and what each of them got."""
+
+    def __init__(self, topic: Topic[bytes, bytes], readers: int) -> None:
+        self.topic = topic
+        self.got: list[list[bytes | Beat]] = [[] for _ in range(readers)]
+        self.ended = 0
+
+    async def read(self, got: list[bytes | Beat]) -> None:
+        with self.topic.subscribe() as reader:
+            async for news in reader:
+                assert not isinstance(news, Gap)
+                got.extend([news] if isinstance(news, Beat) else news.frames)
+        self.ended += 1
+
+    def told(self) -> int:
+        return sum(1 for got in self.got if got)
+
+
+@asynccontextmanager
+async def crowd_of(topic: Topic[bytes, bytes], readers: int) -> AsyncIterator[Crowd]:
+    crowd = Crowd(topic, readers)
+    async with create_task_group() as tasks:
+        for got in crowd.got:
+            tasks.start_soon(crowd.read, got)
+        await wait_all_tasks_blocked()
+        yield crowd
+        topic.close()
+
+
+async def test_a_crowd_may_be_woken_in_turns_and_each_gets_everything_once() -> None:
+    topic = topic_of(notify=lambda _: None)
+    async with crowd_of(topic, 10) as crowd:
+        topic.publish(b"1")
+        told = []
+        while topic.release(at_most=4):
+            await wait_all_tasks_blocked()
+            told.append(crowd.told())
+        await wait_all_tasks_blocked()
+        assert [*told, crowd.told()] == [4, 8, 10]
+    assert crowd.got == [[b"1"]] * 10  # and no beat to those who waited again
+
+
+async def test_what_is_published_between_the_turns_reaches_everyone_once() -> None:
+    topic = topic_of(notify=lambda _: None)
+    async with crowd_of(topic, 10) as crowd:
+        topic.publish(b"1")
+        assert topic.release(at_most=4)
+        await wait_all_tasks_blocked()
+        topic.publish(b"2")
+        while topic.release(at_most=4):
+            await wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
+    assert crowd.got == [[b"1", b"2"]] * 10
+
+
+async def test_a_topic_that_is_closed_between_the_turns_ends_for_everyone() -> None:
+    topic = topic_of(notify=lambda _: None)
+    async with crowd_of(topic, 10) as crowd:
+        topic.publish(b"1")
+        assert topic.release(at_most=4)
+        await wait_all_tasks_blocked()
+        topic.close()
+        await wait_all_tasks_blocked()
+        assert crowd.ended == 10
+    assert crowd.got == [[b"1"]] * 10
 
 
 async def test_a_closed_topic_gives_what_is_left_and_then_ends() -> None:
