@@ -126,6 +126,7 @@ class Broadcast:
             self.topic.close()
             await self.streams.leave(end, current_time())
             gone.set()
+            await self._connections.keep_clearing()
 
         self._flusher.mark(self.topic)  # from now on, silence is filled with heartbeats
         async with create_task_group() as tasks:

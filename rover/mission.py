@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakSet
 
-from anyio import Event, create_task_group, current_time, sleep
+from anyio import Event, create_task_group, current_time
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route, Router, WebSocketRoute
 
@@ -51,8 +51,6 @@ logger = logging.getLogger("rover")
 MEMBERS_FIRST_S = 0.5
 """Members have so long before the readers: granian closes WebSockets without a word as soon as no
 HTTP response is open any more."""
-
-CLEAR_S = 0.2
 
 LEAST_GRACE = 0.5
 """Transfers have so much of their grace from when the others are gone, however long that took."""
@@ -181,6 +179,7 @@ class MissionControl:
             await self._drained.wait()
             return
         self.draining = True
+        self._end.told.set()  # also where it was not a signal that told
         sent_away = (
             len(self.streams),
             self.rooms.members,
@@ -232,9 +231,7 @@ class MissionControl:
         await self._end.told.wait()
         await self.drain()
         await self._end.wait_while(lambda: True, self._grace_ends)
-        while True:  # the server waits for its connections before it has the mission end
-            await self.connections.clear()
-            await sleep(CLEAR_S)
+        await self.connections.keep_clearing()
 
     def routes_for(self, *parts: Part) -> list[BaseRoute]:
         """The routes of some parts only, or of all: plain Starlette routes for an app of yours.

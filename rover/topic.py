@@ -233,17 +233,17 @@ class Topic(Generic[Item, Frame]):
         When there is nothing new, each waiting reader gets a `BEAT`.
 
         Args:
-            at_most: wake so many now. The others are woken by calling again.
+            at_most: wake so many now. The others are woken by calling again; what is published
+                meanwhile is released only after them.
 
         Returns:
             Whether there are others.
         """
-        if self._released != self._last or not self._due:
+        if not self._due:  # or what is published between two turns would be released without end
             if self._released != self._last:
                 self._released = self._last
                 self._batches.clear()
-            self._due += self._waiting
-            self._waiting = {}
+            self._due, self._waiting = list(self._waiting), {}
         now, self._due = self._due[:at_most], self._due[at_most:]
         for future in now:
             if not future.done():

@@ -107,6 +107,7 @@ async def test_what_has_ended_is_cut_only_if_its_client_takes_nothing(pair: Pair
         while True:
             pair.server.send(bytes(65_536))
     await connections.clear()
+    await connections.clear()
     with pytest.raises(BrokenPipeError):
         pair.server.send(b"more")
 

@@ -9,7 +9,7 @@ from anyio import Event, create_task_group
 from anyio.lowlevel import checkpoint
 
 from rover import flush
-from rover.flush import Flusher
+from rover.flush import BUSY_S, Flusher
 from rover.topic import Batch, Beat, Topic
 
 if TYPE_CHECKING:
@@ -233,3 +233,55 @@ async def test_a_closed_topic_is_forgotten(time: FakeTime, marked_last: bool) ->
 def held(flusher: Flusher) -> set[Any]:
     """Every topic that the flusher keeps alive."""
     return flusher._marked | set(flusher._released_at)
+
+
+class Turns:
+    """In place of a topic: so many readers, and how many of them woke in each turn."""
+
+    closed = False
+
+    def __init__(self, readers: int, wake: Callable[[], None]) -> None:
+        self.woken: list[int] = []
+        self._readers = self._left = readers
+        self._wake = wake
+
+    def release(self, at_most: int) -> bool:
+        now = min(at_most, self._left)
+        self.woken.append(now)
+        self._left -= now
+        self._wake()
+        if more := self._left > 0:
+            return more
+        self._left = self._readers
+        return False
+
+
+async def flushed(flusher: Flusher, topic: Any, time: FakeTime) -> list[int]:
+    topic.woken.clear()
+    flusher.mark(topic)
+    await time.advance(1)
+    return list(topic.woken)
+
+
+async def test_a_crowd_wakes_in_turns_unless_others_need_the_loop(time: FakeTime) -> None:
+    turn_s = 0.007
+    topic: Any = Turns(1_200, lambda: time.spend(turn_s))
+    flusher = Flusher(HEARTBEAT_S)
+    async with create_task_group() as tasks:
+        tasks.start_soon(flusher.run)
+        assert await flushed(flusher, topic, time) == [500, 500, 200]
+        await time.advance(BUSY_S)
+        flusher.mark(topic)
+        await settle()
+        topic.woken.clear()
+        tasks.start_soon(late_rest, time)
+        await time.advance(0.1)
+        assert await flushed(flusher, topic, time) == [1_200]
+        await time.advance(BUSY_S)
+        assert await flushed(flusher, topic, time) == [500, 500, 200]
+        tasks.cancel_scope.cancel()
+
+
+async def late_rest(time: FakeTime) -> None:
+    """Somebody who keeps the loop while the flusher's rest goes by."""
+    time.spend(0.09)

@@ -240,10 +240,17 @@ async def test_what_is_published_between_the_turns_reaches_everyone_once() -> No
         assert topic.release(at_most=4)
         await wait_all_tasks_blocked()
         topic.publish(b"2")
+        turns = 0
         while topic.release(at_most=4):
+            topic.publish(b"%d" % (turns + 3))  # as fast as the turns, and still they end
+            turns += 1
             await wait_all_tasks_blocked()
+        assert turns == 1
         await wait_all_tasks_blocked()
-    assert crowd.got == [[b"1", b"2"]] * 10
+        assert crowd.got == [[b"1"]] * 10
+        topic.release()
+        await wait_all_tasks_blocked()
+    assert crowd.got == [[b"1", b"2", b"3"]] * 10
 
 
 async def test_a_topic_that_is_closed_between_the_turns_ends_for_everyone() -> None:

@@ -22,7 +22,7 @@ import struct
 import termios
 from contextlib import suppress
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from anyio import Event, move_on_after, sleep
@@ -48,6 +48,8 @@ SEARCH_PAUSE_S = 0.05
 REST = 4.0
 """The process's sockets are searched for all that are asked for together, and then no more for so
 many times as long as it took, and for no less than the pause."""
+
+CLEAR_S = 0.2
 
 FOUND_S = 1.0
 """By then it was found and cut, or is not there any more."""
@@ -83,7 +85,7 @@ class Connections:
         self.timeout_s = timeout_s
         self._sought: dict[Ends, Act] = {}
         self._seek = Event()
-        self._left: dict[Ends, Act] = {}
+        self._left: dict[Ends, tuple[float, Act]] = {}
 
     async def run(self) -> None:
         """Search for the connections that no server shows, until cancelled."""
@@ -106,6 +108,8 @@ class Connections:
             scope: of the request or the WebSocket.
             receive: likewise.
         """
+        if (ends := _ends(scope)) is not None:
+            self._left.pop(ends, None)  # another request over the same connection
         told = getattr(_transport(receive), "get_extra_info", None)
         if told is None:
             self._find(scope, self._miss)
@@ -145,7 +149,8 @@ class Connections:
                 raise Unfinished(scope["path"])
             with move_on_after(FOUND_S):
                 await _disconnected(receive)
-            return
+                return
+            raise Unfinished(scope["path"])
         if flush:
             transport.close()
             with move_on_after(self.timeout_s):
@@ -163,17 +168,25 @@ class Connections:
         """
         if (ends := _ends(scope)) is not None:
             self._left.pop(ends, None)
-            self._left[ends] = _shut if unread else _shut_if_stuck
+            self._left[ends] = monotonic(), _shut if unread else _ShutIfStuck()
             if len(self._left) > MOST_LEFT:
                 del self._left[next(iter(self._left))]
 
     async def clear(self) -> None:
         """Cut those whose response has ended and whose client does not take the last of it.
 
-        A server that is going down would wait for them. What is in the kernel's hands is sent.
+        A server that is going down would wait for them. What is in the kernel's hands is sent. Call
+        it again and again: who takes nothing from one time to the next is cut.
         """
-        if self._left:
-            await self._search(self._left.copy())
+        oldest = monotonic() - 2 * self.timeout_s  # by then, the kernel has cut it
+        if sought := {ends: act for ends, (at, act) in self._left.items() if at > oldest}:
+            await self._search(sought)
+
+    async def keep_clearing(self) -> None:
+        """Do so until cancelled: a server waits for its connections before it has the app end."""
+        while True:
+            await self.clear()
+            await sleep(CLEAR_S)
 
     async def _search(self, sought: dict[Ends, Act]) -> None:
         try:
@@ -240,10 +253,17 @@ def _shut(connection: socket.socket) -> None:
     connection.shutdown(socket.SHUT_RDWR)
 
 
-def _shut_if_stuck(connection: socket.socket) -> None:
-    unsent = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4))  # tcp(7), SIOCOUTQ
-    if struct.unpack("i", unsent) != (0,):
-        _shut(connection)
+class _ShutIfStuck:
+    """Shuts a connection of which nothing went out since it was called before."""
+
+    def __init__(self) -> None:
+        self._unsent = 0
+
+    def __call__(self, connection: socket.socket) -> None:
+        said = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4))  # tcp(7), SIOCOUTQ
+        before, (self._unsent,) = self._unsent, struct.unpack("i", said)
+        if self._unsent and self._unsent == before:
+            _shut(connection)
 
 
 async def _disconnected(receive: Receive) -> None:

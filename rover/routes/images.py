@@ -26,8 +26,7 @@ from rover.wire import iso_or_none
 from sources.base import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from anyio import CancelScope
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
@@ -145,6 +144,8 @@ class PictureResponse:
         self._downlink = downlink
         self._image = image
         self._connections = connections
+        self._over = False  # the client has everything, or is gone
+        self._broke_off = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and return when the last byte is sent or the client is gone.
@@ -178,30 +179,33 @@ class PictureResponse:
         if scope["method"] == "HEAD":
             await _respond(send, status, headers)
             return
-        ended = False
         async with self._downlink.open(image, start, stop) as reader:
             await _start(send, status, headers)
-            ended = await self._follow(reader, scope, receive, send)
-        if not ended:
-            await self._connections.hang_up(scope, receive)
+            await self._follow(reader, scope, receive, send)
+        if not self._over:
+            await self._connections.hang_up(scope, receive, flush=self._broke_off)
         self._connections.leave(scope)
 
-    async def _follow(self, reader: Reader, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Copy what is read to the client; whether the response could be ended."""
+    async def _follow(self, reader: Reader, scope: Scope, receive: Receive, send: Send) -> None:
+        """Copy what is read to the client, until it has it all, or is gone, or takes nothing."""
         self._connections.expect_acks(scope, receive)
-        ended = False
         async with create_task_group() as tasks:
-            tasks.start_soon(_leave, receive, tasks.cancel_scope.cancel)
+            tasks.start_soon(self._watch, receive, tasks.cancel_scope)
             try:
                 await self._copy(reader, send)
-                ended = True
+                self._over = True
             except SourceError as exc:
                 logger.info("a reader was given only a part: %s", exc)
-                await self._connections.hang_up(scope, receive, flush=True)
+                self._broke_off = True
             except _Stalled:
                 logger.info("cut off a reader that took nothing of %r", self._image.id)
             tasks.cancel_scope.cancel()
-        return ended
+
+    async def _watch(self, receive: Receive, both: CancelScope) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._over = True
+        both.cancel()
 
     async def _copy(self, reader: Reader, send: Send) -> None:
         count = LEAST_CHUNK
@@ -262,12 +266,6 @@ def _matches(tags: str, tag: str) -> bool:
     return tags.strip() == "*" or tag in (
         part.strip().removeprefix("W/") for part in tags.split(",")
     )
-
-
-async def _leave(receive: Receive, leave: Callable[[], None]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    leave()
 
 
 async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
