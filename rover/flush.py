@@ -8,7 +8,6 @@ cheap, and in growing batches as it gets dear.
 
 from __future__ import annotations
 
-import sys
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +27,6 @@ TOGETHER = 500
 """So many readers wake in one turn of the loop. Python's garbage collector runs after 700 objects
 more: if a thousand woke, it would look through them each time, for a tenth of what it all costs."""
 
-BUSY_TURN_S = 0.03
-BUSY_S = 1.0
-"""When a turn takes longer, or a rest ends later, others need the loop, as when thousands connect.
-For so long then, readers wake all in one turn, because each turn would be as long."""
-
 MIN_REST_S = 0.001
 """A flush quicker than this is followed by no pause: timers are no finer."""
 
@@ -51,7 +45,6 @@ class Flusher:
         self._marked: set[Topic[Any, Any]] = set()
         self._released_at: dict[Topic[Any, Any], float] = {}
         self._something = Event()
-        self._busy_until = 0.0
 
     def mark(self, topic: Topic[Any, Any]) -> None:
         """Have the topic released soon; this is what a topic's `notify` wants.
@@ -75,16 +68,7 @@ class Flusher:
                 await checkpoint()  # comes back when every reader that woke has had its turn
                 took_s = perf_counter() - started
                 if took_s > MIN_REST_S:
-                    await self._rest(max(took_s, min(REST * took_s, LONG_REST_S)))
-
-    async def _rest(self, rest_s: float) -> None:
-        over = perf_counter() + rest_s
-        await sleep(rest_s)
-        self._note_a_wait(perf_counter() - over)
-
-    def _note_a_wait(self, waited_s: float) -> None:
-        if waited_s > BUSY_TURN_S:
-            self._busy_until = perf_counter() + BUSY_S
+                    await sleep(max(took_s, min(REST * took_s, LONG_REST_S)))
 
     async def _beat(self) -> None:
         while True:
@@ -98,12 +82,5 @@ class Flusher:
         self._released_at[topic] = perf_counter()
         if topic.closed:
             del self._released_at[topic]
-        while topic.release(self._at_most):
-            began = perf_counter()
+        while topic.release(TOGETHER):
             await checkpoint()
-            self._note_a_wait(perf_counter() - began)
-
-    @property
-    def _at_most(self) -> int:
-        """So many readers may wake in one turn."""
-        return sys.maxsize if perf_counter() < self._busy_until else TOGETHER
