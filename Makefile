@@ -32,13 +32,13 @@ coverage: $(ENV) $(PAGE) ## the same with branch coverage, slower
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --cov --cov-report term-missing:skip-covered
 
 drain: $(ENV) $(PAGE) ## how every server ends under a crowd, in two seconds: leave the machine alone
-	ROVER_TEST_SLACK_S=0 $(BIN)/pytest --quiet --capture no tests/test_drain.py
+	TEST_SLACK_S=0 $(BIN)/pytest --quiet --capture no tests/test_drain.py
 
 asgi: $(ENV) $(PAGE) ## have the ASGI inspector look (it needs Python 3.12+)
 	$(BIN)/pytest tests/test_asgion.py
 
 embedding-table: $(ENV) $(PAGE) ## write the table of docs/embedding.md as the tests see it
-	ROVER_TEST_SLACK_S=0 WRITE_DOCS=1 $(BIN)/pytest --quiet tests/test_servers.py
+	TEST_SLACK_S=0 WRITE_DOCS=1 $(BIN)/pytest --quiet tests/test_servers.py
 
 check: $(ENV) web/node_modules/.ready ## lint, types, floors, web
 	$(BIN)/ruff check

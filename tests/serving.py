@@ -23,7 +23,7 @@ EXAMPLES = ROOT / "docs" / "embedding"
 START_S = 30.0
 """A machine that is busy otherwise takes its time."""
 
-END_S = 2.0 + float(os.environ.get("ROVER_TEST_SLACK_S", "4"))
+END_S = 2.0 + float(os.environ.get("TEST_SLACK_S", "4"))
 """From the signal to the process's end: what is promised, and a slack for such a machine. `make
 drain` allows none."""
 

@@ -180,8 +180,8 @@ class EventStream(Response):
         if self.stalled:
             # or its socket, and what is buffered for it, stay for good
             await self._streams.connections.hang_up(scope, receive)
-        self._streams.connections.leave(scope)
-        if not writer.cancelled():
+        if not writer.cancelled():  # it was not the client who ended it
+            self._streams.connections.leave(scope)
             writer.result()  # whatever it raised
 
     def cut(self) -> None:

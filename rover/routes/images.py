@@ -144,8 +144,8 @@ class PictureResponse:
         self._downlink = downlink
         self._image = image
         self._connections = connections
-        self._over = False  # the client has everything, or is gone
-        self._broke_off = False
+        self._ended = self._broke_off = False  # the picture
+        self._gone = False  # the client
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and return when the last byte is sent or the client is gone.
@@ -182,9 +182,10 @@ class PictureResponse:
         async with self._downlink.open(image, start, stop) as reader:
             await _start(send, status, headers)
             await self._follow(reader, scope, receive, send)
-        if not self._over:
+        if self._ended:
+            self._connections.leave(scope)
+        elif not self._gone:
             await self._connections.hang_up(scope, receive, flush=self._broke_off)
-        self._connections.leave(scope)
 
     async def _follow(self, reader: Reader, scope: Scope, receive: Receive, send: Send) -> None:
         """Copy what is read to the client, until it has it all, or is gone, or takes nothing."""
@@ -193,7 +194,7 @@ class PictureResponse:
             tasks.start_soon(self._watch, receive, tasks.cancel_scope)
             try:
                 await self._copy(reader, send)
-                self._over = True
+                self._ended = True
             except SourceError as exc:
                 logger.info("a reader was given only a part: %s", exc)
                 self._broke_off = True
@@ -204,7 +205,7 @@ class PictureResponse:
     async def _watch(self, receive: Receive, both: CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._over = True
+        self._gone = True
         both.cancel()
 
     async def _copy(self, reader: Reader, send: Send) -> None:
