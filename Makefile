@@ -23,13 +23,12 @@ help: ## list these targets
 run: $(ENV) $(PAGE) ## set everything up and serve on http://127.0.0.1:8000
 	@exec $(BIN)/python -m rover --host $(HOST) --port $(PORT)
 
-# a process more than cores there may be: a good part of the time, they wait
 test: $(ENV) $(PAGE) ## every test, browser tests included
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 	$(NPM) test
 
 coverage: $(ENV) $(PAGE) ## the same with branch coverage, slower
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --cov --cov-report term-missing:skip-covered
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report term-missing:skip-covered
 
 drain: $(ENV) $(PAGE) ## how every server ends under a crowd, in two seconds: leave the machine alone
 	TEST_SLACK_S=0 $(BIN)/pytest --quiet --capture no tests/test_drain.py

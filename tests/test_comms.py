@@ -699,7 +699,8 @@ async def test_a_member_that_takes_nothing_delays_nobody_and_is_sent_away(
                 tasks.start_soon(listen, ada)
                 tasks.start_soon(listen, bo)
         await until(lambda: server.rooms.members == 2)
-        assert (await closed(stalled))[0] == 1013  # it hears why, if it reads again at once
+        # it hears why, if it reads again at once; else the kernel has given it up meanwhile
+        assert (await closed(stalled))[0] in (1013, 1006)
         await ada.send("after")
         assert await hear_plain(bo) == "Message: after"
 
