@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "embedding"
@@ -75,6 +75,18 @@ def free_port() -> int:
         return port
 
 
+def wait_until_up(url: str, is_running: Callable[[], bool]) -> bool:
+    """Return when it answers, or when it ended or the time is up; whether it answered."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and is_running():
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return True
+        except OSError:
+            time.sleep(0.02)
+    return False
+
+
 class Serving:
     """A running server."""
 
@@ -92,14 +104,9 @@ class Serving:
 
     def wait_until_up(self, path: str) -> None:
         """Return when it answers."""
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5):
-                    return
-            except OSError:
-                time.sleep(0.02)
-        raise AssertionError(f"did not start:\n{self.log}")
+        url = f"http://127.0.0.1:{self.port}{path}"
+        if not wait_until_up(url, lambda: self.process.poll() is None):
+            raise AssertionError(f"did not start:\n{self.log}")
 
     def end(self, sig: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         """Signal it; gives its exit status and the seconds that it took."""

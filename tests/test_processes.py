@@ -8,27 +8,16 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.serving import END_S
+from tests.serving import END_S, ROOT, free_port, wait_until_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROOT = Path(__file__).parents[1]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
+    from pathlib import Path
 
 UVICORN = ["-m", "uvicorn", "rover.main:app"]
 ROVER = ["-m", "rover"]
@@ -43,14 +32,8 @@ class Server:
         self.port = port
 
     def wait_until_up(self) -> None:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                with urllib.request.urlopen(f"{self.url}/healthz", timeout=1):
-                    return
-            except OSError:
-                time.sleep(0.02)
-        raise AssertionError(f"did not start: {self.process.communicate()[0]}")
+        if not wait_until_up(f"{self.url}/healthz", lambda: self.process.poll() is None):
+            raise AssertionError(f"did not start: {self.process.communicate()[0]}")
 
     def open_stream(self) -> socket.socket:
         reader = socket.create_connection(("127.0.0.1", self.port), timeout=10)
