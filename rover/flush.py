@@ -2,7 +2,7 @@
 
 A topic with ten thousand readers must not wake them for each of two hundred events a second. The
 flusher releases what was published since, measures how long the readers took to write it, and
-leaves the loop to everything else for longer than that. So events go out at once while that is
+leaves the loop to everything else for at least as long. So events go out at once while that is
 cheap, and in growing batches as it gets dear.
 """
 
