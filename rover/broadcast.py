@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anyio import Event, create_task_group, current_time
 
+from rover.asgi.connections import Connections
+from rover.asgi.event_stream import EventStreams
+from rover.asgi.problems import problem
+from rover.asgi.query import resume_point
+from rover.asgi.shutdown import End, hear_the_end, watch_parent
 from rover.errors import Draining, NotStarted, RoverError
 from rover.flush import Flusher
-from rover.routes.connections import Connections
-from rover.routes.eventstream import EventStreams
-from rover.routes.problems import problem
-from rover.routes.query import resume_point
 from rover.settings import Settings
-from rover.signals import End, hear_the_end, watch_parent
 from rover.topic import EventId, Topic
 from rover.wire import dumps, sse
 

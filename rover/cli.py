@@ -13,10 +13,10 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from rover import __version__
+from rover.commands.inbox import Inbox
 from rover.errors import RoverError
 from rover.mission import create_app
 from rover.settings import PREFIX, Settings, settings_table
-from rover.uplink.inbox import Inbox
 from sources.base import SourceError
 
 if TYPE_CHECKING:

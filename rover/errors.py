@@ -30,7 +30,7 @@
         ├── UplinkBusy          too many uploads at once                     503
         └── UnknownUpload       no upload has that id                        404
 
-`sources.base.SourceError` is the other root. `rover.routes.problems` maps both to responses.
+`sources.base.SourceError` is the other root. `rover.asgi.problems` maps both to responses.
 """
 
 from __future__ import annotations

@@ -17,20 +17,20 @@ from anyio import Event, create_task_group, current_time
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route, Router, WebSocketRoute
 
-from rover.downlink import Downlink
+from rover.asgi.access import Gate
+from rover.asgi.connections import Connections
+from rover.asgi.event_stream import EventStreams
+from rover.asgi.lifespan import lifespan_of
+from rover.asgi.problems import ProblemApp, Problems
+from rover.asgi.shutdown import End, hear_the_end, watch_parent
+from rover.commands import Uplink
+from rover.comms import Rooms
 from rover.flush import Flusher
-from rover.lifespan import lifespan_of
-from rover.rooms import Rooms
+from rover.images import Downlink
 from rover.routes import commands, comms, dashboard, images, ingest, ops
 from rover.routes import telemetry as telemetry_routes
-from rover.routes.connections import Connections
-from rover.routes.eventstream import EventStreams
-from rover.routes.gate import Gate
-from rover.routes.problems import ProblemApp, Problems
 from rover.settings import Settings
-from rover.signals import End, hear_the_end, watch_parent
 from rover.telemetry import Telemetry
-from rover.uplink import Uplink
 from sources.registry import open_source
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from rover.lifespan import AnyApp
+    from rover.asgi.lifespan import AnyApp
     from rover.supervise import Health
     from sources.base import Camera, CommandValidator, TelemetrySource
 

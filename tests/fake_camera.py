@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from anyio import Event, create_task_group, fail_after, sleep
 
-from rover.downlink import Downlink
+from rover.images import Downlink
 from rover.settings import Settings
 from sources.base import Image, ImageBroken, UnknownImage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from rover.downlink.reader import Reader
+    from rover.images.reader import Reader
 
 
 @dataclass

@@ -1,594 +1,625 @@
-"""Uploads over real sockets: the answer begins at once, and every end of it is told."""
+"""The uplink bare: what is told, what is kept, and that nothing else is left."""
 
 from __future__ import annotations
 
+import errno
 import json
-import logging
-import shutil
-import socket
-import sys
+import os
 import tracemalloc
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
-from anyio import (
-    Event,
-    connect_tcp,
-    create_task_group,
-    fail_after,
-    get_running_tasks,
-    run_process,
-    sleep,
-)
-from httpx_sse import aconnect_sse
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
+from anyio import Event, create_task_group, fail_after, from_thread, wait_all_tasks_blocked
 
-from rover.routes import commands
-from rover.routes.connections import Connections
-from rover.routes.problems import Problems
+from rover.commands import Uplink
+from rover.commands.inbox import Inbox
+from rover.commands.upload import (
+    NAME_LENGTH,
+    TEXT_LENGTH,
+    TOPIC_BYTES,
+    TOPIC_EVENTS,
+    Status,
+    display_name,
+)
+from rover.errors import (
+    Draining,
+    NotAnUpload,
+    NotStarted,
+    SettingError,
+    UnknownUpload,
+    UplinkBusy,
+)
 from rover.settings import Settings
-from rover.uplink import Uplink
-from sources.base import Finding, Progress, Severity, SourceError, Verdict
-from tests.test_uplink import Script, left_behind
+from rover.topic import EventId, Gap, GapReason
+from sources.base import Finding, Progress, Severity, SourceError, Step, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Sequence
 
-    from anyio.abc import SocketStream
-    from httpx_sse import ServerSentEvent
-
-    from tests.conftest import Serve
+    from rover.commands.upload import Upload
 
 pytestmark = pytest.mark.anyio
 
-PATH = "/upload/rover-commands"
-ACCEPTED = Verdict(True, 0, 0, "may go up")
+ACCEPTED = Verdict(True, 0, 1, "may go up", {"commands": 2})
 REJECTED = Verdict(False, 1, 0, "may not go up")
+UNTELLABLE: Any = {"x": object()}
 FILE = b"DRIVE 10\nTURN 90\n"
 SHA256 = sha256(FILE).hexdigest()
 
-FORM = "multipart/form-data; boundary=line"
-BEGIN = b'--line\r\nContent-Disposition: form-data; name="file"; filename="sol 42.seq"\r\n\r\n'
-END = b"\r\n--line--\r\n"
+
+class Script:
+    """A validator that says what it is told to say; an exception is raised, an event waited for."""
+
+    steps = (Step("syntax", "Syntax"), Step("power", "Power budget"))
+
+    def __init__(self, *items: Any) -> None:
+        self.items = items
+        self.checked: list[bytes] = []
+        self.closed = 0
+
+    async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
+        self.checked.append(path.read_bytes())  # noqa: ASYNC240 # a small file
+        try:
+            for item in self.items:
+                if isinstance(item, Exception):
+                    raise item
+                if isinstance(item, Event):
+                    await item.wait()
+                else:
+                    yield item
+        finally:
+            self.closed += 1
 
 
-class Mission:
-    """An uplink over a scripted validator, as an app."""
+class Ticks:
+    """A clock that moves by a step each time somebody looks at it."""
 
-    def __init__(self, tmp_path: Path, *said: Any, **settings: Any) -> None:
-        self.settings = Settings(data_dir=tmp_path / "data", **settings)
-        self.uplink = Uplink(Script(*said), self.settings)
-        self.app = Starlette(
-            routes=commands.routes(
-                self.uplink, self.settings, Connections(self.settings.send_timeout_s)
-            ),
-            middleware=[Middleware(Problems)],
-            lifespan=self.lifespan,
-        )
+    def __init__(self, step_s: float) -> None:
+        self.now = 0.0
+        self._step_s = step_s
 
-    @asynccontextmanager
-    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        async with create_task_group() as tasks:
-            await tasks.start(lambda *, task_status: self.uplink.run(task_status=task_status))
-            yield
-            tasks.cancel_scope.cancel()
-
-    async def over(self) -> None:
-        """Wait until nothing is received or checked any more."""
-        with fail_after(5):
-            while self.uplink.open_uploads:
-                await sleep(0.005)
-
-
-class Sender:
-    """A client that sends what it is told to, byte by byte, and reads meanwhile."""
-
-    def __init__(self, connection: SocketStream) -> None:
-        self.connection = connection
-        self.seen = b""
-
-    async def send(self, *pieces: bytes) -> None:
-        for piece in pieces:
-            await self.connection.send(piece)
-
-    async def request(self, *headers: str, kind: str = FORM) -> None:
-        lines = [f"POST {PATH} HTTP/1.1", "Host: test", f"Content-Type: {kind}", *headers]
-        await self.send("\r\n".join(lines).encode() + b"\r\n\r\n")
-
-    async def chunk(self, data: bytes) -> None:
-        await self.send(b"%x\r\n" % len(data), data, b"\r\n")
-
-    async def see(self, text: bytes) -> bytes:
-        """Read until the text comes; everything seen so far."""
-        with fail_after(5):
-            while text not in self.seen:
-                self.seen += await self.connection.receive()
-        return self.seen
+    def __call__(self) -> float:
+        self.now += self._step_s
+        return self.now
 
 
 @asynccontextmanager
-async def sender(url: str) -> AsyncIterator[Sender]:
-    async with await connect_tcp("127.0.0.1", httpx.URL(url).port or 0) as connection:
-        yield Sender(connection)
+async def running(
+    tmp_path: Path, *said: Any, bounds: dict[str, Any] | None = None, **options: Any
+) -> AsyncIterator[Uplink]:
+    """An uplink over a scripted validator, in a folder of its own."""
+    settings = Settings(data_dir=tmp_path / "data", **(bounds or {}))
+    uplink = Uplink(Script(*said), settings, **options)
+    async with create_task_group() as tasks:
+        await tasks.start(lambda *, task_status: uplink.run(task_status=task_status))
+        yield uplink
+        tasks.cancel_scope.cancel()
 
 
-async def follow(
-    url: str, content: bytes = FILE, name: str = "a.seq"
-) -> AsyncIterator[dict[str, Any]]:
-    """The events of one upload, parsed, as they come."""
-    async with (
-        httpx.AsyncClient(timeout=10) as client,
-        aconnect_sse(client, "POST", url + PATH, files={"file": (name, content)}) as source,
-    ):
-        assert source.response.status_code == 200
-        async for event in source.aiter_sse():
-            yield parsed(event)
-
-
-async def upload(url: str, content: bytes = FILE, name: str = "a.seq") -> list[dict[str, Any]]:
-    return [about async for about in follow(url, content, name)]
-
-
-def parsed(event: ServerSentEvent) -> dict[str, Any]:
-    about: dict[str, Any] = json.loads(event.data)
-    return about | {"event": event.event, "event_id": event.id}
-
-
-@pytest.fixture
-def server_errors(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What the server complained of; run it with `log_config=None`."""
-    caplog.set_level(logging.WARNING, "uvicorn.error")
-    return lambda: [r.getMessage() for r in caplog.records if r.name.startswith("uvicorn")]
-
-
-# ---------------------------------------------------------------------------- the way it goes
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_curl_sees_every_event(tmp_path: Path, serve: Serve) -> None:
-    finding = Finding(Severity.WARNING, "power.low", "9 Wh left", 2)
-    mission = Mission(tmp_path, Progress("syntax", 0.5, "fine"), finding, ACCEPTED)
-    (tmp_path / "sol 42.seq").write_bytes(FILE)
-    async with serve(mission.app) as url:
-        form = f"file=@{tmp_path / 'sol 42.seq'}"
-        done = await run_process(["curl", "-sS", "-N", "-i", "-F", form, url + PATH])
-    head, _, body = done.stdout.decode().partition("\r\n\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:])
-    assert headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert headers["cache-control"] == "no-store"
-    assert headers["x-accel-buffering"] == "no"
-    assert "connection" not in headers
-    frames = [frame.split("\n") for frame in body.strip().split("\n\n")]
-    assert [frame[-2].split("-")[-1] for frame in frames] == list("123456")
-    assert [json.loads(frame[-1][6:]).get("status") for frame in frames] == [
-        "UPLOADING",
-        "UPLOADING",
-        "VALIDATING",
-        "VALIDATING",
-        None,
-        "COMPLETE",
-    ]
-    first = json.loads(frames[0][-1][6:])
-    assert (first["name"], first["size"]) == ("sol 42.seq", len(FILE))
-
-
-async def test_the_answer_begins_while_half_of_the_file_is_still_to_come(
-    tmp_path: Path, serve: Serve
-) -> None:
-    mission = Mission(tmp_path, ACCEPTED)
-    async with serve(mission.app) as url, sender(url) as client:
-        body = BEGIN + FILE + END
-        await client.request(f"Content-Length: {len(body)}")
-        await client.send(body[: len(BEGIN) + 5])
-        seen = await client.see(b'"status":"UPLOADING"')
-        assert seen.startswith(b"HTTP/1.1 200 OK")
-        assert b'"received":0,"size":17,' in await client.see(b"\n\n")
-        await client.send(body[len(BEGIN) + 5 :])
-        await client.see(b'"status":"COMPLETE"')
-        assert b'"received":17,"size":17,' in client.seen
-    assert left_behind(mission.uplink) == [f"commands/{SHA256}"]
-
-
-async def test_the_file_is_on_disk_when_complete_is_received(tmp_path: Path, serve: Serve) -> None:
-    mission = Mission(tmp_path, ACCEPTED)
-    async with serve(mission.app) as url:
-        async for about in follow(url):
-            if about.get("status") == "COMPLETE":
-                kept = mission.settings.data_dir / "commands" / about["sha256"]
-                assert kept.read_bytes() == FILE
-                assert left_behind(mission.uplink) == [f"commands/{SHA256}"]
-                break
+async def chunks(*pieces: Any) -> AsyncIterator[bytes]:
+    """Bytes as they come; an exception is raised, an event waited for."""
+    for piece in pieces:
+        if isinstance(piece, Exception):
+            raise piece
+        if isinstance(piece, Event):
+            await piece.wait()
         else:
-            pytest.fail("it was never complete")
+            yield piece
 
 
-async def test_a_rejected_file_is_a_whole_answer_too(tmp_path: Path, serve: Serve) -> None:
-    finding = Finding(Severity.ERROR, "syntax.unknown", "no command DRIV", 1, 1, "DRIVE?", "syntax")
-    mission = Mission(tmp_path, finding, REJECTED)
-    async with serve(mission.app) as url:
-        events = await upload(url)
-    assert events[-2] | {"event_id": ""} == {
-        "event": "finding",
-        "event_id": "",
-        "severity": "error",
-        "code": "syntax.unknown",
-        "message": "no command DRIV",
-        "line": 1,
-        "column": 1,
-        "hint": "DRIVE?",
-        "step": "syntax",
-    }
-    assert events[-1]["status"] == "REJECTED"
-    assert left_behind(mission.uplink) == []
+def events(upload: Upload) -> list[dict[str, Any]]:
+    """What was told so far, parsed; findings have no `status`."""
+    told = []
+    for frame in upload.topic.retained():
+        fields = dict(line.split(": ", 1) for line in frame.decode().splitlines() if line)
+        about = json.loads(fields["data"])
+        assert fields.get("event") == (None if "status" in about else "finding")
+        told.append(about)
+    return told
 
 
-async def test_no_task_of_a_library_stays_behind(tmp_path: Path, serve: Serve) -> None:
-    mission = Mission(tmp_path, REJECTED)
-    async with serve(mission.app) as url:
-        before = {task.id for task in get_running_tasks()}
-        await upload(url)
+def statuses(upload: Upload) -> list[str]:
+    return [about.get("status", "finding") for about in events(upload)]
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def left_behind(uplink: Uplink) -> list[str]:
+    folders = (uplink.inbox.incoming, uplink.inbox.accepted)
+    return [f"{folder.name}/{path.name}" for folder in folders for path in folder.iterdir()]
+
+
+async def sent(uplink: Uplink, *pieces: Any, name: str = "sol-42.seq") -> Upload:
+    """An upload that is over."""
+    upload = uplink.begin(name, None)
+    await uplink.receive(upload, chunks(*pieces or [FILE]))
+    with fail_after(5):
+        await upload.over.wait()
+    return upload
+
+
+# --------------------------------------------------------------------------- the way it goes
+
+
+async def test_an_accepted_file_is_kept_under_its_sha256(tmp_path: Path) -> None:
+    finding = Finding(
+        Severity.WARNING, "power.low", "9 Wh are left", 2, 1, "wait for noon", "power"
+    )
+    said = [Progress("syntax", 0.1, "2 lines"), Progress("power", 0.6, "day"), finding, ACCEPTED]
+    async with running(tmp_path, *said) as uplink:
+        upload = uplink.begin("sol-42.seq", 17)
+        await uplink.receive(upload, chunks(FILE[:5], FILE[5:]))
         with fail_after(5):
-            while left := [task for task in get_running_tasks() if task.id not in before]:
-                assert not any("sse_starlette" in repr(task.coro) for task in left), left
-                await sleep(0.01)
+            await upload.over.wait()
+        assert left_behind(uplink) == [f"commands/{SHA256}"]
+        assert (uplink.inbox.accepted / SHA256).read_bytes() == FILE
+    plan = [{"name": "syntax", "title": "Syntax"}, {"name": "power", "title": "Power budget"}]
+    coming = {"id": upload.id, "name": "sol-42.seq", "size": 17, "plan": plan}
+    step = {"step": "syntax", "title": "Syntax", "index": 1, "steps": 2}
+    assert events(upload) == [
+        {"status": "UPLOADING", "detail": "the file is coming in", "received": 0, **coming},
+        {"status": "UPLOADING", "detail": "the file is here", "received": 17, **coming},
+        {"status": "VALIDATING", "detail": "the check begins", **step, "fraction": 0.0},
+        {"status": "VALIDATING", "detail": "2 lines", **step, "fraction": 0.1},
+        {
+            "status": "VALIDATING",
+            "detail": "day",
+            "step": "power",
+            "title": "Power budget",
+            "index": 2,
+            "steps": 2,
+            "fraction": 0.6,
+        },
+        {
+            "severity": "warning",
+            "code": "power.low",
+            "message": "9 Wh are left",
+            "line": 2,
+            "column": 1,
+            "hint": "wait for noon",
+            "step": "power",
+        },
+        {
+            "status": "COMPLETE",
+            "detail": "may go up",
+            "id": upload.id,
+            "name": "sol-42.seq",
+            "sha256": SHA256,
+            "size": 17,
+            "errors": 0,
+            "warnings": 1,
+            "summary": {"commands": 2},
+        },
+    ]
+    assert upload.status is Status.COMPLETE
+    assert upload.report == events(upload)[-1]
 
 
-async def test_two_uploads_at_once_do_not_mix(tmp_path: Path, serve: Serve) -> None:
+async def test_the_validator_finds_the_whole_file_at_the_path(tmp_path: Path) -> None:
+    async with running(tmp_path, ACCEPTED) as uplink:
+        await sent(uplink, *[bytes([n]) * 700_000 for n in range(5)])
+        assert isinstance(uplink.validator, Script)
+        assert uplink.validator.checked == [b"".join(bytes([n]) * 700_000 for n in range(5))]
+
+
+async def test_a_rejected_file_leaves_only_its_report(tmp_path: Path) -> None:
+    finding = Finding(Severity.ERROR, "syntax.unknown", "no such command")
+    async with running(tmp_path, finding, REJECTED) as uplink:
+        upload = await sent(uplink)
+        assert left_behind(uplink) == []
+        assert uplink.find(upload.id) is upload
+    assert upload.report == {
+        "status": "REJECTED",
+        "detail": "may not go up",
+        "id": upload.id,
+        "name": "sol-42.seq",
+        "sha256": SHA256,
+        "size": 17,
+        "errors": 1,
+        "warnings": 0,
+        "summary": {},
+    }
+
+
+async def test_the_file_is_gone_or_kept_before_the_last_event_is_told(tmp_path: Path) -> None:
+    for verdict, expected in ((ACCEPTED, [f"commands/{SHA256}"]), (REJECTED, [])):
+        async with running(tmp_path / verdict.detail, verdict) as uplink:
+            upload = uplink.begin("a.seq")
+            seen: list[list[str]] = []
+
+            async def look(upload: Upload = upload, uplink: Uplink = uplink) -> list[list[str]]:
+                looks = []
+                with upload.topic.subscribe(EventId(upload.topic.epoch, 0)) as reader:
+                    async for _ in reader:
+                        looks.append(left_behind(uplink))  # noqa: PERF401 # at each event anew
+                return looks
+
+            async with create_task_group() as tasks:
+                tasks.start_soon(uplink.receive, upload, chunks(FILE))
+                seen = await look()
+            assert seen[-1] == expected
+
+
+async def test_complete_is_told_after_file_and_folder_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, rename = os.fsync, os.replace
+
+    def spy_fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        done.append(f"fsync {'file' if path.is_file() else path.name}")
+        fsync(descriptor)
+
+    def spy_rename(old: str, new: str) -> None:
+        done.append("rename")
+        rename(old, new)
+
+    async with running(tmp_path, ACCEPTED) as uplink:
+        upload = uplink.begin("a.seq")
+        told = upload.tell_verdict
+
+        def spy_told(verdict: Verdict, digest: str) -> None:
+            done.append("told")
+            told(verdict, digest)
+
+        monkeypatch.setattr(os, "fsync", spy_fsync)
+        monkeypatch.setattr(os, "replace", spy_rename)
+        monkeypatch.setattr(upload, "tell_verdict", spy_told)
+        await uplink.receive(upload, chunks(FILE))
+        await upload.over.wait()
+    assert done == ["fsync file", "rename", "fsync commands", "told"]
+
+
+async def test_the_same_content_twice_is_one_file_and_two_reports(tmp_path: Path) -> None:
+    async with running(tmp_path, ACCEPTED) as uplink:
+        first, second = await sent(uplink), await sent(uplink, name="again.seq")
+        assert left_behind(uplink) == [f"commands/{SHA256}"]
+    assert (first.status, second.status) == (Status.COMPLETE, Status.COMPLETE)
+    assert first.id != second.id
+
+
+async def test_progress_is_told_at_most_four_times_a_second(tmp_path: Path) -> None:
+    async with running(tmp_path, ACCEPTED, clock=Ticks(0.1)) as uplink:
+        upload = await sent(uplink, *[b"x"] * 40)  # over 4 s of that clock
+    told = [about["received"] for about in events(upload) if about.get("status") == "UPLOADING"]
+    assert told == [0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 40]
+
+
+async def test_the_progress_of_a_whole_day_stays_small(tmp_path: Path) -> None:
+    async with running(tmp_path, ACCEPTED, clock=Ticks(1.0)) as uplink:
+        upload = await sent(uplink, *[b"x"] * 86_400)
+    told = [about["received"] for about in events(upload) if about.get("status") == "UPLOADING"]
+    assert told[:4] == [0, 1, 2, 3]
+    assert told[-1] == 86_400
+    assert len(told) < 600
+
+
+async def test_the_progress_of_one_step_is_thinned_but_every_step_is_told(tmp_path: Path) -> None:
+    said = [Progress(step, n / 1e4, str(n)) for step in ("syntax", "power") for n in range(5000)]
+    async with running(tmp_path, *said, ACCEPTED, clock=Ticks(0.001)) as uplink:
+        upload = await sent(uplink)
+    steps = [about["step"] for about in events(upload) if about.get("status") == "VALIDATING"]
+    assert steps == sorted(steps, reverse=True)
+    assert 25 < steps.count("syntax") <= 51  # within 5 s of that clock
+    assert 25 < steps.count("power") <= 51
+
+
+async def test_event_ids_count_up_from_one(tmp_path: Path) -> None:
+    async with running(tmp_path, ACCEPTED) as uplink:
+        upload = await sent(uplink)
+    ids = [frame.split(b"\n")[0] for frame in upload.topic.retained()]
+    epoch = upload.topic.epoch.encode()
+    assert ids == [b"id: %s-%d" % (epoch, n) for n in range(1, len(ids) + 1)]
+
+
+# --------------------------------------------------------------------- files that do not come
+
+
+@pytest.mark.parametrize(
+    ("trouble", "detail"),
+    [
+        (NotAnUpload("the form breaks off"), "the form breaks off"),
+        (OSError(errno.EIO, "Input/output error"), "could not be written here: Input/output error"),
+        (ZeroDivisionError(), "the server's log says why"),
+    ],
+)
+async def test_what_goes_wrong_while_receiving_is_told_and_leaves_nothing(
+    tmp_path: Path, trouble: Exception, detail: str
+) -> None:
+    async with running(tmp_path, ACCEPTED) as uplink:
+        upload = await sent(uplink, FILE, trouble)
+        assert left_behind(uplink) == []
+    assert upload.report["status"] == "FAILED"
+    assert upload.report["id"] == upload.id
+    assert upload.report["detail"].endswith(detail)
+
+
+async def test_a_receiver_that_is_cancelled_takes_the_upload_along(tmp_path: Path) -> None:
+    async with running(tmp_path, ACCEPTED) as uplink:
+        upload = uplink.begin("a.seq")
+        async with create_task_group() as request:
+            request.start_soon(uplink.receive, upload, chunks(b"x" * 2_000_000, Event()))
+            await wait_all_tasks_blocked()
+            while left_behind(uplink) != [f"incoming/{upload.id}"]:
+                await wait_all_tasks_blocked()
+            request.cancel_scope.cancel()
+        assert left_behind(uplink) == []
+        assert uplink.open_uploads == 0
+    assert statuses(upload)[-1] == "FAILED"
+    assert upload.report["detail"].startswith("the upload broke off after 2,000,000 bytes")
+
+
+async def test_a_file_over_the_limit_is_broken_off_where_it_passes_it(tmp_path: Path) -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += 100
+            yield bytes(100)
+
+    async with running(tmp_path, ACCEPTED, bounds={"max_upload_bytes": 1000}) as uplink:
+        upload = uplink.begin("a.seq")
+        await uplink.receive(upload, endless())
+        assert left_behind(uplink) == []
+    assert taken == 1100
+    assert "larger than 1,000 bytes" in upload.report["detail"]
+    async with running(tmp_path, ACCEPTED, bounds={"max_upload_bytes": 1000}) as uplink:
+        assert (await sent(uplink, bytes(1000))).status is Status.COMPLETE
+
+
+async def test_a_full_disk_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with running(tmp_path, ACCEPTED) as uplink:
+        monkeypatch.setattr(os, "fsync", full)
+        upload = await sent(uplink)
+        monkeypatch.undo()
+        assert left_behind(uplink) == []
+    assert upload.report["status"] == "FAILED"
+    assert "could not be kept: No space left on device" in upload.report["detail"]
+
+
+# -------------------------------------------------------------------- validators that misbehave
+
+
+@pytest.mark.parametrize(
+    ("said", "detail"),
+    [
+        ([SourceError("the dictionary is gone; mount it")], "the dictionary is gone; mount it"),
+        ([Progress("syntax", 0.5, ""), ValueError("boom")], "the check itself failed"),
+        ([OSError(errno.EIO, "I/O error")], "the check itself failed"),
+        ([Progress("syntax", 0.5, "")], "ended without a verdict"),
+        ([ACCEPTED, Progress("power", 1.0, "")], "went on after its verdict"),
+        ([ACCEPTED, REJECTED], "went on after its verdict"),
+        ([Finding(Severity.ERROR, "x", "bad"), ACCEPTED], "accepted a file in which it found"),
+        ([replace(ACCEPTED, errors=1)], "accepted a file in which it found"),
+        ([replace(ACCEPTED, summary=UNTELLABLE)], "the check itself failed"),
+        (["not an item"], "the check itself failed"),
+    ],
+)
+async def test_a_check_that_breaks_fails_the_upload_and_keeps_nothing(
+    tmp_path: Path, said: Sequence[Any], detail: str
+) -> None:
+    async with running(tmp_path, *said) as uplink:
+        upload = await sent(uplink)
+        assert left_behind(uplink) == []
+        assert isinstance(uplink.validator, Script)
+        assert uplink.validator.closed == 1
+        assert uplink.open_uploads == 0
+    assert upload.report["status"] == "FAILED"
+    assert detail in upload.report["detail"]
+
+
+async def test_a_check_that_says_nothing_is_given_up(tmp_path: Path) -> None:
+    async with running(tmp_path, Event(), ACCEPTED, silent_check_s=0.05) as uplink:
+        upload = await sent(uplink)
+        assert left_behind(uplink) == []
+    assert upload.report["detail"] == "the check said nothing for 0.05 s and was given up"
+
+
+async def test_a_flood_of_findings_is_bounded_and_its_readers_are_told(tmp_path: Path) -> None:
+    finding = Finding(Severity.ERROR, "syntax.unknown", "no such command", hint="x" * 5000)
+    async with running(tmp_path, *[finding] * 3000, REJECTED) as uplink:
+        upload = await sent(uplink)
+    frames = upload.topic.retained()
+    assert len(frames) <= TOPIC_EVENTS
+    assert sum(map(len, frames)) <= TOPIC_BYTES
+    assert all(len(about.get("hint", "")) <= TEXT_LENGTH for about in events(upload))
+    assert statuses(upload)[-1] == "REJECTED"
+    with upload.topic.subscribe(EventId(upload.topic.epoch, 0)) as reader:
+        gap = await anext(reader)
+    assert isinstance(gap, Gap)
+    assert gap.reason is GapReason.EXPIRED
+    assert gap.lost == upload.topic.last_id.offset - len(frames)
+
+
+async def test_a_validator_that_never_waits_lets_others_run(tmp_path: Path) -> None:
+    finding = Finding(Severity.INFO, "x", "x")
+    async with running(tmp_path, *[finding] * 200, ACCEPTED) as uplink:
+        upload = uplink.begin("a.seq")
+        await uplink.receive(upload, chunks(FILE))
+        batches = 0
+        with upload.topic.subscribe() as reader:
+            async for _ in reader:
+                batches += 1
+    assert batches > 100
+
+
+async def test_an_unknown_step_and_odd_fractions_are_told_all_the_same(tmp_path: Path) -> None:
+    said = [Progress("extra", 7.5, "more"), Progress("power", -1.0, "less"), ACCEPTED]
+    async with running(tmp_path, *said) as uplink:
+        upload = await sent(uplink)
+    _, extra, power = [e for e in events(upload) if e.get("status") == "VALIDATING"]
+    assert (extra["title"], extra["index"], extra["fraction"]) == ("extra", None, 1.0)
+    assert (power["title"], power["index"], power["fraction"]) == ("Power budget", 2, 0.0)
+
+
+# ------------------------------------------------------------------------------------ bounds
+
+
+async def test_uploads_at_once_are_bounded_while_received_and_while_checked(
+    tmp_path: Path,
+) -> None:
     go = Event()
-    mission = Mission(tmp_path, go, ACCEPTED)
-    ends: dict[str, dict[str, Any]] = {}
-
-    async def send(url: str, name: str, content: bytes) -> None:
-        ends[name] = (await upload(url, content, name))[-1]
-
-    async with serve(mission.app) as url:
-        contents = {f"{n}.seq": bytes([n]) * 300_000 for n in range(4)}
-        with fail_after(10):
-            async with create_task_group() as clients:
-                for name, content in contents.items():
-                    clients.start_soon(send, url, name, content)
-                while len(mission.uplink.validator.checked) < 4:  # type: ignore[attr-defined] # the script
-                    await sleep(0.005)
-                go.set()
-    for name, content in contents.items():
-        assert ends[name]["name"] == name
-        assert ends[name]["sha256"] == sha256(content).hexdigest()
+    async with running(tmp_path, go, ACCEPTED, bounds={"max_uploads": 2}) as uplink:
+        first, second = uplink.begin("a"), uplink.begin("b")
+        with pytest.raises(UplinkBusy, match="2 uploads"):
+            uplink.begin("c")
+        await uplink.receive(first, chunks(FILE))
+        await uplink.receive(second, chunks(NotAnUpload("broken")))
+        assert uplink.open_uploads == 1
+        third = uplink.begin("c")
+        with pytest.raises(UplinkBusy):
+            uplink.check_room()
+        go.set()
+        await first.over.wait()
+        await uplink.receive(third, chunks(b"other"))
+        await third.over.wait()
+        assert uplink.open_uploads == 0
+    assert (first.status, third.status) == (Status.COMPLETE, Status.COMPLETE)
 
 
-async def test_a_large_upload_takes_little_memory(tmp_path: Path, serve: Serve) -> None:
-    mission = Mission(tmp_path, ACCEPTED, max_upload_bytes=1 << 30)
-    mission.uplink.validator = Unread()
-    size, block = 100 << 20, bytes(1 << 20)
-    async with serve(mission.app) as url, sender(url) as client:
-        await client.request(f"Content-Length: {len(BEGIN) + size + len(END)}")
-        await client.send(BEGIN)
+async def test_only_the_newest_reports_are_kept(tmp_path: Path) -> None:
+    async with running(tmp_path, REJECTED, bounds={"kept_uploads": 2}) as uplink:
+        uploads = [await sent(uplink) for _ in range(4)]
+        under_way = uplink.begin("e")
+        for gone in uploads[:2]:
+            with pytest.raises(UnknownUpload, match=gone.id):
+                uplink.find(gone.id)
+        for kept in (*uploads[2:], under_way):
+            assert uplink.find(kept.id) is kept
+        await uplink.receive(under_way, chunks(FILE))
+
+
+async def test_memory_is_constant_in_the_size_of_a_file(tmp_path: Path) -> None:
+    async def many() -> AsyncIterator[bytes]:
+        for _ in range(1600):
+            yield bytes(1 << 16)
+        raise NotAnUpload("that will do")
+
+    async with running(tmp_path, bounds={"max_upload_bytes": 1 << 30}) as uplink:
+        upload = uplink.begin("big.seq")
         tracemalloc.start()
         try:
-            for _ in range(size // len(block)):
-                await client.send(block)
-            await client.send(END)
-            await client.see(b'"status":"COMPLETE"')
+            await uplink.receive(upload, many())
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert b'"size":104857600,"errors":0' in client.seen
-    assert peak < 12 << 20
-
-
-class Unread:
-    """A validator that accepts anything and reads nothing."""
-
-    steps = ()
-
-    async def validate(self, path: Path) -> AsyncIterator[Verdict]:
-        yield ACCEPTED
-
-
-async def test_a_silent_check_gets_a_sign_of_life(tmp_path: Path, serve: Serve) -> None:
-    go = Event()
-    mission = Mission(tmp_path, go, ACCEPTED, heartbeat_s=0.05)
-    async with serve(mission.app) as url, sender(url) as client:
-        body = BEGIN + FILE + END
-        await client.request(f"Content-Length: {len(body)}")
-        await client.send(body)
-        await client.see(b": ping")
-        go.set()
-        await client.see(b'"status":"COMPLETE"')
-
-
-# ----------------------------------------------------------------------------------- refusals
-
-
-def part(name: str, content: bytes, filename: str | None = None) -> bytes:
-    disposition = f'Content-Disposition: form-data; name="{name}"'
-    disposition += "" if filename is None else f'; filename="{filename}"'
-    return b"--line\r\n" + disposition.encode() + b"\r\n\r\n" + content + b"\r\n"
+        assert upload.received == 1600 << 16  # 100 MiB
+        assert peak < 8 << 20
 
 
 @pytest.mark.parametrize(
-    ("body", "kind", "hint"),
+    ("name", "shown"),
     [
-        (part("upload", b"x", "a.seq") + b"--line--\r\n", FORM, "no field `file`, but `upload`"),
-        (part("file", b"DRIVE 10") + b"--line--\r\n", FORM, "without a file"),
-        (part("file", b"", "a.seq") + b"--line--\r\n", FORM, "'a.seq' is empty"),
-        (FILE, FORM, "malformed"),
-        (b"", FORM, "breaks off"),
-        (FILE, "text/plain", "not `multipart/form-data`"),
-        (FILE, "multipart/form-data", "no `boundary`"),
+        ("sol 42.seq", "sol 42.seq"),
+        ("sól-42 ☄.seq", "sól-42 ☄.seq"),
+        ("../../etc/passwd", "passwd"),
+        (r"C:\plans\a.seq", "a.seq"),
+        ("a\r\nX-Evil: 1\x00\x1b[31m", "aX-Evil: 1[31m"),
+        ("gpj.\u202eqes", "gpj.qes"),
+        ("a\u2028b\ud800c", "abc"),
+        ("", "unnamed"),
+        ("dir/", "unnamed"),
+        ("x" * 1000, "x" * NAME_LENGTH),
     ],
 )
-async def test_what_is_no_upload_is_refused_with_a_way_out(
-    tmp_path: Path, serve: Serve, body: bytes, kind: str, hint: str
+def test_names_are_made_fit_to_be_shown(name: str, shown: str) -> None:
+    assert display_name(name) == shown
+
+
+# -------------------------------------------------------------------------- starting, stopping
+
+
+async def test_leftovers_of_a_crash_are_removed_at_start(tmp_path: Path) -> None:
+    incoming = tmp_path / "data" / "incoming"
+    incoming.mkdir(parents=True)
+    (incoming / "half").write_bytes(b"half a file")
+    async with running(tmp_path) as uplink:
+        assert left_behind(uplink) == []
+
+
+async def test_what_another_process_is_receiving_is_no_leftover(tmp_path: Path) -> None:
+    with Inbox(tmp_path / "data").open():
+        (tmp_path / "data" / "incoming" / "other").write_bytes(b"on its way")
+        async with running(tmp_path) as uplink:
+            assert left_behind(uplink) == ["incoming/other"]
+
+
+async def test_a_data_folder_that_cannot_be_is_a_setting_error(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file, not a folder")
+    uplink = Uplink(Script(), Settings(data_dir=tmp_path / "data"))
+    with pytest.raises(SettingError, match=r"ROVER_DATA_DIR=.*cannot be kept there"):
+        await uplink.run()
+
+
+async def test_nothing_is_taken_before_the_start(tmp_path: Path) -> None:
+    with pytest.raises(NotStarted):
+        Uplink(Script(), Settings(data_dir=tmp_path)).begin("a.seq")
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "cancelled"])
+async def test_the_end_fails_what_is_under_way_and_leaves_nothing(
+    tmp_path: Path, closed: bool
 ) -> None:
-    mission = Mission(tmp_path, ACCEPTED)
-    async with serve(mission.app) as url, httpx.AsyncClient() as client:
-        refused = await client.post(url + PATH, content=body, headers={"Content-Type": kind})
-    assert refused.status_code == 400
-    assert refused.headers["content-type"] == "application/problem+json"
-    assert hint in refused.json()["detail"]
-    assert mission.uplink.open_uploads == 0
-    assert left_behind(mission.uplink) == []
-
-
-async def test_other_methods_are_not_for_it(tmp_path: Path, serve: Serve) -> None:
-    async with serve(Mission(tmp_path).app) as url, httpx.AsyncClient() as client:
-        refused = await client.get(url + PATH)
-    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
-
-
-@pytest.mark.parametrize("expect", [[], ["Expect: 100-continue"]])
-async def test_a_stated_length_over_the_limit_is_refused_before_the_body_is_read(
-    tmp_path: Path, serve: Serve, expect: list[str]
-) -> None:
-    mission = Mission(tmp_path, ACCEPTED, max_upload_bytes=1000)
-    async with serve(mission.app) as url, sender(url) as client:
-        await client.request("Content-Length: 1100000", *expect)  # and not a byte of it
-        seen = await client.see(b"ROVER_MAX_UPLOAD_BYTES")
-    assert seen.startswith(b"HTTP/1.1 413")
-
-
-async def test_an_unstated_length_over_the_limit_is_refused_where_it_shows(
-    tmp_path: Path, serve: Serve
-) -> None:
-    mission = Mission(tmp_path, ACCEPTED, max_upload_bytes=1000)
-    async with serve(mission.app) as url:
-        async with sender(url) as client:  # at once: there is a status for it
-            await client.request("Transfer-Encoding: chunked")
-            await client.chunk(BEGIN + bytes(2000))
-            assert (await client.see(b"larger than 1,000")).startswith(b"HTTP/1.1 413")
-        async with sender(url) as client:  # later: the answer has begun, so it is told in it
-            await client.request("Transfer-Encoding: chunked")
-            await client.chunk(BEGIN + bytes(900))
-            assert (await client.see(b"UPLOADING")).startswith(b"HTTP/1.1 200")
-            await client.chunk(bytes(900))
-            assert b"larger than 1,000" in await client.see(b'"status":"FAILED"')
-            await client.see(b"0\r\n\r\n")  # and the answer ends
-    assert left_behind(mission.uplink) == []
-
-
-async def test_a_second_file_is_told_and_nothing_is_checked(tmp_path: Path, serve: Serve) -> None:
-    mission = Mission(tmp_path, ACCEPTED)
-    body = part("file", FILE, "a.seq") + part("file", FILE, "b.seq") + b"--line--\r\n"
-    async with serve(mission.app) as url, sender(url) as client:
-        await client.request(f"Content-Length: {len(body)}")
-        await client.send(body[:120])
-        await client.see(b"UPLOADING")
-        await client.send(body[120:])
-        assert b"two fields `file`" in await client.see(b"FAILED")
-    assert mission.uplink.validator.checked == []  # type: ignore[attr-defined] # the script
-    assert left_behind(mission.uplink) == []
-
-
-async def test_as_many_as_are_allowed_and_no_more(tmp_path: Path, serve: Serve) -> None:
-    go = Event()
-    mission = Mission(tmp_path, go, ACCEPTED, max_uploads=1)
-    async with serve(mission.app) as url, sender(url) as client:
-        await client.request(f"Content-Length: {len(BEGIN + FILE + END)}")
-        await client.send(BEGIN + FILE)
-        await client.see(b"UPLOADING")
-        async with httpx.AsyncClient() as other:
-            refused = await other.post(url + PATH, files={"file": FILE})
-        assert refused.status_code == 503
-        assert refused.headers["retry-after"]
-        assert "ROVER_MAX_UPLOADS" in refused.json()["detail"]
-        await client.send(END)
-        go.set()
-        await client.see(b"COMPLETE")
-        assert (await upload(url))[-1]["status"] == "COMPLETE"
-
-
-# ----------------------------------------------------------------------------- broken halfway
-
-
-@pytest.mark.parametrize("sent", [b"", BEGIN[:20], BEGIN, BEGIN + b"x" * 300_000])
-async def test_a_sender_who_goes_away_leaves_nothing(
-    tmp_path: Path, serve: Serve, server_errors: Callable[[], list[str]], sent: bytes
-) -> None:
-    mission = Mission(tmp_path, ACCEPTED)
-    async with serve(mission.app, log_config=None) as url:
-        async with sender(url) as client:
-            await client.request("Content-Length: 1000000")
-            await client.send(sent)
-            if len(sent) > len(BEGIN):
-                await client.see(b"UPLOADING")
-                assert left_behind(mission.uplink) != []
-        await mission.over()
-        assert left_behind(mission.uplink) == []
-    assert server_errors() == []
-
-
-@pytest.mark.parametrize(
-    ("sent", "sight"), [(BEGIN, b"HTTP/1.1 408"), (BEGIN + FILE, b'"status":"FAILED"')]
-)
-async def test_a_sender_who_falls_silent_is_given_up(
-    tmp_path: Path, serve: Serve, sent: bytes, sight: bytes
-) -> None:
-    mission = Mission(tmp_path, ACCEPTED, upload_timeout_s=0.1)
-    async with serve(mission.app) as url, sender(url) as client:
-        await client.request("Content-Length: 1000000")
-        await client.send(sent)
-        await client.see(sight)
-        assert b"nothing came for 0.1 s" in await client.see(b"ROVER_UPLOAD_TIMEOUT_S")
-    assert left_behind(mission.uplink) == []
-
-
-async def test_a_reader_who_goes_away_does_not_stop_the_check(
-    tmp_path: Path, serve: Serve, server_errors: Callable[[], list[str]]
-) -> None:
-    go = Event()
-    mission = Mission(tmp_path, go, ACCEPTED)
-    async with serve(mission.app, log_config=None) as url:
-        async for about in follow(url):
-            if about.get("status") == "VALIDATING":
-                break
-        assert mission.uplink.open_uploads == 1
-        go.set()
-        await mission.over()
-        assert left_behind(mission.uplink) == [f"commands/{SHA256}"]
-    assert server_errors() == []
-
-
-async def test_a_reader_who_takes_nothing_is_cut_off_and_the_check_goes_on(
-    tmp_path: Path, serve: Serve, server_errors: Callable[[], list[str]]
-) -> None:
-    go = Event()
-    mission = Mission(tmp_path, send_timeout_s=0.2)
-    mission.uplink.validator = Flood(go)
-    async with serve(mission.app, log_config=None) as url:
-        with socket.socket() as stuck:
-            stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            stuck.connect(("127.0.0.1", httpx.URL(url).port or 0))
-            body = BEGIN + FILE + END
-            head = f"POST {PATH} HTTP/1.1\r\nHost: test\r\nContent-Type: {FORM}\r\n"
-            stuck.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            with fail_after(20):
-                while not mission.uplink.open_uploads:
-                    await sleep(0.005)
-                [watched] = mission.uplink._uploads.values()
-                while not watched.topic.readers:
-                    await sleep(0.005)
-                while watched.topic.readers:
-                    await sleep(0.005)
-            assert mission.uplink.open_uploads == 1
-            go.set()
-            await mission.over()
-        assert watched.report["status"] == "COMPLETE"
-    assert server_errors() == []
-
-
-class Flood:
-    """A validator that finds more and more until it is told to stop."""
-
-    steps = ()
-
-    def __init__(self, enough: Event) -> None:
-        self._enough = enough
-
-    async def validate(self, path: Path) -> AsyncIterator[Finding | Verdict]:
-        while not self._enough.is_set():
-            yield Finding(Severity.INFO, "x", "x" * 2000)
-        yield ACCEPTED
-
-
-async def test_a_validator_that_raises_is_told_as_an_event(tmp_path: Path, serve: Serve) -> None:
-    mission = Mission(tmp_path, SourceError("the dictionary is gone; mount it"))
-    async with serve(mission.app) as url:
-        last = (await upload(url))[-1]
-    assert (last["status"], last["detail"]) == ("FAILED", "the dictionary is gone; mount it")
-    assert left_behind(mission.uplink) == []
-
-
-async def test_at_the_end_every_stream_is_told_and_ends(tmp_path: Path, serve: Serve) -> None:
-    mission = Mission(tmp_path, Event(), ACCEPTED)
-    async with serve(mission.app) as url, sender(url) as half:
-        await half.request("Content-Length: 1000000")
-        await half.send(BEGIN + FILE)
-        await half.see(b"UPLOADING")
-        events = []
-        async for about in follow(url):
-            events.append(about)
-            if about.get("status") == "VALIDATING":
-                mission.uplink.close()
-        assert events[-1]["status"] == "FAILED"
-        assert "the server is going down" in events[-1]["detail"]
-        assert b"the server is going down" in await half.see(b"0\r\n\r\n")
-        async with httpx.AsyncClient() as client:
-            refused = await client.post(url + PATH, files={"file": FILE})
-        assert refused.status_code == 503
-        assert left_behind(mission.uplink) == []
-
-
-# -------------------------------------------------------------------------------- re-attaching
-
-
-async def attach(url: str, upload_id: str, **headers: str) -> list[dict[str, Any]]:
-    path = f"{url}/uploads/{upload_id}/events"
-    async with (
-        httpx.AsyncClient(timeout=10) as client,
-        aconnect_sse(client, "GET", path, headers=headers) as source,
-    ):
-        return [parsed(event) async for event in source.aiter_sse()]
-
-
-async def test_who_comes_back_gets_what_was_missed_and_nothing_twice(
-    tmp_path: Path, serve: Serve
-) -> None:
-    go = Event()
-    mission = Mission(tmp_path, Progress("syntax", 0.5, "fine"), go, ACCEPTED)
-    async with serve(mission.app) as url:
-        seen = []
-        async for about in follow(url):
-            seen.append(about)
-            if about["detail"] == "fine":
-                break
-        later: list[dict[str, Any]] = []
-
-        async def come_back(upload_id: str, last: str) -> None:
-            later.extend(await attach(url, upload_id, **{"Last-Event-ID": last}))
-
+    script = Script(Event(), ACCEPTED)
+    uplink = Uplink(script, Settings(data_dir=tmp_path))
+    async with create_task_group() as requests:
         async with create_task_group() as tasks:
-            tasks.start_soon(come_back, seen[0]["id"], seen[-1]["event_id"])
-            while not mission.uplink.find(seen[0]["id"]).topic.readers:
-                await sleep(0.005)
-            go.set()
-        assert [about["status"] for about in later] == ["COMPLETE"]
-        assert await attach(url, seen[0]["id"]) == seen + later
-        async with httpx.AsyncClient() as client:
-            again = await client.get(
-                f"{url}/uploads/{seen[0]['id']}/events?after={later[-1]['event_id']}"
-            )
-        assert again.status_code == 204  # so that an EventSource stops asking
+            await tasks.start(lambda *, task_status: uplink.run(task_status=task_status))
+            uploads = [uplink.begin(name) for name in ("checked", "coming", "here", "begun")]
+            await uplink.receive(uploads[0], chunks(FILE))
+            requests.start_soon(uplink.receive, uploads[1], chunks(FILE, Event()))
+            await wait_all_tasks_blocked()
+            await uplink.receive(uploads[2], chunks(FILE))  # its check has hardly begun
+            if closed:
+                uplink.close()
+            else:
+                tasks.cancel_scope.cancel()
+        for upload in uploads:
+            assert upload.status is Status.FAILED
+            assert "the server is going down" in upload.report["detail"]
+            assert upload.topic.closed
+    assert left_behind(uplink) == []
+    assert script.closed == len(script.checked)
+    with pytest.raises(Draining):
+        uplink.begin("late")
 
 
-async def test_an_unknown_upload_is_not_found(tmp_path: Path, serve: Serve) -> None:
-    async with serve(Mission(tmp_path).app) as url, httpx.AsyncClient() as client:
-        missing = await client.get(url + "/uploads/nobody/events")
-    assert missing.status_code == 404
-    assert "'nobody'" in missing.json()["detail"]
+async def test_a_file_that_is_being_kept_at_the_end_is_kept_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never on disk without being told, nor told without being on disk."""
+    fsync = os.fsync
+    async with running(tmp_path, ACCEPTED) as uplink:
+
+        def end_in_between(descriptor: int) -> None:
+            from_thread.run_sync(uplink.close)
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", end_in_between)
+        upload = await sent(uplink)
+        assert left_behind(uplink) == [f"commands/{SHA256}"]
+    assert upload.status is Status.COMPLETE
 
 
-async def test_what_is_no_longer_kept_is_told_as_a_gap(tmp_path: Path, serve: Serve) -> None:
-    finding = Finding(Severity.ERROR, "x", "x" * 1000)
-    mission = Mission(tmp_path, *[finding] * 1000, REJECTED)
-    async with serve(mission.app) as url:
-        upload_id = (await upload(url))[0]["id"]
-        events = await attach(url, upload_id)
-    assert events[0]["event"] == "gap"
-    assert events[0]["lost"] == int(events[1]["event_id"].rpartition("-")[2]) - 1
-    assert events[-1]["status"] == "REJECTED"
-
-
-async def test_nobody_s_server_is_patched() -> None:
-    """Importing sse_starlette replaces `uvicorn.Server.handle_exit`; we put it back."""
-    code = (
-        "import uvicorn; before = uvicorn.Server.handle_exit\n"
-        "import rover.routes.commands, sys\n"
-        "assert 'sse_starlette' in sys.modules\n"
-        "assert uvicorn.Server.handle_exit is before\n"
-    )
-    await run_process([sys.executable, "-c", code])
+async def test_a_hundred_uploads_leave_nothing_open(tmp_path: Path) -> None:
+    async with running(tmp_path, REJECTED, bounds={"max_uploads": 200}) as uplink:
+        before = open_files()
+        async with create_task_group() as requests:
+            for n in range(100):
+                requests.start_soon(sent, uplink, FILE, *[NotAnUpload("broken")] * (n % 2))
+        assert uplink.open_uploads == 0
+        assert left_behind(uplink) == []
+        assert open_files() == before

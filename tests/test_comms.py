@@ -1,759 +1,421 @@
 from __future__ import annotations
 
 import json
-import logging
-import math
-import socket
-import struct
-import sys
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from time import monotonic
+from contextlib import ExitStack
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import anyio
-import httpx
 import pytest
-from anyio import (
-    Event,
-    create_memory_object_stream,
-    create_task_group,
-    fail_after,
-    sleep,
-    wait_all_tasks_blocked,
-)
-from starlette.applications import Starlette
-from starlette.types import Message
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
+from anyio import create_task_group, fail_after, sleep_forever, wait_all_tasks_blocked
 
-from rover.flush import Flusher
-from rover.rooms import Rooms
-from rover.routes import comms as comms_routes
-from rover.routes.comms import (
-    CLOSE_CODES,
-    REASON_BYTES,
-    SUBPROTOCOL,
-    Comms,
-    close_reason,
-    routes,
-)
-from rover.routes.connections import Connections
+from rover import errors
+from rover.comms.comms import HISTORY_BYTES, NAME_CHARACTERS, Frame, Member, Rooms
 from rover.settings import Settings
-from rover.topic import EventId
+from rover.topic import Batch, EventId, Gap, GapReason, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from tests.conftest import Serve
+    from collections.abc import Callable, Sequence
 
 pytestmark = pytest.mark.anyio
 
-V1 = [Subprotocol(SUBPROTOCOL)]
 
-IMPLEMENTATIONS = [
-    "websockets-sansio",
-    pytest.param(
-        "websockets",
-        marks=pytest.mark.filterwarnings(
-            "ignore::DeprecationWarning", "ignore::uvicorn.config.UvicornDeprecationWarning"
-        ),
-    ),
-]
-"""uvicorn's own choice, and the deprecated one that it still has."""
+def rooms_of(**settings: Any) -> Rooms:
+    return Rooms(Settings(**settings), clock=lambda: 1_000_000_000.123)
 
 
-@dataclass
-class Server:
-    """A running server with rooms and nothing else."""
-
-    url: str
-    rooms: Rooms
-
-    def join(
-        self, path: str, subprotocols: list[Subprotocol] | None = V1, **options: Any
-    ) -> connect:
-        return connect(
-            f"{self.url.replace('http', 'ws')}/ws/comms/{path}",
-            subprotocols=subprotocols,
-            proxy=None,
-            **{"max_queue": None, **options},
-        )
-
-    def plain(self, path: str, **options: Any) -> connect:
-        return self.join(path, None, **options)
-
-
-class Complaints(logging.Handler):
-    """What uvicorn says of an app that raises; the client only sees its connection close."""
-
-    def __init__(self, level: int) -> None:
-        super().__init__(level)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(self.format(record))
-
-
-@asynccontextmanager
-async def comms(serve: Serve, ws: str = "auto", **settings: Any) -> AsyncIterator[Server]:
-    chosen = Settings(**settings)
-    flusher = Flusher(chosen.heartbeat_s)
-    rooms = Rooms(chosen, notify=flusher.mark)
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with create_task_group() as tasks:
-            tasks.start_soon(flusher.run)
-            tasks.start_soon(rooms.run)
-            yield
-            tasks.cancel_scope.cancel()
-
-    app = Starlette(
-        routes=routes(rooms, chosen, Connections(chosen.send_timeout_s)), lifespan=lifespan
-    )
-    async with serve(app, ws=ws) as url:
-        complaints = Complaints(logging.ERROR)
-        logging.getLogger("uvicorn.error").addHandler(complaints)
-        yield Server(url, rooms)
-        assert complaints.messages == []
-
-
-async def hear(member: ClientConnection) -> dict[str, Any]:
-    with fail_after(5):
-        told: dict[str, Any] = json.loads(await member.recv())
+async def read(member: Member) -> list[dict[str, Any]]:
+    """What the room has told the member since it last read."""
+    told: list[dict[str, Any]] = []
+    last = member._room.topic.last_id
+    while member.subscription.position.offset < last.offset:
+        news = await anext(member.subscription)
+        if isinstance(news, Batch):
+            told += [json.loads(frame.json) for frame in news.frames]
+        elif isinstance(news, Gap):
+            told.append({"type": "gap", "lost": news.lost, "reason": news.reason})
     return told
 
 
-async def hear_plain(member: ClientConnection) -> str:
-    with fail_after(5):
-        return await member.recv(decode=True)
+def texts(frames: Sequence[Frame]) -> list[str]:
+    return [json.loads(frame.json)["text"] for frame in frames]
 
 
-async def say(member: ClientConnection, text: str, **more: Any) -> None:
-    await member.send(json.dumps({"type": "say", "text": text, **more}))
+# ------------------------------------------------------------------------------- messages
 
 
-async def closed(member: ClientConnection) -> tuple[int | None, str]:
-    """The code and the reason that the server closes with; what it says before is passed over."""
-    with fail_after(10):
-        try:
-            while True:
-                await member.recv()
-        except ConnectionClosed:
-            return member.close_code, member.close_reason or ""
+async def test_everyone_in_the_room_hears_a_message_the_sender_too() -> None:
+    rooms = rooms_of()
+    with rooms.join("eva", "ada") as ada, rooms.join("eva", "bo") as bo:
+        event_id = ada.say("hello")
 
-
-async def until(condition: Callable[[], bool]) -> None:
-    with fail_after(10):
-        while not condition():
-            await sleep(0.01)
-
-
-# --------------------------------------------------------------------------- plain text
-
-
-@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
-async def test_plain_text_comes_to_everyone_in_the_channel_the_sender_too(
-    serve: Serve, ws: str
-) -> None:
-    async with (
-        comms(serve, ws) as server,
-        server.plain("eva") as ada,
-        server.plain("eva") as bo,
-        server.plain("ops") as cy,
-    ):
-        await ada.send("Hello, crew 👩‍🚀")
-        assert await hear_plain(ada) == "Message: Hello, crew 👩‍🚀"
-        assert await hear_plain(bo) == "Message: Hello, crew 👩‍🚀"
-        await cy.send("elsewhere")
-        assert await hear_plain(cy) == "Message: elsewhere"
-
-
-async def test_a_plain_member_is_told_of_nothing_but_messages(serve: Serve) -> None:
-    async with comms(serve) as server, server.plain("eva") as ada:
-        async with server.join("eva") as bo:
-            await hear(bo)
-        await until(lambda: server.rooms.members == 1)
-        for text in ["", "  \n", "one"]:
-            await ada.send(text)
-        assert await hear_plain(ada) == "Message: one"
-
-
-async def test_both_languages_meet_in_one_room(serve: Serve) -> None:
-    async with (
-        comms(serve) as server,
-        server.plain("eva?name=ada") as ada,
-        server.join("eva?name=bo") as bo,
-    ):
-        await hear(bo)
-        await ada.send("plain")
-        told = await hear(bo)
-        assert (told["from"], told["text"]) == ("ada", "plain")
-        await say(bo, "json")
-        assert await hear_plain(ada) == "Message: plain"
-        assert await hear_plain(ada) == "Message: json"
-
-
-async def test_a_plain_member_is_told_of_a_gap_in_words(serve: Serve) -> None:
-    async with comms(serve) as server, server.plain("eva?after=0badcafe-7") as ada:
-        gap = "Gap: an unknown number of events are missing here; the channel began anew since."
-        assert await hear_plain(ada) == gap
-
-
-async def test_a_plain_member_that_cannot_be_told_of_its_error_is_closed(serve: Serve) -> None:
-    async with comms(serve) as server, server.plain("eva") as ada:
-        await ada.send("a\0b")
-        assert await closed(ada) == (1008, "a message must not hold the NUL character")
-
-
-async def test_the_command_line_client_of_websockets_can_talk(serve: Serve) -> None:
-    async with comms(serve) as server, server.plain("eva") as ada:
-        url = server.url.replace("http", "ws") + "/ws/comms/eva"
-        command = [sys.executable, "-m", "websockets", url]
-        async with await anyio.open_process(command) as client:
-            assert client.stdin is not None
-            assert client.stdout is not None
-            await client.stdin.send(b"from a terminal\n")
-            assert await hear_plain(ada) == "Message: from a terminal"
-            printed = b""
-            with fail_after(5):
-                while b"< Message: from a terminal" not in printed:
-                    printed += await client.stdout.receive()
-            await client.stdin.aclose()
-
-
-# ------------------------------------------------------------------------- rover.comms.v1
-
-
-@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
-async def test_a_welcome_says_who_is_there_and_what_was_said(serve: Serve, ws: str) -> None:
-    async with comms(serve, ws) as server, server.join("eva?name=ada") as ada:
-        assert ada.subprotocol == SUBPROTOCOL
-        first = await hear(ada)
-        epoch = EventId.parse(first["last_id"]).epoch
-        assert first == {
-            "type": "welcome",
-            "channel": "eva",
-            "you": "ada",
-            "members": ["ada"],
-            "member_count": 1,
-            "last_id": f"{epoch}-1",
-            "history": [],
+        said = {
+            "type": "message",
+            "id": str(event_id),
+            "from": "ada",
+            "text": "hello",
+            "at": "2001-09-09T01:46:40.123Z",
         }
-        await say(ada, "hello")
-        message = await hear(ada)
-        async with server.join("eva?name=ada") as bo:
-            welcome = await hear(bo)
-    assert welcome["you"] == "ada-2"
-    assert welcome["members"] == ["ada", "ada-2"]
-    assert welcome["member_count"] == 2
-    assert welcome["last_id"] == f"{epoch}-3"
-    assert welcome["history"] == [message]
+        assert (await read(ada))[-1] == said
+        assert await read(bo) == [said]
 
 
-async def test_messages_joins_and_leaves_are_told(serve: Serve) -> None:
-    async with comms(serve) as server, server.join("eva?name=ada") as ada:
-        await hear(ada)
-        async with server.join("eva?name=bo") as bo:
-            await hear(bo)
-            await say(bo, "héllo\n👋")
-            message = await hear(bo)
-        told = [await hear(ada) for _ in range(3)]
-    assert [set(event) for event in told] == [
-        {"type", "id", "name", "member_count", "at"},
-        {"type", "id", "from", "text", "at"},
-        {"type", "id", "name", "member_count", "at"},
-    ]
+async def test_a_message_is_made_text_once_and_shared() -> None:
+    rooms = rooms_of()
+    with rooms.join("eva") as one, rooms.join("eva") as other:
+        await read(one)
+        one.say("hello")
+        first, second = await anext(one.subscription), await anext(other.subscription)
+        assert isinstance(first, Batch)
+        assert isinstance(second, Batch)
+        assert first.frames[-1] is second.frames[-1]
+        assert first.frames[-1].plain == "Message: hello"
+
+
+async def test_rooms_do_not_hear_each_other() -> None:
+    rooms = rooms_of()
+    with rooms.join("eva") as ada, rooms.join("ops") as bo:
+        ada.say("hello")
+        assert await read(bo) == []
+
+
+async def test_messages_joins_and_leaves_come_in_one_order_with_ids_that_count_up() -> None:
+    rooms = rooms_of()
+    with rooms.join("eva", "ada") as ada:
+        with rooms.join("eva", "bo") as bo:
+            bo.say("hello")
+        told = await read(ada)
     assert [event["type"] for event in told] == ["join", "message", "leave"]
-    assert told[1] == message
-    assert (message["from"], message["text"]) == ("bo", "héllo\n👋")
+    assert [event.get("member_count") for event in told] == [2, None, 1]
+    offsets = [EventId.parse(event["id"]).offset for event in told]
+    assert offsets == list(range(offsets[0], offsets[0] + 3))
 
 
-async def test_the_sender_alone_gets_an_ack_and_gets_it_just_before_its_message(
-    serve: Serve,
-) -> None:
-    async with (
-        comms(serve) as server,
-        server.join("eva?name=ada") as ada,
-        server.join("eva?name=bo") as bo,
-    ):
-        assert [(await hear(ada))["type"] for _ in range(2)] == ["welcome", "join"]
-        await hear(bo)
-        for n in range(100):
-            await say(ada, str(n), ref=f"r{n}")
-        seen: dict[str, int] = {}
-        mine = []
-        for _ in range(200):
-            told = await hear(ada)
-            if told["type"] == "ack":
-                seen[told["id"]] = int(told["ref"][1:])
-            else:
-                assert seen[told["id"]] == int(told["text"])  # its ack has come before
-                mine.append(told)
-        assert [await hear(bo) for _ in range(100)] == mine
+async def test_a_member_is_not_told_of_its_own_join() -> None:
+    with rooms_of().join("eva", "ada") as ada:
+        ada.say("hello")
+        assert [event["type"] for event in await read(ada)] == ["message"]
 
 
-BAD_FRAMES = [
-    ("hello", "malformed"),
-    ("", "malformed"),
-    ("[]", "malformed"),
-    ("[" * 10_000, "malformed"),
-    ("9" * 10_000, "malformed"),
-    ("null", "malformed"),
-    ("{}", "unknown_type"),
-    ('{"type": "shout", "text": "x"}', "unknown_type"),
-    ('{"type": ["say"], "text": "x"}', "unknown_type"),
-    ('{"type": "say"}', "malformed"),
-    ('{"type": "say", "text": 7}', "malformed"),
-    ('{"type": "say", "text": " "}', "empty"),
-    ('{"type": "say", "text": "a\\u0000b"}', "malformed"),
-    ('{"type": "say", "text": "\\ud800"}', "malformed"),
-    ('{"type": "say", "text": "x", "ref": 7}', "malformed"),
-    ('{"type": "say", "text": "x", "ref": "\\ud800"}', "malformed"),
-    (json.dumps({"type": "say", "text": "x", "ref": "r" * 65}), "malformed"),
-]
+@pytest.mark.parametrize("text", ["", " ", "\n\t", "\u2003"])
+async def test_a_message_without_text_is_refused(text: str) -> None:
+    with rooms_of().join("eva") as ada:
+        with pytest.raises(errors.MessageRefused) as refused:
+            ada.say(text)
+        assert refused.value.code == "empty"
+        assert await read(ada) == []
 
 
-async def test_a_frame_that_cannot_be_taken_is_an_error_and_the_connection_stays(
-    serve: Serve,
-) -> None:
-    async with comms(serve) as server, server.join("eva") as ada:
-        await hear(ada)
-        for frame, code in BAD_FRAMES:
-            await ada.send(frame)
-            error = await hear(ada)
-            assert (error["type"], error["code"]) == ("error", code), frame
-            assert error["detail"]
-        await say(ada, "still here")
-        assert (await hear(ada))["text"] == "still here"
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "a \udfff b"])
+async def test_a_message_that_no_wire_can_carry_is_refused(text: str) -> None:
+    with rooms_of().join("eva") as ada:
+        with pytest.raises(errors.MessageRefused) as refused:
+            ada.say(text)
+        assert refused.value.code == "malformed"
+        assert await read(ada) == []
 
 
-async def test_an_error_names_the_ref_that_it_is_about(serve: Serve) -> None:
-    async with comms(serve) as server, server.join("eva") as ada:
-        await hear(ada)
-        await say(ada, "", ref="r1")
-        assert (await hear(ada))["ref"] == "r1"
+async def test_the_longest_message_is_counted_in_bytes() -> None:
+    with rooms_of(max_message_bytes=64).join("eva") as ada:
+        ada.say("é" * 32)
+        with pytest.raises(errors.MessageTooBig, match="64 bytes"):
+            ada.say("é" * 32 + "x")
 
 
-async def test_a_welcome_comes_first_whatever_is_sent_meanwhile(serve: Serve) -> None:
-    async with comms(serve) as server, server.join("eva") as ada:
-        await say(ada, "quick", ref="r")
-        assert [(await hear(ada))["type"] for _ in range(3)] == ["welcome", "ack", "message"]
+# ---------------------------------------------------------------------------------- names
 
 
-# --------------------------------------------------------------------------------- resume
+@pytest.mark.parametrize("channel", ["a", "0", "EVA-2_b.c", "a" * 64])
+async def test_a_channel_name_that_is_allowed(channel: str) -> None:
+    with rooms_of().join(channel) as member:
+        assert member.channel == channel
 
 
-async def test_a_member_that_comes_back_misses_nothing_and_hears_nothing_twice(
-    serve: Serve,
-) -> None:
-    async with comms(serve) as server, server.join("eva?name=ada") as ada:
-        last_id = (await hear(ada))["last_id"]
-        ids: list[str] = []
-        async with create_task_group() as tasks:
-
-            async def talk() -> None:
-                for n in range(300):
-                    await say(ada, str(n))
-                    if n % 10 == 0:
-                        await sleep(0.001)
-
-            tasks.start_soon(talk)
-            texts: list[str] = []
-            while len(texts) < 300:
-                async with server.join(f"eva?name=bo&after={last_id}") as bo:
-                    assert (await hear(bo))["history"] == []
-                    for _ in range(25):
-                        told = await hear(bo)
-                        ids.append(last_id := told["id"])
-                        if told["type"] == "message":
-                            texts.append(told["text"])
-                        if len(texts) == 300:
-                            break
-    assert texts == [str(n) for n in range(300)]
-    offsets = [EventId.parse(event_id).offset for event_id in ids]
-    assert offsets == list(range(2, len(ids) + 2))
-
-
-async def test_a_member_that_comes_back_too_late_is_told_of_the_gap(serve: Serve) -> None:
-    async with comms(serve, room_events=10) as server, server.join("eva?name=ada") as ada:
-        after = (await hear(ada))["last_id"]
-        for n in range(30):
-            await say(ada, str(n))
-        while (await hear(ada)).get("text") != "29":
-            pass
-        async with server.join(f"eva?name=bo&after={after}") as bo:
-            assert (await hear(bo))["type"] == "welcome"
-            gap = await hear(bo)
-            assert (gap["type"], gap["after"], gap["reason"]) == ("gap", after, "expired")
-            following = await hear(bo)
-            assert following["id"] == gap["resumed"]
-            offsets = [EventId.parse(told).offset for told in (after, gap["resumed"])]
-            assert gap["lost"] == offsets[1] - offsets[0] - 1
-
-
-async def test_a_member_that_reads_too_slowly_is_told_of_the_gap(serve: Serve) -> None:
-    async with (
-        comms(serve, room_events=20, room_bytes=2**19) as server,
-        server.join("eva", sock=narrow(server_address(server)), **unbuffered()) as slow,
-        server.plain("eva") as ada,
-    ):
-        for n in range(600):
-            await ada.send(f"{n} ".ljust(16_000, "x"))
-            await hear_plain(ada)
-        last: int | None = None
-        gaps = []
-        with fail_after(20):
-            while last != 599:
-                told = json.loads(await slow.recv())
-                if told["type"] == "gap":
-                    gaps.append(told)
-                elif told["type"] == "message":
-                    last = int(told["text"].split()[0])
-        assert gaps
-        assert {gap["reason"] for gap in gaps} == {"slow"}
-
-
-# ---------------------------------------------------------------------------- close codes
-
-
-REFUSED = [
-    ("-eva", "channel '-eva' is not allowed"),
-    ("a/b", "channel 'a/b' is not allowed"),
-    ("..%2f..%2fetc", "channel '../../etc' is not allowed"),
-    ("", "channel '' is not allowed"),
-    ("x" * 65, "channel 'xxxx"),
-    ("eva?name=a%00b", r"member name 'a\x00b' is not allowed"),
-    ("eva?name=%E2%80%AEada", r"member name '\u202eada' is not allowed"),
-    ("eva?after=nonsense", "after='nonsense': an event id looks like `epoch-offset`"),
-    ("eva?after=", "after='': an event id"),
-]
-
-
-@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
-async def test_what_is_refused_is_accepted_first_and_then_closed_with_a_reason(
-    serve: Serve, ws: str
-) -> None:
-    async with comms(serve, ws) as server:
-        for path, reason in REFUSED:
-            for subprotocols in (None, V1):
-                async with server.join(path, subprotocols) as member:
-                    code, told = await closed(member)
-                    assert code == 1008
-                    assert told.startswith(reason)
-        assert server.rooms.members == 0
-        assert server.rooms.channels() == []
-
-
-@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
-@pytest.mark.parametrize("subprotocols", [None, V1])
-async def test_a_binary_message_closes(
-    serve: Serve, ws: str, subprotocols: list[Subprotocol] | None
-) -> None:
-    async with comms(serve, ws) as server, server.join("eva", subprotocols) as ada:
-        await ada.send(b"\x00\xff")
-        assert await closed(ada) == (
-            1003,
-            "a room takes text messages only, and this one was binary",
-        )
-        await until(lambda: server.rooms.members == 0)
-
-
-@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
-@pytest.mark.parametrize("subprotocols", [None, V1])
-async def test_a_message_that_is_too_long_closes(
-    serve: Serve, ws: str, subprotocols: list[Subprotocol] | None
-) -> None:
-    async with (
-        comms(serve, ws, max_message_bytes=100) as server,
-        server.plain("eva") as other,
-        server.join("eva", subprotocols) as ada,
-    ):
-        await ada.send("é" * 51)
-        code, reason = await closed(ada)
-        assert code == 1009
-        assert "100 bytes" in reason
-        await other.send("é" * 50)
-        assert await hear_plain(other) == "Message: " + "é" * 50
-
-
-async def test_a_full_room_closes_and_takes_the_next_when_somebody_left(serve: Serve) -> None:
-    async with comms(serve, max_members=1) as server:
-        async with server.plain("eva"), server.plain("eva") as second:
-            code, reason = await closed(second)
-            assert code == 1013
-            assert "ROVER_MAX_MEMBERS" in reason
-        await until(lambda: server.rooms.members == 0)
-        async with server.join("eva") as third:
-            assert (await hear(third))["type"] == "welcome"
-
-
-@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
-async def test_a_drain_closes_everyone_and_lets_nobody_in(serve: Serve, ws: str) -> None:
-    async with (
-        comms(serve, ws) as server,
-        server.plain("eva") as ada,
-        server.join("ops") as bo,
-    ):
-        await hear(bo)
-        await until(lambda: server.rooms.members == 2)
-        server.rooms.close()
-        for member in (ada, bo):
-            code, reason = await closed(member)
-            assert code == 1012
-            assert reason.startswith("the server is going down")
-        async with server.plain("eva") as late:
-            assert (await closed(late))[0] == 1012
-        assert server.rooms.members == 0
-
-
-def test_a_reason_is_cut_to_what_a_close_frame_holds() -> None:
-    assert close_reason("short") == "short"
-    assert close_reason("x" * REASON_BYTES) == "x" * REASON_BYTES
-    for text in ["x" * 124, "é" * 80, "👋" * 40]:
-        cut = close_reason(text)
-        assert cut.endswith("…")
-        assert REASON_BYTES - 3 <= len(cut.encode()) <= REASON_BYTES
-        assert text.startswith(cut[:-1])
-
-
-def test_every_close_code_may_be_sent() -> None:
-    assert set(CLOSE_CODES.values()) == {1003, 1008, 1009, 1012, 1013}
-
-
-# ------------------------------------------------------------- a socket that does as told
-
-
-class Wire:
-    """The server's side of a connection, by hand: frames pass while `open` is set."""
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-        self.open = Event()
-        self.open.set()
-        self.busy = False
-        self.broken: Exception | None = None
-        self.said, self.inbox = create_memory_object_stream[Message](math.inf)
-        self.said.send_nowait({"type": "websocket.connect"})
-
-    def say(self, text: str, **more: Any) -> None:
-        frame = json.dumps({"type": "say", "text": text, **more})
-        self.said.send_nowait({"type": "websocket.receive", "text": frame})
-
-    async def send(self, message: Message) -> None:
-        assert not self.busy, "two frames at once"
-        self.busy = True
-        await self.open.wait()
-        self.busy = False
-        if self.broken is not None:
-            raise self.broken
-        kind = json.loads(message["text"])["type"] if "text" in message else message["type"]
-        self.sent.append(kind.removeprefix("websocket."))
-
-    async def run(self, rooms: Rooms) -> None:
-        scope = {
-            "type": "websocket",
-            "subprotocols": [SUBPROTOCOL],
-            "path_params": {"team_channel": "eva"},
-            "query_string": b"",
-            "headers": [],
-        }
-        with self.said, self.inbox:
-            await Comms(
-                scope,
-                self.inbox.receive,
-                self.send,
-                rooms=rooms,
-                max_message_bytes=100,
-                connections=Connections(30.0),
-            )
-
-
-@asynccontextmanager
-async def wired(rooms: Rooms) -> AsyncIterator[Wire]:
-    wire = Wire()
-    with fail_after(5):
-        async with create_task_group() as tasks:
-            tasks.start_soon(wire.run, rooms)
-            await wait_all_tasks_blocked()
-            assert wire.sent == ["accept", "welcome"]
-            wire.sent.clear()
-            yield wire
-            tasks.cancel_scope.cancel()
-
-
-async def test_an_ack_comes_before_its_message_when_the_socket_is_busy_too() -> None:
-    rooms = Rooms(Settings())
-    async with wired(rooms) as ada:
-        with rooms.join("eva") as bo:
-            ada.open = Event()
-            bo.say("on its way")
-            await wait_all_tasks_blocked()
-            ada.say("mine", ref="r")
-            await wait_all_tasks_blocked()
-            ada.open.set()
-            await until(lambda: len(ada.sent) == 4)
-            mine = len(ada.sent) - 1  # after the join and the message of the other
-            assert sorted(ada.sent[:mine]) == ["ack", "join", "message"]
-            assert ada.sent[mine] == "message"
-
-
-async def test_a_member_that_takes_everything_is_not_stuck_however_silent_the_room() -> None:
-    rooms = Rooms(Settings())
-    async with wired(rooms) as ada:
-        ada.say("hello", ref="r")
-        await until(lambda: ada.sent == ["ack", "message"])
-        rooms.sweep(now=monotonic() + 1000)
-        ada.say("still here")
-        await until(lambda: ada.sent == ["ack", "message", "message"])
-
-
-@pytest.mark.parametrize("ref", [None, "r"])
 @pytest.mark.parametrize(
-    "broken", [OSError("reset by peer"), RuntimeError("after sending 'websocket.close'")]
+    "channel", ["", ".", "..", "-a", "_a", "a/b", "a b", "é", "a\n", "a" * 65, "٣", "../etc"]
 )
-async def test_a_socket_that_breaks_at_a_send_ends_the_membership_quietly(
-    broken: Exception, ref: str | None
-) -> None:
-    rooms = Rooms(Settings())
-    async with wired(rooms) as ada:
-        ada.broken = broken
-        ada.say("hello", ref=ref)
-        await until(lambda: rooms.members == 0)
+async def test_a_channel_name_that_is_not_allowed(channel: str) -> None:
+    rooms = rooms_of()
+    with pytest.raises(errors.ChannelRefused, match="channel"), rooms.join(channel):
+        pass
+    assert rooms.channels() == []
 
 
-async def test_a_farewell_that_is_not_taken_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comms_routes, "FAREWELL_S", 0.01)
-    rooms = Rooms(Settings())
-    wire = Wire()
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("ada", "ada"),
+        ("  ada ", "ada"),
+        ("Ada L.", "Ada L."),
+        ("名前", "名前"),
+        ("x" * 64, "x" * 64),
+    ],
+)
+async def test_a_member_gets_the_name_it_asks_for(asked: str, name: str) -> None:
+    with rooms_of().join("eva", asked) as member:
+        assert member.name == name
+
+
+@pytest.mark.parametrize(
+    "asked", ["x" * 65, "a\0b", "a\nb", "a\u202eb", "a\u2066b", "\u200eada", "a\ud800", "a\u2028b"]
+)
+async def test_a_member_name_that_is_not_allowed(asked: str) -> None:
+    rooms = rooms_of()
+    with pytest.raises(errors.ChannelRefused, match="member name"), rooms.join("eva", asked):
+        pass
+    assert rooms.channels() == []
+
+
+@pytest.mark.parametrize("asked", ["", "  "])
+async def test_a_member_without_a_name_gets_one(asked: str) -> None:
+    with rooms_of().join("eva", asked) as member:
+        assert member.name.startswith("guest-")
+
+
+async def test_members_who_ask_for_the_same_name_get_different_ones() -> None:
+    rooms = rooms_of()
+    with ExitStack() as stack:
+        seats = [stack.enter_context(rooms.join("eva", name)) for name in ["ada", "Ada", "ada"]]
+        assert [seat.name for seat in seats] == ["ada", "Ada-2", "ada-3"]
+        with rooms.join("ops", "ada") as elsewhere:
+            assert elsewhere.name == "ada"
+    with rooms.join("eva", "ada") as again:
+        assert again.name == "ada"
+
+
+async def test_a_name_made_unique_is_not_longer_than_allowed() -> None:
+    rooms = rooms_of()
+    with rooms.join("eva", "x" * 64), rooms.join("eva", "x" * 64) as second:
+        assert second.name == "x" * 62 + "-2"
+        assert len(second.name) == NAME_CHARACTERS
+
+
+# --------------------------------------------------------------------- history and resume
+
+
+async def test_a_new_member_is_shown_the_newest_messages_and_then_what_follows() -> None:
+    rooms = rooms_of(welcome_events=2)
+    with rooms.join("eva", "ada") as ada:
+        for text in "abc":
+            ada.say(text)
+        with rooms.join("eva", "bo") as bo:
+            ada.say("d")
+            assert texts(bo.history()[:2]) == ["c", "d"]
+            told = await read(bo)
+            assert [event["text"] for event in told] == ["d"]
+            assert EventId.parse(told[0]["id"]).offset == bo.joined.offset + 1
+
+
+async def test_history_is_bounded_in_bytes() -> None:
+    rooms = rooms_of(max_message_bytes=2**17, room_bytes=2**21)
+    with rooms.join("eva", "ada") as ada:
+        for n in range(8):
+            ada.say(str(n) * 50_000)
+        history = ada.history()
+    assert texts(history) == [str(n) * 50_000 for n in (6, 7)]
+    assert sum(frame.size for frame in history) <= HISTORY_BYTES
+
+
+async def test_history_survives_everyone_leaving() -> None:
+    rooms = rooms_of()
+    with rooms.join("eva", "ada") as ada:
+        ada.say("remember me")
+    with rooms.join("eva", "bo") as bo:
+        assert texts(bo.history()) == ["remember me"]
+
+
+async def test_a_member_that_comes_back_is_told_everything_it_missed_once() -> None:
+    rooms = rooms_of()
+    with rooms.join("eva", "ada") as ada:
+        with rooms.join("eva", "bo") as bo:
+            ada.say("heard")
+            await read(bo)
+            last = bo.subscription.position
+        ada.say("missed")
+        with rooms.join("eva", "bo", after=last) as bo:
+            assert bo.history() == []
+            ada.say("live")
+            told = await read(bo)
+    assert [event.get("text", event["type"]) for event in told] == [
+        "leave",
+        "missed",
+        "join",
+        "live",
+    ]
+    assert [EventId.parse(event["id"]).offset for event in told] == [
+        last.offset + n for n in range(1, 5)
+    ]
+
+
+async def test_a_member_that_comes_back_too_late_is_told_what_is_lost() -> None:
+    rooms = rooms_of(room_events=4)
+    with rooms.join("eva", "ada") as ada:
+        first = ada.say("0")
+        for n in range(1, 9):
+            ada.say(str(n))
+        with rooms.join("eva", "bo", after=first) as bo:
+            told = await read(bo)
+    assert told[0] == {"type": "gap", "lost": 5, "reason": GapReason.EXPIRED}
+    assert [event.get("text") for event in told[1:]] == ["6", "7", "8", None]
+
+
+# ------------------------------------------------------------------------------- bounds
+
+
+async def test_a_full_room_takes_nobody_until_somebody_leaves() -> None:
+    rooms = rooms_of(max_members=2)
+    with rooms.join("eva", "ada"):
+        with rooms.join("eva", "bo"):
+            with pytest.raises(errors.RoomFull, match="ROVER_MAX_MEMBERS"), rooms.join("eva"):
+                pass
+            with rooms.join("ops"):
+                assert rooms.members == 3
+        with rooms.join("eva", "cy") as cy:
+            assert cy.member_count == 2
+
+
+async def test_the_longest_empty_channel_gives_way_to_a_new_one() -> None:
+    rooms = rooms_of(max_channels=3)
+    with rooms.join("a") as member:
+        member.say("a")
+    with rooms.join("b"), rooms.join("c"):
+        pass
+    with rooms.join("a"):  # c was left first, then b, then a again
+        pass
+    with rooms.join("d"):
+        assert [channel.name for channel in rooms.channels()] == ["a", "b", "d"]
+    with rooms.join("e"):
+        assert [channel.name for channel in rooms.channels()] == ["a", "d", "e"]
+
+
+async def test_a_channel_that_is_in_use_gives_way_to_none() -> None:
+    rooms = rooms_of(max_channels=1)
+    with rooms.join("a"):
+        with pytest.raises(errors.RoomFull, match="ROVER_MAX_CHANNELS"), rooms.join("b"):
+            pass
+        with rooms.join("a"):
+            assert rooms.members == 2
+
+
+async def test_coming_back_to_a_forgotten_channel_is_a_gap() -> None:
+    rooms = rooms_of(max_channels=1)
+    with rooms.join("a") as member:
+        last = member.say("gone soon")
+        topic = member._room.topic
+    with rooms.join("b"):
+        assert topic.closed  # so that the flusher forgets it too
+    with rooms.join("a", after=last) as member:
+        told = await read(member)
+    assert told[0] == {"type": "gap", "lost": None, "reason": GapReason.EPOCH}
+
+
+async def test_a_log_is_bounded_in_events_and_bytes() -> None:
+    rooms = rooms_of(room_events=10, room_bytes=1024, welcome_events=100)
+    with rooms.join("eva") as member:
+        for n in range(1000):
+            member.say(str(n))
+        assert len(member._room.topic) <= 10
+        member.say("x" * 2000)
+        assert len(member._room.topic) == 1
+
+
+async def test_a_thousand_joins_and_leaves_leave_nothing_behind() -> None:
+    rooms = rooms_of(max_members=1000)
+    with ExitStack() as stack:
+        for _ in range(1000):
+            stack.enter_context(rooms.join("eva", "ada"))
+        assert rooms.members == 1000
+        topic = rooms._rooms["eva"].topic
+        assert topic.readers == 1000
+    assert rooms.members == topic.readers == 0
+    assert rooms._rooms["eva"].members == {}
+
+
+# ----------------------------------------------------------------------- being sent away
+
+
+async def take_part(rooms: Rooms, act: Callable[[Member], object]) -> errors.RoverError:
+    """Join a room, act, and stay; gives what ended it."""
     with fail_after(5):
-        async with create_task_group() as tasks:
-            tasks.start_soon(wire.run, rooms)
-            await wait_all_tasks_blocked()
-            wire.open = Event()
-            rooms.close()
-    assert wire.sent == ["accept", "welcome"]
+        try:
+            with rooms.join("eva") as member:
+                act(member)
+                await sleep_forever()
+        except errors.RoverError as exc:
+            return exc
+    raise AssertionError("the block ended by itself")
 
 
-# --------------------------------------------------------------------- stalled and leaving
+async def test_a_dismissed_member_has_its_block_cancelled_and_told_why() -> None:
+    rooms = rooms_of()
+    first, second = errors.NotText(), errors.TooSlow(1)
+
+    def get_dismissed(member: Member) -> None:
+        member.dismiss(first)
+        member.dismiss(second)
+
+    with rooms.join("eva") as other:
+        ended = await take_part(rooms, get_dismissed)
+        assert ended is first
+        assert rooms.members == 1
+        assert [event["type"] for event in await read(other)] == ["join", "leave"]
 
 
-def server_address(server: Server) -> tuple[str, int]:
-    url = httpx.URL(server.url)
-    assert url.port is not None
-    return url.host, url.port
+async def test_only_a_member_that_is_stuck_for_too_long_is_sent_away() -> None:
+    rooms = rooms_of(send_timeout_s=30)
+
+    def get_stuck(member: Member) -> None:
+        member.sending_since = 69.0
+        rooms.sweep(now=99.5)
+
+    with rooms.join("eva") as idle, rooms.join("eva") as slow:
+        slow.sending_since = 70.0
+        assert isinstance(await take_part(rooms, get_stuck), errors.TooSlow)
+        assert idle.dismissal is slow.dismissal is None
+        assert rooms.members == 2
 
 
-def narrow(address: tuple[str, int]) -> socket.socket:
-    """A connected socket that takes little in when nobody reads it."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    sock.connect(address)
-    return sock
+async def test_run_sweeps() -> None:
+    rooms = rooms_of(send_timeout_s=0.1)
+
+    def get_stuck(member: Member) -> None:
+        member.sending_since = 0.0
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(rooms.run)
+        assert isinstance(await take_part(rooms, get_stuck), errors.TooSlow)
+        tasks.cancel_scope.cancel()
 
 
-def unbuffered() -> dict[str, Any]:
-    """Options of a client that stops reading when its caller does."""
-    return {"max_queue": 1, "compression": None, "ping_interval": None, "close_timeout": 0.1}
+async def test_close_sends_everyone_away_and_lets_nobody_in() -> None:
+    rooms = rooms_of()
+    ended: list[errors.RoverError] = []
 
+    async def stay() -> None:
+        ended.append(await take_part(rooms, lambda _: None))
 
-HANDSHAKE = b"""GET /ws/comms/eva HTTP/1.1\r
-Host: localhost\r
-Connection: Upgrade\r
-Upgrade: websocket\r
-Sec-WebSocket-Version: 13\r
-Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r
-\r
-"""
-
-
-@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
-async def test_a_member_that_takes_nothing_delays_nobody_and_is_sent_away(
-    serve: Serve, ws: str
-) -> None:
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(
-            comms(serve, ws, send_timeout_s=1.0, room_events=5000, room_bytes=2**26)
-        )
-        stalled = await stack.enter_async_context(
-            server.plain("eva", sock=narrow(server_address(server)), **unbuffered())
-        )
-        ada, bo = [
-            await stack.enter_async_context(server.plain("eva", compression=None)) for _ in "ab"
-        ]
-        text = "x" * 4000
-        with fail_after(15):
-            async with create_task_group() as tasks:
-
-                async def talk() -> None:
-                    for n in range(3000):
-                        await ada.send(f"{n} {text}")
-
-                async def listen(member: ClientConnection) -> None:
-                    for n in range(3000):
-                        assert (await member.recv(decode=True)).startswith(f"Message: {n} ")
-
-                tasks.start_soon(talk)
-                tasks.start_soon(listen, ada)
-                tasks.start_soon(listen, bo)
-        await until(lambda: server.rooms.members == 2)
-        # it hears why, if it reads again at once; else the kernel has given it up meanwhile
-        assert (await closed(stalled))[0] in (1013, 1006)
-        await ada.send("after")
-        assert await hear_plain(bo) == "Message: after"
-
-
-@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
-async def test_members_that_vanish_while_they_are_written_to_leave_nothing_behind(
-    serve: Serve, ws: str
-) -> None:
-    async with comms(serve, ws) as server, server.plain("eva") as ada:
+    async with create_task_group() as tasks:
         for _ in range(3):
-            rude = [narrow(server_address(server)) for _ in range(5)]
-            for sock in rude:
-                sock.sendall(HANDSHAKE)
-            await until(lambda: server.rooms.members == 6)
-            for _ in range(100):
-                await ada.send("x" * 10_000)
-                await hear_plain(ada)
-            for sock in rude:  # a reset, not a goodbye
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                sock.close()
-            await until(lambda: server.rooms.members == 1)
-        await ada.send("still here")
-        assert await hear_plain(ada) == "Message: still here"
+            tasks.start_soon(stay)
+        await wait_all_tasks_blocked()
+        rooms.close()
+    assert [type(exc) for exc in ended] == [errors.Draining] * 3
+    assert rooms.members == 0
+    with pytest.raises(errors.Draining), rooms.join("eva"):
+        pass
 
 
-async def test_a_thousand_connections_come_and_go_and_leave_nothing_behind(serve: Serve) -> None:
-    async with comms(serve) as server:
-
-        async def visit(n: int) -> None:
-            for k in range(25):
-                async with server.join(f"eva-{n % 4}", compression=None) as member:
-                    if k % 2:
-                        await hear(member)
-
-        async with create_task_group() as tasks:
-            for n in range(40):
-                tasks.start_soon(visit, n)
-        await until(lambda: server.rooms.members == 0)
-        for channel in server.rooms.channels():
-            assert channel.members == 0
-            assert channel.last_id.offset == 2 * 250  # a join and a leave of each, and no more
+async def test_every_room_that_has_news_is_notified() -> None:
+    marked: list[Topic[Any, Any]] = []
+    rooms = Rooms(Settings(), notify=marked.append)
+    with rooms.join("eva") as ada:
+        ada.say("hello")
+    assert [topic is ada._room.topic for topic in marked] == [True, True, True]  # join, say, leave
 
 
-# --------------------------------------------------------------------------------- the list
-
-
-async def test_the_channels_are_listed(serve: Serve) -> None:
-    async with comms(serve) as server, httpx.AsyncClient(base_url=server.url) as client:
-        assert (await client.get("/comms")).json() == {"channels": []}
-        async with server.join("ops") as ada, server.plain("eva"):
-            last_id = (await hear(ada))["last_id"]
-            response = await client.get("/comms")
-            eva, ops = response.json()["channels"]
-            assert ops == {"name": "ops", "members": 1, "last_id": last_id}
-            assert (eva["name"], eva["members"]) == ("eva", 1)
-            assert response.headers["content-type"] == "application/json"
+async def test_the_channels_are_listed_by_name_with_their_members() -> None:
+    ticks = count()
+    rooms = Rooms(Settings(), clock=lambda: next(ticks))
+    with rooms.join("ops"), rooms.join("eva") as ada, rooms.join("eva"):
+        last = ada.say("hello")
+        assert [(c.name, c.members) for c in rooms.channels()] == [("eva", 2), ("ops", 1)]
+        assert rooms.channels()[0].last_id == last

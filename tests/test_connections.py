@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from anyio import create_task_group, fail_after, sleep_forever, to_thread
 
-from rover.routes.connections import Connections, Unfinished
+from rover.asgi.connections import Connections, Unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,7 +138,7 @@ async def test_what_cannot_be_found_is_not_left_as_if_it_were_whole(
 async def test_only_the_newest_that_have_ended_are_remembered(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rover.routes.connections.MOST_LEFT", 3)
+    monkeypatch.setattr("rover.asgi.connections.MOST_LEFT", 3)
     connections = Connections(1.0)
     connections.leave(pair.scope, unread=True)
     for port in range(1, 4):

@@ -30,8 +30,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from websockets.asyncio.client import connect
 
+from rover.asgi.lifespan import lifespan_of
 from rover.broadcast import Broadcast
-from rover.lifespan import lifespan_of
 from rover.settings import Settings
 from tests.serving import ALONE, END_S, EXAMPLES, ROOT, Host, free_port, serving
 from tests.test_mission import mission, one_sample

@@ -1,598 +1,403 @@
-"""Pictures over HTTP, through a real server: as they come, in parts, visibly whole or not."""
+"""Pictures are received once, kept in bounds, and read by any number, each at its own pace."""
 
 from __future__ import annotations
 
-import io
-import logging
+import os
 import random
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
-from anyio import (
-    BrokenResourceError,
-    EndOfStream,
-    Event,
-    connect_tcp,
-    create_task_group,
-    fail_after,
-)
-from anyio.lowlevel import checkpoint
-from PIL import Image as Pillow
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from anyio import create_task_group, fail_after, move_on_after
 
-from rover.downlink import Downlink
-from rover.routes.connections import Connections
-from rover.routes.images import PictureResponse, requested_range, routes
-from rover.routes.problems import Problems, http_problem
+from rover.errors import NothingYet
+from rover.images import Downlink
+from rover.images.spool import RECENT_BYTES
 from rover.settings import Settings
-from sources.base import ImageBroken
-from sources.directory import DirectoryCamera
-from tests.fake_camera import FakeCamera, Picture, open_files, receiving, spooled, until
+from rover.supervise import State
+from sources.base import Image, ImageBroken, SourceError, UnknownImage
+from tests.fake_camera import FakeCamera, names_in, open_files, read_all, receiving, spooled, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from anyio.abc import SocketStream
-    from starlette.types import Message
-
-    from tests.conftest import Serve
+    from rover.images.reader import Reader
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = random.Random(2).randbytes(2_000_000)
-SIZE = len(PICTURE)
-SERVERS = ["httptools", "h11"]
+PICTURE = random.Random(1).randbytes(3_000_000)
 
 
-def app_of(downlink: Downlink, settings: Settings) -> Starlette:
-    return Starlette(
-        routes=routes(downlink, Connections(settings.send_timeout_s)),
-        middleware=[Middleware(Problems)],
-        exception_handlers={HTTPException: http_problem},
-    )
+async def collect(downlink: Downlink, image: Image, into: list[bytes], at_most: int) -> None:
+    async with downlink.open(image) as reader:
+        into.append(await read_all(reader, at_most))
 
 
-class Site:
-    """A camera, its downlink, a server over it, and a client."""
-
-    def __init__(self, camera: FakeCamera, downlink: Downlink, client: httpx.AsyncClient) -> None:
-        self.camera = camera
-        self.downlink = downlink
-        self.client = client
-        self.port = client.base_url.port or 0
-
-    def whole(self, image_id: str = "a.png", data: bytes = PICTURE) -> Picture:
-        picture = self.camera.begin(image_id)
-        self.camera.send(picture, data)
-        self.camera.finish(picture)
-        return picture
-
-    async def raw(self, target: str) -> SocketStream:
-        """A connection that asked for `target`, as written, and has read nothing."""
-        stream = await connect_tcp("127.0.0.1", self.port)
-        await stream.send(f"GET {target} HTTP/1.1\r\nHost: rover\r\n\r\n".encode())
-        return stream
-
-
-@asynccontextmanager
-async def site(
-    serve: Serve, spool_dir: Path, http: str = "httptools", **settings: Any
-) -> AsyncIterator[Site]:
-    chosen = Settings(**settings)
-    camera = FakeCamera()
-    async with AsyncExitStack() as stack:
-        downlink = await stack.enter_async_context(receiving(camera, spool_dir, chosen))
-        url = await stack.enter_async_context(serve(app_of(downlink, chosen), http=http))
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=10))
-        yield Site(camera, downlink, client)
-
-
-async def drain(stream: SocketStream) -> bytes:
-    """All that comes until the connection is cut, one way or the other."""
-    got = bytearray()
+async def read_until_broken(reader: Reader) -> tuple[bytes, str]:
+    got = b""
     try:
-        while True:
-            got += await stream.receive(2**18)
-    except (EndOfStream, BrokenResourceError):
-        return bytes(got)
+        while part := await reader.read(2**20):
+            got += part
+    except ImageBroken as exc:
+        return got, exc.reason
+    raise AssertionError("it came to an end")
 
 
-@pytest.fixture
-def calm(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Nothing is logged as an error, by the server or by us."""
-    yield
-    loud = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    assert not loud, [record.getMessage() for record in loud]
+async def test_a_thousand_viewers_of_an_arriving_picture_use_one_link(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as downlink:
+        picture = camera.begin("a.png", size=300_000)
+        got: list[bytes] = []
+        async with create_task_group() as viewers:
+            for number in range(1000):
+                at_most = random.Random(number).choice([1_000, 65_536, 2**20])
+                viewers.start_soon(collect, downlink, picture.image, got, at_most)
+            for start in range(0, 300_000, 20_000):
+                await spooled(downlink, "a.png", start)
+                camera.send(picture, PICTURE[start : start + 20_000])
+            camera.finish(picture)
+        assert len(got) == 1000
+        assert set(got) == {PICTURE[:300_000]}
+        assert camera.opened == [("a.png", 0)]
+        assert downlink.readers == 0
 
 
-# ------------------------------------------------------------------------------- whole pictures
+async def test_a_late_joiner_gets_the_picture_from_its_beginning(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as downlink:
+        picture = camera.begin("a.png")
+        camera.send(picture, PICTURE[:2_000_000])
+        await spooled(downlink, "a.png", 2_000_000)
+        async with downlink.open(picture.image) as reader:
+            assert len(await reader.read(2**20)) == 2**20
+            camera.send(picture, PICTURE[2_000_000:])
+            camera.finish(picture)
+            assert await read_all(reader) == PICTURE[2**20 :]
+        async with downlink.open(await downlink.image("a.png")) as reader:
+            assert await read_all(reader) == PICTURE
 
 
-async def test_the_latest_picture_and_any_by_id_come_whole(serve: Serve, tmp_path: Path) -> None:
-    async with site(serve, tmp_path) as at:
-        at.whole("old.png", b"old")
-        at.whole("new.png")
-        for path in ("/stream/rover-image", "/stream/rover-image?id=new.png", "/images/new.png"):
-            answer = await at.client.get(path)
-            assert (answer.status_code, answer.content) == (200, PICTURE)
-            assert answer.headers["content-length"] == str(SIZE)
-            assert answer.headers["content-type"] == "image/png"
-            assert answer.headers["x-image-id"] == "new.png"
-            assert answer.headers["x-content-type-options"] == "nosniff"
-            assert answer.headers["accept-ranges"] == "bytes"
-            assert answer.headers["content-disposition"] == 'inline; filename="new.png"'
-            assert "no-cache" in answer.headers["cache-control"]
-        assert (await at.client.get("/stream/rover-image?id=old.png")).content == b"old"
+async def test_a_part_that_has_not_arrived_yet_is_waited_for(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as downlink:
+        picture = camera.begin("a.png", size=1000)
+        camera.send(picture, PICTURE[:100])
+        async with downlink.open(picture.image, 500, 510) as reader:
+            with move_on_after(0.02) as early:
+                await reader.read(100)
+            assert early.cancelled_caught
+            camera.send(picture, PICTURE[100:505])
+            assert await reader.read(100) == PICTURE[500:505]
+            camera.send(picture, PICTURE[505:600])
+            assert await read_all(reader) == PICTURE[505:510]
 
 
-async def test_the_list_describes_every_picture_with_links_that_work(
-    serve: Serve, tmp_path: Path
-) -> None:
-    async with site(serve, tmp_path) as at:
-        at.whole("old.png", b"old")
-        arriving = at.camera.begin("new é.png", size=100)
-        at.camera.send(arriving, b"x" * 40)
-        await spooled(at.downlink, "new é.png", 40)
-        newest, old = (await at.client.get("/images")).json()["images"]
-        assert newest | {"received_at": None} == {
-            "id": "new é.png",
-            "content_type": "image/png",
-            "size": 100,
-            "received": 40,
-            "complete": False,
-            "revision": "1",
-            "taken_at": None,
-            "received_at": None,
-            "width": None,
-            "height": None,
-            "sha256": None,
-            "metadata": {},
-            "url": "images/new%20%C3%A9.png",
-            "stream": "stream/rover-image?id=new%20%C3%A9.png",
-        }
-        assert newest["received_at"].endswith("Z")
-        assert (await at.client.get(f"/{old['url']}")).content == b"old"
-        assert (await at.client.get(f"/{old['stream']}")).content == b"old"
-        assert len((await at.client.get("/images?limit=1")).json()["images"]) == 1
-
-
-@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "1e3", "9" * 30])
-async def test_a_limit_that_makes_no_sense_is_refused(
-    serve: Serve, tmp_path: Path, limit: str
-) -> None:
-    async with site(serve, tmp_path) as at:
-        answer = await at.client.get("/images", params={"limit": limit})
-        assert answer.status_code == 400
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert "from 1 to 1,000" in answer.json()["detail"]
-
-
-async def test_who_asks_before_the_first_picture_gets_it_when_it_comes(
-    serve: Serve, tmp_path: Path
-) -> None:
-    async with site(serve, tmp_path) as at:
-        stream = await at.raw("/stream/rover-image")
-        await checkpoint()
-        at.whole()
-        with fail_after(5):
-            assert (await stream.receive(64)).startswith(b"HTTP/1.1 200")
-        await stream.aclose()
-
-
-async def test_nothing_yet_and_unknown_pictures_are_not_found(
-    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rover.routes.images.FIRST_PICTURE_S", 0.1)
-    async with site(serve, tmp_path) as at:
-        answer = await at.client.get("/stream/rover-image")
-        assert answer.status_code == 404
-        assert "no picture has arrived yet; the camera holds none" in answer.json()["detail"]
-        for path in ("/images/b.png", "/images/", "/stream/rover-image?id="):
-            assert (await at.client.get(path)).status_code == 404
-        assert (await at.client.post("/images/b.png")).status_code == 405
-
-
-# --------------------------------------------------------------------------- parts and conditions
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("bytes=0-0", (0, 1)),
-        ("bytes=0-", (0, 100)),
-        ("bytes=10-19", (10, 20)),
-        ("bytes=99-", (99, 100)),
-        ("bytes=50-1000", (50, 100)),
-        ("bytes=-1", (99, 100)),
-        ("bytes=-1000", (0, 100)),
-        ("Bytes= 1-2 ", (1, 3)),
-        ("bytes=100-", (100, 100)),
-        ("bytes=999999999999999999-", (100, 100)),
-        ("bytes=-0", (100, 100)),
-        ("bytes=2-1", None),
-        ("bytes=0-1,5-6", None),
-        ("bytes=-", None),
-        ("bytes=", None),
-        ("bytes", None),
-        ("lines=0-1", None),
-        ("bytes=a-b", None),
-        ("bytes=٣-٤", None),
-        ("bytes=" + "9" * 5000 + "-", None),
-    ],
-)
-def test_ranges_are_read_as_rfc_9110_has_them(text: str, expected: tuple[int, int] | None) -> None:
-    assert requested_range(text, 100) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        ("bytes=5-9", slice(5, 10)),
-        ("bytes=-7", slice(-7, None)),
-        ("bytes=1000000-", slice(10**6, None)),
-    ],
-)
-async def test_a_part_is_sent_as_206(serve: Serve, tmp_path: Path, text: str, part: slice) -> None:
-    async with site(serve, tmp_path) as at:
-        at.whole()
-        answer = await at.client.get("/images/a.png", headers={"Range": text})
-        assert (answer.status_code, answer.content) == (206, PICTURE[part])
-        start, stop, _ = part.indices(SIZE)
-        assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{SIZE}"
-        assert answer.headers["content-length"] == str(stop - start)
-
-
-async def test_a_part_beyond_the_end_is_416_and_odd_ranges_get_it_all(
-    serve: Serve, tmp_path: Path
-) -> None:
-    async with site(serve, tmp_path) as at:
-        at.whole()
-        answer = await at.client.get("/images/a.png", headers={"Range": f"bytes={SIZE}-"})
-        assert answer.status_code == 416
-        assert answer.headers["content-range"] == f"bytes */{SIZE}"
-        assert f"{SIZE:,} bytes" in answer.json()["detail"]
-        answer = await at.client.get("/images/a.png", headers={"Range": "bytes=0-1,4-5"})
-        assert (answer.status_code, len(answer.content)) == (200, SIZE)
-
-
-async def test_conditions_are_held_to_the_strong_etag(serve: Serve, tmp_path: Path) -> None:
-    async with site(serve, tmp_path) as at:
-        at.whole()
-        tag = (await at.client.head("/images/a.png")).headers["etag"]
-        assert tag.startswith('"')
-
-        async def status(**headers: str) -> int:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return (await at.client.get("/images/a.png", headers=named)).status_code
-
-        assert await status(If_None_Match=tag) == 304
-        assert await status(If_None_Match=f'"x", W/{tag}') == 304
-        assert await status(If_None_Match="*") == 304
-        assert await status(If_None_Match='"x"') == 200
-        assert await status(If_None_Match=tag, Range="bytes=0-1") == 304
-        assert await status(If_Range=tag, Range="bytes=0-1") == 206
-        assert await status(If_Range='"x"', Range="bytes=0-1") == 200
-        assert await status(If_Range=f"W/{tag}", Range="bytes=0-1") == 200
-        assert await status(If_Range="Sun, 22 Nov 2026 07:00:00 GMT", Range="bytes=0-1") == 200
-        at.camera.begin("a.png", revision="2")
-        at.camera.finish(at.camera.pictures["a.png"])
-        assert await status(If_None_Match=tag) == 200
-
-
-async def test_head_has_the_headers_of_get_and_no_body(serve: Serve, tmp_path: Path) -> None:
-    async with site(serve, tmp_path) as at:
-        at.whole("b.png")
-        at.camera.send(at.camera.begin("a.png", size=10), b"x" * 10)
-        at.camera.finish(at.camera.pictures["a.png"])
-        await spooled(at.downlink, "a.png")
-        await spooled(at.downlink, "b.png")  # else it arrives, and more is known each time
-        for path in ("/images/b.png", "/stream/rover-image"):
-            head = await at.client.head(path)
-            get = await at.client.get(path)
-            assert head.content == b""
-            assert dict(head.headers) | {"date": ""} == dict(get.headers) | {"date": ""}
-        assert (
-            await at.client.head("/images/b.png", headers={"Range": "bytes=0-1"})
-        ).status_code == 200
-
-
-# ------------------------------------------------------------------------------ while it arrives
-
-
-@pytest.mark.parametrize("size", [SIZE, None])
-@pytest.mark.parametrize("http", SERVERS)
-async def test_bytes_come_as_they_arrive(
-    serve: Serve, tmp_path: Path, size: int | None, http: str, calm: None
-) -> None:
-    async with site(serve, tmp_path, http) as at:
-        picture = at.camera.begin("a.png", size=size)
-        at.camera.send(picture, PICTURE[:1000])
-        async with at.client.stream("GET", "/stream/rover-image") as answer:
-            assert answer.headers.get("content-length") == (str(size) if size else None)
-            assert answer.headers["x-accel-buffering"] == "no"
-            assert ("accept-ranges" in answer.headers) is (size is not None)
-            chunks = answer.aiter_raw()
-            got = await anext(chunks)
-            assert got == PICTURE[:1000]
-            at.camera.send(picture, PICTURE[1000:])
-            at.camera.finish(picture)
-            async for chunk in chunks:
-                got += chunk
-        assert got == PICTURE
-        assert at.camera.opened == [("a.png", 0)]
-
-
-async def test_a_part_that_has_not_arrived_is_waited_for(serve: Serve, tmp_path: Path) -> None:
-    async with site(serve, tmp_path) as at:
-        picture = at.camera.begin("a.png", size=SIZE)
-        at.camera.send(picture, PICTURE[:1000])
-        part = {"Range": "bytes=1500000-1500009"}
-        async with at.client.stream("GET", "/images/a.png", headers=part) as answer:
-            assert answer.status_code == 206
-            at.camera.send(picture, PICTURE[1000:1_600_000])
-            assert await answer.aread() == PICTURE[1_500_000:1_500_010]
-        unknown = at.camera.begin("b.png")
-        at.camera.send(unknown, b"12345")
-        at.camera.finish(unknown)
-
-
-async def test_a_range_is_ignored_while_the_size_is_unknown(serve: Serve, tmp_path: Path) -> None:
-    async with site(serve, tmp_path) as at:
-        picture = at.camera.begin("a.png")
-        at.camera.send(picture, b"12345")
-        async with at.client.stream(
-            "GET", "/images/a.png", headers={"Range": "bytes=2-3"}
-        ) as answer:
-            assert answer.status_code == 200
-            at.camera.finish(picture)
-            assert await answer.aread() == b"12345"
-
-
-@pytest.mark.parametrize("size", [SIZE, None])
-@pytest.mark.parametrize("http", SERVERS)
-async def test_a_picture_that_breaks_off_is_visibly_incomplete_and_calmly_so(
-    serve: Serve, tmp_path: Path, size: int | None, http: str, calm: None
-) -> None:
-    async with site(serve, tmp_path, http) as at:
-        picture = at.camera.begin("a.png", size=size)
-        at.camera.send(picture, PICTURE[:1_500_000])
-        got = b""
-        async with at.client.stream("GET", "/stream/rover-image") as answer:
-            chunks = answer.aiter_raw()
-            while len(got) < 1_500_000:
-                got += await anext(chunks)
-            at.camera.change(picture, failure=ImageBroken("a.png", "cut off"))
-            with pytest.raises(httpx.RemoteProtocolError):
-                await anext(chunks)
-        assert got == PICTURE[:1_500_000]
-        await until(lambda: at.downlink.readers == 0)
-        assert (await at.client.get("/images")).status_code == 200
-
-
-async def test_two_readers_at_different_speeds_get_the_same_bytes(
-    serve: Serve, tmp_path: Path
-) -> None:
-    async with site(serve, tmp_path) as at:
-        picture = at.camera.begin("a.png", size=SIZE)
-        got: dict[str, bytes] = {}
-
-        async def slowly() -> None:
-            async with await at.raw("/stream/rover-image?id=a.png") as stream:
-                body = bytearray()
-                while not body.endswith(PICTURE[-20:]):
-                    body += await stream.receive(700)
-                got["slow"] = bytes(body).partition(b"\r\n\r\n")[2]
-
-        async def quickly() -> None:
-            got["quick"] = (await at.client.get("/images/a.png")).content
-
-        with fail_after(20):
-            async with create_task_group() as tasks:
-                tasks.start_soon(slowly)
-                tasks.start_soon(quickly)
-                for start in range(0, SIZE, 100_000):
-                    at.camera.send(picture, PICTURE[start : start + 100_000])
-                at.camera.finish(picture)
-        assert got == {"slow": PICTURE, "quick": PICTURE}
-
-
-# ------------------------------------------------------------------------- readers that misbehave
-
-
-@pytest.mark.parametrize("http", SERVERS)
-async def test_a_reader_that_takes_nothing_is_cut_off_and_delays_nobody(
-    serve: Serve, tmp_path: Path, http: str, calm: None
-) -> None:
-    large = PICTURE * 10
-    async with site(serve, tmp_path, http, send_timeout_s=0.5) as at:
-        at.whole("a.png", large)
-        await spooled(at.downlink, "a.png")
-        before = open_files()
-        async with await at.raw("/images/a.png") as stalled:
-            await until(lambda: at.downlink.readers == 1)
+async def test_a_stalled_reader_delays_nobody_and_holds_no_memory(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as downlink:
+        picture = camera.begin("a.png")
+        camera.send(picture, PICTURE[:1000])
+        async with downlink.open(picture.image) as stalled, downlink.open(picture.image) as quick:
+            assert await stalled.read(1000) == await quick.read(1000) == PICTURE[:1000]
+            camera.send(picture, PICTURE[1000:])
+            camera.finish(picture)
             with fail_after(5):
-                assert (await at.client.get("/images/a.png")).content == large
-            assert at.downlink.readers == 1
-            await until(lambda: at.downlink.readers == 0)
-            await at.client.aclose()
-            await until(lambda: open_files() <= before + 1)  # only the stalled client's own end
-            assert len(await drain(stalled)) < len(large)
+                assert await read_all(quick) == PICTURE[1000:]
+            growth = downlink._spools["a.png"].growth
+            assert sum(len(frame.data) for frame in growth.retained()) <= RECENT_BYTES
+            assert await read_all(stalled, 10_000) == PICTURE[1000:]
 
 
-class Connection:
-    """A server's side of one request, as uvicorn has it: `receive` is bound to what holds it."""
-
-    def __init__(self, *, flushes: bool) -> None:
-        self.calls: list[str] = []
-        self.transport = self
-        self._flushes = flushes
-        self._gone = Event()
-
-    def close(self) -> None:
-        self.calls.append("close")
-        if self._flushes:
-            self._gone.set()
-
-    def abort(self) -> None:
-        self.calls.append("abort")
-        self._gone.set()
-
-    async def receive(self) -> Message:
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        self.calls.append(message["type"])
-
-
-@pytest.mark.parametrize(("flushes", "ends"), [(True, ["close"]), (False, ["close", "abort"])])
-async def test_what_came_of_a_broken_picture_is_flushed_before_the_connection_is_cut(
-    tmp_path: Path, *, flushes: bool, ends: list[str]
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (ImageBroken("a.png", "the antenna turned away"), "the antenna turned away"),
+        (SourceError("no carrier"), "no carrier"),
+        (OSError(5, "bus"), "bus"),
+        (ZeroDivisionError("oops"), "ZeroDivisionError: oops"),
+    ],
+)
+async def test_when_it_breaks_off_readers_get_what_came_and_then_the_reason(
+    tmp_path: Path, failure: Exception, reason: str
 ) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as downlink:
+        camera.finish(whole := camera.begin("whole.png"))
+        picture = camera.begin("a.png")
+        camera.send(picture, PICTURE[:700_000])
+        async with downlink.open(picture.image) as reader:
+            assert await reader.read(10) == PICTURE[:10]
+            camera.change(picture, failure=failure)
+            got, why = await read_until_broken(reader)
+        assert got == PICTURE[10:700_000]
+        assert reason in why
+        async with downlink.open(picture.image) as late:
+            assert await read_until_broken(late) == (PICTURE[:700_000], why)
+        assert (await downlink.image("a.png")).complete is False
+        assert (await downlink.latest()).id == whole.image.id
+        assert camera.still_open == 0
+
+
+async def test_a_picture_of_another_length_than_announced_is_broken(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as downlink:
+        short = camera.begin("short.png", size=2000)
+        camera.send(short, PICTURE[:1000])
+        camera.change(short, ended=True)
+        long = camera.begin("long.png", size=500)
+        camera.send(long, PICTURE[:1000])
+        async with downlink.open(short.image) as reader:
+            assert await read_until_broken(reader) == (PICTURE[:1000], "1,000 of 2,000 bytes came")
+        async with downlink.open(long.image) as reader:
+            assert await read_until_broken(reader) == (b"", "more than its 500 bytes came")
+
+
+async def test_a_picture_larger_than_the_settings_allow_is_broken_off(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path, Settings(max_picture_bytes=1024)) as downlink:
+        picture = camera.begin("a.png")
+        camera.send(picture, PICTURE[:1000])
+        async with downlink.open(picture.image) as reader:
+            assert await reader.read(2000) == PICTURE[:1000]
+            camera.send(picture, PICTURE[1000:1100])
+            _, why = await read_until_broken(reader)
+        assert "ROVER_MAX_PICTURE_BYTES" in why
+        await until(lambda: camera.still_open == 0)
+
+
+async def test_a_replaced_picture_is_broken_for_its_readers_and_starts_anew(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as downlink:
+        old = camera.begin("a.png", revision="1")
+        camera.send(old, b"old")
+        async with downlink.open(old.image) as reader:
+            assert await reader.read(10) == b"old"
+            new = camera.begin("a.png", revision="2")
+            camera.send(new, b"brand new")
+            camera.finish(new)
+            got, _ = await read_until_broken(reader)
+            assert got == b""
+        with pytest.raises(ImageBroken, match="replaced"):
+            async with downlink.open(old.image):
+                pass
+        async with downlink.open(await downlink.image("a.png")) as reader:
+            assert await read_all(reader) == b"brand new"
+
+
+async def test_a_picture_that_broke_off_can_begin_again(tmp_path: Path) -> None:
     camera = FakeCamera()
     async with receiving(camera, tmp_path) as downlink:
         picture = camera.begin("a.png")
         camera.send(picture, b"half")
-        camera.change(picture, failure=ImageBroken("a.png", "cut off"))
-        response = PictureResponse(downlink, picture.image, Connections(0.02))
-        connection = Connection(flushes=flushes)
-        scope = {"type": "http", "method": "GET", "headers": []}
-        with fail_after(5):
-            await response(scope, connection.receive, connection.send)
-        assert connection.calls == ["http.response.start", "http.response.body", *ends]
+        camera.change(picture, failure=SourceError("the antenna turned away"))
+        async with downlink.open(picture.image) as reader:
+            assert await read_until_broken(reader) == (b"half", "the antenna turned away")
+        again = camera.begin("a.png")  # the same picture, of the same revision
+        camera.send(again, b"half of it, and the rest")
+        await spooled(downlink, "a.png", 24)
+        camera.finish(again)
+        async with downlink.open(await downlink.image("a.png")) as reader:
+            assert await read_all(reader) == b"half of it, and the rest"
 
 
-@pytest.mark.parametrize("http", SERVERS)
-async def test_a_reader_that_leaves_midway_leaves_nothing(
-    serve: Serve, tmp_path: Path, http: str, calm: None
-) -> None:
-    async with site(serve, tmp_path, http) as at:
-        at.whole("whole.png", PICTURE * 10)
-        at.camera.send(at.camera.begin("arriving.png", size=SIZE), PICTURE[:1000])
-        await spooled(at.downlink, "arriving.png", 1000)
-        await spooled(at.downlink, "whole.png")
+async def test_the_spool_is_bounded_and_an_open_reader_keeps_what_it_reads(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path, Settings(spool_pictures=2)) as downlink:
+        first = camera.begin("1.png")
+        camera.send(first, PICTURE)
+        camera.finish(first)
+        await spooled(downlink, "1.png", len(PICTURE))
+        async with downlink.open(first.image) as reader:
+            assert await reader.read(1000) == PICTURE[:1000]
+            second = camera.begin("2.png")
+            camera.send(second, b"two")
+            camera.begin("3.png")
+            await until(lambda: list(downlink._spools) == ["2.png", "3.png"])
+            assert await read_all(reader) == PICTURE[1000:]
+        async with downlink.open(second.image) as reader:
+            assert await reader.read(9) == b"two"
+            camera.begin("4.png")
+            assert await read_until_broken(reader) == (b"", "newer ones took its place")
+        await until(lambda: camera.still_open == 2)
+
+
+async def test_a_thousand_readers_that_come_and_go_leave_nothing(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as downlink:
+        picture = camera.begin("a.png")
+        camera.send(picture, PICTURE[:1000])
+        await spooled(downlink, "a.png", 1000)
+        spool = downlink._spools["a.png"]
         before = open_files()
-        for target in ["/images/whole.png", "/images/arriving.png"] * 25:
-            stream = await at.raw(target)
-            await stream.receive(100)
-            await stream.aclose()
-        await until(lambda: at.downlink.readers == 0)
-        await until(lambda: open_files() == before)
-        spools = at.downlink._spools.values()
-        assert [spool.growth.readers for spool in spools] == [0, 0]
+        for number in range(1000):
+            async with downlink.open(picture.image) as reader:
+                await reader.read(100)
+                if number % 2:
+                    with move_on_after(0):
+                        await read_all(reader)
+        assert (downlink.readers, spool.growth.readers, spool._holders) == (0, 0, 2)
+        assert open_files() == before
+        assert names_in(tmp_path) == []  # a spool file has no name, even while it is used
 
 
-async def test_closing_the_downlink_ends_open_responses_at_once(
-    serve: Serve, tmp_path: Path, calm: None
+async def test_the_spool_files_are_closed_with_the_downlink(tmp_path: Path) -> None:
+    before = open_files()
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path / "made" / "here") as downlink:
+        for name in ("a.png", "b.png"):
+            camera.send(camera.begin(name), b"x")
+            await spooled(downlink, name, 1)
+        assert open_files() == before + 2
+    assert open_files() == before
+    assert camera.still_open == 0
+
+
+async def test_a_complete_file_is_read_from_disk_even_when_it_is_deleted(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    path = tmp_path / "a.png"
+    path.write_bytes(PICTURE)
+    async with receiving(camera, tmp_path / "spool") as downlink:
+        picture = camera.begin("a.png")
+        picture.data = PICTURE
+        camera.finish(picture, path)
+        async with downlink.open(picture.image, 5, 2_000_000) as reader:
+            assert await reader.read(3) == PICTURE[5:8]
+            path.unlink()
+            assert await read_all(reader) == PICTURE[8:2_000_000]
+        assert camera.opened == []
+        with pytest.raises(UnknownImage):
+            async with downlink.open(picture.image):
+                pass
+
+
+async def test_a_file_that_changes_while_it_is_read_is_broken(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    path = tmp_path / "a.png"
+    path.write_bytes(PICTURE)
+    async with receiving(camera, tmp_path / "spool") as downlink:
+        picture = camera.begin("a.png")
+        picture.data = PICTURE
+        camera.finish(picture, path)
+        async with downlink.open(picture.image) as reader:
+            await reader.read(3)
+            path.write_bytes(PICTURE[::-1])
+            os.utime(path, ns=(1, 1))
+            assert await read_until_broken(reader) == (
+                b"",
+                "its file was changed while it was read",
+            )
+
+
+async def test_a_file_replaced_before_it_was_opened_is_not_passed_off_as_the_old_one(
+    tmp_path: Path,
 ) -> None:
-    async with site(serve, tmp_path) as at:
-        at.camera.send(at.camera.begin("waiting.png", size=SIZE), PICTURE[:1000])
-        at.whole("stalled.png", PICTURE * 10)
-        waiting = await at.raw("/images/waiting.png")
-        stalled = await at.raw("/images/stalled.png")
-        async with waiting, stalled:
-            await until(lambda: at.downlink.readers == 2)
-            at.downlink.close()
-            with fail_after(2):
-                assert len(await drain(waiting)) < SIZE
-                assert len(await drain(stalled)) < SIZE * 10
-        assert at.downlink.readers == 0
+    camera = FakeCamera()
+    path = tmp_path / "a.png"
+    path.write_bytes(b"new")
+    async with receiving(camera, tmp_path / "spool") as downlink:
+        old = camera.begin("a.png", revision="1")
+        old.data = b"old"
+        camera.finish(old, path)
+        new = camera.begin("a.png", revision="2")
+        new.data = b"new"
+        camera.finish(new, path)
+        with pytest.raises(ImageBroken, match="replaced"):
+            async with downlink.open(old.image):
+                pass
 
 
-# ----------------------------------------------------------------------- names, and real folders
+async def test_an_arriving_picture_that_gets_a_file_is_no_longer_spooled(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    path = tmp_path / "a.png"
+    path.write_bytes(PICTURE)
+    async with receiving(camera, tmp_path / "spool") as downlink:
+        picture = camera.begin("a.png")
+        camera.send(picture, PICTURE)
+        async with downlink.open(picture.image) as reader:
+            await reader.read(1)
+            camera.finish(picture, path)
+            await until(lambda: not downlink._spools)
+            assert await read_all(reader) == PICTURE[1:]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["a b.png", "é漢字🚀.png", "100%25.png", "a#b?c&d=e+f.png", "new\nline.png", "'\";\\.png"],
-)
-async def test_odd_names_make_the_round_trip(serve: Serve, tmp_path: Path, name: str) -> None:
-    async with site(serve, tmp_path) as at:
-        at.whole(name, b"odd")
-        (listed,) = (await at.client.get("/images")).json()["images"]
-        for link in (listed["url"], listed["stream"]):
-            answer = await at.client.get(f"/{link}")
-            assert (answer.status_code, answer.content) == (200, b"odd")
-            assert answer.headers["x-image-id"] == quote(name, safe="")
-            disposition = answer.headers["content-disposition"]
-            assert f"filename*=UTF-8''{quote(name, safe='')}" in disposition
+async def test_what_the_camera_still_has_is_asked_of_it_at_an_offset(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    picture = camera.begin("a.png")
+    camera.send(picture, PICTURE)
+    camera.finish(picture)
+    downlink = Downlink(camera, Settings(), tmp_path)  # it does not run, so it spools nothing
+    async with downlink.open(picture.image, 1000, 2_000_000) as reader:
+        assert await read_all(reader, 70_000) == PICTURE[1000:2_000_000]
+    assert camera.opened == [("a.png", 1000)]
+    assert camera.still_open == 0
 
 
-async def test_a_name_without_the_right_ending_is_given_one_to_save_it_by(
-    serve: Serve, tmp_path: Path
-) -> None:
-    async with site(serve, tmp_path) as at:
-        at.whole("sol 12/frame", b"x")
-        (listed,) = (await at.client.get("/images")).json()["images"]
-        answer = await at.client.get(f"/{listed['url']}")
-        assert answer.headers["content-disposition"] == 'inline; filename="frame.png"'
+async def test_a_spool_that_cannot_be_written_breaks_the_picture_only(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    (blocked := tmp_path / "file").write_text("not a folder")
+    async with receiving(camera, blocked) as downlink:
+        picture = camera.begin("a.png")
+        camera.send(picture, PICTURE)
+        async with downlink.open(picture.image) as reader:
+            _, why = await read_until_broken(reader)
+        assert "spooled" in why
+        camera.finish(picture)  # the camera has it whole, so nothing is lost
+        async with downlink.open(await downlink.image("a.png")) as reader:
+            assert await read_all(reader) == PICTURE
+        assert downlink.health.state is State.LIVE
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "/images/../secret.png",
-        "/images/..%2fsecret.png",
-        "/images/%2e%2e%2fsecret.png",
-        "/images/%2e%2e/secret.png",
-        "/images/%252e%252e%252fsecret.png",
-        "/images//etc/passwd",
-        "/images/%2Fetc%2Fpasswd",
-        "/images/a.png%00",
-        "/images/%00",
-        "/images/a.png/../../secret.png",
-        "/images/%ff%fe",
-        "/images/.",
-        "/stream/rover-image?id=../secret.png",
-        "/stream/rover-image?id=%2e%2e%2fsecret.png",
-        "/stream/rover-image?id=/etc/passwd",
-        "/stream/rover-image?id=a.png%00",
-    ],
-)
-async def test_no_request_leads_out_of_the_folder(
-    serve: Serve, tmp_path: Path, target: str, calm: None
-) -> None:
-    (folder := tmp_path / "pictures").mkdir()  # before anything runs
-    Pillow.new("RGB", (9, 9)).save(tmp_path / "secret.png")
-    Pillow.new("RGB", (9, 9)).save(folder / "a.png")
-    async with DirectoryCamera(folder) as camera:
-        downlink = Downlink(camera, Settings(), tmp_path / "spool")
-        async with serve(app_of(downlink, Settings())) as url:
-            async with await connect_tcp("127.0.0.1", httpx.URL(url).port or 0) as stream:
-                await stream.send(
-                    f"GET {target} HTTP/1.1\r\nHost: rover\r\nConnection: close\r\n\r\n".encode()
-                )
-                answer = await drain(stream)
-            assert answer.startswith(b"HTTP/1.1 404 ")
-            async with httpx.AsyncClient(base_url=url) as client:
-                assert (await client.get("/images/a.png")).status_code == 200
+async def test_closing_cuts_readers_off_wherever_they_wait(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    left: list[str] = []
+
+    async def view(downlink: Downlink, image: Image) -> None:
+        async with downlink.open(image) as reader:
+            await read_all(reader)
+            left.append("read to its end")
+        left.append("left")
+
+    async with receiving(camera, tmp_path) as downlink, create_task_group() as viewers:
+        picture = camera.begin("a.png")
+        for _ in range(3):
+            viewers.start_soon(view, downlink, picture.image)
+        await until(lambda: downlink.readers == 3)
+        downlink.close()
+        with fail_after(1):
+            await until(lambda: left == ["left"] * 3)
+        with pytest.raises(ImageBroken, match="going down"):
+            async with downlink.open(picture.image):
+                pass
+        assert downlink.readers == 0
 
 
-async def test_the_curiosity_mosaic_is_served_whole_and_the_drive_newest_first(
-    serve: Serve, tmp_path: Path, shared_data: Path
-) -> None:
-    mosaic = "N_L000_1051_ILT048CYL_S_2470_UNCORM1.jpg"
-    for folder, count in (("images", 1), ("images/drive", 120)):
-        async with DirectoryCamera(shared_data / folder) as camera:
-            downlink = Downlink(camera, Settings(), tmp_path)
-            async with (
-                serve(app_of(downlink, Settings())) as url,
-                httpx.AsyncClient(base_url=url) as client,
-            ):
-                images = (await client.get("/images?limit=1000")).json()["images"]
-                assert len(images) == count
-                times = [image["received_at"] for image in images]
-                assert times == sorted(times, reverse=True)
-                answer = await client.get("/stream/rover-image")
-                assert answer.headers["x-image-id"] == images[0]["id"]
-                assert len(answer.content) == images[0]["size"]
-                size = Pillow.open(io.BytesIO(answer.content)).size
-                assert size == (images[0]["width"], images[0]["height"])
-                if count == 1:
-                    assert (images[0]["id"], size) == (mosaic, (7696, 1800))
+async def test_the_list_shows_what_has_been_received_here(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as downlink:
+        camera.finish(camera.begin("old.png"))
+        picture = camera.begin("new.png")
+        camera.send(picture, PICTURE)
+        await spooled(downlink, "new.png", len(PICTURE))
+        picture.image = replace(picture.image, received=1)  # the camera says less than came
+        newest, *rest = await downlink.images()
+        assert (newest.id, newest.received, newest.complete) == ("new.png", len(PICTURE), False)
+        assert newest.received_at is not None
+        assert [image.id for image in rest] == ["old.png"]
+        assert [image.id for image in await downlink.images(1)] == ["new.png"]
+        with pytest.raises(UnknownImage):
+            await downlink.image("../old.png")
+
+
+async def test_nothing_yet_says_how_the_camera_is(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    camera.failure = SourceError("the mast is folded")
+    async with receiving(camera, tmp_path) as downlink:
+        await until(lambda: downlink.health.state is State.DOWN)
+        with pytest.raises(NothingYet, match="camera is down: the mast is folded"):
+            await downlink.latest()
+        picture = camera.begin("a.png")
+        await until(lambda: downlink.health.state is State.LIVE)
+        with pytest.raises(NothingYet):
+            await downlink.latest()
+        camera.send(picture, b"x")
+        assert (await downlink.latest()).id == "a.png"

@@ -12,9 +12,9 @@ from anyio import create_task_group, fail_after, sleep
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from rover.asgi.problems import Problems
 from rover.flush import Flusher
 from rover.routes import ingest
-from rover.routes.problems import Problems
 from rover.settings import Settings
 from rover.telemetry import Telemetry
 from sources.push import PushTelemetry

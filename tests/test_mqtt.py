@@ -39,10 +39,10 @@ from anyio.lowlevel import checkpoint
 from httpx_sse import aconnect_sse
 from starlette.applications import Starlette
 
+from rover.asgi.connections import Connections
+from rover.asgi.event_stream import EventStreams
 from rover.flush import Flusher
 from rover.routes import telemetry as telemetry_routes
-from rover.routes.connections import Connections
-from rover.routes.eventstream import EventStreams
 from rover.settings import Settings
 from rover.supervise import State
 from rover.telemetry import Telemetry

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rover.asgi.multipart import MAX_OVERHEAD_BYTES, MAX_PARTS, FileField, boundary_of
 from rover.errors import NotAnUpload
-from rover.routes.multipart import MAX_OVERHEAD_BYTES, MAX_PARTS, FileField, boundary_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,11 +15,11 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from rover.asgi.connections import Connections
+from rover.asgi.event_stream import EventStreams
+from rover.asgi.problems import Problems
 from rover.flush import Flusher
 from rover.routes import telemetry as telemetry_routes
-from rover.routes.connections import Connections
-from rover.routes.eventstream import EventStreams
-from rover.routes.problems import Problems
 from rover.settings import Settings
 from rover.telemetry import Telemetry
 from rover.topic import Batch, EventId

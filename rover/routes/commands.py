@@ -14,10 +14,10 @@ from anyio import Event, create_task_group, move_on_after, sleep_forever
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from rover.asgi.event_stream import gap_event
+from rover.asgi.multipart import MAX_OVERHEAD_BYTES, FileField, boundary_of
+from rover.asgi.query import resume_point
 from rover.errors import UploadInterrupted, UploadStalled, UploadTooBig
-from rover.routes.eventstream import gap_event
-from rover.routes.multipart import MAX_OVERHEAD_BYTES, FileField, boundary_of
-from rover.routes.query import resume_point
 from rover.topic import Batch, EventId, Gap
 
 _handle_exit = uvicorn.Server.handle_exit
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Message, Receive, Scope, Send
 
-    from rover.routes.connections import Connections
+    from rover.asgi.connections import Connections
+    from rover.commands import Uplink
+    from rover.commands.upload import Upload
     from rover.settings import Settings
-    from rover.uplink import Uplink
-    from rover.uplink.upload import Upload
 
-logger = logging.getLogger("rover.uplink")
+logger = logging.getLogger("rover.commands")
 
 
 def routes(uplink: Uplink, settings: Settings, connections: Connections) -> list[BaseRoute]:

@@ -18,9 +18,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rover import errors
-from rover.routes.languages import CommsV1, Language, PlainText
-from rover.routes.query import resume_point
-from rover.routes.responses import json_response
+from rover.asgi.query import resume_point
+from rover.asgi.responses import json_response
+from rover.comms.protocol import CommsV1, Language, PlainText
 from rover.topic import Batch, Gap
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import Message, Receive, Scope, Send
 
-    from rover.rooms import Member, Rooms
-    from rover.routes.connections import Connections
+    from rover.asgi.connections import Connections
+    from rover.comms.comms import Member, Rooms
     from rover.settings import Settings
 
 SUBPROTOCOL = "rover.comms.v1"

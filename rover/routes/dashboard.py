@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from rover.asgi.access import COOKIE
 from rover.errors import RoverError
-from rover.routes.gate import COOKIE
 
 if TYPE_CHECKING:
     from starlette.requests import Request

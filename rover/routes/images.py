@@ -19,8 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from rover.routes.query import whole_number
-from rover.routes.responses import json_response
+from rover.asgi.query import whole_number
+from rover.asgi.responses import json_response
 from rover.supervise import State
 from rover.wire import iso_or_none
 from sources.base import SourceError
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
-    from rover.downlink import Downlink
-    from rover.downlink.reader import Reader
-    from rover.routes.connections import Connections
+    from rover.asgi.connections import Connections
+    from rover.images import Downlink
+    from rover.images.reader import Reader
     from sources.base import Image
 
 logger = logging.getLogger("rover.images")

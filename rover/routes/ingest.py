@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from anyio.to_thread import run_sync
 from starlette.routing import BaseRoute, Route
 
+from rover.asgi.responses import json_response
 from rover.errors import BatchRefused, IngestTooBig, NotIngesting, UnknownMediaType
 from rover.routes.commands import Body
-from rover.routes.responses import json_response
 from rover.telemetry.events import sample_json
 from sources.payload import PayloadRefused
 from sources.push import PushTelemetry

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import BaseRoute, Route
 
 from rover import __version__
-from rover.routes.responses import json_response
+from rover.asgi.responses import json_response
 from rover.supervise import Health, State
 from rover.wire import iso
 

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from rover.asgi.query import moment, names, number, resume_point, whole_number
+from rover.asgi.responses import json_response
 from rover.errors import BadQuery
-from rover.routes.query import moment, names, number, resume_point, whole_number
-from rover.routes.responses import json_response
 from rover.telemetry.events import state_json
 from rover.telemetry.views import Look
 from rover.wire import iso, sse
@@ -19,7 +19,7 @@ from rover.wire import iso, sse
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from rover.routes.eventstream import EventStream, EventStreams
+    from rover.asgi.event_stream import EventStream, EventStreams
     from rover.settings import Settings
     from rover.telemetry import Telemetry
     from rover.telemetry.span import Span

@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from rover import errors
+from rover.asgi.responses import json_response
 from rover.errors import RoverError
-from rover.routes.responses import json_response
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.push import InboxFull
 

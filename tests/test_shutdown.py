@@ -11,8 +11,8 @@ import anyio.lowlevel
 import pytest
 from anyio import current_time, fail_after, sleep
 
-from rover import signals
-from rover.signals import End, hear_the_end
+from rover.asgi import shutdown as signals
+from rover.asgi.shutdown import End, hear_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.responses import PlainTextResponse
 
-from rover.routes.gate import Gate
-from rover.routes.problems import Problems
+from rover.asgi.access import Gate
+from rover.asgi.problems import Problems
 from rover.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from rover.asgi.connections import Connections
+from rover.asgi.event_stream import EventStream, EventStreams
+from rover.asgi.problems import Problems
+from rover.asgi.query import resume_point, whole_number
 from rover.flush import Flusher
-from rover.routes.connections import Connections
-from rover.routes.eventstream import EventStream, EventStreams
-from rover.routes.problems import Problems
-from rover.routes.query import resume_point, whole_number
 from rover.settings import Settings
 from rover.topic import Topic
 from rover.wire import sse

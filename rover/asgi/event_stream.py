@@ -24,9 +24,9 @@ from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
-    from rover.routes.connections import Connections
+    from rover.asgi.connections import Connections
+    from rover.asgi.shutdown import End
     from rover.settings import Settings
-    from rover.signals import End
     from rover.topic import Subscription
 
 logger = logging.getLogger("rover.streams")

@@ -15,7 +15,7 @@ from rover.wire import dumps, sse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from rover.uplink.inbox import CommandFile
+    from rover.commands.inbox import CommandFile
     from sources.base import Finding, Progress, Step, Verdict
 
 TOPIC_EVENTS = 1_000

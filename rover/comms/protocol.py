@@ -13,7 +13,7 @@ from rover.topic import GapReason
 from rover.wire import dumps
 
 if TYPE_CHECKING:
-    from rover.rooms import Frame, Member
+    from rover.comms.comms import Frame, Member
     from rover.topic import Gap
 
 REF_CHARACTERS = 64

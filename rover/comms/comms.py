@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Notify = Callable[[Topic[Any, Any]], None]
     Clock = Callable[[], float]
 
-logger = logging.getLogger("rover.rooms")
+logger = logging.getLogger("rover.comms.comms")
 
 CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 

@@ -28,6 +28,8 @@ from anyio import (
 )
 from anyio.lowlevel import checkpoint
 
+from rover.commands.inbox import CommandFile, Inbox
+from rover.commands.upload import Pace, Status, Upload
 from rover.errors import (
     Draining,
     NotStarted,
@@ -37,8 +39,6 @@ from rover.errors import (
     UploadInterrupted,
     UploadTooBig,
 )
-from rover.uplink.inbox import CommandFile, Inbox
-from rover.uplink.upload import Pace, Status, Upload
 from rover.wire import dumps
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from rover.settings import Settings
     from sources.base import CommandValidator
 
-logger = logging.getLogger("rover.uplink")
+logger = logging.getLogger("rover.commands")
 
 WRITE_BYTES = 2**20
 """A file is hashed and written in blocks of this size: each costs a hop to a thread and back."""

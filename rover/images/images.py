@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, create_task_group, sleep
 
-from rover.downlink.reader import CameraReader, FileReader
-from rover.downlink.spool import Spool
 from rover.errors import NothingYet
+from rover.images.reader import CameraReader, FileReader
+from rover.images.spool import Spool
 from rover.supervise import State, Supervisor, closing
 from sources.base import ImageBroken, SourceError, UnknownImage
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from rover.downlink.reader import Reader
+    from rover.images.reader import Reader
     from rover.settings import Settings
     from rover.supervise import Health
     from rover.topic import Topic
     from sources.base import Camera, Image
 
-logger = logging.getLogger("rover.downlink")
+logger = logging.getLogger("rover.images")
 
 PATIENCE_STEP_S = 0.05
 

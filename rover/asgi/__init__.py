@@ -1,0 +1,1 @@
+"""ASGI parts that serve any app: event streams, access, problems, connections, shutdown."""

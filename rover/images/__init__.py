@@ -1,0 +1,5 @@
+"""Images of one camera, streamed to any number of clients while they arrive."""
+
+from rover.images.images import Downlink
+
+__all__ = ["Downlink"]
