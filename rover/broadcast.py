@@ -1,29 +1,23 @@
-"""One topic of server-sent events for an app of your own, without a mission around it.
+"""One topic of server-sent events for an app of your own, without a mission.
 
     news = Broadcast()
     app = Starlette(routes=[Route("/news", news.respond)], lifespan=news.lifespan)
-    ...
+    …
     news.publish({"headline": "landed"})
 
-Readers resume by `Last-Event-ID`, are told of gaps, kept alive by heartbeats, cut off when they
-take nothing, and sent away with a `bye` when the server goes down: what telemetry's readers have.
+Clients resume by `Last-Event-ID`, receive `gap` events and heartbeats, are aborted when they stall,
+and receive `bye` when the server shuts down, as clients of the telemetry stream do.
 """
 
 from __future__ import annotations
 
-import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from anyio import Event, create_task_group, current_time
-
-from rover.asgi.connections import Connections
-from rover.asgi.event_stream import EventStreams
 from rover.asgi.problems import problem
 from rover.asgi.query import resume_point
-from rover.asgi.shutdown import End, hear_the_end, watch_parent
 from rover.errors import Draining, NotStarted, RoverError
-from rover.flush import Flusher
+from rover.serving import Phase, Serving, Stage
 from rover.settings import Settings
 from rover.topic import EventId, Topic
 from rover.wire import dumps, sse
@@ -34,20 +28,21 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-logger = logging.getLogger("rover")
+CLOSE_TIMEOUT_S = 1.0
+"""Seconds that clients have to read `bye` at a shutdown."""
 
 NOT_STARTED = (
-    "this stream was not started: run its lifespan with your app's, "
+    "this stream has not started: run its lifespan with your app's, "
     "`Starlette(lifespan=broadcast.lifespan)`"
 )
 
 
 class Announcement(NamedTuple):
-    """What is published.
+    """One published value.
 
     Attributes:
-        value: anything that JSON can say.
-        event: its name; an unnamed one reaches `onmessage`.
+        value: anything that JSON can encode.
+        event: the event's name; an unnamed event reaches `onmessage`.
     """
 
     value: Any
@@ -55,87 +50,75 @@ class Announcement(NamedTuple):
 
 
 def encode(event_id: EventId, announcement: Announcement) -> bytes:
-    """The event as readers get it."""
+    """The server-sent event."""
     return sse(dumps(announcement.value), event=announcement.event, event_id=event_id)
 
 
 class Broadcast:
-    """Publishes to any number of readers of one route. `lifespan` must run, in one event loop.
+    """Publishes to any number of clients of one route. `lifespan` must run, on one event loop.
 
     Args:
-        settings: heartbeat, timeouts, most readers; `telemetry_events` and `telemetry_bytes` bound
-            what is kept for readers who come back.
+        settings: heartbeat, timeouts and `max_readers`; `telemetry_events` and `telemetry_bytes`
+            bound the events that are retained for clients that resume.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
-        self._running = False
-        self._begin()
+        self._renew()
 
-    def _begin(self) -> None:
-        settings = self.settings
-        self._connections = Connections(settings.send_timeout_s)
-        self.streams = EventStreams(settings, self._connections)
-        self._flusher = Flusher(settings.heartbeat_s)
+    def _renew(self) -> None:
+        self.serving = serving = Serving(self.settings)
         self.topic: Topic[Announcement, bytes] = Topic(
             encode,
             size=len,
-            max_events=settings.telemetry_events,
-            max_bytes=settings.telemetry_bytes,
-            notify=self._flusher.mark,
+            max_events=self.settings.telemetry_events,
+            max_bytes=self.settings.telemetry_bytes,
+            notify=serving.flusher.mark,
+        )
+        serving.drain_in_order(
+            Stage(
+                open=lambda: len(serving.streams),
+                close=self.topic.close,
+                timeout_s=CLOSE_TIMEOUT_S,
+                abort=serving.streams.abort_stalled,
+            ),
+            counts={"broadcast readers": lambda: len(serving.streams)},
         )
 
     def publish(self, value: Any, *, event: str | None = None) -> EventId:
-        """Tell everyone, now and later; never waits. On the event loop's thread only.
+        """Send a value to all current clients and to those that resume. Never waits.
+
+        Call it on the event loop's thread only.
 
         Args:
-            value: anything that JSON can say.
-            event: its name; an unnamed one reaches `onmessage`.
+            value: anything that JSON can encode.
+            event: the event's name; an unnamed event reaches `onmessage`.
 
         Raises:
-            RuntimeError: the server is going down.
-            TypeError: JSON cannot say it.
+            RuntimeError: the server is shutting down.
+            TypeError: JSON cannot encode the value.
         """
         return self.topic.publish(Announcement(value, event))
 
     async def respond(self, request: Request) -> Response:
-        """The endless response to a GET: what came after its `Last-Event-ID`, then what comes.
+        """The endless response to a GET: events after its `Last-Event-ID`, then new ones.
 
-        A request that cannot be followed is answered with a problem: 400, or 503.
+        A request that cannot be served receives a problem document: 400 or 503.
         """
         try:
             if self.topic.closed:
                 raise Draining(max(1, self.settings.retry_ms // 1000))
-            if not self._running:
+            if self.serving.phase is not Phase.RUNNING:
                 raise NotStarted(NOT_STARTED)
-            return self.streams.respond(self.topic.subscribe(resume_point(request)))
+            return self.serving.streams.respond(self.topic.subscribe(resume_point(request)))
         except RoverError as exc:
             return problem(exc)
 
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
-        """Heartbeats, until the block ends or the process is told to: then, the farewell."""
+        """Serve until the block ends, or a shutdown begins. It may run again, with a new epoch."""
         if self.topic.closed:
-            self._begin()  # what ran and ended begins anew, and tells by its new ids
-        end, gone = End(), Event()
-
-        async def farewell() -> None:
-            await end.told.wait()
-            level = logging.WARNING if self.streams else logging.INFO
-            logger.log(level, "draining: %d readers of a broadcast", len(self.streams))
-            self.topic.close()
-            await self.streams.leave(end, current_time())
-            gone.set()
-            await self._connections.keep_clearing()
-
-        self._flusher.mark(self.topic)  # from now on, silence is filled with heartbeats
-        async with create_task_group() as tasks:
-            for run in (self._flusher.run, self._connections.run, self.streams.sweep, farewell):
-                tasks.start_soon(run)
-            tasks.start_soon(watch_parent, end)
-            self._running = True
-            with hear_the_end(end):
-                yield
-            end.told.set()
-            await gone.wait()
-            tasks.cancel_scope.cancel()
+            self._renew()
+        self.serving.flusher.mark(self.topic)  # from now on, heartbeats fill its silence
+        async with self.serving:
+            yield

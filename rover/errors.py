@@ -13,8 +13,8 @@
     ├── MessageRefused          a room cannot take this message              `error` event
     ├── MessageTooBig           a message is longer than the settings allow  1009
     ├── NotText                 a room takes text only                       1003
-    ├── TooSlow                 a member took nothing for too long           1013
-    ├── RoomFull                no seat left                                 503 · 1013
+    ├── MemberStalled                 a member took nothing for too long           1013
+    ├── ChannelFull                no seat left                                 503 · 1013
     ├── TooManyReaders          no place left in a stream                    503
     ├── TooManyViews            too many different views of the telemetry    503
     ├── IngestError
@@ -27,7 +27,7 @@
         ├── UploadTooBig        more bytes than the settings allow           413
         ├── UploadInterrupted   the sender went away midway                  400
         │   └── UploadStalled   the sender sends nothing for too long        400
-        ├── UplinkBusy          too many uploads at once                     503
+        ├── TooManyUploads          too many uploads at once                     503
         └── UnknownUpload       no upload has that id                        404
 
 `sources.base.SourceError` is the other root. `rover.asgi.problems` maps both to responses.
@@ -69,7 +69,7 @@ class Draining(RoverError):
 
     def __init__(self, retry_after_s: int) -> None:
         self.retry_after_s = retry_after_s
-        super().__init__(f"the server is going down; try again in {retry_after_s} s")
+        super().__init__(f"the server is shutting down; try again in {retry_after_s} s")
 
 
 class AccessRefused(RoverError):
@@ -151,7 +151,7 @@ class NotText(RoverError):
         super().__init__("a room takes text messages only, and this one was binary")
 
 
-class TooSlow(RoverError):
+class MemberStalled(RoverError):
     """A member took nothing for so long that its seat was given up."""
 
     def __init__(self, timeout_s: float) -> None:
@@ -161,7 +161,7 @@ class TooSlow(RoverError):
         )
 
 
-class RoomFull(RoverError):
+class ChannelFull(RoverError):
     """No seat is left, in this channel or in all of them."""
 
 
@@ -280,7 +280,7 @@ class UploadStalled(UploadInterrupted):
         )
 
 
-class UplinkBusy(UploadError):
+class TooManyUploads(UploadError):
     """Too many uploads are under way at once."""
 
     def __init__(self, limit: int) -> None:

@@ -1,34 +1,28 @@
-"""One mission: its sources, its four streams, its routes, from start to drain.
+"""One mission: its sources, its four streams and its routes, from start to shutdown.
 
-    async with MissionControl(settings) as mission:   # sources run
-        mission.app                                   # an ASGI app over them
+    async with MissionControl(settings) as mission:  # the sources run
+        mission.app                                  # an ASGI app that serves them
 
-Nothing is global: two missions in one process know nothing of each other.
+Nothing is global: several missions in one process are independent.
 """
 
 from __future__ import annotations
 
-import logging
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self
-from weakref import WeakSet
 
-from anyio import Event, create_task_group, current_time
-from starlette.responses import RedirectResponse
-from starlette.routing import Mount, Route, Router, WebSocketRoute
+from anyio import create_task_group
+from starlette.routing import Route, WebSocketRoute
 
-from rover.asgi.access import Gate
-from rover.asgi.connections import Connections
-from rover.asgi.event_stream import EventStreams
-from rover.asgi.lifespan import lifespan_of
+from rover.asgi.access import Access
 from rover.asgi.problems import ProblemApp, Problems
-from rover.asgi.shutdown import End, hear_the_end, watch_parent
-from rover.commands import Uplink
-from rover.comms import Rooms
-from rover.flush import Flusher
-from rover.images import Downlink
-from rover.routes import commands, comms, dashboard, images, ingest, ops
-from rover.routes import telemetry as telemetry_routes
+from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
+from rover.commands import Commands
+from rover.comms import Comms
+from rover.embedding import Hosts, beside
+from rover.images import Images
+from rover.routes import commands, comms, dashboard, images, ingest, ops, telemetry
+from rover.serving import Phase, Serving, Stage
 from rover.settings import Settings
 from rover.telemetry import Telemetry
 from sources.registry import open_source
@@ -37,42 +31,44 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from rover.asgi.lifespan import AnyApp
     from rover.supervise import Health
     from sources.base import Camera, CommandValidator, TelemetrySource
 
-logger = logging.getLogger("rover")
+STREAMS_CLOSE_S = 1.0
+"""Seconds from the start of a drain in which event streams send their last event."""
 
-MEMBERS_FIRST_S = 0.5
-"""Members have so long before the readers: granian closes WebSockets without a word as soon as no
-HTTP response is open any more."""
-
-LEAST_GRACE = 0.5
-"""Transfers have so much of their grace from when the others are gone, however long that took."""
-
-_Guarded = Route | WebSocketRoute
+MIN_GRACE = 0.5
+"""Part of `drain_s` that transfers have at least, after members and event streams have closed."""
 
 Part = Literal["telemetry", "images", "comms", "commands", "ops", "dashboard"]
 """What can be put into another app by itself."""
 
 
 class MissionControl:
-    """Everything of one mission. Use it as an async context manager to run it.
+    """Everything of one mission. Enter it as an async context manager to run it.
 
     Args:
-        settings: how it runs; by default what the environment says.
-        telemetry: a source of your own, instead of the URL in the settings.
-        camera: likewise.
-        commands: likewise.
+        settings: by default those of the environment.
+        telemetry: a source object, instead of the URL in the settings.
+        camera: a source object, instead of the URL in the settings.
+        commands: a validator object, instead of the URL in the settings.
+
+    Attributes:
+        app: an ASGI app of all parts, which runs the mission in its lifespan.
+        settings: how it runs.
+        telemetry: the telemetry stream of this run.
+        images: the images of this run.
+        comms: the channels of this run.
+        commands: the command files of this run.
+        serving: the connections of this run.
 
     Raises:
-        SettingError: a setting makes no sense.
-        SourceError: a source's URL is wrong, or what it names is not there.
+        SettingError: a setting is out of range.
+        SourceError: a source's URL is wrong, or what it names does not exist.
     """
 
     def __init__(
@@ -89,52 +85,74 @@ class MissionControl:
             camera or open_source("camera", settings.camera),
             commands or open_source("commands", settings.commands),
         )
-        self.running = False
-        self.draining = False
         self._entered = False
-        self._parents: WeakSet[Starlette] = WeakSet()
+        self._hosts = Hosts(self.lifespan)
         self._stack = AsyncExitStack()
-        self._begin()
+        self._renew()
         self._routes = self._make_routes()
         self.app = self.app_for()
 
-    def _begin(self) -> None:
+    def _renew(self) -> None:
         settings = self.settings
-        self._flusher = Flusher(settings.heartbeat_s)
-        self.connections = Connections(settings.send_timeout_s)
-        self.streams = EventStreams(settings, self.connections)
-        self.conversations = comms.Conversations()
-        self.telemetry = Telemetry(self._sources[0], settings, self._flusher)
-        self.downlink = Downlink(self._sources[1], settings, notify=self._flusher.mark)
-        self.rooms = Rooms(settings, notify=self._flusher.mark)
-        self.uplink = Uplink(self._sources[2], settings)
-        self._end, self._drained, self._grace_ends = End(), Event(), 0.0
+        self.serving = serving = Serving(settings)
+        notify = serving.flusher.mark
+        self.telemetry = Telemetry(self._sources[0], settings, serving.flusher)
+        self.images = Images(self._sources[1], settings, notify=notify)
+        self.comms = Comms(settings, notify=notify)
+        self.commands = Commands(self._sources[2], settings, notify=notify)
 
-    def _begin_anew(self) -> None:
-        """With new streams, whose readers are told so, behind the routes that others have."""
-        self._begin()
-        for part, routes in self._make_routes().items():
-            for route, new in zip(self._routes[part], routes, strict=True):
-                if isinstance(route, _Guarded) and isinstance(new, _Guarded):
-                    route.app = new.app
+        def downloads() -> int:
+            return self.images.readers
+
+        def uploads() -> int:
+            return self.commands.open_uploads
+
+        serving.drain_in_order(
+            Stage(
+                open=lambda: serving.websockets,
+                close=self.comms.close,
+                timeout_s=WEBSOCKET_CLOSE_S,
+            ),
+            Stage(
+                open=lambda: len(serving.streams),
+                close=self.telemetry.close,
+                timeout_s=STREAMS_CLOSE_S,
+                abort=serving.streams.abort_stalled,
+            ),
+            Stage(
+                open=lambda: downloads() + uploads() + serving.websockets,
+                timeout_s=settings.drain_s,
+                min_timeout_s=MIN_GRACE * settings.drain_s,
+                abort=self._abort_transfers,
+            ),
+            counts={
+                "telemetry readers": lambda: len(serving.streams),
+                "members": lambda: self.comms.members,
+                "downloads": downloads,
+                "uploads": uploads,
+            },
+        )
+
+    def _abort_transfers(self) -> None:
+        self.commands.close()
+        self.images.close()
 
     async def __aenter__(self) -> Self:
-        """Open the sources and start the streams. What ran and ended begins anew.
+        """Open the sources and start the streams. A mission may run again, with new streams.
 
         Raises:
             SourceError: a source cannot be opened.
-            RuntimeError: it runs already.
+            RuntimeError: the mission is running.
         """
         if self._entered:
-            raise RuntimeError("this mission runs already; run its lifespan in one place only")
+            raise RuntimeError("this mission is running already; run its lifespan in one place")
         self._entered = True
-        if self.draining:
-            self._begin_anew()
+        if self.serving.phase is not Phase.NOT_STARTED:
+            self._renew()
         try:
             await self._start()
-        except BaseExceptionGroup as group:  # of the task group; there is one task that may fail
+        except BaseExceptionGroup as group:  # of the task group; only one task can fail at start
             raise group.exceptions[0] from None
-        self.running, self.draining = True, False
         return self
 
     async def _start(self) -> None:
@@ -145,170 +163,84 @@ class MissionControl:
                     await stack.enter_async_context(source)
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
-            await tasks.start(self.uplink.run)  # first: it fails where the data folder is no good
-            for run in (
-                self._flusher.run,
-                self.connections.run,
-                self.streams.sweep,
-                self.telemetry.run,
-                self.downlink.run,
-                self.rooms.run,
-            ):
+            await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable
+            for run in (self.telemetry.run, self.images.run, self.comms.run):
                 tasks.start_soon(run)
-            tasks.start_soon(self._drain_when_told)
-            tasks.start_soon(watch_parent, self._end)
-            stack.enter_context(hear_the_end(self._end))
+            await stack.enter_async_context(self.serving)
             self._stack = stack.pop_all()
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
         """Drain, stop the streams and close the sources."""
-        try:
-            await self.drain()
-        finally:
-            self.running = False
-            ended = await self._stack.__aexit__(*exc_info)
-        return ended
+        return await self._stack.__aexit__(*exc_info)
 
     async def drain(self) -> None:
-        """Say farewell to every reader and member, and give transfers their grace.
+        """Close every stream in order; transfers have a grace period. New streams receive 503.
 
-        From here on, new streams are refused with 503. The second time, it only waits for the
-        first to end.
+        A second call waits for the first.
         """
-        if self.draining:
-            await self._drained.wait()
-            return
-        self.draining = True
-        self._end.told.set()  # also where it was not a signal that told
-        sent_away = (
-            len(self.streams),
-            self.rooms.members,
-            self.downlink.readers,
-            self.uplink.open_uploads,
-        )
-        logger.log(
-            # what people notice is said under every server: most show no more of others' logs
-            logging.WARNING if any(sent_away) else logging.INFO,
-            "draining: %d telemetry readers, %d members, %d downloads, %d uploads",
-            *sent_away,
-        )
-        began, grace_s, end = current_time(), self.settings.drain_s, self._end
-        try:
-            self.rooms.close()
-            await end.wait_while(lambda: self.conversations.open, began + MEMBERS_FIRST_S)
-            self.telemetry.close()
-            await self.streams.leave(end, began)
-            self._grace_ends = max(began + grace_s, current_time() + LEAST_GRACE * grace_s)
-            await end.wait_while(lambda: self._transfers, self._grace_ends)
-        finally:
-            self.streams.close()
-            self.uplink.close()
-            self.downlink.close()
-            self._drained.set()
-
-    @property
-    def _transfers(self) -> int:
-        return self.downlink.readers + self.uplink.open_uploads + self.conversations.open
+        await self.serving.drain()
 
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
-        """The mission's life as an ASGI lifespan: `Starlette(lifespan=mission.lifespan)`."""
+        """Run the mission as an ASGI lifespan: `Starlette(lifespan=mission.lifespan)`."""
         async with self:
             yield
 
-    def health(self) -> Mapping[str, Health]:
-        """How each source is, by its kind."""
-        return {"telemetry": self.telemetry.health, "camera": self.downlink.health}
-
     @property
-    def phase(self) -> str:
-        """In one or two words, for people and probes."""
-        if self.draining:
-            return "draining" if self.running else "ended"
-        return "running" if self.running else "not started"
+    def phase(self) -> Phase:
+        """Where the current run is."""
+        return self.serving.phase
 
-    async def _drain_when_told(self) -> None:
-        await self._end.told.wait()
-        await self.drain()
-        await self._end.wait_while(lambda: True, self._grace_ends)
-        await self.connections.keep_clearing()
+    def health(self) -> Mapping[str, Health]:
+        """The health of each source by its kind."""
+        return {"telemetry": self.telemetry.health, "camera": self.images.health}
 
     def routes_for(self, *parts: Part) -> list[BaseRoute]:
-        """The routes of some parts only, or of all: plain Starlette routes for an app of yours.
+        """Plain Starlette routes of some parts, or of all, for an app of your own.
 
-        Each guards itself and answers its own errors, wherever it is put.
+        Each checks access and answers its own errors, wherever it is put.
         """
         return [route for part in parts or self._routes for route in self._routes[part]]
 
     def app_for(self, *parts: Part) -> Starlette:
-        """An app of some parts only, or of all, that runs the mission when it is served itself."""
+        """An app of some parts, or of all, which runs the mission when it is served itself."""
         app = ProblemApp(routes=self.routes_for(*parts), lifespan=self.lifespan)
-        app.router.redirect_slashes = False  # to a URL that lacks what a proxy stripped from it
+        app.router.redirect_slashes = False  # its URL would lack a prefix that a proxy stripped
         return app
 
-    def mount(self, parent: Starlette, path: str, *parts: Part) -> None:
-        """Mount the mission in a Starlette or FastAPI app, and have that app run it.
+    def mount(self, host: Starlette, path: str, *parts: Part) -> None:
+        """Mount the mission in a Starlette or FastAPI app, whose lifespan then runs the mission.
 
         Args:
-            parent: its lifespan runs the mission from now on, around its own.
+            host: the app. Its own lifespan runs inside the mission's.
             path: the prefix, such as `/rover`.
             parts: what to mount; all by default.
         """
-        parent.mount(path, self.app_for(*parts))
-        if parent in self._parents:
-            return  # it runs the mission already, for another prefix
-        self._parents.add(parent)
-        own = parent.router.lifespan_context
+        self._hosts.mount(host, path, self.app_for(*parts))
 
-        @asynccontextmanager
-        async def both(app: Any) -> AsyncIterator[Any]:
-            async with self, own(app) as state:
-                yield state
-
-        parent.router.lifespan_context = both
-
-    def beside(self, app: AnyApp, path: str, *parts: Part) -> ASGIApp:
-        """An app that is `app`, of any framework, with the mission under a prefix; runs both.
+    def beside(self, host: AnyApp, path: str, *parts: Part) -> ASGIApp:
+        """An app that is `host`, of any framework, with the mission below `path`; runs both.
 
         Args:
-            app: gets everything else, and its own lifespan, if it has one.
+            host: receives every other request. Its own lifespan runs, if it has one.
             path: the prefix, such as `/rover`.
             parts: what to serve there; all by default.
         """
-
-        @asynccontextmanager
-        async def both(_: object) -> AsyncIterator[Any]:
-            async with self, lifespan_of(app) as state:
-                yield state or None  # not every server has a place for it
-
-        async def own(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({k: v for k, v in scope.items() if k != "router"}, receive, send)
-
-        async def with_slash(request: Request) -> Response:
-            query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(f"{path.rpartition('/')[2]}/{query}")
-
-        mission = [Route(path, with_slash), Mount(path, app=self.app_for(*parts))]
-        return Router(mission, default=own, lifespan=both, redirect_slashes=False)
+        return beside(host, path, self.app_for(*parts), self.lifespan)
 
     def _make_routes(self) -> dict[Part, list[BaseRoute]]:
-        settings = self.settings
-        made: dict[Part, list[BaseRoute]] = {
-            "telemetry": [
-                *telemetry_routes.routes(self.telemetry, settings, self.streams),
-                *ingest.routes(self.telemetry.source, settings),
-            ],
-            "images": images.routes(self.downlink, self.connections),
-            "comms": comms.routes(self.rooms, settings, self.connections, self.conversations),
-            "commands": commands.routes(self.uplink, settings, self.connections),
-            "ops": ops.routes(lambda: self.phase, self.health),
+        routes: dict[Part, list[BaseRoute]] = {
+            "telemetry": [*telemetry.routes(self), *ingest.routes(self)],
+            "images": images.routes(self),
+            "comms": comms.routes(self),
+            "commands": commands.routes(self),
+            "ops": ops.routes(self),
             "dashboard": dashboard.routes(),
         }
-        for routes in made.values():
-            for route in routes:
-                if isinstance(route, _Guarded):
-                    route.app = Problems(Gate(route.app, self, settings, ops.OPEN_PATHS))
-        return made
+        for route in (route for part in routes.values() for route in part):
+            if isinstance(route, Route | WebSocketRoute):
+                route.app = Problems(Access(route.app, self, ops.OPEN_PATHS))
+        return routes
 
 
 def create_app(
@@ -318,5 +250,5 @@ def create_app(
     camera: Camera | None = None,
     commands: CommandValidator | None = None,
 ) -> Starlette:
-    """A ready ASGI app that runs one mission; arguments as for `MissionControl`."""
+    """An ASGI app that runs one mission. The arguments are those of `MissionControl`."""
     return MissionControl(settings, telemetry=telemetry, camera=camera, commands=commands).app

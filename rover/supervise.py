@@ -71,6 +71,7 @@ class Supervisor:
         name: of the source, for log lines.
         stale_after_s: silence of this length makes a live source `stale`; `None` never does.
         on_change: called with each new health.
+        first_pause_s: seconds before the first restart.
         clock: POSIX seconds.
     """
 
@@ -80,11 +81,13 @@ class Supervisor:
         *,
         stale_after_s: float | None = None,
         on_change: Callable[[Health], None] | None = None,
+        first_pause_s: float = FIRST_PAUSE_S,
         clock: Callable[[], float] = time,
     ) -> None:
         self.name = name
         self._stale_after_s = stale_after_s
         self._on_change = on_change
+        self._first_pause_s = first_pause_s
         self._clock = clock
         self._heard_at = monotonic()
         self.health = Health(State.STARTING, "waiting for the first word", clock())
@@ -100,7 +103,7 @@ class Supervisor:
         async with create_task_group() as tasks:
             if self._stale_after_s is not None:
                 tasks.start_soon(self._watch, self._stale_after_s)
-            pause_s = FIRST_PAUSE_S
+            pause_s = self._first_pause_s
             while True:
                 began = self._heard_at = monotonic()
                 try:
@@ -112,7 +115,7 @@ class Supervisor:
                     logger.exception("%s: the source failed", self.name)
                     why = f"{type(exc).__name__}: {exc}"
                 if monotonic() - began > STEADY_S:
-                    pause_s = FIRST_PAUSE_S
+                    pause_s = self._first_pause_s
                 this_pause_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311 # jitter
                 detail = f"{why}; trying again in {this_pause_s:.1f} s"
                 self._change(State.DOWN, detail)

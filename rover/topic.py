@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
 
 from anyio.lowlevel import checkpoint
 
@@ -88,17 +88,21 @@ class Gap:
     reason: GapReason
 
 
-class Batch(Generic[Frame]):
-    """A run of events. Readers at the same position share one, and so its joined bytes.
+class Batch(Generic[Item, Frame]):
+    """A run of events. Subscribers at the same position share one, and so its joined bytes.
 
     Attributes:
         frames: of the events, oldest first; never empty.
         offsets: of the same events.
+        items: of the same events, as they were published.
     """
 
-    def __init__(self, frames: Sequence[Frame], offsets: Sequence[int]) -> None:
+    def __init__(
+        self, frames: Sequence[Frame], offsets: Sequence[int], items: Sequence[Item]
+    ) -> None:
         self.frames = frames
         self.offsets = offsets
+        self.items = items
 
     @cached_property
     def body(self) -> bytes:
@@ -145,7 +149,7 @@ class Topic(Generic[Item, Frame]):
         epoch: str | None = None,
     ) -> None:
         self.epoch = epoch or secrets.token_hex(4)
-        self.readers = 0
+        self.subscribers = 0
         self.closed = False
         self._encode = encode
         self._size = size
@@ -155,6 +159,7 @@ class Topic(Generic[Item, Frame]):
         self._notify = notify
         self._frames: list[Frame] = []
         self._offsets: list[int] = []  # of the same events
+        self._items: list[Item] = []  # of the same events
         self._times: list[float] = []  # of the same events, never decreasing
         self._head = 0  # where the oldest retained event is in these lists
         self._bytes = 0
@@ -163,7 +168,7 @@ class Topic(Generic[Item, Frame]):
         self._reached = 0  # offsets up to this one are of this log
         self._last = 0  # offset of the newest event
         self._released = 0  # readers see events up to this offset
-        self._batches: dict[int, Batch[Frame]] = {}  # by position, of the released events
+        self._batches: dict[int, Batch[Item, Frame]] = {}  # by position, of the released events
         self._waiting: dict[Future[None], None] = {}  # one for each reader that has everything
         self._due: list[Future[None]] = []  # of those, who are being woken
 
@@ -196,6 +201,7 @@ class Topic(Generic[Item, Frame]):
         self._last = event_id.offset
         self._frames.append(frame)
         self._offsets.append(self._last)
+        self._items.append(item)
         if at == -inf:
             at = self._times[-1] if self._times else self._floor_time
         self._set_back(at)
@@ -223,7 +229,7 @@ class Topic(Generic[Item, Frame]):
         self._floor_time = self._times[self._head]
         self._head += 1
         if self._head * 8 > len(self._frames):  # seldom, and never far over the bounds
-            for column in (self._frames, self._offsets, self._times):
+            for column in (self._frames, self._offsets, self._items, self._times):
                 del column[: self._head]
             self._head = 0
 
@@ -286,7 +292,7 @@ class Topic(Generic[Item, Frame]):
 
     def subscribe(
         self, after: EventId | None = None, *, last: int = 0, since: float | None = None
-    ) -> Subscription[Frame]:
+    ) -> Subscriber[Item, Frame]:
         """A reader's position; use it as a context manager and iterate it.
 
         Args:
@@ -303,16 +309,16 @@ class Topic(Generic[Item, Frame]):
             cut = index == self._head and self._floor > 0 and since <= self._floor_time
             first = EventId(self.epoch, 0)
             gap = Gap(first, self._oldest, None, GapReason.EXPIRED) if cut else None
-            return Subscription(self, self._position_before(len(self._times) - index), gap)
+            return Subscriber(self, self._position_before(len(self._times) - index), gap)
         if after is None:
-            return Subscription(self, self._position_before(last), None)
+            return Subscriber(self, self._position_before(last), None)
         if after.epoch != self.epoch or after.offset > max(self._last, self._reached):
             gap = Gap(after, self._oldest, None, GapReason.EPOCH)
         elif after.offset < self._floor:
             gap = Gap(after, self._oldest, self._floor - after.offset, GapReason.EXPIRED)
         else:
-            return Subscription(self, after.offset, None)
-        return Subscription(self, self._floor, gap)
+            return Subscriber(self, after.offset, None)
+        return Subscriber(self, self._floor, gap)
 
     @property
     def _oldest(self) -> EventId:
@@ -325,7 +331,7 @@ class Topic(Generic[Item, Frame]):
             return self._floor
         return self._offsets[len(self._offsets) - count - 1]
 
-    def _after(self, position: int) -> Batch[Frame] | Gap | None:
+    def _after(self, position: int) -> Batch[Item, Frame] | Gap | None:
         """What a reader at `position` gets next; `None` when it has everything."""
         if position >= self._released:
             return None
@@ -339,7 +345,7 @@ class Topic(Generic[Item, Frame]):
             batch = self._batches[position] = self._batch(position)
         return batch
 
-    def _batch(self, position: int) -> Batch[Frame]:
+    def _batch(self, position: int) -> Batch[Item, Frame]:
         start = bisect_right(self._offsets, position, lo=self._head)
         end = bisect_right(self._offsets, self._released, lo=start)
         total = 0
@@ -348,27 +354,28 @@ class Topic(Generic[Item, Frame]):
             if total >= self._batch_bytes:
                 end = index + 1
                 break
-        return Batch(self._frames[start:end], self._offsets[start:end])
+        run = slice(start, end)
+        return Batch(self._frames[run], self._offsets[run], self._items[run])
 
 
-class Subscription(Generic[Frame]):
+class Subscriber(Generic[Item, Frame]):
     """One reader's way through a topic: an async iterator of `Batch`, `Gap` and `Beat`.
 
     It ends when the topic is closed and everything was read. Cancelling a read loses nothing: the
     position moves only when news is handed out.
     """
 
-    def __init__(self, topic: Topic[Any, Frame], position: int, gap: Gap | None) -> None:
+    def __init__(self, topic: Topic[Item, Frame], position: int, gap: Gap | None) -> None:
         self._topic = topic
         self._position = position
         self._gap = gap
 
     def __enter__(self) -> Self:
-        self._topic.readers += 1
+        self._topic.subscribers += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._topic.readers -= 1
+        self._topic.subscribers -= 1
 
     @property
     def position(self) -> EventId:
@@ -378,7 +385,7 @@ class Subscription(Generic[Frame]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Batch[Frame] | Gap | Beat:
+    async def __anext__(self) -> Batch[Item, Frame] | Gap | Beat:
         if self._gap is not None:
             gap, self._gap = self._gap, None
             return gap

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from sse_starlette.event import ServerSentEvent
+
 EVENT_STREAM = "text/event-stream"
 
 HEARTBEAT = b":\n\n"
@@ -63,27 +65,10 @@ def sse(
     """One server-sent event.
 
     Args:
-        data: one line, as `dumps` gives; line breaks are split over several `data:` fields.
+        data: one line, as `dumps` returns; other text is split into several `data:` fields.
         event: its name; unnamed events reach `onmessage`.
-        event_id: what a reader resumes from; must hold no line break.
-        retry_ms: how long a reader that is cut off waits before it connects again.
+        event_id: the id that a client resumes from.
+        retry_ms: milliseconds that a disconnected client waits before it connects again.
     """
-    lines = [] if event is None else [f"event: {event}"]
-    if event_id is not None:
-        lines.append(f"id: {event_id}")
-    if retry_ms is not None:
-        lines.append(f"retry: {retry_ms}")
-    if "\n" in data or "\r" in data:
-        lines += [
-            f"data: {line}" for line in data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        ]
-    else:
-        lines.append(f"data: {data}")
-    return ("\n".join(lines) + "\n\n").encode()
-
-
-def sse_parts(frame: bytes) -> tuple[str | None, str]:
-    """The name and the data of an event that `sse` made of data without a line break."""
-    head, _, data = f"\n{frame.decode()}".partition("\ndata: ")
-    name = head[1:].split("\n", 1)[0]
-    return name.removeprefix("event: ") if name.startswith("event: ") else None, data[:-2]
+    name = None if event_id is None else str(event_id)
+    return ServerSentEvent(data, event=event, id=name, retry=retry_ms, sep="\n").encode()

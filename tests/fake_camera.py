@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from anyio import Event, create_task_group, fail_after, sleep
 
-from rover.images import Downlink
+from rover.images import Images
 from rover.settings import Settings
 from sources.base import Image, ImageBroken, UnknownImage
 
@@ -112,14 +112,14 @@ class FakeCamera:
 @asynccontextmanager
 async def receiving(
     camera: FakeCamera, spool_dir: Path, settings: Settings | None = None
-) -> AsyncIterator[Downlink]:
-    """A downlink that runs."""
-    downlink = Downlink(camera, settings or Settings(), spool_dir)
+) -> AsyncIterator[Images]:
+    """A images that runs."""
+    images = Images(camera, settings or Settings(), spool_dir)
     async with create_task_group() as tasks:
-        tasks.start_soon(downlink.run)
-        await until(lambda: downlink._tasks is not None)
-        yield downlink
-        downlink.close()
+        tasks.start_soon(images.run)
+        await until(lambda: images._tasks is not None)
+        yield images
+        images.close()
         tasks.cancel_scope.cancel()
 
 
@@ -137,11 +137,11 @@ async def read_all(reader: Reader, at_most: int = 2**20) -> bytes:
     return b"".join(parts)
 
 
-async def spooled(downlink: Downlink, image_id: str, count: int | None = None) -> None:
+async def spooled(images: Images, image_id: str, count: int | None = None) -> None:
     """Wait until so many bytes, or all of them, are in the spool."""
 
     def there() -> bool:
-        spool = downlink._spools.get(image_id)
+        spool = images._spools.get(image_id)
         return spool is not None and (spool.complete if count is None else spool.received == count)
 
     await until(there)

@@ -28,6 +28,11 @@ END_S = 2.0 + float(os.environ.get("TEST_SLACK_S", "4"))
 drain` allows none."""
 
 
+OWN_LIMIT_S = {"hypercorn": 2.0, "granian": 2.0}
+"""Seconds after which these servers end connections of clients that read no data, as their options
+below say: the mission cannot abort them there."""
+
+
 @dataclass(frozen=True)
 class Host:
     """An app that a mission is in."""
@@ -45,8 +50,10 @@ QUART = Host("Quart", "in_quart:app", "/rover")
 DJANGO = Host("Django", "in_django:app", "/rover")
 
 UVICORN = "-m uvicorn {app} --port {port}"
-HYPERCORN = "-m hypercorn {app} --bind 127.0.0.1:{port}"
-GRANIAN = "-m granian {app} --interface asgi --port {port} --backpressure 8192"
+HYPERCORN = "-m hypercorn {app} --bind 127.0.0.1:{port} --graceful-timeout 2"
+GRANIAN = (
+    "-m granian {app} --interface asgi --port {port} --backpressure 8192 --workers-kill-timeout 2"
+)
 
 SERVERS = {
     "python -m rover": "-m rover --port {port}",

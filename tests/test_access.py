@@ -1,13 +1,14 @@
-"""Who may come in, asked of the gate itself as an ASGI server would."""
+"""Access checks, called as an ASGI server would."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 from starlette.responses import PlainTextResponse
 
-from rover.asgi.access import Gate
+from rover.asgi.access import Access
 from rover.asgi.problems import Problems
 from rover.settings import Settings
 
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
+@dataclass(frozen=True)
 class Mission:
-    running = True
-    draining = False
+    settings: Settings = field(default_factory=Settings)
+    phase: str = "running"
 
 
 async def inside(scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,7 +38,7 @@ async def ask(
     method: str = "GET",
     path: str = "/stream",
     query: str = "",
-    mission: Any = Mission,
+    phase: str = "running",
     settings: Settings | None = None,
     **headers: str,
 ) -> tuple[int, bytes]:
@@ -62,8 +64,9 @@ async def ask(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    gate = Gate(inside, mission, settings or Settings(), frozenset({"/healthz"}))
-    await Problems(gate)(scope, receive, send)
+    mission = Mission(settings or Settings(), phase)
+    access = Access(inside, mission, frozenset({"/healthz"}))
+    await Problems(access)(scope, receive, send)
     if sent[0]["type"] == "websocket.accept":
         return 101, b""
     return sent[0]["status"], sent[1]["body"]
@@ -82,7 +85,7 @@ async def test_without_tokens_this_machine_is_answered(client: str | None) -> No
 
 @pytest.mark.parametrize("client", REMOTE)
 @pytest.mark.parametrize("kind", ["http", "websocket"])
-async def test_without_tokens_nobody_else_is(client: str, kind: str) -> None:
+async def test_without_tokens_other_machines_are_refused(client: str, kind: str) -> None:
     status, body = await ask(client=client, kind=kind)
     assert status == 403
     assert b"ROVER_TOKENS" in body
@@ -99,7 +102,7 @@ async def test_without_tokens_nobody_else_is(client: str, kind: str) -> None:
     ids=["bearer", "another token", "query", "cookie"],
 )
 @pytest.mark.parametrize("kind", ["http", "websocket"])
-async def test_a_token_lets_anyone_in(given: dict[str, str], kind: str) -> None:
+async def test_a_token_admits_any_client(given: dict[str, str], kind: str) -> None:
     settings = Settings(tokens="sesame, second")
     status, _ = await ask(client="10.0.0.7", kind=kind, settings=settings, **given)
     assert status in (200, 101)
@@ -108,7 +111,9 @@ async def test_a_token_lets_anyone_in(given: dict[str, str], kind: str) -> None:
 @pytest.mark.parametrize(
     "given", [{}, {"authorization": "Bearer open"}, {"cookie": "rover_token="}]
 )
-async def test_with_tokens_everyone_needs_one_and_is_told_how(given: dict[str, str]) -> None:
+async def test_with_tokens_every_client_needs_one_and_the_error_says_how(
+    given: dict[str, str],
+) -> None:
     status, body = await ask(settings=Settings(tokens="sesame"), **given)
     assert status == 401
     assert b"Authorization: Bearer" in body
@@ -131,25 +136,20 @@ async def test_a_token_is_never_shown_with_the_settings() -> None:
         ("http", "GET", FOREIGN, "", 200),  # the browser itself keeps the answer from the page
     ],
 )
-async def test_a_foreign_page_can_neither_listen_in_nor_send(
+async def test_a_foreign_page_can_neither_receive_nor_send(
     kind: str, method: str, origin: str, allowed: str, status: int
 ) -> None:
     settings = Settings(allowed_origins=allowed)
     assert (await ask(kind=kind, method=method, settings=settings, origin=origin))[0] == status
 
 
-async def test_while_it_drains_new_streams_are_refused_and_health_is_told() -> None:
-    class Draining(Mission):
-        draining = True
-
-    status, body = await ask(mission=Draining)
-    assert (status, b"going down" in body) == (503, True)
-    assert (await ask(mission=Draining, path="/healthz"))[0] == 200
+@pytest.mark.parametrize("phase", ["draining", "ended"])
+async def test_a_draining_mission_refuses_new_streams_and_answers_health_checks(phase: str) -> None:
+    status, body = await ask(phase=phase)
+    assert (status, b"shutting down" in body) == (503, True)
+    assert (await ask(phase=phase, path="/healthz"))[0] == 200
 
 
-async def test_a_mission_that_was_never_started_says_what_to_add() -> None:
-    class Forgotten(Mission):
-        running = False
-
-    status, body = await ask(mission=Forgotten)
+async def test_a_mission_that_was_not_started_says_what_to_add() -> None:
+    status, body = await ask(phase="not started")
     assert (status, b"lifespan" in body) == (503, True)

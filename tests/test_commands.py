@@ -1,4 +1,4 @@
-"""The uplink bare: what is told, what is kept, and that nothing else is left."""
+"""The commands bare: what is told, what is kept, and that nothing else is left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from anyio import Event, create_task_group, fail_after, from_thread, wait_all_tasks_blocked
 
-from rover.commands import Uplink
+from rover.commands import Commands
 from rover.commands.inbox import Inbox
 from rover.commands.upload import (
     NAME_LENGTH,
@@ -30,8 +30,8 @@ from rover.errors import (
     NotAnUpload,
     NotStarted,
     SettingError,
+    TooManyUploads,
     UnknownUpload,
-    UplinkBusy,
 )
 from rover.settings import Settings
 from rover.topic import EventId, Gap, GapReason
@@ -90,13 +90,13 @@ class Ticks:
 @asynccontextmanager
 async def running(
     tmp_path: Path, *said: Any, bounds: dict[str, Any] | None = None, **options: Any
-) -> AsyncIterator[Uplink]:
-    """An uplink over a scripted validator, in a folder of its own."""
+) -> AsyncIterator[Commands]:
+    """An commands over a scripted validator, in a folder of its own."""
     settings = Settings(data_dir=tmp_path / "data", **(bounds or {}))
-    uplink = Uplink(Script(*said), settings, **options)
+    commands = Commands(Script(*said), settings, **options)
     async with create_task_group() as tasks:
-        await tasks.start(lambda *, task_status: uplink.run(task_status=task_status))
-        yield uplink
+        await tasks.start(lambda *, task_status: commands.run(task_status=task_status))
+        yield commands
         tasks.cancel_scope.cancel()
 
 
@@ -130,15 +130,15 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def left_behind(uplink: Uplink) -> list[str]:
-    folders = (uplink.inbox.incoming, uplink.inbox.accepted)
+def left_behind(commands: Commands) -> list[str]:
+    folders = (commands.inbox.incoming, commands.inbox.accepted)
     return [f"{folder.name}/{path.name}" for folder in folders for path in folder.iterdir()]
 
 
-async def sent(uplink: Uplink, *pieces: Any, name: str = "sol-42.seq") -> Upload:
+async def sent(commands: Commands, *pieces: Any, name: str = "sol-42.seq") -> Upload:
     """An upload that is over."""
-    upload = uplink.begin(name, None)
-    await uplink.receive(upload, chunks(*pieces or [FILE]))
+    upload = commands.begin(name, None)
+    await commands.receive(upload, chunks(*pieces or [FILE]))
     with fail_after(5):
         await upload.over.wait()
     return upload
@@ -152,13 +152,13 @@ async def test_an_accepted_file_is_kept_under_its_sha256(tmp_path: Path) -> None
         Severity.WARNING, "power.low", "9 Wh are left", 2, 1, "wait for noon", "power"
     )
     said = [Progress("syntax", 0.1, "2 lines"), Progress("power", 0.6, "day"), finding, ACCEPTED]
-    async with running(tmp_path, *said) as uplink:
-        upload = uplink.begin("sol-42.seq", 17)
-        await uplink.receive(upload, chunks(FILE[:5], FILE[5:]))
+    async with running(tmp_path, *said) as commands:
+        upload = commands.begin("sol-42.seq", 17)
+        await commands.receive(upload, chunks(FILE[:5], FILE[5:]))
         with fail_after(5):
             await upload.over.wait()
-        assert left_behind(uplink) == [f"commands/{SHA256}"]
-        assert (uplink.inbox.accepted / SHA256).read_bytes() == FILE
+        assert left_behind(commands) == [f"commands/{SHA256}"]
+        assert (commands.inbox.accepted / SHA256).read_bytes() == FILE
     plan = [{"name": "syntax", "title": "Syntax"}, {"name": "power", "title": "Power budget"}]
     coming = {"id": upload.id, "name": "sol-42.seq", "size": 17, "plan": plan}
     step = {"step": "syntax", "title": "Syntax", "index": 1, "steps": 2}
@@ -202,18 +202,18 @@ async def test_an_accepted_file_is_kept_under_its_sha256(tmp_path: Path) -> None
 
 
 async def test_the_validator_finds_the_whole_file_at_the_path(tmp_path: Path) -> None:
-    async with running(tmp_path, ACCEPTED) as uplink:
-        await sent(uplink, *[bytes([n]) * 700_000 for n in range(5)])
-        assert isinstance(uplink.validator, Script)
-        assert uplink.validator.checked == [b"".join(bytes([n]) * 700_000 for n in range(5))]
+    async with running(tmp_path, ACCEPTED) as commands:
+        await sent(commands, *[bytes([n]) * 700_000 for n in range(5)])
+        assert isinstance(commands.validator, Script)
+        assert commands.validator.checked == [b"".join(bytes([n]) * 700_000 for n in range(5))]
 
 
 async def test_a_rejected_file_leaves_only_its_report(tmp_path: Path) -> None:
     finding = Finding(Severity.ERROR, "syntax.unknown", "no such command")
-    async with running(tmp_path, finding, REJECTED) as uplink:
-        upload = await sent(uplink)
-        assert left_behind(uplink) == []
-        assert uplink.find(upload.id) is upload
+    async with running(tmp_path, finding, REJECTED) as commands:
+        upload = await sent(commands)
+        assert left_behind(commands) == []
+        assert commands.find(upload.id) is upload
     assert upload.report == {
         "status": "REJECTED",
         "detail": "may not go up",
@@ -229,19 +229,21 @@ async def test_a_rejected_file_leaves_only_its_report(tmp_path: Path) -> None:
 
 async def test_the_file_is_gone_or_kept_before_the_last_event_is_told(tmp_path: Path) -> None:
     for verdict, expected in ((ACCEPTED, [f"commands/{SHA256}"]), (REJECTED, [])):
-        async with running(tmp_path / verdict.detail, verdict) as uplink:
-            upload = uplink.begin("a.seq")
+        async with running(tmp_path / verdict.detail, verdict) as commands:
+            upload = commands.begin("a.seq")
             seen: list[list[str]] = []
 
-            async def look(upload: Upload = upload, uplink: Uplink = uplink) -> list[list[str]]:
+            async def look(
+                upload: Upload = upload, commands: Commands = commands
+            ) -> list[list[str]]:
                 looks = []
                 with upload.topic.subscribe(EventId(upload.topic.epoch, 0)) as reader:
                     async for _ in reader:
-                        looks.append(left_behind(uplink))  # noqa: PERF401 # at each event anew
+                        looks.append(left_behind(commands))  # noqa: PERF401 # at each event anew
                 return looks
 
             async with create_task_group() as tasks:
-                tasks.start_soon(uplink.receive, upload, chunks(FILE))
+                tasks.start_soon(commands.receive, upload, chunks(FILE))
                 seen = await look()
             assert seen[-1] == expected
 
@@ -261,8 +263,8 @@ async def test_complete_is_told_after_file_and_folder_are_synced(
         done.append("rename")
         rename(old, new)
 
-    async with running(tmp_path, ACCEPTED) as uplink:
-        upload = uplink.begin("a.seq")
+    async with running(tmp_path, ACCEPTED) as commands:
+        upload = commands.begin("a.seq")
         told = upload.tell_verdict
 
         def spy_told(verdict: Verdict, digest: str) -> None:
@@ -272,29 +274,29 @@ async def test_complete_is_told_after_file_and_folder_are_synced(
         monkeypatch.setattr(os, "fsync", spy_fsync)
         monkeypatch.setattr(os, "replace", spy_rename)
         monkeypatch.setattr(upload, "tell_verdict", spy_told)
-        await uplink.receive(upload, chunks(FILE))
+        await commands.receive(upload, chunks(FILE))
         await upload.over.wait()
     assert done == ["fsync file", "rename", "fsync commands", "told"]
 
 
 async def test_the_same_content_twice_is_one_file_and_two_reports(tmp_path: Path) -> None:
-    async with running(tmp_path, ACCEPTED) as uplink:
-        first, second = await sent(uplink), await sent(uplink, name="again.seq")
-        assert left_behind(uplink) == [f"commands/{SHA256}"]
+    async with running(tmp_path, ACCEPTED) as commands:
+        first, second = await sent(commands), await sent(commands, name="again.seq")
+        assert left_behind(commands) == [f"commands/{SHA256}"]
     assert (first.status, second.status) == (Status.COMPLETE, Status.COMPLETE)
     assert first.id != second.id
 
 
 async def test_progress_is_told_at_most_four_times_a_second(tmp_path: Path) -> None:
-    async with running(tmp_path, ACCEPTED, clock=Ticks(0.1)) as uplink:
-        upload = await sent(uplink, *[b"x"] * 40)  # over 4 s of that clock
+    async with running(tmp_path, ACCEPTED, clock=Ticks(0.1)) as commands:
+        upload = await sent(commands, *[b"x"] * 40)  # over 4 s of that clock
     told = [about["received"] for about in events(upload) if about.get("status") == "UPLOADING"]
     assert told == [0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 40]
 
 
 async def test_the_progress_of_a_whole_day_stays_small(tmp_path: Path) -> None:
-    async with running(tmp_path, ACCEPTED, clock=Ticks(1.0)) as uplink:
-        upload = await sent(uplink, *[b"x"] * 86_400)
+    async with running(tmp_path, ACCEPTED, clock=Ticks(1.0)) as commands:
+        upload = await sent(commands, *[b"x"] * 86_400)
     told = [about["received"] for about in events(upload) if about.get("status") == "UPLOADING"]
     assert told[:4] == [0, 1, 2, 3]
     assert told[-1] == 86_400
@@ -303,8 +305,8 @@ async def test_the_progress_of_a_whole_day_stays_small(tmp_path: Path) -> None:
 
 async def test_the_progress_of_one_step_is_thinned_but_every_step_is_told(tmp_path: Path) -> None:
     said = [Progress(step, n / 1e4, str(n)) for step in ("syntax", "power") for n in range(5000)]
-    async with running(tmp_path, *said, ACCEPTED, clock=Ticks(0.001)) as uplink:
-        upload = await sent(uplink)
+    async with running(tmp_path, *said, ACCEPTED, clock=Ticks(0.001)) as commands:
+        upload = await sent(commands)
     steps = [about["step"] for about in events(upload) if about.get("status") == "VALIDATING"]
     assert steps == sorted(steps, reverse=True)
     assert 25 < steps.count("syntax") <= 51  # within 5 s of that clock
@@ -312,8 +314,8 @@ async def test_the_progress_of_one_step_is_thinned_but_every_step_is_told(tmp_pa
 
 
 async def test_event_ids_count_up_from_one(tmp_path: Path) -> None:
-    async with running(tmp_path, ACCEPTED) as uplink:
-        upload = await sent(uplink)
+    async with running(tmp_path, ACCEPTED) as commands:
+        upload = await sent(commands)
     ids = [frame.split(b"\n")[0] for frame in upload.topic.retained()]
     epoch = upload.topic.epoch.encode()
     assert ids == [b"id: %s-%d" % (epoch, n) for n in range(1, len(ids) + 1)]
@@ -333,25 +335,25 @@ async def test_event_ids_count_up_from_one(tmp_path: Path) -> None:
 async def test_what_goes_wrong_while_receiving_is_told_and_leaves_nothing(
     tmp_path: Path, trouble: Exception, detail: str
 ) -> None:
-    async with running(tmp_path, ACCEPTED) as uplink:
-        upload = await sent(uplink, FILE, trouble)
-        assert left_behind(uplink) == []
+    async with running(tmp_path, ACCEPTED) as commands:
+        upload = await sent(commands, FILE, trouble)
+        assert left_behind(commands) == []
     assert upload.report["status"] == "FAILED"
     assert upload.report["id"] == upload.id
     assert upload.report["detail"].endswith(detail)
 
 
 async def test_a_receiver_that_is_cancelled_takes_the_upload_along(tmp_path: Path) -> None:
-    async with running(tmp_path, ACCEPTED) as uplink:
-        upload = uplink.begin("a.seq")
+    async with running(tmp_path, ACCEPTED) as commands:
+        upload = commands.begin("a.seq")
         async with create_task_group() as request:
-            request.start_soon(uplink.receive, upload, chunks(b"x" * 2_000_000, Event()))
+            request.start_soon(commands.receive, upload, chunks(b"x" * 2_000_000, Event()))
             await wait_all_tasks_blocked()
-            while left_behind(uplink) != [f"incoming/{upload.id}"]:
+            while left_behind(commands) != [f"incoming/{upload.id}"]:
                 await wait_all_tasks_blocked()
             request.cancel_scope.cancel()
-        assert left_behind(uplink) == []
-        assert uplink.open_uploads == 0
+        assert left_behind(commands) == []
+        assert commands.open_uploads == 0
     assert statuses(upload)[-1] == "FAILED"
     assert upload.report["detail"].startswith("the upload broke off after 2,000,000 bytes")
 
@@ -365,14 +367,14 @@ async def test_a_file_over_the_limit_is_broken_off_where_it_passes_it(tmp_path: 
             taken += 100
             yield bytes(100)
 
-    async with running(tmp_path, ACCEPTED, bounds={"max_upload_bytes": 1000}) as uplink:
-        upload = uplink.begin("a.seq")
-        await uplink.receive(upload, endless())
-        assert left_behind(uplink) == []
+    async with running(tmp_path, ACCEPTED, bounds={"max_upload_bytes": 1000}) as commands:
+        upload = commands.begin("a.seq")
+        await commands.receive(upload, endless())
+        assert left_behind(commands) == []
     assert taken == 1100
     assert "larger than 1,000 bytes" in upload.report["detail"]
-    async with running(tmp_path, ACCEPTED, bounds={"max_upload_bytes": 1000}) as uplink:
-        assert (await sent(uplink, bytes(1000))).status is Status.COMPLETE
+    async with running(tmp_path, ACCEPTED, bounds={"max_upload_bytes": 1000}) as commands:
+        assert (await sent(commands, bytes(1000))).status is Status.COMPLETE
 
 
 async def test_a_full_disk_is_told_and_leaves_nothing(
@@ -381,11 +383,11 @@ async def test_a_full_disk_is_told_and_leaves_nothing(
     def full(_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    async with running(tmp_path, ACCEPTED) as uplink:
+    async with running(tmp_path, ACCEPTED) as commands:
         monkeypatch.setattr(os, "fsync", full)
-        upload = await sent(uplink)
+        upload = await sent(commands)
         monkeypatch.undo()
-        assert left_behind(uplink) == []
+        assert left_behind(commands) == []
     assert upload.report["status"] == "FAILED"
     assert "could not be kept: No space left on device" in upload.report["detail"]
 
@@ -411,27 +413,27 @@ async def test_a_full_disk_is_told_and_leaves_nothing(
 async def test_a_check_that_breaks_fails_the_upload_and_keeps_nothing(
     tmp_path: Path, said: Sequence[Any], detail: str
 ) -> None:
-    async with running(tmp_path, *said) as uplink:
-        upload = await sent(uplink)
-        assert left_behind(uplink) == []
-        assert isinstance(uplink.validator, Script)
-        assert uplink.validator.closed == 1
-        assert uplink.open_uploads == 0
+    async with running(tmp_path, *said) as commands:
+        upload = await sent(commands)
+        assert left_behind(commands) == []
+        assert isinstance(commands.validator, Script)
+        assert commands.validator.closed == 1
+        assert commands.open_uploads == 0
     assert upload.report["status"] == "FAILED"
     assert detail in upload.report["detail"]
 
 
 async def test_a_check_that_says_nothing_is_given_up(tmp_path: Path) -> None:
-    async with running(tmp_path, Event(), ACCEPTED, silent_check_s=0.05) as uplink:
-        upload = await sent(uplink)
-        assert left_behind(uplink) == []
+    async with running(tmp_path, Event(), ACCEPTED, silent_check_s=0.05) as commands:
+        upload = await sent(commands)
+        assert left_behind(commands) == []
     assert upload.report["detail"] == "the check said nothing for 0.05 s and was given up"
 
 
 async def test_a_flood_of_findings_is_bounded_and_its_readers_are_told(tmp_path: Path) -> None:
     finding = Finding(Severity.ERROR, "syntax.unknown", "no such command", hint="x" * 5000)
-    async with running(tmp_path, *[finding] * 3000, REJECTED) as uplink:
-        upload = await sent(uplink)
+    async with running(tmp_path, *[finding] * 3000, REJECTED) as commands:
+        upload = await sent(commands)
     frames = upload.topic.retained()
     assert len(frames) <= TOPIC_EVENTS
     assert sum(map(len, frames)) <= TOPIC_BYTES
@@ -446,9 +448,9 @@ async def test_a_flood_of_findings_is_bounded_and_its_readers_are_told(tmp_path:
 
 async def test_a_validator_that_never_waits_lets_others_run(tmp_path: Path) -> None:
     finding = Finding(Severity.INFO, "x", "x")
-    async with running(tmp_path, *[finding] * 200, ACCEPTED) as uplink:
-        upload = uplink.begin("a.seq")
-        await uplink.receive(upload, chunks(FILE))
+    async with running(tmp_path, *[finding] * 200, ACCEPTED) as commands:
+        upload = commands.begin("a.seq")
+        await commands.receive(upload, chunks(FILE))
         batches = 0
         with upload.topic.subscribe() as reader:
             async for _ in reader:
@@ -458,8 +460,8 @@ async def test_a_validator_that_never_waits_lets_others_run(tmp_path: Path) -> N
 
 async def test_an_unknown_step_and_odd_fractions_are_told_all_the_same(tmp_path: Path) -> None:
     said = [Progress("extra", 7.5, "more"), Progress("power", -1.0, "less"), ACCEPTED]
-    async with running(tmp_path, *said) as uplink:
-        upload = await sent(uplink)
+    async with running(tmp_path, *said) as commands:
+        upload = await sent(commands)
     _, extra, power = [e for e in events(upload) if e.get("status") == "VALIDATING"]
     assert (extra["title"], extra["index"], extra["fraction"]) == ("extra", None, 1.0)
     assert (power["title"], power["index"], power["fraction"]) == ("Power budget", 2, 0.0)
@@ -472,34 +474,34 @@ async def test_uploads_at_once_are_bounded_while_received_and_while_checked(
     tmp_path: Path,
 ) -> None:
     go = Event()
-    async with running(tmp_path, go, ACCEPTED, bounds={"max_uploads": 2}) as uplink:
-        first, second = uplink.begin("a"), uplink.begin("b")
-        with pytest.raises(UplinkBusy, match="2 uploads"):
-            uplink.begin("c")
-        await uplink.receive(first, chunks(FILE))
-        await uplink.receive(second, chunks(NotAnUpload("broken")))
-        assert uplink.open_uploads == 1
-        third = uplink.begin("c")
-        with pytest.raises(UplinkBusy):
-            uplink.check_room()
+    async with running(tmp_path, go, ACCEPTED, bounds={"max_uploads": 2}) as commands:
+        first, second = commands.begin("a"), commands.begin("b")
+        with pytest.raises(TooManyUploads, match="2 uploads"):
+            commands.begin("c")
+        await commands.receive(first, chunks(FILE))
+        await commands.receive(second, chunks(NotAnUpload("broken")))
+        assert commands.open_uploads == 1
+        third = commands.begin("c")
+        with pytest.raises(TooManyUploads):
+            commands.check_capacity()
         go.set()
         await first.over.wait()
-        await uplink.receive(third, chunks(b"other"))
+        await commands.receive(third, chunks(b"other"))
         await third.over.wait()
-        assert uplink.open_uploads == 0
+        assert commands.open_uploads == 0
     assert (first.status, third.status) == (Status.COMPLETE, Status.COMPLETE)
 
 
 async def test_only_the_newest_reports_are_kept(tmp_path: Path) -> None:
-    async with running(tmp_path, REJECTED, bounds={"kept_uploads": 2}) as uplink:
-        uploads = [await sent(uplink) for _ in range(4)]
-        under_way = uplink.begin("e")
+    async with running(tmp_path, REJECTED, bounds={"kept_uploads": 2}) as commands:
+        uploads = [await sent(commands) for _ in range(4)]
+        under_way = commands.begin("e")
         for gone in uploads[:2]:
             with pytest.raises(UnknownUpload, match=gone.id):
-                uplink.find(gone.id)
+                commands.find(gone.id)
         for kept in (*uploads[2:], under_way):
-            assert uplink.find(kept.id) is kept
-        await uplink.receive(under_way, chunks(FILE))
+            assert commands.find(kept.id) is kept
+        await commands.receive(under_way, chunks(FILE))
 
 
 async def test_memory_is_constant_in_the_size_of_a_file(tmp_path: Path) -> None:
@@ -508,11 +510,11 @@ async def test_memory_is_constant_in_the_size_of_a_file(tmp_path: Path) -> None:
             yield bytes(1 << 16)
         raise NotAnUpload("that will do")
 
-    async with running(tmp_path, bounds={"max_upload_bytes": 1 << 30}) as uplink:
-        upload = uplink.begin("big.seq")
+    async with running(tmp_path, bounds={"max_upload_bytes": 1 << 30}) as commands:
+        upload = commands.begin("big.seq")
         tracemalloc.start()
         try:
-            await uplink.receive(upload, many())
+            await commands.receive(upload, many())
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -546,27 +548,27 @@ async def test_leftovers_of_a_crash_are_removed_at_start(tmp_path: Path) -> None
     incoming = tmp_path / "data" / "incoming"
     incoming.mkdir(parents=True)
     (incoming / "half").write_bytes(b"half a file")
-    async with running(tmp_path) as uplink:
-        assert left_behind(uplink) == []
+    async with running(tmp_path) as commands:
+        assert left_behind(commands) == []
 
 
 async def test_what_another_process_is_receiving_is_no_leftover(tmp_path: Path) -> None:
     with Inbox(tmp_path / "data").open():
         (tmp_path / "data" / "incoming" / "other").write_bytes(b"on its way")
-        async with running(tmp_path) as uplink:
-            assert left_behind(uplink) == ["incoming/other"]
+        async with running(tmp_path) as commands:
+            assert left_behind(commands) == ["incoming/other"]
 
 
 async def test_a_data_folder_that_cannot_be_is_a_setting_error(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file, not a folder")
-    uplink = Uplink(Script(), Settings(data_dir=tmp_path / "data"))
+    commands = Commands(Script(), Settings(data_dir=tmp_path / "data"))
     with pytest.raises(SettingError, match=r"ROVER_DATA_DIR=.*cannot be kept there"):
-        await uplink.run()
+        await commands.run()
 
 
 async def test_nothing_is_taken_before_the_start(tmp_path: Path) -> None:
     with pytest.raises(NotStarted):
-        Uplink(Script(), Settings(data_dir=tmp_path)).begin("a.seq")
+        Commands(Script(), Settings(data_dir=tmp_path)).begin("a.seq")
 
 
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "cancelled"])
@@ -574,27 +576,27 @@ async def test_the_end_fails_what_is_under_way_and_leaves_nothing(
     tmp_path: Path, closed: bool
 ) -> None:
     script = Script(Event(), ACCEPTED)
-    uplink = Uplink(script, Settings(data_dir=tmp_path))
+    commands = Commands(script, Settings(data_dir=tmp_path))
     async with create_task_group() as requests:
         async with create_task_group() as tasks:
-            await tasks.start(lambda *, task_status: uplink.run(task_status=task_status))
-            uploads = [uplink.begin(name) for name in ("checked", "coming", "here", "begun")]
-            await uplink.receive(uploads[0], chunks(FILE))
-            requests.start_soon(uplink.receive, uploads[1], chunks(FILE, Event()))
+            await tasks.start(lambda *, task_status: commands.run(task_status=task_status))
+            uploads = [commands.begin(name) for name in ("checked", "coming", "here", "begun")]
+            await commands.receive(uploads[0], chunks(FILE))
+            requests.start_soon(commands.receive, uploads[1], chunks(FILE, Event()))
             await wait_all_tasks_blocked()
-            await uplink.receive(uploads[2], chunks(FILE))  # its check has hardly begun
+            await commands.receive(uploads[2], chunks(FILE))  # its check has hardly begun
             if closed:
-                uplink.close()
+                commands.close()
             else:
                 tasks.cancel_scope.cancel()
         for upload in uploads:
             assert upload.status is Status.FAILED
             assert "the server is going down" in upload.report["detail"]
             assert upload.topic.closed
-    assert left_behind(uplink) == []
+    assert left_behind(commands) == []
     assert script.closed == len(script.checked)
     with pytest.raises(Draining):
-        uplink.begin("late")
+        commands.begin("late")
 
 
 async def test_a_file_that_is_being_kept_at_the_end_is_kept_and_told(
@@ -602,24 +604,24 @@ async def test_a_file_that_is_being_kept_at_the_end_is_kept_and_told(
 ) -> None:
     """Never on disk without being told, nor told without being on disk."""
     fsync = os.fsync
-    async with running(tmp_path, ACCEPTED) as uplink:
+    async with running(tmp_path, ACCEPTED) as commands:
 
         def end_in_between(descriptor: int) -> None:
-            from_thread.run_sync(uplink.close)
+            from_thread.run_sync(commands.close)
             fsync(descriptor)
 
         monkeypatch.setattr(os, "fsync", end_in_between)
-        upload = await sent(uplink)
-        assert left_behind(uplink) == [f"commands/{SHA256}"]
+        upload = await sent(commands)
+        assert left_behind(commands) == [f"commands/{SHA256}"]
     assert upload.status is Status.COMPLETE
 
 
 async def test_a_hundred_uploads_leave_nothing_open(tmp_path: Path) -> None:
-    async with running(tmp_path, REJECTED, bounds={"max_uploads": 200}) as uplink:
+    async with running(tmp_path, REJECTED, bounds={"max_uploads": 200}) as commands:
         before = open_files()
         async with create_task_group() as requests:
             for n in range(100):
-                requests.start_soon(sent, uplink, FILE, *[NotAnUpload("broken")] * (n % 2))
-        assert uplink.open_uploads == 0
-        assert left_behind(uplink) == []
+                requests.start_soon(sent, commands, FILE, *[NotAnUpload("broken")] * (n % 2))
+        assert commands.open_uploads == 0
+        assert left_behind(commands) == []
         assert open_files() == before

@@ -6,7 +6,6 @@ import json
 import logging
 import shutil
 import socket
-import sys
 import tracemalloc
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -24,15 +23,11 @@ from anyio import (
     sleep,
 )
 from httpx_sse import aconnect_sse
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
-from rover.asgi.connections import Connections
-from rover.asgi.problems import Problems
-from rover.commands import Uplink
+from rover.commands import Commands
 from rover.routes import commands
-from rover.settings import Settings
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
+from tests.one_stream import OneStream
 from tests.test_commands import Script, left_behind
 
 if TYPE_CHECKING:
@@ -61,27 +56,16 @@ class Mission:
     """An uplink over a scripted validator, as an app."""
 
     def __init__(self, tmp_path: Path, *said: Any, **settings: Any) -> None:
-        self.settings = Settings(data_dir=tmp_path / "data", **settings)
-        self.uplink = Uplink(Script(*said), self.settings)
-        self.app = Starlette(
-            routes=commands.routes(
-                self.uplink, self.settings, Connections(self.settings.send_timeout_s)
-            ),
-            middleware=[Middleware(Problems)],
-            lifespan=self.lifespan,
-        )
-
-    @asynccontextmanager
-    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        async with create_task_group() as tasks:
-            await tasks.start(lambda *, task_status: self.uplink.run(task_status=task_status))
-            yield
-            tasks.cancel_scope.cancel()
+        site = OneStream(data_dir=tmp_path / "data", **settings)
+        self.settings = site.settings
+        notify = site.serving.flusher.mark
+        self.commands = site.commands = Commands(Script(*said), self.settings, notify=notify)
+        self.app = site.app(commands.routes(site), self.commands.run)
 
     async def over(self) -> None:
         """Wait until nothing is received or checked any more."""
         with fail_after(5):
-            while self.uplink.open_uploads:
+            while self.commands.open_uploads:
                 await sleep(0.005)
 
 
@@ -163,8 +147,8 @@ async def test_curl_sees_every_event(tmp_path: Path, serve: Serve) -> None:
     assert headers["cache-control"] == "no-store"
     assert headers["x-accel-buffering"] == "no"
     assert "connection" not in headers
-    frames = [frame.split("\n") for frame in body.strip().split("\n\n")]
-    assert [frame[-2].split("-")[-1] for frame in frames] == list("123456")
+    frames = [frame.split("\n") for frame in body.removeprefix(":\n\n").strip().split("\n\n")]
+    assert [frame[0].split("-")[-1] for frame in frames] == list("123456")
     assert [json.loads(frame[-1][6:]).get("status") for frame in frames] == [
         "UPLOADING",
         "UPLOADING",
@@ -191,7 +175,7 @@ async def test_the_answer_begins_while_half_of_the_file_is_still_to_come(
         await client.send(body[len(BEGIN) + 5 :])
         await client.see(b'"status":"COMPLETE"')
         assert b'"received":17,"size":17,' in client.seen
-    assert left_behind(mission.uplink) == [f"commands/{SHA256}"]
+    assert left_behind(mission.commands) == [f"commands/{SHA256}"]
 
 
 async def test_the_file_is_on_disk_when_complete_is_received(tmp_path: Path, serve: Serve) -> None:
@@ -201,7 +185,7 @@ async def test_the_file_is_on_disk_when_complete_is_received(tmp_path: Path, ser
             if about.get("status") == "COMPLETE":
                 kept = mission.settings.data_dir / "commands" / about["sha256"]
                 assert kept.read_bytes() == FILE
-                assert left_behind(mission.uplink) == [f"commands/{SHA256}"]
+                assert left_behind(mission.commands) == [f"commands/{SHA256}"]
                 break
         else:
             pytest.fail("it was never complete")
@@ -224,7 +208,7 @@ async def test_a_rejected_file_is_a_whole_answer_too(tmp_path: Path, serve: Serv
         "step": "syntax",
     }
     assert events[-1]["status"] == "REJECTED"
-    assert left_behind(mission.uplink) == []
+    assert left_behind(mission.commands) == []
 
 
 async def test_no_task_of_a_library_stays_behind(tmp_path: Path, serve: Serve) -> None:
@@ -252,7 +236,7 @@ async def test_two_uploads_at_once_do_not_mix(tmp_path: Path, serve: Serve) -> N
             async with create_task_group() as clients:
                 for name, content in contents.items():
                     clients.start_soon(send, url, name, content)
-                while len(mission.uplink.validator.checked) < 4:  # type: ignore[attr-defined] # the script
+                while len(mission.commands.validator.checked) < 4:  # type: ignore[attr-defined] # the script
                     await sleep(0.005)
                 go.set()
     for name, content in contents.items():
@@ -262,7 +246,7 @@ async def test_two_uploads_at_once_do_not_mix(tmp_path: Path, serve: Serve) -> N
 
 async def test_a_large_upload_takes_little_memory(tmp_path: Path, serve: Serve) -> None:
     mission = Mission(tmp_path, ACCEPTED, max_upload_bytes=1 << 30)
-    mission.uplink.validator = Unread()
+    mission.commands.validator = Unread()
     size, block = 100 << 20, bytes(1 << 20)
     async with serve(mission.app) as url, sender(url) as client:
         await client.request(f"Content-Length: {len(BEGIN) + size + len(END)}")
@@ -289,14 +273,14 @@ class Unread:
         yield ACCEPTED
 
 
-async def test_a_silent_check_gets_a_sign_of_life(tmp_path: Path, serve: Serve) -> None:
+async def test_a_silent_check_has_heartbeats(tmp_path: Path, serve: Serve) -> None:
     go = Event()
     mission = Mission(tmp_path, go, ACCEPTED, heartbeat_s=0.05)
     async with serve(mission.app) as url, sender(url) as client:
         body = BEGIN + FILE + END
         await client.request(f"Content-Length: {len(body)}")
         await client.send(body)
-        await client.see(b": ping")
+        await client.see(b"3\r\n:\n\n\r\n" * 2)
         go.set()
         await client.see(b'"status":"COMPLETE"')
 
@@ -331,8 +315,8 @@ async def test_what_is_no_upload_is_refused_with_a_way_out(
     assert refused.status_code == 400
     assert refused.headers["content-type"] == "application/problem+json"
     assert hint in refused.json()["detail"]
-    assert mission.uplink.open_uploads == 0
-    assert left_behind(mission.uplink) == []
+    assert mission.commands.open_uploads == 0
+    assert left_behind(mission.commands) == []
 
 
 async def test_other_methods_are_not_for_it(tmp_path: Path, serve: Serve) -> None:
@@ -368,7 +352,7 @@ async def test_an_unstated_length_over_the_limit_is_refused_where_it_shows(
             await client.chunk(bytes(900))
             assert b"larger than 1,000" in await client.see(b'"status":"FAILED"')
             await client.see(b"0\r\n\r\n")  # and the answer ends
-    assert left_behind(mission.uplink) == []
+    assert left_behind(mission.commands) == []
 
 
 async def test_a_second_file_is_told_and_nothing_is_checked(tmp_path: Path, serve: Serve) -> None:
@@ -380,8 +364,8 @@ async def test_a_second_file_is_told_and_nothing_is_checked(tmp_path: Path, serv
         await client.see(b"UPLOADING")
         await client.send(body[120:])
         assert b"two fields `file`" in await client.see(b"FAILED")
-    assert mission.uplink.validator.checked == []  # type: ignore[attr-defined] # the script
-    assert left_behind(mission.uplink) == []
+    assert mission.commands.validator.checked == []  # type: ignore[attr-defined] # the script
+    assert left_behind(mission.commands) == []
 
 
 async def test_as_many_as_are_allowed_and_no_more(tmp_path: Path, serve: Serve) -> None:
@@ -416,9 +400,9 @@ async def test_a_sender_who_goes_away_leaves_nothing(
             await client.send(sent)
             if len(sent) > len(BEGIN):
                 await client.see(b"UPLOADING")
-                assert left_behind(mission.uplink) != []
+                assert left_behind(mission.commands) != []
         await mission.over()
-        assert left_behind(mission.uplink) == []
+        assert left_behind(mission.commands) == []
     assert server_errors() == []
 
 
@@ -434,7 +418,7 @@ async def test_a_sender_who_falls_silent_is_given_up(
         await client.send(sent)
         await client.see(sight)
         assert b"nothing came for 0.1 s" in await client.see(b"ROVER_UPLOAD_TIMEOUT_S")
-    assert left_behind(mission.uplink) == []
+    assert left_behind(mission.commands) == []
 
 
 async def test_a_reader_who_goes_away_does_not_stop_the_check(
@@ -446,10 +430,10 @@ async def test_a_reader_who_goes_away_does_not_stop_the_check(
         async for about in follow(url):
             if about.get("status") == "VALIDATING":
                 break
-        assert mission.uplink.open_uploads == 1
+        assert mission.commands.open_uploads == 1
         go.set()
         await mission.over()
-        assert left_behind(mission.uplink) == [f"commands/{SHA256}"]
+        assert left_behind(mission.commands) == [f"commands/{SHA256}"]
     assert server_errors() == []
 
 
@@ -458,7 +442,7 @@ async def test_a_reader_who_takes_nothing_is_cut_off_and_the_check_goes_on(
 ) -> None:
     go = Event()
     mission = Mission(tmp_path, send_timeout_s=0.2)
-    mission.uplink.validator = Flood(go)
+    mission.commands.validator = Flood(go)
     async with serve(mission.app, log_config=None) as url:
         with socket.socket() as stuck:
             stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -467,14 +451,14 @@ async def test_a_reader_who_takes_nothing_is_cut_off_and_the_check_goes_on(
             head = f"POST {PATH} HTTP/1.1\r\nHost: test\r\nContent-Type: {FORM}\r\n"
             stuck.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             with fail_after(20):
-                while not mission.uplink.open_uploads:
+                while not mission.commands.open_uploads:
                     await sleep(0.005)
-                [watched] = mission.uplink._uploads.values()
-                while not watched.topic.readers:
+                [watched] = mission.commands._uploads.values()
+                while not watched.topic.subscribers:
                     await sleep(0.005)
-                while watched.topic.readers:
+                while watched.topic.subscribers:
                     await sleep(0.005)
-            assert mission.uplink.open_uploads == 1
+            assert mission.commands.open_uploads == 1
             go.set()
             await mission.over()
         assert watched.report["status"] == "COMPLETE"
@@ -500,7 +484,7 @@ async def test_a_validator_that_raises_is_told_as_an_event(tmp_path: Path, serve
     async with serve(mission.app) as url:
         last = (await upload(url))[-1]
     assert (last["status"], last["detail"]) == ("FAILED", "the dictionary is gone; mount it")
-    assert left_behind(mission.uplink) == []
+    assert left_behind(mission.commands) == []
 
 
 async def test_at_the_end_every_stream_is_told_and_ends(tmp_path: Path, serve: Serve) -> None:
@@ -513,14 +497,14 @@ async def test_at_the_end_every_stream_is_told_and_ends(tmp_path: Path, serve: S
         async for about in follow(url):
             events.append(about)
             if about.get("status") == "VALIDATING":
-                mission.uplink.close()
+                mission.commands.close()
         assert events[-1]["status"] == "FAILED"
         assert "the server is going down" in events[-1]["detail"]
         assert b"the server is going down" in await half.see(b"0\r\n\r\n")
         async with httpx.AsyncClient() as client:
             refused = await client.post(url + PATH, files={"file": FILE})
         assert refused.status_code == 503
-        assert left_behind(mission.uplink) == []
+        assert left_behind(mission.commands) == []
 
 
 # -------------------------------------------------------------------------------- re-attaching
@@ -553,7 +537,7 @@ async def test_who_comes_back_gets_what_was_missed_and_nothing_twice(
 
         async with create_task_group() as tasks:
             tasks.start_soon(come_back, seen[0]["id"], seen[-1]["event_id"])
-            while not mission.uplink.find(seen[0]["id"]).topic.readers:
+            while not mission.commands.find(seen[0]["id"]).topic.subscribers:
                 await sleep(0.005)
             go.set()
         assert [about["status"] for about in later] == ["COMPLETE"]
@@ -581,14 +565,3 @@ async def test_what_is_no_longer_kept_is_told_as_a_gap(tmp_path: Path, serve: Se
     assert events[0]["event"] == "gap"
     assert events[0]["lost"] == int(events[1]["event_id"].rpartition("-")[2]) - 1
     assert events[-1]["status"] == "REJECTED"
-
-
-async def test_nobody_s_server_is_patched() -> None:
-    """Importing sse_starlette replaces `uvicorn.Server.handle_exit`; we put it back."""
-    code = (
-        "import uvicorn; before = uvicorn.Server.handle_exit\n"
-        "import rover.routes.commands, sys\n"
-        "assert 'sse_starlette' in sys.modules\n"
-        "assert uvicorn.Server.handle_exit is before\n"
-    )
-    await run_process([sys.executable, "-c", code])

@@ -9,26 +9,29 @@ import pytest
 from anyio import create_task_group, fail_after, sleep_forever, wait_all_tasks_blocked
 
 from rover import errors
-from rover.comms.comms import HISTORY_BYTES, NAME_CHARACTERS, Frame, Member, Rooms
+from rover.comms import Comms
+from rover.comms.channel import MAX_HISTORY_BYTES, MAX_NAME_CHARACTERS, Member
 from rover.settings import Settings
 from rover.topic import Batch, EventId, Gap, GapReason, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rover.comms.protocol import Frame
+
 pytestmark = pytest.mark.anyio
 
 
-def rooms_of(**settings: Any) -> Rooms:
-    return Rooms(Settings(**settings), clock=lambda: 1_000_000_000.123)
+def rooms_of(**settings: Any) -> Comms:
+    return Comms(Settings(**settings), clock=lambda: 1_000_000_000.123)
 
 
 async def read(member: Member) -> list[dict[str, Any]]:
-    """What the room has told the member since it last read."""
+    """What the channel has told the member since it last read."""
     told: list[dict[str, Any]] = []
-    last = member._room.topic.last_id
-    while member.subscription.position.offset < last.offset:
-        news = await anext(member.subscription)
+    last = member.channel.topic.last_id
+    while member.subscriber.position.offset < last.offset:
+        news = await anext(member.subscriber)
         if isinstance(news, Batch):
             told += [json.loads(frame.json) for frame in news.frames]
         elif isinstance(news, Gap):
@@ -44,8 +47,8 @@ def texts(frames: Sequence[Frame]) -> list[str]:
 
 
 async def test_everyone_in_the_room_hears_a_message_the_sender_too() -> None:
-    rooms = rooms_of()
-    with rooms.join("eva", "ada") as ada, rooms.join("eva", "bo") as bo:
+    comms = rooms_of()
+    with comms.join("eva", "ada") as ada, comms.join("eva", "bo") as bo:
         event_id = ada.say("hello")
 
         said = {
@@ -60,11 +63,11 @@ async def test_everyone_in_the_room_hears_a_message_the_sender_too() -> None:
 
 
 async def test_a_message_is_made_text_once_and_shared() -> None:
-    rooms = rooms_of()
-    with rooms.join("eva") as one, rooms.join("eva") as other:
+    comms = rooms_of()
+    with comms.join("eva") as one, comms.join("eva") as other:
         await read(one)
         one.say("hello")
-        first, second = await anext(one.subscription), await anext(other.subscription)
+        first, second = await anext(one.subscriber), await anext(other.subscriber)
         assert isinstance(first, Batch)
         assert isinstance(second, Batch)
         assert first.frames[-1] is second.frames[-1]
@@ -72,16 +75,16 @@ async def test_a_message_is_made_text_once_and_shared() -> None:
 
 
 async def test_rooms_do_not_hear_each_other() -> None:
-    rooms = rooms_of()
-    with rooms.join("eva") as ada, rooms.join("ops") as bo:
+    comms = rooms_of()
+    with comms.join("eva") as ada, comms.join("ops") as bo:
         ada.say("hello")
         assert await read(bo) == []
 
 
 async def test_messages_joins_and_leaves_come_in_one_order_with_ids_that_count_up() -> None:
-    rooms = rooms_of()
-    with rooms.join("eva", "ada") as ada:
-        with rooms.join("eva", "bo") as bo:
+    comms = rooms_of()
+    with comms.join("eva", "ada") as ada:
+        with comms.join("eva", "bo") as bo:
             bo.say("hello")
         told = await read(ada)
     assert [event["type"] for event in told] == ["join", "message", "leave"]
@@ -127,17 +130,17 @@ async def test_the_longest_message_is_counted_in_bytes() -> None:
 @pytest.mark.parametrize("channel", ["a", "0", "EVA-2_b.c", "a" * 64])
 async def test_a_channel_name_that_is_allowed(channel: str) -> None:
     with rooms_of().join(channel) as member:
-        assert member.channel == channel
+        assert member.channel.name == channel
 
 
 @pytest.mark.parametrize(
     "channel", ["", ".", "..", "-a", "_a", "a/b", "a b", "é", "a\n", "a" * 65, "٣", "../etc"]
 )
 async def test_a_channel_name_that_is_not_allowed(channel: str) -> None:
-    rooms = rooms_of()
-    with pytest.raises(errors.ChannelRefused, match="channel"), rooms.join(channel):
+    comms = rooms_of()
+    with pytest.raises(errors.ChannelRefused, match="channel"), comms.join(channel):
         pass
-    assert rooms.channels() == []
+    assert comms.channels() == []
 
 
 @pytest.mark.parametrize(
@@ -159,10 +162,10 @@ async def test_a_member_gets_the_name_it_asks_for(asked: str, name: str) -> None
     "asked", ["x" * 65, "a\0b", "a\nb", "a\u202eb", "a\u2066b", "\u200eada", "a\ud800", "a\u2028b"]
 )
 async def test_a_member_name_that_is_not_allowed(asked: str) -> None:
-    rooms = rooms_of()
-    with pytest.raises(errors.ChannelRefused, match="member name"), rooms.join("eva", asked):
+    comms = rooms_of()
+    with pytest.raises(errors.ChannelRefused, match="member name"), comms.join("eva", asked):
         pass
-    assert rooms.channels() == []
+    assert comms.channels() == []
 
 
 @pytest.mark.parametrize("asked", ["", "  "])
@@ -172,32 +175,32 @@ async def test_a_member_without_a_name_gets_one(asked: str) -> None:
 
 
 async def test_members_who_ask_for_the_same_name_get_different_ones() -> None:
-    rooms = rooms_of()
+    comms = rooms_of()
     with ExitStack() as stack:
-        seats = [stack.enter_context(rooms.join("eva", name)) for name in ["ada", "Ada", "ada"]]
+        seats = [stack.enter_context(comms.join("eva", name)) for name in ["ada", "Ada", "ada"]]
         assert [seat.name for seat in seats] == ["ada", "Ada-2", "ada-3"]
-        with rooms.join("ops", "ada") as elsewhere:
+        with comms.join("ops", "ada") as elsewhere:
             assert elsewhere.name == "ada"
-    with rooms.join("eva", "ada") as again:
+    with comms.join("eva", "ada") as again:
         assert again.name == "ada"
 
 
 async def test_a_name_made_unique_is_not_longer_than_allowed() -> None:
-    rooms = rooms_of()
-    with rooms.join("eva", "x" * 64), rooms.join("eva", "x" * 64) as second:
+    comms = rooms_of()
+    with comms.join("eva", "x" * 64), comms.join("eva", "x" * 64) as second:
         assert second.name == "x" * 62 + "-2"
-        assert len(second.name) == NAME_CHARACTERS
+        assert len(second.name) == MAX_NAME_CHARACTERS
 
 
 # --------------------------------------------------------------------- history and resume
 
 
 async def test_a_new_member_is_shown_the_newest_messages_and_then_what_follows() -> None:
-    rooms = rooms_of(welcome_events=2)
-    with rooms.join("eva", "ada") as ada:
+    comms = rooms_of(welcome_events=2)
+    with comms.join("eva", "ada") as ada:
         for text in "abc":
             ada.say(text)
-        with rooms.join("eva", "bo") as bo:
+        with comms.join("eva", "bo") as bo:
             ada.say("d")
             assert texts(bo.history()[:2]) == ["c", "d"]
             told = await read(bo)
@@ -206,32 +209,32 @@ async def test_a_new_member_is_shown_the_newest_messages_and_then_what_follows()
 
 
 async def test_history_is_bounded_in_bytes() -> None:
-    rooms = rooms_of(max_message_bytes=2**17, room_bytes=2**21)
-    with rooms.join("eva", "ada") as ada:
+    comms = rooms_of(max_message_bytes=2**17, room_bytes=2**21)
+    with comms.join("eva", "ada") as ada:
         for n in range(8):
             ada.say(str(n) * 50_000)
         history = ada.history()
     assert texts(history) == [str(n) * 50_000 for n in (6, 7)]
-    assert sum(frame.size for frame in history) <= HISTORY_BYTES
+    assert sum(frame.size for frame in history) <= MAX_HISTORY_BYTES
 
 
 async def test_history_survives_everyone_leaving() -> None:
-    rooms = rooms_of()
-    with rooms.join("eva", "ada") as ada:
+    comms = rooms_of()
+    with comms.join("eva", "ada") as ada:
         ada.say("remember me")
-    with rooms.join("eva", "bo") as bo:
+    with comms.join("eva", "bo") as bo:
         assert texts(bo.history()) == ["remember me"]
 
 
 async def test_a_member_that_comes_back_is_told_everything_it_missed_once() -> None:
-    rooms = rooms_of()
-    with rooms.join("eva", "ada") as ada:
-        with rooms.join("eva", "bo") as bo:
+    comms = rooms_of()
+    with comms.join("eva", "ada") as ada:
+        with comms.join("eva", "bo") as bo:
             ada.say("heard")
             await read(bo)
-            last = bo.subscription.position
+            last = bo.subscriber.position
         ada.say("missed")
-        with rooms.join("eva", "bo", after=last) as bo:
+        with comms.join("eva", "bo", after=last) as bo:
             assert bo.history() == []
             ada.say("live")
             told = await read(bo)
@@ -247,12 +250,12 @@ async def test_a_member_that_comes_back_is_told_everything_it_missed_once() -> N
 
 
 async def test_a_member_that_comes_back_too_late_is_told_what_is_lost() -> None:
-    rooms = rooms_of(room_events=4)
-    with rooms.join("eva", "ada") as ada:
+    comms = rooms_of(room_events=4)
+    with comms.join("eva", "ada") as ada:
         first = ada.say("0")
         for n in range(1, 9):
             ada.say(str(n))
-        with rooms.join("eva", "bo", after=first) as bo:
+        with comms.join("eva", "bo", after=first) as bo:
             told = await read(bo)
     assert told[0] == {"type": "gap", "lost": 5, "reason": GapReason.EXPIRED}
     assert [event.get("text") for event in told[1:]] == ["6", "7", "8", None]
@@ -262,82 +265,81 @@ async def test_a_member_that_comes_back_too_late_is_told_what_is_lost() -> None:
 
 
 async def test_a_full_room_takes_nobody_until_somebody_leaves() -> None:
-    rooms = rooms_of(max_members=2)
-    with rooms.join("eva", "ada"):
-        with rooms.join("eva", "bo"):
-            with pytest.raises(errors.RoomFull, match="ROVER_MAX_MEMBERS"), rooms.join("eva"):
+    comms = rooms_of(max_members=2)
+    with comms.join("eva", "ada"):
+        with comms.join("eva", "bo"):
+            with pytest.raises(errors.ChannelFull, match="ROVER_MAX_MEMBERS"), comms.join("eva"):
                 pass
-            with rooms.join("ops"):
-                assert rooms.members == 3
-        with rooms.join("eva", "cy") as cy:
+            with comms.join("ops"):
+                assert comms.members == 3
+        with comms.join("eva", "cy") as cy:
             assert cy.member_count == 2
 
 
 async def test_the_longest_empty_channel_gives_way_to_a_new_one() -> None:
-    rooms = rooms_of(max_channels=3)
-    with rooms.join("a") as member:
+    comms = rooms_of(max_channels=3)
+    with comms.join("a") as member:
         member.say("a")
-    with rooms.join("b"), rooms.join("c"):
+    with comms.join("b"), comms.join("c"):
         pass
-    with rooms.join("a"):  # c was left first, then b, then a again
+    with comms.join("a"):  # c was left first, then b, then a again
         pass
-    with rooms.join("d"):
-        assert [channel.name for channel in rooms.channels()] == ["a", "b", "d"]
-    with rooms.join("e"):
-        assert [channel.name for channel in rooms.channels()] == ["a", "d", "e"]
+    with comms.join("d"):
+        assert [channel.name for channel in comms.channels()] == ["a", "b", "d"]
+    with comms.join("e"):
+        assert [channel.name for channel in comms.channels()] == ["a", "d", "e"]
 
 
 async def test_a_channel_that_is_in_use_gives_way_to_none() -> None:
-    rooms = rooms_of(max_channels=1)
-    with rooms.join("a"):
-        with pytest.raises(errors.RoomFull, match="ROVER_MAX_CHANNELS"), rooms.join("b"):
+    comms = rooms_of(max_channels=1)
+    with comms.join("a"):
+        with pytest.raises(errors.ChannelFull, match="ROVER_MAX_CHANNELS"), comms.join("b"):
             pass
-        with rooms.join("a"):
-            assert rooms.members == 2
+        with comms.join("a"):
+            assert comms.members == 2
 
 
 async def test_coming_back_to_a_forgotten_channel_is_a_gap() -> None:
-    rooms = rooms_of(max_channels=1)
-    with rooms.join("a") as member:
+    comms = rooms_of(max_channels=1)
+    with comms.join("a") as member:
         last = member.say("gone soon")
-        topic = member._room.topic
-    with rooms.join("b"):
+        topic = member.channel.topic
+    with comms.join("b"):
         assert topic.closed  # so that the flusher forgets it too
-    with rooms.join("a", after=last) as member:
+    with comms.join("a", after=last) as member:
         told = await read(member)
     assert told[0] == {"type": "gap", "lost": None, "reason": GapReason.EPOCH}
 
 
 async def test_a_log_is_bounded_in_events_and_bytes() -> None:
-    rooms = rooms_of(room_events=10, room_bytes=1024, welcome_events=100)
-    with rooms.join("eva") as member:
+    comms = rooms_of(room_events=10, room_bytes=1024, welcome_events=100)
+    with comms.join("eva") as member:
         for n in range(1000):
             member.say(str(n))
-        assert len(member._room.topic) <= 10
+        assert len(member.channel.topic) <= 10
         member.say("x" * 2000)
-        assert len(member._room.topic) == 1
+        assert len(member.channel.topic) == 1
 
 
 async def test_a_thousand_joins_and_leaves_leave_nothing_behind() -> None:
-    rooms = rooms_of(max_members=1000)
+    comms = rooms_of(max_members=1000)
     with ExitStack() as stack:
-        for _ in range(1000):
-            stack.enter_context(rooms.join("eva", "ada"))
-        assert rooms.members == 1000
-        topic = rooms._rooms["eva"].topic
-        assert topic.readers == 1000
-    assert rooms.members == topic.readers == 0
-    assert rooms._rooms["eva"].members == {}
+        members = [stack.enter_context(comms.join("eva", "ada")) for _ in range(1000)]
+        assert comms.members == 1000
+        topic = members[0].channel.topic
+        assert topic.subscribers == 1000
+    assert comms.members == topic.subscribers == 0
+    assert members[0].channel.members == {}
 
 
 # ----------------------------------------------------------------------- being sent away
 
 
-async def take_part(rooms: Rooms, act: Callable[[Member], object]) -> errors.RoverError:
-    """Join a room, act, and stay; gives what ended it."""
+async def take_part(comms: Comms, act: Callable[[Member], object]) -> errors.RoverError:
+    """Join a channel, act, and stay; gives what ended it."""
     with fail_after(5):
         try:
-            with rooms.join("eva") as member:
+            with comms.join("eva") as member:
                 act(member)
                 await sleep_forever()
         except errors.RoverError as exc:
@@ -346,76 +348,80 @@ async def take_part(rooms: Rooms, act: Callable[[Member], object]) -> errors.Rov
 
 
 async def test_a_dismissed_member_has_its_block_cancelled_and_told_why() -> None:
-    rooms = rooms_of()
-    first, second = errors.NotText(), errors.TooSlow(1)
+    comms = rooms_of()
+    first, second = errors.NotText(), errors.MemberStalled(1)
 
     def get_dismissed(member: Member) -> None:
-        member.dismiss(first)
-        member.dismiss(second)
+        member.close(first)
+        member.close(second)
 
-    with rooms.join("eva") as other:
-        ended = await take_part(rooms, get_dismissed)
+    with comms.join("eva") as other:
+        ended = await take_part(comms, get_dismissed)
         assert ended is first
-        assert rooms.members == 1
+        assert comms.members == 1
         assert [event["type"] for event in await read(other)] == ["join", "leave"]
 
 
 async def test_only_a_member_that_is_stuck_for_too_long_is_sent_away() -> None:
-    rooms = rooms_of(send_timeout_s=30)
+    comms = rooms_of(send_timeout_s=30)
 
     def get_stuck(member: Member) -> None:
         member.sending_since = 69.0
-        rooms.sweep(now=99.5)
+        comms.close_stalled(now=99.5)
 
-    with rooms.join("eva") as idle, rooms.join("eva") as slow:
+    with comms.join("eva") as idle, comms.join("eva") as slow:
         slow.sending_since = 70.0
-        assert isinstance(await take_part(rooms, get_stuck), errors.TooSlow)
-        assert idle.dismissal is slow.dismissal is None
-        assert rooms.members == 2
+        assert isinstance(await take_part(comms, get_stuck), errors.MemberStalled)
+        assert idle.close_reason is slow.close_reason is None
+        assert comms.members == 2
 
 
 async def test_run_sweeps() -> None:
-    rooms = rooms_of(send_timeout_s=0.1)
+    comms = rooms_of(send_timeout_s=0.1)
 
     def get_stuck(member: Member) -> None:
         member.sending_since = 0.0
 
     async with create_task_group() as tasks:
-        tasks.start_soon(rooms.run)
-        assert isinstance(await take_part(rooms, get_stuck), errors.TooSlow)
+        tasks.start_soon(comms.run)
+        assert isinstance(await take_part(comms, get_stuck), errors.MemberStalled)
         tasks.cancel_scope.cancel()
 
 
 async def test_close_sends_everyone_away_and_lets_nobody_in() -> None:
-    rooms = rooms_of()
+    comms = rooms_of()
     ended: list[errors.RoverError] = []
 
     async def stay() -> None:
-        ended.append(await take_part(rooms, lambda _: None))
+        ended.append(await take_part(comms, lambda _: None))
 
     async with create_task_group() as tasks:
         for _ in range(3):
             tasks.start_soon(stay)
         await wait_all_tasks_blocked()
-        rooms.close()
+        comms.close()
     assert [type(exc) for exc in ended] == [errors.Draining] * 3
-    assert rooms.members == 0
-    with pytest.raises(errors.Draining), rooms.join("eva"):
+    assert comms.members == 0
+    with pytest.raises(errors.Draining), comms.join("eva"):
         pass
 
 
 async def test_every_room_that_has_news_is_notified() -> None:
     marked: list[Topic[Any, Any]] = []
-    rooms = Rooms(Settings(), notify=marked.append)
-    with rooms.join("eva") as ada:
+    comms = Comms(Settings(), notify=marked.append)
+    with comms.join("eva") as ada:
         ada.say("hello")
-    assert [topic is ada._room.topic for topic in marked] == [True, True, True]  # join, say, leave
+    assert [topic is ada.channel.topic for topic in marked] == [
+        True,
+        True,
+        True,
+    ]  # join, say, leave
 
 
 async def test_the_channels_are_listed_by_name_with_their_members() -> None:
     ticks = count()
-    rooms = Rooms(Settings(), clock=lambda: next(ticks))
-    with rooms.join("ops"), rooms.join("eva") as ada, rooms.join("eva"):
+    comms = Comms(Settings(), clock=lambda: next(ticks))
+    with comms.join("ops"), comms.join("eva") as ada, comms.join("eva"):
         last = ada.say("hello")
-        assert [(c.name, c.members) for c in rooms.channels()] == [("eva", 2), ("ops", 1)]
-        assert rooms.channels()[0].last_id == last
+        assert [(c.name, c.members) for c in comms.channels()] == [("eva", 2), ("ops", 1)]
+        assert comms.channels()[0].last_id == last

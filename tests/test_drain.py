@@ -26,7 +26,7 @@ from httpx_sse import aconnect_sse
 from PIL import Image
 
 from tests.crowd import Client, Crowd
-from tests.serving import ALONE, END_S, FASTAPI, RELOADED, Host, serving
+from tests.serving import ALONE, END_S, FASTAPI, OWN_LIMIT_S, RELOADED, Host, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,10 +100,12 @@ def test_everyone_is_told_and_the_process_ends(
         log = at.log[said:]
     print(f"{host.name}, {server}, {sig.name}: ended after {took_s:.2f} s with status {status}")
     assert_all_were_told(crowd)
-    assert took_s < END_S
+    # stalled downloads are left to the server's own limit, where it has one
+    assert took_s < END_S + OWN_LIMIT_S.get(server, 0.0)
     # a SIGTERM is raised again by uvicorn's own command when all is done, as a shell expects of it
     assert status == (-sig if (server, sig) == ("uvicorn", signal.SIGTERM) else 0)
-    assert "Traceback" not in log
+    if server != "hypercorn":  # it logs one for each connection that it cancels itself
+        assert "Traceback" not in log
     # hypercorn's worker learns of it a moment later, when those who went on may be through
     drained = r"draining: 2000 telemetry readers, 500 members, (20|16) downloads, [45] uploads"
     assert len(re.findall(drained, log)) == 1
@@ -113,7 +115,9 @@ def assert_all_were_told(crowd: Crowd) -> None:
     """What each of the crowd got last; the first upload and a few downloads went on."""
     readers = crowd.of("reader")
     assert all(reader.tail.endswith(b"\n\n\r\n0\r\n\r\n") for reader in readers)  # whole, not cut
-    retries = [re.search(rb"event: bye\nretry: (\d+)\n", reader.tail) for reader in readers]
+    retries = [
+        re.search(rb"event: bye\ndata: .*\nretry: (\d+)\n", reader.tail) for reader in readers
+    ]
     retries_ms = {int(found[1]) for found in retries if found}
     assert None not in retries
     assert min(retries_ms) < 2200 < 5800 < max(retries_ms)  # spread over four seconds

@@ -41,7 +41,8 @@ class Feed:
     def __init__(self, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.flusher = Flusher(self.settings.heartbeat_s)
-        self.streams = EventStreams(self.settings, Connections(self.settings.send_timeout_s))
+        connections = Connections(self.settings.send_timeout_s)
+        self.streams = EventStreams(self.settings, connections, self.settings.max_readers)
         self.topic: Topic[str, bytes] = Topic(
             lambda event_id, text: sse(text, event_id=event_id),
             size=len,
@@ -64,7 +65,7 @@ class Feed:
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         async with create_task_group() as tasks:
             tasks.start_soon(self.flusher.run)
-            tasks.start_soon(self.streams.sweep)
+            tasks.start_soon(self.streams.run)
             yield
             tasks.cancel_scope.cancel()
 
@@ -187,9 +188,9 @@ async def test_a_reader_that_goes_is_forgotten(serve: Serve) -> None:
     feed = Feed()
     async with serve(feed.app) as url:
         reader = connect(url)
-        await until(lambda: len(feed.streams) == 1 and feed.topic.readers == 1)
+        await until(lambda: len(feed.streams) == 1 and feed.topic.subscribers == 1)
         reader.close()
-        await until(lambda: len(feed.streams) == 0 and feed.topic.readers == 0)
+        await until(lambda: len(feed.streams) == 0 and feed.topic.subscribers == 0)
 
 
 async def test_a_stalled_reader_delays_nobody_and_is_closed(serve: Serve) -> None:
@@ -281,4 +282,4 @@ async def test_a_thousand_joins_and_leaves_leave_nothing(serve: Serve) -> None:
             for reader in readers:
                 reader.close()
             await until(lambda: not feed.streams)
-        assert feed.topic.readers == 0
+        assert feed.topic.subscribers == 0

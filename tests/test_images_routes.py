@@ -21,24 +21,23 @@ from anyio import (
 )
 from anyio.lowlevel import checkpoint
 from PIL import Image as Pillow
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 
 from rover.asgi.connections import Connections
-from rover.asgi.problems import Problems, http_problem
-from rover.images import Downlink
-from rover.routes.images import PictureResponse, requested_range, routes
+from rover.asgi.ranges import parse_range
+from rover.images import Images
+from rover.routes.images import FIRST_IMAGE_TIMEOUT_S, ImageResponse, routes
 from rover.settings import Settings
 from sources.base import ImageBroken
 from sources.directory import DirectoryCamera
 from tests.fake_camera import FakeCamera, Picture, open_files, receiving, spooled, until
+from tests.one_stream import OneStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from anyio.abc import SocketStream
+    from starlette.applications import Starlette
     from starlette.types import Message
 
     from tests.conftest import Serve
@@ -50,20 +49,18 @@ SIZE = len(PICTURE)
 SERVERS = ["httptools", "h11"]
 
 
-def app_of(downlink: Downlink, settings: Settings) -> Starlette:
-    return Starlette(
-        routes=routes(downlink, Connections(settings.send_timeout_s)),
-        middleware=[Middleware(Problems)],
-        exception_handlers={HTTPException: http_problem},
-    )
+def app_of(images: Images) -> Starlette:
+    mission = OneStream()
+    mission.images = images
+    return mission.app(routes(mission))
 
 
 class Site:
-    """A camera, its downlink, a server over it, and a client."""
+    """A camera, its images, a server over it, and a client."""
 
-    def __init__(self, camera: FakeCamera, downlink: Downlink, client: httpx.AsyncClient) -> None:
+    def __init__(self, camera: FakeCamera, images: Images, client: httpx.AsyncClient) -> None:
         self.camera = camera
-        self.downlink = downlink
+        self.images = images
         self.client = client
         self.port = client.base_url.port or 0
 
@@ -82,15 +79,22 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    serve: Serve, spool_dir: Path, http: str = "httptools", **settings: Any
+    serve: Serve,
+    spool_dir: Path,
+    http: str = "httptools",
+    *,
+    first_image_timeout_s: float = FIRST_IMAGE_TIMEOUT_S,
+    **settings: Any,
 ) -> AsyncIterator[Site]:
-    chosen = Settings(**settings)
+    mission = OneStream(**settings)
     camera = FakeCamera()
     async with AsyncExitStack() as stack:
-        downlink = await stack.enter_async_context(receiving(camera, spool_dir, chosen))
-        url = await stack.enter_async_context(serve(app_of(downlink, chosen), http=http))
+        images = await stack.enter_async_context(receiving(camera, spool_dir, mission.settings))
+        mission.images = images
+        app = mission.app(routes(mission, first_image_timeout_s))
+        url = await stack.enter_async_context(serve(app, http=http))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=10))
-        yield Site(camera, downlink, client)
+        yield Site(camera, images, client)
 
 
 async def drain(stream: SocketStream) -> bytes:
@@ -138,7 +142,7 @@ async def test_the_list_describes_every_picture_with_links_that_work(
         at.whole("old.png", b"old")
         arriving = at.camera.begin("new é.png", size=100)
         at.camera.send(arriving, b"x" * 40)
-        await spooled(at.downlink, "new é.png", 40)
+        await spooled(at.images, "new é.png", 40)
         newest, old = (await at.client.get("/images")).json()["images"]
         assert newest | {"received_at": None} == {
             "id": "new é.png",
@@ -185,11 +189,10 @@ async def test_who_asks_before_the_first_picture_gets_it_when_it_comes(
         await stream.aclose()
 
 
-async def test_nothing_yet_and_unknown_pictures_are_not_found(
-    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_missing_first_image_and_unknown_images_are_not_found(
+    serve: Serve, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("rover.routes.images.FIRST_PICTURE_S", 0.1)
-    async with site(serve, tmp_path) as at:
+    async with site(serve, tmp_path, first_image_timeout_s=0.1) as at:
         answer = await at.client.get("/stream/rover-image")
         assert answer.status_code == 404
         assert "no picture has arrived yet; the camera holds none" in answer.json()["detail"]
@@ -227,7 +230,7 @@ async def test_nothing_yet_and_unknown_pictures_are_not_found(
     ],
 )
 def test_ranges_are_read_as_rfc_9110_has_them(text: str, expected: tuple[int, int] | None) -> None:
-    assert requested_range(text, 100) == expected
+    assert parse_range(text, 100) == expected
 
 
 @pytest.mark.parametrize(
@@ -290,8 +293,8 @@ async def test_head_has_the_headers_of_get_and_no_body(serve: Serve, tmp_path: P
         at.whole("b.png")
         at.camera.send(at.camera.begin("a.png", size=10), b"x" * 10)
         at.camera.finish(at.camera.pictures["a.png"])
-        await spooled(at.downlink, "a.png")
-        await spooled(at.downlink, "b.png")  # else it arrives, and more is known each time
+        await spooled(at.images, "a.png")
+        await spooled(at.images, "b.png")  # else it arrives, and more is known each time
         for path in ("/images/b.png", "/stream/rover-image"):
             head = await at.client.head(path)
             get = await at.client.get(path)
@@ -371,7 +374,7 @@ async def test_a_picture_that_breaks_off_is_visibly_incomplete_and_calmly_so(
             with pytest.raises(httpx.RemoteProtocolError):
                 await anext(chunks)
         assert got == PICTURE[:1_500_000]
-        await until(lambda: at.downlink.readers == 0)
+        await until(lambda: at.images.readers == 0)
         assert (await at.client.get("/images")).status_code == 200
 
 
@@ -412,14 +415,14 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_delays_nobody(
     large = PICTURE * 10
     async with site(serve, tmp_path, http, send_timeout_s=0.5) as at:
         at.whole("a.png", large)
-        await spooled(at.downlink, "a.png")
+        await spooled(at.images, "a.png")
         before = open_files()
         async with await at.raw("/images/a.png") as stalled:
-            await until(lambda: at.downlink.readers == 1)
+            await until(lambda: at.images.readers == 1)
             with fail_after(5):
                 assert (await at.client.get("/images/a.png")).content == large
-            assert at.downlink.readers == 1
-            await until(lambda: at.downlink.readers == 0)
+            assert at.images.readers == 1
+            await until(lambda: at.images.readers == 0)
             await at.client.aclose()
             await until(lambda: open_files() <= before + 1)  # only the stalled client's own end
             assert len(await drain(stalled)) < len(large)
@@ -443,6 +446,15 @@ class Connection:
         self.calls.append("abort")
         self._gone.set()
 
+    def is_closing(self) -> bool:
+        return self._gone.is_set()
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
     async def receive(self) -> Message:
         await self._gone.wait()
         return {"type": "http.disconnect"}
@@ -456,13 +468,13 @@ async def test_what_came_of_a_broken_picture_is_flushed_before_the_connection_is
     tmp_path: Path, *, flushes: bool, ends: list[str]
 ) -> None:
     camera = FakeCamera()
-    async with receiving(camera, tmp_path) as downlink:
+    async with receiving(camera, tmp_path) as images:
         picture = camera.begin("a.png")
         camera.send(picture, b"half")
         camera.change(picture, failure=ImageBroken("a.png", "cut off"))
-        response = PictureResponse(downlink, picture.image, Connections(0.02))
+        response = ImageResponse(images, picture.image, Connections(0.02))
         connection = Connection(flushes=flushes)
-        scope = {"type": "http", "method": "GET", "headers": []}
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
         with fail_after(5):
             await response(scope, connection.receive, connection.send)
         assert connection.calls == ["http.response.start", "http.response.body", *ends]
@@ -475,17 +487,17 @@ async def test_a_reader_that_leaves_midway_leaves_nothing(
     async with site(serve, tmp_path, http) as at:
         at.whole("whole.png", PICTURE * 10)
         at.camera.send(at.camera.begin("arriving.png", size=SIZE), PICTURE[:1000])
-        await spooled(at.downlink, "arriving.png", 1000)
-        await spooled(at.downlink, "whole.png")
+        await spooled(at.images, "arriving.png", 1000)
+        await spooled(at.images, "whole.png")
         before = open_files()
         for target in ["/images/whole.png", "/images/arriving.png"] * 25:
             stream = await at.raw(target)
             await stream.receive(100)
             await stream.aclose()
-        await until(lambda: at.downlink.readers == 0)
+        await until(lambda: at.images.readers == 0)
         await until(lambda: open_files() == before)
-        spools = at.downlink._spools.values()
-        assert [spool.growth.readers for spool in spools] == [0, 0]
+        spools = at.images._spools.values()
+        assert [spool.growth.subscribers for spool in spools] == [0, 0]
 
 
 async def test_closing_the_downlink_ends_open_responses_at_once(
@@ -497,12 +509,12 @@ async def test_closing_the_downlink_ends_open_responses_at_once(
         waiting = await at.raw("/images/waiting.png")
         stalled = await at.raw("/images/stalled.png")
         async with waiting, stalled:
-            await until(lambda: at.downlink.readers == 2)
-            at.downlink.close()
+            await until(lambda: at.images.readers == 2)
+            at.images.close()
             with fail_after(2):
                 assert len(await drain(waiting)) < SIZE
                 assert len(await drain(stalled)) < SIZE * 10
-        assert at.downlink.readers == 0
+        assert at.images.readers == 0
 
 
 # ----------------------------------------------------------------------- names, and real folders
@@ -562,8 +574,8 @@ async def test_no_request_leads_out_of_the_folder(
     Pillow.new("RGB", (9, 9)).save(tmp_path / "secret.png")
     Pillow.new("RGB", (9, 9)).save(folder / "a.png")
     async with DirectoryCamera(folder) as camera:
-        downlink = Downlink(camera, Settings(), tmp_path / "spool")
-        async with serve(app_of(downlink, Settings())) as url:
+        images = Images(camera, Settings(), tmp_path / "spool")
+        async with serve(app_of(images)) as url:
             async with await connect_tcp("127.0.0.1", httpx.URL(url).port or 0) as stream:
                 await stream.send(
                     f"GET {target} HTTP/1.1\r\nHost: rover\r\nConnection: close\r\n\r\n".encode()
@@ -580,19 +592,19 @@ async def test_the_curiosity_mosaic_is_served_whole_and_the_drive_newest_first(
     mosaic = "N_L000_1051_ILT048CYL_S_2470_UNCORM1.jpg"
     for folder, count in (("images", 1), ("images/drive", 120)):
         async with DirectoryCamera(shared_data / folder) as camera:
-            downlink = Downlink(camera, Settings(), tmp_path)
+            images = Images(camera, Settings(), tmp_path)
             async with (
-                serve(app_of(downlink, Settings())) as url,
+                serve(app_of(images)) as url,
                 httpx.AsyncClient(base_url=url) as client,
             ):
-                images = (await client.get("/images?limit=1000")).json()["images"]
-                assert len(images) == count
-                times = [image["received_at"] for image in images]
+                listed = (await client.get("/images?limit=1000")).json()["images"]
+                assert len(listed) == count
+                times = [image["received_at"] for image in listed]
                 assert times == sorted(times, reverse=True)
                 answer = await client.get("/stream/rover-image")
-                assert answer.headers["x-image-id"] == images[0]["id"]
-                assert len(answer.content) == images[0]["size"]
+                assert answer.headers["x-image-id"] == listed[0]["id"]
+                assert len(answer.content) == listed[0]["size"]
                 size = Pillow.open(io.BytesIO(answer.content)).size
-                assert size == (images[0]["width"], images[0]["height"])
+                assert size == (listed[0]["width"], listed[0]["height"])
                 if count == 1:
-                    assert (images[0]["id"], size) == (mosaic, (7696, 1800))
+                    assert (listed[0]["id"], size) == (mosaic, (7696, 1800))

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
 from anyio import create_task_group, fail_after, sleep
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
-from rover.asgi.problems import Problems
 from rover.flush import Flusher
 from rover.routes import ingest
 from rover.settings import Settings
 from rover.telemetry import Telemetry
 from sources.push import PushTelemetry
+from tests.one_stream import OneStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from starlette.applications import Starlette
 
     from tests.conftest import Serve
 
@@ -29,10 +29,17 @@ pytestmark = pytest.mark.anyio
 PATH = "/ingest/telemetry"
 
 
+class Source:
+    """Stands for a `Telemetry`: only its source is used."""
+
+    def __init__(self, source: object) -> None:
+        self.source = source
+
+
 def app_of(source: object, **settings: Any) -> Starlette:
-    return Starlette(
-        routes=ingest.routes(source, Settings(**settings)), middleware=[Middleware(Problems)]
-    )
+    mission = OneStream(**settings)
+    mission.telemetry = cast("Telemetry", Source(source))
+    return mission.app(ingest.routes(mission))
 
 
 @asynccontextmanager
@@ -192,4 +199,4 @@ async def test_what_was_accepted_reaches_the_stream_in_order(serve: Serve) -> No
 def told(telemetry: Telemetry) -> list[dict[str, Any]]:
     """The samples in the topic."""
     frames = [frame.decode() for frame in telemetry.topic.retained()]
-    return [json.loads(f.split("data: ", 1)[1]) for f in frames if not f.startswith("event:")]
+    return [json.loads(f.split("data: ", 1)[1]) for f in frames if "\nevent:" not in f]

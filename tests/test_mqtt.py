@@ -39,11 +39,7 @@ from anyio.lowlevel import checkpoint
 from httpx_sse import aconnect_sse
 from starlette.applications import Starlette
 
-from rover.asgi.connections import Connections
-from rover.asgi.event_stream import EventStreams
-from rover.flush import Flusher
 from rover.routes import telemetry as telemetry_routes
-from rover.settings import Settings
 from rover.supervise import State
 from rover.telemetry import Telemetry
 from sources.base import Paced, Sample, SourceError
@@ -53,6 +49,7 @@ from sources.mqtt.address import Address
 from sources.mqtt.bundle import Bundle
 from sources.payload import Losses
 from sources.registry import open_source
+from tests.one_stream import OneStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -294,11 +291,11 @@ async def test_a_broker_that_is_killed_and_comes_back_is_followed_and_streams_st
     it = broker()
     await it.start()
     await ready(it, "rover/a", {"n": 1})
-    settings = Settings()
-    flusher = Flusher(settings.heartbeat_s)
-    streams = EventStreams(settings, Connections(settings.send_timeout_s))
-    telemetry = Telemetry(open_source("telemetry", it.url("rover/#")), settings, flusher)
-    app = Starlette(routes=telemetry_routes.routes(telemetry, settings, streams))
+    mission = OneStream()
+    flusher = mission.serving.flusher
+    source = open_source("telemetry", it.url("rover/#"))
+    telemetry = mission.telemetry = Telemetry(source, mission.settings, flusher)
+    app = Starlette(routes=telemetry_routes.routes(mission))
     told: list[str] = []
 
     async def read(url: str) -> None:
@@ -323,7 +320,7 @@ async def test_a_broker_that_is_killed_and_comes_back_is_followed_and_streams_st
         await ready(it, "rover/a", {"n": 2})
         await until(lambda: "message: 2" in told)
         assert telemetry.health.state is State.LIVE
-        assert len(streams) == 1
+        assert len(mission.serving.streams) == 1
         tasks.cancel_scope.cancel()
 
 

@@ -296,11 +296,11 @@ def test_three_tabs_share_one_event_stream(start: Start, visit: Visits, tmp_path
         tab.goto(station.url)
     for tab in tabs:
         wait_until_live(tab)
-    eventually(lambda: len(station.mission.streams) == 1)
+    eventually(lambda: len(station.mission.serving.streams) == 1)
     tabs[0].close()
     heading = tabs[1].get_by_test_id("value-heading").locator(".value")
     expect(heading).not_to_have_text(heading.inner_text())
-    assert len(station.mission.streams) == 1
+    assert len(station.mission.serving.streams) == 1
 
 
 # ------------------------------------------------------------------------------------- comms
@@ -413,7 +413,7 @@ def test_everything_works_under_a_prefix_of_another_app(
     expect(message(page, "Under a prefix.")).to_contain_text("delivered")
     page.get_by_test_id("file").set_input_files(SAMPLES / "pass-drill.rcs")
     expect(page.get_by_test_id("verdict")).to_have_attribute("data-status", "COMPLETE")
-    assert len(station.mission.streams) == 1
+    assert len(station.mission.serving.streams) == 1
 
 
 def test_a_token_opens_the_page_and_does_not_stay_in_the_address(

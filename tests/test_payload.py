@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rover.telemetry.events import News, encode_news, sample_json
+from rover.telemetry.events import NamedEvent, encode, sample_json
 from rover.telemetry.history import History
 from rover.topic import EventId
 from sources.base import RESERVED, Limits, Parameter, SourceError
@@ -350,7 +350,7 @@ def publish(it: PayloadReader, payload: bytes | str) -> None:
     """Take a payload all the way to the wire and into the history, as the server does."""
     for sample in it.samples(payload):
         data = sample_json(sample, late=True)
-        encode_news(EventId("e", 1), News(None, data))
+        encode(EventId("e", 1), NamedEvent("sample", data))
         told = json.loads(data)
         assert set(told) - {"t", "late"} == set(sample.values) - {"t", "late"}
         History((), 10).add(sample)

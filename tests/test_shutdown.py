@@ -1,4 +1,4 @@
-"""What is heard of a signal, and that every handler is given back."""
+"""A signal requests a shutdown and reaches the server, and every handler is restored."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import anyio.lowlevel
 import pytest
 from anyio import current_time, fail_after, sleep
 
-from rover.asgi import shutdown as signals
-from rover.asgi.shutdown import End, hear_the_end
+from rover.asgi.shutdown import SIGNALS, Shutdown, listen_for_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,108 +21,108 @@ pytestmark = pytest.mark.anyio
 
 
 class Server:
-    """Handles the signals as a server does that was there first."""
+    """Has handlers of the signals, as a server."""
 
     def __init__(self) -> None:
-        self.heard: list[int] = []
+        self.received: list[int] = []
 
     def handle(self, signum: int, _: FrameType | None) -> None:
-        self.heard.append(signum)
+        self.received.append(signum)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server()
-    before = {sig: signal.signal(sig, server.handle) for sig in signals.SIGNALS}
+    before = {sig: signal.signal(sig, server.handle) for sig in SIGNALS}
     yield server
-    assert all(signal.getsignal(sig) == server.handle for sig in signals.SIGNALS)
+    assert all(signal.getsignal(sig) == server.handle for sig in SIGNALS)
     for sig, handler in before.items():
         signal.signal(sig, handler)
 
 
-@pytest.mark.parametrize("sig", signals.SIGNALS)
-async def test_a_signal_is_told_and_reaches_the_server(server: Server, sig: signal.Signals) -> None:
-    end = End()
-    with hear_the_end(end):
-        assert not end.told.is_set()
+@pytest.mark.parametrize("sig", SIGNALS)
+async def test_a_signal_requests_the_shutdown_and_reaches_the_server(
+    server: Server, sig: signal.Signals
+) -> None:
+    shutdown = Shutdown()
+    with listen_for_signals(shutdown):
+        assert not shutdown.requested.is_set()
         signal.raise_signal(sig)
         with fail_after(1):
-            await end.told.wait()
-    assert server.heard == [sig]
-    assert not end.hurry
+            await shutdown.requested.wait()
+    assert server.received == [sig]
+    assert not shutdown.immediate
 
 
-async def test_told_again_it_hurries_and_the_server_is_told_once_that_had_its_time(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+async def test_a_second_signal_makes_it_immediate_and_reaches_the_server_after_a_delay(
+    server: Server,
 ) -> None:
-    monkeypatch.setattr(signals, "IMPATIENT_S", 0.05)
-    end = End()
-    with hear_the_end(end):
+    shutdown = Shutdown()
+    with listen_for_signals(shutdown, second_signal_delay_s=0.05):
         signal.raise_signal(signal.SIGINT)
         with fail_after(1):
             signal.raise_signal(signal.SIGINT)
-            await end.wait_while(lambda: 1, current_time() + 10)
-            assert server.heard == [signal.SIGINT]
-            while len(server.heard) < 2:
+            await shutdown.wait_while(lambda: 1, current_time() + 10)
+            assert server.received == [signal.SIGINT]
+            while len(server.received) < 2:
                 await sleep(0.01)
-        signal.raise_signal(signal.SIGINT)  # whoever insists is heard at once
-        assert server.heard == [signal.SIGINT] * 3
+        signal.raise_signal(signal.SIGINT)  # a third signal is not delayed
+        assert server.received == [signal.SIGINT] * 3
 
 
-async def test_what_a_parent_process_relays_is_no_impatience(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+async def test_a_different_signal_within_a_second_is_a_copy_from_the_parent_process(
+    server: Server,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(signals, "monotonic", lambda: now)
-    end = End()
-    with hear_the_end(end):
+    shutdown = Shutdown(clock=lambda: now)
+    with listen_for_signals(shutdown):
         signal.raise_signal(signal.SIGINT)
         now += 0.9
         signal.raise_signal(signal.SIGTERM)
-        hurried = [end.hurry]
+        immediate = [shutdown.immediate]
         now += 0.2
         signal.raise_signal(signal.SIGTERM)
-        assert [*hurried, end.hurry] == [False, True]
-    assert server.heard[:2] == [signal.SIGINT, signal.SIGTERM]
+        assert [*immediate, shutdown.immediate] == [False, True]
+    assert server.received[:2] == [signal.SIGINT, signal.SIGTERM]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
-async def test_missions_that_end_in_any_order_give_the_handlers_back(
+async def test_handlers_are_restored_in_whatever_order_missions_end(
     server: Server, order: tuple[int, ...]
 ) -> None:
-    ends = [End() for _ in order]
+    shutdowns = [Shutdown() for _ in order]
     stacks = [ExitStack() for _ in order]
-    for end, stack in zip(ends, stacks, strict=True):
-        stack.enter_context(hear_the_end(end))
+    for shutdown, stack in zip(shutdowns, stacks, strict=True):
+        stack.enter_context(listen_for_signals(shutdown))
     first, *others = order
     stacks[first].close()
     signal.raise_signal(signal.SIGTERM)
     await anyio.lowlevel.checkpoint()
-    assert [n for n, end in enumerate(ends) if not end.told.is_set()] == [first]
-    assert server.heard == [signal.SIGTERM]  # once, however many listen
+    assert [n for n, shutdown in enumerate(shutdowns) if not shutdown.requested.is_set()] == [first]
+    assert server.received == [signal.SIGTERM]  # once, however many listen
     for other in others:
-        stacks[other].close()  # the fixture looks whose handlers there are now
+        stacks[other].close()  # the fixture checks the handlers
 
 
-async def test_a_handler_that_somebody_put_since_is_theirs_to_take_away(server: Server) -> None:
-    with hear_the_end(End()):
+async def test_a_handler_that_was_set_later_is_kept(server: Server) -> None:
+    with listen_for_signals(Shutdown()):
         ours = signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, lambda *args: ours(*args))  # type: ignore[operator, misc]
         theirs = signal.getsignal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is theirs
-    signal.raise_signal(signal.SIGTERM)  # ours, which hears no more, passes it on
-    assert server.heard == [signal.SIGTERM]
+    signal.raise_signal(signal.SIGTERM)  # our stopped handler passes it on
+    assert server.received == [signal.SIGTERM]
     signal.signal(signal.SIGTERM, ours)
-    with hear_the_end(End()):
-        pass  # whoever goes takes those away that stopped before it
+    with listen_for_signals(Shutdown()):
+        pass  # restores the handler before all stopped ones
 
 
-def test_a_loop_that_was_closed_too_early_keeps_no_signal_from_the_server(server: Server) -> None:
+def test_the_server_receives_signals_after_the_event_loop_has_closed(server: Server) -> None:
     async def enter() -> None:
-        stack.enter_context(hear_the_end(end))
+        stack.enter_context(listen_for_signals(shutdown))
 
-    end, stack = End(), ExitStack()
+    shutdown, stack = Shutdown(), ExitStack()
     asyncio.run(enter())
     signal.raise_signal(signal.SIGTERM)
-    assert server.heard == [signal.SIGTERM]
+    assert server.received == [signal.SIGTERM]
     stack.close()

@@ -56,7 +56,7 @@ async def told(source: Script, settings: Settings | None = None) -> Telemetry:
     """Run the source's whole script, and give the telemetry that heard it."""
     settings = settings or Settings()
     flusher = Flusher(settings.heartbeat_s)
-    telemetry = Telemetry(source, settings, flusher, clock=lambda: NOW)
+    telemetry = Telemetry(source, settings, flusher, clock=lambda: NOW, first_pause_s=0.001)
     async with create_task_group() as tasks:
         tasks.start_soon(flusher.run)
         tasks.start_soon(telemetry.run)
@@ -110,7 +110,7 @@ async def test_a_sample_from_the_future_takes_the_time_of_the_one_before_it(star
         *({"speed": n, "t": iso(start + n)} for n in range(3, 5)),
     ]
     assert json.loads(telemetry.latest)["speed"] == 4
-    columns = telemetry.history.between(None, None, None).told()
+    columns = telemetry.history.between(None, None, None).as_columns()
     assert columns["speed"] == [0, 1, 2, 60, 3, 4]
     assert columns["t_sent"] == [None, None, None, iso(NOW + YEAR_S), None, None]
     rang = [(data["level"], data["value"]) for name, data in events(telemetry) if name == "alarm"]
@@ -150,7 +150,7 @@ async def test_the_alarms_that_are_active_are_known() -> None:
     newest = frames[-1].split("\n")
     [active] = telemetry.alarms.values()
     assert '"level":"red"' in newest[2]
-    assert active.decode().split("\n") == [newest[0], *newest[2:]]  # the same, without its id
+    assert active.decode().split("\n") == newest[1:]  # the same, without its id
 
     telemetry = await told(Script([at(0, speed=60), at(1, speed=90), at(2, speed=0)]))
     assert not telemetry.alarms
@@ -161,7 +161,7 @@ async def test_a_key_that_is_the_servers_own_is_renamed_and_not_lost() -> None:
     assert samples(telemetry) == [
         {"t": iso(1), "late_sent": 3, "folded_sent": 9, "t_sent": 5},
     ]
-    columns = telemetry.history.between(None, None, None).told()
+    columns = telemetry.history.between(None, None, None).as_columns()
     assert (columns["late"], columns["late_sent"]) == ([False], [3])
 
 
@@ -189,10 +189,9 @@ async def test_a_bad_sample_is_counted_and_the_next_one_comes(bad: Sample) -> No
 
 
 @pytest.mark.parametrize("end", [SourceError("cable is out"), ValueError("driver bug"), None])
-async def test_a_source_that_ends_or_raises_is_started_again_and_readers_are_told(
-    end: Exception | None, monkeypatch: pytest.MonkeyPatch
+async def test_a_source_that_ends_or_raises_is_restarted_and_its_state_is_published(
+    end: Exception | None,
 ) -> None:
-    monkeypatch.setattr("rover.supervise.FIRST_PAUSE_S", 0.001)
     first: list[Sample | Exception] = [at(1, speed=1)]
     source = Script([*first, end] if end else first, [at(2, speed=2)])
     telemetry = await told(source)
@@ -209,10 +208,7 @@ class Paced(Script):
     period_s = 0.001
 
 
-async def test_a_source_that_falls_silent_is_stale_and_live_again_when_it_speaks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("rover.telemetry.STALE_LEAST_S", 0.05)
+async def test_a_silent_source_is_stale_until_its_next_sample() -> None:
     speak = Event()
 
     class Stalling(Paced):
@@ -223,7 +219,7 @@ async def test_a_source_that_falls_silent_is_stale_and_live_again_when_it_speaks
             await sleep_forever()
 
     flusher = Flusher(15)
-    telemetry = Telemetry(Stalling(), Settings(), flusher)
+    telemetry = Telemetry(Stalling(), Settings(), flusher, min_stale_s=0.05)
     async with create_task_group() as tasks:
         tasks.start_soon(telemetry.run)
         tasks.start_soon(flusher.run)

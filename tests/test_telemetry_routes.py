@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,19 +11,13 @@ import pytest
 from anyio import Event, create_task_group, fail_after, sleep, sleep_forever
 from anyio.lowlevel import checkpoint
 from httpx_sse import ServerSentEvent, aconnect_sse
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
-from rover.asgi.connections import Connections
-from rover.asgi.event_stream import EventStreams
-from rover.asgi.problems import Problems
-from rover.flush import Flusher
 from rover.routes import telemetry as telemetry_routes
-from rover.settings import Settings
 from rover.telemetry import Telemetry
 from rover.topic import Batch, EventId
 from rover.wire import iso
 from sources.base import Limits, Parameter, Sample
+from tests.one_stream import OneStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -66,29 +59,17 @@ class Station:
 
     def __init__(self, source: Told, **settings: Any) -> None:
         self.source = source
-        self.settings = Settings(**settings)
-        self.flusher = Flusher(self.settings.heartbeat_s)
-        self.streams = EventStreams(self.settings, Connections(self.settings.send_timeout_s))
-        self.telemetry = Telemetry(source, self.settings, self.flusher)
-        self.app = Starlette(
-            routes=telemetry_routes.routes(self.telemetry, self.settings, self.streams),
-            middleware=[Middleware(Problems)],
-            lifespan=self.lifespan,
-        )
+        self.mission = mission = OneStream(**settings)
+        self.streams = mission.serving.streams
+        self.telemetry = Telemetry(source, mission.settings, mission.serving.flusher)
+        mission.telemetry = self.telemetry
+        self.app = mission.app(telemetry_routes.routes(mission), self.telemetry.run)
 
     async def heard(self, count: int) -> None:
         """Come back when so many samples have come."""
         with fail_after(5):
             while len(self.telemetry.history) < count:
                 await sleep(0.005)
-
-    @asynccontextmanager
-    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        async with create_task_group() as tasks:
-            for run in (self.flusher.run, self.telemetry.run, self.streams.sweep):
-                tasks.start_soon(run)
-            yield
-            tasks.cancel_scope.cancel()
 
 
 async def read(
@@ -336,7 +317,7 @@ async def test_thousands_of_resumes_at_random_points_have_no_hole_and_no_double(
 
     done: list[int] = []
     async with create_task_group() as tasks:
-        for run in (station.flusher.run, station.telemetry.run, speak):
+        for run in (station.mission.serving.flusher.run, station.telemetry.run, speak):
             tasks.start_soon(run)
         with fail_after(30):
             async with create_task_group() as readers:

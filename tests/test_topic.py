@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rover.errors import MalformedEventId
-from rover.topic import BEAT, Batch, Beat, EventId, Gap, GapReason, Subscription, Topic
+from rover.topic import BEAT, Batch, Beat, EventId, Gap, GapReason, Subscriber, Topic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
 
-News = Batch[bytes] | Gap | Beat
+News = Batch[Any, bytes] | Gap | Beat
 
 
 def topic_of(**options: Any) -> Topic[bytes, bytes]:
@@ -27,12 +27,12 @@ def topic_of(**options: Any) -> Topic[bytes, bytes]:
     return Topic(lambda event_id, item: item, size=len, **options)
 
 
-async def next_of(reader: Subscription[bytes]) -> News:
+async def next_of(reader: Subscriber[Any, bytes]) -> News:
     with fail_after(1):
         return await anext(reader)
 
 
-async def frames_of(reader: Subscription[bytes]) -> list[bytes]:
+async def frames_of(reader: Subscriber[Any, bytes]) -> list[bytes]:
     news = await next_of(reader)
     assert isinstance(news, Batch)
     return list(news.frames)
@@ -312,8 +312,8 @@ async def test_a_cancelled_read_loses_nothing(cancel_first: bool) -> None:
 async def test_readers_are_counted_while_they_read() -> None:
     topic = topic_of()
     with topic.subscribe(), topic.subscribe():
-        assert topic.readers == 2
-    assert topic.readers == 0
+        assert topic.subscribers == 2
+    assert topic.subscribers == 0
 
 
 async def test_a_reader_that_catches_up_takes_turns_with_others() -> None:
@@ -512,7 +512,7 @@ class Model:
         self.log: dict[int, bytes] = {}  # every event ever, by offset
         self.kept: dict[int, bytes] = {}
         self.last = self.released = 0
-        self.readers: list[tuple[Subscription[bytes], list[int]]] = []
+        self.readers: list[tuple[Subscriber[Any, bytes], list[int]]] = []
         self.max_events, self.max_bytes = max_events, max_bytes
 
     def publish(self, step: int, size: int) -> None:
@@ -617,10 +617,10 @@ def test_whatever_happens_nothing_is_reordered_repeated_or_lost_without_a_word(
 @pytest.mark.parametrize(
     "news",
     [
-        Batch([b"2     ", b"3     "], [2, 3]),  # skips
-        Batch([b"2     ", b"1     "], [2, 1]),  # turns around
-        Batch([b"1     ", b"1     "], [1, 1]),  # repeats
-        Batch([b"2     "], [1]),  # mistakes
+        Batch([b"2     ", b"3     "], [2, 3], [b"2     ", b"3     "]),  # skips
+        Batch([b"2     ", b"1     "], [2, 1], [b"2     ", b"1     "]),  # turns around
+        Batch([b"1     ", b"1     "], [1, 1], [b"1     ", b"1     "]),  # repeats
+        Batch([b"2     "], [1], [b"2     "]),  # mistakes
         Gap(EventId("e", 0), EventId("e", 2), 1, GapReason.SLOW),  # hides what is there
     ],
 )
@@ -629,6 +629,6 @@ async def test_the_model_notices_what_is_wrong(news: News) -> None:
     for _ in range(3):
         model.publish(1, 6)
     model.release()
-    assert model.check(Batch([b"1     ", b"2     "], [1, 2]), 0) == 2
+    assert model.check(Batch([b"1     ", b"2     "], [1, 2], [b"1     ", b"2     "]), 0) == 2
     with pytest.raises(AssertionError):
         model.check(news, 0)

@@ -12,7 +12,7 @@ mission = MissionControl()
 
 async def own(_: Request) -> JSONResponse:
     """A page that asks the mission."""
-    return JSONResponse({"members": mission.rooms.members})
+    return JSONResponse({"members": mission.comms.members})
 
 
 app = Starlette(

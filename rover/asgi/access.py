@@ -1,8 +1,8 @@
-"""Who may come in: the mission is running, the client is allowed, the page is ours.
+"""Access checks: the mission runs, the client is allowed, and no foreign page sends the request.
 
 Pure ASGI: `BaseHTTPMiddleware` and `CORSMiddleware` skip WebSockets, and nothing else checks a
-WebSocket's Origin. A browser sends cookies along with any site's WebSocket and form, so a foreign
-page is refused where it could do or hear something (RFC 6455, 10.2).
+WebSocket's Origin. A browser sends cookies along with any site's WebSockets and forms, so requests
+of foreign pages are refused where they could change or receive something (RFC 6455, 10.2).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
+from rover.asgi.servers.granian import UNIX_SOCKET_CLIENT
 from rover.errors import AccessRefused, Draining, NotStarted, TokenRequired
 
 if TYPE_CHECKING:
@@ -24,78 +25,86 @@ if TYPE_CHECKING:
 
 COOKIE = "rover_token"
 
-IN_THIS_MACHINE = frozenset({"", "testclient"})
-"""What granian says of a Unix socket's client, and Starlette's `TestClient` of itself."""
+LOCAL_CLIENTS = frozenset({UNIX_SOCKET_CLIENT, "testclient"})
+"""Client addresses of this machine that are not IP addresses; `TestClient` reports the second."""
 
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Mission(Protocol):
-    """What the gate must know of the mission."""
+    """The parts of a mission that `Access` uses."""
 
-    running: bool
-    draining: bool
+    @property
+    def settings(self) -> Settings:
+        """Tokens and origins."""
+        ...
+
+    @property
+    def phase(self) -> str:
+        """`running`, or why requests are refused: `not started`, `draining`, `ended`."""
+        ...
 
 
-class Gate:
-    """Lets a request through to the app inside, or raises why not.
+class Access:
+    """Passes a request to the inner app, or raises why not.
 
     Args:
-        app: the app inside.
-        mission: asked whether it runs.
-        settings: tokens and origins.
-        open_paths: answered at any time to any client that may come in, as health checks are.
+        app: the inner app.
+        mission: asked for its phase at each request.
+        open_paths: answered in any phase, as health checks are.
     """
 
-    def __init__(
-        self, app: ASGIApp, mission: Mission, settings: Settings, open_paths: frozenset[str]
-    ) -> None:
+    def __init__(self, app: ASGIApp, mission: Mission, open_paths: frozenset[str]) -> None:
         self.app = app
         self._mission = mission
-        self._tokens = [t.encode() for t in _words(settings.tokens)]
-        self._origins = set(_words(settings.allowed_origins))
+        self._tokens = [t.encode() for t in _words(mission.settings.tokens)]
+        self._origins = set(_words(mission.settings.allowed_origins))
         self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check the request, then run the app inside.
+        """Check the request, then run the inner app.
 
         Raises:
             NotStarted: the mission's lifespan was not run.
-            Draining: it is going down.
-            TokenRequired: no token, or a wrong one.
-            AccessRefused: not a client or a page that may come in.
+            Draining: the server is shutting down.
+            TokenRequired: the token is missing or wrong.
+            AccessRefused: the client's address or the page's origin is not allowed.
         """
         if scope["type"] in ("http", "websocket"):
             connection = HTTPConnection(scope)
             self._check_client(connection)
             self._check_origin(connection)
             if scope["path"].removeprefix(scope.get("root_path", "")) not in self._open_paths:
-                if self._mission.draining:
-                    raise Draining(2)
-                if not self._mission.running:
-                    raise NotStarted
+                self._check_phase()
         await self.app(scope, receive, send)
+
+    def _check_phase(self) -> None:
+        phase = self._mission.phase
+        if phase in ("draining", "ended"):
+            raise Draining(2)
+        if phase != "running":
+            raise NotStarted
 
     def _check_client(self, connection: HTTPConnection) -> None:
         if self._tokens:
             given = _token_of(connection).encode()
             if not any(secrets.compare_digest(given, token) for token in self._tokens):
                 raise TokenRequired
-        elif connection.client and not _is_near(connection.client.host):
+        elif connection.client and not _is_local(connection.client.host):
             raise AccessRefused(
-                f"this server answers only its own machine, and you are {connection.client.host}; "
-                "set ROVER_TOKENS to let others in"
+                f"clients at {connection.client.host} need a token: without ROVER_TOKENS, this "
+                "server answers only clients on its own machine"
             )
 
     def _check_origin(self, connection: HTTPConnection) -> None:
         origin = connection.headers.get("origin")
-        reading = connection.scope["type"] == "http" and connection.scope["method"] in READING
-        if origin is None or reading or "*" in self._origins or origin in self._origins:
+        safe = connection.scope["type"] == "http" and connection.scope["method"] in SAFE_METHODS
+        if origin is None or safe or "*" in self._origins or origin in self._origins:
             return
         if urlsplit(origin).netloc != connection.headers.get("host"):
             raise AccessRefused(
-                f"pages of {origin} may not talk to this server; add the origin to "
-                "ROVER_ALLOWED_ORIGINS, or have the proxy pass the Host header on"
+                f"pages of {origin} are not allowed to use this server; add the origin to "
+                "ROVER_ALLOWED_ORIGINS, or have the proxy forward the Host header"
             )
 
 
@@ -103,8 +112,8 @@ def _words(text: str) -> list[str]:
     return [word for word in map(str.strip, text.split(",")) if word]
 
 
-def _is_near(host: str) -> bool:
-    if host in IN_THIS_MACHINE:
+def _is_local(host: str) -> bool:
+    if host in LOCAL_CLIENTS:
         return True
     try:
         address = ip_address(host)

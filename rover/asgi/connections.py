@@ -1,271 +1,159 @@
-"""The clients' connections, for what ASGI has no message for: to cut one, and to miss its client.
+"""Closing clients' connections, which ASGI has no message for.
 
-A response that just returns leaves its end to the server, and a server closes politely, which with
-a client that reads nothing never ends: its socket and what is buffered for it stay, and so does the
-server at shutdown, which waits for its connections. And a client that is gone with its cable says
-no goodbye: what is sent to it fits into the kernel's buffer for hours.
+When a response returns early, its server waits until the client has read everything. A stalled
+client never does: its socket and buffers remain, and so does the server at shutdown. A client that
+vanished with its network sends no FIN: the kernel buffers small events for it for hours.
 
-uvicorn shows its connection through the `receive` that it passes. With other servers, and under
-middleware that wraps `receive`, the connection is found among this process's sockets, by the
-client's address. Where that is not the client's own (a Unix socket; a proxy's headers), and in
-HTTP/2, where a connection is not of one request alone, none is cut: the server is on its own.
+This works on the transport that uvicorn shows (`rover.asgi.servers.uvicorn`). Under other servers,
+and under middleware that wraps `receive`, the server's own limits apply; docs/embedding.md lists
+the options.
 """
 
 from __future__ import annotations
 
-import fcntl
-import logging
-import os
 import socket
-import stat
-import struct
-import termios
 from contextlib import suppress
-from pathlib import Path
-from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
-from anyio import Event, move_on_after, sleep
-from anyio.to_thread import run_sync
+from anyio import move_on_after, sleep
+
+from rover.asgi.servers.uvicorn import transport_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from starlette.types import Receive, Scope
 
-    Ends = tuple[str, int, int]
-    """The client's address and port, and the port here."""
+    from rover.asgi.servers.uvicorn import Transport
 
-    Act = Callable[[socket.socket], object]
+TCP_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux only
 
-logger = logging.getLogger("rover.streams")
+MAX_ENDED = 10_000
+"""Maximum number of ended responses whose unsent bytes are watched."""
 
-USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it
+UNREAD = -1
+"""Stands for the unsent bytes where part of the request's body was not read."""
 
-OPEN_FILES = next((path for path in map(Path, ("/proc/self/fd", "/dev/fd")) if path.exists()), None)
-
-SEARCH_PAUSE_S = 0.05
-REST = 4.0
-"""The process's sockets are searched for all that are asked for together, and then no more for so
-many times as long as it took, and for no less than the pause."""
-
-CLEAR_S = 0.2
-
-FOUND_S = 1.0
-"""By then it was found and cut, or is not there any more."""
-
-MOST_LEFT = 10_000
-"""Connections of responses that have ended are remembered, the newest of them."""
-
-BLOCKING_AS_IT_IS = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
-"""Else a default timeout, if the host has set one, would be set on the server's own socket too."""
+ABORT_INTERVAL_S = 0.2
+"""Seconds without progress after which an ended response is aborted at shutdown."""
 
 
-class Unfinished(Exception):
-    """A response ended before its end, and its connection could not be cut.
+class IncompleteResponse(Exception):
+    """A response ended early, and its connection could not be closed from here.
 
-    The server is to see it: if the app just returned, middleware would end the response in peace.
+    It is raised to the server. If the app returned instead, middleware would complete the response.
     """
-
-
-@runtime_checkable
-class _Transport(Protocol):
-    def close(self) -> None: ...
-    def abort(self) -> None: ...
 
 
 class Connections:
     """The connections of one mission's clients.
 
-    Attributes:
-        timeout_s: a client that takes nothing for so long is cut off.
+    Args:
+        timeout_s: seconds after which a client that reads no data is aborted.
+        max_ended: maximum number of ended responses that `abort_stalled` watches.
     """
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, max_ended: int = MAX_ENDED) -> None:
         self.timeout_s = timeout_s
-        self._sought: dict[Ends, Act] = {}
-        self._seek = Event()
-        self._left: dict[Ends, tuple[float, Act]] = {}
+        self._max_ended = max_ended
+        self._ended: dict[Transport, int | None] = {}  # oldest first; unsent bytes when last seen
 
-    async def run(self) -> None:
-        """Search for the connections that no server shows, until cancelled."""
-        while True:
-            await self._seek.wait()
-            self._seek = Event()
-            sought, self._sought = self._sought, {}
-            began = perf_counter()
-            await self._search(sought)
-            await sleep(max(SEARCH_PAUSE_S, REST * (perf_counter() - began)))
+    def limit_unacknowledged(self, receive: Receive) -> None:
+        """Have the kernel close the connection if the client acknowledges no data for `timeout_s`.
 
-    def expect_acks(self, scope: Scope, receive: Receive) -> None:
-        """Have the kernel end the connection when the client acknowledges nothing any more.
-
-        The first thing sent after it went, a heartbeat at the latest, starts the timeout.
+        The first data sent after the client vanished, a heartbeat at the latest, starts the time.
 
         Source: RFC 5482; tcp(7), TCP_USER_TIMEOUT.
-
-        Args:
-            scope: of the request or the WebSocket.
-            receive: likewise.
         """
-        if (ends := _ends(scope)) is not None:
-            self._left.pop(ends, None)  # another request over the same connection
-        told = getattr(_transport(receive), "get_extra_info", None)
-        if told is None:
-            self._find(scope, self._miss)
-        else:
-            with suppress(OSError, AttributeError, ValueError):  # not TCP, or gone already
-                self._miss(told("socket"))
+        if TCP_USER_TIMEOUT is None or (transport := transport_of(receive)) is None:
+            return
+        self._ended.pop(transport, None)  # a new request on the same connection
+        with suppress(OSError, AttributeError):  # not TCP, or closed already
+            timeout_ms = int(self.timeout_s * 1000)
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, timeout_ms)
 
-    def cut(self, scope: Scope, receive: Receive) -> None:
-        """Cut the connection; what is buffered for the client is dropped.
+    def abort(self, receive: Receive) -> bool:
+        """Close the connection at once, if the server shows it. Buffered data is lost.
 
-        Args:
-            scope: of the request or the WebSocket.
-            receive: likewise.
+        Returns:
+            Whether the server shows the connection.
         """
-        if (transport := _transport(receive)) is not None:
-            transport.abort()
-        else:
-            self._find(scope, _shut)
+        if (transport := transport_of(receive)) is None:
+            return False
+        transport.abort()
+        return True
 
-    async def hang_up(self, scope: Scope, receive: Receive, *, flush: bool = False) -> None:
-        """Cut the connection of an unfinished response; the client sees that it is incomplete.
+    async def end_incomplete(
+        self,
+        scope: Scope,
+        receive: Receive,
+        *,
+        flush: bool = False,
+        length_known: bool = False,
+    ) -> None:
+        """Close the connection of an incomplete response, so that the client notices.
 
-        Return from the app after it.
+        Return from the app afterwards.
 
         Args:
             scope: of the request.
-            receive: likewise; it has not told of a disconnect yet.
-            flush: the client may first fetch what is buffered for it, and take the timeout for it;
-                where the server shows its connection.
+            receive: of the request; it has not returned a disconnect yet.
+            flush: let the client read what is buffered first, for at most `timeout_s`.
+            length_known: whether the client knows the length, and so notices by itself.
 
         Raises:
-            Unfinished: it could not be cut.
+            IncompleteResponse: the server does not show the connection, and the client could not
+                notice.
         """
-        transport = _transport(receive)
-        if transport is None:
-            if not self._find(scope, _shut):
-                raise Unfinished(scope["path"])
-            with move_on_after(FOUND_S):
-                await _disconnected(receive)
+        if (transport := transport_of(receive)) is None:
+            if length_known:
                 return
-            raise Unfinished(scope["path"])
+            raise IncompleteResponse(scope["path"])
         if flush:
             transport.close()
             with move_on_after(self.timeout_s):
-                await _disconnected(receive)
+                await wait_for_disconnect(receive)
                 return
         transport.abort()
-        await _disconnected(receive)
+        await wait_for_disconnect(receive)
 
-    def leave(self, scope: Scope, *, unread: bool = False) -> None:
-        """Note that a response has ended; the server may still have the last of it to send.
+    def end(self, receive: Receive, *, unread: bool = False) -> None:
+        """Note that a response ended. The server may still have its last bytes to send.
 
         Args:
-            scope: of the request.
-            unread: the request's body was not taken whole: the connection is of no use any more.
+            receive: of the request.
+            unread: whether part of the request's body was not read, so that the server cannot use
+                the connection again.
         """
-        if (ends := _ends(scope)) is not None:
-            self._left.pop(ends, None)
-            self._left[ends] = monotonic(), _shut if unread else _ShutIfStuck()
-            if len(self._left) > MOST_LEFT:
-                del self._left[next(iter(self._left))]
+        transport = transport_of(receive)
+        if transport is None or not (unread or transport.get_write_buffer_size()):
+            return
+        self._ended.pop(transport, None)
+        self._ended[transport] = UNREAD if unread else None
+        if len(self._ended) > self._max_ended:
+            del self._ended[next(iter(self._ended))]
 
-    async def clear(self) -> None:
-        """Cut those whose response has ended and whose client does not take the last of it.
+    def abort_ended(self) -> None:
+        """Abort ended responses whose client has read no data since the last call.
 
-        A server that is going down would wait for them. What is in the kernel's hands is sent. Call
-        it again and again: who takes nothing from one time to the next is cut.
+        For shutdown: a server waits for its connections before it runs the lifespan's shutdown.
         """
-        oldest = monotonic() - 2 * self.timeout_s  # by then, the kernel has cut it
-        if sought := {ends: act for ends, (at, act) in self._left.items() if at > oldest}:
-            await self._search(sought)
+        for transport, unsent in list(self._ended.items()):
+            now_unsent = transport.get_write_buffer_size()
+            if unsent == UNREAD or (unsent == now_unsent and now_unsent):
+                transport.abort()
+            if transport.is_closing() or not now_unsent:
+                del self._ended[transport]
+            else:
+                self._ended[transport] = now_unsent
 
-    async def keep_clearing(self) -> None:
-        """Do so until cancelled: a server waits for its connections before it has the app end."""
+    async def keep_aborting_ended(self) -> None:
+        """Call `abort_ended` at intervals until cancelled."""
         while True:
-            await self.clear()
-            await sleep(CLEAR_S)
-
-    async def _search(self, sought: dict[Ends, Act]) -> None:
-        try:
-            await run_sync(_visit, sought)
-        except OSError as exc:  # no file left to list files with
-            logger.warning("could not search for %d connections: %s", len(sought), exc)
-
-    def _find(self, scope: Scope, act: Act) -> bool:
-        """Have the search find it; whether it can."""
-        ends = _ends(scope)
-        if ends is None or OPEN_FILES is None:
-            return False
-        self._sought[ends] = act
-        self._seek.set()
-        return True
-
-    def _miss(self, connection: socket.socket) -> None:
-        if USER_TIMEOUT is not None:
-            connection.setsockopt(socket.IPPROTO_TCP, USER_TIMEOUT, int(self.timeout_s * 1000))
+            self.abort_ended()
+            await sleep(ABORT_INTERVAL_S)
 
 
-def _transport(receive: Receive) -> _Transport | None:
-    transport = getattr(getattr(receive, "__self__", None), "transport", None)
-    return transport if isinstance(transport, _Transport) else None
-
-
-def _ends(scope: Scope) -> Ends | None:
-    if not scope.get("http_version", "1.1").startswith("1"):
-        return None
-    try:
-        (host, port), (_, port_here) = scope["client"], scope["server"]
-        return host, int(port), int(port_here)
-    except (KeyError, TypeError, ValueError):  # a Unix socket, or a server that does not say
-        return None
-
-
-def _visit(sought: dict[Ends, Act]) -> None:
-    for connection in _connections():
-        with suppress(OSError):  # gone meanwhile
-            host, port = connection.getpeername()[:2]
-            if act := sought.get((host, port, connection.getsockname()[1])):
-                act(connection)
-
-
-def _connections() -> Iterator[socket.socket]:
-    """This process's TCP connections, each as a duplicate that is closed after its turn.
-
-    A duplicate, because the server may close its own at any moment, and the number be another's.
-    """
-    for entry in OPEN_FILES.iterdir() if OPEN_FILES else ():
-        try:
-            fd = os.dup(int(entry.name))
-        except OSError:
-            continue
-        if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-            os.close(fd)
-            continue
-        with socket.socket(-1, BLOCKING_AS_IT_IS, -1, fd) as connection:
-            if connection.family in (socket.AF_INET, socket.AF_INET6):
-                yield connection
-
-
-def _shut(connection: socket.socket) -> None:
-    connection.shutdown(socket.SHUT_RDWR)
-
-
-class _ShutIfStuck:
-    """Shuts a connection of which nothing went out since it was called before."""
-
-    def __init__(self) -> None:
-        self._unsent = 0
-
-    def __call__(self, connection: socket.socket) -> None:
-        said = fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4))  # tcp(7), SIOCOUTQ
-        before, (self._unsent,) = self._unsent, struct.unpack("i", said)
-        if self._unsent and self._unsent == before:
-            _shut(connection)
-
-
-async def _disconnected(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client or the server has closed an HTTP request's connection."""
     while (await receive())["type"] != "http.disconnect":
         pass

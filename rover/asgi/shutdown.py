@@ -1,15 +1,13 @@
-"""Hear the end coming: a server tells its app of SIGTERM only after every stream has ended.
+"""Noticing a shutdown early: servers run the lifespan's shutdown only after open responses finish.
 
-uvicorn waits for open responses before it runs the lifespan's shutdown, and an endless stream never
-closes by itself. So the mission listens too: its handler goes before the server's own, calls it,
-and is taken away again when the mission ends. hypercorn's worker processes get no signal; there,
-the event is watched by which their parent process tells them.
+An endless stream never finishes by itself, so it must end before that. While a mission runs, its
+own handler of SIGINT and SIGTERM precedes the server's: it notes the signal, then calls that one.
+docs/architecture.md draws the whole sequence.
 """
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import signal
 import threading
 from contextlib import contextmanager
@@ -18,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from anyio import Event, current_time, sleep
 
+from rover.asgi.servers import hypercorn
+from rover.asgi.servers.uvicorn import SECOND_SIGNAL_DELAY_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from multiprocessing.synchronize import Event as MultiprocessingEvent
     from types import FrameType
     from typing import Any
 
@@ -28,65 +28,87 @@ if TYPE_CHECKING:
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
-RELAYED_S = 1.0
-"""A Ctrl-C reaches a server's worker twice: from the terminal, and so much later at most from the
-server's parent process, as a SIGTERM."""
+RELAY_WINDOW_S = 1.0
+"""Seconds within which a different signal counts as a copy of the first.
 
-IMPATIENT_S = 0.5
-"""uvicorn, told twice, leaves everything as it is; so long is first for ending in order."""
+Ctrl-C reaches a worker process twice: from the terminal as SIGINT, and from the server's parent
+process (of uvicorn, granian and hypercorn alike) as SIGTERM.
+"""
 
-STEP_S = 0.01
-WATCH_S = 0.1
+POLL_INTERVAL_S = 0.01
 
 
-class End:
-    """A process's coming end: whether it was told to, and whether it is to hurry.
+class Shutdown:
+    """Whether this process is to shut down, and how fast.
+
+    Args:
+        clock: monotonic seconds.
 
     Attributes:
-        told: set when it was told to end.
-        hurry: told again.
+        requested: set when a shutdown begins.
+        immediate: whether a second signal asked to skip every grace period.
     """
 
-    def __init__(self) -> None:
-        self.told = Event()
-        self.hurry = False
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.requested = Event()
+        self.immediate = False
+        self._clock = clock
         self._first: tuple[int, float] | None = None
 
-    def note(self, signum: int) -> bool:
-        """Take note of a signal; whether it is the one that says to hurry."""
+    def note_signal(self, signum: int) -> bool:
+        """Note a signal. Returns whether it is the one that made the shutdown immediate."""
         if self._first is None:
-            self._first = signum, monotonic()
+            self._first = signum, self._clock()
             return False
         first, at = self._first
-        again = signum == first or monotonic() - at > RELAYED_S
-        hurry_now = again and not self.hurry
-        self.hurry = self.hurry or again
-        return hurry_now
+        repeated = signum == first or self._clock() - at > RELAY_WINDOW_S
+        became_immediate = repeated and not self.immediate
+        self.immediate = self.immediate or repeated
+        return became_immediate
 
     async def wait_while(self, busy: Callable[[], int], deadline: float) -> None:
-        """Return when nobody is left, or at the deadline, or when told to hurry."""
-        while busy() and current_time() < deadline and not self.hurry:  # noqa: ASYNC110 # counts
-            await sleep(STEP_S)
+        """Return when `busy` returns 0, at the deadline, or when the shutdown is immediate.
+
+        Args:
+            busy: for example the number of open streams.
+            deadline: by the event loop's clock.
+        """
+        while busy() and current_time() < deadline and not self.immediate:  # noqa: ASYNC110 # counts
+            await sleep(POLL_INTERVAL_S)
+
+    async def watch_parent(self) -> None:
+        """Request the shutdown when hypercorn's parent process does. Returns at once elsewhere."""
+        if await hypercorn.wait_for_shutdown_event():
+            self.requested.set()
 
 
 @contextmanager
-def hear_the_end(end: End) -> Iterator[None]:
-    """While inside, have `end` know on this event loop when the process is told to end.
+def listen_for_signals(
+    shutdown: Shutdown, second_signal_delay_s: float = SECOND_SIGNAL_DELAY_S
+) -> Iterator[None]:
+    """Request `shutdown` on this event loop when the process receives SIGINT or SIGTERM.
 
-    Only signals that somebody handles in Python already are listened to, and SIGTERM in a worker
-    process of hypercorn, whose parent kills all others by it when one has ended. And only in the
-    main thread: elsewhere, whoever runs the loop calls `MissionControl.drain` itself.
+    Only signals that already have a Python handler are listened to, and SIGTERM in hypercorn's
+    worker processes, whose parent ends them by it after one of them has ended. Only the main thread
+    can listen; in other threads, whoever runs the event loop calls `MissionControl.drain`.
+
+    Args:
+        shutdown: what to request.
+        second_signal_delay_s: seconds between a second signal and the server's handler for it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    heard: dict[signal.Signals, Handler | signal.Handlers] = {
+    handlers: dict[signal.Signals, Handler | signal.Handlers] = {
         sig: handler for sig in SIGNALS if callable(handler := signal.getsignal(sig))
     }
-    if _parents_event() is not None and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        heard[signal.SIGTERM] = signal.SIG_DFL
-    listeners = [Listener(sig, handler, end, loop) for sig, handler in heard.items()]
+    if hypercorn.shutdown_event() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        handlers[signal.SIGTERM] = signal.SIG_DFL
+    listeners = [
+        Listener(sig, handler, shutdown, loop, second_signal_delay_s)
+        for sig, handler in handlers.items()
+    ]
     try:
         yield
     finally:
@@ -94,77 +116,68 @@ def hear_the_end(end: End) -> Iterator[None]:
             listener.stop()
 
 
-async def watch_parent(end: End) -> None:
-    """Have `end` told when hypercorn's parent process says so, if this is one of its workers."""
-    if (event := _parents_event()) is None:
-        return
-    while not event.is_set():  # noqa: ASYNC110 # of another process
-        await sleep(WATCH_S)
-    end.told.set()
-
-
-def _parents_event() -> MultiprocessingEvent | None:
-    """What stands under hypercorn's name among the arguments that this process was made with."""
-    process = multiprocessing.current_process()
-    event = getattr(process, "_kwargs", {}).get("shutdown_event")
-    return event if hasattr(event, "is_set") else None
-
-
 class Listener:
-    """A signal's handler before the one that was there.
+    """A signal handler that stands before the previous one, and calls it.
+
+    Several missions in one process make a chain. It may be taken apart in any order.
 
     Args:
         sig: the signal.
-        before: its handler.
-        end: to be told.
-        loop: on which.
+        previous: its handler so far.
+        shutdown: what to request.
+        loop: the event loop of `shutdown`.
+        second_signal_delay_s: seconds between a second signal and the previous handler.
     """
 
     def __init__(
         self,
         sig: signal.Signals,
-        before: Handler | signal.Handlers,
-        end: End,
+        previous: Handler | signal.Handlers,
+        shutdown: Shutdown,
         loop: asyncio.AbstractEventLoop,
+        second_signal_delay_s: float,
     ) -> None:
         self.sig = sig
-        self.before = before
-        self._end: End | None = end
+        self.previous = previous
+        self._shutdown: Shutdown | None = shutdown
         self._loop = loop
+        self._second_signal_delay_s = second_signal_delay_s
         signal.signal(sig, self)
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        """Tell every listener of the signal, then the handler that was there before them all."""
+        """Note the signal in every listener of the chain, then call the server's handler."""
         handler: Handler | signal.Handlers = self
-        hurry = False
+        immediate = False
         while isinstance(handler, Listener):
-            hurry = handler.hear(signum) or hurry
-            handler = handler.before
+            immediate = handler.note(signum) or immediate
+            handler = handler.previous
         if not callable(handler):
             return
-        if hurry and not self._loop.is_closed():
+        if immediate and not self._loop.is_closed():
             later = self._loop.call_later
-            self._loop.call_soon_threadsafe(later, IMPATIENT_S, handler, signum, None)
+            self._loop.call_soon_threadsafe(
+                later, self._second_signal_delay_s, handler, signum, None
+            )
         else:
             handler(signum, frame)
 
     @property
     def __self__(self) -> Any:
-        """As of the method that it calls: sse-starlette finds a host's server by it."""
-        return getattr(self.before, "__self__", None)
+        """The server of the previous handler: sse-starlette finds uvicorn's server by it."""
+        return getattr(self.previous, "__self__", None)
 
-    def hear(self, signum: int) -> bool:
-        """Tell the end of it; whether it is to hurry now."""
-        if self._end is None or self._loop.is_closed():
+    def note(self, signum: int) -> bool:
+        """Request the shutdown. Returns whether this signal made it immediate."""
+        if self._shutdown is None or self._loop.is_closed():
             return False
-        self._loop.call_soon_threadsafe(self._end.told.set)
-        return self._end.note(signum)
+        self._loop.call_soon_threadsafe(self._shutdown.requested.set)
+        return self._shutdown.note_signal(signum)
 
     def stop(self) -> None:
-        """Hear nothing more, and go, together with those before it that stopped since."""
-        self._end = None
-        top = now = signal.getsignal(self.sig)
-        while isinstance(top, Listener) and top._end is None:
-            top = top.before
-        if top is not now:
+        """Stop listening. Restores the handler before all stopped listeners at the chain's end."""
+        self._shutdown = None
+        top = current = signal.getsignal(self.sig)
+        while isinstance(top, Listener) and top._shutdown is None:
+            top = top.previous
+        if top is not current:
             signal.signal(self.sig, top)

@@ -1,5 +1,5 @@
 """Command files: received, checked, and kept if they are accepted."""
 
-from rover.commands.commands import Uplink
+from rover.commands.commands import Commands
 
-__all__ = ["Uplink"]
+__all__ = ["Commands"]

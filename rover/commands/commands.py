@@ -14,7 +14,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, nullcontext
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anyio import (
     TASK_STATUS_IGNORED,
@@ -34,8 +34,8 @@ from rover.errors import (
     Draining,
     NotStarted,
     RoverError,
+    TooManyUploads,
     UnknownUpload,
-    UplinkBusy,
     UploadInterrupted,
     UploadTooBig,
 )
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from rover.settings import Settings
+    from rover.topic import Topic
     from sources.base import CommandValidator
 
 logger = logging.getLogger("rover.commands")
@@ -70,12 +71,13 @@ GOING_DOWN = "the server is going down, and nothing of the file was kept; send i
 BROKEN = "the validator is at fault, not the file: it"
 
 
-class Uplink:
+class Commands:
     """Takes command files, has them checked, and keeps those that are accepted.
 
     Args:
         validator: checks them; several at once.
         settings: the folder and the bounds.
+        notify: called with the topic of each upload that has new events, as `Flusher.mark`.
         clock: monotonic seconds; paces the progress that is told.
         silent_check_s: a check that says nothing for so long is given up.
     """
@@ -85,12 +87,14 @@ class Uplink:
         validator: CommandValidator,
         settings: Settings,
         *,
+        notify: Callable[[Topic[Any, Any]], None] | None = None,
         clock: Callable[[], float] = monotonic,
         silent_check_s: float = SILENT_CHECK_S,
     ) -> None:
         self.validator = validator
         self.inbox = Inbox(settings.data_dir)
         self._settings = settings
+        self._notify = notify
         self._clock = clock
         self._silent_check_s = silent_check_s
         self._uploads: dict[str, Upload] = {}  # by id, oldest first
@@ -126,20 +130,20 @@ class Uplink:
         if self._checks is not None:
             self._checks.cancel_scope.cancel()
 
-    def check_room(self) -> None:
+    def check_capacity(self) -> None:
         """Return if there is room for one more upload, before anything of it is read.
 
         Raises:
             NotStarted: `run` was not started.
             Draining: the uplink was closed.
-            UplinkBusy: as many uploads are under way as the settings allow.
+            TooManyUploads: as many uploads are under way as the settings allow.
         """
         if self._closed:
             raise Draining(max(1, self._settings.retry_ms // 1000))
         if self._checks is None:
             raise NotStarted
         if self.open_uploads >= self._settings.max_uploads:
-            raise UplinkBusy(self._settings.max_uploads)
+            raise TooManyUploads(self._settings.max_uploads)
 
     def begin(self, name: str, size: int | None = None) -> Upload:
         """A new upload, which its caller goes on to `receive` at once.
@@ -149,13 +153,13 @@ class Uplink:
             size: bytes to come, if the sender said so; told to clients, never relied on.
 
         Raises:
-            RoverError: as `check_room`.
+            RoverError: as `check_capacity`.
         """
-        self.check_room()
+        self.check_capacity()
         over = [old.id for old in self._uploads.values() if old.over.is_set()]
         for old_id in over[: -self._settings.kept_uploads]:
             del self._uploads[old_id]
-        upload = Upload(name, size, self.validator.steps)
+        upload = Upload(name, size, self.validator.steps, self._notify)
         self._uploads[upload.id] = upload
         upload.tell_received("the file is coming in")
         return upload

@@ -56,7 +56,13 @@ class Upload:
         receiving: cancelled to break off the receiving.
     """
 
-    def __init__(self, name: str, size: int | None, steps: Sequence[Step]) -> None:
+    def __init__(
+        self,
+        name: str,
+        size: int | None,
+        steps: Sequence[Step],
+        notify: Callable[[Topic[Any, Any]], None] | None = None,
+    ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.name = display_name(name)
         self.size = size
@@ -64,7 +70,7 @@ class Upload:
         self.status = Status.UPLOADING
         self.report: Mapping[str, Any] = {}
         self.topic: Topic[tuple[str | None, Mapping[str, Any]], bytes] = Topic(
-            _encode, size=len, max_events=TOPIC_EVENTS, max_bytes=TOPIC_BYTES
+            _encode, size=len, max_events=TOPIC_EVENTS, max_bytes=TOPIC_BYTES, notify=notify
         )
         self.over = Event()
         self.file: CommandFile | None = None

@@ -1,5 +1,5 @@
 """Comms channels: members, messages, and the protocols that they speak."""
 
-from rover.comms.comms import Rooms
+from rover.comms.comms import Comms
 
-__all__ = ["Rooms"]
+__all__ = ["Comms"]

@@ -1,76 +1,140 @@
-"""The two languages of a room: plain text, and the JSON of `rover.comms.v1`.
+"""The wire protocols of a channel: plain text, and the JSON of `rover.comms.v1`.
 
-Frames in, frames out, no socket: `rover.routes.comms` carries them.
+Sans-I/O: text frames in, text frames out. `rover.routes.comms` connects this to a WebSocket.
+Each event is encoded once, in both protocols, however many members receive it.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from rover.errors import MessageRefused
 from rover.topic import GapReason
-from rover.wire import dumps
+from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
-    from rover.comms.comms import Frame, Member
-    from rover.topic import Gap
+    from collections.abc import Callable
 
-REF_CHARACTERS = 64
+    from rover.comms.channel import Member
+    from rover.topic import EventId, Gap
 
-WELCOME_NAMES = 200
-"""A welcome names so many members; the others are counted."""
+SUBPROTOCOL = "rover.comms.v1"
+
+MAX_REF_CHARACTERS = 64
+
+MAX_WELCOME_NAMES = 200
+"""Maximum number of members that a `welcome` names. `member_count` counts all of them."""
 
 
-class Language(Protocol):
-    """How one kind of member speaks and is spoken to."""
+class MessageEvent(NamedTuple):
+    """A member sent a message.
+
+    Attributes:
+        name: the member's name.
+        text: the message.
+        at: POSIX seconds.
+    """
+
+    name: str
+    text: str
+    at: float
+
+
+class PresenceEvent(NamedTuple):
+    """A member joined or left.
+
+    Attributes:
+        kind: `join` or `leave`.
+        name: the member's name.
+        member_count: members of the channel after this event.
+        at: POSIX seconds.
+    """
+
+    kind: Literal["join", "leave"]
+    name: str
+    member_count: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event in both protocols.
+
+    Attributes:
+        json: the `rover.comms.v1` frame.
+        plain: the plain-text frame; `None` if plain-text members do not receive this event.
+        size: bytes of both.
+    """
+
+    json: str
+    plain: str | None
+    size: int
+
+
+def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
+    """The event in both protocols."""
+    fields: dict[str, str | int]
+    if isinstance(event, MessageEvent):
+        kind, plain = "message", f"Message: {event.text}"
+        fields = {"from": event.name, "text": event.text}
+    else:
+        kind, plain = event.kind, None
+        fields = {"name": event.name, "member_count": event.member_count}
+    text = dumps({"type": kind, "id": str(event_id), **fields, "at": iso(event.at)})
+    return Frame(text, plain, len(text.encode()) + len((plain or "").encode()))
+
+
+class WireProtocol(Protocol):
+    """What one connection sends and understands."""
 
     @property
-    def answers(self) -> bool:
-        """Whether `hear` may have an answer, which is sent before anything said later."""
+    def replies(self) -> bool:
+        """Whether `receive` may return a reply. It is sent before any later event."""
         ...
 
     def welcome(self, member: Member) -> str | None:
-        """What a member is told first; to be asked for right after it joined."""
+        """The first frame for a member, or `None`. Call it right after the member joined."""
         ...
 
     def event(self, frame: Frame) -> str | None:
-        """What it is told of an event; `None` for nothing."""
+        """The frame for an event, or `None` if this protocol does not send it."""
         ...
 
     def gap(self, gap: Gap) -> str:
-        """What it is told about missing events."""
+        """The frame that reports missing events."""
         ...
 
-    def hear(self, text: str, member: Member) -> str | None:
-        """Do what a frame from the member says; gives what only the member is told of that.
+    def receive(self, text: str, member: Member) -> str | None:
+        """Handle a frame from the member and return the reply to this member, if any.
 
         Raises:
-            MessageRefused: it cannot be taken, and the language has no word for that.
-            MessageTooBig: the message is longer than the settings allow.
+            MessageRefused: the frame is not acceptable, and this protocol has no error frame.
+            MessageTooBig: the message is longer than `ROVER_MAX_MESSAGE_BYTES`.
         """
         ...
 
 
 class PlainText:
-    """Messages and nothing else, so that a terminal is a client."""
+    """Messages only, so that any WebSocket client in a terminal works."""
 
-    answers = False
+    replies = False
 
     def welcome(self, member: Member) -> None:
-        """Nothing."""
+        """Plain text has no welcome."""
 
     def event(self, frame: Frame) -> str | None:
-        """The message; who comes and goes is not told."""
+        """The message. Joins and leaves are not sent."""
         return frame.plain
 
     def gap(self, gap: Gap) -> str:
         """One line for people."""
         lost = "an unknown number of" if gap.lost is None else f"{gap.lost:,}"
-        return f"Gap: {lost} events are missing here; {GAP_WHY[gap.reason]}."
+        return f"Gap: {lost} events are missing here; {PLAIN_GAP_REASONS[gap.reason]}."
 
-    def hear(self, text: str, member: Member) -> None:
-        """Every frame is a message; an empty one, as of a key pressed once too often, is none."""
+    def receive(self, text: str, member: Member) -> None:
+        """Say the frame's text. An empty frame is ignored."""
         try:
             member.say(text)
         except MessageRefused as exc:
@@ -78,9 +142,9 @@ class PlainText:
                 raise
 
 
-GAP_WHY = {
-    GapReason.EXPIRED: "they are no longer kept",
-    GapReason.EPOCH: "the channel began anew since",
+PLAIN_GAP_REASONS = {
+    GapReason.EXPIRED: "they have expired",
+    GapReason.EPOCH: "the channel's log restarted",
     GapReason.SLOW: "they came faster than you read",
 }
 
@@ -88,51 +152,55 @@ GAP_WHY = {
 class CommsV1:
     """The JSON protocol `rover.comms.v1`."""
 
-    answers = True
+    replies = True
 
     def welcome(self, member: Member) -> str:
-        """Who is there and what was said.
+        """The members and the newest messages.
 
-        `members` are those after the event `last_id`, the member's own join; joins and leaves up
-        to that one, which a resuming member is told again, are in it already.
+        `last_id` is the member's own join. `members` already includes all joins and leaves up to
+        that event, also those that a resuming member receives again.
         """
-        about = {
+        fields = {
             "type": "welcome",
-            "channel": member.channel,
+            "channel": member.channel.name,
             "you": member.name,
-            "members": member.names(WELCOME_NAMES),
+            "members": member.names(MAX_WELCOME_NAMES),
             "member_count": member.member_count,
             "last_id": str(member.joined),
         }
         history = ",".join(frame.json for frame in member.history())
-        return f'{dumps(about)[:-1]},"history":[{history}]}}'  # the frames are JSON already
+        return f'{dumps(fields)[:-1]},"history":[{history}]}}'  # the frames are JSON already
 
     def event(self, frame: Frame) -> str:
-        """Every event."""
+        """The event as JSON."""
         return frame.json
 
     def gap(self, gap: Gap) -> str:
-        """What is missing and why."""
-        about = {"after": str(gap.after), "resumed": str(gap.resumed), "lost": gap.lost}
-        return dumps({"type": "gap", **about, "reason": gap.reason})
+        """The missing events and the reason."""
+        fields = {"after": str(gap.after), "resumed": str(gap.resumed), "lost": gap.lost}
+        return dumps({"type": "gap", **fields, "reason": gap.reason})
 
-    def hear(self, text: str, member: Member) -> str | None:
-        """Take a `say`; gives its `ack`, where it has a `ref`, or the `error` with it."""
+    def receive(self, text: str, member: Member) -> str | None:
+        """Handle `say`. Returns an `ack` if it has a `ref`, or an `error`."""
         ref = None
         try:
             request = _parse(text)
             ref = _ref(request)
             event_id = member.say(_message(request))
         except MessageRefused as exc:
-            about = {"type": "error", "code": exc.code, "detail": str(exc)}
-            return dumps(about if ref is None else {**about, "ref": ref})
+            error = {"type": "error", "code": exc.code, "detail": str(exc)}
+            return dumps(error if ref is None else {**error, "ref": ref})
         return None if ref is None else dumps({"type": "ack", "ref": ref, "id": str(event_id)})
+
+
+PROTOCOLS: dict[str | None, Callable[[], WireProtocol]] = {None: PlainText, SUBPROTOCOL: CommsV1}
+"""The protocols by WebSocket subprotocol."""
 
 
 def _parse(text: str) -> dict[str, Any]:
     try:
         request = json.loads(text)
-    except (ValueError, RecursionError):  # the latter of a thousand brackets
+    except (ValueError, RecursionError):  # RecursionError: a thousand nested brackets
         raise MessageRefused("malformed", "a frame must be JSON") from None
     if not isinstance(request, dict):
         raise MessageRefused("malformed", "a frame must be a JSON object")
@@ -143,9 +211,9 @@ def _ref(request: dict[str, Any]) -> str | None:
     ref = request.get("ref")
     if ref is None:
         return None
-    # what is not printable includes half a surrogate pair, which could not be sent back
-    if not isinstance(ref, str) or len(ref) > REF_CHARACTERS or not ref.isprintable():
-        detail = f"`ref` must be a string of at most {REF_CHARACTERS} printable characters"
+    # a lone surrogate is not printable either; it could not be sent back
+    if not isinstance(ref, str) or len(ref) > MAX_REF_CHARACTERS or not ref.isprintable():
+        detail = f"`ref` must be a string of at most {MAX_REF_CHARACTERS} printable characters"
         raise MessageRefused("malformed", detail)
     return ref
 

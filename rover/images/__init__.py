@@ -1,5 +1,5 @@
 """Images of one camera, streamed to any number of clients while they arrive."""
 
-from rover.images.images import Downlink
+from rover.images.images import Images
 
-__all__ = ["Downlink"]
+__all__ = ["Images"]

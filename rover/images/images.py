@@ -39,7 +39,7 @@ PATIENCE_STEP_S = 0.05
 GOING_DOWN = "the server is going down"
 
 
-class Downlink:
+class Images:
     """The pictures of one camera.
 
     Args:
@@ -94,11 +94,11 @@ class Downlink:
         for scope in self._reading:
             scope.cancel()
 
-    async def images(self, limit: int | None = None) -> Sequence[Image]:
+    async def newest(self, limit: int | None = None) -> Sequence[Image]:
         """Every picture, or the newest `limit` of them, newest first, as received here."""
         return [self._as_received(image) for image in (await self._camera.images())[:limit]]
 
-    async def image(self, image_id: str) -> Image:
+    async def find(self, image_id: str) -> Image:
         """The picture of that id, as received here. Any string may be asked for.
 
         Raises:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from rover.topic import Subscription
+    from rover.topic import Subscriber
     from sources.base import Image
 
 RECENT_EVENTS = 64
@@ -126,8 +126,8 @@ class Spool:
         """A reader's position, from `start` to before `stop` or the end."""
         self._holders += 1
         try:
-            with self.growth.subscribe() as subscription:
-                yield SpoolReader(self, subscription, start, stop)
+            with self.growth.subscribe() as subscriber:
+                yield SpoolReader(self, subscriber, start, stop)
         finally:
             await self.release()
 
@@ -156,10 +156,10 @@ class SpoolReader:
     """One reader's position in a spool."""
 
     def __init__(
-        self, spool: Spool, subscription: Subscription[Growth], start: int, stop: int | None
+        self, spool: Spool, subscriber: Subscriber[Growth, Growth], start: int, stop: int | None
     ) -> None:
         self._spool = spool
-        self._subscription = subscription
+        self._subscriber = subscriber
         self._position = start
         self._stop = stop
         self._known = spool.received  # the reader may go up to here without asking
@@ -190,7 +190,7 @@ class SpoolReader:
     async def _learn(self) -> bool:
         """Whether there may be more; waits for news."""
         try:
-            news = await anext(self._subscription)
+            news = await anext(self._subscriber)
         except StopAsyncIteration:
             if self._spool.broken:
                 raise ImageBroken(self._spool.image_id, self._spool.broken) from None

@@ -1,16 +1,15 @@
-"""Team comms: the WebSocket of a room's member, and the list of the rooms.
+"""Comms channels: the WebSocket of a member, and the list of channels.
 
-A connection has two tasks: one hears the member, the other tells it what the room says. They take
-turns at the socket, so that the answer to a message goes out before the message itself.
+A connection has two tasks: one receives from the member, the other sends the channel's events. A
+lock orders their sends, so that the reply to a message precedes the message itself.
 """
 
 from __future__ import annotations
 
-import functools
-from contextlib import contextmanager
+from functools import partial
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from anyio import Lock, create_task_group, move_on_after
 from starlette.endpoints import WebSocketEndpoint
@@ -20,23 +19,19 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from rover import errors
 from rover.asgi.query import resume_point
 from rover.asgi.responses import json_response
-from rover.comms.protocol import CommsV1, Language, PlainText
+from rover.comms.protocol import PROTOCOLS, SUBPROTOCOL, WireProtocol
 from rover.topic import Batch, Gap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from anyio import CancelScope
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
     from starlette.types import Message, Receive, Scope, Send
 
-    from rover.asgi.connections import Connections
-    from rover.comms.comms import Member, Rooms
-    from rover.settings import Settings
-
-SUBPROTOCOL = "rover.comms.v1"
+    from rover.comms import Comms
+    from rover.comms.channel import Member
+    from rover.serving import Serving
 
 CLOSE_CODES: dict[type[errors.RoverError], int] = {
     errors.NotText: 1003,
@@ -45,208 +40,185 @@ CLOSE_CODES: dict[type[errors.RoverError], int] = {
     errors.MessageRefused: 1008,
     errors.MessageTooBig: 1009,
     errors.Draining: 1012,
-    errors.RoomFull: 1013,
-    errors.TooSlow: 1013,
+    errors.ChannelFull: 1013,
+    errors.MemberStalled: 1013,
 }
-"""What ends a conversation, and the code that says so (RFC 6455, 7.4, and IANA's registry)."""
+"""The close code for each error that ends a connection (RFC 6455, 7.4, and IANA's registry)."""
 
-REASON_BYTES = 123
-"""A close frame has no room for more (RFC 6455, 5.5)."""
+MAX_REASON_BYTES = 123
+"""Maximum size of the reason in a close frame (RFC 6455, 5.5)."""
 
-FAREWELL_S = 0.5
-"""Who takes nothing takes no farewell either: so long it is tried."""
-
-
-class Conversations:
-    """How many connections are open; also of those who only take their farewell any more."""
-
-    def __init__(self) -> None:
-        self.open = 0
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Count one more inside the block."""
-        self.open += 1
-        try:
-            yield
-        finally:
-            self.open -= 1
+CLOSE_TIMEOUT_S = 0.5
+"""Seconds to send a close frame. A stalled client does not read it."""
 
 
-class Line:
-    """The way out to one member, for two tasks that take turns."""
+class Mission(Protocol):
+    """The parts of a mission that these routes use."""
+
+    @property
+    def comms(self) -> Comms:
+        """The channels."""
+        ...
+
+    @property
+    def serving(self) -> Serving:
+        """The connections and the settings."""
+        ...
+
+
+class Sender:
+    """Sends frames to one member, for two tasks that take turns."""
 
     def __init__(self, websocket: WebSocket, member: Member) -> None:
         self.member = member
-        self.turn = Lock(fast_acquire=True)  # a batch of frames need not yield at each of them
+        self.lock = Lock(fast_acquire=True)  # a batch of frames need not yield at each of them
         self._websocket = websocket
 
     async def send(self, text: str) -> None:
-        """Send one frame when it is our turn.
+        """Acquire the lock and send one frame.
 
         Raises:
-            WebSocketDisconnect: the member is gone.
+            WebSocketDisconnect: the member's connection is closed.
         """
-        async with self.turn:
-            await self.send_in_turn(text)
+        async with self.lock:
+            await self.send_locked(text)
 
-    async def send_in_turn(self, text: str) -> None:
-        """Send one frame; the caller holds `turn`."""
+    async def send_locked(self, text: str) -> None:
+        """Send one frame; the caller holds `lock`."""
         self.member.sending_since = monotonic()
         try:
             await self._websocket.send_text(text)
-        except RuntimeError as exc:  # uvicorn closed by itself, as when a ping has no answer
+        except RuntimeError as exc:  # uvicorn closed it, for example when a ping got no answer
             raise WebSocketDisconnect(1006) from exc
         self.member.sending_since = inf
 
 
-class Comms(WebSocketEndpoint):
-    """One connection of a member to a room.
+class CommsEndpoint(WebSocketEndpoint):
+    """One connection of a member to a channel.
 
-    The socket is accepted before anything is refused: a browser shows its page the code and the
-    reason of a close, but nothing at all of a refused handshake.
+    The handshake is accepted before anything is refused: a browser gives its page the code and the
+    reason of a close frame, but nothing about a refused handshake.
     """
 
-    def __init__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        *,
-        rooms: Rooms,
-        max_message_bytes: int,
-        connections: Connections,
-        conversations: Conversations | None = None,
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, mission: Mission) -> None:
         super().__init__(scope, receive, send)
-        self._rooms = rooms
-        self._conversations = conversations or Conversations()
-        self._max_message_bytes = max_message_bytes
-        self._connections = connections
+        self._comms = mission.comms
+        self._serving = mission.serving
         self._subprotocol = SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
-        self._language: Language = CommsV1() if self._subprotocol else PlainText()
+        self._protocol: WireProtocol = PROTOCOLS[self._subprotocol]()
 
     async def dispatch(self) -> None:
-        """Take part in the room until either side ends it."""
-        with self._conversations.one():
-            await self._converse()
+        """Join the channel until either side closes the connection."""
+        with self._serving.open_websocket():
+            await self._dispatch()
 
-    async def _converse(self) -> None:
+    async def _dispatch(self) -> None:
         websocket = WebSocket(self.scope, self.receive, self.send)
         member = None
         try:
             await self.on_connect(websocket)
             channel = websocket.path_params["team_channel"]
             name = websocket.query_params.get("name", "")
-            with self._rooms.join(channel, name, resume_point(websocket)) as member:
-                await self._take_part(websocket, member)
+            with self._comms.join(channel, name, resume_point(websocket)) as member:
+                await self._run(websocket, member)
         except WebSocketDisconnect:
             pass
         except errors.RoverError as exc:
-            await self._say_farewell(websocket, exc)
+            await _close(websocket, exc)
         if member is not None and member.sending_since < inf:
-            # it takes nothing, a farewell neither: the server would wait for good
-            self._connections.cut(self.scope, self.receive)
+            # stalled: it did not read the close frame either, and the server would wait for it
+            self._serving.connections.abort(self.receive)
 
     async def on_connect(self, websocket: WebSocket) -> None:
-        """Accept the socket, in the language that it offers."""
+        """Accept the handshake, with `rover.comms.v1` if the client offers it."""
         await websocket.accept(self._subprotocol)
-        self._connections.expect_acks(self.scope, self.receive)
+        self._serving.connections.limit_unacknowledged(self.receive)
 
     async def decode(self, websocket: WebSocket, message: Message) -> str:
         """The frame's text.
 
         Raises:
-            NotText: it was a binary one.
-            MessageTooBig: it is longer than the settings allow.
+            NotText: the frame is binary.
+            MessageTooBig: it is longer than `ROVER_MAX_MESSAGE_BYTES`.
         """
         text: str | None = message.get("text")
         if text is None:
             raise errors.NotText
-        if len(text.encode()) > self._max_message_bytes:
-            raise errors.MessageTooBig(self._max_message_bytes)
+        if len(text.encode()) > self._serving.settings.max_message_bytes:
+            raise errors.MessageTooBig(self._serving.settings.max_message_bytes)
         return text
 
-    async def _take_part(self, websocket: WebSocket, member: Member) -> None:
-        line = Line(websocket, member)
-        if (welcome := self._language.welcome(member)) is not None:
-            await line.send(welcome)
+    async def _run(self, websocket: WebSocket, member: Member) -> None:
+        sender = Sender(websocket, member)
+        if (welcome := self._protocol.welcome(member)) is not None:
+            await sender.send(welcome)
         async with create_task_group() as tasks:
-            tasks.start_soon(self._tell, line, tasks.cancel_scope)
-            tasks.start_soon(self._hear, websocket, line, tasks.cancel_scope)
+            tasks.start_soon(self._send_events, sender, tasks.cancel_scope)
+            tasks.start_soon(self._receive, websocket, sender, tasks.cancel_scope)
 
-    async def _tell(self, line: Line, both: CancelScope) -> None:
+    async def _send_events(self, sender: Sender, both: CancelScope) -> None:
         try:
-            async for news in line.member.subscription:
+            async for news in sender.member.subscriber:
                 if isinstance(news, Batch):
                     for frame in news.frames:
-                        if (text := self._language.event(frame)) is not None:
-                            await line.send(text)
+                        if (text := self._protocol.event(frame)) is not None:
+                            await sender.send(text)
                 elif isinstance(news, Gap):
-                    await line.send(self._language.gap(news))
+                    await sender.send(self._protocol.gap(news))
         except WebSocketDisconnect:
             pass
         both.cancel()
 
-    async def _hear(self, websocket: WebSocket, line: Line, both: CancelScope) -> None:
+    async def _receive(self, websocket: WebSocket, sender: Sender, both: CancelScope) -> None:
         try:
             while (message := await websocket.receive())["type"] == "websocket.receive":
-                await self._answer(await self.decode(websocket, message), line)
+                await self._handle(await self.decode(websocket, message), sender)
         except WebSocketDisconnect:
             pass
         except errors.RoverError as exc:
-            line.member.dismiss(exc)
+            sender.member.close(exc)
         both.cancel()
 
-    async def _answer(self, text: str, line: Line) -> None:
-        if not self._language.answers:
-            self._language.hear(text, line.member)
+    async def _handle(self, text: str, sender: Sender) -> None:
+        if not self._protocol.replies:
+            self._protocol.receive(text, sender.member)
             return
-        async with line.turn:
-            if (answer := self._language.hear(text, line.member)) is not None:
-                await line.send_in_turn(answer)
+        async with sender.lock:
+            if (reply := self._protocol.receive(text, sender.member)) is not None:
+                await sender.send_locked(reply)
 
-    async def _say_farewell(self, websocket: WebSocket, reason: errors.RoverError) -> None:
-        kinds = type(reason).__mro__
-        code = next((CLOSE_CODES[kind] for kind in kinds if kind in CLOSE_CODES), 1011)
-        with move_on_after(FAREWELL_S):
-            try:
-                await websocket.close(code, close_reason(str(reason)))
-            except (WebSocketDisconnect, RuntimeError):
-                return  # the other side was quicker
+
+async def _close(websocket: WebSocket, error: errors.RoverError) -> None:
+    classes = type(error).__mro__
+    code = next((CLOSE_CODES[cls] for cls in classes if cls in CLOSE_CODES), 1011)
+    with move_on_after(CLOSE_TIMEOUT_S):
+        try:
+            await websocket.close(code, close_reason(str(error)))
+        except (WebSocketDisconnect, RuntimeError):
+            return  # the client closed first
 
 
 def close_reason(text: str) -> str:
-    """The text, cut to what a close frame can hold."""
-    if len(text.encode()) <= REASON_BYTES:
+    """The text, truncated to what a close frame can hold."""
+    if len(text.encode()) <= MAX_REASON_BYTES:
         return text
-    return text.encode()[: REASON_BYTES - 3].decode(errors="ignore") + "…"
+    return text.encode()[: MAX_REASON_BYTES - 3].decode(errors="ignore") + "…"
 
 
-def routes(
-    rooms: Rooms,
-    settings: Settings,
-    connections: Connections,
-    conversations: Conversations | None = None,
-) -> list[BaseRoute]:
+def routes(mission: Mission) -> list[BaseRoute]:
     """`WS /ws/comms/{team_channel}` and `GET /comms`."""
 
     async def channels(request: Request) -> Response:
-        told = [
+        listed = [
             {"name": name, "members": members, "last_id": str(last_id)}
-            for name, members, last_id in rooms.channels()
+            for name, members, last_id in mission.comms.channels()
         ]
-        return json_response({"channels": told})
+        return json_response({"channels": listed})
 
-    endpoint = functools.partial(
-        Comms,
-        rooms=rooms,
-        max_message_bytes=settings.max_message_bytes,
-        connections=connections,
-        conversations=conversations,
-    )
     return [
         Route("/comms", channels, name="channels"),
-        # `path`, because a slash is to be refused with a reason, as any other bad name is
-        WebSocketRoute("/ws/comms/{team_channel:path}", endpoint, name="comms"),
+        # `path`: a name with a slash receives a reason, as any other name that is not allowed
+        WebSocketRoute(
+            "/ws/comms/{team_channel:path}", partial(CommsEndpoint, mission=mission), name="comms"
+        ),
     ]

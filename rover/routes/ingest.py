@@ -1,19 +1,19 @@
-"""Telemetry over HTTP the other way: a device sends samples, one or many at a time.
+"""Ingest of telemetry: a device POSTs samples, one or many at a time.
 
-A body is read and checked whole before any of it is taken, so an answer is about all of it: 202 and
-every sample will be in the stream, or an error and none will.
+A body is read and checked completely before any sample is used: the answer is 202 and every sample
+enters the stream, or it is an error and none does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from anyio.to_thread import run_sync
 from starlette.routing import BaseRoute, Route
 
+from rover.asgi.body import Body
 from rover.asgi.responses import json_response
 from rover.errors import BatchRefused, IngestTooBig, NotIngesting, UnknownMediaType
-from rover.routes.commands import Body
 from rover.telemetry.events import sample_json
 from sources.payload import PayloadRefused
 from sources.push import PushTelemetry
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from rover.serving import Serving
     from rover.settings import Settings
+    from rover.telemetry import Telemetry
     from sources.base import Sample
 
 MEDIA_TYPES = frozenset(
@@ -37,24 +39,39 @@ MEDIA_TYPES = frozenset(
         "application/x-json-lines",
         "application/x-jsonlines",
         "application/x-ndjson",
-        "application/x-www-form-urlencoded",  # what curl says of any --data
+        "application/x-www-form-urlencoded",  # curl's default for --data
         "text/plain",
     }
 )
-"""All are read alike: what a body is, is seen from the body."""
+"""All are parsed alike: the format is detected from the body."""
 
-INLINE_BYTES = 16 * 2**10
-"""A larger body is read in a worker thread: the other streams must not wait for it."""
+MAX_INLINE_BYTES = 16 * 2**10
+"""Maximum size of a body that is parsed on the event loop; larger ones use a worker thread."""
 
 
-def routes(source: object, settings: Settings) -> list[BaseRoute]:
-    """The route that samples are sent to; without a `push:` source, it says what is wrong."""
+class Mission(Protocol):
+    """The parts of a mission that this route uses."""
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """The telemetry stream."""
+        ...
+
+    @property
+    def serving(self) -> Serving:
+        """The settings."""
+        ...
+
+
+def routes(mission: Mission) -> list[BaseRoute]:
+    """`POST /ingest/telemetry`. Without a `push:` source it answers 409 and names the setting."""
 
     async def ingest(request: Request) -> Response:
+        source, settings = mission.telemetry.source, mission.serving.settings
         if not isinstance(source, PushTelemetry):
             raise NotIngesting(type(source).__name__)
         body = await _receive(request, settings)
-        if len(body) > INLINE_BYTES:
+        if len(body) > MAX_INLINE_BYTES:
             samples = await run_sync(_read, source, body, settings.max_sample_bytes)
         else:
             samples = _read(source, body, settings.max_sample_bytes)
@@ -70,19 +87,20 @@ async def _receive(request: Request, settings: Settings) -> bytes:
         raise UnknownMediaType(media_type)
     if encoding := request.headers.get("content-encoding"):
         raise UnknownMediaType(f"{media_type} in {encoding}")
+    limit = settings.max_ingest_bytes
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length[:20]) > settings.max_ingest_bytes:
-        raise IngestTooBig("body", "bytes", settings.max_ingest_bytes, "ROVER_MAX_INGEST_BYTES")
+    if length.isdecimal() and int(length[:20]) > limit:
+        raise IngestTooBig("body", "bytes", limit, "ROVER_MAX_INGEST_BYTES")
     body = bytearray()
     async for chunk in Body(request.receive, settings.upload_timeout_s):
         body += chunk
-        if len(body) > settings.max_ingest_bytes:
-            raise IngestTooBig("body", "bytes", settings.max_ingest_bytes, "ROVER_MAX_INGEST_BYTES")
+        if len(body) > limit:
+            raise IngestTooBig("body", "bytes", limit, "ROVER_MAX_INGEST_BYTES")
     return bytes(body)
 
 
 def _read(source: PushTelemetry, body: bytes, max_sample_bytes: int) -> list[Sample]:
-    """Every sample of a body, each one that the telemetry will publish."""
+    """Every sample of a body. Telemetry will publish each of them."""
     samples: list[Sample] = []
     try:
         for place, sample in source.reader.batch(body):

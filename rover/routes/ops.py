@@ -1,8 +1,8 @@
-"""For those who keep the server running: is it alive, can it serve."""
+"""Health checks: does the process live, and can it serve."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.routing import BaseRoute, Route
 
@@ -12,36 +12,43 @@ from rover.supervise import Health, State
 from rover.wire import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-"""Answered also before the mission runs and while it drains: that is what they tell."""
+"""Answered before the mission runs and while it drains, too."""
 
 
-def routes(
-    phase: Callable[[], str], sources: Callable[[], Mapping[str, Health]]
-) -> list[BaseRoute]:
-    """The health routes.
+class Mission(Protocol):
+    """The parts of a mission that these routes use."""
 
-    Args:
-        phase: gives `running`, `draining`, `ended` or `not started`.
-        sources: gives each source's health.
-    """
+    @property
+    def phase(self) -> str:
+        """`not started`, `running`, `draining` or `ended`."""
+        ...
+
+    def health(self) -> Mapping[str, Health]:
+        """The health of each source."""
+        ...
+
+
+def routes(mission: Mission) -> list[BaseRoute]:
+    """`GET /healthz` and `GET /readyz`."""
 
     async def healthz(_: Request) -> Response:
         return json_response({"status": "ok", "version": __version__})
 
     async def readyz(_: Request) -> Response:
-        ready = phase() == "running"
-        about = {
+        health = mission.health()
+        sources = {
             name: {"state": h.state, "detail": h.detail, "since": iso(h.since)}
-            for name, h in sources().items()
+            for name, h in health.items()
         }
-        ready = ready and all(h.state is not State.DOWN for h in sources().values())
-        body = {"ready": ready, "phase": phase(), "sources": about}
+        down = any(h.state is State.DOWN for h in health.values())
+        ready = mission.phase == "running" and not down
+        body = {"ready": ready, "phase": mission.phase, "sources": sources}
         return json_response(body, 200 if ready else 503)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]

@@ -1,8 +1,8 @@
-"""Telemetry over HTTP: the stream, the dictionary, the newest sample, the past."""
+"""Telemetry over HTTP: the stream, the dictionary, the newest sample and the history."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from anyio import to_thread
 from starlette.requests import Request
@@ -13,42 +13,57 @@ from rover.asgi.query import moment, names, number, resume_point, whole_number
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery
 from rover.telemetry.events import state_json
-from rover.telemetry.views import Look
+from rover.telemetry.views import Selection
 from rover.wire import iso, sse
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from rover.asgi.event_stream import EventStream, EventStreams
-    from rover.settings import Settings
+    from rover.asgi.event_stream import EventStream
+    from rover.serving import Serving
     from rover.telemetry import Telemetry
     from rover.telemetry.span import Span
     from sources.base import Parameter
 
 
-MOST_POINTS = 20_000
-"""A history longer than this is thinned also for those who do not ask."""
+MAX_POINTS = 20_000
+"""Maximum number of points of a history, requested or not."""
 
 
-def routes(telemetry: Telemetry, settings: Settings, streams: EventStreams) -> list[BaseRoute]:
-    """The routes of one telemetry feed."""
+class Mission(Protocol):
+    """The parts of a mission that these routes use."""
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """The telemetry stream."""
+        ...
+
+    @property
+    def serving(self) -> Serving:
+        """The connections and the settings."""
+        ...
+
+
+def routes(mission: Mission) -> list[BaseRoute]:
+    """`GET /stream/rover-telemetry`, and `/telemetry/parameters`, `/latest` and `/history`."""
 
     async def history(request: Request) -> Response:
+        telemetry = mission.telemetry
         fields = names(request, "fields", telemetry.fields)
-        most = whole_number(request, "max_points", at_least=1, at_most=MOST_POINTS) or MOST_POINTS
+        limit = whole_number(request, "max_points", at_least=1, at_most=MAX_POINTS) or MAX_POINTS
         span = telemetry.history.between(moment(request, "since"), moment(request, "until"), fields)
-        return await to_thread.run_sync(_history_response, span, most)
+        return await to_thread.run_sync(_history_response, span, limit)
 
     async def parameters(_: Request) -> Response:
-        return json_response({"parameters": [parameter_json(p) for p in telemetry.parameters]})
+        known = mission.telemetry.parameters
+        return json_response({"parameters": [parameter_json(p) for p in known]})
 
     async def latest(_: Request) -> Response:
-        return Response(
-            telemetry.latest, headers={"Cache-Control": "no-store"}, media_type="application/json"
-        )
+        headers = {"Cache-Control": "no-store"}
+        return Response(mission.telemetry.latest, headers=headers, media_type="application/json")
 
     return [
-        Route("/stream/rover-telemetry", Stream(telemetry, settings, streams), methods=["GET"]),
+        Route("/stream/rover-telemetry", Stream(mission), methods=["GET"]),
         Route("/telemetry/parameters", parameters),
         Route("/telemetry/latest", latest),
         Route("/telemetry/history", history),
@@ -56,42 +71,41 @@ def routes(telemetry: Telemetry, settings: Settings, streams: EventStreams) -> l
 
 
 class Stream:
-    """The stream, as an ASGI app.
+    """The event stream, as an ASGI app.
 
-    What Starlette wraps around a function endpoint stays for as long as its response; here that
-    would be 2 kB for each of ten thousand readers.
+    Starlette's wrapper of a function endpoint lives as long as its response; here it would cost
+    2 kB for each of ten thousand clients.
     """
 
-    def __init__(self, telemetry: Telemetry, settings: Settings, streams: EventStreams) -> None:
-        self._telemetry = telemetry
-        self._settings = settings
-        self._streams = streams
+    def __init__(self, mission: Mission) -> None:
+        self._mission = mission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with what the query asks for."""
+        """Respond as the query asks."""
         stream = await self._open(Request(scope))
         await stream(scope, receive, send)
 
     async def _open(self, request: Request) -> EventStream:
+        telemetry, serving = self._mission.telemetry, self._mission.serving
         after = resume_point(request)
-        last = whole_number(request, "last", at_most=self._settings.telemetry_events) or 0
+        last = whole_number(request, "last", at_most=serving.settings.telemetry_events) or 0
         since = moment(request, "since")
         if since is not None and "last" in request.query_params:
             reason = "`last` and `since` exclude each other; leave out one of them"
             raise BadQuery("since", request.query_params["since"], reason)
-        fields = names(request, "fields", self._telemetry.fields)
+        fields = names(request, "fields", telemetry.fields)
         hz = number(request, "hz", at_least=0.01, at_most=1000)
-        topic = await self._telemetry.views.topic(Look(fields, hz))
-        subscription = topic.subscribe(after, last=last, since=since)
-        state = state_json(self._telemetry.health)
-        preamble = sse(state, event="state", retry_ms=self._settings.retry_ms)
-        if subscription.position != after:  # it was not here when the active alarms rang
-            preamble += b"".join(self._telemetry.alarms.values())
-        return self._streams.respond(subscription, preamble)
+        topic = await telemetry.views.topic(Selection(fields, hz))
+        subscriber = topic.subscribe(after, last=last, since=since)
+        state = state_json(telemetry.health)
+        preamble = sse(state, event="state", retry_ms=serving.settings.retry_ms)
+        if subscriber.position != after:  # it missed the events of the active alarms
+            preamble += b"".join(telemetry.alarms.values())
+        return serving.streams.respond(subscriber, preamble)
 
 
 def _history_response(span: Span, max_points: int) -> Response:
-    columns = span.thinned(max_points).told()
+    columns = span.thinned(max_points).as_columns()
     columns["t"] = [iso(t) for t in columns["t"]]
     return json_response(columns)
 

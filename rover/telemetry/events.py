@@ -1,4 +1,4 @@
-"""The events of the telemetry topic, as every reader and every view of it gets them."""
+"""The events of the telemetry topic, and their JSON."""
 
 from __future__ import annotations
 
@@ -16,24 +16,47 @@ if TYPE_CHECKING:
     from sources.base import Sample
 
 
-class News(NamedTuple):
-    """One event: a sample has no name, everything else has one."""
+class NamedEvent(NamedTuple):
+    """An event that is not a sample: `state` or `alarm`.
 
-    name: str | None
+    Attributes:
+        name: the event's name.
+        data: JSON.
+    """
+
+    name: str
     data: str
 
 
-def encode_news(event_id: EventId, news: News) -> bytes:
-    """The news as a server-sent event."""
-    return sse(news.data, event=news.name, event_id=event_id)
+class SampleEvent(NamedTuple):
+    """A sample, which clients receive as an unnamed event.
+
+    Attributes:
+        data: JSON of the sample.
+        sample: the same as values.
+        late: whether it is older than a sample before it.
+    """
+
+    data: str
+    sample: Sample
+    late: bool = False
 
 
-def news_topic(
+TelemetryEvent = NamedEvent | SampleEvent
+
+
+def encode(event_id: EventId, event: TelemetryEvent) -> bytes:
+    """The server-sent event."""
+    name = event.name if isinstance(event, NamedEvent) else None
+    return sse(event.data, event=name, event_id=event_id)
+
+
+def telemetry_topic(
     settings: Settings, flusher: Flusher, epoch: str | None = None
-) -> Topic[News, bytes]:
-    """A topic of telemetry, with the settings' bounds, whose readers the flusher wakes."""
+) -> Topic[TelemetryEvent, bytes]:
+    """A topic of telemetry with the settings' limits, whose subscribers `flusher` wakes."""
     return Topic(
-        encode_news,
+        encode,
         size=len,
         max_events=settings.telemetry_events,
         max_bytes=settings.telemetry_bytes,
@@ -42,30 +65,33 @@ def news_topic(
     )
 
 
-def sample_json(sample: Sample, *, late: bool = False) -> str:
+def sample_json(sample: Sample, *, late: bool = False, folded: int | None = None) -> str:
     """A sample as flat JSON.
 
     Args:
         sample: as measured.
-        late: whether a newer one was told already.
+        late: whether it is older than a sample before it.
+        folded: how many samples of the same period it replaces, in a view with a rate.
 
     Raises:
-        TypeError: a value cannot be told as JSON.
-        ValueError: its time is not one.
+        TypeError: JSON cannot encode a value.
+        ValueError: its time is out of range.
     """
-    ours: dict[str, object] = {"t": iso(sample.t)}
+    server: dict[str, object] = {"t": iso(sample.t)}
     if late:
-        ours["late"] = True
-    return dumps({**ours, **sample.values, **ours})
+        server["late"] = True
+    if folded is not None:
+        server["folded"] = folded
+    return dumps({**server, **sample.values, **server})
 
 
 def state_json(health: Health) -> str:
-    """A source's health."""
+    """A source's health as JSON."""
     return dumps({"state": health.state, "detail": health.detail, "since": iso(health.since)})
 
 
 def alarm_json(alarm: Alarm, t: float) -> str:
-    """An alarm, and the time of the sample that rang it."""
+    """An alarm as JSON, with the time of the sample that raised it."""
     return dumps(
         {
             "t": iso(t),

@@ -71,7 +71,7 @@ class Span:
         }
         return Span(self.t[rows], self.late[rows], columns, self.whole)
 
-    def told(self) -> dict[str, list[Any]]:
+    def as_columns(self) -> dict[str, list[Any]]:
         """Columns of equal length: `t` in POSIX seconds, one a parameter, and `late`."""
         values = {name: self._values(name) for name in self.columns}
         return {"t": self.t.tolist(), **values, "late": self.late.tolist()}

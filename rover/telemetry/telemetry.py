@@ -8,6 +8,7 @@ The source runs under a supervisor: when it fails, readers stay and are told its
 from __future__ import annotations
 
 import logging
+from math import inf
 from time import time
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,15 @@ from anyio import create_task_group
 from anyio.lowlevel import checkpoint
 
 from rover.errors import NothingYet
-from rover.supervise import Health, Supervisor, closing
-from rover.telemetry.events import News, alarm_json, news_topic, sample_json, state_json
+from rover.supervise import FIRST_PAUSE_S, Health, Supervisor, closing
+from rover.telemetry.events import (
+    NamedEvent,
+    SampleEvent,
+    alarm_json,
+    sample_json,
+    state_json,
+    telemetry_topic,
+)
 from rover.telemetry.history import History
 from rover.telemetry.limits import Level, LimitWatch
 from rover.telemetry.timeline import Order, Timeline
@@ -37,7 +45,7 @@ logger = logging.getLogger("rover.telemetry")
 STALE_PERIODS = 5
 """A source that misses so many of its own periods in a row is stale."""
 
-STALE_LEAST_S = 2.0
+MIN_STALE_S = 2.0
 
 
 class Telemetry:
@@ -48,6 +56,8 @@ class Telemetry:
         settings: bounds of the topic.
         flusher: wakes the readers.
         clock: POSIX seconds.
+        min_stale_s: seconds of silence after which a source is stale at the earliest.
+        first_pause_s: seconds before the first restart of the source.
 
     Attributes:
         alarms: the newest `alarm` event of each parameter that is out of its limits, without an id:
@@ -60,9 +70,12 @@ class Telemetry:
         settings: Settings,
         flusher: Flusher,
         clock: Callable[[], float] = time,
+        *,
+        min_stale_s: float = MIN_STALE_S,
+        first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         self.source = source
-        self.topic = news_topic(settings, flusher)
+        self.topic = telemetry_topic(settings, flusher)
         self.views = Views(self.topic, settings, flusher)
         self.history = History(source.parameters, settings.history_samples, settings.history_bytes)
         self.alarms: dict[str, bytes] = {}
@@ -74,8 +87,9 @@ class Telemetry:
         period_s = source.period_s if isinstance(source, Paced) else None
         self.supervisor = Supervisor(
             "telemetry",
-            stale_after_s=period_s and max(STALE_PERIODS * period_s, STALE_LEAST_S),
+            stale_after_s=period_s and max(STALE_PERIODS * period_s, min_stale_s),
             on_change=self._tell,
+            first_pause_s=first_pause_s,
             clock=clock,
         )
         flusher.mark(self.topic)  # from now on, silence is filled with heartbeats
@@ -145,11 +159,12 @@ class Telemetry:
         if order is not Order.NEWEST:
             data = sample_json(sample, late=late)
         self.history.add(sample, late=late)
-        if late:  # the past is neither the newest sample, nor does it ring
-            self.topic.publish(News(None, data))
+        if not late:
+            self._latest = data
+        at = -inf if late else sample.t
+        self.topic.publish(SampleEvent(data, sample, late), at=at)
+        if late:  # a late sample changes neither the latest values nor the alarms
             return
-        self._latest = data
-        self.topic.publish(News(None, data), at=sample.t)
         for alarm in self._limits.check(sample.values):
             self._ring(alarm, sample.t)
 
@@ -162,7 +177,7 @@ class Telemetry:
             log = logger.warning
             self.alarms[alarm.parameter] = sse(data, event="alarm")
         log("telemetry: %s is %s: %s", alarm.parameter, alarm.level, alarm.value)
-        self.topic.publish(News("alarm", data), at=t)
+        self.topic.publish(NamedEvent("alarm", data), at=t)
 
     def _drop(self, reason: str) -> None:
         self.dropped_samples += 1
@@ -171,7 +186,7 @@ class Telemetry:
 
     def _tell(self, health: Health) -> None:
         if not self.topic.closed:
-            self.topic.publish(News("state", state_json(health)))
+            self.topic.publish(NamedEvent("state", state_json(health)))
 
 
 def _renamed(sample: Sample) -> Sample:

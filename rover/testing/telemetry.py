@@ -8,7 +8,7 @@ from itertools import pairwise
 from time import monotonic
 from typing import TYPE_CHECKING, get_args
 
-from rover.telemetry.telemetry import STALE_LEAST_S, STALE_PERIODS
+from rover.telemetry.telemetry import MIN_STALE_S, STALE_PERIODS
 from rover.testing.clauses import (
     KINDS,
     LIMITS,
@@ -233,7 +233,7 @@ def check_period(period_s: float, came_s: Sequence[float]) -> None:
     if not gaps_s:
         return
     PERIOD.require(
-        max(gaps_s) <= max(STALE_PERIODS * period_s, STALE_LEAST_S),
+        max(gaps_s) <= max(STALE_PERIODS * period_s, MIN_STALE_S),
         f"period_s is {period_s:g}, and {max(gaps_s):.1f} s passed between two samples; the source"
         " would be called stale",
     )

@@ -1,0 +1,32 @@
+"""hypercorn's worker processes receive no signal: their parent sets an event instead.
+
+Source: hypercorn/run.py, which passes `shutdown_event` to `multiprocessing.Process`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from typing import TYPE_CHECKING
+
+from anyio import sleep
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
+
+POLL_INTERVAL_S = 0.1
+
+
+async def wait_for_shutdown_event() -> bool:
+    """Wait for the parent's event; returns `False` at once in any other process."""
+    if (event := shutdown_event()) is None:
+        return False
+    while not event.is_set():  # noqa: ASYNC110 # another process sets it
+        await sleep(POLL_INTERVAL_S)
+    return True
+
+
+def shutdown_event() -> Event | None:
+    """The event among the arguments of this process, if hypercorn started it."""
+    process = multiprocessing.current_process()
+    event = getattr(process, "_kwargs", {}).get("shutdown_event")
+    return event if hasattr(event, "is_set") else None

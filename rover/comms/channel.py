@@ -1,0 +1,175 @@
+"""One channel: its members by name, and its topic.
+
+Messages, joins and leaves are events of one topic, so that every member receives them in the same
+order.
+"""
+
+from __future__ import annotations
+
+import secrets
+from itertools import chain, count, islice
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from rover import errors
+from rover.comms.protocol import Frame, MessageEvent, PresenceEvent, encode
+from rover.topic import Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio import CancelScope
+
+    from rover.settings import Settings
+    from rover.topic import EventId, Subscriber
+
+    Notify = Callable[[Topic[Any, Any]], None]
+    Clock = Callable[[], float]
+    Event = MessageEvent | PresenceEvent
+
+MAX_NAME_CHARACTERS = 64
+
+MAX_HISTORY_BYTES = 256 * 1024
+"""Maximum size of the history in a `welcome`: WebSocket clients accept 1 MiB by default."""
+
+
+class Member:
+    """One member of a channel, while the block of `Comms.join` runs.
+
+    Names, count and history are those of the moment of its join if they are read before the first
+    `await` after it.
+
+    Attributes:
+        channel: the channel.
+        name: unique in the channel, so not always the requested one.
+        subscriber: the channel's events. With `after`, it begins with the missed events; otherwise
+            with the events after the member's own join.
+        joined: the id of the member's own join.
+        resumed: whether `after` was given.
+        sending_since: `monotonic()` when the pending send began, else infinity. Whoever sends to
+            the member sets it, and `Comms.close_stalled` reads it.
+        close_reason: why the server closed the member, if it did.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        name: str,
+        joined: EventId,
+        after: EventId | None,
+        scope: CancelScope,
+    ) -> None:
+        self.channel = channel
+        self.name = name
+        self.joined = joined
+        self.resumed = after is not None
+        self.subscriber: Subscriber[Event, Frame] = channel.topic.subscribe(after)
+        self.sending_since = inf
+        self.close_reason: errors.RoverError | None = None
+        self._scope = scope
+
+    def say(self, text: str) -> EventId:
+        """Send a message to everyone in the channel, this member included; returns its id.
+
+        Never waits. A member that reads too slowly receives a gap.
+
+        Raises:
+            MessageRefused: it is empty, or cannot be encoded.
+            MessageTooBig: it is longer than `ROVER_MAX_MESSAGE_BYTES`.
+        """
+        return self.channel.say(self.name, text)
+
+    def close(self, reason: errors.RoverError) -> None:
+        """Cancel the member's block, which then raises `reason`. Only the first call counts."""
+        if self.close_reason is None:
+            self.close_reason = reason
+            self._scope.cancel()
+
+    def names(self, limit: int) -> list[str]:
+        """Up to `limit` names of members, in the order in which they joined."""
+        return list(islice(self.channel.members, limit))
+
+    @property
+    def member_count(self) -> int:
+        """Number of members of the channel."""
+        return len(self.channel.members)
+
+    def history(self) -> list[Frame]:
+        """The newest messages, oldest first; empty if `subscriber` begins with them."""
+        return [] if self.resumed else self.channel.history()
+
+
+class Channel:
+    """One channel."""
+
+    def __init__(self, name: str, settings: Settings, notify: Notify | None, clock: Clock) -> None:
+        self.name = name
+        self.members: dict[str, Member] = {}
+        self.topic: Topic[Event, Frame] = Topic(
+            encode,
+            size=lambda frame: frame.size,
+            max_events=settings.room_events,
+            max_bytes=settings.room_bytes,
+            notify=notify,
+        )
+        self._settings = settings
+        self._clock = clock
+
+    def join(self, name: str, after: EventId | None, scope: CancelScope) -> Member:
+        """Add a member and publish its join.
+
+        Raises:
+            ChannelFull: the channel has `ROVER_MAX_MEMBERS` members.
+        """
+        if len(self.members) >= self._settings.max_members:
+            raise errors.ChannelFull(
+                f"channel {self.name!r} already has {len(self.members):,} members, its limit "
+                "(ROVER_MAX_MEMBERS)"
+            )
+        name = self._unique(name or f"guest-{secrets.token_hex(2)}")
+        event = PresenceEvent("join", name, len(self.members) + 1, self._clock())
+        member = Member(self, name, self.topic.publish(event), after, scope)
+        self.members[name] = member
+        return member
+
+    def leave(self, member: Member) -> None:
+        """Remove a member and publish its leave."""
+        del self.members[member.name]
+        event = PresenceEvent("leave", member.name, len(self.members), self._clock())
+        self.topic.publish(event)
+
+    def say(self, name: str, text: str) -> EventId:
+        """See `Member.say`."""
+        if not text.strip():
+            raise errors.MessageRefused("empty", "a message needs some text")
+        if "\0" in text:
+            raise errors.MessageRefused("malformed", "a message must not contain NUL characters")
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:  # JSON can express a lone surrogate, UTF-8 cannot
+            detail = "a message must not contain a lone surrogate"
+            raise errors.MessageRefused("malformed", detail) from None
+        if size > self._settings.max_message_bytes:
+            raise errors.MessageTooBig(self._settings.max_message_bytes)
+        return self.topic.publish(MessageEvent(name, text, self._clock()))
+
+    def history(self) -> list[Frame]:
+        """The newest messages, oldest first.
+
+        At most `ROVER_WELCOME_EVENTS` of them and `MAX_HISTORY_BYTES`.
+        """
+        newest: list[Frame] = []
+        bytes_left = MAX_HISTORY_BYTES
+        messages = (frame for frame in reversed(self.topic.retained()) if frame.plain is not None)
+        for frame in islice(messages, self._settings.welcome_events):
+            bytes_left -= frame.size
+            if bytes_left < 0:
+                break
+            newest.append(frame)
+        return newest[::-1]
+
+    def _unique(self, name: str) -> str:
+        taken = {other.casefold() for other in self.members}
+        suffixes = chain([""], (f"-{n}" for n in count(2)))
+        candidates = (name[: MAX_NAME_CHARACTERS - len(suffix)] + suffix for suffix in suffixes)
+        return next(n for n in candidates if n.casefold() not in taken)

@@ -1,0 +1,173 @@
+"""What serves every stream of one mission or broadcast, and the one order in which it shuts down.
+
+    serving = Serving(settings)
+    serving.drain_in_order(…)
+    async with serving:  # wakes subscribers, aborts stalled clients
+        …                # leaving the block drains first
+
+docs/architecture.md draws the sequence.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from anyio import Event, create_task_group, current_time
+
+from rover.asgi.connections import Connections
+from rover.asgi.event_stream import EventStreams
+from rover.asgi.shutdown import Shutdown, listen_for_signals
+from rover.flush import Flusher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rover.settings import Settings
+
+logger = logging.getLogger("rover")
+
+
+class Phase(StrEnum):
+    """Where a run of the server is."""
+
+    NOT_STARTED = "not started"
+    RUNNING = "running"
+    DRAINING = "draining"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a drain.
+
+    Attributes:
+        open: returns how many clients the stage waits for.
+        close: begins to close them; they may finish on their own.
+        timeout_s: seconds from the start of the drain that they have to finish.
+        min_timeout_s: seconds from the start of this stage that they have at least.
+        abort: ends those that have not finished.
+    """
+
+    open: Callable[[], int]
+    close: Callable[[], None] = lambda: None
+    timeout_s: float = 0.0
+    min_timeout_s: float = 0.0
+    abort: Callable[[], None] = lambda: None
+
+
+class Serving:
+    """The parts that all streams of one run share. Enter it once.
+
+    Args:
+        settings: timeouts and limits.
+
+    Attributes:
+        settings: the same.
+        flusher: wakes the subscribers of topics.
+        connections: aborts stalled clients.
+        streams: event streams without end; at most `max_readers`.
+        progress_streams: event streams that end with their topic.
+        websockets: open WebSocket connections.
+        phase: where this run is.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.flusher = Flusher(settings.heartbeat_s)
+        self.connections = Connections(settings.send_timeout_s)
+        self.streams = EventStreams(settings, self.connections, settings.max_readers)
+        self.progress_streams = EventStreams(settings, self.connections)
+        self.websockets = 0
+        self.phase = Phase.NOT_STARTED
+        self.shutdown = Shutdown()
+        self._stages: Sequence[Stage] = ()
+        self._counts: Mapping[str, Callable[[], int]] = {}
+        self._drained = Event()
+        self._deadline = 0.0
+        self._stack = AsyncExitStack()
+
+    def drain_in_order(self, *stages: Stage, counts: Mapping[str, Callable[[], int]]) -> None:
+        """Set what a drain closes, in this order.
+
+        Args:
+            stages: the steps.
+            counts: for the log, how many clients of each kind are open: `{"members": …}`.
+        """
+        self._stages = stages
+        self._counts = counts
+
+    @contextmanager
+    def open_websocket(self) -> Iterator[None]:
+        """Count one more WebSocket connection inside the block."""
+        self.websockets += 1
+        try:
+            yield
+        finally:
+            self.websockets -= 1
+
+    async def __aenter__(self) -> Self:
+        """Start to serve, and to listen for signals."""
+        async with AsyncExitStack() as stack:
+            tasks = await stack.enter_async_context(create_task_group())
+            stack.callback(tasks.cancel_scope.cancel)
+            for run in (
+                self.flusher.run,
+                self.streams.run,
+                self.progress_streams.run,
+                self.shutdown.watch_parent,
+                self._drain_when_requested,
+            ):
+                tasks.start_soon(run)
+            stack.enter_context(listen_for_signals(self.shutdown))
+            self._stack = stack.pop_all()
+        self.phase = Phase.RUNNING
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> bool | None:
+        """Drain, then stop."""
+        try:
+            await self.drain()
+        finally:
+            self.phase = Phase.ENDED
+            ended = await self._stack.__aexit__(*exc_info)
+        return ended
+
+    async def drain(self) -> None:
+        """Close every stream in order. New ones are refused meanwhile.
+
+        A second call waits for the first.
+        """
+        if self.phase is not Phase.RUNNING:
+            if self.phase is Phase.DRAINING:
+                await self._drained.wait()
+            return
+        self.phase = Phase.DRAINING
+        self.shutdown.requested.set()
+        counts = {name: count() for name, count in self._counts.items()}
+        logger.log(
+            # people notice closed streams, and most servers show only warnings of other loggers
+            logging.WARNING if any(counts.values()) else logging.INFO,
+            "draining: %s",
+            ", ".join(f"{count} {name}" for name, count in counts.items()),
+        )
+        began = current_time()
+        try:
+            for stage in self._stages:
+                stage.close()
+                self._deadline = max(began + stage.timeout_s, current_time() + stage.min_timeout_s)
+                await self.shutdown.wait_while(stage.open, self._deadline)
+                stage.abort()
+        finally:
+            for stage in self._stages:
+                stage.abort()
+            self._drained.set()
+
+    async def _drain_when_requested(self) -> None:
+        await self.shutdown.requested.wait()
+        await self.drain()
+        await self.shutdown.wait_while(lambda: True, self._deadline)
+        await self.connections.keep_aborting_ended()
