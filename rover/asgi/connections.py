@@ -66,7 +66,7 @@ class Connections:
         if TCP_USER_TIMEOUT is None or (transport := transport_of(receive)) is None:
             return
         self._ended.pop(transport, None)  # a new request on the same connection
-        with suppress(OSError, AttributeError):  # not TCP, or closed already
+        with suppress(OSError, AttributeError, ValueError):  # not TCP, or closed already
             timeout_ms = int(self.timeout_s * 1000)
             connection = transport.get_extra_info("socket")
             connection.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, timeout_ms)
