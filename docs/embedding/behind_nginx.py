@@ -1,4 +1,4 @@
-"""Behind a proxy that keeps the prefix: `uvicorn behind_nginx:app`."""
+"""A mission behind a proxy that keeps the prefix: `uvicorn behind_nginx:app`."""
 
 from starlette.applications import Starlette
 

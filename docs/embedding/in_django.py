@@ -1,4 +1,4 @@
-"""All of it under `/rover` of a Django project, in its `asgi.py`: `uvicorn in_django:app`."""
+"""A mission below `/rover` of a Django project, in its `asgi.py`: `uvicorn in_django:app`."""
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -9,7 +9,7 @@ from rover.mission import MissionControl
 
 
 async def own(_: HttpRequest) -> HttpResponse:
-    """A page of the project that was there before."""
+    """A page of the project itself."""
     return HttpResponse("the app's own page")
 
 

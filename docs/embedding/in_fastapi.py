@@ -1,4 +1,4 @@
-"""All of it under `/rover` of a FastAPI app: `uvicorn in_fastapi:app`."""
+"""A mission below `/rover` of a FastAPI app: `uvicorn in_fastapi:app`."""
 
 from fastapi import FastAPI
 
@@ -10,5 +10,5 @@ MissionControl().mount(app, "/rover")
 
 @app.get("/own")
 async def own() -> str:
-    """A page of the app that was there before."""
+    """A page of the app itself."""
     return "the app's own page"

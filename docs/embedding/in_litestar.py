@@ -1,4 +1,4 @@
-"""All of it under `/rover` of a Litestar app: `uvicorn in_litestar:app`."""
+"""A mission below `/rover` of a Litestar app: `uvicorn in_litestar:app`."""
 
 from litestar import Litestar, get
 
@@ -7,7 +7,7 @@ from rover.mission import MissionControl
 
 @get("/own")
 async def own() -> str:
-    """A page of the app that was there before."""
+    """A page of the app itself."""
     return "the app's own page"
 
 

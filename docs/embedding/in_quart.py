@@ -1,4 +1,4 @@
-"""All of it under `/rover` of a Quart app: `uvicorn in_quart:app`."""
+"""A mission below `/rover` of a Quart app: `uvicorn in_quart:app`."""
 
 from quart import Quart
 
@@ -9,7 +9,7 @@ quart = Quart(__name__)
 
 @quart.get("/own")
 async def own() -> str:
-    """A page of the app that was there before."""
+    """A page of the app itself."""
     return "the app's own page"
 
 

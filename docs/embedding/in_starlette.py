@@ -1,4 +1,4 @@
-"""All of it under `/rover` of a Starlette app: `uvicorn in_starlette:app`."""
+"""A mission below `/rover` of a Starlette app: `uvicorn in_starlette:app`."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -9,7 +9,7 @@ from rover.mission import MissionControl
 
 
 async def own(_: Request) -> PlainTextResponse:
-    """A page of the app that was there before."""
+    """A page of the app itself."""
     return PlainTextResponse("the app's own page")
 
 

@@ -1,4 +1,4 @@
-"""Only telemetry, under `/rover` of a FastAPI app: `uvicorn one_stream:app`."""
+"""Only the telemetry of a mission, below `/rover` of a FastAPI app: `uvicorn one_stream:app`."""
 
 from fastapi import FastAPI
 

@@ -1,4 +1,4 @@
-"""No mission, one stream of one's own: `uvicorn own_stream:app`."""
+"""A stream of your own data, without a mission: `uvicorn own_stream:app`."""
 
 from fastapi import FastAPI, Request, Response
 
@@ -10,11 +10,11 @@ app = FastAPI(lifespan=news.lifespan)
 
 @app.get("/news")
 async def follow(request: Request) -> Response:
-    """Follow the news: `new EventSource("/news")`."""
+    """Stream the news, for `new EventSource("/news")`."""
     return await news.respond(request)
 
 
 @app.post("/news")
-async def tell(headline: str) -> str:
-    """Tell everyone; gives the event's id."""
+async def publish(headline: str) -> str:
+    """Publish a headline and return its event id."""
     return str(news.publish({"headline": headline}))

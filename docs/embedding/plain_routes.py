@@ -1,4 +1,4 @@
-"""Telemetry and comms as plain routes among one's own: `uvicorn plain_routes:app`."""
+"""Telemetry and comms as plain routes among your own: `uvicorn plain_routes:app`."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,7 +11,7 @@ mission = MissionControl()
 
 
 async def own(_: Request) -> JSONResponse:
-    """A page that asks the mission."""
+    """A page that uses the mission."""
     return JSONResponse({"members": mission.comms.members})
 
 

@@ -1,4 +1,4 @@
-"""Two rovers in one app, each with sources of its own: `uvicorn two_missions:app`."""
+"""Two missions in one app, each with sources of its own: `uvicorn two_missions:app`."""
 
 from dataclasses import replace
 from pathlib import Path
