@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from anyio import Event
 
 from sources.base import Parameter, Sample, SourceError
-from sources.bounds import positive
-from sources.payload import PayloadReader, read_dictionary
+from sources.values.dictionary import read_dictionary
+from sources.values.payload import PayloadReader
+from sources.values.ranges import positive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -19,8 +19,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, W
 from websockets.uri import parse_uri
 
 from sources.base import Parameter, Sample, SourceError
-from sources.bounds import positive
-from sources.payload import Losses, PayloadReader, PayloadRefused, read_dictionary
+from sources.values.dictionary import read_dictionary
+from sources.values.losses import Losses
+from sources.values.payload import PayloadReader, PayloadRefused
+from sources.values.ranges import positive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

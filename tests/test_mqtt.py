@@ -47,8 +47,8 @@ from sources.mqtt import MqttTelemetry
 from sources.mqtt import connection as connections
 from sources.mqtt.address import Address
 from sources.mqtt.bundle import Bundle
-from sources.payload import Losses
 from sources.registry import open_source
+from sources.values.losses import Losses
 from tests.one_stream import OneStream
 
 if TYPE_CHECKING:

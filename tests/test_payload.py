@@ -17,10 +17,11 @@ from rover.telemetry.events import NamedEvent, encode, sample_json
 from rover.telemetry.history import History
 from rover.topic import EventId
 from sources.base import RESERVED, Limits, Parameter, SourceError
-from sources.payload import Losses, PayloadReader, PayloadRefused, read_dictionary
-from sources.payload.flatten import MAX_DEPTH, MAX_ITEMS, MAX_VALUES
-from sources.payload.reader import MAX_LEARNED, MAX_PAYLOAD_BYTES
-from sources.payload.stamp import stamp_of
+from sources.values.dictionary import read_dictionary
+from sources.values.flatten import MAX_DEPTH, MAX_ITEMS, MAX_VALUES
+from sources.values.losses import Losses
+from sources.values.payload import MAX_LEARNED, MAX_PAYLOAD_BYTES, PayloadReader, PayloadRefused
+from sources.values.times import timestamp_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,7 +173,7 @@ def test_what_is_no_time_since_1970_stays_a_value_and_the_arrival_is_the_time(
     ids=lambda value: str(value)[:12],
 )
 def test_no_value_makes_the_clock_stumble(value: Any) -> None:
-    assert stamp_of(value) is None
+    assert timestamp_of(value) is None
 
 
 def test_a_chosen_time_is_found_by_its_dotted_place_and_must_be_there() -> None:

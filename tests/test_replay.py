@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from sources.base import RESERVED, Paced, Sample, SourceError, Value
 from sources.registry import open_source
 from sources.replay import ReplayTelemetry
-from sources.replay.cells import form_of, moment_of, stamp_of
+from sources.replay.clock import find_clock
 from sources.replay.columns import split_unit
-from sources.replay.moments import find_clock
+from sources.values.cells import form_of
+from sources.values.times import find_timestamp, parse_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -388,7 +389,7 @@ async def test_nested_json_becomes_vectors_and_dotted_names(write: Write) -> Non
     ],
 )
 def test_a_moment_is_read(text: str, seconds: float | None) -> None:
-    assert moment_of(text) == seconds
+    assert parse_datetime(text) == seconds
 
 
 @pytest.mark.parametrize(
@@ -403,7 +404,7 @@ def test_a_moment_is_read(text: str, seconds: float | None) -> None:
     ],
 )
 def test_a_stamp_is_found_in_a_text(text: str, seconds: float | None) -> None:
-    assert stamp_of(text) == seconds
+    assert find_timestamp(text) == seconds
 
 
 @pytest.mark.parametrize(

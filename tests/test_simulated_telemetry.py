@@ -10,10 +10,10 @@ import anyio
 import pytest
 
 from sources.base import Paced, Parameter, SourceError, TelemetrySource, Value
-from sources.simulated.pace import beats
 from sources.simulated.sol import HOUR_S, LANDING_T, REST_HASTE, SOL_S
 from sources.simulated.telemetry import PARAMETERS, SimulatedTelemetry
 from sources.simulated.world import World
+from sources.values.pace import beats
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from rover.asgi.body import Body
 from rover.asgi.responses import json_response
 from rover.errors import BatchRefused, IngestTooBig, NotIngesting, UnknownMediaType
 from rover.telemetry.events import sample_json
-from sources.payload import PayloadRefused
 from sources.push import PushTelemetry
+from sources.values.payload import PayloadRefused
 
 if TYPE_CHECKING:
     from starlette.requests import Request

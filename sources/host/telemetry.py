@@ -11,7 +11,7 @@ import anyio
 from sources.base import Parameter, Sample, SourceError
 from sources.host.gauges import Gauges
 from sources.host.rates import Rates
-from sources.simulated.pace import beats
+from sources.values.pace import beats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

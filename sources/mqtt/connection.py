@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from sources.mqtt.address import Address
-    from sources.payload import Losses
+    from sources.values.losses import Losses
 
 CONNECT_TIMEOUT_S = 5.0
 LEAVE_S = 0.3

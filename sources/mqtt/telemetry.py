@@ -6,11 +6,13 @@ import time as clocks
 from typing import TYPE_CHECKING, Literal
 
 from sources.base import Parameter, Sample, SourceError
-from sources.bounds import positive
 from sources.mqtt.address import Address
 from sources.mqtt.bundle import Bundle
 from sources.mqtt.connection import Connection, connected
-from sources.payload import Losses, PayloadReader, PayloadRefused, read_dictionary
+from sources.values.dictionary import read_dictionary
+from sources.values.losses import Losses
+from sources.values.payload import PayloadReader, PayloadRefused
+from sources.values.ranges import positive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sources.base import RESERVED, Kind, Parameter, Value
-from sources.replay.cells import Cell, Form, form_of, number_of
-from sources.replay.table import free_name
+from sources.values.cells import Cell, Form, form_of, number_of
+from sources.values.names import free_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from sources.base import Parameter, SourceError, Value
+from sources.replay.clock import Clock, find_clock, named_clock
 from sources.replay.columns import Column, Survey, decide
 from sources.replay.fingerprint import Fingerprint
-from sources.replay.moments import Clock, find_clock, named_clock
 from sources.replay.table import MAX_COLUMNS, Fault, Row, open_table
 
 if TYPE_CHECKING:

@@ -14,8 +14,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sources.base import SourceError
-from sources.replay.cells import Cell, form_of, moment_of
 from sources.replay.lines import BOM, Lines, refuse_binary
+from sources.values.cells import Cell, form_of
+from sources.values.names import free_name
+from sources.values.times import parse_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -127,14 +129,6 @@ def open_table(path: Path, delimiter: str | None = None, header: bool | None = N
         raise SourceError(f"{path.absolute()} cannot be read: {error.strerror}") from error
 
 
-def free_name(name: str, taken: Iterable[str]) -> str:
-    """The name, or `name_2`, `name_3`, … so that it is none of those taken."""
-    free, number = name, 2
-    while free in taken:
-        free, number = f"{name}_{number}", number + 1
-    return free
-
-
 # -------------------------------------------------------------------------------- delimited
 
 
@@ -177,7 +171,7 @@ def _open_delimited(
 def _holds_value(cell: str) -> bool:
     """Whether a cell is data for sure, so that its row is no header."""
     text = cell.strip()
-    return bool(text) and (form_of(text) != "text" or moment_of(text) is not None)
+    return bool(text) and (form_of(text) != "text" or parse_datetime(text) is not None)
 
 
 def _delimiter_of(head: Sequence[str]) -> str:

@@ -8,10 +8,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from sources.base import Limits, Parameter, Sample, Value
-from sources.simulated.pace import beats
 from sources.simulated.sol import SOL_S, light_time_s
 from sources.simulated.traverse import CRUISE_M_S
 from sources.simulated.world import RoverState, World, within
+from sources.values.pace import beats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence

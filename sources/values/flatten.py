@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sources.base import RESERVED
-from sources.replay.cells import number_of
-from sources.replay.table import free_name
+from sources.values.cells import number_of
+from sources.values.names import MAX_NAME_LENGTH, clean_name, free_name, legal_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sources.base import Kind, Parameter, Value
 
-"""The server's own keys of a sample."""
-
 MAX_DEPTH = 16
 MAX_VALUES = 1000
 MAX_ITEMS = 64
 """A longer list is bulk data (a scan, a picture), not telemetry."""
-
-MAX_NAME_LENGTH = 200
 
 
 class TooMuch(ValueError):
@@ -102,19 +96,6 @@ class Flattener:
         return None if value is None else _bounded(value)
 
 
-def legal_name(raw: str) -> str:
-    """The name that a parameter can have: on one line, without commas, and not the server's."""
-    name = _clean(raw)
-    return f"{name}_sent" if name in RESERVED else name
-
-
-@lru_cache(maxsize=8192)
-def _clean(raw: str) -> str:
-    # `?fields=` is a list with commas; lone surrogates are not printable either
-    shown = "".join(c if c.isprintable() and c != "," else " " for c in raw)
-    return " ".join(shown.split()) or "value"
-
-
 def _read(text: str, kind: Kind | None) -> Value:
     """A text as the kind that was declared, where it can be read so."""
     if kind in ("number", "integer") and (number := number_of(text)) is not None:
@@ -135,7 +116,7 @@ def _vector(members: dict[str, Any]) -> Value:
     for key, number in members.items():
         _check_length(key)
         if number is not None:
-            numbers[free_name(_clean(key), numbers)] = _bounded(number)
+            numbers[free_name(clean_name(key), numbers)] = _bounded(number)
     return numbers or None
 
 

@@ -14,8 +14,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from sources.base import SourceError
-from sources.replay.cells import Cell, moment_of, number_of, stamp_of
 from sources.replay.columns import MISFIT_RATIO, split_unit
+from sources.values.cells import Cell, number_of
+from sources.values.times import find_timestamp, parse_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,7 +120,7 @@ def _read(cell: Cell, reading: Reading, scale_s: float = 1.0) -> float | None:
         return None if number is None or abs(number) == float("inf") else number * scale_s
     if not isinstance(cell, str):
         return None
-    return moment_of(cell) if reading == "date" else stamp_of(cell)
+    return parse_datetime(cell) if reading == "date" else find_timestamp(cell)
 
 
 def _scale(name: str, cells: Sequence[Cell], reading: Reading) -> float:

@@ -10,8 +10,8 @@ from itertools import chain
 from typing import Any
 
 from sources.base import Kind, Parameter, Sample, SourceError, Value
-from sources.payload.flatten import Flattener, TooMuch
-from sources.payload.stamp import stamp_of
+from sources.values.flatten import Flattener, TooMuch
+from sources.values.times import timestamp_of
 
 MAX_PAYLOAD_BYTES = 2**20
 
@@ -158,9 +158,9 @@ class PayloadReader:
     def _time(self, root: Any, part: Any) -> tuple[float | None, str]:
         """The time told, and its place in the part, if it is there."""
         for place in self._times:
-            if (t := stamp_of(_at(part, place))) is not None:
+            if (t := timestamp_of(_at(part, place))) is not None:
                 return t, place
-            if part is not root and (t := stamp_of(_at(root, place))) is not None:
+            if part is not root and (t := timestamp_of(_at(root, place))) is not None:
                 return t, ""
         if self._must_have_time:
             found = _at(part, self._times[0])

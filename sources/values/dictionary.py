@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any, get_args
 
 from sources.base import Kind, Limits, Parameter, SourceError
-from sources.payload.flatten import MAX_NAME_LENGTH, legal_name
+from sources.values.names import MAX_NAME_LENGTH, legal_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,102 @@
+"""The time that a device's value tells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sources.values.cells import number_of
+
+EARLIEST, LATEST = -62135596800.0, 253402300800.0
+"""The years 1 to 9999: what RFC 3339 can say."""
+
+_SCALES = (1.0, 1e-3, 1e-6, 1e-9)
+_MIN_S, _MAX_S = 1e8, 1e11  # 1973 and 5138: three decades, so one scale fits at most
+
+_DOY = re.compile(r"(\d{4})-(\d{3})(?!\d)(.*)", re.ASCII | re.DOTALL)
+_DAY_FIRST = re.compile(r"(\d\d)\.(\d\d)\.(\d{4})(?!\d)(.*)", re.ASCII | re.DOTALL)
+_STAMP = re.compile(
+    r"(?<!\d)((?:19|20)\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]?(\d\d)[-_.:]?(\d\d)[-_.:]?(\d\d)"
+    r"(?:[-_.,](\d{1,9}))?(?!\d)",
+    re.ASCII,
+)
+
+
+def timestamp_of(value: Any) -> float | None:
+    """POSIX seconds of a date and time, of a number since 1970, or of ROS's `{sec, nanosec}`.
+
+    A number is taken as seconds, milli-, micro- or nanoseconds, whichever puts it after 1973 and
+    before 5138. One that is too small for that counts from something else, such as the device's
+    boot, and is no time.
+    """
+    if isinstance(value, Mapping):
+        return _stamp_of_parts(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    number = number_of(value)
+    if number is not None:
+        return _since_1970(number)
+    moment = parse_datetime(value) if isinstance(value, str) else None
+    return moment if moment is not None and EARLIEST <= moment < LATEST else None
+
+
+def _since_1970(number: float) -> float | None:
+    fitting = (number * scale for scale in _SCALES if _MIN_S <= number * scale < _MAX_S)
+    return next(fitting, None)
+
+
+def _stamp_of_parts(value: Mapping[str, Any]) -> float | None:
+    seconds = number_of(value.get("sec", value.get("secs")))
+    nanoseconds = number_of(value.get("nanosec", value.get("nsecs", 0)))
+    if seconds is None or nanoseconds is None:
+        return None
+    if not _MIN_S <= seconds < _MAX_S or not 0 <= nanoseconds < 1e9:
+        return None
+    return seconds + nanoseconds * 1e-9
+
+
+def parse_datetime(text: str) -> float | None:
+    """POSIX seconds of a date or of a date and time; UTC unless it says otherwise.
+
+    Read are ISO 8601 (`2012-08-07`, `2012-08-07T05:17:57.3Z`, `2012/08/07 05:17`), day-of-year as
+    missions write it (`2012-220T05:17:57`) and day first with dots (`07.08.2012 05:17`). Not read
+    are `08/07/2012`, which means two days, and a time without a date.
+    """
+    text = text.strip()
+    if len(text) < 8 or not text[0].isdigit():
+        return None
+    text = text.removesuffix(" UTC").removesuffix(" GMT")
+    try:
+        if match := _DOY.fullmatch(text):
+            year, day, rest = match.groups()
+            text = datetime.strptime(f"{year} {day}", "%Y %j").strftime("%Y-%m-%d") + rest
+        elif match := _DAY_FIRST.fullmatch(text):
+            day, month, year, rest = match.groups()
+            text = f"{year}-{month}-{day}{rest}"
+        elif text[4] == "/":
+            text = text.replace("/", "-", 2)
+        if text[4] != "-":  # ISO's 20120807 is likelier a number
+            return None
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return _posix(moment)
+
+
+def find_timestamp(text: str) -> float | None:
+    """POSIX seconds of the one date and time inside a text, as file names carry it."""
+    found = _STAMP.findall(text)
+    if len(found) != 1:
+        return None
+    *parts, fraction = found[0]
+    try:
+        moment = datetime(*map(int, parts), tzinfo=UTC)  # type: ignore[arg-type, misc]  # six ints
+    except ValueError:
+        return None
+    return _posix(moment) + float(f"0.{fraction or 0}")
+
+
+def _posix(moment: datetime) -> float:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
