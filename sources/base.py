@@ -314,3 +314,6 @@ class CommandValidator(Protocol):
 
 Source = TelemetrySource | Camera | CommandValidator
 """Any of the three ports."""
+
+SourceKind = Literal["telemetry", "camera", "commands"]
+"""The three ports by name."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib
 import itertools
 import logging
-from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sources import registry
 from sources.base import SourceError
 from sources.registry import SCHEMES, Scheme, SourceKind, SourceSettingError, open_source
+from sources.registry.schemes import Schemes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,13 +54,17 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 @pytest.fixture
-def add_entry_points(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def add(**points: str) -> None:
-        made = [
-            EntryPoint(name.replace("__", "."), value, registry.GROUP)
-            for name, value in points.items()
-        ]
-        monkeypatch.setattr(registry, "entry_points", lambda group: made)
+def add_entry_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs a package with entry points, as `pip` would."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def add(package: str = "own-drivers", **points: str) -> None:
+        lines = (f"{name.replace('__', '.')} = {value}" for name, value in points.items())
+        folder = tmp_path / f"{package.replace('-', '_')}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text("\n".join(["[rover.sources]", *lines]))
+        importlib.invalidate_caches()
 
     return add
 
@@ -231,15 +234,17 @@ def test_a_scheme_that_ships_is_not_shadowed(
     with caplog.at_level(logging.WARNING):
         source = open_source("telemetry", f"replay:{tmp_path}/a.csv?rate_hz=1")
     assert [p.name for p in source.parameters] == ["a"]
-    assert "replay: of nowhere:make is passed over" in caplog.text
+    assert "replay: of own-drivers (nowhere:make) is passed over" in caplog.text
 
 
 def test_two_packages_that_claim_one_scheme_are_both_named(
-    monkeypatch: pytest.MonkeyPatch,
+    add_entry_points: Callable[..., None],
 ) -> None:
-    points = [EntryPoint("telemetry.x", f"{who}:make", registry.GROUP) for who in ("one", "two")]
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
-    assert "one:make and two:make" in refused("x:").reason
+    add_entry_points("drivers-one", telemetry__x="one:make")
+    add_entry_points("drivers-two", telemetry__x="two:make")
+    reason = refused("x:").reason
+    assert "drivers-one (one:make)" in reason
+    assert "drivers-two (two:make)" in reason
 
 
 # ---------------------------------------------------------------------------------- mistakes
@@ -345,12 +350,12 @@ def test_what_a_factory_raised_is_chained(install: Install) -> None:
 @pytest.mark.parametrize(
     "code", ["import no_such_thing", "def make():\n    import no_such_thing"], ids=["top", "later"]
 )
-def test_a_missing_extra_names_the_install_that_brings_it(
-    install: Install, monkeypatch: pytest.MonkeyPatch, code: str
-) -> None:
+def test_a_missing_extra_names_the_install_that_brings_it(install: Install, code: str) -> None:
     scheme = Scheme(f"{install(code)}:make", extra="mqtt")
-    monkeypatch.setitem(registry.SCHEMES, "telemetry", {"mqtt": scheme})
-    error = refused("mqtt:")
+    schemes = Schemes({"telemetry": {"mqtt": scheme}})
+    with pytest.raises(SourceSettingError) as caught:
+        open_source("telemetry", "mqtt:", schemes=schemes)
+    error = caught.value
     assert error.way_out == "pip install 'cosmic-rover[mqtt]'"
     assert "no_such_thing" in error.reason
 

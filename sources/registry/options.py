@@ -17,16 +17,9 @@ from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import unquote
 
+from sources.registry.errors import Refused
+
 Factory = Callable[..., object]
-
-
-class Refused(ValueError):
-    """The text of a setting cannot be used; carries the reason and a way out."""
-
-    def __init__(self, reason: str, way_out: str = "") -> None:
-        self.reason = reason
-        self.way_out = way_out
-        super().__init__(f"{reason}; {way_out}" if way_out else reason)
 
 
 def parse_query(query: str) -> dict[str, str]:

@@ -1,0 +1,121 @@
+"""The schemes that there are: those that ship, and those that packages add."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Literal
+
+from sources.registry.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sources.base import SourceKind
+
+Takes = Literal["nothing", "path", "url", "as written"]
+
+GROUP = "rover.sources"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How a scheme becomes a source.
+
+    Attributes:
+        factory: `module:attribute`, imported when it is first asked for.
+        takes: what the factory gets before its options: `nothing`; what follows the colon, decoded
+            (`path`); everything up to the `?` (`url`); or one of these three `as written`:
+            whether an empty rest, a path, or `//` follows the colon.
+        extra: the optional dependencies that bring it, as in `pip install cosmic-rover[extra]`.
+    """
+
+    factory: str
+    takes: Takes = "nothing"
+    extra: str = ""
+
+
+SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
+    "telemetry": {
+        "sim": Scheme("sources.simulated.telemetry:SimulatedTelemetry"),
+        "replay": Scheme("sources.replay:ReplayTelemetry", takes="path"),
+        "host": Scheme("sources.host:HostTelemetry", extra="host"),
+        "mqtt": Scheme("sources.mqtt:MqttTelemetry", takes="url", extra="mqtt"),
+        "mqtts": Scheme("sources.mqtt:MqttTelemetry", takes="url", extra="mqtt"),
+        "ws": Scheme("sources.websocket:WebSocketTelemetry", takes="url"),
+        "wss": Scheme("sources.websocket:WebSocketTelemetry", takes="url"),
+        "push": Scheme("sources.push:PushTelemetry"),
+    },
+    "camera": {
+        "sim": Scheme("sources.simulated.camera:SimulatedCamera"),
+        "dir": Scheme("sources.directory:DirectoryCamera", takes="path"),
+    },
+    "commands": {
+        "sim": Scheme("sources.simulated.validator:SimulatedValidator"),
+    },
+}
+
+SETTINGS: Mapping[SourceKind, str] = {
+    "telemetry": "ROVER_TELEMETRY",
+    "camera": "ROVER_CAMERA",
+    "commands": "ROVER_COMMANDS",
+}
+
+NOUNS: Mapping[SourceKind, str] = {
+    "telemetry": "telemetry source",
+    "camera": "camera",
+    "commands": "validator of commands",
+}
+
+
+class Schemes:
+    """Schemes that ship, and those of the entry points of installed packages.
+
+    Args:
+        shipped: by kind and name.
+    """
+
+    def __init__(self, shipped: Mapping[SourceKind, Mapping[str, Scheme]] = SCHEMES) -> None:
+        self._shipped = shipped
+
+    def find(self, kind: SourceKind, head: str) -> Scheme | None:
+        """The scheme of that name; `None` if there is none.
+
+        Raises:
+            Refused: two packages claim it.
+        """
+        ours = self._shipped[kind].get(head)
+        theirs = [point for point in _added(kind) if point.name == f"{kind}.{head}"]
+        if ours is not None:
+            for point in theirs:
+                _log.warning("%s: of %s is passed over: that scheme ships", head, _origin(point))
+            return ours
+        if len(theirs) > 1:
+            raise Refused(
+                f"{head}: is claimed by {' and '.join(map(_origin, theirs))}",
+                "uninstall all but one",
+            )
+        return Scheme(f"{theirs[0].module}:{theirs[0].attr}", "as written") if theirs else None
+
+    def kinds(self, head: str) -> list[SourceKind]:
+        """The kinds of source for which a scheme of that name ships."""
+        return [kind for kind in self._shipped if head in self._shipped[kind]]
+
+    def ways_out(self, kind: SourceKind, head: str) -> str:
+        """What could have been written instead."""
+        added = (point.name.partition(".")[2] for point in _added(kind))
+        known = [f"{name}:" for name in sorted({*self._shipped[kind], *added})]
+        ways = f"known are {', '.join(known)} and your own package.module:factory"
+        near = difflib.get_close_matches(head.lower(), known, n=1)
+        return f"did you mean {near[0]}? else, {ways}" if near else ways
+
+
+def _added(kind: SourceKind) -> list[EntryPoint]:
+    return [point for point in entry_points(group=GROUP) if point.name.startswith(f"{kind}.")]
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"{point.dist.name} ({point.value})" if point.dist else point.value

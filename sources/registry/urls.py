@@ -1,0 +1,119 @@
+"""A source out of a URL."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Literal, cast, overload
+from urllib.parse import unquote
+
+from sources.base import Camera, CommandValidator, Source, SourceError, TelemetrySource
+from sources.registry.errors import Refused, SourceSettingError
+from sources.registry.factories import import_own, import_scheme, missing_module, named_error
+from sources.registry.options import parse_query, prepare
+from sources.registry.schemes import NOUNS, SETTINGS, Scheme, Schemes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sources.base import SourceKind
+    from sources.registry.schemes import Takes
+
+# what the mission will use of each port; a source need not inherit anything to have it
+_PORT: Mapping[SourceKind, tuple[str, ...]] = {
+    "telemetry": ("parameters", "samples"),
+    "camera": ("images", "image", "open", "new"),
+    "commands": ("steps", "validate"),
+}
+
+
+@overload
+def open_source(
+    kind: Literal["telemetry"], url: str, setting: str | None = None
+) -> TelemetrySource: ...
+@overload
+def open_source(kind: Literal["camera"], url: str, setting: str | None = None) -> Camera: ...
+@overload
+def open_source(
+    kind: Literal["commands"], url: str, setting: str | None = None
+) -> CommandValidator: ...
+@overload
+def open_source(
+    kind: SourceKind, url: str, setting: str | None = None, *, schemes: Schemes | None = None
+) -> Source: ...
+def open_source(
+    kind: SourceKind, url: str, setting: str | None = None, *, schemes: Schemes | None = None
+) -> Source:
+    """Make the source that a URL names; it is not entered yet.
+
+    Args:
+        kind: what it must be.
+        url: as in the module's docstring.
+        setting: where the URL was written, for the message of an error.
+        schemes: those that there are.
+
+    Raises:
+        SourceSettingError: the URL names none, or the source refused to be made.
+    """
+    try:
+        source = _open(kind, url.strip(), schemes or Schemes())
+    except Refused as refused:
+        raise SourceSettingError(
+            setting or SETTINGS[kind], kind, url, refused.reason, refused.way_out
+        ) from refused.__cause__
+    return cast("Source", source)
+
+
+def _open(kind: SourceKind, url: str, schemes: Schemes) -> object:
+    place, _, query = url.partition("?")
+    head, colon, rest = place.partition(":")
+    if not colon or not head:
+        raise Refused(
+            "it names no source" if url else "it is empty",
+            schemes.ways_out(kind, f"{url}:" if url else ""),
+        )
+    scheme = schemes.find(kind, head.lower())
+    path = None
+    if scheme is None:
+        scheme = Scheme(f"{head}:{rest}")
+        factory = import_own(schemes, kind, head, rest)
+    else:
+        path = _path(scheme.takes, place, rest)
+        factory = import_scheme(scheme)
+    if inspect.iscoroutinefunction(factory):
+        raise Refused("its factory is async", "return the source, and connect in its __aenter__")
+    make = prepare(factory, parse_query(query), path)
+    try:
+        source = make()
+    except SourceError as error:
+        raise Refused(str(error)) from error
+    except ImportError as error:
+        raise missing_module(error, scheme.extra) from error
+    except Exception as error:  # a stranger's code, run once at start: named and chained
+        raise Refused(f"making the source failed with {named_error(error)}") from error
+    missing = [name for name in _PORT[kind] if not _has(source, name)]
+    if missing:
+        raise Refused(
+            f"what {scheme.factory} returns, a {type(source).__name__}, is no {NOUNS[kind]}",
+            f"it lacks {' and '.join(missing)}; the contract is in sources/base.py",
+        )
+    return source
+
+
+def _has(source: object, name: str) -> bool:
+    """Whether it has the attribute; a property is not run for that."""
+    missing = object()
+    return inspect.getattr_static(source, name, missing) is not missing or hasattr(source, name)
+
+
+def _path(takes: Takes, place: str, rest: str) -> str | None:
+    """What the factory gets as its first argument."""
+    head = place.partition(":")[0]
+    if takes == "as written":
+        takes = "url" if rest.startswith("//") else "path" if rest else "nothing"
+    if takes == "nothing":
+        if rest:
+            raise Refused(f"{head}: takes no path, but {rest!r} follows", f"write {head}:?…")
+        return None
+    if not rest:
+        raise Refused(f"{head}: must be followed by a path", f"write {head}:some/path")
+    return place if takes == "url" else unquote(rest, errors="surrogateescape")
