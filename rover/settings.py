@@ -7,7 +7,6 @@ from here; a test fails when one is undocumented.
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
 from dataclasses import Field, dataclass, field, fields
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rover.errors import SettingError
+from sources.values.ranges import Range, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -153,28 +153,22 @@ def _read(name: str, text: str, about: Field[Any]) -> object:
         return kind(text.replace("_", "")) if kind is int else kind(text)
     except ValueError:
         number = "a whole number" if kind is int else "a number"
-        raise SettingError(name, text, f"must be {number}{_range(about)}") from None
+        raise SettingError(name, text, _range(about).must_be(number)) from None
 
 
 def _check(about: Field[Any], value: Any) -> None:
     name = PREFIX + about.name.upper()
-    low, high = about.metadata["at_least"], about.metadata["at_most"]
-    if low is None and high is None:
+    allowed = _range(about)
+    if allowed.at_least is None and allowed.at_most is None:
         if not isinstance(value, Path) and not value and about.default:
             raise SettingError(name, "", f"must not be empty; unset it for {about.default}")
         return
-    too_low = low is not None and value < low
-    too_high = high is not None and value > high
-    if too_low or too_high or not math.isfinite(value):
-        raise SettingError(name, value, f"must be a number{_range(about)}")
+    if value not in allowed:
+        raise SettingError(name, plain(value), allowed.must_be())
 
 
-def _range(about: Field[Any]) -> str:
-    low, high, unit = (about.metadata[key] for key in ("at_least", "at_most", "unit"))
-    bounds = [f"at least {low:,}"] if low is not None else []
-    bounds += [f"at most {high:,}"] if high is not None else []
-    text = " and ".join(bounds) + (f" {unit}" if unit and bounds else "")
-    return f" of {text}" if text else ""
+def _range(about: Field[Any]) -> Range:
+    return Range(*(about.metadata[key] for key in ("at_least", "at_most", "unit")))
 
 
 def settings_table() -> str:

@@ -10,7 +10,7 @@ from anyio import Event
 from sources.base import Parameter, Sample, SourceError
 from sources.values.dictionary import read_dictionary
 from sources.values.payload import PayloadReader
-from sources.values.ranges import positive
+from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -65,11 +65,9 @@ class PushTelemetry:
         parameters: Path | None = None,
         period_s: float | None = None,
     ) -> None:
-        if max_queue < 1:
-            raise SourceError(f"max_queue is {max_queue}; it must be at least 1")
         if period_s is not None:
-            self.period_s = positive("period_s", period_s)
-        self.max_queue = max_queue
+            self.period_s = Range(more_than=0, unit="s").number("period_s", period_s)
+        self.max_queue = Range(at_least=1).whole("max_queue", max_queue)
         self.reader = PayloadReader(read_dictionary(parameters), time=time, path=path)
         self._inbox: deque[Sample] = deque()
         self._arrived = Event()

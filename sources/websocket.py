@@ -22,7 +22,7 @@ from sources.base import Parameter, Sample, SourceError
 from sources.values.dictionary import read_dictionary
 from sources.values.losses import Losses
 from sources.values.payload import PayloadReader, PayloadRefused
-from sources.values.ranges import positive
+from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -91,7 +91,7 @@ class WebSocketTelemetry:
                 "it is no URL of a WebSocket; write ws://host:port/path, or wss:// for TLS"
             ) from exc
         if period_s is not None:
-            self.period_s = positive("period_s", period_s)
+            self.period_s = Range(more_than=0, unit="s").number("period_s", period_s)
         self._url = url
         self._subscribe = _messages(subscribe)
         self._reader = PayloadReader(

@@ -214,9 +214,9 @@ def test_a_sensor_that_goes_takes_nothing_else_with_it(
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("rate_hz=0", "rate_hz is 0; it must be from 0.001 to 20"),
-        ("rate_hz=nan", "rate_hz is nan"),
-        ("disk=/no/where", "disk is /no/where, which is not there"),
+        ("rate_hz=0", "rate_hz=0: "),
+        ("rate_hz=nan", "rate_hz=nan: "),
+        ("disk=/no/where", "/no/where cannot be read: No such file or directory"),
     ],
 )
 def test_a_mistake_is_told(query: str, told: str) -> None:

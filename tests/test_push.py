@@ -84,9 +84,9 @@ def test_it_is_paced_only_if_somebody_says_how(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("max_queue=0", "max_queue is 0; it must be at least 1"),
-        ("period_s=0", "period_s is 0; it must be more than 0"),
-        ("period_s=nan", "period_s is nan"),
+        ("max_queue=0", "max_queue=0: "),
+        ("period_s=0", "period_s=0: "),
+        ("period_s=nan", "period_s=nan: "),
         ("parameters=/no/where.json", "/no/where.json cannot be read"),
     ],
 )

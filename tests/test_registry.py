@@ -215,15 +215,15 @@ def test_a_factory_without_a_place_is_given_none(
     install: Install, add_entry_points: Callable[..., None]
 ) -> None:
     add_entry_points(telemetry__added=f"{install('def make(*, qos=0): return Source()')}:make")
-    assert "it takes no path, but is given 'x'" in str(refused("added:x"))
+    assert "'x'" in refused("added:x").way_out
 
 
 def test_an_entry_point_serves_the_kind_in_its_name_alone(
     add_entry_points: Callable[..., None],
 ) -> None:
     add_entry_points(camera__added="nowhere:make")
-    assert "no telemetry source has the scheme 'added'" in str(refused("added:"))
-    assert "added:" in refused("ad:", "camera").way_out
+    assert "added:" not in refused("added:").reason
+    assert "added:" in refused("ad:", "camera").reason
 
 
 def test_a_scheme_that_ships_is_not_shadowed(
@@ -254,12 +254,12 @@ def test_an_error_carries_its_parts_and_names_setting_value_and_way_out() -> Non
     error = refused("reply:x.csv")
     assert isinstance(error, SourceError)
     assert (error.setting, error.kind, error.url) == ("ROVER_TELEMETRY", "telemetry", "reply:x.csv")
-    assert str(error) == (
-        "ROVER_TELEMETRY=reply:x.csv: no telemetry source has the scheme 'reply', nor is there a"
-        " module; did you mean replay:? else, known are host:, mqtt:, mqtts:, push:, replay:, sim:,"
-        " ws:, wss: and your own"
-        " package.module:factory"
+    assert (error.reason, error.way_out) == (
+        "must start with one of host:, mqtt:, mqtts:, push:, replay:, sim:, ws:, wss:"
+        " or your own package.module:factory",
+        "did you mean replay:?",
     )
+    assert str(error) == f"ROVER_TELEMETRY=reply:x.csv: {error.reason}; {error.way_out}"
 
 
 def test_the_setting_can_be_named_otherwise() -> None:
@@ -268,43 +268,43 @@ def test_the_setting_can_be_named_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "url", "told"),
+    ("kind", "url", "facts"),
     [
-        (
-            "telemetry",
-            "",
-            "it is empty; known are host:, mqtt:, mqtts:, push:, replay:, sim:, ws:, wss:",
-        ),
-        ("telemetry", "  ", "it is empty; known are"),
-        ("telemetry", "/data/drive.csv", "it names no source"),
-        ("telemetry", "sim", "it names no source; did you mean sim:?"),
-        ("telemetry", ":x", "it names no source"),
-        ("telemetry", "sim:earth", "sim: takes no path, but 'earth' follows"),
-        ("telemetry", "replay:", "replay: must be followed by a path"),
-        ("telemetry", "dir:x", "no telemetry source has the scheme 'dir', though ROVER_CAMERA"),
-        ("telemetry", "my-thing:x", "no telemetry source has the scheme 'my-thing'"),
-        ("telemetry", "replay:/no/where.csv", "/no/where.csv cannot be read: No such file"),
-        ("telemetry", "replay:x?speed", "the option 'speed' is no name=value"),
-        ("telemetry", "replay:x?speed=1&speed=2", "the option speed is given twice"),
-        ("telemetry", "replay:x?speed=fast", "speed is a number, not 'fast'"),
-        ("telemetry", "replay:x?loop=maybe", "loop is true or false, not 'maybe'"),
-        ("telemetry", "replay:x?decimal=x", "decimal is one of ., ,, not 'x'"),
-        ("telemetry", "replay:x?sped=1", "it has no option sped; it has speed, loop, time,"),
-        ("telemetry", "replay:x?clock=1", "clock cannot be given in a URL"),
-        ("telemetry", "replay:x?path=y", "it has no option path"),
-        ("telemetry", "json:", "no factory follows json:; write json:factory"),
-        ("telemetry", "no.such.module:make", "there is no module 'no'"),
-        ("telemetry", "json.nothing:make", "there is no module 'json.nothing'"),
-        ("telemetry", "json:dump_", "the module json has no 'dump_'; did you mean dump?"),
-        ("telemetry", "json:decoder.x.y", "the module json has no 'decoder.x.y'"),
-        ("telemetry", "math:pi", "math:pi is a float and cannot be called"),
-        ("telemetry", "builtins:dict?x=1", "a dict, is no telemetry source"),
-        ("camera", "json:JSONDecoder", "a JSONDecoder, is no camera; it lacks images and"),
-        ("commands", "json:JSONDecoder", "is no validator of commands; it lacks steps and valid"),
+        ("telemetry", "", ["host:, mqtt:, mqtts:, push:, replay:, sim:, ws:, wss: "]),
+        ("telemetry", "  ", ["host:, mqtt:", "package.module:factory"]),
+        ("telemetry", "/data/drive.csv", ["host:, mqtt:", "package.module:factory"]),
+        ("telemetry", "sim", ["did you mean sim:?"]),
+        ("telemetry", ":x", ["host:, mqtt:"]),
+        ("telemetry", "sim:earth", ["sim: takes no path"]),
+        ("telemetry", "replay:", ["replay:some/path"]),
+        ("telemetry", "dir:x", ["dir: ", "ROVER_CAMERA"]),
+        ("telemetry", "my-thing:x", ["host:, mqtt:"]),
+        ("telemetry", "replay:/no/where.csv", ["/no/where.csv cannot be read: No such file"]),
+        ("telemetry", "replay:x?speed", ["speed: "]),
+        ("telemetry", "replay:x?speed=1&speed=2", ["speed: ", "twice"]),
+        ("telemetry", "replay:x?speed=fast", ["speed=fast: must be a number"]),
+        ("telemetry", "replay:x?loop=maybe", ["loop=maybe: must be true or false"]),
+        ("telemetry", "replay:x?decimal=x", ["decimal=x: must be one of ., ,"]),
+        ("telemetry", "replay:x?sped=1", ["sped=1: ", "did you mean speed?", "speed, loop, time,"]),
+        ("telemetry", "replay:x?clock=1", ["clock=1: "]),
+        ("telemetry", "replay:x?path=y", ["path=y: ", "speed, loop, time,"]),
+        ("telemetry", "json:", ["json:factory"]),
+        ("telemetry", "no.such.module:make", ["'no'"]),
+        ("telemetry", "json.nothing:make", ["'json.nothing'"]),
+        ("telemetry", "json:dump_", ["json", "'dump_'", "did you mean dump?"]),
+        ("telemetry", "json:decoder.x.y", ["json", "'decoder.x.y'"]),
+        ("telemetry", "math:pi", ["math:pi", "float"]),
+        ("telemetry", "builtins:dict?x=1", ["dict", "parameters, samples"]),
+        ("camera", "json:JSONDecoder", ["JSONDecoder", "images, image, open, new"]),
+        ("commands", "json:JSONDecoder", ["JSONDecoder", "steps, validate"]),
     ],
 )
-def test_a_mistake_is_told(kind: SourceKind, url: str, told: str) -> None:
-    assert told in str(refused(url, kind))
+def test_the_error_for_a_wrong_url_names_the_cause(
+    kind: SourceKind, url: str, facts: list[str]
+) -> None:
+    text = str(refused(url, kind))
+    for fact in facts:
+        assert fact in text
 
 
 def test_an_injected_clock_is_not_offered_as_an_option() -> None:
@@ -312,34 +312,30 @@ def test_an_injected_clock_is_not_offered_as_an_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "query", "told"),
+    ("code", "query", "facts"),
     [
-        ("def make(host, port: int): ...", "", "it cannot do without host and port; add ?host=…&p"),
-        ("def make(): ...", "?a=1", "it has no option a; it has no options at all"),
-        ("def make(x: list[int]): ...", "?x=1", "x cannot be given in a URL"),
-        ("def make(x: Missing): ...", "?x=1", "x cannot be given in a URL"),
-        ("def make(x: int | None): ...", "?x=y", "x is a whole number, not 'y'"),
-        (
-            "def make(): raise SourceError('the serial port is gone')",
-            "",
-            ": the serial port is gon",
-        ),
-        (
-            "def make(): raise KeyError('port')",
-            "",
-            "making the source failed with KeyError: 'port'",
-        ),
-        ("def make(): import no_such_thing", "", "importing it failed with ModuleNotFoundError"),
-        ("async def make(): ...", "", "its factory is async; return the source"),
-        ("def make(): return None", "", "a NoneType, is no telemetry source"),
-        ("import no_such_thing", "", "importing it failed with ModuleNotFoundError"),
-        ("from json import no_such_name", "", "importing it failed with ImportError: cannot impor"),
-        ("1 / 0", "", "failed with ZeroDivisionError: division by zero"),
-        ("1 +", "", "failed with SyntaxError"),
+        ("def make(host, port: int): ...", "", ["host, port: ", "?host=…&port=…"]),
+        ("def make(): ...", "?a=1", ["a=1: "]),
+        ("def make(x: list[int]): ...", "?x=1", ["x=1: "]),
+        ("def make(x: Missing): ...", "?x=1", ["x=1: "]),
+        ("def make(x: int | None): ...", "?x=y", ["x=y: must be a whole number"]),
+        ("def make(): raise SourceError('no serial port')", "", [": no serial port"]),
+        ("def make(): raise KeyError('port')", "", ["KeyError: 'port'"]),
+        ("def make(): import no_such_thing", "", ["ModuleNotFoundError", "no_such_thing"]),
+        ("async def make(): ...", "", ["async", "__aenter__"]),
+        ("def make(): return None", "", ["NoneType", "parameters, samples"]),
+        ("import no_such_thing", "", ["ModuleNotFoundError", "no_such_thing"]),
+        ("from json import no_such_name", "", ["ImportError", "no_such_name"]),
+        ("1 / 0", "", ["ZeroDivisionError: division by zero"]),
+        ("1 +", "", ["SyntaxError"]),
     ],
 )
-def test_a_mistake_of_a_factory_is_told(install: Install, code: str, query: str, told: str) -> None:
-    assert told in str(refused(f"{install(code)}:make{query}"))
+def test_the_error_for_a_broken_factory_names_the_cause(
+    install: Install, code: str, query: str, facts: list[str]
+) -> None:
+    text = str(refused(f"{install(code)}:make{query}"))
+    for fact in facts:
+        assert fact in text
 
 
 def test_what_a_factory_raised_is_chained(install: Install) -> None:

@@ -175,5 +175,7 @@ async def test_samples_carry_the_injected_clock_and_go_on() -> None:
 
 @pytest.mark.parametrize("rate_hz", [0, -5, 1_001, float("nan"), float("inf"), "quick", True])
 def test_a_rate_that_makes_no_sense_is_refused_with_its_name_and_value(rate_hz: float) -> None:
-    with pytest.raises(SourceError, match=r"rate_hz=.*must be a number from 0.001 to 1000"):
+    with pytest.raises(
+        SourceError, match=r"rate_hz=.*must be a number of at least 0.001 and at most 1,000 Hz"
+    ):
         SimulatedTelemetry(rate_hz=rate_hz)

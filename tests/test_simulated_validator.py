@@ -478,7 +478,7 @@ async def test_a_file_that_cannot_be_read_is_an_error_of_the_source(tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pace_s": -1}, "pace_s=-1: must be a number from 0 to 60"),
+        ({"pace_s": -1}, "pace_s=-1: must be a number of at least 0 and at most 60 s"),
         ({"pace_s": float("nan")}, "pace_s=nan: must be"),
         ({"rover": "the rover"}, "rover='the rover': must be a name of 1 to 40 letters"),
     ],

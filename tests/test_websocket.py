@@ -262,8 +262,8 @@ async def test_secrets_in_the_url_are_not_told() -> None:
         ("ws:x", "it is no URL of a WebSocket"),
         ("ws://", "it is no URL of a WebSocket"),
         ("ws://host:port/", "it is no URL of a WebSocket"),
-        ("ws://host?period_s=0", "period_s is 0"),
-        ("ws://host?clock=1", "clock cannot be given in a URL"),
+        ("ws://host?period_s=0", "period_s=0: "),
+        ("ws://host?clock=1", "clock=1: "),
     ],
 )
 def test_a_mistake_is_told(url: str, told: str) -> None:

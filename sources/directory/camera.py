@@ -17,6 +17,8 @@ from anyio.to_thread import run_sync
 
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory.folder import NOTHING, Folder, Look, Scan, Signature, flaw_of_name
+from sources.values.files import unreadable
+from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,9 +36,9 @@ REST = 10
 """The pause between two scans is at least so many times as long as a scan takes."""
 
 WAY_OUT = {
-    errno.ENOENT: "there is no such folder; make it, or name another",
-    errno.ENOTDIR: "it is no folder; name the one that the pictures are in",
-    errno.EACCES: "it may not be read; give this user the right to list it",
+    errno.ENOENT: "make the folder, or name another",
+    errno.ENOTDIR: "name the folder that the images are in",
+    errno.EACCES: "give this user the right to list the folder",
 }
 
 
@@ -64,10 +66,9 @@ class DirectoryCamera:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not (0 < poll_s < float("inf") and 0 <= settle_s < float("inf")):
-            raise SourceError("poll_s must be more than 0 s, and settle_s at least 0 s")
+        self._poll_s = Range(more_than=0, unit="s").number("poll_s", poll_s)
+        settle_s = Range(at_least=0, unit="s").number("settle_s", settle_s)
         self._folder = Folder(path, settle_s, clock)
-        self._poll_s = poll_s
         self._last = NOTHING
         self._trouble = ""
         self._changed = Event()
@@ -77,7 +78,7 @@ class DirectoryCamera:
         try:
             os.scandir(path).close()
         except OSError as exc:
-            raise SourceError(self._explain(exc)) from exc
+            raise self._unreadable(exc) from exc
 
     async def __aenter__(self) -> Self:
         await self.refresh()
@@ -150,7 +151,7 @@ class DirectoryCamera:
                 scan, trouble = await run_sync(self._folder.scan, self._last), ""
             except OSError as exc:
                 gone = exc.errno in (errno.ENOENT, errno.ENOTDIR)
-                scan, trouble = NOTHING if gone else self._last, self._explain(exc)
+                scan, trouble = NOTHING if gone else self._last, str(self._unreadable(exc))
             if scan is not self._last or trouble != self._trouble:
                 self._take(scan, trouble)
 
@@ -199,9 +200,8 @@ class DirectoryCamera:
             raise ImageBroken(image_id, "it was replaced")
         return file
 
-    def _explain(self, exc: OSError) -> str:
-        reason = WAY_OUT.get(exc.errno or 0, exc.strerror or str(exc))
-        return f"the folder {self._folder.path}: {reason}"
+    def _unreadable(self, exc: OSError) -> SourceError:
+        return unreadable(self._folder.path, exc, WAY_OUT.get(exc.errno or 0, ""))
 
 
 def _read(file: BinaryIO, position: int, count: int, image: Image, look: Look) -> bytes:

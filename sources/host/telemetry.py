@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from sources.base import Parameter, Sample, SourceError
+from sources.base import Parameter, Sample
 from sources.host.gauges import Gauges
 from sources.host.rates import Rates
+from sources.values.files import unreadable
 from sources.values.pace import beats
+from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-
-FASTEST_HZ = 20.0
 
 
 class HostTelemetry:
@@ -41,11 +41,11 @@ class HostTelemetry:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if not 0.001 <= rate_hz <= FASTEST_HZ:
-            raise SourceError(f"rate_hz is {rate_hz:g}; it must be from 0.001 to {FASTEST_HZ:g}")
-        if not disk.exists():
-            raise SourceError(f"disk is {disk}, which is not there; name a folder on the disk")
-        self._period_s = 1 / rate_hz
+        self._period_s = 1 / Range(0.001, 20, "Hz").number("rate_hz", rate_hz)
+        try:
+            disk.stat()
+        except OSError as exc:
+            raise unreadable(disk, exc, "name a folder on the disk") from exc
         self._clock = clock
         self._gauges = Gauges(disk, Rates())
         self._parameters = [parameter for parameter, _ in self._gauges.read()]

@@ -12,7 +12,7 @@ from sources.mqtt.connection import Connection, connected
 from sources.values.dictionary import read_dictionary
 from sources.values.losses import Losses
 from sources.values.payload import PayloadReader, PayloadRefused
-from sources.values.ranges import positive
+from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -71,8 +71,6 @@ class MqttTelemetry:
         *,
         clock: Callable[[], float] = clocks.time,
     ) -> None:
-        if not 1 <= keepalive_s <= 0xFFFF:
-            raise SourceError(f"keepalive_s is {keepalive_s}; it must be from 1 to 65,535")
         if each == "parameter" and (path or time):
             raise SourceError("path and time are for each=sample; leave them out")
         self._address = Address.parse(url)
@@ -80,11 +78,11 @@ class MqttTelemetry:
         self._qos = qos
         self._client_id = client_id
         self._retained = retained
-        self._window_s = positive("window_s", window_s)
-        self._keepalive_s = keepalive_s
+        self._window_s = Range(more_than=0, unit="s").number("window_s", window_s)
+        self._keepalive_s = Range(1, 0xFFFF, "s").whole("keepalive_s", keepalive_s)
         self._clock = clock
         if period_s is not None:
-            self.period_s = positive("period_s", period_s)
+            self.period_s = Range(more_than=0, unit="s").number("period_s", period_s)
         self._reader = PayloadReader(read_dictionary(parameters), time=time, path=path, clock=clock)
         self.losses = Losses(f"mqtt {self._address.place}")
 

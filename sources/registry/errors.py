@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from sources.base import SourceKind
 
 
+_HIDDEN = "password|secret|token|key"
+
+
 class Refused(ValueError):
     """The text of a setting cannot be used; carries the reason and a way out."""
 
@@ -38,4 +41,9 @@ class SourceSettingError(SourceError):
 def redacted(url: str) -> str:
     """The URL without its secrets, for messages and logs."""
     url = re.sub(r"(://[^/?@:]*):[^/?@]*@", r"\1:…@", url)
-    return re.sub(r"(?i)([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]+", r"\1…", url)
+    return re.sub(rf"([?&][^=&]*(?i:{_HIDDEN})[^=&]*=)[^&]+", r"\1…", url)
+
+
+def option_text(name: str, value: str) -> str:
+    """`name=value` for messages and logs, without secrets."""
+    return f"{name}=…" if re.search(_HIDDEN, name, re.IGNORECASE) else f"{name}={value:.80}"

@@ -9,7 +9,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from sources.registry.errors import Refused
-from sources.registry.schemes import NOUNS, SETTINGS
+from sources.registry.schemes import SETTINGS
 
 if TYPE_CHECKING:
     from sources.base import SourceKind
@@ -36,22 +36,20 @@ def import_own(schemes: Schemes, kind: SourceKind, head: str, rest: str) -> Fact
     Raises:
         Refused: there is none; the text also thinks of a misspelt scheme.
     """
-    others = schemes.kinds(head.lower())
-    unknown = Refused(
-        f"no {NOUNS[kind]} has the scheme {head!r}", schemes.ways_out(kind, f"{head}:")
-    )
-    if others:
-        named = " and ".join(SETTINGS[other] for other in others)
-        raise Refused(f"{unknown.reason}, though {named} knows it", unknown.way_out)
+    if others := schemes.kinds(head.lower()):
+        settings = " and ".join(SETTINGS[other] for other in others)
+        raise Refused(
+            schemes.unknown(kind, head).reason, f"{head.lower()}: is a scheme of {settings}"
+        )
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", head):
-        raise unknown
+        raise schemes.unknown(kind, head)
     try:
         return _import(head, rest)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{head}.".startswith(f"{error.name}."):
             raise missing_module(error, "") from error
         if "." not in head:
-            raise Refused(f"{unknown.reason}, nor is there a module", unknown.way_out) from None
+            raise schemes.unknown(kind, head, f"there is no module {head!r}") from None
         raise Refused(
             f"there is no module {error.name!r}",
             "it is looked for where Python looks for any: the working directory under"

@@ -6,9 +6,10 @@ only description of its options there is: names, types, which are required.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -17,7 +18,7 @@ from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 from urllib.parse import unquote
 
-from sources.registry.errors import Refused
+from sources.registry.errors import Refused, option_text
 
 Factory = Callable[..., object]
 
@@ -33,9 +34,9 @@ def parse_query(query: str) -> dict[str, str]:
         name, equals, value = part.partition("=")
         name = unquote(name).strip()
         if not equals or not name:
-            raise Refused(f"the option {part!r} is no name=value")
+            raise Refused(f"{part}: must be NAME=VALUE")
         if name in options:
-            raise Refused(f"the option {name} is given twice", "give it once")
+            raise Refused(f"{name}: is given twice", "give it once")
         options[name] = unquote(value, errors="surrogateescape")
     return options
 
@@ -60,7 +61,7 @@ def prepare(
     arguments: list[object] = []
     if path is not None:
         if not parameters or parameters[0].kind in (_KEYWORD_ONLY, _ANY_KEYWORD):
-            raise Refused(f"it takes no path, but is given {path!r}")
+            raise Refused("this source takes no path", f"leave out {path!r}")
         arguments.append(_converted(factory, parameters.pop(0), path))
     named = {p.name: p for p in parameters if p.kind in (_EITHER, _KEYWORD_ONLY)}
     takes_any = any(p.kind is _ANY_KEYWORD for p in parameters)
@@ -72,10 +73,7 @@ def prepare(
             keywords[name] = text
         else:
             known = [name for name, p in named.items() if _forms(_hint(factory, p))]
-            raise Refused(
-                f"it has no option {name}",
-                f"it has {', '.join(known)}" if known else "it has no options at all",
-            )
+            raise Refused(f"{option_text(name, text)}: no such option", _known_options(name, known))
     missing = [
         p.name
         for p in parameters
@@ -83,7 +81,7 @@ def prepare(
     ]
     if missing:
         options_text = "&".join(f"{name}=…" for name in missing)
-        raise Refused(f"it cannot do without {' and '.join(missing)}", f"add ?{options_text}")
+        raise Refused(f"{', '.join(missing)}: must be given", f"add ?{options_text}")
     return partial(factory, *arguments, **keywords)
 
 
@@ -160,14 +158,23 @@ def _forms(hint: object) -> list[_Form]:
 def _converted(factory: Factory, parameter: inspect.Parameter, text: str) -> object:
     forms = _forms(_hint(factory, parameter))
     if not forms:
-        raise Refused(f"{parameter.name} cannot be given in a URL: it is no text or number")
+        raise Refused(f"{option_text(parameter.name, text)}: cannot be set in a URL")
     for form in forms:
         try:
             return form.read(text)
         except ValueError:
             continue
     nouns = " or ".join(form.noun for form in forms if form.read is not _nothing)
-    raise Refused(f"{parameter.name} is {nouns}, not {text!r}")
+    raise Refused(f"{option_text(parameter.name, text)}: must be {nouns}")
+
+
+def _known_options(name: str, known: Sequence[str]) -> str:
+    """What can be written instead of an unknown option."""
+    if not known:
+        return "this source has no options"
+    near = difflib.get_close_matches(name, known, n=1)
+    options = f"the options are {', '.join(known)}"
+    return f"did you mean {near[0]}? {options}" if near else options
 
 
 def _hint(factory: Factory, parameter: inspect.Parameter) -> object:

@@ -67,7 +67,7 @@ SETTINGS: Mapping[SourceKind, str] = {
 NOUNS: Mapping[SourceKind, str] = {
     "telemetry": "telemetry source",
     "camera": "camera",
-    "commands": "validator of commands",
+    "commands": "command validator",
 }
 
 
@@ -104,13 +104,19 @@ class Schemes:
         """The kinds of source for which a scheme of that name ships."""
         return [kind for kind in self._shipped if head in self._shipped[kind]]
 
-    def ways_out(self, kind: SourceKind, head: str) -> str:
-        """What could have been written instead."""
+    def unknown(self, kind: SourceKind, head: str, hint: str = "") -> Refused:
+        """The error for a URL that starts with no known scheme.
+
+        Args:
+            kind: of the source.
+            head: the URL up to its first colon.
+            hint: how to fix it; by default the scheme that `head` resembles.
+        """
         added = (point.name.partition(".")[2] for point in _added(kind))
         known = [f"{name}:" for name in sorted({*self._shipped[kind], *added})]
-        ways = f"known are {', '.join(known)} and your own package.module:factory"
-        near = difflib.get_close_matches(head.lower(), known, n=1)
-        return f"did you mean {near[0]}? else, {ways}" if near else ways
+        reason = f"must start with one of {', '.join(known)} or your own package.module:factory"
+        near = difflib.get_close_matches(f"{head.lower()}:", known, n=1)
+        return Refused(reason, f"did you mean {near[0]}?" if near else hint)
 
 
 def _added(kind: SourceKind) -> list[EntryPoint]:

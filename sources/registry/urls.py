@@ -67,10 +67,7 @@ def _open(kind: SourceKind, url: str, schemes: Schemes) -> object:
     place, _, query = url.partition("?")
     head, colon, rest = place.partition(":")
     if not colon or not head:
-        raise Refused(
-            "it names no source" if url else "it is empty",
-            schemes.ways_out(kind, f"{url}:" if url else ""),
-        )
+        raise schemes.unknown(kind, url)
     scheme = schemes.find(kind, head.lower())
     path = None
     if scheme is None:
@@ -93,8 +90,8 @@ def _open(kind: SourceKind, url: str, schemes: Schemes) -> object:
     missing = [name for name in _PORT[kind] if not _has(source, name)]
     if missing:
         raise Refused(
-            f"what {scheme.factory} returns, a {type(source).__name__}, is no {NOUNS[kind]}",
-            f"it lacks {' and '.join(missing)}; the contract is in sources/base.py",
+            f"{scheme.factory} returns a {type(source).__name__}, which is not a {NOUNS[kind]}",
+            f"it lacks {', '.join(missing)}; the contract is in sources/base.py",
         )
     return source
 
@@ -112,7 +109,7 @@ def _path(takes: Takes, place: str, rest: str) -> str | None:
         takes = "url" if rest.startswith("//") else "path" if rest else "nothing"
     if takes == "nothing":
         if rest:
-            raise Refused(f"{head}: takes no path, but {rest!r} follows", f"write {head}:?…")
+            raise Refused(f"{head}: takes no path", f"write {head}: or {head}:?option=value")
         return None
     if not rest:
         raise Refused(f"{head}: must be followed by a path", f"write {head}:some/path")

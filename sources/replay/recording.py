@@ -19,6 +19,7 @@ from sources.replay.clock import Clock, find_clock, named_clock
 from sources.replay.columns import Column, Survey, decide
 from sources.replay.fingerprint import Fingerprint
 from sources.replay.table import MAX_COLUMNS, Fault, Row, open_table
+from sources.values.files import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ class Recording:
                     clock = None
                     scan = self._scan(file, None)
         except OSError as error:
-            raise SourceError(f"{path.absolute()} cannot be read: {error.strerror}") from error
+            raise unreadable(path, error) from error
         scan.report(path.name)
         if not scan.offsets:
             raise SourceError(f"{path.name} holds no row that can be replayed")
@@ -114,9 +115,7 @@ class Recording:
                     raise self._changed()
                 return [self._values(file, int(at)) for at in self._offsets[start:stop]]
         except OSError as error:
-            raise SourceError(
-                f"{self._path.absolute()} cannot be read any more: {error.strerror}"
-            ) from error
+            raise unreadable(self._path, error) from error
 
     def _values(self, file: BinaryIO, offset: int) -> dict[str, Value]:
         row = next(self._table.rows(file, offset), None)

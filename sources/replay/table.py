@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from sources.base import SourceError
 from sources.replay.lines import BOM, Lines, refuse_binary
 from sources.values.cells import Cell, form_of
+from sources.values.files import unreadable
 from sources.values.names import free_name
 from sources.values.times import parse_datetime
 
@@ -126,7 +127,7 @@ def open_table(path: Path, delimiter: str | None = None, header: bool | None = N
                 return Table(path)
             return _open_delimited(file, path, delimiter, header)
     except OSError as error:
-        raise SourceError(f"{path.absolute()} cannot be read: {error.strerror}") from error
+        raise unreadable(path, error) from error
 
 
 # -------------------------------------------------------------------------------- delimited

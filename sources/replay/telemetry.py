@@ -13,6 +13,7 @@ import numpy as np
 
 from sources.base import Parameter, Sample, SourceError
 from sources.replay.recording import Reading, Recording
+from sources.values.ranges import OptionError, Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -76,15 +77,20 @@ class ReplayTelemetry:
         clock: Callable[[], float] = wall_clock,
         sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
     ) -> None:
-        for name, number in (("speed", speed), ("rate_hz", rate_hz)):
-            if number is not None and not 0 < number < math.inf:
-                raise SourceError(f"{name} is {number}; it must be more than 0")
+        if speed is not None:
+            Range(more_than=0).number("speed", speed)
+        if rate_hz is not None:
+            Range(more_than=0, unit="Hz").number("rate_hz", rate_hz)
         if time is not None and rate_hz is not None:
             raise SourceError("time and rate_hz exclude each other; leave out one of them")
         if delimiter is not None:
             delimiter = _DELIMITERS.get(delimiter.lower(), delimiter)
             if len(delimiter) != 1 or delimiter in '"\r\n':
-                raise SourceError(f"delimiter is {delimiter!r}; it must be one character, or `tab`")
+                raise OptionError(
+                    "delimiter",
+                    delimiter,
+                    f"must be one character, or one of {', '.join(_DELIMITERS)}",
+                )
         self._recording = Recording(Path(path), Reading(time, rate_hz, delimiter, decimal, header))
         period_s = _period_s(self._recording.times_s)
         self._speed = speed or (period_s if period_s > SLOWEST_S else 1.0)

@@ -25,7 +25,8 @@ from anyio import to_thread
 
 from sources.base import Image, ImageBroken, SourceError, UnknownImage
 from sources.simulated.view import View, view_of
-from sources.simulated.world import World, whole, within
+from sources.simulated.world import World
+from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -112,11 +113,12 @@ class SimulatedCamera:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._world = World(seed, time_scale)
-        self._bytes_per_s = within("link_kbps", link_kbps, 0.001, 100_000_000) * 1000 / 8
-        self._period_s = within("period_s", period_s, 0, 86_400)
-        self._keep = int(within("keep", whole("keep", keep), 2, _KEPT_MAX))
-        self._width = int(within("width", whole("width", width), 64, 8_192))
-        self._height = int(within("height", whole("height", height), 32, 4_096))
+        rate = Range(0.001, 100_000_000, "kbit/s").number("link_kbps", link_kbps)
+        self._bytes_per_s = rate * 1000 / 8
+        self._period_s = Range(0, 86_400, "s").number("period_s", period_s)
+        self._keep = Range(2, _KEPT_MAX).whole("keep", keep)
+        self._width = Range(64, 8_192, "pixels").whole("width", width)
+        self._height = Range(32, 4_096, "pixels").whole("height", height)
         self._clock = clock
         self._pictures: deque[_Picture] = deque()
         self._taken = 0

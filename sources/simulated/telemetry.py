@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from sources.base import Limits, Parameter, Sample, Value
 from sources.simulated.sol import SOL_S, light_time_s
 from sources.simulated.traverse import CRUISE_M_S
-from sources.simulated.world import RoverState, World, within
+from sources.simulated.world import RoverState, World
 from sources.values.pace import beats
+from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -116,7 +117,7 @@ class SimulatedTelemetry:
         time_scale: float = 1.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._period_s = 1 / within("rate_hz", rate_hz, 0.001, 1_000)
+        self._period_s = 1 / Range(0.001, 1_000, "Hz").number("rate_hz", rate_hz)
         self._world = World(seed, time_scale)
         self._clock = clock
 

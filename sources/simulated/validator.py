@@ -20,7 +20,7 @@ from sources.simulated.compiled import CONTENT_TYPE, compile_sequence
 from sources.simulated.findings import STEPS, Check, finding
 from sources.simulated.sequence import MAX_BYTES, NAME, Sequence, show_duration
 from sources.simulated.timeline import Timeline
-from sources.simulated.world import within
+from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -52,7 +52,7 @@ class SimulatedValidator:
     """
 
     def __init__(self, pace_s: float = 0.4, rover: str = "cosmic-1") -> None:
-        self._pace_s = within("pace_s", pace_s, 0, 60)
+        self._pace_s = Range(0, 60, "s").number("pace_s", pace_s)
         if NAME.fullmatch(rover) is None:
             raise SourceError(f"rover={rover!r}: must be {HEADERS['@rover']}")
         self._rover = rover

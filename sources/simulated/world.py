@@ -11,7 +11,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Literal
 
-from sources.base import SourceError
 from sources.simulated.energy import TURN_H, Energy, EnergyTable
 from sources.simulated.sol import (
     SITE_LAT_DEG,
@@ -24,6 +23,7 @@ from sources.simulated.sol import (
 )
 from sources.simulated.terrain import Terrain
 from sources.simulated.traverse import SOL_DRIVE_M, DrivePlan, Route
+from sources.values.ranges import Range
 
 Activity = Literal["driving", "imaging", "charging", "asleep"]
 
@@ -92,8 +92,8 @@ class World:
     """The simulated Jezero crater and the rover in it."""
 
     def __init__(self, seed: int = 1, time_scale: float = 1.0) -> None:
-        self.seed = whole("seed", seed)
-        self.clock = MissionClock(within("time_scale", time_scale, 0.001, 10_000))
+        self.seed = Range(-(10**18), 10**18).whole("seed", seed)
+        self.clock = MissionClock(Range(0.001, 10_000).number("time_scale", time_scale))
         self.terrain = Terrain(self.seed)
         self.route = Route(self.seed)
         self._plans: OrderedDict[int, DrivePlan] = OrderedDict()
@@ -140,25 +140,3 @@ class World:
             if len(self._tables) > _TABLES_KEPT:
                 self._tables.popitem(last=False)
         return self._tables[sol]
-
-
-def within(option: str, value: object, low: float, high: float) -> float:
-    """The value of a source's option as a number, if it is one in range.
-
-    Raises:
-        SourceError: it is not; the text names the option, the value and what is allowed.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise SourceError(f"{option}={value!r}: must be a number from {low:g} to {high:g}")
-    return float(value)
-
-
-def whole(option: str, value: object) -> int:
-    """The value of a source's option as a whole number, if it is one.
-
-    Raises:
-        SourceError: it is not; the text names the option and the value.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
-        raise SourceError(f"{option}={value!r}: must be a whole number of at most 18 digits")
-    return value

@@ -8,6 +8,7 @@
     cells         numbers and other forms in a cell of text or JSON
     names         legal and distinct names of parameters
     ranges        options within their range
+    files         the error for a file that cannot be read
     pace          a steady schedule
 
 Each imports only from those below it.

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any, get_args
 
 from sources.base import Kind, Limits, Parameter, SourceError
+from sources.values.files import unreadable
 from sources.values.names import MAX_NAME_LENGTH, legal_name
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def read_dictionary(path: Path | None) -> tuple[Parameter, ...]:
     try:
         found = json.loads(path.read_bytes())
     except OSError as exc:
-        raise SourceError(f"{path.absolute()} cannot be read: {exc.strerror}") from exc
+        raise unreadable(path, exc) from exc
     except (ValueError, RecursionError) as exc:
         raise SourceError(f"{path.absolute()} is no JSON: {exc}") from exc
     entries = found.get("parameters") if isinstance(found, dict) else found
@@ -60,12 +61,12 @@ def _parameter(entry: Any) -> Parameter:
     texts = {key: entry.get(key, "") for key in ("name", "unit", "description")}
     for key, text in texts.items():
         if not isinstance(text, str) or not text.isprintable():
-            raise ValueError(f"{key} is {text!r}, and must be a text on one line")
+            raise ValueError(f"{key}={text}: must be a text on one line")
     name, kind = texts["name"], entry.get("kind", "number")
     if not name or len(name) > MAX_NAME_LENGTH or legal_name(name) != name:
         raise ValueError(f"{name!r} cannot be a name")
     if kind not in get_args(Kind):
-        raise ValueError(f"kind is {kind!r}, and must be one of {', '.join(get_args(Kind))}")
+        raise ValueError(f"kind={kind}: must be one of {', '.join(get_args(Kind))}")
     limits = _limits(entry.get("limits") or {})
     if limits != Limits() and kind not in ("number", "integer"):
         raise ValueError(f"a {kind} has no limits")
@@ -74,7 +75,7 @@ def _parameter(entry: Any) -> Parameter:
 
 def _limits(entry: Any) -> Limits:
     if not isinstance(entry, dict):
-        raise ValueError('limits must be like {"yellow": [0, 40], "red": [null, 50]}')
+        raise ValueError(f'limits={entry}: must be like {{"yellow": [0, 40], "red": [null, 50]}}')
     _know(entry, _LEVELS)
     yellow, red = (_bounds(level, entry.get(level) or (None, None)) for level in _LEVELS)
     if any(
@@ -90,7 +91,7 @@ def _bounds(level: str, entry: Any) -> tuple[float | None, float | None]:
         low, high = entry
         if low is None or high is None or low < high:
             return low, high
-    raise ValueError(f"{level} is {entry!r}, and must be [low, high]; null leaves a side open")
+    raise ValueError(f"{level}={entry}: must be [low, high]; null leaves a side open")
 
 
 def _is_bound(value: Any) -> bool:
@@ -101,4 +102,4 @@ def _is_bound(value: Any) -> bool:
 
 def _know(entry: dict[str, Any], keys: tuple[str, ...]) -> None:
     if unknown := entry.keys() - set(keys):
-        raise ValueError(f"it has no {sorted(unknown)[0]!r}; it has {', '.join(keys)}")
+        raise ValueError(f"{sorted(unknown)[0]}: no such key; the keys are {', '.join(keys)}")
