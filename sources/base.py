@@ -25,20 +25,20 @@ class SourceError(Exception):
 
 
 class UnknownImage(SourceError):
-    """No picture of that id is held (it never was, or has been dropped)."""
+    """No image of that id is held (it never was, or has been dropped)."""
 
     def __init__(self, image_id: str) -> None:
         self.image_id = image_id
-        super().__init__(f"no picture has the id {image_id!r}; GET /images lists those held")
+        super().__init__(f"no image has the id {image_id!r}; GET /images lists those held")
 
 
 class ImageBroken(SourceError):
-    """A picture broke off while it arrived: what came is not the whole of it."""
+    """An image broke off while it arrived: what came is not the whole of it."""
 
     def __init__(self, image_id: str, reason: str) -> None:
         self.image_id = image_id
         self.reason = reason
-        super().__init__(f"picture {image_id!r} broke off: {reason}")
+        super().__init__(f"image {image_id!r} broke off: {reason}")
 
 
 # ------------------------------------------------------------------------------ telemetry
@@ -141,7 +141,7 @@ class Paced(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What is known of one picture; a fresh value each time, as it arrives.
+    """What is known of one image; a fresh value each time, as it arrives.
 
     Attributes:
         id: names it in URLs; unique within the camera, at most 200 characters, never `.` or `..`.
@@ -150,7 +150,7 @@ class Image:
         received: bytes that have arrived.
         complete: every byte is there, and none will change under this `revision`.
         revision: changes when the bytes under this id are *replaced*, not when they grow. Strong:
-            two pictures of one id and one revision have the same bytes (RFC 9110, 8.8.1).
+            two images of one id and one revision have the same bytes (RFC 9110, 8.8.1).
         taken_at: POSIX seconds when the shutter opened; `None` when unknown.
         received_at: POSIX seconds of the last byte so far; `None` when nothing has come.
         width: pixels; `None` when unknown.
@@ -176,31 +176,31 @@ class Image:
 
 
 class Camera(Protocol):
-    """Holds pictures, some still arriving. Many readers at once, each at its own position."""
+    """Holds images, some still arriving. Many readers at once, each at its own position."""
 
     async def images(self) -> Sequence[Image]:
-        """Every picture held, newest first; those still arriving too. An empty one is legal."""
+        """Every image held, newest first; those still arriving too. An empty one is legal."""
         ...
 
     async def image(self, image_id: str) -> Image | None:
-        """The picture of that id as it is now, or `None`. Any string may be asked for."""
+        """The image of that id as it is now, or `None`. Any string may be asked for."""
         ...
 
     def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
-        """Yield the picture's bytes from `start`, as they arrive, until it is complete.
+        """Yield the image's bytes from `start`, as they arrive, until it is complete.
 
         Chunks are at most 1 MiB and never empty. It ends only when every byte was yielded.
 
         Raises:
-            UnknownImage: no such picture is held.
+            UnknownImage: no such image is held.
             ImageBroken: it was cut off, dropped or replaced before its end.
         """
         ...
 
     def new(self) -> AsyncIterator[str]:
-        """Yield the id of each picture as it begins to arrive, or begins to arrive anew.
+        """Yield the id of each image as it begins to arrive, or begins to arrive anew.
 
-        From the moment of the call on; pictures that are arriving at that moment are yielded too.
+        From the moment of the call on; images that are arriving at that moment are yielded too.
         One reader at a time. Restarted like `TelemetrySource.samples`.
         """
         ...

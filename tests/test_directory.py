@@ -41,7 +41,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (made := tmp_path / "pictures").mkdir()
+    (made := tmp_path / "images").mkdir()
     return made
 
 
@@ -51,7 +51,7 @@ def camera(folder: Path, clock: Clock) -> DirectoryCamera:
     return DirectoryCamera(folder, poll_s=3600, settle_s=SETTLE_S, clock=clock)
 
 
-def picture(form: str = "PNG", size: tuple[int, int] = (40, 30), shade: int = 0) -> bytes:
+def image_bytes(form: str = "PNG", size: tuple[int, int] = (40, 30), shade: int = 0) -> bytes:
     file = io.BytesIO()
     Pillow.effect_noise(size, 50 + shade).convert("RGB").save(file, form)
     return file.getvalue()
@@ -97,7 +97,7 @@ async def read(camera: DirectoryCamera, image_id: str, start: int = 0) -> bytes:
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
 @pytest.mark.parametrize("size", [(1, 1), (300, 7), (1025, 513)])
 def test_the_header_says_what_pillow_says(form: str, size: tuple[int, int]) -> None:
-    data = picture(form, size)
+    data = image_bytes(form, size)
     assert read_header(io.BytesIO(data)) == Header(f"image/{form.lower()}", *size)
 
 
@@ -119,7 +119,7 @@ def test_other_forms_of_the_formats_are_read_too() -> None:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP"])
 def test_the_end_is_seen_when_all_is_there_and_not_before(form: str) -> None:
-    data = picture(form)
+    data = image_bytes(form)
     kind = f"image/{form.lower()}"
     assert has_end(io.BytesIO(data), kind)
     assert not any(has_end(io.BytesIO(data[:n]), kind) for n in range(len(data) - 1))
@@ -127,7 +127,7 @@ def test_the_end_is_seen_when_all_is_there_and_not_before(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
 def test_a_header_cut_anywhere_or_garbled_is_no_error(form: str) -> None:
-    data = picture(form)
+    data = image_bytes(form)
     for length in range(min(len(data), 700)):
         header = read_header(io.BytesIO(data[:length]))
         assert header is None or header.content_type == f"image/{form.lower()}"
@@ -135,7 +135,7 @@ def test_a_header_cut_anywhere_or_garbled_is_no_error(form: str) -> None:
         read_header(io.BytesIO(data[:length] + b"\x00" * 40))
 
 
-def test_a_picture_that_claims_to_be_enormous_is_only_measured() -> None:
+def test_an_image_that_claims_to_be_enormous_is_only_measured() -> None:
     bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff\x08\x02\0\0\0"
     assert read_header(io.BytesIO(bomb)) == Header("image/png", 2**31 - 1, 2**31 - 1)
 
@@ -143,14 +143,14 @@ def test_a_picture_that_claims_to_be_enormous_is_only_measured() -> None:
 # -------------------------------------------------------------------------------------- files
 
 
-async def test_pictures_are_listed_newest_first_and_told_by_content(
+async def test_images_are_listed_newest_first_and_told_by_content(
     folder: Path, camera: DirectoryCamera, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(folder / "old.dat", picture("JPEG"), 1000)
-    write(folder / "new.jpg", png := picture("PNG"), 3000)
+    write(folder / "old.dat", image_bytes("JPEG"), 1000)
+    write(folder / "new.jpg", png := image_bytes("PNG"), 3000)
     write(folder / "b.png", png, 2000)
     write(folder / "c.png", png, 2000)
-    write(folder / "notes.png", b"no picture at all, whatever its name says")
+    write(folder / "notes.png", b"no image at all, whatever its name says")
     write(folder / "empty.png", b"")
     with caplog.at_level(logging.INFO, "sources.directory"):
         assert await ids(camera) == ["new.jpg", "c.png", "b.png", "old.dat"]
@@ -168,7 +168,7 @@ async def test_pictures_are_listed_newest_first_and_told_by_content(
 async def test_hidden_temporary_linked_and_special_files_are_passed_over(
     folder: Path, camera: DirectoryCamera, tmp_path: Path
 ) -> None:
-    png = picture()
+    png = image_bytes()
     write(tmp_path / "secret.png", png)
     for name in (".a.png", "b.png~", "c.png.part", "d.tmp", "E.TMP", "f.crdownload"):
         write(folder / name, png)
@@ -190,8 +190,8 @@ async def test_hidden_temporary_linked_and_special_files_are_passed_over(
 async def test_no_id_leads_out_of_the_folder(
     folder: Path, camera: DirectoryCamera, tmp_path: Path
 ) -> None:
-    write(tmp_path / "secret.png", picture())
-    write(folder / "a.png", picture())
+    write(tmp_path / "secret.png", image_bytes())
+    write(folder / "a.png", image_bytes())
     await camera.refresh()
     outside = ["../secret.png", str(tmp_path / "secret.png"), "..", ".", "", "a.png/", "./a.png"]
     for image_id in [*outside, "a.png\0", "\0", "a" * 5000, "\ud800.png", "sub/../a.png", "\n"]:
@@ -202,7 +202,7 @@ async def test_no_id_leads_out_of_the_folder(
     "name", ["a b.png", "é漢字🚀.png", "100%25.png", "a#b?c&d=e.png", "new\nline.png", "'\";<.png"]
 )
 async def test_odd_names_are_ids(folder: Path, camera: DirectoryCamera, name: str) -> None:
-    write(folder / name, png := picture())
+    write(folder / name, png := image_bytes())
     assert await ids(camera) == [name]
     assert await read(camera, name) == png
 
@@ -210,7 +210,7 @@ async def test_odd_names_are_ids(folder: Path, camera: DirectoryCamera, name: st
 async def test_a_growing_file_arrives_and_keeps_its_revision(
     folder: Path, camera: DirectoryCamera
 ) -> None:
-    png = picture()
+    png = image_bytes()
     write(folder / "a.png", png[:10])
     assert await ids(camera) == ["a.png"]
     first = await camera.image("a.png")
@@ -230,7 +230,7 @@ async def test_a_growing_file_arrives_and_keeps_its_revision(
 
 
 async def test_a_reader_follows_a_file_that_grows(folder: Path, camera: DirectoryCamera) -> None:
-    png = picture()
+    png = image_bytes()
     write(folder / "a.png", png[:100])
     await camera.refresh()
     got: list[bytes] = []
@@ -250,7 +250,7 @@ async def test_a_reader_follows_a_file_that_grows(folder: Path, camera: Director
 async def test_a_file_without_an_end_is_complete_when_it_has_settled(
     folder: Path, camera: DirectoryCamera, clock: Clock
 ) -> None:
-    write(folder / "a.gif", picture("GIF"))
+    write(folder / "a.gif", image_bytes("GIF"))
     assert await ids(camera) == ["a.gif"]
     arriving = await camera.image("a.gif")
     clock.now += SETTLE_S - 1
@@ -272,8 +272,8 @@ async def test_a_file_without_an_end_is_complete_when_it_has_settled(
 async def test_a_file_that_is_old_at_first_sight_is_complete(
     folder: Path, camera: DirectoryCamera
 ) -> None:
-    write(folder / "a.tif", picture("TIFF"), 1000)
-    write(folder / "cut.png", picture()[:500], 1000)
+    write(folder / "a.tif", image_bytes("TIFF"), 1000)
+    write(folder / "cut.png", image_bytes()[:500], 1000)
     await camera.refresh()
     assert [image.complete for image in await camera.images()] == [True, True]
 
@@ -283,8 +283,8 @@ async def test_a_file_that_is_old_at_first_sight_is_complete(
 async def test_a_replaced_file_is_a_new_revision(
     folder: Path, camera: DirectoryCamera, how: str, share: float
 ) -> None:
-    old = picture(size=(100, 50))
-    new = picture(size=(20, 10) if how == "written again" else (100, 100), shade=1)
+    old = image_bytes(size=(100, 50))
+    new = image_bytes(size=(20, 10) if how == "written again" else (100, 100), shade=1)
     write(folder / "a.png", old[: int(len(old) * share)])
     await camera.refresh()
     before = await camera.image("a.png")
@@ -301,13 +301,13 @@ async def test_a_replaced_file_is_a_new_revision(
     assert await read(camera, "a.png") == new
 
 
-async def test_a_complete_picture_is_known_to_be_replaced_before_the_next_poll(
+async def test_a_complete_image_is_known_to_be_replaced_before_the_next_poll(
     folder: Path, camera: DirectoryCamera
 ) -> None:
-    write(folder / "a.png", picture())
+    write(folder / "a.png", image_bytes())
     await camera.refresh()
     before = await camera.image("a.png")
-    write(folder / "b.tmp", picture(shade=1))
+    write(folder / "b.tmp", image_bytes(shade=1))
     move(folder / "b.tmp", folder / "a.png")
     after = await camera.image("a.png")
     assert before is not None
@@ -315,7 +315,7 @@ async def test_a_complete_picture_is_known_to_be_replaced_before_the_next_poll(
     assert after.revision != before.revision
     (folder / "a.png").unlink()
     assert await camera.image("a.png") is None
-    write(folder / "new.png", picture())
+    write(folder / "new.png", image_bytes())
     assert await camera.image("new.png") is not None
 
 
@@ -323,14 +323,14 @@ async def test_a_complete_picture_is_known_to_be_replaced_before_the_next_poll(
 async def test_a_reader_of_a_growing_file_is_told_when_it_goes(
     folder: Path, camera: DirectoryCamera, how: str
 ) -> None:
-    write(folder / "a.png", picture()[:100])
+    write(folder / "a.png", image_bytes()[:100])
     await camera.refresh()
     async with closing(camera.open("a.png")) as chunks:
         assert len(await anext(chunks)) == 100
         if how == "removed":
             (folder / "a.png").unlink()
         else:
-            write(folder / "a.png", picture(shade=2)[:50])
+            write(folder / "a.png", image_bytes(shade=2)[:50])
         await camera.refresh()
         with pytest.raises(ImageBroken, match=how):
             await anext(chunks)
@@ -339,7 +339,7 @@ async def test_a_reader_of_a_growing_file_is_told_when_it_goes(
 async def test_a_reader_of_a_complete_file_outlives_its_name_but_not_a_change(
     folder: Path, camera: DirectoryCamera
 ) -> None:
-    data = picture(size=(1500, 1500)) + bytes(2**20)
+    data = image_bytes(size=(1500, 1500)) + bytes(2**20)
     write(folder / "kept.png", data, 1000)
     write(folder / "changed.png", data, 1000)
     await camera.refresh()
@@ -356,9 +356,9 @@ async def test_a_reader_of_a_complete_file_outlives_its_name_but_not_a_change(
             await anext(changed)
 
 
-async def test_new_pictures_are_told_of_once_each(folder: Path, camera: DirectoryCamera) -> None:
-    write(folder / "there.png", picture())
-    write(folder / "arriving.png", (png := picture())[:100])
+async def test_new_images_are_told_of_once_each(folder: Path, camera: DirectoryCamera) -> None:
+    write(folder / "there.png", image_bytes())
+    write(folder / "arriving.png", (png := image_bytes())[:100])
     await camera.refresh()
     async with closing(camera.new()) as new:
         assert await anext(new) == "arriving.png"
@@ -368,7 +368,7 @@ async def test_new_pictures_are_told_of_once_each(folder: Path, camera: Director
         write(folder / "1.png", png, 1000)
         await camera.refresh()
         assert [await anext(new), await anext(new)] == ["1.png", "2.png"]
-        write(folder / "there.png", picture(shade=1))
+        write(folder / "there.png", image_bytes(shade=1))
         await camera.refresh()
         assert await anext(new) == "there.png"
 
@@ -376,7 +376,7 @@ async def test_new_pictures_are_told_of_once_each(folder: Path, camera: Director
 async def test_the_folder_may_be_emptied_removed_and_come_back(
     folder: Path, camera: DirectoryCamera, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(folder / "a.png", picture())
+    write(folder / "a.png", image_bytes())
     assert await ids(camera) == ["a.png"]
     (folder / "a.png").unlink()
     assert await ids(camera) == []
@@ -387,10 +387,10 @@ async def test_the_folder_may_be_emptied_removed_and_come_back(
     with pytest.raises(SourceError, match="No such file or directory"):
         await anext(camera.new())
     make(folder)
-    write(folder / "b.png", picture())
+    write(folder / "b.png", image_bytes())
     assert await ids(camera) == ["b.png"]
     async with closing(camera.new()) as new:
-        write(folder / "c.png", picture())
+        write(folder / "c.png", image_bytes())
         await camera.refresh()
         assert await anext(new) == "c.png"
 
@@ -399,7 +399,7 @@ async def test_a_still_folder_is_not_read_again(
     folder: Path, camera: DirectoryCamera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(200):
-        write(folder / f"{number}.png", b"not a picture" if number % 2 else picture(size=(2, 2)))
+        write(folder / f"{number}.png", b"not an image" if number % 2 else image_bytes(size=(2, 2)))
     await camera.refresh()
     before = await camera.images()
 
@@ -414,7 +414,7 @@ async def test_a_still_folder_is_not_read_again(
 async def test_it_polls_by_itself_while_it_is_entered(folder: Path) -> None:
     async with DirectoryCamera(folder, poll_s=0.001) as camera:
         new = camera.new()
-        write(folder / "a.png", picture())
+        write(folder / "a.png", image_bytes())
         with fail_after(5):
             assert await anext(new) == "a.png"
 

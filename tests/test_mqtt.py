@@ -236,7 +236,7 @@ async def test_one_topic_a_parameter_is_put_together_and_no_value_is_lost(
             ("rover/mode", b"parked"),
             ("rover/on", b"true"),
             ("rover/at", {"lat": 18.4, "lon": 77.5}),
-            ("rover/picture", b"\x89PNG"),
+            ("rover/image", b"\x89PNG"),
             *(("rover/speed", speed) for speed in (0.1, 0.2, 0.3, 0.4)),
         )
         await until(lambda: sum("speed" in sample.values for sample in found) == 3)

@@ -320,7 +320,7 @@ def test_a_payload_may_be_one_parameters_value(payload: bytes, told: dict[str, A
 
 def test_bytes_that_are_no_text_are_no_value() -> None:
     with pytest.raises(PayloadRefused, match="no UTF-8"):
-        reader().values("picture", b"\x89PNG\xff")
+        reader().values("image", b"\x89PNG\xff")
 
 
 # ---------------------------------------------------------------------------------- fuzzing

@@ -136,7 +136,7 @@ async def test_the_weather_of_mars_has_a_dictionary(shared_data: Path) -> None:
     assert ReplayTelemetry(path, speed=86400).period_s == 1.0
 
 
-async def test_a_drive_is_timed_by_the_names_of_its_pictures(shared_data: Path) -> None:
+async def test_a_drive_is_timed_by_the_names_of_its_images(shared_data: Path) -> None:
     path = shared_data / "telemetry" / "rover-drive.csv"
     samples = await played(path)
     with path.open() as file:

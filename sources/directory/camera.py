@@ -43,9 +43,9 @@ WAY_OUT = {
 
 
 class DirectoryCamera:
-    """The pictures in a folder, newest first by time of change, then by name; ids are file names.
+    """The images in a folder, newest first by time of change, then by name; ids are file names.
 
-    Use it as an async context manager. `sources.directory.folder` says what counts as a picture,
+    Use it as an async context manager. `sources.directory.folder` says what counts as an image,
     and when it is complete.
 
     Args:
@@ -96,7 +96,7 @@ class DirectoryCamera:
         return self._last.images
 
     async def image(self, image_id: str) -> Image | None:
-        """As of now where it matters: whether a complete picture's file is still the same one."""
+        """As of now where it matters: whether a complete image's file is still the same one."""
         if flaw_of_name(image_id):
             return None
         look = self._last.looks.get(image_id)
@@ -107,7 +107,7 @@ class DirectoryCamera:
         return self._known(image_id)
 
     async def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
-        """Bytes as polls find them; those of a complete picture even when its file is deleted."""
+        """Bytes as polls find them; those of a complete image even when its file is deleted."""
         image = await self.image(image_id)
         if image is None:
             raise UnknownImage(image_id)

@@ -1,12 +1,12 @@
-"""What is in a folder of pictures, and what changed since the last look.
+"""What is in a folder of images, and what changed since the last look.
 
-What is a picture is decided by its first bytes, not by its name. Hidden and temporary names
+What is an image is decided by its first bytes, not by its name. Hidden and temporary names
 (`.x`, `x~`, `x.part`, `x.tmp` …), subfolders and symlinks are passed over. Only files that changed
 are opened, so a look at a still folder costs a `stat` for each name.
 
 When is a file complete? When it ends as its format says (PNG, JPEG, WebP, BMP), or when it has not
 changed for `settle_s`, or when it is a minute old at first sight. So a writer that pauses for
-longer, or at what looks like the end, is taken to have finished; when it goes on, the picture
+longer, or at what looks like the end, is taken to have finished; when it goes on, the image
 counts as replaced by a new one. Writers that rename a finished file into place are never misread.
 
 What cannot be seen from outside: a file rewritten with the same length within one tick of the file
@@ -73,7 +73,7 @@ class Look:
     Attributes:
         signature: of the file then.
         unchanged_since: by the folder's clock.
-        image: the picture; `None` if it is none.
+        image: the image; `None` if it is none.
         flaw: why it is none.
         tail: the last bytes of one still arriving, which stay in place while it only grows.
     """
@@ -92,8 +92,8 @@ class Scan:
     Attributes:
         looks: by file name.
         images: newest first by time of change, then by name.
-        begun: names of pictures that are new, or were replaced, since the scan before.
-        passed_over: names that are no picture, which is news since the scan before; and why.
+        begun: names of images that are new, or were replaced, since the scan before.
+        passed_over: names that are no image, which is news since the scan before; and why.
     """
 
     looks: Mapping[str, Look]
@@ -180,7 +180,7 @@ class Folder:
         signature = Signature.of(status)
         header = read_header(file)
         if header is None:
-            return Look(signature, now, flaw="no picture of a known format")
+            return Look(signature, now, flaw="no image of a known format")
         image = Image(
             name,
             header.content_type,
@@ -207,9 +207,9 @@ def is_temporary(name: str) -> bool:
 
 
 def flaw_of_name(name: str) -> str:
-    """Why no picture can have that name as its id; empty if one can. Any string may be given."""
+    """Why no image can have that name as its id; empty if one can. Any string may be given."""
     if not name or "/" in name or "\0" in name or is_temporary(name):
-        return "not the name of a picture"
+        return "not the name of an image"
     if len(name) > LONGEST_ID:
         return f"its name is longer than {LONGEST_ID} characters"
     try:

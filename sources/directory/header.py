@@ -1,7 +1,7 @@
-"""What a picture file says of itself: its format, its size in pixels, and whether its end is there.
+"""What an image file says of itself: its format, its size in pixels, and whether its end is there.
 
 Only headers are read and nothing is decoded, so a hostile file costs a few small reads whatever
-size it claims. (Pillow warns of or refuses large pictures on opening, and reads a WebP whole.)
+size it claims. (Pillow warns of or refuses large images on opening, and reads a WebP whole.)
 
 Source: PNG (W3C, 5.3 and 11.2.2); JPEG (ITU-T T.81, B.1); GIF89a, 18; WebP (RFC 9649, 2.3);
 TIFF 6.0, section 2; BMP (BITMAPINFOHEADER).
@@ -29,7 +29,7 @@ MOST_SEGMENTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the first bytes of a picture tell.
+    """What the first bytes of an image tell.
 
     Attributes:
         content_type: such as `image/png`.
@@ -43,7 +43,7 @@ class Header:
 
 
 def read_header(file: BinaryIO) -> Header | None:
-    """The header of a seekable file, or `None` if it is not (or not yet) a known picture.
+    """The header of a seekable file, or `None` if it is not (or not yet) a known image.
 
     Any bytes may be given. Known are PNG, JPEG, GIF, WebP, TIFF and BMP.
     """
@@ -60,7 +60,7 @@ def read_header(file: BinaryIO) -> Header | None:
 
 
 def has_end(file: BinaryIO, content_type: str) -> bool:
-    """Whether the file ends as its format says a whole picture ends.
+    """Whether the file ends as its format says a whole image ends.
 
     `False` says nothing: GIF and TIFF have no end that one can tell, and some programs append
     their own bytes to a whole JPEG.
@@ -123,7 +123,7 @@ def _jpeg(_: bytes, file: BinaryIO) -> Size:
         file.seek(position)
         head = file.read(9)
         mark, code = struct.unpack_from("BB", head)
-        if mark != 0xFF or code in (0xD9, 0xDA):  # no segment, or the picture itself
+        if mark != 0xFF or code in (0xD9, 0xDA):  # no segment, or the image itself
             return None
         if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", head, 5)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 16
 MAX_VALUES = 1000
 MAX_ITEMS = 64
-"""A longer list is bulk data (a scan, a picture), not telemetry."""
+"""A longer list is bulk data (a scan, an image), not telemetry."""
 
 
 class TooMuch(ValueError):
