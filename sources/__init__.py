@@ -1,4 +1,8 @@
-"""Where a mission's data comes from: contracts in `base`, and the sources that ship.
+"""Sources of a mission's data: telemetry, cameras and command validators.
 
-Nothing in here imports `rover`: a source knows its instrument, never who is watching.
+    base        the contracts of the three kinds, and the values that sources yield
+    registry    sources by URL
+    values      parsing, naming and checking that several sources share
+
+Every other module or package is one source. Nothing in `sources` imports `rover`.
 """

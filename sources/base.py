@@ -1,10 +1,10 @@
-"""The contracts between a mission and its sources, and the values that cross them.
+"""The contracts between a mission and its sources, and the values that sources yield.
 
-Three ports, all structural: any object with these attributes is a source, without importing
-anything from here. What a source yields are the frozen values below.
+The three contracts are structural: any object with these attributes is a source, without importing
+anything from here. Values are frozen dataclasses.
 
-An object that also has ``__aenter__`` and ``__aexit__`` is entered before its first use and
-exited after its last, on the mission's event loop: open devices and start tasks there.
+A source that also has ``__aenter__`` and ``__aexit__`` is entered before its first use and exited
+after its last use, on the mission's event loop. Open devices and start tasks there.
 """
 
 from __future__ import annotations
@@ -17,31 +17,27 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from pathlib import Path
 
-# --------------------------------------------------------------------------------- errors
-
 
 class SourceError(Exception):
-    """Root of everything a source may raise on purpose; its text is shown to people."""
+    """Base class of errors that a source raises on purpose; the text is shown to people."""
 
 
 class UnknownImage(SourceError):
-    """No image of that id is held (it never was, or has been dropped)."""
+    """The camera holds no image with that id: it never did, or has deleted the image."""
 
     def __init__(self, image_id: str) -> None:
         self.image_id = image_id
-        super().__init__(f"no image has the id {image_id!r}; GET /images lists those held")
+        super().__init__(f"no image has the id {image_id!r}; GET /images lists all images")
 
 
 class ImageBroken(SourceError):
-    """An image broke off while it arrived: what came is not the whole of it."""
+    """An image stopped arriving before it was complete, or was replaced."""
 
     def __init__(self, image_id: str, reason: str) -> None:
         self.image_id = image_id
         self.reason = reason
-        super().__init__(f"image {image_id!r} broke off: {reason}")
+        super().__init__(f"image {image_id!r} is broken: {reason}")
 
-
-# ------------------------------------------------------------------------------ telemetry
 
 Value = float | int | bool | str | Mapping[str, float] | None
 """One parameter's value. A mapping is a position or vector: `{"lat": 18.4, "lon": 77.5}`."""
@@ -54,7 +50,7 @@ Kind = Literal["number", "integer", "boolean", "text", "vector"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds outside of which a value is out of limits.
+    """The ranges that a value is compared with.
 
     Attributes:
         yellow: `(low, high)` of the warning; `None` leaves that side open.
@@ -71,10 +67,10 @@ class Parameter:
 
     Attributes:
         name: the key in a sample's values.
-        unit: as a person reads it (`"%"`, `"°C"`, `"m/s"`); empty when it has none.
-        kind: what values it takes; `vector` is a mapping of names to numbers.
+        unit: as people read it (`"%"`, `"°C"`, `"m/s"`); empty for a parameter without a unit.
+        kind: the type of its values; a `vector` is a mapping of names to numbers.
         description: one line for people.
-        limits: bounds of a `number` or `integer`.
+        limits: of a `number` or `integer`.
     """
 
     name: str
@@ -86,12 +82,12 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a machine said of itself at one moment.
+    """The values that a machine measured at one time.
 
     Attributes:
-        t: when it was measured: POSIX seconds, UTC.
+        t: time of the measurement: POSIX seconds, UTC.
         values: by parameter name. A parameter that was not measured is left out or `None`; NaN
-            and infinities are taken as not measured.
+            and infinities count as not measured.
     """
 
     t: float
@@ -99,65 +95,63 @@ class Sample:
 
 
 class TelemetrySource(Protocol):
-    """Yields what a machine measures. One reader at a time: the mission fans out, not the source.
+    """Yields the measurements of a machine.
 
-    Whoever runs it restarts it, with growing pauses, when `samples()` ends or raises; the streams
-    of the mission's readers stay open meanwhile. So a driver need not retry: it raises and says
-    why.
+    It has one reader at a time: the mission distributes samples, not the source. The mission calls
+    `samples()` again, after growing pauses, when it ends or raises; the streams to clients stay
+    open. So a source needs no retries of its own: it raises an error that gives the reason.
     """
 
     @property
     def parameters(self) -> Sequence[Parameter]:
-        """The dictionary; names are unique, and none is `RESERVED`.
+        """The dictionary; names are unique, and none of them is in `RESERVED`.
 
-        Known before the first sample, or, where only the machine knows, learned as samples come.
+        It is known before the first sample, or, if only the machine knows it, grows as samples
+        arrive.
         """
         ...
 
     def samples(self) -> AsyncIterator[Sample]:
-        """Yield samples as they are measured, usually in order of time; called anew at a restart.
+        """Yield samples as they are measured, usually in order of time.
 
-        A late sample (older than the newest) is legal. Cancelled at any `await`; clean up in
-        `finally`. Must not block the event loop.
+        Called again after each restart. A late sample (older than the newest) is allowed. It may be
+        cancelled at any `await`; clean up in `finally`. It must not block the event loop.
 
         Raises:
-            SourceError: the machine cannot be read; the text says what to do about it.
+            SourceError: the machine cannot be read; the text says how to fix it.
         """
         ...
 
 
 @runtime_checkable
 class Paced(Protocol):
-    """A telemetry source that knows how often it speaks, so that its silence can be noticed."""
+    """A telemetry source with a known period, so that missing samples can be noticed."""
 
     @property
     def period_s(self) -> float:
-        """Seconds expected between two samples; several of them without one is `stale`."""
+        """Expected seconds between two samples; several periods without one mean `stale`."""
         ...
-
-
-# --------------------------------------------------------------------------------- camera
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What is known of one image; a fresh value each time, as it arrives.
+    """An image as it is now; a camera returns a new value whenever it has changed.
 
     Attributes:
-        id: names it in URLs; unique within the camera, at most 200 characters, never `.` or `..`.
+        id: its name in URLs; unique within the camera, at most 200 characters, never `.` or `..`.
         content_type: such as `image/png`.
-        size: bytes of the whole; `None` while unknown.
+        size: bytes of the complete image; `None` while unknown.
         received: bytes that have arrived.
-        complete: every byte is there, and none will change under this `revision`.
-        revision: changes when the bytes under this id are *replaced*, not when they grow. Strong:
-            two images of one id and one revision have the same bytes (RFC 9110, 8.8.1).
-        taken_at: POSIX seconds when the shutter opened; `None` when unknown.
-        received_at: POSIX seconds of the last byte so far; `None` when nothing has come.
-        width: pixels; `None` when unknown.
-        height: pixels; `None` when unknown.
-        sha256: of the whole, in lower-case hex, when known.
-        path: a plain file with all of it, once complete, where there is one: the fast way to serve.
-        metadata: more for people (instrument, pointing, sol); JSON values.
+        complete: every byte has arrived, and none will change under this `revision`.
+        revision: changes when the bytes of this id are *replaced*, not when they grow. It is a
+            strong validator: the same id and revision mean the same bytes (RFC 9110, 8.8.1).
+        taken_at: POSIX seconds when the shutter opened; `None` if unknown.
+        received_at: POSIX seconds of the last byte received; `None` before the first byte.
+        width: pixels; `None` if unknown.
+        height: pixels; `None` if unknown.
+        sha256: of the complete image, in lower-case hex; `None` if unknown.
+        path: a regular file with the complete image, if there is one: the fastest way to serve it.
+        metadata: more facts for people (instrument, pointing, sol); JSON values.
     """
 
     id: str
@@ -176,41 +170,41 @@ class Image:
 
 
 class Camera(Protocol):
-    """Holds images, some still arriving. Many readers at once, each at its own position."""
+    """Holds images, including some that are still arriving.
+
+    It has many readers at once, each at its own position.
+    """
 
     async def images(self) -> Sequence[Image]:
-        """Every image held, newest first; those still arriving too. An empty one is legal."""
+        """All images, newest first, including those still arriving. The list may be empty."""
         ...
 
     async def image(self, image_id: str) -> Image | None:
-        """The image of that id as it is now, or `None`. Any string may be asked for."""
+        """The image with that id as it is now, or `None`. `image_id` may be any string."""
         ...
 
     def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
         """Yield the image's bytes from `start`, as they arrive, until it is complete.
 
-        Chunks are at most 1 MiB and never empty. It ends only when every byte was yielded.
+        Chunks are at most 1 MiB and never empty. It ends only after every byte was yielded.
 
         Raises:
-            UnknownImage: no such image is held.
-            ImageBroken: it was cut off, dropped or replaced before its end.
+            UnknownImage: the camera holds no such image.
+            ImageBroken: the image was truncated, deleted or replaced before its end.
         """
         ...
 
     def new(self) -> AsyncIterator[str]:
-        """Yield the id of each image as it begins to arrive, or begins to arrive anew.
+        """Yield the id of each image when it starts to arrive, or starts again.
 
-        From the moment of the call on; images that are arriving at that moment are yielded too.
-        One reader at a time. Restarted like `TelemetrySource.samples`.
+        It begins at the call: images that are arriving at that time are yielded too. It has one
+        reader at a time, and is restarted like `TelemetrySource.samples`.
         """
         ...
 
 
-# ------------------------------------------------------------------------------- commands
-
-
 class Severity(StrEnum):
-    """How bad a finding is. Only an error rejects."""
+    """The severity of a finding. Only an error rejects the file."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -219,10 +213,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One named stage of a check, known before it starts.
+    """One named stage of a check, known before the check starts.
 
     Attributes:
-        name: short and stable, as clients see it (`"power"`).
+        name: short and stable, for clients (`"power"`).
         title: for people (`"Power budget"`).
     """
 
@@ -232,10 +226,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a check has come.
+    """The progress of a check.
 
     Attributes:
-        step: the name of the step that this is about.
+        step: the name of the current step.
         fraction: of the whole check, 0 to 1.
         detail: one line for people.
     """
@@ -247,15 +241,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something a person should look at, at a place in the file.
+    """Something that a person should look at, with its place in the file.
 
     Attributes:
-        severity: only `error` rejects.
-        code: stable, for machines (`"power.budget"`).
-        message: what is wrong, with the values.
-        line: from 1; `None` where it is about the whole file.
-        column: from 1, in characters; `None` where it is about the whole line.
-        hint: what to do about it; may be empty.
+        severity: only `error` rejects the file.
+        code: stable, for programs (`"power.budget"`).
+        message: the problem, with its values.
+        line: from 1; `None` if the finding is about the whole file.
+        column: from 1, in characters; `None` if the finding is about the whole line.
+        hint: how to fix it; may be empty.
         step: the name of the step that found it.
     """
 
@@ -270,15 +264,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a check ended. A rejection is a value, not an exception.
+    """The result of a check. A rejection is a value, not an exception.
 
     Attributes:
-        accepted: whether the file may go up to the machine.
-        errors: findings that reject.
-        warnings: findings that do not.
+        accepted: whether the file may be sent to the machine.
+        errors: number of findings that reject the file.
+        warnings: number of findings that are warnings.
         detail: one line for people.
         summary: figures of interest (commands, duration, energy); JSON values.
-        artifact: the compiled product, if there is one, at most a few MiB.
+        artifact: the compiled product, if there is one; at most a few MiB.
         artifact_type: its media type.
     """
 
@@ -296,15 +290,15 @@ class CommandValidator(Protocol):
 
     @property
     def steps(self) -> Sequence[Step]:
-        """The stages in the order they run; the same for every file."""
+        """The stages in the order in which they run; the same for every file."""
         ...
 
     def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
-        """Check the file at `path`, yielding as it goes, and end with exactly one `Verdict`.
+        """Check the file at `path`; yield progress and findings, and at the end one `Verdict`.
 
-        The file is complete, is not changed while the check runs, and may hold anything: a binary
-        file is rejected with a finding. Work that needs the CPU for longer than some milliseconds
-        runs off the event loop.
+        The file is complete, does not change during the check, and may hold anything: a binary file
+        is rejected with a finding. Work that needs the CPU for longer than some milliseconds runs
+        off the event loop.
 
         Raises:
             SourceError: the check itself could not be done, whatever the file holds.
@@ -313,7 +307,7 @@ class CommandValidator(Protocol):
 
 
 Source = TelemetrySource | Camera | CommandValidator
-"""Any of the three ports."""
+"""A source of any of the three kinds."""
 
 SourceKind = Literal["telemetry", "camera", "commands"]
-"""The three ports by name."""
+"""The three kinds of source."""

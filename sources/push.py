@@ -1,4 +1,4 @@
-"""Telemetry that a device sends by itself: `push:`, with `POST /ingest/telemetry`."""
+"""Telemetry that devices send to the server: `push:`, with `POST /ingest/telemetry`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from anyio import Event
 from sources.base import Parameter, Sample, SourceError
 from sources.values.dictionary import read_dictionary
 from sources.values.payload import PayloadReader
-from sources.values.ranges import Range
+from sources.values.ranges import POSITIVE_S, Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
 RETRY_AFTER_S = 1
+"""Seconds after which a device should send a refused batch again."""
 
 
 class InboxFull(SourceError):
-    """There is no room for a batch; none of it was taken."""
+    """The queue has no room for a batch; none of its samples was accepted."""
 
     def __init__(self, samples: int, waiting: int, max_queue: int) -> None:
         self.samples = samples
@@ -28,31 +29,31 @@ class InboxFull(SourceError):
         self.max_queue = max_queue
         self.retry_after_s = RETRY_AFTER_S
         super().__init__(
-            f"none of the {samples:,} samples was taken: {waiting:,} wait already, and"
-            f" {max_queue:,} may; send them again in {RETRY_AFTER_S} s"
+            f"none of the {samples:,} samples was accepted: {waiting:,} are waiting, and the limit"
+            f" is {max_queue:,} (`max_queue`); send them again in {RETRY_AFTER_S} s"
         )
 
 
 class PushTelemetry:
-    """What devices sent, in the order it came.
+    """Samples from devices, in the order of arrival.
 
-    Samples wait in a bounded inbox. A batch for which it has no room is refused whole, so that the
-    sender knows: nothing is dropped here.
+    Samples wait in a bounded queue. A batch that does not fit is refused as a whole, so that the
+    sender knows; no accepted sample is dropped.
 
     Args:
-        max_queue: samples that may wait; also the most in one batch.
-        time: dotted place of the time in a sample; else the usual ones, or the arrival.
-        path: dotted place of the values in what is sent.
-        parameters: a JSON file that declares parameters; others are learned as they come.
-        period_s: seconds expected between two samples; longer silence is `stale`.
+        max_queue: maximum number of waiting samples, and of samples in one batch.
+        time: dotted place of the time in a sample; see `PayloadReader`.
+        path: dotted place of the values in a sample.
+        parameters: a JSON file that declares parameters; others are learned from samples.
+        period_s: expected seconds between two samples; a longer silence is `stale`.
 
     Raises:
-        SourceError: an option makes no sense.
+        SourceError: an option is invalid.
 
     Attributes:
         max_queue: as given.
-        reader: reads what is sent.
-        period_s: there only if it was given.
+        reader: parses bodies into samples for `take`.
+        period_s: exists only if it was given.
     """
 
     period_s: float
@@ -66,37 +67,37 @@ class PushTelemetry:
         period_s: float | None = None,
     ) -> None:
         if period_s is not None:
-            self.period_s = Range(more_than=0, unit="s").number("period_s", period_s)
+            self.period_s = POSITIVE_S.number("period_s", period_s)
         self.max_queue = Range(at_least=1).whole("max_queue", max_queue)
         self.reader = PayloadReader(read_dictionary(parameters), time=time, path=path)
-        self._inbox: deque[Sample] = deque()
+        self._queue: deque[Sample] = deque()
         self._arrived = Event()
 
     @property
     def parameters(self) -> Sequence[Parameter]:
-        """Those declared, and those learned so far."""
+        """The parameters declared, then those learned so far."""
         return self.reader.parameters
 
     @property
     def waiting(self) -> int:
-        """Samples that were taken and not yet yielded."""
-        return len(self._inbox)
+        """Number of samples that were accepted and not yet yielded."""
+        return len(self._queue)
 
     def take(self, samples: Sequence[Sample]) -> None:
-        """Take all of the samples, or none.
+        """Accept all of the samples, or none.
 
         Raises:
-            InboxFull: there is no room for all of them.
+            InboxFull: the queue has no room for all of them.
         """
         if self.waiting + len(samples) > self.max_queue:
             raise InboxFull(len(samples), self.waiting, self.max_queue)
-        self._inbox.extend(samples)
+        self._queue.extend(samples)
         self._arrived.set()
 
     async def samples(self) -> AsyncIterator[Sample]:
-        """Yield what comes; it never ends by itself."""
+        """Yield samples as they arrive; it never ends by itself."""
         while True:
-            while self._inbox:
-                yield self._inbox.popleft()
+            while self._queue:
+                yield self._queue.popleft()
             self._arrived = Event()
             await self._arrived.wait()

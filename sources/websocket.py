@@ -1,9 +1,9 @@
-"""Telemetry from any WebSocket that speaks JSON: `ws://HOST:PORT/PATH`, `wss://…`.
+"""Telemetry from a WebSocket server that sends JSON: `ws://HOST:PORT/PATH`, `wss://…`.
 
     ws://robot:9090?subscribe={"op":"subscribe","topic":"/imu"}&path=msg&prefix=topic
 
-The options below are taken out of the URL's query; whatever else it holds is the server's, and
-stays in the URL. A certificate authority of your own is named by `SSL_CERT_FILE`.
+Options of this source are removed from the URL's query; the rest of the query is sent to the
+server. `SSL_CERT_FILE` names a certificate authority of your own.
 """
 
 from __future__ import annotations
@@ -22,46 +22,48 @@ from sources.base import Parameter, Sample, SourceError
 from sources.values.dictionary import read_dictionary
 from sources.values.losses import Losses
 from sources.values.payload import PayloadReader, PayloadRefused
-from sources.values.ranges import Range
+from sources.values.ranges import POSITIVE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
 OPEN_TIMEOUT_S = 10
+"""Seconds that the opening handshake may take."""
+
 CLOSE_TIMEOUT_S = 1
-"""A server that does not say goodbye must not hold up the end of the mission."""
+"""Seconds that the closing handshake may take, so that shutdown does not wait for the server."""
 
 PING_S = 20
-"""After twice this without an answer, the connection is taken for lost."""
+"""Seconds between two pings, and for their answers; then the connection is lost."""
 
 MAX_MESSAGE_BYTES = 2**20
+"""Maximum bytes of one message; a larger one closes the connection (1009)."""
 
 
 class WebSocketTelemetry:
-    """What a WebSocket server says: each message an object is one sample.
+    """Samples from a WebSocket server: each object in a message is one sample.
 
-    A message that holds no sample is counted and logged, and the next is read. Messages wait in the
-    connection, not here: a server that is faster than we are is slowed down by TCP.
+    A message without a sample is counted and logged, and the next message is read. Messages wait in
+    the connection: backpressure reaches a server that sends faster than the mission reads.
 
     Args:
-        url: up to its `?`.
-        subscribe: sent after connecting, as it is; a JSON list of objects is sent one by one.
+        url: the URL without its query.
+        subscribe: sent unchanged after connecting; a JSON list of objects is sent one by one.
         path: dotted place of the values in a message, such as `msg`.
-        prefix: dotted place of a text that the parameters' names begin with, such as `topic`.
-        time: dotted place of the time, in the values or the message; else the usual ones, or the
-            arrival.
-        parameters: a JSON file that declares parameters; others are learned as they come.
-        period_s: seconds expected between two samples; longer silence is `stale`.
+        prefix: dotted place of a text that is put before the parameter names, such as `topic`.
+        time: dotted place of the time, in the values or in the message; see `PayloadReader`.
+        parameters: a JSON file that declares parameters; others are learned from messages.
+        period_s: expected seconds between two samples; a longer silence is `stale`.
         clock: POSIX seconds.
-        query: the server's own query.
+        query: the query for the server.
 
     Raises:
-        SourceError: the URL or an option makes no sense.
+        SourceError: the URL or an option is invalid.
 
     Attributes:
-        losses: messages that held no sample.
-        period_s: there only if it was given.
+        losses: messages without a sample.
+        period_s: exists only if it was given.
     """
 
     period_s: float
@@ -88,10 +90,10 @@ class WebSocketTelemetry:
             self._place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         except (InvalidURI, ValueError) as exc:
             raise SourceError(
-                "it is no URL of a WebSocket; write ws://host:port/path, or wss:// for TLS"
+                "must be a WebSocket URL: ws://host:port/path, or wss:// for TLS"
             ) from exc
         if period_s is not None:
-            self.period_s = Range(more_than=0, unit="s").number("period_s", period_s)
+            self.period_s = POSITIVE_S.number("period_s", period_s)
         self._url = url
         self._subscribe = _messages(subscribe)
         self._reader = PayloadReader(
@@ -101,14 +103,14 @@ class WebSocketTelemetry:
 
     @property
     def parameters(self) -> Sequence[Parameter]:
-        """Those declared, and those learned so far."""
+        """The parameters declared, then those learned so far."""
         return self._reader.parameters
 
     async def samples(self) -> AsyncIterator[Sample]:
-        """Connect, subscribe, and yield what comes.
+        """Connect, subscribe, and yield the samples of each message.
 
         Raises:
-            SourceError: nobody answers, or the connection is lost.
+            SourceError: the server cannot be reached, or closed the connection.
         """
         try:
             socket = await connect(
@@ -121,7 +123,9 @@ class WebSocketTelemetry:
             )
         except InvalidStatus as exc:
             status = exc.response.status_code
-            raise SourceError(f"{self._place} answers {status} instead of a WebSocket") from exc
+            raise SourceError(
+                f"{self._place} answered {status} instead of opening a WebSocket"
+            ) from exc
         except (OSError, WebSocketException) as exc:
             raise SourceError(f"{self._place} cannot be reached ({exc}); is it running?") from exc
         try:
@@ -134,7 +138,7 @@ class WebSocketTelemetry:
         except ConnectionClosed as exc:
             raise SourceError(f"{self._place} closed the connection ({exc})") from exc
         finally:
-            with CancelScope(shield=True):  # its end is bounded by CLOSE_TIMEOUT_S
+            with CancelScope(shield=True):  # at most CLOSE_TIMEOUT_S
                 await socket.close()
 
     def _read(self, payload: bytes | str) -> Sequence[Sample]:
@@ -146,7 +150,7 @@ class WebSocketTelemetry:
 
 
 def _messages(subscribe: str) -> Sequence[str]:
-    """The text as it is, or the objects of a JSON list of them."""
+    """The text as one message; the objects of a JSON list as one message each."""
     try:
         found = json.loads(subscribe)
     except (ValueError, RecursionError):

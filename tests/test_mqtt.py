@@ -1,7 +1,7 @@
-"""Telemetry from MQTT, by a real mosquitto where there is a broker to talk to.
+"""Telemetry from MQTT, with a real mosquitto if it is installed.
 
-The broker is started by the tests on a free port of the loopback. Where it is not installed these
-tests are skipped, unless CI=true: there it must be.
+The tests start the broker on a free port of the loopback. If it is not installed, they are skipped,
+or fail with CI=true.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
@@ -30,7 +30,6 @@ from anyio import (
     create_tcp_listener,
     fail_after,
     run_process,
-    sleep,
     to_thread,
     wait_all_tasks_blocked,
 )
@@ -50,6 +49,7 @@ from sources.mqtt.bundle import Bundle
 from sources.registry import open_source
 from sources.values.losses import Losses
 from tests.one_stream import OneStream
+from tests.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -66,47 +66,48 @@ PASSWORD = "s p@ce"  # noqa: S105 # of a broker that lives for a second
 
 @pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    """Both loops: the driver watches its socket itself, and uvicorn runs uvloop."""
+    """Both event loops: aiomqtt uses `loop.add_reader`, and uvicorn runs uvloop."""
     return "asyncio", {"use_uvloop": request.param}
 
 
-# --------------------------------------------------------------------------------- broker
-
-
 class Mosquitto:
-    """A broker that can be killed and started again on the same port."""
+    """A broker that can be killed and restarted on the same port."""
 
     def __init__(self, binary: str, folder: Path, *config: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self._config = folder / f"mosquitto-{self.port}.conf"
-        common = ("user root", "persistence false", f"listener {self.port} 127.0.0.1")
+        common = (
+            "user root",
+            "persistence false",
+            "connection_messages false",
+            "log_type information",
+            f"listener {self.port} 127.0.0.1",
+        )
         self._config.write_text("\n".join((*common, *(config or ("allow_anonymous true",)))))
         self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        self._process = await to_thread.run_sync(
-            lambda: subprocess.Popen(
-                [self._binary, "-c", str(self._config)], stderr=subprocess.DEVNULL
-            )
+        """Start the broker; returns when it logs that it is running."""
+        with fail_after(15):
+            await to_thread.run_sync(self._start, abandon_on_cancel=True)
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            [self._binary, "-c", str(self._config)], stderr=subprocess.PIPE
         )
-        await until(self._answers)
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            if line.rstrip().endswith(b" running"):
+                return
+        raise AssertionError("mosquitto ended")
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()
             self._process = None
-
-    def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, "mosquitto ended at once"
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except ConnectionRefusedError:
-            return False
-        return True
 
     def url(self, topics: str, query: str = "", scheme: str = "mqtt", user: str = "") -> str:
         url = f"{scheme}://{user}127.0.0.1:{self.port}/{topics}"
@@ -114,7 +115,7 @@ class Mosquitto:
 
 
 def tool(name: str) -> str:
-    """The path of a program; a skip without it, or a failure where CI=true."""
+    """The path of a program; skips the test without it, or fails with CI=true."""
     places = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
     binary = shutil.which(name, path=places)
     if binary is None:
@@ -127,7 +128,7 @@ def tool(name: str) -> str:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
-    """Makes brokers with a configuration, and ends them."""
+    """A function that makes brokers with a configuration; they are killed at the end."""
     made: list[Mosquitto] = []
 
     def make(*config: str) -> Mosquitto:
@@ -139,20 +140,14 @@ def broker(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
         one.kill()
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 15) -> None:
-    with fail_after(timeout_s):
-        while not condition():
-            await sleep(0.01)
-
-
 @asynccontextmanager
-async def followed(source: Any) -> AsyncIterator[list[Sample]]:
-    """What the source yields, as it comes; it is subscribed when this begins."""
-    found: list[Sample] = []
+async def followed(source: Any) -> AsyncIterator[Recorder[Sample]]:
+    """Read the source during the block; yields its samples as they arrive."""
+    found: Recorder[Sample] = Recorder()
 
     async def read() -> None:
         async for sample in source.samples():
-            found.append(sample)  # noqa: PERF401 # not when it ends: as it comes
+            found.append(sample)
 
     async with create_task_group() as tasks:
         tasks.start_soon(read)
@@ -168,11 +163,8 @@ async def publish(broker: Mosquitto, *messages: tuple[str, Any], **options: Any)
 
 
 async def ready(broker: Mosquitto, topic: str, payload: Any = None) -> None:
-    """Leave a message at the broker, which tells whoever gets it that it is subscribed."""
+    """Publish a retained message: a source that receives it is subscribed."""
     await publish(broker, (topic, {"ready": True} if payload is None else payload), retain=True)
-
-
-# -------------------------------------------------------------------------------- messages
 
 
 async def test_objects_become_samples_in_order(broker: Callable[..., Mosquitto]) -> None:
@@ -180,10 +172,10 @@ async def test_objects_become_samples_in_order(broker: Callable[..., Mosquitto])
     await it.start()
     await ready(it, "rover/state")
     async with followed(open_source("telemetry", it.url("rover/%23"))) as found:
-        await until(lambda: len(found) == 1)
+        await found.until(lambda found: len(found) == 1)
         await publish(it, *(("rover/state", {"t": 1_790_000_000 + n, "n": n}) for n in range(50)))
         await publish(it, ("rover/state", [{"a": 1}, {"location": {"lat": 18.4, "lon": 77.5}}]))
-        await until(lambda: len(found) == 53)
+        await found.until(lambda found: len(found) == 53)
     assert [(s.t, s.values) for s in found[1:51]] == [
         (1_790_000_000 + n, {"n": n}) for n in range(50)
     ]
@@ -191,7 +183,7 @@ async def test_objects_become_samples_in_order(broker: Callable[..., Mosquitto])
     assert found[52].values == {"location": {"lat": 18.4, "lon": 77.5}}
 
 
-async def test_a_message_that_holds_no_sample_is_counted_and_the_next_is_read(
+async def test_a_message_without_a_sample_is_counted_and_the_next_is_read(
     broker: Callable[..., Mosquitto], caplog: pytest.LogCaptureFixture
 ) -> None:
     it = broker()
@@ -199,15 +191,16 @@ async def test_a_message_that_holds_no_sample_is_counted_and_the_next_is_read(
     await ready(it, "rover/a")
     source = MqttTelemetry(it.url("rover/+"))
     async with followed(source) as found:
-        await until(lambda: len(found) == 1)
+        await found.until(lambda found: len(found) == 1)
         await publish(it, ("rover/a", b"\xff\x00"), ("rover/a", b"{"), ("rover/b", {"b": 1}))
-        await until(lambda: len(found) == 2)
+        await found.until(lambda found: len(found) == 2)
     assert found[1].values == {"b": 1}
     assert source.losses.count == 2
-    assert "loss no. 1 of b'\\xff\\x00': in 'rover/a': it is no UTF-8" in caplog.text
+    for fact in ("b'\\xff\\x00'", "'rover/a'", "UTF-8"):
+        assert fact in caplog.text
 
 
-async def test_a_value_alone_is_a_sample_when_its_window_closes(
+async def test_a_single_value_is_a_sample_once_its_window_closes(
     broker: Callable[..., Mosquitto],
 ) -> None:
     it = broker()
@@ -215,11 +208,11 @@ async def test_a_value_alone_is_a_sample_when_its_window_closes(
     await ready(it, "rover/arm/temperature", 21.5)
     url = it.url("rover/+/temperature", "each=parameter&window_s=0.05")
     async with followed(open_source("telemetry", url)) as found:
-        await until(lambda: len(found) == 1)
+        await found.until(lambda found: len(found) == 1)
     assert found[0].values == {"arm.temperature": 21.5}
 
 
-async def test_one_topic_a_parameter_is_put_together_and_no_value_is_lost(
+async def test_single_values_are_gathered_and_no_value_is_lost(
     broker: Callable[..., Mosquitto],
 ) -> None:
     it = broker()
@@ -227,7 +220,7 @@ async def test_one_topic_a_parameter_is_put_together_and_no_value_is_lost(
     source = MqttTelemetry(it.url("rover/#"), each="parameter", window_s=60)
     async with followed(source) as found:
         with fail_after(10):
-            while not found:  # one that comes again closes the sample with the one before
+            while not found:  # a second value of a parameter closes the sample
                 await publish(it, ("rover/ready", 1))
         found.clear()
         await publish(
@@ -239,9 +232,9 @@ async def test_one_topic_a_parameter_is_put_together_and_no_value_is_lost(
             ("rover/image", b"\x89PNG"),
             *(("rover/speed", speed) for speed in (0.1, 0.2, 0.3, 0.4)),
         )
-        await until(lambda: sum("speed" in sample.values for sample in found) == 3)
-    together, *rest = (sample for sample in found if "speed" in sample.values)
-    assert together.values == {
+        await found.until(lambda found: sum("speed" in s.values for s in found) == 3)
+    gathered, *rest = (sample for sample in found if "speed" in sample.values)
+    assert gathered.values == {
         "ready": 1,
         "arm.temperature": 21.5,
         "mode": "parked",
@@ -250,11 +243,11 @@ async def test_one_topic_a_parameter_is_put_together_and_no_value_is_lost(
         "speed": 0.1,
     }
     assert [sample.values for sample in rest] == [{"speed": 0.2}, {"speed": 0.3}]
-    assert together.t <= rest[0].t <= rest[1].t
+    assert gathered.t <= rest[0].t <= rest[1].t
     assert source.losses.count == 1
 
 
-async def test_what_was_retained_can_be_left_alone(broker: Callable[..., Mosquitto]) -> None:
+async def test_retained_messages_can_be_ignored(broker: Callable[..., Mosquitto]) -> None:
     it = broker()
     await it.start()
     await ready(it, "rover/a", {"old": 1})
@@ -262,11 +255,10 @@ async def test_what_was_retained_can_be_left_alone(broker: Callable[..., Mosquit
         with fail_after(10):
             while not found:
                 await publish(it, ("rover/a", {"new": 1}))
-                await sleep(0.02)
     assert {name for sample in found for name in sample.values} == {"new"}
 
 
-async def test_a_session_keeps_what_is_published_while_nobody_is_here(
+async def test_a_session_stores_messages_between_connections(
     broker: Callable[..., Mosquitto],
 ) -> None:
     it = broker()
@@ -274,20 +266,16 @@ async def test_a_session_keeps_what_is_published_while_nobody_is_here(
     await ready(it, "rover/a")
     source = open_source("telemetry", it.url("rover/a", "qos=1&client_id=cosmic"))
     async with followed(source) as found:
-        await until(lambda: len(found) == 1)
+        await found.until(lambda found: len(found) == 1)
     await publish(it, *(("rover/a", {"n": n}) for n in range(5)))
     async with followed(source) as found:
-        await until(lambda: len(found) >= 5)
+        await found.until(lambda found: len(found) >= 5)
     assert [s.values["n"] for s in found if "n" in s.values] == [0, 1, 2, 3, 4]
 
 
-# --------------------------------------------------------------------------------- trouble
-
-
-async def test_a_broker_that_is_killed_and_comes_back_is_followed_and_streams_stay_open(
-    broker: Callable[..., Mosquitto], serve: Serve, monkeypatch: pytest.MonkeyPatch
+async def test_streams_stay_open_while_the_broker_restarts(
+    broker: Callable[..., Mosquitto], serve: Serve
 ) -> None:
-    monkeypatch.setattr("rover.supervise.FIRST_PAUSE_S", 0.05)
     it = broker()
     await it.start()
     await ready(it, "rover/a", {"n": 1})
@@ -296,7 +284,7 @@ async def test_a_broker_that_is_killed_and_comes_back_is_followed_and_streams_st
     source = open_source("telemetry", it.url("rover/#"))
     telemetry = mission.telemetry = Telemetry(source, mission.settings, flusher)
     app = Starlette(routes=telemetry_routes.routes(mission))
-    told: list[str] = []
+    events: Recorder[str] = Recorder()
 
     async def read(url: str) -> None:
         async with (
@@ -305,26 +293,26 @@ async def test_a_broker_that_is_killed_and_comes_back_is_followed_and_streams_st
         ):
             async for event in stream.aiter_sse():
                 data = json.loads(event.data)
-                told.append(f"{event.event}: {data.get('state', data.get('n'))}")
+                events.append(f"{event.event}: {data.get('state', data.get('n'))}")
 
     async with serve(app) as url, create_task_group() as tasks:
         for run in (flusher.run, telemetry.run):
             tasks.start_soon(run)
         tasks.start_soon(read, url)
-        await until(lambda: "message: 1" in told)
+        await events.until(lambda events: "message: 1" in events)
         await to_thread.run_sync(it.kill)
-        await until(lambda: told[-1] == "state: down")
-        assert f"the MQTT broker at 127.0.0.1:{it.port} is gone" in telemetry.health.detail
-        await until(lambda: "is it running?" in telemetry.health.detail)
+        await events.until(lambda events: events.count("state: down") >= 1)
+        assert f"127.0.0.1:{it.port}" in telemetry.health.detail
+        await events.until(lambda events: events.count("state: down") >= 2)
         await it.start()
         await ready(it, "rover/a", {"n": 2})
-        await until(lambda: "message: 2" in told)
+        await events.until(lambda events: "message: 2" in events)
         assert telemetry.health.state is State.LIVE
         assert len(mission.serving.streams) == 1
         tasks.cancel_scope.cancel()
 
 
-async def test_leaving_leaves_nothing_behind(broker: Callable[..., Mosquitto]) -> None:
+async def test_each_connection_is_closed_at_the_end(broker: Callable[..., Mosquitto]) -> None:
     psutil = pytest.importorskip("psutil")
     it = broker()
     await it.start()
@@ -337,12 +325,12 @@ async def test_leaving_leaves_nothing_behind(broker: Callable[..., Mosquitto]) -
 
     for _ in range(5):
         async with followed(source) as found:
-            await until(lambda found=found: len(found) == 1)  # type: ignore[misc] # bound now
+            await found.until(lambda found: len(found) == 1)
             assert connections_now() == 1
-        await until(lambda: connections_now() == 0)
+        assert connections_now() == 0
 
 
-async def test_a_broker_that_wants_a_password_is_told_one(
+async def test_user_and_password_are_sent_to_the_broker(
     broker: Callable[..., Mosquitto], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passwords = tmp_path / "passwords"
@@ -351,7 +339,7 @@ async def test_a_broker_that_wants_a_password_is_told_one(
     await it.start()
     async with Client("127.0.0.1", it.port, username="rover", password=PASSWORD) as client:
         await client.publish("rover/a", "{}", qos=1, retain=True)
-    with pytest.raises(SourceError, match=r"does not let us in .*; set MQTT_USERNAME") as caught:
+    with pytest.raises(SourceError, match="MQTT_USERNAME") as caught:
         await first(it.url("rover/a", user="rover:wrong@"))
     assert "wrong" not in str(caught.value)
     await first(it.url("rover/a", user="rover:s%20p%40ce@"))
@@ -369,7 +357,7 @@ async def first(url: str) -> Sample:
         await samples.aclose()  # type: ignore[attr-defined] # a generator, as the contract allows
 
 
-async def test_mqtts_speaks_tls_with_a_broker_whose_certificate_it_can_check(
+async def test_mqtts_requires_a_valid_certificate(
     broker: Callable[..., Mosquitto], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -381,12 +369,10 @@ async def test_mqtts_speaks_tls_with_a_broker_whose_certificate_it_can_check(
     it = broker("allow_anonymous true", f"certfile {certificate}", f"keyfile {key}")
     await it.start()
     url = it.url("rover/a", scheme="mqtts")
-    with pytest.raises(SourceError, match=r"with TLS .*certificate verify failed"):
+    with pytest.raises(SourceError, match="certificate verify failed"):
         await first(url)
-    with monkeypatch.context() as patch:
-        patch.setattr(connections, "CONNECT_TIMEOUT_S", 0.5)
-        with pytest.raises(SourceError, match="without TLS"):
-            await first(it.url("rover/a"))
+    with pytest.raises(SourceError, match="without TLS"):
+        await first(it.url("rover/a", "connect_timeout_s=0.5"))
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     async with followed(open_source("telemetry", url)) as found:
         context = ssl.create_default_context()
@@ -394,20 +380,23 @@ async def test_mqtts_speaks_tls_with_a_broker_whose_certificate_it_can_check(
             while not found:
                 async with Client("127.0.0.1", it.port, tls_context=context) as client:
                     await client.publish("rover/a", '{"a": 1}', qos=1)
-                await sleep(0.02)
     assert found[0].values == {"a": 1}
 
 
 class FakeBroker:
-    """Answers each packet of a client with what it was given, once each; hangs up for a b""."""
+    """A server that answers each packet with the next of some answers.
+
+    Attributes:
+        answers: those left; an empty one closes the connection.
+        may_answer: answers are sent once this is set.
+        events: `opened` and `closed` connections, `received` packets, and `answered` ones.
+    """
 
     def __init__(self, *answers: bytes) -> None:
         self.answers = list(answers)
         self.may_answer = Event()
         self.may_answer.set()
-        self.greeted = False
-        self.came = 0
-        self.gone = 0
+        self.events: Recorder[str] = Recorder()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -420,20 +409,26 @@ class FakeBroker:
             tasks.cancel_scope.cancel()
 
     async def _answer(self, stream: SocketStream) -> None:
-        self.came += 1
+        self.events.append("opened")
         async with stream:
-            try:
+            with suppress(EndOfStream, BrokenResourceError):
                 while await stream.receive():
-                    self.greeted = True
+                    self.events.append("received")
                     await self.may_answer.wait()
                     if self.answers:
                         answer = self.answers.pop(0)
+                        if answer:
+                            await stream.send(answer)
+                        self.events.append("answered")
                         if not answer:
                             break
-                        await stream.send(answer)
-            except (EndOfStream, BrokenResourceError):
-                pass
-        self.gone += 1
+        self.events.append("closed")
+
+    async def until_all_closed(self, connections: int) -> None:
+        """Wait until that many connections were closed, and none is open."""
+        await self.events.until(
+            lambda events: events.count("opened") == events.count("closed") == connections
+        )
 
 
 CONNACK = b"\x20\x02\x00\x00"
@@ -442,42 +437,35 @@ SUBACK = b"\x90\x03\x00\x01\x00"
 SUBACK_REFUSED = b"\x90\x03\x00\x01\x80"
 
 
-async def test_a_broker_that_never_answers_is_given_up_and_let_go(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(connections, "CONNECT_TIMEOUT_S", 0.2)
+async def test_a_broker_that_never_answers_times_out_and_is_closed() -> None:
     fake = FakeBroker()
     async with fake.serving() as url:
-        with pytest.raises(SourceError, match=r"no MQTT connection .*timed out.*is that a broker"):
-            await first(url)
-        await until(lambda: fake.gone == 2)  # the knock, and the driver's connection
+        with pytest.raises(SourceError, match="timed out"):
+            await first(f"{url}?connect_timeout_s=0.2")
+        await fake.until_all_closed(2)  # the probe, and aiomqtt
 
 
-async def test_a_broker_that_never_answers_does_not_hold_up_the_end() -> None:
+async def test_a_broker_that_never_answers_does_not_delay_shutdown() -> None:
     fake = FakeBroker()
     async with fake.serving() as url:
         with fail_after(connections.CONNECT_TIMEOUT_S / 2):
             async with followed(open_source("telemetry", url)):
-                await until(lambda: fake.greeted)
-        await until(lambda: fake.gone == 2)
+                await fake.events.until(lambda events: "received" in events)
+        await fake.until_all_closed(2)
 
 
-async def test_a_broker_that_refuses_the_topic_is_told() -> None:
+async def test_a_refused_subscription_is_an_error_with_the_topic() -> None:
     async with FakeBroker(CONNACK, SUBACK_REFUSED).serving() as url:
-        with pytest.raises(SourceError, match="does not let us read 'rover/a'; grant it"):
+        with pytest.raises(SourceError, match="'rover/a'"):
             await first(url)
 
 
-async def test_a_broker_that_is_not_there_is_told() -> None:
+async def test_a_missing_broker_is_an_error_with_its_address() -> None:
     async with FakeBroker().serving() as url:
         pass
-    with pytest.raises(
-        SourceError, match=r"no MQTT broker answers at 127\.0\.0\.1:\d+ .*running\?"
-    ):
+    with pytest.raises(SourceError, match=r"127\.0\.0\.1:\d+"):
         await first(url)
 
-
-# ------------------------------------------------------------------- a connect cut short
 
 By = Literal["scope", "task"]
 by_each = pytest.mark.parametrize("by", ["scope", "task"])
@@ -485,7 +473,7 @@ by_each = pytest.mark.parametrize("by", ["scope", "task"])
 
 @asynccontextmanager
 async def cancelled_at_the_end(url: str, by: By) -> AsyncIterator[None]:
-    """The source is read within the block, and cancelled, which may take half a second."""
+    """Read the source during the block, and cancel at its end, within half a second."""
     scope = CancelScope()
 
     async def read() -> None:
@@ -493,7 +481,7 @@ async def cancelled_at_the_end(url: str, by: By) -> AsyncIterator[None]:
             async for _ in open_source("telemetry", url).samples():
                 pass
 
-    task = asyncio.create_task(read())  # asyncio asks once, where anyio asks until it is heard
+    task = asyncio.create_task(read())  # asyncio cancels once, anyio until the scope ends
     yield
     assert not task.done()
     (scope if by == "scope" else task).cancel()
@@ -503,24 +491,33 @@ async def cancelled_at_the_end(url: str, by: By) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def nothing_left(fake: FakeBroker) -> AsyncIterator[None]:
-    """What the block begins is gone soon after it: tasks, and connections to the broker."""
+    """Check that tasks and connections of the block end within 2 s after it."""
     before = asyncio.all_tasks()
     yield
-    await until(lambda: asyncio.all_tasks() <= before and fake.gone == fake.came, timeout_s=2)
+    await fake.events.until(
+        lambda events: events.count("opened") == events.count("closed"), timeout_s=2
+    )
+    while left := asyncio.all_tasks() - before:
+        done, _ = await asyncio.wait(left, timeout=2)
+        assert done
 
 
 @by_each
-@pytest.mark.parametrize("answers", [(), (CONNACK,), (b"",)], ids=["mute", "deaf", "hangs up"])
-async def test_a_connect_that_a_broker_leaves_hanging_is_cancelled_without_a_trace(
+@pytest.mark.parametrize(
+    "answers", [(), (CONNACK,), (b"",)], ids=["no answer", "no suback", "closes"]
+)
+async def test_cancelling_a_stalled_connect_leaves_nothing_open(
     answers: tuple[bytes, ...], by: By
 ) -> None:
     fake = FakeBroker(*answers)
     async with fake.serving() as url, nothing_left(fake), cancelled_at_the_end(url, by):
-        await until(lambda: fake.greeted and not fake.answers)
+        await fake.events.until(
+            lambda events: "received" in events and events.count("answered") == len(answers)
+        )
 
 
 @by_each
-async def test_a_connect_is_cancelled_without_a_trace_whenever_the_broker_answers(by: By) -> None:
+async def test_cancelling_a_connect_at_any_time_leaves_nothing_open(by: By) -> None:
     fake = FakeBroker()
 
     async def answer(turns: int) -> None:
@@ -532,13 +529,13 @@ async def test_a_connect_is_cancelled_without_a_trace_whenever_the_broker_answer
         for turns in range(-10, 20):
             fake.answers = [CONNACK, SUBACK]
             fake.may_answer = Event()
-            fake.greeted = False
+            fake.events.clear()
             async with (
                 nothing_left(fake),
                 create_task_group() as tasks,
                 cancelled_at_the_end(url, by),
             ):
-                await until(lambda: fake.greeted)
+                await fake.events.until(lambda events: "received" in events)
                 tasks.start_soon(answer, max(0, -turns))
                 for _ in range(turns):
                     await checkpoint()
@@ -546,9 +543,9 @@ async def test_a_connect_is_cancelled_without_a_trace_whenever_the_broker_answer
 
 @by_each
 @pytest.mark.parametrize(
-    "answers", [(), (CONNACK, SUBACK), (CONNACK_REFUSED,)], ids=["mute", "in", "out"]
+    "answers", [(), (CONNACK, SUBACK), (CONNACK_REFUSED,)], ids=["no answer", "accepted", "refused"]
 )
-async def test_a_connection_that_comes_after_we_left_is_let_go(
+async def test_a_connection_opened_after_the_cancellation_is_closed(
     answers: tuple[bytes, ...], by: By, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, may_connect = threading.Event(), threading.Event()
@@ -559,30 +556,27 @@ async def test_a_connection_that_comes_after_we_left_is_let_go(
         may_connect.wait(10)
         return connect(*args, **options)
 
-    monkeypatch.setattr(socket, "create_connection", connect_late)  # what the driver's thread does
+    monkeypatch.setattr(socket, "create_connection", connect_late)  # in the thread of aiomqtt
     fake = FakeBroker(*answers)
     async with fake.serving() as url, nothing_left(fake):
         try:
             async with cancelled_at_the_end(url, by):
-                await until(begun.is_set)
+                assert await to_thread.run_sync(begun.wait, 10)
         finally:
             may_connect.set()
-        await until(lambda: fake.came == 2)  # the knock, and the driver
+        await fake.events.until(lambda events: events.count("opened") == 2)  # the probe, aiomqtt
 
 
-# ------------------------------------------------------------------------------ what is bare
-
-
-async def test_an_inbox_that_is_full_drops_the_oldest_and_counts_it() -> None:
+async def test_a_full_queue_drops_and_counts_its_oldest_message() -> None:
     losses = Losses("mqtt")
-    inbox = connections.drop_oldest(losses)(maxsize=2)
+    queue = connections.drop_oldest(losses)(maxsize=2)
     for n in "abc":
-        inbox.put_nowait(Message(n, b"", 0, False, 0, None))
-    assert [str(inbox.get_nowait().topic) for _ in range(2)] == ["b", "c"]
+        queue.put_nowait(Message(n, b"", 0, False, 0, None))
+    assert [str(queue.get_nowait().topic) for _ in range(2)] == ["b", "c"]
     assert losses.count == 1
 
 
-def test_a_bundle_closes_when_its_window_does() -> None:
+def test_a_bundle_closes_after_its_window() -> None:
     bundle = Bundle(0.1)
     assert bundle.left_s(10) is None
     assert bundle.add({"a": 1}, 10.0) is None
@@ -593,7 +587,7 @@ def test_a_bundle_closes_when_its_window_does() -> None:
     assert bundle.close() is None
 
 
-def test_a_bundle_closes_when_a_value_comes_again_or_the_clock_is_set_back() -> None:
+def test_a_bundle_closes_at_a_second_value_and_when_the_clock_is_set_back() -> None:
     bundle = Bundle(0.1)
     bundle.add({"a": 1}, 10.0)
     assert bundle.add({"a": 2}, 10.0) == Sample(10.0, {"a": 1})
@@ -611,7 +605,7 @@ def test_a_bundle_closes_when_a_value_comes_again_or_the_clock_is_set_back() -> 
         ("mqtt://u@host/$share/g/a", Address("host", 1883, False, "$share/g/a", "u")),
     ],
 )
-def test_a_url_is_taken_apart(url: str, address: Address) -> None:
+def test_a_url_is_parsed(url: str, address: Address) -> None:
     assert Address.parse(url, {}) == address
     assert "p@w" not in repr(address)
 
@@ -627,41 +621,41 @@ def test_a_url_is_taken_apart(url: str, address: Address) -> None:
         ("$share/g/rover/+", "rover/speed", "speed"),
     ],
 )
-def test_a_parameter_is_named_by_what_the_filter_leaves_open(
+def test_a_parameter_is_named_by_the_levels_from_the_first_wildcard_on(
     topics: str, topic: str, name: str
 ) -> None:
     assert Address("host", 1883, False, topics).parameter(topic) == name
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "fact"),
     [
-        ("mqtt:rover", "it names no broker; write mqtt://host:port/topic/filter"),
-        ("mqtt:///rover", "it names no broker"),
-        ("mqtt://host", "it names no topic; write mqtt://"),
-        ("mqtt://host/", "it names no topic"),
-        ("mqtt://host:x/a", "Port could not be cast"),
-        ("mqtt://host/a#", "'a#' is no topic filter"),
-        ("mqtt://host/%00", "without a zero"),
+        ("mqtt:rover", "broker"),
+        ("mqtt:///rover", "broker"),
+        ("mqtt://host", "topic"),
+        ("mqtt://host/", "topic"),
+        ("mqtt://host:x/a", "'x'"),
+        ("mqtt://host/a#", "'a#'"),
+        ("mqtt://host/%00", "65,535"),
         ("mqtt://host/a?qos=3", "qos=3: "),
         ("mqtt://host/a?keepalive_s=0", "keepalive_s=0: "),
         ("mqtt://host/a?window_s=0", "window_s=0: "),
         ("mqtt://host/a?each=topic", "each=topic: "),
-        ("mqtt://host/a?each=parameter&path=x", "path and time are for each=sample"),
+        ("mqtt://host/a?each=parameter&path=x", "path, time: "),
     ],
 )
-def test_a_mistake_is_told(url: str, told: str) -> None:
+def test_an_invalid_url_or_option_is_refused(url: str, fact: str) -> None:
     with pytest.raises(SourceError) as caught:
         open_source("telemetry", url)
-    assert told in str(caught.value)
+    assert fact in str(caught.value)
 
 
-def test_it_is_paced_only_if_somebody_says_how() -> None:
+def test_it_is_paced_only_with_a_period() -> None:
     assert not isinstance(open_source("telemetry", "mqtt://host/a"), Paced)
     assert isinstance(open_source("telemetry", "mqtt://host/a?period_s=1"), Paced)
 
 
-def test_without_aiomqtt_the_install_that_brings_it_is_named(
+def test_without_aiomqtt_the_error_names_the_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("sources.mqtt")]:

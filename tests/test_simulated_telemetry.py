@@ -13,7 +13,7 @@ from sources.base import Paced, Parameter, SourceError, TelemetrySource, Value
 from sources.simulated.sol import HOUR_S, LANDING_T, REST_HASTE, SOL_S
 from sources.simulated.telemetry import PARAMETERS, SimulatedTelemetry
 from sources.simulated.world import World
-from sources.values.pace import beats
+from sources.values.pace import ticks
 
 pytestmark = pytest.mark.anyio
 
@@ -137,7 +137,7 @@ class Metronome:
 async def test_beats_come_at_once_and_then_on_one_schedule_that_does_not_drift() -> None:
     metronome = Metronome(late_s=0.013)
     at = []
-    async for beat in beats(0.1, metronome.now, metronome.sleep):
+    async for beat in ticks(0.1, metronome.now, metronome.sleep):
         at.append((beat, metronome.now_s - 1_000))
         if beat == 5_000:
             break
@@ -150,7 +150,7 @@ async def test_missed_beats_are_skipped_not_made_up_for_in_a_burst() -> None:
     metronome = Metronome()
     at: list[float] = []
     seen: list[int] = []
-    async for beat in beats(0.1, metronome.now, metronome.sleep):
+    async for beat in ticks(0.1, metronome.now, metronome.sleep):
         seen.append(beat)
         at.append(metronome.now_s)
         if beat == 3:

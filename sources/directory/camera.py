@@ -1,6 +1,6 @@
 """The camera: polls a folder, and follows the files in it that grow.
 
-Polled, not notified, because that works on every file system, network ones too. One scan per poll
+It polls, because notifications do not work on every file system (network ones). One scan per poll
 serves all readers.
 """
 
@@ -16,9 +16,10 @@ from anyio import CancelScope, Event, Lock, create_task_group, sleep
 from anyio.to_thread import run_sync
 
 from sources.base import ImageBroken, SourceError, UnknownImage
-from sources.directory.folder import NOTHING, Folder, Look, Scan, Signature, flaw_of_name
+from sources.directory.folder import EMPTY, FileState, Folder, Scan, problem_of_name
+from sources.directory.signature import Signature
 from sources.values.files import unreadable
-from sources.values.ranges import Range
+from sources.values.ranges import POSITIVE_S, Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger("sources.directory")
 
 CHUNK_BYTES = 2**20
+"""Maximum bytes of one chunk, the limit of the contract."""
 
-REST = 10
-"""The pause between two scans is at least so many times as long as a scan takes."""
+SCAN_PAUSE_RATIO = 10
+"""The pause between two scans is at least this many times the duration of a scan."""
 
-WAY_OUT = {
+HINTS = {
     errno.ENOENT: "make the folder, or name another",
     errno.ENOTDIR: "name the folder that the images are in",
     errno.EACCES: "give this user the right to list the folder",
@@ -45,17 +47,17 @@ WAY_OUT = {
 class DirectoryCamera:
     """The images in a folder, newest first by time of change, then by name; ids are file names.
 
-    Use it as an async context manager. `sources.directory.folder` says what counts as an image,
-    and when it is complete.
+    Use it as an async context manager. `sources.directory.folder` defines which files are images,
+    and when an image is complete.
 
     Args:
-        path: the folder; may be a symlink, and may vanish and come back.
-        poll_s: pause between two scans; longer in folders that take long to scan.
-        settle_s: a file without a telling end is complete when it has not changed for so long.
+        path: the folder; it may be a symlink, and may be removed and created again.
+        poll_s: seconds between two scans; longer in folders that take long to scan.
+        settle_s: a file that has not changed for this many seconds is complete, whatever its end.
         clock: seconds, monotonic.
 
     Raises:
-        SourceError: it is no folder, or cannot be read.
+        SourceError: the folder cannot be read, or an option is invalid.
     """
 
     def __init__(
@@ -66,14 +68,14 @@ class DirectoryCamera:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._poll_s = Range(more_than=0, unit="s").number("poll_s", poll_s)
+        self._poll_s = POSITIVE_S.number("poll_s", poll_s)
         settle_s = Range(at_least=0, unit="s").number("settle_s", settle_s)
         self._folder = Folder(path, settle_s, clock)
-        self._last = NOTHING
-        self._trouble = ""
+        self._last = EMPTY
+        self._problem = ""
         self._changed = Event()
         self._scanning = Lock()
-        self._news: dict[str, None] = {}  # an ordered set, bounded by the names in the folder
+        self._new: dict[str, None] = {}  # an ordered set, bounded by the names in the folder
         self._tasks: TaskGroup | None = None
         try:
             os.scandir(path).close()
@@ -92,39 +94,39 @@ class DirectoryCamera:
             await self._tasks.__aexit__(None, None, None)
 
     async def images(self) -> Sequence[Image]:
-        """As of the last poll."""
+        """The images at the last scan."""
         return self._last.images
 
     async def image(self, image_id: str) -> Image | None:
-        """As of now where it matters: whether a complete image's file is still the same one."""
-        if flaw_of_name(image_id):
+        """The image at the last scan; scans again if the file of a complete image was replaced."""
+        if problem_of_name(image_id):
             return None
-        look = self._last.looks.get(image_id)
-        if look is None or (look.image is not None and look.image.complete):
+        state = self._last.files.get(image_id)
+        if state is None or (state.image is not None and state.image.complete):
             now = await run_sync(self._folder.signature, image_id)
-            if now != (None if look is None else look.signature):
+            if now != (None if state is None else state.signature):
                 await self.refresh()
         return self._known(image_id)
 
     async def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
-        """Bytes as polls find them; those of a complete image even when its file is deleted."""
+        """Yield bytes as scans find them; a complete image is yielded even after its deletion."""
         image = await self.image(image_id)
         if image is None:
             raise UnknownImage(image_id)
-        look = self._last.looks[image_id]
-        file = await run_sync(self._open, image_id, look.signature)
+        state = self._last.files[image_id]
+        file = await run_sync(self._open, image_id, state.signature)
         try:
             position = start
             while True:
                 changed = self._changed
-                now = self._last.looks.get(image_id)
+                now = self._last.files.get(image_id)
                 if now and now.image and now.image.revision == image.revision:
-                    image, look = now.image, now
+                    image, state = now.image, now
                 elif not image.complete:
                     raise ImageBroken(image_id, "it was replaced" if now else "it was removed")
                 while position < image.received:
                     count = min(CHUNK_BYTES, image.received - position)
-                    data = await run_sync(_read, file, position, count, image, look)
+                    data = await run_sync(_read, file, position, count, image, state)
                     position += len(data)
                     yield data
                 if image.complete:
@@ -135,37 +137,37 @@ class DirectoryCamera:
                 await run_sync(file.close)
 
     def new(self) -> AsyncIterator[str]:
-        """Ids as polls find them.
+        """Yield ids as scans find them.
 
         Raises:
-            SourceError: the folder is gone or cannot be read; polling goes on meanwhile.
+            SourceError: the folder cannot be read; polling continues.
         """
         arriving = [image.id for image in reversed(self._last.images) if not image.complete]
-        self._news = dict.fromkeys(arriving)
-        return self._announce(self._news)
+        self._new = dict.fromkeys(arriving)
+        return self._announce(self._new)
 
     async def refresh(self) -> None:
-        """Look at the folder now instead of at the next poll."""
+        """Scan the folder now instead of at the next poll."""
         async with self._scanning:
             try:
-                scan, trouble = await run_sync(self._folder.scan, self._last), ""
+                scan, problem = await run_sync(self._folder.scan, self._last), ""
             except OSError as exc:
-                gone = exc.errno in (errno.ENOENT, errno.ENOTDIR)
-                scan, trouble = NOTHING if gone else self._last, str(self._unreadable(exc))
-            if scan is not self._last or trouble != self._trouble:
-                self._take(scan, trouble)
+                removed = exc.errno in (errno.ENOENT, errno.ENOTDIR)
+                scan, problem = EMPTY if removed else self._last, str(self._unreadable(exc))
+            if scan is not self._last or problem != self._problem:
+                self._apply(scan, problem)
 
-    def _take(self, scan: Scan, trouble: str) -> None:
-        if trouble and trouble != self._trouble:
-            logger.warning("%s", trouble)
-        elif self._trouble and not trouble:
-            logger.info("the folder %s: it is back", self._folder.path)
+    def _apply(self, scan: Scan, problem: str) -> None:
+        if problem and problem != self._problem:
+            logger.warning("%s", problem)
+        elif self._problem and not problem:
+            logger.info("%s can be read again", self._folder.path.absolute())
         if scan is not self._last:
             self._last = scan
-            self._news.update(dict.fromkeys(scan.begun))
-            for name, flaw in scan.passed_over:
-                logger.info("passed over %r in %s: %s", name, self._folder.path, flaw)
-        self._trouble = trouble
+            self._new.update(dict.fromkeys(scan.new))
+            for name, reason in scan.skipped:
+                logger.info("skipped %r in %s: %s", name, self._folder.path.absolute(), reason)
+        self._problem = problem
         changed, self._changed = self._changed, Event()
         changed.set()
 
@@ -173,22 +175,22 @@ class DirectoryCamera:
         while True:
             began = time.perf_counter()
             await self.refresh()
-            await sleep(max(self._poll_s, REST * (time.perf_counter() - began)))
+            await sleep(max(self._poll_s, SCAN_PAUSE_RATIO * (time.perf_counter() - began)))
 
-    async def _announce(self, news: dict[str, None]) -> AsyncIterator[str]:
+    async def _announce(self, new: dict[str, None]) -> AsyncIterator[str]:
         while True:
             changed = self._changed
-            while news:
-                name = next(iter(news))
-                del news[name]
+            while new:
+                name = next(iter(new))
+                del new[name]
                 yield name
-            if self._trouble:
-                raise SourceError(self._trouble)
+            if self._problem:
+                raise SourceError(self._problem)
             await changed.wait()
 
     def _known(self, image_id: str) -> Image | None:
-        look = self._last.looks.get(image_id)
-        return None if look is None else look.image
+        state = self._last.files.get(image_id)
+        return None if state is None else state.image
 
     def _open(self, image_id: str, signature: Signature) -> BinaryIO:
         try:
@@ -201,15 +203,15 @@ class DirectoryCamera:
         return file
 
     def _unreadable(self, exc: OSError) -> SourceError:
-        return unreadable(self._folder.path, exc, WAY_OUT.get(exc.errno or 0, ""))
+        return unreadable(self._folder.path, exc, HINTS.get(exc.errno or 0, ""))
 
 
-def _read(file: BinaryIO, position: int, count: int, image: Image, look: Look) -> bytes:
+def _read(file: BinaryIO, position: int, count: int, image: Image, state: FileState) -> bytes:
     try:
         data = os.pread(file.fileno(), count, position)
     except OSError as exc:
         raise ImageBroken(image.id, f"its file cannot be read: {exc}") from exc
     now = Signature.of(os.fstat(file.fileno()))
-    if not data or (image.complete and not now.is_same_content(look.signature)):
-        raise ImageBroken(image.id, "its file was written anew while it was read")
+    if not data or (image.complete and not now.is_same_content(state.signature)):
+        raise ImageBroken(image.id, "its file was rewritten while it was read")
     return data

@@ -1,7 +1,8 @@
-"""What an image file says of itself: its format, its size in pixels, and whether its end is there.
+"""The format of an image file, its size in pixels, and whether its end has arrived.
 
 Only headers are read and nothing is decoded, so a hostile file costs a few small reads whatever
-size it claims. (Pillow warns of or refuses large images on opening, and reads a WebP whole.)
+size it claims. (Pillow warns about or refuses large images when it opens them, and reads a whole
+WebP.)
 
 Source: PNG (W3C, 5.3 and 11.2.2); JPEG (ITU-T T.81, B.1); GIF89a, 18; WebP (RFC 9649, 2.3);
 TIFF 6.0, section 2; BMP (BITMAPINFOHEADER).
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
 PNG_END = bytes.fromhex("00000000 49454e44 ae426082")
 JPEG_END = b"\xff\xd9"
 
-MOST_SEGMENTS = 1000
-"""A JPEG's frame header comes after a few segments; a file of nothing but segments is given up."""
+MAX_SEGMENTS = 1000
+"""Maximum number of JPEG segments that are searched for the frame header; a few are usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the first bytes of an image tell.
+    """The facts in the first bytes of an image.
 
     Attributes:
         content_type: such as `image/png`.
-        width: pixels; `None` while that part has not come.
-        height: likewise.
+        width: pixels; `None` while that part has not arrived.
+        height: pixels; `None` while that part has not arrived.
     """
 
     content_type: str
@@ -43,9 +44,10 @@ class Header:
 
 
 def read_header(file: BinaryIO) -> Header | None:
-    """The header of a seekable file, or `None` if it is not (or not yet) a known image.
+    """The header of a PNG, JPEG, GIF, WebP, TIFF or BMP; `None` for other or too few bytes.
 
-    Any bytes may be given. Known are PNG, JPEG, GIF, WebP, TIFF and BMP.
+    Args:
+        file: seekable; may hold any bytes.
     """
     file.seek(0)
     start = file.read(32)
@@ -53,17 +55,17 @@ def read_header(file: BinaryIO) -> Header | None:
         if matches(start):
             try:
                 size = measure(start, file)
-            except struct.error:  # cut short: the rest is still to come
+            except struct.error:  # truncated: the rest may still arrive
                 size = None
             return Header(content_type, *(size or ()))
     return None
 
 
 def has_end(file: BinaryIO, content_type: str) -> bool:
-    """Whether the file ends as its format says a whole image ends.
+    """Whether the file ends as a complete image of its format ends.
 
-    `False` says nothing: GIF and TIFF have no end that one can tell, and some programs append
-    their own bytes to a whole JPEG.
+    A complete image may give `False`: GIF and TIFF have no recognizable end, and some programs
+    append their own bytes to a JPEG.
     """
     length = file.seek(0, SEEK_END)
     if content_type == "image/png":
@@ -73,8 +75,8 @@ def has_end(file: BinaryIO, content_type: str) -> bool:
     file.seek(0)
     start = file.read(8)
     if content_type == "image/webp":
-        said = 8 + int.from_bytes(start[4:8], "little")
-        return len(start) == 8 and length == said + said % 2
+        size = 8 + int.from_bytes(start[4:8], "little")
+        return len(start) == 8 and length == size + size % 2
     if content_type == "image/bmp":
         return len(start) == 8 and length == int.from_bytes(start[2:6], "little")
     return False
@@ -98,7 +100,7 @@ def _gif(start: bytes, _: BinaryIO) -> Size:
 def _bmp(start: bytes, _: BinaryIO) -> Size:
     old = int.from_bytes(start[14:18], "little") == 12
     width, height = struct.unpack_from("<HH" if old else "<ii", start, 18)
-    return width, abs(height)  # negative: the rows are top down
+    return width, abs(height)  # negative for rows from top to bottom
 
 
 def _webp(start: bytes, _: BinaryIO) -> Size:
@@ -119,18 +121,18 @@ def _webp(start: bytes, _: BinaryIO) -> Size:
 
 def _jpeg(_: bytes, file: BinaryIO) -> Size:
     position = 2
-    for _segment in range(MOST_SEGMENTS):
+    for _segment in range(MAX_SEGMENTS):
         file.seek(position)
         head = file.read(9)
         mark, code = struct.unpack_from("BB", head)
-        if mark != 0xFF or code in (0xD9, 0xDA):  # no segment, or the image itself
+        if mark != 0xFF or code in (0xD9, 0xDA):  # not a segment, or the image data
             return None
         if 0xC0 <= code <= 0xCF and code not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", head, 5)
             return width, height
         if code == 0xFF:  # fill
             position += 1
-        elif code == 0x01 or 0xD0 <= code <= 0xD8:  # without a length
+        elif code == 0x01 or 0xD0 <= code <= 0xD8:  # has no length
             position += 2
         else:
             position += 2 + struct.unpack_from(">H", head, 2)[0]

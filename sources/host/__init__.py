@@ -1,8 +1,8 @@
-"""The machine itself as the rover: `host:`, for which nothing but psutil is needed.
+"""Telemetry of the machine that the server runs on: `host:`, which needs only psutil.
 
-telemetry    the source: reads every gauge once a period
-gauges       what there is to read, and what it means
-rates        how fast counters rise
+telemetry    the source: reads every gauge once per period
+gauges       the parameters of this machine and their values
+rates        the rates of counters
 """
 
 from sources.host.telemetry import HostTelemetry

@@ -1,13 +1,14 @@
-"""What a machine tells of itself: each gauge is a parameter and what it reads now.
+"""The gauges of a machine: each is a parameter with its present value.
 
-Only what exists is told: a machine without a battery has no `battery_level`. What exists is found
-out by reading it, so the dictionary and the values cannot disagree.
+A gauge exists if it can be read: a machine without a battery has no `battery_level`. So the
+dictionary and the values always agree.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -22,81 +23,88 @@ if TYPE_CHECKING:
 
 Gauge = tuple[Parameter, Value]
 
-HOTTEST_C = 150.0
-"""Some drivers say 65,261 °C where they have no limit."""
+MAX_LIMIT_C = 150.0
+"""Highest limit in °C that is believed: some drivers report 65,261 °C for a missing limit."""
 
 _ABSENT = (OSError, RuntimeError, psutil.Error)
 
 
 class Gauges:
-    """Every gauge of this machine.
+    """All gauges of this machine.
 
     Args:
-        disk: a place on the disk whose free space is told.
-        rates: remembers counters.
+        disk: a path on the disk whose free space is reported.
+        rates: compares counters with their last reading.
+        probe: has the functions of psutil; one that is missing, or raises, has no gauges.
     """
 
-    def __init__(self, disk: Path, rates: Rates) -> None:
+    def __init__(self, disk: Path, rates: Rates, probe: Any = psutil) -> None:
         self._disk = disk
         self._rates = rates
+        self._probe = probe
 
     def read(self) -> list[Gauge]:
-        """What there is to read, read now; names are unique. Blocks for some milliseconds."""
+        """Read all gauges; names are unique. Blocks for some milliseconds."""
         groups: tuple[Callable[[], Iterator[Gauge]], ...] = (
             self._cpu,
-            _load,
-            _memory,
+            self._load,
+            self._memory,
             self._disks,
             self._network,
-            _battery,
-            _fans,
-            _temperatures,
-            _system,
+            self._battery,
+            self._fans,
+            self._temperatures,
+            self._system,
         )
         gauges: dict[str, Gauge] = {}
         for group in groups:
             try:
                 for parameter, value in list(group()):
                     gauges[parameter.name] = parameter, value
-            except _ABSENT:  # a driver that has gone, or was never there
+            except _ABSENT:  # the driver was removed, or never existed
                 continue
         return list(gauges.values())
 
     def _cpu(self) -> Iterator[Gauge]:
-        # not psutil.cpu_percent: it counts from the last call of the same thread
-        cores = psutil.cpu_times(percpu=True)
+        # not psutil.cpu_percent: it measures since the last call from the same thread
+        cores = self._probe.cpu_times(percpu=True)
         counts = {f"busy {n}": _busy_s(times) for n, times in enumerate(cores)}
         counts |= {f"idle {n}": _idle_s(times) for n, times in enumerate(cores)}
         rises = self._rates.rises("cpu", counts)
         share = {} if rises is None else _shares(rises[0], len(cores))
         mean = sum(share.values()) / len(share) if share else None
         yield (
-            Parameter("cpu", "%", description="Of all cores, busy"),  # full is no fault
+            Parameter(
+                "cpu", "%", description="Busy share of all cores"
+            ),  # no limits: 100 % is normal
             _rounded(mean),
         )
         yield (
-            Parameter("cpu_cores", "%", "vector", "Of each core, busy"),
+            Parameter("cpu_cores", "%", "vector", "Busy share of each core"),
             {core: round(value, 1) for core, value in share.items()} or None,
         )
-        if (frequency := _ask("cpu_freq")) is not None and frequency.current:
+        if (frequency := self._ask("cpu_freq")) is not None and frequency.current:
             yield (
-                Parameter("cpu_frequency", "MHz", description="As the cores run now, on average"),
+                Parameter("cpu_frequency", "MHz", description="Mean of all cores now"),
                 _rounded(frequency.current),
             )
 
     def _disks(self) -> Iterator[Gauge]:
-        used = psutil.disk_usage(str(self._disk))
+        used = self._probe.disk_usage(str(self._disk))
         yield (
             Parameter(
-                "disk_used", "%", description=f"Of the disk at {self._disk}", limits=_high(85, 95)
+                "disk_used",
+                "%",
+                description=f"Used share of the disk at {self._disk}",
+                limits=_high(85, 95),
             ),
             used.percent,
         )
         yield (
-            Parameter("disk_free", "GB", description=f"Left on the disk at {self._disk}"),
+            Parameter("disk_free", "GB", description=f"Free space on the disk at {self._disk}"),
             round(used.free / 1e9, 3),
         )
-        if (counters := _ask("disk_io_counters")) is not None:
+        if (counters := self._ask("disk_io_counters")) is not None:
             for name, count, what in (
                 ("disk_read", counters.read_bytes, "Read from all disks"),
                 ("disk_written", counters.write_bytes, "Written to all disks"),
@@ -109,7 +117,7 @@ class Gauges:
     def _network(self) -> Iterator[Gauge]:
         cards = {
             card: counters
-            for card, counters in psutil.net_io_counters(pernic=True).items()
+            for card, counters in self._probe.net_io_counters(pernic=True).items()
             if not re.fullmatch(r"lo\d*|Loopback.*", card)
         }
         if not cards:
@@ -126,94 +134,101 @@ class Gauges:
             _rounded(self._rates.per_s("network_lost", lost)),
         )
 
-
-def _load() -> Iterator[Gauge]:
-    spans = zip(("1min", "5min", "15min"), psutil.getloadavg(), strict=True)
-    yield (
-        Parameter("load", "", "vector", "Processes that want a core, on average over three spans"),
-        {span: round(load, 2) for span, load in spans},
-    )
-
-
-def _memory() -> Iterator[Gauge]:
-    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-    yield (
-        Parameter("memory_used", "%", description="Of the main memory", limits=_high(85, 95)),
-        memory.percent,
-    )
-    yield (
-        Parameter("memory_available", "MB", description="For programs, without swapping"),
-        round(memory.available / 1e6, 1),
-    )
-    if swap.total:
+    def _load(self) -> Iterator[Gauge]:
+        spans = zip(("1min", "5min", "15min"), self._probe.getloadavg(), strict=True)
         yield (
-            Parameter("swap_used", "%", description="Of the swap space", limits=_high(60, 90)),
-            swap.percent,
+            Parameter("load", "", "vector", "Runnable processes, on average over three spans"),
+            {span: round(load, 2) for span, load in spans},
         )
 
+    def _memory(self) -> Iterator[Gauge]:
+        memory, swap = self._probe.virtual_memory(), self._probe.swap_memory()
+        yield (
+            Parameter(
+                "memory_used", "%", description="Used share of main memory", limits=_high(85, 95)
+            ),
+            memory.percent,
+        )
+        yield (
+            Parameter(
+                "memory_available", "MB", description="Available to programs without swapping"
+            ),
+            round(memory.available / 1e6, 1),
+        )
+        if swap.total:
+            yield (
+                Parameter(
+                    "swap_used", "%", description="Used share of swap space", limits=_high(60, 90)
+                ),
+                swap.percent,
+            )
 
-def _battery() -> Iterator[Gauge]:
-    battery = _ask("sensors_battery")
-    if battery is None:
-        return
-    yield (
-        Parameter(
-            "battery_level", "%", description="Charge left", limits=Limits((20, None), (10, None))
-        ),
-        _rounded(battery.percent),
-    )
-    yield Parameter("charging", "", "boolean", "Whether power is plugged in"), battery.power_plugged
-    left_s = battery.secsleft
-    yield (
-        Parameter("battery_time", "min", description="Until it is empty, going on as now"),
-        round(left_s / 60, 1) if left_s is not None and left_s >= 0 else None,
-    )
+    def _battery(self) -> Iterator[Gauge]:
+        battery = self._ask("sensors_battery")
+        if battery is None:
+            return
+        yield (
+            Parameter(
+                "battery_level",
+                "%",
+                description="Charge left",
+                limits=Limits((20, None), (10, None)),
+            ),
+            _rounded(battery.percent),
+        )
+        yield (
+            Parameter("charging", "", "boolean", "Whether power is plugged in"),
+            battery.power_plugged,
+        )
+        left_s = battery.secsleft
+        yield (
+            Parameter("battery_time", "min", description="Until it is empty, at the present load"),
+            round(left_s / 60, 1) if left_s is not None and left_s >= 0 else None,
+        )
 
+    def _temperatures(self) -> Iterator[Gauge]:
+        for name, chip, sensor in self._sensors("temperature", "sensors_temperatures"):
+            place = f"{chip} {sensor.label}".strip()
+            limits = _high(_limit(sensor.high), _limit(sensor.critical))
+            yield (
+                Parameter(name, "°C", description=f"Sensor {place}", limits=limits),
+                sensor.current,
+            )
 
-def _temperatures() -> Iterator[Gauge]:
-    for name, chip, sensor in _sensors("temperature", "sensors_temperatures"):
-        place = f"{chip} {sensor.label}".strip()
-        limits = _high(_limit(sensor.high), _limit(sensor.critical))
-        yield Parameter(name, "°C", description=f"Sensor {place}", limits=limits), sensor.current
+    def _fans(self) -> Iterator[Gauge]:
+        for name, chip, sensor in self._sensors("fan", "sensors_fans"):
+            place = f"{chip} {sensor.label}".strip()
+            yield Parameter(name, "rpm", description=f"Fan {place}"), sensor.current
 
+    def _system(self) -> Iterator[Gauge]:
+        yield (
+            Parameter("uptime", "s", "integer", "Since the machine started"),
+            max(0, round(time.time() - self._probe.boot_time())),
+        )
+        yield Parameter("processes", "", "integer", "Running now"), len(self._probe.pids())
 
-def _fans() -> Iterator[Gauge]:
-    for name, chip, sensor in _sensors("fan", "sensors_fans"):
-        place = f"{chip} {sensor.label}".strip()
-        yield Parameter(name, "rpm", description=f"Fan {place}"), sensor.current
+    def _sensors(self, noun: str, function: str) -> Iterator[tuple[str, str, Any]]:
+        """Each sensor of a kind: its parameter's name, its chip, and its reading."""
+        found: Mapping[str, list[Any]] = self._ask(function) or {}
+        for chip, sensors in found.items():
+            labels = Counter(sensor.label for sensor in sensors)
+            for number, sensor in enumerate(sensors, 1):
+                distinct = len(sensors) == 1 or (sensor.label and labels[sensor.label] == 1)
+                label = sensor.label if distinct else f"{sensor.label} {number}"
+                words = re.findall(r"[a-z0-9]+", f"{noun} {chip} {label}".lower())
+                yield "_".join(words), chip, sensor
 
-
-def _system() -> Iterator[Gauge]:
-    yield (
-        Parameter("uptime", "s", "integer", "Since the machine was started"),
-        max(0, round(time.time() - psutil.boot_time())),
-    )
-    yield Parameter("processes", "", "integer", "That exist now"), len(psutil.pids())
-
-
-def _sensors(noun: str, function: str) -> Iterator[tuple[str, str, Any]]:
-    """Each sensor of a kind: the name of its parameter, its chip, and what psutil says."""
-    found: Mapping[str, list[Any]] = _ask(function) or {}
-    for chip, sensors in found.items():
-        labels = [sensor.label for sensor in sensors]
-        for number, sensor in enumerate(sensors, 1):
-            alone = sensor.label and labels.count(sensor.label) == 1
-            own = sensor.label if alone else f"{sensor.label} {number}" if len(sensors) > 1 else ""
-            words = re.findall(r"[a-z0-9]+", f"{noun} {chip} {own}".lower())
-            yield "_".join(words), chip, sensor
-
-
-def _ask(function: str) -> Any:
-    """What psutil's function gives; `None` where this system has no such thing."""
-    ask = getattr(psutil, function, None)
-    try:
-        return None if ask is None else ask()
-    except _ABSENT:
-        return None
+    def _ask(self, function: str) -> Any:
+        """The result of a probe's function; `None` if this system lacks it."""
+        ask = getattr(self._probe, function, None)
+        try:
+            return None if ask is None else ask()
+        except _ABSENT:
+            return None
 
 
 def _busy_s(times: Any) -> float:
-    # Linux counts the time of guests in `user` and `nice` too
+    # Linux also counts the time of guests in `user` and `nice`
     guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
     return float(sum(times)) - guests - _idle_s(times)
 
@@ -223,7 +238,7 @@ def _idle_s(times: Any) -> float:
 
 
 def _shares(rises: Mapping[str, float], cores: int) -> dict[str, float]:
-    """The busy share of each core that was there all the time, in percent."""
+    """The busy share of each core that was online at both readings, in percent."""
     shares = {}
     for n in range(cores):
         busy_s, idle_s = rises.get(f"busy {n}", 0.0), rises.get(f"idle {n}", 0.0)
@@ -233,14 +248,14 @@ def _shares(rises: Mapping[str, float], cores: int) -> dict[str, float]:
 
 
 def _high(yellow: float | None, red: float | None) -> Limits:
-    """Limits on the high side; a yellow one beyond the red says nothing."""
+    """Limits on the high side; a yellow limit above the red one is left out."""
     if yellow is not None and red is not None and yellow > red:
         yellow = None
     return Limits((None, yellow), (None, red))
 
 
 def _limit(value_c: float | None) -> float | None:
-    return value_c if value_c is not None and 0 < value_c <= HOTTEST_C else None
+    return value_c if value_c is not None and 0 < value_c <= MAX_LIMIT_C else None
 
 
 def _kilo(bytes_per_s: float | None) -> float | None:

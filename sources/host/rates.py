@@ -1,4 +1,4 @@
-"""How fast counters rise between two readings."""
+"""Rates of counters, from two readings."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-LEAST_S = 0.02
-"""Over less time than this, a rate is noise: processors are accounted for in 10 ms."""
+MIN_INTERVAL_S = 0.02
+"""Seconds between two readings below which a rate is noise: processor time has steps of 10 ms."""
 
 
 class Rates:
-    """Remembers counters, and tells what they rose by.
+    """Remembers groups of counters, and compares each with its last reading.
 
     Args:
-        clock: seconds, that only rise.
+        clock: seconds, monotonic.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -25,9 +25,9 @@ class Rates:
         self._last: dict[str, tuple[float, Mapping[str, float]]] = {}
 
     def per_s(self, name: str, counts: Mapping[str, float]) -> float | None:
-        """What all counters of a group rose by, in one second; `None` if that is not known yet.
+        """The rise of all counters of a group, per second; `None` after the first reading.
 
-        One that was not there the last time, or fell (its device was reset), adds nothing now.
+        A counter that is new, or that fell (its device was reset), adds nothing this time.
         """
         rises = self.rises(name, counts)
         return None if rises is None else sum(rises[0].values()) / rises[1]
@@ -35,10 +35,13 @@ class Rates:
     def rises(
         self, name: str, counts: Mapping[str, float]
     ) -> tuple[Mapping[str, float], float] | None:
-        """What each counter rose by, and in how many seconds; `None` if it is not known yet."""
+        """The rise of each counter of a group, and the seconds between the two readings.
+
+        `None` after the first reading, and within `MIN_INTERVAL_S` of the last one.
+        """
         now = self._clock()
         last = self._last.get(name)
-        if last is not None and now - last[0] < LEAST_S:
+        if last is not None and now - last[0] < MIN_INTERVAL_S:
             return None
         self._last[name] = now, counts
         if last is None:

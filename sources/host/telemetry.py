@@ -1,4 +1,4 @@
-"""The source: this machine, read once a period."""
+"""The source: reads the gauges of this machine once per period."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sources.base import Parameter, Sample
 from sources.host.gauges import Gauges
 from sources.host.rates import Rates
 from sources.values.files import unreadable
-from sources.values.pace import beats
+from sources.values.pace import ticks
 from sources.values.ranges import Range
 
 if TYPE_CHECKING:
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class HostTelemetry:
-    """What the machine measures that the server runs on.
+    """Telemetry of the machine that the server runs on.
 
-    Which parameters there are is found out once, at the start; a sensor that comes later is told
-    all the same, and one that goes is not measured. Reading takes place in a worker thread.
+    The dictionary is read once, at the start. Samples also hold the values of sensors that are
+    plugged in later, and leave out those of sensors that are removed. A worker thread reads.
 
     Args:
-        rate_hz: samples a second, up to 20.
-        disk: a place on the disk whose free space is told.
+        rate_hz: samples per second, at most 20.
+        disk: a path on the disk whose free space is reported.
         clock: POSIX seconds.
 
     Raises:
-        SourceError: an option makes no sense.
+        SourceError: an option is invalid.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class HostTelemetry:
 
     @property
     def parameters(self) -> Sequence[Parameter]:
-        """What this machine has to tell."""
+        """The parameters that this machine had at the start."""
         return self._parameters
 
     @property
@@ -61,7 +61,7 @@ class HostTelemetry:
         return self._period_s
 
     async def samples(self) -> AsyncIterator[Sample]:
-        """Yield what is read in each period; rates are over the time since the last."""
-        async for _ in beats(self._period_s):
+        """Yield one sample per period; rates are means since the sample before."""
+        async for _ in ticks(self._period_s):
             gauges = await anyio.to_thread.run_sync(self._gauges.read)
             yield Sample(self._clock(), {parameter.name: value for parameter, value in gauges})

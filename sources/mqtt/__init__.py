@@ -1,12 +1,12 @@
 """Telemetry from an MQTT broker: `mqtt://HOST/TOPIC/FILTER`, `mqtts://…`.
 
     telemetry     the source: messages become samples
-    bundle        values that come one by one, put together into samples
-    connection    one connection to a broker, and the messages it brings
-    address       what the URL says: broker, user, topics
+    bundle        gathers single values into samples
+    connection    one connection to a broker, and its messages
+    address       the parts of the URL: broker, user, topics
 
-Each imports only from those below it. The driver watches its socket itself (`loop.add_reader`), so
-on Windows it needs the selector event loop, not the proactor; docs/sources/mqtt.md.
+Each module imports only from modules listed below it. aiomqtt watches its socket with
+`loop.add_reader`, so on Windows it needs the selector event loop, not the proactor.
 """
 
 from sources.mqtt.telemetry import MqttTelemetry

@@ -1,4 +1,4 @@
-"""What an MQTT URL says: `mqtts://user:password@host:port/topic/filter`."""
+"""The parts of an MQTT URL: `mqtts://user:password@host:port/topic/filter`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _FORM = "write mqtt://host:port/topic/filter, such as mqtt://localhost/rover/#"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A broker, how to come in, and what to read there.
+    """A broker, the user, and the topics to read.
 
     Attributes:
-        host: a name, or an IPv4 or IPv6 address.
+        host: a name, an IPv4 or an IPv6 address.
         port: of the broker.
-        tls: whether to speak TLS.
+        tls: whether to use TLS.
         topics: a topic, or a filter with `+` and `#`.
-        username: `None` comes in without a name.
-        password: for it.
+        username: `None` connects without a user.
+        password: of that user.
     """
 
     host: str
@@ -41,12 +41,12 @@ class Address:
 
     @classmethod
     def parse(cls, url: str, environ: Mapping[str, str] | None = None) -> Address:
-        """What the URL says; user and password may stand in `MQTT_USERNAME` and `MQTT_PASSWORD`.
+        """The address in a URL, or with the user from `MQTT_USERNAME` and `MQTT_PASSWORD`.
 
-        Nothing of a URL is a fragment here: `#` is part of a filter.
+        The URL has no fragment: `#` is part of a topic filter.
 
         Raises:
-            SourceError: it makes no sense; the text says how to write it.
+            SourceError: the URL is invalid; the text shows the right form.
         """
         environ = os.environ if environ is None else environ
         scheme, slashes, rest = url.partition("://")
@@ -57,15 +57,15 @@ class Address:
         except ValueError as exc:
             raise SourceError(f"{exc}; {_FORM}") from exc
         if not slashes or not host or scheme.lower() not in PORTS:
-            raise SourceError(f"it names no broker; {_FORM}")
+            raise SourceError(f"must name a broker; {_FORM}")
         topics = unquote(path)
         try:
             Wildcard(topics)
         except ValueError as exc:
-            reason = f"{topics!r} is no topic filter" if topics else "it names no topic"
+            reason = f"{topics!r} is not a topic filter" if topics else "must name a topic"
             raise SourceError(f"{reason}; {_FORM}") from exc
         if "\0" in topics or len(topics.encode(errors="replace")) > 0xFFFF:
-            raise SourceError("a topic is at most 65,535 bytes, without a zero")
+            raise SourceError(f"{topics[:80]!r}: must be at most 65,535 bytes without a zero byte")
         username, password = parts.username, parts.password
         return cls(
             host=host,
@@ -78,14 +78,14 @@ class Address:
 
     @property
     def place(self) -> str:
-        """The broker, for people; no secrets."""
+        """The broker as `host:port`, for messages and logs."""
         return f"{self.host}:{self.port}"
 
     def parameter(self, topic: str) -> str:
-        """The name of the parameter that a topic is: what the filter leaves open of it.
+        """The parameter name for a topic: its levels from the filter's first wildcard on.
 
         With the filter `rover/+/temperature`, the topic `rover/arm/temperature` is
-        `arm.temperature`; where the filter leaves nothing open, it is the last part of the topic.
+        `arm.temperature`. With a filter without wildcards, it is the last level of the topic.
         """
         levels = self.topics.split("/")
         if levels[0] == "$share":  # $share/GROUP/FILTER

@@ -1,4 +1,4 @@
-"""Values that come one by one, put together into samples."""
+"""Gathers single values into samples."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Bundle:
-    """Gathers what is measured together: within a short time, and each parameter once.
+    """Gathers values that arrive within a short time, each parameter once.
 
-    No value is lost and none overwritten: one that comes again begins the next sample.
+    No value is lost or overwritten: a second value of a parameter starts the next sample.
 
     Args:
-        window_s: how long a sample stays open after its first value.
+        window_s: seconds that a sample stays open after its first value.
     """
 
     def __init__(self, window_s: float) -> None:
@@ -27,14 +27,14 @@ class Bundle:
         self._values: dict[str, Value] = {}
 
     def left_s(self, now: float) -> float | None:
-        """Seconds until the open sample is due; `None` if none is open."""
+        """Seconds until the open sample must be closed; `None` if none is open."""
         if not self._values:
             return None
-        # the wall clock may be set meanwhile
+        # the wall clock may have been set
         return min(max(0.0, self._since + self._window_s - now), self._window_s)
 
     def add(self, values: Mapping[str, Value], now: float) -> Sample | None:
-        """Take values in at POSIX time `now`; gives the sample that they close."""
+        """Add values that arrived at POSIX time `now`; returns the sample that this closes."""
         closes = now >= self._since + self._window_s or not self._values.keys().isdisjoint(values)
         closed = self.close() if closes or now < self._since else None
         if not self._values:
@@ -43,7 +43,7 @@ class Bundle:
         return closed
 
     def close(self) -> Sample | None:
-        """The open sample, if there is one; it is open no more. Its time is its first value's."""
+        """Close the open sample and return it, if there is one; its time is its first value's."""
         if not self._values:
             return None
         sample = Sample(self._since, self._values)

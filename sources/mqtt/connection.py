@@ -1,4 +1,4 @@
-"""One connection to a broker, and the messages it brings."""
+"""One connection to a broker, and its messages."""
 
 from __future__ import annotations
 
@@ -23,28 +23,30 @@ if TYPE_CHECKING:
     from sources.values.losses import Losses
 
 CONNECT_TIMEOUT_S = 5.0
-LEAVE_S = 0.3
-"""For so long the end of the mission, which may take 2 s in all, waits for the driver to leave."""
+"""Seconds that a broker may take to accept the connection, and to answer each packet."""
 
-GOODBYE_S = 0.1
-"""For so long the driver waits to see itself disconnected; it is not, if it was never let in."""
+CLOSE_TIMEOUT_S = 0.3
+"""Seconds that closing may take: a part of the 2 s of the whole shutdown."""
 
-LOOK_S = 0.05
-"""Between two looks at whether the driver can be left."""
+DISCONNECT_TIMEOUT_S = 0.1
+"""Seconds that aiomqtt waits for its own disconnect, which never comes if it was not connected."""
+
+CONNECT_POLL_S = 0.05
+"""Seconds between two checks whether aiomqtt has opened its socket."""
 
 MAX_WAITING = 10_000
-"""Messages; the driver reads on while they wait, so there must be an end."""
+"""Maximum number of waiting messages: aiomqtt has no backpressure and reads on."""
 
 _driver_log = logging.getLogger("rover.sources.mqtt")
-_driver_log.setLevel(logging.CRITICAL)  # what it has to say reaches us as errors, and is told
+_driver_log.setLevel(logging.CRITICAL)  # aiomqtt's problems are raised as errors, and logged then
 
 
 class Connection:
-    """Messages of one connection, in the order they came. Made by `connected`.
+    """The messages of one connection, in the order of arrival. Made by `connected`.
 
-    What the driver is asked runs in a task of its own, so that no cancellation of ours reaches it.
-    Its connect, cancelled midway, leaves a socket and a task behind; its waits lose the message
-    that arrives at that moment, or the cancellation.
+    Calls of aiomqtt run in tasks of their own, so that no cancellation reaches them. A cancelled
+    connect of aiomqtt leaks a socket and a task; a cancelled wait can lose a message that arrives
+    at the same time, or the cancellation.
     """
 
     def __init__(self, client: Client, address: Address) -> None:
@@ -55,20 +57,20 @@ class Connection:
         self._next: asyncio.Task[Message] | None = None
 
     async def open(self, qos: int) -> None:
-        """Connect, and subscribe to the address's topics.
+        """Connect, and subscribe to the topics of the address.
 
         Raises:
-            SourceError: the broker does not speak MQTT, or does not let us in, or not read.
+            SourceError: the broker does not speak MQTT, or refuses the user or the topics.
         """
         self._opening = asyncio.ensure_future(self._open(qos))
         await asyncio.wait({self._opening})
         self._opening.result()
 
     async def receive(self, timeout_s: float | None = None) -> Message | None:
-        """The next message; `None` if none comes within the time.
+        """The next message; `None` if none arrives within the timeout.
 
         Raises:
-            SourceError: the connection is lost, and no message is left.
+            SourceError: the connection is lost, and no message is waiting.
         """
         if self._next is None:
             self._next = asyncio.ensure_future(anext(self._messages))
@@ -80,18 +82,20 @@ class Connection:
             return arrived.result()
         except MqttError as exc:
             raise SourceError(
-                f"the MQTT broker at {self._address.place} is gone ({exc.__cause__ or exc})"
+                f"the connection to the MQTT broker at {self._address.place} is lost"
+                f" ({exc.__cause__ or exc})"
             ) from exc
 
     async def close(self) -> None:
-        """Say goodbye, and leave no socket and no task behind.
+        """Disconnect, and leave no socket and no task open.
 
-        It takes `LEAVE_S` at most. A thread of the driver that still connects cannot be stopped: if
-        it takes longer, what it opens is closed when it is done, as long as the event loop runs.
+        It takes at most `CLOSE_TIMEOUT_S`. A thread of aiomqtt that is still connecting cannot be
+        stopped: if it takes longer, its socket is closed when it is done, if the event loop still
+        runs then.
         """
-        leaving = asyncio.ensure_future(self._leave())
+        closing = asyncio.ensure_future(self._close())
         with CancelScope(shield=True):
-            await asyncio.wait({leaving}, timeout=LEAVE_S)
+            await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
 
     async def _open(self, qos: int) -> None:
         place, topics = self._address.place, self._address.topics
@@ -99,42 +103,44 @@ class Connection:
             await self._client.__aenter__()
         except MqttConnectError as exc:
             raise SourceError(
-                f"the MQTT broker at {place} does not let us in ({exc}); set MQTT_USERNAME and"
+                f"the MQTT broker at {place} refuses the connection ({exc}); set MQTT_USERNAME and"
                 " MQTT_PASSWORD, or write them into the URL"
             ) from exc
         except MqttError as exc:
-            tried = "with" if self._address.tls else "without"
+            tls = "with" if self._address.tls else "without"
             raise SourceError(
-                f"no MQTT connection to {place} ({exc}); is that a broker, {tried} TLS?"
+                f"no MQTT connection to {place} ({exc}); is that a broker {tls} TLS?"
             ) from exc
         try:
             answers = await self._client.subscribe(topics, qos)
         except MqttError as exc:
-            raise SourceError(f"the MQTT broker at {place} is gone ({exc})") from exc
+            raise SourceError(
+                f"the connection to the MQTT broker at {place} is lost ({exc})"
+            ) from exc
         for answer in answers:
             if not isinstance(answer, int) and answer.is_failure:
                 raise SourceError(
-                    f"the MQTT broker at {place} does not let us read {topics!r}; grant it to this"
-                    " user"
+                    f"the MQTT broker at {place} refuses the subscription to {topics!r}; grant this"
+                    " user the right to read it"
                 )
 
-    async def _leave(self) -> None:
+    async def _close(self) -> None:
         tasks = {task for task in (self._opening, self._next) if task is not None}
         if self._opening is not None:
             while not self._opening.done() and not self._has_connected():
-                await asyncio.wait({self._opening}, timeout=LOOK_S)
-            await asyncio.wait({self._opening}, timeout=LOOK_S)  # the thread's last steps
-        self._client.timeout = GOODBYE_S
+                await asyncio.wait({self._opening}, timeout=CONNECT_POLL_S)
+            await asyncio.wait({self._opening}, timeout=CONNECT_POLL_S)  # the thread's last steps
+        self._client.timeout = DISCONNECT_TIMEOUT_S
         with suppress(MqttError):
             await self._client.__aexit__(None, None, None)
-        for task in tasks:  # only now: the driver closes no socket once its connect is cancelled
+        for task in tasks:  # only now: aiomqtt leaks its socket if its connect is cancelled
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _has_connected(self) -> bool:
-        """Whether the driver's thread has opened its socket; before, it does not let us leave."""
-        # Private, as aiomqtt says it nowhere else: the task that it starts with the socket. Should
-        # there be no such attribute, the thread is taken to be done, as it almost always is.
+        """Whether aiomqtt's thread has opened its socket; it cannot be closed before."""
+        # A private attribute, as aiomqtt has no public one: the task that starts with the socket.
+        # Without that attribute the thread counts as done, as it almost always is.
         return getattr(self._client, "_misc_task", self) is not None
 
 
@@ -146,14 +152,23 @@ async def connected(
     keepalive_s: int,
     client_id: str,
     losses: Losses,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
 ) -> AsyncIterator[Connection]:
-    """A connection that is subscribed to the address's topics.
+    """A connection that is subscribed to the topics of the address.
+
+    Args:
+        address: of the broker, with user and topics.
+        qos: of the subscription.
+        keepalive_s: seconds between two packets at most.
+        client_id: the name of a session that the broker keeps; empty for a clean session.
+        losses: counts messages that are dropped because too many are waiting.
+        connect_timeout_s: seconds that the broker may take to answer each step.
 
     Raises:
-        SourceError: nobody answers, or not to us; the text says what to do about it.
+        SourceError: the broker does not answer, or refuses; the text says how to fix it.
     """
     tls = await run_sync(ssl.create_default_context) if address.tls else None
-    await _knock(address, tls)
+    await _probe(address, tls, connect_timeout_s)
     client = Client(
         address.host,
         address.port,
@@ -161,11 +176,11 @@ async def connected(
         password=address.password,
         logger=_driver_log,
         identifier=client_id or None,
-        clean_session=not client_id,  # under a name of ours, the broker keeps what we miss
+        clean_session=not client_id,  # a named session stores messages between connections
         queue_type=drop_oldest(losses),
         max_queued_incoming_messages=MAX_WAITING,
         keepalive=keepalive_s,
-        timeout=CONNECT_TIMEOUT_S,
+        timeout=connect_timeout_s,
         tls_context=tls,
     )
     connection = Connection(client, address)
@@ -176,15 +191,15 @@ async def connected(
         await connection.close()
 
 
-async def _knock(address: Address, tls: ssl.SSLContext | None) -> None:
-    """See that somebody answers, whose certificate is good.
+async def _probe(address: Address, tls: ssl.SSLContext | None, timeout_s: float) -> None:
+    """Check that the broker accepts connections, and that its certificate is valid.
 
-    The driver connects in a thread, which cannot be cancelled: a host that stays silent would hold
-    up the end of the server. This can be cancelled, and leaves no socket behind when it fails.
+    aiomqtt connects in a thread, which cannot be cancelled: a host that does not answer would delay
+    shutdown. This check can be cancelled, and leaks no socket when it fails.
     """
     connect = partial(connect_tcp, address.host, address.port)
     try:
-        with fail_after(CONNECT_TIMEOUT_S):
+        with fail_after(timeout_s):
             if tls is None:
                 await (await connect()).aclose()
             else:
@@ -198,13 +213,13 @@ async def _knock(address: Address, tls: ssl.SSLContext | None) -> None:
 
 
 def drop_oldest(losses: Losses) -> type[asyncio.Queue[Message]]:
-    """A kind of queue that, when full, drops its oldest message for a new one, and counts it."""
+    """A queue class that drops its oldest message, and counts it, when a message finds it full."""
 
     class DropOldest(asyncio.Queue[Message]):
         def put_nowait(self, message: Message) -> None:
             if self.full():
                 self.get_nowait()
-                losses.add(f"{self.maxsize:,} messages wait already, so the oldest was dropped")
+                losses.add(f"{self.maxsize:,} messages are waiting, the limit; dropped the oldest")
             super().put_nowait(message)
 
     return DropOldest

@@ -1,4 +1,4 @@
-"""The source: an MQTT broker's messages as samples."""
+"""The source: MQTT messages become samples."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from sources.base import Parameter, Sample, SourceError
 from sources.mqtt.address import Address
 from sources.mqtt.bundle import Bundle
-from sources.mqtt.connection import Connection, connected
+from sources.mqtt.connection import CONNECT_TIMEOUT_S, Connection, connected
 from sources.values.dictionary import read_dictionary
 from sources.values.losses import Losses
 from sources.values.payload import PayloadReader, PayloadRefused
-from sources.values.ranges import Range
+from sources.values.ranges import POSITIVE_S, Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,34 +22,35 @@ if TYPE_CHECKING:
 
 
 class MqttTelemetry:
-    """What is published under some topics.
+    """Samples from the messages of an MQTT topic or topic filter.
 
-    Either a message is a whole sample, a JSON object; or it is one parameter, with the value alone
-    as JSON or plain text, and what comes within `window_s` makes one sample. A message that can be
-    neither is counted and logged, and the next is read.
+    With `each=sample`, a message is a sample: a JSON object. With `each=parameter`, a message is
+    one value, as JSON or plain text, and the values of `window_s` make one sample. A message that
+    cannot be read is counted and logged, and the next message is read.
 
     Args:
-        url: broker and topic filter, up to the `?`.
-        each: what one message is.
+        url: broker and topic filter, without the query.
+        each: what one message holds: a sample or one parameter.
         qos: of the subscription: 0, 1 or 2.
-        client_id: keeps a session at the broker under this name, so that with a `qos` of 1 or more
-            it keeps what is published while we are away.
-        retained: take what the broker kept from before we came; of a sample without a time nobody
-            knows how old it is.
+        client_id: keeps a session with this name at the broker. With a `qos` of 1 or 2, the broker
+            then stores messages while the server is disconnected.
+        retained: read the messages that the broker retained; a retained sample without a time gets
+            its time of arrival, however old it is.
         path: dotted place of the values in a sample's message.
-        time: dotted place of its time; else the usual ones, or the arrival.
-        window_s: how long a sample of single values stays open.
-        keepalive_s: silence of one and a half times this is a lost connection.
-        parameters: a JSON file that declares parameters; others are learned as they come.
-        period_s: seconds expected between two samples; longer silence is `stale`.
+        time: dotted place of the time in a sample's message; see `PayloadReader`.
+        window_s: seconds that a sample of single values stays open.
+        keepalive_s: the connection is lost after 1.5 times this without a packet.
+        parameters: a JSON file that declares parameters; others are learned from messages.
+        period_s: expected seconds between two samples; a longer silence is `stale`.
         clock: POSIX seconds.
+        connect_timeout_s: seconds that the broker may take to answer each step of connecting.
 
     Raises:
-        SourceError: the URL or an option makes no sense.
+        SourceError: the URL or an option is invalid.
 
     Attributes:
-        losses: messages that could not be used.
-        period_s: there only if it was given.
+        losses: messages that could not be read.
+        period_s: exists only if it was given.
     """
 
     period_s: float
@@ -70,32 +71,34 @@ class MqttTelemetry:
         period_s: float | None = None,
         *,
         clock: Callable[[], float] = clocks.time,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
         if each == "parameter" and (path or time):
-            raise SourceError("path and time are for each=sample; leave them out")
+            raise SourceError("path, time: must be left out with each=parameter")
         self._address = Address.parse(url)
         self._each = each
         self._qos = qos
         self._client_id = client_id
         self._retained = retained
-        self._window_s = Range(more_than=0, unit="s").number("window_s", window_s)
+        self._window_s = POSITIVE_S.number("window_s", window_s)
         self._keepalive_s = Range(1, 0xFFFF, "s").whole("keepalive_s", keepalive_s)
         self._clock = clock
+        self._connect_timeout_s = POSITIVE_S.number("connect_timeout_s", connect_timeout_s)
         if period_s is not None:
-            self.period_s = Range(more_than=0, unit="s").number("period_s", period_s)
+            self.period_s = POSITIVE_S.number("period_s", period_s)
         self._reader = PayloadReader(read_dictionary(parameters), time=time, path=path, clock=clock)
         self.losses = Losses(f"mqtt {self._address.place}")
 
     @property
     def parameters(self) -> Sequence[Parameter]:
-        """Those declared, and those learned so far."""
+        """The parameters declared, then those learned so far."""
         return self._reader.parameters
 
     async def samples(self) -> AsyncIterator[Sample]:
-        """Connect, subscribe, and yield what is published.
+        """Connect, subscribe, and yield the samples of the messages.
 
         Raises:
-            SourceError: the broker cannot be reached, or is gone.
+            SourceError: the broker cannot be reached, refuses, or closed the connection.
         """
         async with connected(
             self._address,
@@ -103,14 +106,15 @@ class MqttTelemetry:
             keepalive_s=self._keepalive_s,
             client_id=self._client_id,
             losses=self.losses,
+            connect_timeout_s=self._connect_timeout_s,
         ) as connection:
-            whole = self._each == "sample"
-            async for sample in self._whole(connection) if whole else self._bundled(connection):
+            read = self._whole if self._each == "sample" else self._bundled
+            async for sample in read(connection):
                 yield sample
 
     async def _whole(self, connection: Connection) -> AsyncIterator[Sample]:
         while (message := await connection.receive()) is not None:
-            if self._wanted(message):
+            if self._is_wanted(message):
                 try:
                     samples = self._reader.samples(_payload(message))
                 except PayloadRefused as exc:
@@ -131,7 +135,7 @@ class MqttTelemetry:
                 raise
             if message is None:
                 closed = bundle.close()
-            elif self._wanted(message):
+            elif self._is_wanted(message):
                 name = self._address.parameter(str(message.topic))
                 try:
                     values = self._reader.values(name, _payload(message))
@@ -142,11 +146,11 @@ class MqttTelemetry:
             if closed is not None:
                 yield closed
 
-    def _wanted(self, message: Message) -> bool:
+    def _is_wanted(self, message: Message) -> bool:
         return self._retained or not message.retain
 
     def _refuse(self, message: Message, reason: PayloadRefused) -> None:
-        self.losses.add(f"in {str(message.topic)[:80]!r}: {reason}", _payload(message))
+        self.losses.add(f"topic {str(message.topic)[:80]!r}: {reason}", _payload(message))
 
 
 def _payload(message: Message) -> bytes:

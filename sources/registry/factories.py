@@ -1,4 +1,4 @@
-"""Imports what makes a source."""
+"""Imports the factory of a source."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def import_scheme(scheme: Scheme) -> Factory:
-    """The scheme's factory.
+    """The factory of a scheme.
 
     Raises:
-        Refused: it cannot be imported.
+        Refused: the factory cannot be imported.
     """
     module, _, attribute = scheme.factory.partition(":")
     try:
@@ -31,10 +31,10 @@ def import_scheme(scheme: Scheme) -> Factory:
 
 
 def import_own(schemes: Schemes, kind: SourceKind, head: str, rest: str) -> Factory:
-    """The callable `rest` of the module `head`.
+    """The factory of a URL that starts with no known scheme: `rest` in the module `head`.
 
     Raises:
-        Refused: there is none; the text also thinks of a misspelt scheme.
+        Refused: the factory cannot be imported; `head` may also be a misspelt scheme.
     """
     if others := schemes.kinds(head.lower()):
         settings = " and ".join(SETTINGS[other] for other in others)
@@ -49,31 +49,31 @@ def import_own(schemes: Schemes, kind: SourceKind, head: str, rest: str) -> Fact
         if error.name is None or not f"{head}.".startswith(f"{error.name}."):
             raise missing_module(error, "") from error
         if "." not in head:
-            raise schemes.unknown(kind, head, f"there is no module {head!r}") from None
+            raise schemes.unknown(kind, head, f"the module {head!r} does not exist") from None
         raise Refused(
-            f"there is no module {error.name!r}",
-            "it is looked for where Python looks for any: the working directory under"
-            " `python -m rover` or `uvicorn`, what is installed, and PYTHONPATH",
+            f"the module {error.name!r} does not exist",
+            "Python looks in the working directory (under `python -m rover` or `uvicorn`), in"
+            " PYTHONPATH and in the installed packages",
         ) from None
     except ImportError as error:
         raise missing_module(error, "") from error
 
 
 def _import(module: str, attribute: str) -> Factory:
-    """The callable of that name.
+    """The callable with that name.
 
     Raises:
-        ImportError: the module, or one that it imports, is not there.
-        Refused: it fails in another way, or has no such callable.
+        ImportError: the module, or one that it imports, is not installed.
+        Refused: the module raises another error, or has no such callable.
     """
     try:
         holder = importlib.import_module(module)
     except ImportError:
         raise
-    except Exception as error:  # a stranger's code, run once at start: named and chained
+    except Exception as error:  # may be anything: the code is not ours
         raise Refused(f"importing {module} failed with {named_error(error)}") from error
     if not attribute:
-        raise Refused(f"no factory follows {module}:", f"write {module}:factory")
+        raise Refused(f"{module}: must be followed by a factory", f"write {module}:factory")
     try:
         found: object = reduce(getattr, attribute.split("."), holder)
     except AttributeError:
@@ -83,21 +83,24 @@ def _import(module: str, attribute: str) -> Factory:
         ) from None
     if not callable(found):
         raise Refused(
-            f"{module}:{attribute} is a {type(found).__name__} and cannot be called",
+            f"{module}:{attribute} is a {type(found).__name__}, which cannot be called",
             "name a class or a function that returns the source",
         )
     return found
 
 
 def missing_module(error: ImportError, extra: str) -> Refused:
-    """The refusal of a source whose imports are not all installed."""
+    """The error for a source with an import that is not installed."""
     if extra:
         return Refused(
-            f"it needs what is not installed: {error}", f"pip install 'cosmic-rover[{extra}]'"
+            f"an optional dependency is not installed: {error}",
+            f"pip install 'cosmic-rover[{extra}]'",
         )
-    return Refused(f"importing it failed with {named_error(error)}", "install what it imports")
+    return Refused(
+        f"importing the source failed with {named_error(error)}", "install the missing package"
+    )
 
 
 def named_error(error: Exception) -> str:
-    """The error's type and text."""
+    """The type and the text of an error."""
     return f"{type(error).__name__}: {error}"

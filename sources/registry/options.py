@@ -1,7 +1,7 @@
-"""Keyword arguments out of a URL's query, as a factory's own annotations want them.
+"""The arguments of a factory, from the query of a URL.
 
-A source is configured by one line of text, and its factory is plain Python. The signature is the
-only description of its options there is: names, types, which are required.
+The signature of the factory is the only description of its options: their names, their types, and
+which of them are required.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Factory = Callable[..., object]
 
 
 def parse_query(query: str) -> dict[str, str]:
-    """The options of `a=1&b=two%20words`, percent-decoded; a `+` stays a `+`.
+    """The options in `a=1&b=two%20words`, percent-decoded; a `+` stays a `+`.
 
     Raises:
         Refused: an option has no value, or is given twice.
@@ -44,19 +44,19 @@ def parse_query(query: str) -> dict[str, str]:
 def prepare(
     factory: Factory, options: Mapping[str, str], path: str | None = None
 ) -> Callable[[], object]:
-    """The factory with its arguments converted and in place; calling it makes the source.
+    """A function that calls the factory with the converted arguments.
 
     Args:
         factory: a class, a function, or any other callable.
         options: its keyword arguments, as text.
-        path: its first positional argument, where the URL has one.
+        path: its first positional argument, if the URL has one.
 
     Raises:
-        Refused: an option is unknown, missing, or does not convert.
+        Refused: an option is unknown, missing, or of the wrong type.
     """
     try:
         parameters = list(inspect.signature(factory).parameters.values())
-    except (TypeError, ValueError):  # some callables written in C tell no signature
+    except (TypeError, ValueError):  # some callables written in C have no signature
         return partial(factory, *([] if path is None else [path]), **options)
     arguments: list[object] = []
     if path is not None:
@@ -72,7 +72,7 @@ def prepare(
         elif takes_any:
             keywords[name] = text
         else:
-            known = [name for name, p in named.items() if _forms(_hint(factory, p))]
+            known = [name for name, p in named.items() if _forms(_annotation(factory, p))]
             raise Refused(f"{option_text(name, text)}: no such option", _known_options(name, known))
     missing = [
         p.name
@@ -91,12 +91,9 @@ _EITHER = inspect.Parameter.POSITIONAL_OR_KEYWORD
 _KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 
 
-# ------------------------------------------------------------------------------ conversion
-
-
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """One way to read a value: what a person would call it, and what reads it."""
+    """One type that a text can be converted to: its name for people, and the conversion."""
 
     noun: str
     read: Callable[[str], object]  # raises ValueError
@@ -137,7 +134,7 @@ _SIMPLE: Mapping[object, _Form] = {
 
 
 def _forms(hint: object) -> list[_Form]:
-    """Every way to read a value for that annotation; none, if no text can stand for it."""
+    """The types that an annotation allows; none if no text can be converted to it."""
     if get_origin(hint) is Annotated:
         return _forms(get_args(hint)[0])
     if get_origin(hint) is Literal:
@@ -147,7 +144,7 @@ def _forms(hint: object) -> list[_Form]:
     if get_origin(hint) in (Union, UnionType):
         members = get_args(hint)
         forms = [form for member in members for form in _forms(member)]
-        forms.sort(key=lambda form: form is _TEXT)  # any text is a text: so try that last
+        forms.sort(key=lambda form: form is _TEXT)  # any text fits, so try it last
         return [_Form("nothing", _nothing), *forms] if forms and NoneType in members else forms
     try:
         return [_SIMPLE[hint]]
@@ -156,7 +153,7 @@ def _forms(hint: object) -> list[_Form]:
 
 
 def _converted(factory: Factory, parameter: inspect.Parameter, text: str) -> object:
-    forms = _forms(_hint(factory, parameter))
+    forms = _forms(_annotation(factory, parameter))
     if not forms:
         raise Refused(f"{option_text(parameter.name, text)}: cannot be set in a URL")
     for form in forms:
@@ -169,7 +166,7 @@ def _converted(factory: Factory, parameter: inspect.Parameter, text: str) -> obj
 
 
 def _known_options(name: str, known: Sequence[str]) -> str:
-    """What can be written instead of an unknown option."""
+    """The hint for an unknown option."""
     if not known:
         return "this source has no options"
     near = difflib.get_close_matches(name, known, n=1)
@@ -177,17 +174,17 @@ def _known_options(name: str, known: Sequence[str]) -> str:
     return f"did you mean {near[0]}? {options}" if near else options
 
 
-def _hint(factory: Factory, parameter: inspect.Parameter) -> object:
-    """The parameter's annotation, resolved; `None` (which no text can stand for) if it cannot be.
+def _annotation(factory: Factory, parameter: inspect.Parameter) -> object:
+    """The resolved annotation of the parameter; `None` if it cannot be resolved.
 
-    One at a time, unlike `get_type_hints(factory)`: an injected clock's `Callable`, imported only
-    under `TYPE_CHECKING`, must not spoil the options beside it.
+    Each annotation is resolved by itself, unlike in `get_type_hints(factory)`: the `Callable` of an
+    injected clock, imported only under `TYPE_CHECKING`, would break those of all options.
     """
     if not isinstance(parameter.annotation, str):
         return parameter.annotation
     one = SimpleNamespace(__annotations__={"it": parameter.annotation})
     try:
-        # `Path` is given, as linters move its import under TYPE_CHECKING
+        # add `Path`, as linters move its import under TYPE_CHECKING
         hints = get_type_hints(one, globalns={"Path": Path, **_namespace(factory)})
     except NameError:
         return None
@@ -195,7 +192,7 @@ def _hint(factory: Factory, parameter: inspect.Parameter) -> object:
 
 
 def _namespace(factory: Factory) -> dict[str, Any]:
-    """The names that were in sight where the factory was written."""
+    """The global names of the module that defines the factory."""
     while isinstance(factory, partial):
         factory = factory.func
     if isinstance(factory, type):

@@ -1,4 +1,4 @@
-"""The schemes that there are: those that ship, and those that packages add."""
+"""The known schemes: those that ship, and those that packages add."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How a scheme becomes a source.
+    """The factory of a scheme, and its first argument.
 
     Attributes:
-        factory: `module:attribute`, imported when it is first asked for.
-        takes: what the factory gets before its options: `nothing`; what follows the colon, decoded
-            (`path`); everything up to the `?` (`url`); or one of these three `as written`:
-            whether an empty rest, a path, or `//` follows the colon.
-        extra: the optional dependencies that bring it, as in `pip install cosmic-rover[extra]`.
+        factory: `module:attribute`, imported when it is first used.
+        takes: the first argument: `nothing`; the decoded text after the colon (`path`); the URL up
+            to the `?` (`url`); or, with `as written`, one of these three, if nothing, a path or
+            `//` follows the colon.
+        extra: the optional dependencies that it needs, as in `pip install cosmic-rover[extra]`.
     """
 
     factory: str
@@ -72,7 +72,7 @@ NOUNS: Mapping[SourceKind, str] = {
 
 
 class Schemes:
-    """Schemes that ship, and those of the entry points of installed packages.
+    """The schemes that ship, and those that installed packages add with entry points.
 
     Args:
         shipped: by kind and name.
@@ -82,26 +82,30 @@ class Schemes:
         self._shipped = shipped
 
     def find(self, kind: SourceKind, head: str) -> Scheme | None:
-        """The scheme of that name; `None` if there is none.
+        """The scheme with that name, or `None`.
 
         Raises:
-            Refused: two packages claim it.
+            Refused: two packages provide it.
         """
         ours = self._shipped[kind].get(head)
         theirs = [point for point in _added(kind) if point.name == f"{kind}.{head}"]
         if ours is not None:
             for point in theirs:
-                _log.warning("%s: of %s is passed over: that scheme ships", head, _origin(point))
+                _log.warning(
+                    "ignoring the scheme %s: of %s: a scheme with that name ships",
+                    head,
+                    _origin(point),
+                )
             return ours
         if len(theirs) > 1:
             raise Refused(
-                f"{head}: is claimed by {' and '.join(map(_origin, theirs))}",
+                f"{head}: is provided by {' and '.join(map(_origin, theirs))}",
                 "uninstall all but one",
             )
         return Scheme(f"{theirs[0].module}:{theirs[0].attr}", "as written") if theirs else None
 
     def kinds(self, head: str) -> list[SourceKind]:
-        """The kinds of source for which a scheme of that name ships."""
+        """The kinds of source for which a scheme with that name ships."""
         return [kind for kind in self._shipped if head in self._shipped[kind]]
 
     def unknown(self, kind: SourceKind, head: str, hint: str = "") -> Refused:

@@ -1,4 +1,4 @@
-"""A source out of a URL."""
+"""Makes the source that a URL names."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sources.base import SourceKind
     from sources.registry.schemes import Takes
 
-# what the mission will use of each port; a source need not inherit anything to have it
-_PORT: Mapping[SourceKind, tuple[str, ...]] = {
+# the attributes that each contract requires; sources need no base class
+_REQUIRED: Mapping[SourceKind, tuple[str, ...]] = {
     "telemetry": ("parameters", "samples"),
     "camera": ("images", "image", "open", "new"),
     "commands": ("steps", "validate"),
@@ -46,19 +46,19 @@ def open_source(
     """Make the source that a URL names; it is not entered yet.
 
     Args:
-        kind: what it must be.
-        url: as in the module's docstring.
-        setting: where the URL was written, for the message of an error.
-        schemes: those that there are.
+        kind: of the source.
+        url: in the syntax of `sources.registry`.
+        setting: the name of the setting with that URL, for errors.
+        schemes: the known schemes, by default those that ship or are installed.
 
     Raises:
-        SourceSettingError: the URL names none, or the source refused to be made.
+        SourceSettingError: the URL names no source, or the source could not be made.
     """
     try:
         source = _open(kind, url.strip(), schemes or Schemes())
     except Refused as refused:
         raise SourceSettingError(
-            setting or SETTINGS[kind], kind, url, refused.reason, refused.way_out
+            setting or SETTINGS[kind], kind, url, refused.reason, refused.hint
         ) from refused.__cause__
     return cast("Source", source)
 
@@ -77,7 +77,9 @@ def _open(kind: SourceKind, url: str, schemes: Schemes) -> object:
         path = _path(scheme.takes, place, rest)
         factory = import_scheme(scheme)
     if inspect.iscoroutinefunction(factory):
-        raise Refused("its factory is async", "return the source, and connect in its __aenter__")
+        raise Refused(
+            "the factory is async", "return the source at once, and connect in its __aenter__"
+        )
     make = prepare(factory, parse_query(query), path)
     try:
         source = make()
@@ -85,9 +87,9 @@ def _open(kind: SourceKind, url: str, schemes: Schemes) -> object:
         raise Refused(str(error)) from error
     except ImportError as error:
         raise missing_module(error, scheme.extra) from error
-    except Exception as error:  # a stranger's code, run once at start: named and chained
+    except Exception as error:  # may be anything: the code is not ours
         raise Refused(f"making the source failed with {named_error(error)}") from error
-    missing = [name for name in _PORT[kind] if not _has(source, name)]
+    missing = [name for name in _REQUIRED[kind] if not _has(source, name)]
     if missing:
         raise Refused(
             f"{scheme.factory} returns a {type(source).__name__}, which is not a {NOUNS[kind]}",
@@ -97,13 +99,13 @@ def _open(kind: SourceKind, url: str, schemes: Schemes) -> object:
 
 
 def _has(source: object, name: str) -> bool:
-    """Whether it has the attribute; a property is not run for that."""
+    """Whether the source has an attribute, without running a property."""
     missing = object()
     return inspect.getattr_static(source, name, missing) is not missing or hasattr(source, name)
 
 
 def _path(takes: Takes, place: str, rest: str) -> str | None:
-    """What the factory gets as its first argument."""
+    """The first argument of the factory."""
     head = place.partition(":")[0]
     if takes == "as written":
         takes = "url" if rest.startswith("//") else "path" if rest else "nothing"

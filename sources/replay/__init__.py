@@ -1,14 +1,14 @@
-"""Recorded telemetry, played again: `replay:PATH`, from CSV or JSON lines.
+"""Recorded telemetry, replayed: `replay:PATH`, from CSV or JSON lines.
 
-    telemetry     the source: emits a recording's rows at the recorded pace
-    recording     all of a file: its rows in order of time, read again by number
-    fingerprint   whether it is still that file
-    clock         which column is the clock, and what it says
-    columns       what a column holds, and the parameter it becomes
+    telemetry     the source: yields the rows of a recording at the recorded pace
+    recording     a whole file: its rows in order of time, read again by number
+    fingerprint   whether a file has changed
+    clock         the column that holds the time
+    columns       the kind of each column, and its parameter
     table         rows: delimiter, header, JSON
-    lines         lines: encoding, place in the file
+    lines         lines: encoding, offset in the file
 
-Each imports only from those below it.
+Each module imports only from modules listed below it.
 """
 
 from sources.replay.telemetry import ReplayTelemetry

@@ -1,8 +1,8 @@
-"""Which column of a table is its clock, and what the clock says in a row.
+"""The column of a table that holds the time.
 
-Found by itself is, in this order: a column named like a time whose cells are dates; any column of
-dates; a column named like a time whose cells are numbers that only rise or only fall; and a column
-of texts that all carry a date and time, as the file names of a camera do.
+`find_clock` returns the first of: a column named like a time whose cells are dates; any column of
+dates; a column named like a time whose cells are numbers that only rise or only fall; a column of
+texts that all contain a date and time, such as the file names of a camera.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from sources.values.times import find_timestamp, parse_datetime
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Reading = Literal["date", "number", "stamp"]
+TimeFormat = Literal["date", "number", "timestamp"]
+"""The format of its cells; `timestamp` is a text that contains a date and time."""
 
 _NAMES = frozenset(
     ("t", "ts", "time", "times", "timestamp", "datetime", "date", "utc", "epoch", "clock", "scet")
@@ -33,48 +34,48 @@ _SECONDS |= {"min": 60.0, "h": 3600.0, "d": 86400.0}
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The column that tells the time.
+    """The column that holds the time.
 
     Attributes:
         column: its name in the file.
-        reading: how its cells tell it.
-        scale_s: seconds in one of a `number`.
-        guessed: nobody named the column.
+        time_format: of its cells.
+        scale_s: seconds per unit of a `number`.
+        guessed: whether `find_clock` found it; else an option named it.
     """
 
     column: str
-    reading: Reading
+    time_format: TimeFormat
     scale_s: float = 1.0
     guessed: bool = True
 
     def seconds(self, cells: Mapping[str, Cell]) -> float | None:
-        """The row's time; `None` if the cell does not tell one."""
-        return _read(cells.get(self.column), self.reading, self.scale_s)
+        """The time of a row; `None` if its cell holds no time."""
+        return _read(cells.get(self.column), self.time_format, self.scale_s)
 
 
 def find_clock(rows: Sequence[Mapping[str, Cell]]) -> Clock | None:
-    """The clock of a table, going by some of its rows; `None` if it has none."""
+    """The clock of a table, judged by some of its rows; `None` if it has no clock."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     named = [name for name in names if _like_a_time(name)]
-    attempts: tuple[tuple[list[str], Reading], ...] = (
+    attempts: tuple[tuple[list[str], TimeFormat], ...] = (
         (named, "date"),
         (names, "date"),
         (named, "number"),
-        (names, "stamp"),
+        (names, "timestamp"),
     )
-    for candidates, reading in attempts:
+    for candidates, time_format in attempts:
         for name in candidates:
-            clock = _clock(name, reading, rows)
+            clock = _clock(name, time_format, rows)
             if clock is not None:
                 return clock
     return None
 
 
 def named_clock(name: str, rows: Sequence[Mapping[str, Cell]], path_name: str) -> Clock:
-    """The clock that somebody chose, by its name with or without the unit, in any case.
+    """The clock that an option names, with or without the unit, in upper or lower case.
 
     Raises:
-        SourceError: there is no such column, or no cell of it tells a time.
+        SourceError: the table has no such column, or none of the column's cells holds a time.
     """
     names = list(dict.fromkeys(column for row in rows for column in row))
     wanted = name.strip().lower()
@@ -83,49 +84,51 @@ def named_clock(name: str, rows: Sequence[Mapping[str, Cell]], path_name: str) -
             break
     else:
         raise SourceError(
-            f"{path_name} has no column {name!r} to take the time from; it has {', '.join(names)}"
+            f"time={name}: {path_name} has no such column; its columns are {', '.join(names)}"
         )
     cells = [row.get(column) for row in rows]
-    readings: tuple[Reading, ...] = ("date", "number", "stamp")
-    for reading in readings:
-        if any(_read(cell, reading) is not None for cell in cells):
-            return Clock(column, reading, _scale(column, cells, reading), guessed=False)
+    time_formats: tuple[TimeFormat, ...] = ("date", "number", "timestamp")
+    for time_format in time_formats:
+        if any(_read(cell, time_format) is not None for cell in cells):
+            return Clock(column, time_format, _scale(column, cells, time_format), guessed=False)
     raise SourceError(
-        f"the column {column!r} of {path_name} tells no time: its first cell is {cells[0]!r};"
-        " understood are ISO 8601 dates, seconds or milliseconds as a number, and a text with a"
-        " date and time in it"
+        f"time={name}: no cell of that column of {path_name} is a time, the first is"
+        f" {cells[0]!r}; a time is an ISO 8601 date, a number of seconds or milliseconds, or a text"
+        " that contains a date and time"
     )
 
 
-def _clock(name: str, reading: Reading, rows: Sequence[Mapping[str, Cell]]) -> Clock | None:
+def _clock(name: str, time_format: TimeFormat, rows: Sequence[Mapping[str, Cell]]) -> Clock | None:
     cells = [row.get(name) for row in rows]
-    told = [moment for cell in cells if (moment := _read(cell, reading)) is not None]
-    silent = len(cells) - len(told)
-    if not told or silent * MISFIT_RATIO > len(told) or (reading == "stamp" and silent):
+    times = [time for cell in cells if (time := _read(cell, time_format)) is not None]
+    misfits = len(cells) - len(times)
+    if not times or misfits * MISFIT_RATIO > len(times):
         return None
-    if reading == "number" and not (
-        all(a <= b for a, b in pairwise(told)) or all(a >= b for a, b in pairwise(told))
+    if time_format == "timestamp" and misfits:
+        return None
+    if time_format == "number" and not (
+        all(a <= b for a, b in pairwise(times)) or all(a >= b for a, b in pairwise(times))
     ):
-        return None  # `time` may also be how long something took
-    if len(told) > 1 and min(told) == max(told):
-        return None  # it stands still: the day of an hour's log
-    return Clock(name, reading, _scale(name, cells, reading))
+        return None  # `time` may also be a duration
+    if len(times) > 1 and min(times) == max(times):
+        return None  # all the same: such as the date in the log of one hour
+    return Clock(name, time_format, _scale(name, cells, time_format))
 
 
-def _read(cell: Cell, reading: Reading, scale_s: float = 1.0) -> float | None:
-    if reading == "number":
+def _read(cell: Cell, time_format: TimeFormat, scale_s: float = 1.0) -> float | None:
+    if time_format == "number":
         number = number_of(cell)
         if number is None and isinstance(cell, str):
             number = number_of(cell, ",")
         return None if number is None or abs(number) == float("inf") else number * scale_s
     if not isinstance(cell, str):
         return None
-    return parse_datetime(cell) if reading == "date" else find_timestamp(cell)
+    return parse_datetime(cell) if time_format == "date" else find_timestamp(cell)
 
 
-def _scale(name: str, cells: Sequence[Cell], reading: Reading) -> float:
-    """Seconds in one of the clock's numbers: as its header says, or going by their size."""
-    if reading != "number":
+def _scale(name: str, cells: Sequence[Cell], time_format: TimeFormat) -> float:
+    """Seconds per unit of the clock's numbers: by the header, or else by their size."""
+    if time_format != "number":
         return 1.0
     bare, unit = split_unit(name)
     suffix = re.split(r"[_\s]", bare.lower())[-1]
@@ -134,7 +137,7 @@ def _scale(name: str, cells: Sequence[Cell], reading: Reading) -> float:
             return _SECONDS[written]
     numbers = [abs(number) for cell in cells if (number := _read(cell, "number")) is not None]
     size = median(numbers)
-    # today is 1.8e9 s after 1970; a count of seconds reaches 1e11 in the year 5138
+    # now is 1.8e9 s after 1970; a count of seconds reaches 1e11 in the year 5138
     return 1e-9 if size >= 1e17 else 1e-6 if size >= 1e14 else 1e-3 if size >= 1e11 else 1.0
 
 

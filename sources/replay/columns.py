@@ -1,8 +1,8 @@
-"""What a column of a table holds, and the telemetry parameter it becomes.
+"""The kind of each column of a table, and its telemetry parameter.
 
-The kind is decided over every row, not over the first few: a column of ten million whole numbers
-and one `2.5` is a column of numbers. A few cells that do not fit leave it one all the same; they
-are replayed as not measured, and counted.
+Every row counts for the kind, not only the first few: a column of ten million whole numbers and one
+`2.5` is a column of numbers. A few cells that do not fit do not change the kind; they are replayed
+as not measured, and counted.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING
 
 from sources.base import RESERVED, Kind, Parameter, Value
 from sources.values.cells import Cell, Form, form_of, number_of
-from sources.values.names import free_name
+from sources.values.names import clean_name, free_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MISFIT_RATIO = 20
-"""So many cells that fit excuse one that does not."""
+"""Number of fitting cells that are needed for each cell that does not fit."""
 
 _UNIT = re.compile(r"(?P<name>.*\S)\s*(?:\[(?P<square>[^\[\]]{1,16})\]|\((?P<round>[^()]{1,16})\))")
-_WRITTEN = """
+_SYMBOL_LIST = """
     % ° °C °F C F K s ms us µs μs ns min h d m mm cm km g kg N kN Nm Pa hPa kPa MPa bar mbar psi
     V mV A mA Ah mAh W mW kW Wh kWh J kJ Hz kHz MHz GHz rpm rad deg degC dB dBm T uT µT nT lx lm
     ppm ppb bit byte B kB MB GB kbps Mbps Ω ohm uF H sr mol cd l L ml
 """
-_SYMBOLS = frozenset(_WRITTEN.split())
-"""What a unit in round brackets is made of, as these may hold anything else: `count (total)`."""
+_SYMBOLS = frozenset(_SYMBOL_LIST.split())
+"""The symbols of a unit in round brackets, which may also hold other text: `count (total)`."""
 
 
 def split_unit(header: str) -> tuple[str, str]:
@@ -47,13 +47,13 @@ def split_unit(header: str) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class Survey:
-    """What was seen in one column so far."""
+    """The forms of the cells of one column."""
 
     seen: dict[Form, int] = field(default_factory=dict)
     first: dict[Form, tuple[int, str]] = field(default_factory=dict)
 
     def see(self, cell: Cell, line: int) -> None:
-        """Count a cell, and keep the first of each form for people."""
+        """Count a cell, and remember the first cell of each form for messages."""
         form = form_of(cell)
         if form in self.seen:
             self.seen[form] += 1
@@ -63,20 +63,20 @@ class Survey:
 
     @property
     def empty(self) -> bool:
-        """Whether there was no value at all."""
+        """Whether the column has no values."""
         return self.seen.keys() <= {"missing"}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One parameter, and where in a row its value is.
+    """One parameter, and its place in a row.
 
     Attributes:
-        source: the column's name in the file; of a vector, what its members' names begin with.
-        parameter: what it becomes.
-        decimal: the mark of its numbers, `.` or `,`.
-        misfits: what of it does not fit its kind, for people; empty when all does.
-        members: of a vector, the columns by the names of its components.
+        source: the column's name in the file; for a vector, the common start of its columns' names.
+        parameter: of its values.
+        decimal: the decimal mark, `.` or `,`.
+        misfits: the cells that do not fit its kind, as text for the log; may be empty.
+        members: for a vector, its columns by the names of its components.
     """
 
     source: str
@@ -86,10 +86,10 @@ class Column:
     members: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, cells: Mapping[str, Cell]) -> Value:
-        """The parameter's value in a row; `None` where it holds none."""
+        """The value in a row; `None` if it has none."""
         if self.members:
-            told = {name: _finite(cells.get(column)) for name, column in self.members.items()}
-            return {name: number for name, number in told.items() if number is not None} or None
+            members = {name: _finite(cells.get(column)) for name, column in self.members.items()}
+            return {name: number for name, number in members.items() if number is not None} or None
         cell = cells.get(self.source)
         form = form_of(cell)
         if form == "missing":
@@ -121,10 +121,11 @@ def decide(
 
     Args:
         surveys: by the column's name.
-        file: its name, for people.
-        comma: whether `1,5` is a number: always, never, or (`None`) where `1,5` is the commoner.
-        clock: the column that tells the time.
-        nested: `a.x` and `a.y` are members of one object `a`.
+        file: its name, for descriptions.
+        comma: whether `1,5` is a number: always, never, or (`None`) if it is more common than
+            `1.5`.
+        clock: the column that holds the time.
+        nested: whether `a.x` and `a.y` are members of one object `a`.
     """
     vectors = _vectors(surveys) if nested else {}
     parents = {source.rpartition(".")[0] for source in surveys} if nested else set()
@@ -133,25 +134,24 @@ def decide(
     for source, survey in surveys.items():
         parent = source.rpartition(".")[0]
         if parent in columns or (source in parents and survey.empty):
-            continue  # a member of a vector that is there; an object that once was null
+            continue  # a member of a known vector; or an object that was null in some row
         members = vectors.get(parent, {})
         kind, decimal, misfits = _kind(survey.seen, comma)
         if members:
             source, kind = parent, "vector"
         name, unit = split_unit(source)
-        # `?fields=` is a list with commas
-        name = " ".join("".join(c if c.isprintable() and c != "," else " " for c in name).split())
-        name = free_name(f"{name}_recorded" if name in RESERVED else name or "column", taken)
+        name = clean_name(name, default="column")
+        name = free_name(f"{name}_recorded" if name in RESERVED else name, taken)
         taken.add(name)
-        role = ", its clock" if source == clock else ""
+        role = ", the time" if source == clock else ""
         parameter = Parameter(name, unit, kind, f"Column {source!r} of {file}{role}")
-        told = _told(survey, misfits, kind)
-        columns[source] = Column(source, parameter, decimal, told, members)
+        text = _misfits_text(survey, misfits, kind)
+        columns[source] = Column(source, parameter, decimal, text, members)
     return list(columns.values())
 
 
 def _vectors(surveys: Mapping[str, Survey]) -> dict[str, dict[str, str]]:
-    """The objects that hold several numbers and nothing else, in any row: members by name."""
+    """The objects that hold at least two numbers and nothing else in all rows: members by name."""
     found: dict[str, dict[str, str]] = {}
     others: set[str] = set()
     for source, survey in surveys.items():
@@ -174,7 +174,7 @@ def _vectors(surveys: Mapping[str, Survey]) -> dict[str, dict[str, str]]:
 
 
 def _kind(seen: Mapping[Form, int], comma: bool | None) -> tuple[Kind, str, list[Form]]:
-    """The kind, the decimal mark, and which of the forms seen do not fit."""
+    """The kind, the decimal mark, and the forms that do not fit the kind."""
     forms: list[Form] = [form for form in seen if form != "missing"]
     if set(forms) <= {"blank"}:
         return ("text" if forms else "number"), ".", []
@@ -182,7 +182,7 @@ def _kind(seen: Mapping[Form, int], comma: bool | None) -> tuple[Kind, str, list
     if comma or (comma is None and seen.get("comma", 0) > seen.get("point", 0)):
         decimal = ","
     fraction: Form = "comma" if decimal == "," else "point"
-    # whole numbers with a few fractions among them are numbers, not whole ones with misfits
+    # whole numbers and a few fractions are numbers, not whole numbers with misfits
     number: Kind = "number" if fraction in forms else "integer"
     fitting: tuple[tuple[Kind, set[Form]], ...] = (
         (number, {"integer", fraction}),
@@ -196,9 +196,9 @@ def _kind(seen: Mapping[Form, int], comma: bool | None) -> tuple[Kind, str, list
     return "text", ".", []
 
 
-def _told(survey: Survey, misfits: list[Form], kind: Kind) -> str:
+def _misfits_text(survey: Survey, misfits: list[Form], kind: Kind) -> str:
     if not misfits:
         return ""
     line, text = min(survey.first[form] for form in misfits)
     count = sum(survey.seen[form] for form in misfits)
-    return f"{count} cells are no {kind} (the first is {text!r} in line {line})"
+    return f"{count} cells are not of kind {kind} (the first is {text!r} in line {line})"

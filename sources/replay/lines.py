@@ -1,4 +1,4 @@
-"""Lines of a text file, and the place of each in it."""
+"""Lines of a text file, and the offset of each."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_LINE_BYTES = 1024 * 1024
+"""Maximum bytes of one line."""
 
 BOM = b"\xef\xbb\xbf"
 
 
 class Lines:
-    """A file's lines as text, and how far they were read.
+    """The lines of a file as text.
 
-    UTF-8, and Latin-1 where a line is none: decided line by line, so that the one ° in an old
-    logger's file costs no pass of its own.
+    A line is UTF-8, or Latin-1 if it is not UTF-8. This is decided line by line, so that the one °
+    in an old logger's file costs no second pass.
 
     Attributes:
         line: lines read so far.
@@ -41,7 +42,7 @@ class Lines:
             raise StopIteration
         if len(raw) > MAX_LINE_BYTES:
             raise SourceError(
-                f"line {self.line + 1} of {self._path.name} is over 1 MiB long: this is no table"
+                f"line {self.line + 1} of {self._path.name} is longer than 1 MiB, the limit"
             )
         text = raw if self.offset else raw.removeprefix(BOM)
         self.offset += len(raw)
@@ -52,27 +53,27 @@ class Lines:
             return text.decode("latin-1")
 
     def seek(self, offset: int) -> None:
-        """Go to where a line begins; lines are counted on from the last."""
+        """Go to the offset of a line. The line count goes on from the last line read."""
         self._file.seek(offset)
         self.offset = offset
 
     def skip_to(self, offset: int) -> None:
-        """Read and drop the lines before an offset, and count them."""
+        """Read and count the lines before an offset."""
         while self.offset < offset:
             next(self)
 
 
-def refuse_binary(head: bytes, path: Path) -> None:
-    """Tell a text of lines from what is none, by its first bytes.
+def check_text(head: bytes, path: Path) -> None:
+    """Check the first bytes of a file.
 
     Raises:
-        SourceError: it is none; the text says what to make of it.
+        SourceError: the file is not text in lines; the text says how to convert it.
     """
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise SourceError(f"{path.name} is UTF-16; save it as UTF-8")
     if b"\0" in head:
-        raise SourceError(f"{path.name} is a binary file, neither CSV nor JSON lines")
+        raise SourceError(f"{path.name} is a binary file; replay reads CSV and JSON lines")
     if b"\r" in head and b"\n" not in head:
-        raise SourceError(f"the lines of {path.name} end in CR alone; save it with LF or CRLF")
+        raise SourceError(f"the lines of {path.name} end in CR only; save it with LF or CRLF")
     if head.removeprefix(BOM).lstrip().startswith(b"["):
         raise SourceError(f"{path.name} is one JSON array; write one object a line (jq -c '.[]')")

@@ -1,7 +1,8 @@
-"""All of a recorded file: its columns, and its rows in order of time, read again by number.
+"""A whole recorded file: its columns, and its rows in order of time, read again by number.
 
-One pass at the start decides every column and notes each row's time and place: 16 bytes a row stay
-in memory, and the rows do not. What could not be used is logged with its line.
+One scan at the start decides every column, and stores the time and the offset of each row: 16 bytes
+per row stay in memory, the rows themselves do not. Rows that cannot be used are logged with their
+lines.
 """
 
 from __future__ import annotations
@@ -28,18 +29,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PROBE_ROWS = 200
-NAMED_FAULTS = 5
+"""Rows that decide which column is the clock."""
+
+MAX_LOGGED_FAULTS = 5
+"""Maximum number of faults that are logged with their lines."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How a file is to be understood where the guess errs; `None` leaves it to the guess.
+class ReadOptions:
+    """Options that override the detection of a file's dialect; `None` detects.
 
     Attributes:
-        time: the column that tells the time.
-        rate_hz: rows per second, instead of any column.
+        time: the column that holds the time.
+        rate_hz: rows per second, instead of a column.
         delimiter: one character.
         decimal: `.` or `,`.
         header: whether the first row names the columns.
@@ -57,24 +61,24 @@ class Recording:
 
     Args:
         path: a CSV or JSON lines.
-        reading: how to understand it.
+        options: override the detection of its dialect.
 
     Raises:
-        SourceError: it cannot be read, or holds nothing that could be replayed.
+        SourceError: the file cannot be read, or has no row to replay.
 
     Attributes:
-        clock: the column that tells the time; `None` if the rate is assumed.
-        times_s: when each row was recorded, rising; from 0 if the rate is assumed.
-        skipped: rows that could not be used.
+        clock: the column that holds the time; `None` if the rows have a fixed rate.
+        times_s: of each row, rising; from 0 if the rows have a fixed rate.
+        skipped: number of rows that could not be read.
     """
 
-    def __init__(self, path: Path, reading: Reading) -> None:
+    def __init__(self, path: Path, options: ReadOptions) -> None:
         self._path = path
-        self._table = open_table(path, reading.delimiter, reading.header)
+        self._table = open_table(path, options.delimiter, options.header)
         try:
             with path.open("rb") as file:
-                self._print = Fingerprint.of(file)
-                clock = self._clock_of(file, reading)
+                self._fingerprint = Fingerprint.of(file)
+                clock = self._clock_of(file, options)
                 scan = self._scan(file, clock)
                 if clock is not None and clock.guessed and not scan.usable_clock:
                     clock = None
@@ -83,35 +87,35 @@ class Recording:
             raise unreadable(path, error) from error
         scan.report(path.name)
         if not scan.offsets:
-            raise SourceError(f"{path.name} holds no row that can be replayed")
+            raise SourceError(f"{path.name} has no row that can be replayed")
         self.clock = clock
         self.skipped = scan.skipped
-        self.times_s, self._offsets = scan.in_order(reading.rate_hz or 1.0)
-        self._columns = self._decided(scan, reading.decimal)
-        if clock is None and reading.rate_hz is None:
+        self.times_s, self._offsets = scan.in_order(options.rate_hz or 1.0)
+        self._columns = self._decided(scan, options.decimal)
+        if clock is None and options.rate_hz is None:
             _log.warning(
-                "%s: no column tells the time, so one row a second is assumed;"
+                "%s: no column holds the time; replaying one row per second;"
                 " set ?time=COLUMN or ?rate_hz=",
                 path.name,
             )
 
     @property
     def parameters(self) -> Sequence[Parameter]:
-        """What the columns become."""
+        """The parameters of the columns."""
         return [column.parameter for column in self._columns]
 
     def __len__(self) -> int:
         return len(self.times_s)
 
     def read(self, start: int, stop: int) -> list[dict[str, Value]]:
-        """The values of the rows from `start` to `stop`, from the disk. Blocks.
+        """Read the values of the rows from `start` to `stop` from the disk. Blocks.
 
         Raises:
-            SourceError: the file is gone, or is not the one that was there at the start.
+            SourceError: the file cannot be read, or has changed since the start.
         """
         try:
             with self._path.open("rb") as file:
-                if not self._print.matches(file):
+                if not self._fingerprint.matches(file):
                     raise self._changed()
                 return [self._values(file, int(at)) for at in self._offsets[start:stop]]
         except OSError as error:
@@ -125,18 +129,18 @@ class Recording:
 
     def _changed(self) -> SourceError:
         return SourceError(
-            f"{self._path.absolute()} is not the file that was read at the start;"
-            " restart to replay what is there now"
+            f"{self._path.absolute()} has changed since the start; restart the server to replay"
+            " the new file"
         )
 
-    def _clock_of(self, file: BinaryIO, reading: Reading) -> Clock | None:
-        if reading.rate_hz is not None:
+    def _clock_of(self, file: BinaryIO, options: ReadOptions) -> Clock | None:
+        if options.rate_hz is not None:
             return None
         rows = (row.cells for row in self._table.rows(file) if isinstance(row, Row))
         probe = list(islice(rows, PROBE_ROWS))
-        if not probe or reading.time is None:
+        if not probe or options.time is None:
             return find_clock(probe)
-        return named_clock(reading.time, probe, self._path.name)
+        return named_clock(options.time, probe, self._path.name)
 
     def _scan(self, file: BinaryIO, clock: Clock | None) -> _Scan:
         file.seek(0)
@@ -148,7 +152,7 @@ class Recording:
     def _decided(self, scan: _Scan, decimal: str | None) -> list[Column]:
         comma = None if decimal is None else decimal == ","
         if comma is None and self._table.delimiter in ("", ","):
-            comma = False  # there `1,234` may as well be a thousand and more
+            comma = False  # `1,234` may also be a thousand and more
         unnamed = {f"c{number}" for number, _ in enumerate(self._table.names, 1)}
         surveys = {
             name: survey
@@ -165,7 +169,7 @@ class Recording:
         for column in columns:
             if column.misfits:
                 _log.warning(
-                    "%s: in column %r %s; they are replayed as not measured",
+                    "%s: column %r: %s; they are replayed as not measured",
                     self._path.name,
                     column.source,
                     column.misfits,
@@ -174,7 +178,7 @@ class Recording:
 
 
 class _Scan:
-    """The one pass over a file."""
+    """The scan of a file."""
 
     def __init__(self, clock: Clock | None, surveys: dict[str, Survey]) -> None:
         self.surveys = surveys
@@ -194,7 +198,7 @@ class _Scan:
             if time_s is None:
                 self._timeless += 1
                 cell = row.cells.get(self._clock.column)
-                self._skip(Fault(row.line, f"{cell!r} in {self._clock.column} is no time"))
+                self._skip(Fault(row.line, f"{cell!r} in {self._clock.column} is not a time"))
                 return
             self._times.append(time_s)
         self.offsets.append(row.offset)
@@ -208,20 +212,20 @@ class _Scan:
 
     def _skip(self, fault: Fault) -> None:
         self.skipped += 1
-        if len(self._faults) < NAMED_FAULTS:
+        if len(self._faults) < MAX_LOGGED_FAULTS:
             self._faults.append(fault)
 
     @property
     def usable_clock(self) -> bool:
-        """Whether a guessed clock held over the whole file, as it did over its head."""
+        """Whether a guessed clock holds for the whole file, not only for its head."""
         if self._clock is None or not self.offsets:
             return False
-        # a date inside a text may be anything's: one text without it, and it is no clock
-        bound = 0 if self._clock.reading == "stamp" else len(self.offsets)
-        return self._timeless <= bound
+        # a date inside a text may be unrelated: a single text without one disproves the clock
+        limit = 0 if self._clock.time_format == "timestamp" else len(self.offsets)
+        return self._timeless <= limit
 
     def in_order(self, rate_hz: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Times and offsets by time; rows of one time stay in the order they were written in."""
+        """Times and offsets in order of time; rows of one time keep their order in the file."""
         offsets = np.array(self.offsets, np.int64)
         if self._clock is None:
             return np.arange(len(offsets)) / rate_hz, offsets
@@ -235,7 +239,7 @@ class _Scan:
     def report(self, file: str) -> None:
         if not self.skipped:
             return
-        told = "; ".join(f"line {fault.line}: {fault.reason}" for fault in self._faults)
-        more = f"; and {self.skipped - NAMED_FAULTS} more" * (self.skipped > NAMED_FAULTS)
+        faults = "; ".join(f"line {fault.line}: {fault.reason}" for fault in self._faults)
+        more = f"; and {self.skipped - MAX_LOGGED_FAULTS} more" * (self.skipped > MAX_LOGGED_FAULTS)
         total = self.skipped + len(self.offsets)
-        _log.warning("%s: skipped %d of %d rows (%s%s)", file, self.skipped, total, told, more)
+        _log.warning("%s: skipped %d of %d rows (%s%s)", file, self.skipped, total, faults, more)

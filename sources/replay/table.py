@@ -1,8 +1,7 @@
-"""Rows of a text table, CSV or JSON lines, each with the place in the file where it begins.
+"""Rows of a text table, CSV or JSON lines, each with its offset in the file.
 
-One row is read at a time, from the start or from any row's offset, so a file may be far larger than
-memory. The dialect is decided once, from the head of the file, by rules that can be said in a line
-each; where they err, an option overrules them.
+Rows are read one at a time, from the start or from the offset of any row, so a file may be larger
+than memory. The dialect is detected once, from the head of the file; options override it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sources.base import SourceError
-from sources.replay.lines import BOM, Lines, refuse_binary
+from sources.replay.lines import BOM, Lines, check_text
 from sources.values.cells import Cell, form_of
 from sources.values.files import unreadable
 from sources.values.names import free_name
@@ -25,11 +24,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAD_BYTES = 64 * 1024
+"""Bytes that are checked for being text."""
+
 HEAD_ROWS = 50
+"""Rows that decide the delimiter."""
+
 MAX_COLUMNS = 1000
+"""Maximum number of columns."""
 
 DELIMITERS = ("\t", ";", "|", ",")
-"""From the least likely inside a cell to the most."""
+"""From the least likely to the most likely inside a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,8 @@ class Row:
     """One record.
 
     Attributes:
-        line: where it begins, from 1; counted from where reading began.
-        offset: bytes before it.
+        line: of its start; 1 is the line where reading started.
+        offset: of its start, in bytes.
         cells: by column.
     """
 
@@ -49,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A record that cannot be used, and why."""
+    """A record that cannot be read, and why."""
 
     line: int
     reason: str
@@ -57,13 +61,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """How a file is to be read.
+    """A file and its dialect.
 
     Attributes:
         path: the file.
-        start: bytes before the first row.
+        start: offset of the first row, in bytes.
         delimiter: between the cells of a CSV; empty for JSON lines.
-        names: the columns of a CSV in order; those of JSON lines turn up row by row.
+        names: the columns of a CSV in order; empty for JSON lines, where each row has its own.
     """
 
     path: Path
@@ -72,10 +76,10 @@ class Table:
     names: tuple[str, ...] = ()
 
     def rows(self, file: BinaryIO, offset: int | None = None) -> Iterator[Row | Fault]:
-        """Every record from `offset` on, or from the first row; blank lines are no records.
+        """Yield every record from `offset` on, or from the first row, without blank lines.
 
         Raises:
-            SourceError: a line is so long that this is no table.
+            SourceError: a line is longer than `MAX_LINE_BYTES`.
         """
         lines = Lines(file, self.path)
         if offset is None:
@@ -99,30 +103,30 @@ class Table:
             if cells is None:
                 return
             if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
-                cells = cells[:width]  # delimiters that end the line
+                cells = cells[:width]  # delimiters at the end of the line
             if len(cells) == width:
                 yield Row(line, offset, dict(zip(self.names, cells, strict=True)))
             elif cells:
-                lost = lines.line - line  # an open quote swallows the lines after it
-                more = f" up to line {lines.line}" if lost else ""
-                yield Fault(line, f"{len(cells)} cells{more}, where the header has {width}")
+                # an unclosed quote makes one cell of the lines after it
+                until = f" up to line {lines.line}" if lines.line > line else ""
+                yield Fault(line, f"{len(cells)} cells{until}, but the header has {width}")
 
 
 def open_table(path: Path, delimiter: str | None = None, header: bool | None = None) -> Table:
-    """The dialect of a file, decided from its head.
+    """Detect the dialect of a file from its head.
 
-    A file whose first character is `{` is JSON lines. Else it is a CSV; lines at its start that
-    begin with `#` are comments, and its first row is a header unless a cell of it holds a value.
-    Columns without a name are called `c1`, `c2`, ….
+    A file that starts with `{` is JSON lines, any other file is a CSV. In a CSV, lines at the start
+    that begin with `#` are comments, and the first row is a header unless a cell in it holds a
+    value. Columns without a name are called `c1`, `c2`, ….
 
     Raises:
-        SourceError: it cannot be read, or is no text table.
+        SourceError: the file cannot be read, or is not a text table.
     """
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
             file.seek(0)
-            refuse_binary(head, path)
+            check_text(head, path)
             if head.removeprefix(BOM).lstrip().startswith(b"{"):
                 return Table(path)
             return _open_delimited(file, path, delimiter, header)
@@ -130,11 +134,8 @@ def open_table(path: Path, delimiter: str | None = None, header: bool | None = N
         raise unreadable(path, error) from error
 
 
-# -------------------------------------------------------------------------------- delimited
-
-
 def _reader(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
-    # Python 3.13 refuses a blank that is both a delimiter and skipped
+    # Python 3.13 refuses a space that is both delimiter and skipped
     return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != " ")
 
 
@@ -149,7 +150,7 @@ def _open_delimited(
             break
         comment, start = first.strip("# \t\r\n") or comment, lines.offset
     else:
-        raise SourceError(f"{path.name} holds no rows")
+        raise SourceError(f"{path.name} has no rows")
     head = [first, *islice(lines, HEAD_ROWS)]
     if delimiter is None:
         delimiter = _delimiter_of(head)
@@ -159,10 +160,10 @@ def _open_delimited(
     if header or (header is None and not any(_holds_value(cell) for cell in names)):
         start = after
     else:
-        told = next(_reader([comment], delimiter), [])  # numpy.savetxt's "# t, x, y"
-        names = told if len(told) == len(names) else [""] * len(names)
+        commented = next(_reader([comment], delimiter), [])  # "# t, x, y" of numpy.savetxt
+        names = commented if len(commented) == len(names) else [""] * len(names)
     if len(names) > MAX_COLUMNS:
-        raise SourceError(f"{path.name} has {len(names)} columns; {MAX_COLUMNS} are the limit")
+        raise SourceError(f"{path.name} has {len(names)} columns, more than {MAX_COLUMNS}")
     unique: dict[str, None] = {}
     for number, name in enumerate(names, 1):
         unique[free_name(name.strip() or f"c{number}", unique)] = None
@@ -170,14 +171,14 @@ def _open_delimited(
 
 
 def _holds_value(cell: str) -> bool:
-    """Whether a cell is data for sure, so that its row is no header."""
+    """Whether a cell is certainly data, so that its row is not a header."""
     text = cell.strip()
     return bool(text) and (form_of(text) != "text" or parse_datetime(text) is not None)
 
 
 def _delimiter_of(head: Sequence[str]) -> str:
-    """The delimiter that makes most rows as wide as the first, and of these the most values."""
-    best, delimiter = (0.0, 0.0, 0), DELIMITERS[0]  # a single column has none
+    """The delimiter with the most rows as wide as the first, and then the most values."""
+    best, delimiter = (0.0, 0.0, 0), DELIMITERS[0]  # for a single column any will do
     for candidate in DELIMITERS:
         try:
             rows = [cells for cells in _reader(head, candidate) if cells]
@@ -198,9 +199,6 @@ def _delimiter_of(head: Sequence[str]) -> str:
     return delimiter
 
 
-# ------------------------------------------------------------------------------- JSON lines
-
-
 def _json_lines(lines: Lines) -> Iterator[Row | Fault]:
     while True:
         line, offset = lines.line + 1, lines.offset
@@ -216,21 +214,21 @@ def _json_lines(lines: Lines) -> Iterator[Row | Fault]:
                 _flatten("", record, cells)
                 yield Row(line, offset, cells)
             else:
-                yield Fault(line, f"not an object but {type(record).__name__}")
+                yield Fault(line, f"expected an object, found {type(record).__name__}")
         except ValueError as error:
-            yield Fault(line, f"no JSON: {error}")
+            yield Fault(line, f"not JSON: {error}")
         except RecursionError:
             yield Fault(line, "nested too deep")
 
 
 def _flatten(name: str, value: Any, cells: dict[str, Cell]) -> None:
-    """Make of what is nested `outer.inner`, and of lists `outer.0`, `outer.1`, …."""
+    """Name nested values `outer.inner`, and items of lists `outer.0`, `outer.1`, …."""
     if isinstance(value, list):
         value = {str(index): member for index, member in enumerate(value)}
     if isinstance(value, dict):
         for key, member in value.items():
             _flatten(f"{name}.{key}" if name else key, member, cells)
     else:
-        if isinstance(value, str):  # a lone surrogate is legal in JSON, and in no UTF-8
+        if isinstance(value, str):  # a lone surrogate is legal in JSON, but not in UTF-8
             value = value.encode(errors="replace").decode()
         cells[free_name(name, cells)] = value

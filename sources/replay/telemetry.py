@@ -1,4 +1,4 @@
-"""The source: a recording's rows, emitted at the pace they were recorded at."""
+"""The source: yields the rows of a recording at the recorded pace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import anyio
 import numpy as np
 
 from sources.base import Parameter, Sample, SourceError
-from sources.replay.recording import Reading, Recording
+from sources.replay.recording import ReadOptions, Recording
 from sources.values.ranges import OptionError, Range
 
 if TYPE_CHECKING:
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCH_ROWS = 256
-SLIP_S = 1.0
+"""Rows that are read from the disk at once."""
 
-SLOWEST_S = 10.0
-"""Rows further apart than this are played one a second, unless a speed is asked for."""
+MAX_SLIP_S = 1.0
+"""Seconds off schedule after which the schedule starts again from now."""
+
+MAX_PERIOD_S = 10.0
+"""Seconds between two rows up to which the recorded pace is kept; else one row per second."""
 
 logger = logging.getLogger("sources.replay")
 
@@ -32,35 +35,35 @@ _DELIMITERS = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space"
 
 
 class ReplayTelemetry:
-    """Plays a CSV or JSON lines file again as telemetry.
+    """Replays a CSV or JSON lines file as telemetry.
 
-    Each row becomes a sample whose `t` is now: the first row is measured when the replay starts,
-    and the rest follow at the recorded spacing, divided by `speed`. The recorded time stays in the
-    sample, as the parameter its column is. Rows out of order are replayed by time.
+    Each row becomes a sample with the present time: the first row when the replay starts, the
+    others at their recorded distances, divided by `speed`. The recorded time stays in the sample,
+    as the parameter of its column. Rows out of order are replayed in order of time.
 
-    Making one reads the whole file once, in the caller's thread (about 10 s for 100 MB), as what it
-    holds must be known before the first sample; from then on it is read in a worker thread, some
-    rows at a time, and 16 bytes a row are kept.
+    The constructor reads the whole file in the caller's thread (about 10 s for 100 MB), because the
+    dictionary must be known before the first sample. After that a worker thread reads some rows at
+    a time. 16 bytes per row stay in memory.
 
     Args:
-        path: the file; docs/replay.md says what is understood.
-        speed: how many recorded seconds pass in one; `86400` plays a day a second. By default 1, or
-            as much as it takes for a row a second, where rows are further apart than 10 s.
-        loop: begin anew after the last row, else stay quiet.
-        time: the column that tells the time, where the guess errs.
-        rate_hz: rows a second, as recorded, instead of any column.
+        path: the file; docs/replay.md describes the formats.
+        speed: recorded seconds per second; `86400` replays a day per second. The default is 1, or
+            one row per second if rows are more than 10 s apart.
+        loop: start again after the last row; else no more samples follow it.
+        time: the column that holds the time, instead of the one that is detected.
+        rate_hz: rows per recorded second, instead of a time column.
         delimiter: between cells: one character, or `tab`, `comma`, `semicolon`, `pipe`, `space`.
         decimal: the decimal mark.
         header: whether the first row names the columns.
         clock: POSIX seconds.
-        sleep: waits that many seconds.
+        sleep: waits for a number of seconds.
 
     Raises:
-        SourceError: the file cannot be replayed, or an option makes no sense.
+        SourceError: the file cannot be replayed, or an option is invalid.
 
     Attributes:
-        skipped: rows of the file that could not be used; the log says which.
-        rows: rows of the file that are replayed.
+        skipped: number of rows that could not be read; the log has the reasons.
+        rows: number of rows that are replayed.
     """
 
     def __init__(
@@ -82,7 +85,7 @@ class ReplayTelemetry:
         if rate_hz is not None:
             Range(more_than=0, unit="Hz").number("rate_hz", rate_hz)
         if time is not None and rate_hz is not None:
-            raise SourceError("time and rate_hz exclude each other; leave out one of them")
+            raise SourceError("time, rate_hz: must not both be set; leave out one of them")
         if delimiter is not None:
             delimiter = _DELIMITERS.get(delimiter.lower(), delimiter)
             if len(delimiter) != 1 or delimiter in '"\r\n':
@@ -91,12 +94,15 @@ class ReplayTelemetry:
                     delimiter,
                     f"must be one character, or one of {', '.join(_DELIMITERS)}",
                 )
-        self._recording = Recording(Path(path), Reading(time, rate_hz, delimiter, decimal, header))
+        self._recording = Recording(
+            Path(path), ReadOptions(time, rate_hz, delimiter, decimal, header)
+        )
         period_s = _period_s(self._recording.times_s)
-        self._speed = speed or (period_s if period_s > SLOWEST_S else 1.0)
+        self._speed = speed or (period_s if period_s > MAX_PERIOD_S else 1.0)
         if speed is None and self._speed > 1:
-            logger.warning(  # not what was recorded, so it is said
-                "%s has a row each %g s and is played %g times as fast; `speed=1` is its own pace",
+            logger.warning(
+                "%s has one row per %g s and is replayed %g times as fast; set `speed=1` for the"
+                " recorded pace",
                 path,
                 period_s,
                 self._speed,
@@ -115,11 +121,11 @@ class ReplayTelemetry:
 
     @property
     def period_s(self) -> float:
-        """The median spacing of the rows, divided by the speed."""
+        """The median distance of the rows in seconds, divided by the speed."""
         return self._period_s
 
     async def samples(self) -> AsyncIterator[Sample]:
-        """Yield the rows by time from the first on; the contract says the rest."""
+        """Yield the rows in order of time, from the first row on."""
         times_s = self._recording.times_s
         gap_s = 0.0
         due = self._clock()
@@ -133,27 +139,28 @@ class ReplayTelemetry:
                     due = await self._wait(due + gap_s, gap_s)
                     yield Sample(due, values)
             if not self._loop:
-                await self._sleep(math.inf)  # to end would be to be started again
+                await self._sleep(math.inf)  # if it ended, it would be restarted
             gap_s = self._period_s  # from the last row to the first
 
     async def _wait(self, due: float, gap_s: float) -> float:
-        """Wait until then, and tell when that is.
+        """Wait until `due`, and return the time then.
 
-        The wall clock may be set and the machine may be suspended: who is off by more than a second
-        goes on from now, and neither rushes through what was missed nor waits for an hour.
+        The wall clock may be set, and the machine may be suspended. More than `MAX_SLIP_S` off
+        schedule, the replay goes on from now: it neither rushes through missed rows nor waits for
+        an hour.
         """
         now = self._clock()
         wait_s = due - now
-        if wait_s < -SLIP_S:
+        if wait_s < -MAX_SLIP_S:
             due, wait_s = now, 0.0
-        elif wait_s > gap_s + SLIP_S:
+        elif wait_s > gap_s + MAX_SLIP_S:
             due, wait_s = now + gap_s, gap_s
         await self._sleep(max(0.0, wait_s))
         return due
 
 
 def _period_s(times_s: NDArray[np.float64]) -> float:
-    """What passes between two rows, as a rule; a second where nothing does."""
+    """The median distance of two rows in seconds; the mean if that is 0; 1 if all are 0."""
     gaps_s = np.diff(times_s)
     if gaps_s.size == 0 or gaps_s.max() == 0:
         return 1.0

@@ -11,7 +11,7 @@ from sources.base import Limits, Parameter, Sample, Value
 from sources.simulated.sol import SOL_S, light_time_s
 from sources.simulated.traverse import CRUISE_M_S
 from sources.simulated.world import RoverState, World
-from sources.values.pace import beats
+from sources.values.pace import ticks
 from sources.values.ranges import Range
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class SimulatedTelemetry:
 
     async def samples(self) -> AsyncIterator[Sample]:
         """Yield a sample per period, for ever, on one schedule: lateness does not add up."""
-        async for _ in beats(self._period_s):
+        async for _ in ticks(self._period_s):
             yield self.sample(self._clock())
 
     def sample(self, t: float) -> Sample:

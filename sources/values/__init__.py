@@ -1,15 +1,15 @@
-"""Values that several sources read, name, time or check; no source imports another.
+"""Parsing, naming and checking that several sources share.
 
-    payload       samples out of JSON payloads (`mqtt:`, `ws:`, `push:`)
+    payload       samples from JSON payloads (`mqtt:`, `ws:`, `push:`)
     flatten       a JSON object as values by parameter name
-    dictionary    parameters out of a file
+    dictionary    parameters: declared in a file, or learned from values
     losses        counts and logs lost messages
     times         dates, times and timestamps as POSIX seconds
-    cells         numbers and other forms in a cell of text or JSON
-    names         legal and distinct names of parameters
+    cells         the form and the number of one cell, text or JSON
+    names         legal and distinct parameter names
     ranges        options within their range
     files         the error for a file that cannot be read
     pace          a steady schedule
 
-Each imports only from those below it.
+Each module imports only from modules listed below it.
 """

@@ -1,4 +1,4 @@
-"""What one cell of a table holds."""
+"""The form and the number of one cell of a table, text or JSON."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from typing import Literal
 
 Cell = str | int | float | bool | None
-"""A CSV's cells are text; those of JSON lines have JSON's types."""
+"""The cells of a CSV are text; those of JSON lines have the types of JSON."""
 
 Form = Literal["missing", "blank", "integer", "point", "comma", "boolean", "text"]
-"""`missing` anywhere; `blank` is a word that means so among numbers (`NA`, `-`)."""
+"""`missing` is empty in any column; `blank` (`NA`, `-`) is empty in a column of numbers only."""
 
 _MISSING = frozenset({"", "null", "n/a", "#n/a", "--"})
 _BLANK = frozenset({"na", "none", "nil", "-", "#num!", "#value!", "#div/0!"})
@@ -18,7 +18,7 @@ _COMMA_NUMBER = re.compile(r"[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?", re.ASCII | re.IGN
 
 
 def form_of(cell: Cell) -> Form:
-    """How a cell can be read."""
+    """The form in which a cell can be read."""
     if isinstance(cell, str):
         return _form_of_text(cell.strip())
     if cell is None:
@@ -31,13 +31,13 @@ def form_of(cell: Cell) -> Form:
 
 
 def _form_of_text(text: str) -> Form:
-    try:  # first what most cells are: this is the inner loop of the pass over a file
+    try:  # numbers first, as most cells are numbers: this is the inner loop of a scan
         number = float(text)
     except ValueError:
         return _form_of_word(text)
     if number != number:
         return "missing"
-    if "_" in text:  # a digit separator for Python alone
+    if "_" in text:  # only Python reads it as a digit separator
         return "text"
     if "." in text:
         return "point"
@@ -56,7 +56,7 @@ def _form_of_word(text: str) -> Form:
 
 
 def number_of(cell: Cell, decimal: str = ".") -> float | None:
-    """The number that a cell holds, infinities too; `None` if it holds none."""
+    """The number in a cell, infinities included; `None` if there is none."""
     if isinstance(cell, str):
         if "_" in cell:
             return None

@@ -1,32 +1,58 @@
-"""A telemetry dictionary out of a file: what a device's values mean, where it does not say so."""
+"""The parameters of a source: those declared in a file, and those learned from values."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from sources.base import Kind, Limits, Parameter, SourceError
+from sources.base import Kind, Limits, Parameter, SourceError, Value
 from sources.values.files import unreadable
 from sources.values.names import MAX_NAME_LENGTH, legal_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+MAX_PARAMETERS = 2000
+"""Maximum number of parameters in a dictionary; values of further parameters teach nothing."""
+
 _KEYS = ("name", "unit", "kind", "description", "limits")
 _LEVELS = ("yellow", "red")
 
 
-def read_dictionary(path: Path | None) -> tuple[Parameter, ...]:
-    """The parameters that a JSON file declares; none without a file.
+class Dictionary:
+    """Declared parameters, followed by those learned from values.
 
-    It holds a list of parameters, or an object with them under `parameters`, as
-    `GET /telemetry/parameters` answers:
+    Args:
+        declared: in the order in which people see them.
+    """
+
+    def __init__(self, declared: Iterable[Parameter] = ()) -> None:
+        self._known = {parameter.name: parameter for parameter in declared}
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """The parameters declared, then those learned so far."""
+        return tuple(self._known.values())
+
+    def learn(self, values: Mapping[str, Value]) -> None:
+        """Add the parameters of these values; the first value decides the kind."""
+        for name, value in values.items():
+            if value is not None and name not in self._known and len(self._known) < MAX_PARAMETERS:
+                self._known[name] = Parameter(name, kind=_kind(value))
+
+
+def read_dictionary(path: Path | None) -> tuple[Parameter, ...]:
+    """The parameters declared in a JSON file; none without a file.
+
+    The file holds a list of parameters, or an object with the list under `parameters`, as
+    `GET /telemetry/parameters` returns it:
 
         [{"name": "speed", "unit": "m/s", "limits": {"yellow": [null, 0.3], "red": [null, 0.4]}}]
 
     Raises:
-        SourceError: it cannot be read, or an entry makes no sense; the text names both.
+        SourceError: the file cannot be read, or an entry is invalid; the text names both.
     """
     if path is None:
         return ()
@@ -35,11 +61,11 @@ def read_dictionary(path: Path | None) -> tuple[Parameter, ...]:
     except OSError as exc:
         raise unreadable(path, exc) from exc
     except (ValueError, RecursionError) as exc:
-        raise SourceError(f"{path.absolute()} is no JSON: {exc}") from exc
+        raise SourceError(f"{path.absolute()} is not JSON: {exc}") from exc
     entries = found.get("parameters") if isinstance(found, dict) else found
     if not isinstance(entries, list):
         raise SourceError(
-            f"{path.absolute()} holds no parameters; write a list of"
+            f"{path.absolute()} has no list of parameters; write a list of"
             ' {"name": …, "unit": …, "kind": …, "description": …, "limits": …}'
         )
     parameters: dict[str, Parameter] = {}
@@ -47,7 +73,7 @@ def read_dictionary(path: Path | None) -> tuple[Parameter, ...]:
         try:
             parameter = _parameter(entry)
             if parameter.name in parameters:
-                raise ValueError(f"the name {parameter.name!r} was there already")
+                raise ValueError(f"name={parameter.name}: is declared twice")
         except ValueError as exc:
             raise SourceError(f"{path.absolute()}, parameter {number}: {exc}") from exc
         parameters[parameter.name] = parameter
@@ -56,33 +82,36 @@ def read_dictionary(path: Path | None) -> tuple[Parameter, ...]:
 
 def _parameter(entry: Any) -> Parameter:
     if not isinstance(entry, dict):
-        raise ValueError("it is no object")
-    _know(entry, _KEYS)
+        raise ValueError("must be an object")
+    _check_keys(entry, _KEYS)
     texts = {key: entry.get(key, "") for key in ("name", "unit", "description")}
     for key, text in texts.items():
         if not isinstance(text, str) or not text.isprintable():
             raise ValueError(f"{key}={text}: must be a text on one line")
     name, kind = texts["name"], entry.get("kind", "number")
     if not name or len(name) > MAX_NAME_LENGTH or legal_name(name) != name:
-        raise ValueError(f"{name!r} cannot be a name")
+        raise ValueError(
+            f"name={name}: must be 1 to {MAX_NAME_LENGTH} characters without commas or double"
+            " spaces, and not a reserved name"
+        )
     if kind not in get_args(Kind):
         raise ValueError(f"kind={kind}: must be one of {', '.join(get_args(Kind))}")
     limits = _limits(entry.get("limits") or {})
     if limits != Limits() and kind not in ("number", "integer"):
-        raise ValueError(f"a {kind} has no limits")
+        raise ValueError(f"kind={kind}: must be number or integer to have limits")
     return Parameter(name, texts["unit"], kind, texts["description"], limits)
 
 
 def _limits(entry: Any) -> Limits:
     if not isinstance(entry, dict):
         raise ValueError(f'limits={entry}: must be like {{"yellow": [0, 40], "red": [null, 50]}}')
-    _know(entry, _LEVELS)
+    _check_keys(entry, _LEVELS)
     yellow, red = (_bounds(level, entry.get(level) or (None, None)) for level in _LEVELS)
     if any(
         inner is not None and outer is not None and sign * outer < sign * inner
         for inner, outer, sign in ((yellow[0], red[0], -1), (yellow[1], red[1], 1))
     ):
-        raise ValueError(f"the red limits {list(red)} lie inside the yellow ones {list(yellow)}")
+        raise ValueError(f"red={list(red)}: must lie outside yellow={list(yellow)}")
     return Limits(yellow, red)
 
 
@@ -100,6 +129,18 @@ def _is_bound(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isfinite(value))
 
 
-def _know(entry: dict[str, Any], keys: tuple[str, ...]) -> None:
+def _check_keys(entry: dict[str, Any], keys: tuple[str, ...]) -> None:
     if unknown := entry.keys() - set(keys):
         raise ValueError(f"{sorted(unknown)[0]}: no such key; the keys are {', '.join(keys)}")
+
+
+def _kind(value: Value) -> Kind:
+    match value:
+        case bool():
+            return "boolean"
+        case str():
+            return "text"
+        case Mapping():
+            return "vector"
+        case _:  # never `integer`: the next value may have a fraction
+            return "number"

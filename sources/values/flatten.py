@@ -14,20 +14,24 @@ if TYPE_CHECKING:
     from sources.base import Kind, Parameter, Value
 
 MAX_DEPTH = 16
+"""Maximum number of objects and lists inside one another."""
+
 MAX_VALUES = 1000
+"""Maximum number of values of one sample."""
+
 MAX_ITEMS = 64
-"""A longer list is bulk data (a scan, an image), not telemetry."""
+"""Maximum number of items of a list; a longer one is bulk data (a scan, an image)."""
 
 
 class TooMuch(ValueError):
-    """An object is not one that telemetry is made of; carries the reason."""
+    """An object is too large or too deep for telemetry; the text says in what."""
 
 
 class Flattener:
-    """Makes flat values of objects: `outer.inner`, `list.0`; an object of numbers is a vector.
+    """Flattens objects: `outer.inner`, `list.0`. An object of numbers becomes a vector.
 
     Args:
-        parameters: what is known of them; their kinds decide where the shape does not.
+        parameters: those declared; values are read as their kinds.
     """
 
     def __init__(self, parameters: Iterable[Parameter] = ()) -> None:
@@ -35,19 +39,20 @@ class Flattener:
         self._parents = {name.rpartition(".")[0] for name in self._kinds}
 
     def flatten(self, value: Any, name: str = "", skip: str = "") -> dict[str, Value]:
-        """The values that `value` holds, by legal and distinct names.
+        """The values in `value`, by legal and distinct names.
 
         Args:
-            value: what JSON gave.
-            name: that all names begin with; a plain value's whole name.
-            skip: the dotted place of what is to be left out.
+            value: parsed JSON.
+            name: the start of all names; the whole name if `value` is a single value.
+            skip: the dotted place of a value to leave out.
 
         Raises:
-            TooMuch: it is nested too deep, or has too many values, too long lists or names.
+            TooMuch: the object exceeds `MAX_DEPTH`, `MAX_VALUES`, `MAX_ITEMS` or
+                `MAX_NAME_LENGTH`.
         """
         values: dict[str, Value] = {}
-        leave_out = f"{name}.{skip}" if name and skip else skip
-        self._spread(name, value, leave_out, 0, values)
+        skipped = f"{name}.{skip}" if name and skip else skip
+        self._spread(name, value, skipped, 0, values)
         return values
 
     def _spread(
@@ -56,7 +61,7 @@ class Flattener:
         if skip and name == skip:
             return
         if depth > MAX_DEPTH:
-            raise TooMuch(f"it is nested more than {MAX_DEPTH} deep")
+            raise TooMuch(f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(value, list):
             if len(value) > MAX_ITEMS:
                 raise TooMuch(
@@ -74,7 +79,7 @@ class Flattener:
 
     def _put(self, raw_name: str, value: Any, values: dict[str, Value]) -> None:
         if len(values) == MAX_VALUES:
-            raise TooMuch(f"it has more than {MAX_VALUES:,} values")
+            raise TooMuch(f"more than {MAX_VALUES:,} values")
         _check_length(raw_name)
         name = free_name(legal_name(raw_name), values)
         values[name] = self._plain(name, value)
@@ -82,13 +87,15 @@ class Flattener:
     def _is_vector(self, name: str, members: dict[str, Any]) -> bool:
         if not name or name in self._parents or len(members) > MAX_ITEMS:
             return False
-        least = 1 if self._kinds.get(name) == "vector" else 2
-        return len(members) >= least and all(m is None or _is_number(m) for m in members.values())
+        min_members = 1 if self._kinds.get(name) == "vector" else 2
+        return len(members) >= min_members and all(
+            m is None or _is_number(m) for m in members.values()
+        )
 
     def _plain(self, name: str, value: Any) -> Value:
         kind = self._kinds.get(name)
         if isinstance(value, str):
-            # a lone surrogate is legal in JSON, and in no UTF-8
+            # a lone surrogate is legal in JSON, but not in UTF-8
             text = value if value.isascii() else value.encode(errors="replace").decode()
             return _read(text, kind)
         if kind == "boolean" and _is_number(value) and value in (0, 1):
@@ -97,7 +104,7 @@ class Flattener:
 
 
 def _read(text: str, kind: Kind | None) -> Value:
-    """A text as the kind that was declared, where it can be read so."""
+    """The text as the declared kind if it can be read as that, else the text."""
     if kind in ("number", "integer") and (number := number_of(text)) is not None:
         whole = kind == "integer" and number.is_integer() and abs(number) < 2**53
         return int(number) if whole else number
@@ -111,7 +118,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _vector(members: dict[str, Any]) -> Value:
-    """A vector without what was not measured; `None` if that is all."""
+    """The vector without its null components; `None` if all are null."""
     numbers: dict[str, float] = {}
     for key, number in members.items():
         _check_length(key)
@@ -121,7 +128,7 @@ def _vector(members: dict[str, Any]) -> Value:
 
 
 def _bounded(value: float) -> float:
-    """A whole number beyond 64 bits as the nearest float: nobody downstream could hold it."""
+    """The number; a whole number beyond 64 bits as the nearest float."""
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) < 2**63:
         return value
     try:

@@ -1,4 +1,4 @@
-"""What could not be taken, told without a flood."""
+"""Counts lost messages, and logs some of them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _log = logging.getLogger("rover.sources")
 
 
 class Losses:
-    """Counts losses, and logs the 1st, 2nd, 4th, 8th …: never silent, never a flood.
+    """Counts lost messages, and logs the 1st, 2nd, 4th, 8th … of them.
 
     Args:
-        source: whose they are, for people.
+        source: the name of the source in the log.
 
     Attributes:
-        count: how many so far.
+        count: messages lost so far.
     """
 
     def __init__(self, source: str) -> None:
@@ -22,9 +22,8 @@ class Losses:
         self._source = source
 
     def add(self, reason: object, payload: bytes | str = "") -> None:
-        """Count one, for that reason, with the beginning of what was lost."""
+        """Count one lost message. The log line shows the reason and the start of the payload."""
         self.count += 1
         if self.count.bit_count() == 1:
-            shown = repr(payload[:80]) + "…" * (len(payload) > 80) if payload else ""
-            of = f" of {shown}" if shown else ""
-            _log.warning("%s: loss no. %d%s: %s", self._source, self.count, of, reason)
+            shown = f" {payload[:80]!r}{'…' * (len(payload) > 80)}" if payload else ""
+            _log.warning("%s: lost message %d%s: %s", self._source, self.count, shown, reason)

@@ -1,29 +1,30 @@
-"""Samples out of JSON payloads."""
+"""Samples from JSON payloads."""
 
 from __future__ import annotations
 
 import json
 import time as clocks
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sources.base import Kind, Parameter, Sample, SourceError, Value
+from sources.base import Parameter, Sample, SourceError, Value
+from sources.values.dictionary import Dictionary
 from sources.values.flatten import Flattener, TooMuch
 from sources.values.times import timestamp_of
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
 MAX_PAYLOAD_BYTES = 2**20
+"""Maximum bytes of one payload; a batch may be larger."""
 
-TIMES = ("t", "time", "timestamp", "ts", "header.stamp")
-"""Where a time is looked for, in this order; the last is that of ROS messages."""
-
-MAX_LEARNED = 2000
-"""A device that invents ever new parameters is not followed further."""
+TIME_PLACES = ("t", "time", "timestamp", "ts", "header.stamp")
+"""Dotted places where a time is looked for, in this order; the last is that of ROS messages."""
 
 
 class PayloadRefused(SourceError):
-    """A payload cannot be taken as samples.
+    """A payload cannot be read as samples.
 
     Attributes:
         reason: why.
@@ -36,17 +37,21 @@ class PayloadRefused(SourceError):
         super().__init__(f"{place}: {reason}" if place else reason)
 
 
-class PayloadReader:
-    """Reads samples out of JSON payloads, and remembers which parameters there were.
+class NotJson(PayloadRefused):
+    """A payload is not JSON."""
 
-    A payload is taken whole or refused whole.
+
+class PayloadReader:
+    """Reads samples from JSON payloads, and learns their parameters.
+
+    A payload is read as a whole or refused as a whole.
 
     Args:
-        parameters: those declared, in the order people shall see them.
-        time: dotted place of the time; where nobody says, `TIMES` are tried, and a sample without
-            any of them was measured when it arrived.
-        path: dotted place of the values inside the payload, such as `msg`.
-        prefix: dotted place of a text that all names begin with, such as `topic`.
+        parameters: those declared, in the order in which people see them.
+        time: dotted place of the time. By default the `TIME_PLACES` are tried, and a sample with
+            none of them gets its time of arrival.
+        path: dotted place of the values in the payload, such as `msg`.
+        prefix: dotted place of a text that is put before all names, such as `topic`.
         clock: POSIX seconds.
     """
 
@@ -60,36 +65,33 @@ class PayloadReader:
         clock: Callable[[], float] = clocks.time,
     ) -> None:
         declared = tuple(parameters)
-        self._known = {parameter.name: parameter for parameter in declared}
+        self._dictionary = Dictionary(declared)
         self._flattener = Flattener(declared)
-        self._times = (time,) if time else TIMES
-        self._must_have_time = bool(time)
+        self._time_places = (time,) if time else TIME_PLACES
+        self._needs_time = bool(time)
         self._path = path
         self._prefix = prefix
         self._clock = clock
 
     @property
     def parameters(self) -> Sequence[Parameter]:
-        """Those declared, then those that were seen besides, with what their values tell."""
-        return tuple(self._known.values())
+        """The parameters declared, then those learned so far."""
+        return self._dictionary.parameters
 
     def samples(self, payload: bytes | str) -> list[Sample]:
-        """The samples of a payload: an object is one, a list of objects is several.
+        """The samples of a payload: one object, or a list of objects.
 
         Raises:
-            PayloadRefused: it is no such thing, or has no time where `time` says.
+            PayloadRefused: the payload is neither, is too large, or lacks its time.
         """
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            raise PayloadRefused(
-                f"it has {len(payload):,} bytes, more than {MAX_PAYLOAD_BYTES:,} at once"
-            )
+        _check_size(payload)
         return [sample for _, sample in self._placed(_parse(_decode(payload)))]
 
     def batch(self, body: bytes) -> Iterator[tuple[str, Sample]]:
-        """The samples of a whole body, each with its place: JSON as above, or JSON lines of it.
+        """Yield the samples of a body, each with its place: one JSON payload, or one on each line.
 
         Raises:
-            PayloadRefused: as above; the samples before it were yielded.
+            PayloadRefused: as in `samples`, after the samples before that place were yielded.
         """
         text = _decode(body)
         lines = ((n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip())
@@ -98,7 +100,7 @@ class PayloadReader:
         except NotJson as whole:
             first = next(lines, None)
             if first is None:
-                raise PayloadRefused("it is empty") from None
+                raise PayloadRefused("the body is empty") from None
             try:
                 _parse(first[1])
             except NotJson:
@@ -107,13 +109,12 @@ class PayloadReader:
                 yield from self._line(f"line {number}", line)
 
     def values(self, name: str, payload: bytes | str) -> dict[str, Value]:
-        """The value of one parameter, as JSON or as plain text; of an object, the values in it.
+        """The value of one parameter, as JSON or as plain text; the values in it, if an object.
 
         Raises:
-            PayloadRefused: it is not text, or too much of it.
+            PayloadRefused: the payload is too large, or not text.
         """
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            raise PayloadRefused(f"it has {len(payload):,} bytes")
+        _check_size(payload)
         text = _decode(payload)
         try:
             value = _parse(text)
@@ -131,7 +132,7 @@ class PayloadReader:
             raise PayloadRefused(exc.reason, place) from exc
 
     def _placed(self, root: Any) -> Iterator[tuple[str, Sample]]:
-        """The samples of what JSON gave, each with its place."""
+        """The samples of parsed JSON, each with its place."""
         arrived = self._clock()
         several = isinstance(root, list)
         for number, item in enumerate(root if several else [root], 1):
@@ -145,26 +146,26 @@ class PayloadReader:
         part = _at(root, self._path) if self._path else root
         if not isinstance(part, dict):
             where = f" at {self._path!r}" if self._path else ""
-            raise PayloadRefused(f"there is no object{where}, but {_noun(part)}")
+            raise PayloadRefused(f"expected an object{where}, found {_noun(part)}")
         prefix = ""
         if self._prefix:
             text = _at(root, self._prefix)
             if not isinstance(text, str):
-                raise PayloadRefused(f"there is no text at {self._prefix!r}, but {_noun(text)}")
+                raise PayloadRefused(f"expected a text at {self._prefix!r}, found {_noun(text)}")
             prefix = text.strip("/").replace("/", ".")
         t, consumed = self._time(root, part)
         return Sample(arrived if t is None else t, self._flattened(part, prefix, consumed))
 
     def _time(self, root: Any, part: Any) -> tuple[float | None, str]:
-        """The time told, and its place in the part, if it is there."""
-        for place in self._times:
+        """The sample's time, and its place in `part` (empty if it is elsewhere)."""
+        for place in self._time_places:
             if (t := timestamp_of(_at(part, place))) is not None:
                 return t, place
             if part is not root and (t := timestamp_of(_at(root, place))) is not None:
                 return t, ""
-        if self._must_have_time:
-            found = _at(part, self._times[0])
-            raise PayloadRefused(f"there is no time at {self._times[0]!r}, but {_noun(found)}")
+        if self._needs_time:
+            place = self._time_places[0]
+            raise PayloadRefused(f"expected a time at {place!r}, found {_noun(_at(part, place))}")
         return None, ""
 
     def _flattened(self, value: Any, name: str, skip: str = "") -> dict[str, Value]:
@@ -172,21 +173,22 @@ class PayloadReader:
             values = self._flattener.flatten(value, name, skip)
         except TooMuch as exc:
             raise PayloadRefused(str(exc)) from exc
-        for known, told in values.items():
-            if told is not None and known not in self._known and len(self._known) < MAX_LEARNED:
-                self._known[known] = Parameter(known, kind=_kind(told))
+        self._dictionary.learn(values)
         return values
 
 
-class NotJson(PayloadRefused):
-    """A payload is not JSON at all."""
+def _check_size(payload: bytes | str) -> None:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise PayloadRefused(
+            f"the payload has {len(payload):,} bytes, more than {MAX_PAYLOAD_BYTES:,}"
+        )
 
 
 def _decode(payload: bytes | str) -> str:
     try:
         return payload if isinstance(payload, str) else payload.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise PayloadRefused(f"it is no UTF-8: {exc.reason} at byte {exc.start:,}") from exc
+        raise PayloadRefused(f"not UTF-8: {exc.reason} at byte {exc.start:,}") from exc
 
 
 def _parse(text: str) -> Any:
@@ -194,17 +196,17 @@ def _parse(text: str) -> Any:
         return _decoder.decode(text)
     except json.JSONDecodeError as exc:
         place = f"line {exc.lineno}" if "\n" in text.strip() else ""
-        raise NotJson(f"no JSON ({exc.msg}, column {exc.colno})", place) from exc
+        raise NotJson(f"not JSON ({exc.msg}, column {exc.colno})", place) from exc
     except RecursionError as exc:
-        raise PayloadRefused("it is nested too deep") from exc
+        raise PayloadRefused("nested too deep") from exc
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, none of whose values is lost to a second one of the same name."""
+    """An object without duplicate names, so that no value is lost."""
     made = dict(pairs)
     if len(made) < len(pairs):
-        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise PayloadRefused(f"the name {twice[:40]!r} is there twice")
+        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise PayloadRefused(f"the name {name[:40]!r} is used twice")
     return made
 
 
@@ -216,7 +218,7 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_int=_whole_number)
 
 
 def _at(value: Any, place: str) -> Any:
-    """What is at a dotted place; `None` if nothing is."""
+    """The value at a dotted place, or `None`."""
     for key in place.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value
@@ -234,15 +236,3 @@ def _noun(value: Any) -> str:
             return f"the text {value[:40]!r}"
         case _:
             return repr(value)[:40]
-
-
-def _kind(value: Value) -> Kind:
-    match value:
-        case bool():
-            return "boolean"
-        case str():
-            return "text"
-        case Mapping():
-            return "vector"
-        case _:  # one whole number says little: the next may have a fraction
-            return "number"

@@ -1,4 +1,4 @@
-"""Numbers within a range, and the one sentence for a number outside it.
+"""Numbers within a range, and the error for a number outside it.
 
 rate_hz=999: must be a number of at least 0.001 and at most 20 Hz
 """
@@ -12,12 +12,12 @@ from sources.base import SourceError
 
 
 class OptionError(SourceError):
-    """An option of a source has a value that it cannot have.
+    """An option of a source has an unusable value.
 
     Attributes:
         name: the option.
         value: as given.
-        reason: a phrase such as `must be a number`.
+        reason: such as `must be a number of at least 1 and at most 60 s`.
     """
 
     def __init__(self, name: str, value: object, reason: str) -> None:
@@ -62,20 +62,20 @@ class Range:
         return f"must be {noun} of {text} {self.unit}".rstrip() if text else f"must be {noun}"
 
     def number(self, name: str, value: object) -> float:
-        """The value of the option `name`, a number in this range.
+        """`value`, checked: the option `name` must be a number in this range.
 
         Raises:
-            OptionError: it is not.
+            OptionError: the value is not such a number.
         """
         if isinstance(value, bool) or not isinstance(value, int | float) or value not in self:
             raise OptionError(name, value, self.must_be())
         return value
 
     def whole(self, name: str, value: object) -> int:
-        """The value of the option `name`, a whole number in this range.
+        """`value`, checked: the option `name` must be a whole number in this range.
 
         Raises:
-            OptionError: it is not.
+            OptionError: the value is not such a number.
         """
         if isinstance(value, bool) or not isinstance(value, int):
             raise OptionError(name, value, self.must_be("a whole number"))
@@ -84,8 +84,12 @@ class Range:
         return value
 
 
+POSITIVE_S = Range(more_than=0, unit="s")
+"""Any positive number of seconds."""
+
+
 def plain(value: object) -> object:
-    """The value as a person writes it: `900` for `900.0`."""
+    """The value as people write it: `900` for `900.0`."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value

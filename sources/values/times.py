@@ -1,4 +1,4 @@
-"""The time that a device's value tells."""
+"""Dates, times and timestamps as POSIX seconds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from sources.values.cells import number_of
 
 EARLIEST, LATEST = -62135596800.0, 253402300800.0
-"""The years 1 to 9999: what RFC 3339 can say."""
+"""The years 1 to 9999, which RFC 3339 can express."""
 
 _SCALES = (1.0, 1e-3, 1e-6, 1e-9)
-_MIN_S, _MAX_S = 1e8, 1e11  # 1973 and 5138: three decades, so one scale fits at most
+_MIN_S, _MAX_S = 1e8, 1e11  # 1973 and 5138: a factor of 1000, so at most one scale fits
 
 _DOY = re.compile(r"(\d{4})-(\d{3})(?!\d)(.*)", re.ASCII | re.DOTALL)
 _DAY_FIRST = re.compile(r"(\d\d)\.(\d\d)\.(\d{4})(?!\d)(.*)", re.ASCII | re.DOTALL)
-_STAMP = re.compile(
+_TIMESTAMP = re.compile(
     r"(?<!\d)((?:19|20)\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[-_.T ]?(\d\d)[-_.:]?(\d\d)[-_.:]?(\d\d)"
     r"(?:[-_.,](\d{1,9}))?(?!\d)",
     re.ASCII,
@@ -25,29 +25,29 @@ _STAMP = re.compile(
 
 
 def timestamp_of(value: Any) -> float | None:
-    """POSIX seconds of a date and time, of a number since 1970, or of ROS's `{sec, nanosec}`.
+    """POSIX seconds of a date and time, of a number, or of ROS's `{sec, nanosec}`; else `None`.
 
-    A number is taken as seconds, milli-, micro- or nanoseconds, whichever puts it after 1973 and
-    before 5138. One that is too small for that counts from something else, such as the device's
-    boot, and is no time.
+    A number counts seconds, milli-, micro- or nanoseconds since 1970: the unit that puts it after
+    1973 and before 5138. A smaller number counts from another time, such as the device's boot, and
+    gives `None`.
     """
     if isinstance(value, Mapping):
-        return _stamp_of_parts(value)
+        return _of_ros_stamp(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     number = number_of(value)
     if number is not None:
-        return _since_1970(number)
+        return _of_number(number)
     moment = parse_datetime(value) if isinstance(value, str) else None
     return moment if moment is not None and EARLIEST <= moment < LATEST else None
 
 
-def _since_1970(number: float) -> float | None:
+def _of_number(number: float) -> float | None:
     fitting = (number * scale for scale in _SCALES if _MIN_S <= number * scale < _MAX_S)
     return next(fitting, None)
 
 
-def _stamp_of_parts(value: Mapping[str, Any]) -> float | None:
+def _of_ros_stamp(value: Mapping[str, Any]) -> float | None:
     seconds = number_of(value.get("sec", value.get("secs")))
     nanoseconds = number_of(value.get("nanosec", value.get("nsecs", 0)))
     if seconds is None or nanoseconds is None:
@@ -58,11 +58,11 @@ def _stamp_of_parts(value: Mapping[str, Any]) -> float | None:
 
 
 def parse_datetime(text: str) -> float | None:
-    """POSIX seconds of a date or of a date and time; UTC unless it says otherwise.
+    """POSIX seconds of a date, or of a date and time, in UTC unless it has an offset.
 
-    Read are ISO 8601 (`2012-08-07`, `2012-08-07T05:17:57.3Z`, `2012/08/07 05:17`), day-of-year as
-    missions write it (`2012-220T05:17:57`) and day first with dots (`07.08.2012 05:17`). Not read
-    are `08/07/2012`, which means two days, and a time without a date.
+    It reads ISO 8601 (`2012-08-07`, `2012-08-07T05:17:57.3Z`, `2012/08/07 05:17`), the day of the
+    year (`2012-220T05:17:57`) and the day first with dots (`07.08.2012 05:17`). For other texts it
+    returns `None`, also for `08/07/2012`, which is ambiguous, and for a time without a date.
     """
     text = text.strip()
     if len(text) < 8 or not text[0].isdigit():
@@ -77,7 +77,7 @@ def parse_datetime(text: str) -> float | None:
             text = f"{year}-{month}-{day}{rest}"
         elif text[4] == "/":
             text = text.replace("/", "-", 2)
-        if text[4] != "-":  # ISO's 20120807 is likelier a number
+        if text[4] != "-":  # 20120807 is more likely a number than an ISO date
             return None
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -86,8 +86,8 @@ def parse_datetime(text: str) -> float | None:
 
 
 def find_timestamp(text: str) -> float | None:
-    """POSIX seconds of the one date and time inside a text, as file names carry it."""
-    found = _STAMP.findall(text)
+    """POSIX seconds of the only date and time inside a text, such as a file name."""
+    found = _TIMESTAMP.findall(text)
     if len(found) != 1:
         return None
     *parts, fraction = found[0]
