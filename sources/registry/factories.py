@@ -13,7 +13,7 @@ from sources.registry.schemes import SETTINGS
 
 if TYPE_CHECKING:
     from sources.base import SourceKind
-    from sources.registry.options import Factory
+    from sources.registry.annotations import Factory
     from sources.registry.schemes import Scheme, Schemes
 
 

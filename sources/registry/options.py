@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
-from pathlib import Path
-from types import NoneType, SimpleNamespace, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from sources.registry.annotations import annotation_of, converters
 from sources.registry.errors import Refused, option_text
 
-Factory = Callable[..., object]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sources.registry.annotations import Factory
 
 
 def parse_query(query: str) -> dict[str, str]:
@@ -72,7 +70,7 @@ def prepare(
         elif takes_any:
             keywords[name] = text
         else:
-            known = [name for name, p in named.items() if _forms(_annotation(factory, p))]
+            known = [name for name, p in named.items() if converters(annotation_of(factory, p))]
             raise Refused(f"{option_text(name, text)}: no such option", _known_options(name, known))
     missing = [
         p.name
@@ -91,77 +89,16 @@ _EITHER = inspect.Parameter.POSITIONAL_OR_KEYWORD
 _KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """One type that a text can be converted to: its name for people, and the conversion."""
-
-    noun: str
-    read: Callable[[str], object]  # raises ValueError
-
-
-def _flag(text: str) -> bool:
-    word = text.lower()
-    if word not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
-        raise ValueError(text)
-    return word in {"true", "1", "yes", "on"}
-
-
-def _nothing(text: str) -> None:
-    if text.lower() not in {"", "none"}:
-        raise ValueError(text)
-
-
-def _one_of(choices: Mapping[str, object]) -> _Form:
-    def read(text: str) -> object:
-        if text not in choices:
-            raise ValueError(text)
-        return choices[text]
-
-    return _Form(f"one of {', '.join(choices)}", read)
-
-
-_TEXT = _Form("a text", str)
-_SIMPLE: Mapping[object, _Form] = {
-    inspect.Parameter.empty: _TEXT,
-    Any: _TEXT,
-    object: _TEXT,
-    str: _TEXT,
-    bool: _Form("true or false", _flag),
-    int: _Form("a whole number", int),
-    float: _Form("a number", float),
-    Path: _Form("a path", Path),
-}
-
-
-def _forms(hint: object) -> list[_Form]:
-    """The types that an annotation allows; none if no text can be converted to it."""
-    if get_origin(hint) is Annotated:
-        return _forms(get_args(hint)[0])
-    if get_origin(hint) is Literal:
-        return [_one_of({str(choice): choice for choice in get_args(hint)})]
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return [_one_of({str(member.value): member for member in hint})]
-    if get_origin(hint) in (Union, UnionType):
-        members = get_args(hint)
-        forms = [form for member in members for form in _forms(member)]
-        forms.sort(key=lambda form: form is _TEXT)  # any text fits, so try it last
-        return [_Form("nothing", _nothing), *forms] if forms and NoneType in members else forms
-    try:
-        return [_SIMPLE[hint]]
-    except (KeyError, TypeError):  # TypeError: not hashable
-        return []
-
-
 def _converted(factory: Factory, parameter: inspect.Parameter, text: str) -> object:
-    forms = _forms(_annotation(factory, parameter))
-    if not forms:
+    found = converters(annotation_of(factory, parameter))
+    if not found:
         raise Refused(f"{option_text(parameter.name, text)}: cannot be set in a URL")
-    for form in forms:
+    for converter in found:
         try:
-            return form.read(text)
+            return converter.convert(text)
         except ValueError:
             continue
-    nouns = " or ".join(form.noun for form in forms if form.read is not _nothing)
+    nouns = " or ".join(converter.noun for converter in found if converter.noun)
     raise Refused(f"{option_text(parameter.name, text)}: must be {nouns}")
 
 
@@ -172,34 +109,3 @@ def _known_options(name: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     options = f"the options are {', '.join(known)}"
     return f"did you mean {near[0]}? {options}" if near else options
-
-
-def _annotation(factory: Factory, parameter: inspect.Parameter) -> object:
-    """The resolved annotation of the parameter; `None` if it cannot be resolved.
-
-    Each annotation is resolved by itself, unlike in `get_type_hints(factory)`: the `Callable` of an
-    injected clock, imported only under `TYPE_CHECKING`, would break those of all options.
-    """
-    if not isinstance(parameter.annotation, str):
-        return parameter.annotation
-    one = SimpleNamespace(__annotations__={"it": parameter.annotation})
-    try:
-        # add `Path`, as linters move its import under TYPE_CHECKING
-        hints = get_type_hints(one, globalns={"Path": Path, **_namespace(factory)})
-    except NameError:
-        return None
-    return hints["it"]
-
-
-def _namespace(factory: Factory) -> dict[str, Any]:
-    """The global names of the module that defines the factory."""
-    while isinstance(factory, partial):
-        factory = factory.func
-    if isinstance(factory, type):
-        code: object = inspect.getattr_static(factory, "__init__")
-    elif inspect.isroutine(factory):
-        code = inspect.unwrap(factory)
-    else:
-        code = type(factory).__call__
-    names = getattr(code, "__globals__", None)  # a slot wrapper has none
-    return names if names is not None else vars(sys.modules[factory.__module__])

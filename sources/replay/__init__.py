@@ -5,7 +5,10 @@
     fingerprint   whether a file has changed
     clock         the column that holds the time
     columns       the kind of each column, and its parameter
-    table         rows: delimiter, header, JSON
+    table         a file and its dialect
+    delimited     rows of a CSV: delimiter, header
+    json_lines    rows of JSON lines
+    row           one record, or why it cannot be read
     lines         lines: encoding, offset in the file
 
 Each module imports only from modules listed below it.

@@ -18,8 +18,10 @@ import numpy as np
 from sources.base import Parameter, SourceError, Value
 from sources.replay.clock import Clock, find_clock, named_clock
 from sources.replay.columns import Column, Survey, decide
+from sources.replay.delimited import MAX_COLUMNS
 from sources.replay.fingerprint import Fingerprint
-from sources.replay.table import MAX_COLUMNS, Fault, Row, open_table
+from sources.replay.row import Fault, Row
+from sources.replay.table import open_table
 from sources.values.files import unreadable
 
 if TYPE_CHECKING:
