@@ -70,7 +70,7 @@ def _import(module: str, attribute: str) -> Factory:
         holder = importlib.import_module(module)
     except ImportError:
         raise
-    except Exception as error:  # may be anything: the code is not ours
+    except Exception as error:  # any exception: the code is not ours
         raise Refused(f"importing {module} failed with {named_error(error)}") from error
     if not attribute:
         raise Refused(f"{module}: must be followed by a factory", f"write {module}:factory")

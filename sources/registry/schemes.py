@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Takes = Literal["nothing", "path", "url", "as written"]
 
 GROUP = "rover.sources"
+"""The entry-point group of packages that add schemes."""
+
 _log = logging.getLogger(__name__)
 
 

@@ -87,7 +87,7 @@ def _open(kind: SourceKind, url: str, schemes: Schemes) -> object:
         raise Refused(str(error)) from error
     except ImportError as error:
         raise missing_module(error, scheme.extra) from error
-    except Exception as error:  # may be anything: the code is not ours
+    except Exception as error:  # any exception: the code is not ours
         raise Refused(f"making the source failed with {named_error(error)}") from error
     missing = [name for name in _REQUIRED[kind] if not _has(source, name)]
     if missing:

@@ -66,8 +66,8 @@ def detect_dialect(
     Args:
         lines: of the whole file.
         file: its name, for errors.
-        delimiter: instead of the one that is detected.
-        header: whether the first row names the columns, instead of what is detected.
+        delimiter: between two cells; `None` detects it.
+        header: whether the first row names the columns; `None` detects it.
 
     Raises:
         SourceError: the file has no rows, or too many columns.
