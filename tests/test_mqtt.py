@@ -115,7 +115,7 @@ class Mosquitto:
 
 
 def tool(name: str) -> str:
-    """The path of a program; skips the test without it, or fails with CI=true."""
+    """The path of a program; a skip without it, or a failure where CI=true."""
     places = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
     binary = shutil.which(name, path=places)
     if binary is None:
@@ -128,7 +128,7 @@ def tool(name: str) -> str:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
-    """A function that makes brokers with a configuration; they are killed at the end."""
+    """Makes brokers with a configuration, and ends them."""
     made: list[Mosquitto] = []
 
     def make(*config: str) -> Mosquitto:
