@@ -15,7 +15,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test coverage check drain asgi embedding-table format web wheel bench soak screenshot lock clean help
+.PHONY: run test coverage check drain asgi embedding-table format web wheel bench soak docs screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ bench: $(ENV) ## figures, as ratios against peers in the same run
 soak: $(ENV) ## 20 minutes of readers coming and going; memory, tasks and files must stay flat
 	$(BIN)/python -m bench soak --minutes 20
 
+docs: $(ENV) ## build the site of docs/ and the API reference in build/site
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/site
+
 screenshot: $(ENV) $(PAGE) ## take the README's picture of the page
 	$(BIN)/python docs/screenshot.py docs/mission-control.png
 
@@ -73,7 +76,7 @@ lock: $(UV) ## pin every dependency with its hashes
 	  --output-file requirements.lock
 
 clean: ## remove what was built or fetched
-	rm -rf .venv .tools .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	rm -rf .venv .tools .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
 	rm -rf web/dist web/node_modules
 
 $(ENV): requirements.lock pyproject.toml | $(UV)

@@ -15,6 +15,10 @@ def test_the_public_names_are_sorted() -> None:
     assert rover.__all__ == sorted(rover.__all__)
 
 
+def test_dir_lists_the_public_names() -> None:
+    assert set(rover.__all__) < set(dir(rover))
+
+
 @pytest.mark.parametrize("name", rover.__all__)
 def test_every_public_name_can_be_imported_and_is_documented(name: str) -> None:
     public = getattr(rover, name)
