@@ -15,7 +15,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test coverage check drain asgi embedding-table format web wheel bench soak docs screenshot lock clean help
+.PHONY: run test coverage check drain asgi embedding-table format web wheel release bench soak docs screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,13 @@ web: $(PAGE) ## build the page
 wheel: $(ENV) $(PAGE) ## build the wheel, install it elsewhere, and see it serve
 	rm -rf dist
 	$(UV) build --quiet --wheel
+	$(BIN)/python tests/wheel.py dist/*.whl
+
+release: $(ENV) $(PAGE) ## build the sdist and the wheel, check both, install each elsewhere, and upload nothing
+	rm -rf dist
+	$(UV) build --quiet
+	$(UV) tool run --quiet twine@7.0.0 check --strict dist/*
+	$(BIN)/python tests/wheel.py dist/*.tar.gz
 	$(BIN)/python tests/wheel.py dist/*.whl
 
 bench: $(ENV) ## figures, as ratios against peers in the same run
