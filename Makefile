@@ -39,12 +39,13 @@ asgi: $(ENV) $(PAGE) ## have the ASGI inspector look (it needs Python 3.12+)
 embedding-table: $(ENV) $(PAGE) ## write the table of docs/embedding.md as the tests see it
 	TEST_SLACK_S=0 WRITE_DOCS=1 $(BIN)/pytest --quiet tests/test_servers.py
 
-check: $(ENV) web/node_modules/.ready ## lint, types, layers, spelling, web
+check: $(ENV) web/node_modules/.ready ## lint, types, layers, spelling, prose, web
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell rover sources web bench docs tests .github *.md *.py Makefile
+	$(BIN)/python tests/prose.py rover sources web/src docs bench README.md CONTRIBUTING.md
 	$(NPM) run check
 
 format: $(ENV) web/node_modules/.ready ## put every file into the house format
