@@ -16,14 +16,14 @@ from sources.simulated.checks.syntax import parse
 from sources.simulated.dictionary import DICTIONARY, Command
 from sources.simulated.sequence import (
     Sequence,
-    Time,
+    StartTime,
     checksum,
-    read_duration_ms,
-    read_moment_ms,
+    format_duration,
+    format_elapsed,
+    format_local_time,
+    parse_duration_ms,
+    parse_utc_ms,
     seal,
-    show_duration,
-    show_elapsed,
-    show_local,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def places(found: list[Finding]) -> list[tuple[str, int | None, int | None]]:
     ],
 )
 def test_durations(text: str, ms: int | None) -> None:
-    assert read_duration_ms(text) == ms
+    assert parse_duration_ms(text) == ms
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_durations(text: str, ms: int | None) -> None:
     ],
 )
 def test_moments(text: str, ms: int | None) -> None:
-    assert read_moment_ms(text) == ms
+    assert parse_utc_ms(text) == ms
 
 
 def test_times_are_shown_as_people_write_them() -> None:
-    assert show_elapsed(3_723_000) == "T+01:02:03"
-    assert show_elapsed(-60_000) == "T-00:01:00"
-    assert show_duration(1) == "00:00:01"
-    assert show_local(25.5) == "01:30"
+    assert format_elapsed(3_723_000) == "T+01:02:03"
+    assert format_elapsed(-60_000) == "T-00:01:00"
+    assert format_duration(1) == "00:00:01"
+    assert format_local_time(25.5) == "01:30"
 
 
 def test_a_line_is_read_with_units_commas_comments_and_all() -> None:
@@ -101,10 +101,10 @@ def test_a_line_is_read_with_units_commas_comments_and_all() -> None:
     first, second, third = sequence.instructions
     assert (first.command.name, first.arguments, first.column) == ("DRIVE", (10.0, 0.05, -4.0), 11)
     assert first.duration_ms == 210_000
-    assert second.time == Time("R", 2500)
+    assert second.time == StartTime("R", 2500)
     assert second.arguments == ("ARM", "ON")
     assert third.arguments == ("NAVCAM", 3)
-    assert third.time == Time("A", 1000)
+    assert third.time == StartTime("A", 1000)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_seal_holds_and_sealing_again_changes_nothing(text: str) -> None:
     assert seal(sealed) == sealed
     sequence = Sequence()
     findings_of(parse(sealed, sequence))
-    if sequence.readable and len(sequence.trailers) == 1:
+    if sequence.readable and len(sequence.checksum_lines) == 1:
         assert checksum_codes(sealed) == []
 
 
@@ -220,7 +220,7 @@ def test_a_broken_seal_says_what_happened(change: object, reason: str) -> None:
     [found] = findings_of(check_checksum(data, sequence))
 
     assert found.code == "checksum.mismatch"
-    assert checksum(data[: sequence.trailers[0].offset]) in found.message
+    assert checksum(data[: sequence.checksum_lines[0].offset]) in found.message
     assert reason in found.hint
 
 

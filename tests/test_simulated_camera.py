@@ -18,11 +18,11 @@ import pytest
 from sources.base import Camera, Image, ImageBroken, SourceError, UnknownImage
 from sources.simulated import camera as module
 from sources.simulated.camera import LINK_KBPS, SimulatedCamera
+from sources.simulated.camera_view import FIELD_DEG, CameraView, camera_view
 from sources.simulated.panorama.land import Land
-from sources.simulated.panorama.picture import draw, encode
-from sources.simulated.panorama.rocks import strewn
+from sources.simulated.panorama.render import draw, encode
+from sources.simulated.panorama.rocks import rocks_in_view
 from sources.simulated.panorama.scene import Scene
-from sources.simulated.view import FIELD_DEG, View, view_of
 from sources.simulated.world import World
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> list[View]:
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[CameraView]:
     """Replaces the drawing by bytes that take no time, and tells what was to be drawn."""
-    drawn: list[View] = []
+    drawn: list[CameraView] = []
 
-    async def write(view: View, path: Path, niceness: int) -> None:
+    async def write(view: CameraView, path: Path, niceness: int) -> None:
         drawn.append(view)
         await anyio.Path(path).write_bytes(np.random.default_rng(len(drawn)).bytes(50_000))
 
@@ -100,8 +100,8 @@ async def collect(camera: Camera, image_id: str, start: int = 0) -> bytes:
 # ------------------------------------------------------------------------------- the picture
 
 
-def view(width: int = 256, height: int = 128, t: float = NOW, turn: int = 0) -> View:
-    return view_of(World(1), t, turn, width, height)
+def view(width: int = 256, height: int = 128, t: float = NOW, turn: int = 0) -> CameraView:
+    return camera_view(World(1), t, turn, width, height)
 
 
 def test_a_picture_shows_the_place_and_sun_that_telemetry_tells_of() -> None:
@@ -137,13 +137,13 @@ def at_night(world: World, t: float) -> bool:
 
 
 def test_rocks_stay_where_they_are_as_the_rover_moves() -> None:
-    def places(shown: View) -> set[tuple[int, int]]:
+    def places(shown: CameraView) -> set[tuple[int, int]]:
         return {
             (
                 round((float(body.centre[0]) + shown.east_m) * 10),
                 round((float(body.centre[1]) + shown.north_m) * 10),
             )
-            for body in strewn(Land(shown), Scene(shown))
+            for body in rocks_in_view(Land(shown), Scene(shown))
             if body.away_m < 100
         }
 
@@ -174,7 +174,9 @@ async def test_a_full_size_picture_comes_from_its_own_process_as_a_jpeg(temp: Pa
 # ------------------------------------------------------------------------------- arriving
 
 
-async def test_it_arrives_at_the_rate_of_the_link_by_the_injected_clock(quick: list[View]) -> None:
+async def test_it_arrives_at_the_rate_of_the_link_by_the_injected_clock(
+    quick: list[CameraView],
+) -> None:
     clock = Hand()
     async with arriving(clock, link_kbps=100) as (camera, image_id):
         image = await newest(camera)
@@ -203,7 +205,7 @@ async def test_it_arrives_at_the_rate_of_the_link_by_the_injected_clock(quick: l
 
 
 async def test_what_has_arrived_does_not_become_less_when_the_clock_goes_back(
-    quick: list[View],
+    quick: list[CameraView],
 ) -> None:
     clock = Hand()
     async with arriving(clock, link_kbps=100) as (camera, _):
@@ -217,7 +219,7 @@ async def test_what_has_arrived_does_not_become_less_when_the_clock_goes_back(
 
 
 async def test_readers_at_different_positions_get_the_same_bytes_as_they_come(
-    quick: list[View],
+    quick: list[CameraView],
 ) -> None:
     clock = Hand()
     async with arriving(clock, link_kbps=400, period_s=600) as (camera, image_id):
@@ -243,7 +245,9 @@ async def test_readers_at_different_positions_get_the_same_bytes_as_they_come(
         assert await collect(camera, image_id) == whole
 
 
-async def test_new_tells_of_the_one_that_arrives_now_and_then_of_each(quick: list[View]) -> None:
+async def test_new_tells_of_the_one_that_arrives_now_and_then_of_each(
+    quick: list[CameraView],
+) -> None:
     clock = Hand()
     async with arriving(clock) as (camera, image_id):
         ids = camera.new()
@@ -261,7 +265,7 @@ async def test_new_tells_of_the_one_that_arrives_now_and_then_of_each(quick: lis
 
 
 async def test_only_the_last_pictures_are_kept_and_readers_of_dropped_ones_are_told(
-    quick: list[View], temp: Path
+    quick: list[CameraView], temp: Path
 ) -> None:
     clock = Hand()
     async with arriving(clock, keep=2) as (camera, first):
@@ -289,7 +293,7 @@ async def collect_rest(reader: AsyncIterator[bytes]) -> None:
 
 
 @pytest.mark.parametrize("image_id", ["", "nothing", "../../etc/passwd", "\0", "x" * 5_000])
-async def test_an_unknown_id_is_said_to_be_unknown(image_id: str, quick: list[View]) -> None:
+async def test_an_unknown_id_is_said_to_be_unknown(image_id: str, quick: list[CameraView]) -> None:
     async with SimulatedCamera(clock=Hand(), **SMALL) as camera:
         assert await camera.image(image_id) is None
         with pytest.raises(UnknownImage):
@@ -299,7 +303,9 @@ async def test_an_unknown_id_is_said_to_be_unknown(image_id: str, quick: list[Vi
 # --------------------------------------------------------------------------- its beginning and end
 
 
-async def test_it_leaves_no_folder_and_no_reader_hanging(quick: list[View], temp: Path) -> None:
+async def test_it_leaves_no_folder_and_no_reader_hanging(
+    quick: list[CameraView], temp: Path
+) -> None:
     broke: list[str] = []
     async with anyio.create_task_group() as tasks:
         async with arriving(Hand()) as (camera, image_id):
@@ -349,7 +355,7 @@ async def test_a_picture_that_cannot_be_drawn_is_reported_and_tried_again(
 async def test_whatever_goes_wrong_with_a_picture_is_a_source_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def draw_nothing(view: View, path: Path, niceness: int) -> None:
+    async def draw_nothing(view: CameraView, path: Path, niceness: int) -> None:
         await anyio.lowlevel.checkpoint()
 
     monkeypatch.setattr(module, "_draw", draw_nothing)

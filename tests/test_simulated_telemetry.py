@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from sources.base import Paced, Parameter, SourceError, TelemetrySource, Value
-from sources.simulated.sol import HOUR_S, LANDING_T, REST_HASTE, SOL_S
+from sources.simulated.sol import HOUR_S, LANDING_T, NIGHT_TIME_FACTOR, SOL_S
 from sources.simulated.telemetry import PARAMETERS, SimulatedTelemetry
 from sources.simulated.world import World
 from sources.values.pace import ticks
@@ -18,7 +18,7 @@ from sources.values.pace import ticks
 pytestmark = pytest.mark.anyio
 
 NOW = 1_795_331_983.0
-TURN_S = 6.5 * HOUR_S + (SOL_S - 6.5 * HOUR_S) / REST_HASTE
+TURN_S = 6.5 * HOUR_S + (SOL_S - 6.5 * HOUR_S) / NIGHT_TIME_FACTOR
 
 
 def test_it_is_a_paced_telemetry_source() -> None:

@@ -18,8 +18,8 @@ from sources.simulated.checks import power, safety, thermal
 from sources.simulated.dictionary import DICTIONARY
 from sources.simulated.energy import ASLEEP_W, AWAKE_W, CAPACITY_WH
 from sources.simulated.findings import MEANINGS
+from sources.simulated.schedule import ZONE_HEATER_W
 from sources.simulated.sequence import MAX_BYTES, MAX_LINES, seal
-from sources.simulated.timeline import ZONE_HEATER_W
 from sources.simulated.validator import SimulatedValidator
 
 pytestmark = pytest.mark.anyio
@@ -605,7 +605,7 @@ def test_the_manual_says_what_the_code_does() -> None:
         f"{power.PEAK_W:.0f} W is the most",
         f"({AWAKE_W:.0f} W awake, {ASLEEP_W:.0f} W asleep",
         ", ".join(f"{zone} {watts:.0f} W" for zone, watts in ZONE_HEATER_W.items()),
-        f"at {thermal.BODIES[dictionary.Zone.ARM].moves_above_c:.0f} °C or more",
+        f"at {thermal.ZONE_MODELS[dictionary.Zone.ARM].moves_above_c:.0f} °C or more",
         f"safe up to {safety.MAX_SLOPE_DEG:.0f} deg, over {safety.STEEP_DEG:.0f} deg at up to "
         f"{safety.MAX_STEEP_MPS} m/s",
         f"{safety.MAX_DISTANCE_M:.0f} m at most",

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from sources.base import SourceError
-from sources.simulated.energy import TURN_H, EnergyTable
+from sources.simulated.energy import HANDOVER_H, EnergyTable
 from sources.simulated.sol import (
     HOUR_S,
     LANDING_T,
-    REST_HASTE,
+    NIGHT_TIME_FACTOR,
     SOL_S,
     WORK_END_H,
     WORK_START_H,
@@ -26,7 +26,7 @@ from sources.simulated.world import World
 
 NOW = 1_795_331_983.0
 WORK_S = (WORK_END_H - WORK_START_H) * HOUR_S
-TURN_S = WORK_S + (SOL_S - WORK_S) / REST_HASTE
+TURN_S = WORK_S + (SOL_S - WORK_S) / NIGHT_TIME_FACTOR
 
 
 def test_two_worlds_built_apart_agree_at_every_moment_whatever_they_were_asked_before() -> None:
@@ -61,7 +61,7 @@ def test_mission_time_runs_at_the_time_scale_by_day_and_faster_in_the_night(
 
     assert passed_s(LANDING_T + 10, 100) == pytest.approx(100, abs=1e-3)
     night = LANDING_T + (WORK_S + 20) / time_scale
-    assert passed_s(night, 100) == pytest.approx(100 * REST_HASTE, abs=0.1)
+    assert passed_s(night, 100) == pytest.approx(100 * NIGHT_TIME_FACTOR, abs=0.1)
     assert clock.at(LANDING_T + 7 * TURN_S / time_scale + 1e-6).sol == 8
 
 
@@ -149,7 +149,7 @@ def test_the_nose_points_where_the_route_goes(along_m: float) -> None:
 def test_the_battery_is_full_where_one_sols_table_hands_over_to_the_next(
     seed: int, sol: int
 ) -> None:
-    assert EnergyTable(seed, sol).battery_at_turn_pct == pytest.approx(100)
+    assert EnergyTable(seed, sol).battery_at_end_pct == pytest.approx(100)
 
 
 def test_nothing_jumps_from_one_moment_to_the_next() -> None:
@@ -181,7 +181,7 @@ def test_battery_falls_when_it_drives_and_at_night_and_rises_in_the_sun() -> Non
             assert change > 0 or states[2].energy.battery_pct == 100
     assert fell > 50
     assert rose > 20
-    evening = LANDING_T + 300 * TURN_S + WORK_S + (20 - WORK_END_H) * HOUR_S / REST_HASTE
+    evening = LANDING_T + 300 * TURN_S + WORK_S + (20 - WORK_END_H) * HOUR_S / NIGHT_TIME_FACTOR
     night = [world.state(evening + i).energy.battery_pct for i in range(250)]
     assert all(a > b for a, b in itertools.pairwise(night))
 
@@ -202,7 +202,7 @@ def test_temperatures_follow_the_sol() -> None:
 
 
 def test_one_table_serves_until_the_next_turn() -> None:
-    assert WORK_END_H < TURN_H < 24
+    assert WORK_END_H < HANDOVER_H < 24
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import anyio
 from anyio import to_thread
 
 from sources.base import Image, ImageBroken, SourceError, UnknownImage
-from sources.simulated.view import View, view_of
+from sources.simulated.camera_view import CameraView, camera_view
 from sources.simulated.world import World
 from sources.values.ranges import Range
 
@@ -55,7 +55,7 @@ class _Picture:
     size: int
     sha256: str
     taken_at: float
-    view: View
+    view: CameraView
     received: int = 0
     received_at: float | None = None
     dropped: bool = False
@@ -228,7 +228,7 @@ class SimulatedCamera:
 
     async def _take(self) -> _Picture:
         taken_at = self._clock()
-        view = view_of(self._world, taken_at, self._taken, self._width, self._height)
+        view = camera_view(self._world, taken_at, self._taken, self._width, self._height)
         self._taken += 1
         image_id = f"sol-{view.sol:04}-{view.local_time.replace(':', '')}-navcam-{self._taken:03}"
         path = self._folder / f"{image_id}.jpg"
@@ -277,7 +277,7 @@ def _fingerprint(path: Path) -> tuple[int, str]:
     return len(data), hashlib.sha256(data).hexdigest()
 
 
-async def _draw(view: View, path: Path, niceness: int = 0) -> None:
+async def _draw(view: CameraView, path: Path, niceness: int = 0) -> None:
     """Draw the view into a JPEG at `path`, in a process of its own.
 
     Raises:

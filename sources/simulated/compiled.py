@@ -20,13 +20,13 @@ from sources.simulated.findings import SLICE_LINES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sources.simulated.sequence import Header
-    from sources.simulated.timeline import Timeline
+    from sources.simulated.schedule import Schedule
+    from sources.simulated.sequence import SequenceHeader
 
 CONTENT_TYPE = "application/json"
 
 
-def compile_sequence(header: Header, timeline: Timeline, crc32: str) -> Iterator[bytes]:
+def compile_sequence(header: SequenceHeader, schedule: Schedule, crc32: str) -> Iterator[bytes]:
     """Yield the compiled sequence in pieces of a few hundred commands."""
     head = {
         "format": "cosmic-rover.sequence/1",
@@ -36,7 +36,7 @@ def compile_sequence(header: Header, timeline: Timeline, crc32: str) -> Iterator
         "crc32": crc32,
     }
     piece = [_json(head)[:-1] + ',"commands":[\n']
-    for count, activity in enumerate(timeline.activities):
+    for count, activity in enumerate(schedule.activities):
         command = [activity.start_ms, activity.name, *activity.instruction.arguments]
         piece.append((",\n" if count else "") + _json(command))
         if count % SLICE_LINES == 0:

@@ -47,7 +47,7 @@ PASSES: Mapping[str, tuple[float, float]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class CommandParameter:
     """One argument a command takes.
 
     Attributes:
@@ -114,7 +114,7 @@ class Command:
 
     name: str
     title: str
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[CommandParameter, ...] = ()
     duration_s: Formula = field(default_factory=lambda: fixed(1))
     load_w: Formula = field(default_factory=lambda: fixed(0))
     heats: Mapping[Zone, float] = field(default_factory=dict)
@@ -137,9 +137,9 @@ DICTIONARY: Mapping[str, Command] = {
             "DRIVE",
             "drive straight ahead, or back",
             (
-                Parameter("distance_m", "number", "m", -250, 250),
-                Parameter("speed_mps", "number", "m/s", 0.01, 0.35),
-                Parameter("slope_deg", "number", "deg", -30, 30),
+                CommandParameter("distance_m", "number", "m", -250, 250),
+                CommandParameter("speed_mps", "number", "m/s", 0.01, 0.35),
+                CommandParameter("slope_deg", "number", "deg", -30, 30),
             ),
             Formula("10 + abs(distance_m) / speed_mps", lambda far, fast, _: 10 + abs(far) / fast),
             Formula(f"{_W_PER_MPS} * speed_mps", lambda _far, fast, _: _W_PER_MPS * fast),
@@ -150,7 +150,7 @@ DICTIONARY: Mapping[str, Command] = {
         Command(
             "TURN",
             "turn in place, clockwise when positive",
-            (Parameter("angle_deg", "number", "deg", -180, 180),),
+            (CommandParameter("angle_deg", "number", "deg", -180, 180),),
             Formula("20 + abs(angle_deg) / 2", lambda degrees: 20 + abs(degrees) / 2),
             fixed(420),
             {Zone.MOTORS: 0.06},
@@ -178,7 +178,7 @@ DICTIONARY: Mapping[str, Command] = {
         Command(
             "DRILL",
             "drill into the ground under the arm",
-            (Parameter("depth_mm", "number", "mm", 1, 60),),
+            (CommandParameter("depth_mm", "number", "mm", 1, 60),),
             Formula("60 + 40 * depth_mm", lambda depth: 60 + 40 * depth),
             fixed(150),
             {Zone.ARM: 0.3},
@@ -189,8 +189,8 @@ DICTIONARY: Mapping[str, Command] = {
             "MAST",
             "point the mast",
             (
-                Parameter("pan_deg", "number", "deg", -180, 180),
-                Parameter("tilt_deg", "number", "deg", -60, 60),
+                CommandParameter("pan_deg", "number", "deg", -180, 180),
+                CommandParameter("tilt_deg", "number", "deg", -60, 60),
             ),
             duration_s=fixed(30),
             load_w=fixed(18),
@@ -200,8 +200,8 @@ DICTIONARY: Mapping[str, Command] = {
             "IMAGE",
             "take pictures",
             (
-                Parameter("camera", "choice", choices=("NAVCAM", "PANCAM", "HAZCAM")),
-                Parameter("count", "integer", "", 1, 50),
+                CommandParameter("camera", "choice", choices=("NAVCAM", "PANCAM", "HAZCAM")),
+                CommandParameter("count", "integer", "", 1, 50),
             ),
             Formula("5 + 12 * count", lambda _, count: 5 + 12 * count),
             fixed(12),
@@ -213,16 +213,16 @@ DICTIONARY: Mapping[str, Command] = {
             "HEATER",
             "switch a zone's heater",
             (
-                Parameter("zone", "choice", choices=tuple(Zone)),
-                Parameter("state", "choice", choices=("ON", "OFF")),
+                CommandParameter("zone", "choice", choices=tuple(Zone)),
+                CommandParameter("state", "choice", choices=("ON", "OFF")),
             ),
         ),
         Command(
             "COMM",
             "talk to Earth during a pass",
             (
-                Parameter("window", "choice", choices=tuple(PASSES)),
-                Parameter("seconds", "integer", "s", 60, 3600),
+                CommandParameter("window", "choice", choices=tuple(PASSES)),
+                CommandParameter("seconds", "integer", "s", 60, 3600),
             ),
             Formula("seconds", lambda _, seconds: seconds),
             fixed(60),
@@ -248,7 +248,7 @@ DICTIONARY: Mapping[str, Command] = {
         Command(
             "WAIT",
             "let time pass, so that a `C` line below starts later",
-            (Parameter("seconds", "integer", "s", 1, 86_400),),
+            (CommandParameter("seconds", "integer", "s", 1, 86_400),),
             Formula("seconds", lambda seconds: seconds),
         ),
     )

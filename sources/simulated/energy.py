@@ -3,7 +3,7 @@
 Battery and temperatures remember what went before, so they are summed up in fixed steps, a sol at
 a time. A rover that has been charged to the full by the end of its working day carries no memory
 of the sol before: each sol's table starts at noon of the one before, which is long enough to forget
-where it started, and is good from `TURN_H` to `TURN_H`.
+where it started, and is good from `HANDOVER_H` to `HANDOVER_H`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AWAKE_W = 30.0
 ASLEEP_W = 20.0
 HEATER_W = 18.0
 
-TURN_H = 16.5
+HANDOVER_H = 16.5
 """The local hour at which one table ends and the next begins: parked, and charged to the full."""
 
 _STEP_S = 10.0
@@ -68,12 +68,12 @@ def solar_w(elevation_deg: float) -> float:
 
 
 class EnergyTable:
-    """The sums of one sol, from `TURN_H` of the sol before to `TURN_H` of it."""
+    """The sums of one sol, from `HANDOVER_H` of the sol before to `HANDOVER_H` of it."""
 
     def __init__(self, seed: int, sol: int) -> None:
-        start_s = (TURN_H - _WARM_UP_H) * HOUR_S - SOL_S
+        start_s = (HANDOVER_H - _WARM_UP_H) * HOUR_S - SOL_S
         self._start_s = start_s
-        count = int((TURN_H * HOUR_S - start_s) / _STEP_S) + 2
+        count = int((HANDOVER_H * HOUR_S - start_s) / _STEP_S) + 2
         seconds: Array = start_s + _STEP_S * np.arange(count, dtype=np.float64)
         speed = np.where(
             seconds < 0,
@@ -102,7 +102,7 @@ class EnergyTable:
         self._motor, self._electronics = motor, electronics
 
     @property
-    def battery_at_turn_pct(self) -> float:
+    def battery_at_end_pct(self) -> float:
         """The charge where the next sol's table begins: full, or the two would not meet."""
         return float(self._battery[-1])
 
@@ -132,7 +132,7 @@ def _moment(sol: int, second: float) -> SolTime:
 
 def _awake(second: float) -> bool:
     """From eight in the morning to the turn; on the sol before, which ends there, it was."""
-    return 8.0 * HOUR_S <= second < TURN_H * HOUR_S or second < TURN_H * HOUR_S - SOL_S
+    return 8.0 * HOUR_S <= second < HANDOVER_H * HOUR_S or second < HANDOVER_H * HOUR_S - SOL_S
 
 
 def _load_w(effort: float, awake: bool, electronics_c: float) -> float:

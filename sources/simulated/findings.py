@@ -20,10 +20,10 @@ STEPS = (
 )
 """In the order they run."""
 
-Figures = Mapping[str, str | int | float | bool | None]
+Summary = Mapping[str, str | int | float | bool | None]
 """What a check adds to the verdict's summary."""
 
-Check = Generator[Finding | float, None, Figures]
+Check = Generator[Finding | float, None, Summary]
 """A check under way: yields findings, and now and then the share of its work that is done (0 to 1).
 
 Between two shares lie a few hundred lines at most, so whoever drives it can do so in short slices.

@@ -42,7 +42,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
-class Time:
+class StartTime:
     """When a line asks to start.
 
     Attributes:
@@ -68,7 +68,7 @@ class Instruction:
 
     line: int
     column: int
-    time: Time
+    time: StartTime
     command: Command
     arguments: tuple[Argument, ...]
 
@@ -84,7 +84,7 @@ class Instruction:
 
 
 @dataclass(slots=True)
-class Header:
+class SequenceHeader:
     """The lines before the first command; `None` for what is missing or could not be read.
 
     Attributes:
@@ -116,7 +116,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Trailer:
+class ChecksumLine:
     """One `@crc32` line.
 
     Attributes:
@@ -139,14 +139,14 @@ class Sequence:
     Attributes:
         header: never missing, but perhaps with nothing in it.
         instructions: in the order of the file.
-        trailers: in the order of the file; a good one has one.
+        checksum_lines: in the order of the file; a good one has one.
         last_line: the last that holds anything at all, a comment too; 0 when none does.
         readable: it was text, and not too big to be looked at.
     """
 
-    header: Header = field(default_factory=Header)
+    header: SequenceHeader = field(default_factory=SequenceHeader)
     instructions: list[Instruction] = field(default_factory=list)
-    trailers: list[Trailer] = field(default_factory=list)
+    checksum_lines: list[ChecksumLine] = field(default_factory=list)
     last_line: int = 0
     readable: bool = True
 
@@ -157,7 +157,7 @@ _MOMENT = re.compile(
 )
 
 
-def read_duration_ms(text: str) -> int | None:
+def parse_duration_ms(text: str) -> int | None:
     """The milliseconds of `HH:MM:SS[.mmm]`, or `None` where it is not that."""
     match = _DURATION.fullmatch(text)
     if match is None:
@@ -168,7 +168,7 @@ def read_duration_ms(text: str) -> int | None:
     )
 
 
-def read_moment_ms(text: str) -> int | None:
+def parse_utc_ms(text: str) -> int | None:
     """The POSIX milliseconds of `YYYY-DDDThh:mm:ss[.mmm][Z]`, UTC, or `None`.
 
     `DDD` is the day of the year, as missions count; `MM-DD` is taken as well.
@@ -187,19 +187,19 @@ def read_moment_ms(text: str) -> int | None:
     return round(moment.timestamp()) * 1000 + int(fraction.ljust(3, "0"))
 
 
-def show_elapsed(ms: float) -> str:
+def format_elapsed(ms: float) -> str:
     """Time since the start of the sequence, for people: `T+01:02:03`."""
     seconds = round(abs(ms) / 1000)
     sign = "-" if ms < 0 else "+"
     return f"T{sign}{seconds // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
 
 
-def show_duration(ms: float) -> str:
+def format_duration(ms: float) -> str:
     """A duration as a line would ask for it, rounded up to a second: `00:02:10`."""
-    return show_elapsed(-(-ms // 1000) * 1000)[2:]
+    return format_elapsed(-(-ms // 1000) * 1000)[2:]
 
 
-def show_local(hours: float) -> str:
+def format_local_time(hours: float) -> str:
     """A time of the rover's own clock: `09:30`."""
     minutes = int(hours * 60 + 1e-6) % 1440
     return f"{minutes // 60:02}:{minutes % 60:02}"
@@ -211,7 +211,7 @@ def local_hours(start_h: float, elapsed_s: float) -> float:
 
 
 def checksum(data: bytes) -> str:
-    """The CRC-32 of these bytes, as the trailer has it: 8 hexadecimal digits, lower case."""
+    """The CRC-32 of these bytes, as the checksum_line has it: 8 hexadecimal digits, lower case."""
     return f"{zlib.crc32(data):08x}"
 
 

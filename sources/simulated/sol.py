@@ -23,7 +23,7 @@ LANDING_T = 1_767_225_600.0
 
 WORK_START_H = 9.0
 WORK_END_H = 15.5
-REST_HASTE = 120.0
+NIGHT_TIME_FACTOR = 120.0
 """How much faster the hours between two working days pass.
 
 A rover sleeps for most of a sol. Someone who opens the page at any hour should find one at work,
@@ -76,7 +76,7 @@ class MissionClock:
     """Turns the caller's POSIX seconds into the mission's sols.
 
     In working hours `time_scale` seconds of the mission pass in one of the caller's; in the hours
-    between them, `REST_HASTE` times as many.
+    between them, `NIGHT_TIME_FACTOR` times as many.
     """
 
     time_scale: float = 1.0
@@ -84,9 +84,9 @@ class MissionClock:
     def at(self, t: float) -> SolTime:
         """The mission's moment at POSIX time `t`."""
         work_s = (WORK_END_H - WORK_START_H) * HOUR_S
-        turn_s = work_s + (SOL_S - work_s) / REST_HASTE
+        turn_s = work_s + (SOL_S - work_s) / NIGHT_TIME_FACTOR
         turns, passed_s = divmod((t - LANDING_T) * self.time_scale, turn_s)
-        rested_s = max(0.0, passed_s - work_s) * REST_HASTE
+        rested_s = max(0.0, passed_s - work_s) * NIGHT_TIME_FACTOR
         second = WORK_START_H * HOUR_S + min(passed_s, work_s) + rested_s
         days, second = divmod(second, SOL_S)
         return SolTime(1 + int(turns) + int(days), second)

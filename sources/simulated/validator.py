@@ -18,8 +18,8 @@ from sources.simulated.checks.thermal import check_thermal
 from sources.simulated.checks.timing import check_timing
 from sources.simulated.compiled import CONTENT_TYPE, compile_sequence
 from sources.simulated.findings import STEPS, Check, finding
-from sources.simulated.sequence import MAX_BYTES, NAME, Sequence, show_duration
-from sources.simulated.timeline import Timeline
+from sources.simulated.schedule import Schedule
+from sources.simulated.sequence import MAX_BYTES, NAME, Sequence, format_duration
 from sources.values.ranges import Range
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ MIN_ADVANCE = 0.01
 """Of the whole check, between two tellings of how far it is."""
 
 NEEDS = {"power": ("battery", "local"), "thermal": ("local",)}
-"""Header lines without which a step has nothing to start from."""
+"""SequenceHeader lines without which a step has nothing to start from."""
 
 
 class SimulatedValidator:
@@ -116,13 +116,13 @@ class _Run:
         self._path, self._rover = path, rover
         self._data = b""
         self._sequence = Sequence()
-        self._timeline = Timeline(self._sequence.header, [])
+        self._timeline = Schedule(self._sequence.header, [])
 
     def check(self, step: str) -> Iterator[Finding | float]:
         """The work of one step, begun when it is iterated; steps are taken in their order."""
         if step != "syntax" and not self._sequence.readable:
             return
-        header, timeline = self._sequence.header, self._timeline
+        header, schedule = self._sequence.header, self._timeline
         check: Check
         match step:
             case "syntax":
@@ -131,14 +131,14 @@ class _Run:
             case "checksum":
                 check = check_checksum(self._data, self._sequence)
             case "power":
-                self._timeline = Timeline(header, self._sequence.instructions)
+                self._timeline = Schedule(header, self._sequence.instructions)
                 check = check_power(header, self._timeline)
             case "thermal":
-                check = check_thermal(header, timeline)
+                check = check_thermal(header, schedule)
             case "timing":
-                check = check_timing(header, timeline)
+                check = check_timing(header, schedule)
             case _:
-                check = check_safety(header, timeline, self._rover)
+                check = check_safety(header, schedule, self._rover)
         self.figures.update((yield from check))
 
     def skipped(self, step: str) -> str:
@@ -153,7 +153,7 @@ class _Run:
     def told(self) -> str:
         """What an accepted sequence comes to, for people."""
         return (
-            f"{self.figures['commands']} commands in {show_duration(self._timeline.end_ms)}, "
+            f"{self.figures['commands']} commands in {format_duration(self._timeline.end_ms)}, "
             f"{self.figures['distance_m']:g} m, battery at {self.figures['battery_min_percent']} % "
             "or more"
         )

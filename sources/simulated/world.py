@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Literal
 
-from sources.simulated.energy import TURN_H, Energy, EnergyTable
+from sources.simulated.energy import HANDOVER_H, Energy, EnergyTable
 from sources.simulated.sol import (
     SITE_LAT_DEG,
     SITE_LON_DEG,
@@ -110,7 +110,7 @@ class World:
         bearing = math.radians(heading_deg)
         ahead = rise_east * math.sin(bearing) + rise_north * math.cos(bearing)
         aside = rise_east * math.cos(bearing) - rise_north * math.sin(bearing)
-        turned = when.hour >= TURN_H
+        turned = when.hour >= HANDOVER_H
         table = self._table(when.sol + 1 if turned else when.sol)
         second = when.second - SOL_S if turned else when.second
         return RoverState(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from sources.base import Finding
-    from sources.simulated.dictionary import Argument, Command, Parameter
+    from sources.simulated.dictionary import Argument, Command, CommandParameter
 
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(.*)", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
@@ -69,7 +69,7 @@ def _takes_unit(command: Command, count: int) -> bool:
 
 
 def _read_argument(
-    command: Command, parameter: Parameter, value: str, unit: str
+    command: Command, parameter: CommandParameter, value: str, unit: str
 ) -> Argument | tuple[str, str, str]:
     """The argument, or the code, message and hint of what is wrong with it."""
     hint = f"{parameter.name} is {parameter.allowed}; write it as {command.usage}"

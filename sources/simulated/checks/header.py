@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sources.simulated.checks.wording import quoted
 from sources.simulated.findings import finding
-from sources.simulated.sequence import NAME, Header, read_moment_ms
+from sources.simulated.sequence import NAME, SequenceHeader, parse_utc_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,3})?) ?%", re.ASCII)
 
 
 def read_header(
-    header: Header, word: str, value: str, line: int, column: int, *, late: bool
+    header: SequenceHeader, word: str, value: str, line: int, column: int, *, late: bool
 ) -> Iterator[Finding]:
     """Take one header line into `header`, or say what is wrong with it."""
     name = word.removeprefix("@")
@@ -58,7 +58,7 @@ def read_header(
         )
 
 
-def missing_headers(header: Header) -> Iterator[Finding]:
+def missing_headers(header: SequenceHeader) -> Iterator[Finding]:
     """Say which lines were never there, in one finding."""
     missing = [word for word in HEADERS if word.removeprefix("@") not in header.lines]
     if missing:
@@ -68,14 +68,14 @@ def missing_headers(header: Header) -> Iterator[Finding]:
         yield finding("syntax.header-missing", f"the header lacks {', '.join(missing)}", hint=hint)
 
 
-def _take(header: Header, name: str, value: str) -> bool:
+def _take(header: SequenceHeader, name: str, value: str) -> bool:
     match name:
         case "sequence" | "rover":
             if NAME.fullmatch(value) is None:
                 return False
             setattr(header, name, value)
         case "start":
-            header.start_ms = read_moment_ms(value)
+            header.start_ms = parse_utc_ms(value)
             return header.start_ms is not None
         case "local":
             if (clock := _CLOCK.fullmatch(value)) is None:

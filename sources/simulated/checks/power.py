@@ -5,30 +5,30 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from sources.simulated.checks.watch import Excursion, Watch
+from sources.simulated.checks.limit_monitor import Excursion, LimitMonitor
 from sources.simulated.energy import CAPACITY_WH, solar_w
 from sources.simulated.findings import SLICE_LINES, Check, finding
-from sources.simulated.sequence import Header, local_hours, show_elapsed
+from sources.simulated.sequence import SequenceHeader, format_elapsed, local_hours
 from sources.simulated.sol import HOUR_S, SOL_S, SolTime, sun_at
 
 if TYPE_CHECKING:
-    from sources.simulated.timeline import Timeline
+    from sources.simulated.schedule import Schedule
 
 RESERVE_PERCENT = 30.0
 LOW_PERCENT = 40.0
 PEAK_W = 600.0
 
 
-def check_power(header: Header, timeline: Timeline) -> Check:
+def check_power(header: SequenceHeader, schedule: Schedule) -> Check:
     """Follow the charge from `@battery` on; needs `@battery` and `@local`."""
     if header.battery_percent is None or header.local_h is None:
         return {}
     percent = lowest = header.battery_percent
-    watch = Watch(near=LOW_PERCENT, limit=RESERVE_PERCENT, upwards=False)
+    watch = LimitMonitor(near=LOW_PERCENT, limit=RESERVE_PERCENT, upwards=False)
     excursions: list[Excursion] = []
     used_wh = solar_wh = 0.0
     overloaded = False
-    for count, span in enumerate(timeline.spans()):
+    for count, span in enumerate(schedule.spans()):
         load_w = span.load.total_w
         if load_w > PEAK_W and not overloaded and span.latest is not None:
             yield finding(
@@ -51,14 +51,14 @@ def check_power(header: Header, timeline: Timeline) -> Check:
         lowest = min(lowest, percent)
         excursions += watch.see(percent, span)
         if count % SLICE_LINES == 0:
-            yield timeline.share(span)
+            yield schedule.share(span)
     excursions += watch.done()
     for excursion in excursions:
         activity = excursion.activity
         after = f", after {activity.name} began" if activity else ""
         yield finding(
             "power.reserve" if excursion.beyond else "power.low",
-            f"the battery falls to {excursion.value:.1f} % at {show_elapsed(excursion.at_ms)}"
+            f"the battery falls to {excursion.value:.1f} % at {format_elapsed(excursion.at_ms)}"
             f"{after}; the reserve is {RESERVE_PERCENT:.0f} %",
             activity.line if activity else header.lines.get("battery"),
             activity.instruction.column if activity else None,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sources.simulated.findings import SLICE_LINES, Check, finding
-from sources.simulated.sequence import Header, show_elapsed
-from sources.simulated.timeline import Activity, Timeline
+from sources.simulated.schedule import Schedule, ScheduledCommand
+from sources.simulated.sequence import SequenceHeader, format_elapsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ MAX_STEEP_MPS = 0.1
 MAX_DISTANCE_M = 500.0
 
 
-def check_safety(header: Header, timeline: Timeline, rover: str) -> Check:
+def check_safety(header: SequenceHeader, schedule: Schedule, rover: str) -> Check:
     """Go through the commands with what is deployed, moving, asleep and on in mind."""
     if header.rover not in (None, rover):
         yield finding(
@@ -29,13 +29,13 @@ def check_safety(header: Header, timeline: Timeline, rover: str) -> Check:
             hint=f"send it to the right rover, or write @rover {rover}",
         )
     state = _State()
-    for count, activity in enumerate(timeline.activities):
+    for count, activity in enumerate(schedule.activities):
         yield from state.awake(activity)
         yield from state.takes(activity)
         if count % SLICE_LINES == 0:
-            yield count / len(timeline.activities)
+            yield count / len(schedule.activities)
     yield from state.final()
-    if timeline.activities and not state.talked:
+    if schedule.activities and not state.talked:
         yield finding(
             "safety.no-comm",
             "the sequence has no COMM: nobody hears how it went",
@@ -51,15 +51,15 @@ class _State:
         self.distance_m = 0.0
         self.images = 0
         self.talked = False
-        self._asleep: Activity | None = None
-        self._waking: Activity | None = None
-        self._deployed: Activity | None = None
-        self._stowing: Activity | None = None
-        self._moving: Activity | None = None
-        self._imaging: Activity | None = None
-        self._heaters: dict[str, Activity] = {}
+        self._asleep: ScheduledCommand | None = None
+        self._waking: ScheduledCommand | None = None
+        self._deployed: ScheduledCommand | None = None
+        self._stowing: ScheduledCommand | None = None
+        self._moving: ScheduledCommand | None = None
+        self._imaging: ScheduledCommand | None = None
+        self._heaters: dict[str, ScheduledCommand] = {}
 
-    def awake(self, activity: Activity) -> Iterator[Finding]:
+    def awake(self, activity: ScheduledCommand) -> Iterator[Finding]:
         """Tell of a command that nobody is awake to run."""
         if activity.name in ("WAIT", "WAKE"):
             return
@@ -67,11 +67,11 @@ class _State:
             since = f"asleep since SLEEP of line {self._asleep.line}"
             yield _at(activity, "safety.asleep", f"the rover is {since}", "WAKE before it")
         elif waking := _under_way(self._waking, activity):
-            until = f"still waking up until {show_elapsed(waking.end_ms)}"
+            until = f"still waking up until {format_elapsed(waking.end_ms)}"
             hint = "start it with a C time behind WAKE"
             yield _at(activity, "safety.asleep", f"the rover is {until}", hint)
 
-    def takes(self, activity: Activity) -> Iterator[Finding]:
+    def takes(self, activity: ScheduledCommand) -> Iterator[Finding]:
         """Tell what is wrong with a command in this state, and go on to the state after it."""
         match activity.name, activity.instruction.arguments:
             case "DRIVE", (float(distance_m), float(speed_mps), float(slope_deg)):
@@ -111,7 +111,9 @@ class _State:
             message = f"the sequence ends with the {zone.lower()} heater on"
             yield _at(activity, "safety.heater-left-on", message, f"HEATER {zone} OFF at the end")
 
-    def _slope(self, activity: Activity, speed_mps: float, steep_deg: float) -> Iterator[Finding]:
+    def _slope(
+        self, activity: ScheduledCommand, speed_mps: float, steep_deg: float
+    ) -> Iterator[Finding]:
         if steep_deg > MAX_SLOPE_DEG:
             yield _at(
                 activity,
@@ -128,7 +130,7 @@ class _State:
                 f"drive this at {MAX_STEEP_MPS:g} m/s",
             )
 
-    def _distance(self, activity: Activity, distance_m: float) -> Iterator[Finding]:
+    def _distance(self, activity: ScheduledCommand, distance_m: float) -> Iterator[Finding]:
         before_m = self.distance_m
         self.distance_m += distance_m
         if before_m <= MAX_DISTANCE_M < self.distance_m:
@@ -139,21 +141,21 @@ class _State:
                 "stop here, and look at the pictures before going on",
             )
 
-    def _moves(self, activity: Activity) -> Iterator[Finding]:
+    def _moves(self, activity: ScheduledCommand) -> Iterator[Finding]:
         if self._deployed is not None:
             since = f"the arm is deployed since line {self._deployed.line}"
             yield _at(activity, "safety.arm-out", since, "ARM_STOW before it")
         elif stowing := _under_way(self._stowing, activity):
-            until = f"the arm is being stowed until {show_elapsed(stowing.end_ms)}"
+            until = f"the arm is being stowed until {format_elapsed(stowing.end_ms)}"
             yield _at(activity, "safety.arm-out", until, "start it with a C time behind ARM_STOW")
         if imaging := _under_way(self._imaging, activity):
             yield _blurred(activity, imaging)
         self._moving = _later(self._moving, activity)
 
-    def _arm(self, activity: Activity) -> Iterator[Finding]:
+    def _arm(self, activity: ScheduledCommand) -> Iterator[Finding]:
         if moving := _under_way(self._moving, activity):
             still = f"{moving.name} of line {moving.line} moves the rover until "
-            still += show_elapsed(moving.end_ms)
+            still += format_elapsed(moving.end_ms)
             yield _at(activity, "safety.moving", still, "start it with a C time behind that")
         match activity.name, self._deployed:
             case "DRILL", None:
@@ -162,14 +164,14 @@ class _State:
                 )
             case "ARM_DEPLOY", None:
                 self._deployed = activity
-            case "ARM_STOW", Activity():
+            case "ARM_STOW", ScheduledCommand():
                 self._deployed, self._stowing = None, activity
             case "ARM_DEPLOY", _:
                 yield _at(activity, "safety.no-effect", "the arm is deployed", "delete the line")
             case "ARM_STOW", _:
                 yield _at(activity, "safety.no-effect", "the arm is stowed", "delete the line")
 
-    def _heater(self, activity: Activity, zone: str, *, on: bool) -> Iterator[Finding]:
+    def _heater(self, activity: ScheduledCommand, zone: str, *, on: bool) -> Iterator[Finding]:
         if on == (zone in self._heaters):
             message = f"the {zone.lower()} heater is {'on' if on else 'off'}"
             yield _at(activity, "safety.no-effect", message, "delete the line")
@@ -179,26 +181,28 @@ class _State:
             del self._heaters[zone]
 
 
-def _under_way(other: Activity | None, activity: Activity) -> Activity | None:
+def _under_way(
+    other: ScheduledCommand | None, activity: ScheduledCommand
+) -> ScheduledCommand | None:
     """The other command, if it is not done yet when this one starts."""
     return other if other is not None and other.end_ms > activity.start_ms else None
 
 
-def _later(other: Activity | None, activity: Activity) -> Activity:
+def _later(other: ScheduledCommand | None, activity: ScheduledCommand) -> ScheduledCommand:
     """Whichever is done last."""
     return other if other is not None and other.end_ms > activity.end_ms else activity
 
 
-def _blurred(activity: Activity, other: Activity) -> Finding:
+def _blurred(activity: ScheduledCommand, other: ScheduledCommand) -> Finding:
     return _at(
         activity,
         "safety.blurred",
-        f"{other.name} of line {other.line} is under way until {show_elapsed(other.end_ms)}: "
+        f"{other.name} of line {other.line} is under way until {format_elapsed(other.end_ms)}: "
         "pictures blur while the rover moves",
         "start it with a C time behind that",
     )
 
 
-def _at(activity: Activity, code: str, message: str, hint: str) -> Finding:
+def _at(activity: ScheduledCommand, code: str, message: str, hint: str) -> Finding:
     column = activity.instruction.column
     return finding(code, f"{activity.name}: {message}", activity.line, column, hint)

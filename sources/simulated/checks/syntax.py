@@ -15,12 +15,12 @@ from sources.simulated.sequence import (
     MAX_BYTES,
     MAX_LINE_CHARACTERS,
     MAX_LINES,
+    ChecksumLine,
     Instruction,
     Sequence,
-    Time,
-    Trailer,
-    read_duration_ms,
-    read_moment_ms,
+    StartTime,
+    parse_duration_ms,
+    parse_utc_ms,
 )
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _read_directive(
     word, value = directive.groups()
     column = directive.start(2 if value else 1) + 1
     if word == "@crc32":
-        into.trailers.append(Trailer(number, column, offset, value))
+        into.checksum_lines.append(ChecksumLine(number, column, offset, value))
     elif word in HEADERS:
         late = bool(into.instructions)
         yield from read_header(into.header, word, value, number, column, late=late)
@@ -187,13 +187,13 @@ def _read_instruction(text: str, number: int, into: Sequence) -> Iterator[Findin
         into.instructions.append(Instruction(number, name.start() + 1, time, command, arguments))
 
 
-def _read_time(text: str) -> Time | None:
+def _read_time(text: str) -> StartTime | None:
     match text[:1]:
         case "A":
-            ms = read_moment_ms(text[1:])
-            return None if ms is None else Time("A", ms)
+            ms = parse_utc_ms(text[1:])
+            return None if ms is None else StartTime("A", ms)
         case "R" | "C" as kind:
-            ms = read_duration_ms(text[1:])
-            return None if ms is None else Time(kind, ms)
+            ms = parse_duration_ms(text[1:])
+            return None if ms is None else StartTime(kind, ms)
         case _:
             return None

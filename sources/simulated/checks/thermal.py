@@ -6,13 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sources.simulated.checks.watch import Excursion, Watch
+from sources.simulated.checks.limit_monitor import Excursion, LimitMonitor
 from sources.simulated.dictionary import Zone
 from sources.simulated.energy import ambient_c
 from sources.simulated.findings import SLICE_LINES, Check, finding
-from sources.simulated.sequence import Header, local_hours, show_elapsed
+from sources.simulated.schedule import (
+    ZONE_HEATER_W,
+    Interval,
+    LoadState,
+    Schedule,
+    ScheduledCommand,
+)
+from sources.simulated.sequence import SequenceHeader, format_elapsed, local_hours
 from sources.simulated.sol import HOUR_S, SOL_S
-from sources.simulated.timeline import ZONE_HEATER_W, Activity, Load, Span, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +29,7 @@ WARM_MARGIN_C = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class ZoneModel:
     """How a zone takes heat. At rest it is at `air_share * air + offset_c + c_per_w * watts`.
 
     Attributes:
@@ -49,26 +55,26 @@ class Body:
         return self.air_share * air_c + self.offset_c + self.c_per_w * watts
 
 
-BODIES: Mapping[Zone, Body] = {
-    Zone.MOTORS: Body(1.0, 0.0, 2.2, 900, hottest_c=60, moves_above_c=-55),
-    Zone.ARM: Body(1.0, 0.0, 2.6, 900, hottest_c=70, moves_above_c=-55),
-    Zone.ELECTRONICS: Body(0.55, 20.0, 0.45, 5400, hottest_c=45, coldest_c=-10),
+ZONE_MODELS: Mapping[Zone, ZoneModel] = {
+    Zone.MOTORS: ZoneModel(1.0, 0.0, 2.2, 900, hottest_c=60, moves_above_c=-55),
+    Zone.ARM: ZoneModel(1.0, 0.0, 2.6, 900, hottest_c=70, moves_above_c=-55),
+    Zone.ELECTRONICS: ZoneModel(0.55, 20.0, 0.45, 5400, hottest_c=45, coldest_c=-10),
 }
 
 
-def check_thermal(header: Header, timeline: Timeline) -> Check:
+def check_thermal(header: SequenceHeader, schedule: Schedule) -> Check:
     """Follow the zones from rest in the air of `@local` on; needs `@local`."""
     if header.local_h is None:
         return {}
-    zones = [_Zone(zone, _air_c(header.local_h, 0)) for zone in BODIES]
-    for count, span in enumerate(timeline.spans()):
+    zones = [_ZoneState(zone, _air_c(header.local_h, 0)) for zone in ZONE_MODELS]
+    for count, span in enumerate(schedule.spans()):
         air_c = _air_c(header.local_h, (span.start_ms + span.end_ms) / 2000)
         for zone in zones:
             if span.started and span.latest is not None:
                 yield from zone.before(span.latest, air_c)
             yield from zone.through(span, air_c)
         if count % SLICE_LINES == 0:
-            yield timeline.share(span)
+            yield schedule.share(span)
     for zone in zones:
         yield from zone.done()
     figures: dict[str, float] = {}
@@ -78,36 +84,36 @@ def check_thermal(header: Header, timeline: Timeline) -> Check:
     return figures
 
 
-class _Zone:
+class _ZoneState:
     """One zone's temperature, as time goes on."""
 
     def __init__(self, zone: Zone, air_c: float) -> None:
-        self._zone, self._body = zone, BODIES[zone]
+        self._zone, self._body = zone, ZONE_MODELS[zone]
         body = self._body
-        self._c = self.lowest_c = self.highest_c = body.rest_c(air_c, self._watts(Load()))
+        self._c = self.lowest_c = self.highest_c = body.rest_c(air_c, self._watts(LoadState()))
         near_c = body.hottest_c - WARM_MARGIN_C
-        self._hot = Watch(near=near_c, limit=body.hottest_c, upwards=True)
-        self._cold = Watch(near=body.coldest_c, limit=body.coldest_c, upwards=False)
+        self._hot = LimitMonitor(near=near_c, limit=body.hottest_c, upwards=True)
+        self._cold = LimitMonitor(near=body.coldest_c, limit=body.coldest_c, upwards=False)
 
     @property
     def name(self) -> str:
         return self._zone.lower()
 
-    def before(self, activity: Activity, air_c: float) -> Iterator[Finding]:
+    def before(self, activity: ScheduledCommand, air_c: float) -> Iterator[Finding]:
         """What there is to say when a command starts: whether the gears that it turns may turn."""
         needed_c = self._body.moves_above_c
         if self._zone not in activity.instruction.command.heats or self._c >= needed_c:
             return
         yield finding(
             "thermal.cold-start",
-            f"{activity.name} at {show_elapsed(activity.start_ms)}: the {self.name} zone is at "
+            f"{activity.name} at {format_elapsed(activity.start_ms)}: the {self.name} zone is at "
             f"{self._c:.0f} °C and must be at {needed_c:.0f} °C or more",
             activity.line,
             activity.instruction.column,
             self._warm_up(air_c),
         )
 
-    def through(self, span: Span, air_c: float) -> Iterator[Finding]:
+    def through(self, span: Interval, air_c: float) -> Iterator[Finding]:
         """Let the span pass; tell of bounds that were passed in it."""
         rest_c = self._body.rest_c(air_c, self._watts(span.load))
         self._c = rest_c + (self._c - rest_c) * math.exp(-span.duration_s / self._body.lag_s)
@@ -119,7 +125,7 @@ class _Zone:
         """Tell of what was still under way at the end."""
         yield from map(self._too_hot, self._hot.done())
 
-    def _watts(self, load: Load) -> float:
+    def _watts(self, load: LoadState) -> float:
         watts = load.heat_w[self._zone]
         if self._zone is Zone.ELECTRONICS:
             watts += load.base_w
@@ -159,7 +165,7 @@ class _Zone:
         after = f", after {activity.name} began" if activity else ""
         return finding(
             code,
-            f"the {self.name} zone {change} at {show_elapsed(excursion.at_ms)}{after}; {bound}",
+            f"the {self.name} zone {change} at {format_elapsed(excursion.at_ms)}{after}; {bound}",
             activity.line if activity else None,
             activity.instruction.column if activity else None,
             hint,

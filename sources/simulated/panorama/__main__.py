@@ -10,10 +10,10 @@ import os
 import sys
 from pathlib import Path
 
-from sources.simulated.panorama.picture import draw, encode
-from sources.simulated.view import View
+from sources.simulated.camera_view import CameraView
+from sources.simulated.panorama.render import draw, encode
 
 if __name__ == "__main__":
     os.nice(int(sys.argv[2]))
-    view = View(**json.load(sys.stdin))
+    view = CameraView(**json.load(sys.stdin))
     Path(sys.argv[1]).write_bytes(encode(draw(view)))

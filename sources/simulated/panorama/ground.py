@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sources.simulated.panorama.fan import Fan
+from sources.simulated.panorama.polar_grid import PolarGrid
 from sources.simulated.panorama.scene import CAMERA_M, Scene
 from sources.simulated.world import MARS_RADIUS_M
 
@@ -60,7 +60,7 @@ def _paint(scene: Scene, land: Land, columns: slice, ranges: Field) -> None:
     # A column more on either side, for the slope across.
     edges = np.concatenate(([azimuths[0] - px], azimuths, [azimuths[-1] + px]))
     view = scene.view
-    height, colour = land.survey(Fan(edges, ranges, (view.east_m, view.north_m)))
+    height, colour = land.survey(PolarGrid(edges, ranges, (view.east_m, view.north_m)))
 
     along = np.empty_like(height[1:-1])
     along[:, :-1] = np.diff(height[1:-1], axis=1) / np.diff(ranges)

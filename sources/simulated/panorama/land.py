@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sources.simulated.panorama.texture import Field, fractal, look_up, pebbles, slabs, smoothstep
-from sources.simulated.panorama.tracks import WheelTracks
+from sources.simulated.panorama.wheel_tracks import WheelTracks
 from sources.simulated.terrain import Terrain
 from sources.simulated.traverse import Route
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sources.simulated.panorama.fan import Fan
-    from sources.simulated.view import View
+    from sources.simulated.camera_view import CameraView
+    from sources.simulated.panorama.polar_grid import PolarGrid
 
 _SLAB_TILE_M = 13.0
 _SOIL_TILE_M = 6.5
@@ -39,7 +39,7 @@ _CLIFF = np.array([0.290, 0.168, 0.098], np.float32)
 class Land:
     """The land about one view. Heights are over the ground that the camera stands on."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: CameraView) -> None:
         random = np.random.default_rng((abs(view.seed), int(view.seed < 0), 0x6C616E64))
         self._view = view
         self._terrain = Terrain(view.seed)
@@ -75,7 +75,7 @@ class Land:
         nearest: Field = apart.min(axis=1)
         return nearest
 
-    def survey(self, fan: Fan) -> tuple[Field, Field]:
+    def survey(self, fan: PolarGrid) -> tuple[Field, Field]:
         """Heights in metres, and colours (linear red, green, blue) as the last axis."""
         ranges = fan.ranges_m
         height, wide = self._broad(fan)
@@ -102,7 +102,7 @@ class Land:
             colour[..., channel] = plane * tone
         return height, colour
 
-    def _broad(self, fan: Fan) -> tuple[Field, Field]:
+    def _broad(self, fan: PolarGrid) -> tuple[Field, Field]:
         """Heights of all that is wider than a few metres, and the wide noise, over the fan."""
         sparse = fan.sparse(len(fan.azimuths) // 4 + 2, 1_100)
         sparser = fan.sparse(20, 420)
@@ -139,7 +139,7 @@ class Land:
 
     def _strew(
         self,
-        fan: Fan,
+        fan: PolarGrid,
         places: tuple[Field, Field],
         covers: tuple[Field, Field],
         onto: tuple[Field, Field, Field],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sources.simulated.view import TOP_DEG
+from sources.simulated.camera_view import TOP_DEG
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

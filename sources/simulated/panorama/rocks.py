@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sources.simulated.panorama.bodies import Body
+from sources.simulated.panorama.convex_body import ConvexBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ _CLEAR_M = 1.35
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class _SizeClass:
     """Stones strewn about the camera, in square cells of the land that each have their own."""
 
     cell_m: float
@@ -33,19 +33,19 @@ class _Field:
     per_m2: float
 
 
-_FIELDS = (
-    _Field(cell_m=4.0, reach_m=12.0, smallest_m=0.035, per_m2=4.5),
-    _Field(cell_m=16.0, reach_m=44.0, smallest_m=0.08, per_m2=1.3),
-    _Field(cell_m=48.0, reach_m=190.0, smallest_m=0.42, per_m2=0.05),
-    _Field(cell_m=200.0, reach_m=900.0, smallest_m=1.3, per_m2=0.0016),
+_SIZE_CLASSES = (
+    _SizeClass(cell_m=4.0, reach_m=12.0, smallest_m=0.035, per_m2=4.5),
+    _SizeClass(cell_m=16.0, reach_m=44.0, smallest_m=0.08, per_m2=1.3),
+    _SizeClass(cell_m=48.0, reach_m=190.0, smallest_m=0.42, per_m2=0.05),
+    _SizeClass(cell_m=200.0, reach_m=900.0, smallest_m=1.3, per_m2=0.0016),
 )
 
 
-def strewn(land: Land, scene: Scene) -> list[Body]:
+def rocks_in_view(land: Land, scene: Scene) -> list[ConvexBody]:
     """The rocks in view that are wider than a few pixels, farthest first."""
     view = scene.view
-    bodies: list[Body] = []
-    for field in _FIELDS:
+    bodies: list[ConvexBody] = []
+    for field in _SIZE_CLASSES:
         reach = int(field.reach_m / field.cell_m) + 1
         column, row = int(view.east_m // field.cell_m), int(view.north_m // field.cell_m)
         for east in range(column - reach, column + reach + 1):
@@ -54,7 +54,9 @@ def strewn(land: Land, scene: Scene) -> list[Body]:
     return sorted(bodies, key=lambda body: -body.away_m)
 
 
-def _cell(land: Land, scene: Scene, field: _Field, cell: tuple[int, int]) -> Iterator[Body]:
+def _cell(
+    land: Land, scene: Scene, field: _SizeClass, cell: tuple[int, int]
+) -> Iterator[ConvexBody]:
     view = scene.view
     # The cell's own sequence: its stones stay where they are as the rover moves.
     key = abs(view.seed), int(field.smallest_m * 100), cell[0] & 0xFFFFFFFF, cell[1] & 0xFFFFFFFF
@@ -84,7 +86,7 @@ def _cell(land: Land, scene: Scene, field: _Field, cell: tuple[int, int]) -> Ite
         yield _stone(int(seed), (float(x), float(y), float(level)), float(width))
 
 
-def _stone(seed: int, place_m: tuple[float, float, float], width_m: float) -> Body:
+def _stone(seed: int, place_m: tuple[float, float, float], width_m: float) -> ConvexBody:
     random = np.random.default_rng(seed)
     count = int(random.integers(11, 16) + 10 * min(1.0, width_m))
     # Planes spread evenly over the sphere, then shaken: no sliver facets, no two stones alike.
@@ -110,7 +112,7 @@ def _stone(seed: int, place_m: tuple[float, float, float], width_m: float) -> Bo
     # Most stones are sunk into the ground by a part of their height.
     east, north, level = place_m
     middle = level + half * shape[2] * random.uniform(-0.1, 0.6)
-    return Body(
+    return ConvexBody(
         centre=np.array([east, north, middle], np.float32),
         normals=(normals / lengths[:, None]).astype(np.float32),
         offsets=(offsets / lengths * half).astype(np.float32),

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sources.simulated.panorama.bodies import Body
+from sources.simulated.panorama.convex_body import ConvexBody
 from sources.simulated.panorama.scene import CAMERA_M
 
 if TYPE_CHECKING:
-    from sources.simulated.view import View
+    from sources.simulated.camera_view import CameraView
 
 _BOXES_M: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...] = (
     ((0.0, 0.0, 0.85), (0.75, 0.45, 0.17)),  # the body
@@ -27,7 +27,7 @@ _BOXES_M: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], .
 """Middle (ahead, right, up) and half-widths of each part."""
 
 
-def rover_bodies(view: View) -> list[Body]:
+def rover_bodies(view: CameraView) -> list[ConvexBody]:
     """The rover's parts, about the camera that looks out from it."""
     bearing, look = np.radians(view.heading_deg), np.radians(view.azimuth_deg)
     ahead = np.array([np.sin(bearing), np.cos(bearing), 0])
@@ -40,7 +40,7 @@ def rover_bodies(view: View) -> list[Body]:
     for middle, half in _BOXES_M:
         centre = np.array(middle) @ axes - camera
         bodies.append(
-            Body(
+            ConvexBody(
                 centre=centre.astype(np.float32),
                 normals=np.concatenate((axes, -axes)).astype(np.float32),
                 offsets=np.array(half * 2, np.float32),

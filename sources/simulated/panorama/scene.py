@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sources.simulated.view import FIELD_DEG, TOP_DEG, View
+from sources.simulated.camera_view import FIELD_DEG, TOP_DEG, CameraView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ class Scene:
         open_sky: the share of the sky's light that reaches it.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: CameraView) -> None:
         self.view = view
         middle = np.radians(view.azimuth_deg)
         columns = (np.arange(view.width) + 0.5) / view.px_per_deg - FIELD_DEG / 2

@@ -11,14 +11,14 @@ from sources.simulated.panorama.scene import CAMERA_M, Scene, strips
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sources.simulated.panorama.bodies import Body
+    from sources.simulated.panorama.convex_body import ConvexBody
 
 _SHADOW_M = 25.0
 _LOWEST_SUN = 0.06
 _SEEN_M = 260.0
 
 
-def cast_shadows(scene: Scene, bodies: list[Body]) -> None:
+def cast_shadows(scene: Scene, bodies: list[ConvexBody]) -> None:
     """Take the sun from the ground behind each body, and a part of the sky from beside it."""
     sun = scene.sun
     if sun[2] <= 0:
@@ -35,7 +35,7 @@ def cast_shadows(scene: Scene, bodies: list[Body]) -> None:
             _shade(scene, body, part)
 
 
-def _shade(scene: Scene, body: Body, box: tuple[slice, slice]) -> None:
+def _shade(scene: Scene, body: ConvexBody, box: tuple[slice, slice]) -> None:
     distance = scene.distance[box]
     rays = scene.rays(box)
     points = rays * np.where(np.isfinite(distance), distance, 0)[..., None]
@@ -48,7 +48,9 @@ def _shade(scene: Scene, body: Body, box: tuple[slice, slice]) -> None:
     scene.open_sky[box] *= 1 - 0.5 * np.exp(-1.6 * gap * gap)
 
 
-def _shadow_box(scene: Scene, body: Body, throw: NDArray[np.float64]) -> tuple[slice, slice] | None:
+def _shadow_box(
+    scene: Scene, body: ConvexBody, throw: NDArray[np.float64]
+) -> tuple[slice, slice] | None:
     """The pixels where the body's shadow may fall: about its foot, and where its top's falls."""
     foot = body.centre[:2].astype(np.float64)
     middle = float(np.arctan2(foot[0], foot[1]))

@@ -45,7 +45,7 @@ def slabs(random: np.random.Generator, size: int, cells: int) -> tuple[Field, Fi
 
 
 def pebbles(random: np.random.Generator, size: int, count: int) -> Field:
-    """Heights of strewn small stones in units of the plane's pixels, 0 between them."""
+    """Heights of rocks_in_view small stones in units of the plane's pixels, 0 between them."""
     plane = np.zeros((size, size), np.float32)
     radii = np.minimum(1.2 * random.uniform(0.03, 1, count) ** -0.4, 2.8)
     places = random.integers(0, size, (count, 2))

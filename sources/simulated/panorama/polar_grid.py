@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Fan:
+class PolarGrid:
     """Points about the camera, in every one of `azimuths` at every one of `ranges_m`.
 
     Arrays over it have the azimuths as their first axis and the ranges as their second.
@@ -40,15 +40,15 @@ class Fan:
         east, north = self.offsets()
         return east + np.float32(self.origin_m[0]), north + np.float32(self.origin_m[1])
 
-    def sparse(self, azimuths: int, ranges: int) -> Fan:
+    def sparse(self, azimuths: int, ranges: int) -> PolarGrid:
         """A fan over the same land with as many points as said, for what varies slowly."""
-        return Fan(
+        return PolarGrid(
             np.linspace(self.azimuths[0], self.azimuths[-1], azimuths),
             np.geomspace(self.ranges_m[0], self.ranges_m[-1], ranges).astype(np.float32),
             self.origin_m,
         )
 
-    def spread(self, sparse: Fan, values: Field) -> Field:
+    def spread(self, sparse: PolarGrid, values: Field) -> Field:
         """Values over a sparse fan (azimuths, ranges, layers), brought to this one's points."""
         low, part = _between(self.ranges_m.astype(np.float64), sparse.ranges_m.astype(np.float64))
         along = values[:, low]

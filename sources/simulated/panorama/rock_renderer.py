@@ -12,14 +12,14 @@ from sources.simulated.panorama.texture import Field, fractal, look_up, smoothst
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sources.simulated.panorama.bodies import Body
+    from sources.simulated.panorama.convex_body import ConvexBody
 
 _GREY = np.array([0.150, 0.108, 0.085], np.float32)
 _BROWN = np.array([0.235, 0.145, 0.090], np.float32)
 _DUST = np.array([0.390, 0.224, 0.120], np.float32)
 
 
-class Mason:
+class RockRenderer:
     """Draws bodies into a scene, each in front of what it hides."""
 
     def __init__(self, scene: Scene) -> None:
@@ -27,7 +27,7 @@ class Mason:
         self._scene = scene
         self._grain = np.stack([fractal(random, 512, 1.15), fractal(random, 512, 1.5)], axis=-1)
 
-    def draw(self, body: Body) -> None:
+    def draw(self, body: ConvexBody) -> None:
         """Draw one body; farther ones must have been drawn before."""
         scene = self._scene
         away = body.away_m
@@ -41,7 +41,7 @@ class Mason:
         for part in strips(box) if box else ():
             self._draw(body, part)
 
-    def _draw(self, body: Body, box: tuple[slice, slice]) -> None:
+    def _draw(self, body: ConvexBody, box: tuple[slice, slice]) -> None:
         scene = self._scene
         rays = scene.rays(box)
         start = np.array([0, 0, CAMERA_M], np.float32) - body.centre
@@ -53,7 +53,7 @@ class Mason:
 
     def _shade(
         self,
-        body: Body,
+        body: ConvexBody,
         box: tuple[slice, slice],
         hit: NDArray[np.bool_],
         enter: Field,

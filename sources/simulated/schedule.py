@@ -12,7 +12,7 @@ from sources.simulated.energy import ASLEEP_W, AWAKE_W, HEATER_W
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sources.simulated.sequence import Header, Instruction
+    from sources.simulated.sequence import Instruction, SequenceHeader
 
 HORIZON_MS = 88_775_244
 """One sol: the longest a sequence may be, and as far as it is simulated."""
@@ -24,7 +24,7 @@ ZONE_HEATER_W = {Zone.MOTORS: 30.0, Zone.ARM: 20.0, Zone.ELECTRONICS: HEATER_W}
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class ScheduledCommand:
     """A command with its place in time; milliseconds since the start of the sequence.
 
     Attributes:
@@ -55,7 +55,7 @@ class Activity:
 
 
 @dataclass(slots=True)
-class Load:
+class LoadState:
     """What is on at a moment.
 
     Attributes:
@@ -80,7 +80,7 @@ class Load:
         """Everything the bus carries."""
         return self.base_w + self.command_w + sum(ZONE_HEATER_W[zone] for zone in self.heaters)
 
-    def starts(self, activity: Activity) -> None:
+    def starts(self, activity: ScheduledCommand) -> None:
         """Add what a command draws from its start on."""
         self._add(activity, +1)
         match activity.name, activity.instruction.arguments:
@@ -91,13 +91,13 @@ class Load:
             case "WAKE", _:
                 self.awake = True
 
-    def ends(self, activity: Activity) -> None:
+    def ends(self, activity: ScheduledCommand) -> None:
         """Take away what it drew."""
         self._add(activity, -1)
         if activity.name == "SLEEP":
             self.awake = False
 
-    def _add(self, activity: Activity, sign: int) -> None:
+    def _add(self, activity: ScheduledCommand, sign: int) -> None:
         load_w = activity.instruction.load_w
         self.command_w += sign * load_w
         for zone, share in activity.instruction.command.heats.items():
@@ -105,7 +105,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Interval:
     """A stretch of time in which nothing is switched.
 
     Attributes:
@@ -118,8 +118,8 @@ class Span:
 
     start_ms: int
     end_ms: int
-    load: Load
-    latest: Activity | None
+    load: LoadState
+    latest: ScheduledCommand | None
     started: bool = False
 
     @property
@@ -128,7 +128,7 @@ class Span:
         return (self.end_ms - self.start_ms) / 1000
 
 
-class Timeline:
+class Schedule:
     """A sequence in time: when each of its commands runs.
 
     Attributes:
@@ -136,21 +136,21 @@ class Timeline:
         end_ms: when the last of them is done.
     """
 
-    def __init__(self, header: Header, instructions: Sequence[Instruction]) -> None:
+    def __init__(self, header: SequenceHeader, instructions: Sequence[Instruction]) -> None:
         self.activities = list(_schedule(header, instructions))
         self.end_ms = max((activity.end_ms for activity in self.activities), default=0)
 
-    def share(self, span: Span) -> float:
+    def share(self, span: Interval) -> float:
         """How far into the time that `spans` goes through a span is, 0 to 1."""
         return min(1.0, span.end_ms / max(1, min(self.end_ms, HORIZON_MS)))
 
-    def spans(self) -> Iterator[Span]:
+    def spans(self) -> Iterator[Interval]:
         """Yield the time from 0 to the end, cut wherever anything is switched.
 
         Ends at the horizon. Commands that run at once add up; nothing is kept for them but sums,
         so any number may overlap.
         """
-        load, latest, now_ms = Load(), None, 0
+        load, latest, now_ms = LoadState(), None, 0
         running: list[tuple[int, int]] = []  # end, index
         for index, activity in enumerate(self.activities):
             if activity.start_ms >= HORIZON_MS:
@@ -163,7 +163,7 @@ class Timeline:
             yield from _stretch(now_ms, activity.start_ms, load, latest)
             now_ms, latest = activity.start_ms, activity
             load.starts(activity)
-            yield Span(now_ms, now_ms, load, latest, started=True)
+            yield Interval(now_ms, now_ms, load, latest, started=True)
             heapq.heappush(running, (activity.end_ms, index))
         while running and now_ms < HORIZON_MS:
             end_ms, ended = heapq.heappop(running)
@@ -172,7 +172,9 @@ class Timeline:
             load.ends(self.activities[ended])
 
 
-def _schedule(header: Header, instructions: Sequence[Instruction]) -> Iterator[Activity]:
+def _schedule(
+    header: SequenceHeader, instructions: Sequence[Instruction]
+) -> Iterator[ScheduledCommand]:
     """Yield when each command runs, in the order of the file, which is the order of starts.
 
     `A` lines of a sequence whose `@start` is missing are taken as if they followed at once.
@@ -188,13 +190,15 @@ def _schedule(header: Header, instructions: Sequence[Instruction]) -> Iterator[A
             asked_ms = time.ms - header.start_ms
         else:
             asked_ms = end_ms
-        activity = Activity(instruction, asked_ms, max(asked_ms, start_ms))
+        activity = ScheduledCommand(instruction, asked_ms, max(asked_ms, start_ms))
         start_ms, end_ms = activity.start_ms, activity.end_ms
         yield activity
 
 
-def _stretch(start_ms: int, end_ms: int, load: Load, latest: Activity | None) -> Iterator[Span]:
+def _stretch(
+    start_ms: int, end_ms: int, load: LoadState, latest: ScheduledCommand | None
+) -> Iterator[Interval]:
     while start_ms < end_ms:
         cut_ms = min(start_ms + MAX_SPAN_MS, end_ms)
-        yield Span(start_ms, cut_ms, load, latest)
+        yield Interval(start_ms, cut_ms, load, latest)
         start_ms = cut_ms

@@ -12,8 +12,8 @@ from PIL import Image, ImageFilter
 from sources.simulated.panorama.ground import paint_ground
 from sources.simulated.panorama.land import Land
 from sources.simulated.panorama.light import develop
-from sources.simulated.panorama.mason import Mason
-from sources.simulated.panorama.rocks import strewn
+from sources.simulated.panorama.rock_renderer import RockRenderer
+from sources.simulated.panorama.rocks import rocks_in_view
 from sources.simulated.panorama.rover import rover_bodies
 from sources.simulated.panorama.scene import Scene
 from sources.simulated.panorama.shadows import cast_shadows
@@ -21,7 +21,7 @@ from sources.simulated.panorama.shadows import cast_shadows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sources.simulated.view import View
+    from sources.simulated.camera_view import CameraView
 
 _BITS_PER_PX = 2.4
 """What the link has for a picture; the quality is chosen to come near it, as flight encoders do."""
@@ -32,14 +32,14 @@ _GROWTH = 1.06
 """By how much a picture grows with a point of quality, about."""
 
 
-def draw(view: View) -> NDArray[np.uint8]:
+def draw(view: CameraView) -> NDArray[np.uint8]:
     """The view's pixels: (height, width, 3), red green blue."""
     scene = Scene(view)
     land = Land(view)
     paint_ground(scene, land)
-    bodies = strewn(land, scene)
+    bodies = rocks_in_view(land, scene)
     cast_shadows(scene, bodies + rover_bodies(view))
-    mason = Mason(scene)
+    mason = RockRenderer(scene)
     for body in bodies:
         mason.draw(body)
     random = np.random.default_rng(

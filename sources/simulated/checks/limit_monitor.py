@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sources.simulated.timeline import Activity, Span
+    from sources.simulated.schedule import Interval, ScheduledCommand
 
 
 CLEAR = 1.0
@@ -29,10 +29,10 @@ class Excursion:
     beyond: bool
     value: float
     at_ms: int
-    activity: Activity | None
+    activity: ScheduledCommand | None
 
 
-class Watch:
+class LimitMonitor:
     """Watches one figure for passing `limit`, upwards or else downwards, and for coming `near`."""
 
     def __init__(self, *, near: float, limit: float, upwards: bool) -> None:
@@ -40,7 +40,7 @@ class Watch:
         self._near, self._limit = near, limit
         self._open: Excursion | None = None
 
-    def see(self, value: float, span: Span) -> Iterator[Excursion]:
+    def see(self, value: float, span: Interval) -> Iterator[Excursion]:
         """Take the figure at the end of a span; yield what there is to tell."""
         if self._sign * (value - self._limit) > 0:
             if self._open is None or not self._open.beyond:

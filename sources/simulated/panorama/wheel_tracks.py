@@ -9,8 +9,8 @@ import numpy as np
 from sources.simulated.panorama.texture import Field, smoothstep
 
 if TYPE_CHECKING:
+    from sources.simulated.camera_view import CameraView
     from sources.simulated.traverse import Route
-    from sources.simulated.view import View
 
 WHEEL_OFF_M = 1.05
 """From the rover's middle line to the middle of a wheel."""
@@ -23,7 +23,7 @@ _GROUSER_M = 0.16
 class WheelTracks:
     """The two tracks behind the rover of one view."""
 
-    def __init__(self, view: View, route: Route) -> None:
+    def __init__(self, view: CameraView, route: Route) -> None:
         east, north = route.places(view.along_m - np.arange(0.0, _LENGTH_M, 0.25))
         bearing = np.radians(view.heading_deg)
         self._ahead = np.array([np.sin(bearing), np.cos(bearing)], np.float32)

@@ -22,7 +22,7 @@ _EDGE = 14.0
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class ConvexBody:
     """A convex body; `normals` point out, and `offsets` are metres from `centre` along them.
 
     Attributes:

@@ -27,7 +27,7 @@ POINTINGS: tuple[tuple[str, float], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CameraView:
     """One picture's place, time, pointing and size. East and north are from the landing site.
 
     Attributes:
@@ -56,7 +56,7 @@ class View:
         return self.width / FIELD_DEG
 
     def request(self) -> dict[str, str | int | float]:
-        """The view as JSON values, from which `View(**request)` makes it again."""
+        """The view as JSON values, from which `CameraView(**request)` makes it again."""
         return asdict(self)
 
     def metadata(self) -> Mapping[str, str | int | float]:
@@ -79,11 +79,11 @@ class View:
         }
 
 
-def view_of(world: World, t: float, turn: int, width: int, height: int) -> View:
+def camera_view(world: World, t: float, turn: int, width: int, height: int) -> CameraView:
     """The view that the camera whose turn it is has at POSIX time `t`."""
     state = world.state(t)
     camera, bearing_deg = POINTINGS[turn % len(POINTINGS)]
-    return View(
+    return CameraView(
         seed=world.seed,
         width=width,
         height=height,
