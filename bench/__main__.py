@@ -12,11 +12,11 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from bench.extremes import Extremes
-from bench.fan import Fan
 from bench.fanout import SCENARIOS, FanOut
+from bench.load_generator import LoadGenerator
 from bench.machine import choose_cores, facts, raise_file_limit
-from bench.peers import ROOMS, STREAMS
-from bench.processes import Failed, end_on_signals
+from bench.peers import CHANNELS, STREAMS
+from bench.processes import BenchError, end_on_signals
 from bench.report import Report
 from bench.soak import Soak
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EXTREMES = ("stalled", "joining")
 EVERYTHING = (*(scenario.key for scenario in SCENARIOS), *EXTREMES)
-SERVERS = tuple({**STREAMS, **ROOMS})
+SERVERS = tuple({**STREAMS, **CHANNELS})
 QUICK = ("10hz", "200hz")
 
 
@@ -43,9 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.sched_setaffinity(0, {cores.load})
     try:
         with tempfile.TemporaryDirectory(prefix="rover-bench-") as folder:
-            fan = Fan(Path(folder), cores)
-            return _soak(args, fan, cores) if args.what == "soak" else _compare(args, fan, cores)
-    except Failed as exc:
+            generator = LoadGenerator(Path(folder), cores)
+            return (
+                _soak(args, generator, cores)
+                if args.what == "soak"
+                else _compare(args, generator, cores)
+            )
+    except BenchError as exc:
         print(f"bench: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -75,33 +79,33 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _soak(args: argparse.Namespace, fan: Fan, cores: Cores) -> int:
+def _soak(args: argparse.Namespace, generator: LoadGenerator, cores: Cores) -> int:
     raise_file_limit()
-    soak = Soak(fan, cores, args.minutes, args.readers, args.rate_hz, args.churn_hz, _say)
+    soak = Soak(generator, cores, args.minutes, args.readers, args.rate_hz, args.churn_hz, _log)
     return 0 if soak.run() else 1
 
 
-def _compare(args: argparse.Namespace, fan: Fan, cores: Cores) -> int:
+def _compare(args: argparse.Namespace, generator: LoadGenerator, cores: Cores) -> int:
     started = monotonic()
     about = facts(cores)
     max_readers = raise_file_limit()
     chosen = args.only or (QUICK if args.quick else EVERYTHING)
     fanout = FanOut(
-        fan,
+        generator,
         cores,
         scenarios=[scenario for scenario in SCENARIOS if scenario.key in chosen],
         peers=args.servers or SERVERS,
         max_readers=max_readers,
         repeats=args.repeats or (1 if args.quick else 3),
         window_s=args.window_s or (1.5 if args.quick else 2.5),
-        say=_say,
+        log=_log,
     )
     results = fanout.run()
-    extremes = Extremes(fan, cores, max_readers, _say)
+    extremes = Extremes(generator, cores, max_readers, _log)
     stalled = extremes.stalled() if "stalled" in chosen else None
     joining = extremes.joining() if "joining" in chosen else []
     rounds = f"{fanout.repeats} rounds of {fanout.window_s:g} s"

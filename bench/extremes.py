@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.fan import Course
+from bench.load_generator import LoadOptions
 from bench.peers import NCHAN, OURS, STREAMS
-from bench.processes import Failed
-from bench.servers import Load
+from bench.processes import BenchError
+from bench.servers import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.fan import Fan, Seen
+    from bench.load_generator import LoadGenerator, Measurement
     from bench.machine import Cores
 
 READERS = 990
@@ -91,17 +91,17 @@ class Joining:
 class Extremes:
     """The plan of these runs; attributes as of `FanOut`."""
 
-    fan: Fan
+    generator: LoadGenerator
     cores: Cores
     max_readers: int
-    say: Callable[[str], None]
+    log: Callable[[str], None]
 
     def stalled(self) -> Stalled | None:
         """Ours beside readers that never read; `None` if it failed."""
         try:
             without, beside = self._stalled(0), self._stalled(STALLED)
-        except Failed as exc:
-            self.say(f"stalled readers: failed: {exc}")
+        except BenchError as exc:
+            self.log(f"stalled readers: failed: {exc}")
             return None
         return Stalled(
             p99_ms=beside.p99_ms,
@@ -111,33 +111,41 @@ class Extremes:
             missing=beside.missing,
         )
 
-    def _stalled(self, stalled: int) -> Seen:
+    def _stalled(self, stalled: int) -> Measurement:
         peer = STREAMS[OURS]
-        course = Course(READERS, STALLED_WINDOW_S, warmup_s=3.0, stalled=stalled)
-        with peer.serve(Load(STALLED_RATE_HZ, SEND_BUFFER_BYTES), self.cores) as server:
-            seen = self.fan.run(server, peer.path, course)
-        self.say(f"{stalled} stalled readers: p99 of the others {seen.p99_ms:.0f} ms")
-        return seen
+        options = LoadOptions(READERS, STALLED_WINDOW_S, warmup_s=3.0, stalled=stalled)
+        with peer.serve(Workload(STALLED_RATE_HZ, SEND_BUFFER_BYTES), self.cores) as server:
+            measured = self.generator.run(server, peer.path, options)
+        self.log(f"{stalled} stalled readers: p99 of the others {measured.p99_ms:.0f} ms")
+        return measured
 
     def joining(self) -> list[Joining]:
         """Ours, and nchan where it is, while thousands connect."""
         if self.max_readers < EARLY + JOINING:
-            self.say(f"joining: left out, the limit of open files allows {self.max_readers:,}")
+            self.log(f"joining: left out, the limit of open files allows {self.max_readers:,}")
             return []
         found = []
         for key in (OURS, NCHAN):
             peer = STREAMS[key]
-            if peer.lacks() is not None:
+            if peer.unavailable_reason() is not None:
                 continue
-            course = Course(EARLY + JOINING, 2.0, connect_s=JOIN_LIMIT_S, early=EARLY, warmup_s=0.5)
+            options = LoadOptions(
+                EARLY + JOINING, 2.0, connect_s=JOIN_LIMIT_S, early=EARLY, warmup_s=0.5
+            )
             try:
-                with peer.serve(Load(JOIN_RATE_HZ), self.cores) as server:
-                    seen = self.fan.run(server, peer.path, course)
-            except Failed as exc:
-                self.say(f"joining, {key}: failed: {exc}")
+                with peer.serve(Workload(JOIN_RATE_HZ), self.cores) as server:
+                    measured = self.generator.run(server, peer.path, options)
+            except BenchError as exc:
+                self.log(f"joining, {key}: failed: {exc}")
                 continue
             found.append(
-                Joining(peer.title, seen.late, seen.joined_s, seen.silence_ms, seen.missing)
+                Joining(
+                    peer.title,
+                    measured.late,
+                    measured.joined_s,
+                    measured.silence_ms,
+                    measured.missing,
+                )
             )
-            self.say(f"joining, {key}: {seen.silence_ms:.0f} ms without an event at most")
+            self.log(f"joining, {key}: {measured.silence_ms:.0f} ms without an event at most")
         return found

@@ -6,16 +6,16 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.fan import Course
 from bench.figures import Figures
-from bench.peers import OURS, ROOMS, SSE_STARLETTE, STREAMS
-from bench.processes import Failed
-from bench.servers import Load
+from bench.load_generator import LoadOptions
+from bench.peers import CHANNELS, OURS, SSE_STARLETTE, STREAMS
+from bench.processes import BenchError
+from bench.servers import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from bench.fan import Fan
+    from bench.load_generator import LoadGenerator
     from bench.machine import Cores
     from bench.servers import Peer
 
@@ -39,7 +39,7 @@ class Scenario:
         title: for the table.
         readers: how many.
         rate_hz: events a second.
-        room: a WebSocket room in place of an event stream.
+        channel: a WebSocket channel in place of an event stream.
         repeated: in every round; otherwise in the first only.
     """
 
@@ -47,7 +47,7 @@ class Scenario:
     title: str
     readers: int
     rate_hz: float
-    room: bool = False
+    channel: bool = False
     repeated: bool = True
 
     @property
@@ -58,7 +58,7 @@ class Scenario:
     @property
     def peers(self) -> Mapping[str, Peer]:
         """Who can serve it."""
-        return ROOMS if self.room else STREAMS
+        return CHANNELS if self.channel else STREAMS
 
 
 SCENARIOS = (
@@ -66,7 +66,7 @@ SCENARIOS = (
     Scenario("50hz", "1,000 readers at 50 Hz", 1000, 50),
     Scenario("200hz", "1,000 readers at 200 Hz", 1000, 200),
     Scenario("10k", "10,000 readers at 1 Hz", 10_000, 1, repeated=False),
-    Scenario("room", "a room of 1,000 at 10 Hz", 1000, 10, room=True, repeated=False),
+    Scenario("channel", "a channel of 1,000 at 10 Hz", 1000, 10, channel=True, repeated=False),
 )
 
 
@@ -88,24 +88,24 @@ class FanOut:
     """The plan of the comparison.
 
     Attributes:
-        fan: makes the readers.
+        generator: makes the readers.
         cores: says who runs where.
         scenarios: in the order of the table.
         peers: names of the servers that take part.
         max_readers: as many as the limit of open files allows.
         repeats: rounds; every server has its turn in each, so that drift hits all alike.
         window_s: how long a run is measured.
-        say: takes a line that tells how it goes.
+        log: takes a line that tells how it goes.
     """
 
-    fan: Fan
+    generator: LoadGenerator
     cores: Cores
     scenarios: Sequence[Scenario]
     peers: Sequence[str]
     max_readers: int
     repeats: int
     window_s: float
-    say: Callable[[str], None]
+    log: Callable[[str], None]
 
     def run(self) -> Results:
         """Measure everything; what cannot be is left out, with the reason."""
@@ -118,12 +118,12 @@ class FanOut:
                     continue
                 try:
                     figures = self._measure(scenario, scenario.peers[key])
-                except Failed as exc:
+                except BenchError as exc:
                     results.left_out[scenario.key, key] = f"failed: {exc}"
-                    self.say(f"{scenario.title}, {key}: failed: {exc}")
+                    self.log(f"{scenario.title}, {key}: failed: {exc}")
                     continue
                 results.runs[scenario.key, key].append(figures)
-                self.say(
+                self.log(
                     f"{scenario.title}, {key}: {figures.us_per_event:.1f} µs/event, "
                     f"p99 {figures.p99_ms:.0f} ms, server at {figures.cpu:.0%}"
                 )
@@ -139,26 +139,26 @@ class FanOut:
     def _reason_against(self, scenario: Scenario, key: str, results: Results) -> str | None:
         if scenario.readers > self.max_readers:
             return f"the limit of open files allows {self.max_readers:,} readers (`ulimit -n`)"
-        if (lacks := scenario.peers[key].lacks()) is not None:
-            return lacks
+        if (unavailable_reason := scenario.peers[key].unavailable_reason()) is not None:
+            return unavailable_reason
         if (failed := results.left_out.get((scenario.key, key))) is not None:
             return failed
         if key not in ALWAYS:
             for easier in self.scenarios[: self.scenarios.index(scenario)]:
                 before = results.figures(easier.key, key)
                 lighter = easier.deliveries_hz <= scenario.deliveries_hz
-                if before and before.saturated and lighter and easier.room == scenario.room:
+                if before and before.saturated and lighter and easier.channel == scenario.channel:
                     return f"saturated by {easier.title} already"
         return None
 
     def _measure(self, scenario: Scenario, peer: Peer) -> Figures:
-        course = Course(
+        options = LoadOptions(
             scenario.readers,
             max(self.window_s, LEAST_PERIODS / scenario.rate_hz),
             connect_s=CONNECT_LEAST_S + scenario.readers / CONNECT_HZ,
-            say_hz=scenario.rate_hz if scenario.room else 0,
+            say_hz=scenario.rate_hz if scenario.channel else 0,
         )
-        load = Load(0 if scenario.room else scenario.rate_hz)
-        with peer.serve(load, self.cores) as server:
-            seen = self.fan.run(server, peer.path, course)
-        return Figures.of(seen, readers=scenario.readers, rate_hz=scenario.rate_hz)
+        workload = Workload(0 if scenario.channel else scenario.rate_hz)
+        with peer.serve(workload, self.cores) as server:
+            measured = self.generator.run(server, peer.path, options)
+        return Figures.of(measured, readers=scenario.readers, rate_hz=scenario.rate_hz)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.fan import Seen
+    from bench.load_generator import Measurement
 
 BUSY = 0.95
 """A server that uses more of its core can do no more."""
@@ -17,7 +17,7 @@ BUSY = 0.95
 KEPT_UP = 0.95
 """A server that delivers less of what is due does not keep up."""
 
-DEPRIVED = 0.8
+STARVED = 0.8
 """One that does not keep up, and used less of its core than this, was kept from it."""
 
 
@@ -48,21 +48,22 @@ class Figures:
     harmed: int
 
     @classmethod
-    def of(cls, seen: Seen, *, readers: int, rate_hz: float) -> Figures:
+    def of(cls, measured: Measurement, *, readers: int, rate_hz: float) -> Figures:
         """The figures of a run in which each of `readers` was due `rate_hz` events a second."""
-        others = max(seen.connected - 1, 1)
-        deliveries_hz = seen.events / seen.window_s
+        others = max(measured.connected - 1, 1)
+        deliveries_hz = measured.events / measured.window_s
         return cls(
-            us_per_event=seen.cpu_s * 1e6 / max(seen.events, 1),
-            p50_ms=seen.p50_ms,
-            p99_ms=seen.p99_ms,
-            kb_per_connection=(seen.rss_begin_kb - seen.rss_before_kb) / others,
+            us_per_event=measured.cpu_s * 1e6 / max(measured.events, 1),
+            p50_ms=measured.p50_ms,
+            p99_ms=measured.p99_ms,
+            kb_per_connection=(measured.rss_begin_kb - measured.rss_before_kb) / others,
             deliveries_hz=deliveries_hz,
             delivered=deliveries_hz / (readers * rate_hz),
-            cpu=seen.cpu_s / seen.window_s,
-            load_cpu=seen.load_cpu_s / seen.window_s,
+            cpu=measured.cpu_s / measured.window_s,
+            load_cpu=measured.load_cpu_s / measured.window_s,
             harmed=min(
-                readers, seen.missing + seen.silent + seen.closed + readers - seen.connected
+                readers,
+                measured.missing + measured.silent + measured.closed + readers - measured.connected,
             ),
         )
 
@@ -77,12 +78,12 @@ class Figures:
     @property
     def saturated(self) -> bool:
         """Whether the server can do no more."""
-        return self.cpu > BUSY or (self.delivered < KEPT_UP and not self.deprived)
+        return self.cpu > BUSY or (self.delivered < KEPT_UP and not self.starved)
 
     @property
-    def deprived(self) -> bool:
+    def starved(self) -> bool:
         """Whether something else used the server's core, so that the figures mean little."""
-        return self.delivered < KEPT_UP and self.cpu < DEPRIVED
+        return self.delivered < KEPT_UP and self.cpu < STARVED
 
     @property
     def load_bound(self) -> bool:

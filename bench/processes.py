@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
-END_S = 8.0
+TERMINATE_TIMEOUT_S = 8.0
 """A server that has not ended so long after SIGTERM is killed."""
 
 PR_SET_PDEATHSIG = 1
@@ -25,7 +25,7 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 
-class Failed(Exception):
+class BenchError(Exception):
     """A server or the load generator did not do its part; the text says what it said."""
 
 
@@ -69,7 +69,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     family = [process.pid, *children(process.pid)]
     process.terminate()
     try:
-        process.wait(END_S)
+        process.wait(TERMINATE_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         for pid in family:
             with suppress(ProcessLookupError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.table import LEGEND, ROOM_REFERENCES, STREAM_REFERENCES, fanout_table
+from bench.table import CHANNEL_REFERENCES, LEGEND, STREAM_REFERENCES, fanout_table
 from bench.targets import targets
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Report:
         return "\n\n".join(self._parts())
 
     def _parts(self) -> Iterator[str]:
-        for room, references in ((False, STREAM_REFERENCES), (True, ROOM_REFERENCES)):
-            if scenarios := [s for s in self.scenarios if s.room is room]:
+        for channel, references in ((False, STREAM_REFERENCES), (True, CHANNEL_REFERENCES)):
+            if scenarios := [s for s in self.scenarios if s.channel is channel]:
                 yield fanout_table(scenarios, self.results, references)
         if self.scenarios:
             yield LEGEND

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from bench.servers import Load
+from bench.servers import Workload
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,7 +25,7 @@ BACKLOG = 4096
 TASKS_PATH = "/bench/tasks"
 
 
-class CountsTasks:
+class TaskCounter:
     """Answers how many tasks there are, and leaves everything else to the app inside."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -40,7 +40,7 @@ class CountsTasks:
         await send({"type": "http.response.body", "body": body})
 
 
-class Telling(uvicorn.Server):
+class AnnouncingServer(uvicorn.Server):
     """Tells its port when it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -56,13 +56,13 @@ def main() -> None:
     parser.add_argument("--send-buffer-bytes", type=int)
     parser.add_argument("--small-history", action="store_true")
     args = parser.parse_args()
-    load = Load(args.rate_hz, args.send_buffer_bytes, args.small_history)
-    app = importlib.import_module(f"bench.peers.{args.module}").create_app(load)
+    workload = Workload(args.rate_hz, args.send_buffer_bytes, args.small_history)
+    app = importlib.import_module(f"bench.peers.{args.module}").create_app(workload)
     listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
-    if load.send_buffer_bytes is not None:  # accepted sockets inherit it
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, load.send_buffer_bytes)
+    if workload.send_buffer_bytes is not None:  # accepted sockets inherit it
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, workload.send_buffer_bytes)
     config = uvicorn.Config(
-        CountsTasks(app),
+        TaskCounter(app),
         loop="uvloop",
         http="httptools",
         lifespan="on",
@@ -71,7 +71,7 @@ def main() -> None:
         backlog=BACKLOG,
         timeout_graceful_shutdown=1,
     )
-    Telling(config).run([listener])
+    AnnouncingServer(config).run([listener])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from bench.processes import Failed, child
+from bench.processes import BenchError, child
 
 if TYPE_CHECKING:
     import subprocess
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from bench.machine import Cores
 
-START_S = 20.0
+START_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Workload:
     """What a server is to serve.
 
     Attributes:
@@ -40,7 +40,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class RunningServer:
     """One that runs.
 
     Attributes:
@@ -60,52 +60,52 @@ class Peer:
         title: for the table.
         path: of its event stream, or of its room.
         serve: runs it for as long as a block.
-        lacks: what is missing on this machine to run it, in words; `None` when nothing is.
+        unavailable_reason: what this machine lacks to run it; `None` when nothing is lacking.
     """
 
     title: str
     path: str
-    serve: Callable[[Load, Cores], AbstractContextManager[Server]]
-    lacks: Callable[[], str | None]
+    serve: Callable[[Workload, Cores], AbstractContextManager[RunningServer]]
+    unavailable_reason: Callable[[], str | None]
 
 
 def python_peer(title: str, path: str, module: str, *needs: str) -> Peer:
     """A peer that is an ASGI app: `bench.peers.MODULE.create_app`, which imports `needs`."""
 
     @contextmanager
-    def serve(load: Load, cores: Cores) -> Iterator[Server]:
-        command = [sys.executable, "-m", "bench.serve", module, f"--rate-hz={load.rate_hz}"]
-        if load.send_buffer_bytes is not None:
-            command.append(f"--send-buffer-bytes={load.send_buffer_bytes}")
-        if load.small_history:
+    def serve(workload: Workload, cores: Cores) -> Iterator[RunningServer]:
+        command = [sys.executable, "-m", "bench.serve", module, f"--rate-hz={workload.rate_hz}"]
+        if workload.send_buffer_bytes is not None:
+            command.append(f"--send-buffer-bytes={workload.send_buffer_bytes}")
+        if workload.small_history:
             command.append("--small-history")
         with (
             tempfile.TemporaryDirectory(prefix="rover-bench-") as folder,
             tempfile.TemporaryFile() as errors,
             child(command, core=cores.server, folder=Path(folder), errors=errors) as process,
         ):
-            yield Server(_port(process, errors), (process.pid,))
+            yield RunningServer(_port(process, errors), (process.pid,))
 
-    def lacks() -> str | None:
+    def unavailable_reason() -> str | None:
         missing = [name for name in needs if importlib.util.find_spec(name) is None]
         return f"needs the package {', '.join(missing)}" if missing else None
 
-    return Peer(title, path, serve, lacks)
+    return Peer(title, path, serve, unavailable_reason)
 
 
 def _port(process: subprocess.Popen[bytes], errors: IO[bytes]) -> int:
     """Where the server listens, which it tells in its first line when it does."""
     assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], START_S)
+    ready, _, _ = select.select([process.stdout], [], [], START_TIMEOUT_S)
     line = process.stdout.readline() if ready else b""
     if not line:
-        raise Failed(f"the server did not start: {last_words(errors)}")
+        raise BenchError(f"the server did not start: {stderr_tail(errors)}")
     port = json.loads(line)["port"]
     assert isinstance(port, int)
     return port
 
 
-def last_words(errors: IO[bytes]) -> str:
+def stderr_tail(errors: IO[bytes]) -> str:
     """The end of what a process wrote to its standard error."""
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()

@@ -10,18 +10,18 @@ from statistics import median
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from bench.fan import Course
+from bench.load_generator import LoadOptions
 from bench.peers import OURS, STREAMS
-from bench.processes import Failed
+from bench.processes import BenchError
 from bench.serve import TASKS_PATH
-from bench.servers import Load
+from bench.servers import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bench.fan import Fan
+    from bench.load_generator import LoadGenerator
     from bench.machine import Cores
-    from bench.servers import Server
+    from bench.servers import RunningServer
 
 LOOKS = 60
 
@@ -35,7 +35,7 @@ SLACK_COUNT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ResourceUse:
     """What the server held at one moment.
 
     Attributes:
@@ -56,68 +56,71 @@ class Soak:
     """The plan of a soak.
 
     Attributes:
-        fan: makes the readers.
+        generator: makes the readers.
         cores: says who runs where.
         minutes: how long.
         readers: at any time.
         rate_hz: events a second for each.
         churn_hz: readers that go, and others that come, a second.
-        say: takes a line that tells how it goes.
+        log: takes a line that tells how it goes.
     """
 
-    fan: Fan
+    generator: LoadGenerator
     cores: Cores
     minutes: float
     readers: int
     rate_hz: float
     churn_hz: float
-    say: Callable[[str], None]
+    log: Callable[[str], None]
 
     def run(self) -> bool:
         """Soak, print what came out, and tell whether everything stayed flat.
 
         Raises:
-            Failed: the server ended, or refused readers.
+            BenchError: the server ended, or refused readers.
         """
         peer = STREAMS[OURS]
-        course = Course(self.readers, self.minutes * 60, churn_hz=self.churn_hz)
-        looks: list[Look] = []
+        options = LoadOptions(self.readers, self.minutes * 60, churn_hz=self.churn_hz)
+        looks: list[ResourceUse] = []
         pause_s = max(self.minutes * 60 / LOOKS, 1)
         with (
-            peer.serve(Load(self.rate_hz, small_history=True), self.cores) as server,
-            self.fan.start(server, peer.path, course) as run,
+            peer.serve(Workload(self.rate_hz, small_history=True), self.cores) as server,
+            self.generator.start(server, peer.path, options) as run,
         ):
             start = monotonic()
-            while (seen := run.wait(pause_s)) is None:
+            while (measured := run.wait(pause_s)) is None:
                 look = _look(server, (monotonic() - start) / 60)
                 looks.append(look)
-                self.say(
+                self.log(
                     f"minute {look.minute:.1f}: {look.rss_kb / 1024:.1f} MiB, {look.files} files, "
                     f"{look.tasks} tasks"
                 )
         print(
             f"{self.minutes:g} minutes, {self.readers:,} readers at {self.rate_hz:g} Hz, "
-            f"{seen.churned:,} went and came; {seen.events:,} deliveries, p99 {seen.p99_ms:.0f} ms;"
-            f" {seen.missing} missed events, {seen.closed} were cut off\n"
+            f"{measured.churned:,} went and came; {measured.events:,} deliveries, "
+            f"p99 {measured.p99_ms:.0f} ms; {measured.missing} missed events, "
+            f"{measured.closed} were closed by the server\n"
         )
-        return _report(looks) and not (seen.missing or seen.closed)
+        return _report(looks) and not (measured.missing or measured.closed)
 
 
-def _look(server: Server, minute: float) -> Look:
+def _look(server: RunningServer, minute: float) -> ResourceUse:
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
     try:
         connection.request("GET", TASKS_PATH)
         tasks = json.loads(connection.getresponse().read())["tasks"]
         process = Path(f"/proc/{server.pids[0]}")
         status = (process / "status").read_text().partition("VmRSS:")[2]
-        return Look(minute, int(status.split()[0]), len(list((process / "fd").iterdir())), tasks)
+        return ResourceUse(
+            minute, int(status.split()[0]), len(list((process / "fd").iterdir())), tasks
+        )
     except OSError as exc:
-        raise Failed(f"the server does not answer any more: {exc}") from exc
+        raise BenchError(f"the server does not answer any more: {exc}") from exc
     finally:
         connection.close()
 
 
-def _report(looks: Sequence[Look]) -> bool:
+def _report(looks: Sequence[ResourceUse]) -> bool:
     """Print the beginning beside the end, and tell whether they are the same."""
     settled = looks[int(len(looks) * SETTLE) :]
     third = len(settled) // 3

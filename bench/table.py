@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.figures import Figures
 
 STREAM_REFERENCES = {NCHAN: "nchan", SSE_STARLETTE: "sse-starlette"}
-ROOM_REFERENCES = {NCHAN: "nchan", "broadcast": "the loop"}
+CHANNEL_REFERENCES = {NCHAN: "nchan", "broadcast": "the loop"}
 
 FIGURES = ("p50 ms", "p99 ms", "kB/conn", "deliveries/s", "CPU", "harmed")
 
@@ -82,4 +82,4 @@ def _ratio(figures: Figures, reference: Figures | None) -> str:
 
 
 def _marks(figures: Figures) -> str:
-    return "†" * figures.saturated + "‡" * figures.load_bound + "§" * figures.deprived
+    return "†" * figures.saturated + "‡" * figures.load_bound + "§" * figures.starved

@@ -1,30 +1,5 @@
-"""Those that are compared, by the name that `--servers` takes."""
+"""The servers that the benchmark compares."""
 
-from __future__ import annotations
+from bench.peers.registry import CHANNELS, NCHAN, OURS, SSE_STARLETTE, STREAMS
 
-from bench.peers import nchan
-from bench.servers import Peer, python_peer
-
-OURS = "rover"
-NCHAN = "nchan"
-SSE_STARLETTE = "sse-starlette"
-
-STREAMS = {
-    OURS: python_peer("**Cosmic Rover**", "/stream/rover-telemetry", "rover"),
-    NCHAN: Peer("nginx + nchan (C)", "/stream", nchan.serve, nchan.lacks),
-    SSE_STARLETTE: python_peer(
-        "sse-starlette, a queue per client", "/stream", "sse_starlette_queues", "sse_starlette"
-    ),
-    "generator": python_peer(
-        "StreamingResponse, a generator per client", "/stream", "generator", "fastapi"
-    ),
-    "fastapi": python_peer("FastAPI's EventSourceResponse", "/stream", "fastapi_sse", "fastapi"),
-}
-"""Event streams at `path`."""
-
-ROOMS = {
-    OURS: python_peer("**Cosmic Rover**", "/ws/comms/bench", "rover"),
-    NCHAN: Peer("nginx + nchan (C)", "/room", nchan.serve, nchan.lacks),
-    "broadcast": python_peer("the tutorial's broadcast loop", "/room", "broadcast"),
-}
-"""WebSocket rooms at `path`: what a member says, everyone hears."""
+__all__ = ["CHANNELS", "NCHAN", "OURS", "SSE_STARLETTE", "STREAMS"]

@@ -11,13 +11,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from bench.servers import Load
+    from bench.servers import Workload
 
 
-def create_app(load: Load) -> ASGIApp:
+def create_app(workload: Workload) -> ASGIApp:
     members: list[WebSocket] = []
 
-    async def room(websocket: WebSocket) -> None:
+    async def channel(websocket: WebSocket) -> None:
         await websocket.accept()
         members.append(websocket)
         try:
@@ -28,4 +28,4 @@ def create_app(load: Load) -> ASGIApp:
         except WebSocketDisconnect:
             members.remove(websocket)
 
-    return Starlette(routes=[WebSocketRoute("/room", room)])
+    return Starlette(routes=[WebSocketRoute("/channel", channel)])

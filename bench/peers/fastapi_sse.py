@@ -7,15 +7,15 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.types import ASGIApp
 
 from bench.samples import sample, schedule
-from bench.servers import Load
+from bench.servers import Workload
 
 
-def create_app(load: Load) -> ASGIApp:
+def create_app(workload: Workload) -> ASGIApp:
     app = FastAPI()
 
     @app.get("/stream", response_class=EventSourceResponse)
     async def stream() -> AsyncIterable[ServerSentEvent]:
-        async for seq, due_ns in schedule(load.rate_hz):
+        async for seq, due_ns in schedule(workload.rate_hz):
             yield ServerSentEvent(data=sample(seq, due_ns), id=str(seq))
 
     return app

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from bench.servers import Load
+    from bench.servers import Workload
 
 
-def create_app(load: Load) -> ASGIApp:
+def create_app(workload: Workload) -> ASGIApp:
     app = FastAPI()
 
     async def events() -> AsyncIterator[str]:
-        async for seq, due_ns in schedule(load.rate_hz):
+        async for seq, due_ns in schedule(workload.rate_hz):
             data = json.dumps(sample(seq, due_ns), separators=(",", ":"))
             yield f"id: {seq}\ndata: {data}\n\n"
 

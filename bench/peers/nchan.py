@@ -12,14 +12,14 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from bench.processes import Failed, child, children
-from bench.servers import START_S, Server, last_words
+from bench.processes import BenchError, child, children
+from bench.servers import START_TIMEOUT_S, RunningServer, stderr_tail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.machine import Cores
-    from bench.servers import Load
+    from bench.servers import Workload
 
 MODULE = "ngx_nchan_module.so"
 
@@ -49,9 +49,9 @@ http {{
             nchan_channel_id telemetry;
             nchan_subscriber_first_message newest;
         }}
-        location = /room {{
+        location = /channel {{
             nchan_pubsub websocket;
-            nchan_channel_id room;
+            nchan_channel_id comms;
             nchan_subscriber_first_message newest;
         }}
     }}
@@ -66,7 +66,7 @@ http {{
 """
 
 
-def lacks() -> str | None:
+def unavailable_reason() -> str | None:
     """What is missing to run it, in words."""
     nginx = _nginx()
     if nginx is None:
@@ -77,25 +77,25 @@ def lacks() -> str | None:
 
 
 @contextmanager
-def serve(load: Load, cores: Cores) -> Iterator[Server]:
+def serve(workload: Workload, cores: Cores) -> Iterator[RunningServer]:
     """nginx, and a publisher of samples at the wanted rate if that is not 0."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rover-nchan-")))
         server = stack.enter_context(_nginx_server(folder, cores))
-        if load.rate_hz:
+        if workload.rate_hz:
             command = [sys.executable, "-m", "bench.publish", f"{folder}/publish.sock"]
             errors = stack.enter_context(tempfile.TemporaryFile())
-            command.append(str(load.rate_hz))
+            command.append(str(workload.rate_hz))
             stack.enter_context(child(command, core=cores.load, folder=folder, errors=errors))
         yield server
 
 
 @contextmanager
-def _nginx_server(folder: Path, cores: Cores) -> Iterator[Server]:
+def _nginx_server(folder: Path, cores: Cores) -> Iterator[RunningServer]:
     nginx = _nginx()
     load_module = nginx and _load_module(nginx)
     if nginx is None or load_module is None:
-        raise Failed("nginx with nchan is not installed")
+        raise BenchError("nginx with nchan is not installed")
     config = folder / "nginx.conf"
     said = ""
     command: list[str | Path] = [nginx, "-p", folder, "-c", config, "-e", folder / "error.log"]
@@ -107,10 +107,10 @@ def _nginx_server(folder: Path, cores: Cores) -> Iterator[Server]:
             child(command, core=cores.server, folder=folder, errors=errors) as process,
         ):
             if _listens(process, port):
-                yield Server(port, (process.pid, *children(process.pid)))
+                yield RunningServer(port, (process.pid, *children(process.pid)))
                 return
-            said = last_words(errors)
-    raise Failed(f"nginx did not start: {said}")
+            said = stderr_tail(errors)
+    raise BenchError(f"nginx did not start: {said}")
 
 
 def _nginx() -> str | None:
@@ -136,7 +136,7 @@ def _free_port() -> int:
 
 def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
     """Whether this process listens there; false when it ended first."""
-    deadline = monotonic() + START_S
+    deadline = monotonic() + START_TIMEOUT_S
     while monotonic() < deadline and process.poll() is None:
         if children(process.pid):  # nginx forks its worker when it listens
             with socket.socket() as probe:

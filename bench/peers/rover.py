@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from bench.servers import Load
+    from bench.servers import Workload
     from sources.base import Image
 
 TIME_BYTES = len('"t":"2026-11-22T07:00:00.123Z",')
@@ -43,7 +43,7 @@ class PacedTelemetry:
             yield Sample(time(), sample(seq, due_ns, besides=TIME_BYTES))
 
 
-class DarkCamera:
+class EmptyCamera:
     """A camera without a picture: drawing them is not what is measured."""
 
     async def images(self) -> Sequence[Image]:
@@ -60,9 +60,11 @@ class DarkCamera:
         yield ""
 
 
-def create_app(load: Load) -> ASGIApp:
+def create_app(workload: Workload) -> ASGIApp:
     """A mission with room for every reader and member, and the settings' defaults otherwise."""
     settings = Settings(max_members=20_000)
-    if load.small_history:
+    if workload.small_history:
         settings = replace(settings, telemetry_events=SMALL, history_samples=SMALL)
-    return mission.create_app(settings, telemetry=PacedTelemetry(load.rate_hz), camera=DarkCamera())
+    return mission.create_app(
+        settings, telemetry=PacedTelemetry(workload.rate_hz), camera=EmptyCamera()
+    )

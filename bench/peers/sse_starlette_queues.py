@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from bench.servers import Load
+    from bench.servers import Workload
 
 Queue = asyncio.Queue[tuple[int, str]]
 
 
-def create_app(load: Load) -> ASGIApp:
+def create_app(workload: Workload) -> ASGIApp:
     queues: set[Queue] = set()
 
     async def publish() -> None:
-        async for seq, due_ns in schedule(load.rate_hz):
+        async for seq, due_ns in schedule(workload.rate_hz):
             data = json.dumps(sample(seq, due_ns), separators=(",", ":"))
             for queue in queues:
                 queue.put_nowait((seq, data))

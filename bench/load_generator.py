@@ -11,14 +11,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from bench.processes import Failed, child
-from bench.servers import last_words
+from bench.processes import BenchError, child
+from bench.servers import stderr_tail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.machine import Cores
-    from bench.servers import Server
+    from bench.servers import RunningServer
 
 SOURCE = Path(__file__).with_name("fan.c")
 
@@ -26,7 +26,7 @@ GRACE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Measurement:
     """What the readers of one run saw, in its window of time unless said otherwise.
 
     Attributes:
@@ -77,7 +77,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class LoadOptions:
     """What the readers do; rates and counts of 0 are none.
 
     Attributes:
@@ -111,29 +111,29 @@ class Course:
         return [*given, "--websocket"] if self.say_hz else given
 
 
-class Run:
+class LoadRun:
     """The load generator at work."""
 
     def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
         self._process = process
         self._errors = errors
 
-    def wait(self, timeout_s: float) -> Seen | None:
+    def wait(self, timeout_s: float) -> Measurement | None:
         """What the readers saw, if they are through by then; it may be asked again.
 
         Raises:
-            Failed: the server refused them, or ended.
+            BenchError: the server refused them, or ended.
         """
         try:
             told, _ = self._process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             return None
         if self._process.returncode:
-            raise Failed(last_words(self._errors))
-        return Seen(**json.loads(told))
+            raise BenchError(stderr_tail(self._errors))
+        return Measurement(**json.loads(told))
 
 
-class Fan:
+class LoadGenerator:
     """The load generator, compiled.
 
     Args:
@@ -141,13 +141,15 @@ class Fan:
         cores: says where it runs.
 
     Raises:
-        Failed: there is no compiler, or it does not compile.
+        BenchError: there is no compiler, or it does not compile.
     """
 
     def __init__(self, folder: Path, cores: Cores) -> None:
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None:
-            raise Failed("the load generator is a C program: install a C compiler (Debian: gcc)")
+            raise BenchError(
+                "the load generator is a C program: install a C compiler (Debian: gcc)"
+            )
         self._program = folder / "fan"
         self._folder = folder
         self._cores = cores
@@ -158,28 +160,28 @@ class Fan:
             check=False,
         )
         if built.returncode:
-            raise Failed(f"{compiler} cannot compile {SOURCE.name}: {built.stderr.strip()}")
+            raise BenchError(f"{compiler} cannot compile {SOURCE.name}: {built.stderr.strip()}")
 
     @contextmanager
-    def start(self, server: Server, path: str, course: Course) -> Iterator[Run]:
-        """The readers, on their course at `path` of the server for as long as the block."""
+    def start(self, server: RunningServer, path: str, options: LoadOptions) -> Iterator[LoadRun]:
+        """The readers, on their options at `path` of the server for as long as the block."""
         pids = ",".join(map(str, server.pids))
         place = [f"--port={server.port}", f"--path={path}", f"--pids={pids}"]
-        command = [str(self._program), *place, *course.options()]
+        command = [str(self._program), *place, *options.options()]
         with (
             tempfile.TemporaryFile() as errors,
             child(command, core=self._cores.load, folder=self._folder, errors=errors) as process,
         ):
-            yield Run(process, errors)
+            yield LoadRun(process, errors)
 
-    def run(self, server: Server, path: str, course: Course) -> Seen:
-        """Let the readers take their course at `path` of the server.
+    def run(self, server: RunningServer, path: str, options: LoadOptions) -> Measurement:
+        """Let the readers take their options at `path` of the server.
 
         Raises:
-            Failed: the server refuses them, or ends.
+            BenchError: the server refuses them, or ends.
         """
-        with self.start(server, path, course) as run:
-            seen = run.wait(course.limit_s)
-        if seen is None:
-            raise Failed(f"the load generator hung for {course.limit_s:.0f} s")
-        return seen
+        with self.start(server, path, options) as run:
+            measured = run.wait(options.limit_s)
+        if measured is None:
+            raise BenchError(f"the load generator hung for {options.limit_s:.0f} s")
+        return measured
