@@ -1,1 +1,1 @@
-"""How fast the server is, as ratios to its peers in the same run: `python -m bench`."""
+"""Benchmarks of the server against its peers in the same run: `python -m bench`."""

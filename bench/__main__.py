@@ -1,4 +1,4 @@
-"""`python -m bench` compares and prints Markdown; `python -m bench soak` is minutes of churn."""
+"""Compare the server with its peers (the default), or soak it with readers that come and go."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.fanout import SCENARIOS, FanOut
 from bench.load_generator import LoadGenerator
 from bench.machine import choose_cores, facts, raise_file_limit
 from bench.peers import CHANNELS, STREAMS
-from bench.processes import BenchError, end_on_signals
+from bench.processes import BenchError, exit_on_signals
 from bench.report import Report
 from bench.soak import Soak
 
@@ -32,12 +32,12 @@ QUICK = ("10hz", "200hz")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure what the command line asks for; gives the process's exit status."""
+    """Run the benchmark that the command line asks for; return the exit status."""
     args = _parse(argv)
     if sys.platform != "linux":
-        print("The load generator needs Linux: epoll, and the CPU times in /proc.", file=sys.stderr)
+        print("bench: the load generator needs Linux (epoll and /proc)", file=sys.stderr)
         return 2
-    end_on_signals()
+    exit_on_signals()
     cores = choose_cores()
     if cores.load is not None:
         os.sched_setaffinity(0, {cores.load})
@@ -58,23 +58,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("compare", "soak"), default="compare")
-    parser.add_argument("--quick", action="store_true", help="under a minute, and less exact")
-    parser.add_argument("--only", nargs="+", choices=EVERYTHING, help="measure nothing else")
-    parser.add_argument("--servers", nargs="+", choices=SERVERS, help="and nobody else")
     parser.add_argument(
-        "--repeats", type=int, help="rounds, of which the median counts (default 3)"
+        "what",
+        nargs="?",
+        choices=("compare", "soak"),
+        default="compare",
+        help="print a comparison as Markdown (default), or soak this server",
+    )
+    parser.add_argument("--quick", action="store_true", help="take under a minute; less exact")
+    parser.add_argument(
+        "--only", nargs="+", choices=EVERYTHING, help="the loads to measure (default: all)"
     )
     parser.add_argument(
-        "--window-s", type=float, help="seconds that a run is measured (default 2.5)"
+        "--servers", nargs="+", choices=SERVERS, help="the servers to measure (default: all)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
+    parser.add_argument(
+        "--repeats", type=int, help="rounds; the report shows their medians (default 3)"
+    )
+    parser.add_argument("--window-s", type=float, help="seconds of each measurement (default 2.5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
     soak = parser.add_argument_group("soak")
-    soak.add_argument("--minutes", type=float, default=20)
-    soak.add_argument("--readers", type=int, default=1000)
-    soak.add_argument("--rate-hz", type=float, default=10)
+    soak.add_argument("--minutes", type=float, default=20, help="(default 20)")
+    soak.add_argument("--readers", type=int, default=1000, help="(default 1000)")
+    soak.add_argument("--rate-hz", type=float, default=10, help="events per second (default 10)")
     soak.add_argument(
-        "--churn-hz", type=float, default=50, help="readers that go and come a second"
+        "--churn-hz", type=float, default=50, help="readers replaced per second (default 50)"
     )
     return parser.parse_args(argv)
 
@@ -108,13 +116,13 @@ def _compare(args: argparse.Namespace, generator: LoadGenerator, cores: Cores) -
     extremes = Extremes(generator, cores, max_readers, _log)
     stalled = extremes.stalled() if "stalled" in chosen else None
     joining = extremes.joining() if "joining" in chosen else []
-    rounds = f"{fanout.repeats} rounds of {fanout.window_s:g} s"
+    rounds = f"{fanout.repeats} x {fanout.window_s:g} s"
     report = Report(
         fanout.scenarios,
         results,
         stalled,
         joining,
-        facts={**about, "took": f"{monotonic() - started:.0f} s, the medians of {rounds}"},
+        facts={**about, "took": f"{monotonic() - started:.0f} s; median of {rounds}"},
     )
     print(report.markdown())
     if args.json:

@@ -1,4 +1,4 @@
-"""What must not hurt anyone else: readers that never read, and thousands that come at once."""
+"""Two hard cases: readers that never read, and thousands of readers that connect at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STALLED = 10
 STALLED_RATE_HZ = 200
 STALLED_WINDOW_S = 8.0
 SEND_BUFFER_BYTES = 32 * 1024
-"""The kernel would otherwise hold minutes of events for a reader that does not read."""
+"""Send buffer of each connection. The kernel's default holds minutes of events."""
 
 EARLY = 100
 JOINING = 10_000
@@ -31,14 +31,14 @@ JOIN_LIMIT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """A thousand readers, of which ten never read.
+    """Measurements with some readers that never read, and without them.
 
     Attributes:
-        p99_ms: of those that read.
-        p99_without_ms: of as many when nobody stalls.
-        growth_kb: how the server's memory grew in the window.
-        growth_without_kb: likewise when nobody stalls.
-        missing: readers that read, and lost events nevertheless.
+        p99_ms: latency of the active readers.
+        p99_without_ms: the same, measured without stalled readers.
+        growth_kb: growth of the server's memory in the window.
+        growth_without_kb: the same, measured without stalled readers.
+        missing: active readers that lost events.
     """
 
     p99_ms: float
@@ -49,23 +49,23 @@ class Stalled:
 
     def __str__(self) -> str:
         return (
-            f"{READERS} readers at {STALLED_RATE_HZ} Hz beside {STALLED} that never read: p99 "
-            f"{self.p99_ms:.0f} ms, {self.p99_without_ms:.0f} ms without those; the server grew by "
-            f"{self.growth_kb / 1024:.1f} MiB in {STALLED_WINDOW_S:.0f} s, "
-            f"{self.growth_without_kb / 1024:.1f} MiB without; "
-            f"{self.missing} of those that read missed events"
+            f"{READERS} readers at {STALLED_RATE_HZ} Hz, with {STALLED} stalled ones: p99 "
+            f"{self.p99_ms:.0f} ms ({self.p99_without_ms:.0f} ms without them); the server's "
+            f"memory grew by {self.growth_kb / 1024:.1f} MiB in {STALLED_WINDOW_S:.0f} s "
+            f"({self.growth_without_kb / 1024:.1f} MiB without them); "
+            f"{self.missing} active readers lost events"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Joining:
-    """Thousands connect while events flow to those that are there.
+    """Measurements of early readers while thousands of others connect.
 
     Attributes:
-        server: whose figures these are.
-        joined: readers that came in.
-        joined_s: how long that took; 0 where not all of them came in time.
-        silence_ms: the longest time that any early reader was without an event meanwhile.
+        server: its title.
+        joined: number of readers that connected.
+        joined_s: seconds until all were connected; 0 if they were not within the limit.
+        silence_ms: longest time between two events of one early reader.
         missing: readers that lost events.
     """
 
@@ -77,19 +77,21 @@ class Joining:
 
     def __str__(self) -> str:
         if self.joined_s:
-            came = f"{self.joined:,} readers came in {self.joined_s:.1f} s"
+            joined = f"{self.joined:,} readers connected in {self.joined_s:.1f} s"
         else:
-            came = f"only {self.joined:,} of {JOINING:,} readers came in {JOIN_LIMIT_S:.0f} s"
+            joined = (
+                f"only {self.joined:,} of {JOINING:,} readers connected in {JOIN_LIMIT_S:.0f} s"
+            )
         return (
-            f"{self.server}: {came}; of the {EARLY} that were there, none was without an event "
-            f"for longer than {self.silence_ms:.0f} ms (one is due each {1000 / JOIN_RATE_HZ:.0f});"
-            f" {self.missing} missed events"
+            f"{self.server}: {joined}; the {EARLY} early readers waited at most "
+            f"{self.silence_ms:.0f} ms for an event (one is due every "
+            f"{1000 / JOIN_RATE_HZ:.0f} ms); {self.missing} readers lost events"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Extremes:
-    """The plan of these runs; attributes as of `FanOut`."""
+    """Runs the hard cases; the attributes are those of `FanOut`."""
 
     generator: LoadGenerator
     cores: Cores
@@ -97,18 +99,18 @@ class Extremes:
     log: Callable[[str], None]
 
     def stalled(self) -> Stalled | None:
-        """Ours beside readers that never read; `None` if it failed."""
+        """Measure this server with stalled readers and without; `None` if a run failed."""
         try:
-            without, beside = self._stalled(0), self._stalled(STALLED)
+            without, with_stalled = self._stalled(0), self._stalled(STALLED)
         except BenchError as exc:
             self.log(f"stalled readers: failed: {exc}")
             return None
         return Stalled(
-            p99_ms=beside.p99_ms,
+            p99_ms=with_stalled.p99_ms,
             p99_without_ms=without.p99_ms,
-            growth_kb=beside.rss_end_kb - beside.rss_begin_kb,
+            growth_kb=with_stalled.rss_end_kb - with_stalled.rss_begin_kb,
             growth_without_kb=without.rss_end_kb - without.rss_begin_kb,
-            missing=beside.missing,
+            missing=with_stalled.missing,
         )
 
     def _stalled(self, stalled: int) -> Measurement:
@@ -116,13 +118,15 @@ class Extremes:
         options = LoadOptions(READERS, STALLED_WINDOW_S, warmup_s=3.0, stalled=stalled)
         with peer.serve(Workload(STALLED_RATE_HZ, SEND_BUFFER_BYTES), self.cores) as server:
             measured = self.generator.run(server, peer.path, options)
-        self.log(f"{stalled} stalled readers: p99 of the others {measured.p99_ms:.0f} ms")
+        self.log(f"{stalled} stalled readers: p99 of the active readers {measured.p99_ms:.0f} ms")
         return measured
 
     def joining(self) -> list[Joining]:
-        """Ours, and nchan where it is, while thousands connect."""
+        """Measure this server, and nchan if it is installed, while thousands connect."""
         if self.max_readers < EARLY + JOINING:
-            self.log(f"joining: left out, the limit of open files allows {self.max_readers:,}")
+            self.log(
+                f"joining: skipped: the limit of open files allows {self.max_readers:,} readers"
+            )
             return []
         found = []
         for key in (OURS, NCHAN):
@@ -147,5 +151,5 @@ class Extremes:
                     measured.missing,
                 )
             )
-            self.log(f"joining, {key}: {measured.silence_ms:.0f} ms without an event at most")
+            self.log(f"joining, {key}: at most {measured.silence_ms:.0f} ms between two events")
         return found

@@ -1,16 +1,16 @@
 /*
- * fan: one process that is thousands of readers.
+ * fan: a load generator that connects thousands of readers from one process.
  *
- * It opens connections to an event stream or a WebSocket room, follows all of them with one epoll
- * loop, and prints what they saw as one JSON object: deliveries, latency, holes in the sequence,
- * silence, and the CPU time and memory of the server meanwhile. C, because a client in Python would
- * be slower than the servers that it measures.
+ * It opens connections to an event stream or a WebSocket channel, reads all of them in one epoll
+ * loop, and prints its measurements as one JSON object: deliveries, latency, lost and duplicate
+ * events, the longest silence, and the CPU time and memory of the server. It is written in C,
+ * because a client in Python would be slower than the servers that it measures.
  *
  * An event is recognised by the stamp in its JSON, `"mono_ns":N,"seq":N`: the CLOCK_MONOTONIC time
- * at which it was due, and its number. HTTP chunks and WebSocket frames are not parsed: none of the
- * servers splits a stamp over two of them, and one that did would show as one that loses events.
+ * at which it was due, and its sequence number. HTTP chunks and WebSocket frames are not parsed:
+ * none of the servers splits a stamp over two of them. If one did, the event would count as lost.
  *
- * All in one file, so that a C compiler is all it takes:
+ * The program is one file and needs only a C compiler:
  *
  *     cc -O2 -o fan fan.c && ./fan --port 8000 --path /stream/rover-telemetry --readers 1000
  */
@@ -34,18 +34,18 @@
 #include <unistd.h>
 
 enum {
-    IN_FLIGHT = 128,           /* handshakes under way at once; well below any listen backlog */
+    IN_FLIGHT = 128,           /* maximum number of open handshakes, below any listen backlog */
     READ_BYTES = 256 * 1024,
     TAIL_BYTES = 96,           /* longer than any stamp */
-    LATENCY_STEP_NS = 20000,   /* the histogram's resolution */
-    LATENCY_STEPS = 1 << 20,   /* so it ends at 21 s; later events count as that late */
+    LATENCY_STEP_NS = 20000,   /* resolution of the histogram */
+    LATENCY_STEPS = 1 << 20,   /* the histogram ends at 21 s; longer latencies count as 21 s */
     STALLED_RECEIVE_BYTES = 4096,
     MESSAGE_BYTES = 250,
 };
 
 static const uint64_t SECOND = 1000000000;
 
-/* --------------------------------------------------------------------------------- settings */
+/* ---------------------------------------------------------------------------------- options */
 
 static struct {
     bool websocket;
@@ -112,7 +112,7 @@ static void parse_options(int argc, char **argv)
         options.early = options.readers;
 }
 
-/* -------------------------------------------------------------- clocks and the server's use */
+/* ------------------------------------------------------------------- clocks and resource use */
 
 static uint64_t now_ns(void)
 {
@@ -133,7 +133,7 @@ struct use {
     double cpu_s, rss_kb;
 };
 
-/* What the server's processes have used so far. Source: proc_pid_stat(5). */
+/* CPU time and resident memory of the server's processes. Source: proc_pid_stat(5). */
 static struct use server_use(void)
 {
     struct use use = {0};
@@ -148,7 +148,7 @@ static struct use server_use(void)
         fclose(file);
         unsigned long user = 0, system = 0;
         long pages = 0;
-        char *name_end = strrchr(line, ')'); /* the name may hold blanks and parentheses */
+        char *name_end = strrchr(line, ')'); /* the name may contain spaces and parentheses */
         if (!name_end ||
             sscanf(name_end + 2,
                    "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu"
@@ -166,10 +166,10 @@ static struct use server_use(void)
 struct reader {
     enum { IDLE, CONNECTING, IN_HEAD, READING, STALLED, CLOSED } state;
     int fd;
-    int head_matched; /* of "\r\n\r\n" */
-    int tail_length;  /* the end of the last read, where a stamp may have begun */
+    int head_matched; /* matched characters of "\r\n\r\n" */
+    int tail_length;  /* end of the last read; may hold the start of a stamp */
     char tail[TAIL_BYTES];
-    bool heard;       /* any event so far */
+    bool heard;       /* an event was received */
     uint64_t next_seq, lost, doubled;
     uint64_t events;  /* in the window */
     uint64_t heard_ns, silence_ns;
@@ -237,7 +237,7 @@ static void send_request(int index)
     watch(index, EPOLLIN, EPOLL_CTL_MOD);
 }
 
-/* Consume the response's head; gives how many of the bytes belong to it. */
+/* Read the head of the response; return the number of bytes that belong to it. */
 static int read_head(int index, const char *bytes, int length)
 {
     static const char end[] = "\r\n\r\n";
@@ -282,7 +282,7 @@ static void count_event(struct reader *reader, uint64_t due_ns, uint64_t seq, ui
     latencies[step < LATENCY_STEPS ? step : LATENCY_STEPS - 1]++;
 }
 
-/* Read the number at *at, behind `key`; false where the bytes end too early to tell. */
+/* Read `key` and the number after it at *at; false if the bytes end within them. */
 static bool read_number(const char **at, const char *end, const char *key, uint64_t *number)
 {
     const char *p = *at;
@@ -302,7 +302,7 @@ static bool read_number(const char **at, const char *end, const char *key, uint6
     return p < end;
 }
 
-/* Count the events in what was read; `bytes` has TAIL_BYTES of room before it. */
+/* Count the events in `bytes`, which is preceded by TAIL_BYTES of free space. */
 static void read_events(struct reader *reader, char *bytes, int length)
 {
     static const char key[] = "\"mono_ns\"";
@@ -337,7 +337,7 @@ static void read_events(struct reader *reader, char *bytes, int length)
     }
 }
 
-/* Add what a reader saw to the sum, as when it leaves. */
+/* Add the counters of a reader to the totals, when it is replaced or at the end. */
 static void settle(struct reader *reader)
 {
     seen.events += reader->events;
@@ -356,7 +356,7 @@ static void read_from(int index)
     ssize_t got = read(reader->fd, bytes, READ_BYTES);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (got <= 0) { /* the server hung up on it */
+    if (got <= 0) { /* the server closed the connection */
         if (reader->state == IN_HEAD)
             fail("the server closed a connection before it answered");
         close(reader->fd);
@@ -372,7 +372,7 @@ static void read_from(int index)
     }
 }
 
-/* ---------------------------------------------------------------------------------- the course */
+/* -------------------------------------------------------------------------------------- the run */
 
 static void open_more(int target)
 {
@@ -383,7 +383,7 @@ static void open_more(int target)
 static void poll_once(void)
 {
     static struct epoll_event events[1024];
-    int count = epoll_wait(epoll_fd, events, 1024, 1); /* 1 ms: as fine as our timers need be */
+    int count = epoll_wait(epoll_fd, events, 1024, 1); /* 1 ms: the resolution of the timers */
     for (int i = 0; i < count; i++) {
         int index = (int)events[i].data.u32;
         if (readers[index].state == CONNECTING)
@@ -393,7 +393,7 @@ static void poll_once(void)
     }
 }
 
-/* One reader goes, another one comes in its place. */
+/* Replace one reader by a new connection. */
 static void churn(void)
 {
     struct reader *reader = &readers[seen.churned++ % options.readers];
@@ -405,12 +405,12 @@ static void churn(void)
     begin_connect((int)(reader - readers));
 }
 
-/* The first member says something; false where its socket is full. */
+/* Send a message from the first reader; false if its socket buffer is full. */
 static bool say(uint64_t due_ns, uint64_t seq)
 {
     char text[MESSAGE_BYTES + 1];
     unsigned char frame[MESSAGE_BYTES + 8] = {0x81, 0x80 | 126, MESSAGE_BYTES >> 8,
-                                              MESSAGE_BYTES & 255}; /* and a mask of zeros */
+                                              MESSAGE_BYTES & 255}; /* then a mask of zeros */
     int head = snprintf(text, sizeof text,
                         "{\"mono_ns\":%" PRIu64 ",\"seq\":%" PRIu64 ",\"pad\":\"", due_ns, seq);
     memset(text + head, 'x', (size_t)(MESSAGE_BYTES - head - 2));
@@ -424,7 +424,7 @@ static bool say(uint64_t due_ns, uint64_t seq)
     return true;
 }
 
-/* What happens at a rate: the times at which it is due. */
+/* A repeated action: when it started, its count and its rate. */
 struct pace {
     uint64_t start_ns, count;
     double hz;
@@ -464,13 +464,13 @@ int main(int argc, char **argv)
     if (!readers || epoll_fd < 0)
         fail("no memory");
 
-    /* The first reader alone, so that what the server loads for it counts as nobody's memory. */
+    /* Connect one reader first: code that the server then loads is not memory per connection. */
     uint64_t start = now_ns(), limit = start + (uint64_t)(options.connect_s * 1e9);
     for (open_more(1); following < 1 && now_ns() < limit;)
         poll_once();
     struct use before = server_use();
 
-    /* Those that never read come last, so the order is: early, late, stalled. */
+    /* The order of the connections is: early, late, stalled. */
     bool all_early = options.early == options.readers;
     int first = all_early ? reader_count : options.early;
     while ((opened < first || in_flight) && now_ns() < limit) {

@@ -1,4 +1,4 @@
-"""The same events to everyone: each server under each load, taking turns."""
+"""Fan-out: the same events to every reader, for each server under each load."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from bench.servers import Peer
 
 ALWAYS = (OURS, SSE_STARLETTE)
-"""Measured under every load; others not beyond one that saturates them."""
+"""Servers measured under every load. The others are skipped after a load that saturates them."""
 
-CONNECT_LEAST_S = 3.0
+MIN_CONNECT_S = 3.0
 CONNECT_HZ = 400
-"""A server that takes fewer readers a second is not waited for."""
+"""Connections per second that a server must accept, or not all readers take part."""
 
-LEAST_PERIODS = 5
-"""A window has so many events for each reader, or more."""
+MIN_EVENTS = 5
+"""Minimum number of events per reader in a window; a slow rate makes the window longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """So many readers, and so many events a second for each.
+    """A load: a number of readers and a rate of events.
 
     Attributes:
-        key: as `--only` takes it.
-        title: for the table.
-        readers: how many.
-        rate_hz: events a second.
-        channel: a WebSocket channel in place of an event stream.
-        repeated: in every round; otherwise in the first only.
+        key: its name for `--only`.
+        title: its name in the table.
+        readers: number of readers.
+        rate_hz: events per second for each reader.
+        channel: the readers are members of a WebSocket channel, not readers of an event stream.
+        repeated: it is measured in every round, not only in the first.
     """
 
     key: str
@@ -52,12 +52,12 @@ class Scenario:
 
     @property
     def deliveries_hz(self) -> float:
-        """Events a second, to all readers."""
+        """Events per second, summed over the readers."""
         return self.readers * self.rate_hz
 
     @property
     def peers(self) -> Mapping[str, Peer]:
-        """Who can serve it."""
+        """The servers that can serve it, by name."""
         return CHANNELS if self.channel else STREAMS
 
 
@@ -72,30 +72,30 @@ SCENARIOS = (
 
 @dataclass(slots=True)
 class Results:
-    """What was measured so far, by scenario and server; and why something was not."""
+    """Measurements by scenario and server, and the reasons for those left out."""
 
     runs: dict[tuple[str, str], list[Figures]] = field(default_factory=lambda: defaultdict(list))
     left_out: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def figures(self, scenario: str, peer: str) -> Figures | None:
-        """The medians of a server under a load, if it was measured."""
+        """The median figures of a server under a load, or `None` if it was not measured."""
         runs = self.runs.get((scenario, peer))
-        return Figures.middle(runs) if runs else None
+        return Figures.median_of(runs) if runs else None
 
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """The plan of the comparison.
+    """Runs the comparison.
 
     Attributes:
-        generator: makes the readers.
-        cores: says who runs where.
+        generator: connects the readers.
+        cores: the core of each process.
         scenarios: in the order of the table.
-        peers: names of the servers that take part.
-        max_readers: as many as the limit of open files allows.
-        repeats: rounds; every server has its turn in each, so that drift hits all alike.
-        window_s: how long a run is measured.
-        log: takes a line that tells how it goes.
+        peers: names of the servers to measure.
+        max_readers: number of readers that the limit of open files allows.
+        repeats: rounds; each measures every server once, so that drift affects all equally.
+        window_s: seconds of each measurement.
+        log: receives a line about each measurement.
     """
 
     generator: LoadGenerator
@@ -108,11 +108,11 @@ class FanOut:
     log: Callable[[str], None]
 
     def run(self) -> Results:
-        """Measure everything; what cannot be is left out, with the reason."""
+        """Measure every server under every load; `Results.left_out` gives the reasons for gaps."""
         results = Results()
         for turn in range(self.repeats):
             for scenario, key in self._pairs(turn):
-                reason = self._reason_against(scenario, key, results)
+                reason = self._reason_to_skip(scenario, key, results)
                 if reason is not None:
                     results.left_out[scenario.key, key] = reason
                     continue
@@ -136,11 +136,11 @@ class FanOut:
                     if key in self.peers:
                         yield scenario, key
 
-    def _reason_against(self, scenario: Scenario, key: str, results: Results) -> str | None:
+    def _reason_to_skip(self, scenario: Scenario, key: str, results: Results) -> str | None:
         if scenario.readers > self.max_readers:
             return f"the limit of open files allows {self.max_readers:,} readers (`ulimit -n`)"
-        if (unavailable_reason := scenario.peers[key].unavailable_reason()) is not None:
-            return unavailable_reason
+        if (reason := scenario.peers[key].unavailable_reason()) is not None:
+            return reason
         if (failed := results.left_out.get((scenario.key, key))) is not None:
             return failed
         if key not in ALWAYS:
@@ -148,14 +148,14 @@ class FanOut:
                 before = results.figures(easier.key, key)
                 lighter = easier.deliveries_hz <= scenario.deliveries_hz
                 if before and before.saturated and lighter and easier.channel == scenario.channel:
-                    return f"saturated by {easier.title} already"
+                    return f"already saturated by {easier.title}"
         return None
 
     def _measure(self, scenario: Scenario, peer: Peer) -> Figures:
         options = LoadOptions(
             scenario.readers,
-            max(self.window_s, LEAST_PERIODS / scenario.rate_hz),
-            connect_s=CONNECT_LEAST_S + scenario.readers / CONNECT_HZ,
+            max(self.window_s, MIN_EVENTS / scenario.rate_hz),
+            connect_s=MIN_CONNECT_S + scenario.readers / CONNECT_HZ,
             say_hz=scenario.rate_hz if scenario.channel else 0,
         )
         workload = Workload(0 if scenario.channel else scenario.rate_hz)

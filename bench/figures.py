@@ -1,4 +1,4 @@
-"""What a run says of a server, and the middle of several runs."""
+"""The figures of one run of a server, and the medians of several runs."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     from bench.load_generator import Measurement
 
 BUSY = 0.95
-"""A server that uses more of its core can do no more."""
+"""Share of its core above which a server is saturated."""
 
 KEPT_UP = 0.95
-"""A server that delivers less of what is due does not keep up."""
+"""Share of the due events below which a server does not keep up."""
 
 STARVED = 0.8
-"""One that does not keep up, and used less of its core than this, was kept from it."""
+"""Share of its core below which a server that does not keep up lacked CPU time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one server under one load.
+    """The figures of one server under one load.
 
     Attributes:
-        us_per_event: CPU microseconds of the server for each event delivered to a reader.
-        p50_ms: from the moment an event was due until a reader had it.
-        p99_ms: likewise.
-        kb_per_connection: of the server's resident memory.
-        deliveries_hz: events delivered a second, to all readers.
-        delivered: of those that were due; more than 1 while a backlog is worked off.
+        us_per_event: CPU microseconds of the server per event delivered to a reader.
+        p50_ms: median time from the moment an event was due until a reader received it.
+        p99_ms: 99th percentile of the same time.
+        kb_per_connection: resident memory of the server per connection.
+        deliveries_hz: events delivered per second, summed over the readers.
+        delivered: share of the due events that was delivered; above 1 while a backlog shrinks.
         cpu: share of its core that the server used.
         load_cpu: share of its core that the load generator used.
-        harmed: readers that missed an event, got none, were cut off, or never got in.
+        harmed: readers that lost an event, received none, were closed, or did not connect.
     """
 
     us_per_event: float
@@ -49,7 +49,7 @@ class Figures:
 
     @classmethod
     def of(cls, measured: Measurement, *, readers: int, rate_hz: float) -> Figures:
-        """The figures of a run in which each of `readers` was due `rate_hz` events a second."""
+        """The figures of a run in which `rate_hz` events per second were due for each reader."""
         others = max(measured.connected - 1, 1)
         deliveries_hz = measured.events / measured.window_s
         return cls(
@@ -68,8 +68,8 @@ class Figures:
         )
 
     @classmethod
-    def middle(cls, runs: Sequence[Figures]) -> Figures:
-        """The median of each figure; the worst of those that should be none."""
+    def median_of(cls, runs: Sequence[Figures]) -> Figures:
+        """The median of each figure, and the maximum of `harmed`."""
         values: dict[str, Any] = {
             f.name: median(getattr(run, f.name) for run in runs) for f in fields(cls)
         }
@@ -77,15 +77,15 @@ class Figures:
 
     @property
     def saturated(self) -> bool:
-        """Whether the server can do no more."""
+        """Whether the server was at its limit."""
         return self.cpu > BUSY or (self.delivered < KEPT_UP and not self.starved)
 
     @property
     def starved(self) -> bool:
-        """Whether something else used the server's core, so that the figures mean little."""
+        """Whether another process used the server's core; the figures are then not reliable."""
         return self.delivered < KEPT_UP and self.cpu < STARVED
 
     @property
     def load_bound(self) -> bool:
-        """Whether the load generator was busy too, so that the server may do better."""
+        """Whether the load generator was at its limit; the server may then be faster."""
         return self.load_cpu > BUSY

@@ -1,4 +1,7 @@
-"""The load generator (`fan.c`) as a function: compile it once, run it, read what it saw."""
+"""The load generator `fan.c`: compile it once, run it, and parse its measurements.
+
+A reader is one connection of the load generator that follows an event stream or a channel.
+"""
 
 from __future__ import annotations
 
@@ -23,34 +26,35 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).with_name("fan.c")
 
 GRACE_S = 60.0
+"""Seconds that a run may take beyond its plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What the readers of one run saw, in its window of time unless said otherwise.
+    """Measurements of one run. They cover the window of time, except where noted.
 
     Attributes:
-        connected: readers that followed when the warm-up began.
-        connect_s: how long they took to connect.
+        connected: readers that were connected when the warm-up began.
+        connect_s: seconds that they took to connect.
         window_s: length of the window.
-        events: deliveries.
-        p50_ms: from the moment an event was due until a reader had it.
-        p99_ms: likewise.
-        max_ms: likewise.
-        lost: numbers that a reader never got, between two that it got, in the whole run.
-        doubled: events that a reader got again, in the whole run.
-        missing: readers that lost any.
-        silent: readers that got none in the window.
-        closed: readers that the server hung up on, in the whole run.
-        churned: readers that went, for others to come.
-        silence_ms: the longest time without an event that any early reader had.
-        joined_s: how long the late readers took to connect; 0 when they did not.
-        late: readers that came in the window.
+        events: number of events delivered, summed over the readers.
+        p50_ms: median time from the moment an event was due until a reader received it.
+        p99_ms: 99th percentile of the same time.
+        max_ms: maximum of the same time.
+        lost: missing sequence numbers, summed over the readers, in the whole run.
+        doubled: duplicate events, summed over the readers, in the whole run.
+        missing: readers that lost events.
+        silent: readers that received no event.
+        closed: readers whose connection the server closed, in the whole run.
+        churned: readers that were replaced by a new connection.
+        silence_ms: longest time between two events of one early reader.
+        joined_s: seconds that the late readers took to connect; 0 if they did not.
+        late: readers that connected in the window.
         cpu_s: CPU time of the server.
         load_cpu_s: CPU time of the load generator.
-        rss_before_kb: the server's memory with one reader.
-        rss_begin_kb: its memory when the window began.
-        rss_end_kb: its memory when the window ended.
+        rss_before_kb: resident memory of the server with one reader.
+        rss_begin_kb: the same at the beginning of the window.
+        rss_end_kb: the same at the end of the window.
     """
 
     connected: int
@@ -78,17 +82,17 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What the readers do; rates and counts of 0 are none.
+    """Options of the load generator.
 
     Attributes:
-        readers: how many follow.
-        window_s: how long is measured.
-        warmup_s: how long it runs before that.
-        connect_s: who has not connected by then never does.
-        early: so many connect before the window, the others in it.
-        stalled: more connections that never read.
-        churn_hz: readers that go, and others that come, a second.
-        say_hz: what the first member of a room says a second; makes it a WebSocket room.
+        readers: number of readers.
+        window_s: seconds that are measured.
+        warmup_s: seconds between connecting and measuring.
+        connect_s: seconds that connecting may take; the generator then stops connecting.
+        early: number of readers that connect before the window; the others connect in it. 0: all.
+        stalled: number of additional connections that never read.
+        churn_hz: readers per second that are replaced by a new connection.
+        say_hz: messages per second that the first reader sends; above 0, all connect by WebSocket.
     """
 
     readers: int
@@ -102,53 +106,53 @@ class LoadOptions:
 
     @property
     def limit_s(self) -> float:
-        """Longer than this it cannot take."""
+        """Seconds after which the load generator counts as hung."""
         return 2 * self.connect_s + self.warmup_s + self.window_s + GRACE_S
 
     def options(self) -> list[str]:
-        """As the command line of the load generator."""
+        """The options as command-line arguments."""
         given = [f"--{f.name.replace('_', '-')}={getattr(self, f.name):g}" for f in fields(self)]
         return [*given, "--websocket"] if self.say_hz else given
 
 
 class LoadRun:
-    """The load generator at work."""
+    """One running load generator."""
 
     def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
         self._process = process
         self._errors = errors
 
     def wait(self, timeout_s: float) -> Measurement | None:
-        """What the readers saw, if they are through by then; it may be asked again.
+        """Wait for the measurement; `None` if it is not finished in time. Call again to go on.
 
         Raises:
-            BenchError: the server refused them, or ended.
+            BenchError: the server refused a connection, or exited.
         """
         try:
-            told, _ = self._process.communicate(timeout=timeout_s)
+            output, _ = self._process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             return None
         if self._process.returncode:
             raise BenchError(stderr_tail(self._errors))
-        return Measurement(**json.loads(told))
+        return Measurement(**json.loads(output))
 
 
 class LoadGenerator:
     """The load generator, compiled.
 
     Args:
-        folder: where the program goes.
-        cores: says where it runs.
+        folder: receives the compiled program.
+        cores: gives the core that it runs on.
 
     Raises:
-        BenchError: there is no compiler, or it does not compile.
+        BenchError: no C compiler is installed, or compiling failed.
     """
 
     def __init__(self, folder: Path, cores: Cores) -> None:
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None:
             raise BenchError(
-                "the load generator is a C program: install a C compiler (Debian: gcc)"
+                "no C compiler found for the load generator; install one (Debian: gcc)"
             )
         self._program = folder / "fan"
         self._folder = folder
@@ -164,10 +168,10 @@ class LoadGenerator:
 
     @contextmanager
     def start(self, server: RunningServer, path: str, options: LoadOptions) -> Iterator[LoadRun]:
-        """The readers, on their options at `path` of the server for as long as the block."""
+        """Run the load generator against `path` of the server while inside the block."""
         pids = ",".join(map(str, server.pids))
-        place = [f"--port={server.port}", f"--path={path}", f"--pids={pids}"]
-        command = [str(self._program), *place, *options.options()]
+        target = [f"--port={server.port}", f"--path={path}", f"--pids={pids}"]
+        command = [str(self._program), *target, *options.options()]
         with (
             tempfile.TemporaryFile() as errors,
             child(command, core=self._cores.load, folder=self._folder, errors=errors) as process,
@@ -175,10 +179,10 @@ class LoadGenerator:
             yield LoadRun(process, errors)
 
     def run(self, server: RunningServer, path: str, options: LoadOptions) -> Measurement:
-        """Let the readers take their options at `path` of the server.
+        """Run the load generator against `path` of the server, and return its measurement.
 
         Raises:
-            BenchError: the server refuses them, or ends.
+            BenchError: the server refused a connection or exited, or the generator hung.
         """
         with self.start(server, path, options) as run:
             measured = run.wait(options.limit_s)

@@ -1,4 +1,4 @@
-"""The machine that measures: which core serves, which one makes the load, and its facts."""
+"""The machine: the cores of server and load generator, the limit of open files, its description."""
 
 from __future__ import annotations
 
@@ -12,32 +12,30 @@ from pathlib import Path
 PACKAGES = ("starlette", "uvicorn", "uvloop", "httptools", "anyio", "sse-starlette", "fastapi")
 
 SPARE_FILES = 200
-"""What a server opens besides its connections, generously."""
+"""Open files that a server may need in addition to its connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Who runs where.
+    """The core of each process.
 
     Attributes:
-        server: the core of the server that is measured; `None` where all share one.
-        load: the core of the load generator and of everything else.
-        about: the choice in words.
+        server: core of the measured server; `None` if there is only one core.
+        load: core of the load generator and of every other process; `None` if there is only one.
+        description: the choice in words.
     """
 
     server: int | None
     load: int | None
-    about: str
+    description: str
 
 
 def choose_cores() -> Cores:
-    """Two cores that share the least, out of those that this process may use."""
+    """Choose two cores that this process may use, if possible of different physical cores."""
     usable = sorted(os.sched_getaffinity(0))
     server = usable[0]
     if len(usable) == 1:
-        return Cores(
-            None, None, "server and load share the only core: latencies are not the server's"
-        )
+        return Cores(None, None, "server and load share the only core: latencies include the load")
     siblings = _threads_of_one_core(server)
     apart = [core for core in usable if core not in siblings]
     load = apart[0] if apart else usable[1]
@@ -57,7 +55,7 @@ def _threads_of_one_core(core: int) -> set[int]:
 
 
 def raise_file_limit() -> int:
-    """Allow as many open files as this user may have; gives how many readers that allows."""
+    """Raise the limit of open files to its maximum; return the number of readers it allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         hard = 1 << 20
@@ -66,10 +64,10 @@ def raise_file_limit() -> int:
 
 
 def facts(cores: Cores) -> dict[str, str]:
-    """What one must know of this machine to compare its figures with another's."""
+    """Describe this machine, as needed to compare figures from different machines."""
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
-        "pinning": cores.about,
+        "pinning": cores.description,
         "system": f"{platform.system()} {platform.release()}",
         "load average": f"{os.getloadavg()[0]:.1f} before the first run",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",

@@ -1,4 +1,4 @@
-"""Child processes that never outlive us, on the core that is meant for them."""
+"""Child processes that are bound to one core and end with this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 TERMINATE_TIMEOUT_S = 8.0
-"""A server that has not ended so long after SIGTERM is killed."""
+"""Seconds after SIGTERM at which a process is killed."""
 
 PR_SET_PDEATHSIG = 1
 
@@ -26,20 +26,20 @@ _libc = ctypes.CDLL(None)
 
 
 class BenchError(Exception):
-    """A server or the load generator did not do its part; the text says what it said."""
+    """A server or the load generator failed; the text includes its own message."""
 
 
 @contextmanager
 def child(
     command: Sequence[str | Path], *, core: int | None, folder: Path, errors: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that runs for as long as the block.
+    """Run a process while inside the block.
 
     Args:
-        command: what to run; a Python there finds this repository's packages.
-        core: the only one it may use.
-        folder: where it runs, and may leave files.
-        errors: takes its standard error.
+        command: the program and its arguments; Python programs can import this repository.
+        core: the only core it may use; `None` for any.
+        folder: its working directory.
+        errors: receives its standard error.
     """
     process = subprocess.Popen(
         command,
@@ -48,30 +48,30 @@ def child(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,
-        start_new_session=True,  # so that Ctrl-C reaches us alone, and we end it in order
-        preexec_fn=partial(_settle_in, core, os.getpid()),
+        start_new_session=True,  # Ctrl-C reaches only this process, which then stops the child
+        preexec_fn=partial(_prepare_child, core, os.getpid()),
     )
     try:
         yield process
     finally:
-        _end(process)
+        _stop(process)
 
 
-def _settle_in(core: int | None, parent: int) -> None:
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # however we end, it ends
+def _prepare_child(core: int | None, parent: int) -> None:
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # also if this process is killed
     if os.getppid() != parent:
         os._exit(1)
     if core is not None:
         os.sched_setaffinity(0, {core})
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    family = [process.pid, *children(process.pid)]
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    pids = [process.pid, *children(process.pid)]
     process.terminate()
     try:
         process.wait(TERMINATE_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        for pid in family:
+        for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
@@ -80,7 +80,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that `pid` started and that still run."""
+    """The ids of the running children of `pid`."""
     try:
         return [
             int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -89,7 +89,7 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def end_on_signals() -> None:
-    """Let SIGTERM and SIGHUP unwind the stack, as Ctrl-C does, so that every `child` is ended."""
+def exit_on_signals() -> None:
+    """Exit by exception on SIGTERM and SIGHUP, as on Ctrl-C, so that every `child` is stopped."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: sys.exit(128 + received))

@@ -1,4 +1,4 @@
-"""Posts samples to nchan over a UNIX socket: `python -m bench.publish SOCKET RATE_HZ`."""
+"""Publish samples to nchan over a UNIX socket: `python -m bench.publish SOCKET RATE_HZ`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def publish(path: str, rate_hz: float) -> None:
     connection = UnixConnection(path)
     async for seq, due_ns in schedule(rate_hz):
         body = json.dumps(sample(seq, due_ns), separators=(",", ":"))
-        connection.request("POST", "/publish", body)  # blocks, and has the process to itself
+        connection.request("POST", "/publish", body)  # blocking: this process has no other task
         answer = connection.getresponse()
         answer.read()
         if answer.status >= 400:

@@ -1,4 +1,4 @@
-"""Everything that one run found, for people and for programs."""
+"""The report of a comparison, as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was measured, and where.
+    """The results of one comparison.
 
     Attributes:
-        scenarios: loads that were measured.
-        results: under those loads.
-        stalled: beside readers that never read, if that was measured.
-        joining: while thousands connect, if that was measured.
-        facts: about the machine and the run.
+        scenarios: the measured loads.
+        results: the figures under those loads.
+        stalled: the measurement with stalled readers, if there is one.
+        joining: the measurements while thousands connect; may be empty.
+        facts: descriptions of the machine and of the run, by name.
     """
 
     scenarios: Sequence[Scenario]
@@ -34,7 +34,7 @@ class Report:
     facts: Mapping[str, str]
 
     def markdown(self) -> str:
-        """Tables, extremes, targets and facts, in this order."""
+        """Tables, hard cases, targets and facts, in this order."""
         return "\n\n".join(self._parts())
 
     def _parts(self) -> Iterator[str]:
@@ -45,15 +45,15 @@ class Report:
             yield LEGEND
         extremes = [self.stalled, *self.joining] if self.stalled else self.joining
         for title, found in (
-            ("The hard cases:", extremes),
-            ("To reach:", list(targets(self.results, self.stalled, self.joining))),
+            ("Hard cases:", extremes),
+            ("Targets:", list(targets(self.results, self.stalled, self.joining))),
             ("Measured on:", [f"{name}: {value}" for name, value in self.facts.items()]),
         ):
             if found:
                 yield "\n".join([title, "", *(f"- {one}" for one in found)])
 
     def as_json(self) -> dict[str, Any]:
-        """The same without words; units are in the names."""
+        """All figures as JSON values; the names contain the units."""
         return {
             "facts": dict(self.facts),
             "fanout": {

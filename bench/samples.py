@@ -1,7 +1,7 @@
-"""What every server sends: samples of 250 bytes that say when they were due and which they are.
+"""Samples of 250 bytes that every server sends. Each carries its sequence number and its due time.
 
-The time in a sample is when it was *due*, not when the server got round to making it: a server that
-is too busy to keep its schedule cannot hide that.
+The due time comes from the schedule, not from the moment the server made the sample. The latency
+therefore includes the time by which a busy server is behind its schedule.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 DATA_BYTES = 250
 
 
-def sample(seq: int, due_ns: int, *, besides: int = 0) -> dict[str, int | str]:
+def sample(seq: int, due_ns: int, *, reserved_bytes: int = 0) -> dict[str, int | str]:
     """One sample, of `DATA_BYTES` as compact JSON.
 
     Args:
-        seq: counts up by one.
-        due_ns: `monotonic_ns()` at which it was due.
-        besides: bytes of what the server adds of its own.
+        seq: sequence number, rising by one.
+        due_ns: its due time, as of `monotonic_ns()`.
+        reserved_bytes: bytes that the server itself adds to the sample.
     """
     known = len(f'{{"mono_ns":{due_ns},"seq":{seq},"pad":""}}')
-    return {"mono_ns": due_ns, "seq": seq, "pad": "x" * (DATA_BYTES - besides - known)}
+    return {"mono_ns": due_ns, "seq": seq, "pad": "x" * (DATA_BYTES - reserved_bytes - known)}
 
 
 async def schedule(rate_hz: float) -> AsyncIterator[tuple[int, int]]:
-    """Number and due time of each sample, when it is due; those that are late come at once.
+    """Yield the number and the due time of each sample when it is due; late ones immediately.
 
-    With a rate of 0, none ever comes.
+    With a rate of 0 it waits forever.
     """
     if rate_hz == 0:
         await sleep_forever()

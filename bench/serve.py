@@ -1,7 +1,7 @@
-"""Runs one of the ASGI apps on uvicorn, with the same options for each: `python -m bench.serve`.
+"""Serve one of the ASGI apps with uvicorn, with the same options for each: `python -m bench.serve`.
 
-Prints one JSON line with its port when it listens. `GET /bench/tasks` is answered here, around the
-app, with the number of tasks on the event loop.
+It prints one JSON line with its port as soon as it listens. A wrapper around the app answers
+`GET /bench/tasks` with the number of tasks on the event loop.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TASKS_PATH = "/bench/tasks"
 
 
 class TaskCounter:
-    """Answers how many tasks there are, and leaves everything else to the app inside."""
+    """Answers `TASKS_PATH` with the number of tasks; passes other requests to the app."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -41,7 +41,7 @@ class TaskCounter:
 
 
 class AnnouncingServer(uvicorn.Server):
-    """Tells its port when it listens."""
+    """Prints its port as soon as it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -51,7 +51,7 @@ class AnnouncingServer(uvicorn.Server):
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.serve")
-    parser.add_argument("module", help="of bench.peers")
+    parser.add_argument("module", help="name of a module in bench.peers")
     parser.add_argument("--rate-hz", type=float, required=True)
     parser.add_argument("--send-buffer-bytes", type=int)
     parser.add_argument("--small-history", action="store_true")

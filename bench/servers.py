@@ -1,4 +1,4 @@
-"""A server that runs for one measurement."""
+"""Servers that run for one measurement."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
     from bench.machine import Cores
 
 START_TIMEOUT_S = 20.0
+"""Seconds that a server may take to listen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a server is to serve.
+    """What a server serves.
 
     Attributes:
-        rate_hz: samples a second from its source.
-        send_buffer_bytes: of the kernel, for each connection; `None` leaves it to the kernel.
-        small_history: retain little, so that memory is full early.
+        rate_hz: samples per second from its source.
+        send_buffer_bytes: kernel send buffer of each connection; `None` for the kernel's default.
+        small_history: keep few events, so that memory reaches its maximum early.
     """
 
     rate_hz: float
@@ -41,11 +42,11 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """One that runs.
+    """A server that listens.
 
     Attributes:
-        port: on the loopback.
-        pids: of all its processes.
+        port: its port on 127.0.0.1.
+        pids: the ids of all its processes.
     """
 
     port: int
@@ -54,13 +55,13 @@ class RunningServer:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A way to fan out, and how to run it.
+    """A server implementation under comparison.
 
     Attributes:
-        title: for the table.
-        path: of its event stream, or of its room.
-        serve: runs it for as long as a block.
-        unavailable_reason: what this machine lacks to run it; `None` when nothing is lacking.
+        title: its name in the table.
+        path: path of its event stream or channel.
+        serve: context manager that runs it.
+        unavailable_reason: returns what must be installed to run it, or `None`.
     """
 
     title: str
@@ -70,7 +71,7 @@ class Peer:
 
 
 def python_peer(title: str, path: str, module: str, *needs: str) -> Peer:
-    """A peer that is an ASGI app: `bench.peers.MODULE.create_app`, which imports `needs`."""
+    """A peer that serves `bench.peers.MODULE.create_app`; `needs` are the packages it imports."""
 
     @contextmanager
     def serve(workload: Workload, cores: Cores) -> Iterator[RunningServer]:
@@ -94,7 +95,7 @@ def python_peer(title: str, path: str, module: str, *needs: str) -> Peer:
 
 
 def _port(process: subprocess.Popen[bytes], errors: IO[bytes]) -> int:
-    """Where the server listens, which it tells in its first line when it does."""
+    """Wait for the first line of the server, which holds its port."""
     assert process.stdout is not None
     ready, _, _ = select.select([process.stdout], [], [], START_TIMEOUT_S)
     line = process.stdout.readline() if ready else b""
@@ -106,7 +107,7 @@ def _port(process: subprocess.Popen[bytes], errors: IO[bytes]) -> int:
 
 
 def stderr_tail(errors: IO[bytes]) -> str:
-    """The end of what a process wrote to its standard error."""
+    """The last lines that a process wrote to its standard error."""
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
-    return " | ".join(lines[-3:]) or "it said nothing"
+    return " | ".join(lines[-3:]) or "no error output"

@@ -1,4 +1,4 @@
-"""Readers come and go for many minutes: memory, tasks and file descriptors stay what they were."""
+"""Soak test: readers come and go for minutes; memory, tasks and open files must stay constant."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from bench.machine import Cores
     from bench.servers import RunningServer
 
-LOOKS = 60
+MAX_READINGS = 60
 
-SETTLE = 0.25
-"""Of the time: the allocator and the bounded logs have filled by then."""
+WARMUP_SHARE = 0.25
+"""Share of the readings that is ignored, while the allocator and the bounded logs fill."""
 
-SLACK = 1.03
-SLACK_KB = 2048
-SLACK_COUNT = 20
-"""Connections that are on their way in or out at the moment of a look."""
+GROWTH_FACTOR = 1.03
+GROWTH_KB = 2048
+GROWTH_COUNT = 20
+"""Connections that may be opening or closing at the moment of a reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceUse:
-    """What the server held at one moment.
+    """The resources that the server used at one moment.
 
     Attributes:
-        minute: since the first look.
+        minute: minutes since the start.
         rss_kb: resident memory.
-        files: open file descriptors.
-        tasks: on its event loop.
+        files: number of open file descriptors.
+        tasks: number of tasks on its event loop.
     """
 
     minute: float
@@ -53,16 +53,16 @@ class ResourceUse:
 
 @dataclass(frozen=True, slots=True)
 class Soak:
-    """The plan of a soak.
+    """Runs a soak test.
 
     Attributes:
-        generator: makes the readers.
-        cores: says who runs where.
-        minutes: how long.
-        readers: at any time.
-        rate_hz: events a second for each.
-        churn_hz: readers that go, and others that come, a second.
-        log: takes a line that tells how it goes.
+        generator: connects the readers.
+        cores: the core of each process.
+        minutes: duration.
+        readers: number of readers at any time.
+        rate_hz: events per second for each reader.
+        churn_hz: readers per second that are replaced by a new connection.
+        log: receives a line about each reading.
     """
 
     generator: LoadGenerator
@@ -74,37 +74,37 @@ class Soak:
     log: Callable[[str], None]
 
     def run(self) -> bool:
-        """Soak, print what came out, and tell whether everything stayed flat.
+        """Run the test and print its result; return whether it passed.
 
         Raises:
-            BenchError: the server ended, or refused readers.
+            BenchError: the server exited, or refused a connection.
         """
         peer = STREAMS[OURS]
         options = LoadOptions(self.readers, self.minutes * 60, churn_hz=self.churn_hz)
-        looks: list[ResourceUse] = []
-        pause_s = max(self.minutes * 60 / LOOKS, 1)
+        readings: list[ResourceUse] = []
+        pause_s = max(self.minutes * 60 / MAX_READINGS, 1)
         with (
             peer.serve(Workload(self.rate_hz, small_history=True), self.cores) as server,
             self.generator.start(server, peer.path, options) as run,
         ):
             start = monotonic()
             while (measured := run.wait(pause_s)) is None:
-                look = _look(server, (monotonic() - start) / 60)
-                looks.append(look)
+                reading = _read_use(server, (monotonic() - start) / 60)
+                readings.append(reading)
                 self.log(
-                    f"minute {look.minute:.1f}: {look.rss_kb / 1024:.1f} MiB, {look.files} files, "
-                    f"{look.tasks} tasks"
+                    f"minute {reading.minute:.1f}: {reading.rss_kb / 1024:.1f} MiB, "
+                    f"{reading.files} files, {reading.tasks} tasks"
                 )
         print(
             f"{self.minutes:g} minutes, {self.readers:,} readers at {self.rate_hz:g} Hz, "
-            f"{measured.churned:,} went and came; {measured.events:,} deliveries, "
-            f"p99 {measured.p99_ms:.0f} ms; {measured.missing} missed events, "
+            f"{measured.churned:,} replaced; {measured.events:,} deliveries, "
+            f"p99 {measured.p99_ms:.0f} ms; {measured.missing} lost events, "
             f"{measured.closed} were closed by the server\n"
         )
-        return _report(looks) and not (measured.missing or measured.closed)
+        return _report(readings) and not (measured.missing or measured.closed)
 
 
-def _look(server: RunningServer, minute: float) -> ResourceUse:
+def _read_use(server: RunningServer, minute: float) -> ResourceUse:
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
     try:
         connection.request("GET", TASKS_PATH)
@@ -115,25 +115,25 @@ def _look(server: RunningServer, minute: float) -> ResourceUse:
             minute, int(status.split()[0]), len(list((process / "fd").iterdir())), tasks
         )
     except OSError as exc:
-        raise BenchError(f"the server does not answer any more: {exc}") from exc
+        raise BenchError(f"the server does not respond: {exc}") from exc
     finally:
         connection.close()
 
 
-def _report(looks: Sequence[ResourceUse]) -> bool:
-    """Print the beginning beside the end, and tell whether they are the same."""
-    settled = looks[int(len(looks) * SETTLE) :]
+def _report(readings: Sequence[ResourceUse]) -> bool:
+    """Print the use after the warm-up and at the end; return whether it stayed constant."""
+    settled = readings[int(len(readings) * WARMUP_SHARE) :]
     third = len(settled) // 3
     if not third:
-        print("too short to tell whether it is flat: give it more --minutes")
+        print("too few readings: use a higher --minutes")
         return False
     begin, end = settled[:third], settled[-third:]
     flat = True
-    print("| | settled | at the end | |\n| --- | --: | --: | --- |")
-    for name, slack in (("rss_kb", SLACK_KB), ("files", SLACK_COUNT), ("tasks", SLACK_COUNT)):
-        before = median(getattr(look, name) for look in begin)
-        after = median(getattr(look, name) for look in end)
-        stayed = after <= before * SLACK + slack
+    print("| | after warm-up | at the end | |\n| --- | --: | --: | --- |")
+    for name, allowed in (("rss_kb", GROWTH_KB), ("files", GROWTH_COUNT), ("tasks", GROWTH_COUNT)):
+        before = median(getattr(reading, name) for reading in begin)
+        after = median(getattr(reading, name) for reading in end)
+        stayed = after <= before * GROWTH_FACTOR + allowed
         flat = flat and stayed
         print(f"| {name} | {before:,.0f} | {after:,.0f} | {'flat' if stayed else '**grew**'} |")
     return flat

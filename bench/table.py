@@ -1,4 +1,4 @@
-"""Results as Markdown."""
+"""The results of a comparison as Markdown tables."""
 
 from __future__ import annotations
 
@@ -13,32 +13,34 @@ if TYPE_CHECKING:
     from bench.figures import Figures
 
 STREAM_REFERENCES = {NCHAN: "nchan", SSE_STARLETTE: "sse-starlette"}
-CHANNEL_REFERENCES = {NCHAN: "nchan", "broadcast": "the loop"}
+CHANNEL_REFERENCES = {NCHAN: "nchan", "broadcast": "broadcast loop"}
 
 FIGURES = ("p50 ms", "p99 ms", "kB/conn", "deliveries/s", "CPU", "harmed")
 
 LEGEND = """\
-- CPU µs/event: of the server, for each event delivered to a reader; and its ratio to another's.
-- p50, p99: from when an event was due until a reader had it. kB/conn: of resident memory.
-- harmed: readers that missed an event, got none, were cut off, or never got in.
-- Those with a generator per client share no event: each client has its own, and its own clock."""
+- CPU µs/event: CPU time of the server per event delivered to a reader.
+- to …: ratio of that CPU time to the named server's.
+- p50, p99: time from the moment an event was due until a reader received it.
+- kB/conn: resident memory of the server per connection.
+- harmed: readers that lost an event, received none, were closed, or did not connect.
+- Servers with a generator per client share no events: each client has a schedule of its own."""
 
 NOTES = {
-    "†": "saturated: it delivers no more than this",
-    "‡": "the load generator was busy too: the server may do better",
-    "§": "something else used the server's core meanwhile: measure again on a quiet machine",
+    "†": "saturated: this is the most it delivers",
+    "‡": "the load generator was saturated: the server may be faster",
+    "§": "another process used the server's core: repeat on an idle machine",
 }
 
 
 def fanout_table(
     scenarios: Sequence[Scenario], results: Results, references: Mapping[str, str]
 ) -> str:
-    """One row for each server under each load.
+    """A table with one row per server and load.
 
     Args:
-        scenarios: in the order of the rows.
-        results: of them.
-        references: by server, the name under which it is what others are compared with.
+        scenarios: the loads, in the order of the rows.
+        results: the figures under these loads.
+        references: the servers that the others are compared with; their short names by key.
     """
     head = ["load", "server", "CPU µs/event", *(f"to {name}" for name in references.values())]
     lines = [_row([*head, *FIGURES]), _row(["---", "---", *["--:"] * (len(head) + 4)])]
@@ -56,8 +58,8 @@ def fanout_table(
             lines.append(_row([title, peer.title, *_cells(figures, ratios)]))
             title = ""
             notes.update(_marks(figures))
-    told = [f"{mark} {text}  " for mark, text in NOTES.items() if mark in notes]
-    return "\n".join([*lines, *(["", *told] if told else [])])
+    legend = [f"{mark} {text}  " for mark, text in NOTES.items() if mark in notes]
+    return "\n".join([*lines, *(["", *legend] if legend else [])])
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What this server is to reach, and whether it did."""
+"""The performance targets of this server, and whether a run met them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.fanout import Results
 
 SAME_P99_SLACK_MS = 20.0
-"""Two p99 of the same server differ by so much from one run to the next."""
+"""Milliseconds by which two p99 of the same server may differ between runs."""
 
 STALLED_GROWTH_KB = 10 * 1024
 
@@ -23,12 +23,12 @@ JOIN_SILENCE_MS = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A figure and its bound.
+    """A figure and its upper limit.
 
     Attributes:
-        text: what it is.
-        value: as measured.
-        at_most: the bound.
+        text: name of the figure.
+        value: measured value.
+        at_most: upper limit.
     """
 
     text: str
@@ -37,7 +37,7 @@ class Target:
 
     @property
     def met(self) -> bool:
-        """Whether the figure is within its bound."""
+        """Whether the figure is within its limit."""
         return self.value <= self.at_most
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Target:
 def targets(
     results: Results, stalled: Stalled | None, joining: Sequence[Joining]
 ) -> Iterator[Target]:
-    """Those targets for which there are figures."""
+    """Yield the targets for which there are figures."""
     for scenario, reference, at_most in (
         ("10hz", NCHAN, 1.6),
         ("50hz", NCHAN, 0.9),
@@ -65,15 +65,15 @@ def targets(
         yield Target("kB per connection", ours.kb_per_connection, 15)
     if ours := results.figures("10k", OURS):
         yield Target("p99 in ms with 10,000 readers at 1 Hz", ours.p99_ms, 500)
-        yield Target("of those, harmed", ours.harmed, 0)
+        yield Target("harmed readers of 10,000 at 1 Hz", ours.harmed, 0)
     if stalled:
-        bound = stalled.p99_without_ms + SAME_P99_SLACK_MS
-        yield Target("p99 in ms beside readers that never read", stalled.p99_ms, bound)
+        limit_ms = stalled.p99_without_ms + SAME_P99_SLACK_MS
+        yield Target("p99 in ms with stalled readers", stalled.p99_ms, limit_ms)
         growth_kb = stalled.growth_kb - stalled.growth_without_kb
-        yield Target("kB that those made the server grow", growth_kb, STALLED_GROWTH_KB)
+        yield Target("growth in kB due to stalled readers", growth_kb, STALLED_GROWTH_KB)
     if joining:
         silence_ms = joining[0].silence_ms
-        yield Target("ms of silence while 10,000 join", silence_ms, JOIN_SILENCE_MS)
+        yield Target("ms between two events while 10,000 join", silence_ms, JOIN_SILENCE_MS)
 
 
 def _number(value: float) -> str:

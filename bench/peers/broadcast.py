@@ -1,4 +1,4 @@
-"""The tutorial's chat room: a list of sockets, and a loop that sends to one after the other."""
+"""The chat of most tutorials: a list of WebSockets, and a loop that sends to each in turn."""
 
 from __future__ import annotations
 

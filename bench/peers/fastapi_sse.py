@@ -1,4 +1,4 @@
-"""FastAPI's own server-sent events, as its documentation shows them: the path operation yields."""
+"""FastAPI's `EventSourceResponse`, as in its documentation: the path operation yields events."""
 
 from collections.abc import AsyncIterable
 

@@ -1,4 +1,4 @@
-"""The tutorial's way: each connection has a generator that makes samples, and sleeps in between."""
+"""The way of most tutorials: each connection has a generator that makes samples and sleeps."""
 
 from __future__ import annotations
 

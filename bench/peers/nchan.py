@@ -1,4 +1,4 @@
-"""nginx with nchan, the fan-out in C: one worker, and a publisher whose CPU time is not counted."""
+"""nginx with nchan, a fan-out in C: one worker; the CPU time of its publisher is not counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MODULE = "ngx_nchan_module.so"
 
 ATTEMPTS = 5
-"""A port that was free a moment ago may be taken; nginx cannot choose one itself."""
+"""Attempts to start nginx: it cannot choose a free port, and the one chosen here may be taken."""
 
 CONFIG = """
 {load_module}
@@ -67,7 +67,7 @@ http {{
 
 
 def unavailable_reason() -> str | None:
-    """What is missing to run it, in words."""
+    """What must be installed to run it, or `None`."""
     nginx = _nginx()
     if nginx is None:
         return "needs nginx and its module nchan (Debian: nginx, libnginx-mod-nchan)"
@@ -78,7 +78,7 @@ def unavailable_reason() -> str | None:
 
 @contextmanager
 def serve(workload: Workload, cores: Cores) -> Iterator[RunningServer]:
-    """nginx, and a publisher of samples at the wanted rate if that is not 0."""
+    """Run nginx, and a publisher of samples if the rate is not 0."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rover-nchan-")))
         server = stack.enter_context(_nginx_server(folder, cores))
@@ -97,7 +97,7 @@ def _nginx_server(folder: Path, cores: Cores) -> Iterator[RunningServer]:
     if nginx is None or load_module is None:
         raise BenchError("nginx with nchan is not installed")
     config = folder / "nginx.conf"
-    said = ""
+    error = ""
     command: list[str | Path] = [nginx, "-p", folder, "-c", config, "-e", folder / "error.log"]
     for _ in range(ATTEMPTS):
         port = _free_port()
@@ -109,8 +109,8 @@ def _nginx_server(folder: Path, cores: Cores) -> Iterator[RunningServer]:
             if _listens(process, port):
                 yield RunningServer(port, (process.pid, *children(process.pid)))
                 return
-            said = stderr_tail(errors)
-    raise BenchError(f"nginx did not start: {said}")
+            error = stderr_tail(errors)
+    raise BenchError(f"nginx did not start: {error}")
 
 
 def _nginx() -> str | None:
@@ -118,7 +118,7 @@ def _nginx() -> str | None:
 
 
 def _load_module(nginx: str) -> str | None:
-    """The line of the configuration that brings nchan; empty where it is built in."""
+    """The configuration line that loads nchan; empty if it is built in, `None` if it is missing."""
     built = subprocess.run([nginx, "-V"], capture_output=True, text=True, check=False).stderr
     for option in built.split():
         name, _, folder = option.partition("=")
@@ -135,10 +135,10 @@ def _free_port() -> int:
 
 
 def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Whether this process listens there; false when it ended first."""
+    """Wait until this process listens on the port; false if it exited or timed out."""
     deadline = monotonic() + START_TIMEOUT_S
     while monotonic() < deadline and process.poll() is None:
-        if children(process.pid):  # nginx forks its worker when it listens
+        if children(process.pid):  # nginx forks its worker after it listens
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return True

@@ -1,4 +1,4 @@
-"""Those that are compared, by the name that `--servers` takes."""
+"""The servers under comparison, by their names for `--servers`."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ CHANNELS = {
     NCHAN: Peer("nginx + nchan (C)", "/channel", nchan.serve, nchan.unavailable_reason),
     "broadcast": python_peer("the tutorial's broadcast loop", "/channel", "broadcast"),
 }
-"""WebSocket rooms at `path`: what a member says, everyone hears."""
+"""WebSocket channels at `path`: every member receives what one member sends."""

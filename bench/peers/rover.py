@@ -1,4 +1,4 @@
-"""Ours: the whole app, with a source that says nothing but samples."""
+"""This server: the whole app, with a telemetry source of benchmark samples and an empty camera."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from sources.base import Image
 
 TIME_BYTES = len('"t":"2026-11-22T07:00:00.123Z",')
-"""What the server itself puts into each sample."""
+"""Bytes that the server adds to each sample."""
 
-SMALL = 500
+SMALL_HISTORY = 500
 
 
 class PacedTelemetry:
-    """A telemetry source of so many samples a second."""
+    """A telemetry source with a fixed rate of samples."""
 
     def __init__(self, rate_hz: float) -> None:
         self.rate_hz = rate_hz
         self.parameters: Sequence[Parameter] = (
-            Parameter("mono_ns", "ns", "integer", "when this sample was due"),
-            Parameter("seq", "", "integer", "counts samples"),
-            Parameter("pad", "", "text", "makes the sample as long as a usual one"),
+            Parameter("mono_ns", "ns", "integer", "due time"),
+            Parameter("seq", "", "integer", "sequence number"),
+            Parameter("pad", "", "text", "padding to the size of a typical sample"),
         )
 
     async def samples(self) -> AsyncIterator[Sample]:
         async for seq, due_ns in schedule(self.rate_hz):
-            yield Sample(time(), sample(seq, due_ns, besides=TIME_BYTES))
+            yield Sample(time(), sample(seq, due_ns, reserved_bytes=TIME_BYTES))
 
 
 class EmptyCamera:
-    """A camera without a picture: drawing them is not what is measured."""
+    """A camera without images, because rendering would distort the measurement."""
 
     async def images(self) -> Sequence[Image]:
         return ()
@@ -61,10 +61,10 @@ class EmptyCamera:
 
 
 def create_app(workload: Workload) -> ASGIApp:
-    """A mission with room for every reader and member, and the settings' defaults otherwise."""
+    """A mission with the default settings, except that every reader and member may connect."""
     settings = Settings(max_members=20_000)
     if workload.small_history:
-        settings = replace(settings, telemetry_events=SMALL, history_samples=SMALL)
+        settings = replace(settings, telemetry_events=SMALL_HISTORY, history_samples=SMALL_HISTORY)
     return mission.create_app(
         settings, telemetry=PacedTelemetry(workload.rate_hz), camera=EmptyCamera()
     )

@@ -1,4 +1,4 @@
-"""What most people write with sse-starlette: one publisher, and a queue for each client."""
+"""The usual way with sse-starlette: one publisher, and a queue per client."""
 
 from __future__ import annotations
 
