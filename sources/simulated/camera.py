@@ -1,17 +1,13 @@
-"""The simulated rover's camera: `sim:`, `sim:?seed=3&link_kbps=500`.
+"""The camera of the simulated rover: `sim:`, `sim:?seed=3&link_kbps=500`.
 
-Each picture is drawn by a process of its own (`python -m sources.simulated.panorama`), so that
-seconds of arithmetic neither hold up the event loop nor stay in its memory. The file is whole on
-disk then; what readers see of it grows with the relay link.
+A process of its own renders each image to a file. The file is complete at once; readers receive it
+at the rate of the simulated relay link.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import os
-import sys
 import tempfile
 import time
 from collections import deque
@@ -25,29 +21,26 @@ from anyio import to_thread
 
 from sources.base import Image, ImageBroken, SourceError, UnknownImage
 from sources.simulated.camera_view import CameraView, camera_view
+from sources.simulated.render_process import render_in_process
 from sources.simulated.world import World
 from sources.values.ranges import Range
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from types import TracebackType
 
 LINK_KBPS = 2_048.0
-"""The fastest return rate of the Electra UHF relay radio: one picture takes about ten seconds."""
-
-_ROOT = Path(__file__).resolve().parents[2]
-"""Where `sources` is imported from, wherever the server was started."""
+"""Fastest return rate of the Electra UHF relay radio. An image takes about ten seconds."""
 
 _NICENESS = 10
 _STEP_S = 0.1
 _CHUNK_BYTES = 256 * 1024
-_RENDER_TIMEOUT_S = 120.0
-_KEPT_MAX = 1_000
+_MAX_KEEP = 1_000
 
 
 @dataclass(slots=True)
-class _Picture:
-    """One picture on disk, and how much of it has come down."""
+class _StoredImage:
+    """One image on disk, and the number of its bytes that have been received."""
 
     serial: int
     image_id: str
@@ -58,13 +51,13 @@ class _Picture:
     view: CameraView
     received: int = 0
     received_at: float | None = None
-    dropped: bool = False
+    removed: bool = False
 
     @property
     def complete(self) -> bool:
         return self.received == self.size
 
-    def image(self) -> Image:
+    def snapshot(self) -> Image:
         return Image(
             id=self.image_id,
             content_type="image/jpeg",
@@ -83,19 +76,20 @@ class _Picture:
 
 
 class SimulatedCamera:
-    """A navigation camera on the simulated rover; enter it to have it take pictures.
+    """The navigation cameras of the simulated rover. Enter it to start taking images.
 
-    It looks ahead, to the left, ahead, to the right and back, in turn.
+    The images look ahead, left, ahead, right and back, in turn.
 
     Args:
-        seed: chooses the world; the telemetry of the same seed and time scale drives in the same.
-        link_kbps: what the link brings down, in 1,000 bits per second, above 0.
+        seed: selects the world. Use the seed and time scale of the telemetry for the same world.
+        link_kbps: rate of the relay link in kbit/s, above 0.
         time_scale: mission seconds per second while the rover works.
-        period_s: from one picture to the next; never before the last has arrived.
-        keep: how many pictures are held; the oldest is dropped for a new one.
+        period_s: seconds between two images; an image that takes longer to arrive delays the next.
+        keep: maximum number of images; a new image removes the oldest.
         width: pixels, 64 to 8,192.
         height: pixels, 32 to 4,096.
-        clock: POSIX seconds. What has arrived never becomes less, even if it goes back.
+        clock: returns POSIX seconds. If it is set back, received bytes stay received.
+        render: writes the image of a view to a path, in a process with the given niceness.
 
     Raises:
         SourceError: an option is out of range.
@@ -111,17 +105,19 @@ class SimulatedCamera:
         width: int = 4_096,
         height: int = 2_048,
         clock: Callable[[], float] = time.time,
+        render: Callable[[CameraView, Path, int], Awaitable[None]] = render_in_process,
     ) -> None:
         self._world = World(seed, time_scale)
         rate = Range(0.001, 100_000_000, "kbit/s").number("link_kbps", link_kbps)
         self._bytes_per_s = rate * 1000 / 8
         self._period_s = Range(0, 86_400, "s").number("period_s", period_s)
-        self._keep = Range(2, _KEPT_MAX).whole("keep", keep)
+        self._keep = Range(2, _MAX_KEEP).whole("keep", keep)
         self._width = Range(64, 8_192, "pixels").whole("width", width)
         self._height = Range(32, 4_096, "pixels").whole("height", height)
         self._clock = clock
-        self._pictures: deque[_Picture] = deque()
-        self._taken = 0
+        self._render = render
+        self._images: deque[_StoredImage] = deque()
+        self._count = 0
         self._failure: SourceError | None = None
         self._failures = 0
         self._closed = False
@@ -132,7 +128,7 @@ class SimulatedCamera:
             folder = tempfile.TemporaryDirectory(prefix="rover-camera-", ignore_cleanup_errors=True)
             self._folder = Path(stack.enter_context(folder))
             tasks = await stack.enter_async_context(anyio.create_task_group())
-            tasks.start_soon(self._take_pictures)
+            tasks.start_soon(self._capture_images)
             stack.callback(tasks.cancel_scope.cancel)
             self._stack = stack.pop_all()
         return self
@@ -144,74 +140,72 @@ class SimulatedCamera:
         traceback: TracebackType | None,
     ) -> bool | None:
         self._closed = True
-        for picture in self._pictures:
-            picture.dropped = True
-        self._pictures.clear()
+        for stored in self._images:
+            stored.removed = True
+        self._images.clear()
         self._notify()
         return await self._stack.__aexit__(exc_type, exc, traceback)
 
-    # -------------------------------------------------------------------------- as a Camera
-
     async def images(self) -> Sequence[Image]:
-        """Every picture held, newest first."""
-        return [picture.image() for picture in reversed(self._pictures)]
+        """Every stored image, newest first."""
+        return [stored.snapshot() for stored in reversed(self._images)]
 
     async def image(self, image_id: str) -> Image | None:
-        """The picture of that id as it is now, or `None`."""
-        picture = self._find(image_id)
-        return None if picture is None else picture.image()
+        """The current state of the image with that id, or `None`."""
+        stored = self._find(image_id)
+        return None if stored is None else stored.snapshot()
 
     async def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
-        """Yield the picture's bytes from `start` as they come down, ten times a second."""
-        picture = self._find(image_id)
-        if picture is None:
+        """Yield the bytes of the image from `start` as they arrive, ten times per second."""
+        stored = self._find(image_id)
+        if stored is None:
             raise UnknownImage(image_id)
         position = max(0, start)
-        while position < picture.size:
+        while position < stored.size:
             changed = self._changed
-            if picture.dropped:
-                raise ImageBroken(image_id, "it was dropped to make room, or the camera closed")
-            if position >= picture.received:
+            if stored.removed:
+                raise ImageBroken(image_id, "it was removed for a newer one, or the camera closed")
+            if position >= stored.received:
                 await changed.wait()
                 continue
-            wanted = min(_CHUNK_BYTES, picture.received - position)
+            wanted = min(_CHUNK_BYTES, stored.received - position)
             try:
-                # Opened for each chunk: a reader that waits, or is left lying, holds no file.
-                chunk = await to_thread.run_sync(_read, picture.path, position, wanted)
+                # Open the file for each chunk: a reader that waits, or is abandoned, holds none.
+                chunk = await to_thread.run_sync(_read, stored.path, position, wanted)
             except OSError as error:
-                raise ImageBroken(image_id, f"its file is gone ({error.strerror})") from error
+                raise ImageBroken(
+                    image_id, f"its file cannot be read ({error.strerror})"
+                ) from error
             if not chunk:
-                raise ImageBroken(image_id, "its file is shorter than it was")
+                raise ImageBroken(image_id, "its file was truncated")
             position += len(chunk)
             yield chunk
 
     def new(self) -> AsyncIterator[str]:
-        """Yield the id of each picture as it begins to arrive; one that is arriving now, first.
+        """Yield the id of each image when it begins to arrive, first of the one arriving now.
 
         Raises:
-            SourceError: a picture could not be drawn. The camera tries again; so may the caller.
+            SourceError: an image could not be rendered. The camera tries again; call `new` again.
         """
-        last = max((p.serial for p in self._pictures if p.complete), default=0)
-        return self._announce(last, self._failures)
+        last = max((stored.serial for stored in self._images if stored.complete), default=0)
+        return self._new_after(last, self._failures)
 
-    async def _announce(self, last: int, failures: int) -> AsyncIterator[str]:
+    async def _new_after(self, last: int, failures: int) -> AsyncIterator[str]:
         while not self._closed:
             changed = self._changed
-            for picture in [p for p in self._pictures if p.serial > last]:
-                last = picture.serial
-                yield picture.image_id
+            for stored in [each for each in self._images if each.serial > last]:
+                last = stored.serial
+                yield stored.image_id
             if self._failures > failures and self._failure is not None:
                 raise self._failure
             await changed.wait()
 
-    # -------------------------------------------------------------------- taking pictures
-
-    async def _take_pictures(self) -> None:
+    async def _capture_images(self) -> None:
         while True:
-            begun = anyio.current_time()
+            started = anyio.current_time()
             try:
-                picture = await self._take()
-            except Exception as error:  # a task's boundary: `new()` reports it to whoever reads
+                stored = await self._capture()
+            except Exception as error:  # the boundary of the task: `new()` raises it
                 self._failure = (
                     error
                     if isinstance(error, SourceError)
@@ -219,47 +213,47 @@ class SimulatedCamera:
                 )
                 self._failures += 1
                 self._notify()
-                # Without a pause a camera that cannot draw would do nothing but try.
+                # Wait at least a second: a camera that cannot render must not use all the CPU.
                 await anyio.sleep(max(1.0, self._period_s))
                 continue
-            self._hold(picture)
-            await self._receive(picture)
-            await anyio.sleep(max(0.0, begun + self._period_s - anyio.current_time()))
+            self._store(stored)
+            await self._receive(stored)
+            await anyio.sleep(max(0.0, started + self._period_s - anyio.current_time()))
 
-    async def _take(self) -> _Picture:
+    async def _capture(self) -> _StoredImage:
         taken_at = self._clock()
-        view = camera_view(self._world, taken_at, self._taken, self._width, self._height)
-        self._taken += 1
-        image_id = f"sol-{view.sol:04}-{view.local_time.replace(':', '')}-navcam-{self._taken:03}"
+        view = camera_view(self._world, taken_at, self._count, self._width, self._height)
+        self._count += 1
+        image_id = f"sol-{view.sol:04}-{view.local_time.replace(':', '')}-navcam-{self._count:03}"
         path = self._folder / f"{image_id}.jpg"
-        # The first one somebody waits for; the others take only what nobody else wants.
-        await _draw(view, path, niceness=_NICENESS if self._pictures else 0)
+        # People wait for the first image; later ones only use CPU time that is idle.
+        await self._render(view, path, _NICENESS if self._images else 0)
         size, sha256 = await to_thread.run_sync(_fingerprint, path)
-        return _Picture(self._taken, image_id, path, size, sha256, taken_at, view)
+        return _StoredImage(self._count, image_id, path, size, sha256, taken_at, view)
 
-    def _hold(self, picture: _Picture) -> None:
-        while len(self._pictures) >= self._keep:
-            oldest = self._pictures.popleft()
-            oldest.dropped = True
+    def _store(self, stored: _StoredImage) -> None:
+        while len(self._images) >= self._keep:
+            oldest = self._images.popleft()
+            oldest.removed = True
             oldest.path.unlink(missing_ok=True)
-        self._pictures.append(picture)
+        self._images.append(stored)
         self._notify()
 
-    async def _receive(self, picture: _Picture) -> None:
-        """Let the picture come down the link, by the clock, to its last byte."""
+    async def _receive(self, stored: _StoredImage) -> None:
+        """Receive the image over the link, at its rate by the clock, until it is complete."""
         before, credit = self._clock(), 0.0
-        while not picture.complete:
+        while not stored.complete:
             await anyio.sleep(_STEP_S)
             now = self._clock()
             credit += max(0.0, now - before) * self._bytes_per_s
             before = now
-            received = min(picture.size, math.floor(credit))
-            if received > picture.received:
-                picture.received, picture.received_at = received, now
+            received = min(stored.size, math.floor(credit))
+            if received > stored.received:
+                stored.received, stored.received_at = received, now
                 self._notify()
 
-    def _find(self, image_id: str) -> _Picture | None:
-        return next((p for p in self._pictures if p.image_id == image_id), None)
+    def _find(self, image_id: str) -> _StoredImage | None:
+        return next((stored for stored in self._images if stored.image_id == image_id), None)
 
     def _notify(self) -> None:
         self._changed.set()
@@ -275,37 +269,3 @@ def _read(path: Path, position: int, size: int) -> bytes:
 def _fingerprint(path: Path) -> tuple[int, str]:
     data = path.read_bytes()
     return len(data), hashlib.sha256(data).hexdigest()
-
-
-async def _draw(view: CameraView, path: Path, niceness: int = 0) -> None:
-    """Draw the view into a JPEG at `path`, in a process of its own.
-
-    Raises:
-        SourceError: it failed; the text is the process's last line.
-    """
-    root = str(_ROOT)
-    inherited = os.environ.get("PYTHONPATH")
-    # No threads of BLAS's own: the drawing has the two that it wants.
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([root, inherited] if inherited else [root]),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "-P", "-m", "sources.simulated.panorama", str(path), str(niceness)]
-    request = json.dumps(view.request()).encode()
-    try:
-        with anyio.fail_after(_RENDER_TIMEOUT_S):
-            # Its own session, so that Ctrl-C in a terminal reaches the server alone.
-            done = await anyio.run_process(
-                command, input=request, check=False, env=environment, start_new_session=True
-            )
-    except TimeoutError as error:
-        raise SourceError(
-            f"the simulated camera needed over {_RENDER_TIMEOUT_S:g} s for a picture"
-        ) from error
-    except OSError as error:
-        raise SourceError(f"the simulated camera cannot start {sys.executable}: {error}") from error
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        reason = lines[-1] if lines else f"exit status {done.returncode}"
-        raise SourceError(f"the simulated camera could not draw a picture: {reason}")

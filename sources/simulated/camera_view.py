@@ -55,7 +55,7 @@ class CameraView:
         """The same along and across: the picture is a plate carrée."""
         return self.width / FIELD_DEG
 
-    def request(self) -> dict[str, str | int | float]:
+    def as_json(self) -> dict[str, str | int | float]:
         """The view as JSON values, from which `CameraView(**request)` makes it again."""
         return asdict(self)
 
