@@ -1,7 +1,8 @@
-"""The sequence format: reading lines, times and arguments; the seal; the dictionary's word."""
+"""The sequence format: parsing of lines, times and arguments; the checksum; the dictionary."""
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def findings_of(check: Check) -> list[Finding]:
 
 
 def read(text: str | bytes) -> tuple[Sequence, list[Finding]]:
-    """The sequence, and what was found on its lines."""
+    """The sequence, and the findings about its lines."""
     sequence = Sequence()
     data = text.encode() if isinstance(text, str) else text
     found = findings_of(parse(data, sequence))
@@ -58,7 +59,7 @@ def places(found: list[Finding]) -> list[tuple[str, int | None, int | None]]:
         ("00:60:00", None),
         ("0:00:01", None),
         ("00:00:01.", None),
-        ("\u0660\u0660:00:01", None),  # digits, but not ours
+        ("\u0660\u0660:00:01", None),  # digits, but not ASCII
     ],
 )
 def test_durations(text: str, ms: int | None) -> None:
@@ -83,14 +84,14 @@ def test_moments(text: str, ms: int | None) -> None:
     assert parse_utc_ms(text) == ms
 
 
-def test_times_are_shown_as_people_write_them() -> None:
+def test_times_and_durations_are_formatted() -> None:
     assert format_elapsed(3_723_000) == "T+01:02:03"
     assert format_elapsed(-60_000) == "T-00:01:00"
     assert format_duration(1) == "00:00:01"
     assert format_local_time(25.5) == "01:30"
 
 
-def test_a_line_is_read_with_units_commas_comments_and_all() -> None:
+def test_a_line_may_have_units_commas_and_comments() -> None:
     sequence, found = read(
         "C00:00:01 DRIVE 10 m, .05m/s,-4 ; slowly, m/s\r\n"
         "\tR00:00:02.5  HEATER\tARM , ON;now\n"
@@ -132,13 +133,13 @@ def test_a_line_is_read_with_units_commas_comments_and_all() -> None:
         ("; " + "x" * 255, [("syntax.line-length", 1, 257)]),
     ],
 )
-def test_what_cannot_be_read_is_told_where_it_stands(
+def test_a_syntax_error_is_reported_at_its_line_and_column(
     line: str, expected: list[tuple[str, int, int]]
 ) -> None:
     assert places(read(line)[1]) == expected
 
 
-def test_columns_count_characters_from_behind_the_byte_order_mark() -> None:
+def test_columns_count_characters_after_the_byte_order_mark() -> None:
     _, found = read(b"\xef\xbb\xbfC00:00:00 WAIT x\n; \xc3\xa9\xff\n")
 
     assert places(found) == [("syntax.type", 1, 16), ("syntax.encoding", 2, 4)]
@@ -147,13 +148,13 @@ def test_columns_count_characters_from_behind_the_byte_order_mark() -> None:
 @pytest.mark.parametrize(
     ("word", "meant"), [("DRVE", "DRIVE"), ("drive", "DRIVE"), ("ARM_STOWE", "ARM_STOW")]
 )
-def test_a_misspelt_command_is_guessed(word: str, meant: str) -> None:
+def test_a_misspelt_command_gets_a_suggestion(word: str, meant: str) -> None:
     _, [found] = read(f"C00:00:00 {word}")
 
-    assert found.hint == f"did you mean {meant}?"
+    assert re.findall(r"[A-Z_]{2,}", found.hint) == [meant]
 
 
-def test_long_words_are_cut_in_messages() -> None:
+def test_long_words_are_truncated_in_messages() -> None:
     _, [found] = read(f"C00:00:00 {'X' * 240}")
 
     assert len(found.message) < 80
@@ -176,13 +177,13 @@ def checksum_codes(data: bytes) -> list[str]:
         (b"a\n@crc32s\n", b"a\n@crc32s\n@crc32 %s\n"),
     ],
 )
-def test_seal_writes_the_crc_of_what_comes_before_it(body: bytes, sealed: bytes) -> None:
+def test_seal_writes_the_crc_of_the_bytes_before_it(body: bytes, sealed: bytes) -> None:
     before = sealed[: sealed.rindex(b"@crc32")]
     assert seal(body) == sealed.replace(b"%s", b"%08x" % zlib.crc32(before))
 
 
 @given(st.text())
-def test_a_seal_holds_and_sealing_again_changes_nothing(text: str) -> None:
+def test_a_sealed_file_is_valid_and_sealing_it_again_changes_nothing(text: str) -> None:
     sealed = seal(text.encode(errors="replace"))
 
     assert seal(sealed) == sealed
@@ -193,8 +194,8 @@ def test_a_seal_holds_and_sealing_again_changes_nothing(text: str) -> None:
 
 
 @given(st.integers(0, 58), st.integers(0, 7))
-def test_any_bit_that_flips_in_front_of_the_seal_is_noticed(place: int, bit: int) -> None:
-    sealed = bytearray(seal(b"@sequence a\nC00:00:00 WAIT 10 ; for the others to come by\n"))
+def test_a_flipped_bit_before_the_checksum_is_detected(place: int, bit: int) -> None:
+    sealed = bytearray(seal(b"@sequence a\nC00:00:00 WAIT 10 ; until they arrive\n"))
     sealed[place % sealed.index(b"@crc32")] ^= 1 << bit
     sequence = Sequence()
     findings_of(parse(bytes(sealed), sequence))
@@ -205,14 +206,14 @@ def test_any_bit_that_flips_in_front_of_the_seal_is_noticed(place: int, bit: int
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda data: data.replace(b"\n", b"\r\n"), "from LF to CRLF"),
-        (lambda data: seal(data.replace(b"\n", b"\r\n")).replace(b"\r", b""), "from CRLF to LF"),
-        (lambda data: b"\xef\xbb\xbf" + data, "was put in front"),
-        (lambda data: seal(b"\xef\xbb\xbf" + data)[3:], "was taken away"),
-        (lambda data: data.replace(b"10", b"11"), "was changed"),
+        (lambda data: data.replace(b"\n", b"\r\n"), "LF to CRLF"),
+        (lambda data: seal(data.replace(b"\n", b"\r\n")).replace(b"\r", b""), "CRLF to LF"),
+        (lambda data: b"\xef\xbb\xbf" + data, "added"),
+        (lambda data: seal(b"\xef\xbb\xbf" + data)[3:], "removed"),
+        (lambda data: data.replace(b"10", b"11"), "changed"),
     ],
 )
-def test_a_broken_seal_says_what_happened(change: object, reason: str) -> None:
+def test_a_checksum_mismatch_has_its_likely_reason(change: object, reason: str) -> None:
     assert callable(change)
     data = change(seal(b"C00:00:00 WAIT 10\n"))
     sequence = Sequence()
@@ -225,15 +226,15 @@ def test_a_broken_seal_says_what_happened(change: object, reason: str) -> None:
 
 
 @pytest.mark.parametrize("command", DICTIONARY.values(), ids=lambda command: command.name)
-def test_a_formula_reads_as_it_computes(command: Command) -> None:
+def test_the_text_of_a_formula_gives_the_same_value(command: Command) -> None:
     for end in ("low", "high"):
         values = {
             each.name: each.choices[0] if each.kind == "choice" else getattr(each, end)
             for each in command.parameters
         }
         for formula in (command.duration_s, command.load_w):
-            told = eval(formula.text, {"abs": abs}, dict(values))  # noqa: S307 - our own table
-            assert formula(*values.values()) == pytest.approx(told)
+            expected = eval(formula.text, {"abs": abs}, dict(values))  # noqa: S307 - a constant of the project
+            assert formula(*values.values()) == pytest.approx(expected)
             assert formula(*values.values()) >= 0
 
 
@@ -245,8 +246,9 @@ def test_the_command_line_seals_and_checks(
 
     assert main(["seal", str(path)]) == 0
     assert main(["check", str(path)]) == 1
-    assert f"{path}:1:11: error: there is no command 'WAITT' [syntax.command]" in (
-        capsys.readouterr().out
-    )
+    output = capsys.readouterr().out.splitlines()
+    [line] = [line for line in output if "[syntax.command]" in line]
+    assert line.startswith(f"{path}:1:11: error: ")
+    assert "WAITT" in line
     assert main(["check", str(tmp_path / "none.rcs")]) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "No such file" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from sources.base import Camera, Image, ImageBroken, SourceError, UnknownImage
 from sources.simulated.camera import LINK_KBPS, SimulatedCamera
 from sources.simulated.camera_view import FIELD_DEG, CameraView, camera_view
 from sources.simulated.panorama.land import Land
-from sources.simulated.panorama.render import draw, encode
+from sources.simulated.panorama.render import encode_jpeg, render
 from sources.simulated.panorama.rocks import rocks_in_view
 from sources.simulated.panorama.scene import Scene
 from sources.simulated.render_process import render_in_process
@@ -107,13 +107,13 @@ def test_an_image_has_the_position_and_sun_of_the_telemetry() -> None:
 
 
 def test_rendering_is_deterministic_and_differs_between_places() -> None:
-    assert encode(draw(view())) == encode(draw(view()))
-    assert not np.array_equal(draw(view()), draw(view(t=NOW + 100)))
+    assert encode_jpeg(render(view())) == encode_jpeg(render(view()))
+    assert not np.array_equal(render(view()), render(view(t=NOW + 100)))
 
 
 def test_the_sky_is_bright_above_the_ground_by_day_and_dark_at_night() -> None:
     shown = view()
-    day = draw(shown)
+    day = render(shown)
     assert day.shape == (128, 256, 3)
     assert day.dtype == np.uint8
     sky, ground = day[:20].mean(axis=(0, 1)), day[60:].mean(axis=(0, 1))
@@ -123,7 +123,7 @@ def test_the_sky_is_bright_above_the_ground_by_day_and_dark_at_night() -> None:
     assert day[60:].std() > 15
     world = World(1)
     night_t = next(t for t in np.arange(NOW, NOW + 40_000, 60) if at_night(world, float(t)))
-    assert draw(view(t=float(night_t)))[:20].mean() < 40
+    assert render(view(t=float(night_t)))[:20].mean() < 40
 
 
 def at_night(world: World, t: float) -> bool:

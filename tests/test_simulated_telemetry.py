@@ -1,4 +1,4 @@
-"""Simulated telemetry: every parameter documented, the same world each time, a steady beat."""
+"""Simulated telemetry: documented parameters, deterministic samples, a constant rate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sources.values.pace import ticks
 pytestmark = pytest.mark.anyio
 
 NOW = 1_795_331_983.0
-TURN_S = 6.5 * HOUR_S + (SOL_S - 6.5 * HOUR_S) / NIGHT_TIME_FACTOR
+CYCLE_S = 6.5 * HOUR_S + (SOL_S - 6.5 * HOUR_S) / NIGHT_TIME_FACTOR
 
 
 def test_it_is_a_paced_telemetry_source() -> None:
@@ -27,7 +27,7 @@ def test_it_is_a_paced_telemetry_source() -> None:
     assert source.period_s == 0.1
 
 
-def test_at_least_fourteen_parameters_each_documented() -> None:
+def test_there_are_at_least_fourteen_parameters_and_all_are_documented() -> None:
     names = [parameter.name for parameter in PARAMETERS]
     assert len(names) >= 14
     assert len(set(names)) == len(names)
@@ -38,7 +38,7 @@ def test_at_least_fourteen_parameters_each_documented() -> None:
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: str(parameter.name))
-def test_red_limits_lie_outside_yellow(parameter: Parameter) -> None:
+def test_red_limits_are_outside_yellow_limits(parameter: Parameter) -> None:
     (low, high), (red_low, red_high) = parameter.limits.yellow, parameter.limits.red
     assert (low is None) == (red_low is None)
     assert (high is None) == (red_high is None)
@@ -61,10 +61,10 @@ def _fits(value: Value, kind: str) -> bool:
     return False
 
 
-def test_through_two_sols_every_value_is_of_its_kind_and_none_is_a_red_alarm() -> None:
+def test_in_two_sols_every_value_has_its_kind_and_none_is_a_red_alarm() -> None:
     source = SimulatedTelemetry()
     for i in range(1_500):
-        values = source.sample(LANDING_T + 1_000 * TURN_S + i * TURN_S / 750).values
+        values = source.sample(LANDING_T + 1_000 * CYCLE_S + i * CYCLE_S / 750).values
         assert set(values) == {parameter.name for parameter in PARAMETERS}
         for parameter in PARAMETERS:
             value = values[parameter.name]
@@ -75,12 +75,12 @@ def test_through_two_sols_every_value_is_of_its_kind_and_none_is_a_red_alarm() -
                 assert high is None or value < high, (parameter.name, value)
 
 
-def test_samples_of_one_moment_are_the_same_noise_and_all() -> None:
+def test_samples_of_equal_worlds_and_times_are_equal_including_noise() -> None:
     assert SimulatedTelemetry(seed=4).sample(NOW) == SimulatedTelemetry(seed=4).sample(NOW)
     assert SimulatedTelemetry(seed=4).sample(NOW) != SimulatedTelemetry(seed=5).sample(NOW)
 
 
-def test_instruments_read_the_worlds_truth_with_modest_noise() -> None:
+def test_samples_are_the_state_of_the_world_with_little_noise() -> None:
     source, world = SimulatedTelemetry(), World()
     for i in range(200):
         state, values = world.state(NOW + i), source.sample(NOW + i).values
@@ -94,7 +94,7 @@ def test_instruments_read_the_worlds_truth_with_modest_noise() -> None:
         assert values["activity"] == state.activity
 
 
-def test_wheel_currents_flow_when_it_drives_and_only_then() -> None:
+def test_wheel_currents_are_zero_unless_the_rover_drives() -> None:
     source = SimulatedTelemetry()
     seen = set()
     for i in range(0, 600, 5):
@@ -109,13 +109,13 @@ def test_wheel_currents_flow_when_it_drives_and_only_then() -> None:
     assert seen == {True, False}
 
 
-def test_an_hour_of_samples_at_once_is_cheap() -> None:
+def test_a_sample_takes_less_than_a_millisecond_of_cpu_time() -> None:
     source = SimulatedTelemetry()
     source.sample(NOW)
-    begun = time.process_time()
+    started = time.process_time()
     for i in range(2_000):
         source.sample(NOW + i / 1_000)
-    assert (time.process_time() - begun) / 2_000 < 0.001
+    assert (time.process_time() - started) / 2_000 < 0.001
 
 
 class Metronome:
@@ -161,7 +161,7 @@ async def test_missed_beats_are_skipped_not_made_up_for_in_a_burst() -> None:
     assert all(later - earlier > 0.04 for earlier, later in itertools.pairwise(at))
 
 
-async def test_samples_carry_the_injected_clock_and_go_on() -> None:
+async def test_samples_have_the_times_of_the_injected_clock() -> None:
     ticking = itertools.count(NOW)
     source = SimulatedTelemetry(rate_hz=200, clock=lambda: float(next(ticking)))
     times = []
@@ -174,8 +174,6 @@ async def test_samples_carry_the_injected_clock_and_go_on() -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [0, -5, 1_001, float("nan"), float("inf"), "quick", True])
-def test_a_rate_that_makes_no_sense_is_refused_with_its_name_and_value(rate_hz: float) -> None:
-    with pytest.raises(
-        SourceError, match=r"rate_hz=.*must be a number of at least 0.001 and at most 1,000 Hz"
-    ):
+def test_a_rate_out_of_range_is_refused_by_name(rate_hz: float) -> None:
+    with pytest.raises(SourceError, match=r"^rate_hz="):
         SimulatedTelemetry(rate_hz=rate_hz)

@@ -1,4 +1,4 @@
-"""The simulated rover's command check: each finding, the samples, real files, any bytes at all."""
+"""The simulated command validator: each finding, the samples, real files, arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ HEADER = {
     "local": "10:00",
     "battery": "90 %",
 }
-TALK = "C00:00:00 COMM DIRECT 60"
+COMM = "C00:00:00 COMM DIRECT 60"
 
 
 def sequence(*lines: str, **header: str) -> bytes:
-    """A sealed sequence whose first command is in line 6."""
+    """A sealed sequence; its first command is in line 6."""
     head = [f"@{name} {value}" for name, value in {**HEADER, **header}.items()]
     return seal("\n".join([*head, *lines, ""]).encode())
 
@@ -63,15 +63,15 @@ def verdict_of(reports: list[Progress | Finding | Verdict]) -> Verdict:
     return verdict
 
 
-UNSEALED = sequence(TALK).rpartition(b"@crc32")[0]
-LATE = {"local": "18:00"}
-"""The sun is down, passes are over, motors and drill are still warm enough."""
-QUIET = ("safety.no-comm", None)
+UNSEALED = sequence(COMM).rpartition(b"@crc32")[0]
+SUNSET = {"local": "18:00"}
+"""Sunset: the passes are over, and the motors are still warm enough."""
+NO_COMM = ("safety.no-comm", None)
 HOT = ("C00:00:00 ARM_DEPLOY", "C00:00:00 HEATER ARM ON")
 COOL = ("C00:00:00 HEATER ARM OFF", "C00:00:00 ARM_STOW")
 
 CASES: dict[str, tuple[bytes, set[tuple[str, int | None]]]] = {
-    "nothing wrong": (sequence(TALK), set()),
+    "nothing wrong": (sequence(COMM), set()),
     "too big": (b"x" * (MAX_BYTES + 1), {("syntax.too-big", None)}),
     "too many lines": (
         b"\n" * (MAX_LINES + 1),
@@ -81,47 +81,47 @@ CASES: dict[str, tuple[bytes, set[tuple[str, int | None]]]] = {
     "NUL": (b"\n\n;\0", {("syntax.binary", 3)}),
     "no command": (sequence(), {("syntax.empty", None)}),
     "not UTF-8": (seal(UNSEALED + b"; \xff\n"), {("syntax.encoding", 7)}),
-    "escape": (sequence(TALK, "; \x1b[2J"), {("syntax.control", 7)}),
-    "long line": (sequence(TALK, ";" * 257), {("syntax.line-length", 7)}),
-    "unknown @": (sequence(TALK, "@Battery 3"), {("syntax.directive", 7)}),
+    "escape": (sequence(COMM, "; \x1b[2J"), {("syntax.control", 7)}),
+    "long line": (sequence(COMM, ";" * 257), {("syntax.line-length", 7)}),
+    "unknown @": (sequence(COMM, "@Battery 3"), {("syntax.directive", 7)}),
     "no @sequence": (
         seal(UNSEALED.replace(b"@sequence", b";")),
         {("syntax.header-missing", None)},
     ),
-    "two @local": (sequence("@local 12:00", TALK), {("syntax.header-twice", 6)}),
+    "two @local": (sequence("@local 12:00", COMM), {("syntax.header-twice", 6)}),
     "late @start": (
         seal(UNSEALED.replace(b"@start", b"; @start") + b"@start 2026-326T07:30:00\n"),
         {("syntax.header-late", 7)},
     ),
-    "bad @sequence": (sequence(TALK, sequence="a/b"), {("syntax.header-value", 1)}),
-    "bad time": (sequence(TALK, "now WAIT 10"), {("syntax.time", 7)}),
-    "time only": (sequence(TALK, "C00:00:00 ; WAIT"), {("syntax.no-command", 7)}),
-    "unknown command": (sequence(TALK, "C00:00:00 cmdDisp.CMD_NO_OP"), {("syntax.command", 7)}),
-    "no argument": (sequence(TALK, "C00:00:00 WAIT"), {("syntax.arguments", 7)}),
-    "not a number": (sequence(TALK, "C00:00:00 WAIT ten"), {("syntax.type", 7)}),
-    "wrong unit": (sequence(TALK, "C00:00:00 WAIT 10 h"), {("syntax.unit", 7)}),
-    "out of range": (sequence(TALK, "C00:00:00 WAIT 0"), {("syntax.range", 7)}),
+    "bad @sequence": (sequence(COMM, sequence="a/b"), {("syntax.header-value", 1)}),
+    "bad time": (sequence(COMM, "now WAIT 10"), {("syntax.time", 7)}),
+    "time only": (sequence(COMM, "C00:00:00 ; WAIT"), {("syntax.no-command", 7)}),
+    "unknown command": (sequence(COMM, "C00:00:00 cmdDisp.CMD_NO_OP"), {("syntax.command", 7)}),
+    "no argument": (sequence(COMM, "C00:00:00 WAIT"), {("syntax.arguments", 7)}),
+    "not a number": (sequence(COMM, "C00:00:00 WAIT ten"), {("syntax.type", 7)}),
+    "wrong unit": (sequence(COMM, "C00:00:00 WAIT 10 h"), {("syntax.unit", 7)}),
+    "out of range": (sequence(COMM, "C00:00:00 WAIT 0"), {("syntax.range", 7)}),
     "no seal": (UNSEALED, {("checksum.missing", None)}),
     "odd seal": (UNSEALED + b"@crc32 what\n", {("checksum.malformed", 7)}),
     "wrong seal": (UNSEALED + b"@crc32 00000000\n", {("checksum.mismatch", 7)}),
     "two seals": (seal(UNSEALED + b"@crc32 12345678\n;\n"), {("checksum.twice", 7)}),
-    "seal not last": (sequence(TALK) + b"\n;\n", {("checksum.not-last", 7)}),
+    "seal not last": (sequence(COMM) + b"\n;\n", {("checksum.not-last", 7)}),
     "battery empty": (
-        sequence("C00:00:00 DRIVE 90 .3 0", "C00:00:00 WAIT 9", battery="31 %", **LATE),
-        {("power.reserve", 6), QUIET},
+        sequence("C00:00:00 DRIVE 90 .3 0", "C00:00:00 WAIT 9", battery="31 %", **SUNSET),
+        {("power.reserve", 6), NO_COMM},
     ),
     "battery low from the start": (
-        sequence("C00:30:00 WAIT 9", battery="29 %", **LATE),
-        {("power.reserve", 5), QUIET},
+        sequence("C00:30:00 WAIT 9", battery="29 %", **SUNSET),
+        {("power.reserve", 5), NO_COMM},
     ),
     "battery low": (
-        sequence("C00:00:00 DRIVE 90 .3 0", battery="41 %", **LATE),
-        {("power.low", 6), QUIET},
+        sequence("C00:00:00 DRIVE 90 .3 0", battery="41 %", **SUNSET),
+        {("power.low", 6), NO_COMM},
     ),
     "too much at once": (
         sequence(
             *(f"C00:00:00 HEATER {zone} ON" for zone in ZONE_HEATER_W),
-            TALK,
+            COMM,
             "R00:00:00 DRIVE 2 .35 0",
             *(f"C00:00:00 HEATER {zone} OFF" for zone in ZONE_HEATER_W),
         ),
@@ -129,7 +129,7 @@ CASES: dict[str, tuple[bytes, set[tuple[str, int | None]]]] = {
     ),
     "cold motors": (
         sequence("C00:00:00 TURN 5", local="07:00"),
-        {("thermal.cold-start", 6), QUIET},
+        {("thermal.cold-start", 6), NO_COMM},
     ),
     "warmed motors": (
         sequence(
@@ -138,95 +138,95 @@ CASES: dict[str, tuple[bytes, set[tuple[str, int | None]]]] = {
             "C00:00:00 HEATER MOTORS OFF",
             local="07:00",
         ),
-        {QUIET},
+        {NO_COMM},
     ),
     "hot drill": (
         sequence(*HOT, "C00:00:00 DRILL 60", *COOL, local="13:00"),
-        {("thermal.hot", 8), QUIET},
+        {("thermal.hot", 8), NO_COMM},
     ),
     "warm drill": (
         sequence(HOT[0], "C00:00:00 DRILL 29", COOL[1], local="13:00"),
-        {("thermal.warm", 7), QUIET},
+        {("thermal.warm", 7), NO_COMM},
     ),
     "electronics freeze": (
         sequence("C00:00:00 SLEEP", "R10:00:00 WAKE", local="20:00"),
-        {("thermal.frozen", 6), QUIET},
+        {("thermal.frozen", 6), NO_COMM},
     ),
     "before the start": (
-        sequence("A2026-326T07:29:59 WAIT 1", TALK),
+        sequence("A2026-326T07:29:59 WAIT 1", COMM),
         {("timing.before-start", 6)},
     ),
     "backwards": (
-        sequence("C00:01:00 WAIT 1", "A2026-326T07:30:59 WAIT 1", TALK),
+        sequence("C00:01:00 WAIT 1", "A2026-326T07:30:59 WAIT 1", COMM),
         {("timing.backwards", 7)},
     ),
     "overlap": (
-        sequence("C00:00:00 MAST 0 0", "R00:00:29 MAST 5 0", TALK),
+        sequence("C00:00:00 MAST 0 0", "R00:00:29 MAST 5 0", COMM),
         {("timing.overlap", 7)},
     ),
-    "end to end": (sequence("C00:00:00 MAST 0 0", "R00:00:30 MAST 5 0", TALK), set()),
-    "before the pass": (sequence(TALK, local="09:59"), {("timing.pass", 6)}),
-    "over the end of the pass": (sequence(TALK, local="11:29:30"), {("timing.pass", 6)}),
-    "over a sol": (sequence(TALK, "R24:40:00 WAIT 1"), {("timing.length", 7), ("timing.idle", 7)}),
-    "idle": (sequence(TALK, "C01:00:01 WAIT 1"), {("timing.idle", 7)}),
-    "another rover": (sequence(TALK, rover="curiosity"), {("safety.rover", 2)}),
+    "end to end": (sequence("C00:00:00 MAST 0 0", "R00:00:30 MAST 5 0", COMM), set()),
+    "before the pass": (sequence(COMM, local="09:59"), {("timing.pass", 6)}),
+    "over the end of the pass": (sequence(COMM, local="11:29:30"), {("timing.pass", 6)}),
+    "over a sol": (sequence(COMM, "R24:40:00 WAIT 1"), {("timing.length", 7), ("timing.idle", 7)}),
+    "idle": (sequence(COMM, "C01:00:01 WAIT 1"), {("timing.idle", 7)}),
+    "another rover": (sequence(COMM, rover="curiosity"), {("safety.rover", 2)}),
     "driving with the arm out": (
-        sequence("C00:00:00 ARM_DEPLOY", "C00:00:00 TURN 5", "C00:00:00 ARM_STOW", TALK),
+        sequence("C00:00:00 ARM_DEPLOY", "C00:00:00 TURN 5", "C00:00:00 ARM_STOW", COMM),
         {("safety.arm-out", 7)},
     ),
     "driving while the arm is stowed": (
-        sequence("C00:00:00 ARM_DEPLOY", "C00:00:00 ARM_STOW", "R00:01:59 TURN 5", TALK),
+        sequence("C00:00:00 ARM_DEPLOY", "C00:00:00 ARM_STOW", "R00:01:59 TURN 5", COMM),
         {("safety.arm-out", 8)},
     ),
-    "drill stowed": (sequence("C00:00:00 DRILL 1", TALK), {("safety.arm-stowed", 6)}),
+    "drill stowed": (sequence("C00:00:00 DRILL 1", COMM), {("safety.arm-stowed", 6)}),
     "arm out on the move": (
-        sequence("C00:00:00 TURN 5", "R00:00:01 ARM_DEPLOY", "C00:00:00 ARM_STOW", TALK),
+        sequence("C00:00:00 TURN 5", "R00:00:01 ARM_DEPLOY", "C00:00:00 ARM_STOW", COMM),
         {("safety.moving", 7)},
     ),
-    "pictures on the move": (
-        sequence("C00:00:00 TURN 5", "R00:00:01 IMAGE HAZCAM 1", TALK),
+    "images on the move": (
+        sequence("C00:00:00 TURN 5", "R00:00:01 IMAGE HAZCAM 1", COMM),
         {("safety.blurred", 7)},
     ),
-    "moving in a picture": (
-        sequence("C00:00:00 IMAGE HAZCAM 1", "R00:00:01 TURN 5", TALK),
+    "moving during an image": (
+        sequence("C00:00:00 IMAGE HAZCAM 1", "R00:00:01 TURN 5", COMM),
         {("safety.blurred", 7)},
     ),
-    "too steep": (sequence("C00:00:00 DRIVE 1 .1 -21", TALK), {("safety.slope", 6)}),
-    "too fast": (sequence("C00:00:00 DRIVE 1 .2 11", TALK), {("safety.speed", 6)}),
+    "too steep": (sequence("C00:00:00 DRIVE 1 .1 -21", COMM), {("safety.slope", 6)}),
+    "too fast": (sequence("C00:00:00 DRIVE 1 .2 11", COMM), {("safety.speed", 6)}),
     "too far": (
-        sequence(*["C00:00:00 DRIVE -200 .3 0"] * 3, TALK, local="10:00"),
+        sequence(*["C00:00:00 DRIVE -200 .3 0"] * 3, COMM, local="10:00"),
         {("safety.distance", 8)},
     ),
     "asleep": (
-        sequence("C00:00:00 SLEEP", "C00:00:00 MAST 0 0", "C00:00:00 WAKE", TALK),
+        sequence("C00:00:00 SLEEP", "C00:00:00 MAST 0 0", "C00:00:00 WAKE", COMM),
         {("safety.asleep", 7)},
     ),
     "waking up": (
         sequence("C00:00:00 SLEEP", "C00:00:00 WAKE", "R00:01:59 MAST 0 0", "C00:01:00 WAIT 1"),
-        {("safety.asleep", 8), QUIET},
+        {("safety.asleep", 8), NO_COMM},
     ),
-    "ends asleep": (sequence(TALK, "C00:00:00 SLEEP"), {("safety.no-wake", 7)}),
-    "ends with the arm out": (sequence(TALK, "C00:00:00 ARM_DEPLOY"), {("safety.arm-left-out", 7)}),
+    "ends asleep": (sequence(COMM, "C00:00:00 SLEEP"), {("safety.no-wake", 7)}),
+    "ends with the arm out": (sequence(COMM, "C00:00:00 ARM_DEPLOY"), {("safety.arm-left-out", 7)}),
     "ends with a heater on": (
-        sequence(TALK, "C00:00:00 HEATER ELECTRONICS ON"),
+        sequence(COMM, "C00:00:00 HEATER ELECTRONICS ON"),
         {("safety.heater-left-on", 7)},
     ),
     "no effect": (
-        sequence(TALK, "C00:00:00 WAKE", "C00:00:00 ARM_STOW", "C00:00:00 HEATER ARM OFF"),
+        sequence(COMM, "C00:00:00 WAKE", "C00:00:00 ARM_STOW", "C00:00:00 HEATER ARM OFF"),
         {("safety.no-effect", line) for line in (7, 8, 9)},
     ),
-    "silent": (sequence("C00:00:00 WAIT 1"), {QUIET}),
+    "no COMM": (sequence("C00:00:00 WAIT 1"), {NO_COMM}),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_a_sequence_gives_just_its_findings(case: str, tmp_path: Path) -> None:
+async def test_a_sequence_has_exactly_its_findings(case: str, tmp_path: Path) -> None:
     data, expected = CASES[case]
 
     assert places(await check(data, tmp_path)) == expected
 
 
-def test_every_finding_has_a_case_and_the_severity_of_its_table() -> None:
+def test_every_code_has_a_case() -> None:
     covered = {code for _, expected in CASES.values() for code, _ in expected}
 
     assert covered == {code for code in MEANINGS if not code.endswith(".more")}
@@ -240,7 +240,7 @@ SAMPLE_FINDINGS: dict[str, set[tuple[str, int | None]]] = {
         ("power.low", 12),
         ("safety.blurred", 11),
         ("safety.no-effect", 14),
-        QUIET,
+        NO_COMM,
     },
     "fail-syntax": {
         ("syntax.header-value", 3),
@@ -297,7 +297,7 @@ ALL_SAMPLES = sorted(SAMPLES.iterdir())
 
 
 @pytest.mark.parametrize("path", ALL_SAMPLES, ids=lambda path: path.stem)
-async def test_a_sample_is_what_its_name_says(path: Path, tmp_path: Path) -> None:
+async def test_a_sample_has_the_outcome_in_its_name(path: Path, tmp_path: Path) -> None:
     reports = await check(await anyio.Path(path).read_bytes(), tmp_path)
 
     assert places(reports) == SAMPLE_FINDINGS[path.stem]
@@ -310,7 +310,7 @@ async def test_a_sample_is_what_its_name_says(path: Path, tmp_path: Path) -> Non
         assert errors == {name}
 
 
-async def test_reports_come_in_order_and_end_with_the_verdict(tmp_path: Path) -> None:
+async def test_reports_come_in_order_of_steps_and_end_with_the_verdict(tmp_path: Path) -> None:
     validator: CommandValidator = SimulatedValidator(pace_s=0)
     names = [step.name for step in validator.steps]
     assert names == ["syntax", "checksum", "power", "thermal", "timing", "safety"]
@@ -334,10 +334,10 @@ async def test_reports_come_in_order_and_end_with_the_verdict(tmp_path: Path) ->
     verdict = verdict_of(reports)
     assert verdict.errors == len(found_in(reports))
     assert verdict.artifact is None
-    assert verdict.detail == "rejected: 15 errors"
+    assert "15 errors" in verdict.detail
 
 
-async def test_an_accepted_sequence_is_compiled_and_summed_up(tmp_path: Path) -> None:
+async def test_an_accepted_sequence_has_an_artifact_and_a_summary(tmp_path: Path) -> None:
     data = (SAMPLES / "pass-drill.rcs").read_bytes()
     verdict = verdict_of(await check(data, tmp_path))
 
@@ -354,8 +354,8 @@ async def test_an_accepted_sequence_is_compiled_and_summed_up(tmp_path: Path) ->
     assert verdict_of(await check(data, tmp_path)).artifact == verdict.artifact
 
 
-async def test_energy_is_what_the_loads_sum_up_to(tmp_path: Path) -> None:
-    """At night, so that the sun adds nothing: an hour awake with a heater, then one asleep."""
+async def test_energy_is_the_sum_of_the_loads(tmp_path: Path) -> None:
+    """At night, without solar power: an hour awake with a heater, then an hour asleep."""
     data = sequence(
         "C00:00:00 HEATER ELECTRONICS ON",
         "R01:00:00 SLEEP",
@@ -377,18 +377,20 @@ async def test_energy_is_what_the_loads_sum_up_to(tmp_path: Path) -> None:
     assert summary["battery_end_percent"] == pytest.approx(expected_percent, abs=0.06)
 
 
-async def test_a_step_that_lacks_its_header_says_that_it_did_not_check(tmp_path: Path) -> None:
+async def test_a_step_without_its_header_lines_is_reported_as_skipped(tmp_path: Path) -> None:
     data = seal(UNSEALED.replace(b"@local", b";").replace(b"90 %", b"lots"))
     reports = await check(data, tmp_path)
 
     ends = {report.step: report.detail for report in reports if isinstance(report, Progress)}
-    assert ends["power"] == "Power budget: not checked without @battery and @local"
-    assert ends["thermal"] == "Thermal: not checked without @local"
+    assert "@battery" in ends["power"]
+    assert "@local" in ends["power"]
+    assert "@local" in ends["thermal"]
+    assert "@battery" not in ends["thermal"]
     assert "battery_min_percent" not in verdict_of(reports).summary
     assert places(reports) == {("syntax.header-missing", None), ("syntax.header-value", 5)}
 
 
-async def test_a_flood_of_findings_is_counted_and_does_not_hide_the_next_step(
+async def test_a_step_reports_150_findings_and_counts_the_rest(
     tmp_path: Path,
 ) -> None:
     data = sequence(*["C00:00:00 FLY"] * 1000, *["C00:00:00 DRIVE 1 .2 30"] * 200)
@@ -397,57 +399,56 @@ async def test_a_flood_of_findings_is_counted_and_does_not_hide_the_next_step(
     found = found_in(reports)
     assert sum(each.code == "syntax.command" for each in found) == 150
     assert sum(each.code == "safety.slope" for each in found) == 150
-    more = [each.message for each in found if each.code.endswith(".more")]
-    assert more == [
-        "850 more findings of this step are not shown",
-        "51 more findings of this step are not shown",
-    ]
+    more = {each.code: each.message.partition(" ")[0] for each in found if ".more" in each.code}
+    assert more == {"syntax.more": "850", "safety.more": "51"}
     verdict = verdict_of(reports)
     assert (verdict.errors, verdict.warnings) == (1200, 1)
 
 
-async def test_a_file_of_the_largest_size_leaves_the_loop_free(tmp_path: Path) -> None:
+async def test_a_file_of_maximum_size_does_not_block_the_event_loop(tmp_path: Path) -> None:
     lines = [f"R00:00:03 WAIT {1 + index % 50}" for index in range(MAX_LINES - 7)]
-    data = sequence(TALK, *lines)
+    data = sequence(COMM, *lines)
     assert data.count(b"\n") == MAX_LINES
     lags_s: list[float] = []
 
     async with anyio.create_task_group() as group:
 
-        async def feel_the_loop() -> None:
+        async def measure_lags() -> None:
             while True:
                 before = time.perf_counter()
                 await anyio.lowlevel.checkpoint()
                 lags_s.append(time.perf_counter() - before)
                 await anyio.sleep(0.002)
 
-        group.start_soon(feel_the_loop)
+        group.start_soon(measure_lags)
         reports = await check(data, tmp_path)
         group.cancel_scope.cancel()
 
     assert verdict_of(reports).accepted
     assert 50 < len(reports) < 250
-    # The interpreter hands over every 5 ms; a step done on the loop would hold it for 200 ms.
+    # Threads take turns every 5 ms; a step on the event loop would block it for 200 ms.
     assert sorted(lags_s)[int(len(lags_s) * 0.99)] < 0.05
 
 
 async def test_a_check_can_be_cancelled_at_any_report(tmp_path: Path) -> None:
     path = tmp_path / "sequence.rcs"
-    path.write_bytes(sequence(*["C00:00:00 MAST 1 1"] * 3000, TALK))
-    validator = SimulatedValidator(pace_s=60)
+    path.write_bytes(sequence(*["C00:00:00 MAST 1 1"] * 3000, COMM))
+    validator = SimulatedValidator(pace_s=0)
 
-    with anyio.move_on_after(0.1) as scope:
-        async for _ in validator.validate(path):
-            pass
-    assert scope.cancelled_caught
-    async for report in validator.validate(path):
-        assert isinstance(report, Progress)
-        break
+    for last in (0, 1, 2):
+        seen = 0
+        with anyio.CancelScope() as scope:
+            async for _ in validator.validate(path):
+                if seen == last:
+                    scope.cancel()
+                seen += 1
+        assert scope.cancelled_caught
+        assert seen == last + 1
 
 
-async def test_each_step_takes_its_pace(tmp_path: Path) -> None:
+async def test_a_step_takes_at_least_pace_s(tmp_path: Path) -> None:
     path = tmp_path / "sequence.rcs"
-    path.write_bytes(sequence(TALK))
+    path.write_bytes(sequence(COMM))
     began = time.monotonic()
     reports = [report async for report in SimulatedValidator(pace_s=0.02).validate(path)]
 
@@ -455,7 +456,7 @@ async def test_each_step_takes_its_pace(tmp_path: Path) -> None:
     assert time.monotonic() - began >= 6 * 0.02
 
 
-async def test_many_checks_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+async def test_simultaneous_checks_are_independent(tmp_path: Path) -> None:
     validator = SimulatedValidator(pace_s=0)
     codes: dict[str, set[tuple[str, int | None]]] = {}
 
@@ -469,26 +470,26 @@ async def test_many_checks_at_once_do_not_disturb_each_other(tmp_path: Path) -> 
     assert codes == SAMPLE_FINDINGS
 
 
-async def test_a_file_that_cannot_be_read_is_an_error_of_the_source(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="cannot be read: No such file"):
+async def test_a_missing_file_raises_a_source_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="No such file"):
         async for _ in SimulatedValidator(pace_s=0).validate(tmp_path / "none.rcs"):
             pass
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "start"),
     [
-        ({"pace_s": -1}, "pace_s=-1: must be a number of at least 0 and at most 60 s"),
-        ({"pace_s": float("nan")}, "pace_s=nan: must be"),
-        ({"rover": "the rover"}, "rover='the rover': must be a name of 1 to 40 letters"),
+        ({"pace_s": -1}, "pace_s=-1: "),
+        ({"pace_s": float("nan")}, "pace_s=nan: "),
+        ({"rover": "the rover"}, "rover='the rover': "),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options: dict[str, object], message: str) -> None:
-    with pytest.raises(SourceError, match=message):
-        SimulatedValidator(**options)  # type: ignore[arg-type] # what a URL may hold
+def test_an_option_out_of_range_is_refused_by_name(options: dict[str, object], start: str) -> None:
+    with pytest.raises(SourceError, match=f"^{start}"):
+        SimulatedValidator(**options)  # type: ignore[arg-type] # as from a URL
 
 
-async def test_real_files_of_other_kinds_are_rejected_with_a_reason(
+async def test_files_of_other_kinds_are_rejected_with_a_hint(
     shared_data: Path, tmp_path: Path
 ) -> None:
     others = sorted((shared_data / "commands").rglob("*.seq*"))
@@ -506,7 +507,7 @@ async def test_real_files_of_other_kinds_are_rejected_with_a_reason(
         assert all(each.hint for each in errors), path
 
 
-async def fuzzed(data: bytes, folder: Path) -> None:
+async def check_arbitrary(data: bytes, folder: Path) -> None:
     reports = await check(data, folder)
 
     assert sum(isinstance(report, Verdict) for report in reports) == 1
@@ -534,17 +535,17 @@ WORDS = st.sampled_from(
 
 @FUZZ
 @given(data=st.binary(max_size=400) | st.text(max_size=300).map(str.encode))
-async def test_any_bytes_end_in_one_verdict(data: bytes, tmp_path: Path) -> None:
-    await fuzzed(data, tmp_path)
+async def test_arbitrary_bytes_end_in_one_verdict(data: bytes, tmp_path: Path) -> None:
+    await check_arbitrary(data, tmp_path)
 
 
 @FUZZ
 @given(words=st.lists(WORDS, max_size=80), header=st.booleans())
-async def test_any_words_of_the_format_end_in_one_verdict(
+async def test_arbitrary_words_of_the_format_end_in_one_verdict(
     words: list[str], header: bool, tmp_path: Path
 ) -> None:
     text = " ".join(words).replace("\n ", "\n")
-    await fuzzed(sequence(text) if header else text.encode(), tmp_path)
+    await check_arbitrary(sequence(text) if header else text.encode(), tmp_path)
 
 
 ARGUMENTS = {
@@ -573,11 +574,11 @@ TIMES = st.tuples(st.sampled_from("RC"), st.integers(0, 7200)).map(
     lines=st.lists(st.tuples(TIMES, COMMANDS).map(" ".join), min_size=1, max_size=40),
     hour=st.integers(0, 23),
 )
-async def test_any_well_written_sequence_has_no_fault_of_syntax(
+async def test_a_well_formed_sequence_has_no_syntax_findings(
     lines: list[str], hour: int, tmp_path: Path
 ) -> None:
     data = sequence(*lines, local=f"{hour:02}:00")
-    await fuzzed(data, tmp_path)
+    await check_arbitrary(data, tmp_path)
     reports = await check(data, tmp_path)
 
     assert not [each for each in found_in(reports) if each.step in ("syntax", "checksum")]
@@ -591,7 +592,7 @@ def part(text: str, start: str, end: str) -> str:
     return text.partition(start)[2].partition(end)[0].partition("\n")[2]
 
 
-def test_the_manual_says_what_the_code_does() -> None:
+def test_the_manual_has_the_tables_and_the_limits() -> None:
     manual = (DOCS / "commands.md").read_text()
 
     assert part(manual, "<!-- commands:", "<!-- /commands -->") == dictionary.table()
@@ -600,15 +601,18 @@ def test_the_manual_says_what_the_code_does() -> None:
     assert part(manual, "```text", "```") == sample
     text = " ".join(manual.split())
     for fact in (
-        f"battery ({CAPACITY_WH:,.0f} Wh)",
-        f"fall under {power.RESERVE_PERCENT:.0f} %; under {power.LOW_PERCENT:.0f} % it warns",
-        f"{power.PEAK_W:.0f} W is the most",
-        f"({AWAKE_W:.0f} W awake, {ASLEEP_W:.0f} W asleep",
-        ", ".join(f"{zone} {watts:.0f} W" for zone, watts in ZONE_HEATER_W.items()),
-        f"at {thermal.ZONE_MODELS[dictionary.Zone.ARM].moves_above_c:.0f} °C or more",
-        f"safe up to {safety.MAX_SLOPE_DEG:.0f} deg, over {safety.STEEP_DEG:.0f} deg at up to "
+        f"{CAPACITY_WH:,.0f} Wh",
+        f"{power.RESERVE_PERCENT:.0f} %",
+        f"{power.LOW_PERCENT:.0f} %",
+        f"{power.PEAK_W:.0f} W",
+        f"{AWAKE_W:.0f} W awake",
+        f"{ASLEEP_W:.0f} W asleep",
+        *(f"{zone} {watts:.0f} W" for zone, watts in ZONE_HEATER_W.items()),
+        f"{thermal.ZONE_MODELS[dictionary.Zone.ARM].moves_above_c:.0f} °C",
+        f"{safety.MAX_SLOPE_DEG:.0f} deg",
+        f"{safety.STEEP_DEG:.0f} deg",
         f"{safety.MAX_STEEP_MPS} m/s",
-        f"{safety.MAX_DISTANCE_M:.0f} m at most",
+        f"{safety.MAX_DISTANCE_M:.0f} m",
     ):
         assert fact in text
 

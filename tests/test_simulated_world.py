@@ -1,4 +1,4 @@
-"""The simulated world is one world: the same for everyone at one moment, and plausible."""
+"""The simulated world: a plausible, pure function of seed, time scale and time."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from sources.simulated.world import World
 
 NOW = 1_795_331_983.0
 WORK_S = (WORK_END_H - WORK_START_H) * HOUR_S
-TURN_S = WORK_S + (SOL_S - WORK_S) / NIGHT_TIME_FACTOR
+CYCLE_S = WORK_S + (SOL_S - WORK_S) / NIGHT_TIME_FACTOR
 
 
-def test_two_worlds_built_apart_agree_at_every_moment_whatever_they_were_asked_before() -> None:
+def test_equal_worlds_agree_at_any_time_whatever_was_computed_before() -> None:
     one, other = World(seed=3, time_scale=20), World(seed=3, time_scale=20)
     for t in (NOW + 1e6, LANDING_T - 5e5, 0.0):
         one.state(t)
@@ -37,11 +37,11 @@ def test_two_worlds_built_apart_agree_at_every_moment_whatever_they_were_asked_b
         assert one.state(float(t)) == other.state(float(t))
 
 
-def test_another_seed_is_another_world() -> None:
+def test_another_seed_gives_another_world() -> None:
     assert World(seed=1).state(NOW).east_m != World(seed=2).state(NOW).east_m
 
 
-def test_landing_is_at_the_start_of_the_first_sols_work() -> None:
+def test_landing_is_at_the_start_of_the_first_working_day() -> None:
     state = World().state(LANDING_T)
     assert state.when.sol == 1
     assert state.when.hour == pytest.approx(WORK_START_H)
@@ -50,7 +50,7 @@ def test_landing_is_at_the_start_of_the_first_sols_work() -> None:
 
 
 @pytest.mark.parametrize("time_scale", [1.0, 20.0])
-def test_mission_time_runs_at_the_time_scale_by_day_and_faster_in_the_night(
+def test_mission_time_runs_at_the_time_scale_by_day_and_faster_at_night(
     time_scale: float,
 ) -> None:
     clock = MissionClock(time_scale)
@@ -62,10 +62,10 @@ def test_mission_time_runs_at_the_time_scale_by_day_and_faster_in_the_night(
     assert passed_s(LANDING_T + 10, 100) == pytest.approx(100, abs=1e-3)
     night = LANDING_T + (WORK_S + 20) / time_scale
     assert passed_s(night, 100) == pytest.approx(100 * NIGHT_TIME_FACTOR, abs=0.1)
-    assert clock.at(LANDING_T + 7 * TURN_S / time_scale + 1e-6).sol == 8
+    assert clock.at(LANDING_T + 7 * CYCLE_S / time_scale + 1e-6).sol == 8
 
 
-def test_the_clock_never_stands_still_nor_goes_back() -> None:
+def test_mission_time_always_increases() -> None:
     clock = MissionClock()
     moments = [clock.at(LANDING_T + i * 53.0) for i in range(-500, 1_500)]
     times = [moment.sol * SOL_S + moment.second for moment in moments]
@@ -73,7 +73,7 @@ def test_the_clock_never_stands_still_nor_goes_back() -> None:
     assert all(0 <= moment.second < SOL_S for moment in moments)
 
 
-def test_local_time_reads_as_hours_minutes_seconds() -> None:
+def test_local_time_is_formatted_as_hours_minutes_seconds() -> None:
     assert SolTime(1, 13.5 * HOUR_S).text == "13:30:00"
     assert SolTime(1, SOL_S - 1e-9).text == "23:59:59"
 
@@ -89,14 +89,14 @@ def test_the_sun_rises_in_the_east_and_sets_in_the_west() -> None:
     assert fall.azimuth_deg == pytest.approx(245, abs=3)
 
 
-def test_light_takes_as_long_as_the_planets_are_apart() -> None:
+def test_light_time_matches_known_distances() -> None:
     # Opposition of 2018-07-27 (closest 2018-07-31: 0.385 AU) and conjunction of 2023-11-18.
     assert light_time_s(1_532_995_200) == pytest.approx(0.3850 * 499.005, rel=0.01)
     assert light_time_s(1_700_265_600) == pytest.approx(2.54 * 499.005, rel=0.02)
     assert all(180 < light_time_s(1.6e9 + day * 86_400) < 1_345 for day in range(0, 6_000, 10))
 
 
-def test_every_sol_drives_as_far_and_only_by_day() -> None:
+def test_every_sol_drives_the_same_distance_in_working_hours() -> None:
     for sol in (1, 2, 1_130, -4):
         plan = DrivePlan(1, sol)
         seconds = np.arange(0, SOL_S, 1.0)
@@ -110,7 +110,7 @@ def test_every_sol_drives_as_far_and_only_by_day() -> None:
         assert moving.max() <= WORK_END_H
 
 
-def test_speed_is_how_fast_the_distance_grows() -> None:
+def test_speed_is_the_derivative_of_distance() -> None:
     plan = DrivePlan(1, 5)
     seconds = np.arange(WORK_START_H * HOUR_S, WORK_END_H * HOUR_S, 0.5)
     driven, speed = plan.motions(seconds)
@@ -118,7 +118,7 @@ def test_speed_is_how_fast_the_distance_grows() -> None:
     assert np.allclose(np.diff(driven) / 0.5, middle, atol=0.02)
 
 
-def test_the_rover_is_alive_within_two_minutes_at_any_time_of_its_day() -> None:
+def test_the_rover_drives_within_any_130_seconds_of_its_working_day() -> None:
     plan = DrivePlan(1, 1_130)
     seconds = np.arange(WORK_START_H * HOUR_S, WORK_END_H * HOUR_S - 300, 10.0)
     driven, _ = plan.motions(seconds)
@@ -126,19 +126,19 @@ def test_the_rover_is_alive_within_two_minutes_at_any_time_of_its_day() -> None:
     assert (later > driven).all()
 
 
-def test_the_route_is_a_closed_loop_of_some_kilometres_near_the_site() -> None:
+def test_the_route_is_a_closed_loop_of_several_kilometres_near_the_site() -> None:
     route = Route(1)
     along = np.linspace(0, route.length_m, 2_000)
-    east, north = route.places(along)
+    east, north = route.positions(along)
     assert 3_000 < route.length_m < 8_000
     assert np.hypot(east, north).max() < 2_500
-    assert route.place(route.length_m + 10) == pytest.approx(route.place(10), abs=1e-6)
+    assert route.position(route.length_m + 10) == pytest.approx(route.position(10), abs=1e-6)
 
 
 @pytest.mark.parametrize("along_m", [0.01, 100.0, 2_345.6, -7.0])
-def test_the_nose_points_where_the_route_goes(along_m: float) -> None:
+def test_the_heading_follows_the_route(along_m: float) -> None:
     route = Route(1)
-    (east, north), (on_east, on_north) = route.place(along_m), route.place(along_m + 0.5)
+    (east, north), (on_east, on_north) = route.position(along_m), route.position(along_m + 0.5)
     bearing = np.degrees(np.arctan2(on_east - east, on_north - north))
     assert (route.heading_deg(along_m + 0.25) - bearing + 180) % 360 - 180 == pytest.approx(
         0, abs=3
@@ -146,18 +146,16 @@ def test_the_nose_points_where_the_route_goes(along_m: float) -> None:
 
 
 @pytest.mark.parametrize(("seed", "sol"), [(1, 1), (1, 1_130), (7, 40), (-3, -12), (99, 20_000)])
-def test_the_battery_is_full_where_one_sols_table_hands_over_to_the_next(
-    seed: int, sol: int
-) -> None:
+def test_the_battery_is_full_at_the_end_of_each_energy_table(seed: int, sol: int) -> None:
     assert EnergyTable(seed, sol).battery_at_end_pct == pytest.approx(100)
 
 
-def test_nothing_jumps_from_one_moment_to_the_next() -> None:
+def test_the_state_changes_continuously() -> None:
     world = World()
-    start = LANDING_T + 900 * TURN_S
-    states = [world.state(start + i * 5.0) for i in range(int(2 * TURN_S / 5))]
+    start = LANDING_T + 900 * CYCLE_S
+    states = [world.state(start + i * 5.0) for i in range(int(2 * CYCLE_S / 5))]
     for before, after in itertools.pairwise(states):
-        # At night a step of five seconds is ten minutes of the mission's.
+        # At night, five seconds are ten minutes of mission time.
         assert abs(after.energy.battery_pct - before.energy.battery_pct) < 6
         assert abs(after.energy.motor_c - before.energy.motor_c) < 16
         assert abs(after.energy.electronics_c - before.energy.electronics_c) < 4
@@ -165,12 +163,12 @@ def test_nothing_jumps_from_one_moment_to_the_next() -> None:
         assert np.hypot(after.east_m - before.east_m, after.north_m - before.north_m) < 1.7
 
 
-def test_battery_falls_when_it_drives_and_at_night_and_rises_in_the_sun() -> None:
+def test_the_battery_discharges_while_driving_and_at_night_and_charges_in_the_sun() -> None:
     world = World()
-    noon = LANDING_T + 300 * TURN_S + 3 * HOUR_S
+    noon = LANDING_T + 300 * CYCLE_S + 3 * HOUR_S
     fell = rose = 0
     for i in range(300):
-        # The battery is summed up in steps of ten seconds: look from one step into the motion on.
+        # The charge is integrated in steps of ten seconds: compare from one step into the motion.
         states = [world.state(noon + 10 * i + s) for s in (-10, 0, 10, 20)]
         change = states[2].energy.battery_pct - states[1].energy.battery_pct
         if all(state.speed_m_s > 0.2 for state in states):
@@ -181,15 +179,15 @@ def test_battery_falls_when_it_drives_and_at_night_and_rises_in_the_sun() -> Non
             assert change > 0 or states[2].energy.battery_pct == 100
     assert fell > 50
     assert rose > 20
-    evening = LANDING_T + 300 * TURN_S + WORK_S + (20 - WORK_END_H) * HOUR_S / NIGHT_TIME_FACTOR
+    evening = LANDING_T + 300 * CYCLE_S + WORK_S + (20 - WORK_END_H) * HOUR_S / NIGHT_TIME_FACTOR
     night = [world.state(evening + i).energy.battery_pct for i in range(250)]
     assert all(a > b for a, b in itertools.pairwise(night))
 
 
-def test_temperatures_follow_the_sol() -> None:
+def test_temperatures_follow_the_time_of_day() -> None:
     world = World()
-    start = LANDING_T + 300 * TURN_S
-    states = [world.state(start + i * 10.0) for i in range(int(TURN_S / 10))]
+    start = LANDING_T + 300 * CYCLE_S
+    states = [world.state(start + i * 10.0) for i in range(int(CYCLE_S / 10))]
     coldest = min(states, key=lambda s: s.energy.ambient_c)
     warmest = max(states, key=lambda s: s.energy.ambient_c)
     assert 3 < coldest.when.hour < 7
@@ -201,7 +199,7 @@ def test_temperatures_follow_the_sol() -> None:
     assert all(s.energy.solar_w == 0 for s in states if s.sun.elevation_deg <= 0)
 
 
-def test_one_table_serves_until_the_next_turn() -> None:
+def test_energy_tables_change_after_the_working_day() -> None:
     assert WORK_END_H < HANDOVER_H < 24
 
 
@@ -219,9 +217,8 @@ def test_one_table_serves_until_the_next_turn() -> None:
         (1, "fast", "time_scale=fast"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_refused_with_its_name_and_value(
+def test_an_option_out_of_range_is_refused_with_its_name_and_value(
     seed: int, time_scale: float, text: str
 ) -> None:
-    with pytest.raises(SourceError, match="must be a") as caught:
+    with pytest.raises(SourceError, match=f"^{text}"):
         World(seed, time_scale)
-    assert text in str(caught.value)

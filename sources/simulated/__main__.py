@@ -1,8 +1,8 @@
-"""Sequences at the command line: `python -m sources.simulated check FILE...`.
+"""Check and seal command sequences: `python -m sources.simulated check FILE...`.
 
-`check` prints each finding as compilers do (`FILE:LINE:COLUMN: severity: message [code]`) and
-exits 1 if a file is rejected; `seal` writes the right checksum to the end of each file; `table`
-prints the command dictionary or the findings as they stand in the manual.
+`check` prints the findings in the format of compilers (`FILE:LINE:COLUMN: severity: message
+[code]`) and exits with status 1 if a file is rejected. `seal` writes the checksum at the end of
+each file. `table` prints the command dictionary, or the codes of findings, for docs/commands.md.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from sources.simulated.validator import SimulatedValidator
 
 
 async def check(path: Path, validator: SimulatedValidator) -> bool:
-    """Print what is found in a file, and return whether it is accepted."""
+    """Print the findings of a file; return whether it is accepted."""
     accepted = False
     async for report in validator.validate(path):
         if isinstance(report, Finding):
-            place = ":".join(str(part) for part in (path, report.line, report.column) if part)
+            location = ":".join(str(part) for part in (path, report.line, report.column) if part)
             hint = f"\n    {report.hint}" if report.hint else ""
             sys.stdout.write(
-                f"{place}: {report.severity}: {report.message} [{report.code}]{hint}\n"
+                f"{location}: {report.severity}: {report.message} [{report.code}]{hint}\n"
             )
         elif isinstance(report, Verdict):
             accepted = report.accepted
@@ -36,15 +36,17 @@ async def check(path: Path, validator: SimulatedValidator) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return the exit status."""
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m sources.simulated", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    checking = commands.add_parser("check", help="check sequences and print what is found")
+    checking = commands.add_parser("check", help="check sequences and print the findings")
     checking.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    checking.add_argument("--rover", default="cosmic-1", help="the rover that they must be for")
-    sealing = commands.add_parser("seal", help="write the right checksum at the end of each file")
+    checking.add_argument(
+        "--rover", default="cosmic-1", help="name that @rover must have (default cosmic-1)"
+    )
+    sealing = commands.add_parser("seal", help="write the checksum at the end of each file")
     sealing.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    printing = commands.add_parser("table", help="print a table of the manual")
+    printing = commands.add_parser("table", help="print a table of docs/commands.md")
     printing.add_argument("which", choices=["commands", "findings"])
     options = parser.parse_args(arguments)
 

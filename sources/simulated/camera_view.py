@@ -1,4 +1,4 @@
-"""What one picture shows: the values that go to the process that draws it, and to people."""
+"""The view of one image: position, time, direction and size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from sources.simulated.world import World
 
 FIELD_DEG = 120.0
-"""The width of a picture, in degrees of azimuth; its height follows from its shape."""
+"""Width of an image in degrees of azimuth; the height follows from the aspect ratio."""
 
 TOP_DEG = 15.0
-"""The elevation of a picture's upper edge."""
+"""Elevation of the upper edge of an image."""
 
 POINTINGS: tuple[tuple[str, float], ...] = (
     ("bow", 0.0),
@@ -23,15 +23,29 @@ POINTINGS: tuple[tuple[str, float], ...] = (
     ("starboard", 75.0),
     ("stern", 180.0),
 )
-"""The cameras' names, and which way each looks from the nose, in the order they take turns."""
+"""Name and bearing of each camera, clockwise from straight ahead; they are used in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraView:
-    """One picture's place, time, pointing and size. East and north are from the landing site.
+    """Position, time, direction and size of one image.
 
     Attributes:
-        azimuth_deg: of the picture's middle, clockwise from north.
+        seed: the seed of the world.
+        width: pixels.
+        height: pixels.
+        camera: name of the camera.
+        sol: number of the sol.
+        local_time: local mean solar time, `HH:MM:SS`.
+        lat_deg: planetocentric latitude, north.
+        lon_deg: longitude, east.
+        east_m: distance from the landing site.
+        north_m: distance from the landing site.
+        along_m: distance along the route since the landing.
+        heading_deg: direction of the rover, clockwise from north.
+        azimuth_deg: direction of the middle of the image, clockwise from north.
+        sun_elevation_deg: elevation of the sun.
+        sun_azimuth_deg: azimuth of the sun, clockwise from north.
     """
 
     seed: int
@@ -52,15 +66,15 @@ class CameraView:
 
     @property
     def px_per_deg(self) -> float:
-        """The same along and across: the picture is a plate carrée."""
+        """Pixels per degree in both directions: the projection is a plate carrée."""
         return self.width / FIELD_DEG
 
     def as_json(self) -> dict[str, str | int | float]:
-        """The view as JSON values, from which `CameraView(**request)` makes it again."""
+        """The view as JSON values; `CameraView(**values)` is the inverse."""
         return asdict(self)
 
     def metadata(self) -> Mapping[str, str | int | float]:
-        """What people want to know of the picture."""
+        """The metadata of the image, as JSON values for people."""
         return {
             "instrument": f"Navcam, {self.camera}",
             "sol": self.sol,
@@ -80,7 +94,7 @@ class CameraView:
 
 
 def camera_view(world: World, t: float, turn: int, width: int, height: int) -> CameraView:
-    """The view that the camera whose turn it is has at POSIX time `t`."""
+    """The view of image number `turn` at POSIX time `t`; the number selects the camera."""
     state = world.state(t)
     camera, bearing_deg = POINTINGS[turn % len(POINTINGS)]
     return CameraView(

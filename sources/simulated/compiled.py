@@ -1,4 +1,4 @@
-"""The compiled sequence: what an accepted file comes to, as canonical JSON.
+"""Compiles an accepted sequence to canonical JSON.
 
     {"format":"cosmic-rover.sequence/1","sequence":"first-drive","rover":"cosmic-1",
      "start_ms":1795332600000,"crc32":"1ab26ca5","commands":[
@@ -6,8 +6,8 @@
     [35000,"IMAGE","NAVCAM",3]
     ]}
 
-Each command is `[milliseconds since the start, name, arguments...]`. The same file always makes
-the same bytes: ASCII, no blanks, keys in this order, one command a line, a line end at the end.
+Each command is `[milliseconds since the start, name, arguments...]`. The same file always gives
+the same bytes: ASCII, no spaces, keys in this order, one command per line, a line end at the end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONTENT_TYPE = "application/json"
 
 
 def compile_sequence(header: SequenceHeader, schedule: Schedule, crc32: str) -> Iterator[bytes]:
-    """Yield the compiled sequence in pieces of a few hundred commands."""
+    """Yield the compiled sequence in non-empty pieces of at most `SLICE_LINES` commands."""
     head = {
         "format": "cosmic-rover.sequence/1",
         "sequence": header.sequence,
@@ -36,9 +36,9 @@ def compile_sequence(header: SequenceHeader, schedule: Schedule, crc32: str) -> 
         "crc32": crc32,
     }
     piece = [_json(head)[:-1] + ',"commands":[\n']
-    for count, activity in enumerate(schedule.activities):
-        command = [activity.start_ms, activity.name, *activity.instruction.arguments]
-        piece.append((",\n" if count else "") + _json(command))
+    for count, command in enumerate(schedule.commands):
+        entry = [command.start_ms, command.name, *command.arguments]
+        piece.append((",\n" if count else "") + _json(entry))
         if count % SLICE_LINES == 0:
             yield "".join(piece).encode()
             piece.clear()

@@ -1,7 +1,7 @@
-"""The command dictionary: every command the simulated rover takes, and what it costs.
+"""The command dictionary: the commands of the simulated rover, their arguments and their costs.
 
-The one source of these facts: the parser takes types and ranges from here, the checks take power,
-heat and resources, and the table in `docs/commands.md` is `table()` (a test compares them).
+The parser reads types and ranges from here, the checks read power, heat and resources. The table in
+docs/commands.md is the output of `table()`; a test compares them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Argument = float | int | str
-"""A parsed argument."""
+"""The value of an argument."""
 
 
 class Resource(StrEnum):
-    """What only one command can use at a time."""
+    """A part of the rover that only one command can use at a time."""
 
     WHEELS = "wheels"
     ARM = "arm"
@@ -31,7 +31,7 @@ class Resource(StrEnum):
 
 
 class Zone(StrEnum):
-    """A part of the rover that is heated, and measured, by itself."""
+    """A part of the rover with a temperature and a heater of its own."""
 
     MOTORS = "MOTORS"
     ARM = "ARM"
@@ -43,20 +43,20 @@ PASSES: Mapping[str, tuple[float, float]] = {
     "RELAY_PM": (15.5, 16.0),
     "RELAY_AM": (3.0, 3.5),
 }
-"""When Earth, or an orbiter, can hear the rover: from and to, in hours of its own clock."""
+"""The passes: begin and end of each communication window, in hours of local time."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandParameter:
-    """One argument a command takes.
+    """The definition of one argument of a command.
 
     Attributes:
-        name: as in the table; carries the unit.
-        kind: what is written: a decimal number, a whole number, or one of `choices`.
-        unit: may be written right behind the number; any other unit is an error.
-        low: least value, inclusive.
-        high: greatest value, inclusive.
-        choices: words, for `choice`.
+        name: its name, which includes the unit.
+        kind: a decimal number, a whole number, or one of `choices`.
+        unit: may follow the number; any other unit is an error.
+        low: minimum, inclusive.
+        high: maximum, inclusive.
+        choices: the allowed words of a `choice`.
     """
 
     name: str
@@ -68,7 +68,7 @@ class CommandParameter:
 
     @property
     def allowed(self) -> str:
-        """What may be written here, for people: `"1 to 100 m"`, `"ON or OFF"`."""
+        """The allowed values for people: `"1 to 100 m"`, `"ON or OFF"`."""
         if self.kind == "choice":
             return ", ".join(self.choices[:-1]) + f" or {self.choices[-1]}"
         whole = "whole, " if self.kind == "integer" else ""
@@ -77,23 +77,23 @@ class CommandParameter:
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A figure that follows from a command's arguments.
+    """A quantity that depends on the arguments of a command.
 
     Attributes:
-        text: for people, in the names of the command's parameters.
-        of: the same as code; takes the arguments in their order. (A test holds both together.)
+        text: the formula for people, with the names of the parameters.
+        of: the formula as code; takes the arguments in order. A test compares both.
     """
 
     text: str
     of: Callable[..., float]
 
     def __call__(self, *arguments: Argument) -> float:
-        """The figure for those arguments."""
+        """The quantity for these arguments."""
         return self.of(*arguments)
 
 
 def fixed(value: float) -> Formula:
-    """The same figure whatever the arguments."""
+    """A formula that ignores the arguments."""
     return Formula(f"{value:g}", lambda *_: value)
 
 
@@ -102,14 +102,14 @@ class Command:
     """One entry of the dictionary.
 
     Attributes:
-        name: as written in a sequence.
-        title: what it does, in a few words.
-        parameters: what it takes, in order.
-        duration_s: from its start to its end.
-        load_w: electrical power while it runs, on top of what the rover draws anyway.
-        heats: the share of that power that warms a zone.
-        resources: what it uses alone while it runs.
-        needs: what must hold when it starts, for people; the checks see to it.
+        name: its name in a sequence.
+        title: a short description.
+        parameters: the definitions of its arguments, in order.
+        duration_s: seconds from its start to its end.
+        load_w: electrical power while it runs, in addition to the base load.
+        heats: the share of that power that heats each zone.
+        resources: the resources that it uses while it runs.
+        needs: its preconditions for people; the checks enforce them.
     """
 
     name: str
@@ -123,7 +123,7 @@ class Command:
 
     @property
     def usage(self) -> str:
-        """How it is written: `"HEATER zone state"`."""
+        """Its syntax: `"HEATER zone state"`."""
         return " ".join([self.name, *(parameter.name for parameter in self.parameters)])
 
 
@@ -135,7 +135,7 @@ DICTIONARY: Mapping[str, Command] = {
     for command in (
         Command(
             "DRIVE",
-            "drive straight ahead, or back",
+            "drive straight ahead, or back if negative",
             (
                 CommandParameter("distance_m", "number", "m", -250, 250),
                 CommandParameter("speed_mps", "number", "m/s", 0.01, 0.35),
@@ -149,7 +149,7 @@ DICTIONARY: Mapping[str, Command] = {
         ),
         Command(
             "TURN",
-            "turn in place, clockwise when positive",
+            "turn in place, clockwise if positive",
             (CommandParameter("angle_deg", "number", "deg", -180, 180),),
             Formula("20 + abs(angle_deg) / 2", lambda degrees: 20 + abs(degrees) / 2),
             fixed(420),
@@ -198,7 +198,7 @@ DICTIONARY: Mapping[str, Command] = {
         ),
         Command(
             "IMAGE",
-            "take pictures",
+            "take images",
             (
                 CommandParameter("camera", "choice", choices=("NAVCAM", "PANCAM", "HAZCAM")),
                 CommandParameter("count", "integer", "", 1, 50),
@@ -207,11 +207,11 @@ DICTIONARY: Mapping[str, Command] = {
             fixed(12),
             {Zone.ELECTRONICS: 0.5},
             (Resource.MAST,),
-            "rover standing, or they blur",
+            "rover standing, or images blur",
         ),
         Command(
             "HEATER",
-            "switch a zone's heater",
+            "switch the heater of a zone",
             (
                 CommandParameter("zone", "choice", choices=tuple(Zone)),
                 CommandParameter("state", "choice", choices=("ON", "OFF")),
@@ -219,7 +219,7 @@ DICTIONARY: Mapping[str, Command] = {
         ),
         Command(
             "COMM",
-            "talk to Earth during a pass",
+            "transmit to Earth during a pass",
             (
                 CommandParameter("window", "choice", choices=tuple(PASSES)),
                 CommandParameter("seconds", "integer", "s", 60, 3600),
@@ -228,18 +228,18 @@ DICTIONARY: Mapping[str, Command] = {
             fixed(60),
             {Zone.ELECTRONICS: 0.4},
             (Resource.RADIO,),
-            "inside that window",
+            "inside the window of the pass",
         ),
         Command(
             "SLEEP",
-            "shut the computer down until WAKE",
+            "shut down the computer until WAKE",
             duration_s=fixed(60),
             resources=tuple(Resource),
-            needs="a WAKE later on",
+            needs="a WAKE after it",
         ),
         Command(
             "WAKE",
-            "start the computer again",
+            "start the computer",
             duration_s=fixed(120),
             load_w=fixed(10),
             resources=(Resource.COMPUTER,),
@@ -247,19 +247,19 @@ DICTIONARY: Mapping[str, Command] = {
         ),
         Command(
             "WAIT",
-            "let time pass, so that a `C` line below starts later",
+            "wait, so that a `C` line below starts later",
             (CommandParameter("seconds", "integer", "s", 1, 86_400),),
             Formula("seconds", lambda seconds: seconds),
         ),
     )
 }
-"""By name, in the order of the table."""
+"""The commands by name, in the order of the table."""
 
 
 def table() -> str:
-    """The dictionary as a Markdown table, as it stands in `docs/commands.md`."""
+    """The dictionary as a Markdown table, for docs/commands.md."""
     rows = [
-        "| command | does | arguments | seconds | W | warms | uses | needs |",
+        "| command | does | arguments | seconds | W | heats | uses | needs |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for command in DICTIONARY.values():

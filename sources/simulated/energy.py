@@ -1,9 +1,9 @@
-"""What the sun gives, what the rover spends, and how warm it all is, through one sol.
+"""Solar power, load, battery charge and temperatures of the rover through one sol.
 
-Battery and temperatures remember what went before, so they are summed up in fixed steps, a sol at
-a time. A rover that has been charged to the full by the end of its working day carries no memory
-of the sol before: each sol's table starts at noon of the one before, which is long enough to forget
-where it started, and is good from `HANDOVER_H` to `HANDOVER_H`.
+Charge and temperatures depend on the past, so they are integrated in fixed steps, one table per
+sol. The battery is full at the end of each working day, so a table needs no values from the sol
+before. It starts at noon of the sol before, early enough to be independent of its start values, and
+is valid from `HANDOVER_H` of the sol before to `HANDOVER_H` of its sol.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Array = NDArray[np.float64]
 CAPACITY_WH = 1_100.0
 SOLAR_PEAK_W = 388.0
 DRIVE_W = 420.0
-"""At cruise. More than the panels give at noon: a driving rover always drains its battery."""
+"""Power at cruise speed, above the solar power at noon: driving always discharges the battery."""
 AWAKE_W = 30.0
 ASLEEP_W = 20.0
 HEATER_W = 18.0
 
 HANDOVER_H = 16.5
-"""The local hour at which one table ends and the next begins: parked, and charged to the full."""
+"""Local hour at which one table ends and the next begins: the rover is parked and fully charged."""
 
 _STEP_S = 10.0
 _WARM_UP_H = 4.5
@@ -49,26 +49,26 @@ class Energy:
 
 
 def ambient_c(second: float) -> float:
-    """The air's temperature: coldest before dawn, warmest two hours after noon.
+    """Air temperature: lowest before dawn, highest two hours after noon.
 
-    Source: the shape of REMS on Curiosity; a fast rise in the morning, a long fall in the night.
+    Source: the shape of REMS data from Curiosity; a fast rise in the morning, a slow fall at night.
     """
     phase = 2 * math.pi * (second / SOL_S - 14 / 24)
     return -50.0 + 29.0 * math.cos(phase + 0.45 * math.sin(phase)) + 3.0 * math.cos(2 * phase)
 
 
 def solar_w(elevation_deg: float) -> float:
-    """What the dusty panels give, with the sun so high: the direct beam, and the bright sky."""
+    """Power of the dusty solar panels from the direct beam and the sky, by elevation of the sun."""
     up = math.sin(math.radians(elevation_deg))
     if up <= 0:
         return 0.0
-    # An optical depth of 0.5; half of what the dust takes from the beam still comes as sky light.
+    # Optical depth 0.5; half of the light that the dust scatters reaches the panels as sky light.
     beam = up * math.exp(-0.5 / (up + 0.05))
     return SOLAR_PEAK_W * (beam + 0.5 * (up - beam)) / 0.565
 
 
 class EnergyTable:
-    """The sums of one sol, from `HANDOVER_H` of the sol before to `HANDOVER_H` of it."""
+    """Charge and temperatures, from `HANDOVER_H` of the sol before to `HANDOVER_H` of the sol."""
 
     def __init__(self, seed: int, sol: int) -> None:
         start_s = (HANDOVER_H - _WARM_UP_H) * HOUR_S - SOL_S
@@ -103,11 +103,11 @@ class EnergyTable:
 
     @property
     def battery_at_end_pct(self) -> float:
-        """The charge where the next sol's table begins: full, or the two would not meet."""
+        """Charge at the end of the table: full, for a continuous change to the next table."""
         return float(self._battery[-1])
 
     def at(self, when: SolTime, second: float, speed_m_s: float) -> Energy:
-        """The state at `second` of this table's sol, which is negative in the evening before."""
+        """The state at `second` of the sol, negative for the evening before."""
         place = (second - self._start_s) / _STEP_S
         step = min(len(self._battery) - 2, max(0, int(place)))
         part = place - step
@@ -131,7 +131,7 @@ def _moment(sol: int, second: float) -> SolTime:
 
 
 def _awake(second: float) -> bool:
-    """From eight in the morning to the turn; on the sol before, which ends there, it was."""
+    """Whether the rover is awake: from 8:00 to `HANDOVER_H`; on the sol before, until then."""
     return 8.0 * HOUR_S <= second < HANDOVER_H * HOUR_S or second < HANDOVER_H * HOUR_S - SOL_S
 
 

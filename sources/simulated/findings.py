@@ -1,14 +1,18 @@
-"""Every finding the validator can report: its code, how bad it is, and what it means.
+"""The codes of all findings that the validator reports, with severity and meaning.
 
-The part of a code before the dot is the step that finds it. The table in `docs/commands.md` is
-`table()` (a test compares them).
+The part of a code before the dot is the step that reports it. The table in docs/commands.md is the
+output of `table()`; a test compares them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING
 
 from sources.base import Finding, Severity, Step
+
+if TYPE_CHECKING:
+    from sources.simulated.schedule import ScheduledCommand
 
 STEPS = (
     Step("syntax", "Syntax"),
@@ -18,89 +22,110 @@ STEPS = (
     Step("timing", "Timing"),
     Step("safety", "Safety"),
 )
-"""In the order they run."""
+"""The steps in the order in which they run."""
 
 Summary = Mapping[str, str | int | float | bool | None]
-"""What a check adds to the verdict's summary."""
+"""Values that a check adds to the summary of the verdict."""
 
 Check = Generator[Finding | float, None, Summary]
-"""A check under way: yields findings, and now and then the share of its work that is done (0 to 1).
+"""A running check: yields findings and the share of its work that is done, and returns a summary.
 
-Between two shares lie a few hundred lines at most, so whoever drives it can do so in short slices.
-Returns its figures.
+It yields a share (0 to 1) at least every `SLICE_LINES` lines or intervals, so that the caller can
+run it in short slices.
 """
 
 SLICE_LINES = 200
-"""Lines, or spans of time, that a check works through between two shares."""
+"""Maximum number of lines or intervals that a check processes between two shares."""
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 MEANINGS: Mapping[str, tuple[Severity, str]] = {
-    "syntax.too-big": (ERROR, "The file is over 1 MiB; none of it was checked."),
-    "syntax.too-many-lines": (ERROR, "The file has over 20,000 lines; none of it was checked."),
-    "syntax.binary": (ERROR, "The file is not text: it holds NUL bytes. Nothing else was checked."),
-    "syntax.empty": (ERROR, "The file holds no command."),
-    "syntax.encoding": (ERROR, "A byte is not UTF-8. The line was left out."),
-    "syntax.control": (ERROR, "A control character, or one that reorders text on the screen."),
-    "syntax.line-length": (ERROR, "A line is over 256 characters. It was left out."),
-    "syntax.directive": (ERROR, "A line starts with an `@` word that does not exist."),
-    "syntax.header-missing": (ERROR, "A header line is missing; what needs it is not checked."),
-    "syntax.header-twice": (ERROR, "A header line stands there twice; the first one counts."),
+    "syntax.too-big": (ERROR, "The file is larger than 1 MiB. It was not checked."),
+    "syntax.too-many-lines": (ERROR, "The file has more than 20,000 lines. It was not checked."),
+    "syntax.binary": (ERROR, "The file contains NUL bytes, so it is not text. It was not checked."),
+    "syntax.empty": (ERROR, "The file contains no valid command."),
+    "syntax.encoding": (ERROR, "The line is not valid UTF-8. It was skipped."),
+    "syntax.control": (
+        ERROR,
+        "The line contains a control character, or one that reorders text on screen.",
+    ),
+    "syntax.line-length": (ERROR, "The line is longer than 256 characters. It was skipped."),
+    "syntax.directive": (ERROR, "The line starts with an unknown `@` word."),
+    "syntax.header-missing": (ERROR, "A header line is missing. Steps that need it are skipped."),
+    "syntax.header-twice": (ERROR, "A header line is a duplicate. The first one counts."),
     "syntax.header-late": (ERROR, "A header line comes after the first command."),
-    "syntax.header-value": (ERROR, "A header line's value is not what it must be."),
-    "syntax.time": (ERROR, "A line does not start with a time. It was left out."),
-    "syntax.no-command": (ERROR, "A line has a time, but no command."),
-    "syntax.command": (ERROR, "The dictionary has no such command."),
-    "syntax.arguments": (ERROR, "Too few or too many arguments."),
-    "syntax.type": (ERROR, "An argument is not a number, not whole, or not one of the words."),
-    "syntax.unit": (ERROR, "A number carries a unit that is not the argument's."),
-    "syntax.range": (ERROR, "An argument is outside of its range."),
-    "checksum.missing": (ERROR, "There is no `@crc32` line."),
+    "syntax.header-value": (ERROR, "The value of a header line is not valid."),
+    "syntax.time": (ERROR, "The line does not start with a time. It was skipped."),
+    "syntax.no-command": (ERROR, "The line has a time, but no command."),
+    "syntax.command": (ERROR, "The command is not in the dictionary."),
+    "syntax.arguments": (ERROR, "The command has too few or too many arguments."),
+    "syntax.type": (
+        ERROR,
+        "An argument is not a number, not a whole number, or not one of the choices.",
+    ),
+    "syntax.unit": (ERROR, "An argument has a wrong unit."),
+    "syntax.range": (ERROR, "An argument is out of range."),
+    "checksum.missing": (ERROR, "The file does not end with an `@crc32` line."),
     "checksum.malformed": (ERROR, "The checksum is not 8 hexadecimal digits."),
-    "checksum.mismatch": (ERROR, "The bytes are not those that were sealed."),
-    "checksum.twice": (ERROR, "There are several `@crc32` lines; the last one counts."),
-    "checksum.not-last": (ERROR, "Something follows the `@crc32` line, so nothing protects it."),
-    "power.reserve": (ERROR, "The battery falls under its reserve."),
-    "power.low": (WARNING, "The battery comes near its reserve."),
-    "power.peak": (ERROR, "Everything on at once draws more than the bus can carry."),
-    "thermal.cold-start": (ERROR, "A command moves a zone that is too cold to move."),
-    "thermal.hot": (ERROR, "A zone gets hotter than it may."),
-    "thermal.warm": (WARNING, "A zone comes within 5 °C of the hottest it may get."),
-    "thermal.frozen": (ERROR, "The electronics get colder than they may."),
-    "timing.before-start": (ERROR, "A command is set before the sequence starts."),
-    "timing.backwards": (ERROR, "A command is set before the one above it."),
-    "timing.overlap": (ERROR, "A command needs what a command above it still uses."),
-    "timing.pass": (ERROR, "A `COMM` is not inside its pass's window."),
-    "timing.length": (ERROR, "The sequence is longer than one sol; nothing after that is checked."),
-    "timing.idle": (INFO, "The rover is awake for over an hour with nothing to do."),
+    "checksum.mismatch": (ERROR, "The file was changed after it was sealed."),
+    "checksum.twice": (ERROR, "The file has several `@crc32` lines. The last one counts."),
+    "checksum.not-last": (
+        ERROR,
+        "Lines follow the `@crc32` line. The checksum does not cover them.",
+    ),
+    "power.reserve": (ERROR, "The battery falls below its reserve."),
+    "power.low": (WARNING, "The battery comes close to its reserve."),
+    "power.peak": (ERROR, "The total load is above the limit of the power bus."),
+    "thermal.cold-start": (ERROR, "A command starts while its zone is too cold to move."),
+    "thermal.hot": (ERROR, "A zone exceeds its maximum temperature."),
+    "thermal.warm": (WARNING, "A zone comes within 5 °C of its maximum temperature."),
+    "thermal.frozen": (ERROR, "The electronics fall below their minimum temperature."),
+    "timing.before-start": (ERROR, "The time of a command is before the start of the sequence."),
+    "timing.backwards": (ERROR, "The time of a command is before that of the command above it."),
+    "timing.overlap": (ERROR, "A command needs a resource that a command above it still uses."),
+    "timing.pass": (ERROR, "A `COMM` is not inside the window of its pass."),
+    "timing.length": (
+        ERROR,
+        "The sequence is longer than one sol. Power and thermal check one sol only.",
+    ),
+    "timing.idle": (INFO, "The rover is awake and idle for more than an hour."),
     "safety.rover": (ERROR, "The sequence is for another rover."),
-    "safety.arm-out": (ERROR, "The rover would move with the arm deployed."),
-    "safety.arm-stowed": (ERROR, "`DRILL` with the arm stowed."),
-    "safety.moving": (ERROR, "The arm would move, or drill, while the rover moves."),
-    "safety.blurred": (WARNING, "Pictures while the rover moves."),
-    "safety.slope": (ERROR, "A slope that the rover may slide or tip on."),
-    "safety.speed": (ERROR, "Too fast for the slope."),
-    "safety.distance": (ERROR, "Further than one sequence may drive without people looking."),
-    "safety.asleep": (ERROR, "A command while the rover sleeps: it would be lost."),
-    "safety.no-wake": (ERROR, "The sequence ends asleep, with no `WAKE` to come."),
+    "safety.arm-out": (ERROR, "The rover moves with the arm deployed."),
+    "safety.arm-stowed": (ERROR, "`DRILL` starts with the arm stowed."),
+    "safety.moving": (ERROR, "The arm moves or drills while the rover moves."),
+    "safety.blurred": (WARNING, "Images are taken while the rover moves."),
+    "safety.slope": (ERROR, "The slope is too steep: the rover may slide or tip over."),
+    "safety.speed": (ERROR, "The speed is too high for the slope."),
+    "safety.distance": (ERROR, "The sequence drives farther than one sequence may."),
+    "safety.asleep": (ERROR, "A command starts while the rover is asleep, and would be lost."),
+    "safety.no-wake": (ERROR, "The sequence ends with the rover asleep."),
     "safety.arm-left-out": (ERROR, "The sequence ends with the arm deployed."),
     "safety.heater-left-on": (ERROR, "The sequence ends with a heater on."),
-    "safety.no-effect": (WARNING, "A command changes nothing: it is so already."),
-    "safety.no-comm": (WARNING, "No `COMM`: nobody hears how it went."),
-} | {f"{step.name}.more": (INFO, "The step found more than is shown.") for step in STEPS}
-"""By code, in the order of the table."""
+    "safety.no-effect": (WARNING, "A command has no effect: the rover is already in that state."),
+    "safety.no-comm": (WARNING, "The sequence has no `COMM`, so it reports no result."),
+} | {f"{step.name}.more": (INFO, "The step has more findings than are shown.") for step in STEPS}
+"""Severity and meaning by code, in the order of the table."""
 
 
 def finding(
     code: str, message: str, line: int | None = None, column: int | None = None, hint: str = ""
 ) -> Finding:
-    """A finding of that code, with the severity and the step that belong to it."""
+    """A finding with the severity and the step of its code."""
     severity, _ = MEANINGS[code]
     return Finding(severity, code, message, line, column, hint, code.partition(".")[0])
 
 
+def finding_at(
+    code: str, command: ScheduledCommand | None, message: str, hint: str, line: int | None = None
+) -> Finding:
+    """A finding at the name of a command, or at `line` if `command` is `None`."""
+    if command is None:
+        return finding(code, message, line, hint=hint)
+    return finding(code, message, command.line, command.column, hint)
+
+
 def table() -> str:
-    """The codes as a Markdown table, as it stands in `docs/commands.md`."""
+    """The codes as a Markdown table, for docs/commands.md."""
     rows = ["| code | severity | meaning |", "| --- | --- | --- |"]
     rows += [f"| `{code}` | {severity} | {text} |" for code, (severity, text) in MEANINGS.items()]
     return "\n".join(rows) + "\n"

@@ -33,7 +33,7 @@ async def render_in_process(
     If it is cancelled, the process is killed.
 
     Args:
-        view: what the image shows.
+        view: the view to render.
         path: the file to write; its folder must exist.
         niceness: added to the priority of this process, 0 to 19.
         python: the interpreter to run.

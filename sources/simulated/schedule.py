@@ -1,4 +1,4 @@
-"""When each command of a sequence runs, and what is on at every moment between."""
+"""When each command of a sequence runs, and the electrical load at any time."""
 
 from __future__ import annotations
 
@@ -12,56 +12,73 @@ from sources.simulated.energy import ASLEEP_W, AWAKE_W, HEATER_W
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sources.simulated.dictionary import Argument, Command
     from sources.simulated.sequence import Instruction, SequenceHeader
 
 HORIZON_MS = 88_775_244
-"""One sol: the longest a sequence may be, and as far as it is simulated."""
+"""One sol: the maximum duration of a sequence. The simulation ends there."""
 
-MAX_SPAN_MS = 60_000
-"""Sun and temperatures are followed at least this closely."""
+MAX_INTERVAL_MS = 60_000
+"""Maximum time step of the simulation of sun and temperatures."""
 
 ZONE_HEATER_W = {Zone.MOTORS: 30.0, Zone.ARM: 20.0, Zone.ELECTRONICS: HEATER_W}
+"""Power of the heater of each zone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledCommand:
-    """A command with its place in time; milliseconds since the start of the sequence.
+    """A command with its start, in milliseconds since the start of the sequence.
 
     Attributes:
-        instruction: the line that it comes from.
-        asked_ms: when the line asks to start.
-        start_ms: the same, but never before the activity above it, so that a sequence with a
-            wrong time can be simulated all the same.
+        instruction: the parsed line.
+        requested_ms: the start time that the line gives.
+        start_ms: the same, but not before the command above it, so that a sequence with a wrong
+            time can be simulated.
     """
 
     instruction: Instruction
-    asked_ms: int
+    requested_ms: int
     start_ms: int
 
     @property
     def end_ms(self) -> int:
-        """When it is done."""
+        """Its end, in milliseconds since the start of the sequence."""
         return self.start_ms + self.instruction.duration_ms
 
     @property
     def line(self) -> int:
-        """Where it stands in the file."""
+        """Number of its line in the file, from 1."""
         return self.instruction.line
 
     @property
     def name(self) -> str:
-        """The command's name."""
+        """Name of the command."""
         return self.instruction.command.name
+
+    @property
+    def column(self) -> int:
+        """Column of its name in the line, from 1."""
+        return self.instruction.column
+
+    @property
+    def definition(self) -> Command:
+        """Its entry in the dictionary."""
+        return self.instruction.command
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """Its argument values."""
+        return self.instruction.arguments
 
 
 @dataclass(slots=True)
 class LoadState:
-    """What is on at a moment.
+    """The electrical load at one time.
 
     Attributes:
-        awake: the computer runs.
-        command_w: drawn by the commands under way.
-        heat_w: from those commands, by zone.
+        awake: whether the computer runs.
+        command_w: power of the running commands.
+        heat_w: heat from the running commands, by zone.
         heaters: zones whose heater is on.
     """
 
@@ -72,18 +89,18 @@ class LoadState:
 
     @property
     def base_w(self) -> float:
-        """What the rover draws when it does nothing."""
+        """Power without commands and heaters."""
         return AWAKE_W if self.awake else ASLEEP_W
 
     @property
     def total_w(self) -> float:
-        """Everything the bus carries."""
+        """Total power on the bus."""
         return self.base_w + self.command_w + sum(ZONE_HEATER_W[zone] for zone in self.heaters)
 
-    def starts(self, activity: ScheduledCommand) -> None:
-        """Add what a command draws from its start on."""
-        self._add(activity, +1)
-        match activity.name, activity.instruction.arguments:
+    def add(self, command: ScheduledCommand) -> None:
+        """Add a command that starts."""
+        self._change(command, +1)
+        match command.name, command.arguments:
             case "HEATER", (str(zone), "ON"):
                 self.heaters.add(Zone(zone))
             case "HEATER", (str(zone), "OFF"):
@@ -91,29 +108,29 @@ class LoadState:
             case "WAKE", _:
                 self.awake = True
 
-    def ends(self, activity: ScheduledCommand) -> None:
-        """Take away what it drew."""
-        self._add(activity, -1)
-        if activity.name == "SLEEP":
+    def remove(self, command: ScheduledCommand) -> None:
+        """Remove a command that ended."""
+        self._change(command, -1)
+        if command.name == "SLEEP":
             self.awake = False
 
-    def _add(self, activity: ScheduledCommand, sign: int) -> None:
-        load_w = activity.instruction.load_w
+    def _change(self, command: ScheduledCommand, sign: int) -> None:
+        load_w = command.instruction.load_w
         self.command_w += sign * load_w
-        for zone, share in activity.instruction.command.heats.items():
+        for zone, share in command.definition.heats.items():
             self.heat_w[zone] += sign * share * load_w
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A stretch of time in which nothing is switched.
+    """A time interval in which the load is constant.
 
     Attributes:
-        start_ms: since the start of the sequence.
-        end_ms: after `start_ms`, by `MAX_SPAN_MS` at most; equal where a command starts.
-        load: what is on; changes with the next span, so take from it what you keep.
+        start_ms: its start, since the start of the sequence.
+        end_ms: its end, at most `MAX_INTERVAL_MS` later; equal to `start_ms` if `started`.
+        load: the load. The object is reused: it changes with the next interval.
         latest: the command that started last, if any.
-        started: a command starts right at `start_ms`; it is `latest`. Such a span has no length.
+        started: `latest` starts at `start_ms`. Such an interval has no duration.
     """
 
     start_ms: int
@@ -124,81 +141,80 @@ class Interval:
 
     @property
     def duration_s(self) -> float:
-        """Its length in seconds."""
+        """Its duration in seconds."""
         return (self.end_ms - self.start_ms) / 1000
 
 
 class Schedule:
-    """A sequence in time: when each of its commands runs.
+    """The start and end of each command of a sequence.
 
     Attributes:
-        activities: in the order of the file, which is the order in which they start.
-        end_ms: when the last of them is done.
+        commands: the commands in the order of the file, which is the order of their starts.
+        end_ms: end of the last running command.
     """
 
     def __init__(self, header: SequenceHeader, instructions: Sequence[Instruction]) -> None:
-        self.activities = list(_schedule(header, instructions))
-        self.end_ms = max((activity.end_ms for activity in self.activities), default=0)
+        self.commands = list(_schedule(header, instructions))
+        self.end_ms = max((command.end_ms for command in self.commands), default=0)
 
-    def share(self, span: Interval) -> float:
-        """How far into the time that `spans` goes through a span is, 0 to 1."""
-        return min(1.0, span.end_ms / max(1, min(self.end_ms, HORIZON_MS)))
+    def share_done(self, interval: Interval) -> float:
+        """The share of the time of all `intervals` up to the end of this one, 0 to 1."""
+        return min(1.0, interval.end_ms / max(1, min(self.end_ms, HORIZON_MS)))
 
-    def spans(self) -> Iterator[Interval]:
-        """Yield the time from 0 to the end, cut wherever anything is switched.
+    def intervals(self) -> Iterator[Interval]:
+        """Yield the intervals of constant load from 0 to the end, or to `HORIZON_MS`.
 
-        Ends at the horizon. Commands that run at once add up; nothing is kept for them but sums,
-        so any number may overlap.
+        The loads of commands that run at the same time add up; any number may overlap.
         """
         load, latest, now_ms = LoadState(), None, 0
         running: list[tuple[int, int]] = []  # end, index
-        for index, activity in enumerate(self.activities):
-            if activity.start_ms >= HORIZON_MS:
+        for index, command in enumerate(self.commands):
+            if command.start_ms >= HORIZON_MS:
                 break
-            while running and running[0][0] <= activity.start_ms:
+            while running and running[0][0] <= command.start_ms:
                 end_ms, ended = heapq.heappop(running)
-                yield from _stretch(now_ms, end_ms, load, latest)
+                yield from _split(now_ms, end_ms, load, latest)
                 now_ms = end_ms
-                load.ends(self.activities[ended])
-            yield from _stretch(now_ms, activity.start_ms, load, latest)
-            now_ms, latest = activity.start_ms, activity
-            load.starts(activity)
+                load.remove(self.commands[ended])
+            yield from _split(now_ms, command.start_ms, load, latest)
+            now_ms, latest = command.start_ms, command
+            load.add(command)
             yield Interval(now_ms, now_ms, load, latest, started=True)
-            heapq.heappush(running, (activity.end_ms, index))
+            heapq.heappush(running, (command.end_ms, index))
         while running and now_ms < HORIZON_MS:
             end_ms, ended = heapq.heappop(running)
-            yield from _stretch(now_ms, min(end_ms, HORIZON_MS), load, latest)
+            yield from _split(now_ms, min(end_ms, HORIZON_MS), load, latest)
             now_ms = end_ms
-            load.ends(self.activities[ended])
+            load.remove(self.commands[ended])
 
 
 def _schedule(
     header: SequenceHeader, instructions: Sequence[Instruction]
 ) -> Iterator[ScheduledCommand]:
-    """Yield when each command runs, in the order of the file, which is the order of starts.
+    """Yield the commands with their starts, in the order of the file.
 
-    `A` lines of a sequence whose `@start` is missing are taken as if they followed at once.
+    Without `@start`, an `A` line starts when the command above it ends.
     """
     start_ms = end_ms = 0
     for instruction in instructions:
         time = instruction.time
         if time.kind == "R":
-            asked_ms = start_ms + time.ms
+            requested_ms = start_ms + time.ms
         elif time.kind == "C":
-            asked_ms = end_ms + time.ms
+            requested_ms = end_ms + time.ms
         elif header.start_ms is not None:
-            asked_ms = time.ms - header.start_ms
+            requested_ms = time.ms - header.start_ms
         else:
-            asked_ms = end_ms
-        activity = ScheduledCommand(instruction, asked_ms, max(asked_ms, start_ms))
-        start_ms, end_ms = activity.start_ms, activity.end_ms
-        yield activity
+            requested_ms = end_ms
+        command = ScheduledCommand(instruction, requested_ms, max(requested_ms, start_ms))
+        start_ms, end_ms = command.start_ms, command.end_ms
+        yield command
 
 
-def _stretch(
+def _split(
     start_ms: int, end_ms: int, load: LoadState, latest: ScheduledCommand | None
 ) -> Iterator[Interval]:
     while start_ms < end_ms:
-        cut_ms = min(start_ms + MAX_SPAN_MS, end_ms)
-        yield Interval(start_ms, cut_ms, load, latest)
-        start_ms = cut_ms
+        next_ms = min(start_ms + MAX_INTERVAL_MS, end_ms)
+        yield Interval(start_ms, next_ms, load, latest)
+        start_ms = next_ms

@@ -1,6 +1,6 @@
-"""The rover command sequence (`.rcs`): what one holds, and the seal at its end.
+"""The format of rover command sequences (`.rcs`), and the checksum at their end.
 
-A line-oriented text a person can write; `docs/commands.md` is its manual:
+A sequence is a line-oriented text that people can write. docs/commands.md documents it:
 
     @sequence first-drive
     @rover    cosmic-1
@@ -13,9 +13,9 @@ A line-oriented text a person can write; `docs/commands.md` is its manual:
 
     @crc32 5d3c1f90
 
-The checksum is the CRC-32 of zip and PNG, over every byte of the file before the line that holds
-it: a byte-order mark, comments, and line ends as they are. So a file whose line ends were
-converted no longer matches, and the validator says that this is why.
+The checksum is the CRC-32 of zip and PNG over every byte of the file before the checksum line,
+including a byte-order mark, comments and line ends. A file whose line ends were converted therefore
+does not match; the finding gives this reason.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ MAX_LINES = 20_000
 MAX_LINE_CHARACTERS = 256
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
-"""Of a sequence, and of a rover."""
+"""The name of a sequence or a rover."""
 
 BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class StartTime:
-    """When a line asks to start.
+    """The start time of a command, as written.
 
     Attributes:
-        kind: `A` at a moment; `R` after the start of the command above; `C` after its end.
-        ms: milliseconds: since 1970, UTC, for `A`; to wait, for the others.
+        kind: `A` absolute; `R` after the start of the command above; `C` after its end.
+        ms: milliseconds, for `A` since 1970 UTC, otherwise from that start or end.
     """
 
     kind: Literal["A", "R", "C"]
@@ -56,14 +56,14 @@ class StartTime:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One line that holds a command, understood.
+    """A parsed command line.
 
     Attributes:
-        line: from 1.
-        column: of the command's name, from 1.
-        time: when it asks to start.
+        line: number of the line, from 1.
+        column: column of the command's name, from 1.
+        time: its start time, as written.
         command: its entry in the dictionary.
-        arguments: in the order of the command's parameters.
+        arguments: the values, in the order of the command's parameters.
     """
 
     line: int
@@ -79,21 +79,21 @@ class Instruction:
 
     @property
     def load_w(self) -> float:
-        """Watts it draws while it runs."""
+        """Electrical power while it runs, in watts."""
         return self.command.load_w(*self.arguments)
 
 
 @dataclass(slots=True)
 class SequenceHeader:
-    """The lines before the first command; `None` for what is missing or could not be read.
+    """The header. A value is `None` if its line is missing or not valid.
 
     Attributes:
-        sequence: its name.
-        rover: the one it is for.
-        start_ms: milliseconds since 1970, UTC.
-        local_h: the rover's local mean solar time then, in hours of 1/24 sol.
-        battery_percent: state of charge then.
-        lines: where each stands, by its name.
+        sequence: name of the sequence.
+        rover: name of the rover.
+        start_ms: start in milliseconds since 1970, UTC.
+        local_h: local mean solar time at the start, in hours of 1/24 sol.
+        battery_percent: state of charge at the start.
+        lines: line numbers of the header lines, by name.
     """
 
     sequence: str | None = None
@@ -104,7 +104,7 @@ class SequenceHeader:
     lines: dict[str, int] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
-        """Whether the line `@name` could be read."""
+        """Whether the line `@name` has a valid value."""
         values = {
             "sequence": self.sequence,
             "rover": self.rover,
@@ -120,10 +120,10 @@ class ChecksumLine:
     """One `@crc32` line.
 
     Attributes:
-        line: from 1.
-        column: of the digits, from 1.
-        offset: bytes of the file before this line.
-        digits: as written.
+        line: number of the line, from 1.
+        column: column of the digits, from 1.
+        offset: number of bytes before this line.
+        digits: the checksum as written.
     """
 
     line: int
@@ -134,14 +134,14 @@ class ChecksumLine:
 
 @dataclass(slots=True)
 class Sequence:
-    """What could be read of a file.
+    """The readable part of a file.
 
     Attributes:
-        header: never missing, but perhaps with nothing in it.
-        instructions: in the order of the file.
-        checksum_lines: in the order of the file; a good one has one.
-        last_line: the last that holds anything at all, a comment too; 0 when none does.
-        readable: it was text, and not too big to be looked at.
+        header: the header; all its values may be missing.
+        instructions: the valid command lines, in the order of the file.
+        checksum_lines: the `@crc32` lines, in the order of the file; a valid file has one.
+        last_line: number of the last line that is not blank; 0 if there is none.
+        readable: the file is text and within the size limits.
     """
 
     header: SequenceHeader = field(default_factory=SequenceHeader)
@@ -158,7 +158,7 @@ _MOMENT = re.compile(
 
 
 def parse_duration_ms(text: str) -> int | None:
-    """The milliseconds of `HH:MM:SS[.mmm]`, or `None` where it is not that."""
+    """The milliseconds of `HH:MM:SS[.mmm]`, or `None` if the text has another format."""
     match = _DURATION.fullmatch(text)
     if match is None:
         return None
@@ -169,9 +169,9 @@ def parse_duration_ms(text: str) -> int | None:
 
 
 def parse_utc_ms(text: str) -> int | None:
-    """The POSIX milliseconds of `YYYY-DDDThh:mm:ss[.mmm][Z]`, UTC, or `None`.
+    """The POSIX milliseconds of `YYYY-DDDThh:mm:ss[.mmm][Z]` in UTC, or `None`.
 
-    `DDD` is the day of the year, as missions count; `MM-DD` is taken as well.
+    `DDD` is the day of the year, as usual in missions; `MM-DD` is also allowed.
     """
     match = _MOMENT.fullmatch(text)
     if match is None:
@@ -182,49 +182,49 @@ def parse_utc_ms(text: str) -> int | None:
         moment = datetime.strptime(f"{date}T{clock}", pattern).replace(tzinfo=UTC)
     except ValueError:
         return None
-    if moment.year != int(date[:4]):  # strptime lets day 366 of a common year run over
+    if moment.year != int(date[:4]):  # strptime accepts day 366 of a common year
         return None
     return round(moment.timestamp()) * 1000 + int(fraction.ljust(3, "0"))
 
 
 def format_elapsed(ms: float) -> str:
-    """Time since the start of the sequence, for people: `T+01:02:03`."""
+    """Time since the start of the sequence, as `T+01:02:03`."""
     seconds = round(abs(ms) / 1000)
     sign = "-" if ms < 0 else "+"
     return f"T{sign}{seconds // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
 
 
 def format_duration(ms: float) -> str:
-    """A duration as a line would ask for it, rounded up to a second: `00:02:10`."""
+    """A duration, rounded up to a second, as `00:02:10`."""
     return format_elapsed(-(-ms // 1000) * 1000)[2:]
 
 
 def format_local_time(hours: float) -> str:
-    """A time of the rover's own clock: `09:30`."""
+    """Local time as `09:30`."""
     minutes = int(hours * 60 + 1e-6) % 1440
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def local_hours(start_h: float, elapsed_s: float) -> float:
-    """The rover's own clock, `elapsed_s` after it showed `start_h`; it runs on past 24."""
+    """Local time `elapsed_s` after `start_h`; it continues past 24."""
     return start_h + elapsed_s / HOUR_S
 
 
 def checksum(data: bytes) -> str:
-    """The CRC-32 of these bytes, as the checksum_line has it: 8 hexadecimal digits, lower case."""
+    """The CRC-32 of the data as 8 hexadecimal digits in lower case."""
     return f"{zlib.crc32(data):08x}"
 
 
-_TRAILER = re.compile(rb"[ \t]*@crc32(?![^\s;]).*\s*\Z")
+_CHECKSUM_LINE = re.compile(rb"[ \t]*@crc32(?![^\s;]).*\s*\Z")
 
 
 def seal(data: bytes) -> bytes:
-    """The same sequence with a checksum that is right, in place of the one at its end, if any.
+    """The sequence with a valid checksum line, which replaces the one at its end, if there is one.
 
-    A last line without a line end gets one, of the kind that the file's first line has.
+    If the last line has no line end, one is added. Line ends are those of the first line.
     """
     start = data.rstrip().rfind(b"\n") + 1
-    body = data[:start] if _TRAILER.match(data, start) else data
+    body = data[:start] if _CHECKSUM_LINE.match(data, start) else data
     if body and not body.endswith(b"\n"):
         body += _line_end(body)
     return body + b"@crc32 " + checksum(body).encode() + _line_end(body)

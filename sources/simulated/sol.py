@@ -1,7 +1,7 @@
-"""Time on Mars: the mission's sols and hours, where the sun stands, how far away Earth is.
+"""Time on Mars: sols and local hours, the position of the sun, the light time to Earth.
 
-The mission's clock is a pure function of the caller's: two worlds of one `time_scale` agree at
-every moment, whenever and wherever they were started.
+Mission time is a pure function of the caller's time: two worlds with the same `time_scale` agree at
+any time, whenever they were started.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ SITE_LAT_DEG = 18.4447
 SITE_LON_DEG = 77.4508
 
 LANDING_T = 1_767_225_600.0
-"""POSIX seconds (2026-01-01) at which sol 1's work began."""
+"""POSIX seconds (2026-01-01) at which the working day of sol 1 begins."""
 
 WORK_START_H = 9.0
 WORK_END_H = 15.5
 NIGHT_TIME_FACTOR = 120.0
-"""How much faster the hours between two working days pass.
+"""Factor by which the hours between two working days pass faster.
 
-A rover sleeps for most of a sol. Someone who opens the page at any hour should find one at work,
-so the evening, the night and the morning together last some eight minutes of the viewer's time.
+A rover sleeps for most of a sol. With this factor, evening, night and morning together last about
+eight minutes of real time, so that people who open the page usually see the rover at work.
 """
 
 _DECLINATION_RAD = math.radians(-24.0)
-"""The season stands still near the northern winter solstice: one power budget holds in every sol,
-and shadows are long at noon too."""
+"""Constant declination near the northern winter solstice: every sol has the same power budget, and
+shadows are long at noon."""
 
 _AU_LIGHT_S = 499.004784
 _J2000_T = 946_728_000.0
@@ -41,11 +41,11 @@ _CENTURY_S = 36_525 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class SolTime:
-    """A moment on the mission's clock.
+    """A time of the mission.
 
     Attributes:
-        sol: the count of sols; the rover landed on sol 1. Below it before the landing.
-        second: since local midnight, 0 to `SOL_S`.
+        sol: number of the sol. The rover landed on sol 1; earlier sols are 0 and negative.
+        second: seconds since local midnight, 0 to `SOL_S`.
     """
 
     sol: int
@@ -58,14 +58,14 @@ class SolTime:
 
     @property
     def text(self) -> str:
-        """The local time as `HH:MM:SS`, of 24 local hours."""
+        """Local time as `HH:MM:SS`, in 24 local hours."""
         local_s = min(int(self.hour * 3600), 86_399)
         return f"{local_s // 3600:02}:{local_s // 60 % 60:02}:{local_s % 60:02}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sun:
-    """Where the sun stands in the site's sky, in degrees; azimuth is clockwise from north."""
+    """Position of the sun in the sky of the site, in degrees; azimuth is clockwise from north."""
 
     elevation_deg: float
     azimuth_deg: float
@@ -73,27 +73,27 @@ class Sun:
 
 @dataclass(frozen=True, slots=True)
 class MissionClock:
-    """Turns the caller's POSIX seconds into the mission's sols.
+    """Converts POSIX seconds to mission time.
 
-    In working hours `time_scale` seconds of the mission pass in one of the caller's; in the hours
-    between them, `NIGHT_TIME_FACTOR` times as many.
+    In working hours, one second is `time_scale` seconds of mission time. Between working days it is
+    `NIGHT_TIME_FACTOR` times as much.
     """
 
     time_scale: float = 1.0
 
     def at(self, t: float) -> SolTime:
-        """The mission's moment at POSIX time `t`."""
+        """The mission time at POSIX time `t`."""
         work_s = (WORK_END_H - WORK_START_H) * HOUR_S
-        turn_s = work_s + (SOL_S - work_s) / NIGHT_TIME_FACTOR
-        turns, passed_s = divmod((t - LANDING_T) * self.time_scale, turn_s)
+        cycle_s = work_s + (SOL_S - work_s) / NIGHT_TIME_FACTOR
+        cycles, passed_s = divmod((t - LANDING_T) * self.time_scale, cycle_s)
         rested_s = max(0.0, passed_s - work_s) * NIGHT_TIME_FACTOR
         second = WORK_START_H * HOUR_S + min(passed_s, work_s) + rested_s
         days, second = divmod(second, SOL_S)
-        return SolTime(1 + int(turns) + int(days), second)
+        return SolTime(1 + int(cycles) + int(days), second)
 
 
 def sun_at(when: SolTime) -> Sun:
-    """The sun over the site; mean solar time is near enough for light and shadow."""
+    """The position of the sun, from mean solar time: accurate enough for light and shadow."""
     turn = 2 * math.pi * (when.second / SOL_S - 0.5)
     lat = math.radians(SITE_LAT_DEG)
     to_pole, to_equator = math.sin(_DECLINATION_RAD), math.cos(_DECLINATION_RAD)
@@ -107,7 +107,7 @@ def sun_at(when: SolTime) -> Sun:
 
 
 def light_time_s(t: float) -> float:
-    """Seconds that light takes one way between Earth and Mars at POSIX time `t`: 182 to 1,340.
+    """One-way light time between Earth and Mars at POSIX time `t`, in seconds: 182 to 1,340.
 
     Source: E. M. Standish, Keplerian Elements for Approximate Positions of the Major Planets,
     table 1 (1800 to 2050), in the plane of the ecliptic.

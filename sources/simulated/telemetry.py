@@ -1,4 +1,4 @@
-"""Telemetry of the simulated rover: `sim:`, `sim:?seed=3&rate_hz=10&time_scale=20`."""
+"""The telemetry of the simulated rover: `sim:`, `sim:?seed=3&rate_hz=10&time_scale=20`."""
 
 from __future__ import annotations
 
@@ -28,53 +28,55 @@ WHEELS: Mapping[str, str] = {
 
 PARAMETERS: Sequence[Parameter] = (
     Parameter("location", "°", "vector", "Latitude north and longitude east of the rover"),
-    Parameter("heading", "°", description="Where the nose points, clockwise from north"),
-    Parameter("speed", "m/s", description="Over ground", limits=Limits((None, 0.36), (None, 0.42))),
-    Parameter("distance_driven", "m", description="Along the traverse, since this sol's midnight"),
-    Parameter("pitch", "°", description="Nose up is positive", limits=Limits((-14, 14), (-25, 25))),
+    Parameter("heading", "°", description="Direction of the rover, clockwise from north"),
     Parameter(
-        "roll", "°", description="Right side down is positive", limits=Limits((-14, 14), (-25, 25))
+        "speed", "m/s", description="Speed over ground", limits=Limits((None, 0.36), (None, 0.42))
+    ),
+    Parameter("distance_driven", "m", description="Distance driven since midnight of this sol"),
+    Parameter("pitch", "°", description="Positive is nose up", limits=Limits((-14, 14), (-25, 25))),
+    Parameter(
+        "roll", "°", description="Positive is right side down", limits=Limits((-14, 14), (-25, 25))
     ),
     Parameter(
         "tilt",
         "°",
-        description="How far the deck leans from level",
+        description="Angle of the deck to the horizontal",
         limits=Limits((None, 15), (None, 28)),
     ),
     Parameter(
-        "battery_level", "%", description="Charge left", limits=Limits((45, None), (25, None))
+        "battery_level", "%", description="Battery charge", limits=Limits((45, None), (25, None))
     ),
     Parameter(
         "battery_voltage",
         "V",
-        description="At the main bus",
+        description="Voltage of the main bus",
         limits=Limits((25.5, 34.5), (23.5, 35.5)),
     ),
-    Parameter("solar_power", "W", description="What the panels give"),
+    Parameter("solar_power", "W", description="Power of the solar panels"),
     Parameter(
         "power_load",
         "W",
-        description="What the rover draws",
+        description="Electrical load of the rover",
         limits=Limits((None, 520), (None, 600)),
     ),
     Parameter(
         "motor_temperature",
         "°C",
-        description="The warmest of the six drive motors",
+        description="Temperature of the warmest of the six drive motors",
         limits=Limits((-85, 55), (-110, 75)),
     ),
     Parameter(
         "electronics_temperature",
         "°C",
-        description="In the warm electronics box",
+        description="Temperature in the warm electronics box",
         limits=Limits((-20, 45), (-35, 55)),
     ),
-    Parameter("ambient_temperature", "°C", description="Of the air, 1.5 m above the ground"),
+    Parameter("ambient_temperature", "°C", description="Air temperature, 1.5 m above the ground"),
     *(
         Parameter(
             f"wheel_current_{wheel}",
             "A",
-            description=f"Drawn by the {place} drive motor",
+            description=f"Current of the {place} drive motor",
             limits=Limits((None, 5.5), (None, 7.0)),
         )
         for wheel, place in WHEELS.items()
@@ -82,29 +84,29 @@ PARAMETERS: Sequence[Parameter] = (
     Parameter(
         "signal_strength",
         "dBm",
-        description="Of the relay orbiter's carrier, as the rover receives it",
+        description="Power of the relay orbiter's carrier at the rover",
         limits=Limits((-117, None), (-124, None)),
     ),
     Parameter(
         "link_latency",
         "s",
-        description="One-way light time between Mars and Earth as they stand now",
+        description="One-way light time between Mars and Earth",
     ),
-    Parameter("sun_elevation", "°", description="Of the sun over the level horizon"),
-    Parameter("sol", "", "integer", "Martian days on the surface; landing was on sol 1"),
-    Parameter("local_time", "", "text", "Local mean solar time, of 24 local hours"),
+    Parameter("sun_elevation", "°", description="Elevation of the sun above the horizon"),
+    Parameter("sol", "", "integer", "Number of the Martian day; landing was on sol 1"),
+    Parameter("local_time", "", "text", "Local mean solar time, in 24 local hours"),
     Parameter("activity", "", "text", "driving, imaging, charging or asleep"),
 )
 
 
 class SimulatedTelemetry:
-    """What the rover of the simulated world measures, at a steady rate.
+    """Measurements of the simulated rover at a constant rate.
 
     Args:
-        seed: chooses the world; the camera of the same seed and time scale looks at the same one.
-        rate_hz: samples per second, above 0 and up to 1,000. Missed ones are skipped.
-        time_scale: mission seconds per second while the rover works; nights pass faster still.
-        clock: POSIX seconds.
+        seed: selects the world. Use the seed and time scale of the camera for the same world.
+        rate_hz: samples per second, above 0 and up to 1,000. Missed samples are skipped.
+        time_scale: mission seconds per second while the rover works; nights pass faster.
+        clock: returns POSIX seconds.
 
     Raises:
         SourceError: an option is out of range.
@@ -123,7 +125,7 @@ class SimulatedTelemetry:
 
     @property
     def parameters(self) -> Sequence[Parameter]:
-        """The dictionary."""
+        """The telemetry dictionary."""
         return PARAMETERS
 
     @property
@@ -132,12 +134,12 @@ class SimulatedTelemetry:
         return self._period_s
 
     async def samples(self) -> AsyncIterator[Sample]:
-        """Yield a sample per period, for ever, on one schedule: lateness does not add up."""
+        """Yield a sample per period, without end. Delays do not add up."""
         async for _ in ticks(self._period_s):
             yield self.sample(self._clock())
 
     def sample(self, t: float) -> Sample:
-        """What the instruments read at POSIX time `t`; the same for the same world and moment."""
+        """The measurements at POSIX time `t`: equal for equal worlds and times."""
         state = self._world.state(t)
         noise = Random(hash((self._world.seed, round(t * 1e6))))
         return Sample(t, _measure(state, t, noise))
@@ -150,18 +152,18 @@ def _measure(state: RoverState, t: float, noise: Random) -> dict[str, Value]:
         return round(noise.gauss(truth, sigma), digits)
 
     driving = state.speed_m_s > 0
-    # At rest the encoders read nothing, and what the tilt sensor reads does not shake.
-    shake = 1.0 if driving else 0.1
+    # At rest the encoders read zero, and the inertial sensor has less noise.
+    noise_factor = 1.0 if driving else 0.1
     charge = energy.battery_pct / 100
     bus_v = 25.6 + 6.0 * charge + 1.2 * charge**6 - 0.0022 * (energy.load_w - energy.solar_w)
     values: dict[str, Value] = {
         "location": {"lat": round(state.lat_deg, 7), "lon": round(state.lon_deg, 7)},
-        "heading": read(state.heading_deg, 0.15 * shake, 2) % 360,
+        "heading": read(state.heading_deg, 0.15 * noise_factor, 2) % 360,
         "speed": max(0.0, read(state.speed_m_s, 0.004, 3)) if driving else 0.0,
         "distance_driven": round(state.driven_m, 2),
-        "pitch": read(state.pitch_deg, 0.25 * shake, 2),
-        "roll": read(state.roll_deg, 0.25 * shake, 2),
-        "tilt": abs(read(state.tilt_deg, 0.25 * shake, 2)),
+        "pitch": read(state.pitch_deg, 0.25 * noise_factor, 2),
+        "roll": read(state.roll_deg, 0.25 * noise_factor, 2),
+        "tilt": abs(read(state.tilt_deg, 0.25 * noise_factor, 2)),
         "battery_level": min(100.0, max(0.0, read(energy.battery_pct, 0.01, 2))),
         "battery_voltage": read(bus_v, 0.01, 2),
         "solar_power": max(0.0, read(energy.solar_w, 0.006 * energy.solar_w, 1)),
@@ -183,20 +185,20 @@ def _measure(state: RoverState, t: float, noise: Random) -> dict[str, Value]:
 
 
 def _wheel_a(state: RoverState, wheel: str) -> tuple[float, float]:
-    """A motor's true current and the spread of its readings, in amperes."""
+    """The current of a wheel motor and the standard deviation of its noise, in amperes."""
     effort = state.speed_m_s / CRUISE_M_S
     if effort == 0:
         return 0.0, 0.0
     side = -1 if wheel[0] == "l" else 1
     axle = {"f": 1, "m": 0, "r": -1}[wheel[1]]
-    # Uphill every wheel works harder, the rear ones most; leaning loads the lower side.
+    # Uphill, every wheel needs more current, the rear wheels most; roll loads the lower side.
     grade = 0.11 * state.pitch_deg * (1 - 0.3 * axle) + 0.03 * side * state.roll_deg
     ground = 0.25 * math.sin(state.along_m / 0.9 + axle * 1.3 + side * 2.1)
     return max(0.3, (2.3 + grade + ground) * effort), 0.12
 
 
 def _signal_dbm(state: RoverState) -> float:
-    """Stronger as a relay passes over, every 112 minutes; it fades a little as the mast turns."""
+    """Signal strength: peaks as a relay passes, every 112 minutes, and varies with the heading."""
     second = state.when.sol * SOL_S + state.when.second
     orbit = math.sin(2 * math.pi * second / 6_720)
     fading = math.sin(second / 47) + math.sin(second / 19 + 1)

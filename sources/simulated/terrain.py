@@ -1,4 +1,4 @@
-"""The lie of the land near the rover: a seeded height over every point, in metres."""
+"""The height of the ground near the rover, in metres, from a seed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SHORTEST_M = 9.0
 
 
 class Terrain:
-    """Rolling ground as a sum of waves, so that height and slope cost microseconds anywhere.
+    """Rolling ground as a sum of waves; a height or slope takes microseconds.
 
-    East and north are metres from the landing site. What is smaller than a rover (ripples, slabs,
-    rocks) belongs to the picture alone.
+    East and north are metres from the landing site. Features smaller than the rover (ripples,
+    slabs, rocks) exist only in images.
     """
 
     def __init__(self, seed: int) -> None:
@@ -27,12 +27,12 @@ class Terrain:
         bearings = random.uniform(0, 2 * math.pi, _WAVES)
         self._east: Array = 2 * math.pi / lengths_m * np.cos(bearings)
         self._north: Array = 2 * math.pi / lengths_m * np.sin(bearings)
-        # Slopes of a degree or two from every length: about six degrees all told, ten at the worst.
+        # Each wave adds a slope of a degree or two: about six degrees in total, ten at most.
         self._tall: Array = 0.0032 * lengths_m * random.uniform(0.5, 1.5, _WAVES)
         self._phase: Array = random.uniform(0, 2 * math.pi, _WAVES)
 
     def height_m(self, east: Array | float, north: Array | float) -> Array:
-        """Heights over points of any shape."""
+        """Heights at points; the arrays may have any shape."""
         total = np.zeros(np.broadcast(east, north).shape)
         for k_east, k_north, tall, phase in zip(
             self._east, self._north, self._tall, self._phase, strict=True
@@ -41,6 +41,6 @@ class Terrain:
         return total
 
     def slope(self, east: float, north: float) -> tuple[float, float]:
-        """How steeply the ground rises towards the east and towards the north (m/m)."""
+        """Slope of the ground towards east and towards north, in metres per metre."""
         rise = self._tall * np.cos(self._east * east + self._north * north + self._phase)
         return float(rise @ self._east), float(rise @ self._north)

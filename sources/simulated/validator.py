@@ -1,4 +1,4 @@
-"""The command check of the simulated rover: six steps over one sequence, told as they go."""
+"""The command validator of the simulated rover: `sim:`, `sim:?rover=cosmic-2`."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_FINDINGS_PER_STEP = 150
-"""More are counted, not shown; so a step with a flood of them does not hide the next one's."""
+"""Maximum number of findings that a step reports. Further findings are only counted."""
 
-MIN_ADVANCE = 0.01
-"""Of the whole check, between two tellings of how far it is."""
+MIN_PROGRESS = 0.01
+"""Minimum difference of the fraction between two progress reports within a step."""
 
-NEEDS = {"power": ("battery", "local"), "thermal": ("local",)}
-"""SequenceHeader lines without which a step has nothing to start from."""
+REQUIRED_HEADERS = {"power": ("battery", "local"), "thermal": ("local",)}
+"""Header lines that a step requires; without them it is skipped."""
 
 
 class SimulatedValidator:
-    """Checks rover command sequences (`docs/commands.md`) as the simulated rover would run them.
+    """Checks command sequences (docs/commands.md) against a simulation of the rover.
 
-    Every step looks at what could be read, even when an earlier one found errors, so that a
-    person sees everything at once. The work is done in slices of some milliseconds in a worker
-    thread, one at a time however many checks run, since they all want the same CPU.
+    Every step checks the readable part of the file, even if an earlier step found errors, so that
+    people see all findings at once. The work runs in a worker thread in slices of some
+    milliseconds, one slice at a time for all checks together, because it is bound by the CPU.
 
     Args:
-        pace_s: seconds a step takes at least, so that people can follow; 0 to 60.
-        rover: the name that a sequence's `@rover` must have.
+        pace_s: minimum seconds per step, so that people can follow; 0 to 60.
+        rover: name that the `@rover` line of a sequence must have.
 
     Raises:
-        SourceError: an option is not what it must be.
+        SourceError: an option is not valid.
     """
 
     def __init__(self, pace_s: float = 0.4, rover: str = "cosmic-1") -> None:
@@ -64,13 +64,13 @@ class SimulatedValidator:
         return STEPS
 
     async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
-        """Check a sequence; see `CommandValidator`. All findings count, at most 906 are yielded."""
-        run = _Run(path, self._rover)
+        """Check a sequence; see `CommandValidator`. Yields at most 906 findings, but counts all."""
+        run = _SequenceCheck(path, self._rover)
         total: Counter[Severity] = Counter()
         for index, step in enumerate(STEPS):
-            began = anyio.current_time()
-            told = index / len(STEPS)
-            yield Progress(step.name, told, f"{step.title}: checking")
+            started = anyio.current_time()
+            reported = index / len(STEPS)
+            yield Progress(step.name, reported, f"{step.title}: checking")
             found: Counter[Severity] = Counter()
             check = run.check(step.name)
             share: float | None = 0.0
@@ -80,49 +80,50 @@ class SimulatedValidator:
                     found[report.severity] += 1
                     if found.total() <= MAX_FINDINGS_PER_STEP:
                         yield report
-                if share is not None and (index + share) / len(STEPS) >= told + MIN_ADVANCE:
-                    told = (index + share) / len(STEPS)
-                    yield Progress(step.name, told, f"{step.title}: {share:.0%}")
+                if share is not None and (index + share) / len(STEPS) >= reported + MIN_PROGRESS:
+                    reported = (index + share) / len(STEPS)
+                    yield Progress(step.name, reported, f"{step.title}: {share:.0%}")
             if (hidden := found.total() - MAX_FINDINGS_PER_STEP) > 0:
-                more = f"{hidden:,} more findings of this step are not shown"
-                yield finding(f"{step.name}.more", more, hint="correct those above first")
+                message = f"{hidden:,} more findings of this step are not shown"
+                yield finding(f"{step.name}.more", message, hint="correct those above first")
             total += found
-            await anyio.sleep(max(0.0, began + self._pace_s - anyio.current_time()))
-            outcome = run.skipped(step.name) or _told(found)
+            await anyio.sleep(max(0.0, started + self._pace_s - anyio.current_time()))
+            outcome = run.skipped(step.name) or _counts(found)
             yield Progress(step.name, (index + 1) / len(STEPS), f"{step.title}: {outcome}")
         artifact = None if total[Severity.ERROR] else await self._compile(run)
+        detail = f"rejected: {_counts(total)}" if artifact is None else f"accepted: {run.totals()}"
         yield Verdict(
             accepted=artifact is not None,
             errors=total[Severity.ERROR],
             warnings=total[Severity.WARNING],
-            detail=f"rejected: {_told(total)}" if artifact is None else f"accepted: {run.told()}",
-            summary=run.figures,
+            detail=detail,
+            summary=run.summary,
             artifact=artifact,
             artifact_type=CONTENT_TYPE,
         )
 
-    async def _compile(self, run: _Run) -> bytes:
+    async def _compile(self, run: _SequenceCheck) -> bytes:
         pieces, compiled = run.compile(), bytearray()
         while (piece := await to_thread.run_sync(next, pieces, b"", limiter=self._limiter)) != b"":
             compiled += piece
         return bytes(compiled)
 
 
-class _Run:
-    """One file on its way through the steps; what each leaves for those after it."""
+class _SequenceCheck:
+    """The check of one file. Steps keep their results for later steps, so they run in order."""
 
     def __init__(self, path: Path, rover: str) -> None:
-        self.figures: dict[str, str | int | float | bool | None] = {}
+        self.summary: dict[str, str | int | float | bool | None] = {}
         self._path, self._rover = path, rover
         self._data = b""
         self._sequence = Sequence()
-        self._timeline = Schedule(self._sequence.header, [])
+        self._schedule = Schedule(self._sequence.header, [])
 
     def check(self, step: str) -> Iterator[Finding | float]:
-        """The work of one step, begun when it is iterated; steps are taken in their order."""
+        """The running check of one step; it does nothing if the file is not readable."""
         if step != "syntax" and not self._sequence.readable:
             return
-        header, schedule = self._sequence.header, self._timeline
+        header = self._sequence.header
         check: Check
         match step:
             case "syntax":
@@ -131,49 +132,51 @@ class _Run:
             case "checksum":
                 check = check_checksum(self._data, self._sequence)
             case "power":
-                self._timeline = Schedule(header, self._sequence.instructions)
-                check = check_power(header, self._timeline)
+                self._schedule = Schedule(header, self._sequence.instructions)
+                check = check_power(header, self._schedule)
             case "thermal":
-                check = check_thermal(header, schedule)
+                check = check_thermal(header, self._schedule)
             case "timing":
-                check = check_timing(header, schedule)
+                check = check_timing(header, self._schedule)
             case _:
-                check = check_safety(header, schedule, self._rover)
-        self.figures.update((yield from check))
+                check = check_safety(header, self._schedule, self._rover)
+        self.summary.update((yield from check))
 
     def skipped(self, step: str) -> str:
-        """Why a step had nothing to go by, or nothing."""
+        """Why a step was skipped, or an empty string."""
         if not self._sequence.readable:
-            return "not checked, the file is no sequence" if step != "syntax" else ""
-        lacking = [
-            f"@{name}" for name in NEEDS.get(step, ()) if not self._sequence.header.has(name)
+            return "not checked, the file is not readable" if step != "syntax" else ""
+        missing = [
+            f"@{name}"
+            for name in REQUIRED_HEADERS.get(step, ())
+            if not self._sequence.header.has(name)
         ]
-        return f"not checked without {' and '.join(lacking)}" if lacking else ""
+        return f"not checked without {' and '.join(missing)}" if missing else ""
 
-    def told(self) -> str:
-        """What an accepted sequence comes to, for people."""
+    def totals(self) -> str:
+        """Commands, duration, distance and battery charge of an accepted sequence, for people."""
         return (
-            f"{self.figures['commands']} commands in {format_duration(self._timeline.end_ms)}, "
-            f"{self.figures['distance_m']:g} m, battery at {self.figures['battery_min_percent']} % "
+            f"{self.summary['commands']} commands in {format_duration(self._schedule.end_ms)}, "
+            f"{self.summary['distance_m']:g} m, battery at {self.summary['battery_min_percent']} % "
             "or more"
         )
 
     def compile(self) -> Iterator[bytes]:
-        """The compiled sequence in pieces, none of them empty."""
-        return compile_sequence(self._sequence.header, self._timeline, str(self.figures["crc32"]))
+        """The compiled sequence in non-empty pieces."""
+        return compile_sequence(self._sequence.header, self._schedule, str(self.summary["crc32"]))
 
 
 def _read(path: Path) -> bytes:
-    """The file's bytes, as far as one byte beyond what is allowed."""
+    """The bytes of the file, but at most one byte more than the limit."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise SourceError(f"the file to check cannot be read: {exc.strerror or exc}") from exc
+        raise SourceError(f"the command file cannot be read: {exc.strerror or exc}") from exc
 
 
 def _slice(check: Iterator[Finding | float]) -> tuple[list[Finding], float | None]:
-    """Work until the check tells how far it is: what it found, and that; `None` when done."""
+    """Run the check to its next share; return its findings and the share, `None` at the end."""
     found: list[Finding] = []
     for report in check:
         if isinstance(report, float):
@@ -182,8 +185,8 @@ def _slice(check: Iterator[Finding | float]) -> tuple[list[Finding], float | Non
     return found, None
 
 
-def _told(found: Counter[Severity]) -> str:
+def _counts(found: Counter[Severity]) -> str:
     """The counts for people: `2 errors, 1 warning`."""
     words = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-    told = [f"{n:,} {words[kind]}{'s' * (n != 1)}" for kind in Severity if (n := found[kind])]
-    return ", ".join(told) or "no findings"
+    counts = [f"{n:,} {words[kind]}{'s' * (n != 1)}" for kind in Severity if (n := found[kind])]
+    return ", ".join(counts) or "no findings"

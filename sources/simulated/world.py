@@ -1,14 +1,14 @@
-"""The one simulated world: where the rover is and how it does, at any moment.
+"""The simulated world: the state of the rover at any time.
 
-A pure function of the seed, the time scale and the caller's clock, so that telemetry and camera,
-built apart, tell of the same world.
+The state is a pure function of seed, time scale and time, so separate telemetry and camera sources
+show the same world.
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Literal
 
 from sources.simulated.energy import HANDOVER_H, Energy, EnergyTable
@@ -29,24 +29,24 @@ Activity = Literal["driving", "imaging", "charging", "asleep"]
 
 MARS_RADIUS_M = 3_389_500.0
 _DEG_PER_M = 180 / (math.pi * MARS_RADIUS_M)
-_TABLES_KEPT = 4
+_CACHED_SOLS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class RoverState:
-    """The truth of one moment; telemetry measures it with noise, the camera looks from it.
+    """The exact state of the rover at one time. Telemetry measures it with noise.
 
     Attributes:
-        when: the mission's time.
-        sun: where it stands.
-        east_m: from the landing site.
-        north_m: from the landing site.
-        along_m: metres of the route since the landing.
-        driven_m: metres since this sol's midnight.
-        speed_m_s: over ground.
-        heading_deg: clockwise from north.
-        pitch_deg: nose up is positive.
-        roll_deg: right side down is positive.
+        when: mission time.
+        sun: position of the sun.
+        east_m: distance from the landing site.
+        north_m: distance from the landing site.
+        along_m: distance along the route since the landing.
+        driven_m: distance driven since midnight of this sol.
+        speed_m_s: speed over ground.
+        heading_deg: direction, clockwise from north.
+        pitch_deg: positive is nose up.
+        roll_deg: positive is right side down.
         energy: power and temperatures.
     """
 
@@ -64,23 +64,23 @@ class RoverState:
 
     @property
     def lat_deg(self) -> float:
-        """Planetocentric latitude, north."""
+        """Planetocentric north latitude."""
         return SITE_LAT_DEG + self.north_m * _DEG_PER_M
 
     @property
     def lon_deg(self) -> float:
-        """Longitude, east."""
+        """East longitude."""
         return SITE_LON_DEG + self.east_m * _DEG_PER_M / math.cos(math.radians(SITE_LAT_DEG))
 
     @property
     def tilt_deg(self) -> float:
-        """How far the deck leans from level."""
+        """Angle of the deck to the horizontal."""
         level = math.cos(math.radians(self.pitch_deg)) * math.cos(math.radians(self.roll_deg))
         return math.degrees(math.acos(min(1.0, level)))
 
     @property
     def activity(self) -> Activity:
-        """What the rover is at."""
+        """What the rover is doing."""
         if self.speed_m_s > 0:
             return "driving"
         if self.sun.elevation_deg <= 0:
@@ -89,30 +89,30 @@ class RoverState:
 
 
 class World:
-    """The simulated Jezero crater and the rover in it."""
+    """The simulated rover in Jezero crater."""
 
     def __init__(self, seed: int = 1, time_scale: float = 1.0) -> None:
         self.seed = Range(-(10**18), 10**18).whole("seed", seed)
         self.clock = MissionClock(Range(0.001, 10_000).number("time_scale", time_scale))
         self.terrain = Terrain(self.seed)
         self.route = Route(self.seed)
-        self._plans: OrderedDict[int, DrivePlan] = OrderedDict()
-        self._tables: OrderedDict[int, EnergyTable] = OrderedDict()
+        self._drive_plan = lru_cache(_CACHED_SOLS)(partial(DrivePlan, self.seed))
+        self._energy_table = lru_cache(_CACHED_SOLS)(partial(EnergyTable, self.seed))
 
     def state(self, t: float) -> RoverState:
-        """The rover at POSIX time `t`."""
+        """The state of the rover at POSIX time `t`."""
         when = self.clock.at(t)
-        motion = self._plan(when.sol).motion(when.second)
+        motion = self._drive_plan(when.sol).motion(when.second)
         along_m = (when.sol - 1) * SOL_DRIVE_M + motion.driven_m
-        east_m, north_m = self.route.place(along_m)
+        east_m, north_m = self.route.position(along_m)
         heading_deg = self.route.heading_deg(along_m)
         rise_east, rise_north = self.terrain.slope(east_m, north_m)
         bearing = math.radians(heading_deg)
         ahead = rise_east * math.sin(bearing) + rise_north * math.cos(bearing)
         aside = rise_east * math.cos(bearing) - rise_north * math.sin(bearing)
-        turned = when.hour >= HANDOVER_H
-        table = self._table(when.sol + 1 if turned else when.sol)
-        second = when.second - SOL_S if turned else when.second
+        evening = when.hour >= HANDOVER_H
+        table = self._energy_table(when.sol + 1 if evening else when.sol)
+        second = when.second - SOL_S if evening else when.second
         return RoverState(
             when=when,
             sun=sun_at(when),
@@ -126,17 +126,3 @@ class World:
             roll_deg=-math.degrees(math.atan(aside)),
             energy=table.at(when, second, motion.speed_m_s),
         )
-
-    def _plan(self, sol: int) -> DrivePlan:
-        if sol not in self._plans:
-            self._plans[sol] = DrivePlan(self.seed, sol)
-            if len(self._plans) > _TABLES_KEPT:
-                self._plans.popitem(last=False)
-        return self._plans[sol]
-
-    def _table(self, sol: int) -> EnergyTable:
-        if sol not in self._tables:
-            self._tables[sol] = EnergyTable(self.seed, sol)
-            if len(self._tables) > _TABLES_KEPT:
-                self._tables.popitem(last=False)
-        return self._tables[sol]

@@ -1,6 +1,12 @@
-"""The six checks of a command sequence, one module each, in the order of `findings.STEPS`.
+"""The six checks of a command sequence, one module each; `findings.STEPS` gives their order.
 
-A check is a generator (`findings.Check`): what it yields are findings and the share of its work
-that is done; what it returns are figures for the verdict's summary. None of them touches the
-event loop, and none of them raises, whatever the file holds.
+A check is a generator (`findings.Check`). It yields findings and the share of its work that is
+done, and returns values for the summary of the verdict. It does not use the event loop, and raises
+no exceptions, whatever the file contains.
+
+    syntax, checksum, power, thermal, timing, safety
+    header         the header lines
+    arguments      the arguments of a command
+    limit_monitor  reports each time that a value leaves its limits
+    wording        quotes and suggestions in messages
 """

@@ -1,4 +1,4 @@
-"""A command's words to its arguments: how many, of which kind, unit and range."""
+"""Parses the arguments of a command: their number, types, units and ranges."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ _UNIT = re.compile(r"[A-Za-z°%][A-Za-z°%/]*")
 def read_arguments(
     command: Command, words: Sequence[re.Match[str]], line: int, end: int
 ) -> Generator[Finding, None, tuple[Argument, ...] | None]:
-    """Yield what is wrong with a command's words; return its arguments if nothing is.
+    """Yield findings about the arguments of a command; return its arguments if there are none.
 
     Args:
-        command: what they are for.
-        words: what stands behind its name. A unit may be a word by itself: `10 m`.
-        line: from 1.
+        command: the definition of the command.
+        words: the words after its name. A unit may be a separate word: `10 m`.
+        line: number of the line, from 1.
         end: the last column of the line's text.
     """
-    taken: list[tuple[str, str, int]] = []  # value, unit, column
+    found: list[tuple[str, str, int]] = []  # value, unit, column
     for word in words:
-        open_unit = bool(taken) and not taken[-1][1] and _takes_unit(command, len(taken))
-        if open_unit and _UNIT.fullmatch(word.group()) and _NUMBER.fullmatch(taken[-1][0]):
-            taken[-1] = (taken[-1][0], word.group(), taken[-1][2])
+        open_unit = bool(found) and not found[-1][1] and _takes_unit(command, len(found))
+        if open_unit and _UNIT.fullmatch(word.group()) and _NUMBER.fullmatch(found[-1][0]):
+            found[-1] = (found[-1][0], word.group(), found[-1][2])
             continue
         number = _NUMBER.fullmatch(word.group())
         value, unit = number.groups() if number else (word.group(), "")
-        taken.append((value, unit, word.start() + 1))
+        found.append((value, unit, word.start() + 1))
 
     expected = len(command.parameters)
-    if len(taken) != expected:
+    if len(found) != expected:
         plural = "" if expected == 1 else "s"
         yield finding(
             "syntax.arguments",
-            f"{command.name} takes {expected} argument{plural}, not {len(taken)}",
+            f"{command.name} takes {expected} argument{plural}, not {len(found)}",
             line,
-            taken[expected][2] if len(taken) > expected else end,
-            f"write it as {command.usage}",
+            found[expected][2] if len(found) > expected else end,
+            f"the syntax is {command.usage}",
         )
         return None
     arguments: list[Argument] = []
-    for parameter, (value, unit, column) in zip(command.parameters, taken, strict=True):
+    for parameter, (value, unit, column) in zip(command.parameters, found, strict=True):
         read = _read_argument(command, parameter, value, unit)
         if isinstance(read, tuple):
             code, message, hint = read
@@ -63,7 +63,7 @@ def read_arguments(
 
 
 def _takes_unit(command: Command, count: int) -> bool:
-    """Whether the last of `count` words so far is for a number."""
+    """Whether argument number `count` is a number."""
     parameters = command.parameters
     return count <= len(parameters) and parameters[count - 1].kind != "choice"
 
@@ -71,22 +71,23 @@ def _takes_unit(command: Command, count: int) -> bool:
 def _read_argument(
     command: Command, parameter: CommandParameter, value: str, unit: str
 ) -> Argument | tuple[str, str, str]:
-    """The argument, or the code, message and hint of what is wrong with it."""
-    hint = f"{parameter.name} is {parameter.allowed}; write it as {command.usage}"
+    """The argument, or the code, message and hint of a finding."""
+    hint = f"{parameter.name} is {parameter.allowed}; the syntax is {command.usage}"
     if parameter.kind == "choice":
         if value + unit in parameter.choices:
             return value + unit
         guess = suggestion(value + unit, parameter.choices)
-        return "syntax.type", f"{quoted(value + unit)} is not {parameter.allowed}", guess
+        return "syntax.type", f"must be {parameter.allowed}, not {quoted(value + unit)}", guess
     if not _NUMBER.fullmatch(value):
-        return "syntax.type", f"{quoted(value)} is not a number", hint
+        return "syntax.type", f"must be a number, not {quoted(value)}", hint
     if unit not in ("", parameter.unit):
-        right = f"in {parameter.unit}" if parameter.unit else "without a unit"
-        return "syntax.unit", f"{quoted(unit)} is not its unit", f"give {parameter.name} {right}"
+        needed = f"the unit must be {parameter.unit}" if parameter.unit else "must have no unit"
+        give = f"in {parameter.unit}" if parameter.unit else "without a unit"
+        return "syntax.unit", f"{needed}, not {quoted(unit)}", f"give {parameter.name} {give}"
     if parameter.kind == "integer" and not _WHOLE.fullmatch(value):
-        return "syntax.type", f"{value} is not a whole number", hint
+        return "syntax.type", f"must be a whole number, not {value}", hint
     number = int(value) if parameter.kind == "integer" else float(value)
     if not parameter.low <= number <= parameter.high:
         shown = value if len(value) <= 20 else f"{value[:19]}…"
-        return "syntax.range", f"{shown} is not within {parameter.allowed}", hint
+        return "syntax.range", f"must be {parameter.allowed}, not {shown}", hint
     return number

@@ -1,4 +1,4 @@
-"""Whether the bytes are those that were sealed, and if not, what may have happened to them."""
+"""The checksum: whether the file changed after it was sealed, and possible reasons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sources.simulated.checks.wording import quoted
 from sources.simulated.findings import Check, finding
 from sources.simulated.sequence import BOM, ChecksumLine, Sequence, checksum
 
-HOW = "`python -m sources.simulated seal FILE` writes it"
+SEAL_HINT = "`python -m sources.simulated seal FILE` writes it"
 
 _DIGITS = re.compile(r"[0-9a-fA-F]{8}", re.ASCII)
 
@@ -17,22 +17,24 @@ def check_checksum(data: bytes, sequence: Sequence) -> Check:
     """Compare the file with its last `@crc32` line."""
     yield 0.0
     if not sequence.checksum_lines:
-        yield finding("checksum.missing", "the file does not end in an @crc32 line", hint=HOW)
+        yield finding(
+            "checksum.missing", "the file does not end with an @crc32 line", hint=SEAL_HINT
+        )
         return {}
     *others, checksum_line = sequence.checksum_lines
     for other in others:
         yield finding(
             "checksum.twice",
-            f"line {checksum_line.line} has an @crc32 as well, and that one counts",
+            f"duplicate @crc32; the one in line {checksum_line.line} counts",
             other.line,
-            hint="delete this one, then seal the file again",
+            hint="delete this line, then seal the file again",
         )
     if sequence.last_line > checksum_line.line:
         yield finding(
             "checksum.not-last",
-            f"line {sequence.last_line} comes after the checksum, which does not cover it",
+            f"the checksum does not cover line {sequence.last_line}, which follows it",
             checksum_line.line,
-            hint=f"make it the last line; {HOW}",
+            hint=f"make it the last line; {SEAL_HINT}",
         )
     right = checksum(data[: checksum_line.offset])
     if _DIGITS.fullmatch(checksum_line.digits) is None:
@@ -41,12 +43,12 @@ def check_checksum(data: bytes, sequence: Sequence) -> Check:
             f"{quoted(checksum_line.digits)} is not 8 hexadecimal digits",
             checksum_line.line,
             checksum_line.column,
-            f"{HOW}; for this file it is {right}",
+            f"{SEAL_HINT}; for this file it is {right}",
         )
     elif checksum_line.digits.lower() != right:
         yield finding(
             "checksum.mismatch",
-            f"the file says {checksum_line.digits.lower()}, but its bytes make {right}",
+            f"the checksum is {checksum_line.digits.lower()}, but that of the file is {right}",
             checksum_line.line,
             checksum_line.column,
             _reason(data, checksum_line),
@@ -55,18 +57,16 @@ def check_checksum(data: bytes, sequence: Sequence) -> Check:
 
 
 def _reason(data: bytes, checksum_line: ChecksumLine) -> str:
-    """What was done to the bytes, where undoing it makes them match."""
+    """The likely reason of a mismatch: a change whose reversal gives the sealed checksum."""
     body, sealed = data[: checksum_line.offset], checksum_line.digits.lower()
     as_lf = body.replace(b"\r\n", b"\n")
     undone = {
-        "the line ends were converted from LF to CRLF on the way here": as_lf,
-        "the line ends were converted from CRLF to LF on the way here": as_lf.replace(
-            b"\n", b"\r\n"
-        ),
-        "a byte-order mark was put in front of the file": body.removeprefix(BOM),
-        "the byte-order mark in front of the file was taken away": BOM + body,
+        "the line ends were converted from LF to CRLF": as_lf,
+        "the line ends were converted from CRLF to LF": as_lf.replace(b"\n", b"\r\n"),
+        "a byte-order mark was added to the file": body.removeprefix(BOM),
+        "the byte-order mark of the file was removed": BOM + body,
     }
     for reason, before in undone.items():
         if checksum(before) == sealed:
-            return f"{reason}; send the original, or seal it again ({HOW})"
-    return f"it was changed after it was sealed: look at what changed, then seal it again ({HOW})"
+            return f"{reason}; send the original, or seal it again ({SEAL_HINT})"
+    return f"the file was changed after it was sealed; check it and seal it again ({SEAL_HINT})"

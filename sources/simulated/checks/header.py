@@ -1,4 +1,4 @@
-"""The header: the lines that start with `@`, before the first command."""
+"""Parses the header: the lines that start with `@`, before the first command."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 HEADERS = {
     "@sequence": "a name of 1 to 40 letters, digits, - or _",
     "@rover": "a name of 1 to 40 letters, digits, - or _",
-    "@start": "a moment in UTC, such as 2026-326T07:30:00",
-    "@local": "the rover's local time at the start, such as 09:30",
+    "@start": "a time in UTC, such as 2026-326T07:30:00",
+    "@local": "the local time of the rover at the start, such as 09:30",
     "@battery": "the state of charge at the start, such as 80 %",
 }
-"""What each line must hold; every one is needed, once."""
+"""The value of each header line. Every line is required, once."""
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,3})?) ?%", re.ASCII)
@@ -30,14 +30,14 @@ _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,3})?) ?%", re.ASCII)
 def read_header(
     header: SequenceHeader, word: str, value: str, line: int, column: int, *, late: bool
 ) -> Iterator[Finding]:
-    """Take one header line into `header`, or say what is wrong with it."""
+    """Store one header line in `header`; yield findings about it."""
     name = word.removeprefix("@")
     if (first := header.lines.get(name)) is not None:
         yield finding(
             "syntax.header-twice",
-            f"{word} stands in line {first} already",
+            f"duplicate {word}; the one in line {first} counts",
             line,
-            hint="delete one of them",
+            hint="delete one of the lines",
         )
         return
     header.lines[name] = line
@@ -48,27 +48,29 @@ def read_header(
             line,
             hint="move it to the top of the file",
         )
-    if not _take(header, name, value):
+    if not _store_value(header, name, value):
         yield finding(
             "syntax.header-value",
-            f"{word} is {quoted(value)}" if value else f"{word} has no value",
+            f"{word} has the invalid value {quoted(value)}" if value else f"{word} has no value",
             line,
             column,
-            f"{word} is {HEADERS[word]}",
+            f"{word} must be {HEADERS[word]}",
         )
 
 
 def missing_headers(header: SequenceHeader) -> Iterator[Finding]:
-    """Say which lines were never there, in one finding."""
+    """Yield one finding that names all missing header lines."""
     missing = [word for word in HEADERS if word.removeprefix("@") not in header.lines]
     if missing:
-        hint = "; ".join(f"{word} is {HEADERS[word]}" for word in missing)
+        hint = "; ".join(f"{word} must be {HEADERS[word]}" for word in missing)
         if len(missing) > 2:
-            hint = "start the file as docs/samples/pass-first-drive.rcs does"
-        yield finding("syntax.header-missing", f"the header lacks {', '.join(missing)}", hint=hint)
+            hint = "docs/samples/pass-first-drive.rcs shows a complete header"
+        yield finding(
+            "syntax.header-missing", f"missing header lines: {', '.join(missing)}", hint=hint
+        )
 
 
-def _take(header: SequenceHeader, name: str, value: str) -> bool:
+def _store_value(header: SequenceHeader, name: str, value: str) -> bool:
     match name:
         case "sequence" | "rover":
             if NAME.fullmatch(value) is None:

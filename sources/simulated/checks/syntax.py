@@ -1,4 +1,4 @@
-"""Text to a sequence: every line read, everything that cannot be read reported where it stands."""
+"""Parses the text of a sequence, and reports each error with its line and column."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[^\s,]+")
 _DIRECTIVE = re.compile(r"\s*(@\S*)\s*(.*)")
 
-# Control characters but the tab; and those that reorder or break a line on the screen, so that it
-# reads otherwise than it runs (Unicode TR 36, "Trojan Source", CVE-2021-42574).
+# Control characters except the tab, and characters that reorder or break a line on screen, so that
+# people read it differently from the parser (Unicode TR 36, "Trojan Source", CVE-2021-42574).
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 TIME_HINT = (
@@ -42,10 +42,10 @@ TIME_HINT = (
 
 
 def parse(data: bytes, into: Sequence) -> Check:
-    """Read a file's bytes into `into`, line by line."""
-    if (flaw := _not_text(data)) is not None:
+    """Parse the bytes of a file into `into`, line by line."""
+    if (unreadable := _unreadable(data)) is not None:
         into.readable = False
-        yield flaw
+        yield unreadable
         return {}
     lines = data.split(b"\n")
     offset = 0
@@ -58,8 +58,8 @@ def parse(data: bytes, into: Sequence) -> Check:
     if not into.instructions:
         yield finding(
             "syntax.empty",
-            "there is no command that could be read in this file",
-            hint="a line with a command looks like: C00:00:00 WAIT 10",
+            "the file contains no valid command",
+            hint="an example of a command line: C00:00:00 WAIT 10",
         )
     return {
         "sequence": into.header.sequence,
@@ -68,20 +68,24 @@ def parse(data: bytes, into: Sequence) -> Check:
     }
 
 
-def _not_text(data: bytes) -> Finding | None:
-    """What makes a whole file unreadable."""
+def _unreadable(data: bytes) -> Finding | None:
+    """The finding that makes the whole file unreadable, if there is one."""
     if (zero := data.find(b"\0")) >= 0:
-        hint = "a sequence is plain text in UTF-8; is this the right file?"
+        hint = "a sequence is plain UTF-8 text; check that this is the right file"
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            hint = "this looks like UTF-16; save the sequence as UTF-8"
+            hint = "the file is probably UTF-16; save it as UTF-8"
         line = data.count(b"\n", 0, zero) + 1
-        return finding("syntax.binary", f"not text: byte {zero:,} is NUL", line, hint=hint)
+        return finding(
+            "syntax.binary", f"the file is not text: byte {zero:,} is NUL", line, hint=hint
+        )
     split = "split it into several sequences"
     if len(data) > MAX_BYTES:
-        return finding("syntax.too-big", f"the file has over {MAX_BYTES:,} bytes", hint=split)
+        return finding(
+            "syntax.too-big", f"the file is larger than {MAX_BYTES:,} bytes, the limit", hint=split
+        )
     count = data.count(b"\n") + (not data.endswith(b"\n"))
     if count > MAX_LINES:
-        message = f"the file has {count:,} lines; at most {MAX_LINES:,} are allowed"
+        message = f"the file has {count:,} lines; the limit is {MAX_LINES:,}"
         return finding("syntax.too-many-lines", message, MAX_LINES + 1, hint=split)
     return None
 
@@ -108,19 +112,19 @@ def _read_line(raw: bytes, number: int, offset: int, into: Sequence) -> Iterator
     if len(text) > MAX_LINE_CHARACTERS:
         yield finding(
             "syntax.line-length",
-            f"the line has {len(text):,} characters; at most {MAX_LINE_CHARACTERS} are allowed",
+            f"the line has {len(text):,} characters; the limit is {MAX_LINE_CHARACTERS}",
             number,
             MAX_LINE_CHARACTERS + 1,
-            "break the comment into several lines",
+            "split the comment into several lines",
         )
         return
-    if (odd := _CONTROL.search(text)) is not None:
+    if (control := _CONTROL.search(text)) is not None:
         yield finding(
             "syntax.control",
-            f"the character U+{ord(odd.group()):04X} does not belong in a sequence",
+            f"the character U+{ord(control.group()):04X} is not allowed in a sequence",
             number,
-            odd.start() + 1,
-            "delete it",
+            control.start() + 1,
+            "delete the character",
         )
         return
     text = text.partition(";")[0].rstrip()
@@ -143,7 +147,7 @@ def _read_directive(
     else:
         yield finding(
             "syntax.directive",
-            f"there is no {quoted(word)} line",
+            f"unknown header line {quoted(word)}",
             number,
             directive.start(1) + 1,
             suggestion(word, [*HEADERS, "@crc32"]),
@@ -155,20 +159,20 @@ def _read_instruction(text: str, number: int, into: Sequence) -> Iterator[Findin
     first, rest = words[0], words[1:]
     time = _read_time(first.group())
     if time is None:
-        flaw = f"{quoted(first.group())} is not a time"
-        yield finding("syntax.time", flaw, number, first.start() + 1, TIME_HINT)
-        # The line may be mere prose: look further only where a command is plain to see.
-        begins = [index for index in (0, 1) if words[index:] and words[index].group() in DICTIONARY]
-        if not begins:
+        message = f"{quoted(first.group())} is not a time"
+        yield finding("syntax.time", message, number, first.start() + 1, TIME_HINT)
+        # The line may be other text: check it further only if it contains a known command.
+        starts = [index for index in (0, 1) if words[index:] and words[index].group() in DICTIONARY]
+        if not starts:
             return
-        rest = words[begins[0] :]
+        rest = words[starts[0] :]
     elif not rest:
         yield finding(
             "syntax.no-command",
             "the line has a time, but no command",
             number,
             len(text),
-            "write a command behind the time, or delete the line",
+            "write a command after the time, or delete the line",
         )
         return
     name = rest[0]
@@ -176,7 +180,7 @@ def _read_instruction(text: str, number: int, into: Sequence) -> Iterator[Findin
     if command is None:
         yield finding(
             "syntax.command",
-            f"there is no command {quoted(name.group())}",
+            f"unknown command {quoted(name.group())}",
             number,
             name.start() + 1,
             suggestion(name.group(), DICTIONARY),

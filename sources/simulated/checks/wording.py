@@ -1,4 +1,4 @@
-"""How findings name what stands in the file, and what may have been meant."""
+"""Quotes and suggestions in the messages of findings."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _SHOWN_CHARACTERS = 40
 
 
 def quoted(text: str) -> str:
-    """The text in quotes, with anything invisible escaped, cut to a length for one line."""
+    """The text in quotes, with invisible characters escaped, truncated to 40 characters."""
     if len(text) > _SHOWN_CHARACTERS:
         text = text[: _SHOWN_CHARACTERS - 1] + "…"
     return repr(text)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The known word that is nearest, whatever its case, or else all of them."""
+    """A hint with the most similar known word, or with all known words."""
     by_case = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(word[:_SHOWN_CHARACTERS].casefold(), by_case, n=1)
     if near:
         return f"did you mean {by_case[near[0]]}?"
-    return "known are " + ", ".join(by_case.values())
+    return "must be one of " + ", ".join(by_case.values())

@@ -1,7 +1,7 @@
-"""Convex bodies: the space behind some planes, as rays meet it.
+"""Convex bodies as intersections of half-spaces, and their intersection with rays.
 
-A ray is inside a body where it has entered behind all of its planes and left none yet. That gives a
-stone's outline, its facets and its shadow alike.
+A ray is inside a body while it is inside all half-spaces. This gives the outline, the facets and
+the shadow of a rock.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ if TYPE_CHECKING:
 
 _PARALLEL = 1e-4
 _EDGE = 14.0
-"""How sharp edges are: facets blend within about a fourteenth of the body's radius."""
+"""Sharpness of edges: facets blend over about 1/14 of the radius."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConvexBody:
-    """A convex body; `normals` point out, and `offsets` are metres from `centre` along them.
+    """A convex body that is bounded by planes.
 
     Attributes:
-        centre: east, north and up from the ground under the camera.
-        radius_m: no point of the body is farther from its centre.
-        tint: 0 grey, 1 brown.
+        centre: east, north and up, in metres from the ground below the camera.
+        normals: unit vectors that point out of the body, one per plane.
+        offsets: distances of the planes from `centre` along their normals, in metres.
+        radius_m: maximum distance of its points from `centre`.
+        tint: colour, from 0 (grey) to 1 (brown).
     """
 
     centre: NDArray[np.float32]
@@ -39,13 +41,13 @@ class ConvexBody:
 
     @property
     def away_m(self) -> float:
-        """Metres along the ground from the camera."""
+        """Horizontal distance from the camera."""
         return float(np.hypot(self.centre[0], self.centre[1]))
 
     def enter_leave(self, starts: Field, direction: NDArray[np.float32]) -> tuple[Field, Field]:
-        """How far along one direction the rays from points (…, 3) enter it, and leave it.
+        """Distances along one direction at which rays from points (…, 3) enter and leave the body.
 
-        Points are from the centre; a ray that misses leaves before it enters.
+        Points are relative to the centre. If a ray misses, its second distance is the smaller one.
         """
         enter = np.full(starts.shape[:-1], -np.inf, np.float32)
         leave = np.full(starts.shape[:-1], np.inf, np.float32)
@@ -63,11 +65,11 @@ class ConvexBody:
     def first_met(
         self, start: NDArray[np.float32], rays: Field, before: Field
     ) -> tuple[NDArray[np.bool_], Field, Field]:
-        """Where rays (rows, columns, 3) from a point meet it nearer than `before`.
+        """Intersect rays (rows, columns, 3) from a point with the body, up to distance `before`.
 
         Returns:
-            Which rays do; how far along each of those; and the outward normals there, not of unit
-            length, in which neighbouring facets round each other's edges off.
+            A mask of the rays that hit; their distances; and the outward normals at these points,
+            not of unit length, blended between neighbouring facets to round the edges.
         """
         speeds = rays @ self.normals.T
         with np.errstate(divide="ignore", invalid="ignore"):

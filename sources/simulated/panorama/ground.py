@@ -1,8 +1,8 @@
-"""The ground as a picture sees it.
+"""Fills a scene with the visible ground.
 
-Heights are laid on a fan of azimuths and ranges about the camera, about a range for every pixel
-row; in each column what stands higher hides what is behind it, and each pixel finds the range that
-it sees. So a picture costs a few passes over its pixels, however far it reaches.
+Heights are computed on a polar grid around the camera, with about one range per pixel row. In each
+column, higher ground hides lower ground that is farther away; this gives the range that each pixel
+shows. The time depends on the number of pixels, not on the distance of the horizon.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 _HORIZON_M = 42_000.0
 _LEVEL_M = 420.0
-"""Where rows of flat ground become too thin to count; beyond, ranges grow by a fixed ratio."""
+"""Distance with one range per pixel row; beyond it, ranges grow by a fixed ratio."""
 _GROWTH = 1.008
 _CLOSE_RAD = 0.15
-"""How far down rows are so close to the rover that every other one is fine enough."""
+"""Angle below the horizon from which every other pixel row has a range."""
 _THREADS = 2
 _BLOCK = 128
-"""Columns worked on at a time: their fan fits the processor's cache better than a picture's."""
+"""Columns per block; the grid of a block fits into the cache of the processor."""
 
 
 def paint_ground(scene: Scene, land: Land) -> None:
-    """Fill the scene with the ground that each pixel sees."""
+    """Fill the scene with the ground."""
     ranges, width = _ranges(scene), scene.view.width
     blocks = [slice(first, min(first + _BLOCK, width)) for first in range(0, width, _BLOCK)]
-    # Blocks share nothing but what they read, and numpy lets go of the interpreter's lock.
+    # Blocks write to separate columns, and numpy releases the GIL.
     with ThreadPoolExecutor(_THREADS) as pool:
         for done in [pool.submit(_paint, scene, land, block, ranges) for block in blocks]:
             done.result()
 
 
 def _ranges(scene: Scene) -> Field:
-    # Where the ground rises before the camera, its lowest rows see nearer than on a level.
+    # Where the ground rises in front of the camera, the lowest rows show nearer ground.
     lowest = min(1.4, float(-scene.elevations[-1]) + 0.13)
     level = float(np.arctan(CAMERA_M / _LEVEL_M))
     close = np.arange(lowest, _CLOSE_RAD, -2 * scene.px_rad)
@@ -57,7 +57,7 @@ def _ranges(scene: Scene) -> Field:
 def _paint(scene: Scene, land: Land, columns: slice, ranges: Field) -> None:
     azimuths = scene.azimuths[columns]
     px = scene.px_rad
-    # A column more on either side, for the slope across.
+    # One more column on each side, to compute the slope across.
     edges = np.concatenate(([azimuths[0] - px], azimuths, [azimuths[-1] + px]))
     view = scene.view
     height, colour = land.survey(PolarGrid(edges, ranges, (view.east_m, view.north_m)))
@@ -80,7 +80,7 @@ def _paint(scene: Scene, land: Land, columns: slice, ranges: Field) -> None:
     np.maximum.accumulate(rise, axis=1, out=rise)
     steps = np.arange(len(ranges), dtype=np.float64)
     rows = np.tan(scene.elevations)
-    # Rows as the first axis, as in the picture.
+    # Rows are the first axis, as in the image.
     place = np.stack([np.interp(rows, line, steps, right=-1.0) for line in rise], axis=1)
     sky = place < 0
     place = np.clip(place, 0, len(ranges) - 1.001)

@@ -1,4 +1,4 @@
-"""The land: its height and its colour over a fan of points, from pebbles to the crater's rim."""
+"""The height and colour of the land, from pebbles to the rim of the crater."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SOIL_TILE_M = 6.5
 _GRIT_TILE_M = 1.4
 _WIDE_TILE_M = 140.0
 _TEXELS = 512
-"""Of the near patterns' sides: two layers of so many fit the processor's cache."""
+"""Size of the patterns for near ground; two layers fit into the cache of the processor."""
 _WIDE_TEXELS = 1024
 _CENTRE_M = (-700.0, 0.0)
-"""The middle of the rover's loop: no hill stands nearer to it than the loop is wide."""
+"""Middle of the route; no hill is nearer to it than the route is wide."""
 
 _CLEAR_ALONG_M = np.arange(-240.0, 240.0, 0.8)
 
@@ -37,7 +37,7 @@ _CLIFF = np.array([0.290, 0.168, 0.098], np.float32)
 
 
 class Land:
-    """The land about one view. Heights are over the ground that the camera stands on."""
+    """The land around one view. Heights are relative to the ground below the camera."""
 
     def __init__(self, view: CameraView) -> None:
         random = np.random.default_rng((abs(view.seed), int(view.seed < 0), 0x6C616E64))
@@ -45,7 +45,7 @@ class Land:
         self._terrain = Terrain(view.seed)
         route = Route(view.seed)
         self._tracks = WheelTracks(view, route)
-        self._route = np.stack(route.places(view.along_m + _CLEAR_ALONG_M), axis=-1)
+        self._route = np.stack(route.positions(view.along_m + _CLEAR_ALONG_M), axis=-1)
         self._slabs = np.stack(slabs(random, _TEXELS, 22), axis=-1)
         soil = fractal(random, _TEXELS, 1.25), pebbles(random, _TEXELS, 2_400)
         self._soil = np.stack(soil, axis=-1)
@@ -54,12 +54,12 @@ class Land:
         self._base_m = float(self._terrain.height_m(view.east_m, view.north_m))
 
     def level_m(self, east: NDArray[np.float64], north: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Heights of the rolling ground at points from the camera; what lies on it comes atop."""
+        """Heights of the ground at points from the camera, without ripples, slabs and rocks."""
         view = self._view
         return self._terrain.height_m(view.east_m + east, view.north_m + north) - self._base_m
 
     def rockiness(self, east: Field, north: Field) -> Field:
-        """How thickly rocks lie, from 0 on sand to 1, at points from the landing site."""
+        """Density of rocks at points from the landing site, from 0 (sand) to 1."""
         wide = look_up(self._wide, east, north, _WIDE_TILE_M)
         share: Field = np.clip(
             0.5 + 0.4 * wide[..., 0] - smoothstep(0.5, 1.1, wide[..., 1]), 0.04, 1.0
@@ -67,7 +67,7 @@ class Land:
         return share
 
     def off_route_m(self, east: Field, north: Field) -> Field:
-        """How far points (from the landing site) are from the rover's path hereabouts."""
+        """Distances of points (from the landing site) to the nearby part of the route."""
         apart = np.hypot(
             east[:, None] - self._route[:, 0].astype(np.float32),
             north[:, None] - self._route[:, 1].astype(np.float32),
@@ -75,17 +75,17 @@ class Land:
         nearest: Field = apart.min(axis=1)
         return nearest
 
-    def survey(self, fan: PolarGrid) -> tuple[Field, Field]:
-        """Heights in metres, and colours (linear red, green, blue) as the last axis."""
-        ranges = fan.ranges_m
-        height, wide = self._broad(fan)
-        east, north = fan.places()
+    def survey(self, grid: PolarGrid) -> tuple[Field, Field]:
+        """Heights on a grid in metres, and colours (linear red, green, blue on the last axis)."""
+        ranges = grid.ranges_m
+        height, wide = self._broad(grid)
+        east, north = grid.positions()
         sand = smoothstep(0.75, 1.15, wide[..., 1] + 0.12 * wide[..., 2])
         paved = smoothstep(0.1, 0.5, wide[..., 0] - 0.2) * (1 - sand)
         crest = self._ripple(east, north, ranges, wide, sand, height)
         stone, shade = np.zeros_like(height), np.zeros_like(height)
-        self._strew(fan, (east, north), (sand, paved), (height, stone, shade))
-        turned_over = self._tracks.press(*fan.offsets(), ranges, height)
+        self._strew(grid, (east, north), (sand, paved), (height, stone, shade))
+        turned_over = self._tracks.press(*grid.offsets(), ranges, height)
 
         tone = 1 + shade + 0.07 * wide[..., 2] + 0.05 * wide[..., 0]
         if turned_over is not None:
@@ -94,7 +94,7 @@ class Land:
         dust = 1 - sand - paved
         sand *= 1.1 - 0.24 * crest
         colour = np.empty((*height.shape, 3), np.float32)
-        # Channel by channel: numpy is several times slower over a last axis of three.
+        # One channel at a time: numpy is several times slower with a last axis of length three.
         for channel in range(3):
             plane = dust * _DUST[channel] + sand * _SAND[channel] + paved * _SLAB[channel]
             plane += (_STONE[channel] - plane) * stone
@@ -102,26 +102,26 @@ class Land:
             colour[..., channel] = plane * tone
         return height, colour
 
-    def _broad(self, fan: PolarGrid) -> tuple[Field, Field]:
-        """Heights of all that is wider than a few metres, and the wide noise, over the fan."""
-        sparse = fan.sparse(len(fan.azimuths) // 4 + 2, 1_100)
-        sparser = fan.sparse(20, 420)
+    def _broad(self, grid: PolarGrid) -> tuple[Field, Field]:
+        """Heights of features wider than a few metres, and the wide noise, on the grid."""
+        sparse = grid.sparse(len(grid.azimuths) // 4 + 2, 1_100)
+        sparser = grid.sparse(20, 420)
         east, north = sparser.offsets()
         rolling = self.level_m(east.astype(np.float64), north.astype(np.float64))
-        height = sparse.spread(sparser, rolling.astype(np.float32)[..., None])[..., 0]
-        east, north = sparse.places()
+        height = sparse.interpolate(sparser, rolling.astype(np.float32)[..., None])[..., 0]
+        east, north = sparse.positions()
         self._raise_hills(east, north, sparse.ranges_m, height)
         wide = look_up(self._wide, east, north, _WIDE_TILE_M)
-        both = fan.spread(sparse, np.concatenate((height[..., None], wide), axis=-1))
+        both = grid.interpolate(sparse, np.concatenate((height[..., None], wide), axis=-1))
         return np.ascontiguousarray(both[..., 0]), both[..., 1:]
 
     def _ripple(
         self, east: Field, north: Field, ranges: Field, wide: Field, sand: Field, height: Field
     ) -> Field:
-        """Raise ripples on the sand, in place; returns how near each point is to a great crest.
+        """Add sand ripples to the heights, in place; return the closeness to large crests, 0 to 1.
 
-        They stand across the wind, bent by the wide noise, and fade where a pixel is as wide as
-        they are.
+        Ripples are perpendicular to the wind, bent by the wide noise. They fade out at distances at
+        which a pixel is as wide as a ripple.
         """
         wind = east * np.float32(0.86) + north * np.float32(0.51)
         bend = wide[..., 3]
@@ -139,13 +139,13 @@ class Land:
 
     def _strew(
         self,
-        fan: PolarGrid,
+        grid: PolarGrid,
         places: tuple[Field, Field],
         covers: tuple[Field, Field],
         onto: tuple[Field, Field, Field],
     ) -> None:
-        """Lay slabs, soil and pebbles on the near ground: height, stoniness, slabs' shade."""
-        ranges = fan.ranges_m
+        """Add slabs, soil and pebbles to near ground: height, share of stone, shade of slabs."""
+        ranges = grid.ranges_m
         here = np.s_[:, : int(np.searchsorted(ranges, 45.0))]
         x, y, sand, paved = places[0][here], places[1][here], covers[0][here], covers[1][here]
         height, stone, shade = (plane[here] for plane in onto)
@@ -159,14 +159,14 @@ class Land:
         height += fade * (0.010 * soil * bare + 0.055 * paved * face * (0.75 + 0.35 * tint))
         lies = smoothstep(0.2, 1.2, pebble * bare * (1 - 0.6 * paved)) * fade
         height += pebble * np.float32(_SOIL_TILE_M / _TEXELS * 0.8) * lies
-        # Sand lies in the cracks; the slabs' faces are each a little different.
+        # The cracks contain sand; each slab has a shade of its own.
         paved *= 0.25 + 0.75 * face
         shade += 0.16 * paved * tint + 0.05 * fade * soil
         stone += 0.75 * lies
         close = np.s_[:, : int(np.searchsorted(ranges, 11.0))]
         if not x[close].size:
             return
-        # The same soil once more, smaller and turned, for what is at one's feet.
+        # The nearest ground also has the same soil at a smaller scale, rotated.
         soil, pebble = np.moveaxis(look_up(self._soil, y[close], x[close], _GRIT_TILE_M), -1, 0)
         fade = np.clip(1.5 - ranges[close[1]] / 7.5, 0, 1)
         bare = bare[close]
@@ -177,7 +177,7 @@ class Land:
         stone[close] = np.maximum(stone[close], 0.6 * grit)
 
     def _raise_hills(self, east: Field, north: Field, ranges: Field, height: Field) -> None:
-        """Add the old delta's buttes, hills and the crater's rim to the far ranges, in place."""
+        """Add the buttes of the delta, hills and the rim of the crater to far ground, in place."""
         here = np.s_[:, int(np.searchsorted(ranges, 300.0)) :]
         x = east[here] - np.float32(_CENTRE_M[0])
         y = north[here] - np.float32(_CENTRE_M[1])
@@ -193,7 +193,7 @@ class Land:
         lofty: Field = broad[..., 0] + 0.3 * broad[..., 2] + 0.16 * ridged
         massif = smoothstep(0.7, 2.6, lofty)
         height[here] += smoothstep(2_800, 5_000, off) * 330 * massif * (0.9 + 0.1 * fine[..., 0])
-        # The rim of a crater 45 km wide, of which this is the western part.
+        # The western part of the rim of a crater 45 km wide.
         centre: Field = np.hypot(x - np.float32(12_500), y + np.float32(1_200))
         rise = smoothstep(17_500, 22_800, centre) * (1 - 0.45 * smoothstep(23_500, 30_000, centre))
         rough = 0.62 + 0.20 * broad[..., 0] + 0.16 * ridged + 0.04 * fine[..., 2]

@@ -1,4 +1,4 @@
-"""The light of a dusty Martian sky, and the camera that develops it into a picture's pixels."""
+"""The light of a dusty Martian sky, and the conversion of a scene to pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _BAND = 64
 _THREADS = 2
 _HAZE_M = 15_000.0
-"""The range at which the dusty air hides all but a part in e: an optical depth of 0.7."""
+"""Distance at which the dusty air transmits 1/e of the light, for an optical depth of 0.7."""
 
 _ZENITH = np.array([0.270, 0.185, 0.112], np.float32)
 _HORIZON = np.array([0.560, 0.400, 0.262], np.float32)
@@ -29,7 +29,7 @@ _LAMP = np.array([0.9, 0.95, 1.0], np.float32)
 
 
 class Light:
-    """The sun's beam, the sky's glow and, in the night, the rover's lamps."""
+    """The light of sun and sky and, at night, of the rover's lamps."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -41,11 +41,11 @@ class Light:
         self.glow = (0.10 + 0.90 * float(np.clip(up / 0.35, 0, 1))) * twilight
         self.night = 1 - twilight
         mean = 0.75 * self.beam * max(up, 0.08) + 0.28 * self.glow
-        # A camera exposes for what it sees, up to the longest exposure it has.
+        # Automatic exposure, up to the longest exposure time of the camera.
         self.exposure = 1.25 / max(mean, 0.035)
 
     def sky(self, elevations: NDArray[np.float64], azimuths: NDArray[np.float64]) -> Field:
-        """The sky's colour, linear, over rows of elevations and columns of azimuths."""
+        """The linear colour of the sky, for rows of elevations and columns of azimuths."""
         up = np.clip(np.sin(elevations), 0, 1).astype(np.float32)[:, None]
         east, north, rise = (float(part) for part in self._scene.sun)
         toward = (east * np.sin(azimuths) + north * np.cos(azimuths)).astype(np.float32)
@@ -53,7 +53,7 @@ class Light:
         apart = np.arccos(np.clip(cosine, -1, 1))
         haze = np.exp(-up * np.float32(3.2))[..., None]
         colour = _ZENITH + (_HORIZON - _ZENITH) * haze
-        # Dust throws light forward: bright about the sun, and the blue most of all when it is low.
+        # Dust scatters light forward: the sky is bright around the sun, and blue around a low sun.
         halo = np.exp(-apart * np.float32(3.4))[..., None]
         core = np.exp(-((apart / np.float32(0.10)) ** 2))[..., None]
         ring = _AUREOLE * (1 - self._low) + _BLUE * np.float32(self._low * 1.25)
@@ -68,7 +68,7 @@ class Light:
         return sky
 
     def surface(self, rows: slice) -> Field:
-        """The light that comes from the ground of those rows, through the air in between."""
+        """The linear colour of the surface in the given rows, seen through the air."""
         scene = self._scene
         distance = scene.distance[rows]
         open_sky = scene.open_sky[rows]
@@ -87,19 +87,19 @@ class Light:
 
 
 def develop(scene: Scene, random: np.random.Generator) -> NDArray[np.uint8]:
-    """The finished picture: light, exposure, tone, the lens's shading and the sensor's grain."""
+    """The pixels of a scene: light, exposure, tone curve, vignetting and sensor noise."""
     light = Light(scene)
     view = scene.view
-    picture = np.empty((view.height, view.width, 3), np.uint8)
+    image = np.empty((view.height, view.width, 3), np.uint8)
     firsts = range(0, view.height, _BAND)
     with ThreadPoolExecutor(_THREADS) as pool:
         bands = [
-            pool.submit(_develop_band, scene, light, picture[first : first + _BAND], first, own)
+            pool.submit(_develop_band, scene, light, image[first : first + _BAND], first, own)
             for first, own in zip(firsts, random.spawn(len(firsts)), strict=True)
         ]
         for band in bands:
             band.result()
-    return picture
+    return image
 
 
 def _develop_band(
@@ -109,7 +109,7 @@ def _develop_band(
     first: int,
     random: np.random.Generator,
 ) -> None:
-    """Fill a band of the picture, whose first row is `first`."""
+    """Fill a band of the image, whose first row is `first`."""
     view = scene.view
     last = first + len(onto)
     rows = np.arange(first, last)
@@ -125,30 +125,30 @@ def _develop_band(
     if above:
         colour[:above] = light.sky(elevations[:above], scene.azimuths)
     if light.night > 0.3:
-        _stars(colour, scene, first, random, light.night)
+        _add_stars(colour, scene, first, random, light.night)
     across = np.linspace(-1, 1, view.width, dtype=np.float32)
     down = (rows / view.height * 2 - 1).astype(np.float32)[:, None]
     colour *= ((1 - 0.10 * (across**2 + down**2)) * np.float32(light.exposure))[..., None]
-    onto[:] = _expose(colour, random)
+    onto[:] = _to_pixels(colour, random)
 
 
-def _expose(colour: Field, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Film-like: shadows stay open, highlights roll off; then grain, stronger in the dark."""
+def _to_pixels(colour: Field, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Apply a tone curve with soft shadows and highlights, then noise, stronger in the dark."""
     tone = 1 - np.exp(-1.25 * np.maximum(colour, 0))
     tone += (tone * tone * (3 - 2 * tone) - tone) * np.float32(0.45)
     grain = random.standard_normal(colour.shape[:2], dtype=np.float32)
     grain *= 2.6 - 1.2 * tone[..., 1]
-    # A gamma of two: as good as any to the eye, and a root is cheaper than a power.
+    # A gamma of 2 is sufficient, and a square root is faster than a power.
     value = np.sqrt(tone) * 255
     value += grain[..., None]
     pixels: NDArray[np.uint8] = np.clip(value, 0, 255).astype(np.uint8)
     return pixels
 
 
-def _stars(
+def _add_stars(
     colour: Field, scene: Scene, first: int, random: np.random.Generator, night: float
 ) -> None:
-    """Prick stars into the sky of a band of rows."""
+    """Add stars to the sky in a band of rows."""
     count = random.poisson(colour.shape[0] * colour.shape[1] / 2_600)
     rows = random.integers(0, colour.shape[0], count)
     columns = random.integers(0, colour.shape[1], count)

@@ -1,4 +1,4 @@
-"""The fan of points that a picture's ground is worked out on: azimuths by ranges."""
+"""A polar grid around the camera, on which the ground is computed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PolarGrid:
-    """Points about the camera, in every one of `azimuths` at every one of `ranges_m`.
+    """Points at every combination of azimuth and range from the camera.
 
-    Arrays over it have the azimuths as their first axis and the ranges as their second.
+    Arrays of values on the grid have azimuths as the first axis and ranges as the second.
 
     Attributes:
-        azimuths: radians clockwise from north, rising.
-        ranges_m: along the ground, rising.
-        origin_m: east and north of the camera from the landing site.
+        azimuths: radians clockwise from north, ascending.
+        ranges_m: horizontal distances, ascending.
+        origin_m: east and north of the camera, from the landing site.
     """
 
     azimuths: NDArray[np.float64]
@@ -30,26 +30,26 @@ class PolarGrid:
     origin_m: tuple[float, float]
 
     def offsets(self) -> tuple[Field, Field]:
-        """East and north of each point from the camera."""
+        """East and north of each point, from the camera."""
         sin = np.sin(self.azimuths).astype(np.float32)[:, None]
         cos = np.cos(self.azimuths).astype(np.float32)[:, None]
         return sin * self.ranges_m, cos * self.ranges_m
 
-    def places(self) -> tuple[Field, Field]:
-        """East and north of each point from the landing site."""
+    def positions(self) -> tuple[Field, Field]:
+        """East and north of each point, from the landing site."""
         east, north = self.offsets()
         return east + np.float32(self.origin_m[0]), north + np.float32(self.origin_m[1])
 
     def sparse(self, azimuths: int, ranges: int) -> PolarGrid:
-        """A fan over the same land with as many points as said, for what varies slowly."""
+        """A grid over the same area with the given numbers of points, for slowly varying values."""
         return PolarGrid(
             np.linspace(self.azimuths[0], self.azimuths[-1], azimuths),
             np.geomspace(self.ranges_m[0], self.ranges_m[-1], ranges).astype(np.float32),
             self.origin_m,
         )
 
-    def spread(self, sparse: PolarGrid, values: Field) -> Field:
-        """Values over a sparse fan (azimuths, ranges, layers), brought to this one's points."""
+    def interpolate(self, sparse: PolarGrid, values: Field) -> Field:
+        """Interpolate values (azimuths, ranges, layers) from a sparse grid to this grid."""
         low, part = _between(self.ranges_m.astype(np.float64), sparse.ranges_m.astype(np.float64))
         along = values[:, low]
         along += (values[:, low + 1] - along) * part[:, None]
@@ -62,7 +62,7 @@ class PolarGrid:
 def _between(
     wanted: NDArray[np.float64], given: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], Field]:
-    """For each wanted value the given one below it, and how far it is to the next."""
+    """For each wanted value, the index of the given value below, and the fraction to the next."""
     place = np.interp(wanted, given, np.arange(len(given)))
     low = np.minimum(place.astype(np.intp), len(given) - 2)
     return low, (place - low).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A view's picture: drawn, and encoded to the size that the link has for it."""
+"""Renders a view, and encodes the image to the size that suits the link."""
 
 from __future__ import annotations
 
@@ -24,42 +24,42 @@ if TYPE_CHECKING:
     from sources.simulated.camera_view import CameraView
 
 _BITS_PER_PX = 2.4
-"""What the link has for a picture; the quality is chosen to come near it, as flight encoders do."""
+"""Target size of an image. The quality is chosen to come close to it, as in flight software."""
 
 _QUALITY = 90
-_LEAST_QUALITY, _MOST_QUALITY = 60, 95
+_MIN_QUALITY, _MAX_QUALITY = 60, 95
 _GROWTH = 1.06
-"""By how much a picture grows with a point of quality, about."""
+"""Approximate growth of an image per point of quality."""
 
 
-def draw(view: CameraView) -> NDArray[np.uint8]:
-    """The view's pixels: (height, width, 3), red green blue."""
+def render(view: CameraView) -> NDArray[np.uint8]:
+    """The pixels of a view: (height, width, 3), red, green, blue."""
     scene = Scene(view)
     land = Land(view)
     paint_ground(scene, land)
     bodies = rocks_in_view(land, scene)
     cast_shadows(scene, bodies + rover_bodies(view))
-    mason = RockRenderer(scene)
+    renderer = RockRenderer(scene)
     for body in bodies:
-        mason.draw(body)
+        renderer.draw(body)
     random = np.random.default_rng(
         (abs(view.seed), view.sol & 0xFFFFFFFF, int(view.along_m) & 0xFFFF)
     )
     return develop(scene, random)
 
 
-def encode(pixels: NDArray[np.uint8], bits_per_px: float = _BITS_PER_PX) -> bytes:
-    """A baseline JPEG, which can be drawn from its top down while it still arrives."""
-    picture = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(0.55))
+def encode_jpeg(pixels: NDArray[np.uint8], bits_per_px: float = _BITS_PER_PX) -> bytes:
+    """The image as a baseline JPEG, which browsers display from the top while it arrives."""
+    image = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(0.55))
     budget = pixels.shape[0] * pixels.shape[1] * bits_per_px / 8
-    data = _jpeg(picture, _QUALITY)
-    finer = _QUALITY + round(math.log(budget / len(data)) / math.log(_GROWTH))
-    if finer != _QUALITY:
-        data = _jpeg(picture, max(_LEAST_QUALITY, min(_MOST_QUALITY, finer)))
+    data = _encode(image, _QUALITY)
+    quality = _QUALITY + round(math.log(budget / len(data)) / math.log(_GROWTH))
+    if quality != _QUALITY:
+        data = _encode(image, max(_MIN_QUALITY, min(_MAX_QUALITY, quality)))
     return data
 
 
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
+def _encode(image: Image.Image, quality: int) -> bytes:
     out = BytesIO()
-    picture.save(out, "JPEG", quality=quality, subsampling="4:2:0")
+    image.save(out, "JPEG", quality=quality, subsampling="4:2:0")
     return out.getvalue()

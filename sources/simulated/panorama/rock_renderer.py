@@ -1,4 +1,4 @@
-"""Draws stones: their faces, the dust upon them, and the light they take."""
+"""Draws rocks: their surface, the dust on them, and the light that they receive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DUST = np.array([0.390, 0.224, 0.120], np.float32)
 
 
 class RockRenderer:
-    """Draws bodies into a scene, each in front of what it hides."""
+    """Draws rocks into a scene."""
 
     def __init__(self, scene: Scene) -> None:
         random = np.random.default_rng((abs(scene.view.seed), 0x6D61736F))
@@ -28,7 +28,7 @@ class RockRenderer:
         self._grain = np.stack([fractal(random, 512, 1.15), fractal(random, 512, 1.5)], axis=-1)
 
     def draw(self, body: ConvexBody) -> None:
-        """Draw one body; farther ones must have been drawn before."""
+        """Draw one rock. Draw farther rocks first."""
         scene = self._scene
         away = body.away_m
         spread = float(np.arcsin(min(0.95, body.radius_m / away)))
@@ -45,7 +45,7 @@ class RockRenderer:
         scene = self._scene
         rays = scene.rays(box)
         start = np.array([0, 0, CAMERA_M], np.float32) - body.centre
-        # A little of what is in the ground shows through it: there is no gap beneath a stone.
+        # Draw a little of the part below the ground, to leave no gap under the rock.
         before = scene.distance[box] + np.float32(0.02 * body.radius_m)
         hit, met, normals = body.first_met(start, rays, before)
         if len(met):
@@ -72,7 +72,7 @@ class RockRenderer:
         up = normal[:, 2]
         albedo = _GREY + (_BROWN - _GREY) * np.float32(body.tint)
         colour = albedo * (1 + 0.13 * grain[:, 1] + 0.10 * pits[:, 0])[:, None]
-        # Dust settles on what looks up, and splashes the foot.
+        # Dust covers surfaces that face up, and the foot of the rock.
         foot = smoothstep(-0.1, 0.5, -point[:, 2] / np.float32(body.radius_m))
         dusty = smoothstep(0.55, 1.0, up + 0.12 * grain[:, 0]) * 0.75 + 0.35 * foot
         colour += (_DUST - colour) * np.clip(dusty, 0, 0.85)[:, None]

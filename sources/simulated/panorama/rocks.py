@@ -1,4 +1,4 @@
-"""Where rocks lie, and how each is shaped: the same stones in every picture of a place."""
+"""The positions and shapes of rocks: the same in every image of a place."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from sources.simulated.panorama.land import Land
     from sources.simulated.panorama.scene import Scene
 
-_LARGEST_M = 2.6
-_LEAST_PX = 3.5
-_BESIDE_RAD = 0.5
-"""How far outside of the picture a stone may lie and still throw a shadow into it."""
-_CLEAR_M = 1.35
-"""Half the rover's width: it goes round the large stones, and has pressed in the small."""
+_MAX_WIDTH_M = 2.6
+_MIN_WIDTH_PX = 3.5
+_MARGIN_RAD = 0.5
+"""Angle outside the image up to which rocks may cast a shadow into it."""
+_ROUTE_HALF_WIDTH_M = 1.35
+"""Half the width of the rover, whose route is free of rocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class _SizeClass:
-    """Stones strewn about the camera, in square cells of the land that each have their own."""
+    """Rocks of one size class. They are generated per square cell of the land."""
 
     cell_m: float
     reach_m: float
@@ -42,7 +42,7 @@ _SIZE_CLASSES = (
 
 
 def rocks_in_view(land: Land, scene: Scene) -> list[ConvexBody]:
-    """The rocks in view that are wider than a few pixels, farthest first."""
+    """The rocks in view that are wider than `_MIN_WIDTH_PX`, farthest first."""
     view = scene.view
     bodies: list[ConvexBody] = []
     for field in _SIZE_CLASSES:
@@ -58,13 +58,13 @@ def _cell(
     land: Land, scene: Scene, field: _SizeClass, cell: tuple[int, int]
 ) -> Iterator[ConvexBody]:
     view = scene.view
-    # The cell's own sequence: its stones stay where they are as the rover moves.
+    # One random sequence per cell: its rocks keep their positions when the rover moves.
     key = abs(view.seed), int(field.smallest_m * 100), cell[0] & 0xFFFFFFFF, cell[1] & 0xFFFFFFFF
     random = np.random.default_rng(key)
     count = random.poisson(field.per_m2 * field.cell_m**2)
     places = (np.array(cell) + random.random((count, 2))) * field.cell_m
-    # Many small ones and few large, as counted at the landing sites: a power law of about two.
-    widths = np.minimum(field.smallest_m * random.random(count) ** (-1 / 2.1), _LARGEST_M)
+    # Many small and few large rocks: a power law of about two, as at the landing sites.
+    widths = np.minimum(field.smallest_m * random.random(count) ** (-1 / 2.1), _MAX_WIDTH_M)
     chances = random.random(count)
     seeds = random.integers(0, 2**32, count)
 
@@ -73,23 +73,23 @@ def _cell(
     middle = (scene.azimuths[0] + scene.azimuths[-1]) / 2
     turn = np.arctan2(offsets[:, 0], offsets[:, 1]) - middle
     turn = np.abs((turn + np.pi) % (2 * np.pi) - np.pi)
-    seen = turn < middle - scene.azimuths[0] + _BESIDE_RAD
+    seen = turn < middle - scene.azimuths[0] + _MARGIN_RAD
     seen &= (away > 2.1 + widths) & (away < field.reach_m)
-    seen &= widths / away > _LEAST_PX * scene.px_rad
+    seen &= widths / away > _MIN_WIDTH_PX * scene.px_rad
     if seen.any():
         east, north = places[seen].astype(np.float32).T
         lies = chances[seen] < land.rockiness(east, north)
-        seen[seen] = lies & (land.off_route_m(east, north) > _CLEAR_M + widths[seen] / 2)
+        seen[seen] = lies & (land.off_route_m(east, north) > _ROUTE_HALF_WIDTH_M + widths[seen] / 2)
     chosen = offsets[seen]
     levels = land.level_m(chosen[:, 0], chosen[:, 1])
     for seed, (x, y), level, width in zip(seeds[seen], chosen, levels, widths[seen], strict=True):
-        yield _stone(int(seed), (float(x), float(y), float(level)), float(width))
+        yield _rock(int(seed), (float(x), float(y), float(level)), float(width))
 
 
-def _stone(seed: int, place_m: tuple[float, float, float], width_m: float) -> ConvexBody:
+def _rock(seed: int, place_m: tuple[float, float, float], width_m: float) -> ConvexBody:
     random = np.random.default_rng(seed)
     count = int(random.integers(11, 16) + 10 * min(1.0, width_m))
-    # Planes spread evenly over the sphere, then shaken: no sliver facets, no two stones alike.
+    # Planes spread evenly over the sphere, plus noise: no very thin facets, and no equal rocks.
     step = np.arange(count) + 0.5
     up = 1 - 2 * step / count
     turn = step * 2.399963 + random.uniform(0, 2 * np.pi)
@@ -97,7 +97,7 @@ def _stone(seed: int, place_m: tuple[float, float, float], width_m: float) -> Co
     normals = np.stack((side * np.cos(turn), side * np.sin(turn), up), axis=-1)
     normals += random.normal(0, 0.28, normals.shape)
     offsets = random.uniform(0.72, 1.0, count)
-    # Squeezed to a slab or a block, and turned.
+    # Flatten to a slab or a block, and rotate.
     shape = np.array([1.0, random.uniform(0.55, 0.95), random.uniform(0.38, 0.85)])
     normals /= shape
     angle = random.uniform(0, 2 * np.pi)
@@ -109,7 +109,7 @@ def _stone(seed: int, place_m: tuple[float, float, float], width_m: float) -> Co
     normals = normals @ (spin @ tip).T
     lengths = np.linalg.norm(normals, axis=1)
     half = width_m / 2
-    # Most stones are sunk into the ground by a part of their height.
+    # Most rocks are partly below the ground.
     east, north, level = place_m
     middle = level + half * shape[2] * random.uniform(-0.1, 0.6)
     return ConvexBody(

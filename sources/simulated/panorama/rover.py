@@ -1,4 +1,4 @@
-"""The rover itself, as far as a picture shows it: what casts its shadow on the ground."""
+"""The parts of the rover that cast a shadow on the ground."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _BOXES_M: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], .
         for aside in (-1.05, 1.05)
     ),
 )
-"""Middle (ahead, right, up) and half-widths of each part."""
+"""Centre (ahead, right, up) and half-widths of each part."""
 
 
 def rover_bodies(view: CameraView) -> list[ConvexBody]:
-    """The rover's parts, about the camera that looks out from it."""
+    """The parts of the rover, relative to the camera."""
     bearing, look = np.radians(view.heading_deg), np.radians(view.azimuth_deg)
     ahead = np.array([np.sin(bearing), np.cos(bearing), 0])
     right = np.array([np.cos(bearing), -np.sin(bearing), 0])
     up = np.array([0.0, 0.0, 1.0])
     axes = np.stack((ahead, right, up))
-    # The cameras look out from the rim of the deck; the rover's middle is behind them.
+    # The cameras are at the edge of the deck; the centre of the rover is behind them.
     camera = 1.1 * np.array([np.sin(look), np.cos(look), 0])
     bodies = []
     for middle, half in _BOXES_M:

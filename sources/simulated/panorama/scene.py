@@ -1,4 +1,4 @@
-"""A picture before its light is worked out: for each pixel what is there, and how it is lit."""
+"""An image before lighting: distance, colour and illumination of each pixel."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ if TYPE_CHECKING:
     from sources.simulated.panorama.texture import Field
 
 CAMERA_M = 2.0
-"""The camera's height over the ground it stands on."""
+"""Height of the camera above the ground."""
 
 _STRIP_PX = 120_000
+"""Maximum number of pixels in a strip."""
 
 LAND_TOP_DEG = 7.0
-"""No hill reaches higher into the sky; above it a picture is sky alone."""
+"""Maximum elevation of the land; above it, an image shows only sky."""
 
 
 class Scene:
-    """The pixels below `LAND_TOP_DEG`, as planes of one row per pixel row from there down.
+    """The pixels below `LAND_TOP_DEG`, as arrays with one row per pixel row.
 
     Attributes:
-        azimuths: of the columns, in radians clockwise from north; they do not wrap.
-        elevations: of the rows, in radians.
-        sky_rows: pixel rows of the picture above the first of these.
-        distance: metres along the ground to what is seen; infinite where it is the sky.
-        albedo: the surface's own colour, linear, red green blue.
-        sunlit: the share of the sun's beam that the surface takes, 0 to 1; 0 in shadow.
-        open_sky: the share of the sky's light that reaches it.
+        azimuths: azimuths of the columns, in radians clockwise from north, without wrapping.
+        elevations: elevations of the rows, in radians.
+        sky_rows: number of pixel rows above these.
+        distance: horizontal distance of the surface in metres; infinite for the sky.
+        albedo: linear colour of the surface: red, green, blue.
+        sunlit: share of direct sunlight that the surface receives, 0 to 1; 0 in shadow.
+        open_sky: share of sky light that the surface receives, 0 to 1.
     """
 
     def __init__(self, view: CameraView) -> None:
@@ -58,7 +59,7 @@ class Scene:
 
     @property
     def sun(self) -> NDArray[np.float64]:
-        """The direction towards the sun: east, north, up."""
+        """The direction of the sun: east, north, up."""
         elevation = np.radians(self.view.sun_elevation_deg)
         azimuth = np.radians(self.view.sun_azimuth_deg)
         across = np.cos(elevation)
@@ -69,7 +70,7 @@ class Scene:
     def box(
         self, azimuth: tuple[float, float], elevation: tuple[float, float]
     ) -> tuple[slice, slice] | None:
-        """The rows and columns that cover those angles, or `None` if none of them is in view."""
+        """The rows and columns that cover a range of angles, or `None` if it is out of view."""
         first = float(self.azimuths[0])
         turn = 2 * np.pi
         left = (azimuth[0] - first + np.pi / 2) % turn - np.pi / 2
@@ -82,7 +83,7 @@ class Scene:
         return (slice(r0, r1), slice(c0, c1)) if c0 < c1 and r0 < r1 else None
 
     def rays(self, box: tuple[slice, slice]) -> Field:
-        """Directions through a box's pixels, one metre along the ground: (rows, columns, 3)."""
+        """Directions through the pixels of a box, of horizontal length 1: (rows, columns, 3)."""
         rows, columns = box
         azimuths = self.azimuths[columns].astype(np.float32)
         rise = np.tan(self.elevations[rows]).astype(np.float32)
@@ -93,7 +94,7 @@ class Scene:
 
 
 def strips(box: tuple[slice, slice]) -> Iterator[tuple[slice, slice]]:
-    """A box in parts of some rows each, so that what is worked out for one stays small."""
+    """Split a box into strips of rows, to limit the memory of computations."""
     rows, columns = box
     count = max(1, _STRIP_PX // (columns.stop - columns.start))
     for first in range(rows.start, rows.stop, count):

@@ -1,4 +1,4 @@
-"""The shadows on a picture's ground, of rocks and of the rover itself."""
+"""The shadows of rocks and of the rover on the ground."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 _SHADOW_M = 25.0
 _LOWEST_SUN = 0.06
-_SEEN_M = 260.0
+_MAX_DISTANCE_M = 260.0
 
 
 def cast_shadows(scene: Scene, bodies: list[ConvexBody]) -> None:
-    """Take the sun from the ground behind each body, and a part of the sky from beside it."""
+    """Remove sunlight in the shadow of each body, and a part of the sky light next to it."""
     sun = scene.sun
     if sun[2] <= 0:
         return
     slope = max(float(sun[2]), _LOWEST_SUN)
     flat = sun[:2] / np.hypot(*sun[:2])
     for body in bodies:
-        if body.away_m > _SEEN_M:
+        if body.away_m > _MAX_DISTANCE_M:
             continue
         top = body.radius_m * 1.2
         throw = min(_SHADOW_M, top * float(np.hypot(*sun[:2])) / slope)
@@ -51,7 +51,7 @@ def _shade(scene: Scene, body: ConvexBody, box: tuple[slice, slice]) -> None:
 def _shadow_box(
     scene: Scene, body: ConvexBody, throw: NDArray[np.float64]
 ) -> tuple[slice, slice] | None:
-    """The pixels where the body's shadow may fall: about its foot, and where its top's falls."""
+    """The pixels that the shadow of a body may cover, from its foot to the shadow of its top."""
     foot = body.centre[:2].astype(np.float64)
     middle = float(np.arctan2(foot[0], foot[1]))
     azimuths: list[float] = []

@@ -1,4 +1,4 @@
-"""Seeded patterns that repeat without a seam: fractal noise, paving of cracked slabs, pebbles."""
+"""Seeded patterns that tile without a seam: fractal noise, cracked slabs, pebbles."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Field = NDArray[np.float32]
-"""A plane of values."""
+"""An array of values, usually two-dimensional."""
 
 
 def fractal(random: np.random.Generator, size: int, roughness: float) -> Field:
-    """Fractal noise of mean 0 and spread 1; amplitudes fall with frequency to that power."""
+    """Fractal noise of mean 0 and deviation 1; amplitudes fall with `frequency ** -roughness`."""
     spectrum = np.fft.rfft2(random.standard_normal((size, size), dtype=np.float32))
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :])
     frequency[0, 0] = np.inf
@@ -20,9 +20,9 @@ def fractal(random: np.random.Generator, size: int, roughness: float) -> Field:
 
 
 def slabs(random: np.random.Generator, size: int, cells: int) -> tuple[Field, Field]:
-    """Cracked paving: the distance to the nearest crack (0 to about 1), and each slab's own shade.
+    """Cracked slabs: the distance to the nearest crack (0 to about 1), and the shade of each slab.
 
-    A Worley pattern: cells about jittered points; the crack runs where two are equally near.
+    It is Worley noise: cells around jittered points. Cracks are where two points are equally near.
     """
     points = random.uniform(0.05, 0.95, (cells, cells, 2)).astype(np.float32)
     shades = random.uniform(-1, 1, (cells, cells)).astype(np.float32)
@@ -45,7 +45,7 @@ def slabs(random: np.random.Generator, size: int, cells: int) -> tuple[Field, Fi
 
 
 def pebbles(random: np.random.Generator, size: int, count: int) -> Field:
-    """Heights of rocks_in_view small stones in units of the plane's pixels, 0 between them."""
+    """Heights of randomly placed pebbles in units of pixels, 0 between them."""
     plane = np.zeros((size, size), np.float32)
     radii = np.minimum(1.2 * random.uniform(0.03, 1, count) ** -0.4, 2.8)
     places = random.integers(0, size, (count, 2))
@@ -62,17 +62,17 @@ def pebbles(random: np.random.Generator, size: int, count: int) -> Field:
 
 
 def look_up(planes: Field, east: Field, north: Field, tile_m: float) -> Field:
-    """Values of stacked planes (size, size, layers), laid as tiles so wide, between their pixels.
+    """Interpolate stacked patterns (size, size, layers), repeated as tiles of width `tile_m`.
 
     Returns:
-        An array of the points' shape with the layers as its last axis.
+        The values at the points: an array of their shape with the layers as its last axis.
     """
     size = planes.shape[0]
     column, row = east * np.float32(size / tile_m), north * np.float32(size / tile_m)
     left, below = np.floor(column), np.floor(row)
     part, rise = column - left, row - below
     corner = part * rise
-    # Whole numbers of the machine's own width: others are copied to it at every look-up.
+    # Native integers: `take` converts other types with a copy.
     x0, y0 = left.astype(np.intp), below.astype(np.intp)
     x1, y1 = (x0 + 1) & (size - 1), ((y0 + 1) & (size - 1)) * size
     x0 &= size - 1
@@ -92,7 +92,7 @@ def look_up(planes: Field, east: Field, north: Field, tile_m: float) -> Field:
 
 
 def smoothstep(low: float, high: float, values: Field) -> Field:
-    """0 below `low`, 1 above `high`, and a smooth rise between."""
+    """0 below `low`, 1 above `high`, with a smooth transition."""
     part = np.clip((values - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
     smooth: Field = part * part * (3 - 2 * part)
     return smooth

@@ -1,4 +1,4 @@
-"""What the rover's wheels left on the last stretch of its traverse."""
+"""The tracks of the rover's wheels on the last part of its route."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sources.simulated.traverse import Route
 
 WHEEL_OFF_M = 1.05
-"""From the rover's middle line to the middle of a wheel."""
+"""Distance from the centre line of the rover to the middle of a wheel."""
 
 _WHEEL_HALF_M = 0.21
 _LENGTH_M = 70.0
@@ -21,26 +21,26 @@ _GROUSER_M = 0.16
 
 
 class WheelTracks:
-    """The two tracks behind the rover of one view."""
+    """The two wheel tracks behind the rover."""
 
     def __init__(self, view: CameraView, route: Route) -> None:
-        east, north = route.places(view.along_m - np.arange(0.0, _LENGTH_M, 0.25))
+        east, north = route.positions(view.along_m - np.arange(0.0, _LENGTH_M, 0.25))
         bearing = np.radians(view.heading_deg)
         self._ahead = np.array([np.sin(bearing), np.cos(bearing)], np.float32)
         east, north = east - view.east_m, north - view.north_m
         ahead = east * self._ahead[0] + north * self._ahead[1]
         aside = east * self._ahead[1] - north * self._ahead[0]
-        # As a line aside over metres ahead, as far as the traverse keeps its general direction.
+        # The track as a function of the distance ahead, as long as the route keeps its direction.
         turned = np.flatnonzero(np.diff(ahead) > -0.05)
         end = int(turned[0]) + 1 if len(turned) else len(ahead)
         self._line = ahead[:end][::-1], aside[:end][::-1]
         self._slant = np.gradient(self._line[1], self._line[0]) if end > 2 else np.zeros(end)
 
     def press(self, east: Field, north: Field, ranges: Field, height: Field) -> Field | None:
-        """Press the tracks into heights at points from the rover, in place.
+        """Subtract the tracks from heights at points from the rover, in place.
 
         Returns:
-            How much of each point a wheel has turned over, 0 to 1; `None` if none is in sight.
+            The share of each point that a wheel has turned over, 0 to 1; `None` without tracks.
         """
         reach = int(np.searchsorted(ranges, _LENGTH_M))
         x, y = east[:, :reach], north[:, :reach]
@@ -54,7 +54,7 @@ class WheelTracks:
         there = smoothstep(0.9, 1.1, -ahead) * (ahead > self._line[0][0])
         rut = (1 - smoothstep(0.8, 1.15, side)) * there
         berm = np.exp(-((side - 1.3) ** 2) * 14) * there
-        # The grousers' marks, as far as a pixel is finer than they are.
+        # The marks of the grousers, at distances at which they are wider than a pixel.
         sharp = np.clip(1.4 - ranges[:reach] / 16, 0, 1)
         tread = np.sin((ahead + 0.5 * np.abs(off)) * np.float32(2 * np.pi / _GROUSER_M)) * sharp
         height[:, :reach] += 0.022 * berm - rut * (0.026 + 0.007 * tread)
