@@ -40,8 +40,7 @@ def findings_of(check: Check) -> list[Finding]:
 def read(text: str | bytes) -> tuple[Sequence, list[Finding]]:
     """The sequence, and the findings about its lines."""
     sequence = Sequence()
-    data = text.encode() if isinstance(text, str) else text
-    found = findings_of(parse(data, sequence))
+    found = findings_of(parse(text.encode() if isinstance(text, str) else text, sequence))
     return sequence, [each for each in found if each.line is not None]
 
 
@@ -161,8 +160,7 @@ def test_long_words_are_truncated_in_messages() -> None:
 
 
 def checksum_codes(data: bytes) -> list[str]:
-    sequence = Sequence()
-    findings_of(parse(data, sequence))
+    sequence, _ = read(data)
     return [each.code for each in findings_of(check_checksum(data, sequence))]
 
 
@@ -187,8 +185,7 @@ def test_a_sealed_file_is_valid_and_sealing_it_again_changes_nothing(text: str) 
     sealed = seal(text.encode(errors="replace"))
 
     assert seal(sealed) == sealed
-    sequence = Sequence()
-    findings_of(parse(sealed, sequence))
+    sequence, _ = read(sealed)
     if sequence.readable and len(sequence.checksum_lines) == 1:
         assert checksum_codes(sealed) == []
 
@@ -197,8 +194,7 @@ def test_a_sealed_file_is_valid_and_sealing_it_again_changes_nothing(text: str) 
 def test_a_flipped_bit_before_the_checksum_is_detected(place: int, bit: int) -> None:
     sealed = bytearray(seal(b"@sequence a\nC00:00:00 WAIT 10 ; until they arrive\n"))
     sealed[place % sealed.index(b"@crc32")] ^= 1 << bit
-    sequence = Sequence()
-    findings_of(parse(bytes(sealed), sequence))
+    sequence, _ = read(bytes(sealed))
 
     assert not sequence.readable or checksum_codes(bytes(sealed))
 
@@ -216,8 +212,7 @@ def test_a_flipped_bit_before_the_checksum_is_detected(place: int, bit: int) -> 
 def test_a_checksum_mismatch_has_its_likely_reason(change: object, reason: str) -> None:
     assert callable(change)
     data = change(seal(b"C00:00:00 WAIT 10\n"))
-    sequence = Sequence()
-    findings_of(parse(data, sequence))
+    sequence, _ = read(data)
     [found] = findings_of(check_checksum(data, sequence))
 
     assert found.code == "checksum.mismatch"

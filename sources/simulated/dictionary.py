@@ -130,6 +130,19 @@ class Command:
 _WARM_MOTORS = "arm stowed, motors warm enough"
 _W_PER_MPS = round(DRIVE_W / CRUISE_M_S)
 
+
+def _arm_motion(name: str, title: str, needs: str) -> Command:
+    return Command(
+        name,
+        title,
+        duration_s=fixed(120),
+        load_w=fixed(60),
+        heats={Zone.ARM: 0.2},
+        resources=(Resource.ARM,),
+        needs=needs,
+    )
+
+
 DICTIONARY: Mapping[str, Command] = {
     command.name: command
     for command in (
@@ -157,24 +170,8 @@ DICTIONARY: Mapping[str, Command] = {
             (Resource.WHEELS,),
             _WARM_MOTORS,
         ),
-        Command(
-            "ARM_DEPLOY",
-            "unfold the arm",
-            duration_s=fixed(120),
-            load_w=fixed(60),
-            heats={Zone.ARM: 0.2},
-            resources=(Resource.ARM,),
-            needs="rover standing, arm warm enough",
-        ),
-        Command(
-            "ARM_STOW",
-            "fold the arm",
-            duration_s=fixed(120),
-            load_w=fixed(60),
-            heats={Zone.ARM: 0.2},
-            resources=(Resource.ARM,),
-            needs="arm warm enough",
-        ),
+        _arm_motion("ARM_DEPLOY", "unfold the arm", "rover standing, arm warm enough"),
+        _arm_motion("ARM_STOW", "fold the arm", "arm warm enough"),
         Command(
             "DRILL",
             "drill into the ground under the arm",
