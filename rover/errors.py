@@ -28,6 +28,7 @@
         ├── UploadInterrupted   the sender went away midway                  400
         │   └── UploadStalled   the sender sends nothing for too long        400
         ├── TooManyUploads          too many uploads at once                     503
+        ├── CommandsOff         command files are not checked here           409
         └── UnknownUpload       no upload has that id                        404
 
 `sources.base.SourceError` is the other root. `rover.asgi.problems` maps both to responses.
@@ -288,6 +289,16 @@ class TooManyUploads(UploadError):
         super().__init__(
             f"{limit} uploads are being received or checked, which is the most at once "
             "(ROVER_MAX_UPLOADS); try again in a moment"
+        )
+
+
+class CommandsOff(UploadError):
+    """Command files are not checked here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server does not check command files (ROVER_COMMANDS=none:); set ROVER_COMMANDS "
+            "to the URL of a validator"
         )
 
 

@@ -25,6 +25,7 @@ from rover.routes import commands, comms, dashboard, images, ingest, ops, teleme
 from rover.serving import Phase, Serving, Stage
 from rover.settings import Settings
 from rover.telemetry import Telemetry
+from rover.wire import iso
 from sources.registry import open_source
 
 if TYPE_CHECKING:
@@ -191,9 +192,19 @@ class MissionControl:
         """Where the current run is."""
         return self.serving.phase
 
-    def health(self) -> Mapping[str, Health]:
-        """The health of each source by its kind."""
-        return {"telemetry": self.telemetry.health, "camera": self.images.health}
+    def sources(self) -> Mapping[str, Mapping[str, object]]:
+        """What each source is, and its state, as `/readyz` shows it."""
+        telemetry, camera, validator = self._sources
+        urls = (self.settings.telemetry, self.settings.camera, self.settings.commands)
+        return {
+            "telemetry": {
+                **source_json(telemetry, urls[0], self.telemetry.health),
+                "unusable": self.telemetry.unusable,
+                "last_unusable": self.telemetry.last_unusable and str(self.telemetry.last_unusable),
+            },
+            "camera": source_json(camera, urls[1], self.images.health),
+            "commands": source_json(validator, urls[2], self.commands.health),
+        }
 
     def routes_for(self, *parts: Part) -> list[BaseRoute]:
         """Plain Starlette routes of some parts, or of all, for an app of your own.
@@ -241,6 +252,24 @@ class MissionControl:
             if isinstance(route, Route | WebSocketRoute):
                 route.app = Problems(Access(route.app, self, ops.OPEN_PATHS))
         return routes
+
+
+def source_json(source: object, url: str, health: Health) -> dict[str, object]:
+    """One source as `/readyz` shows it.
+
+    Args:
+        source: the object. It is simulated if its attribute `simulated` is true.
+        url: the setting; only its scheme is shown, as the rest may contain a password.
+        health: its state.
+    """
+    opened_by_url = type(source).__module__.startswith("sources.")
+    return {
+        "source": f"{url.partition(':')[0]}:" if opened_by_url else type(source).__name__,
+        "simulated": bool(getattr(source, "simulated", False)),
+        "state": health.state,
+        "detail": health.detail,
+        "since": iso(health.since),
+    }
 
 
 def create_app(

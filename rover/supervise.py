@@ -1,6 +1,6 @@
-"""Keeps a source running: restarts it when it ends or raises, and says how it is.
+"""Keeps a source running: restarts it when it ends or raises, and knows its state.
 
-A source's troubles never reach a reader's connection: streams stay open and are told the state.
+No failure of a source closes a client's stream. Streams stay open and report the source's state.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from time import monotonic, time
 from typing import TYPE_CHECKING, TypeVar
 
-from anyio import create_task_group, sleep
+from anyio import create_task_group, current_effective_deadline, sleep, sleep_forever
 
 from sources.base import SourceError
 
@@ -25,27 +26,43 @@ T = TypeVar("T")
 logger = logging.getLogger("rover.sources")
 
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+"""Seconds before the first restart; each further pause is twice as long."""
+
+MAX_PAUSE_S = 30.0
+
 STEADY_S = 60.0
-"""A source that ran for so long failed for a new reason: pauses start small again."""
+"""Seconds that a source must run for its next pause to be the first one again.
+
+A source that also delivered data, such as a broker that connects and drops, needs only
+`STEADY_WITH_DATA_S`.
+"""
+
+STEADY_WITH_DATA_S = 5.0
+
+CHECK_INTERVAL_S = 1.0
+"""Seconds between two checks for silence."""
+
+MAX_DETAIL_CHARACTERS = 300
 
 
 class State(StrEnum):
-    """How a source is."""
+    """The state of a source."""
 
-    STARTING = "starting"  # nothing has come yet
+    OFF = "off"  # turned off with `none:`
+    STARTING = "starting"  # no data yet
     LIVE = "live"
-    STALE = "stale"  # it runs, but says nothing although it should
-    DOWN = "down"  # it ended or failed, and is being restarted
+    DEGRADED = "degraded"  # it delivers data, but none that is usable
+    STALE = "stale"  # it runs, but has been silent for several periods
+    DOWN = "down"  # it ended or failed, and restarts
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a source is, since when, and what a person should know.
+    """The state of a source.
 
     Attributes:
         state: in one word.
-        detail: in one line.
+        detail: in one line, for people.
         since: POSIX seconds.
     """
 
@@ -56,7 +73,7 @@ class Health:
 
 @asynccontextmanager
 async def closing(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Closes a source's iterator on leaving, if it can be closed, not when it is collected."""
+    """Closes a source's iterator at the end of the block, if it can be closed."""
     try:
         yield iterator
     finally:
@@ -64,12 +81,35 @@ async def closing(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]
             await aclose()
 
 
+def is_own_cancellation() -> bool:
+    """Whether an enclosing scope of ours is cancelled.
+
+    If not, a `CancelledError` comes from the source's own code, for example from a task that it
+    cancelled and then awaited. It is an error of the source like any other.
+    """
+    return current_effective_deadline() == -inf
+
+
+def describe(exc: BaseException) -> str:
+    """The exception as one line of bounded length, for people."""
+    if isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
+        return describe(exc.exceptions[0])
+    text = " ".join(str(exc).split())
+    if not isinstance(exc, SourceError):
+        text = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    if len(text) <= MAX_DETAIL_CHARACTERS:
+        return text
+    return text[: MAX_DETAIL_CHARACTERS - 1] + "…"
+
+
 class Supervisor:
-    """Runs one source for as long as the mission lasts.
+    """Runs one source as long as the mission runs.
 
     Args:
         name: of the source, for log lines.
-        stale_after_s: silence of this length makes a live source `stale`; `None` never does.
+        is_off: whether the source is turned off.
+        silence: called about once a second; returns seconds of a silence that is too long, or
+            `None`.
         on_change: called with each new health.
         first_pause_s: seconds before the first restart.
         clock: POSIX seconds.
@@ -79,55 +119,78 @@ class Supervisor:
         self,
         name: str,
         *,
-        stale_after_s: float | None = None,
+        is_off: bool = False,
+        silence: Callable[[], float | None] | None = None,
         on_change: Callable[[Health], None] | None = None,
         first_pause_s: float = FIRST_PAUSE_S,
         clock: Callable[[], float] = time,
     ) -> None:
         self.name = name
-        self._stale_after_s = stale_after_s
+        self._is_off = is_off
+        self._silence = silence
         self._on_change = on_change
         self._first_pause_s = first_pause_s
         self._clock = clock
-        self._heard_at = monotonic()
-        self.health = Health(State.STARTING, "waiting for the first word", clock())
+        self._delivered = False
+        state = State.OFF if is_off else State.STARTING
+        self.health = Health(state, "turned off" if is_off else "no data yet", clock())
 
-    def heard(self) -> None:
-        """Note that the source just said something."""
-        self._heard_at = monotonic()
+    def data(self) -> None:
+        """Note that the source delivered usable data."""
+        self._delivered = True
         if self.health.state is not State.LIVE:
             self._change(State.LIVE, "live")
 
+    def unusable(self, reason: str) -> None:
+        """Note that the source delivered data of which nothing is usable."""
+        if self.health.state is not State.DEGRADED:
+            self._change(State.DEGRADED, f"nothing that it delivers is usable; {reason}")
+
     async def run(self, follow: Callable[[], Awaitable[None]]) -> None:
-        """Call `follow` again and again, with growing jittered pauses, until cancelled."""
+        """Call `follow` repeatedly, with growing jittered pauses, until cancelled.
+
+        Whatever `follow` raises is an error of the source, a stray `CancelledError` and
+        `SystemExit` included.
+        """
+        if self._is_off:
+            await sleep_forever()
         async with create_task_group() as tasks:
-            if self._stale_after_s is not None:
-                tasks.start_soon(self._watch, self._stale_after_s)
+            if self._silence is not None:
+                tasks.start_soon(self._watch, self._silence)
             pause_s = self._first_pause_s
             while True:
-                began = self._heard_at = monotonic()
-                try:
-                    await follow()
-                    why = "the source ended"
-                except SourceError as exc:
-                    why = str(exc)
-                except Exception as exc:  # whatever a driver raises, the mission goes on
-                    logger.exception("%s: the source failed", self.name)
-                    why = f"{type(exc).__name__}: {exc}"
-                if monotonic() - began > STEADY_S:
+                began = monotonic()
+                self._delivered = False
+                why = await self._run_once(follow)
+                steady_s = STEADY_WITH_DATA_S if self._delivered else STEADY_S
+                if monotonic() - began > steady_s:
                     pause_s = self._first_pause_s
                 this_pause_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311 # jitter
-                detail = f"{why}; trying again in {this_pause_s:.1f} s"
-                self._change(State.DOWN, detail)
+                self._change(State.DOWN, f"{why}; restart in {this_pause_s:.1f} s")
                 await sleep(this_pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
-    async def _watch(self, stale_after_s: float) -> None:
+    async def _run_once(self, follow: Callable[[], Awaitable[None]]) -> str:
+        """Run the source until it ends; returns why."""
+        try:
+            await follow()
+        except SourceError as exc:
+            return describe(exc)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as exc:
+            if is_own_cancellation():
+                raise
+            logger.exception("%s: the source failed", self.name)
+            return describe(exc)
+        return "the source ended"
+
+    async def _watch(self, silence: Callable[[], float | None]) -> None:
         while True:
-            await sleep(max(self._heard_at + stale_after_s - monotonic(), stale_after_s / 10))
-            silent_s = monotonic() - self._heard_at
-            if silent_s >= stale_after_s and self.health.state in (State.LIVE, State.STARTING):
-                self._change(State.STALE, f"nothing came for {silent_s:.1f} s")
+            await sleep(CHECK_INTERVAL_S)
+            silent_s = silence()
+            if silent_s is not None and self.health.state in (State.LIVE, State.STARTING):
+                self._change(State.STALE, f"silent for {silent_s:.0f} s")
 
     def _change(self, state: State, detail: str) -> None:
         log = logger.info if state is State.LIVE else logger.warning

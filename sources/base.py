@@ -42,7 +42,7 @@ class ImageBroken(SourceError):
 Value = float | int | bool | str | Mapping[str, float] | None
 """One parameter's value. A mapping is a position or vector: `{"lat": 18.4, "lon": 77.5}`."""
 
-RESERVED = ("t", "late", "folded")
+RESERVED = ("t", "late", "folded", "details")
 """Keys of a sample that the server adds itself; no parameter has such a name."""
 
 Kind = Literal["number", "integer", "boolean", "text", "vector"]
@@ -71,6 +71,8 @@ class Parameter:
         kind: the type of its values; a `vector` is a mapping of names to numbers.
         description: one line for people.
         limits: of a `number` or `integer`.
+        period_s: expected seconds between two values; several periods without one make it stale.
+            `None` if it is unknown: the server then observes the rhythm.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Parameter:
     kind: Kind = "number"
     description: str = ""
     limits: Limits = field(default_factory=Limits)
+    period_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,16 @@ class TelemetrySource(Protocol):
         Raises:
             SourceError: the machine cannot be read; the text says how to fix it.
         """
+        ...
+
+
+@runtime_checkable
+class Simulated(Protocol):
+    """A source of any kind whose data is not real. It is labelled wherever its data appears."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the data is simulated."""
         ...
 
 

@@ -30,7 +30,9 @@ YEAR_S = 366 * 86_400.0
 class Script:
     """A source that plays what a test wrote: samples, exceptions, or pauses."""
 
-    parameters = (Parameter("speed", "m/s", limits=Limits(yellow=(None, 50), red=(None, 80))),)
+    parameters: Sequence[Parameter] = (
+        Parameter("speed", "m/s", limits=Limits(yellow=(None, 50), red=(None, 80))),
+    )
 
     def __init__(self, *runs: Sequence[Sample | Exception]) -> None:
         self.runs = list(runs)
@@ -93,10 +95,69 @@ async def test_nan_and_infinities_become_null() -> None:
     assert (sample["a"], sample["b"], sample["c"]) == (None, None, {"x": None})
 
 
-async def test_latest_is_the_newest_by_time_not_by_arrival() -> None:
-    telemetry = await told(Script([at(5, speed=5), at(3, speed=3)]))
-    assert json.loads(telemetry.latest)["speed"] == 5
-    assert len(samples(telemetry)) == 2
+async def test_a_late_value_stays_in_the_history_and_never_replaces_a_newer_one() -> None:
+    telemetry = await told(Script([at(NOW + 5, speed=5), at(NOW + 3, speed=3, heading=90)]))
+    latest = telemetry.latest_values()
+    assert (latest["speed"], latest["heading"], latest["t"]) == (5, 90, iso(NOW + 5))
+    assert latest["details"]["heading"]["t"] == iso(NOW + 3)
+    assert samples(telemetry) == [
+        {"t": iso(NOW + 5), "speed": 5},
+        {"t": iso(NOW + 3), "late": True, "speed": 3},
+        {"t": iso(NOW + 3), "heading": 90},
+    ]
+    columns = telemetry.history.between(None, None, None).as_columns()
+    assert columns["speed"] == [3, None, 5]
+    assert columns["late"] == [True, False, False]
+
+
+async def test_an_alarm_is_raised_whichever_other_parameter_is_ahead() -> None:
+    script = Script(
+        [step for n in range(9) for step in (at(NOW + n, heading=n), at(NOW + n - 0.05, speed=90))]
+    )
+    telemetry = await told(script)
+    alarms = [data for name, data in events(telemetry) if name == "alarm"]
+    assert [(alarm["level"], alarm["t"]) for alarm in alarms] == [("red", iso(NOW - 0.05))]
+    assert not any("late" in sample for sample in samples(telemetry))
+
+
+async def test_a_dictionary_that_changes_is_published_and_its_limits_apply_at_once() -> None:
+    class Learning(Script):
+        async def samples(self) -> AsyncIterator[Sample]:
+            yield at(NOW, boiler=30)
+            limits = Limits(red=(None, 20))
+            self.parameters = (*Script.parameters, Parameter("boiler", "°C", limits=limits))
+            yield at(NOW + 1, boiler=30)
+            self.at_rest.set()
+            await sleep_forever()
+
+    telemetry = await told(Learning([]))
+    named = [(name, data) for name, data in events(telemetry) if name not in (None, "state")]
+    assert [name for name, _ in named] == ["dictionary", "alarm"]
+    assert [p["name"] for p in named[0][1]["parameters"]] == ["speed", "boiler"]
+    assert [p.name for p in telemetry.parameters] == ["speed", "boiler"]
+
+
+async def test_an_unusable_value_costs_only_itself() -> None:
+    telemetry = await told(Script([at(NOW, speed=1, camera=object())]))
+    assert samples(telemetry) == [{"t": iso(NOW), "speed": 1}]
+    state = json.loads(telemetry.state_json())
+    assert (state["state"], state["unusable"]) == ("live", 1)
+    assert state["last_unusable"].startswith("camera: ")
+
+
+async def test_a_source_without_usable_values_is_degraded() -> None:
+    telemetry = await told(Script([at(NOW, camera=object())]))
+    assert telemetry.health.state is State.DEGRADED
+    assert "camera" in telemetry.health.detail
+    assert samples(telemetry) == []
+
+
+async def test_64_bit_integers_are_exact_in_stream_history_and_latest() -> None:
+    ticks = [1, 2**53 + 1, 2**63 - 1, 2**64 - 1]
+    telemetry = await told(Script([at(NOW + n, ticks=value) for n, value in enumerate(ticks)]))
+    assert [sample["ticks"] for sample in samples(telemetry)] == ticks
+    assert telemetry.history.between(None, None, None).as_columns()["ticks"] == ticks
+    assert telemetry.latest_values()["ticks"] == ticks[-1]
 
 
 @pytest.mark.parametrize("start", [NOW, 0.0], ids=["live", "a replay of long ago"])
@@ -109,7 +170,7 @@ async def test_a_sample_from_the_future_takes_the_time_of_the_one_before_it(star
         astray,
         *({"speed": n, "t": iso(start + n)} for n in range(3, 5)),
     ]
-    assert json.loads(telemetry.latest)["speed"] == 4
+    assert telemetry.latest_values()["speed"] == 4
     columns = telemetry.history.between(None, None, None).as_columns()
     assert columns["speed"] == [0, 1, 2, 60, 3, 4]
     assert columns["t_sent"] == [None, None, None, iso(NOW + YEAR_S), None, None]
@@ -167,8 +228,8 @@ async def test_a_key_that_is_the_servers_own_is_renamed_and_not_lost() -> None:
 
 async def test_before_the_first_sample_latest_says_why_there_is_none() -> None:
     telemetry = await told(Script([]))
-    with pytest.raises(NothingYet, match="waiting for the first word"):
-        _ = telemetry.latest
+    with pytest.raises(NothingYet):
+        telemetry.latest_values()
 
 
 @pytest.mark.parametrize(
@@ -184,7 +245,7 @@ async def test_before_the_first_sample_latest_says_why_there_is_none() -> None:
 )
 async def test_a_bad_sample_is_counted_and_the_next_one_comes(bad: Sample) -> None:
     telemetry = await told(Script([bad, at(2, speed=2)]))
-    assert telemetry.dropped_samples == 1
+    assert telemetry.unusable == 1
     assert [sample["speed"] for sample in samples(telemetry)] == [2]
 
 
@@ -201,7 +262,7 @@ async def test_a_source_that_ends_or_raises_is_restarted_and_its_state_is_publis
     assert states == ["live", "down", "live"]
     [down] = [data for name, data in events(telemetry) if data.get("state") == "down"]
     assert str(end or "the source ended") in down["detail"]
-    assert "trying again in" in down["detail"]
+    assert "restart in" in down["detail"]
 
 
 class Paced(Script):
@@ -224,7 +285,7 @@ async def test_a_silent_source_is_stale_until_its_next_sample() -> None:
         tasks.start_soon(telemetry.run)
         tasks.start_soon(flusher.run)
         await until(lambda: telemetry.health.state is State.STALE)
-        assert "nothing came for" in telemetry.health.detail
+        assert "silent for" in telemetry.health.detail
         speak.set()
         await until(lambda: telemetry.health.state is State.LIVE)
         tasks.cancel_scope.cancel()

@@ -269,7 +269,7 @@ async def test_there_is_no_latest_before_the_first_sample(serve: Serve) -> None:
     async with serve(Station(Told()).app) as url:
         response = await get(f"{url}/telemetry/latest")
     assert response.status_code == 404
-    assert "no sample has come yet" in response.json()["detail"]
+    assert "no value has arrived yet" in response.json()["detail"]
 
 
 async def test_the_dictionary_has_units_and_limits(serve: Serve) -> None:
@@ -281,6 +281,7 @@ async def test_the_dictionary_has_units_and_limits(serve: Serve) -> None:
         "kind": "number",
         "description": "",
         "limits": {"yellow": [30, None], "red": [20, None]},
+        "period_s": None,
     }
 
 

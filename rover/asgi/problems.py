@@ -45,6 +45,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.UploadInterrupted: HTTPStatus.BAD_REQUEST,
     errors.UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
     errors.TooManyUploads: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.CommandsOff: HTTPStatus.CONFLICT,
     errors.UnknownUpload: HTTPStatus.NOT_FOUND,
     UnknownImage: HTTPStatus.NOT_FOUND,
     ImageBroken: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, nullcontext
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from anyio import (
@@ -31,6 +31,7 @@ from anyio.lowlevel import checkpoint
 from rover.commands.inbox import CommandFile, Inbox
 from rover.commands.upload import Pace, Status, Upload
 from rover.errors import (
+    CommandsOff,
     Draining,
     NotStarted,
     RoverError,
@@ -39,8 +40,10 @@ from rover.errors import (
     UploadInterrupted,
     UploadTooBig,
 )
+from rover.supervise import Health, State
 from rover.wire import dumps
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
+from sources.none import Off
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -100,6 +103,9 @@ class Commands:
         self._uploads: dict[str, Upload] = {}  # by id, oldest first
         self._checks: TaskGroup | None = None
         self._closed = False
+        off = isinstance(validator, Off)
+        detail = "turned off" if off else "ready"
+        self.health = Health(State.OFF if off else State.LIVE, detail, time())
 
     @property
     def open_uploads(self) -> int:
@@ -140,6 +146,8 @@ class Commands:
         """
         if self._closed:
             raise Draining(max(1, self._settings.retry_ms // 1000))
+        if self.health.state is State.OFF:
+            raise CommandsOff
         if self._checks is None:
             raise NotStarted
         if self.open_uploads >= self._settings.max_uploads:

@@ -19,6 +19,7 @@ from rover.images.reader import CameraReader, FileReader
 from rover.images.spool import Spool
 from rover.supervise import State, Supervisor, closing
 from sources.base import ImageBroken, SourceError, UnknownImage
+from sources.none import Off
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -61,7 +62,7 @@ class Images:
         self._settings = settings
         self._spool_dir = spool_dir or settings.data_dir / "spool"
         self._notify = notify
-        self._supervisor = Supervisor("camera")
+        self._supervisor = Supervisor("camera", is_off=isinstance(camera, Off))
         self._spools: dict[str, Spool] = {}  # by picture's id, oldest first
         self._reading: set[CancelScope] = set()
         self._tasks: TaskGroup | None = None
@@ -216,9 +217,9 @@ class Images:
     async def _follow(self) -> None:
         async with closing(self._camera.new()) as new:
             if await self._camera.images():
-                self._supervisor.heard()
+                self._supervisor.data()
             async for image_id in new:
-                self._supervisor.heard()
+                self._supervisor.data()
                 image = await self._camera.image(image_id)
                 if image is None:
                     continue

@@ -6,24 +6,23 @@ from typing import TYPE_CHECKING, Protocol
 
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from rover.asgi.query import moment, names, number, resume_point, whole_number
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery
-from rover.telemetry.events import state_json
+from rover.telemetry.events import parameter_json
 from rover.telemetry.views import Selection
 from rover.wire import iso, sse
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.event_stream import EventStream
     from rover.serving import Serving
     from rover.telemetry import Telemetry
     from rover.telemetry.span import Span
-    from sources.base import Parameter
 
 
 MAX_POINTS = 20_000
@@ -58,9 +57,10 @@ def routes(mission: Mission) -> list[BaseRoute]:
         known = mission.telemetry.parameters
         return json_response({"parameters": [parameter_json(p) for p in known]})
 
-    async def latest(_: Request) -> Response:
-        headers = {"Cache-Control": "no-store"}
-        return Response(mission.telemetry.latest, headers=headers, media_type="application/json")
+    async def latest(request: Request) -> Response:
+        telemetry = mission.telemetry
+        fields = names(request, "fields", telemetry.fields)
+        return json_response(telemetry.latest_values(fields))
 
     return [
         Route("/stream/rover-telemetry", Stream(mission), methods=["GET"]),
@@ -97,8 +97,7 @@ class Stream:
         hz = number(request, "hz", at_least=0.01, at_most=1000)
         topic = await telemetry.views.topic(Selection(fields, hz))
         subscriber = topic.subscribe(after, last=last, since=since)
-        state = state_json(telemetry.health)
-        preamble = sse(state, event="state", retry_ms=serving.settings.retry_ms)
+        preamble = sse(telemetry.state_json(), event="state", retry_ms=serving.settings.retry_ms)
         if subscriber.position != after:  # it missed the events of the active alarms
             preamble += b"".join(telemetry.alarms.values())
         return serving.streams.respond(subscriber, preamble)
@@ -108,14 +107,3 @@ def _history_response(span: Span, max_points: int) -> Response:
     columns = span.thinned(max_points).as_columns()
     columns["t"] = [iso(t) for t in columns["t"]]
     return json_response(columns)
-
-
-def parameter_json(parameter: Parameter) -> dict[str, object]:
-    """One entry of the telemetry dictionary, as clients see it."""
-    return {
-        "name": parameter.name,
-        "unit": parameter.unit,
-        "kind": parameter.kind,
-        "description": parameter.description,
-        "limits": {"yellow": parameter.limits.yellow, "red": parameter.limits.red},
-    }

@@ -8,12 +8,14 @@ from rover.topic import Topic
 from rover.wire import dumps, iso, sse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rover.flush import Flusher
     from rover.settings import Settings
     from rover.supervise import Health
     from rover.telemetry.limits import Alarm
     from rover.topic import EventId
-    from sources.base import Sample
+    from sources.base import Parameter, Sample
 
 
 class NamedEvent(NamedTuple):
@@ -85,9 +87,40 @@ def sample_json(sample: Sample, *, late: bool = False, folded: int | None = None
     return dumps({**server, **sample.values, **server})
 
 
-def state_json(health: Health) -> str:
-    """A source's health as JSON."""
-    return dumps({"state": health.state, "detail": health.detail, "since": iso(health.since)})
+def state_json(health: Health, unusable: int = 0, last_unusable: str | None = None) -> str:
+    """A source's health as JSON.
+
+    Args:
+        health: of the source.
+        unusable: number of values that were left out.
+        last_unusable: the newest of them, with its parameter and the reason.
+    """
+    return dumps(
+        {
+            "state": health.state,
+            "detail": health.detail,
+            "since": iso(health.since),
+            "unusable": unusable,
+            "last_unusable": last_unusable,
+        }
+    )
+
+
+def parameter_json(parameter: Parameter) -> dict[str, object]:
+    """One entry of the telemetry dictionary, as clients see it."""
+    return {
+        "name": parameter.name,
+        "unit": parameter.unit,
+        "kind": parameter.kind,
+        "description": parameter.description,
+        "limits": {"yellow": parameter.limits.yellow, "red": parameter.limits.red},
+        "period_s": parameter.period_s,
+    }
+
+
+def dictionary_json(parameters: Iterable[Parameter]) -> str:
+    """The telemetry dictionary as JSON."""
+    return dumps({"parameters": [parameter_json(parameter) for parameter in parameters]})
 
 
 def alarm_json(alarm: Alarm, t: float) -> str:

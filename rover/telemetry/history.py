@@ -40,6 +40,10 @@ ROW_BYTES = 17
 CELL_BYTES = 8
 """Of a number, and of the reference to anything else."""
 
+MAX_EXACT_INTEGER = 2**53
+"""Largest integer up to which a float64 represents every integer. A column with a larger one stores
+Python objects."""
+
 BLANK = {np.dtype(np.float64): math.nan, np.dtype(object): None}
 """What stands in a cell where nothing was measured."""
 
@@ -70,8 +74,16 @@ class History:
         self._columns: dict[Key, NDArray[Any]] = {}
         self._parts: dict[str, list[str]] = {}  # of each parameter: [""], or a vector's
         self._learned: set[Key] = set()  # columns that the dictionary lacks
-        self._whole = {p.name for p in parameters if p.kind == "integer"}
+        self._whole: set[str] = set()
+        self.set_parameters(parameters)
+
+    def set_parameters(self, parameters: Iterable[Parameter]) -> None:
+        """Follow a new dictionary: add the columns that are not there yet; none is removed."""
         for parameter in parameters:
+            if parameter.kind == "integer":
+                self._whole.add(parameter.name)
+            if parameter.name in self._parts:
+                continue
             self._parts[parameter.name] = []
             if parameter.kind != "vector":
                 number = parameter.kind in ("number", "integer")
@@ -143,9 +155,12 @@ class History:
                 return
             self._parts.setdefault(key[0], [])
             self._learned.add(key)
-            column = self._add_column(key, float if key[1] or number else object)
-        elif column.dtype == np.float64 and not number and key in self._learned and not key[1]:
-            column = self._allow_anything(key)  # numbers only so far
+            large = isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER and not key[1]
+            column = self._add_column(key, float if (key[1] or number) and not large else object)
+        elif column.dtype == np.float64 and not key[1]:
+            learned = not number and key in self._learned  # numbers only so far
+            if learned or (isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER):
+                column = self._allow_anything(key)
         if column.dtype == np.float64:
             column[self._end - 1] = _number(value)
         else:

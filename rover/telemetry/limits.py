@@ -82,14 +82,23 @@ class LimitWatch:
     """Watches the limits of every parameter that has some."""
 
     def __init__(self, parameters: Iterable[Parameter]) -> None:
+        self._bounds: dict[str, tuple[Bound, ...]] = {}
+        self._out: dict[str, Bound] = {}  # the bound that each parameter is beyond
+        self.set_parameters(parameters)
+
+    def set_parameters(self, parameters: Iterable[Parameter]) -> None:
+        """Use the limits of a new dictionary from the next value on."""
         found = ((parameter.name, tuple(bounds_of(parameter))) for parameter in parameters)
         self._bounds = {name: bounds for name, bounds in found if bounds}
-        self._out: dict[str, Bound] = {}  # the bound that each parameter is beyond
 
     def check(self, values: Mapping[str, Value]) -> Iterator[Alarm]:
-        """Yield what changed with these values. One that was not measured changes nothing."""
-        for name, bounds in self._bounds.items():
-            value = values.get(name)
+        """Yield the alarms that begin, change or end with these values."""
+        if self._bounds.keys().isdisjoint(values) and self._out.keys().isdisjoint(values):
+            return
+        for name, value in values.items():
+            bounds = self._bounds.get(name, ())
+            if not bounds and name not in self._out:
+                continue
             if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
                 was = self._out.get(name)
                 now = _worst(bounds, value, was)

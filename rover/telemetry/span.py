@@ -45,7 +45,7 @@ class Span:
         if len(self.t) <= max_points:
             return self
         plain = (column for parts in self.columns.values() for column in parts.values())
-        numbers = [column for column in plain if _numeric(column) and not np.isnan(column).all()]
+        numbers = [column for column in map(_as_numbers, plain) if not np.isnan(column).all()]
         if not numbers:
             return self._rows(np.linspace(0, len(self.t) - 1, max_points).astype(np.intp))
         runs = max(1, (max_points - 2) // (2 * len(numbers)))
@@ -86,6 +86,16 @@ class Span:
             return parts[""]
         rows = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
         return [row if any(v is not None for v in row.values()) else None for row in rows]
+
+
+def _as_numbers(column: NDArray[Any]) -> NDArray[np.float64]:
+    """The numbers of a column, for comparisons only; NaN for everything else."""
+    if _numeric(column):
+        return column
+    return np.array(
+        [v if isinstance(v, int | float) and not isinstance(v, bool) else np.nan for v in column],
+        dtype=np.float64,
+    )
 
 
 def _numeric(column: NDArray[Any]) -> bool:

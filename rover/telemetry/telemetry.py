@@ -1,8 +1,8 @@
-"""From a telemetry source to one topic that everyone follows, and a history by time.
+"""From a telemetry source to one topic that all clients follow, and a history by time.
 
-    source.samples() ──▶ history, limits ──▶ encode once ──▶ topic ──▶ views ──▶ readers
+    source.samples() ─▶ usable values ─▶ order per parameter ─▶ history, latest, limits ─▶ topic
 
-The source runs under a supervisor: when it fails, readers stay and are told its state.
+A supervisor runs the source. When the source fails, clients stay connected and receive its state.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 from math import inf
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from anyio import create_task_group
+from anyio import create_task_group, sleep
 from anyio.lowlevel import checkpoint
 
 from rover.errors import NothingYet
@@ -21,16 +21,21 @@ from rover.telemetry.events import (
     NamedEvent,
     SampleEvent,
     alarm_json,
+    dictionary_json,
     sample_json,
     state_json,
     telemetry_topic,
 )
+from rover.telemetry.freshness import MIN_STALE_S, Freshness
 from rover.telemetry.history import History
+from rover.telemetry.latest import Latest
 from rover.telemetry.limits import Level, LimitWatch
-from rover.telemetry.timeline import Order, Timeline
+from rover.telemetry.order import ParameterOrder
+from rover.telemetry.values import Unusable, usable_values
 from rover.telemetry.views import Views
-from rover.wire import iso, sse
+from rover.wire import sse
 from sources.base import RESERVED, Paced, Sample
+from sources.none import Off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -42,26 +47,30 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.telemetry")
 
-STALE_PERIODS = 5
-"""A source that misses so many of its own periods in a row is stale."""
+SOURCE = "telemetry"
+"""The name of the only source."""
 
-MIN_STALE_S = 2.0
+TICK_S = 1.0
+"""Seconds between two looks at the dictionary and at the rhythm of the parameters."""
 
 
 class Telemetry:
-    """One source's samples for any number of readers.
+    """The samples of one source, for any number of clients.
 
     Args:
         source: read by this object only.
-        settings: bounds of the topic.
-        flusher: wakes the readers.
+        settings: limits of the topic and the history.
+        flusher: wakes the subscribers.
         clock: POSIX seconds.
-        min_stale_s: seconds of silence after which a source is stale at the earliest.
+        min_stale_s: seconds of silence before which nothing is stale.
         first_pause_s: seconds before the first restart of the source.
 
     Attributes:
-        alarms: the newest `alarm` event of each parameter that is out of its limits, without an id:
-            for readers who come after it rang.
+        alarms: the newest `alarm` event of each parameter that is out of its limits, without an
+            id, for clients that connect later.
+        unusable: number of values that were left out because they are not usable.
+        last_unusable: the newest of them.
+        latest: the newest value of each parameter.
     """
 
     def __init__(
@@ -77,98 +86,170 @@ class Telemetry:
         self.source = source
         self.topic = telemetry_topic(settings, flusher)
         self.views = Views(self.topic, settings, flusher)
-        self.history = History(source.parameters, settings.history_samples, settings.history_bytes)
         self.alarms: dict[str, bytes] = {}
-        self.dropped_samples = 0
+        self.unusable = 0
+        self.last_unusable: Unusable | None = None
+        self._parameters: list[Parameter] = list(source.parameters)
+        self.history = History(self._parameters, settings.history_samples, settings.history_bytes)
         self._max_sample_bytes = settings.max_sample_bytes
-        self._latest: str | None = None
-        self._timeline = Timeline(present=clock)
-        self._limits = LimitWatch(source.parameters)
-        period_s = source.period_s if isinstance(source, Paced) else None
+        self._order = ParameterOrder(present=clock)
+        self._limits = LimitWatch(self._parameters)
+        self._freshness = Freshness(min_stale_s=min_stale_s)
+        self._source_freshness = Freshness(min_stale_s=min_stale_s)
+        self.latest = Latest(self._freshness, SOURCE)
         self.supervisor = Supervisor(
             "telemetry",
-            stale_after_s=period_s and max(STALE_PERIODS * period_s, min_stale_s),
-            on_change=self._tell,
+            is_off=isinstance(source, Off),
+            silence=self._silence,
+            on_change=self._publish_state,
             first_pause_s=first_pause_s,
             clock=clock,
         )
-        flusher.mark(self.topic)  # from now on, silence is filled with heartbeats
+        flusher.mark(self.topic)  # from now on, heartbeats fill its silence
 
     @property
     def parameters(self) -> Sequence[Parameter]:
-        """The dictionary as it is now; some sources learn theirs as they listen."""
-        return self.source.parameters
+        """The dictionary as it is now; some sources learn theirs from samples."""
+        self._update_dictionary()
+        return self._parameters
 
     @property
     def health(self) -> Health:
-        """How the source is."""
+        """The state of the source."""
         return self.supervisor.health
 
     @property
-    def latest(self) -> str:
-        """The sample with the newest time, as JSON.
-
-        Raises:
-            NothingYet: no sample has come so far.
-        """
-        if self._latest is None:
-            raise NothingYet(f"no sample has come yet; the source: {self.health.detail}")
-        return self._latest
-
-    @property
     def fields(self) -> Collection[str]:
-        """The names that a reader may choose from: the dictionary's, and what was said besides."""
+        """The parameters that a client may select: those of the dictionary and those received."""
         return self.history.names
 
+    def latest_values(self, fields: Collection[str] | None = None) -> dict[str, Any]:
+        """The newest value of each parameter, with its own time, quality and source.
+
+        Args:
+            fields: names of parameters; `None` for all.
+
+        Raises:
+            NothingYet: there is no value of these parameters.
+        """
+        if not self.latest.known(fields):
+            raise NothingYet(f"no value has arrived yet; the source is {self.health.detail}")
+        return self.latest.as_json(self._parameters, fields)
+
     async def run(self) -> None:
-        """Publish what the source says, until cancelled."""
+        """Publish the source's samples until cancelled."""
         async with create_task_group() as tasks:
             tasks.start_soon(self.views.run)
+            tasks.start_soon(self._tick)
             await self.supervisor.run(self._follow)
 
     def close(self) -> None:
-        """End the topic: readers get what is left."""
+        """Close the topic: subscribers receive the remaining events."""
         if not self.topic.closed:
             self.topic.close()
 
     async def _follow(self) -> None:
         async with closing(self.source.samples()) as samples:
             async for sample in samples:
-                self.supervisor.heard()
                 self._publish(sample)
-                await checkpoint()  # a source that never waits must not keep readers from reading
+                await checkpoint()  # a source that never waits must not starve the clients
+
+    async def _tick(self) -> None:
+        while True:
+            await sleep(TICK_S)
+            self._update_dictionary()
+            self._freshness.tick()
+            self._source_freshness.tick()
+
+    def _silence(self) -> float | None:
+        period_s = self.source.period_s if isinstance(self.source, Paced) else None
+        if not self._source_freshness.is_stale(SOURCE, period_s):
+            return None
+        return self._source_freshness.silent_s(SOURCE)
 
     def _publish(self, sample: Sample) -> None:
         if self.topic.closed:
             return
+        self._update_dictionary(changed_only=True)
+        checked = self._usable(sample)
+        if checked is None:
+            return
+        sample, data = checked
+        self.supervisor.data()
+        self._source_freshness.hear((SOURCE,))
+        self._freshness.hear(sample.values)
+        newest, late, leads = self._order.place(sample)
+        if late is not None:  # it changes neither the latest values nor the alarms
+            self.history.add(late, late=True)
+            self.topic.publish(SampleEvent(sample_json(late, late=True), late, late=True), at=-inf)
+        if newest is None:
+            return
+        if newest is not sample:
+            data = sample_json(newest)
+        self.history.add(newest)
+        self.latest.update(newest)
+        # clocks differ: an event is never earlier than the one before it
+        self.topic.publish(SampleEvent(data, newest), at=newest.t if leads else -inf)
+        for alarm in self._limits.check(newest.values):
+            self._publish_alarm(alarm, newest.t)
+
+    def _usable(self, sample: Sample) -> tuple[Sample, str] | None:
+        """The sample with its usable values, and its JSON; `None` if there are none."""
         if not sample.values.keys().isdisjoint(RESERVED):
             sample = _renamed(sample)
         try:
             data = sample_json(sample)
-            size = len(data.encode())  # fails for text with half a surrogate pair
-        except (TypeError, ValueError) as exc:
-            self._drop(f"it cannot be told as JSON: {exc}")
-            return
+            size = len(data.encode())  # raises for text with a lone surrogate
+        except (TypeError, ValueError, AttributeError):
+            usable, unusable = usable_values(sample.values)
+            for value in unusable:
+                self._leave_out(value)
+            if not usable:
+                if unusable:
+                    self.supervisor.unusable(str(unusable[-1]))
+                return None
+            sample = Sample(sample.t, usable)
+            try:
+                data = sample_json(sample)
+            except (TypeError, ValueError) as exc:  # the time is not one
+                self._refuse(Unusable("t", str(exc)))
+                return None
+            size = len(data.encode())
         if size > self._max_sample_bytes:
-            self._drop(f"it has {size:,} bytes, more than ROVER_MAX_SAMPLE_BYTES allows")
-            return
-        order = self._timeline.place(sample.t)
-        late = order is Order.LATE
-        if order is Order.DOUBTFUL:  # nothing but its time: it is news, and may ring
-            sample = _moved(sample, self._timeline.newest)
-        if order is not Order.NEWEST:
-            data = sample_json(sample, late=late)
-        self.history.add(sample, late=late)
-        if not late:
-            self._latest = data
-        at = -inf if late else sample.t
-        self.topic.publish(SampleEvent(data, sample, late), at=at)
-        if late:  # a late sample changes neither the latest values nor the alarms
-            return
-        for alarm in self._limits.check(sample.values):
-            self._ring(alarm, sample.t)
+            largest = max(sample.values, key=lambda name: len(repr(sample.values[name])))
+            reason = f"the sample has {size:,} bytes, more than its limit (ROVER_MAX_SAMPLE_BYTES)"
+            self._refuse(Unusable(largest, reason))
+            return None
+        return sample, data
 
-    def _ring(self, alarm: Alarm, t: float) -> None:
+    def _refuse(self, reason: Unusable) -> None:
+        self._leave_out(reason)
+        self.supervisor.unusable(str(reason))
+
+    def _leave_out(self, value: Unusable) -> None:
+        self.unusable += 1
+        self.last_unusable = value
+        if self.unusable.bit_count() == 1:  # the 1st, 2nd, 4th, 8th …: never a flood
+            logger.warning("telemetry: unusable value %d: %s", self.unusable, value)
+
+    def _update_dictionary(self, *, changed_only: bool = False) -> None:
+        """Follow a dictionary that the source changed.
+
+        Args:
+            changed_only: compare its length only, as is cheap enough for each sample.
+        """
+        parameters = self.source.parameters
+        if changed_only and len(parameters) == len(self._parameters):
+            return
+        if list(parameters) == self._parameters:
+            return
+        self._parameters = list(parameters)
+        self._limits.set_parameters(self._parameters)
+        self.history.set_parameters(self._parameters)
+        if not self.topic.closed:
+            self.topic.publish(NamedEvent("dictionary", dictionary_json(self._parameters)))
+
+    def _publish_alarm(self, alarm: Alarm, t: float) -> None:
         data = alarm_json(alarm, t)
         if alarm.level is Level.NOMINAL:
             log = logger.info
@@ -179,22 +260,17 @@ class Telemetry:
         log("telemetry: %s is %s: %s", alarm.parameter, alarm.level, alarm.value)
         self.topic.publish(NamedEvent("alarm", data), at=t)
 
-    def _drop(self, reason: str) -> None:
-        self.dropped_samples += 1
-        if self.dropped_samples.bit_count() == 1:  # the 1st, 2nd, 4th, 8th …: told, never a flood
-            logger.warning("telemetry: dropped sample no. %d: %s", self.dropped_samples, reason)
-
-    def _tell(self, health: Health) -> None:
+    def _publish_state(self, health: Health) -> None:
         if not self.topic.closed:
-            self.topic.publish(NamedEvent("state", state_json(health)))
+            self.topic.publish(NamedEvent("state", self.state_json()))
+
+    def state_json(self) -> str:
+        """The state of the source, and what was left out, as JSON."""
+        last = None if self.last_unusable is None else str(self.last_unusable)
+        return state_json(self.health, self.unusable, last)
 
 
 def _renamed(sample: Sample) -> Sample:
-    """The sample with no key that is ours: `late` becomes `late_sent`."""
+    """The sample without the server's own keys: `late` becomes `late_sent`."""
     values = {f"{k}_sent" if k in RESERVED else k: value for k, value in sample.values.items()}
     return Sample(sample.t, values)
-
-
-def _moved(sample: Sample, t: float) -> Sample:
-    """The sample at another time, which says itself what time it told: `t_sent`."""
-    return Sample(t, {**sample.values, "t_sent": iso(sample.t)})

@@ -8,7 +8,7 @@ from itertools import pairwise
 from time import monotonic
 from typing import TYPE_CHECKING, get_args
 
-from rover.telemetry.telemetry import MIN_STALE_S, STALE_PERIODS
+from rover.telemetry.freshness import MIN_STALE_S, STALE_PERIODS
 from rover.testing.clauses import (
     KINDS,
     LIMITS,

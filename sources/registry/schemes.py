@@ -50,13 +50,16 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
         "ws": Scheme("sources.websocket:WebSocketTelemetry", takes="url"),
         "wss": Scheme("sources.websocket:WebSocketTelemetry", takes="url"),
         "push": Scheme("sources.push:PushTelemetry"),
+        "none": Scheme("sources.none:NoTelemetry"),
     },
     "camera": {
         "sim": Scheme("sources.simulated.camera:SimulatedCamera"),
         "dir": Scheme("sources.directory:DirectoryCamera", takes="path"),
+        "none": Scheme("sources.none:NoCamera"),
     },
     "commands": {
         "sim": Scheme("sources.simulated.validator:SimulatedValidator"),
+        "none": Scheme("sources.none:NoValidator"),
     },
 }
 

@@ -95,6 +95,8 @@ class SimulatedCamera:
         SourceError: an option is out of range.
     """
 
+    simulated = True
+
     def __init__(
         self,
         seed: int = 1,

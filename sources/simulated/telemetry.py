@@ -112,6 +112,8 @@ class SimulatedTelemetry:
         SourceError: an option is out of range.
     """
 
+    simulated = True
+
     def __init__(
         self,
         seed: int = 1,

@@ -51,6 +51,8 @@ class SimulatedValidator:
         SourceError: an option is not valid.
     """
 
+    simulated = True
+
     def __init__(self, pace_s: float = 0.4, rover: str = "cosmic-1") -> None:
         self._pace_s = Range(0, 60, "s").number("pace_s", pace_s)
         if NAME.fullmatch(rover) is None:

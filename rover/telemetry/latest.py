@@ -1,0 +1,59 @@
+"""The newest value of each parameter, with its own time, quality and source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rover.wire import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from rover.telemetry.freshness import Freshness
+    from sources.base import Parameter, Sample, Value
+
+
+class Latest:
+    """The newest values.
+
+    Args:
+        freshness: says which of them are stale.
+        source: the name of their source.
+    """
+
+    def __init__(self, freshness: Freshness, source: str) -> None:
+        self._freshness = freshness
+        self._source = source
+        self._values: dict[str, Value] = {}
+        self._times: dict[str, float] = {}
+
+    def update(self, sample: Sample) -> None:
+        """Take the values of a sample, each the newest of its parameter."""
+        self._values.update(sample.values)
+        self._times.update(dict.fromkeys(sample.values, sample.t))
+
+    def known(self, fields: Collection[str] | None) -> bool:
+        """Whether there is a value of any of these parameters; `None` for all."""
+        return bool(self._values if fields is None else self._values.keys() & set(fields))
+
+    def as_json(
+        self, parameters: Iterable[Parameter], fields: Collection[str] | None
+    ) -> dict[str, Any]:
+        """The values by name, and in `details` the time, quality and source of each.
+
+        `t` is the newest time of all. The quality is `live` or `stale`.
+        """
+        names = [n for n in self._values if fields is None or n in fields]
+        periods_s = dict.fromkeys(names, None) | {
+            p.name: p.period_s for p in parameters if p.name in self._values
+        }
+        details = {
+            name: {
+                "t": iso(self._times[name]),
+                "quality": "stale" if self._freshness.is_stale(name, periods_s[name]) else "live",
+                "source": self._source,
+            }
+            for name in names
+        }
+        newest = iso(max(self._times[name] for name in names))
+        return {"t": newest, **{n: self._values[n] for n in names}, "details": details}

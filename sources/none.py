@@ -1,0 +1,62 @@
+"""Sources that turn a part of the mission off: `none:`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from anyio import sleep_forever
+
+from sources.base import SourceError, UnknownImage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from sources.base import Finding, Image, Parameter, Progress, Sample, Step, Verdict
+
+
+class Off:
+    """Marks a part that is turned off. Its state is `off`, and it is never restarted."""
+
+
+class NoTelemetry(Off):
+    """No telemetry."""
+
+    parameters: ClassVar[Sequence[Parameter]] = ()
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        """Yield nothing, without end."""
+        await sleep_forever()
+        yield  # type: ignore[misc] # makes it a generator
+
+
+class NoCamera(Off):
+    """No images."""
+
+    async def images(self) -> Sequence[Image]:
+        """No images."""
+        return ()
+
+    async def image(self, image_id: str) -> Image | None:
+        """No image."""
+        return None
+
+    def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
+        """Raise `UnknownImage`."""
+        raise UnknownImage(image_id)
+
+    async def new(self) -> AsyncIterator[str]:
+        """Yield nothing, without end."""
+        await sleep_forever()
+        yield  # type: ignore[misc] # makes it a generator
+
+
+class NoValidator(Off):
+    """No check of command files."""
+
+    steps: ClassVar[Sequence[Step]] = ()
+
+    async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
+        """Raise `SourceError`."""
+        raise SourceError("command files are not checked here (ROVER_COMMANDS=none:)")
+        yield  # type: ignore[unreachable] # makes it a generator

@@ -1,0 +1,109 @@
+"""Whatever a source raises, it is restarted, and nothing else ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from anyio import create_task_group, fail_after, sleep_forever
+
+from rover.supervise import MAX_DETAIL_CHARACTERS, Health, State, Supervisor, describe
+from sources.base import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+pytestmark = pytest.mark.anyio
+
+
+async def restarts(follow: Callable[[], Awaitable[None]]) -> list[Health]:
+    """The states of a source that was restarted twice."""
+    states: list[Health] = []
+    runs = 0
+
+    async def run() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 3:
+            tasks.cancel_scope.cancel()
+            await sleep_forever()
+        await follow()
+
+    supervisor = Supervisor("test", on_change=states.append, first_pause_s=0.001)
+    with fail_after(5):
+        async with create_task_group() as tasks:
+            tasks.start_soon(supervisor.run, run)
+    assert runs == 3
+    return states
+
+
+class Odd(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SourceError("the cable is out"),
+        ValueError("driver bug"),
+        asyncio.CancelledError(),
+        SystemExit(3),
+        Odd("whatever"),
+        BaseExceptionGroup("several", [ValueError("one"), asyncio.CancelledError()]),
+        ExceptionGroup("one", [SourceError("inside")]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_source_is_restarted_whatever_it_raises(error: BaseException) -> None:
+    async def follow() -> None:
+        raise error
+
+    assert [health.state for health in await restarts(follow)] == [State.DOWN] * 2
+
+
+async def test_a_task_that_the_source_cancelled_itself_ends_only_the_source() -> None:
+    async def follow() -> None:
+        task = asyncio.create_task(sleep_forever())
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    assert "CancelledError" in (await restarts(follow))[0].detail
+
+
+async def test_a_source_that_ends_is_restarted() -> None:
+    async def follow() -> None:
+        return
+
+    assert len(await restarts(follow)) == 2
+
+
+def test_a_description_is_one_line_of_bounded_length() -> None:
+    text = describe(SourceError("a\nb\r\n\tc " + "x" * 10_000))
+    assert text.startswith("a b c x")
+    assert len(text) == MAX_DETAIL_CHARACTERS
+    assert describe(ExceptionGroup("g", [ValueError("inside")])) == "ValueError: inside"
+    assert describe(KeyError()) == "KeyError"
+
+
+async def test_a_source_that_is_off_never_runs() -> None:
+    async def follow() -> None:
+        raise AssertionError("runs")
+
+    supervisor = Supervisor("test", is_off=True)
+    async with create_task_group() as tasks:
+        tasks.start_soon(supervisor.run, follow)
+        await asyncio.sleep(0)
+        tasks.cancel_scope.cancel()
+    assert supervisor.health.state is State.OFF
+
+
+def test_unusable_data_is_degraded_until_some_is_usable() -> None:
+    states: list[Health] = []
+    supervisor = Supervisor("test", on_change=states.append)
+    supervisor.unusable("speed: not a number")
+    supervisor.unusable("speed: not a number")
+    supervisor.data()
+    assert [health.state for health in states] == [State.DEGRADED, State.LIVE]
+    assert "speed" in states[0].detail
