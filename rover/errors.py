@@ -8,6 +8,8 @@
     ├── TokenRequired           no token, or a wrong one                     401
     ├── BadQuery                a query parameter cannot be read             400
     │   └── MalformedEventId    a resume id is not `epoch-offset`            400
+    ├── BadBody                 a request's body cannot be read              400
+    ├── UnknownAlarm            no alarm has that id                         404
     ├── NothingYet              nothing has arrived yet                      404
     ├── ChannelRefused          a room name or a member's name is not legal  400 · 1008
     ├── MessageRefused          a room cannot take this message              `error` event
@@ -106,6 +108,21 @@ class MalformedEventId(BadQuery):
             value,
             "an event id looks like `epoch-offset`, such as `9f2c1a7b-42`; "
             "send one that this server gave you, or none to start from now",
+        )
+
+
+class BadBody(RoverError):
+    """A request's body cannot be read."""
+
+
+class UnknownAlarm(RoverError):
+    """There is no active or unacknowledged alarm with that id."""
+
+    def __init__(self, alarm_id: str) -> None:
+        self.alarm_id = alarm_id
+        super().__init__(
+            f"no alarm has the id {alarm_id[:80]!r}, or it has ended and was acknowledged; "
+            "GET /alarms lists them"
         )
 
 

@@ -21,7 +21,7 @@ from rover.commands import Commands
 from rover.comms import Comms
 from rover.embedding import Hosts, beside
 from rover.images import Images
-from rover.routes import commands, comms, dashboard, images, ingest, ops, telemetry
+from rover.routes import alarms, commands, comms, dashboard, images, ingest, ops, telemetry
 from rover.serving import Phase, Serving, Stage
 from rover.settings import Settings
 from rover.telemetry import Telemetry
@@ -241,7 +241,11 @@ class MissionControl:
 
     def _make_routes(self) -> dict[Part, list[BaseRoute]]:
         routes: dict[Part, list[BaseRoute]] = {
-            "telemetry": [*telemetry.routes(self), *ingest.routes(self)],
+            "telemetry": [
+                *telemetry.routes(self),
+                *alarms.routes(self),
+                *ingest.routes(self),
+            ],
             "images": images.routes(self),
             "comms": comms.routes(self),
             "commands": commands.routes(self),

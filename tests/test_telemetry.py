@@ -205,16 +205,15 @@ async def test_a_clock_that_was_put_right_leaves_no_trace_in_questions_by_time()
     assert len(news.frames) == 2
 
 
-async def test_the_alarms_that_are_active_are_known() -> None:
-    telemetry = await told(Script([at(0, speed=60), at(1, speed=90)]))
-    frames = [frame.decode() for frame in telemetry.topic.retained()]
-    newest = frames[-1].split("\n")
-    [active] = telemetry.alarms.values()
-    assert '"level":"red"' in newest[2]
-    assert active.decode().split("\n") == newest[1:]  # the same, without its id
+async def test_latched_alarms_are_known_to_new_clients() -> None:
+    telemetry = await told(Script([at(NOW, speed=60), at(NOW + 1, speed=90)]))
+    assert b'"level":"red"' in telemetry.alarm_events()
+    assert b"\nid: " not in telemetry.alarm_events()
 
-    telemetry = await told(Script([at(0, speed=60), at(1, speed=90), at(2, speed=0)]))
-    assert not telemetry.alarms
+    telemetry = await told(Script([at(NOW, speed=90), at(NOW + 1, speed=0)]))
+    [alarm] = telemetry.alarms.latched  # ended, and not acknowledged
+    telemetry.acknowledge(alarm.id, "ada", "")
+    assert telemetry.alarm_events() == b""
 
 
 async def test_a_key_that_is_the_servers_own_is_renamed_and_not_lost() -> None:

@@ -145,8 +145,9 @@ async def test_an_alarm_rings_on_the_way_out_and_on_the_way_back(serve: Serve) -
         for t, battery in enumerate([50, 25, 24, 10, 50]):
             source.say(t, battery=battery)
         await station.heard(5)
-        alarms = await read(f"{url}/stream/rover-telemetry?last=100", 3, "alarm")
-    rang = [json.loads(alarm.data) for alarm in alarms]
+        alarms = await read(f"{url}/stream/rover-telemetry?last=100", 4, "alarm")
+    latched, *rang = [json.loads(alarm.data) for alarm in alarms]
+    assert (latched["action"], latched["level"], latched["worst"]) == ("latched", "nominal", "red")
     assert [(a["t"], a["was"], a["level"], a["threshold"], a["value"]) for a in rang] == [
         (iso(START + 1), "nominal", "yellow", 30, 25),
         (iso(START + 3), "yellow", "red", 20, 10),
@@ -167,19 +168,28 @@ async def test_who_joins_is_told_the_state_and_the_active_alarms(serve: Serve) -
             state, alarm = await read(stream, 2, None)
             assert (state.event, alarm.event, alarm.id) == ("state", "alarm", "")
             assert json.loads(alarm.data) == {
+                "id": "1",
                 "t": iso(START + 2),
                 "parameter": "battery",
+                "unit": "%",
                 "level": "red",
-                "was": "yellow",
+                "worst": "red",
                 "value": 10,
                 "side": "low",
                 "threshold": 20,
+                "since": iso(START + 1),
+                "count": 1,
+                "acknowledged": None,
+                "shelved": None,
+                "action": "latched",
+                "was": "red",
             }
         source.say(3, battery=90)
         await station.heard(4)
+        station.telemetry.acknowledge("1", "ada", "")
         events = await read(f"{url}/stream/rover-telemetry?last=1", 2, None)
     assert [event.event for event in events] == ["state", "alarm"]
-    assert (json.loads(events[1].data)["level"], events[1].id) != ("red", "")
+    assert (json.loads(events[1].data)["action"], events[1].id) != ("latched", "")
 
 
 async def test_who_comes_back_is_told_the_active_alarms_only_behind_a_gap(serve: Serve) -> None:
@@ -219,7 +229,7 @@ async def test_a_late_sample_is_flagged_kept_in_its_place_and_not_the_latest(ser
     assert latest["speed"] == 4
     assert past["speed"] == [0, 1, 2, 99, 3, 4]
     assert past["late"] == [False, False, False, True, False, False]
-    assert not station.telemetry.alarms  # the past does not ring
+    assert not station.telemetry.alarms.latched  # a late value raises no alarm
 
 
 async def test_history_gives_columns(serve: Serve) -> None:

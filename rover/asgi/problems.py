@@ -31,6 +31,8 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.AccessRefused: HTTPStatus.FORBIDDEN,
     errors.TokenRequired: HTTPStatus.UNAUTHORIZED,
     errors.BadQuery: HTTPStatus.BAD_REQUEST,
+    errors.BadBody: HTTPStatus.BAD_REQUEST,
+    errors.UnknownAlarm: HTTPStatus.NOT_FOUND,
     errors.NothingYet: HTTPStatus.NOT_FOUND,
     errors.ChannelRefused: HTTPStatus.BAD_REQUEST,
     errors.ChannelFull: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -99,7 +99,7 @@ class Stream:
         subscriber = topic.subscribe(after, last=last, since=since)
         preamble = sse(telemetry.state_json(), event="state", retry_ms=serving.settings.retry_ms)
         if subscriber.position != after:  # it missed the events of the active alarms
-            preamble += b"".join(telemetry.alarms.values())
+            preamble += telemetry.alarm_events()
         return serving.streams.respond(subscriber, preamble)
 
 

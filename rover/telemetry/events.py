@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rover.flush import Flusher
     from rover.settings import Settings
     from rover.supervise import Health
-    from rover.telemetry.limits import Alarm
     from rover.topic import EventId
     from sources.base import Parameter, Sample
 
@@ -121,18 +120,3 @@ def parameter_json(parameter: Parameter) -> dict[str, object]:
 def dictionary_json(parameters: Iterable[Parameter]) -> str:
     """The telemetry dictionary as JSON."""
     return dumps({"parameters": [parameter_json(parameter) for parameter in parameters]})
-
-
-def alarm_json(alarm: Alarm, t: float) -> str:
-    """An alarm as JSON, with the time of the sample that raised it."""
-    return dumps(
-        {
-            "t": iso(t),
-            "parameter": alarm.parameter,
-            "level": alarm.level,
-            "was": alarm.was,
-            "value": alarm.value,
-            "side": alarm.bound.side,
-            "threshold": alarm.bound.threshold,
-        }
-    )

@@ -60,7 +60,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class LimitChange:
     """A parameter entered or left a level.
 
     Attributes:
@@ -91,7 +91,7 @@ class LimitWatch:
         found = ((parameter.name, tuple(bounds_of(parameter))) for parameter in parameters)
         self._bounds = {name: bounds for name, bounds in found if bounds}
 
-    def check(self, values: Mapping[str, Value]) -> Iterator[Alarm]:
+    def check(self, values: Mapping[str, Value]) -> Iterator[LimitChange]:
         """Yield the alarms that begin, change or end with these values."""
         if self._bounds.keys().isdisjoint(values) and self._out.keys().isdisjoint(values):
             return
@@ -135,10 +135,10 @@ def _worst(bounds: Iterable[Bound], value: float, was: Bound | None) -> Bound | 
     return None
 
 
-def _alarm(name: str, value: float, was: Bound | None, now: Bound | None) -> Alarm:
+def _alarm(name: str, value: float, was: Bound | None, now: Bound | None) -> LimitChange:
     before = was.level if was else Level.NOMINAL
     after = now.level if now else Level.NOMINAL
     passed = now if now and RANK[after] > RANK[before] else was
     if passed is None:  # two levels differ, so one of the bounds is there
         raise AssertionError(name)
-    return Alarm(name, after, before, value, passed)
+    return LimitChange(name, after, before, value, passed)

@@ -17,10 +17,10 @@ from anyio.lowlevel import checkpoint
 
 from rover.errors import NothingYet
 from rover.supervise import FIRST_PAUSE_S, Health, Supervisor, closing
+from rover.telemetry.alarms import AlarmLog
 from rover.telemetry.events import (
     NamedEvent,
     SampleEvent,
-    alarm_json,
     dictionary_json,
     sample_json,
     state_json,
@@ -29,7 +29,7 @@ from rover.telemetry.events import (
 from rover.telemetry.freshness import MIN_STALE_S, Freshness
 from rover.telemetry.history import History
 from rover.telemetry.latest import Latest
-from rover.telemetry.limits import Level, LimitWatch
+from rover.telemetry.limits import LimitWatch
 from rover.telemetry.order import ParameterOrder
 from rover.telemetry.values import Unusable, usable_values
 from rover.telemetry.views import Views
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
     from rover.flush import Flusher
     from rover.settings import Settings
-    from rover.telemetry.limits import Alarm
+    from rover.telemetry.alarms import Action, Alarm
+    from rover.telemetry.limits import Level, LimitChange
     from sources.base import Parameter, TelemetrySource
 
 logger = logging.getLogger("rover.telemetry")
@@ -66,8 +67,7 @@ class Telemetry:
         first_pause_s: seconds before the first restart of the source.
 
     Attributes:
-        alarms: the newest `alarm` event of each parameter that is out of its limits, without an
-            id, for clients that connect later.
+        alarms: the alarms, raised by the limits.
         unusable: number of values that were left out because they are not usable.
         last_unusable: the newest of them.
         latest: the newest value of each parameter.
@@ -86,7 +86,7 @@ class Telemetry:
         self.source = source
         self.topic = telemetry_topic(settings, flusher)
         self.views = Views(self.topic, settings, flusher)
-        self.alarms: dict[str, bytes] = {}
+        self.alarms = AlarmLog(clock)
         self.unusable = 0
         self.last_unusable: Unusable | None = None
         self._parameters: list[Parameter] = list(source.parameters)
@@ -190,8 +190,8 @@ class Telemetry:
         self.latest.update(newest)
         # clocks differ: an event is never earlier than the one before it
         self.topic.publish(SampleEvent(data, newest), at=newest.t if leads else -inf)
-        for alarm in self._limits.check(newest.values):
-            self._publish_alarm(alarm, newest.t)
+        for change in self._limits.check(newest.values):
+            self._record(change, newest.t)
 
     def _usable(self, sample: Sample) -> tuple[Sample, str] | None:
         """The sample with its usable values, and its JSON; `None` if there are none."""
@@ -249,16 +249,48 @@ class Telemetry:
         if not self.topic.closed:
             self.topic.publish(NamedEvent("dictionary", dictionary_json(self._parameters)))
 
-    def _publish_alarm(self, alarm: Alarm, t: float) -> None:
-        data = alarm_json(alarm, t)
-        if alarm.level is Level.NOMINAL:
-            log = logger.info
-            self.alarms.pop(alarm.parameter, None)
-        else:
-            log = logger.warning
-            self.alarms[alarm.parameter] = sse(data, event="alarm")
-        log("telemetry: %s is %s: %s", alarm.parameter, alarm.level, alarm.value)
-        self.topic.publish(NamedEvent("alarm", data), at=t)
+    def acknowledge(self, alarm_id: str, by: str, comment: str) -> Alarm:
+        """Note that a person has seen an alarm, and publish it.
+
+        Raises:
+            UnknownAlarm: there is no such alarm.
+        """
+        alarm = self.alarms.acknowledge(alarm_id, by, comment)
+        logger.info("telemetry: %s acknowledged the alarm of %s", by, alarm.parameter)
+        self._publish_alarm(alarm, "acknowledged")
+        return alarm
+
+    def shelve(self, alarm_id: str, by: str, comment: str, minutes: int) -> Alarm:
+        """Note that an alarm needs no attention for some minutes, and publish it.
+
+        Raises:
+            UnknownAlarm: there is no such alarm.
+        """
+        alarm = self.alarms.shelve(alarm_id, by, comment, minutes)
+        logger.info(
+            "telemetry: %s shelved the alarm of %s for %d min", by, alarm.parameter, minutes
+        )
+        self._publish_alarm(alarm, "shelved")
+        return alarm
+
+    def alarm_events(self) -> bytes:
+        """The latched alarms as events without ids, for a client that connects."""
+        latched = (self.alarms.event_json(alarm, "latched") for alarm in self.alarms.latched)
+        return b"".join(sse(data, event="alarm") for data in latched)
+
+    def _record(self, change: LimitChange, t: float) -> None:
+        unit = next((p.unit for p in self._parameters if p.name == change.parameter), "")
+        alarm, action = self.alarms.apply(change, t, unit)
+        log = logger.warning if alarm.is_active else logger.info
+        log("telemetry: %s is %s: %s %s", alarm.parameter, alarm.level, alarm.value, unit)
+        self._publish_alarm(alarm, action, was=change.was, at=t)
+
+    def _publish_alarm(
+        self, alarm: Alarm, action: Action, *, was: Level | None = None, at: float = -inf
+    ) -> None:
+        if not self.topic.closed:
+            data = self.alarms.event_json(alarm, action, was)
+            self.topic.publish(NamedEvent("alarm", data), at=at)
 
     def _publish_state(self, health: Health) -> None:
         if not self.topic.closed:

@@ -1,0 +1,53 @@
+"""A small JSON object as the body of a request."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rover.asgi.body import Body
+from rover.errors import BadBody
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+MAX_BYTES = 16 * 2**10
+
+MAX_TEXT_CHARACTERS = 1_000
+
+
+async def json_object(request: Request, timeout_s: float) -> dict[str, Any]:
+    """The body as a JSON object; an empty body is an empty object.
+
+    Raises:
+        BadBody: it is not a JSON object, or has more than `MAX_BYTES`.
+    """
+    body = bytearray()
+    async for chunk in Body(request.receive, timeout_s):
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise BadBody(f"the body has more than {MAX_BYTES:,} bytes, its limit")
+    try:
+        value = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        raise BadBody("the body must be a JSON object, such as {}") from None
+    if not isinstance(value, dict):
+        raise BadBody("the body must be a JSON object, such as {}")
+    return value
+
+
+def text_field(body: dict[str, Any], name: str, *, required: bool = False) -> str:
+    """The text of a field, without white space around it.
+
+    Raises:
+        BadBody: it is missing, not text, too long, or not printable.
+    """
+    value = body.get(name, "")
+    if not isinstance(value, str) or len(value) > MAX_TEXT_CHARACTERS:
+        raise BadBody(f"`{name}` must be text of at most {MAX_TEXT_CHARACTERS:,} characters")
+    value = value.strip()
+    if not value.replace("\n", " ").isprintable():
+        raise BadBody(f"`{name}` must not contain control characters")
+    if required and not value:
+        raise BadBody(f"`{name}` is missing: a name, for example of the operator")
+    return value
