@@ -23,9 +23,10 @@ from anyio.lowlevel import checkpoint
 from PIL import Image as Pillow
 
 from rover.asgi.connections import Connections
+from rover.asgi.image_response import ImageResponse
 from rover.asgi.ranges import parse_range
 from rover.images import Images
-from rover.routes.images import FIRST_IMAGE_TIMEOUT_S, ImageResponse, routes
+from rover.routes.images import FIRST_IMAGE_TIMEOUT_S, routes
 from rover.settings import Settings
 from sources.base import ImageBroken
 from sources.directory import DirectoryCamera

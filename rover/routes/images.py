@@ -1,57 +1,32 @@
-"""Images over HTTP: the list, one image, the latest one; each is streamed while it still arrives.
-
-Source: RFC 9110, 8.8.3 (ETag); RFC 6266 (Content-Disposition). Ranges: `rover.asgi.ranges`.
-"""
+"""Images over HTTP: the list, one image, and the latest image."""
 
 from __future__ import annotations
 
-import logging
-import mimetypes
 import re
-from hashlib import sha256
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from anyio import create_task_group, move_on_after
-from anyio.lowlevel import checkpoint_if_cancelled
-from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
-from rover.asgi.connections import wait_for_disconnect
+from rover.asgi.image_response import ImageResponse
 from rover.asgi.query import whole_number
-from rover.asgi.ranges import is_not_modified, requested_range
 from rover.asgi.responses import json_response
 from rover.supervise import State
 from rover.wire import iso_or_none
-from sources.base import SourceError
 
 if TYPE_CHECKING:
-    from anyio import CancelScope
+    from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import Receive, Scope, Send
 
-    from rover.asgi.connections import Connections
     from rover.images import Images
-    from rover.images.reader import Reader
     from rover.serving import Serving
     from sources.base import Image
-
-logger = logging.getLogger("rover.images")
 
 FIRST_IMAGE_TIMEOUT_S = 10.0
 """Seconds that a request for the latest image waits while the camera is still starting."""
 
 MAX_LISTED = 1000
 DEFAULT_LISTED = 100
-
-MIN_CHUNK_BYTES = 64 * 2**10
-"""Size of a chunk for a slow client. Small chunks tell a slow client from a stalled one."""
-
-MAX_CHUNK_BYTES = 2**19
-
-FAST_SEND_S = 0.05
-"""Seconds within which a chunk must be sent for the next one to be twice as large."""
 
 
 class Mission(Protocol):
@@ -115,140 +90,3 @@ def image_json(image: Image) -> dict[str, Any]:
         "url": f"images/{quoted}",
         "stream": f"stream/rover-image?id={quoted}",
     }
-
-
-def etag(image: Image) -> str:
-    """A strong entity tag: one id and one revision always have the same bytes."""
-    name = f"{image.id}\0{image.revision}".encode()
-    return f'"{sha256(name).hexdigest()[:32]}"'
-
-
-class _StalledError(Exception):
-    """The client read no data for too long."""
-
-
-class ImageResponse:
-    """One image, or a part of it, as it arrives; an ASGI app.
-
-    The headers state only known facts: without a size the body is chunked, and ranges are ignored.
-    A part that has not arrived yet is waited for. If the image breaks off, the response is visibly
-    incomplete: shorter than its length, or without the last chunk.
-
-    Args:
-        images: where the image is read.
-        image: which one.
-        connections: a client that reads no data for their timeout is aborted.
-    """
-
-    def __init__(self, images: Images, image: Image, connections: Connections) -> None:
-        self._images = images
-        self._image = image
-        self._connections = connections
-        self._sent_all = self._broke_off = self._disconnected = False
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond; returns after the last byte, or when the client has disconnected.
-
-        Raises:
-            SourceError: the image cannot be read; only before the response began.
-            HTTPException: the range begins after the image's last byte.
-        """
-        request = Request(scope)
-        image, size = self._image, self._image.size
-        headers = self._headers()
-        if is_not_modified(request, headers["ETag"]):
-            del headers["Content-Type"], headers["Content-Disposition"]
-            await _respond(send, 304, headers)
-            return
-        status, start, stop = 200, 0, size
-        if size is not None and (part := requested_range(request, size, headers["ETag"])):
-            start, stop = part
-            status = 206
-            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-        if stop is not None:
-            headers["Content-Length"] = str(stop - start)
-        if scope["method"] == "HEAD":
-            await _respond(send, status, headers)
-            return
-        async with self._images.open(image, start, stop) as reader:
-            await _start(send, status, headers)
-            await self._stream(reader, receive, send)
-        if self._sent_all:
-            self._connections.end(receive)
-        elif not self._disconnected:
-            await self._connections.end_incomplete(
-                scope, receive, flush=self._broke_off, length_known=stop is not None
-            )
-
-    async def _stream(self, reader: Reader, receive: Receive, send: Send) -> None:
-        """Copy the image to the client until its end, a disconnect or a stall."""
-        self._connections.limit_unacknowledged(receive)
-        async with create_task_group() as tasks:
-            tasks.start_soon(self._watch, receive, tasks.cancel_scope)
-            try:
-                await self._copy(reader, send)
-                self._sent_all = True
-            except SourceError as exc:
-                logger.info("a client received only a part: %s", exc)
-                self._broke_off = True
-            except _StalledError:
-                logger.info("aborted a client that read no data of %r", self._image.id)
-            tasks.cancel_scope.cancel()
-
-    async def _watch(self, receive: Receive, both: CancelScope) -> None:
-        await wait_for_disconnect(receive)
-        self._disconnected = True
-        both.cancel()
-
-    async def _copy(self, reader: Reader, send: Send) -> None:
-        count = MIN_CHUNK_BYTES
-        while chunk := await reader.read(count):
-            began = perf_counter()
-            await self._send(send, chunk, more=True)
-            fast = perf_counter() - began < FAST_SEND_S
-            count = min(2 * count, MAX_CHUNK_BYTES) if fast else MIN_CHUNK_BYTES
-        await self._send(send, b"", more=False)
-
-    async def _send(self, send: Send, body: bytes, *, more: bool) -> None:
-        await checkpoint_if_cancelled()  # reads in a thread do not notice a disconnect
-        with move_on_after(self._connections.timeout_s) as scope:
-            await send({"type": "http.response.body", "body": body, "more_body": more})
-        if scope.cancelled_caught:
-            raise _StalledError
-
-    def _headers(self) -> dict[str, str]:
-        image = self._image
-        headers = {
-            "Content-Type": image.content_type,
-            "Content-Disposition": _disposition(image),
-            "ETag": etag(image),
-            "Cache-Control": "private, no-cache",  # an id may get new bytes, which the ETag shows
-            "X-Image-Id": quote(image.id, safe=""),
-            "X-Content-Type-Options": "nosniff",
-            # an image may come from anywhere, and an SVG may contain a script
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-        }
-        if image.size is not None:
-            headers["Accept-Ranges"] = "bytes"
-        if not image.complete:
-            headers["X-Accel-Buffering"] = "no"  # or nginx holds it back until its end
-        return headers
-
-
-def _disposition(image: Image) -> str:
-    name = image.id.rpartition("/")[2]
-    if mimetypes.guess_type(name)[0] != image.content_type:
-        name += mimetypes.guess_extension(image.content_type) or ""
-    plain = re.sub(r"[^\w.+-]", "_", name, flags=re.ASCII)
-    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
-    return f'inline; filename="{plain}"{extended}'
-
-
-async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
-    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-
-
-async def _respond(send: Send, status: int, headers: dict[str, str]) -> None:
-    await _start(send, status, headers)
-    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,81 @@
+"""The progress of an upload as an event stream, also while its file still arrives.
+
+`UploadStream` is the response to the request that sends the file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rover.asgi.event_stream import EventStream
+from rover.topic import EventId
+from rover.wire import HEARTBEAT
+
+if TYPE_CHECKING:
+    from starlette.types import Receive
+
+    from rover.asgi.body import Body
+    from rover.asgi.event_stream import EventStreams
+    from rover.asgi.multipart import FileField
+    from rover.commands import Commands
+    from rover.commands.upload import Upload
+
+
+class ProgressStream(EventStream):
+    """The events of an upload.
+
+    It ends after the upload's last event.
+
+    Args:
+        upload: the upload.
+        after: the last event that the client has received; `None` to send all events.
+        streams: the open streams of this kind.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, upload: Upload, after: EventId | None, streams: EventStreams) -> None:
+        subscriber = upload.topic.subscribe(after or EventId(upload.topic.epoch, 0))
+        super().__init__(subscriber, HEARTBEAT, streams)
+
+    def _last_event(self) -> bytes:
+        return b""  # the upload's last event has been sent
+
+
+class UploadStream(ProgressStream):
+    """The events of a new upload, while the same request sends its file.
+
+    Args:
+        commands: receives the file.
+        body: the body of the request.
+        file: the file in it.
+        content_length: of the request, if the client stated it.
+        streams: the open streams of this kind.
+
+    Raises:
+        RoverError: as `Commands.begin`.
+    """
+
+    __slots__ = ("_body", "_commands", "_file", "_upload")
+
+    def __init__(
+        self,
+        commands: Commands,
+        body: Body,
+        file: FileField,
+        content_length: int | None,
+        streams: EventStreams,
+    ) -> None:
+        self._commands = commands
+        self._body = body
+        self._file = file
+        self._upload = commands.begin(file.filename or "", file.size_hint(content_length))
+        super().__init__(self._upload, None, streams)
+
+    async def _listen(self, receive: Receive) -> None:
+        await self._commands.receive(self._upload, self._file)
+        if not self._body.interrupted:
+            await super()._listen(receive)
+
+    def _note_end(self, receive: Receive) -> None:
+        self._streams.connections.end(receive, unread=self._body.is_unread)
