@@ -1,8 +1,8 @@
-"""Access checks: the mission runs, the client is allowed, and no foreign page sends the request.
+"""Access checks: the mission runs, the client is allowed, and the page's origin is allowed.
 
 Pure ASGI: `BaseHTTPMiddleware` and `CORSMiddleware` skip WebSockets, and nothing else checks a
-WebSocket's Origin. A browser sends cookies along with any site's WebSockets and forms, so requests
-of foreign pages are refused where they could change or receive something (RFC 6455, 10.2).
+WebSocket's Origin. A browser sends cookies with the WebSockets and forms of any site, so a request
+from the page of another origin is refused if it could change or read something (RFC 6455, 10.2).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COOKIE = "rover_token"
 
 LOCAL_CLIENTS = frozenset({UNIX_SOCKET_CLIENT, "testclient"})
-"""Client addresses of this machine that are not IP addresses; `TestClient` reports the second."""
+"""Local client addresses that are not IP addresses; Starlette's `TestClient` is the second."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -41,17 +41,17 @@ class Mission(Protocol):
 
     @property
     def phase(self) -> str:
-        """`running`, or why requests are refused: `not started`, `draining`, `ended`."""
+        """`running`; requests are refused if `not started`, `draining` or `ended`."""
         ...
 
 
 class Access:
-    """Passes a request to the inner app, or raises why not.
+    """Checks each request, then passes it to the inner app.
 
     Args:
         app: the inner app.
-        mission: asked for its phase at each request.
-        open_paths: answered in any phase, as health checks are.
+        mission: the tokens, origins and phase.
+        open_paths: served in any phase, such as health checks.
     """
 
     def __init__(self, app: ASGIApp, mission: Mission, open_paths: frozenset[str]) -> None:
@@ -93,7 +93,7 @@ class Access:
         elif connection.client and not _is_local(connection.client.host):
             raise AccessRefused(
                 f"clients at {connection.client.host} need a token: without ROVER_TOKENS, this "
-                "server answers only clients on its own machine"
+                "server serves only clients on its own machine"
             )
 
     def _check_origin(self, connection: HTTPConnection) -> None:

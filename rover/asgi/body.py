@@ -1,4 +1,4 @@
-"""A request's body as it arrives, with a time limit for its silence."""
+"""The body of a request as it arrives, with a timeout between its chunks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Body:
-    """A request's body as an async iterator of its chunks.
+    """The body of a request as an async iterator of chunks.
 
     Args:
         receive: of the request.
-        timeout_s: seconds without data after which the body has failed.
+        timeout_s: seconds without data after which reading the body fails.
 
     Attributes:
         received: bytes so far.
@@ -36,7 +36,7 @@ class Body:
 
     @property
     def is_unread(self) -> bool:
-        """Whether the client has more to send than was read."""
+        """Whether part of the body was not read."""
         return self._more
 
     async def __anext__(self) -> bytes:

@@ -1,12 +1,12 @@
 """Closing clients' connections, which ASGI has no message for.
 
-When a response returns early, its server waits until the client has read everything. A stalled
-client never does: its socket and buffers remain, and so does the server at shutdown. A client that
-vanished with its network sends no FIN: the kernel buffers small events for it for hours.
+After a response, the server waits until the client has read everything. A stalled client never
+does: its socket and buffers remain, and a shutdown waits for it. A client whose network vanished
+sends no FIN: the kernel buffers small events for it for hours.
 
-This works on the transport that uvicorn shows (`rover.asgi.servers.uvicorn`). Under other servers,
-and under middleware that wraps `receive`, the server's own limits apply; docs/embedding.md lists
-the options.
+`Connections` uses the transport that uvicorn exposes (`rover.asgi.servers.uvicorn`). Under other
+servers, and under middleware that wraps `receive`, the server's own limits apply; docs/embedding.md
+lists their options.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 TCP_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux only
 
 MAX_ENDED = 10_000
-"""Maximum number of ended responses whose unsent bytes are watched."""
+"""Maximum number of ended responses that are watched for progress."""
 
 UNREAD = -1
-"""Stands for the unsent bytes where part of the request's body was not read."""
+"""Used instead of the number of unsent bytes if part of the request's body was not read."""
 
 ABORT_INTERVAL_S = 0.2
 """Seconds without progress after which an ended response is aborted at shutdown."""
 
 
 class IncompleteResponse(Exception):
-    """A response ended early, and its connection could not be closed from here.
+    """A response is incomplete, and its connection cannot be closed without the server.
 
-    It is raised to the server. If the app returned instead, middleware would complete the response.
+    The app raises it to the server. If the app returned, middleware would complete the response.
     """
 
 
@@ -48,7 +48,7 @@ class Connections:
 
     Args:
         timeout_s: seconds after which a client that reads no data is aborted.
-        max_ended: maximum number of ended responses that `abort_stalled` watches.
+        max_ended: maximum number of ended responses that `abort_ended` watches.
     """
 
     def __init__(self, timeout_s: float, max_ended: int = MAX_ENDED) -> None:
@@ -59,7 +59,8 @@ class Connections:
     def limit_unacknowledged(self, receive: Receive) -> None:
         """Have the kernel close the connection if the client acknowledges no data for `timeout_s`.
 
-        The first data sent after the client vanished, a heartbeat at the latest, starts the time.
+        The time starts with the first data that is sent after the client vanished, a heartbeat at
+        the latest.
 
         Source: RFC 5482; tcp(7), TCP_USER_TIMEOUT.
         """
@@ -72,10 +73,10 @@ class Connections:
             connection.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, timeout_ms)
 
     def abort(self, receive: Receive) -> bool:
-        """Close the connection at once, if the server shows it. Buffered data is lost.
+        """Close the connection at once, if the server exposes it. Buffered data is lost.
 
         Returns:
-            Whether the server shows the connection.
+            Whether the server exposes the connection.
         """
         if (transport := transport_of(receive)) is None:
             return False
@@ -97,12 +98,13 @@ class Connections:
         Args:
             scope: of the request.
             receive: of the request; it has not returned a disconnect yet.
-            flush: let the client read what is buffered first, for at most `timeout_s`.
-            length_known: whether the client knows the length, and so notices by itself.
+            flush: first let the client read the buffered data, for at most `timeout_s`.
+            length_known: whether the response has a `Content-Length`, which shows the client that
+                it is incomplete.
 
         Raises:
-            IncompleteResponse: the server does not show the connection, and the client could not
-                notice.
+            IncompleteResponse: the server does not expose the connection, and the response has no
+                `Content-Length`.
         """
         if (transport := transport_of(receive)) is None:
             if length_known:
@@ -117,12 +119,12 @@ class Connections:
         await wait_for_disconnect(receive)
 
     def end(self, receive: Receive, *, unread: bool = False) -> None:
-        """Note that a response ended. The server may still have its last bytes to send.
+        """Note that a response ended. The server may not have sent its last bytes yet.
 
         Args:
             receive: of the request.
-            unread: whether part of the request's body was not read, so that the server cannot use
-                the connection again.
+            unread: whether part of the request's body was not read, so that the server cannot
+                reuse the connection.
         """
         transport = transport_of(receive)
         if transport is None or not (unread or transport.get_write_buffer_size()):
@@ -135,7 +137,7 @@ class Connections:
     def abort_ended(self) -> None:
         """Abort ended responses whose client has read no data since the last call.
 
-        For shutdown: a server waits for its connections before it runs the lifespan's shutdown.
+        At shutdown, a server waits for its connections before it runs the lifespan's shutdown.
         """
         for transport, unsent in list(self._ended.items()):
             now_unsent = transport.get_write_buffer_size()

@@ -1,15 +1,15 @@
 """A subscriber as a server-sent event response, for any number of clients at once.
 
-Each client has one task, asleep until its topic is released. There is no queue, timer or generator
-per client: a wake-up, one shared body, one `send`. The request's own task only waits for the
-disconnect, which servers of ASGI spec 2.3 report through `receive` alone.
+Each client has one task, which sleeps until its topic is released. A client has no queue, timer or
+generator of its own: it costs a wake-up, one shared body and one `send`. The task of the request
+only waits for the disconnect, which servers of ASGI spec 2.3 report only through `receive`.
 
 Intentional divergence from `sse_starlette.EventSourceResponse`
 ---------------------------------------------------------------
 `EventSourceResponse` runs a task group per response, pings each client with a timer of its own, and
 polls for the server's exit. At 1,000 clients that costs three times the CPU (`make bench`). It also
-needs `receive` for itself, so it cannot respond while the request's body arrives. What is used of
-sse-starlette is its `ServerSentEvent`, in `rover.wire`.
+reads `receive` itself, so it cannot respond while the request's body arrives. `rover.wire` uses
+the `ServerSentEvent` of sse-starlette.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ logger = logging.getLogger("rover.streams")
 HEADERS = [
     (b"content-type", f"{EVENT_STREAM}; charset=utf-8".encode()),
     (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),  # or nginx holds events back
+    (b"x-accel-buffering", b"no"),  # else nginx buffers events
     (b"x-content-type-options", b"nosniff"),
 ]
 
@@ -51,7 +51,7 @@ RETRY_SPREAD_MS = 4000
 
 
 def gap_event(gap: Gap) -> bytes:
-    """The event that reports missing events. It has no id: the client still lacks them all."""
+    """The event that reports missing events. It has no id, so a client keeps its position."""
     fields = {
         "after": str(gap.after),
         "resumed": str(gap.resumed),
@@ -62,7 +62,7 @@ def gap_event(gap: Gap) -> bytes:
 
 
 class EventStreams:
-    """The open event streams of one kind.
+    """The open event streams of one kind, with their limit and their timeout.
 
     Args:
         settings: the timeouts.
@@ -101,7 +101,7 @@ class EventStreams:
         return EventStream(subscriber, preamble, self)
 
     async def run(self) -> None:
-        """Abort stalled clients until cancelled. One timer serves all of them."""
+        """Abort stalled clients until cancelled. All clients share one timer."""
         timeout_s = self.settings.send_timeout_s
         while True:
             await sleep(timeout_s / 4)
@@ -118,9 +118,9 @@ class EventStreams:
 
 
 class EventStream(Response):
-    """One client's response. It is a `Response` for frameworks that check for that.
+    """The response to one client. It is a `Response` because some frameworks check the type.
 
-    `Response.__init__` is not called: its attributes would cost memory for each client.
+    `Response.__init__` is not called: its attributes would cost memory per client.
     """
 
     __slots__ = (
@@ -163,9 +163,9 @@ class EventStream(Response):
             await send({"type": "http.response.body", "body": b""})
             return
         self._streams.connections.limit_unacknowledged(receive)
-        # The writer has a task of its own: waking a task steps through every frame that awaits in
-        # it, and middleware makes a request's task a dozen deep. It is a plain task with a scope:
-        # a task group for each client would be a third of its memory.
+        # The writer has a task of its own: waking a task steps through all frames that await in
+        # it, and middleware adds a dozen frames to a request's task. It is a plain task with a
+        # scope: a task group would be a third of a client's memory.
         writer = asyncio.create_task(self._write(start, send))
         writer.add_done_callback(self._end)
         self._streams.open.add(self)
@@ -184,7 +184,7 @@ class EventStream(Response):
             writer.result()  # raises what the writer raised
 
     def abort(self) -> None:
-        """End the stream at once: the client reads no data."""
+        """End the stream at once and close the connection. Buffered data is lost."""
         self.aborted = True
         self.scope.cancel()
 
@@ -202,7 +202,7 @@ class EventStream(Response):
         self.sending_since = monotonic()
         await send(start)
         await send({"type": "http.response.body", "body": self._preamble, "more_body": True})
-        self._preamble = b""  # free it; the stream may be open for days
+        self._preamble = b""  # frees memory: the stream may be open for days
         self.sending_since = inf
         async for news in self._subscriber:
             if isinstance(news, Batch):
@@ -217,7 +217,7 @@ class EventStream(Response):
         self.sending_since = inf
 
     def _last_event(self) -> bytes:
-        """`bye`: the server is shutting down, and when the client should connect again."""
+        """`bye`: the server is shutting down. It states when the client should reconnect."""
         retry_ms = self._streams.settings.retry_ms + random.randrange(RETRY_SPREAD_MS)  # noqa: S311 # jitter
         detail = dumps({"detail": str(Draining(retry_ms // 1000))})
         return sse(detail, event="bye", retry_ms=retry_ms)

@@ -33,48 +33,52 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rover.images")
 
 MIN_CHUNK_BYTES = 64 * 2**10
-"""Size of a chunk for a slow client. Small chunks tell a slow client from a stalled one."""
+"""Size of the first chunk, and of a chunk for a slow client.
+
+A slow client reads a small chunk before it counts as stalled.
+"""
 
 MAX_CHUNK_BYTES = 2**19
+"""Maximum size of a chunk. Each chunk from a file costs a call in a worker thread."""
 
 FAST_SEND_S = 0.05
 """Seconds within which a chunk must be sent for the next one to be twice as large."""
 
 
 def etag(image: Image) -> str:
-    """A strong entity tag: one id and one revision always have the same bytes."""
+    """The strong entity tag of an image: the same id and revision mean the same bytes."""
     name = f"{image.id}\0{image.revision}".encode()
     return f'"{sha256(name).hexdigest()[:32]}"'
 
 
 class _StalledError(Exception):
-    """The client read no data for too long."""
+    """The client read no data for the timeout."""
 
 
 class ImageResponse:
-    """One image, or a part of it, as it arrives; an ASGI app.
+    """An ASGI app that responds with one image, or a range of it, while it arrives.
 
-    The headers state only known facts: without a size the body is chunked, and ranges are ignored.
-    A part that has not arrived yet is waited for. If the image breaks off, the response is visibly
-    incomplete: shorter than its length, or without the last chunk.
+    If the size is unknown, the body is chunked and a `Range` is ignored. The response waits for
+    bytes that have not arrived. If the image breaks, the response is visibly incomplete: shorter
+    than its `Content-Length`, or without the last chunk.
 
     Args:
-        images: where the image is read.
-        image: which one.
-        connections: a client that reads no data for their timeout is aborted.
+        images: reads the image.
+        image: the image.
+        connections: aborts a client that reads no data for its timeout.
     """
 
     def __init__(self, images: Images, image: Image, connections: Connections) -> None:
         self._images = images
         self._image = image
         self._connections = connections
-        self._sent_all = self._broke_off = self._disconnected = False
+        self._complete = self._broken = self._disconnected = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond; returns after the last byte, or when the client has disconnected.
 
         Raises:
-            SourceError: the image cannot be read; only before the response began.
+            SourceError: the image cannot be read. Raised only before the response begins.
             HTTPException: the range begins after the image's last byte.
         """
         request = Request(scope)
@@ -97,26 +101,26 @@ class ImageResponse:
         async with self._images.open(image, start, stop) as reader:
             await _start(send, status, headers)
             await self._stream(reader, receive, send)
-        if self._sent_all:
+        if self._complete:
             self._connections.end(receive)
         elif not self._disconnected:
             await self._connections.end_incomplete(
-                scope, receive, flush=self._broke_off, length_known=stop is not None
+                scope, receive, flush=self._broken, length_known=stop is not None
             )
 
     async def _stream(self, reader: Reader, receive: Receive, send: Send) -> None:
-        """Copy the image to the client until its end, a disconnect or a stall."""
+        """Send the image until its end, a disconnect or a timeout."""
         self._connections.limit_unacknowledged(receive)
         async with create_task_group() as tasks:
             tasks.start_soon(self._watch, receive, tasks.cancel_scope)
             try:
                 await self._copy(reader, send)
-                self._sent_all = True
+                self._complete = True
             except SourceError as exc:
-                logger.info("a client received only a part: %s", exc)
-                self._broke_off = True
+                logger.info("a response is incomplete: %s", exc)
+                self._broken = True
             except _StalledError:
-                logger.info("aborted a client that read no data of %r", self._image.id)
+                logger.info("aborted a client that read no data of image %r", self._image.id)
             tasks.cancel_scope.cancel()
 
     async def _watch(self, receive: Receive, both: CancelScope) -> None:
@@ -134,7 +138,7 @@ class ImageResponse:
         await self._send(send, b"", more=False)
 
     async def _send(self, send: Send, body: bytes, *, more: bool) -> None:
-        await checkpoint_if_cancelled()  # reads in a thread do not notice a disconnect
+        await checkpoint_if_cancelled()  # a read in a thread does not notice a disconnect
         with move_on_after(self._connections.timeout_s) as scope:
             await send({"type": "http.response.body", "body": body, "more_body": more})
         if scope.cancelled_caught:
@@ -146,7 +150,7 @@ class ImageResponse:
             "Content-Type": image.content_type,
             "Content-Disposition": _disposition(image),
             "ETag": etag(image),
-            "Cache-Control": "private, no-cache",  # an id may get new bytes, which the ETag shows
+            "Cache-Control": "private, no-cache",  # an image may be replaced; the ETag changes then
             "X-Image-Id": quote(image.id, safe=""),
             "X-Content-Type-Options": "nosniff",
             # an image may come from anywhere, and an SVG may contain a script
@@ -155,7 +159,7 @@ class ImageResponse:
         if image.size is not None:
             headers["Accept-Ranges"] = "bytes"
         if not image.complete:
-            headers["X-Accel-Buffering"] = "no"  # or nginx holds it back until its end
+            headers["X-Accel-Buffering"] = "no"  # else nginx buffers the image
         return headers
 
 

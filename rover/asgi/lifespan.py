@@ -1,4 +1,4 @@
-"""An app's ASGI lifespan as an async context manager, for one that is put inside another."""
+"""The ASGI lifespan of an app as an async context manager, for an app inside another app."""
 
 from __future__ import annotations
 
@@ -13,46 +13,48 @@ if TYPE_CHECKING:
     from starlette.types import Message
 
     AnyApp = Callable[..., Awaitable[None]]
-    """An ASGI app of any framework: each has types of its own for what it is called with."""
+    """An ASGI app of any framework. Each framework has its own types for the arguments."""
 
 
 @asynccontextmanager
 async def lifespan_of(app: AnyApp) -> AsyncIterator[dict[str, Any]]:
-    """Start the app, give the state that its requests are to have, and end it after the block.
+    """Start the app, return the state for its requests, and shut the app down after the block.
 
-    An app without a lifespan, as Django's, raises at it; that is no failure (ASGI, Lifespan).
+    An app without a lifespan, such as Django's, raises at once, which is not a failure.
 
     Raises:
-        RuntimeError: the app says that it could not start, or not end; with its words.
+        RuntimeError: the app reports that its startup or shutdown failed. The text is the app's.
+
+    Source: ASGI specification, Lifespan protocol.
     """
     state: dict[str, Any] = {}
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
-    to_come = ["lifespan.startup", "lifespan.shutdown"]
-    said, ending = Event(), Event()
+    messages = ["lifespan.startup", "lifespan.shutdown"]
+    replied, ending = Event(), Event()
     failures: list[str] = []
 
     async def receive() -> Message:
-        if len(to_come) == 1:
+        if len(messages) == 1:
             await ending.wait()
-        return {"type": to_come.pop(0)}
+        return {"type": messages.pop(0)}
 
     async def send(message: Message) -> None:
         if message["type"].endswith(".failed"):
             failures.append(message.get("message", "") or f"{app!r} failed")
-        said.set()
+        replied.set()
 
-    async def live() -> None:
+    async def run() -> None:
         try:
             await app(scope, receive, send)
         except Exception:
-            if said.is_set() and not failures:
+            if replied.is_set() and not failures:
                 raise
         finally:
-            said.set()
+            replied.set()
 
     async with create_task_group() as tasks:
-        tasks.start_soon(live)
-        await said.wait()
+        tasks.start_soon(run)
+        await replied.wait()
         if not failures:
             yield state
         ending.set()

@@ -1,9 +1,9 @@
-"""The one file in a multipart form, as its bytes come: nothing is spooled, nothing waits.
+"""The file in a multipart form, as an iterator of bytes, while the request still arrives.
 
-Starlette's `request.form()` writes the file to a temporary one before a route sees any of it, at a
-ninth of the speed; an upload that answers at once cannot wait for that.
+Starlette's `request.form()` first writes the complete file to a temporary file, at a ninth of the
+speed. The response to an upload must begin before that.
 
-Source: RFC 7578 (multipart/form-data), RFC 2046, 5.1 (the delimiters).
+Source: RFC 7578 (multipart/form-data); RFC 2046, 5.1 (delimiters).
 """
 
 from __future__ import annotations
@@ -22,22 +22,27 @@ if TYPE_CHECKING:
 FIELD = "file"
 
 MAX_PARTS = 64
+"""Maximum number of fields in a form."""
 
 MAX_OVERHEAD_BYTES = 2**20
-"""All that is not the file: delimiters, headers, other fields."""
+"""Maximum size of everything except the file: delimiters, headers, other fields."""
 
-HOW = f"send it as the field `{FIELD}`, as `curl -N -F {FIELD}=@NAME` does"
+HINT = f"send it as the field `{FIELD}`, as `curl -N -F {FIELD}=@NAME` does"
 
 
 class FileField:
-    """The file in a form: its name, and its bytes as an async iterator. Made by `open`.
+    """The file in a form: its name, and its bytes as an async iterator. Create it with `open`.
 
-    Iterating it never yields empty bytes. It ends when the whole form was read, not when the file
-    was: only then is it sure that the form was whole and had no second file.
+    The iterator never yields empty bytes. It ends after the whole form, not after the file: only
+    then it is certain that the form is complete and has no second file.
+
+    Args:
+        boundary: of the form.
+        body: the bytes of the form.
 
     Attributes:
-        filename: as the sender spelled it, paths and control characters included.
-        ahead: the first bytes of the file, before they are handed out.
+        filename: as the client sent it, with any path and control characters.
+        ahead: the first bytes of the file, until the iterator has yielded them.
     """
 
     def __init__(self, boundary: bytes, body: AsyncIterator[bytes]) -> None:
@@ -68,22 +73,22 @@ class FileField:
 
     @classmethod
     async def open(cls, boundary: bytes, body: AsyncIterator[bytes]) -> Self:
-        """The file in the form that `body` brings; returns when the file's first byte is there.
+        """The file in the form `body`. Returns after the first bytes of the file have arrived.
 
         Raises:
-            NotAnUpload: it is no form, is malformed, or has no file, or an empty one.
+            NotAnUpload: the form is malformed, or has no file, or the file is empty.
         """
         field = cls(boundary, body)
         field.ahead = await anext(field, b"")
         if field.filename is None:
-            there = ", ".join(f"`{name}`" for name in field._others) or "no field at all"
-            raise NotAnUpload(f"the form has no field `{FIELD}`, but {there}; {HOW}")
+            others = ", ".join(f"`{name}`" for name in field._others) or "none"
+            raise NotAnUpload(f"the form has no field `{FIELD}`; its fields: {others}; {HINT}")
         if not field.ahead:
             raise NotAnUpload(f"the file {field.filename!r} is empty")
         return field
 
     def size_hint(self, content_length: int | None) -> int | None:
-        """How long the file is, if nothing follows it in a body of `content_length` bytes."""
+        """Size of the file in bytes, if the file is the last part of a body of `content_length`."""
         if content_length is None:
             return None
         closing = len(b"\r\n--" + self._boundary + b"--\r\n")
@@ -97,7 +102,7 @@ class FileField:
         """The next bytes of the file.
 
         Raises:
-            NotAnUpload: the form turns out malformed, cut short, or with a second file.
+            NotAnUpload: the form is malformed, is incomplete, or has a second file.
         """
         if ahead := self.ahead:
             self.ahead = b""
@@ -106,7 +111,7 @@ class FileField:
             if data := self._feed(chunk):
                 return data
         if not self._closed:
-            raise NotAnUpload("the form breaks off before its closing boundary")
+            raise NotAnUpload("the form is incomplete: it ends before its closing boundary")
         raise StopAsyncIteration
 
     def _feed(self, chunk: bytes) -> bytes:
@@ -119,15 +124,15 @@ class FileField:
         self._overhead_bytes += len(chunk) - len(data)
         if self._overhead_bytes > MAX_OVERHEAD_BYTES:
             raise NotAnUpload(
-                f"the form has more than {MAX_OVERHEAD_BYTES:,} bytes beside the file; "
-                f"leave the other fields out"
+                f"the form has more than {MAX_OVERHEAD_BYTES:,} bytes in addition to the file; "
+                "leave out the other fields"
             )
         return data
 
     def _begin_part(self) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
-            raise NotAnUpload(f"the form has more than {MAX_PARTS} fields; only `{FIELD}` is read")
+            raise NotAnUpload(f"the form has more than {MAX_PARTS} fields; send only `{FIELD}`")
         self._disposition = b""
 
     def _read_header(self, data: bytes, start: int, end: int) -> None:
@@ -151,7 +156,7 @@ class FileField:
             raise NotAnUpload(f"the form has two fields `{FIELD}`; send one file at a time")
         filename = options.get(b"filename")
         if not filename:
-            raise NotAnUpload(f"the field `{FIELD}` came without a file; {HOW}, with an @")
+            raise NotAnUpload(f"the field `{FIELD}` is not a file; {HINT}, with the @")
         self.filename = filename.decode(errors="replace")
         self._in_file = True
 
@@ -167,16 +172,16 @@ class FileField:
 
 
 def boundary_of(content_type: str | None) -> bytes:
-    """What separates the parts of a form, out of its `Content-Type`.
+    """The boundary of a form, from its `Content-Type`.
 
     Raises:
-        NotAnUpload: not the type of a form, or without a usable boundary.
+        NotAnUpload: the type is not that of a form, or has no usable boundary.
     """
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
-        shown = f"of type {content_type[:80]!r}" if content_type else "of no stated type"
-        raise NotAnUpload(f"the body is {shown}, and not `multipart/form-data`; {HOW}")
+        stated = f"is {content_type[:80]!r}" if content_type else "is missing"
+        raise NotAnUpload(f"the Content-Type {stated}; it must be `multipart/form-data`; {HINT}")
     boundary = options.get(b"boundary", b"")
     if not 1 <= len(boundary) <= 70:
-        raise NotAnUpload("the Content-Type has no `boundary` of 1 to 70 characters")
+        raise NotAnUpload("the Content-Type needs a `boundary` of 1 to 70 characters")
     return boundary

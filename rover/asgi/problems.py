@@ -1,6 +1,6 @@
 """Errors as RFC 9457 `application/problem+json`, with a `detail` that a person can act on.
 
-Pure ASGI, so that it serves HTTP and WebSockets alike, and wraps single routes in another app.
+`Problems` is pure ASGI: it works for HTTP and WebSockets, and around a single route of another app.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     SourceError: HTTPStatus.BAD_GATEWAY,
     RoverError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-"""An error answers with the status of its nearest class in this table."""
+"""The status of each error. A class that is not listed has the status of its base class."""
 
 
 def status_of(exc: Exception) -> HTTPStatus:
-    """The status that an error is answered with."""
+    """The HTTP status for an error."""
     for kind in type(exc).__mro__:
         if issubclass(kind, Exception) and kind in STATUS:
             return STATUS[kind]
@@ -67,7 +67,7 @@ def status_of(exc: Exception) -> HTTPStatus:
 
 
 def problem(exc: RoverError | SourceError) -> Response:
-    """The response that tells of an error."""
+    """The response for an error."""
     status = status_of(exc)
     headers = {}
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
@@ -78,7 +78,7 @@ def problem(exc: RoverError | SourceError) -> Response:
 
 
 async def http_problem(connection: HTTPConnection, exc: Exception) -> Response:
-    """Tell of what Starlette itself refuses: unknown paths, unknown methods, bad requests."""
+    """The response for an error of Starlette: an unknown path, a wrong method, a bad request."""
     if not isinstance(exc, HTTPException):
         raise exc
     status = HTTPStatus(exc.status_code)
@@ -86,10 +86,10 @@ async def http_problem(connection: HTTPConnection, exc: Exception) -> Response:
     detail = exc.detail
     path = connection.url.path
     if status is HTTPStatus.NOT_FOUND and detail == status.phrase:
-        detail = f"there is nothing at {path}; the README lists every path"
+        detail = f"nothing is at {path}; the README lists all paths"
     elif status is HTTPStatus.METHOD_NOT_ALLOWED:
         method = connection.scope["method"]
-        detail = f"{method} is not for {path}; use {headers.get('Allow')}"
+        detail = f"{path} does not allow {method}; use {headers.get('Allow')}"
     return _respond(status, detail, headers)
 
 
@@ -99,56 +99,61 @@ def _respond(status: HTTPStatus, detail: str, headers: dict[str, str]) -> Respon
 
 
 class Problems:
-    """Answers the errors of the app inside.
+    """Responds to the errors of the inner app with a problem document.
 
-    All of ours are raised before the response begins. `send` is passed on as it is: a wrapper that
-    watched for the beginning would be awaited for every event of every reader.
+    The inner app raises them before its response begins. So `send` is not wrapped: a wrapper would
+    be awaited for each event of each client.
+
+    Args:
+        app: the inner app.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the app inside, and answer for it if it raises."""
+        """Run the inner app, and respond if it raises."""
         try:
             await self.app(scope, receive, send)
         except (RoverError, SourceError) as exc:
             if status_of(exc) is HTTPStatus.INTERNAL_SERVER_ERROR:
-                logger.exception("%s: an error without a status of its own", scope["path"])
-            await _answer(problem(exc), scope, receive, send)
+                logger.exception("%s: this error has no status", scope["path"])
+            await _respond_with(problem(exc), scope, receive, send)
 
 
-async def _answer(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+async def _respond_with(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
-        await receive()  # the handshake, which nobody has taken yet: it is refused with a response
+        await receive()  # the handshake; the app has not received it
         if "websocket.http.response" not in (scope.get("extensions") or {}):
-            await send({"type": "websocket.close"})  # answered with 403, by servers without it
+            await send({"type": "websocket.close"})  # the server responds with 403
             return
     await response(scope, receive, send)
 
 
 class ProblemApp(Starlette):
-    """A Starlette app that answers all of its errors as problems.
+    """A Starlette app that responds to all of its errors with a problem document.
 
-    Without the two layers that Starlette puts around every app: they wrap `send` as well. An error
-    that nobody foresaw is the server's, which logs it and answers 500.
+    It lacks the two layers that Starlette puts around each app, because they wrap `send`. Any other
+    exception reaches the server, which logs it and responds with 500.
     """
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The app's own middleware around its routes."""
-        self.router.default = _nowhere
-        app: ASGIApp = self._answer_refusals
+        """The app's own middleware around its router."""
+        self.router.default = _not_found
+        app: ASGIApp = self._respond_to_refusals
         for cls, args, kwargs in reversed(self.user_middleware):
             app = cls(app, *args, **kwargs)
         return app
 
-    async def _answer_refusals(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond_to_refusals(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.router(scope, receive, send)
         except HTTPException as exc:
-            await _answer(await http_problem(HTTPConnection(scope), exc), scope, receive, send)
+            await _respond_with(
+                await http_problem(HTTPConnection(scope), exc), scope, receive, send
+            )
 
 
-async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] in ("http", "websocket"):
         raise HTTPException(HTTPStatus.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""What routes read from a query string, with errors that say what would have been right."""
+"""Values of query parameters, with errors that name the allowed values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rover.errors import BadQuery
 from rover.topic import EventId
+from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,24 +19,27 @@ if TYPE_CHECKING:
 def whole_number(
     request: HTTPConnection, name: str, *, at_least: int = 0, at_most: int
 ) -> int | None:
-    """The number that the query gives for `name`, or `None` where it gives none.
+    """The whole number of the parameter `name`, or `None` if the query does not have it.
 
     Raises:
-        BadQuery: not a whole number, or out of range.
+        BadQuery: it is not a whole number, or out of range.
     """
     text = request.query_params.get(name)
     if text is None:
         return None
-    if text.isascii() and text.isdigit() and len(text) <= 18 and at_least <= int(text) <= at_most:
-        return int(text)
-    raise BadQuery(name, text, f"must be a whole number from {at_least:,} to {at_most:,}")
+    allowed = Range(at_least, at_most)
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise BadQuery(name, text, allowed.must_be("a whole number"))
+    if (value := int(text)) not in allowed:
+        raise BadQuery(name, text, allowed.must_be())
+    return value
 
 
 def number(request: HTTPConnection, name: str, *, at_least: float, at_most: float) -> float | None:
-    """The number, fractions allowed, that the query gives for `name`, or `None`.
+    """The number of the parameter `name`, or `None` if the query does not have it.
 
     Raises:
-        BadQuery: not a number, or out of range.
+        BadQuery: it is not a number, or out of range.
     """
     text = request.query_params.get(name)
     if text is None:
@@ -44,16 +48,16 @@ def number(request: HTTPConnection, name: str, *, at_least: float, at_most: floa
         value = float(text)
     except ValueError:
         value = math.nan
-    if at_least <= value <= at_most:
+    if value in (allowed := Range(at_least, at_most)):
         return value
-    raise BadQuery(name, text, f"must be a number from {at_least:,} to {at_most:,}")
+    raise BadQuery(name, text, allowed.must_be())
 
 
 def moment(request: HTTPConnection, name: str) -> float | None:
-    """The time that the query gives for `name`, in POSIX seconds, or `None`.
+    """The time of the parameter `name` in POSIX seconds, or `None` if the query does not have it.
 
     Raises:
-        BadQuery: neither a date and time of ISO 8601 nor POSIX seconds.
+        BadQuery: it is neither an ISO 8601 time nor POSIX seconds.
     """
     text = request.query_params.get(name)
     if text is None:
@@ -62,7 +66,7 @@ def moment(request: HTTPConnection, name: str) -> float | None:
         value = float(text)
     except ValueError:
         try:
-            at = datetime.fromisoformat(text.replace(" ", "+"))  # a `+` that was not escaped
+            at = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped `+`
             value = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             value = math.nan
@@ -73,10 +77,13 @@ def moment(request: HTTPConnection, name: str) -> float | None:
 
 
 def names(request: HTTPConnection, name: str, known: Collection[str]) -> tuple[str, ...] | None:
-    """The comma-separated names that the query gives, each once and sorted, or `None`.
+    """The comma-separated names of the parameter `name`, without duplicates and sorted.
+
+    Returns:
+        The names, or `None` if the query does not have the parameter.
 
     Raises:
-        BadQuery: one of them is not known, or there are none.
+        BadQuery: a name is unknown, or the list is empty.
     """
     text = request.query_params.get(name)
     if text is None:
@@ -84,19 +91,19 @@ def names(request: HTTPConnection, name: str, known: Collection[str]) -> tuple[s
     found = {word.strip() for word in text.split(",")} - {""}
     unknown = sorted(found.difference(known))
     if unknown or not found:
-        reason = f"unknown: {', '.join(unknown)}" if unknown else "names nothing"
+        reason = f"unknown: {', '.join(unknown)}" if unknown else "must not be empty"
         raise BadQuery(name, text, f"{reason}; known: {', '.join(sorted(known)) or 'none yet'}")
     return tuple(sorted(found))
 
 
 def resume_point(request: HTTPConnection) -> EventId | None:
-    """The event that the reader has already, or `None` to start from now.
+    """The last event that the client has received, or `None` to start with new events.
 
-    The `Last-Event-ID` of a browser that connects again outranks `?after=`, which it repeats
-    unchanged from its first request.
+    The header `Last-Event-ID` takes precedence over `?after=`: a browser that reconnects repeats
+    the `?after=` of its first request unchanged.
 
     Raises:
-        MalformedEventId: it is not an id that this server gives out.
+        MalformedEventId: it is not of the form `epoch-offset`.
     """
     if text := request.headers.get("last-event-id"):
         return EventId.parse(text, name="Last-Event-ID")

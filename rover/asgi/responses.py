@@ -1,4 +1,4 @@
-"""Responses that several routes give."""
+"""The JSON response of all routes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def json_response(
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> Response:
-    """The value as JSON that no cache keeps; NaN and infinities become `null`."""
+    """The value as JSON, not to be cached. NaN and infinities become `null`."""
     return Response(
         dumps(value),
         status,

@@ -1,8 +1,9 @@
-"""Noticing a shutdown early: servers run the lifespan's shutdown only after open responses finish.
+"""Early detection of a shutdown, by the signals that the server receives.
 
-An endless stream never finishes by itself, so it must end before that. While a mission runs, its
-own handler of SIGINT and SIGTERM precedes the server's: it notes the signal, then calls that one.
-docs/architecture.md draws the whole sequence.
+A server runs the lifespan's shutdown only after all open responses have finished. An endless stream
+never finishes by itself, so it must end before that. While a mission runs, its own handler of
+SIGINT and SIGTERM replaces the server's: it notes the signal, then calls the server's handler.
+docs/architecture.md draws the sequence.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ POLL_INTERVAL_S = 0.01
 
 
 class Shutdown:
-    """Whether this process is to shut down, and how fast.
+    """Whether a shutdown of this process is requested, and whether it is immediate.
 
     Args:
         clock: monotonic seconds.
 
     Attributes:
         requested: set when a shutdown begins.
-        immediate: whether a second signal asked to skip every grace period.
+        immediate: whether a second signal was received: grace periods are skipped.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -56,7 +57,7 @@ class Shutdown:
         self._first: tuple[int, float] | None = None
 
     def note_signal(self, signum: int) -> bool:
-        """Note a signal. Returns whether it is the one that made the shutdown immediate."""
+        """Note a signal. Returns whether this signal made the shutdown immediate."""
         if self._first is None:
             self._first = signum, self._clock()
             return False
@@ -70,14 +71,14 @@ class Shutdown:
         """Return when `busy` returns 0, at the deadline, or when the shutdown is immediate.
 
         Args:
-            busy: for example the number of open streams.
+            busy: returns, for example, the number of open streams.
             deadline: by the event loop's clock.
         """
         while busy() and current_time() < deadline and not self.immediate:  # noqa: ASYNC110 # counts
             await sleep(POLL_INTERVAL_S)
 
     async def watch_parent(self) -> None:
-        """Request the shutdown when hypercorn's parent process does. Returns at once elsewhere."""
+        """Request the shutdown when hypercorn's parent process does; else return at once."""
         if await hypercorn.wait_for_shutdown_event():
             self.requested.set()
 
@@ -88,9 +89,9 @@ def listen_for_signals(
 ) -> Iterator[None]:
     """Request `shutdown` on this event loop when the process receives SIGINT or SIGTERM.
 
-    Only signals that already have a Python handler are listened to, and SIGTERM in hypercorn's
-    worker processes, whose parent ends them by it after one of them has ended. Only the main thread
-    can listen; in other threads, whoever runs the event loop calls `MissionControl.drain`.
+    It listens to the signals that already have a Python handler. In hypercorn's worker processes it
+    also listens to SIGTERM: their parent sends it after one of them has ended. Python delivers
+    signals to the main thread only; in another thread, call `MissionControl.drain` instead.
 
     Args:
         shutdown: what to request.
@@ -117,13 +118,13 @@ def listen_for_signals(
 
 
 class Listener:
-    """A signal handler that stands before the previous one, and calls it.
+    """A signal handler that replaces the previous handler, and calls it.
 
-    Several missions in one process make a chain. It may be taken apart in any order.
+    The listeners of several missions in one process form a chain. They may stop in any order.
 
     Args:
         sig: the signal.
-        previous: its handler so far.
+        previous: the handler before.
         shutdown: what to request.
         loop: the event loop of `shutdown`.
         second_signal_delay_s: seconds between a second signal and the previous handler.
@@ -163,7 +164,7 @@ class Listener:
 
     @property
     def __self__(self) -> Any:
-        """The server of the previous handler: sse-starlette finds uvicorn's server by it."""
+        """The object of the previous handler: sse-starlette finds uvicorn's server with it."""
         return getattr(self.previous, "__self__", None)
 
     def note(self, signum: int) -> bool:
@@ -174,7 +175,7 @@ class Listener:
         return self._shutdown.note_signal(signum)
 
     def stop(self) -> None:
-        """Stop listening. Restores the handler before all stopped listeners at the chain's end."""
+        """Stop listening. Removes all stopped listeners from the start of the chain."""
         self._shutdown = None
         top = current = signal.getsignal(self.sig)
         while isinstance(top, Listener) and top._shutdown is None:

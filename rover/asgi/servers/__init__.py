@@ -1,1 +1,1 @@
-"""Workarounds and facts that concern one server each. A file can be deleted with its reason."""
+"""Workarounds for single servers, one file for each server."""

@@ -1,4 +1,4 @@
-"""Facts about granian."""
+"""granian: its client address for a Unix socket, and how it closes WebSockets."""
 
 UNIX_SOCKET_CLIENT = ""
 """The client address that granian reports for a Unix socket."""

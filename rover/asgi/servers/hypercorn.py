@@ -1,4 +1,4 @@
-"""hypercorn's worker processes receive no signal: their parent sets an event instead.
+"""hypercorn: its worker processes receive no signal; their parent process sets an event instead.
 
 Source: hypercorn/run.py, which passes `shutdown_event` to `multiprocessing.Process`.
 """
@@ -17,7 +17,7 @@ POLL_INTERVAL_S = 0.1
 
 
 async def wait_for_shutdown_event() -> bool:
-    """Wait for the parent's event; returns `False` at once in any other process."""
+    """Wait for the event of the parent process. Returns `False` at once in other processes."""
     if (event := shutdown_event()) is None:
         return False
     while not event.is_set():  # noqa: ASYNC110 # another process sets it
@@ -26,7 +26,7 @@ async def wait_for_shutdown_event() -> bool:
 
 
 def shutdown_event() -> Event | None:
-    """The event among the arguments of this process, if hypercorn started it."""
+    """The event in the arguments of this process; `None` if hypercorn did not start it."""
     process = multiprocessing.current_process()
     event = getattr(process, "_kwargs", {}).get("shutdown_event")
     return event if hasattr(event, "is_set") else None

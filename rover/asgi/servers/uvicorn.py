@@ -1,4 +1,4 @@
-"""What uvicorn offers beyond ASGI: the connection's transport, and its reaction to two signals."""
+"""uvicorn: the transport of a connection, and the delay for its reaction to a second signal."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ class Transport(Protocol):
     """The part of `asyncio.Transport` that connections use."""
 
     def close(self) -> None:
-        """Close after sending what is buffered."""
+        """Send the buffered data, then close."""
 
     def abort(self) -> None:
-        """Close at once; what is buffered is lost."""
+        """Close at once. Buffered data is lost."""
 
     def is_closing(self) -> bool:
-        """Whether it is closed or about to be."""
+        """Whether it is closed or closing."""
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that are not yet in the kernel's buffer."""
+        """Number of bytes that are not yet in the kernel's buffer."""
 
     def get_extra_info(self, name: str) -> Any:
-        """Such as the `socket`."""
+        """A detail of the transport, such as its `socket`."""
 
 
 SECOND_SIGNAL_DELAY_S = 0.5
@@ -41,7 +41,7 @@ def transport_of(receive: Receive) -> Transport | None:
     """The transport behind a request; `None` under other servers and if `receive` is wrapped.
 
     `receive` is a bound method of uvicorn's request cycle or WebSocket protocol, which has the
-    attribute `transport`. The attribute is not documented, so it is used only if it looks right.
+    attribute `transport`. It is undocumented, so it is used only if it has all of these methods.
     """
     transport = getattr(getattr(receive, "__self__", None), "transport", None)
     return transport if isinstance(transport, Transport) else None
