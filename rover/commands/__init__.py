@@ -1,4 +1,4 @@
-"""Command files: received, checked, and kept if they are accepted."""
+"""Command files: received, checked, and stored if they are accepted."""
 
 from rover.commands.commands import Commands
 

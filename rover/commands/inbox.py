@@ -1,9 +1,9 @@
-"""Command files on disk: those on their way in, and those that were accepted.
+"""Command files on disk: those that are being received or checked, and the accepted ones.
 
-    <data_dir>/incoming/<id>       being received and checked; gone when that ends
-    <data_dir>/commands/<sha256>   accepted: whole, and there even after the power fails
+    <data_dir>/incoming/<id>       being received or checked; deleted afterwards
+    <data_dir>/commands/<sha256>   accepted and complete, also after a power failure
 
-Both are on one file system, so that accepting a file is one rename. Everything here blocks.
+Both folders are on one file system, so that accepting a file is one rename. All functions block.
 """
 
 from __future__ import annotations
@@ -17,57 +17,61 @@ from typing import TYPE_CHECKING
 from rover.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import IO
 
+    Fsync = Callable[[int], None]
+
 
 class Inbox:
-    """The folders that command files arrive in.
+    """The folders of command files.
 
     Args:
-        data_dir: made when it is not there.
+        data_dir: contains the folders; created if it does not exist.
+        fsync: `os.fsync`; a test may pass another function.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, fsync: Fsync = os.fsync) -> None:
         self.incoming = data_dir / "incoming"
         self.accepted = data_dir / "commands"
         self._data_dir = data_dir
+        self._fsync = fsync
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Make the folders ready, without what a crash left behind.
+        """Create the folders, and delete incoming files that a crash has left.
 
-        Several processes may share them: leftovers are removed by one that finds itself alone.
+        Several processes may share the folders: only a process that is alone deletes files.
 
         Raises:
-            SettingError: the folder cannot be written to.
+            SettingError: the folder is not writable.
         """
         try:
             self.incoming.mkdir(parents=True, exist_ok=True)
             self.accepted.mkdir(exist_ok=True)
-            _sync(self._data_dir)
+            _sync(self._data_dir, self._fsync)
             lock = (self._data_dir / "incoming.lock").open("wb")
         except OSError as exc:
-            reason = f"command files cannot be kept there: {exc.strerror}"
+            reason = f"must be a writable folder: {exc.strerror}"
             raise SettingError("ROVER_DATA_DIR", self._data_dir, reason) from exc
         with lock:
-            self._sweep(lock)
+            self._delete_leftovers(lock)
             yield
 
     def create(self, name: str) -> CommandFile:
-        """A new file, empty and on its way.
+        """A new, empty incoming file.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: the file cannot be created.
         """
-        return CommandFile(self.incoming / name, self.accepted)
+        return CommandFile(self.incoming / name, self.accepted, self._fsync)
 
-    def _sweep(self, lock: IO[bytes]) -> None:
+    def _delete_leftovers(self, lock: IO[bytes]) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pass  # what lies there is being received by another process
+            pass  # another process is receiving these files
         else:
             for leftover in self.incoming.iterdir():
                 leftover.unlink()
@@ -75,52 +79,55 @@ class Inbox:
 
 
 class CommandFile:
-    """A file on its way in, hashed as it is written. It ends in `keep` or `discard`."""
+    """An incoming file, hashed while it is written. End it with `store` or `discard`."""
 
-    def __init__(self, path: Path, accepted: Path) -> None:
+    def __init__(self, path: Path, accepted: Path, fsync: Fsync) -> None:
         self.path = path
         self._accepted = accepted
-        self._file = path.open("xb", buffering=0)  # or closing it could fail, on a full disk
+        self._fsync = fsync
+        self._file = path.open("xb", buffering=0)  # with a buffer, `close` could fail: disk full
         self._digest = sha256()
 
     @property
     def sha256(self) -> str:
-        """Of what was written so far, in lower-case hex."""
+        """SHA-256 of the written bytes, in lower-case hex."""
         return self._digest.hexdigest()
 
     def write(self, data: bytes) -> None:
-        """Append to the file; whoever opens `path` afterwards sees it.
+        """Append to the file. The bytes are visible to other readers of `path` afterwards.
 
         Raises:
-            OSError: such as a full disk.
+            OSError: for example, the disk is full.
         """
         self._digest.update(data)
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
 
-    def keep(self) -> Path:
-        """Have the file on disk for good, under its SHA-256; the same content twice is one file.
+    def store(self) -> Path:
+        """Move the file to the accepted files, named by its SHA-256. It survives a power failure.
+
+        Files with the same content are stored once.
 
         Raises:
-            OSError: it is not there for good.
+            OSError: the file may not survive a power failure.
         """
-        os.fsync(self._file.fileno())
+        self._fsync(self._file.fileno())
         self._file.close()
-        kept = self.path.replace(self._accepted / self.sha256)
-        _sync(self._accepted)
-        return kept
+        stored = self.path.replace(self._accepted / self.sha256)
+        _sync(self._accepted, self._fsync)
+        return stored
 
     def discard(self) -> None:
-        """Leave nothing of the file behind, unless it was kept. May be called again."""
+        """Delete the file, unless it was stored. It may be called more than once."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 
 
-def _sync(folder: Path) -> None:
-    """Have the folder's entries on disk: a new name is not there for good before that."""
+def _sync(folder: Path, fsync: Fsync) -> None:
+    """Write the folder's entries to disk: a rename survives a power failure only after that."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        fsync(descriptor)
     finally:
         os.close(descriptor)

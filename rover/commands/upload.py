@@ -1,4 +1,4 @@
-"""One command file on its way up: what is known of it, and the topic that tells of it."""
+"""One upload of a command file: its state, and the topic of its events."""
 
 from __future__ import annotations
 
@@ -18,42 +18,49 @@ if TYPE_CHECKING:
     from rover.commands.inbox import CommandFile
     from sources.base import Finding, Progress, Step, Verdict
 
-TOPIC_EVENTS = 1_000
-TOPIC_BYTES = 256 * 2**10
-"""What is kept of one upload's events: a check may find fault with every line of a long file."""
+MAX_EVENTS = 1_000
+MAX_EVENT_BYTES = 256 * 2**10
+"""Maximum size of the retained events: a check may have a finding for each line of a long file."""
 
-TEXT_LENGTH = 2_000
-"""Longer texts of a validator are cut."""
+MAX_TEXT_CHARACTERS = 2_000
+"""Longer texts of a validator are truncated."""
 
-NAME_LENGTH = 255
+MAX_NAME_CHARACTERS = 255
 
 
 class Status(StrEnum):
-    """How far an upload is."""
+    """The status of an upload. The last three are final."""
 
     UPLOADING = "UPLOADING"
     VALIDATING = "VALIDATING"
-    COMPLETE = "COMPLETE"  # accepted, and on disk for good
+    COMPLETE = "COMPLETE"  # accepted, and stored on disk
     REJECTED = "REJECTED"  # the check found errors
-    FAILED = "FAILED"  # it did not arrive, or the check broke: nobody knows whether it is good
+    FAILED = "FAILED"  # the upload or the check failed, so the file may be good or bad
 
 
 class Upload:
-    """One command file on its way, and what is told of it.
+    """One upload of a command file.
 
-    Its topic begins with `UPLOADING`, ends with `COMPLETE`, `REJECTED` or `FAILED`, and is closed.
+    Its topic begins with `UPLOADING`, ends with `COMPLETE`, `REJECTED` or `FAILED`, and is then
+    closed.
+
+    Args:
+        name: the file's name as the client sent it; any string.
+        size: bytes of the file, if the client stated it.
+        steps: the steps of the check.
+        notify: called with the topic after each event; see `rover.topic.Topic`.
 
     Attributes:
-        id: hard to guess; names the upload in URLs.
-        name: as its sender calls it, fit to be shown.
-        size: bytes of the file; before all of them are here what the sender said, or `None`.
-        received: bytes that have come.
-        status: how far it is.
-        report: the newest event about its status, as clients see it.
-        topic: every event, in the bytes that clients get.
-        over: set after the last event.
-        file: where it lies, once it began to be written.
-        receiving: cancelled to break off the receiving.
+        id: names the upload in URLs; it cannot be guessed.
+        name: the file's name, safe to show.
+        size: bytes of the file. Until all have arrived: the stated size, or `None`.
+        received: bytes that have arrived.
+        status: the current status.
+        report: the newest event with a status, as clients receive it.
+        topic: all events, encoded for clients.
+        finished: set after the last event.
+        file: the file on disk, once the first bytes are written.
+        receiving: cancelled to stop receiving.
     """
 
     def __init__(
@@ -70,21 +77,21 @@ class Upload:
         self.status = Status.UPLOADING
         self.report: Mapping[str, Any] = {}
         self.topic: Topic[tuple[str | None, Mapping[str, Any]], bytes] = Topic(
-            _encode, size=len, max_events=TOPIC_EVENTS, max_bytes=TOPIC_BYTES, notify=notify
+            _encode, size=len, max_events=MAX_EVENTS, max_bytes=MAX_EVENT_BYTES, notify=notify
         )
-        self.over = Event()
+        self.finished = Event()
         self.file: CommandFile | None = None
         self.receiving = CancelScope()
         self._steps = {step.name: (index, step) for index, step in enumerate(steps, 1)}
 
     @property
     def first_step(self) -> str:
-        """The name of the step that a check begins with; empty if it has none."""
+        """The name of the first step of the check; empty if there are no steps."""
         return next(iter(self._steps), "")
 
-    def tell_received(self, detail: str) -> None:
-        """Publish how much has come, and what will be checked."""
-        self._tell(
+    def publish_received(self, detail: str) -> None:
+        """Publish the number of received bytes, and the steps that will follow."""
+        self._publish(
             Status.UPLOADING,
             detail,
             id=self.id,
@@ -94,12 +101,12 @@ class Upload:
             plan=[{"name": step.name, "title": step.title} for _, step in self._steps.values()],
         )
 
-    def tell_progress(self, progress: Progress) -> None:
-        """Publish how far the check is. Steps are counted from 1: `index` of `steps`."""
+    def publish_progress(self, progress: Progress) -> None:
+        """Publish the progress of the check. `index` counts steps from 1 to `steps`."""
         index, step = self._steps.get(progress.step, (None, None))
-        self._tell(
+        self._publish(
             Status.VALIDATING,
-            cut(progress.detail),
+            truncate(progress.detail),
             step=progress.step,
             title=step.title if step else progress.step,
             index=index,
@@ -107,24 +114,24 @@ class Upload:
             fraction=min(max(progress.fraction, 0.0), 1.0),
         )
 
-    def tell_finding(self, finding: Finding) -> None:
-        """Publish something that a person should look at."""
-        about = {
+    def publish_finding(self, finding: Finding) -> None:
+        """Publish a finding of the check."""
+        fields = {
             "severity": finding.severity,
             "code": finding.code,
-            "message": cut(finding.message),
+            "message": truncate(finding.message),
             "line": finding.line,
             "column": finding.column,
-            "hint": cut(finding.hint),
+            "hint": truncate(finding.hint),
             "step": finding.step,
         }
-        self.topic.publish(("finding", about))
+        self.topic.publish(("finding", fields))
 
-    def tell_verdict(self, verdict: Verdict, sha256: str) -> None:
-        """Publish how the check ended. Nothing follows."""
-        self._tell(
+    def publish_verdict(self, verdict: Verdict, sha256: str) -> None:
+        """Publish the result of the check, and finish the upload."""
+        self._publish(
             Status.COMPLETE if verdict.accepted else Status.REJECTED,
-            cut(verdict.detail),
+            truncate(verdict.detail),
             id=self.id,
             name=self.name,
             sha256=sha256,
@@ -133,60 +140,35 @@ class Upload:
             warnings=verdict.warnings,
             summary=dict(verdict.summary),
         )
-        self._end()
+        self._finish()
 
-    def tell_failure(self, detail: str) -> None:
-        """Publish that nothing came of it. Nothing follows."""
-        self._tell(Status.FAILED, cut(detail), id=self.id)
-        self._end()
+    def publish_failure(self, detail: str) -> None:
+        """Publish that the upload failed, and finish it."""
+        self._publish(Status.FAILED, truncate(detail), id=self.id)
+        self._finish()
 
-    def _tell(self, status: Status, detail: str, **facts: Any) -> None:
+    def _publish(self, status: Status, detail: str, **fields: Any) -> None:
         self.status = status
-        self.report = {"status": status, "detail": detail, **facts}
+        self.report = {"status": status, "detail": detail, **fields}
         self.topic.publish((None, self.report))
 
-    def _end(self) -> None:
+    def _finish(self) -> None:
         self.topic.close()
-        self.over.set()
-
-
-class Pace:
-    """Says when to tell of progress again.
-
-    At most once a period, and ever less often the longer it takes: the telling of an hour's upload
-    fits into a socket's buffers, as some senders read nothing before everything is sent.
-
-    Args:
-        period_s: the shortest time between two.
-        clock: monotonic seconds.
-    """
-
-    def __init__(self, period_s: float, clock: Callable[[], float]) -> None:
-        self._period_s = period_s
-        self._clock = clock
-        self._began = self._told = clock()
-
-    def due(self) -> bool:
-        """Whether it is time; if so, the next time counts from now."""
-        now = self._clock()
-        if now - self._told < max(self._period_s, (now - self._began) / 50):
-            return False
-        self._told = now
-        return True
+        self.finished.set()
 
 
 def display_name(name: str) -> str:
-    """A file's name fit to be shown and logged: one line, no path, no control characters."""
+    """A file's name, safe to show and to log: one line, no path, no control characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     shown = "".join(c for c in last if c == " " or unicodedata.category(c)[0] not in "CZ")
-    return shown.strip()[:NAME_LENGTH] or "unnamed"
+    return shown.strip()[:MAX_NAME_CHARACTERS] or "unnamed"
 
 
-def cut(text: str) -> str:
-    """The text, or as much of it as is told."""
-    return text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 1] + "…"
+def truncate(text: str) -> str:
+    """The text, truncated to `MAX_TEXT_CHARACTERS`."""
+    return text if len(text) <= MAX_TEXT_CHARACTERS else text[: MAX_TEXT_CHARACTERS - 1] + "…"
 
 
-def _encode(event_id: EventId, news: tuple[str | None, Mapping[str, Any]]) -> bytes:
-    name, about = news
-    return sse(dumps(about), event=name, event_id=event_id)
+def _encode(event_id: EventId, event: tuple[str | None, Mapping[str, Any]]) -> bytes:
+    name, fields = event
+    return sse(dumps(fields), event=name, event_id=event_id)
