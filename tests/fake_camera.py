@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anyio import Event, create_task_group, fail_after, sleep
+from anyio import Event, create_task_group
 
 from rover.images import Images
 from rover.settings import Settings
 from sources.base import Image, ImageBroken, UnknownImage
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from rover.images.reader import Reader
 
@@ -116,18 +117,10 @@ async def receiving(
     """A images that runs."""
     images = Images(camera, settings or Settings(), spool_dir)
     async with create_task_group() as tasks:
-        tasks.start_soon(images.run)
-        await until(lambda: images._tasks is not None)
+        await tasks.start(lambda *, task_status: images.run(task_status=task_status))
         yield images
         images.close()
         tasks.cancel_scope.cancel()
-
-
-async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Wait for what a test expects to become true."""
-    with fail_after(timeout_s):
-        while not condition():
-            await sleep(0.002)
 
 
 async def read_all(reader: Reader, at_most: int = 2**20) -> bytes:
@@ -141,7 +134,7 @@ async def spooled(images: Images, image_id: str, count: int | None = None) -> No
     """Wait until so many bytes, or all of them, are in the spool."""
 
     def there() -> bool:
-        spool = images._spools.get(image_id)
+        spool = images.receiver.spools.get(image_id)
         return spool is not None and (spool.complete if count is None else spool.received == count)
 
     await until(there)

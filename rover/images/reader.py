@@ -1,4 +1,4 @@
-"""Positions in pictures, one for each viewer, whatever the bytes come from."""
+"""Positions in images: in a file, or in the chunks of a camera."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """One viewer's position in a picture."""
+    """A position in the bytes of an image, for one client."""
 
     async def read(self, at_most: int) -> bytes:
-        """The next bytes, up to `at_most`, waiting for them to arrive; nothing at the end.
+        """The next bytes, at most `at_most`; empty at the end. Waits until bytes arrive.
 
         Raises:
-            SourceError: the picture broke off; what was read so far is not the whole of it.
+            SourceError: the image is broken. The bytes read before are incomplete.
         """
         ...
 
 
 class FileReader:
-    """A position in the file of a complete picture. It may be deleted meanwhile, not changed."""
+    """A position in the file of a complete image. Deleting the file does not disturb it."""
 
     def __init__(
         self, image: Image, fd: int, status: os.stat_result, start: int, stop: int | None
     ) -> None:
         self._image = image
         self._fd = fd
-        self._as_opened = _content(status)
+        self._version = _version_of(status)
         self._position = start
         self._stop = status.st_size if stop is None else stop
 
@@ -47,11 +47,11 @@ class FileReader:
     async def open(
         cls, image: Image, path: Path, start: int, stop: int | None
     ) -> AsyncIterator[Self]:
-        """Open the file, and close it in the end.
+        """Open the file for the duration of the block.
 
         Raises:
-            UnknownImage: it is not there, or cannot be read.
-            ImageBroken: it is not as long as the picture.
+            UnknownImage: the file does not exist, or cannot be read.
+            ImageBroken: the file and the image have different sizes.
         """
         try:
             fd, status = await run_sync(_open, path)
@@ -59,14 +59,18 @@ class FileReader:
             raise UnknownImage(image.id) from exc
         try:
             if image.size not in (None, status.st_size):
-                raise ImageBroken(image.id, "its file was changed")
+                raise ImageBroken(image.id, "its file has changed")
             yield cls(image, fd, status, start, stop)
         finally:
             with CancelScope(shield=True):
                 await run_sync(os.close, fd)
 
     async def read(self, at_most: int) -> bytes:
-        """The next bytes, read in a worker thread."""
+        """The next bytes, read in a worker thread.
+
+        Raises:
+            ImageBroken: the file has changed since it was opened, or cannot be read.
+        """
         count = min(at_most, self._stop - self._position)
         data = await run_sync(self._pread, count) if count > 0 else b""
         self._position += len(data)
@@ -77,13 +81,13 @@ class FileReader:
             data = os.pread(self._fd, count, self._position)
         except OSError as exc:
             raise ImageBroken(self._image.id, f"its file cannot be read: {exc}") from exc
-        if not data or _content(os.fstat(self._fd)) != self._as_opened:
-            raise ImageBroken(self._image.id, "its file was changed while it was read")
+        if not data or _version_of(os.fstat(self._fd)) != self._version:
+            raise ImageBroken(self._image.id, "its file changed while it was read")
         return data
 
 
 class CameraReader:
-    """A position in what the camera itself gives again, from `start` on."""
+    """A position in the chunks of `Camera.open`, which begin at `start`."""
 
     def __init__(self, chunks: AsyncIterator[bytes], start: int, stop: int | None) -> None:
         self._chunks = chunks
@@ -92,11 +96,11 @@ class CameraReader:
         self._offset = 0  # in the chunk
 
     async def begin(self) -> None:
-        """Fetch the first bytes; what cannot be opened raises here."""
+        """Fetch the first chunk. An error of the camera at opening is raised here."""
         self._chunk = await anext(self._chunks, b"")
 
     async def read(self, at_most: int) -> bytes:
-        """The next bytes, as the camera gives them."""
+        """The next bytes of the camera's chunks."""
         if self._left is not None:
             at_most = min(at_most, self._left)
         if at_most <= 0:
@@ -115,5 +119,5 @@ def _open(path: Path) -> tuple[int, os.stat_result]:
     return fd, os.fstat(fd)
 
 
-def _content(status: os.stat_result) -> tuple[int, int]:
+def _version_of(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns

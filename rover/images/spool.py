@@ -1,10 +1,10 @@
-"""One picture on its way: written to disk once, read by any number, each at its own position.
+"""The spool of one arriving image: a file that is written once, for any number of readers.
 
-The growth of a picture is a topic like any other: readers that keep up share the bytes as they
-come, and one that fell behind reads them from disk. So memory does not depend on the picture's
-size, nor one reader on another.
+The growth of an image is a topic. Readers that keep up share the newest bytes in memory; a slower
+reader reads the file. So memory does not depend on the image's size, and a slow reader does not
+delay another.
 
-The file has no name: nothing is left on disk when the process ends, however it ends.
+The file has no name, so no file remains on disk when the process ends or crashes.
 """
 
 from __future__ import annotations
@@ -30,32 +30,41 @@ if TYPE_CHECKING:
 
 RECENT_EVENTS = 64
 RECENT_BYTES = 2**20
+"""Maximum size of the newest chunks of an image, which readers receive from memory."""
 
 
 class Growth(NamedTuple):
-    """Bytes that came, and where in the picture they belong."""
+    """New bytes of an image.
+
+    Attributes:
+        start: the offset of the first byte in the image.
+        data: the bytes.
+    """
 
     start: int
     data: bytes
 
 
 class Spool:
-    """The bytes of one arriving picture, so far.
+    """The received bytes of one image.
 
-    Used by one receiver and any number of readers. The file is closed when neither is left and it
-    is no longer kept.
+    It has one owner, which keeps it, one receiving task and any number of readers. It closes its
+    file when all of them have released it.
 
     Args:
-        image: the picture; its id and revision stay.
-        notify: for the topic of its growth; see `rover.topic.Topic`.
+        image: the image. The spool is of this revision only.
+        notify: called with the topic of the growth; see `rover.topic.Topic`.
 
     Attributes:
-        received: how many bytes have come.
-        received_at: POSIX seconds of the last of them.
-        complete: whether all have.
-        broken: why no more will, though some are missing; empty if that is not so.
-        receiving: the receiver runs in it.
-        dismissed: why it was told to stop; empty if it was not.
+        image_id: the id of the image.
+        revision: the revision of the image.
+        received: number of bytes that have arrived.
+        received_at: POSIX seconds of the last byte received.
+        complete: whether all bytes have arrived.
+        broken: the reason why the image will not be complete; empty if it is not broken.
+        receiving: the receiving task runs in this scope.
+        discard_reason: why the owner discarded the spool; empty if it did not.
+        growth: the topic of new bytes.
     """
 
     def __init__(
@@ -68,7 +77,7 @@ class Spool:
         self.complete = False
         self.broken = ""
         self.receiving = CancelScope()
-        self.dismissed = ""
+        self.discard_reason = ""
         self.growth: Topic[Growth, Growth] = Topic(
             lambda _, growth: growth,
             size=lambda growth: len(growth.data),
@@ -77,21 +86,21 @@ class Spool:
             notify=notify,
         )
         self._file: BinaryIO | None = None
-        self._holders = 2  # the receiver and whoever keeps it, and each reader
+        self._references = 2  # of the owner and the receiving task; a reader adds one
 
-    async def begin(self, folder: Path) -> None:
-        """Make the file, in a folder that is made if need be.
+    async def create_file(self, folder: Path) -> None:
+        """Create the file, and the folder if it does not exist.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: one of them cannot be created.
         """
-        self._file = await run_sync(_nameless_file, folder)
+        self._file = await run_sync(_unnamed_file, folder)
 
     async def append(self, data: bytes) -> None:
-        """Write what came, then show it to the readers.
+        """Write received bytes to the file, then publish them to the readers.
 
         Raises:
-            OSError: the disk is full, or broken.
+            OSError: for example, the disk is full.
         """
         if not data:
             return
@@ -101,30 +110,30 @@ class Spool:
         self.received_at = time()
         self.growth.publish(growth)
 
-    async def end(self, broken: str = "") -> None:
-        """The receiver is done: all bytes have come, or `broken` says why not."""
+    async def finish(self, broken: str = "") -> None:
+        """End the receiving task's part: the image is complete, or broken with that reason."""
         self.complete = not broken
         self.broken = broken
         self.growth.close()
         await self.release()
 
-    async def dismiss(self, why: str) -> None:
-        """Keep it no longer and stop its receiver; readers read what there is."""
-        self.dismissed = why
+    async def discard(self, reason: str) -> None:
+        """Stop the receiving task, and release the spool. Readers can read the received bytes."""
+        self.discard_reason = reason
         self.receiving.cancel()
         await self.release()
 
     async def release(self) -> None:
-        """One holder fewer; the last one closes the file. Never interrupted."""
-        self._holders -= 1
-        if self._holders == 0 and self._file is not None:
+        """Release one reference. The last one closes the file. It is shielded from cancellation."""
+        self._references -= 1
+        if self._references == 0 and self._file is not None:
             with CancelScope(shield=True):
                 await run_sync(self._file.close)
 
     @asynccontextmanager
     async def read(self, start: int, stop: int | None) -> AsyncIterator[SpoolReader]:
-        """A reader's position, from `start` to before `stop` or the end."""
-        self._holders += 1
+        """A reader of the bytes from `start` to before `stop`, or to the end."""
+        self._references += 1
         try:
             with self.growth.subscribe() as subscriber:
                 yield SpoolReader(self, subscriber, start, stop)
@@ -132,10 +141,10 @@ class Spool:
             await self.release()
 
     async def read_file(self, position: int, at_most: int) -> bytes:
-        """Bytes that have been received, at least one of them.
+        """Received bytes, at least one.
 
         Raises:
-            ImageBroken: the disk is broken.
+            ImageBroken: the file cannot be read.
         """
         try:
             return await run_sync(self._pread, position, at_most)
@@ -143,17 +152,17 @@ class Spool:
             raise ImageBroken(self.image_id, f"it cannot be read from the spool: {exc}") from exc
 
     def _write(self, data: bytes) -> None:
-        assert self._file is not None  # noqa: S101 # begin() comes first
+        assert self._file is not None  # noqa: S101 # create_file() comes first
         self._file.write(data)
         self._file.flush()
 
     def _pread(self, position: int, at_most: int) -> bytes:
-        assert self._file is not None  # noqa: S101 # something was received
+        assert self._file is not None  # noqa: S101 # bytes were received
         return os.pread(self._file.fileno(), at_most, position)
 
 
 class SpoolReader:
-    """One reader's position in a spool."""
+    """A position in a spool."""
 
     def __init__(
         self, spool: Spool, subscriber: Subscriber[Growth, Growth], start: int, stop: int | None
@@ -162,21 +171,21 @@ class SpoolReader:
         self._subscriber = subscriber
         self._position = start
         self._stop = stop
-        self._known = spool.received  # the reader may go up to here without asking
-        self._recent = Growth(0, b"")  # part of that, in memory
+        self._known = spool.received  # bytes that are readable without waiting
+        self._recent = Growth(0, b"")  # those of them that are in memory
 
     async def read(self, at_most: int) -> bytes:
-        """The next bytes, waiting for them; nothing at the end.
+        """The next bytes; empty at the end. Waits until bytes arrive.
 
         Raises:
-            ImageBroken: the picture broke off.
+            ImageBroken: the image is broken.
         """
         if self._stop is not None:
             at_most = min(at_most, self._stop - self._position)
             if at_most <= 0:
                 return b""
         while self._position >= self._known:
-            if not await self._learn():
+            if not await self._wait():
                 return b""
         offset = self._position - self._recent.start
         if 0 <= offset < len(self._recent.data):
@@ -187,8 +196,8 @@ class SpoolReader:
         self._position += len(data)
         return data
 
-    async def _learn(self) -> bool:
-        """Whether there may be more; waits for news."""
+    async def _wait(self) -> bool:
+        """Wait for new bytes. Returns `False` at the end of the image."""
         try:
             news = await anext(self._subscriber)
         except StopAsyncIteration:
@@ -203,6 +212,6 @@ class SpoolReader:
         return True
 
 
-def _nameless_file(folder: Path) -> BinaryIO:
+def _unnamed_file(folder: Path) -> BinaryIO:
     folder.mkdir(parents=True, exist_ok=True)
     return tempfile.TemporaryFile(dir=folder)

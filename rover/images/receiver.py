@@ -1,0 +1,170 @@
+"""Receives each arriving image of a camera once, into a spool that any number of clients read."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from anyio import TASK_STATUS_IGNORED, create_task_group
+
+from rover.images.spool import Spool
+from rover.supervise import Supervisor, closing
+from sources.base import ImageBroken, SourceError
+from sources.none import Off
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from rover.settings import Settings
+    from rover.supervise import Health
+    from rover.topic import Topic
+    from sources.base import Camera, Image
+
+logger = logging.getLogger("rover.images")
+
+SHUTTING_DOWN = "the server is shutting down"
+
+
+class Receiver:
+    """Follows a camera, and receives its arriving images into spools.
+
+    A complete image that is a regular file needs no spool. At most `ROVER_SPOOL_IMAGES` spools are
+    kept, the newest ones.
+
+    Args:
+        camera: sends the images.
+        settings: the limits.
+        spool_dir: the folder of the spools.
+        notify: called with the topic of each spool that has grown, as `Flusher.mark`.
+
+    Attributes:
+        spools: by image id, oldest first.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        settings: Settings,
+        spool_dir: Path,
+        notify: Callable[[Topic[Any, Any]], None] | None,
+    ) -> None:
+        self.spools: dict[str, Spool] = {}
+        self._camera = camera
+        self._settings = settings
+        self._spool_dir = spool_dir
+        self._notify = notify
+        self._supervisor = Supervisor("camera", is_off=isinstance(camera, Off))
+        self._tasks: TaskGroup | None = None
+
+    @property
+    def health(self) -> Health:
+        """The state of the camera."""
+        return self._supervisor.health
+
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Receive images until cancelled."""
+        try:
+            async with create_task_group() as self._tasks:
+                task_status.started()
+                await self._supervisor.run(self._follow)
+        finally:
+            self._tasks = None
+            for image_id in list(self.spools):
+                await self._discard(image_id, SHUTTING_DOWN)
+
+    def spool_of(self, image: Image) -> Spool | None:
+        """The spool of this revision of the image, if there is one.
+
+        A broken spool is not used if the camera has the complete image.
+        """
+        spool = self.spools.get(image.id)
+        if spool is None or spool.revision != image.revision or (spool.broken and image.complete):
+            return None
+        return spool
+
+    async def receive(self, image: Image) -> Spool | None:
+        """Start to receive the image, unless it is being received already.
+
+        Returns:
+            Its spool. `None` if the image needs no spool, or if `run` is not running.
+        """
+        if self._tasks is None or (image.complete and image.path is not None):
+            return None
+        spool = self.spool_of(image)
+        if spool is None:
+            replaced = self.spools.pop(image.id, None)
+            spool = self.spools[image.id] = Spool(image, self._notify)
+            self._tasks.start_soon(self._receive, image, spool)
+            if replaced is not None:
+                await replaced.discard("it was replaced")
+            while len(self.spools) > self._settings.spool_pictures:
+                await self._discard(
+                    next(iter(self.spools)), "newer images replaced it in the spool"
+                )
+        return spool
+
+    async def _follow(self) -> None:
+        async with closing(self._camera.new()) as new:
+            if await self._camera.images():
+                self._supervisor.data()
+            async for image_id in new:
+                self._supervisor.data()
+                image = await self._camera.image(image_id)
+                if image is None:
+                    continue
+                spool = self.spool_of(image)
+                if spool is None or spool.broken:  # else the camera repeats it after a restart
+                    await self._discard(image_id, "it starts again")
+                    await self.receive(image)
+
+    async def _discard(self, image_id: str, reason: str) -> None:
+        if spool := self.spools.pop(image_id, None):
+            await spool.discard(reason)
+
+    async def _receive(self, image: Image, spool: Spool) -> None:
+        reason = SHUTTING_DOWN
+        try:
+            with spool.receiving:
+                await self._copy(image, spool)
+                reason = ""
+            if spool.receiving.cancelled_caught:
+                reason = spool.discard_reason
+        except ImageBroken as exc:
+            reason = exc.reason
+        except SourceError as exc:
+            reason = str(exc)
+        except OSError as exc:
+            reason = f"it could not be received or spooled: {exc}"
+        except Exception as exc:  # a camera may raise anything; the mission continues
+            logger.exception("the camera failed while it sent image %r", image.id)
+            reason = f"{type(exc).__name__}: {exc}"
+        finally:
+            if reason:
+                log = logger.debug if reason is SHUTTING_DOWN else logger.warning
+                log("image %r is broken after %d bytes: %s", image.id, spool.received, reason)
+            await spool.finish(reason)
+
+    async def _copy(self, image: Image, spool: Spool) -> None:
+        max_bytes = self._settings.max_picture_bytes
+        await spool.create_file(self._spool_dir)
+        async with closing(self._camera.open(image.id)) as chunks:
+            async for chunk in chunks:
+                received = spool.received + len(chunk)
+                if received > max_bytes:
+                    raise ImageBroken(
+                        image.id, f"it is larger than {max_bytes:,} bytes (ROVER_MAX_PICTURE_BYTES)"
+                    )
+                if image.size is not None and received > image.size:
+                    raise ImageBroken(image.id, f"it is larger than its size, {image.size:,} bytes")
+                await spool.append(chunk)
+        now = await self._camera.image(image.id)
+        if now is None or now.revision != image.revision:  # deleted or replaced after its last byte
+            now = image
+        if now.size not in (None, spool.received):
+            raise ImageBroken(image.id, f"only {spool.received:,} of {now.size:,} bytes arrived")
+        if now.complete and now.path is not None and self.spools.get(image.id) is spool:
+            del self.spools[image.id]  # new readers read the file
+            await spool.release()
