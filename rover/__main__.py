@@ -2,5 +2,5 @@
 
 from rover.cli import main
 
-if __name__ == "__main__":  # and not where a reloader's new process imports what the old one ran
+if __name__ == "__main__":  # the process of a reloader imports this module again
     raise SystemExit(main())

@@ -55,7 +55,7 @@ def encode(event_id: EventId, announcement: Announcement) -> bytes:
 
 
 class Broadcast:
-    """Publishes to any number of clients of one route. `lifespan` must run, on one event loop.
+    """A topic that any number of clients of one route receive. Its `lifespan` must run.
 
     Args:
         settings: heartbeat, timeouts and `max_readers`; `telemetry_events` and `telemetry_bytes`
@@ -101,9 +101,9 @@ class Broadcast:
         return self.topic.publish(Announcement(value, event))
 
     async def respond(self, request: Request) -> Response:
-        """The endless response to a GET: events after its `Last-Event-ID`, then new ones.
+        """The response to a GET: the events after its `Last-Event-ID`, then all new events.
 
-        A request that cannot be served receives a problem document: 400 or 503.
+        If the request cannot be served, the response is a problem document: 400 or 503.
         """
         try:
             if self.topic.closed:
@@ -116,9 +116,9 @@ class Broadcast:
 
     @asynccontextmanager
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
-        """Serve until the block ends, or a shutdown begins. It may run again, with a new epoch."""
+        """Serve until the block ends or a shutdown begins. It may run again, with a new epoch."""
         if self.topic.closed:
             self._renew()
-        self.serving.flusher.mark(self.topic)  # from now on, heartbeats fill its silence
+        self.serving.flusher.mark(self.topic)  # heartbeats begin
         async with self.serving:
             yield

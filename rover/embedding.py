@@ -1,4 +1,4 @@
-"""Putting an app with a lifespan into another app: mounted in Starlette, or beside any ASGI app."""
+"""An app with a lifespan inside another app: mounted in Starlette, or beside any ASGI app."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rover.asgi.lifespan import AnyApp
 
     Run = Callable[[], AbstractAsyncContextManager[object]]
-    """Makes the context manager that runs what is embedded."""
+    """Returns the context manager that runs the embedded app."""
 
 
 class Hosts:
@@ -33,9 +33,9 @@ class Hosts:
         self._known: WeakKeyDictionary[Starlette, None] = WeakKeyDictionary()
 
     def mount(self, host: Starlette, path: str, app: ASGIApp) -> None:
-        """Mount `app` in `host` at `path`. The host's lifespan runs what is embedded, once.
+        """Mount `app` in `host` at `path`. The host's lifespan then runs the embedded app, once.
 
-        A Starlette app does not run the lifespan of apps that are mounted in it.
+        Starlette does not run the lifespan of a mounted app.
         """
         host.mount(path, app)
         if host in self._known:
@@ -52,13 +52,13 @@ class Hosts:
 
 
 def beside(host: AnyApp, path: str, app: ASGIApp, run: Run) -> ASGIApp:
-    """An app that is `host`, of any framework, except that `app` serves everything below `path`.
+    """An ASGI app: `app` serves all requests below `path`, and `host` serves the others.
 
     Args:
-        host: receives every other request. Its own lifespan runs, if it has one.
+        host: an app of any framework. Its own lifespan runs, if it has one.
         path: the prefix, such as `/rover`.
         app: the embedded app.
-        run: runs what is embedded, around the host's lifespan.
+        run: returns the context manager that runs the embedded app, around the host's lifespan.
     """
 
     @asynccontextmanager

@@ -7,4 +7,4 @@ from sources.base import SourceError
 try:
     app = create_app()
 except (RoverError, SourceError) as exc:
-    raise SystemExit(f"rover: {exc}") from None  # the sentence, not forty lines of uvicorn's
+    raise SystemExit(f"rover: {exc}") from None  # one sentence, no traceback

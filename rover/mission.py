@@ -3,7 +3,7 @@
     async with MissionControl(settings) as mission:  # the sources run
         mission.app                                  # an ASGI app that serves them
 
-Nothing is global: several missions in one process are independent.
+No state is global: several missions in one process are independent.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ STREAMS_CLOSE_S = 1.0
 """Seconds from the start of a drain in which event streams send their last event."""
 
 MIN_GRACE = 0.5
-"""Part of `drain_s` that transfers have at least, after members and event streams have closed."""
+"""Share of `drain_s` that transfers have at least, after members and event streams have closed."""
 
 Part = Literal["telemetry", "images", "comms", "commands", "ops", "dashboard"]
-"""What can be put into another app by itself."""
+"""A part of the mission that another app can include."""
 
 
 class MissionControl:
@@ -59,8 +59,8 @@ class MissionControl:
         commands: a validator object, instead of the URL in the settings.
 
     Attributes:
-        app: an ASGI app of all parts, which runs the mission in its lifespan.
-        settings: how it runs.
+        app: an ASGI app of all parts; its lifespan runs the mission.
+        settings: the settings.
         telemetry: the telemetry stream of this run.
         images: the images of this run.
         comms: the channels of this run.
@@ -69,7 +69,7 @@ class MissionControl:
 
     Raises:
         SettingError: a setting is out of range.
-        SourceError: a source's URL is wrong, or what it names does not exist.
+        SourceError: the URL of a source is wrong, or its file or device does not exist.
     """
 
     def __init__(
@@ -146,13 +146,17 @@ class MissionControl:
             RuntimeError: the mission is running.
         """
         if self._entered:
-            raise RuntimeError("this mission is running already; run its lifespan in one place")
+            raise RuntimeError(
+                "this mission is already running; run its lifespan in one place only"
+            )
         self._entered = True
         if self.serving.phase is not Phase.NOT_STARTED:
             self._renew()
         try:
             await self._start()
-        except BaseExceptionGroup as group:  # of the task group; only one task can fail at start
+        except (
+            BaseExceptionGroup
+        ) as group:  # of the task group; only one task can fail during the start
             raise group.exceptions[0] from None
         return self
 
@@ -175,7 +179,7 @@ class MissionControl:
         return await self._stack.__aexit__(*exc_info)
 
     async def drain(self) -> None:
-        """Close every stream in order; transfers have a grace period. New streams receive 503.
+        """Close all streams, in order; transfers have a grace period. New streams receive 503.
 
         A second call waits for the first.
         """
@@ -189,7 +193,7 @@ class MissionControl:
 
     @property
     def phase(self) -> Phase:
-        """Where the current run is."""
+        """The phase of the current run."""
         return self.serving.phase
 
     def sources(self) -> Mapping[str, Mapping[str, object]]:
@@ -207,16 +211,16 @@ class MissionControl:
         }
 
     def routes_for(self, *parts: Part) -> list[BaseRoute]:
-        """Plain Starlette routes of some parts, or of all, for an app of your own.
+        """Starlette routes of some parts, by default of all, for an app of your own.
 
-        Each checks access and answers its own errors, wherever it is put.
+        Each route checks access and responds to its own errors, in any app.
         """
         return [route for part in parts or self._routes for route in self._routes[part]]
 
     def app_for(self, *parts: Part) -> Starlette:
-        """An app of some parts, or of all, which runs the mission when it is served itself."""
+        """An app of some parts, by default of all. Its lifespan runs the mission."""
         app = ProblemApp(routes=self.routes_for(*parts), lifespan=self.lifespan)
-        app.router.redirect_slashes = False  # its URL would lack a prefix that a proxy stripped
+        app.router.redirect_slashes = False  # a redirect would lack a prefix that a proxy strips
         return app
 
     def mount(self, host: Starlette, path: str, *parts: Part) -> None:
@@ -230,10 +234,10 @@ class MissionControl:
         self._hosts.mount(host, path, self.app_for(*parts))
 
     def beside(self, host: AnyApp, path: str, *parts: Part) -> ASGIApp:
-        """An app that is `host`, of any framework, with the mission below `path`; runs both.
+        """An ASGI app: the mission serves all requests below `path`, and `host` serves the others.
 
         Args:
-            host: receives every other request. Its own lifespan runs, if it has one.
+            host: an app of any framework. Its own lifespan runs, if it has one.
             path: the prefix, such as `/rover`.
             parts: what to serve there; all by default.
         """

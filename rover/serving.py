@@ -1,4 +1,4 @@
-"""What serves every stream of one mission or broadcast, and the one order in which it shuts down.
+"""The parts that all streams of one mission or broadcast share, and the order of their shutdown.
 
     serving = Serving(settings)
     serving.drain_in_order(…)
@@ -42,11 +42,11 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of a drain.
+    """One step of a drain: close clients, wait for them, then abort the rest.
 
     Attributes:
-        open: returns how many clients the stage waits for.
-        close: begins to close them; they may finish on their own.
+        open: returns the number of clients that the stage waits for.
+        close: begins to close them.
         timeout_s: seconds from the start of the drain that they have to finish.
         min_timeout_s: seconds from the start of this stage that they have at least.
         abort: ends those that have not finished.
@@ -60,7 +60,7 @@ class Stage:
 
 
 class Serving:
-    """The parts that all streams of one run share. Enter it once.
+    """The parts that all streams of one run share. It can be entered once.
 
     Args:
         settings: timeouts and limits.
@@ -95,14 +95,14 @@ class Serving:
 
         Args:
             stages: the steps.
-            counts: for the log, how many clients of each kind are open: `{"members": …}`.
+            counts: return the number of open clients of each kind, for the log.
         """
         self._stages = stages
         self._counts = counts
 
     @contextmanager
     def open_websocket(self) -> Iterator[None]:
-        """Count one more WebSocket connection inside the block."""
+        """Count a WebSocket connection for the duration of the block."""
         self.websockets += 1
         try:
             yield
@@ -110,7 +110,7 @@ class Serving:
             self.websockets -= 1
 
     async def __aenter__(self) -> Self:
-        """Start to serve, and to listen for signals."""
+        """Start the tasks, and listen for signals."""
         async with AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
@@ -128,7 +128,7 @@ class Serving:
         return self
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
-        """Drain, then stop."""
+        """Drain, then stop the tasks."""
         try:
             await self.drain()
         finally:
@@ -137,7 +137,7 @@ class Serving:
         return ended
 
     async def drain(self) -> None:
-        """Close every stream in order. New ones are refused meanwhile.
+        """Close all streams, in order. New streams are refused meanwhile.
 
         A second call waits for the first.
         """
@@ -149,7 +149,7 @@ class Serving:
         self.shutdown.requested.set()
         counts = {name: count() for name, count in self._counts.items()}
         logger.log(
-            # people notice closed streams, and most servers show only warnings of other loggers
+            # a warning, because most servers show only warnings of other loggers
             logging.WARNING if any(counts.values()) else logging.INFO,
             "draining: %s",
             ", ".join(f"{count} {name}" for name, count in counts.items()),

@@ -196,4 +196,4 @@ def test_under_uvicorn_too_a_wrong_setting_is_one_sentence() -> None:
 def test_a_port_that_is_none_is_said() -> None:
     ended = run("-m", "rover", "--port", "99999")
     assert ended.returncode == 2
-    assert "from 0 to 65535" in ended.stderr
+    assert "65,535" in ended.stderr

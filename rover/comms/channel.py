@@ -36,8 +36,8 @@ MAX_HISTORY_BYTES = 256 * 1024
 class Member:
     """One member of a channel, while the block of `Comms.join` runs.
 
-    Names, count and history are those of the moment of its join if they are read before the first
-    `await` after it.
+    Read the names, the count and the history before the first `await` after the join: they are then
+    as they were at the join.
 
     Attributes:
         channel: the channel.
@@ -46,8 +46,8 @@ class Member:
             with the events after the member's own join.
         joined: the id of the member's own join.
         resumed: whether `after` was given.
-        sending_since: `monotonic()` when the pending send began, else infinity. Whoever sends to
-            the member sets it, and `Comms.close_stalled` reads it.
+        sending_since: `monotonic()` when the pending send began, else infinity. The sender sets it;
+            `Comms.close_stalled` reads it.
         close_reason: why the server closed the member, if it did.
     """
 
@@ -80,7 +80,7 @@ class Member:
         return self.channel.say(self.name, text)
 
     def close(self, reason: errors.RoverError) -> None:
-        """Cancel the member's block, which then raises `reason`. Only the first call counts."""
+        """Cancel the member's block, which then raises `reason`. A second call has no effect."""
         if self.close_reason is None:
             self.close_reason = reason
             self._scope.cancel()
@@ -95,7 +95,7 @@ class Member:
         return len(self.channel.members)
 
     def history(self) -> list[Frame]:
-        """The newest messages, oldest first; empty if `subscriber` begins with them."""
+        """The newest messages, oldest first. Empty for a resuming member: `subscriber` has them."""
         return [] if self.resumed else self.channel.history()
 
 

@@ -104,7 +104,7 @@ class Comms:
             raise member.close_reason
 
     async def run(self) -> None:
-        """Close stalled members until cancelled. One timer serves all of them."""
+        """Close stalled members until cancelled. All members share one timer."""
         while True:
             await sleep(self._settings.send_timeout_s / 4)
             self.close_stalled(monotonic())

@@ -1,1 +1,1 @@
-"""HTTP and WebSocket, and nothing else: parse, ask the core, respond."""
+"""The routes: each module parses requests, calls the core, and responds."""

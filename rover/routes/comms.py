@@ -49,7 +49,7 @@ MAX_REASON_BYTES = 123
 """Maximum size of the reason in a close frame (RFC 6455, 5.5)."""
 
 CLOSE_TIMEOUT_S = 0.5
-"""Seconds to send a close frame. A stalled client does not read it."""
+"""Seconds to send a close frame. A stalled client does not receive it."""
 
 
 class Mission(Protocol):
@@ -71,7 +71,7 @@ class Sender:
 
     def __init__(self, websocket: WebSocket, member: Member) -> None:
         self.member = member
-        self.lock = Lock(fast_acquire=True)  # a batch of frames need not yield at each of them
+        self.lock = Lock(fast_acquire=True)  # no checkpoint for each frame of a batch
         self._websocket = websocket
 
     async def send(self, text: str) -> None:
@@ -88,7 +88,7 @@ class Sender:
         self.member.sending_since = monotonic()
         try:
             await self._websocket.send_text(text)
-        except RuntimeError as exc:  # uvicorn closed it, for example when a ping got no answer
+        except RuntimeError as exc:  # uvicorn closed it, for example after a ping without an answer
             raise WebSocketDisconnect(1006) from exc
         self.member.sending_since = inf
 
@@ -96,8 +96,8 @@ class Sender:
 class CommsEndpoint(WebSocketEndpoint):
     """One connection of a member to a channel.
 
-    The handshake is accepted before anything is refused: a browser gives its page the code and the
-    reason of a close frame, but nothing about a refused handshake.
+    The handshake is always accepted, and then the connection may be closed: a browser shows its
+    page the code and the reason of a close frame, but no details of a refused handshake.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, mission: Mission) -> None:
@@ -126,7 +126,7 @@ class CommsEndpoint(WebSocketEndpoint):
         except errors.RoverError as exc:
             await _close(websocket, exc)
         if member is not None and member.sending_since < inf:
-            # stalled: it did not read the close frame either, and the server would wait for it
+            # stalled: the close frame is not sent either, and the server would wait for it
             self._serving.connections.abort(self.receive)
 
     async def on_connect(self, websocket: WebSocket) -> None:
@@ -199,7 +199,7 @@ async def _close(websocket: WebSocket, error: errors.RoverError) -> None:
 
 
 def close_reason(text: str) -> str:
-    """The text, truncated to what a close frame can hold."""
+    """The text, truncated to the size of a close frame."""
     if len(text.encode()) <= MAX_REASON_BYTES:
         return text
     return text.encode()[: MAX_REASON_BYTES - 3].decode(errors="ignore") + "…"
@@ -217,7 +217,7 @@ def routes(mission: Mission) -> list[BaseRoute]:
 
     return [
         Route("/comms", channels, name="channels"),
-        # `path`: a name with a slash receives a reason, as any other name that is not allowed
+        # `path`: a name with a slash is also refused with a reason
         WebSocketRoute(
             "/ws/comms/{team_channel:path}", partial(CommsEndpoint, mission=mission), name="comms"
         ),

@@ -19,7 +19,7 @@ POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' blob:",  # a picture that still grows is shown from what came so far
+        "img-src 'self' blob:",  # the page shows an arriving image from the received bytes
         "connect-src 'self'",
         "worker-src 'self'",
         "font-src 'self'",
@@ -38,22 +38,22 @@ PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-FOREVER = {
-    "Cache-Control": "public, max-age=31536000, immutable",  # the file's name holds its hash
+IMMUTABLE_HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",  # the file name contains a hash
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": POLICY,  # a worker has the policy of its own file
+    "Content-Security-Policy": POLICY,  # a worker has the policy of its file
 }
 
 
 class PageNotBuilt(RoverError):
-    """The page's files are not there."""
+    """The files of the page are missing."""
 
     def __init__(self) -> None:
-        super().__init__("the page was not built; run `make web`, or install the wheel")
+        super().__init__("the page is not built; run `make web`, or install the wheel")
 
 
 def web_folder() -> Path | None:
-    """Where the built page is: in the installed package, or in the checkout."""
+    """The folder of the built page: in the installed package, or in the checkout."""
     package = Path(__file__).parents[1]
     for folder in (package / "_web", package.parent / "web" / "dist"):
         if (folder / "index.html").is_file():
@@ -62,7 +62,7 @@ def web_folder() -> Path | None:
 
 
 def routes() -> list[BaseRoute]:
-    """The page at the root, and each file that it asks for."""
+    """`GET /`, and the files of the page."""
     folder = web_folder()
 
     async def page(request: Request) -> Response:
@@ -78,7 +78,7 @@ def routes() -> list[BaseRoute]:
 
 def _file_route(folder: Path, file: Path) -> BaseRoute:
     name = file.relative_to(folder).as_posix()
-    headers = FOREVER if name.startswith("assets/") else PAGE_HEADERS
+    headers = IMMUTABLE_HEADERS if name.startswith("assets/") else PAGE_HEADERS
 
     async def respond(_: Request) -> Response:
         return FileResponse(file, headers=headers)
@@ -87,7 +87,7 @@ def _file_route(folder: Path, file: Path) -> BaseRoute:
 
 
 def _signed_in(request: Request, token: str) -> Response:
-    """Keep the token that let this browser in as a cookie, and take it out of the address bar."""
+    """Store the token in a cookie, and redirect to the address without it."""
     response = RedirectResponse("./", 303)
     response.set_cookie(
         COOKIE,

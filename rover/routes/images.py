@@ -66,7 +66,7 @@ def routes(
         return json_response({"images": [image_json(image) for image in newest]})
 
     by_id = Route("/images/{image_id:path}", one)
-    # Starlette's `path` ends at a line break, which a file name may contain
+    # Starlette's `path` ends at a line break; a file name may contain one
     by_id.path_regex = re.compile(by_id.path_regex.pattern, re.DOTALL)
     return [Route("/stream/rover-image", latest), Route("/images", listing), by_id]
 

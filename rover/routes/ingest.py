@@ -1,7 +1,7 @@
 """Ingest of telemetry: a device POSTs samples, one or many at a time.
 
-A body is read and checked completely before any sample is used: the answer is 202 and every sample
-enters the stream, or it is an error and none does.
+A body is read and checked completely before any sample is used. Either the status is 202 and all
+samples enter the stream, or it is an error and none does.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MEDIA_TYPES = frozenset(
         "text/plain",
     }
 )
-"""All are parsed alike: the format is detected from the body."""
+"""Accepted types. The parser detects the format from the body, not from the type."""
 
 MAX_INLINE_BYTES = 16 * 2**10
 """Maximum size of a body that is parsed on the event loop; larger ones use a worker thread."""
@@ -64,7 +64,7 @@ class Mission(Protocol):
 
 
 def routes(mission: Mission) -> list[BaseRoute]:
-    """`POST /ingest/telemetry`. Without a `push:` source it answers 409 and names the setting."""
+    """`POST /ingest/telemetry`. Without a `push:` source, its status is 409."""
 
     async def ingest(request: Request) -> Response:
         source, settings = mission.telemetry.source, mission.serving.settings
@@ -100,14 +100,14 @@ async def _receive(request: Request, settings: Settings) -> bytes:
 
 
 def _read(source: PushTelemetry, body: bytes, max_sample_bytes: int) -> list[Sample]:
-    """Every sample of a body. Telemetry will publish each of them."""
+    """All samples of a body, checked as `Telemetry` checks them."""
     samples: list[Sample] = []
     try:
         for place, sample in source.reader.batch(body):
             size = len(sample_json(sample, late=True))
             if size > max_sample_bytes:
-                reason = f"it has {size:,} bytes, more than ROVER_MAX_SAMPLE_BYTES allows"
-                raise PayloadRefused(reason, place)
+                limit = f"the limit is {max_sample_bytes:,} bytes (ROVER_MAX_SAMPLE_BYTES)"
+                raise PayloadRefused(f"it has {size:,} bytes; {limit}", place)
             samples.append(sample)
     except PayloadRefused as exc:
         raise BatchRefused(exc.place, exc.reason, len(samples)) from exc

@@ -1,4 +1,4 @@
-"""Health checks: does the process live, and can it serve."""
+"""Health checks: whether the process runs, and whether the mission can serve."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-"""Answered before the mission runs and while it drains, too."""
+"""Paths that are served in any phase, also before the mission runs and while it drains."""
 
 
 class Mission(Protocol):
