@@ -1,3 +1,5 @@
+"""Channels without HTTP: messages, names, history, gaps, limits and closed members."""
+
 from __future__ import annotations
 
 import json
@@ -22,48 +24,45 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-def rooms_of(**settings: Any) -> Comms:
+def comms_of(**settings: Any) -> Comms:
     return Comms(Settings(**settings), clock=lambda: 1_000_000_000.123)
 
 
 async def read(member: Member) -> list[dict[str, Any]]:
-    """What the channel has told the member since it last read."""
-    told: list[dict[str, Any]] = []
+    """The events that the member has not read yet."""
+    events: list[dict[str, Any]] = []
     last = member.channel.topic.last_id
     while member.subscriber.position.offset < last.offset:
         news = await anext(member.subscriber)
         if isinstance(news, Batch):
-            told += [json.loads(frame.json) for frame in news.frames]
+            events += [json.loads(frame.json) for frame in news.frames]
         elif isinstance(news, Gap):
-            told.append({"type": "gap", "lost": news.lost, "reason": news.reason})
-    return told
+            events.append({"type": "gap", "lost": news.lost, "reason": news.reason})
+    return events
 
 
 def texts(frames: Sequence[Frame]) -> list[str]:
     return [json.loads(frame.json)["text"] for frame in frames]
 
 
-# ------------------------------------------------------------------------------- messages
-
-
-async def test_everyone_in_the_room_hears_a_message_the_sender_too() -> None:
-    comms = rooms_of()
+async def test_all_members_receive_a_message_including_the_sender() -> None:
+    comms = comms_of()
     with comms.join("eva", "ada") as ada, comms.join("eva", "bo") as bo:
         event_id = ada.say("hello")
 
-        said = {
+        message = {
             "type": "message",
             "id": str(event_id),
             "from": "ada",
             "text": "hello",
             "at": "2001-09-09T01:46:40.123Z",
         }
-        assert (await read(ada))[-1] == said
-        assert await read(bo) == [said]
+        assert (await read(ada))[-1] == message
+        assert await read(bo) == [message]
 
 
-async def test_a_message_is_made_text_once_and_shared() -> None:
-    comms = rooms_of()
+async def test_a_message_is_encoded_once_for_all_members() -> None:
+    comms = comms_of()
     with comms.join("eva") as one, comms.join("eva") as other:
         await read(one)
         one.say("hello")
@@ -74,34 +73,34 @@ async def test_a_message_is_made_text_once_and_shared() -> None:
         assert first.frames[-1].plain == "Message: hello"
 
 
-async def test_rooms_do_not_hear_each_other() -> None:
-    comms = rooms_of()
+async def test_channels_are_separate() -> None:
+    comms = comms_of()
     with comms.join("eva") as ada, comms.join("ops") as bo:
         ada.say("hello")
         assert await read(bo) == []
 
 
-async def test_messages_joins_and_leaves_come_in_one_order_with_ids_that_count_up() -> None:
-    comms = rooms_of()
+async def test_messages_joins_and_leaves_have_one_order_and_consecutive_ids() -> None:
+    comms = comms_of()
     with comms.join("eva", "ada") as ada:
         with comms.join("eva", "bo") as bo:
             bo.say("hello")
-        told = await read(ada)
-    assert [event["type"] for event in told] == ["join", "message", "leave"]
-    assert [event.get("member_count") for event in told] == [2, None, 1]
-    offsets = [EventId.parse(event["id"]).offset for event in told]
+        events = await read(ada)
+    assert [event["type"] for event in events] == ["join", "message", "leave"]
+    assert [event.get("member_count") for event in events] == [2, None, 1]
+    offsets = [EventId.parse(event["id"]).offset for event in events]
     assert offsets == list(range(offsets[0], offsets[0] + 3))
 
 
-async def test_a_member_is_not_told_of_its_own_join() -> None:
-    with rooms_of().join("eva", "ada") as ada:
+async def test_a_member_does_not_receive_its_own_join() -> None:
+    with comms_of().join("eva", "ada") as ada:
         ada.say("hello")
         assert [event["type"] for event in await read(ada)] == ["message"]
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\u2003"])
 async def test_a_message_without_text_is_refused(text: str) -> None:
-    with rooms_of().join("eva") as ada:
+    with comms_of().join("eva") as ada:
         with pytest.raises(errors.MessageRefused) as refused:
             ada.say(text)
         assert refused.value.code == "empty"
@@ -109,42 +108,39 @@ async def test_a_message_without_text_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800", "a \udfff b"])
-async def test_a_message_that_no_wire_can_carry_is_refused(text: str) -> None:
-    with rooms_of().join("eva") as ada:
+async def test_a_message_that_cannot_be_encoded_is_refused(text: str) -> None:
+    with comms_of().join("eva") as ada:
         with pytest.raises(errors.MessageRefused) as refused:
             ada.say(text)
         assert refused.value.code == "malformed"
         assert await read(ada) == []
 
 
-async def test_the_longest_message_is_counted_in_bytes() -> None:
-    with rooms_of(max_message_bytes=64).join("eva") as ada:
+async def test_the_message_limit_is_in_bytes() -> None:
+    with comms_of(max_message_bytes=64).join("eva") as ada:
         ada.say("é" * 32)
-        with pytest.raises(errors.MessageTooBig, match="64 bytes"):
+        with pytest.raises(errors.MessageTooBig):
             ada.say("é" * 32 + "x")
 
 
-# ---------------------------------------------------------------------------------- names
-
-
 @pytest.mark.parametrize("channel", ["a", "0", "EVA-2_b.c", "a" * 64])
-async def test_a_channel_name_that_is_allowed(channel: str) -> None:
-    with rooms_of().join(channel) as member:
+async def test_allowed_channel_names(channel: str) -> None:
+    with comms_of().join(channel) as member:
         assert member.channel.name == channel
 
 
 @pytest.mark.parametrize(
     "channel", ["", ".", "..", "-a", "_a", "a/b", "a b", "é", "a\n", "a" * 65, "٣", "../etc"]
 )
-async def test_a_channel_name_that_is_not_allowed(channel: str) -> None:
-    comms = rooms_of()
+async def test_channel_names_that_are_not_allowed(channel: str) -> None:
+    comms = comms_of()
     with pytest.raises(errors.ChannelRefused, match="channel"), comms.join(channel):
         pass
     assert comms.channels() == []
 
 
 @pytest.mark.parametrize(
-    ("asked", "name"),
+    ("requested", "name"),
     [
         ("ada", "ada"),
         ("  ada ", "ada"),
@@ -153,63 +149,61 @@ async def test_a_channel_name_that_is_not_allowed(channel: str) -> None:
         ("x" * 64, "x" * 64),
     ],
 )
-async def test_a_member_gets_the_name_it_asks_for(asked: str, name: str) -> None:
-    with rooms_of().join("eva", asked) as member:
+async def test_a_member_has_the_requested_name(requested: str, name: str) -> None:
+    with comms_of().join("eva", requested) as member:
         assert member.name == name
 
 
 @pytest.mark.parametrize(
-    "asked", ["x" * 65, "a\0b", "a\nb", "a\u202eb", "a\u2066b", "\u200eada", "a\ud800", "a\u2028b"]
+    "requested",
+    ["x" * 65, "a\0b", "a\nb", "a\u202eb", "a\u2066b", "\u200eada", "a\ud800", "a\u2028b"],
 )
-async def test_a_member_name_that_is_not_allowed(asked: str) -> None:
-    comms = rooms_of()
-    with pytest.raises(errors.ChannelRefused, match="member name"), comms.join("eva", asked):
+async def test_member_names_that_are_not_allowed(requested: str) -> None:
+    comms = comms_of()
+    with pytest.raises(errors.ChannelRefused, match="member name"), comms.join("eva", requested):
         pass
     assert comms.channels() == []
 
 
-@pytest.mark.parametrize("asked", ["", "  "])
-async def test_a_member_without_a_name_gets_one(asked: str) -> None:
-    with rooms_of().join("eva", asked) as member:
+@pytest.mark.parametrize("requested", ["", "  "])
+async def test_a_name_is_generated_for_a_member_without_one(requested: str) -> None:
+    with comms_of().join("eva", requested) as member:
         assert member.name.startswith("guest-")
 
 
-async def test_members_who_ask_for_the_same_name_get_different_ones() -> None:
-    comms = rooms_of()
+async def test_a_requested_name_that_is_taken_is_made_unique() -> None:
+    comms = comms_of()
     with ExitStack() as stack:
-        seats = [stack.enter_context(comms.join("eva", name)) for name in ["ada", "Ada", "ada"]]
-        assert [seat.name for seat in seats] == ["ada", "Ada-2", "ada-3"]
+        members = [stack.enter_context(comms.join("eva", name)) for name in ["ada", "Ada", "ada"]]
+        assert [member.name for member in members] == ["ada", "Ada-2", "ada-3"]
         with comms.join("ops", "ada") as elsewhere:
             assert elsewhere.name == "ada"
     with comms.join("eva", "ada") as again:
         assert again.name == "ada"
 
 
-async def test_a_name_made_unique_is_not_longer_than_allowed() -> None:
-    comms = rooms_of()
+async def test_a_unique_name_is_not_too_long() -> None:
+    comms = comms_of()
     with comms.join("eva", "x" * 64), comms.join("eva", "x" * 64) as second:
         assert second.name == "x" * 62 + "-2"
         assert len(second.name) == MAX_NAME_CHARACTERS
 
 
-# --------------------------------------------------------------------- history and resume
-
-
-async def test_a_new_member_is_shown_the_newest_messages_and_then_what_follows() -> None:
-    comms = rooms_of(welcome_events=2)
+async def test_a_new_member_receives_the_newest_messages_and_then_new_events() -> None:
+    comms = comms_of(welcome_events=2)
     with comms.join("eva", "ada") as ada:
         for text in "abc":
             ada.say(text)
         with comms.join("eva", "bo") as bo:
             ada.say("d")
             assert texts(bo.history()[:2]) == ["c", "d"]
-            told = await read(bo)
-            assert [event["text"] for event in told] == ["d"]
-            assert EventId.parse(told[0]["id"]).offset == bo.joined.offset + 1
+            events = await read(bo)
+            assert [event["text"] for event in events] == ["d"]
+            assert EventId.parse(events[0]["id"]).offset == bo.joined.offset + 1
 
 
-async def test_history_is_bounded_in_bytes() -> None:
-    comms = rooms_of(max_message_bytes=2**17, room_bytes=2**21)
+async def test_the_history_is_limited_in_bytes() -> None:
+    comms = comms_of(max_message_bytes=2**17, room_bytes=2**21)
     with comms.join("eva", "ada") as ada:
         for n in range(8):
             ada.say(str(n) * 50_000)
@@ -218,54 +212,51 @@ async def test_history_is_bounded_in_bytes() -> None:
     assert sum(frame.size for frame in history) <= MAX_HISTORY_BYTES
 
 
-async def test_history_survives_everyone_leaving() -> None:
-    comms = rooms_of()
+async def test_an_empty_channel_keeps_its_history() -> None:
+    comms = comms_of()
     with comms.join("eva", "ada") as ada:
         ada.say("remember me")
     with comms.join("eva", "bo") as bo:
         assert texts(bo.history()) == ["remember me"]
 
 
-async def test_a_member_that_comes_back_is_told_everything_it_missed_once() -> None:
-    comms = rooms_of()
+async def test_a_member_that_resumes_receives_each_missed_event_once() -> None:
+    comms = comms_of()
     with comms.join("eva", "ada") as ada:
         with comms.join("eva", "bo") as bo:
-            ada.say("heard")
+            ada.say("received")
             await read(bo)
             last = bo.subscriber.position
         ada.say("missed")
         with comms.join("eva", "bo", after=last) as bo:
             assert bo.history() == []
             ada.say("live")
-            told = await read(bo)
-    assert [event.get("text", event["type"]) for event in told] == [
+            events = await read(bo)
+    assert [event.get("text", event["type"]) for event in events] == [
         "leave",
         "missed",
         "join",
         "live",
     ]
-    assert [EventId.parse(event["id"]).offset for event in told] == [
+    assert [EventId.parse(event["id"]).offset for event in events] == [
         last.offset + n for n in range(1, 5)
     ]
 
 
-async def test_a_member_that_comes_back_too_late_is_told_what_is_lost() -> None:
-    comms = rooms_of(room_events=4)
+async def test_a_member_that_resumes_after_events_expired_receives_a_gap() -> None:
+    comms = comms_of(room_events=4)
     with comms.join("eva", "ada") as ada:
         first = ada.say("0")
         for n in range(1, 9):
             ada.say(str(n))
         with comms.join("eva", "bo", after=first) as bo:
-            told = await read(bo)
-    assert told[0] == {"type": "gap", "lost": 5, "reason": GapReason.EXPIRED}
-    assert [event.get("text") for event in told[1:]] == ["6", "7", "8", None]
+            events = await read(bo)
+    assert events[0] == {"type": "gap", "lost": 5, "reason": GapReason.EXPIRED}
+    assert [event.get("text") for event in events[1:]] == ["6", "7", "8", None]
 
 
-# ------------------------------------------------------------------------------- bounds
-
-
-async def test_a_full_room_takes_nobody_until_somebody_leaves() -> None:
-    comms = rooms_of(max_members=2)
+async def test_a_full_channel_refuses_new_members_until_one_leaves() -> None:
+    comms = comms_of(max_members=2)
     with comms.join("eva", "ada"):
         with comms.join("eva", "bo"):
             with pytest.raises(errors.ChannelFull, match="ROVER_MAX_MEMBERS"), comms.join("eva"):
@@ -276,13 +267,13 @@ async def test_a_full_room_takes_nobody_until_somebody_leaves() -> None:
             assert cy.member_count == 2
 
 
-async def test_the_longest_empty_channel_gives_way_to_a_new_one() -> None:
-    comms = rooms_of(max_channels=3)
+async def test_a_new_channel_replaces_the_one_that_is_empty_longest() -> None:
+    comms = comms_of(max_channels=3)
     with comms.join("a") as member:
         member.say("a")
     with comms.join("b"), comms.join("c"):
         pass
-    with comms.join("a"):  # c was left first, then b, then a again
+    with comms.join("a"):  # c emptied first, then b, then a again
         pass
     with comms.join("d"):
         assert [channel.name for channel in comms.channels()] == ["a", "b", "d"]
@@ -290,8 +281,8 @@ async def test_the_longest_empty_channel_gives_way_to_a_new_one() -> None:
         assert [channel.name for channel in comms.channels()] == ["a", "d", "e"]
 
 
-async def test_a_channel_that_is_in_use_gives_way_to_none() -> None:
-    comms = rooms_of(max_channels=1)
+async def test_a_channel_with_members_is_never_replaced() -> None:
+    comms = comms_of(max_channels=1)
     with comms.join("a"):
         with pytest.raises(errors.ChannelFull, match="ROVER_MAX_CHANNELS"), comms.join("b"):
             pass
@@ -299,20 +290,20 @@ async def test_a_channel_that_is_in_use_gives_way_to_none() -> None:
             assert comms.members == 2
 
 
-async def test_coming_back_to_a_forgotten_channel_is_a_gap() -> None:
-    comms = rooms_of(max_channels=1)
+async def test_resuming_in_a_deleted_channel_is_a_gap() -> None:
+    comms = comms_of(max_channels=1)
     with comms.join("a") as member:
-        last = member.say("gone soon")
+        last = member.say("hello")
         topic = member.channel.topic
     with comms.join("b"):
-        assert topic.closed  # so that the flusher forgets it too
+        assert topic.closed  # so the flusher forgets it
     with comms.join("a", after=last) as member:
-        told = await read(member)
-    assert told[0] == {"type": "gap", "lost": None, "reason": GapReason.EPOCH}
+        events = await read(member)
+    assert events[0] == {"type": "gap", "lost": None, "reason": GapReason.EPOCH}
 
 
-async def test_a_log_is_bounded_in_events_and_bytes() -> None:
-    comms = rooms_of(room_events=10, room_bytes=1024, welcome_events=100)
+async def test_a_channel_log_is_limited_in_events_and_bytes() -> None:
+    comms = comms_of(room_events=10, room_bytes=1024, welcome_events=100)
     with comms.join("eva") as member:
         for n in range(1000):
             member.say(str(n))
@@ -321,8 +312,8 @@ async def test_a_log_is_bounded_in_events_and_bytes() -> None:
         assert len(member.channel.topic) == 1
 
 
-async def test_a_thousand_joins_and_leaves_leave_nothing_behind() -> None:
-    comms = rooms_of(max_members=1000)
+async def test_a_thousand_members_that_left_leave_no_subscriber() -> None:
+    comms = comms_of(max_members=1000)
     with ExitStack() as stack:
         members = [stack.enter_context(comms.join("eva", "ada")) for _ in range(1000)]
         assert comms.members == 1000
@@ -332,11 +323,8 @@ async def test_a_thousand_joins_and_leaves_leave_nothing_behind() -> None:
     assert members[0].channel.members == {}
 
 
-# ----------------------------------------------------------------------- being sent away
-
-
-async def take_part(comms: Comms, act: Callable[[Member], object]) -> errors.RoverError:
-    """Join a channel, act, and stay; gives what ended it."""
+async def join_until_closed(comms: Comms, act: Callable[[Member], object]) -> errors.RoverError:
+    """Join a channel, act, and wait. Returns the error that closed the member."""
     with fail_after(5):
         try:
             with comms.join("eva") as member:
@@ -344,56 +332,56 @@ async def take_part(comms: Comms, act: Callable[[Member], object]) -> errors.Rov
                 await sleep_forever()
         except errors.RoverError as exc:
             return exc
-    raise AssertionError("the block ended by itself")
+    raise AssertionError("the block was cancelled without an error")
 
 
-async def test_a_dismissed_member_has_its_block_cancelled_and_told_why() -> None:
-    comms = rooms_of()
+async def test_closing_a_member_cancels_its_block_and_raises_the_first_reason() -> None:
+    comms = comms_of()
     first, second = errors.NotText(), errors.MemberStalled(1)
 
-    def get_dismissed(member: Member) -> None:
+    def close_twice(member: Member) -> None:
         member.close(first)
         member.close(second)
 
     with comms.join("eva") as other:
-        ended = await take_part(comms, get_dismissed)
+        ended = await join_until_closed(comms, close_twice)
         assert ended is first
         assert comms.members == 1
         assert [event["type"] for event in await read(other)] == ["join", "leave"]
 
 
-async def test_only_a_member_that_is_stuck_for_too_long_is_sent_away() -> None:
-    comms = rooms_of(send_timeout_s=30)
+async def test_only_a_member_that_stalls_longer_than_the_timeout_is_closed() -> None:
+    comms = comms_of(send_timeout_s=30)
 
-    def get_stuck(member: Member) -> None:
+    def stall(member: Member) -> None:
         member.sending_since = 69.0
         comms.close_stalled(now=99.5)
 
     with comms.join("eva") as idle, comms.join("eva") as slow:
         slow.sending_since = 70.0
-        assert isinstance(await take_part(comms, get_stuck), errors.MemberStalled)
+        assert isinstance(await join_until_closed(comms, stall), errors.MemberStalled)
         assert idle.close_reason is slow.close_reason is None
         assert comms.members == 2
 
 
-async def test_run_sweeps() -> None:
-    comms = rooms_of(send_timeout_s=0.1)
+async def test_run_closes_stalled_members() -> None:
+    comms = comms_of(send_timeout_s=0.1)
 
-    def get_stuck(member: Member) -> None:
+    def stall(member: Member) -> None:
         member.sending_since = 0.0
 
     async with create_task_group() as tasks:
         tasks.start_soon(comms.run)
-        assert isinstance(await take_part(comms, get_stuck), errors.MemberStalled)
+        assert isinstance(await join_until_closed(comms, stall), errors.MemberStalled)
         tasks.cancel_scope.cancel()
 
 
-async def test_close_sends_everyone_away_and_lets_nobody_in() -> None:
-    comms = rooms_of()
+async def test_close_closes_all_members_and_refuses_new_ones() -> None:
+    comms = comms_of()
     ended: list[errors.RoverError] = []
 
     async def stay() -> None:
-        ended.append(await take_part(comms, lambda _: None))
+        ended.append(await join_until_closed(comms, lambda _: None))
 
     async with create_task_group() as tasks:
         for _ in range(3):
@@ -406,7 +394,7 @@ async def test_close_sends_everyone_away_and_lets_nobody_in() -> None:
         pass
 
 
-async def test_every_room_that_has_news_is_notified() -> None:
+async def test_notify_is_called_for_each_event() -> None:
     marked: list[Topic[Any, Any]] = []
     comms = Comms(Settings(), notify=marked.append)
     with comms.join("eva") as ada:
@@ -418,7 +406,7 @@ async def test_every_room_that_has_news_is_notified() -> None:
     ]  # join, say, leave
 
 
-async def test_the_channels_are_listed_by_name_with_their_members() -> None:
+async def test_channels_are_listed_by_name_with_their_members() -> None:
     ticks = count()
     comms = Comms(Settings(), clock=lambda: next(ticks))
     with comms.join("ops"), comms.join("eva") as ada, comms.join("eva"):

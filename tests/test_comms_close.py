@@ -1,0 +1,204 @@
+"""Members that are refused, closed, stalled or vanish, over real sockets."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from anyio import (
+    create_task_group,
+    fail_after,
+)
+
+from tests.comms_site import (
+    IMPLEMENTATIONS,
+    V1,
+    closed,
+    comms,
+    narrow,
+    receive,
+    receive_plain,
+    server_address,
+    unbuffered,
+)
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+    from websockets.typing import Subprotocol
+
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+
+REFUSED = [
+    ("-eva", "channel '-eva'"),
+    ("a/b", "channel 'a/b'"),
+    ("..%2f..%2fetc", "channel '../../etc'"),
+    ("", "channel ''"),
+    ("x" * 65, "channel 'xxxx"),
+    ("eva?name=a%00b", r"member name 'a\x00b'"),
+    ("eva?name=%E2%80%AEada", r"member name '\u202eada'"),
+    ("eva?after=nonsense", "after='nonsense'"),
+    ("eva?after=", "after=''"),
+]
+
+
+@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
+async def test_a_refused_client_is_closed_with_a_reason_after_the_handshake(
+    serve: Serve, ws: str
+) -> None:
+    async with comms(serve, ws) as server:
+        for path, expected in REFUSED:
+            for subprotocols in (None, V1):
+                async with server.join(path, subprotocols) as member:
+                    code, reason = await closed(member)
+                    assert code == 1008
+                    assert reason.startswith(expected)
+        assert server.comms.members == 0
+        assert server.comms.channels() == []
+
+
+@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
+@pytest.mark.parametrize("subprotocols", [None, V1])
+async def test_a_binary_frame_closes_the_connection(
+    serve: Serve, ws: str, subprotocols: list[Subprotocol] | None
+) -> None:
+    async with comms(serve, ws) as server, server.join("eva", subprotocols) as ada:
+        await ada.send(b"\x00\xff")
+        code, reason = await closed(ada)
+        assert (code, "binary" in reason) == (1003, True)
+        await until(lambda: server.comms.members == 0)
+
+
+@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
+@pytest.mark.parametrize("subprotocols", [None, V1])
+async def test_a_message_that_is_too_long_closes_the_connection(
+    serve: Serve, ws: str, subprotocols: list[Subprotocol] | None
+) -> None:
+    async with (
+        comms(serve, ws, max_message_bytes=100) as server,
+        server.plain("eva") as other,
+        server.join("eva", subprotocols) as ada,
+    ):
+        await ada.send("é" * 51)
+        code, reason = await closed(ada)
+        assert code == 1009
+        assert "100 bytes" in reason
+        await other.send("é" * 50)
+        assert await receive_plain(other) == "Message: " + "é" * 50
+
+
+async def test_a_full_channel_refuses_a_client_until_a_member_leaves(serve: Serve) -> None:
+    async with comms(serve, max_members=1) as server:
+        async with server.plain("eva"), server.plain("eva") as second:
+            code, reason = await closed(second)
+            assert code == 1013
+            assert "ROVER_MAX_MEMBERS" in reason
+        await until(lambda: server.comms.members == 0)
+        async with server.join("eva") as third:
+            assert (await receive(third))["type"] == "welcome"
+
+
+@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
+async def test_a_drain_closes_every_member_and_admits_no_new_one(serve: Serve, ws: str) -> None:
+    async with (
+        comms(serve, ws) as server,
+        server.plain("eva") as ada,
+        server.join("ops") as bo,
+    ):
+        await receive(bo)
+        await until(lambda: server.comms.members == 2)
+        server.comms.close()
+        for member in (ada, bo):
+            assert (await closed(member))[0] == 1012
+        async with server.plain("eva") as late:
+            assert (await closed(late))[0] == 1012
+        assert server.comms.members == 0
+
+
+HANDSHAKE = b"""GET /ws/comms/eva HTTP/1.1\r
+Host: localhost\r
+Connection: Upgrade\r
+Upgrade: websocket\r
+Sec-WebSocket-Version: 13\r
+Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r
+\r
+"""
+
+
+@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
+async def test_a_stalled_member_is_closed_and_delays_no_other_member(serve: Serve, ws: str) -> None:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            comms(serve, ws, send_timeout_s=1.0, room_events=5000, room_bytes=2**26)
+        )
+        stalled = await stack.enter_async_context(
+            server.plain("eva", sock=narrow(server_address(server)), **unbuffered())
+        )
+        ada, bo = [
+            await stack.enter_async_context(server.plain("eva", compression=None)) for _ in "ab"
+        ]
+        text = "x" * 4000
+        with fail_after(15):
+            async with create_task_group() as tasks:
+
+                async def talk() -> None:
+                    for n in range(3000):
+                        await ada.send(f"{n} {text}")
+
+                async def listen(member: ClientConnection) -> None:
+                    for n in range(3000):
+                        assert (await member.recv(decode=True)).startswith(f"Message: {n} ")
+
+                tasks.start_soon(talk)
+                tasks.start_soon(listen, ada)
+                tasks.start_soon(listen, bo)
+        await until(lambda: server.comms.members == 2)
+        # it receives the close frame if it reads soon; else the kernel has timed out
+        assert (await closed(stalled))[0] in (1013, 1006)
+        await ada.send("after")
+        assert await receive_plain(bo) == "Message: after"
+
+
+@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
+async def test_members_that_reset_their_connection_during_sends_are_removed(
+    serve: Serve, ws: str
+) -> None:
+    async with comms(serve, ws) as server, server.plain("eva") as ada:
+        for _ in range(3):
+            vanishing = [narrow(server_address(server)) for _ in range(5)]
+            for sock in vanishing:
+                sock.sendall(HANDSHAKE)
+            await until(lambda: server.comms.members == 6)
+            for _ in range(100):
+                await ada.send("x" * 10_000)
+                await receive_plain(ada)
+            for sock in vanishing:  # a reset, without a close frame
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.close()
+            await until(lambda: server.comms.members == 1)
+        await ada.send("still here")
+        assert await receive_plain(ada) == "Message: still here"
+
+
+async def test_a_thousand_short_connections_leave_no_member(serve: Serve) -> None:
+    async with comms(serve) as server:
+
+        async def visit(n: int) -> None:
+            for k in range(25):
+                async with server.join(f"eva-{n % 4}", compression=None) as member:
+                    if k % 2:
+                        await receive(member)
+
+        async with create_task_group() as tasks:
+            for n in range(40):
+                tasks.start_soon(visit, n)
+        await until(lambda: server.comms.members == 0)
+        for channel in server.comms.channels():
+            assert channel.members == 0
+            assert channel.last_id.offset == 2 * 250  # one join and one leave for each
