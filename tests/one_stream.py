@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class OneStream:
-    """Stands for the mission in `routes(mission)`; the test sets the stream that it needs."""
+    """A mission for `routes(mission)`. The test sets the stream that it needs."""
 
     telemetry: Telemetry
     images: Images

@@ -1,4 +1,4 @@
-"""Event streams over real sockets: what one reader does never reaches another."""
+"""Event streams over real sockets: resuming, gaps, heartbeats, stalled clients and limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.lowlevel
 import httpx
 import pytest
-from anyio import create_task_group, fail_after, sleep
+from anyio import create_task_group, fail_after, to_thread
 from httpx_sse import ServerSentEvent, aconnect_sse
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -24,9 +24,10 @@ from rover.flush import Flusher
 from rover.settings import Settings
 from rover.topic import Topic
 from rover.wire import sse
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from starlette.requests import Request
 
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Feed:
-    """One topic behind one route, as an app."""
+    """An app of one topic with one route."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = Settings(**settings)
@@ -71,7 +72,7 @@ class Feed:
 
 
 async def read(url: str, count: int, **headers: str) -> list[ServerSentEvent]:
-    """The first events that a client gets."""
+    """The first `count` events of a client."""
     async with (
         httpx.AsyncClient(timeout=10) as client,
         aconnect_sse(client, "GET", url, headers=headers) as source,
@@ -86,34 +87,28 @@ async def read(url: str, count: int, **headers: str) -> list[ServerSentEvent]:
 
 
 def connect(url: str, path: str = "/stream", *, receive_bytes: int | None = None) -> socket.socket:
-    """A raw reader, which reads only when told to."""
+    """A client's socket. It reads only when the test reads it."""
     host, port = url.removeprefix("http://").split(":")
-    reader = socket.socket()
+    client = socket.socket()
     if receive_bytes:
-        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-    reader.connect((host, int(port)))
-    reader.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-    return reader
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    client.connect((host, int(port)))
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    return client
 
 
-def is_cut(reader: socket.socket) -> bool:
-    """Whether the server has ended the connection; reads what is left."""
-    reader.setblocking(False)
+def is_closed(client: socket.socket) -> bool:
+    """Whether the server has closed the connection. Reads the remaining data."""
+    client.setblocking(False)
     try:
-        return not reader.recv(1 << 20)
+        return not client.recv(1 << 20)
     except BlockingIOError:
         return False
     except ConnectionResetError:
         return True
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    with fail_after(seconds):
-        while not condition():
-            await sleep(0.005)
-
-
-async def test_a_reader_resumes_by_id_without_a_hole_and_without_a_double(serve: Serve) -> None:
+async def test_a_client_that_resumes_receives_each_event_once(serve: Serve) -> None:
     feed = Feed()
     async with serve(feed.app) as url:
         for n in range(50):
@@ -123,7 +118,7 @@ async def test_a_reader_resumes_by_id_without_a_hole_and_without_a_double(serve:
     assert [event.data for event in first + rest] == [str(n) for n in range(50)]
 
 
-async def test_last_event_id_outranks_after(serve: Serve) -> None:
+async def test_last_event_id_takes_precedence_over_after(serve: Serve) -> None:
     feed = Feed()
     async with serve(feed.app) as url:
         ids = [feed.topic.publish(str(n)) for n in range(9)]
@@ -131,7 +126,7 @@ async def test_last_event_id_outranks_after(serve: Serve) -> None:
     assert event.data == "6"
 
 
-async def test_what_is_no_longer_retained_is_told_as_a_gap_first(serve: Serve) -> None:
+async def test_expired_events_are_a_gap(serve: Serve) -> None:
     feed = Feed(telemetry_events=10)
     async with serve(feed.app) as url:
         ids = [feed.topic.publish(str(n)) for n in range(100)]
@@ -162,10 +157,12 @@ async def test_a_bad_last_is_refused_with_the_range(serve: Serve, bad: str) -> N
     async with serve(feed.app) as url, httpx.AsyncClient() as client:
         response = await client.get(f"{url}/stream", params={"last": bad})
     assert response.status_code == 400
-    assert "from 0 to 1,000" in response.json()["detail"]
+    assert "at least 0 and at most 1,000" in response.json()["detail"]
 
 
-async def test_the_first_bytes_come_at_once_and_a_silent_stream_shows_life(serve: Serve) -> None:
+async def test_the_first_bytes_come_at_once_and_a_silent_stream_has_heartbeats(
+    serve: Serve,
+) -> None:
     feed = Feed(heartbeat_s=0.1)
     async with serve(feed.app) as url, httpx.AsyncClient(timeout=5) as client:
         async with client.stream("GET", f"{url}/stream") as response:
@@ -184,16 +181,16 @@ async def test_head_has_the_headers_and_no_body(serve: Serve) -> None:
     assert not feed.streams
 
 
-async def test_a_reader_that_goes_is_forgotten(serve: Serve) -> None:
+async def test_a_client_that_disconnects_is_removed(serve: Serve) -> None:
     feed = Feed()
     async with serve(feed.app) as url:
-        reader = connect(url)
+        client = connect(url)
         await until(lambda: len(feed.streams) == 1 and feed.topic.subscribers == 1)
-        reader.close()
+        client.close()
         await until(lambda: len(feed.streams) == 0 and feed.topic.subscribers == 0)
 
 
-async def test_a_stalled_reader_delays_nobody_and_is_closed(serve: Serve) -> None:
+async def test_a_stalled_client_is_aborted_and_delays_no_other_client(serve: Serve) -> None:
     feed = Feed(send_timeout_s=1)
     async with serve(feed.app) as url:
         stalled = connect(url, receive_bytes=4096)
@@ -204,16 +201,16 @@ async def test_a_stalled_reader_delays_nobody_and_is_closed(serve: Serve) -> Non
         ):
             await until(lambda: len(feed.streams) == 2)
             events = source.aiter_sse()
-            for n in range(300):  # 6 MB: more than any buffer on the stalled reader's way
+            for n in range(300):  # 6 MB: more than all buffers of the stalled client
                 feed.topic.publish(f"{n} " + "x" * 20_000)
                 with fail_after(1):
                     assert (await anext(events)).data.startswith(f"{n} ")
             await until(lambda: len(feed.streams) == 1)
-        await until(lambda: is_cut(stalled))
+        await until(lambda: is_closed(stalled))
         stalled.close()
 
 
-async def test_a_slow_reader_is_told_what_it_lost(serve: Serve) -> None:
+async def test_a_slow_client_receives_gaps_that_count_the_lost_events(serve: Serve) -> None:
     feed = Feed(telemetry_events=10)
     async with serve(feed.app) as url:
         slow = connect(url, receive_bytes=4096)
@@ -221,15 +218,11 @@ async def test_a_slow_reader_is_told_what_it_lost(serve: Serve) -> None:
         for n in range(400):
             feed.topic.publish(f"{n} " + "x" * 20_000)
             await anyio.lowlevel.checkpoint()
-        with fail_after(10):
-            feed.topic.close()
-            data = b""
-            slow.setblocking(False)
-            while b"event: bye" not in data:
-                try:
-                    data += slow.recv(1 << 20)
-                except BlockingIOError:
-                    await sleep(0.005)
+        feed.topic.close()
+        data = b""
+        slow.settimeout(10)
+        while b"event: bye" not in data:
+            data += await to_thread.run_sync(slow.recv, 1 << 20)
         slow.close()
     numbers = [int(line[6:].split()[0]) for line in data.split(b"\n") if line.startswith(b"data: ")
                and line[6:7].isdigit()]  # fmt: skip
@@ -242,7 +235,7 @@ async def test_a_slow_reader_is_told_what_it_lost(serve: Serve) -> None:
     assert numbers == sorted(set(numbers))
 
 
-async def test_readers_are_told_when_the_topic_ends_and_when_to_come_back(serve: Serve) -> None:
+async def test_a_closed_topic_sends_bye_with_different_retry_times(serve: Serve) -> None:
     feed = Feed(retry_ms=1000)
     async with serve(feed.app) as url, create_task_group() as tasks:
         retries: set[int] = set()
@@ -256,30 +249,30 @@ async def test_readers_are_told_when_the_topic_ends_and_when_to_come_back(serve:
             tasks.start_soon(follow)
         await until(lambda: len(feed.streams) == 8)
         feed.topic.close()
-    assert len(retries) > 1  # spread, or they would all come back at once
+    assert len(retries) > 1  # spread, so that clients do not reconnect all at once
     assert all(1000 <= retry < 5000 for retry in retries)
 
 
-async def test_one_reader_too_many_is_refused(serve: Serve) -> None:
+async def test_a_client_over_the_limit_is_refused(serve: Serve) -> None:
     feed = Feed(max_readers=1)
     async with serve(feed.app) as url, httpx.AsyncClient() as client:
-        reader = connect(url)
+        other = connect(url)
         await until(lambda: len(feed.streams) == 1)
         response = await client.get(f"{url}/stream")
-        reader.close()
+        other.close()
     assert response.status_code == 503
     assert "ROVER_MAX_READERS" in response.json()["detail"]
     assert response.headers["retry-after"]
 
 
-async def test_a_thousand_joins_and_leaves_leave_nothing(serve: Serve) -> None:
+async def test_a_thousand_clients_that_disconnect_leave_no_subscriber(serve: Serve) -> None:
     feed = Feed()
     async with serve(feed.app) as url:
         for _ in range(20):
-            readers = [connect(url) for _ in range(50)]
+            clients = [connect(url) for _ in range(50)]
             await until(lambda: len(feed.streams) == 50)
             feed.topic.publish("x")
-            for reader in readers:
-                reader.close()
+            for client in clients:
+                client.close()
             await until(lambda: not feed.streams)
         assert feed.topic.subscribers == 0

@@ -1,4 +1,4 @@
-"""The file in a form: found in any form, however its bytes are cut, or a refusal that helps."""
+"""The file in a form, in chunks of any size, or an error that names the problem."""
 
 from __future__ import annotations
 
@@ -64,38 +64,40 @@ async def test_the_file_is_found_among_other_fields(size: int) -> None:
     ).map(b"".join),
     size=st.integers(1, 80),
 )
-async def test_what_looks_like_a_delimiter_is_content_wherever_it_is_cut(
+async def test_content_that_resembles_a_delimiter_is_unchanged_in_chunks_of_any_size(
     content: bytes, size: int
 ) -> None:
     assert await read(form(part("file", content, "a")), size=size) == ("a", content)
 
 
-async def test_bytes_are_handed_out_before_the_rest_has_come() -> None:
-    rest_asked_for = False
+async def test_bytes_are_yielded_before_the_rest_has_arrived() -> None:
+    rest_requested = False
 
     async def body() -> AsyncIterator[bytes]:
-        nonlocal rest_asked_for
+        nonlocal rest_requested
         whole = form(part("file", b"first second", "a"))
         middle = whole.index(b"second")
         yield whole[:middle]
-        rest_asked_for = True
+        rest_requested = True
         yield whole[middle:]
 
     field = await FileField.open(BOUNDARY, body())
     assert (field.filename, field.ahead) == ("a", b"first ")
     assert await anext(field) == b"first "
-    assert not rest_asked_for
+    assert not rest_requested
     assert await anext(field) == b"second"
 
 
 @pytest.mark.parametrize("name", ["sól-42 ☄.seq", 'a "quoted" one', "../../etc/passwd", "C:\\a"])
-async def test_the_name_is_the_sender_s(name: str) -> None:
+async def test_the_file_name_is_the_one_that_the_client_sent(name: str) -> None:
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')  # as curl does
     filename, _ = await read(form(part("file", b"x", escaped)))
-    assert filename == ("a" if name == "C:\\a" else name)  # the parser undoes an old browser's path
+    assert filename == (
+        "a" if name == "C:\\a" else name
+    )  # the parser removes the path that old browsers send
 
 
-async def test_a_form_without_the_field_names_those_that_are_there() -> None:
+async def test_the_error_for_a_form_without_the_field_names_its_fields() -> None:
     detail = await refusal(form(part("upload", b"x", "a.seq"), part("team", b"blue")))
     assert "`upload`, `team`" in detail
     assert "curl -N -F file=@NAME" in detail
@@ -104,22 +106,27 @@ async def test_a_form_without_the_field_names_those_that_are_there() -> None:
 @pytest.mark.parametrize(
     ("body", "hint"),
     [
-        (form(), "no field at all"),
-        (form(part("file", b"DRIVE 10")), "without a file; .* with an @"),
-        (form(part("file", b"", "")), "without a file"),
+        (form(), "none"),
+        (form(part("file", b"DRIVE 10")), "not a file; .*@"),
+        (form(part("file", b"", "")), "not a file"),
         (form(part("file", b"", "a.seq")), "'a.seq' is empty"),
         (form(part("file", b"x", "a"), part("file", b"y", "b")), "two fields `file`"),
-        (b"", "breaks off"),
+        (b"", "incomplete"),
         (b"DRIVE 10\n", "malformed"),
         (b'{"sequence": []}', "malformed"),
-        (form(part("file", b"x", "a"))[:-8], "breaks off"),
-        (part("file", b"x", "a")[:30], "breaks off"),
+        (form(part("file", b"x", "a"))[:-8], "incomplete"),
+        (part("file", b"x", "a")[:30], "incomplete"),
         (form(b"--line\r\nno header\r\n\r\nx\r\n"), "malformed"),
-        (form(b"--line\r\nContent-Type: text/plain\r\n\r\nx\r\n"), "no field `file`, but ``"),
+        (
+            form(b"--line\r\nContent-Type: text/plain\r\n\r\nx\r\n"),
+            "no field `file`; its fields: ``",
+        ),
     ],
 )
 @pytest.mark.parametrize("size", [1, 1 << 16])
-async def test_what_is_no_form_with_one_file_is_refused(body: bytes, hint: str, size: int) -> None:
+async def test_a_form_without_exactly_one_file_is_refused(
+    body: bytes, hint: str, size: int
+) -> None:
     with pytest.raises(NotAnUpload, match=hint):
         await read(body, size=size)
 
@@ -130,19 +137,28 @@ async def test_what_is_no_form_with_one_file_is_refused(body: bytes, hint: str, 
         (form(*[part("x", b"")] * (MAX_PARTS + 1)), f"more than {MAX_PARTS} fields"),
         (form(part("file", b"x", "a" * 10_000)), "malformed: Maximum header size"),
         (form(part("file", b"x", "a", *["X: y"] * 100)), "malformed: Maximum header count"),
-        (form(part("x", bytes(MAX_OVERHEAD_BYTES)), part("file", b"x", "a")), "beside the file"),
-        (form(part("file", b"x", "a"), part("x", bytes(MAX_OVERHEAD_BYTES))), "beside the file"),
-        (form(part("file", b"x", "a")) + bytes(MAX_OVERHEAD_BYTES), "beside the file"),
+        (
+            form(part("x", bytes(MAX_OVERHEAD_BYTES)), part("file", b"x", "a")),
+            f"{MAX_OVERHEAD_BYTES:,} bytes",
+        ),
+        (
+            form(part("file", b"x", "a"), part("x", bytes(MAX_OVERHEAD_BYTES))),
+            f"{MAX_OVERHEAD_BYTES:,} bytes",
+        ),
+        (
+            form(part("file", b"x", "a")) + bytes(MAX_OVERHEAD_BYTES),
+            f"{MAX_OVERHEAD_BYTES:,} bytes",
+        ),
     ],
     ids=["parts", "header", "headers", "field before", "field after", "epilogue"],
 )
-async def test_what_is_not_the_file_is_bounded(body: bytes, hint: str) -> None:
+async def test_everything_except_the_file_is_limited(body: bytes, hint: str) -> None:
     with pytest.raises(NotAnUpload, match=hint):
         await read(body)
 
 
 @pytest.mark.parametrize("size", [120, 1 << 16])
-async def test_the_size_is_guessed_right_when_the_file_comes_last(size: int) -> None:
+async def test_the_size_hint_is_exact_if_the_file_is_the_last_part(size: int) -> None:
     body = form(part("team", b"blue"), part("file", b"x" * 500, "a"))
     field = await FileField.open(BOUNDARY, in_pieces(body, size=size))
     assert field.size_hint(len(body)) == 500
@@ -163,16 +179,16 @@ def test_the_boundary_is_read_from_the_content_type(content_type: str, boundary:
 @pytest.mark.parametrize(
     ("content_type", "hint"),
     [
-        (None, "no stated type"),
-        ("", "no stated type"),
-        ("text/plain", "of type 'text/plain', and not `multipart/form-data`; .*curl"),
-        ("application/x-www-form-urlencoded", "and not `multipart/form-data`"),
-        ("multipart/mixed; boundary=line", "and not `multipart/form-data`"),
-        ("multipart/form-data", "no `boundary`"),
-        ("multipart/form-data; boundary=", "no `boundary`"),
-        ("multipart/form-data; boundary=" + "x" * 71, "no `boundary`"),
+        (None, "missing"),
+        ("", "missing"),
+        ("text/plain", "'text/plain'.*`multipart/form-data`; .*curl"),
+        ("application/x-www-form-urlencoded", "must be `multipart/form-data`"),
+        ("multipart/mixed; boundary=line", "must be `multipart/form-data`"),
+        ("multipart/form-data", "`boundary`"),
+        ("multipart/form-data; boundary=", "`boundary`"),
+        ("multipart/form-data; boundary=" + "x" * 71, "`boundary`"),
     ],
 )
-def test_a_type_that_is_not_a_form_s_is_refused(content_type: str | None, hint: str) -> None:
+def test_another_content_type_is_refused(content_type: str | None, hint: str) -> None:
     with pytest.raises(NotAnUpload, match=hint):
         boundary_of(content_type)

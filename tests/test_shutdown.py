@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import anyio.lowlevel
 import pytest
-from anyio import current_time, fail_after, sleep
+from anyio import current_time, fail_after
 
 from rover.asgi.shutdown import SIGNALS, Shutdown, listen_for_signals
+from tests.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +22,10 @@ pytestmark = pytest.mark.anyio
 
 
 class Server:
-    """Has handlers of the signals, as a server."""
+    """A server's signal handler."""
 
     def __init__(self) -> None:
-        self.received: list[int] = []
+        self.received: Recorder[int] = Recorder()
 
     def handle(self, signum: int, _: FrameType | None) -> None:
         self.received.append(signum)
@@ -64,8 +65,7 @@ async def test_a_second_signal_makes_it_immediate_and_reaches_the_server_after_a
             signal.raise_signal(signal.SIGINT)
             await shutdown.wait_while(lambda: 1, current_time() + 10)
             assert server.received == [signal.SIGINT]
-            while len(server.received) < 2:
-                await sleep(0.01)
+            await server.received.until(lambda received: len(received) == 2)
         signal.raise_signal(signal.SIGINT)  # a third signal is not delayed
         assert server.received == [signal.SIGINT] * 3
 
@@ -99,7 +99,7 @@ async def test_handlers_are_restored_in_whatever_order_missions_end(
     signal.raise_signal(signal.SIGTERM)
     await anyio.lowlevel.checkpoint()
     assert [n for n, shutdown in enumerate(shutdowns) if not shutdown.requested.is_set()] == [first]
-    assert server.received == [signal.SIGTERM]  # once, however many listen
+    assert server.received == [signal.SIGTERM]  # once, although several listeners received it
     for other in others:
         stacks[other].close()  # the fixture checks the handlers
 
