@@ -1,4 +1,4 @@
-"""Command files without HTTP: what is published, what is stored, and the limits."""
+"""Command files without HTTP: their events, their files on disk, and the limits."""
 
 from __future__ import annotations
 

@@ -262,33 +262,36 @@ async def test_shutdown_closes_all_spools(tmp_path: Path) -> None:
     assert camera.still_open == 0
 
 
+def complete_file(camera: FakeCamera, path: Path) -> Image:
+    """A complete image that is a file."""
+    path.write_bytes(DATA)
+    complete = camera.begin(path.name)
+    complete.data = DATA
+    camera.finish(complete, path)
+    return complete.image
+
+
 async def test_a_complete_file_is_read_to_its_end_after_it_was_deleted(tmp_path: Path) -> None:
     camera = FakeCamera()
     path = tmp_path / "a.png"
-    path.write_bytes(DATA)
     async with receiving(camera, tmp_path / "spool") as images:
-        arriving = camera.begin("a.png")
-        arriving.data = DATA
-        camera.finish(arriving, path)
-        async with images.open(arriving.image, 5, 2_000_000) as reader:
+        image = complete_file(camera, path)
+        async with images.open(image, 5, 2_000_000) as reader:
             assert await reader.read(3) == DATA[5:8]
             path.unlink()
             assert await read_all(reader) == DATA[8:2_000_000]
         assert camera.opened == []
         with pytest.raises(UnknownImage):
-            async with images.open(arriving.image):
+            async with images.open(image):
                 pass
 
 
 async def test_a_file_that_changes_while_it_is_read_is_broken(tmp_path: Path) -> None:
     camera = FakeCamera()
     path = tmp_path / "a.png"
-    path.write_bytes(DATA)
     async with receiving(camera, tmp_path / "spool") as images:
-        arriving = camera.begin("a.png")
-        arriving.data = DATA
-        camera.finish(arriving, path)
-        async with images.open(arriving.image) as reader:
+        image = complete_file(camera, path)
+        async with images.open(image) as reader:
             await reader.read(3)
             path.write_bytes(DATA[::-1])
             os.utime(path, ns=(1, 1))

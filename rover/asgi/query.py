@@ -44,10 +44,7 @@ def number(request: HTTPConnection, name: str, *, at_least: float, at_most: floa
     text = request.query_params.get(name)
     if text is None:
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _float(text)
     if value in (allowed := Range(at_least, at_most)):
         return value
     raise BadQuery(name, text, allowed.must_be())
@@ -62,9 +59,8 @@ def moment(request: HTTPConnection, name: str) -> float | None:
     text = request.query_params.get(name)
     if text is None:
         return None
-    try:
-        value = float(text)
-    except ValueError:
+    value = _float(text)
+    if math.isnan(value):
         try:
             at = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped `+`
             value = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
@@ -74,6 +70,14 @@ def moment(request: HTTPConnection, name: str) -> float | None:
         return value
     reason = "must be a time such as 2026-11-22T07:00:00Z, or seconds since 1970"
     raise BadQuery(name, text, reason)
+
+
+def _float(text: str) -> float:
+    """The number, or NaN if the text is not a number."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def names(request: HTTPConnection, name: str, known: Collection[str]) -> tuple[str, ...] | None:

@@ -86,7 +86,7 @@ class Upload:
 
     @property
     def first_step(self) -> str:
-        """The name of the first step of the check; empty if there are no steps."""
+        """The name of the first step of the check; empty if it has no steps."""
         return next(iter(self._steps), "")
 
     def publish_received(self, detail: str) -> None:

@@ -87,7 +87,7 @@ def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
 
 
 class WireProtocol(Protocol):
-    """What one connection sends and understands."""
+    """One of the two protocols, for one connection."""
 
     @property
     def replies(self) -> bool:
@@ -129,12 +129,12 @@ class PlainText:
         return frame.plain
 
     def gap(self, gap: Gap) -> str:
-        """One line for people."""
+        """One line of text."""
         lost = "an unknown number of" if gap.lost is None else f"{gap.lost:,}"
         return f"Gap: {lost} events are missing here; {PLAIN_GAP_REASONS[gap.reason]}."
 
     def receive(self, text: str, member: Member) -> None:
-        """Say the frame's text. An empty frame is ignored."""
+        """Send the frame's text as a message. An empty frame is ignored."""
         try:
             member.say(text)
         except MessageRefused as exc:
@@ -145,7 +145,7 @@ class PlainText:
 PLAIN_GAP_REASONS = {
     GapReason.EXPIRED: "they have expired",
     GapReason.EPOCH: "the channel's log restarted",
-    GapReason.SLOW: "they came faster than you read",
+    GapReason.SLOW: "they arrived faster than you read them",
 }
 
 
@@ -200,7 +200,7 @@ PROTOCOLS: dict[str | None, Callable[[], WireProtocol]] = {None: PlainText, SUBP
 def _parse(text: str) -> dict[str, Any]:
     try:
         request = json.loads(text)
-    except (ValueError, RecursionError):  # RecursionError: a thousand nested brackets
+    except (ValueError, RecursionError):  # RecursionError: deeply nested brackets
         raise MessageRefused("malformed", "a frame must be JSON") from None
     if not isinstance(request, dict):
         raise MessageRefused("malformed", "a frame must be a JSON object")

@@ -73,15 +73,15 @@ def routes(mission: Mission) -> list[BaseRoute]:
 class Stream:
     """The event stream, as an ASGI app.
 
-    Starlette's wrapper of a function endpoint lives as long as its response; here it would cost
-    2 kB for each of ten thousand clients.
+    A function endpoint would cost 2 kB per client: Starlette keeps its wrapper as long as the
+    response.
     """
 
     def __init__(self, mission: Mission) -> None:
         self._mission = mission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond as the query asks."""
+        """Respond with the events that the query selects."""
         stream = await self._open(Request(scope))
         await stream(scope, receive, send)
 
@@ -91,14 +91,14 @@ class Stream:
         last = whole_number(request, "last", at_most=serving.settings.telemetry_events) or 0
         since = moment(request, "since")
         if since is not None and "last" in request.query_params:
-            reason = "`last` and `since` exclude each other; leave out one of them"
+            reason = "`last` and `since` exclude each other; send only one of them"
             raise BadQuery("since", request.query_params["since"], reason)
         fields = names(request, "fields", telemetry.fields)
         hz = number(request, "hz", at_least=0.01, at_most=1000)
         topic = await telemetry.views.topic(Selection(fields, hz))
         subscriber = topic.subscribe(after, last=last, since=since)
         preamble = sse(telemetry.state_json(), event="state", retry_ms=serving.settings.retry_ms)
-        if subscriber.position != after:  # it missed the events of the active alarms
+        if subscriber.position != after:  # else the client has the alarms' events
             preamble += telemetry.alarm_events()
         return serving.streams.respond(subscriber, preamble)
 
