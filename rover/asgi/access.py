@@ -31,7 +31,7 @@ LOCAL_CLIENTS = frozenset({UNIX_SOCKET_CLIENT, "testclient"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Mission(Protocol):
+class HasPhase(Protocol):
     """The parts of a mission that `Access` uses."""
 
     @property
@@ -54,7 +54,7 @@ class Access:
         open_paths: served in any phase, such as health checks.
     """
 
-    def __init__(self, app: ASGIApp, mission: Mission, open_paths: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, mission: HasPhase, open_paths: frozenset[str]) -> None:
         self.app = app
         self._mission = mission
         self._tokens = [t.encode() for t in _words(mission.settings.tokens)]

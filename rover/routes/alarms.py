@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Route
 
@@ -14,27 +14,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from rover.serving import Serving
-    from rover.telemetry import Telemetry
+    from rover.routes.telemetry import HasTelemetry
 
 MAX_SHELF_MINUTES = 24 * 60
 
 
-class Mission(Protocol):
-    """The parts of a mission that these routes use."""
-
-    @property
-    def telemetry(self) -> Telemetry:
-        """The telemetry stream, whose limits raise the alarms."""
-        ...
-
-    @property
-    def serving(self) -> Serving:
-        """The settings."""
-        ...
-
-
-def routes(mission: Mission) -> list[BaseRoute]:
+def routes(mission: HasTelemetry) -> list[BaseRoute]:
     """`GET /alarms`, and `POST /alarms/{id}/acknowledge` and `/shelve`."""
 
     async def listing(_: Request) -> Response:

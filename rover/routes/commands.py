@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rover.serving import Serving
 
 
-class Mission(Protocol):
+class HasCommands(Protocol):
     """The parts of a mission that these routes use."""
 
     @property
@@ -38,7 +38,7 @@ class Mission(Protocol):
         ...
 
 
-def routes(mission: Mission) -> list[BaseRoute]:
+def routes(mission: HasCommands) -> list[BaseRoute]:
     """`POST /upload/rover-commands` and `GET /uploads/{upload_id}/events`."""
 
     async def upload(request: Request) -> Response:

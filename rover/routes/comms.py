@@ -52,7 +52,7 @@ CLOSE_TIMEOUT_S = 0.5
 """Seconds to send a close frame. A stalled client does not receive it."""
 
 
-class Mission(Protocol):
+class HasComms(Protocol):
     """The parts of a mission that these routes use."""
 
     @property
@@ -100,7 +100,7 @@ class CommsEndpoint(WebSocketEndpoint):
     page the code and the reason of a close frame, but no details of a refused handshake.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, mission: Mission) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, mission: HasComms) -> None:
         super().__init__(scope, receive, send)
         self._comms = mission.comms
         self._serving = mission.serving
@@ -205,7 +205,7 @@ def close_reason(text: str) -> str:
     return text.encode()[: MAX_REASON_BYTES - 3].decode(errors="ignore") + "…"
 
 
-def routes(mission: Mission) -> list[BaseRoute]:
+def routes(mission: HasComms) -> list[BaseRoute]:
     """`WS /ws/comms/{team_channel}` and `GET /comms`."""
 
     async def channels(request: Request) -> Response:

@@ -29,7 +29,7 @@ MAX_LISTED = 1000
 DEFAULT_LISTED = 100
 
 
-class Mission(Protocol):
+class HasImages(Protocol):
     """The parts of a mission that these routes use."""
 
     @property
@@ -44,7 +44,7 @@ class Mission(Protocol):
 
 
 def routes(
-    mission: Mission, first_image_timeout_s: float = FIRST_IMAGE_TIMEOUT_S
+    mission: HasImages, first_image_timeout_s: float = FIRST_IMAGE_TIMEOUT_S
 ) -> list[BaseRoute]:
     """`GET /stream/rover-image`, `/images` and `/images/{image_id}`."""
 

@@ -6,7 +6,7 @@ samples enter the stream, or it is an error and none does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 from starlette.routing import BaseRoute, Route
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from rover.serving import Serving
+    from rover.routes.telemetry import HasTelemetry
     from rover.settings import Settings
-    from rover.telemetry import Telemetry
     from sources.base import Sample
 
 MEDIA_TYPES = frozenset(
@@ -49,21 +48,7 @@ MAX_INLINE_BYTES = 16 * 2**10
 """Maximum size of a body that is parsed on the event loop; larger ones use a worker thread."""
 
 
-class Mission(Protocol):
-    """The parts of a mission that this route uses."""
-
-    @property
-    def telemetry(self) -> Telemetry:
-        """The telemetry stream."""
-        ...
-
-    @property
-    def serving(self) -> Serving:
-        """The settings."""
-        ...
-
-
-def routes(mission: Mission) -> list[BaseRoute]:
+def routes(mission: HasTelemetry) -> list[BaseRoute]:
     """`POST /ingest/telemetry`. Without a `push:` source, its status is 409."""
 
     async def ingest(request: Request) -> Response:

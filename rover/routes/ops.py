@@ -19,7 +19,7 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Paths that are served in any phase, also before the mission runs and while it drains."""
 
 
-class Mission(Protocol):
+class HasSources(Protocol):
     """The parts of a mission that these routes use."""
 
     @property
@@ -32,7 +32,7 @@ class Mission(Protocol):
         ...
 
 
-def routes(mission: Mission) -> list[BaseRoute]:
+def routes(mission: HasSources) -> list[BaseRoute]:
     """`GET /healthz` and `GET /readyz`."""
 
     async def healthz(_: Request) -> Response:

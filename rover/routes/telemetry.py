@@ -29,7 +29,7 @@ MAX_POINTS = 20_000
 """Maximum number of points of a history, requested or not."""
 
 
-class Mission(Protocol):
+class HasTelemetry(Protocol):
     """The parts of a mission that these routes use."""
 
     @property
@@ -43,7 +43,7 @@ class Mission(Protocol):
         ...
 
 
-def routes(mission: Mission) -> list[BaseRoute]:
+def routes(mission: HasTelemetry) -> list[BaseRoute]:
     """`GET /stream/rover-telemetry`, and `/telemetry/parameters`, `/latest` and `/history`."""
 
     async def history(request: Request) -> Response:
@@ -77,7 +77,7 @@ class Stream:
     response.
     """
 
-    def __init__(self, mission: Mission) -> None:
+    def __init__(self, mission: HasTelemetry) -> None:
         self._mission = mission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
