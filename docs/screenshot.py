@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 SIZE: ViewportSize = {"width": 1440, "height": 900}
 DEADLINE_S = 180.0
-ARRIVED = "document.querySelector('rover-picture progress').position"
+ARRIVED = "document.querySelector('rover-image progress').position"
 
 TALK = [
     ("FLIGHT", "Morning, everyone. Drive to the delta front is go on our side."),
@@ -126,7 +126,7 @@ def talk(people: dict[str, Page], lines: list[tuple[str, str]]) -> None:
 
 def wait_for_the_third_picture(page: Page) -> None:
     """Come back when two are whole and another begins to arrive: by then the plots are full."""
-    state = page.get_by_test_id("picture-state")
+    state = page.get_by_test_id("image-state")
     expect(state).to_have_attribute("data-state", "whole")
     expect(page.get_by_test_id("film").get_by_role("listitem")).to_have_count(3)
     expect(state).to_have_attribute("data-state", "arriving")

@@ -151,10 +151,10 @@ def test_a_picture_grows_before_the_eyes_with_a_bar_that_moves(
         """() => new Promise((resolve) => {
             const bars = new Set(), sizes = new Set();
             const look = () => {
-                const state = document.querySelector('[data-testid=picture-state]')?.dataset.state;
+                const state = document.querySelector('[data-testid=image-state]')?.dataset.state;
                 if (state === 'arriving') {
-                    bars.add(document.querySelector('rover-picture progress').value);
-                    sizes.add(document.querySelector('picture-stage').blob?.size ?? 0);
+                    bars.add(document.querySelector('rover-image progress').value);
+                    sizes.add(document.querySelector('image-stage').blob?.size ?? 0);
                 } else if (state === 'whole' && bars.size > 2) {
                     resolve({ bars: [...bars], sizes: [...sizes] });
                     return;
@@ -167,8 +167,8 @@ def test_a_picture_grows_before_the_eyes_with_a_bar_that_moves(
     assert seen["bars"] == sorted(seen["bars"])
     assert len(seen["bars"]) >= 5
     assert len(seen["sizes"]) >= 3
-    expect(page.get_by_test_id("picture-state")).to_contain_text("SHA-256 verified")
-    [drawn] = page.locator("picture-stage img").all()
+    expect(page.get_by_test_id("image-state")).to_contain_text("SHA-256 verified")
+    [drawn] = page.locator("image-stage img").all()
     assert drawn.evaluate(PIXELS) == [512, 256]
 
 
@@ -407,7 +407,7 @@ def test_everything_works_under_a_prefix_of_another_app(
     station = start(lambda: lively(tmp_path), inside_another)
     page = visit(station.url + "deep/rover/")
     wait_until_live(page)
-    expect(page.get_by_test_id("picture-state")).to_have_attribute("data-state", "whole")
+    expect(page.get_by_test_id("image-state")).to_have_attribute("data-state", "whole")
     join(page, "deep", "capcom")
     say(page, "Under a prefix.")
     expect(message(page, "Under a prefix.")).to_contain_text("delivered")
@@ -445,8 +445,8 @@ def test_real_mission_data_is_shown(
     station = start(lambda: MissionControl(settings))
     page = visit(station.url)
     page.get_by_test_id("film").get_by_role("button", name="N_L000_1051").click()
-    expect(page.get_by_test_id("picture-state")).to_have_attribute("data-state", "whole")
-    mosaic = page.locator("picture-stage img.front")
+    expect(page.get_by_test_id("image-state")).to_have_attribute("data-state", "whole")
+    mosaic = page.locator("image-stage img.front")
     eventually(lambda: mosaic.evaluate(PIXELS) == [7696, 1800])
     expect(page.locator(".caption")).to_contain_text("7696 \N{MULTIPLICATION SIGN} 1800")
 
@@ -469,7 +469,7 @@ def test_nothing_is_wider_than_the_screen(
     page.get_by_test_id("findings").wait_for()
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width == viewport["width"]
-    for panel in ("rover-picture", "rover-telemetry", "rover-comms", "rover-uplink"):
+    for panel in ("rover-image", "rover-telemetry", "rover-comms", "rover-commands"):
         box = page.locator(panel).bounding_box()
         assert box is not None
         assert box["width"] > 200

@@ -4,50 +4,50 @@
  * Hooks for browser tests, kept stable: the elements below by their names, and `data-testid`:
  *
  * - header: `connection` (`data-state` live | stale | down | connecting | reconnecting), `sources`
- * - rover-picture: `picture-stage`, `picture-state` (`data-state` arriving | whole | broken |
- *   withheld), `film`, `follow-latest`, `picture-details`
+ * - rover-image: `image-stage`, `image-state` (`data-state` arriving | whole | broken |
+ *   withheld), `film`, `follow-latest`, `image-details`
  * - rover-telemetry: `values`, `value-NAME` (`data-level` none | nominal | caution | alarm), `traces`,
  *   `strip-NAME`, `map`, `window`, `table`, `pause`, `gap`, `telemetry-empty`, `alarms` (each with
  *   `data-parameter`, `data-level` caution | alarm)
  * - rover-comms: `comms-state` (`data-state` open | connecting | waiting | refused | closed),
  *   `channel`, `name`, `members`, `log`, `say`, `refusal`; a message has `data-id`, one that is not
  *   confirmed `data-state` queued | sent
- * - rover-uplink: `file`, `uplink-work` and `verdict` (`data-status`), `steps` (`data-step`,
+ * - rover-commands: `file`, `upload` and `verdict` (`data-status`), `steps` (`data-step`,
  *   `data-state` todo | active | done | failed), `findings` (`data-severity`), `retry`, `cancel`
  */
 import 'uplot/dist/uPlot.min.css';
 import './styles/tokens.css';
 import './styles/page.css';
 import './styles/header.css';
-import './styles/picture.css';
+import './styles/image.css';
 import './styles/telemetry.css';
 import './styles/comms.css';
-import './styles/uplink.css';
+import './styles/commands.css';
 import { AlarmStrip } from './components/alarm-strip.ts';
+import { ImageStage } from './components/image-stage.ts';
 import { MissionControl } from './components/mission-control.ts';
 import { MissionHeader } from './components/mission-header.ts';
 import { ParameterCards } from './components/parameter-cards.ts';
-import { PictureStage } from './components/picture-stage.ts';
+import { RoverCommands } from './components/rover-commands.ts';
 import { RoverComms } from './components/rover-comms.ts';
-import { RoverPicture } from './components/rover-picture.ts';
+import { RoverImage } from './components/rover-image.ts';
 import { RoverTelemetry } from './components/rover-telemetry.ts';
-import { RoverUplink } from './components/rover-uplink.ts';
 import { SampleTable } from './components/sample-table.ts';
 import { StripChart } from './components/strip-chart.ts';
 import { TraverseMap } from './components/traverse-map.ts';
 
 const elements = {
-  'picture-stage': PictureStage,
+  'image-stage': ImageStage,
   'alarm-strip': AlarmStrip,
   'parameter-cards': ParameterCards,
   'strip-chart': StripChart,
   'traverse-map': TraverseMap,
   'sample-table': SampleTable,
   'mission-header': MissionHeader,
-  'rover-picture': RoverPicture,
+  'rover-image': RoverImage,
   'rover-telemetry': RoverTelemetry,
   'rover-comms': RoverComms,
-  'rover-uplink': RoverUplink,
+  'rover-commands': RoverCommands,
   'mission-control': MissionControl,
 } as const;
 
@@ -55,7 +55,7 @@ for (const [name, element] of Object.entries(elements)) customElements.define(na
 
 declare global {
   interface HTMLElementTagNameMap {
-    'picture-stage': PictureStage;
+    'image-stage': ImageStage;
     'mission-control': MissionControl;
   }
 }

@@ -14,13 +14,13 @@ export class MissionControl extends PageElement {
   protected override render() {
     const mission = this.#mission;
     return html`
-      <a class="skip" href="#picture">Skip to the panels</a>
+      <a class="skip" href="#images">Skip to the panels</a>
       <mission-header .mission=${mission}></mission-header>
       <main>
-        <rover-picture id="picture" .store=${mission.pictures}></rover-picture>
+        <rover-image id="images" .store=${mission.images}></rover-image>
         <rover-telemetry id="telemetry" .store=${mission.telemetry}></rover-telemetry>
-        <rover-comms id="comms" .store=${mission.room}></rover-comms>
-        <rover-uplink id="uplink" .store=${mission.upload}></rover-uplink>
+        <rover-comms id="comms" .store=${mission.comms}></rover-comms>
+        <rover-commands id="commands" .store=${mission.commands}></rover-commands>
       </main>
     `;
   }

@@ -1,8 +1,8 @@
 import { html, nothing } from 'lit';
 import { clock, day, dayOfYear, label, span, timestamp } from '../format.ts';
-import { connection } from '../store/connection.ts';
 import type { Level } from '../store/limits.ts';
 import type { Mission } from '../store/mission.ts';
+import { telemetryStatus } from '../store/telemetry-status.ts';
 import { every } from '../store/ticker.ts';
 import { PageElement } from './element.ts';
 import { icon, levelIcon } from './icons.ts';
@@ -42,12 +42,12 @@ export class MissionHeader extends PageElement {
     const now = Date.now();
     return html`
       <header>
-        <h1>${icon('mark')}<span class="name">Cosmic Rover</span> <span class="room">Mission Control</span></h1>
+        <h1>${icon('mark')}<span class="name">Cosmic Rover</span> <span class="product">Mission Control</span></h1>
         <nav aria-label="Panels">
-          <a href="#picture">Picture</a><a href="#telemetry">Telemetry</a
-          ><a href="#comms">Comms</a><a href="#uplink">Uplink</a>
+          <a href="#images">Images</a><a href="#telemetry">Telemetry</a
+          ><a href="#comms">Comms</a><a href="#commands">Commands</a>
         </nav>
-        ${this.#sources()} ${this.#link(now)}
+        ${this.#sources()} ${this.#status(now)}
         <div class="utc" role="timer" aria-label="Time, UTC">
           <time class="clock" datetime=${new Date(now).toISOString().slice(0, 19)}>${clock(now)}</time>
           <span class="date"><abbr title="Coordinated Universal Time">UTC</abbr> ${day(now)} · <abbr title="day of the year">DOY</abbr> ${dayOfYear(now)}</span>
@@ -72,17 +72,17 @@ export class MissionHeader extends PageElement {
     `;
   }
 
-  #link(now: number) {
+  #status(now: number) {
     const { telemetry } = this.mission;
-    const link = connection(telemetry, now);
+    const status = telemetryStatus(telemetry, now);
     const since = telemetry.feed?.since;
-    const age = link.ageS === null ? 'no sample yet' : `last sample ${span(link.ageS)} ago`;
-    const more = link.level !== 'nominal' && link.detail !== '' ? link.detail : age;
+    const age = status.ageS === null ? 'no sample yet' : `last sample ${span(status.ageS)} ago`;
+    const more = status.level !== 'nominal' && status.detail !== '' ? status.detail : age;
     return html`
-      <div class="link" data-level=${link.level} data-testid="connection" data-state=${link.label.toLowerCase()}
-        title=${since ? `${link.label} since ${timestamp(since)}. ${link.detail}` : link.detail}>
-        ${levelIcon(link.level)}
-        <strong role="status" aria-label="Telemetry link">${link.label}</strong>
+      <div class="connection" data-level=${status.level} data-testid="connection" data-state=${status.label.toLowerCase()}
+        title=${since ? `${status.label} since ${timestamp(since)}. ${status.detail}` : status.detail}>
+        ${levelIcon(status.level)}
+        <strong role="status" aria-label="Telemetry link">${status.label}</strong>
         <span class="detail">${more}</span>
       </div>
     `;

@@ -1,7 +1,8 @@
 import { html, nothing } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import { clock } from '../format.ts';
-import type { Draft, RoomStore } from '../store/room.ts';
+import type { Draft } from '../store/channel.ts';
+import type { CommsStore } from '../store/comms.ts';
 import { CHANNEL_NAME } from '../transport/comms.ts';
 import type { Message } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
@@ -9,7 +10,7 @@ import { icon } from './icons.ts';
 
 /** The comms panel: one channel of the mission's teams, and what is said there. */
 export class RoverComms extends PageElement {
-  declare store: RoomStore;
+  declare store: CommsStore;
   static override properties = { store: { attribute: false } };
   #followed = false;
   #atEnd = true;
@@ -30,7 +31,7 @@ export class RoverComms extends PageElement {
   }
 
   protected override render() {
-    const { talk, channel } = this.store;
+    const { channel, channelName } = this.store;
     return html`
       <section class="panel" aria-labelledby="comms-title">
         <div class="bar">
@@ -38,21 +39,21 @@ export class RoverComms extends PageElement {
           ${this.#state()}
         </div>
         ${this.#desk()} ${this.#notices()}
-        <div class="log" role="log" aria-label=${`Messages in ${channel}`} tabindex="0" data-testid="log">
-          ${talk.messages.length + talk.drafts.length === 0 ? html`<div class="void small"><span>Nothing has been said in <strong>${channel}</strong> yet.</span></div>` : nothing}
+        <div class="log" role="log" aria-label=${`Messages in ${channelName}`} tabindex="0" data-testid="log">
+          ${channel.messages.length + channel.drafts.length === 0 ? html`<div class="void small"><span>Nothing has been said in <strong>${channelName}</strong> yet.</span></div>` : nothing}
           ${repeat(
-            talk.messages,
+            channel.messages,
             (message) => message.id,
-            (message, i) => this.#message(message, talk.messages[i - 1]),
+            (message, i) => this.#message(message, channel.messages[i - 1]),
           )}
           ${repeat(
-            talk.drafts,
+            channel.drafts,
             (draft) => draft.ref,
             (draft) => this.#draft(draft),
           )}
         </div>
         <form class="say" @submit=${(event: SubmitEvent) => this.#say(event)}>
-          <input name="text" autocomplete="off" maxlength="4000" aria-label=${`Message to ${channel}`} placeholder=${`Message to ${channel}`} data-testid="say" />
+          <input name="text" autocomplete="off" maxlength="4000" aria-label=${`Message to ${channelName}`} placeholder=${`Message to ${channelName}`} data-testid="say" />
           <button type="submit" class="primary" aria-label="Send" title="Send">${icon('send')}</button>
         </form>
       </section>
@@ -60,27 +61,27 @@ export class RoverComms extends PageElement {
   }
 
   #state() {
-    const { link, talk } = this.store;
-    switch (link.state) {
+    const { connection, channel } = this.store;
+    switch (connection.state) {
       case 'open':
-        return html`<span class="link" data-level="nominal" data-testid="comms-state" data-state="open" role="status">${icon('nominal')} on channel
-          <span class="dim">${talk.memberCount} ${talk.memberCount === 1 ? 'person' : 'people'}</span></span>`;
+        return html`<span class="connection" data-level="nominal" data-testid="comms-state" data-state="open" role="status">${icon('nominal')} on channel
+          <span class="dim">${channel.memberCount} ${channel.memberCount === 1 ? 'person' : 'people'}</span></span>`;
       case 'refused':
-        return html`<span class="link" data-level="alarm" data-testid="comms-state" data-state="refused" role="status">${icon('alarm')} refused</span>`;
+        return html`<span class="connection" data-level="alarm" data-testid="comms-state" data-state="refused" role="status">${icon('alarm')} refused</span>`;
       case 'waiting':
-        return html`<span class="link" data-level="caution" data-testid="comms-state" data-state="waiting" role="status" title=${link.reason}>${icon('caution')} reconnecting</span>
+        return html`<span class="connection" data-level="caution" data-testid="comms-state" data-state="waiting" role="status" title=${connection.reason}>${icon('caution')} reconnecting</span>
           <button type="button" @click=${() => this.store.retry()}>Now</button>`;
       default:
-        return html`<span class="link" data-level="none" data-testid="comms-state" data-state=${link.state} role="status">${icon('none')} connecting</span>`;
+        return html`<span class="connection" data-level="none" data-testid="comms-state" data-state=${connection.state} role="status">${icon('none')} connecting</span>`;
     }
   }
 
   #desk() {
-    const { channel, name, channels, talk } = this.store;
+    const { channel, channelName, name, channels } = this.store;
     return html`
       <form class="desk" @submit=${(event: SubmitEvent) => this.#join(event)} @change=${(event: Event) => this.#join(event)}>
         <label><span>Channel</span>
-          <input name="channel" list="channels" .value=${channel} autocomplete="off" spellcheck="false" maxlength="64" data-testid="channel" />
+          <input name="channel" list="channels" .value=${channelName} autocomplete="off" spellcheck="false" maxlength="64" data-testid="channel" />
         </label>
         <datalist id="channels">${channels.map((one) => html`<option value=${one.name}>${one.members} on channel</option>`)}</datalist>
         <label><span>Your name</span>
@@ -89,33 +90,33 @@ export class RoverComms extends PageElement {
         <button type="submit" class="unseen" tabindex="-1">Join</button>
       </form>
       <ul class="members" aria-label="On this channel" data-testid="members">
-        ${talk.members.map((member) => html`<li data-you=${member === talk.you}>${member}</li>`)}
+        ${channel.members.map((member) => html`<li data-you=${member === channel.you}>${member}</li>`)}
       </ul>
     `;
   }
 
   #notices() {
-    const { link, talk, waitingElsewhere } = this.store;
-    const waiting = talk.drafts.filter((draft) => draft.state === 'queued').length;
+    const { connection, channel, waitingElsewhere } = this.store;
+    const waiting = channel.drafts.filter((draft) => draft.state === 'queued').length;
     return html`
       ${this.#problem ? html`<p class="note alarm" role="alert">${icon('alarm')}<span>${this.#problem}</span></p>` : nothing}
-      ${link.state === 'refused' ? html`<p class="note alarm" role="alert" data-testid="refusal">${icon('alarm')}<span>${link.reason}. Change the channel or your name, or try again.</span> <button type="button" @click=${() => this.store.retry()}>Try again</button></p>` : nothing}
-      ${talk.notice && Date.now() - talk.notice.at < 30_000 ? html`<p class="note caution" role="status">${icon('caution')}<span>${talk.notice.text}</span></p>` : nothing}
-      ${talk.gap ? html`<p class="note caution" role="status">${icon('caution')} Messages before these are no longer held${talk.gap.lost ? ` (${talk.gap.lost})` : ''}.</p>` : nothing}
-      ${waiting > 0 && link.state !== 'open' ? html`<p class="note" role="status">${icon('clock')} ${waiting} to be sent when the connection is back</p>` : nothing}
+      ${connection.state === 'refused' ? html`<p class="note alarm" role="alert" data-testid="refusal">${icon('alarm')}<span>${connection.reason}. Change the channel or your name, or try again.</span> <button type="button" @click=${() => this.store.retry()}>Try again</button></p>` : nothing}
+      ${channel.notice && Date.now() - channel.notice.at < 30_000 ? html`<p class="note caution" role="status">${icon('caution')}<span>${channel.notice.text}</span></p>` : nothing}
+      ${channel.gap ? html`<p class="note caution" role="status">${icon('caution')} Messages before these are no longer held${channel.gap.lost ? ` (${channel.gap.lost})` : ''}.</p>` : nothing}
+      ${waiting > 0 && connection.state !== 'open' ? html`<p class="note" role="status">${icon('clock')} ${waiting} to be sent when the connection is back</p>` : nothing}
       ${waitingElsewhere > 0 ? html`<p class="note" role="status">${icon('clock')} ${waitingElsewhere} unsent in another channel</p>` : nothing}
     `;
   }
 
   #message(message: Message, before: Message | undefined) {
-    const { talk } = this.store;
-    const mine = message.from === talk.you;
+    const { channel } = this.store;
+    const mine = message.from === channel.you;
     const follows =
       before?.from === message.from && Date.parse(message.at) - Date.parse(before.at) < 120_000;
     return html`<div class="message" data-mine=${mine} data-follows=${follows} data-id=${message.id}>
       <span class=${follows ? 'unseen' : 'from'}>${message.from}</span>
       <p>${message.text}</p>
-      <span class="stamp">${mine && talk.acked.has(message.id) ? html`<span class="unseen">delivered</span>${icon('check')}` : nothing}
+      <span class="stamp">${mine && channel.acked.has(message.id) ? html`<span class="unseen">delivered</span>${icon('check')}` : nothing}
         <time datetime=${message.at}>${message.at.slice(11, 19)}</time></span>
     </div>`;
   }

@@ -111,7 +111,7 @@ export class StripChart extends PageElement {
       },
       scales: {
         x: { time: true, range: () => [this.fromS, this.untilS] },
-        y: { range: (_, low, high) => room(low, high) },
+        y: { range: (_, low, high) => paddedRange(low, high) },
       },
       axes: [
         {
@@ -184,7 +184,7 @@ export class StripChart extends PageElement {
 }
 
 /** A range with air below, and above for the head; and never so narrow that noise looks like an event. */
-function room(low: number | null, high: number | null): [number, number] {
+function paddedRange(low: number | null, high: number | null): [number, number] {
   if (low === null || high === null) return [0, 1];
   const least = Math.max(Math.abs(low), Math.abs(high)) * 0.004 || 1;
   const air = Math.max((high - low) * 0.12, (least - (high - low)) / 2, 1e-9);

@@ -1,21 +1,21 @@
-import { PictureStore } from './pictures.ts';
+import { CommandsStore } from './commands.ts';
+import { CommsStore } from './comms.ts';
+import { ImagesStore } from './images.ts';
 import { ReadinessStore } from './readiness.ts';
-import { RoomStore } from './room.ts';
 import { TelemetryStore } from './telemetry.ts';
-import { UploadStore } from './upload.ts';
 
 /** Everything the page knows. One object, handed down; nothing hangs on the module. */
 export class Mission {
   readonly telemetry = new TelemetryStore();
-  readonly pictures = new PictureStore();
-  readonly room = new RoomStore();
-  readonly upload = new UploadStore();
+  readonly images = new ImagesStore();
+  readonly comms = new CommsStore();
+  readonly commands = new CommandsStore();
   readonly readiness = new ReadinessStore();
 
   start(): void {
     this.telemetry.start();
-    this.pictures.start();
-    this.room.start();
+    this.images.start();
+    this.comms.start();
     this.readiness.start();
   }
 }

@@ -37,7 +37,7 @@ export class SampleRing {
   }
 
   /** How many more samples fit before the oldest is dropped. */
-  get room(): number {
+  get free(): number {
     return this.#capacity - this.#length;
   }
 
@@ -67,7 +67,7 @@ export class SampleRing {
   /** Take a sample in. `late` says that it belongs to the past, however far back that lies. */
   push(t: number, values: Row, late = false): void {
     const newest = this.newest;
-    if (late && this.room === 0 && t < (this.oldest ?? t)) return;
+    if (late && this.free === 0 && t < (this.oldest ?? t)) return;
     const jump = Math.max(this.#jumpS, 20 * (this.periodS ?? 0));
     if (!late && newest !== null && t < newest - jump) this.clear();
     this.#set(this.#next, t, values);
@@ -80,7 +80,7 @@ export class SampleRing {
   /** Put what came before in front, as much of its end as there is room for. */
   prepend(rows: readonly (readonly [t: number, values: Row])[]): void {
     for (const [t, values] of rows.toReversed()) {
-      if (this.room === 0) return;
+      if (this.free === 0) return;
       if (t >= (this.oldest ?? Number.POSITIVE_INFINITY)) continue;
       this.#length += 1;
       this.#pushed += 1;

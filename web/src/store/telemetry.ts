@@ -2,7 +2,7 @@ import { Backoff } from '../transport/backoff.ts';
 import { readHistory } from '../transport/history.ts';
 import { getJson } from '../transport/http.ts';
 import { followTelemetry } from '../transport/telemetry.ts';
-import type { LinkStatus } from '../transport/telemetry-link.ts';
+import type { ConnectionStatus } from '../transport/telemetry-connection.ts';
 import type { WorkerMessage } from '../transport/telemetry-worker.ts';
 import {
   type FeedState,
@@ -41,7 +41,7 @@ export class TelemetryStore extends Store {
   readonly alarms = new Alarms();
   /** The newest value of each parameter; a parameter that was not measured keeps its last one. */
   readonly latest = new Map<string, Value>();
-  link: LinkStatus = { state: 'connecting', retryAt: null };
+  connection: ConnectionStatus = { state: 'connecting', retryAt: null };
   feed: FeedState | null = null;
   gaps: readonly SeenGap[] = [];
   /** When the last sample came, and the time it bears; milliseconds of the epoch. */
@@ -87,8 +87,8 @@ export class TelemetryStore extends Store {
 
   /** Have the record reach back to `fromS`, as far as the server's goes and as there is room. */
   async reach(fromS: number): Promise<void> {
-    const { oldest, room } = this.ring;
-    const points = Math.min(PAST_POINTS, room);
+    const { oldest, free } = this.ring;
+    const points = Math.min(PAST_POINTS, free);
     if (oldest === null || fromS >= Math.min(oldest, this.#pastFromS) || points < 2) return;
     if (Date.now() < this.#pastAfterMs) return;
     this.#pastFromS = fromS;
@@ -116,15 +116,15 @@ export class TelemetryStore extends Store {
         this.heardAt = Date.now();
         break;
       case 'snapshot':
-        this.link = message.status;
+        this.connection = message.status;
         this.feed = message.feed;
         this.alarms.clear();
         for (const alarm of message.alarms) this.alarms.tell(alarm);
         this.#catchUp(message.samples);
         this.heardAt = message.heardAt ?? this.heardAt;
         break;
-      case 'link':
-        this.link = message.status;
+      case 'connection':
+        this.connection = message.status;
         break;
       case 'feed':
         this.feed = message.feed;

@@ -1,13 +1,13 @@
 import { at } from '../transport/http.ts';
-import type { Picture } from '../transport/wire.ts';
+import type { ImageInfo } from '../transport/wire.ts';
 
-/** Pictures up to this size are their own thumbnails. */
+/** Images up to this size are their own thumbnails. */
 const SMALL_BYTES = 300_000;
 const WIDTH_PX = 256;
 const KEPT = 40;
 
-export function keyOf(picture: Picture): string {
-  return `${picture.id}\n${picture.revision}`;
+export function keyOf(image: ImageInfo): string {
+  return `${image.id}\n${image.revision}`;
 }
 
 /** Whether browsers can show this type at all. */
@@ -15,33 +15,31 @@ export function displayable(contentType: string): boolean {
   return /^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml|apng)\b/.test(contentType);
 }
 
-/** Small renditions for the film strip, made from pictures that passed through the page anyway. */
+/** Small renditions for the film strip, made from images that passed through the page anyway. */
 export class Thumbnails {
   readonly #made = new Map<string, string>();
   readonly #tried = new Set<string>();
 
-  /** A URL to show, or `null` where none is to be had without loading the whole picture. */
-  url(picture: Picture): string | null {
-    const made = this.#made.get(keyOf(picture));
+  /** A URL to show, or `null` where none is to be had without loading the whole image. */
+  url(image: ImageInfo): string | null {
+    const made = this.#made.get(keyOf(image));
     if (made !== undefined) return made;
-    if (!picture.complete || !displayable(picture.content_type)) return null;
-    if (picture.thumbnail) return at(picture.thumbnail);
-    return picture.size !== null && picture.size <= SMALL_BYTES ? at(picture.url) : null;
+    if (!image.complete || !displayable(image.content_type)) return null;
+    if (image.thumbnail) return at(image.thumbnail);
+    return image.size !== null && image.size <= SMALL_BYTES ? at(image.url) : null;
   }
 
   /** Whether one is missing, could be made, and was not tried in vain. */
-  wanted(picture: Picture): boolean {
+  wanted(image: ImageInfo): boolean {
     return (
-      displayable(picture.content_type) &&
-      this.url(picture) === null &&
-      !this.#tried.has(keyOf(picture))
+      displayable(image.content_type) && this.url(image) === null && !this.#tried.has(keyOf(image))
     );
   }
 
-  /** Make one from a whole picture. A picture that cannot be decoded has none. */
-  async learn(picture: Picture, blob: Blob): Promise<void> {
-    if (this.#made.has(keyOf(picture)) || !displayable(picture.content_type)) return;
-    this.#note(keyOf(picture));
+  /** Make one from a whole image. An image that cannot be decoded has none. */
+  async learn(image: ImageInfo, blob: Blob): Promise<void> {
+    if (this.#made.has(keyOf(image)) || !displayable(image.content_type)) return;
+    this.#note(keyOf(image));
     try {
       const bitmap = await createImageBitmap(blob, {
         resizeWidth: WIDTH_PX,
@@ -55,7 +53,7 @@ export class Thumbnails {
       const small = await new Promise<Blob | null>((made) => {
         canvas.toBlob(made, 'image/jpeg', 0.8);
       });
-      if (small !== null) this.#keep(keyOf(picture), URL.createObjectURL(small));
+      if (small !== null) this.#keep(keyOf(image), URL.createObjectURL(small));
     } catch {
       // Not decodable here; the strip shows its name instead.
     }

@@ -1,38 +1,38 @@
 import { Backoff } from './backoff.ts';
 import { at } from './http.ts';
-import type { RoomEvent } from './wire.ts';
+import type { ChannelEvent } from './wire.ts';
 
 export const SUBPROTOCOL = 'rover.comms.v1';
 
 /** What a channel may be called; the server refuses anything else. */
 export const CHANNEL_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 
-export type RoomLink =
+export type ChannelStatus =
   | { readonly state: 'connecting' | 'open' | 'closed' }
   | { readonly state: 'waiting'; readonly retryAt: number; readonly reason: string }
   /** The server will not have us as we are; trying again unchanged would be refused again. */
   | { readonly state: 'refused'; readonly reason: string };
 
-export interface RoomSink {
-  link(link: RoomLink): void;
-  event(event: RoomEvent): void;
+export interface ChannelSink {
+  connection(status: ChannelStatus): void;
+  event(event: ChannelEvent): void;
 }
 
 const REFUSED = 1008;
 const TRY_LATER = 1013;
 
-/** A connection to one room under one name, made again whenever it breaks, until `close`. */
-export class RoomSocket {
+/** A connection to one channel under one name, made again whenever it breaks, until `close`. */
+export class ChannelConnection {
   readonly #channel: string;
   readonly #name: string;
-  readonly #sink: RoomSink;
+  readonly #sink: ChannelSink;
   readonly #lastId: () => string | null;
   readonly #backoff = new Backoff(500, 15_000);
   #socket: WebSocket | null = null;
   #retry: ReturnType<typeof setTimeout> | null = null;
 
   /** `lastId` tells the newest message held, so that the server sends exactly what is missing. */
-  constructor(channel: string, name: string, lastId: () => string | null, sink: RoomSink) {
+  constructor(channel: string, name: string, lastId: () => string | null, sink: ChannelSink) {
     this.#channel = channel;
     this.#name = name;
     this.#lastId = lastId;
@@ -41,7 +41,7 @@ export class RoomSocket {
 
   open(): void {
     this.#drop();
-    this.#sink.link({ state: 'connecting' });
+    this.#sink.connection({ state: 'connecting' });
     const url = new URL(at(`ws/comms/${encodeURIComponent(this.#channel)}`));
     url.protocol = url.protocol.replace('http', 'ws');
     url.searchParams.set('name', this.#name);
@@ -54,7 +54,7 @@ export class RoomSocket {
       if (event === null) return;
       if (event.type === 'welcome') {
         this.#backoff.reset();
-        this.#sink.link({ state: 'open' });
+        this.#sink.connection({ state: 'open' });
       }
       this.#sink.event(event);
     };
@@ -70,18 +70,18 @@ export class RoomSocket {
 
   close(): void {
     this.#drop();
-    this.#sink.link({ state: 'closed' });
+    this.#sink.connection({ state: 'closed' });
   }
 
   #closed(event: CloseEvent): void {
     this.#socket = null;
     if (event.code === REFUSED) {
-      this.#sink.link({ state: 'refused', reason: event.reason || 'refused by the server' });
+      this.#sink.connection({ state: 'refused', reason: event.reason || 'refused by the server' });
       return;
     }
     const waitMs = this.#backoff.next() + (event.code === TRY_LATER ? 3_000 : 0);
     const reason = event.reason || 'connection lost';
-    this.#sink.link({ state: 'waiting', retryAt: Date.now() + waitMs, reason });
+    this.#sink.connection({ state: 'waiting', retryAt: Date.now() + waitMs, reason });
     this.#retry = setTimeout(() => this.open(), waitMs);
   }
 
@@ -96,10 +96,10 @@ export class RoomSocket {
   }
 }
 
-function parse(data: unknown): RoomEvent | null {
+function parse(data: unknown): ChannelEvent | null {
   if (typeof data !== 'string') return null;
   try {
-    return JSON.parse(data) as RoomEvent;
+    return JSON.parse(data) as ChannelEvent;
   } catch {
     return null;
   }

@@ -1,14 +1,14 @@
 import { Backoff } from './backoff.ts';
 import { at, getJson, HttpError, problemDetail } from './http.ts';
-import type { Picture } from './wire.ts';
+import type { ImageInfo } from './wire.ts';
 
-/** The newest pictures, newest first; those still arriving too. */
-export async function listPictures(limit: number): Promise<readonly Picture[]> {
-  const { images } = await getJson<{ images: readonly Picture[] }>(`images?limit=${limit}`);
+/** The newest images, newest first; those still arriving too. */
+export async function listImages(limit: number): Promise<readonly ImageInfo[]> {
+  const { images } = await getJson<{ images: readonly ImageInfo[] }>(`images?limit=${limit}`);
   return images;
 }
 
-/** A picture that broke off and could not be resumed; what came of it stays usable. */
+/** An image that broke off and could not be resumed; what came of it stays usable. */
 export class Truncated extends Error {
   constructor(received: number, expected: number | null) {
     const whole = expected === null ? 'an unknown whole' : `${expected}`;
@@ -17,17 +17,17 @@ export class Truncated extends Error {
   }
 }
 
-/** Attempts in a row that bring no new byte, after which a picture counts as broken off. */
+/** Attempts in a row that bring no new byte, after which an image counts as broken off. */
 const FRUITLESS_ATTEMPTS = 5;
 
 /**
- * One picture on its way into the page. `blob` is what has come so far, at any moment.
+ * One image on its way into the page. `blob` is what has come so far, at any moment.
  *
  * A connection that breaks is resumed where it broke (`Range` with `If-Range`), so a replaced
- * picture is never spliced to the old one: the server then sends the whole anew.
+ * image is never spliced to the old one: the server then sends the whole anew.
  */
-export class PictureDownload {
-  readonly picture: Picture;
+export class ImageDownload {
+  readonly image: ImageInfo;
   received = 0;
   expected: number | null;
   #blob: Blob;
@@ -35,17 +35,17 @@ export class PictureDownload {
   #etag: string | null = null;
   readonly #onBytes: () => void;
 
-  constructor(picture: Picture, onBytes: () => void) {
-    this.picture = picture;
-    this.expected = picture.size;
-    this.#blob = new Blob([], { type: picture.content_type });
+  constructor(image: ImageInfo, onBytes: () => void) {
+    this.image = image;
+    this.expected = image.size;
+    this.#blob = new Blob([], { type: image.content_type });
     this.#onBytes = onBytes;
   }
 
   get blob(): Blob {
     if (this.#chunks.length > 0) {
       // A blob of a blob is a reference: what came before is not copied again.
-      this.#blob = new Blob([this.#blob, ...this.#chunks], { type: this.picture.content_type });
+      this.#blob = new Blob([this.#blob, ...this.#chunks], { type: this.image.content_type });
       this.#chunks = [];
     }
     return this.#blob;
@@ -55,7 +55,7 @@ export class PictureDownload {
    * Returns when every byte is there.
    *
    * Throws `Truncated` when it broke off and several attempts brought nothing more, `HttpError`
-   * when the server has no such picture, and what `signal` was aborted with.
+   * when the server has no such image, and what `signal` was aborted with.
    */
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff(400, 6_000);
@@ -80,8 +80,8 @@ export class PictureDownload {
       headers.set('range', `bytes=${this.received}-`);
       headers.set('if-range', this.#etag);
     }
-    const cache = this.picture.complete && !resumable ? 'default' : 'no-store';
-    const response = await fetch(at(this.picture.stream), { headers, signal, cache });
+    const cache = this.image.complete && !resumable ? 'default' : 'no-store';
+    const response = await fetch(at(this.image.stream), { headers, signal, cache });
     if (response.status === 416) {
       if (this.received === this.expected) return true;
       this.#restart();
@@ -115,7 +115,7 @@ export class PictureDownload {
   #restart(): void {
     this.received = 0;
     this.#chunks = [];
-    this.#blob = new Blob([], { type: this.picture.content_type });
+    this.#blob = new Blob([], { type: this.image.content_type });
   }
 }
 

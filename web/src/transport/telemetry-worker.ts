@@ -4,7 +4,11 @@
  * Browsers allow six HTTP/1.1 connections to a host: with one stream for each tab, the seventh tab
  * would hang. A tab that joins gets the backlog from here, without a word to the server.
  */
-import { type LinkEvent, type LinkStatus, TelemetryLink } from './telemetry-link.ts';
+import {
+  type ConnectionEvent,
+  type ConnectionStatus,
+  TelemetryConnection,
+} from './telemetry-connection.ts';
 import type { FeedState, WireAlarm, WireSample } from './wire.ts';
 
 export type PageMessage =
@@ -13,11 +17,11 @@ export type PageMessage =
   | { readonly type: 'nudge' };
 
 export type WorkerMessage =
-  | LinkEvent
+  | ConnectionEvent
   | {
       readonly type: 'snapshot';
       readonly samples: readonly WireSample[];
-      readonly status: LinkStatus;
+      readonly status: ConnectionStatus;
       readonly feed: FeedState | null;
       /** The last word on each parameter that ever rang. */
       readonly alarms: readonly WireAlarm[];
@@ -29,20 +33,20 @@ export type WorkerMessage =
 const KEEP = 3000;
 
 const ports = new Set<MessagePort>();
-let link: TelemetryLink | null = null;
+let connection: TelemetryConnection | null = null;
 let recent: WireSample[] = [];
-let status: LinkStatus = { state: 'connecting', retryAt: null };
+let status: ConnectionStatus = { state: 'connecting', retryAt: null };
 let feed: FeedState | null = null;
 const alarms = new Map<string, WireAlarm>();
 let heardAt: number | null = null;
 
-function relay(event: LinkEvent): void {
+function relay(event: ConnectionEvent): void {
   if (event.type === 'samples') {
     recent.push(...event.samples);
     // Cut in blocks: shifting an array for every sample would copy it every time.
     if (recent.length > KEEP * 1.25) recent = recent.slice(-KEEP);
     heardAt = Date.now();
-  } else if (event.type === 'link') status = event.status;
+  } else if (event.type === 'connection') status = event.status;
   else if (event.type === 'feed') feed = event.feed;
   else if (event.type === 'alarm') alarms.set(event.alarm.parameter, event.alarm);
   else if (event.type === 'gap') alarms.clear(); // What changed meanwhile was never told.
@@ -59,17 +63,17 @@ function join(port: MessagePort, base: string): void {
     alarms: [...alarms.values()],
     heardAt,
   } satisfies WorkerMessage);
-  if (link === null) {
-    link = new TelemetryLink(base, relay);
-    link.open();
+  if (connection === null) {
+    connection = new TelemetryConnection(base, relay);
+    connection.open();
   }
 }
 
 function leave(port: MessagePort): void {
   ports.delete(port);
   if (ports.size > 0) return;
-  link?.close();
-  link = null;
+  connection?.close();
+  connection = null;
   recent = [];
   feed = null;
   alarms.clear();
@@ -86,7 +90,7 @@ interface SharedScope {
   port.onmessage = ({ data }: MessageEvent<PageMessage>) => {
     if (data.type === 'join') join(port, data.base);
     else if (data.type === 'leave') leave(port);
-    else link?.nudge();
+    else connection?.nudge();
   };
   port.addEventListener('close', () => leave(port));
 };

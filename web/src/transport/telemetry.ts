@@ -1,4 +1,4 @@
-import { type LinkEvent, TelemetryLink } from './telemetry-link.ts';
+import { type ConnectionEvent, TelemetryConnection } from './telemetry-connection.ts';
 import type { PageMessage, WorkerMessage } from './telemetry-worker.ts';
 
 /**
@@ -31,12 +31,12 @@ export function followTelemetry(sink: (event: WorkerMessage) => void): void {
   addEventListener('online', () => post({ type: 'nudge' }));
 }
 
-function followAlone(sink: (event: LinkEvent) => void): void {
-  const link = new TelemetryLink(document.baseURI, sink);
-  link.open();
-  addEventListener('pagehide', () => link.close());
+function followAlone(sink: (event: ConnectionEvent) => void): void {
+  const connection = new TelemetryConnection(document.baseURI, sink);
+  connection.open();
+  addEventListener('pagehide', () => connection.close());
   addEventListener('pageshow', (event) => {
-    if (event.persisted) link.open();
+    if (event.persisted) connection.open();
   });
-  addEventListener('online', () => link.nudge());
+  addEventListener('online', () => connection.nudge());
 }

@@ -54,7 +54,7 @@ export interface Gap {
   readonly reason: string;
 }
 
-export interface Picture {
+export interface ImageInfo {
   readonly id: string;
   readonly content_type: string;
   readonly size: number | null;
@@ -80,7 +80,7 @@ export interface Message {
   readonly at: string;
 }
 
-export type RoomEvent =
+export type ChannelEvent =
   | {
       readonly type: 'welcome';
       readonly channel: string;

@@ -1,6 +1,9 @@
 import { beforeEach, expect, test, vi } from 'vitest';
 import { Backoff } from '../src/transport/backoff.ts';
-import { type LinkEvent, TelemetryLink } from '../src/transport/telemetry-link.ts';
+import {
+  type ConnectionEvent,
+  TelemetryConnection,
+} from '../src/transport/telemetry-connection.ts';
 
 /** As much of `EventSource` as the link touches, driven by hand. */
 class FakeEventSource extends EventTarget {
@@ -30,16 +33,21 @@ class FakeEventSource extends EventTarget {
 }
 
 let made: FakeEventSource[] = [];
-let told: LinkEvent[] = [];
+let told: ConnectionEvent[] = [];
 
-function openLink(): FakeEventSource {
+function openConnection(): FakeEventSource {
   const make = (url: string) => {
     const source = new FakeEventSource(url);
     made.push(source);
     return source as unknown as EventSource;
   };
   const backoff = new Backoff(1000, 1000, () => 1);
-  new TelemetryLink('http://rover.test/deep/', (event) => told.push(event), make, backoff).open();
+  new TelemetryConnection(
+    'http://rover.test/deep/',
+    (event) => told.push(event),
+    make,
+    backoff,
+  ).open();
   return made[0] as FakeEventSource;
 }
 
@@ -50,11 +58,11 @@ beforeEach(() => {
 });
 
 test('the first connection asks for the backlog, under the mount prefix', () => {
-  expect(openLink().url).toBe('http://rover.test/deep/stream/rover-telemetry?last=600');
+  expect(openConnection().url).toBe('http://rover.test/deep/stream/rover-telemetry?last=600');
 });
 
 test('samples travel in batches', () => {
-  const source = openLink();
+  const source = openConnection();
   source.sample('e-1', 'one');
   source.sample('e-2', 'two');
   expect(told.filter(({ type }) => type === 'samples')).toEqual([]);
@@ -63,14 +71,14 @@ test('samples travel in batches', () => {
 });
 
 test('a gap comes after the samples before it', () => {
-  const source = openLink();
+  const source = openConnection();
   source.sample('e-1', 'one');
   source.named('gap', { after: 'e-1', resumed: 'e-9', lost: 7, reason: 'slow' });
   expect(told.slice(-2).map(({ type }) => type)).toEqual(['samples', 'gap']);
 });
 
 test('an alarm comes after the sample that rang it', () => {
-  const source = openLink();
+  const source = openConnection();
   source.sample('e-1', 'one');
   source.named('alarm', { t: 'one', parameter: 'speed', level: 'red' });
   expect(told.slice(-2)).toMatchObject([
@@ -80,19 +88,22 @@ test('an alarm comes after the sample that rang it', () => {
 });
 
 test('a refused connection is tried again, after the last id', () => {
-  const source = openLink();
+  const source = openConnection();
   source.sample('e-7', 'one');
   source.close();
   source.onerror?.();
-  expect(told.at(-1)).toMatchObject({ type: 'link', status: { state: 'waiting' } });
+  expect(told.at(-1)).toMatchObject({ type: 'connection', status: { state: 'waiting' } });
   vi.advanceTimersByTime(1000);
   expect(made[1]?.url).toBe('http://rover.test/deep/stream/rover-telemetry?after=e-7');
 });
 
 test('a broken connection is left to the browser, which resumes by itself', () => {
-  const source = openLink();
+  const source = openConnection();
   source.onerror?.();
   vi.advanceTimersByTime(60_000);
   expect(made.length).toBe(1);
-  expect(told.at(-1)).toEqual({ type: 'link', status: { state: 'connecting', retryAt: null } });
+  expect(told.at(-1)).toEqual({
+    type: 'connection',
+    status: { state: 'connecting', retryAt: null },
+  });
 });

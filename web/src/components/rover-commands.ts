@@ -1,6 +1,6 @@
 import { html, nothing } from 'lit';
 import { bytes, figure, span } from '../format.ts';
-import { FINDINGS_KEPT, type Upload, type UploadStore, type Verdict } from '../store/upload.ts';
+import { type CommandsStore, FINDINGS_KEPT, type Upload, type Verdict } from '../store/commands.ts';
 import type { Finding, Step } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { type IconName, icon } from './icons.ts';
@@ -13,9 +13,9 @@ const SIGNS: Readonly<Record<Finding['severity'], IconName>> = {
   info: 'info',
 };
 
-/** The uplink panel: hand in a command file, watch its check, read what was found. */
-export class RoverUplink extends PageElement {
-  declare store: UploadStore;
+/** The commands panel: hand in a command file, watch its check, read what was found. */
+export class RoverCommands extends PageElement {
+  declare store: CommandsStore;
   static override properties = { store: { attribute: false } };
   #followed = false;
 
@@ -32,9 +32,9 @@ export class RoverUplink extends PageElement {
   protected override render() {
     const { upload } = this.store;
     return html`
-      <section class="panel" aria-labelledby="uplink-title">
+      <section class="panel" aria-labelledby="commands-title">
         <div class="bar">
-          <h2 id="uplink-title">Uplink</h2>
+          <h2 id="commands-title">Commands</h2>
           ${upload === null ? nothing : html`<span class="dim name" title=${upload.file.name}>${upload.file.name} · ${bytes(upload.file.size)}</span>`}
           ${
             upload === null
@@ -70,7 +70,7 @@ export class RoverUplink extends PageElement {
   #progress(upload: Upload) {
     const { verdict } = upload;
     return html`
-      <div class="work" data-testid="uplink-work" data-status=${verdict?.status ?? (upload.step === null ? 'UPLOADING' : 'VALIDATING')}>
+      <div class="work" data-testid="upload" data-status=${verdict?.status ?? (upload.step === null ? 'UPLOADING' : 'VALIDATING')}>
         ${this.#sending(upload)} ${this.#timeline(upload)}
         <div class="outcome" role="status">${verdict === null ? html`<p class="now">${upload.detail}</p>` : this.#verdict(verdict)}</div>
         ${upload.findings.length > 0 ? this.#findings(upload.findings) : nothing}

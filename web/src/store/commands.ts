@@ -1,4 +1,4 @@
-import { sendCommands } from '../transport/uplink.ts';
+import { sendCommands } from '../transport/commands.ts';
 import type { Finding, Step, Summary, UploadEvent } from '../transport/wire.ts';
 import { RateMeter } from './rate.ts';
 import { Store } from './store.ts';
@@ -29,7 +29,7 @@ export interface Upload {
 /** Findings shown; a file of pure noise may bring more than a page can hold. */
 export const FINDINGS_KEPT = 500;
 
-export class UploadStore extends Store {
+export class CommandsStore extends Store {
   upload: Upload | null = null;
   #abort: (() => void) | null = null;
 

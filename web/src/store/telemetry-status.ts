@@ -1,8 +1,8 @@
-import type { LinkStatus } from '../transport/telemetry-link.ts';
+import type { ConnectionStatus } from '../transport/telemetry-connection.ts';
 import type { FeedState } from '../transport/wire.ts';
 import type { Level } from './limits.ts';
 
-export interface Connection {
+export interface TelemetryStatus {
   readonly level: Level;
   readonly label: 'Live' | 'Stale' | 'Down' | 'Connecting' | 'Reconnecting';
   readonly detail: string;
@@ -11,20 +11,23 @@ export interface Connection {
 }
 
 interface Known {
-  readonly link: LinkStatus;
+  readonly connection: ConnectionStatus;
   readonly feed: FeedState | null;
   readonly heardAt: number | null;
 }
 
 /** How the machine can be heard, in one word and one line, from what is known of the way to it. */
-export function connection({ link, feed, heardAt }: Known, nowMs: number): Connection {
+export function telemetryStatus(
+  { connection, feed, heardAt }: Known,
+  nowMs: number,
+): TelemetryStatus {
   const ageS = heardAt === null ? null : Math.max(0, nowMs - heardAt) / 1000;
-  if (link.state === 'waiting') {
-    const inS = Math.max(0, Math.ceil(((link.retryAt ?? nowMs) - nowMs) / 1000));
+  if (connection.state === 'waiting') {
+    const inS = Math.max(0, Math.ceil(((connection.retryAt ?? nowMs) - nowMs) / 1000));
     const detail = `no way to the server; next attempt in ${inS} s`;
     return { level: 'alarm', label: 'Reconnecting', detail, ageS };
   }
-  if (link.state === 'connecting') {
+  if (connection.state === 'connecting') {
     return heardAt === null
       ? { level: 'none', label: 'Connecting', detail: 'opening the telemetry stream', ageS }
       : { level: 'caution', label: 'Reconnecting', detail: 'the stream broke off', ageS };

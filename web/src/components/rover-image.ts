@@ -1,19 +1,19 @@
 import { html, nothing } from 'lit';
 import { createRef, ref } from 'lit/directives/ref.js';
 import { bytes, figure, number, span, timestamp } from '../format.ts';
-import type { PictureStore, Shown } from '../store/pictures.ts';
+import type { ImagesStore, Shown } from '../store/images.ts';
 import { keyOf } from '../store/thumbnails.ts';
 import { at } from '../transport/http.ts';
-import type { Picture } from '../transport/wire.ts';
+import type { ImageInfo } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { type IconName, icon } from './icons.ts';
-import type { PictureStage } from './picture-stage.ts';
+import type { ImageStage } from './image-stage.ts';
 
-/** The picture panel: one picture as it arrives, what is known of it, and those before it. */
-export class RoverPicture extends PageElement {
-  declare store: PictureStore;
+/** The image panel: one image as it arrives, what is known of it, and those before it. */
+export class RoverImage extends PageElement {
+  declare store: ImagesStore;
   static override properties = { store: { attribute: false } };
-  readonly #stage = createRef<PictureStage>();
+  readonly #stage = createRef<ImageStage>();
   #info = false;
   #undrawable = '';
   #followed = false;
@@ -27,9 +27,9 @@ export class RoverPicture extends PageElement {
   protected override render() {
     const { shown } = this.store;
     return html`
-      <section class="panel" aria-labelledby="picture-title">
+      <section class="panel" aria-labelledby="image-title">
         <div class="bar">
-          <h2 id="picture-title">Picture</h2>
+          <h2 id="image-title">Images</h2>
           <label class="toggle">
             <input type="checkbox" data-testid="follow-latest" .checked=${this.store.following}
               @change=${(event: Event) => this.store.follow((event.target as HTMLInputElement).checked)} />
@@ -43,7 +43,7 @@ export class RoverPicture extends PageElement {
             ${this.#tool('wall', 'Full screen', () => void this.#stage.value?.parentElement?.requestFullscreen())}
             ${
               shown
-                ? html`<a class="tool" href=${at(shown.picture.url)} target="_blank" rel="noopener"
+                ? html`<a class="tool" href=${at(shown.image.url)} target="_blank" rel="noopener"
                     aria-label="Open full size" title="Open full size">${icon('open')}</a>`
                 : nothing
             }
@@ -70,52 +70,52 @@ export class RoverPicture extends PageElement {
   #empty() {
     const { list, listError } = this.store;
     if (listError !== null && list === null) {
-      return html`<div class="void" role="status"><strong>The pictures cannot be listed</strong><span>${listError}</span></div>`;
+      return html`<div class="void" role="status"><strong>The images cannot be listed</strong><span>${listError}</span></div>`;
     }
     return list === null
-      ? html`<div class="void"><span>Asking for pictures…</span></div>`
-      : html`<div class="void"><strong>No pictures yet</strong><span>The first appears here while it still arrives.</span></div>`;
+      ? html`<div class="void"><span>Asking for images…</span></div>`
+      : html`<div class="void"><strong>No images yet</strong><span>The first appears here while it still arrives.</span></div>`;
   }
 
   #view(shown: Shown) {
-    const { picture, showing, frame } = shown;
-    const undrawable = this.#undrawable === keyOf(picture);
+    const { image, showing, frame } = shown;
+    const undrawable = this.#undrawable === keyOf(image);
     return html`
-      <picture-stage ${ref(this.#stage)} data-testid="picture-stage" .blob=${frame} .key=${keyOf(picture)}
-        .whole=${showing.state === 'whole'} .label=${`Picture ${picture.id}`}
+      <image-stage ${ref(this.#stage)} data-testid="image-stage" .blob=${frame} .key=${keyOf(image)}
+        .whole=${showing.state === 'whole'} .label=${`Image ${image.id}`}
         @undrawable=${() => {
-          this.#undrawable = keyOf(picture);
+          this.#undrawable = keyOf(image);
           this.requestUpdate();
-        }}></picture-stage>
+        }}></image-stage>
       ${showing.state === 'withheld' || undrawable ? this.#withheld(shown) : nothing}
-      ${this.#info ? this.#details(picture) : nothing}
+      ${this.#info ? this.#details(image) : nothing}
     `;
   }
 
-  #withheld({ picture, showing }: Shown) {
-    const size = picture.size === null ? 'unknown size' : bytes(picture.size);
+  #withheld({ image, showing }: Shown) {
+    const size = image.size === null ? 'unknown size' : bytes(image.size);
     const large = showing.state === 'withheld' && showing.reason === 'size';
     return html`<div class="void over">
-      <strong>${large ? 'A large picture' : 'This browser cannot draw it'}</strong>
-      <span>${picture.id} · ${picture.content_type} · ${size}</span>
+      <strong>${large ? 'A large image' : 'This browser cannot draw it'}</strong>
+      <span>${image.id} · ${image.content_type} · ${size}</span>
       <span class="actions">
         ${large ? html`<button type="button" @click=${() => this.store.load()}>Load it here</button>` : nothing}
-        <a class="button" href=${at(picture.url)} download=${picture.id}>Download</a>
+        <a class="button" href=${at(image.url)} download=${image.id}>Download</a>
       </span>
     </div>`;
   }
 
   #caption(shown: Shown) {
-    const { picture, showing, received, expected, meter } = shown;
-    const taken = picture.taken_at ?? picture.received_at;
-    const size = picture.width && picture.height ? `${picture.width} × ${picture.height}` : '';
+    const { image, showing, received, expected, meter } = shown;
+    const taken = image.taken_at ?? image.received_at;
+    const size = image.width && image.height ? `${image.width} × ${image.height}` : '';
     return html`
       <div class="caption">
         <div class="which">
-          <span class="id" title=${picture.id}>${picture.id}</span>
+          <span class="id" title=${image.id}>${image.id}</span>
           <span class="dim">${[taken ? timestamp(taken) : '', size].filter(Boolean).join(' · ')}</span>
         </div>
-        <div class="how" data-testid="picture-state" data-state=${showing.state}>
+        <div class="how" data-testid="image-state" data-state=${showing.state}>
           ${
             showing.state === 'arriving'
               ? this.#arriving(
@@ -127,7 +127,7 @@ export class RoverPicture extends PageElement {
               : this.#verdict(shown)
           }
         </div>
-        <progress aria-label="Picture received" data-state=${showing.state}
+        <progress aria-label="Image received" data-state=${showing.state}
           max=${expected ?? nothing} value=${expected === null && showing.state === 'arriving' ? nothing : received}></progress>
       </div>
     `;
@@ -154,16 +154,16 @@ export class RoverPicture extends PageElement {
     }
   }
 
-  #details(picture: Picture) {
+  #details(image: ImageInfo) {
     const rows: [string, string][] = [
-      ['id', picture.id],
-      ['type', picture.content_type],
-      ['taken', picture.taken_at ? timestamp(picture.taken_at) : '–'],
-      ['received', picture.received_at ? timestamp(picture.received_at) : '–'],
-      ['SHA-256', picture.sha256 ?? '–'],
-      ...Object.entries(picture.metadata ?? {}).map(([name, value]) => figure(name, value)),
+      ['id', image.id],
+      ['type', image.content_type],
+      ['taken', image.taken_at ? timestamp(image.taken_at) : '–'],
+      ['received', image.received_at ? timestamp(image.received_at) : '–'],
+      ['SHA-256', image.sha256 ?? '–'],
+      ...Object.entries(image.metadata ?? {}).map(([name, value]) => figure(name, value)),
     ];
-    return html`<dl class="details" data-testid="picture-details" tabindex="0" aria-label="Details of the picture">
+    return html`<dl class="details" data-testid="image-details" tabindex="0" aria-label="Details of the image">
       ${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
     </dl>`;
   }
@@ -173,17 +173,17 @@ export class RoverPicture extends PageElement {
     if (list === null || list.length === 0) return nothing;
     return html`
       ${listError ? html`<p class="note caution" role="status">${icon('caution')} The list cannot be refreshed: ${listError}</p>` : nothing}
-      <ul class="film" aria-label="Recent pictures" data-testid="film">
-        ${list.map((picture) => {
-          const url = thumbnails.url(picture);
-          const current = picture.id === shown?.picture.id;
-          const taken = picture.taken_at ?? picture.received_at;
+      <ul class="film" aria-label="Recent images" data-testid="film">
+        ${list.map((image) => {
+          const url = thumbnails.url(image);
+          const current = image.id === shown?.image.id;
+          const taken = image.taken_at ?? image.received_at;
           return html`<li>
             <button type="button" aria-current=${current ? 'true' : 'false'} 
-              title=${picture.id} @click=${() => this.store.select(picture.id)}>
-              ${url ? html`<img src=${url} alt="" loading="lazy" decoding="async" />` : html`<span class="blank">${kind(picture)}</span>`}
-              <span class="unseen">${picture.id}</span>
-              <span class="when">${picture.complete || (current && shown?.showing.state === 'whole') ? (taken?.slice(11, 19) ?? '') : percent(picture)}</span>
+              title=${image.id} @click=${() => this.store.select(image.id)}>
+              ${url ? html`<img src=${url} alt="" loading="lazy" decoding="async" />` : html`<span class="blank">${kind(image)}</span>`}
+              <span class="unseen">${image.id}</span>
+              <span class="when">${image.complete || (current && shown?.showing.state === 'whole') ? (taken?.slice(11, 19) ?? '') : percent(image)}</span>
             </button>
           </li>`;
         })}
@@ -192,11 +192,11 @@ export class RoverPicture extends PageElement {
   }
 }
 
-function kind(picture: Picture): string {
-  const subtype = picture.content_type.split('/')[1] ?? picture.content_type;
+function kind(image: ImageInfo): string {
+  const subtype = image.content_type.split('/')[1] ?? image.content_type;
   return subtype.replace(/^x-/, '').slice(0, 10).toUpperCase();
 }
 
-function percent({ received, size }: Picture): string {
+function percent({ received, size }: ImageInfo): string {
   return size ? `${Math.floor((100 * received) / size)} %` : 'arriving';
 }

@@ -6,13 +6,13 @@ const STEP = 1.5;
 const PAN_PX = 60;
 
 /**
- * Draws a picture while it grows: a new one draws itself over the last whole one, which stays below
+ * Draws an image while it grows: a new one draws itself over the last whole one, which stays below
  * until it is covered. Zooms by buttons, keys (`+`, `-`, `0`, arrows), Ctrl + wheel and double click;
  * pans by dragging.
  *
- * Fires `undrawable` when a whole picture cannot be decoded.
+ * Fires `undrawable` when a whole image cannot be decoded.
  */
-export class PictureStage extends PageElement {
+export class ImageStage extends PageElement {
   declare blob: Blob | null;
   declare key: string;
   declare whole: boolean;
@@ -106,7 +106,7 @@ export class PictureStage extends PageElement {
     if (this.#base) this.#base.className = 'base';
   }
 
-  /** The last of a picture is drawn: nothing needs to shine through any more. */
+  /** The last of an image is drawn: nothing needs to shine through any more. */
   #finish(): void {
     if (this.#frontWhole && this.#frontKey === this.key) return;
     if (this.#failed === this.blob) {
@@ -154,7 +154,7 @@ export class PictureStage extends PageElement {
   }
 
   #onWheel(event: WheelEvent): void {
-    // A bare wheel scrolls the page, unless the picture is already held.
+    // A bare wheel scrolls the page, unless the image is already held.
     if (!event.ctrlKey && this.#zoom === 1) return;
     event.preventDefault();
     this.zoom(STEP ** (-event.deltaY / 120));

@@ -1,6 +1,6 @@
 import { at, HttpError } from '../transport/http.ts';
-import { listPictures, PictureDownload, Truncated } from '../transport/images.ts';
-import type { Picture } from '../transport/wire.ts';
+import { ImageDownload, listImages, Truncated } from '../transport/images.ts';
+import type { ImageInfo } from '../transport/wire.ts';
 import { RateMeter } from './rate.ts';
 import { Store } from './store.ts';
 import { displayable, keyOf, Thumbnails } from './thumbnails.ts';
@@ -20,7 +20,7 @@ const ASK_PIXELS = 120_000_000;
 const THUMBNAILS = 8;
 const THUMBNAIL_BYTES = 8_000_000;
 
-/** Whole pictures kept, so that going back to one is instant. */
+/** Whole images kept, so that going back to one is instant. */
 const HELD_BYTES = 96_000_000;
 
 export type Showing =
@@ -30,9 +30,9 @@ export type Showing =
   /** Not fetched: the browser cannot show it, or it is too large to load unasked. */
   | { readonly state: 'withheld'; readonly reason: 'type' | 'size' };
 
-/** One picture on the screen. `frame` is what of it can be drawn by now. */
+/** One image on the screen. `frame` is what of it can be drawn by now. */
 export interface Shown {
-  picture: Picture;
+  image: ImageInfo;
   showing: Showing;
   frame: Blob | null;
   received: number;
@@ -40,10 +40,10 @@ export interface Shown {
   readonly meter: RateMeter;
 }
 
-/** The pictures of the mission, and the one that is looked at. */
-export class PictureStore extends Store {
+/** The images of the mission, and the one that is looked at. */
+export class ImagesStore extends Store {
   readonly thumbnails = new Thumbnails();
-  list: readonly Picture[] | null = null;
+  list: readonly ImageInfo[] | null = null;
   listError: string | null = null;
   shown: Shown | null = null;
   following = true;
@@ -64,12 +64,12 @@ export class PictureStore extends Store {
 
   follow(following: boolean): void {
     this.following = following;
-    this.#selected = following ? null : (this.shown?.picture.id ?? null);
+    this.#selected = following ? null : (this.shown?.image.id ?? null);
     this.#choose();
     this.changed();
   }
 
-  /** Look at one picture; following ends, unless it is the newest. */
+  /** Look at one image; following ends, unless it is the newest. */
   select(id: string): void {
     this.following = id === this.list?.[0]?.id;
     this.#selected = id;
@@ -79,14 +79,14 @@ export class PictureStore extends Store {
 
   /** Try again after a break, or load what was withheld for its size. */
   load(): void {
-    if (this.shown !== null) this.#show(this.shown.picture, true);
+    if (this.shown !== null) this.#show(this.shown.image, true);
   }
 
   async #poll(): Promise<void> {
     if (this.#polling) return;
     this.#polling = true;
     try {
-      this.list = await listPictures(LISTED);
+      this.list = await listImages(LISTED);
       this.listError = null;
       this.#choose();
       void this.#fillStrip();
@@ -113,7 +113,7 @@ export class PictureStore extends Store {
       const response = await fetch(at(wanted.url));
       if (response.ok) await this.thumbnails.learn(wanted, await response.blob());
     } catch {
-      // A nicety; the strip shows the picture's type instead.
+      // A nicety; the strip shows the image's type instead.
     } finally {
       this.#filling = false;
     }
@@ -124,16 +124,16 @@ export class PictureStore extends Store {
   #choose(): void {
     const wanted = this.following
       ? this.list?.[0]
-      : this.list?.find((picture) => picture.id === this.#selected);
+      : this.list?.find((image) => image.id === this.#selected);
     if (!wanted) return;
     const current = this.shown;
-    if (current === null || keyOf(current.picture) !== keyOf(wanted)) {
+    if (current === null || keyOf(current.image) !== keyOf(wanted)) {
       this.#show(wanted);
       return;
     }
     // The list may have learnt more of it since: its size, its digest.
-    const digestIsNew = current.picture.sha256 === null && wanted.sha256 !== null;
-    current.picture = wanted;
+    const digestIsNew = current.image.sha256 === null && wanted.sha256 !== null;
+    current.image = wanted;
     if (digestIsNew && current.showing.state === 'whole' && current.frame !== null) {
       void this.#judge(current, current.frame).then((showing) => {
         current.showing = showing;
@@ -141,28 +141,28 @@ export class PictureStore extends Store {
       });
     }
     const grew = wanted.received > current.received || wanted.complete;
-    if (current.showing.state === 'broken' && grew && !current.picture.complete) this.load();
+    if (current.showing.state === 'broken' && grew && !current.image.complete) this.load();
   }
 
-  #show(picture: Picture, asked = false): void {
+  #show(image: ImageInfo, asked = false): void {
     this.#abort?.abort();
-    const held = this.#held.get(keyOf(picture));
+    const held = this.#held.get(keyOf(image));
     const shown: Shown = {
-      picture,
+      image,
       showing: { state: 'arriving' },
       frame: null,
       received: 0,
-      expected: picture.size,
+      expected: image.size,
       meter: new RateMeter(),
     };
     this.shown = shown;
     this.changed();
     if (held) {
       Object.assign(shown, { frame: held, received: held.size, expected: held.size });
-      shown.showing = { state: 'whole', verified: picture.sha256 !== null };
-    } else if (!displayable(picture.content_type)) {
+      shown.showing = { state: 'whole', verified: image.sha256 !== null };
+    } else if (!displayable(image.content_type)) {
       shown.showing = { state: 'withheld', reason: 'type' };
-    } else if (!asked && large(picture)) {
+    } else if (!asked && large(image)) {
       shown.showing = { state: 'withheld', reason: 'size' };
     } else {
       this.#abort = new AbortController();
@@ -172,7 +172,7 @@ export class PictureStore extends Store {
 
   async #fetch(shown: Shown, signal: AbortSignal): Promise<void> {
     let drawnAt = 0;
-    const download = new PictureDownload(shown.picture, () => {
+    const download = new ImageDownload(shown.image, () => {
       const now = performance.now();
       shown.received = download.received;
       shown.expected = download.expected;
@@ -187,7 +187,7 @@ export class PictureStore extends Store {
       await download.run(signal);
       shown.frame = download.blob;
       shown.showing = await this.#judge(shown, download.blob);
-      if (shown.showing.state === 'whole') this.#hold(shown.picture, download.blob);
+      if (shown.showing.state === 'whole') this.#hold(shown.image, download.blob);
     } catch (error) {
       if (signal.aborted) return;
       shown.frame = download.received > 0 ? download.blob : null;
@@ -198,9 +198,9 @@ export class PictureStore extends Store {
     }
   }
 
-  /** An `<img>` draws a damaged picture without a word; the digest is what tells. */
+  /** An `<img>` draws a damaged image without a word; the digest is what tells. */
   async #judge(shown: Shown, blob: Blob): Promise<Showing> {
-    const { sha256 } = shown.picture;
+    const { sha256 } = shown.image;
     // `crypto.subtle` is missing where the page came over plain HTTP from another machine.
     if (sha256 === null || !('subtle' in crypto)) return { state: 'whole', verified: false };
     const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer()));
@@ -209,17 +209,17 @@ export class PictureStore extends Store {
     return { state: 'broken', reason: 'its SHA-256 is not the one announced' };
   }
 
-  #hold(picture: Picture, blob: Blob): void {
-    this.#held.set(keyOf(picture), blob);
+  #hold(image: ImageInfo, blob: Blob): void {
+    this.#held.set(keyOf(image), blob);
     let total = 0;
     for (const [key, one] of [...this.#held].reverse()) {
       total += one.size;
       if (total > HELD_BYTES) this.#held.delete(key);
     }
-    void this.thumbnails.learn(picture, blob).then(() => this.changed());
+    void this.thumbnails.learn(image, blob).then(() => this.changed());
   }
 }
 
-function large({ size, width, height }: Picture): boolean {
+function large({ size, width, height }: ImageInfo): boolean {
   return (size ?? 0) > ASK_BYTES || (width ?? 0) * (height ?? 0) > ASK_PIXELS;
 }

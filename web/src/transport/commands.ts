@@ -2,7 +2,7 @@ import { at, problemDetail } from './http.ts';
 import { SseParser } from './sse.ts';
 import type { Finding, UploadEvent } from './wire.ts';
 
-export interface UplinkSink {
+export interface UploadSink {
   /** Bytes that left this browser. */
   sent(bytes: number): void;
   event(event: UploadEvent): void;
@@ -18,7 +18,7 @@ export interface UplinkSink {
  *
  * `XMLHttpRequest` because `fetch` tells nothing of an upload's progress.
  */
-export function sendCommands(file: File, sink: UplinkSink): () => void {
+export function sendCommands(file: File, sink: UploadSink): () => void {
   const request = new XMLHttpRequest();
   const parser = new SseParser();
   let parsed = 0;

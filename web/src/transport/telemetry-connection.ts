@@ -3,17 +3,17 @@ import { at } from './http.ts';
 import type { FeedState, Gap, WireAlarm, WireSample } from './wire.ts';
 
 /** Whether the way to the server stands; what the machine does behind it is `FeedState`. */
-export type LinkState = 'connecting' | 'open' | 'waiting';
+export type ConnectionState = 'connecting' | 'open' | 'waiting';
 
-export interface LinkStatus {
-  readonly state: LinkState;
+export interface ConnectionStatus {
+  readonly state: ConnectionState;
   /** When the next attempt is due, in milliseconds of the epoch; only while `waiting`. */
   readonly retryAt: number | null;
 }
 
-export type LinkEvent =
+export type ConnectionEvent =
   | { readonly type: 'samples'; readonly samples: readonly WireSample[] }
-  | { readonly type: 'link'; readonly status: LinkStatus }
+  | { readonly type: 'connection'; readonly status: ConnectionStatus }
   | { readonly type: 'feed'; readonly feed: FeedState }
   | { readonly type: 'alarm'; readonly alarm: WireAlarm }
   | { readonly type: 'gap'; readonly gap: Gap };
@@ -36,9 +36,9 @@ type MakeEventSource = (url: string) => EventSource;
  * *refuses* one, `EventSource` gives up for good; then this tries again with growing pauses and
  * `?after=` the last id, so nothing retained is missed and nothing comes twice.
  */
-export class TelemetryLink {
+export class TelemetryConnection {
   readonly #base: string;
-  readonly #sink: (event: LinkEvent) => void;
+  readonly #sink: (event: ConnectionEvent) => void;
   readonly #make: MakeEventSource;
   readonly #backoff: Backoff;
   #source: EventSource | null = null;
@@ -50,7 +50,7 @@ export class TelemetryLink {
 
   constructor(
     base: string,
-    sink: (event: LinkEvent) => void,
+    sink: (event: ConnectionEvent) => void,
     make: MakeEventSource = (url) => new EventSource(url),
     backoff: Backoff = new Backoff(),
   ) {
@@ -133,8 +133,8 @@ export class TelemetryLink {
     this.#retry = setTimeout(() => this.open(), waitMs);
   }
 
-  #status(state: LinkState, retryAt: number | null = null): void {
-    this.#sink({ type: 'link', status: { state, retryAt } });
+  #status(state: ConnectionState, retryAt: number | null = null): void {
+    this.#sink({ type: 'connection', status: { state, retryAt } });
   }
 }
 

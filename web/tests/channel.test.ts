@@ -1,50 +1,50 @@
 import { beforeEach, expect, test } from 'vitest';
-import { Conversation } from '../src/store/room.ts';
+import { Channel } from '../src/store/channel.ts';
 import type { Message } from '../src/transport/wire.ts';
 
 const AT = '2026-11-22T08:00:00.000Z';
 const message = (id: string, from: string, text: string): Message => ({ id, from, text, at: AT });
 
-let talk: Conversation;
+let channel: Channel;
 beforeEach(() => {
-  talk = new Conversation();
+  channel = new Channel();
 });
 
 function welcome(you: string, last_id: string, history: readonly Message[] = [], members = [you]) {
   const told = { channel: 'flight', you, members, member_count: members.length, last_id, history };
-  talk.take({ type: 'welcome', ...told });
+  channel.take({ type: 'welcome', ...told });
 }
 const hear = (id: string, from: string, text: string) =>
-  talk.take({ type: 'message', ...message(id, from, text) });
+  channel.take({ type: 'message', ...message(id, from, text) });
 const move = (type: 'join' | 'leave', id: string, name: string, member_count: number) =>
-  talk.take({ type, id, name, member_count });
+  channel.take({ type, id, name, member_count });
 const draft = (ref: string, text: string, state: 'queued' | 'sent' = 'sent') =>
-  talk.drafts.push({ ref, text, at: 0, state });
+  channel.drafts.push({ ref, text, at: 0, state });
 
 test('a message that comes twice is held once', () => {
   welcome('me', 'e-3', [message('e-1', 'capcom', 'go'), message('e-2', 'capcom', 'on')]);
   hear('e-2', 'capcom', 'on');
-  expect(talk.messages.map(({ id }) => id)).toEqual(['e-1', 'e-2']);
+  expect(channel.messages.map(({ id }) => id)).toEqual(['e-1', 'e-2']);
 });
 
 test('an ack turns a draft into a delivered message', () => {
   welcome('me', 'e-0');
   draft('r1', 'go');
-  talk.take({ type: 'ack', ref: 'r1', id: 'e-1' });
+  channel.take({ type: 'ack', ref: 'r1', id: 'e-1' });
   hear('e-1', 'me', 'go');
-  expect(talk.drafts).toEqual([]);
-  expect(talk.acked.has('e-1')).toBe(true);
+  expect(channel.drafts).toEqual([]);
+  expect(channel.acked.has('e-1')).toBe(true);
 });
 
 test('after a break, what arrived without its ack is not sent again', () => {
   welcome('me', 'e-1');
   draft('r1', 'go');
   welcome('me-2', 'e-3'); // the broken connection still holds the name
-  expect(talk.settled).toBe(false);
+  expect(channel.settled).toBe(false);
   hear('e-2', 'me', 'go');
   move('join', 'e-3', 'me-2', 2);
-  expect(talk.settled).toBe(true);
-  expect(talk.drafts).toEqual([]);
+  expect(channel.settled).toBe(true);
+  expect(channel.drafts).toEqual([]);
 });
 
 test('after a break, what did not arrive is queued again, each of equal texts for itself', () => {
@@ -54,39 +54,39 @@ test('after a break, what did not arrive is queued again, each of equal texts fo
   welcome('me', 'e-3');
   hear('e-2', 'me', 'go');
   move('join', 'e-3', 'me', 1);
-  expect(talk.drafts.map(({ ref, state }) => [ref, state])).toEqual([['r2', 'queued']]);
+  expect(channel.drafts.map(({ ref, state }) => [ref, state])).toEqual([['r2', 'queued']]);
 });
 
 test('a server that started anew is told again what it never heard', () => {
   welcome('me', 'e-7');
   draft('r1', 'go');
   welcome('me', 'f-1');
-  talk.take({ type: 'gap', after: 'e-7', resumed: 'f-1', lost: null, reason: 'epoch' });
+  channel.take({ type: 'gap', after: 'e-7', resumed: 'f-1', lost: null, reason: 'epoch' });
   move('join', 'f-1', 'me', 1);
-  expect(talk.drafts.map(({ state }) => state)).toEqual(['queued']);
-  expect(talk.lastId).toBe('f-1');
+  expect(channel.drafts.map(({ state }) => state)).toEqual(['queued']);
+  expect(channel.lastId).toBe('f-1');
 });
 
 test('a refused message is given up, and the person is told which and why', () => {
   welcome('me', 'e-0');
   draft('r1', 'x'.repeat(200));
-  talk.take({ type: 'error', code: 'too_big', detail: 'it is too long', ref: 'r1' });
-  expect(talk.drafts).toEqual([]);
-  expect(talk.notice?.text).toMatch(/^Not sent: “x{80}”; it is too long$/);
+  channel.take({ type: 'error', code: 'too_big', detail: 'it is too long', ref: 'r1' });
+  expect(channel.drafts).toEqual([]);
+  expect(channel.notice?.text).toMatch(/^Not sent: “x{80}”; it is too long$/);
 });
 
 test('what is held is bounded, and may come again later without confusion', () => {
   for (let i = 0; i < 700; i += 1) hear(`e-${i}`, 'a', 'x');
-  expect(talk.messages.length).toBe(500);
-  expect(talk.lastId).toBe('e-699');
+  expect(channel.messages.length).toBe(500);
+  expect(channel.lastId).toBe('e-699');
 });
 
 test('who comes and goes is listed, and of a crowd the number is the server’s', () => {
   welcome('me', 'e-1');
   move('join', 'e-2', 'eecom', 2);
-  expect(talk.members).toEqual(['me', 'eecom']);
+  expect(channel.members).toEqual(['me', 'eecom']);
   move('leave', 'e-3', 'eecom', 400);
-  expect([talk.members, talk.memberCount]).toEqual([['me'], 400]);
+  expect([channel.members, channel.memberCount]).toEqual([['me'], 400]);
 });
 
 test('joins that a welcome knows of already are not counted twice', () => {
@@ -94,5 +94,5 @@ test('joins that a welcome knows of already are not counted twice', () => {
   welcome('me', 'e-9', [], ['eecom', 'me']);
   move('join', 'e-4', 'eecom', 2);
   move('join', 'e-9', 'me', 2);
-  expect([talk.members, talk.memberCount]).toEqual([['eecom', 'me'], 2]);
+  expect([channel.members, channel.memberCount]).toEqual([['eecom', 'me'], 2]);
 });
