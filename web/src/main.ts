@@ -18,9 +18,13 @@
 import 'uplot/dist/uPlot.min.css';
 import './styles/tokens.css';
 import './styles/page.css';
+import './styles/parts.css';
 import './styles/header.css';
 import './styles/image.css';
 import './styles/telemetry.css';
+import './styles/parameter-cards.css';
+import './styles/strip-chart.css';
+import './styles/traverse-map.css';
 import './styles/comms.css';
 import './styles/commands.css';
 import { AlarmStrip } from './components/alarm-strip.ts';

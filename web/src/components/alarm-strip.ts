@@ -11,15 +11,11 @@ const PERIOD_MS = 250;
 export class AlarmStrip extends PageElement {
   declare store: TelemetryStore;
   static override properties = { store: { attribute: false } };
-  #followed = false;
   #before: ReadonlyMap<string, Alarm> = new Map();
   #news = '';
 
   protected override willUpdate(): void {
-    if (!this.#followed) {
-      this.#followed = true;
-      this.follow(this.store, calm() ? 1000 : PERIOD_MS);
-    }
+    this.follow(this.store, calm() ? 1000 : PERIOD_MS);
     const now = new Map(this.store.alarms.active.map((alarm) => [alarm.parameter, alarm]));
     const news = changes(this.#before, now);
     if (news !== '') this.#news = news;

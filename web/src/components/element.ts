@@ -7,12 +7,16 @@ import type { Store } from '../store/store.ts';
  * Content-Security-Policy wants them.
  */
 export abstract class PageElement extends LitElement {
+  readonly #followed = new Set<Store>();
+
   protected override createRenderRoot(): HTMLElement {
     return this;
   }
 
-  /** Render after changes of `store`, at most once in `periodMs`. */
+  /** Render after changes of `store`, at most once per `periodMs`. A second call has no effect. */
   protected follow(store: Store, periodMs = 0): void {
+    if (this.#followed.has(store)) return;
+    this.#followed.add(store);
     this.addController(new Following(store, () => this.requestUpdate(), periodMs));
   }
 }

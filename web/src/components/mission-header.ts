@@ -20,7 +20,6 @@ export class MissionHeader extends PageElement {
   declare mission: Mission;
   static override properties = { mission: { attribute: false } };
   #stop: (() => void) | null = null;
-  #followed = false;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -33,8 +32,6 @@ export class MissionHeader extends PageElement {
   }
 
   protected override willUpdate(): void {
-    if (this.#followed) return;
-    this.#followed = true;
     this.follow(this.mission.readiness);
   }
 

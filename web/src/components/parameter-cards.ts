@@ -14,11 +14,8 @@ export class ParameterCards extends PageElement {
     store: { attribute: false },
     plotted: { attribute: false },
   };
-  #followed = false;
 
   protected override willUpdate(): void {
-    if (this.#followed) return;
-    this.#followed = true;
     this.follow(this.store, calm() ? 1000 : PERIOD_MS);
   }
 

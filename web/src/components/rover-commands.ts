@@ -17,16 +17,17 @@ const SIGNS: Readonly<Record<Finding['severity'], IconName>> = {
 export class RoverCommands extends PageElement {
   declare store: CommandsStore;
   static override properties = { store: { attribute: false } };
-  #followed = false;
 
-  protected override willUpdate(): void {
-    if (this.#followed) return;
-    this.#followed = true;
-    this.follow(this.store, 50);
+  constructor() {
+    super();
     // A file dropped beside the target must not replace the page.
     this.addEventListener('dragover', (event) => this.#over(event, true));
     this.addEventListener('dragleave', (event) => this.#over(event, false));
     this.addEventListener('drop', (event) => this.#drop(event));
+  }
+
+  protected override willUpdate(): void {
+    this.follow(this.store, 50);
   }
 
   protected override render() {

@@ -12,15 +12,11 @@ import { icon } from './icons.ts';
 export class RoverComms extends PageElement {
   declare store: CommsStore;
   static override properties = { store: { attribute: false } };
-  #followed = false;
   #atEnd = true;
   #problem = '';
 
   protected override willUpdate(): void {
-    if (!this.#followed) {
-      this.#followed = true;
-      this.follow(this.store, 50);
-    }
+    this.follow(this.store, 50);
     const log = this.querySelector('.log');
     if (log) this.#atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   }

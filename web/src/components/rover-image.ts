@@ -16,11 +16,8 @@ export class RoverImage extends PageElement {
   readonly #stage = createRef<ImageStage>();
   #info = false;
   #undrawable = '';
-  #followed = false;
 
   protected override willUpdate(): void {
-    if (this.#followed) return;
-    this.#followed = true;
     this.follow(this.store, 100);
   }
 

@@ -24,7 +24,6 @@ interface Window {
 export class RoverTelemetry extends PageElement {
   declare store: TelemetryStore;
   static override properties = { store: { attribute: false } };
-  #followed = false;
   #plots: readonly string[] | null = null;
   #window: string | null = null;
   #table = false;
@@ -32,8 +31,6 @@ export class RoverTelemetry extends PageElement {
   #pausedAtS: number | null = null;
 
   protected override willUpdate(): void {
-    if (this.#followed) return;
-    this.#followed = true;
     this.follow(this.store, calm() ? 1000 : 100);
   }
 

@@ -2,7 +2,7 @@ import { ChannelConnection, type ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
 import { Channel } from './channel.ts';
 import { Store } from './store.ts';
-import { every } from './ticker.ts';
+import { pollWhileVisible } from './ticker.ts';
 
 export interface ChannelInfo {
   readonly name: string;
@@ -47,8 +47,7 @@ export class CommsStore extends Store {
 
   start(): void {
     this.#open();
-    void this.#list();
-    every(10_000, () => void this.#list());
+    pollWhileVisible(10_000, () => void this.#list());
     addEventListener('online', () => {
       if (this.connection.state === 'waiting') this.retry();
     });
@@ -102,7 +101,6 @@ export class CommsStore extends Store {
   }
 
   async #list(): Promise<void> {
-    if (document.visibilityState !== 'visible') return;
     try {
       this.channels = (await getJson<{ channels: readonly ChannelInfo[] }>('comms')).channels;
       this.changed();

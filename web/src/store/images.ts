@@ -4,7 +4,7 @@ import type { ImageInfo } from '../transport/wire.ts';
 import { RateMeter } from './rate.ts';
 import { Store } from './store.ts';
 import { displayable, keyOf, Thumbnails } from './thumbnails.ts';
-import { every } from './ticker.ts';
+import { pollWhileVisible } from './ticker.ts';
 
 const LISTED = 24;
 const POLL_MS = 2_000;
@@ -54,12 +54,7 @@ export class ImagesStore extends Store {
   #filling = false;
 
   start(): void {
-    const poll = () => {
-      if (document.visibilityState === 'visible') void this.#poll();
-    };
-    poll();
-    every(POLL_MS, poll);
-    document.addEventListener('visibilitychange', poll);
+    pollWhileVisible(POLL_MS, () => void this.#poll());
   }
 
   follow(following: boolean): void {

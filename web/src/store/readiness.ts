@@ -1,7 +1,7 @@
 import { getJson } from '../transport/http.ts';
 import type { Readiness } from '../transport/wire.ts';
 import { Store } from './store.ts';
-import { every } from './ticker.ts';
+import { pollWhileVisible } from './ticker.ts';
 
 /** What the server says of each of its sources, asked now and then. */
 export class ReadinessStore extends Store {
@@ -9,12 +9,7 @@ export class ReadinessStore extends Store {
   reachable = true;
 
   start(): void {
-    const poll = () => {
-      if (document.visibilityState === 'visible') void this.#poll();
-    };
-    poll();
-    every(5_000, poll);
-    document.addEventListener('visibilitychange', poll);
+    pollWhileVisible(5_000, () => void this.#poll());
   }
 
   async #poll(): Promise<void> {

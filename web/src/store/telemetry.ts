@@ -4,17 +4,10 @@ import { getJson } from '../transport/http.ts';
 import { followTelemetry } from '../transport/telemetry.ts';
 import type { ConnectionStatus } from '../transport/telemetry-connection.ts';
 import type { WorkerMessage } from '../transport/telemetry-worker.ts';
-import {
-  type FeedState,
-  type Gap,
-  type Kind,
-  OURS,
-  type Parameter,
-  type Value,
-  type WireSample,
-} from '../transport/wire.ts';
+import type { FeedState, Gap, Parameter, Value, WireSample } from '../transport/wire.ts';
 import { Alarms } from './alarms.ts';
-import { type Row, SampleRing } from './samples.ts';
+import { inferred, rowOf, valuesOf } from './rows.ts';
+import { SampleRing } from './samples.ts';
 import { Store } from './store.ts';
 import { pairOf, placeOf, Track } from './track.ts';
 
@@ -31,8 +24,6 @@ const GAPS_KEPT = 20;
 export interface SeenGap extends Gap {
   readonly seenAt: number;
 }
-
-const UNBOUNDED: Parameter['limits'] = { yellow: [null, null], red: [null, null] };
 
 /** The machine's newest values, the record behind them, and how good the way to them is. */
 export class TelemetryStore extends Store {
@@ -233,33 +224,4 @@ export class TelemetryStore extends Store {
       }
     }
   }
-}
-
-/** The parameters of a sample that were measured. */
-function* valuesOf(sample: WireSample): Iterable<[string, Value]> {
-  for (const [name, value] of Object.entries(sample)) {
-    if (!OURS.has(name) && value !== null) yield [name, value];
-  }
-}
-
-function rowOf(sample: WireSample): Row {
-  const row = new Map<string, number>();
-  for (const [name, value] of valuesOf(sample)) spread(row, name, value);
-  return row;
-}
-
-function spread(row: Map<string, number>, name: string, value: Value): void {
-  if (typeof value === 'number') row.set(name, value);
-  else if (typeof value === 'boolean') row.set(name, value ? 1 : 0);
-  else if (typeof value === 'object' && value !== null) {
-    for (const [part, component] of Object.entries(value)) {
-      if (typeof component === 'number') row.set(`${name}\0${part}`, component);
-    }
-  }
-}
-
-function inferred(name: string, value: Value): Parameter {
-  const kinds: Record<string, Kind> = { number: 'number', boolean: 'boolean', object: 'vector' };
-  const kind = kinds[typeof value] ?? 'text';
-  return { name, unit: '', kind, description: '', limits: UNBOUNDED };
 }

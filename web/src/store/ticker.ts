@@ -31,3 +31,13 @@ export function every(periodMs: number, tick: Tick): () => void {
     }
   };
 }
+
+/** Call `poll` now, every `periodMs` while the page is visible, and when it becomes visible. */
+export function pollWhileVisible(periodMs: number, poll: () => void): void {
+  const pollIfVisible = () => {
+    if (document.visibilityState === 'visible') poll();
+  };
+  pollIfVisible();
+  every(periodMs, pollIfVisible);
+  document.addEventListener('visibilitychange', pollIfVisible);
+}
