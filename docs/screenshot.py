@@ -117,8 +117,8 @@ def send_up(page: Page, sequence: Path) -> None:
 def talk(people: dict[str, Page], lines: list[tuple[str, str]]) -> None:
     """Say the lines in turn, each when everyone has the one before."""
     for name, text in lines:
-        people[name].get_by_test_id("say").fill(text)
-        people[name].get_by_test_id("say").press("Enter")
+        people[name].get_by_test_id("compose").fill(text)
+        people[name].get_by_test_id("compose").press("Enter")
         for page in people.values():
             said = page.get_by_test_id("log").locator(".message[data-id]").filter(has_text=text)
             expect(said).to_be_visible()
@@ -127,8 +127,8 @@ def talk(people: dict[str, Page], lines: list[tuple[str, str]]) -> None:
 def wait_for_the_third_picture(page: Page) -> None:
     """Come back when two are whole and another begins to arrive: by then the plots are full."""
     state = page.get_by_test_id("image-state")
-    expect(state).to_have_attribute("data-state", "whole")
-    expect(page.get_by_test_id("film").get_by_role("listitem")).to_have_count(3)
+    expect(state).to_have_attribute("data-state", "complete")
+    expect(page.get_by_test_id("filmstrip").get_by_role("listitem")).to_have_count(3)
     expect(state).to_have_attribute("data-state", "arriving")
 
 

@@ -1,40 +1,30 @@
+/** The text of values, times and sizes, the same in every panel. */
 import type { Kind } from './transport/wire.ts';
 
-/** How values, times and amounts are written for people; one place, so that all panels agree. */
-
-/** A value with the digits that matter: steady width, no exponent until it must be. */
+/** A number with up to five decimals; an exponent only below 1e-5 and from 1e7. */
 export function number(value: number, integer = false): string {
   if (!Number.isFinite(value)) return '–';
   if (integer) return minus(grouped(Math.round(value)));
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-5 || size >= 1e7)) return minus(value.toExponential(2));
   const digits =
-    size >= 10_000
-      ? 0
-      : size >= 1000
-        ? 1
-        : size >= 100
-          ? 1
-          : size >= 1
-            ? 2
-            : size >= 0.001 || size === 0
-              ? 3
-              : 5;
+    size >= 10_000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : size >= 0.001 || size === 0 ? 3 : 5;
   const text = value.toFixed(digits);
   return minus(digits === 0 ? grouped(Number(text)) : text);
 }
 
-/** A measured value in words and digits, as its kind wants it. */
+/** A measured value: `on` or `off` for a boolean, a number otherwise. */
 export function reading(value: number, kind: Kind): string {
   if (kind === 'boolean') return value === 0 ? 'off' : 'on';
   return number(value, kind === 'integer');
 }
 
-/** Degrees of a position, with five decimals: about half a metre on Mars. */
+/** An angle of a position with five decimals, about half a metre on Mars. */
 export function degrees(value: number): string {
   return `${minus(value.toFixed(5))}°`;
 }
 
+/** A size in decimal units, with three digits. */
 export function bytes(count: number): string {
   if (count < 1000) return `${count} B`;
   const units = ['kB', 'MB', 'GB', 'TB'];
@@ -47,8 +37,8 @@ export function bytes(count: number): string {
   return `${size.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0)} ${units[unit] ?? ''}`;
 }
 
-/** A span of time at the grain that a glance needs. */
-export function span(seconds: number): string {
+/** A duration in its two largest units; one below a minute. */
+export function duration(seconds: number): string {
   const s = Math.max(0, seconds);
   if (s < 10) return `${s.toFixed(1)} s`;
   if (s < 60) return `${Math.round(s)} s`;
@@ -59,28 +49,30 @@ export function span(seconds: number): string {
   return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
 }
 
+/** The time of day, `07:59:45`, in UTC. */
 export function clock(ms: number): string {
   return new Date(ms).toISOString().slice(11, 19);
 }
 
+/** The date, `2026-11-22`, in UTC. */
 export function day(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
 
-/** Day of the year, 001 to 366, as mission operations count. */
+/** The day of the year, `001` to `366`, as mission operations count days. */
 export function dayOfYear(ms: number): string {
   const date = new Date(ms);
   const start = Date.UTC(date.getUTCFullYear(), 0, 0);
   return String(Math.floor((ms - start) / 86_400_000)).padStart(3, '0');
 }
 
-/** `2026-11-22 07:59:45Z`, or the text itself where it is no time. */
+/** `2026-11-22 07:59:45Z`; text that is not a time comes back unchanged. */
 export function timestamp(iso: string): string {
   const ms = Date.parse(iso);
   return Number.isNaN(ms) ? iso : `${day(ms)} ${clock(ms)}Z`;
 }
 
-/** `battery_level` as a person reads it: `battery level`. */
+/** A parameter's name for display: `battery_level` becomes `battery level`. */
 export function label(name: string): string {
   return name
     .replaceAll(/[_.]+/g, ' ')
@@ -104,8 +96,16 @@ const UNITS: Readonly<Record<string, string>> = {
   kbps: 'kbit/s',
 };
 
-/** A figure of a report: `energy_wh`, 412.5 becomes `energy`, `412.5 Wh`. */
-export function figure(name: string, value: string | number | boolean | null): [string, string] {
+/** `1 member`, `2 members`. */
+export function plural(count: number, noun: string): string {
+  return `${number(count, true)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** A label and a value for display: `energy_wh`, 412.5 becomes `energy`, `412.5 Wh`. */
+export function labelAndValue(
+  name: string,
+  value: string | number | boolean | null,
+): [string, string] {
   if (typeof value !== 'number') return [label(name), value === null ? '–' : String(value)];
   const tail = /^(.+)_([a-z]+)$/i.exec(name);
   const unit = UNITS[tail?.[2]?.toLowerCase() ?? ''];
@@ -119,13 +119,13 @@ function pad(n: number): string {
   return String(n).padStart(2, '0');
 }
 
-/** From five digits on in groups of three. */
+/** Digits in groups of three, from five digits. */
 function grouped(value: number): string {
   const digits = String(value);
   return Math.abs(value) < 10_000 ? digits : digits.replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
 
-/** A true minus sign is as wide as the plus and the digits. */
+/** Hyphens become minus signs, which are as wide as digits. */
 function minus(text: string): string {
   return text.replace('-', '\u2212');
 }

@@ -1,19 +1,21 @@
 /**
  * Mission Control, the page of Cosmic Rover: components ← store ← transport.
  *
- * Hooks for browser tests, kept stable: the elements below by their names, and `data-testid`:
+ * Browser tests select the elements below by tag and by `data-testid`:
  *
- * - header: `connection` (`data-state` live | stale | down | connecting | reconnecting), `sources`
- * - rover-image: `image-stage`, `image-state` (`data-state` arriving | whole | broken |
- *   withheld), `film`, `follow-latest`, `image-details`
- * - rover-telemetry: `values`, `value-NAME` (`data-level` none | nominal | caution | alarm), `traces`,
- *   `strip-NAME`, `map`, `window`, `table`, `pause`, `gap`, `telemetry-empty`, `alarms` (each with
- *   `data-parameter`, `data-level` caution | alarm)
+ * - header: `connection` (`data-state` live | stale | down | connecting | reconnecting |
+ *   disconnected), `sources`
+ * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
+ *   not-loaded), `filmstrip`, `follow-latest`, `image-details`
+ * - rover-telemetry: `values`, `value-NAME` (`data-level` none | nominal | caution | alarm),
+ *   `charts`, `chart-NAME`, `map`, `window`, `table`, `pause`, `gap`, `telemetry-empty`, `alarms`
+ *   (each with `data-parameter`, `data-level` caution | alarm)
  * - rover-comms: `comms-state` (`data-state` open | connecting | waiting | refused | closed),
- *   `channel`, `name`, `members`, `log`, `say`, `refusal`; a message has `data-id`, one that is not
- *   confirmed `data-state` queued | sent
+ *   `channel`, `name`, `members`, `log`, `compose`, `refusal`; a received message has `data-id`,
+ *   one of our own `data-state` queued | sent | delivered
  * - rover-commands: `file`, `upload` and `verdict` (`data-status`), `steps` (`data-step`,
- *   `data-state` todo | active | done | failed), `findings` (`data-severity`), `retry`, `cancel`
+ *   `data-state` pending | running | done | failed), `findings` (`data-severity`), `retry`,
+ *   `cancel`
  */
 import 'uplot/dist/uPlot.min.css';
 import './styles/tokens.css';

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest';
 import { Backoff } from '../src/transport/backoff.ts';
 
-test('pauses double up to the longest', () => {
+test('waits double up to the maximum', () => {
   const backoff = new Backoff(100, 1000, () => 1);
   expect([1, 2, 3, 4, 5, 6].map(() => backoff.next())).toEqual([100, 200, 400, 800, 1000, 1000]);
 });
 
-test('the jitter takes up to half of a pause away', () => {
+test('jitter shortens a wait by at most half', () => {
   expect(new Backoff(100, 1000, () => 0).next()).toBe(50);
 });
 
-test('a success starts over', () => {
+test('a success resets the wait', () => {
   const backoff = new Backoff(100, 1000, () => 1);
   backoff.next();
   backoff.next();

@@ -9,12 +9,12 @@ const EVENTS = [
   { event: 'message', data: 'bare' },
 ];
 
-describe('an event stream', () => {
-  test('is read whole', () => {
+describe('an event stream is parsed', () => {
+  test('as one chunk', () => {
     expect([...new SseParser().feed(STREAM)]).toEqual(EVENTS);
   });
 
-  test.each([1, 2, 3, 7])('is read the same in pieces of %i', (size) => {
+  test.each([1, 2, 3, 7])('in chunks of %i', (size) => {
     const parser = new SseParser();
     const events = [];
     for (let i = 0; i < STREAM.length; i += size) {

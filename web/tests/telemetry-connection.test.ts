@@ -5,7 +5,7 @@ import {
   TelemetryConnection,
 } from '../src/transport/telemetry-connection.ts';
 
-/** As much of `EventSource` as the link touches, driven by hand. */
+/** The part of `EventSource` that the connection uses, controlled by the test. */
 class FakeEventSource extends EventTarget {
   readonly CLOSED = 2;
   readyState = 0;
@@ -32,77 +32,77 @@ class FakeEventSource extends EventTarget {
   }
 }
 
-let made: FakeEventSource[] = [];
-let told: ConnectionEvent[] = [];
+let sources: FakeEventSource[] = [];
+let events: ConnectionEvent[] = [];
 
 function openConnection(): FakeEventSource {
   const make = (url: string) => {
     const source = new FakeEventSource(url);
-    made.push(source);
+    sources.push(source);
     return source as unknown as EventSource;
   };
   const backoff = new Backoff(1000, 1000, () => 1);
   new TelemetryConnection(
     'http://rover.test/deep/',
-    (event) => told.push(event),
+    (event) => events.push(event),
     make,
     backoff,
   ).open();
-  return made[0] as FakeEventSource;
+  return sources[0] as FakeEventSource;
 }
 
 beforeEach(() => {
   vi.useFakeTimers();
-  made = [];
-  told = [];
+  sources = [];
+  events = [];
 });
 
-test('the first connection asks for the backlog, under the mount prefix', () => {
+test('the first connection requests past samples, under the mount prefix', () => {
   expect(openConnection().url).toBe('http://rover.test/deep/stream/rover-telemetry?last=600');
 });
 
-test('samples travel in batches', () => {
+test('samples are sent in batches', () => {
   const source = openConnection();
   source.sample('e-1', 'one');
   source.sample('e-2', 'two');
-  expect(told.filter(({ type }) => type === 'samples')).toEqual([]);
+  expect(events.filter(({ type }) => type === 'samples')).toEqual([]);
   vi.advanceTimersByTime(60);
-  expect(told.at(-1)).toEqual({ type: 'samples', samples: [{ t: 'one' }, { t: 'two' }] });
+  expect(events.at(-1)).toEqual({ type: 'samples', samples: [{ t: 'one' }, { t: 'two' }] });
 });
 
-test('a gap comes after the samples before it', () => {
+test('a gap is sent after the samples before it', () => {
   const source = openConnection();
   source.sample('e-1', 'one');
   source.named('gap', { after: 'e-1', resumed: 'e-9', lost: 7, reason: 'slow' });
-  expect(told.slice(-2).map(({ type }) => type)).toEqual(['samples', 'gap']);
+  expect(events.slice(-2).map(({ type }) => type)).toEqual(['samples', 'gap']);
 });
 
-test('an alarm comes after the sample that rang it', () => {
+test('an alarm is sent after the sample that caused it', () => {
   const source = openConnection();
   source.sample('e-1', 'one');
   source.named('alarm', { t: 'one', parameter: 'speed', level: 'red' });
-  expect(told.slice(-2)).toMatchObject([
+  expect(events.slice(-2)).toMatchObject([
     { type: 'samples' },
     { type: 'alarm', alarm: { parameter: 'speed', level: 'red' } },
   ]);
 });
 
-test('a refused connection is tried again, after the last id', () => {
+test('after an error status, the connection resumes after the last id', () => {
   const source = openConnection();
   source.sample('e-7', 'one');
   source.close();
   source.onerror?.();
-  expect(told.at(-1)).toMatchObject({ type: 'connection', status: { state: 'waiting' } });
+  expect(events.at(-1)).toMatchObject({ type: 'connection', status: { state: 'waiting' } });
   vi.advanceTimersByTime(1000);
-  expect(made[1]?.url).toBe('http://rover.test/deep/stream/rover-telemetry?after=e-7');
+  expect(sources[1]?.url).toBe('http://rover.test/deep/stream/rover-telemetry?after=e-7');
 });
 
-test('a broken connection is left to the browser, which resumes by itself', () => {
+test('after a break, the browser reconnects, not the page', () => {
   const source = openConnection();
   source.onerror?.();
   vi.advanceTimersByTime(60_000);
-  expect(made.length).toBe(1);
-  expect(told.at(-1)).toEqual({
+  expect(sources.length).toBe(1);
+  expect(events.at(-1)).toEqual({
     type: 'connection',
     status: { state: 'connecting', retryAt: null },
   });

@@ -1,34 +1,34 @@
 import { expect, test } from 'vitest';
-import { pairOf, placeOf, Track } from '../src/store/track.ts';
+import { positionIn, positionInRow, Track } from '../src/store/track.ts';
 
-test('a degree north is a degree of a Martian meridian', () => {
+test('a degree of latitude is a degree of a Martian meridian', () => {
   const track = new Track();
   track.push({ lat: 18, lon: 77 });
   track.push({ lat: 19, lon: 77 });
-  expect(track.now?.north).toBeCloseTo((Math.PI / 180) * 3_389_500, 3);
-  expect(track.now?.east).toBeCloseTo(0);
+  expect(track.current?.north).toBeCloseTo((Math.PI / 180) * 3_389_500, 3);
+  expect(track.current?.east).toBeCloseTo(0);
 });
 
-test('a long way is kept whole in bounded memory', () => {
+test('a long track keeps both ends in bounded memory', () => {
   const track = new Track(100);
   for (let i = 0; i < 10_000; i += 1) track.push({ x: i, y: 0 });
-  expect(track.places.length).toBeLessThanOrEqual(100);
-  expect(track.places[0]?.east).toBe(0);
-  expect(track.now?.east).toBe(9999);
+  expect(track.points.length).toBeLessThanOrEqual(100);
+  expect(track.points[0]?.east).toBe(0);
+  expect(track.current?.east).toBe(9999);
 });
 
-test('a replay that starts over is not drawn as a drive back', () => {
+test('a replay that starts again is a jump, not a drive back', () => {
   const track = new Track();
   for (let i = 0; i < 100; i += 1) track.push({ x: i, y: 0 });
   track.push({ x: 0, y: 0 });
-  expect(track.places.at(-1)).toEqual({ east: 0, north: 0, jump: true });
+  expect(track.points.at(-1)).toEqual({ east: 0, north: 0, jump: true });
 });
 
-test('places are found under their usual names, and nowhere else', () => {
-  expect(placeOf({ latitude: 1, longitude: 2 })).toEqual({ lat: 1, lon: 2 });
-  expect(placeOf({ roll: 1, pitch: 2 })).toBeNull();
+test('a position is found by the usual component names only', () => {
+  expect(positionIn({ latitude: 1, longitude: 2 })).toEqual({ lat: 1, lon: 2 });
+  expect(positionIn({ roll: 1, pitch: 2 })).toBeNull();
   expect(
-    pairOf(
+    positionInRow(
       new Map([
         ['X_Position', 3],
         ['Y_Position', 4],
@@ -36,7 +36,7 @@ test('places are found under their usual names, and nowhere else', () => {
     ),
   ).toEqual({ x: 3, y: 4 });
   expect(
-    pairOf(
+    positionInRow(
       new Map([
         ['max', 3],
         ['y', 4],

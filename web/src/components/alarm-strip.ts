@@ -2,30 +2,30 @@ import { html, nothing } from 'lit';
 import { clock, label, number, reading } from '../format.ts';
 import type { Alarm } from '../store/alarms.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
-import { calm, PageElement } from './element.ts';
-import { levelIcon } from './icons.ts';
+import { PageElement, renderPeriodMs } from './element.ts';
+import { icon } from './icons.ts';
 
 const PERIOD_MS = 250;
 
-/** What is out of its limits, the worst first, and a word to screen readers when that changes. */
+/** The active alarms, the most severe first. Changes are announced to screen readers. */
 export class AlarmStrip extends PageElement {
   declare store: TelemetryStore;
   static override properties = { store: { attribute: false } };
-  #before: ReadonlyMap<string, Alarm> = new Map();
-  #news = '';
+  #active: ReadonlyMap<string, Alarm> = new Map();
+  #announcement = '';
 
   protected override willUpdate(): void {
-    this.follow(this.store, calm() ? 1000 : PERIOD_MS);
-    const now = new Map(this.store.alarms.active.map((alarm) => [alarm.parameter, alarm]));
-    const news = changes(this.#before, now);
-    if (news !== '') this.#news = news;
-    this.#before = now;
+    this.follow(this.store, renderPeriodMs(PERIOD_MS));
+    const active = new Map(this.store.alarms.active.map((alarm) => [alarm.parameter, alarm]));
+    const announcement = changes(this.#active, active);
+    if (announcement !== '') this.#announcement = announcement;
+    this.#active = active;
   }
 
   protected override render() {
-    const active = [...this.#before.values()];
+    const active = [...this.#active.values()];
     return html`
-      <p class="unseen" role="status">${this.#news}</p>
+      <p class="visually-hidden" role="status">${this.#announcement}</p>
       ${
         active.length === 0
           ? nothing
@@ -42,27 +42,27 @@ export class AlarmStrip extends PageElement {
     const unit = parameter?.unit ? ` ${parameter.unit}` : '';
     const sampleAt = this.store.sampleAt;
     return html`<li data-level=${level} data-parameter=${name}>
-      ${levelIcon(level)}<span class="unseen">${level}:</span>
+      ${icon(level)}<span class="visually-hidden">${level}:</span>
       <strong>${label(name)}</strong>
-      <span class="read">${typeof value === 'number' ? `${reading(value, parameter?.kind ?? 'number')}${unit}` : ''}</span>
+      <span class="reading">${typeof value === 'number' ? `${reading(value, parameter?.kind ?? 'number')}${unit}` : ''}</span>
       <span class="dim">${side === 'low' ? 'below' : 'above'}${threshold === null ? ' its limit' : ` ${number(threshold, Number.isInteger(threshold))}${unit}`}</span>
-      <span class="since dim">${sinceMs === null ? 'since before this page' : html`since <time datetime=${new Date(sinceMs).toISOString()}>${stamp(sinceMs, sampleAt)}</time>`}</span>
+      <span class="since dim">${sinceMs === null ? 'since before this page opened' : html`since <time datetime=${new Date(sinceMs).toISOString()}>${sinceText(sinceMs, sampleAt)}</time>`}</span>
     </li>`;
   }
 }
 
-/** The time of day, with the day where it is another than that of the newest sample. */
-function stamp(ms: number, sampleAt: number | null): string {
-  const today = sampleAt === null || Math.abs(sampleAt - ms) < 43_200_000;
-  return today ? `${clock(ms)}Z` : `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')}Z`;
+/** A time of day, with the date if it is 12 hours or more from the newest sample. */
+function sinceText(ms: number, sampleAt: number | null): string {
+  const recent = sampleAt === null || Math.abs(sampleAt - ms) < 43_200_000;
+  return recent ? `${clock(ms)}Z` : `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')}Z`;
 }
 
-function changes(before: ReadonlyMap<string, Alarm>, now: ReadonlyMap<string, Alarm>): string {
-  const entered = [...now.values()]
+function changes(before: ReadonlyMap<string, Alarm>, after: ReadonlyMap<string, Alarm>): string {
+  const entered = [...after.values()]
     .filter(({ parameter, level }) => before.get(parameter)?.level !== level)
     .map(({ parameter, level, side }) => `${label(parameter)}: ${level}, too ${side}`);
   const left = [...before.keys()]
-    .filter((name) => !now.has(name))
-    .map((name) => `${label(name)}: within its limits again`);
+    .filter((name) => !after.has(name))
+    .map((name) => `${label(name)}: back within its limits`);
   return [...entered, ...left].join('; ');
 }

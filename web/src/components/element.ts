@@ -2,9 +2,8 @@ import { LitElement, type ReactiveController } from 'lit';
 import type { Store } from '../store/store.ts';
 
 /**
- * An element that renders into the page itself, not into a shadow root: labels, anchors and ids
- * then work across panels, and the stylesheets are plain linked files, as the served
- * Content-Security-Policy wants them.
+ * An element that renders into the page, not into a shadow root. Labels, anchors and ids work
+ * across panels, and stylesheets are linked files, which the Content-Security-Policy requires.
  */
 export abstract class PageElement extends LitElement {
   readonly #followed = new Set<Store>();
@@ -17,15 +16,15 @@ export abstract class PageElement extends LitElement {
   protected follow(store: Store, periodMs = 0): void {
     if (this.#followed.has(store)) return;
     this.#followed.add(store);
-    this.addController(new Following(store, () => this.requestUpdate(), periodMs));
+    this.addController(new StoreController(store, () => this.requestUpdate(), periodMs));
   }
 }
 
-class Following implements ReactiveController {
+class StoreController implements ReactiveController {
   readonly #store: Store;
   readonly #render: () => void;
   readonly #periodMs: number;
-  #stop: (() => void) | null = null;
+  #unwatch: (() => void) | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #renderedAt = 0;
 
@@ -36,30 +35,31 @@ class Following implements ReactiveController {
   }
 
   hostConnected(): void {
-    this.#stop = this.#store.watch(() => this.#changed());
+    this.#unwatch = this.#store.watch(() => this.#schedule());
   }
 
   hostDisconnected(): void {
-    this.#stop?.();
+    this.#unwatch?.();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
 
-  #changed(): void {
+  #schedule(): void {
     if (this.#timer !== null) return;
     const waitMs = this.#renderedAt + this.#periodMs - performance.now();
-    if (waitMs <= 0) this.#now();
-    else this.#timer = setTimeout(() => this.#now(), waitMs);
+    if (waitMs <= 0) this.#renderNow();
+    else this.#timer = setTimeout(() => this.#renderNow(), waitMs);
   }
 
-  #now(): void {
+  #renderNow(): void {
     this.#timer = null;
     this.#renderedAt = performance.now();
     this.#render();
   }
 }
 
-/** Whether this person asked for less movement; figures then change once a second. */
-export function calm(): boolean {
-  return matchMedia('(prefers-reduced-motion: reduce)').matches;
+/** `periodMs`, or one second for people who prefer reduced motion. */
+export function renderPeriodMs(periodMs: number): number {
+  const reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  return reduced ? Math.max(periodMs, 1000) : periodMs;
 }

@@ -1,19 +1,19 @@
 import { html, svg, type TemplateResult } from 'lit';
-import type { Level } from '../store/limits.ts';
 
+/** The levels `nominal`, `caution`, `alarm` and `none` differ in shape, not only in colour. */
 const SHAPES = {
-  mark: svg`<circle cx="6.5" cy="9.5" r="4.5" class="planet"/><path d="M9.6 2.6a8 8 0 0 1 3.8 3.8M9.3 5.4a4.6 4.6 0 0 1 1.3 1.3"/>`,
+  logo: svg`<circle cx="6.5" cy="9.5" r="4.5" class="planet"/><path d="M9.6 2.6a8 8 0 0 1 3.8 3.8M9.3 5.4a4.6 4.6 0 0 1 1.3 1.3"/>`,
   plus: svg`<path d="M8 3v10M3 8h10"/>`,
   minus: svg`<path d="M3 8h10"/>`,
   fit: svg`<path d="M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10"/>`,
-  wall: svg`<path d="M9.5 2.5h4v4M13.5 2.5 9 7M6.5 13.5h-4v-4M2.5 13.5 7 9"/>`,
-  open: svg`<path d="M6.5 3.5h-3v9h9v-3M9 2.5h4.5V7M13.5 2.5 7.5 8.5"/>`,
+  fullscreen: svg`<path d="M9.5 2.5h4v4M13.5 2.5 9 7M6.5 13.5h-4v-4M2.5 13.5 7 9"/>`,
+  external: svg`<path d="M6.5 3.5h-3v9h9v-3M9 2.5h4.5V7M13.5 2.5 7.5 8.5"/>`,
   info: svg`<circle cx="8" cy="8" r="5.75"/><path d="M8 7.3v3.4M8 5.1v.2"/>`,
   pause: svg`<path d="M5.5 3.5v9M10.5 3.5v9"/>`,
   play: svg`<path d="M5 3.2 12.4 8 5 12.8z" class="solid"/>`,
   send: svg`<path d="M2.5 8h10M8.5 4l4 4-4 4"/>`,
   file: svg`<path d="M4 2.5h5.2L12 5.3v8.2H4zM9 2.7v2.8h2.8"/>`,
-  up: svg`<path d="M8 13V3.5M4 7.2l4-4 4 4"/>`,
+  upload: svg`<path d="M8 13V3.5M4 7.2l4-4 4 4"/>`,
   check: svg`<path d="m3 8.5 3.4 3.4L13 4.8"/>`,
   cross: svg`<path d="m4 4 8 8M12 4l-8 8"/>`,
   clock: svg`<circle cx="8" cy="8" r="5.75"/><path d="M8 4.8V8l2.2 1.4"/>`,
@@ -26,12 +26,7 @@ const SHAPES = {
 
 export type IconName = keyof typeof SHAPES;
 
-/** A 16-unit drawing that says nothing to screen readers: text beside it must. */
+/** An icon that is hidden from screen readers: put text beside it. */
 export function icon(name: IconName): TemplateResult {
   return html`<svg class="icon icon-${name}" viewBox="0 0 16 16" aria-hidden="true">${SHAPES[name]}</svg>`;
-}
-
-/** The shape of a level; shapes differ, so that colour is never the only sign. */
-export function levelIcon(level: Level): TemplateResult {
-  return icon(level);
 }

@@ -1,34 +1,35 @@
 import { html } from 'lit';
 import { PageElement } from './element.ts';
 
-const MOST = 16;
-const STEP = 1.5;
+const MAX_ZOOM = 16;
+const ZOOM_STEP = 1.5;
 const PAN_PX = 60;
 
 /**
- * Draws an image while it grows: a new one draws itself over the last whole one, which stays below
- * until it is covered. Zooms by buttons, keys (`+`, `-`, `0`, arrows), Ctrl + wheel and double click;
- * pans by dragging.
+ * Shows an image while it arrives, above the previous complete image, which is removed when the new
+ * one is complete. Zooms with the keys `+`, `-` and `0`, with Ctrl + wheel and with a double click;
+ * pans with the arrow keys and by dragging.
  *
- * Fires `undrawable` when a whole image cannot be decoded.
+ * Fires `undecodable` when the browser cannot decode a complete image.
  */
 export class ImageStage extends PageElement {
   declare blob: Blob | null;
   declare key: string;
-  declare whole: boolean;
+  declare complete: boolean;
   declare label: string;
   static override properties = {
     blob: { attribute: false },
     key: { attribute: false },
-    whole: { type: Boolean },
+    complete: { type: Boolean },
     label: { attribute: false },
   };
-  #base: HTMLImageElement | null = null;
+  /** The previous image, below `#front`. */
+  #previous: HTMLImageElement | null = null;
   #front: HTMLImageElement | null = null;
   #frontKey = '';
-  #frontWhole = false;
+  #frontComplete = false;
   #drawn: Blob | null = null;
-  #failed: Blob | null = null;
+  #undecodable: Blob | null = null;
   #loading = false;
   #zoom = 1;
   #x = 0;
@@ -38,18 +39,20 @@ export class ImageStage extends PageElement {
     super();
     this.blob = null;
     this.key = '';
-    this.whole = false;
+    this.complete = false;
     this.label = '';
     this.tabIndex = 0;
     this.setAttribute('role', 'group');
     this.addEventListener('keydown', (event) => this.#onKey(event));
     this.addEventListener('wheel', (event) => this.#onWheel(event), { passive: false });
-    this.addEventListener('dblclick', () => (this.#zoom > 1 ? this.fit() : this.zoom(STEP ** 2)));
+    this.addEventListener('dblclick', () =>
+      this.#zoom > 1 ? this.fit() : this.zoom(ZOOM_STEP ** 2),
+    );
     this.addEventListener('pointerdown', (event) => this.#onDrag(event));
   }
 
   zoom(factor: number): void {
-    this.#zoom = Math.min(MOST, Math.max(1, this.#zoom * factor));
+    this.#zoom = Math.min(MAX_ZOOM, Math.max(1, this.#zoom * factor));
     this.#place();
   }
 
@@ -59,13 +62,13 @@ export class ImageStage extends PageElement {
   }
 
   protected override render() {
-    return html`<div class="canvas">${this.#base}${this.#front}</div>`;
+    return html`<div class="canvas">${this.#previous}${this.#front}</div>`;
   }
 
   protected override updated(): void {
     this.setAttribute('aria-label', this.label);
     if (this.blob !== null && this.blob !== this.#drawn && !this.#loading) this.#draw(this.blob);
-    else if (this.whole && this.blob === this.#drawn && !this.#loading) this.#finish();
+    else if (this.complete && this.blob === this.#drawn && !this.#loading) this.#complete();
     this.#place();
   }
 
@@ -76,18 +79,18 @@ export class ImageStage extends PageElement {
     const image = new Image();
     image.alt = this.label;
     image.draggable = false;
-    const settle = () => {
+    const finishLoading = () => {
       this.#loading = false;
-      this.requestUpdate(); // A newer frame may have come meanwhile.
+      this.requestUpdate(); // A newer frame may have arrived in the meantime.
     };
     image.onload = () => {
       this.#swap(image, key);
-      settle();
+      finishLoading();
     };
     image.onerror = () => {
       URL.revokeObjectURL(image.src);
-      this.#failed = blob;
-      settle();
+      this.#undecodable = blob;
+      finishLoading();
     };
     image.src = URL.createObjectURL(blob);
   }
@@ -97,26 +100,27 @@ export class ImageStage extends PageElement {
       URL.revokeObjectURL(image.src);
       return;
     }
-    if (key !== this.#frontKey && this.#frontWhole) this.#base = release(this.#base, this.#front);
+    if (key !== this.#frontKey && this.#frontComplete)
+      this.#previous = release(this.#previous, this.#front);
     else release(this.#front, null);
     this.#front = image;
     this.#frontKey = key;
-    this.#frontWhole = false;
+    this.#frontComplete = false;
     image.className = 'front';
-    if (this.#base) this.#base.className = 'base';
+    if (this.#previous) this.#previous.className = 'previous';
   }
 
-  /** The last of an image is drawn: nothing needs to shine through any more. */
-  #finish(): void {
-    if (this.#frontWhole && this.#frontKey === this.key) return;
-    if (this.#failed === this.blob) {
-      // Too little of it to tell its size is no fault; a whole one that cannot be read is.
-      this.#failed = null;
-      this.dispatchEvent(new Event('undrawable'));
+  /** Remove the previous image once the last frame of a complete image is drawn. */
+  #complete(): void {
+    if (this.#frontComplete && this.#frontKey === this.key) return;
+    if (this.#undecodable === this.blob) {
+      // An incomplete image may be too short to decode; only a complete one is an error.
+      this.#undecodable = null;
+      this.dispatchEvent(new Event('undecodable'));
     } else if (this.#frontKey === this.key) {
-      this.#frontWhole = true;
-      if (this.#base === null) return;
-      this.#base = release(this.#base, null);
+      this.#frontComplete = true;
+      if (this.#previous === null) return;
+      this.#previous = release(this.#previous, null);
       this.requestUpdate();
     }
   }
@@ -135,43 +139,43 @@ export class ImageStage extends PageElement {
 
   #onKey(event: KeyboardEvent): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const moves: Record<string, () => void> = {
-      '+': () => this.zoom(STEP),
-      '=': () => this.zoom(STEP),
-      '-': () => this.zoom(1 / STEP),
+    const actions: Record<string, () => void> = {
+      '+': () => this.zoom(ZOOM_STEP),
+      '=': () => this.zoom(ZOOM_STEP),
+      '-': () => this.zoom(1 / ZOOM_STEP),
       '0': () => this.fit(),
     };
     if (this.#zoom > 1) {
-      moves['ArrowLeft'] = () => this.#pan(PAN_PX, 0);
-      moves['ArrowRight'] = () => this.#pan(-PAN_PX, 0);
-      moves['ArrowUp'] = () => this.#pan(0, PAN_PX);
-      moves['ArrowDown'] = () => this.#pan(0, -PAN_PX);
+      actions['ArrowLeft'] = () => this.#pan(PAN_PX, 0);
+      actions['ArrowRight'] = () => this.#pan(-PAN_PX, 0);
+      actions['ArrowUp'] = () => this.#pan(0, PAN_PX);
+      actions['ArrowDown'] = () => this.#pan(0, -PAN_PX);
     }
-    const move = moves[event.key];
-    if (!move) return;
+    const action = actions[event.key];
+    if (!action) return;
     event.preventDefault();
-    move();
+    action();
   }
 
   #onWheel(event: WheelEvent): void {
-    // A bare wheel scrolls the page, unless the image is already held.
+    // Without Ctrl the wheel scrolls the page, unless the image is zoomed in.
     if (!event.ctrlKey && this.#zoom === 1) return;
     event.preventDefault();
-    this.zoom(STEP ** (-event.deltaY / 120));
+    this.zoom(ZOOM_STEP ** (-event.deltaY / 120));
   }
 
   #onDrag(event: PointerEvent): void {
     if (this.#zoom === 1 || event.button !== 0) return;
     this.setPointerCapture(event.pointerId);
-    const ends = new AbortController();
-    const until = { signal: ends.signal };
+    const dragEnd = new AbortController();
+    const options = { signal: dragEnd.signal };
     this.addEventListener(
       'pointermove',
       (move) => this.#pan(move.movementX, move.movementY),
-      until,
+      options,
     );
     for (const end of ['pointerup', 'pointercancel'] as const) {
-      this.addEventListener(end, () => ends.abort(), until);
+      this.addEventListener(end, () => dragEnd.abort(), options);
     }
   }
 
@@ -182,7 +186,7 @@ export class ImageStage extends PageElement {
   }
 }
 
-/** Give back the memory of `image`; returns what takes its place. */
+/** Free the memory of `image`. Returns `next`, its replacement. */
 function release(image: HTMLImageElement | null, next: HTMLImageElement | null) {
   if (image !== null) URL.revokeObjectURL(image.src);
   return next;

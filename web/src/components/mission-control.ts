@@ -2,7 +2,7 @@ import { html } from 'lit';
 import { Mission } from '../store/mission.ts';
 import { PageElement } from './element.ts';
 
-/** The whole page: the header and the four panels of one mission. */
+/** The page: a header and the four panels of one mission. */
 export class MissionControl extends PageElement {
   readonly #mission = new Mission();
 

@@ -1,11 +1,11 @@
 import { html, nothing } from 'lit';
-import { clock, day, dayOfYear, label, span, timestamp } from '../format.ts';
+import { clock, day, dayOfYear, duration, label, timestamp } from '../format.ts';
 import type { Level } from '../store/limits.ts';
 import type { Mission } from '../store/mission.ts';
 import { telemetryStatus } from '../store/telemetry-status.ts';
 import { every } from '../store/ticker.ts';
 import { PageElement } from './element.ts';
-import { icon, levelIcon } from './icons.ts';
+import { icon } from './icons.ts';
 
 const LEVELS: Readonly<Record<string, Level>> = {
   live: 'nominal',
@@ -15,20 +15,20 @@ const LEVELS: Readonly<Record<string, Level>> = {
   down: 'alarm',
 };
 
-/** Who we are, what time it is, and whether the machine can be heard. */
+/** The title, the state of each source and of the telemetry stream, and the time. */
 export class MissionHeader extends PageElement {
   declare mission: Mission;
   static override properties = { mission: { attribute: false } };
-  #stop: (() => void) | null = null;
+  #stopTicking: (() => void) | null = null;
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.#stop = every(250, () => this.requestUpdate());
+    this.#stopTicking = every(250, () => this.requestUpdate());
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    this.#stop?.();
+    this.#stopTicking?.();
   }
 
   protected override willUpdate(): void {
@@ -39,7 +39,7 @@ export class MissionHeader extends PageElement {
     const now = Date.now();
     return html`
       <header>
-        <h1>${icon('mark')}<span class="name">Cosmic Rover</span> <span class="product">Mission Control</span></h1>
+        <h1>${icon('logo')}<span class="name">Cosmic Rover</span> <span class="product">Mission Control</span></h1>
         <nav aria-label="Panels">
           <a href="#images">Images</a><a href="#telemetry">Telemetry</a
           ><a href="#comms">Comms</a><a href="#commands">Commands</a>
@@ -61,7 +61,7 @@ export class MissionHeader extends PageElement {
         ${Object.entries(readiness.sources ?? {}).map(([name, source]) => {
           const level = reachable ? (LEVELS[source.state] ?? 'none') : 'none';
           return html`<li data-level=${level} title=${source.detail}>
-            ${levelIcon(level)}<span class="what">${label(name)}</span>
+            ${icon(level)}<span class="name">${label(name)}</span>
             <span class="state">${reachable ? source.state : 'unknown'}</span>
           </li>`;
         })}
@@ -72,14 +72,15 @@ export class MissionHeader extends PageElement {
   #status(now: number) {
     const { telemetry } = this.mission;
     const status = telemetryStatus(telemetry, now);
-    const since = telemetry.feed?.since;
-    const age = status.ageS === null ? 'no sample yet' : `last sample ${span(status.ageS)} ago`;
+    const since = telemetry.source?.since;
+    const age =
+      status.ageS === null ? 'no sample received yet' : `last sample ${duration(status.ageS)} ago`;
     const more = status.level !== 'nominal' && status.detail !== '' ? status.detail : age;
     return html`
       <div class="connection" data-level=${status.level} data-testid="connection" data-state=${status.label.toLowerCase()}
         title=${since ? `${status.label} since ${timestamp(since)}. ${status.detail}` : status.detail}>
-        ${levelIcon(status.level)}
-        <strong role="status" aria-label="Telemetry link">${status.label}</strong>
+        ${icon(status.level)}
+        <strong role="status" aria-label="Telemetry connection">${status.label}</strong>
         <span class="detail">${more}</span>
       </div>
     `;

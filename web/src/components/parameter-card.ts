@@ -1,21 +1,13 @@
 import { html, nothing, svg } from 'lit';
 import { degrees, label, number, reading } from '../format.ts';
-import type { Level } from '../store/limits.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
 import type { Parameter, Value } from '../transport/wire.ts';
-import { levelIcon } from './icons.ts';
+import { icon } from './icons.ts';
 
-const SPARK_POINTS = 60;
-const SPARK_SAMPLES = 300;
+const SPARKLINE_POINTS = 60;
+const SPARKLINE_SAMPLES = 300;
 
-const WORDS: Readonly<Record<Level, string>> = {
-  none: '',
-  nominal: 'nominal',
-  caution: 'caution',
-  alarm: 'alarm',
-};
-
-/** The newest value of one parameter, where it stands, and its last stretch; pressing it plots it. */
+/** The latest value of one parameter, its level and a sparkline. A click calls `toggle`. */
 export function parameterCard(
   store: TelemetryStore,
   parameter: Parameter,
@@ -24,23 +16,22 @@ export function parameterCard(
 ) {
   const { name, unit, kind, description } = parameter;
   const value = store.latest.get(name);
-  const { level, side } = store.alarms.standing(parameter, value);
+  const { level, side } = store.alarms.state(parameter, value);
   const columns = store.columnsOf(name);
-  const words = `${WORDS[level]}${side ? `, ${side}` : ''}`;
-  const face = html`
+  const content = html`
     <span class="label">${label(name)}</span>
-    <span class="standing">${level === 'none' ? nothing : html`${levelIcon(level)}<span class=${side ? 'side' : 'unseen'}>${side ?? words}</span>`}</span>
-    <span class="value">${shownValue(value, kind)}${unit ? html` <small>${unit}</small>` : nothing}</span>
-    ${kind === 'text' || columns.length === 0 ? nothing : spark(store, columns)}
+    <span class="level">${level === 'none' ? nothing : html`${icon(level)}<span class=${side ? 'side' : 'visually-hidden'}>${side ?? level}</span>`}</span>
+    <span class="value">${valueText(value, kind)}${unit ? html` <small>${unit}</small>` : nothing}</span>
+    ${kind === 'text' || columns.length === 0 ? nothing : sparkline(store, columns)}
   `;
   if (kind === 'text' || columns.length === 0) {
-    return html`<div class="card" data-level=${level} title=${description} data-testid=${`value-${name}`}>${face}</div>`;
+    return html`<div class="card" data-level=${level} title=${description} data-testid=${`value-${name}`}>${content}</div>`;
   }
   return html`<button type="button" class="card" data-level=${level} aria-pressed=${plotted} title=${description}
-    data-testid=${`value-${name}`} @click=${toggle}>${face}</button>`;
+    data-testid=${`value-${name}`} @click=${toggle}>${content}</button>`;
 }
 
-function shownValue(value: Value | undefined, kind: Parameter['kind']) {
+function valueText(value: Value | undefined, kind: Parameter['kind']) {
   if (value === undefined || value === null) return html`<span class="absent">no data</span>`;
   if (typeof value === 'number') return reading(value, kind);
   if (typeof value === 'boolean') return value ? 'on' : 'off';
@@ -51,18 +42,18 @@ function shownValue(value: Value | undefined, kind: Parameter['kind']) {
   )}</span>`;
 }
 
-function spark(store: TelemetryStore, columns: readonly string[]) {
+function sparkline(store: TelemetryStore, columns: readonly string[]) {
   const { ring } = store;
   const untilS = ring.newest ?? 0;
-  const fromS = untilS - Math.min(SPARK_SAMPLES * (ring.periodS ?? 0.1), ring.heldS);
-  const { t, columns: traces } = ring.view(columns, fromS, untilS, SPARK_POINTS);
+  const fromS = untilS - Math.min(SPARKLINE_SAMPLES * (ring.periodS ?? 0.1), ring.durationS);
+  const { t, columns: traces } = ring.view(columns, fromS, untilS, SPARKLINE_POINTS);
   const values = traces.flat().filter((one) => one !== null);
   if (values.length < 2) return nothing;
   const low = Math.min(...values);
   const high = Math.max(...values);
   const height = high - low || 1;
   const width = untilS - fromS || 1;
-  return html`<svg class="spark" viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true">
+  return html`<svg class="sparkline" viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true">
     ${traces.map((trace) => {
       let d = '';
       let pen = 'M';

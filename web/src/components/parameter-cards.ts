@@ -1,12 +1,12 @@
 import { html, nothing } from 'lit';
 import type { TelemetryStore } from '../store/telemetry.ts';
-import { calm, PageElement } from './element.ts';
+import { PageElement, renderPeriodMs } from './element.ts';
 import { parameterCard } from './parameter-card.ts';
 
-/** Figures that change faster cannot be read; traces can, and are drawn more often. */
+/** Numbers that change more often are hard to read; plots are drawn more often. */
 const PERIOD_MS = 250;
 
-/** The newest value of every parameter, and the map; fires `choose` with a parameter's name. */
+/** The map and a card for each parameter. Fires `choose` with the name of a clicked parameter. */
 export class ParameterCards extends PageElement {
   declare store: TelemetryStore;
   declare plotted: readonly string[];
@@ -16,20 +16,20 @@ export class ParameterCards extends PageElement {
   };
 
   protected override willUpdate(): void {
-    this.follow(this.store, calm() ? 1000 : PERIOD_MS);
+    this.follow(this.store, renderPeriodMs(PERIOD_MS));
   }
 
   protected override render() {
     const { store, plotted } = this;
-    return html`<div class="cards" role="group" aria-label="Newest values; press one to plot it" data-testid="values">
+    return html`<div class="cards" role="group" aria-label="Latest values; select one to plot it" data-testid="values">
       ${
         store.position === null
           ? nothing
-          : html`<traverse-map data-testid="map" .track=${store.track} .place=${store.position}
+          : html`<traverse-map data-testid="map" .track=${store.track} .position=${store.position}
               .headingDeg=${this.#heading()}></traverse-map>`
       }
       ${store.parameters
-        .filter(({ name }) => name !== store.place)
+        .filter(({ name }) => name !== store.positionParameter)
         .map((parameter) =>
           parameterCard(store, parameter, plotted.includes(parameter.name), () =>
             this.dispatchEvent(new CustomEvent('choose', { detail: parameter.name })),
@@ -38,12 +38,12 @@ export class ParameterCards extends PageElement {
     </div>`;
   }
 
-  /** Clockwise from north; a yaw is counted otherwise on many machines, so it is not taken. */
+  /** Degrees clockwise from north. A yaw is not used: its sign and zero differ between rovers. */
   #heading(): number | null {
     for (const { name, kind } of this.store.parameters) {
       const value = this.store.latest.get(name);
-      const told = kind === 'number' && /^(heading|azimuth|course)(_deg)?$/i.test(name);
-      if (told && typeof value === 'number') return value;
+      const isHeading = kind === 'number' && /^(heading|azimuth|course)(_deg)?$/i.test(name);
+      if (isHeading && typeof value === 'number') return value;
     }
     return null;
   }

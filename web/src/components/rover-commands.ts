@@ -1,28 +1,28 @@
 import { html, nothing } from 'lit';
-import { bytes, figure, span } from '../format.ts';
-import { type CommandsStore, FINDINGS_KEPT, type Upload, type Verdict } from '../store/commands.ts';
+import { bytes, duration, labelAndValue, plural } from '../format.ts';
+import { type CommandsStore, MAX_FINDINGS, type Upload, type Verdict } from '../store/commands.ts';
 import type { Finding, Step } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { type IconName, icon } from './icons.ts';
 
-type StepState = 'todo' | 'active' | 'done' | 'failed';
+type StepState = 'pending' | 'running' | 'done' | 'failed';
 
-const SIGNS: Readonly<Record<Finding['severity'], IconName>> = {
+const SEVERITY_ICONS: Readonly<Record<Finding['severity'], IconName>> = {
   error: 'alarm',
   warning: 'caution',
   info: 'info',
 };
 
-/** The commands panel: hand in a command file, watch its check, read what was found. */
+/** The commands panel: uploads a command file and shows its validation, verdict and findings. */
 export class RoverCommands extends PageElement {
   declare store: CommandsStore;
   static override properties = { store: { attribute: false } };
 
   constructor() {
     super();
-    // A file dropped beside the target must not replace the page.
-    this.addEventListener('dragover', (event) => this.#over(event, true));
-    this.addEventListener('dragleave', (event) => this.#over(event, false));
+    // The whole panel accepts drops: outside it the browser would open the file.
+    this.addEventListener('dragover', (event) => this.#setDragOver(event, true));
+    this.addEventListener('dragleave', (event) => this.#setDragOver(event, false));
     this.addEventListener('drop', (event) => this.#drop(event));
   }
 
@@ -43,39 +43,39 @@ export class RoverCommands extends PageElement {
               : html`<div class="tools">${
                   this.store.busy
                     ? html`<button type="button" data-testid="cancel" @click=${() => this.store.cancel()}>Cancel</button>`
-                    : this.#chooser('Another file', 'button')
+                    : this.#fileButton('Another file', 'button')
                 }</div>`
           }
         </div>
-        ${upload === null ? this.#dropzone() : this.#progress(upload)}
+        ${upload === null ? this.#dropzone() : this.#upload(upload)}
       </section>
     `;
   }
 
-  #chooser(text: string, style: string) {
-    return html`<label class="chooser ${style}">
-      <input type="file" class="unseen" data-testid="file" @change=${(event: Event) => this.#choose(event)} />
+  #fileButton(text: string, style: string) {
+    return html`<label class="file-button ${style}">
+      <input type="file" class="visually-hidden" data-testid="file" @change=${(event: Event) => this.#choose(event)} />
       <span>${text}</span>
     </label>`;
   }
 
   #dropzone() {
     return html`<div class="dropzone">
-      ${icon('up')}
+      ${icon('upload')}
       <strong>Drop a command file here</strong>
-      <span class="dim">It is checked step by step before it may go up.</span>
-      ${this.#chooser('Choose a file', 'button primary')}
+      <span class="dim">The server validates it step by step before it accepts it.</span>
+      ${this.#fileButton('Choose a file', 'button primary')}
     </div>`;
   }
 
-  #progress(upload: Upload) {
+  #upload(upload: Upload) {
     const { verdict } = upload;
     return html`
-      <div class="work" data-testid="upload" data-status=${verdict?.status ?? (upload.step === null ? 'UPLOADING' : 'VALIDATING')}>
-        ${this.#sending(upload)} ${this.#timeline(upload)}
-        <div class="outcome" role="status">${verdict === null ? html`<p class="now">${upload.detail}</p>` : this.#verdict(verdict)}</div>
+      <div class="upload" data-testid="upload" data-status=${verdict?.status ?? (upload.step === null ? 'UPLOADING' : 'VALIDATING')}>
+        ${this.#sending(upload)} ${this.#steps(upload)}
+        <div class="outcome" role="status">${verdict === null ? html`<p class="detail">${upload.detail}</p>` : this.#verdict(verdict)}</div>
         ${upload.findings.length > 0 ? this.#findings(upload.findings) : nothing}
-        ${verdict === null ? nothing : this.#figures(verdict)}
+        ${verdict === null ? nothing : this.#summary(verdict)}
       </div>
     `;
   }
@@ -84,27 +84,27 @@ export class RoverCommands extends PageElement {
     if (step !== null || (verdict !== null && verdict.status !== 'FAILED')) return nothing;
     const rate = meter.rate;
     return html`<div class="sending">
-      <progress aria-label="File sent" max=${Math.max(file.size, 1)} value=${sent}></progress>
-      <span class="figures">${bytes(sent)} of ${bytes(file.size)}${rate === null ? '' : ` · ${bytes(rate)}/s · ${span(meter.etaS(file.size - sent) ?? 0)} left`}</span>
+      <progress aria-label="Upload progress" max=${Math.max(file.size, 1)} value=${sent}></progress>
+      <span class="figures">${bytes(sent)} of ${bytes(file.size)}${rate === null ? '' : ` · ${bytes(rate)}/s · ${duration(meter.etaS(file.size - sent) ?? 0)} left`}</span>
     </div>`;
   }
 
-  #timeline(upload: Upload) {
+  #steps(upload: Upload) {
     if (upload.plan.length === 0) return nothing;
-    return html`<ol class="steps" aria-label="Steps of the check" data-testid="steps">
-      ${upload.plan.map((step, i) => this.#step(step, stateOf(upload, i)))}
+    return html`<ol class="steps" aria-label="Validation steps" data-testid="steps">
+      ${upload.plan.map((step, i) => this.#step(step, stepState(upload, i)))}
     </ol>`;
   }
 
   #step(step: Step, state: StepState) {
-    const signs: Record<StepState, IconName> = {
-      todo: 'blank',
-      active: 'clock',
+    const icons: Record<StepState, IconName> = {
+      pending: 'blank',
+      running: 'clock',
       done: 'check',
       failed: 'cross',
     };
-    return html`<li data-state=${state} data-step=${step.name} aria-current=${state === 'active' ? 'step' : nothing}>
-      ${icon(signs[state])}<span>${step.title}</span><span class="unseen">${state}</span>
+    return html`<li data-state=${state} data-step=${step.name} aria-current=${state === 'running' ? 'step' : nothing}>
+      ${icon(icons[state])}<span>${step.title}</span><span class="visually-hidden">${state}</span>
     </li>`;
   }
 
@@ -113,20 +113,20 @@ export class RoverCommands extends PageElement {
     const level = { COMPLETE: 'nominal', REJECTED: 'alarm', FAILED: 'caution' } as const;
     return html`<div class="verdict" data-level=${level[status]} data-testid="verdict" data-status=${status}>
       <p>${icon(status === 'COMPLETE' ? 'check' : status === 'REJECTED' ? 'cross' : 'caution')}
-        <strong>${words[status]}</strong> <span>${untold(words[status], detail)}</span>
+        <strong>${words[status]}</strong> <span>${withoutPrefix(words[status], detail)}</span>
         ${counts(detail, errors, warnings).map((one) => html`<span class="dim">${one}</span>`)}
         ${status === 'FAILED' ? html`<button type="button" data-testid="retry" @click=${() => this.store.retry()}>Try again</button>` : nothing}</p>
       ${status === 'COMPLETE' && sha256 !== null ? html`<p class="digest"><span class="dim">SHA-256</span> <code>${sha256}</code></p>` : nothing}
     </div>`;
   }
 
-  #figures({ summary, sha256 }: Verdict) {
-    const figures = Object.entries(summary).map(([name, value]) => figure(name, value));
-    if (sha256 !== null) figures.push(['SHA-256', sha256]);
-    if (figures.length === 0) return nothing;
-    return html`<details class="figures-of">
-      <summary>Figures of the check</summary>
-      <dl>${figures.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+  #summary({ summary, sha256 }: Verdict) {
+    const entries = Object.entries(summary).map(([name, value]) => labelAndValue(name, value));
+    if (sha256 !== null) entries.push(['SHA-256', sha256]);
+    if (entries.length === 0) return nothing;
+    return html`<details class="summary">
+      <summary>Summary</summary>
+      <dl>${entries.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
     </details>`;
   }
 
@@ -137,14 +137,14 @@ export class RoverCommands extends PageElement {
         <tbody>
           ${findings.map(
             (finding) => html`<tr data-severity=${finding.severity}>
-              <td class="severity">${icon(SIGNS[finding.severity])} ${finding.severity}</td>
+              <td class="severity">${icon(SEVERITY_ICONS[finding.severity])} ${finding.severity}</td>
               <td class="place">${finding.line === null ? 'file' : `${finding.line}${finding.column === null ? '' : `:${finding.column}`}`}</td>
               <td><span>${finding.message}</span> <code>${finding.code}</code>${finding.hint ? html`<span class="hint">${finding.hint}</span>` : nothing}</td>
             </tr>`,
           )}
         </tbody>
       </table>
-      ${findings.length >= FINDINGS_KEPT ? html`<p class="note">Only the first ${FINDINGS_KEPT} findings are shown.</p>` : nothing}
+      ${findings.length >= MAX_FINDINGS ? html`<p class="note">Only the first ${MAX_FINDINGS} findings are shown.</p>` : nothing}
     </div>`;
   }
 
@@ -152,10 +152,10 @@ export class RoverCommands extends PageElement {
     const input = event.target as HTMLInputElement;
     const file = input.files?.[0];
     if (file) this.store.send(file);
-    input.value = ''; // So that the same file, edited, can be chosen again.
+    input.value = ''; // The same file can be chosen again after an edit.
   }
 
-  #over(event: DragEvent, over: boolean): void {
+  #setDragOver(event: DragEvent, over: boolean): void {
     event.preventDefault();
     this.toggleAttribute('over', over && !this.store.busy);
   }
@@ -168,15 +168,15 @@ export class RoverCommands extends PageElement {
   }
 }
 
-/** Checks like to begin with the verdict itself, which stands before it already. */
-function untold(word: string, detail: string): string {
+/** `detail` without the verdict at its start, which the page shows before it. */
+function withoutPrefix(word: string, detail: string): string {
   const rest = detail.toLowerCase().startsWith(word.toLowerCase())
     ? detail.slice(word.length)
     : detail;
   return rest.replace(/^[:,.\s]+/, '');
 }
 
-/** How many of each, where the check's own line does not say. */
+/** Numbers of errors and warnings that `detail` does not mention. */
 function counts(detail: string, errors: number, warnings: number): readonly string[] {
   return (
     [
@@ -184,18 +184,20 @@ function counts(detail: string, errors: number, warnings: number): readonly stri
       [warnings, 'warning'],
     ] as const
   )
-    .filter(([n, what]) => n > 0 && !detail.includes(what))
-    .map(([n, what]) => `${n} ${what}${n === 1 ? '' : 's'}`);
+    .filter(([n, noun]) => n > 0 && !detail.includes(noun))
+    .map(([n, noun]) => plural(n, noun));
 }
 
-function stateOf({ plan, step, verdict, findings }: Upload, i: number): StepState {
+function stepState({ plan, step, verdict, findings }: Upload, i: number): StepState {
   const name = plan[i]?.name;
   const current = plan.findIndex((one) => one.name === step);
-  const faulty = findings.some((finding) => finding.step === name && finding.severity === 'error');
-  if (faulty) return 'failed';
+  const hasErrors = findings.some(
+    (finding) => finding.step === name && finding.severity === 'error',
+  );
+  if (hasErrors) return 'failed';
   if (verdict?.status === 'COMPLETE' || verdict?.status === 'REJECTED')
-    return i <= current ? 'done' : 'todo';
+    return i <= current ? 'done' : 'pending';
   if (i < current) return 'done';
-  if (i > current || step === null) return 'todo';
-  return verdict === null ? 'active' : 'failed';
+  if (i > current || step === null) return 'pending';
+  return verdict === null ? 'running' : 'failed';
 }

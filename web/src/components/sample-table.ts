@@ -4,12 +4,13 @@ import type { TelemetryStore } from '../store/telemetry.ts';
 import type { Parameter } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 
+/** Maximum number of rows. */
 const ROWS = 60;
 
-/** What changes faster than this cannot be read. */
+/** Milliseconds between updates: rows that move more often are hard to read. */
 const PERIOD_MS = 1000;
 
-/** The plotted parameters as figures: the newest samples of the window, newest first. */
+/** The newest samples of the plotted parameters, newest first. */
 export class SampleTable extends PageElement {
   declare store: TelemetryStore;
   declare parameters: readonly Parameter[];
@@ -22,24 +23,24 @@ export class SampleTable extends PageElement {
     untilS: { attribute: false },
   };
   #renderedAt = Number.NEGATIVE_INFINITY;
-  #shown = '';
+  #renderedNames = '';
 
   protected override shouldUpdate(): boolean {
-    const shown = this.parameters.map(({ name }) => name).join();
-    const due = performance.now() - this.#renderedAt >= PERIOD_MS || shown !== this.#shown;
+    const names = this.parameters.map(({ name }) => name).join();
+    const due = performance.now() - this.#renderedAt >= PERIOD_MS || names !== this.#renderedNames;
     if (due) {
       this.#renderedAt = performance.now();
-      this.#shown = shown;
+      this.#renderedNames = names;
     }
     return due;
   }
 
   protected override render() {
     const { ring } = this.store;
-    const heads = this.parameters.flatMap((parameter) =>
+    const headings = this.parameters.flatMap((parameter) =>
       this.store.columnsOf(parameter.name).map((column) => ({ parameter, column })),
     );
-    const columns = heads.map(({ column }) => column);
+    const columns = headings.map(({ column }) => column);
     const fromS = Math.max(this.fromS, this.untilS - 2 * ROWS * (ring.periodS ?? 1));
     const { t, columns: values } = ring.view(columns, fromS, this.untilS, Number.POSITIVE_INFINITY);
     const rows = t
@@ -50,13 +51,13 @@ export class SampleTable extends PageElement {
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Samples">
       <table>
         <thead><tr><th scope="col">time, UTC</th>
-          ${heads.map(({ parameter, column }) => html`<th scope="col">${label(column.replace('\0', ' '))}${parameter.unit ? `, ${parameter.unit}` : ''}</th>`)}
+          ${headings.map(({ parameter, column }) => html`<th scope="col">${label(column.replace('\0', ' '))}${parameter.unit ? `, ${parameter.unit}` : ''}</th>`)}
         </tr></thead>
         <tbody>
           ${rows.map((i) => {
             const ms = (t[i] ?? 0) * 1000;
             return html`<tr><th scope="row">${slow ? day(ms) : `${clock(ms)}.${String(Math.round(ms) % 1000).padStart(3, '0')}`}</th>
-              ${values.map((column, k) => html`<td>${column[i] === null || column[i] === undefined ? '–' : reading(column[i], heads[k]?.parameter.kind ?? 'number')}</td>`)}</tr>`;
+              ${values.map((column, k) => html`<td>${column[i] === null || column[i] === undefined ? '–' : reading(column[i], headings[k]?.parameter.kind ?? 'number')}</td>`)}</tr>`;
           })}
         </tbody>
       </table>

@@ -5,19 +5,19 @@ import type { View } from '../store/samples.ts';
 import type { Parameter } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 
-/** Room for the figures left of every strip; the same for all, so that their times line up. */
+/** Width of the value axis; the same in every chart, so that their time axes line up. */
 const AXIS_PX = 46;
 const TIME_AXIS_PX = 22;
 const UTC = (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC');
 
-/** One parameter over time, as a strip of a strip chart; the cursors of all strips move together. */
+/** A plot of one parameter over time. All plots share one cursor. */
 export class StripChart extends PageElement {
   declare parameter: Parameter;
   declare columns: readonly string[];
   declare view: View;
   declare fromS: number;
   declare untilS: number;
-  /** The lowest strip bears the time. */
+  /** Whether this is the lowest chart, which shows the time axis. */
   declare last: boolean;
   static override properties = {
     parameter: { attribute: false },
@@ -28,19 +28,19 @@ export class StripChart extends PageElement {
     last: { type: Boolean, reflect: true },
   };
   #plot: uPlot | null = null;
-  #built = '';
-  #resized: ResizeObserver | null = null;
+  #plotKey = '';
+  #resizeObserver: ResizeObserver | null = null;
   #cursor: number | null = null;
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.#resized = new ResizeObserver(() => this.#plot?.setSize(this.#size()));
-    this.#resized.observe(this);
+    this.#resizeObserver = new ResizeObserver(() => this.#plot?.setSize(this.#size()));
+    this.#resizeObserver.observe(this);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    this.#resized?.disconnect();
+    this.#resizeObserver?.disconnect();
     this.#plot?.destroy();
     this.#plot = null;
   }
@@ -49,12 +49,12 @@ export class StripChart extends PageElement {
     const { name, unit, kind } = this.parameter;
     const { t, columns } = this.view;
     const i = this.#cursor !== null && this.#cursor < t.length ? this.#cursor : t.length - 1;
-    const at = columns.map((column) => column[i] ?? null);
+    const values = columns.map((column) => column[i] ?? null);
     const parts = this.columns.map((column) => column.split('\0')[1] ?? '');
     return html`
       <div class="head">
         <span class="label">${label(name)}</span>
-        ${at.map((value, k) => html`<span class="read" data-trace=${k}>${parts[k] ? html`<em>${parts[k]}</em> ` : ''}${value === null ? '–' : reading(value, kind)}</span>`)}
+        ${values.map((value, k) => html`<span class="reading" data-trace=${k}>${parts[k] ? html`<em>${parts[k]}</em> ` : ''}${value === null ? '–' : reading(value, kind)}</span>`)}
         <span class="unit">${unit}</span>
       </div>
       <div class="chart" role="img" aria-label=${this.#summary()}></div>
@@ -62,11 +62,11 @@ export class StripChart extends PageElement {
   }
 
   protected override updated(changed: PropertyValues<this>): void {
-    const build = `${this.parameter.name}|${this.columns.join()}|${this.last}`;
-    if (this.#plot === null || this.#built !== build) {
+    const key = `${this.parameter.name}|${this.columns.join()}|${this.last}`;
+    if (this.#plot === null || this.#plotKey !== key) {
       this.#plot?.destroy();
       this.#plot = this.#make();
-      this.#built = build;
+      this.#plotKey = key;
       return;
     }
     if (changed.has('view')) this.#plot.setData(this.#data());
@@ -74,10 +74,10 @@ export class StripChart extends PageElement {
 
   #summary(): string {
     const values = this.view.columns.flat().filter((one) => one !== null);
-    const what = `${label(this.parameter.name)} over time`;
-    if (values.length === 0) return `${what}: no data`;
+    const title = `${label(this.parameter.name)} over time`;
+    if (values.length === 0) return `${title}: no data`;
     const [low, high] = [Math.min(...values), Math.max(...values)].map((one) => number(one));
-    return `${what}: between ${low} and ${high} ${this.parameter.unit}`;
+    return `${title}: between ${low} and ${high} ${this.parameter.unit}`;
   }
 
   #data(): uPlot.AlignedData {
@@ -145,7 +145,7 @@ export class StripChart extends PageElement {
         setCursor: [
           (plot) => {
             const at = plot.cursor.idx ?? null;
-            if (at === this.#cursor) return; // setData fires this too: an update would never end.
+            if (at === this.#cursor) return; // setData also fires this hook; updating would loop.
             this.#cursor = at;
             this.requestUpdate();
           },
@@ -156,7 +156,7 @@ export class StripChart extends PageElement {
     return new uPlot(options, this.#data(), chart);
   }
 
-  /** The limits as dashed lines, where they lie within what is seen. */
+  /** Draw the limits within the visible range as dashed lines. */
   #drawLimits(plot: uPlot, caution: string, alarm: string): void {
     const { ctx, bbox } = plot;
     const { yellow, red } = this.parameter.limits;
@@ -183,12 +183,15 @@ export class StripChart extends PageElement {
   }
 }
 
-/** A range with air below, and above for the head; and never so narrow that noise looks like an event. */
+/**
+ * The value axis: the data with a margin below, and a larger one above for the heading. A minimum
+ * height of 0.4 % of the value keeps noise from filling the chart.
+ */
 function paddedRange(low: number | null, high: number | null): [number, number] {
   if (low === null || high === null) return [0, 1];
-  const least = Math.max(Math.abs(low), Math.abs(high)) * 0.004 || 1;
-  const air = Math.max((high - low) * 0.12, (least - (high - low)) / 2, 1e-9);
-  return [low - air, high + 3.2 * air];
+  const minHeight = Math.max(Math.abs(low), Math.abs(high)) * 0.004 || 1;
+  const margin = Math.max((high - low) * 0.12, (minHeight - (high - low)) / 2, 1e-9);
+  return [low - margin, high + 3.2 * margin];
 }
 
 function timeLabel(seconds: number, stepS: number): string {

@@ -1,30 +1,30 @@
 import type { Parameter, Value, WireAlarm } from '../transport/wire.ts';
-import { bound, type Level, standing } from './limits.ts';
+import { bound, checkLimits, type LimitState } from './limits.ts';
 
 export interface Alarm {
   readonly parameter: string;
   readonly level: 'caution' | 'alarm';
   readonly side: 'low' | 'high';
   readonly threshold: number | null;
-  /** When it was entered, in milliseconds of the epoch; `null` if before this page looked. */
+  /** When the alarm began, in milliseconds of the epoch; `null` if before the first sample here. */
   readonly sinceMs: number | null;
 }
 
 const LEVELS = { nominal: 'nominal', yellow: 'caution', red: 'alarm' } as const;
 
 /**
- * Which parameters are out of their limits.
+ * The active alarms.
  *
- * The server rings when one enters or leaves a level, with hysteresis, and its word holds. Of those
- * on which it has said nothing since this page looked, the newest value is the judge.
+ * The server sends an event when a parameter enters or leaves a level. It applies hysteresis, so
+ * its events take precedence. Parameters without an event are checked by their latest value.
  */
 export class Alarms {
   #active = new Map<string, Alarm>();
-  /** Parameters on which the server's last word is known. */
-  #told = new Set<string>();
-  #judged = new Set<string>();
+  /** Parameters whose level the server has reported. */
+  #reported = new Set<string>();
+  #checked = new Set<string>();
 
-  /** The worst first, of these the newest. */
+  /** The most severe first; the newest first within a level. */
   get active(): readonly Alarm[] {
     const rank = ({ level, sinceMs }: Alarm) => [level === 'alarm' ? 1 : 0, sinceMs ?? 0] as const;
     return [...this.#active.values()].sort((a, b) => {
@@ -33,24 +33,21 @@ export class Alarms {
     });
   }
 
-  /** Where a parameter stands: in an alarm, or where its newest value puts it. */
-  standing(
-    parameter: Parameter,
-    value: Value | undefined,
-  ): { level: Level; side: Alarm['side'] | null } {
+  /** The level of a parameter: that of its alarm, otherwise that of `value`. */
+  state(parameter: Parameter, value: Value | undefined): LimitState {
     const alarm = this.#active.get(parameter.name);
     if (alarm) return alarm;
-    const { level, side } = standing(value, parameter.limits);
-    // Inside by the server's word, and perhaps a moment ahead of it by the value.
-    return this.#told.has(parameter.name) && side !== null
+    const state = checkLimits(value, parameter.limits);
+    // The value may exceed a limit just before the server's event arrives.
+    return this.#reported.has(parameter.name) && state.side !== null
       ? { level: 'nominal', side: null }
-      : { level, side };
+      : state;
   }
 
-  /** Take the server's word. */
-  tell({ t, parameter, level: told, side, threshold }: WireAlarm): void {
-    this.#told.add(parameter);
-    const level = LEVELS[told];
+  /** Apply an event of the server. */
+  apply({ t, parameter, level: wireLevel, side, threshold }: WireAlarm): void {
+    this.#reported.add(parameter);
+    const level = LEVELS[wireLevel];
     if (level === 'nominal') {
       this.#active.delete(parameter);
       return;
@@ -60,32 +57,32 @@ export class Alarms {
     this.#active.set(parameter, { parameter, level, side, threshold, sinceMs });
   }
 
-  /** Judge by a value, where the server has said nothing. */
-  judge({ name, limits }: Parameter, value: Value, ms: number): void {
-    if (this.#told.has(name)) return;
-    const { level, side } = standing(value, limits);
+  /** Check a value, unless the server has reported the level of its parameter. */
+  check({ name, limits }: Parameter, value: Value, ms: number): void {
+    if (this.#reported.has(name)) return;
+    const { level, side } = checkLimits(value, limits);
     if (level === 'none') return;
-    const first = !this.#judged.has(name);
-    this.#judged.add(name);
+    const first = !this.#checked.has(name);
+    this.#checked.add(name);
     if (level === 'nominal' || side === null) {
       this.#active.delete(name);
       return;
     }
-    const before = this.#active.get(name);
-    if (before?.level === level && before.side === side) return;
+    const alarm = this.#active.get(name);
+    if (alarm?.level === level && alarm.side === side) return;
     const threshold = bound(limits, level, side);
     const sinceMs = first ? null : ms;
     this.#active.set(name, { parameter: name, level, side, threshold, sinceMs });
   }
 
-  /** Something was lost on the way, perhaps a word of the server: until the next, values judge. */
-  doubt(): void {
-    this.#told.clear();
+  /** After a gap, in which events may be lost: check values until the next event. */
+  discardReports(): void {
+    this.#reported.clear();
   }
 
   clear(): void {
     this.#active.clear();
-    this.#told.clear();
-    this.#judged.clear();
+    this.#reported.clear();
+    this.#checked.clear();
   }
 }

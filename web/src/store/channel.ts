@@ -1,6 +1,6 @@
 import type { ChannelEvent, Gap, Message } from '../transport/wire.ts';
 
-/** What was written here and is not confirmed: `queued` never left, `sent` awaits its `ack`. */
+/** A message of ours without its `ack`: `queued` is not sent yet, `sent` is not confirmed yet. */
 export interface Draft {
   readonly ref: string;
   readonly text: string;
@@ -8,99 +8,110 @@ export interface Draft {
   state: 'queued' | 'sent';
 }
 
+/** An error that the server sent to this member only. */
 export interface Notice {
   readonly text: string;
   readonly at: number;
 }
 
-const MESSAGES_KEPT = 500;
+/** Maximum number of messages held. */
+const MAX_MESSAGES = 500;
 
-/** One channel, ours and theirs, across broken connections. */
+/** The members, messages and drafts of one channel, kept across reconnections. */
 export class Channel {
   messages: Message[] = [];
   drafts: Draft[] = [];
   members: readonly string[] = [];
-  /** `members` may name only some of them. */
+  /** May exceed the length of `members`: the server lists only the first of a large channel. */
   memberCount = 0;
   you: string | null = null;
   gap: Gap | null = null;
-  /** The newest thing the server said to us alone. */
+  /** The newest error. */
   notice: Notice | null = null;
-  /** Ids of our own messages that were confirmed. */
-  readonly acked = new Set<string>();
-  /** Whether all that was missed is here, so that it is known which drafts arrived. */
-  settled = false;
-  /** The newest event held; the server sends what follows it. */
+  /** Ids of our own messages that the server confirmed. */
+  readonly confirmed = new Set<string>();
+  /** Whether all events missed while disconnected have arrived; only then are drafts sent. */
+  caughtUp = false;
+  /** The id of the newest event; a new connection resumes after it. */
   lastId: string | null = null;
   #ids = new Set<string>();
-  /** The server adds a number to a name that our own broken connection still holds. */
-  #names = new Set<string>();
-  #joinedAt = 0;
+  /**
+   * Every name that we had in this channel. After a break the server adds a number to the name if
+   * our previous connection still uses it.
+   */
+  #ownNames = new Set<string>();
+  #joinOffset = 0;
 
-  take(event: ChannelEvent): void {
+  apply(event: ChannelEvent): void {
     switch (event.type) {
       case 'welcome':
         this.#welcome(event);
         break;
       case 'message':
-        this.#claim(event);
+        this.#confirmIfOurs(event);
         this.#add(event);
-        this.#heard(event.id);
+        this.#advance(event.id);
         break;
       case 'ack':
-        this.acked.add(event.id);
+        this.confirmed.add(event.id);
         this.drafts = this.drafts.filter((draft) => draft.ref !== event.ref);
         break;
       case 'join':
       case 'leave':
-        if (offset(event.id) > this.#joinedAt) this.#moved(event);
-        this.#heard(event.id);
+        if (offset(event.id) > this.#joinOffset) this.#updateMembers(event);
+        this.#advance(event.id);
         break;
       case 'gap':
         this.gap = event;
         break;
       case 'error':
-        this.#refused(event);
+        this.#showError(event);
         break;
     }
   }
 
   #welcome(event: Extract<ChannelEvent, { type: 'welcome' }>): void {
     this.you = event.you;
-    this.#names.add(event.you);
+    this.#ownNames.add(event.you);
     this.members = event.members;
     this.memberCount = event.member_count;
-    this.#joinedAt = offset(event.last_id);
+    this.#joinOffset = offset(event.last_id);
     for (const message of event.history) this.#add(message);
-    this.settled = this.lastId === null;
+    this.caughtUp = this.lastId === null;
     this.lastId ??= event.last_id;
   }
 
-  #moved({ type, name, member_count }: Extract<ChannelEvent, { type: 'join' | 'leave' }>): void {
+  #updateMembers({
+    type,
+    name,
+    member_count,
+  }: Extract<ChannelEvent, { type: 'join' | 'leave' }>): void {
     this.members = type === 'join' ? [...this.members, name] : without(this.members, name);
     this.memberCount = member_count;
   }
 
   /**
-   * After a break: what had left and is told again did arrive, only its `ack` was lost. The rest is
-   * queued again. Nothing is lost and, short of equal texts, nothing is said twice.
+   * Confirm a sent draft when its message is replayed: it arrived before the break, but its `ack`
+   * was lost. Drafts are matched by their text.
    */
-  #claim({ id, from, text }: Message): void {
-    if (this.settled || this.#ids.has(id) || this.acked.has(id) || !this.#names.has(from)) return;
+  #confirmIfOurs({ id, from, text }: Message): void {
+    if (this.caughtUp || this.#ids.has(id) || this.confirmed.has(id) || !this.#ownNames.has(from))
+      return;
     const draft = this.drafts.find((one) => one.state === 'sent' && one.text === text);
     if (!draft) return;
-    this.acked.add(id);
+    this.confirmed.add(id);
     this.drafts = this.drafts.filter((one) => one !== draft);
   }
 
-  #heard(id: string): void {
+  /** Record the newest event. Once caught up, queue the drafts that did not arrive. */
+  #advance(id: string): void {
     this.lastId = id;
-    if (this.settled || offset(id) < this.#joinedAt) return;
-    this.settled = true;
+    if (this.caughtUp || offset(id) < this.#joinOffset) return;
+    this.caughtUp = true;
     for (const draft of this.drafts) draft.state = 'queued';
   }
 
-  #refused({ detail, ref }: Extract<ChannelEvent, { type: 'error' }>): void {
+  #showError({ detail, ref }: Extract<ChannelEvent, { type: 'error' }>): void {
     const draft = this.drafts.find((one) => one.ref === ref);
     this.drafts = this.drafts.filter((one) => one !== draft);
     const text = draft ? `Not sent: “${draft.text.slice(0, 80)}”; ${detail}` : detail;
@@ -111,19 +122,19 @@ export class Channel {
     if (this.#ids.has(id)) return;
     this.messages.push({ id, from, text, at });
     this.#ids.add(id);
-    for (const dropped of this.messages.splice(0, this.messages.length - MESSAGES_KEPT)) {
-      this.#ids.delete(dropped.id);
-      this.acked.delete(dropped.id);
+    for (const oldest of this.messages.splice(0, this.messages.length - MAX_MESSAGES)) {
+      this.#ids.delete(oldest.id);
+      this.confirmed.delete(oldest.id);
     }
   }
 }
 
-/** The place in a channel's order: ids are `epoch-offset`. */
+/** The offset of an event id, `epoch-offset`. */
 function offset(id: string): number {
   return Number(id.slice(id.lastIndexOf('-') + 1));
 }
 
 function without(members: readonly string[], name: string): readonly string[] {
-  const i = members.indexOf(name); // Two people may share a name: only one of them left.
+  const i = members.indexOf(name); // Members may share a name: remove only one.
   return i === -1 ? members : members.toSpliced(i, 1);
 }

@@ -1,4 +1,4 @@
-import { sendCommands } from '../transport/commands.ts';
+import { uploadCommands } from '../transport/commands.ts';
 import type { Finding, Step, Summary, UploadEvent } from '../transport/wire.ts';
 import { RateMeter } from './rate.ts';
 import { Store } from './store.ts';
@@ -12,23 +12,25 @@ export interface Verdict {
   readonly summary: Summary;
 }
 
-/** One file on its way up. */
+/** The upload and validation of one command file. */
 export interface Upload {
   readonly file: File;
   readonly meter: RateMeter;
   sent: number;
   detail: string;
+  /** All steps, in order. */
   plan: readonly Step[];
-  /** The step that runs; those before it are done. */
+  /** The name of the running step; `null` before validation. */
   step: string | null;
   fraction: number;
   findings: Finding[];
   verdict: Verdict | null;
 }
 
-/** Findings shown; a file of pure noise may bring more than a page can hold. */
-export const FINDINGS_KEPT = 500;
+/** Maximum number of findings shown. */
+export const MAX_FINDINGS = 500;
 
+/** The newest upload of a command file. */
 export class CommandsStore extends Store {
   upload: Upload | null = null;
   #abort: (() => void) | null = null;
@@ -43,7 +45,7 @@ export class CommandsStore extends Store {
       file,
       meter: new RateMeter(),
       sent: 0,
-      detail: 'Sending',
+      detail: 'Uploading',
       plan: [],
       step: null,
       fraction: 0,
@@ -51,19 +53,19 @@ export class CommandsStore extends Store {
       verdict: null,
     };
     this.upload = upload;
-    this.#abort = sendCommands(file, {
-      sent: (count) => {
-        // Multipart framing is counted too, and is no part of the file.
+    this.#abort = uploadCommands(file, {
+      progress: (count) => {
+        // The count includes the multipart headers.
         upload.sent = Math.min(count, file.size);
-        upload.meter.note(upload.sent, performance.now());
+        upload.meter.record(upload.sent, performance.now());
         this.changed();
       },
       event: (event) => {
-        take(upload, event);
+        apply(upload, event);
         this.changed();
       },
       finding: (finding) => {
-        if (upload.findings.length < FINDINGS_KEPT) upload.findings.push(finding);
+        if (upload.findings.length < MAX_FINDINGS) upload.findings.push(finding);
         this.changed();
       },
       failed: (reason) => {
@@ -91,7 +93,7 @@ export class CommandsStore extends Store {
   }
 }
 
-function take(upload: Upload, event: UploadEvent): void {
+function apply(upload: Upload, event: UploadEvent): void {
   upload.detail = event.detail;
   switch (event.status) {
     case 'UPLOADING':

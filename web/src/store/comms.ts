@@ -4,14 +4,15 @@ import { Channel } from './channel.ts';
 import { Store } from './store.ts';
 import { pollWhileVisible } from './ticker.ts';
 
+/** A channel as the server lists it. */
 export interface ChannelInfo {
   readonly name: string;
   readonly members: number;
 }
 
-const STORED = 'rover.comms';
+const STORAGE_KEY = 'rover.comms';
 
-/** The channel that is open, and the choice of channel and name, which this browser remembers. */
+/** The open channel and its connection. The browser stores the channel's and the member's name. */
 export class CommsStore extends Store {
   channelName: string;
   name: string;
@@ -22,7 +23,7 @@ export class CommsStore extends Store {
 
   constructor() {
     super();
-    const { channel, name } = remembered();
+    const { channel, name } = storedNames();
     this.channelName = channel ?? 'flight';
     this.name = name ?? `guest-${1000 + Math.floor(Math.random() * 9000)}`;
   }
@@ -36,13 +37,13 @@ export class CommsStore extends Store {
     return channel;
   }
 
-  /** Messages not yet confirmed in channels other than the open one. */
-  get waitingElsewhere(): number {
-    let waiting = 0;
+  /** Number of unconfirmed messages in the channels that are not open. */
+  get unconfirmedElsewhere(): number {
+    let count = 0;
     for (const [name, channel] of this.#channels) {
-      if (name !== this.channelName) waiting += channel.drafts.length;
+      if (name !== this.channelName) count += channel.drafts.length;
     }
-    return waiting;
+    return count;
   }
 
   start(): void {
@@ -58,7 +59,7 @@ export class CommsStore extends Store {
     if (same && this.connection.state !== 'refused') return;
     this.channelName = channelName;
     this.name = name;
-    remember(channelName, name);
+    storeNames(channelName, name);
     this.#open();
   }
 
@@ -66,8 +67,9 @@ export class CommsStore extends Store {
     this.#socket?.open();
   }
 
-  say(text: string): void {
-    // Not crypto.randomUUID: it is missing where the page came over plain HTTP.
+  /** Send `text` now, or after the next connection. */
+  send(text: string): void {
+    // Not crypto.randomUUID: browsers hide it from pages loaded over plain HTTP.
     const ref = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
     this.channel.drafts.push({ ref, text, at: Date.now(), state: 'queued' });
     this.#sendQueued();
@@ -83,7 +85,7 @@ export class CommsStore extends Store {
         this.changed();
       },
       event: (event) => {
-        channel.take(event);
+        channel.apply(event);
         this.#sendQueued();
         if (event.type === 'welcome') void this.#list();
         this.changed();
@@ -93,9 +95,9 @@ export class CommsStore extends Store {
   }
 
   #sendQueued(): void {
-    if (this.connection.state !== 'open' || !this.channel.settled) return;
+    if (this.connection.state !== 'open' || !this.channel.caughtUp) return;
     for (const draft of this.channel.drafts) {
-      if (draft.state === 'queued' && this.#socket?.say(draft.text, draft.ref))
+      if (draft.state === 'queued' && this.#socket?.send(draft.text, draft.ref))
         draft.state = 'sent';
     }
   }
@@ -105,23 +107,26 @@ export class CommsStore extends Store {
       this.channels = (await getJson<{ channels: readonly ChannelInfo[] }>('comms')).channels;
       this.changed();
     } catch {
-      // A convenience: a channel can be typed as well, and the link says if the server is away.
+      // The list only offers suggestions; `connection` reports an unreachable server.
     }
   }
 }
 
-function remembered(): { channel?: string; name?: string } {
+function storedNames(): { channel?: string; name?: string } {
   try {
-    return JSON.parse(localStorage.getItem(STORED) ?? '{}') as { channel?: string; name?: string };
+    return JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '{}') as {
+      channel?: string;
+      name?: string;
+    };
   } catch {
-    return {}; // Storage refused, or not ours.
+    return {}; // Storage is blocked, or holds something else.
   }
 }
 
-function remember(channel: string, name: string): void {
+function storeNames(channel: string, name: string): void {
   try {
-    localStorage.setItem(STORED, JSON.stringify({ channel, name }));
+    localStorage.setItem(STORAGE_KEY, JSON.stringify({ channel, name }));
   } catch {
-    // Private windows may refuse; then it is asked for again next time.
+    // Private windows may block storage; the next visit then starts with the defaults.
   }
 }

@@ -6,73 +6,74 @@ import { Store } from './store.ts';
 import { displayable, keyOf, Thumbnails } from './thumbnails.ts';
 import { pollWhileVisible } from './ticker.ts';
 
-const LISTED = 24;
+/** Number of images in the list. */
+const LIST_LIMIT = 24;
 const POLL_MS = 2_000;
 
-/** What has come is handed to the screen this often; decoding it anew each time costs. */
+/** Milliseconds between frames of an arriving image: each frame decodes the whole image again. */
 const FRAME_MS = 400;
 
-/** Larger ones are shown only when asked for: they would fill the page's memory. */
-const ASK_BYTES = 64_000_000;
-const ASK_PIXELS = 120_000_000;
+/** Larger images are loaded only on request: they would fill the page's memory. */
+const MAX_AUTOLOAD_BYTES = 64_000_000;
+const MAX_AUTOLOAD_PIXELS = 120_000_000;
 
-/** While nothing arrives, thumbnails are made of this many of the newest, if they are not larger. */
-const THUMBNAILS = 8;
-const THUMBNAIL_BYTES = 8_000_000;
+/** While no image arrives, thumbnails are made of this many of the newest, up to this size. */
+const THUMBNAIL_COUNT = 8;
+const MAX_THUMBNAIL_SOURCE_BYTES = 8_000_000;
 
-/** Whole images kept, so that going back to one is instant. */
-const HELD_BYTES = 96_000_000;
+/** Maximum bytes of complete images in memory, for showing them again without a download. */
+const MAX_CACHED_BYTES = 96_000_000;
 
-export type Showing =
+export type ImageStatus =
   | { readonly state: 'arriving' }
-  | { readonly state: 'whole'; readonly verified: boolean }
+  | { readonly state: 'complete'; readonly verified: boolean }
   | { readonly state: 'broken'; readonly reason: string }
-  /** Not fetched: the browser cannot show it, or it is too large to load unasked. */
-  | { readonly state: 'withheld'; readonly reason: 'type' | 'size' };
+  /** Not loaded: the browser cannot display the type, or the image is large. */
+  | { readonly state: 'not-loaded'; readonly reason: 'type' | 'size' };
 
-/** One image on the screen. `frame` is what of it can be drawn by now. */
-export interface Shown {
+/** The image on the screen. `frame` holds the bytes to draw. */
+export interface ShownImage {
   image: ImageInfo;
-  showing: Showing;
+  status: ImageStatus;
   frame: Blob | null;
   received: number;
   expected: number | null;
   readonly meter: RateMeter;
 }
 
-/** The images of the mission, and the one that is looked at. */
+/** The newest images, and the one on the screen: the latest, or one that was selected. */
 export class ImagesStore extends Store {
   readonly thumbnails = new Thumbnails();
   list: readonly ImageInfo[] | null = null;
   listError: string | null = null;
-  shown: Shown | null = null;
-  following = true;
-  #selected: string | null = null;
-  #held = new Map<string, Blob>();
+  shown: ShownImage | null = null;
+  followLatest = true;
+  #selectedId: string | null = null;
+  #cache = new Map<string, Blob>();
   #abort: AbortController | null = null;
   #polling = false;
-  #filling = false;
+  #makingThumbnail = false;
 
   start(): void {
     pollWhileVisible(POLL_MS, () => void this.#poll());
   }
 
-  follow(following: boolean): void {
-    this.following = following;
-    this.#selected = following ? null : (this.shown?.image.id ?? null);
-    this.#choose();
+  setFollowLatest(follow: boolean): void {
+    this.followLatest = follow;
+    this.#selectedId = follow ? null : (this.shown?.image.id ?? null);
+    this.#update();
     this.changed();
   }
 
-  /** Look at one image; following ends, unless it is the newest. */
+  /** Show one image. This ends following, unless it is the newest. */
   select(id: string): void {
-    this.following = id === this.list?.[0]?.id;
-    this.#selected = id;
-    this.#choose();
+    this.followLatest = id === this.list?.[0]?.id;
+    this.#selectedId = id;
+    this.#update();
     this.changed();
   }
 
-  /** Try again after a break, or load what was withheld for its size. */
+  /** Load the image on the screen, after an error or because it is large. */
   load(): void {
     if (this.shown !== null) this.#show(this.shown.image, true);
   }
@@ -81,10 +82,10 @@ export class ImagesStore extends Store {
     if (this.#polling) return;
     this.#polling = true;
     try {
-      this.list = await listImages(LISTED);
+      this.list = await listImages(LIST_LIMIT);
       this.listError = null;
-      this.#choose();
-      void this.#fillStrip();
+      this.#update();
+      void this.#makeThumbnails();
     } catch (error) {
       this.listError = error instanceof Error ? error.message : String(error);
     } finally {
@@ -93,58 +94,60 @@ export class ImagesStore extends Store {
     }
   }
 
-  /** One at a time, and only while the way is free for what is looked at. */
-  async #fillStrip(): Promise<void> {
-    if (this.#filling || this.shown?.showing.state === 'arriving') return;
-    const wanted = this.list
-      ?.slice(0, THUMBNAILS)
+  /** Make missing thumbnails, one at a time and never while an image arrives. */
+  async #makeThumbnails(): Promise<void> {
+    if (this.#makingThumbnail || this.shown?.status.state === 'arriving') return;
+    const image = this.list
+      ?.slice(0, THUMBNAIL_COUNT)
       .find(
         (one) =>
-          one.complete && this.thumbnails.wanted(one) && (one.size ?? Infinity) <= THUMBNAIL_BYTES,
+          one.complete &&
+          this.thumbnails.isMissing(one) &&
+          (one.size ?? Infinity) <= MAX_THUMBNAIL_SOURCE_BYTES,
       );
-    if (!wanted) return;
-    this.#filling = true;
+    if (!image) return;
+    this.#makingThumbnail = true;
     try {
-      const response = await fetch(at(wanted.url));
-      if (response.ok) await this.thumbnails.learn(wanted, await response.blob());
+      const response = await fetch(at(image.url));
+      if (response.ok) await this.thumbnails.make(image, await response.blob());
     } catch {
-      // A nicety; the strip shows the image's type instead.
+      // Optional: the filmstrip shows the image's type instead.
     } finally {
-      this.#filling = false;
+      this.#makingThumbnail = false;
     }
     this.changed();
-    void this.#fillStrip();
+    void this.#makeThumbnails();
   }
 
-  #choose(): void {
-    const wanted = this.following
+  #update(): void {
+    const image = this.followLatest
       ? this.list?.[0]
-      : this.list?.find((image) => image.id === this.#selected);
-    if (!wanted) return;
+      : this.list?.find(({ id }) => id === this.#selectedId);
+    if (!image) return;
     const current = this.shown;
-    if (current === null || keyOf(current.image) !== keyOf(wanted)) {
-      this.#show(wanted);
+    if (current === null || keyOf(current.image) !== keyOf(image)) {
+      this.#show(image);
       return;
     }
-    // The list may have learnt more of it since: its size, its digest.
-    const digestIsNew = current.image.sha256 === null && wanted.sha256 !== null;
-    current.image = wanted;
-    if (digestIsNew && current.showing.state === 'whole' && current.frame !== null) {
-      void this.#judge(current, current.frame).then((showing) => {
-        current.showing = showing;
+    // The list may now include its size and its digest.
+    const digestIsNew = current.image.sha256 === null && image.sha256 !== null;
+    current.image = image;
+    if (digestIsNew && current.status.state === 'complete' && current.frame !== null) {
+      void this.#verify(current, current.frame).then((status) => {
+        current.status = status;
         this.changed();
       });
     }
-    const grew = wanted.received > current.received || wanted.complete;
-    if (current.showing.state === 'broken' && grew && !current.image.complete) this.load();
+    const grew = image.received > current.received || image.complete;
+    if (current.status.state === 'broken' && grew && !current.image.complete) this.load();
   }
 
-  #show(image: ImageInfo, asked = false): void {
+  #show(image: ImageInfo, requested = false): void {
     this.#abort?.abort();
-    const held = this.#held.get(keyOf(image));
-    const shown: Shown = {
+    const cached = this.#cache.get(keyOf(image));
+    const shown: ShownImage = {
       image,
-      showing: { state: 'arriving' },
+      status: { state: 'arriving' },
       frame: null,
       received: 0,
       expected: image.size,
@@ -152,26 +155,26 @@ export class ImagesStore extends Store {
     };
     this.shown = shown;
     this.changed();
-    if (held) {
-      Object.assign(shown, { frame: held, received: held.size, expected: held.size });
-      shown.showing = { state: 'whole', verified: image.sha256 !== null };
+    if (cached) {
+      Object.assign(shown, { frame: cached, received: cached.size, expected: cached.size });
+      shown.status = { state: 'complete', verified: image.sha256 !== null };
     } else if (!displayable(image.content_type)) {
-      shown.showing = { state: 'withheld', reason: 'type' };
-    } else if (!asked && large(image)) {
-      shown.showing = { state: 'withheld', reason: 'size' };
+      shown.status = { state: 'not-loaded', reason: 'type' };
+    } else if (!requested && large(image)) {
+      shown.status = { state: 'not-loaded', reason: 'size' };
     } else {
       this.#abort = new AbortController();
       void this.#fetch(shown, this.#abort.signal);
     }
   }
 
-  async #fetch(shown: Shown, signal: AbortSignal): Promise<void> {
+  async #fetch(shown: ShownImage, signal: AbortSignal): Promise<void> {
     let drawnAt = 0;
     const download = new ImageDownload(shown.image, () => {
       const now = performance.now();
       shown.received = download.received;
       shown.expected = download.expected;
-      shown.meter.note(download.received, now);
+      shown.meter.record(download.received, now);
       if (now - drawnAt > FRAME_MS) {
         drawnAt = now;
         shown.frame = download.blob;
@@ -181,40 +184,40 @@ export class ImagesStore extends Store {
     try {
       await download.run(signal);
       shown.frame = download.blob;
-      shown.showing = await this.#judge(shown, download.blob);
-      if (shown.showing.state === 'whole') this.#hold(shown.image, download.blob);
+      shown.status = await this.#verify(shown, download.blob);
+      if (shown.status.state === 'complete') this.#keep(shown.image, download.blob);
     } catch (error) {
       if (signal.aborted) return;
       shown.frame = download.received > 0 ? download.blob : null;
-      const known = error instanceof Truncated || error instanceof HttpError;
-      shown.showing = { state: 'broken', reason: known ? error.message : String(error) };
+      const hasText = error instanceof Truncated || error instanceof HttpError;
+      shown.status = { state: 'broken', reason: hasText ? error.message : String(error) };
     } finally {
       this.changed();
     }
   }
 
-  /** An `<img>` draws a damaged image without a word; the digest is what tells. */
-  async #judge(shown: Shown, blob: Blob): Promise<Showing> {
+  /** Compare the digest: browsers draw damaged images without an error. */
+  async #verify(shown: ShownImage, blob: Blob): Promise<ImageStatus> {
     const { sha256 } = shown.image;
-    // `crypto.subtle` is missing where the page came over plain HTTP from another machine.
-    if (sha256 === null || !('subtle' in crypto)) return { state: 'whole', verified: false };
+    // Browsers hide `crypto.subtle` from pages loaded over plain HTTP from another host.
+    if (sha256 === null || !('subtle' in crypto)) return { state: 'complete', verified: false };
     const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer()));
     const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-    if (hex === sha256) return { state: 'whole', verified: true };
-    return { state: 'broken', reason: 'its SHA-256 is not the one announced' };
+    if (hex === sha256) return { state: 'complete', verified: true };
+    return { state: 'broken', reason: 'the SHA-256 does not match' };
   }
 
-  #hold(image: ImageInfo, blob: Blob): void {
-    this.#held.set(keyOf(image), blob);
+  #keep(image: ImageInfo, blob: Blob): void {
+    this.#cache.set(keyOf(image), blob);
     let total = 0;
-    for (const [key, one] of [...this.#held].reverse()) {
+    for (const [key, one] of [...this.#cache].reverse()) {
       total += one.size;
-      if (total > HELD_BYTES) this.#held.delete(key);
+      if (total > MAX_CACHED_BYTES) this.#cache.delete(key);
     }
-    void this.thumbnails.learn(image, blob).then(() => this.changed());
+    void this.thumbnails.make(image, blob).then(() => this.changed());
   }
 }
 
 function large({ size, width, height }: ImageInfo): boolean {
-  return (size ?? 0) > ASK_BYTES || (width ?? 0) * (height ?? 0) > ASK_PIXELS;
+  return (size ?? 0) > MAX_AUTOLOAD_BYTES || (width ?? 0) * (height ?? 0) > MAX_AUTOLOAD_PIXELS;
 }

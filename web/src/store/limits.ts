@@ -2,26 +2,27 @@ import type { Parameter, Range } from '../transport/wire.ts';
 
 export type Level = 'none' | 'nominal' | 'caution' | 'alarm';
 
-export interface Standing {
+/** The level of a value, and the limit that it exceeds. */
+export interface LimitState {
   readonly level: Level;
-  /** The side on which the limit is passed. */
+  /** `low` if the value is below a lower limit, `high` if it is above an upper one. */
   readonly side: 'low' | 'high' | null;
 }
 
-const UNKNOWN: Standing = { level: 'none', side: null };
+const UNKNOWN: LimitState = { level: 'none', side: null };
 
-/** Where a value stands among its limits; `none` where it has no limits or is no number. */
-export function standing(value: unknown, limits: Parameter['limits'] | undefined): Standing {
+/** Compare a value with its limits. The level is `none` without limits, and for text. */
+export function checkLimits(value: unknown, limits: Parameter['limits'] | undefined): LimitState {
   if (typeof value !== 'number' || limits === undefined) return UNKNOWN;
   const red = outside(value, limits.red);
   if (red !== null) return { level: 'alarm', side: red };
   const yellow = outside(value, limits.yellow);
   if (yellow !== null) return { level: 'caution', side: yellow };
-  const bounded = [...limits.yellow, ...limits.red].some((bound) => bound !== null);
-  return bounded ? { level: 'nominal', side: null } : UNKNOWN;
+  const limited = [...limits.yellow, ...limits.red].some((bound) => bound !== null);
+  return limited ? { level: 'nominal', side: null } : UNKNOWN;
 }
 
-/** The bound of a level on a side, if there is one. */
+/** The limit of a level on one side, or `null`. */
 export function bound(
   limits: Parameter['limits'] | undefined,
   level: 'caution' | 'alarm',

@@ -4,7 +4,7 @@ import { ImagesStore } from './images.ts';
 import { ReadinessStore } from './readiness.ts';
 import { TelemetryStore } from './telemetry.ts';
 
-/** Everything the page knows. One object, handed down; nothing hangs on the module. */
+/** The state of the whole page. The root element creates it and passes its parts to the panels. */
 export class Mission {
   readonly telemetry = new TelemetryStore();
   readonly images = new ImagesStore();

@@ -1,4 +1,4 @@
-/** Bytes a second over the last few seconds, and from it the time that is left. */
+/** The transfer rate over the last few seconds, and the remaining time that follows from it. */
 export class RateMeter {
   readonly #windowMs: number;
   #marks: { readonly ms: number; readonly bytes: number }[] = [];
@@ -7,8 +7,8 @@ export class RateMeter {
     this.#windowMs = windowMs;
   }
 
-  /** Note that `bytes` in total had come at `ms`. */
-  note(bytes: number, ms: number): void {
+  /** Record the total number of bytes at time `ms`. */
+  record(bytes: number, ms: number): void {
     const last = this.#marks.at(-1);
     if (last && ms - last.ms < 100) return;
     this.#marks.push({ ms, bytes });
@@ -17,7 +17,7 @@ export class RateMeter {
     }
   }
 
-  /** Bytes a second; `null` until it can be told. */
+  /** Bytes per second; `null` until there is enough data. */
   get rate(): number | null {
     const first = this.#marks[0];
     const last = this.#marks.at(-1);
@@ -25,7 +25,7 @@ export class RateMeter {
     return ((last.bytes - first.bytes) * 1000) / (last.ms - first.ms);
   }
 
-  /** Seconds until `remaining` bytes have come; `null` until it can be told. */
+  /** Seconds until `remaining` bytes are transferred; `null` while the rate is unknown. */
   etaS(remaining: number): number | null {
     const rate = this.rate;
     return rate === null || rate <= 0 ? null : remaining / rate;

@@ -3,9 +3,10 @@ import type { Readiness } from '../transport/wire.ts';
 import { Store } from './store.ts';
 import { pollWhileVisible } from './ticker.ts';
 
-/** What the server says of each of its sources, asked now and then. */
+/** The state of each source, from `readyz`. */
 export class ReadinessStore extends Store {
   readiness: Readiness | null = null;
+  /** Whether the last request was answered. */
   reachable = true;
 
   start(): void {
@@ -14,7 +15,7 @@ export class ReadinessStore extends Store {
 
   async #poll(): Promise<void> {
     try {
-      // 503 says that a source is down, and which: an answer, not an error.
+      // With 503 the body lists the sources that are down.
       this.readiness = await getJson<Readiness>('readyz', [503]);
       this.reachable = true;
     } catch {

@@ -1,17 +1,17 @@
-/** What one sample has for each column. */
+/** The values of one sample by column. */
 export type Row = ReadonlyMap<string, number>;
 
-/** What a plot draws: times in seconds, and for each column a value or `null` where none was measured. */
+/** Data of a plot: times in seconds, and for each column a value or `null` at each time. */
 export interface View {
   readonly t: readonly number[];
   readonly columns: readonly (readonly (number | null)[])[];
 }
 
 /**
- * The newest samples in columns, in order of time, in memory that does not grow past its bound.
+ * The newest samples in columns, ordered by time, in a fixed amount of memory.
  *
- * When it is full the oldest is dropped. A late sample is put where it belongs; a clock that jumps
- * back (another machine behind the server) begins the record anew: a plot cannot show both.
+ * A full ring drops the oldest sample. Late samples are sorted in. A clock that jumps back by more
+ * than `jumpS`, for example after a change of rover, clears the ring.
  */
 export class SampleRing {
   readonly #capacity: number;
@@ -36,7 +36,7 @@ export class SampleRing {
     return [...this.#columns.keys()];
   }
 
-  /** How many more samples fit before the oldest is dropped. */
+  /** Number of samples that fit before the oldest is dropped. */
   get free(): number {
     return this.#capacity - this.#length;
   }
@@ -51,12 +51,12 @@ export class SampleRing {
     return this.#length === 0 ? null : this.#timeAt(this.#length - 1);
   }
 
-  /** Seconds from the oldest to the newest. */
-  get heldS(): number {
+  /** Seconds from the oldest sample to the newest. */
+  get durationS(): number {
     return this.#length === 0 ? 0 : this.#timeAt(this.#length - 1) - this.#timeAt(0);
   }
 
-  /** Seconds between samples, as the mean of the last few; `null` with fewer than two. */
+  /** Mean seconds between the last 32 samples; `null` with fewer than two. */
   get periodS(): number | null {
     const n = Math.min(this.#length, 32);
     if (n < 2) return null;
@@ -64,7 +64,7 @@ export class SampleRing {
     return (this.#timeAt(this.#length - 1) - first) / (n - 1);
   }
 
-  /** Take a sample in. `late` says that it belongs to the past, however far back that lies. */
+  /** Add a sample. A `late` one may be of any age and never counts as a jump of the clock. */
   push(t: number, values: Row, late = false): void {
     const newest = this.newest;
     if (late && this.free === 0 && t < (this.oldest ?? t)) return;
@@ -74,10 +74,10 @@ export class SampleRing {
     this.#next = (this.#next + 1) % this.#capacity;
     this.#length = Math.min(this.#length + 1, this.#capacity);
     this.#pushed += 1;
-    this.#settle();
+    this.#sortNewest();
   }
 
-  /** Put what came before in front, as much of its end as there is room for. */
+  /** Add earlier samples, the newest of them first, until the ring is full. */
   prepend(rows: readonly (readonly [t: number, values: Row])[]): void {
     for (const [t, values] of rows.toReversed()) {
       if (this.free === 0) return;
@@ -94,32 +94,32 @@ export class SampleRing {
   }
 
   /**
-   * The samples of `fromS` to `untilS`, at most about `points` of them: of more, the least and the
-   * greatest of each stretch is kept for the first column, so that a spike is never thinned away.
+   * The samples from `fromS` to `untilS`, thinned to about `points`. Thinning keeps the minimum and
+   * the maximum of the first column in each interval, so that no spike is lost.
    */
   view(names: readonly string[], fromS: number, untilS: number, points = 2000): View {
     const first = this.#search(fromS);
     const end = this.#search(untilS + 1e-9);
-    const picked = this.#pick(names[0], first, end, points);
-    const t = picked.map((k) => this.#timeAt(k));
+    const selected = this.#select(names[0], first, end, points);
+    const t = selected.map((k) => this.#timeAt(k));
     const columns = names.map((name) => {
       const column = this.#columns.get(name);
-      return picked.map((k) => finite(column?.[this.#index(k)]));
+      return selected.map((k) => finite(column?.[this.#index(k)]));
     });
     return { t, columns };
   }
 
-  #pick(lead: string | undefined, first: number, end: number, points: number): number[] {
+  #select(lead: string | undefined, first: number, end: number, points: number): number[] {
     const count = end - first;
     if (count <= points || lead === undefined)
       return Array.from({ length: count }, (_, i) => first + i);
     const column = this.#columns.get(lead);
-    const stretch = Math.ceil((2 * count) / points);
-    const picked: number[] = [];
-    // Stretches keep to the same samples as time goes on, or the trace would shimmer.
-    const over = (this.#pushed - this.#length + first) % stretch;
+    const interval = Math.ceil((2 * count) / points);
+    const selected: number[] = [];
+    // Intervals begin at fixed samples; otherwise the plot would flicker as samples arrive.
+    const phase = (this.#pushed - this.#length + first) % interval;
     for (let start = first; start < end; ) {
-      const stop = Math.min(start === first ? start + stretch - over : start + stretch, end);
+      const stop = Math.min(start === first ? start + interval - phase : start + interval, end);
       let low = start;
       let high = start;
       for (let k = start + 1; k < stop; k += 1) {
@@ -127,12 +127,12 @@ export class SampleRing {
         if (value < (column?.[this.#index(low)] ?? Number.NaN)) low = k;
         if (value > (column?.[this.#index(high)] ?? Number.NaN)) high = k;
       }
-      picked.push(Math.min(low, high));
-      if (low !== high) picked.push(Math.max(low, high));
+      selected.push(Math.min(low, high));
+      if (low !== high) selected.push(Math.max(low, high));
       start = stop;
     }
-    if (picked.at(-1) !== end - 1) picked.push(end - 1);
-    return picked;
+    if (selected.at(-1) !== end - 1) selected.push(end - 1);
+    return selected;
   }
 
   /** The first position whose time is at least `t`. */
@@ -147,8 +147,8 @@ export class SampleRing {
     return low;
   }
 
-  /** Move the newest entry back past those of later time. */
-  #settle(): void {
+  /** Move the last sample added to its place in the order of time. */
+  #sortNewest(): void {
     for (let k = this.#length - 1; k > 0 && this.#timeAt(k) < this.#timeAt(k - 1); k -= 1) {
       const a = this.#index(k);
       const b = this.#index(k - 1);
@@ -183,7 +183,7 @@ function finite(value: number | undefined): number | null {
 }
 
 function swap(column: Float64Array, a: number, b: number): void {
-  const held = column[a] ?? Number.NaN;
+  const value = column[a] ?? Number.NaN;
   column[a] = column[b] ?? Number.NaN;
-  column[b] = held;
+  column[b] = value;
 }

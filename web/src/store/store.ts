@@ -1,23 +1,23 @@
 /**
- * State that components watch. Changes within one frame are told once, in that frame.
+ * State that components watch. Watchers are called once per animation frame with changes.
  *
- * A hidden page has no frames: its state goes on, nothing is drawn, and the next frame catches up.
+ * A hidden page has no frames: its state changes, but watchers are called only when it is visible.
  */
 export abstract class Store {
   readonly #watchers = new Set<() => void>();
-  #told = true;
+  #notified = true;
 
-  /** Call `watcher` after changes. Returns how to stop. */
+  /** Call `watcher` after changes. Returns a function that stops it. */
   watch(watcher: () => void): () => void {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }
 
   protected changed(): void {
-    if (!this.#told) return;
-    this.#told = false;
+    if (!this.#notified) return;
+    this.#notified = false;
     requestAnimationFrame(() => {
-      this.#told = true;
+      this.#notified = true;
       for (const watcher of this.#watchers) watcher();
     });
   }

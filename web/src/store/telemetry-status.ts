@@ -1,45 +1,45 @@
 import type { ConnectionStatus } from '../transport/telemetry-connection.ts';
-import type { FeedState } from '../transport/wire.ts';
+import type { SourceStatus } from '../transport/wire.ts';
 import type { Level } from './limits.ts';
 
+/** The state of the telemetry stream, as the header shows it. */
 export interface TelemetryStatus {
   readonly level: Level;
-  readonly label: 'Live' | 'Stale' | 'Down' | 'Connecting' | 'Reconnecting';
+  readonly label: 'Live' | 'Stale' | 'Down' | 'Connecting' | 'Reconnecting' | 'Disconnected';
   readonly detail: string;
-  /** Seconds since the last sample came; `null` before the first. */
+  /** Seconds since the last sample was received; `null` before the first. */
   readonly ageS: number | null;
 }
 
-interface Known {
+interface TelemetryState {
   readonly connection: ConnectionStatus;
-  readonly feed: FeedState | null;
-  readonly heardAt: number | null;
+  readonly source: SourceStatus | null;
+  readonly receivedAt: number | null;
 }
 
-/** How the machine can be heard, in one word and one line, from what is known of the way to it. */
+/** The status that follows from the connection to the server and the state of the source. */
 export function telemetryStatus(
-  { connection, feed, heardAt }: Known,
+  { connection, source, receivedAt }: TelemetryState,
   nowMs: number,
 ): TelemetryStatus {
-  const ageS = heardAt === null ? null : Math.max(0, nowMs - heardAt) / 1000;
+  const ageS = receivedAt === null ? null : Math.max(0, nowMs - receivedAt) / 1000;
   if (connection.state === 'waiting') {
     const inS = Math.max(0, Math.ceil(((connection.retryAt ?? nowMs) - nowMs) / 1000));
-    const detail = `no way to the server; next attempt in ${inS} s`;
-    return { level: 'alarm', label: 'Reconnecting', detail, ageS };
+    return { level: 'alarm', label: 'Disconnected', detail: `retrying in ${inS} s`, ageS };
   }
   if (connection.state === 'connecting') {
-    return heardAt === null
+    return receivedAt === null
       ? { level: 'none', label: 'Connecting', detail: 'opening the telemetry stream', ageS }
-      : { level: 'caution', label: 'Reconnecting', detail: 'the stream broke off', ageS };
+      : { level: 'caution', label: 'Reconnecting', detail: 'connection lost', ageS };
   }
-  switch (feed?.state) {
+  switch (source?.state) {
     case 'down':
-      return { level: 'alarm', label: 'Down', detail: feed.detail || 'the source is down', ageS };
+      return { level: 'alarm', label: 'Down', detail: source.detail || 'the source is down', ageS };
     case 'stale':
-      return { level: 'caution', label: 'Stale', detail: feed.detail || 'no new samples', ageS };
+      return { level: 'caution', label: 'Stale', detail: source.detail || 'no new samples', ageS };
     default:
       return ageS === null
         ? { level: 'none', label: 'Connecting', detail: 'waiting for the first sample', ageS }
-        : { level: 'nominal', label: 'Live', detail: feed?.detail ?? '', ageS };
+        : { level: 'nominal', label: 'Live', detail: source?.detail ?? '', ageS };
   }
 }

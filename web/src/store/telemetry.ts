@@ -4,49 +4,49 @@ import { getJson } from '../transport/http.ts';
 import { followTelemetry } from '../transport/telemetry.ts';
 import type { ConnectionStatus } from '../transport/telemetry-connection.ts';
 import type { WorkerMessage } from '../transport/telemetry-worker.ts';
-import type { FeedState, Gap, Parameter, Value, WireSample } from '../transport/wire.ts';
+import type { Gap, Parameter, SourceStatus, Value, WireSample } from '../transport/wire.ts';
 import { Alarms } from './alarms.ts';
-import { inferred, rowOf, valuesOf } from './rows.ts';
+import { inferredParameter, rowOf, valuesOf } from './rows.ts';
 import { SampleRing } from './samples.ts';
 import { Store } from './store.ts';
-import { pairOf, placeOf, Track } from './track.ts';
+import { positionIn, positionInRow, Track, type XY } from './track.ts';
 
-/** At 10 Hz half an hour, at 50 Hz seven minutes; about 3 MB for twenty columns. */
+/** Maximum number of samples: 33 minutes at 10 Hz; about 3 MB with twenty columns. */
 const CAPACITY = 20_000;
 
-/** Of the past that is fetched for long windows; the server thins it to so many. */
-const PAST_POINTS = 4_000;
-const PAST_RETRY_MS = 15_000;
+/** Maximum number of history samples requested at once; the server thins the history to it. */
+const HISTORY_POINTS = 4_000;
+const HISTORY_RETRY_MS = 15_000;
 
-/** Gaps remembered for the note that tells of them. */
-const GAPS_KEPT = 20;
+/** Maximum number of gaps in the notice. */
+const MAX_GAPS = 20;
 
 export interface SeenGap extends Gap {
   readonly seenAt: number;
 }
 
-/** The machine's newest values, the record behind them, and how good the way to them is. */
+/** The latest values, the samples held, the alarms, and the state of the telemetry stream. */
 export class TelemetryStore extends Store {
   readonly ring = new SampleRing(CAPACITY);
   readonly track = new Track();
   readonly alarms = new Alarms();
-  /** The newest value of each parameter; a parameter that was not measured keeps its last one. */
+  /** The latest value of each parameter, which may be older than the newest sample. */
   readonly latest = new Map<string, Value>();
   connection: ConnectionStatus = { state: 'connecting', retryAt: null };
-  feed: FeedState | null = null;
+  source: SourceStatus | null = null;
   gaps: readonly SeenGap[] = [];
-  /** When the last sample came, and the time it bears; milliseconds of the epoch. */
-  heardAt: number | null = null;
+  /** When the last sample was received, and its own time; milliseconds of the epoch. */
+  receivedAt: number | null = null;
   sampleAt: number | null = null;
-  /** Telemetry works without the dictionary too, with inferred kinds. */
-  dictionary: 'asked' | 'read' | 'unreadable' = 'asked';
+  /** State of the parameter dictionary. Without it, the kinds of parameters are inferred. */
+  dictionary: 'loading' | 'loaded' | 'failed' = 'loading';
   dictionaryError: string | null = null;
   #parameters = new Map<string, Parameter>();
-  #place: string | null = null;
-  #pair: { x: number; y: number } | null = null;
-  /** The past is here, or on its way, from this time on; seconds. */
-  #pastFromS = Number.POSITIVE_INFINITY;
-  #pastAfterMs = 0;
+  #positionParameter: string | null = null;
+  #xy: XY | null = null;
+  /** The earliest time for which the history is loaded or requested, in seconds. */
+  #historyFromS = Number.POSITIVE_INFINITY;
+  #historyRetryAtMs = 0;
 
   get parameters(): readonly Parameter[] {
     return [...this.#parameters.values()];
@@ -56,42 +56,44 @@ export class TelemetryStore extends Store {
     return this.#parameters.get(name);
   }
 
-  /** The columns of the record that a parameter fills: one, or one for each part of a vector. */
+  /** The ring's columns of a parameter: one, or one for each component of a vector. */
   columnsOf(name: string): readonly string[] {
     return this.ring.columns.filter((column) => column === name || column.startsWith(`${name}\0`));
   }
 
-  /** The vector that says where the machine is, if one does. */
-  get place(): string | null {
-    return this.#place;
+  /** The name of the vector parameter that holds the position, or `null`. */
+  get positionParameter(): string | null {
+    return this.#positionParameter;
   }
 
-  /** Where the machine is; `null` if no parameter says so. */
+  /** The rover's position; `null` if no parameter holds it. */
   get position(): Value {
-    return this.#place === null ? this.#pair : (this.latest.get(this.#place) ?? null);
+    return this.#positionParameter === null
+      ? this.#xy
+      : (this.latest.get(this.#positionParameter) ?? null);
   }
 
   start(): void {
-    followTelemetry((message) => this.take(message));
+    followTelemetry((message) => this.apply(message));
     void this.#readDictionary();
   }
 
-  /** Have the record reach back to `fromS`, as far as the server's goes and as there is room. */
-  async reach(fromS: number): Promise<void> {
+  /** Load the server's history back to `fromS`, as far as it fits into the ring. */
+  async loadHistory(fromS: number): Promise<void> {
     const { oldest, free } = this.ring;
-    const points = Math.min(PAST_POINTS, free);
-    if (oldest === null || fromS >= Math.min(oldest, this.#pastFromS) || points < 2) return;
-    if (Date.now() < this.#pastAfterMs) return;
-    this.#pastFromS = fromS;
+    const points = Math.min(HISTORY_POINTS, free);
+    if (oldest === null || fromS >= Math.min(oldest, this.#historyFromS) || points < 2) return;
+    if (Date.now() < this.#historyRetryAtMs) return;
+    this.#historyFromS = fromS;
     try {
       const fromMs = Number.isFinite(fromS) ? fromS * 1000 : null;
-      const past = await readHistory(fromMs, oldest * 1000, points);
-      this.ring.prepend(past.map((sample) => [Date.parse(sample.t) / 1000, rowOf(sample)]));
+      const history = await readHistory(fromMs, oldest * 1000, points);
+      this.ring.prepend(history.map((sample) => [Date.parse(sample.t) / 1000, rowOf(sample)]));
       this.changed();
     } catch {
-      // A nicety: the plot begins later. A moment on, it is tried again.
-      this.#pastFromS = Number.POSITIVE_INFINITY;
-      this.#pastAfterMs = Date.now() + PAST_RETRY_MS;
+      // Optional: the plot starts later. A render after the retry time requests it again.
+      this.#historyFromS = Number.POSITIVE_INFINITY;
+      this.#historyRetryAtMs = Date.now() + HISTORY_RETRY_MS;
     }
   }
 
@@ -100,41 +102,41 @@ export class TelemetryStore extends Store {
     this.changed();
   }
 
-  take(message: WorkerMessage): void {
+  apply(message: WorkerMessage): void {
     switch (message.type) {
       case 'samples':
         for (const sample of message.samples) this.#push(sample);
-        this.heardAt = Date.now();
+        this.receivedAt = Date.now();
         break;
       case 'snapshot':
         this.connection = message.status;
-        this.feed = message.feed;
+        this.source = message.source;
         this.alarms.clear();
-        for (const alarm of message.alarms) this.alarms.tell(alarm);
-        this.#catchUp(message.samples);
-        this.heardAt = message.heardAt ?? this.heardAt;
+        for (const alarm of message.alarms) this.alarms.apply(alarm);
+        this.#pushNew(message.samples);
+        this.receivedAt = message.receivedAt ?? this.receivedAt;
         break;
       case 'connection':
         this.connection = message.status;
         break;
-      case 'feed':
-        this.feed = message.feed;
+      case 'source':
+        this.source = message.source;
         break;
       case 'alarm':
-        this.alarms.tell(message.alarm);
+        this.alarms.apply(message.alarm);
         break;
       case 'gap':
-        this.gaps = [...this.gaps, { ...message.gap, seenAt: Date.now() }].slice(-GAPS_KEPT);
-        this.alarms.doubt();
-        this.#breakTraces();
-        if (message.gap.reason === 'epoch') this.#forget();
+        this.gaps = [...this.gaps, { ...message.gap, seenAt: Date.now() }].slice(-MAX_GAPS);
+        this.alarms.discardReports();
+        this.#breakPlots();
+        if (message.gap.reason === 'epoch') this.#reset();
         break;
     }
     this.changed();
   }
 
-  /** A page back from the cache holds some of these already. */
-  #catchUp(samples: readonly WireSample[]): void {
+  /** Add newer samples only: a page restored from the cache already holds the others. */
+  #pushNew(samples: readonly WireSample[]): void {
     const newest = this.ring.newest;
     for (const sample of samples) {
       if (newest === null || Date.parse(sample.t) / 1000 > newest) this.#push(sample);
@@ -144,57 +146,57 @@ export class TelemetryStore extends Store {
   #push(sample: WireSample): void {
     const ms = Date.parse(sample.t);
     if (Number.isNaN(ms)) return;
-    // The server knows: an earlier time alone may mean that the machine's clock was set back.
+    // Only the server knows: an earlier time may also mean that the rover's clock was set back.
     const late = sample['late'] === true;
     const row = rowOf(sample);
     for (const [name, value] of valuesOf(sample)) {
-      const parameter = this.#parameters.get(name) ?? inferred(name, value);
+      const parameter = this.#parameters.get(name) ?? inferredParameter(name, value);
       this.#parameters.set(name, parameter);
       if (late) continue;
       this.latest.set(name, value);
-      this.alarms.judge(parameter, value, ms);
-      this.#follow(name, value);
+      this.alarms.check(parameter, value, ms);
+      this.#updateTrack(name, value);
     }
-    if (this.#place === null && !late) {
-      this.#pair = pairOf(row) ?? this.#pair;
-      if (this.#pair !== null) this.track.push(this.#pair);
+    if (this.#positionParameter === null && !late) {
+      this.#xy = positionInRow(row) ?? this.#xy;
+      if (this.#xy !== null) this.track.push(this.#xy);
     }
     const newest = this.ring.newest;
     this.ring.push(ms / 1000, row, late);
     if (newest !== null && this.ring.length === 1) {
       this.track.clear(); // The clock jumped back.
-      this.#pastFromS = Number.POSITIVE_INFINITY;
+      this.#historyFromS = Number.POSITIVE_INFINITY;
     }
     if (!late) this.sampleAt = ms;
   }
 
-  #follow(name: string, value: Value): void {
-    if (this.#place !== null && this.#place !== name) return;
-    const place = placeOf(value);
-    if (place === null) return;
-    this.#place = name;
-    this.track.push(place);
+  #updateTrack(name: string, value: Value): void {
+    if (this.#positionParameter !== null && this.#positionParameter !== name) return;
+    const position = positionIn(value);
+    if (position === null) return;
+    this.#positionParameter = name;
+    this.track.push(position);
   }
 
-  /** The server started anew, perhaps with another machine behind it. */
-  #forget(): void {
+  /** The server restarted, perhaps with other sources. */
+  #reset(): void {
     this.#parameters.clear();
     this.latest.clear();
     this.alarms.clear();
     void this.#readDictionary();
   }
 
-  /** An empty row: traces are not drawn across what was never received. */
-  #breakTraces(): void {
+  /** Add an empty row, so that plots show a gap instead of a line across it. */
+  #breakPlots(): void {
     const newest = this.ring.newest;
     if (newest !== null) this.ring.push(newest + 0.001, new Map());
   }
 
-  /** With the limits, which came after the values. */
-  #judgeAll(): void {
+  /** Check the latest values after the dictionary with their limits has arrived. */
+  #checkLatest(): void {
     for (const [name, value] of this.latest) {
       const parameter = this.#parameters.get(name);
-      if (parameter) this.alarms.judge(parameter, value, this.sampleAt ?? 0);
+      if (parameter) this.alarms.check(parameter, value, this.sampleAt ?? 0);
     }
   }
 
@@ -206,18 +208,18 @@ export class TelemetryStore extends Store {
           'telemetry/parameters',
         );
         const known = new Map(parameters.map((parameter) => [parameter.name, parameter]));
-        // The dictionary's order first; what only samples told of follows.
+        // Parameters that only appear in samples follow those of the dictionary.
         for (const [name, parameter] of this.#parameters) {
           if (!known.has(name)) known.set(name, parameter);
         }
         this.#parameters = known;
-        this.#judgeAll();
-        this.dictionary = 'read';
+        this.#checkLatest();
+        this.dictionary = 'loaded';
         this.dictionaryError = null;
         this.changed();
         return;
       } catch (error) {
-        this.dictionary = 'unreadable';
+        this.dictionary = 'failed';
         this.dictionaryError = error instanceof Error ? error.message : String(error);
         this.changed();
         await new Promise((resolve) => setTimeout(resolve, backoff.next()));

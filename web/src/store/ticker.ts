@@ -1,31 +1,32 @@
-/** The one timer of the page; whatever must happen now and then hangs on it. */
+/** One timer for all periodic work of the page. */
 const PERIOD_MS = 250;
 
 type Tick = (nowMs: number) => void;
 
-interface Beat {
+interface Job {
+  /** Number of timer periods between calls. */
   readonly every: number;
   readonly tick: Tick;
 }
 
-const beats = new Set<Beat>();
+const jobs = new Set<Job>();
 let timer: ReturnType<typeof setInterval> | null = null;
 let count = 0;
 
-function run(): void {
+function runJobs(): void {
   count += 1;
   const now = Date.now();
-  for (const beat of beats) if (count % beat.every === 0) beat.tick(now);
+  for (const job of jobs) if (count % job.every === 0) job.tick(now);
 }
 
-/** Call `tick` about every `periodMs` (a multiple of 250). Returns how to stop. */
+/** Call `tick` every `periodMs`, a multiple of 250. Returns a function that stops it. */
 export function every(periodMs: number, tick: Tick): () => void {
-  const beat = { every: Math.max(1, Math.round(periodMs / PERIOD_MS)), tick };
-  beats.add(beat);
-  timer ??= setInterval(run, PERIOD_MS);
+  const job = { every: Math.max(1, Math.round(periodMs / PERIOD_MS)), tick };
+  jobs.add(job);
+  timer ??= setInterval(runJobs, PERIOD_MS);
   return () => {
-    beats.delete(beat);
-    if (beats.size === 0 && timer !== null) {
+    jobs.delete(job);
+    if (jobs.size === 0 && timer !== null) {
       clearInterval(timer);
       timer = null;
     }

@@ -1,22 +1,24 @@
-export interface Place {
-  /** Metres east and north of the first place. */
+/** A point of the track. */
+export interface Point {
+  /** Metres east and north of the first point; the units of x and y if the position has those. */
   readonly east: number;
   readonly north: number;
-  /** Not driven to: the machine was set here, as a replay that starts over does. */
+  /** Not driven: the position jumped here, for example when a replay started again. */
   readonly jump?: boolean;
 }
 
-/** Mean radius of Mars, IAU 2015. On another body distances are off by the ratio; shapes are right. */
+/** Mean radius of Mars (IAU 2015). On other bodies all distances are wrong by the same factor. */
 const PLANET_RADIUS_M = 3_389_500;
 
-/** A hop this much longer than usual is no driving. */
-const JUMP = 30;
-const LEAST_JUMP_M = 5;
+/** A step this many times longer than the mean, and at least `MIN_JUMP_M`, is a jump. */
+const JUMP_FACTOR = 30;
+const MIN_JUMP_M = 5;
 
-/** The vector components that make a place, where a parameter has them. */
-export function placeOf(
-  value: unknown,
-): { lat: number; lon: number } | { x: number; y: number } | null {
+export type LatLon = { lat: number; lon: number };
+export type XY = { x: number; y: number };
+
+/** The position in a vector with usual component names, or `null`. */
+export function positionIn(value: unknown): LatLon | XY | null {
   if (typeof value !== 'object' || value === null) return null;
   const parts = value as Record<string, unknown>;
   const lat = parts['lat'] ?? parts['latitude'];
@@ -27,8 +29,8 @@ export function placeOf(
   return null;
 }
 
-/** East and north out of a sample that has them as two parameters (`X_Position`, `Y_Position`). */
-export function pairOf(row: ReadonlyMap<string, number>): { x: number; y: number } | null {
+/** The position in a sample with one parameter per axis (`X_Position`, `Y_Position`), or `null`. */
+export function positionInRow(row: ReadonlyMap<string, number>): XY | null {
   let [x, y]: [number | null, number | null] = [null, null];
   for (const [name, value] of row) {
     const axis = /^(?:pos(?:ition)?_?)?([xy])(?:_?pos(?:ition)?)?$/i.exec(name)?.[1]?.toLowerCase();
@@ -39,66 +41,67 @@ export function pairOf(row: ReadonlyMap<string, number>): { x: number; y: number
 }
 
 /**
- * The whole way driven, in bounded memory: when full, every other place is dropped and from then on
- * half as many are taken, so a long traverse grows coarser and never shorter.
+ * The whole track in bounded memory. When it is full, every other point is removed and from then on
+ * half as many are added: a long track loses detail, not length.
  */
 export class Track {
   readonly #capacity: number;
-  #places: Place[] = [];
-  #origin: { lat: number; lon: number } | null = null;
+  #points: Point[] = [];
+  #origin: LatLon | null = null;
   #stride = 1;
   #count = 0;
-  #now: Place | null = null;
-  #meanHop = 0;
+  #current: Point | null = null;
+  #meanStep = 0;
 
   constructor(capacity = 2000) {
     this.#capacity = capacity;
   }
 
-  get places(): readonly Place[] {
-    return this.#places;
+  get points(): readonly Point[] {
+    return this.#points;
   }
 
-  /** Whether the places are of a latitude and longitude: north is up then, and units are metres. */
+  /** Whether the points come from latitudes and longitudes: north is up and units are metres. */
   get geographic(): boolean {
     return this.#origin !== null;
   }
 
-  get now(): Place | null {
-    return this.#now;
+  get current(): Point | null {
+    return this.#current;
   }
 
-  push(at: { lat: number; lon: number } | { x: number; y: number }): void {
-    const place = 'x' in at ? { east: at.x, north: at.y } : this.#project(at);
-    const before = this.#now;
-    this.#now = place;
-    if (before === null) this.#places.push(place);
+  push(position: LatLon | XY): void {
+    const point =
+      'x' in position ? { east: position.x, north: position.y } : this.#project(position);
+    const previous = this.#current;
+    this.#current = point;
+    if (previous === null) this.#points.push(point);
     else {
-      const hop = Math.hypot(place.east - before.east, place.north - before.north);
-      if (hop === 0) return;
-      const jump = this.#count > 10 && hop > LEAST_JUMP_M && hop > JUMP * this.#meanHop;
-      if (!jump) this.#meanHop += (hop - this.#meanHop) / Math.min(this.#count + 1, 100);
-      if (jump) this.#places.push({ ...place, jump });
-      else if (this.#count % this.#stride === 0) this.#places.push(place);
+      const step = Math.hypot(point.east - previous.east, point.north - previous.north);
+      if (step === 0) return;
+      const jump = this.#count > 10 && step > MIN_JUMP_M && step > JUMP_FACTOR * this.#meanStep;
+      if (!jump) this.#meanStep += (step - this.#meanStep) / Math.min(this.#count + 1, 100);
+      if (jump) this.#points.push({ ...point, jump });
+      else if (this.#count % this.#stride === 0) this.#points.push(point);
     }
     this.#count += 1;
-    if (this.#places.length > this.#capacity) {
-      const half = this.#places.filter((place, i) => i % 2 === 0 || place.jump);
-      this.#places = half.slice(-this.#capacity);
+    if (this.#points.length > this.#capacity) {
+      const half = this.#points.filter((point, i) => i % 2 === 0 || point.jump);
+      this.#points = half.slice(-this.#capacity);
       this.#stride *= 2;
     }
   }
 
   clear(): void {
-    this.#places = [];
+    this.#points = [];
     this.#origin = null;
-    this.#now = null;
-    this.#meanHop = 0;
+    this.#current = null;
+    this.#meanStep = 0;
     this.#stride = 1;
     this.#count = 0;
   }
 
-  #project({ lat, lon }: { lat: number; lon: number }): Place {
+  #project({ lat, lon }: LatLon): Point {
     this.#origin ??= { lat, lon };
     const rad = Math.PI / 180;
     return {

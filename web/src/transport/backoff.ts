@@ -1,28 +1,29 @@
-/** Growing, jittered pauses between attempts, so that a thousand pages do not return at once. */
+/** Exponential backoff with jitter, so that many pages do not reconnect at the same time. */
 export class Backoff {
   #attempt = 0;
   readonly #firstMs: number;
-  readonly #longestMs: number;
+  readonly #maxMs: number;
   readonly #random: () => number;
 
-  constructor(firstMs = 500, longestMs = 15_000, random: () => number = Math.random) {
+  constructor(firstMs = 500, maxMs = 15_000, random: () => number = Math.random) {
     this.#firstMs = firstMs;
-    this.#longestMs = longestMs;
+    this.#maxMs = maxMs;
     this.#random = random;
   }
 
+  /** Number of attempts since the last success. */
   get attempt(): number {
     return this.#attempt;
   }
 
-  /** Milliseconds to wait before the next attempt: between half and all of a doubling bound. */
+  /** Milliseconds to wait before the next attempt: 50 to 100 % of a maximum that doubles. */
   next(): number {
-    const bound = Math.min(this.#longestMs, this.#firstMs * 2 ** this.#attempt);
+    const maximum = Math.min(this.#maxMs, this.#firstMs * 2 ** this.#attempt);
     this.#attempt += 1;
-    return Math.round(bound * (0.5 + this.#random() / 2));
+    return Math.round(maximum * (0.5 + this.#random() / 2));
   }
 
-  /** Call when an attempt has succeeded. */
+  /** Call after a successful attempt. */
   reset(): void {
     this.#attempt = 0;
   }

@@ -3,22 +3,22 @@ import { SseParser } from './sse.ts';
 import type { Finding, UploadEvent } from './wire.ts';
 
 export interface UploadSink {
-  /** Bytes that left this browser. */
-  sent(bytes: number): void;
+  /** Bytes sent so far, multipart headers included. */
+  progress(bytes: number): void;
   event(event: UploadEvent): void;
   finding(finding: Finding): void;
-  /** It ended without a verdict; `reason` is for people. Nothing follows. */
+  /** The upload ended without a verdict; `reason` is text for display. No call follows. */
   failed(reason: string): void;
-  /** The answer ended as it should. Nothing follows. */
+  /** The response ended after a verdict. No call follows. */
   ended(): void;
 }
 
 /**
- * Send a command file, and follow the check of it in the very answer. Returns how to abort it.
+ * Upload a command file; the response streams its validation. Returns a function that aborts it.
  *
- * `XMLHttpRequest` because `fetch` tells nothing of an upload's progress.
+ * Uses `XMLHttpRequest` because `fetch` does not report upload progress.
  */
-export function sendCommands(file: File, sink: UploadSink): () => void {
+export function uploadCommands(file: File, sink: UploadSink): () => void {
   const request = new XMLHttpRequest();
   const parser = new SseParser();
   let parsed = 0;
@@ -30,15 +30,15 @@ export function sendCommands(file: File, sink: UploadSink): () => void {
     for (const { event, data } of parser.feed(text.slice(parsed))) {
       if (event === 'finding') sink.finding(JSON.parse(data) as Finding);
       else if (event === 'message') {
-        const told = JSON.parse(data) as UploadEvent;
-        verdict ||= told.status !== 'UPLOADING' && told.status !== 'VALIDATING';
-        sink.event(told);
+        const update = JSON.parse(data) as UploadEvent;
+        verdict ||= update.status !== 'UPLOADING' && update.status !== 'VALIDATING';
+        sink.event(update);
       }
     }
     parsed = text.length;
   };
 
-  request.upload.onprogress = ({ loaded }) => sink.sent(loaded);
+  request.upload.onprogress = ({ loaded }) => sink.progress(loaded);
   request.onprogress = read;
   request.onload = () => {
     if (request.status !== 200) {
@@ -47,9 +47,9 @@ export function sendCommands(file: File, sink: UploadSink): () => void {
     }
     read();
     if (verdict) sink.ended();
-    else sink.failed('the answer ended before a verdict was reached');
+    else sink.failed('the response ended before the verdict');
   };
-  request.onerror = () => sink.failed('the connection was lost; nothing was accepted');
+  request.onerror = () => sink.failed('connection lost before the server confirmed the file');
   request.ontimeout = request.onerror;
 
   const form = new FormData();

@@ -4,13 +4,13 @@ import type { ChannelEvent } from './wire.ts';
 
 export const SUBPROTOCOL = 'rover.comms.v1';
 
-/** What a channel may be called; the server refuses anything else. */
+/** Valid channel names; the server refuses others. */
 export const CHANNEL_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 
 export type ChannelStatus =
   | { readonly state: 'connecting' | 'open' | 'closed' }
   | { readonly state: 'waiting'; readonly retryAt: number; readonly reason: string }
-  /** The server will not have us as we are; trying again unchanged would be refused again. */
+  /** The server refused this channel or name. The page does not retry by itself. */
   | { readonly state: 'refused'; readonly reason: string };
 
 export interface ChannelSink {
@@ -21,7 +21,7 @@ export interface ChannelSink {
 const REFUSED = 1008;
 const TRY_LATER = 1013;
 
-/** A connection to one channel under one name, made again whenever it breaks, until `close`. */
+/** A connection to one channel under one name. It reconnects after every break until `close`. */
 export class ChannelConnection {
   readonly #channel: string;
   readonly #name: string;
@@ -31,7 +31,7 @@ export class ChannelConnection {
   #socket: WebSocket | null = null;
   #retry: ReturnType<typeof setTimeout> | null = null;
 
-  /** `lastId` tells the newest message held, so that the server sends exactly what is missing. */
+  /** `lastId` returns the id of the newest event held; a new connection resumes after it. */
   constructor(channel: string, name: string, lastId: () => string | null, sink: ChannelSink) {
     this.#channel = channel;
     this.#name = name;
@@ -40,7 +40,7 @@ export class ChannelConnection {
   }
 
   open(): void {
-    this.#drop();
+    this.#disconnect();
     this.#sink.connection({ state: 'connecting' });
     const url = new URL(at(`ws/comms/${encodeURIComponent(this.#channel)}`));
     url.protocol = url.protocol.replace('http', 'ws');
@@ -61,22 +61,25 @@ export class ChannelConnection {
     socket.onclose = (event) => this.#closed(event);
   }
 
-  /** Whether it was handed to the connection; not whether it arrived. That is what `ack` says. */
-  say(text: string, ref: string): boolean {
+  /** Send a message. Returns whether the connection is open; delivery is confirmed by `ack`. */
+  send(text: string, ref: string): boolean {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify({ type: 'say', text, ref }));
     return true;
   }
 
   close(): void {
-    this.#drop();
+    this.#disconnect();
     this.#sink.connection({ state: 'closed' });
   }
 
   #closed(event: CloseEvent): void {
     this.#socket = null;
     if (event.code === REFUSED) {
-      this.#sink.connection({ state: 'refused', reason: event.reason || 'refused by the server' });
+      this.#sink.connection({
+        state: 'refused',
+        reason: event.reason || 'the server refused the connection',
+      });
       return;
     }
     const waitMs = this.#backoff.next() + (event.code === TRY_LATER ? 3_000 : 0);
@@ -85,7 +88,7 @@ export class ChannelConnection {
     this.#retry = setTimeout(() => this.open(), waitMs);
   }
 
-  #drop(): void {
+  #disconnect(): void {
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#retry = null;
     if (this.#socket === null) return;

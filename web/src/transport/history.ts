@@ -2,8 +2,8 @@ import { getJson } from './http.ts';
 import type { WireHistory, WireSample } from './wire.ts';
 
 /**
- * The samples of the past from `fromMs` (or the oldest kept) up to before `untilMs`, thinned by the
- * server to about `maxPoints` in which no spike is missing. Throws as `getJson` does.
+ * The samples from `fromMs` (`null`: the oldest) until before `untilMs`. The server thins them to
+ * about `maxPoints` and keeps every spike. Throws the errors of `getJson`.
  */
 export async function readHistory(
   fromMs: number | null,
@@ -18,7 +18,7 @@ export async function readHistory(
   return samplesOf(await getJson<WireHistory>(`telemetry/history?${query}`));
 }
 
-/** Columns as samples. */
+/** Convert columns to samples. */
 export function samplesOf(history: WireHistory): readonly WireSample[] {
   const columns = Object.entries(history).filter(([name]) => name !== 't');
   return history.t.map((t, i) => {

@@ -1,9 +1,9 @@
-/** The app may be mounted under any prefix, behind proxies that strip it: resolve, never assume. */
+/** The URL of `path`, relative to the page: the app may be mounted under any prefix. */
 export function at(path: string, base: string = document.baseURI): string {
   return new URL(path, base).href;
 }
 
-/** An answer that is an error; its message is the server's own `detail` where it gave one. */
+/** An error status. The message is the server's `detail`, if it sent one. */
 export class HttpError extends Error {
   readonly status: number;
 
@@ -14,7 +14,7 @@ export class HttpError extends Error {
   }
 }
 
-/** No answer came. The browser does not say why, and its own words say nothing to people. */
+/** The request had no response. Browsers do not give the reason. */
 export class Unreachable extends Error {
   constructor(cause: unknown) {
     super('the server cannot be reached', { cause });
@@ -22,7 +22,7 @@ export class Unreachable extends Error {
   }
 }
 
-/** The text for a person in an RFC 9457 problem, or a plain sentence where there is none. */
+/** The `detail` or `title` of an RFC 9457 problem, otherwise a sentence with the status. */
 export function problemDetail(status: number, body: string): string {
   try {
     const problem: unknown = JSON.parse(body);
@@ -32,15 +32,15 @@ export function problemDetail(status: number, body: string): string {
       if (typeof title === 'string' && title !== '') return title;
     }
   } catch {
-    // Not JSON: a proxy's own error page.
+    // Not JSON, for example the error page of a proxy.
   }
-  return `the server answered ${status}`;
+  return `the server responded with status ${status}`;
 }
 
 /**
- * The JSON at `path`. `accept` lists error statuses whose body is an answer too (503 of `readyz`).
+ * The JSON at `path`. `accept` lists error statuses to treat as success (503 of `readyz`).
  *
- * Throws `HttpError` on an error status, `Unreachable` when there is no answer.
+ * Throws `HttpError` on another error status, `Unreachable` without a response.
  */
 export async function getJson<T>(path: string, accept: readonly number[] = []): Promise<T> {
   const request = { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(15_000) };

@@ -2,29 +2,28 @@ import { Backoff } from './backoff.ts';
 import { at, getJson, HttpError, problemDetail } from './http.ts';
 import type { ImageInfo } from './wire.ts';
 
-/** The newest images, newest first; those still arriving too. */
+/** The newest images, the newest first, including those that are arriving. */
 export async function listImages(limit: number): Promise<readonly ImageInfo[]> {
   const { images } = await getJson<{ images: readonly ImageInfo[] }>(`images?limit=${limit}`);
   return images;
 }
 
-/** An image that broke off and could not be resumed; what came of it stays usable. */
+/** A download ended early and could not be resumed. The bytes received stay available. */
 export class Truncated extends Error {
   constructor(received: number, expected: number | null) {
-    const whole = expected === null ? 'an unknown whole' : `${expected}`;
-    super(`broke off after ${received} of ${whole} bytes`);
+    super(`received ${received} of ${expected ?? 'an unknown number of'} bytes`);
     this.name = 'Truncated';
   }
 }
 
-/** Attempts in a row that bring no new byte, after which an image counts as broken off. */
-const FRUITLESS_ATTEMPTS = 5;
+/** Maximum number of consecutive attempts that receive no byte. */
+const MAX_EMPTY_ATTEMPTS = 5;
 
 /**
- * One image on its way into the page. `blob` is what has come so far, at any moment.
+ * The download of one image. `blob` holds the bytes received so far.
  *
- * A connection that breaks is resumed where it broke (`Range` with `If-Range`), so a replaced
- * image is never spliced to the old one: the server then sends the whole anew.
+ * After a break the download resumes with `Range` and `If-Range`. If the image was replaced in the
+ * meantime, the server sends the new one from its beginning, so that the two are never mixed.
  */
 export class ImageDownload {
   readonly image: ImageInfo;
@@ -44,7 +43,7 @@ export class ImageDownload {
 
   get blob(): Blob {
     if (this.#chunks.length > 0) {
-      // A blob of a blob is a reference: what came before is not copied again.
+      // A blob inside a blob is a reference: earlier bytes are not copied.
       this.#blob = new Blob([this.#blob, ...this.#chunks], { type: this.image.content_type });
       this.#chunks = [];
     }
@@ -52,14 +51,14 @@ export class ImageDownload {
   }
 
   /**
-   * Returns when every byte is there.
+   * Download the image. Returns when all bytes are received.
    *
-   * Throws `Truncated` when it broke off and several attempts brought nothing more, `HttpError`
-   * when the server has no such image, and what `signal` was aborted with.
+   * Throws `Truncated` after several attempts without a new byte, `HttpError` for an unknown image,
+   * and the reason of `signal` when it aborts.
    */
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff(400, 6_000);
-    while (backoff.attempt < FRUITLESS_ATTEMPTS) {
+    while (backoff.attempt < MAX_EMPTY_ATTEMPTS) {
       const before = this.received;
       try {
         if (await this.#attempt(signal)) return;
@@ -90,7 +89,7 @@ export class ImageDownload {
     if (!response.ok || response.body === null) {
       throw new HttpError(response.status, problemDetail(response.status, await response.text()));
     }
-    this.#take(response);
+    this.#readHeaders(response);
     for await (const chunk of chunks(response.body)) {
       this.#chunks.push(chunk);
       this.received += chunk.byteLength;
@@ -99,13 +98,13 @@ export class ImageDownload {
     return this.expected === null || this.received === this.expected;
   }
 
-  #take(response: Response): void {
+  #readHeaders(response: Response): void {
     const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '');
     if (response.status === 206 && range !== null && Number(range[1]) === this.received) {
       if (range[2] !== '*') this.expected = Number(range[2]);
       return;
     }
-    if (response.status === 206) throw new Error('the server resumed at another place');
+    if (response.status === 206) throw new Error('the server resumed at another offset');
     this.#restart();
     this.#etag = response.headers.get('etag');
     const length = response.headers.get('content-length');
@@ -122,7 +121,7 @@ export class ImageDownload {
 async function* chunks(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  // By hand: Safari's ReadableStream is not async iterable.
+  // Safari's ReadableStream is not async iterable.
   const reader = body.getReader();
   try {
     for (;;) {

@@ -4,9 +4,9 @@ export interface SseEvent {
 }
 
 /**
- * Events out of text that arrives in pieces, as the HTML standard parses `text/event-stream`.
+ * Parses `text/event-stream` (HTML standard, section 9.2) from text that arrives in chunks.
  *
- * `EventSource` can only GET; this serves the answer to a POST. Feed it every piece once, in order.
+ * It is for the response to a POST: `EventSource` supports GET only.
  */
 export class SseParser {
   #rest = '';
@@ -14,13 +14,14 @@ export class SseParser {
   #data: string[] = [];
   #skipLf = false;
 
-  *feed(piece: string): Generator<SseEvent> {
-    let text = this.#rest + piece;
+  /** Parse the next chunk; yields the events that it completes. */
+  *feed(chunk: string): Generator<SseEvent> {
+    let text = this.#rest + chunk;
     if (this.#skipLf && text.startsWith('\n')) text = text.slice(1);
     this.#skipLf = false;
     let start = 0;
     for (;;) {
-      const end = nextBreak(text, start);
+      const end = nextLineEnd(text, start);
       if (end === -1) break;
       const line = text.slice(start, end);
       start = end + 1;
@@ -53,7 +54,7 @@ export class SseParser {
   }
 }
 
-function nextBreak(text: string, start: number): number {
+function nextLineEnd(text: string, start: number): number {
   for (let i = start; i < text.length; i += 1) {
     const c = text.charCodeAt(i);
     if (c === 10 || c === 13) return i;

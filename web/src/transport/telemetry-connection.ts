@@ -1,52 +1,52 @@
 import { Backoff } from './backoff.ts';
 import { at } from './http.ts';
-import type { FeedState, Gap, WireAlarm, WireSample } from './wire.ts';
+import type { Gap, SourceStatus, WireAlarm, WireSample } from './wire.ts';
 
-/** Whether the way to the server stands; what the machine does behind it is `FeedState`. */
+/** The state of the connection to the server; that of the telemetry source is `SourceStatus`. */
 export type ConnectionState = 'connecting' | 'open' | 'waiting';
 
 export interface ConnectionStatus {
   readonly state: ConnectionState;
-  /** When the next attempt is due, in milliseconds of the epoch; only while `waiting`. */
+  /** When the next attempt starts, in milliseconds of the epoch; only while `waiting`. */
   readonly retryAt: number | null;
 }
 
 export type ConnectionEvent =
   | { readonly type: 'samples'; readonly samples: readonly WireSample[] }
   | { readonly type: 'connection'; readonly status: ConnectionStatus }
-  | { readonly type: 'feed'; readonly feed: FeedState }
+  | { readonly type: 'source'; readonly source: SourceStatus }
   | { readonly type: 'alarm'; readonly alarm: WireAlarm }
   | { readonly type: 'gap'; readonly gap: Gap };
 
-/** Samples asked for at the first connection, so that plots do not start empty. */
+/** Number of past samples requested by the first connection, so that plots do not start empty. */
 export const BACKLOG = 600;
 
-/** Events within this time travel as one message: at 50 Hz a page need not wake 50 times. */
+/** Milliseconds of samples in one batch: at 50 Hz this saves most wake-ups of the page. */
 const BATCH_MS = 50;
 
-/** A link silent for this long is suspect once the device says that its network changed. */
-const SUSPECT_AFTER_MS = 15_000;
+/** Milliseconds without an event after which a network change restarts the connection. */
+const RESTART_AFTER_MS = 15_000;
 
 type MakeEventSource = (url: string) => EventSource;
 
 /**
- * The one connection to the telemetry stream.
+ * The connection to the telemetry stream.
  *
- * The browser resumes by itself when a connection breaks, with `Last-Event-ID`. When the server
- * *refuses* one, `EventSource` gives up for good; then this tries again with growing pauses and
- * `?after=` the last id, so nothing retained is missed and nothing comes twice.
+ * After a break, `EventSource` reconnects with `Last-Event-ID`. After an error status it stops;
+ * then this class reconnects with backoff and `?after=<last id>`, so that no retained event is lost
+ * or repeated.
  */
 export class TelemetryConnection {
   readonly #base: string;
   readonly #sink: (event: ConnectionEvent) => void;
   readonly #make: MakeEventSource;
   readonly #backoff: Backoff;
-  #source: EventSource | null = null;
+  #eventSource: EventSource | null = null;
   #retry: ReturnType<typeof setTimeout> | null = null;
   #flush: ReturnType<typeof setTimeout> | null = null;
   #pending: WireSample[] = [];
   #lastId = '';
-  #lastHeard = Date.now();
+  #lastEventAt = Date.now();
 
   constructor(
     base: string,
@@ -60,48 +60,49 @@ export class TelemetryConnection {
     this.#backoff = backoff;
   }
 
+  /** Connect, or reconnect at once. */
   open(): void {
     this.close();
     const query =
       this.#lastId === '' ? `last=${BACKLOG}` : `after=${encodeURIComponent(this.#lastId)}`;
     this.#status('connecting');
-    const source = this.#make(at(`stream/rover-telemetry?${query}`, this.#base));
-    this.#source = source;
-    source.onopen = () => {
-      this.#lastHeard = Date.now();
+    const eventSource = this.#make(at(`stream/rover-telemetry?${query}`, this.#base));
+    this.#eventSource = eventSource;
+    eventSource.onopen = () => {
+      this.#lastEventAt = Date.now();
       this.#backoff.reset();
       this.#status('open');
     };
-    source.onmessage = (event: MessageEvent<string>) => this.#sample(event);
-    source.addEventListener('state', (event) => {
-      this.#named(event, (feed: FeedState) => this.#sink({ type: 'feed', feed }));
+    eventSource.onmessage = (event: MessageEvent<string>) => this.#sample(event);
+    eventSource.addEventListener('state', (event) => {
+      this.#named(event, (source: SourceStatus) => this.#sink({ type: 'source', source }));
     });
-    source.addEventListener('alarm', (event) => {
+    eventSource.addEventListener('alarm', (event) => {
       this.#named(event, (alarm: WireAlarm) => this.#sink({ type: 'alarm', alarm }));
     });
-    source.addEventListener('gap', (event) => {
+    eventSource.addEventListener('gap', (event) => {
       this.#named(event, (gap: Gap) => this.#sink({ type: 'gap', gap }));
     });
-    source.onerror = () => {
-      if (source.readyState === source.CLOSED) this.#retryLater();
+    eventSource.onerror = () => {
+      if (eventSource.readyState === eventSource.CLOSED) this.#retryLater();
       else this.#status('connecting');
     };
   }
 
-  /** Start anew if nothing was heard for a while: a sleeping laptop leaves half-open connections. */
-  nudge(): void {
-    if (this.#retry !== null || Date.now() - this.#lastHeard > SUSPECT_AFTER_MS) this.open();
+  /** Reconnect after a network change: a sleeping laptop leaves half-open connections. */
+  networkChanged(): void {
+    if (this.#retry !== null || Date.now() - this.#lastEventAt > RESTART_AFTER_MS) this.open();
   }
 
   close(): void {
-    this.#source?.close();
-    this.#source = null;
+    this.#eventSource?.close();
+    this.#eventSource = null;
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#retry = null;
   }
 
   #sample(event: MessageEvent<string>): void {
-    this.#lastHeard = Date.now();
+    this.#lastEventAt = Date.now();
     if (event.lastEventId !== '') this.#lastId = event.lastEventId;
     const sample = parse<WireSample>(event.data);
     if (sample === null) return;
@@ -110,9 +111,9 @@ export class TelemetryConnection {
   }
 
   #named<T>(event: MessageEvent<string>, handle: (value: T) => void): void {
-    this.#lastHeard = Date.now();
+    this.#lastEventAt = Date.now();
     if (event.lastEventId !== '') this.#lastId = event.lastEventId;
-    this.#send(); // What came before the event stays before it.
+    this.#send(); // Keeps the order: samples before this event are sent before it.
     const value = parse<T>(event.data);
     if (value !== null) handle(value);
   }
@@ -142,6 +143,6 @@ function parse<T>(text: string): T | null {
   try {
     return JSON.parse(text) as T;
   } catch {
-    return null; // One malformed event must not end the stream.
+    return null; // A malformed event does not end the stream.
   }
 }

@@ -1,20 +1,20 @@
 /**
- * Owns the one `EventSource` of this browser and shares it among its tabs.
+ * A shared worker with the one telemetry connection of all tabs.
  *
- * Browsers allow six HTTP/1.1 connections to a host: with one stream for each tab, the seventh tab
- * would hang. A tab that joins gets the backlog from here, without a word to the server.
+ * Browsers allow six HTTP/1.1 connections per host: with one stream per tab, the seventh tab would
+ * hang. New tabs receive the recent samples from the worker.
  */
 import {
   type ConnectionEvent,
   type ConnectionStatus,
   TelemetryConnection,
 } from './telemetry-connection.ts';
-import type { FeedState, WireAlarm, WireSample } from './wire.ts';
+import type { SourceStatus, WireAlarm, WireSample } from './wire.ts';
 
 export type PageMessage =
   | { readonly type: 'join'; readonly base: string }
   | { readonly type: 'leave' }
-  | { readonly type: 'nudge' };
+  | { readonly type: 'network-changed' };
 
 export type WorkerMessage =
   | ConnectionEvent
@@ -22,34 +22,34 @@ export type WorkerMessage =
       readonly type: 'snapshot';
       readonly samples: readonly WireSample[];
       readonly status: ConnectionStatus;
-      readonly feed: FeedState | null;
-      /** The last word on each parameter that ever rang. */
+      readonly source: SourceStatus | null;
+      /** The last alarm event of each parameter. */
       readonly alarms: readonly WireAlarm[];
-      /** When the last sample came, in milliseconds of the epoch. */
-      readonly heardAt: number | null;
+      /** When the last sample was received, in milliseconds of the epoch. */
+      readonly receivedAt: number | null;
     };
 
-/** Samples kept for tabs that join later; at 10 Hz the last five minutes. */
-const KEEP = 3000;
+/** Number of samples for new tabs: five minutes at 10 Hz. */
+const MAX_RECENT = 3000;
 
 const ports = new Set<MessagePort>();
 let connection: TelemetryConnection | null = null;
 let recent: WireSample[] = [];
 let status: ConnectionStatus = { state: 'connecting', retryAt: null };
-let feed: FeedState | null = null;
+let source: SourceStatus | null = null;
 const alarms = new Map<string, WireAlarm>();
-let heardAt: number | null = null;
+let receivedAt: number | null = null;
 
 function relay(event: ConnectionEvent): void {
   if (event.type === 'samples') {
     recent.push(...event.samples);
-    // Cut in blocks: shifting an array for every sample would copy it every time.
-    if (recent.length > KEEP * 1.25) recent = recent.slice(-KEEP);
-    heardAt = Date.now();
+    // Removes many samples at a time: each removal copies the array.
+    if (recent.length > MAX_RECENT * 1.25) recent = recent.slice(-MAX_RECENT);
+    receivedAt = Date.now();
   } else if (event.type === 'connection') status = event.status;
-  else if (event.type === 'feed') feed = event.feed;
+  else if (event.type === 'source') source = event.source;
   else if (event.type === 'alarm') alarms.set(event.alarm.parameter, event.alarm);
-  else if (event.type === 'gap') alarms.clear(); // What changed meanwhile was never told.
+  else if (event.type === 'gap') alarms.clear(); // Alarm events may be lost in the gap.
   for (const port of ports) port.postMessage(event satisfies WorkerMessage);
 }
 
@@ -59,9 +59,9 @@ function join(port: MessagePort, base: string): void {
     type: 'snapshot',
     samples: recent,
     status,
-    feed,
+    source,
     alarms: [...alarms.values()],
-    heardAt,
+    receivedAt,
   } satisfies WorkerMessage);
   if (connection === null) {
     connection = new TelemetryConnection(base, relay);
@@ -75,9 +75,9 @@ function leave(port: MessagePort): void {
   connection?.close();
   connection = null;
   recent = [];
-  feed = null;
+  source = null;
   alarms.clear();
-  heardAt = null;
+  receivedAt = null;
 }
 
 interface SharedScope {
@@ -90,7 +90,7 @@ interface SharedScope {
   port.onmessage = ({ data }: MessageEvent<PageMessage>) => {
     if (data.type === 'join') join(port, data.base);
     else if (data.type === 'leave') leave(port);
-    else connection?.nudge();
+    else connection?.networkChanged();
   };
   port.addEventListener('close', () => leave(port));
 };

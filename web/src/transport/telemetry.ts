@@ -2,10 +2,10 @@ import { type ConnectionEvent, TelemetryConnection } from './telemetry-connectio
 import type { PageMessage, WorkerMessage } from './telemetry-worker.ts';
 
 /**
- * Follow telemetry for as long as the page lives: through the worker that all tabs share, or with a
- * connection of its own where `SharedWorker` is missing (Chrome on Android) or will not start.
+ * Follow telemetry for the life of the page: through the shared worker, or with a connection of the
+ * page's own if `SharedWorker` is missing (Chrome on Android) or fails to start.
  *
- * A page put aside by the back-forward cache leaves, and joins again when it returns.
+ * A page in the back/forward cache disconnects; it reconnects when it is restored.
  */
 export function followTelemetry(sink: (event: WorkerMessage) => void): void {
   if (typeof SharedWorker === 'undefined') {
@@ -28,7 +28,7 @@ export function followTelemetry(sink: (event: WorkerMessage) => void): void {
   addEventListener('pageshow', (event) => {
     if (event.persisted) join();
   });
-  addEventListener('online', () => post({ type: 'nudge' }));
+  addEventListener('online', () => post({ type: 'network-changed' }));
 }
 
 function followAlone(sink: (event: ConnectionEvent) => void): void {
@@ -38,5 +38,5 @@ function followAlone(sink: (event: ConnectionEvent) => void): void {
   addEventListener('pageshow', (event) => {
     if (event.persisted) connection.open();
   });
-  addEventListener('online', () => connection.nudge());
+  addEventListener('online', () => connection.networkChanged());
 }

@@ -1,21 +1,21 @@
-/** What crosses the wire, as the server writes it. Names are the server's; see its routes. */
+/** Messages of the server and the page, with the server's names. */
 
 export type Value = number | boolean | string | null | { readonly [part: string]: number };
 
-/** One telemetry sample: `t` is ISO 8601 UTC; every key but those of `OURS` is a parameter. */
+/** One telemetry sample: `t` is ISO 8601 UTC; every key outside `RESERVED_KEYS` is a parameter. */
 export type WireSample = { readonly t: string } & { readonly [name: string]: Value };
 
-/** Keys of a sample that are the server's: its time, that it came late, how many it stands for. */
-export const OURS: ReadonlySet<string> = new Set(['t', 'late', 'folded']);
+/** Keys that are not parameters: the time, whether the sample is late, the number it summarizes. */
+export const RESERVED_KEYS: ReadonlySet<string> = new Set(['t', 'late', 'folded']);
 
-/** Samples as columns of equal length, in order of time. */
+/** Samples as columns of equal length, ordered by time. */
 export type WireHistory = { readonly t: readonly string[] } & {
   readonly [name: string]: readonly Value[];
 };
 
 export type WireLevel = 'nominal' | 'yellow' | 'red';
 
-/** A parameter entered or left a level of its limits; the server's hysteresis is in it. */
+/** A parameter entered or left a level of its limits. The server applies hysteresis. */
 export interface WireAlarm {
   readonly t: string;
   readonly parameter: string;
@@ -39,14 +39,15 @@ export interface Parameter {
 
 export type SourceState = 'live' | 'stale' | 'down';
 
-export interface FeedState {
+/** The state of the telemetry source. */
+export interface SourceStatus {
   readonly state: SourceState;
   readonly detail: string;
-  /** ISO time of the change into this state. */
+  /** When the state began, ISO 8601. */
   readonly since?: string | null;
 }
 
-/** Events this reader did not get: between `after` and `resumed`, `lost` of them if it is known. */
+/** `lost` events (`null` if unknown) between the ids `after` and `resumed` were not delivered. */
 export interface Gap {
   readonly after: string | null;
   readonly resumed: string | null;
@@ -54,6 +55,7 @@ export interface Gap {
   readonly reason: string;
 }
 
+/** An image as the server describes it. */
 export interface ImageInfo {
   readonly id: string;
   readonly content_type: string;
@@ -69,7 +71,7 @@ export interface ImageInfo {
   readonly metadata: { readonly [name: string]: string | number | boolean | null };
   readonly url: string;
   readonly stream: string;
-  /** A small rendition, from servers that make them. */
+  /** The path of a small version, if the server makes one. */
   readonly thumbnail?: string | null;
 }
 
@@ -85,12 +87,12 @@ export type ChannelEvent =
       readonly type: 'welcome';
       readonly channel: string;
       readonly you: string;
-      /** Of a crowd only the first; joins and leaves up to `last_id` are in it. */
+      /** The first members of a large channel; includes joins and leaves up to `last_id`. */
       readonly members: readonly string[];
       readonly member_count: number;
-      /** Of our own join. Who resumes is told it again, after what was missed. */
+      /** The id of our own join, which follows the missed events when resuming. */
       readonly last_id: string;
-      /** Empty for who resumes. */
+      /** Empty when resuming. */
       readonly history: readonly Message[];
     }
   | ({ readonly type: 'message' } & Message)
