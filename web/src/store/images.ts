@@ -133,10 +133,7 @@ export class ImagesStore extends Store {
     const digestIsNew = current.image.sha256 === null && image.sha256 !== null;
     current.image = image;
     if (digestIsNew && current.status.state === 'complete' && current.frame !== null) {
-      void this.#verify(current, current.frame).then((status) => {
-        current.status = status;
-        this.changed();
-      });
+      void this.#verify(current, current.frame);
     }
     const grew = image.received > current.received || image.complete;
     if (current.status.state === 'broken' && grew && !current.image.complete) this.load();
@@ -157,7 +154,7 @@ export class ImagesStore extends Store {
     this.changed();
     if (cached) {
       Object.assign(shown, { frame: cached, received: cached.size, expected: cached.size });
-      shown.status = { state: 'complete', verified: image.sha256 !== null };
+      void this.#verify(shown, cached);
     } else if (!displayable(image.content_type)) {
       shown.status = { state: 'not-loaded', reason: 'type' };
     } else if (!requested && large(image)) {
@@ -184,7 +181,7 @@ export class ImagesStore extends Store {
     try {
       await download.run(signal);
       shown.frame = download.blob;
-      shown.status = await this.#verify(shown, download.blob);
+      await this.#verify(shown, download.blob);
       if (shown.status.state === 'complete') this.#keep(shown.image, download.blob);
     } catch (error) {
       if (signal.aborted) return;
@@ -196,15 +193,9 @@ export class ImagesStore extends Store {
     }
   }
 
-  /** Compare the digest: browsers draw damaged images without an error. */
-  async #verify(shown: ShownImage, blob: Blob): Promise<ImageStatus> {
-    const { sha256 } = shown.image;
-    // Browsers hide `crypto.subtle` from pages loaded over plain HTTP from another host.
-    if (sha256 === null || !('subtle' in crypto)) return { state: 'complete', verified: false };
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer()));
-    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-    if (hex === sha256) return { state: 'complete', verified: true };
-    return { state: 'broken', reason: 'the SHA-256 does not match' };
+  async #verify(shown: ShownImage, blob: Blob): Promise<void> {
+    shown.status = await checkDigest(shown.image, blob);
+    this.changed();
   }
 
   #keep(image: ImageInfo, blob: Blob): void {
@@ -220,4 +211,14 @@ export class ImagesStore extends Store {
 
 function large({ size, width, height }: ImageInfo): boolean {
   return (size ?? 0) > MAX_AUTOLOAD_BYTES || (width ?? 0) * (height ?? 0) > MAX_AUTOLOAD_PIXELS;
+}
+
+/** Compare the digest: browsers draw damaged images without an error. */
+async function checkDigest({ sha256 }: ImageInfo, blob: Blob): Promise<ImageStatus> {
+  // Browsers hide `crypto.subtle` from pages loaded over plain HTTP from another host.
+  if (sha256 === null || !('subtle' in crypto)) return { state: 'complete', verified: false };
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer()));
+  const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  if (hex === sha256) return { state: 'complete', verified: true };
+  return { state: 'broken', reason: 'the SHA-256 does not match' };
 }
