@@ -20,6 +20,7 @@
 import 'uplot/dist/uPlot.min.css';
 import './styles/tokens.css';
 import './styles/page.css';
+import './styles/controls.css';
 import './styles/parts.css';
 import './styles/header.css';
 import './styles/image.css';

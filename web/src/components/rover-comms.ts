@@ -98,7 +98,7 @@ export class RoverComms extends PageElement {
       ${this.#joinError ? html`<p class="note alarm" role="alert">${icon('alarm')}<span>${this.#joinError}</span></p>` : nothing}
       ${connection.state === 'refused' ? html`<p class="note alarm" role="alert" data-testid="refusal">${icon('alarm')}<span>${connection.reason}. Change the channel or your name, or try again.</span> <button type="button" @click=${() => this.store.retry()}>Try again</button></p>` : nothing}
       ${channel.notice && Date.now() - channel.notice.at < 30_000 ? html`<p class="note caution" role="status">${icon('caution')}<span>${channel.notice.text}</span></p>` : nothing}
-      ${channel.gap ? html`<p class="note caution" role="status">${icon('caution')} ${channel.gap.lost ? plural(channel.gap.lost, 'earlier message') : 'Earlier messages'} ${channel.gap.lost === 1 ? 'is' : 'are'} no longer available.</p>` : nothing}
+      ${channel.gap ? html`<p class="note caution" role="status">${icon('caution')} Messages may be missing${channel.gap.lost ? `: ${plural(channel.gap.lost, 'event')} not received` : ''}</p>` : nothing}
       ${queued > 0 && connection.state !== 'open' ? html`<p class="note" role="status">${icon('clock')} ${plural(queued, 'message')} will be sent after reconnecting</p>` : nothing}
       ${unconfirmedElsewhere > 0 ? html`<p class="note" role="status">${icon('clock')} ${plural(unconfirmedElsewhere, 'unconfirmed message')} in other channels</p>` : nothing}
     `;
