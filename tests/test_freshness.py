@@ -20,7 +20,7 @@ def speaking(period_s: float, times: int) -> tuple[Freshness, Clock]:
     end = clock.now + period_s * times
     while clock.now < end:
         if clock.now >= due:
-            freshness.hear(["speed"])
+            freshness.record(["speed"])
             due += period_s
         clock.now += min(period_s, 1.0)
         freshness.tick()
@@ -34,7 +34,7 @@ def test_without_a_value_nothing_is_stale() -> None:
 def test_one_value_of_unknown_rhythm_is_not_stale() -> None:
     clock = Clock()
     freshness = Freshness(clock)
-    freshness.hear(["mode"])
+    freshness.record(["mode"])
     freshness.tick()
     clock.now += 86_400
     assert not freshness.is_stale("mode", None)
@@ -43,7 +43,7 @@ def test_one_value_of_unknown_rhythm_is_not_stale() -> None:
 def test_a_declared_period_counts_from_the_first_value() -> None:
     clock = Clock()
     freshness = Freshness(clock)
-    freshness.hear(["speed"])
+    freshness.record(["speed"])
     clock.now += STALE_PERIODS * 10
     assert not freshness.is_stale("speed", 10)
     clock.now += 1
@@ -53,7 +53,7 @@ def test_a_declared_period_counts_from_the_first_value() -> None:
 def test_a_fast_parameter_is_stale_after_the_minimum() -> None:
     freshness, clock = speaking(0.02, 500)
     assert freshness.stale_after_s("speed", None) <= STALE_PERIODS * 1.05  # type: ignore[operator]
-    freshness.hear(["speed"])
+    freshness.record(["speed"])
     clock.now += MIN_STALE_S
     assert not freshness.is_stale("speed", 0.02)
     clock.now += 0.1
@@ -65,5 +65,5 @@ def test_a_slow_rhythm_is_observed() -> None:
     assert not freshness.is_stale("speed", None)
     clock.now += STALE_PERIODS * 30 + 1
     assert freshness.is_stale("speed", None)
-    freshness.hear(["speed"])
+    freshness.record(["speed"])
     assert not freshness.is_stale("speed", None)

@@ -34,7 +34,7 @@ def filled(count: int, max_samples: int = 10_000) -> History:
 
 def ask(history: History, fields: list[str] | None = None, **limits: Any) -> dict[str, list[Any]]:
     span = history.between(limits.get("since"), limits.get("until"), fields)
-    return span.thinned(limits.get("max_points", 10**9)).as_columns()
+    return span.downsampled(limits.get("max_points", 10**9)).as_columns()
 
 
 def test_columns_have_one_length_and_the_kinds_of_their_parameters() -> None:

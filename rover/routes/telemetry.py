@@ -104,6 +104,6 @@ class Stream:
 
 
 def _history_response(span: Span, max_points: int) -> Response:
-    columns = span.thinned(max_points).as_columns()
+    columns = span.downsampled(max_points).as_columns()
     columns["t"] = [iso(t) for t in columns["t"]]
     return json_response(columns)

@@ -1,8 +1,7 @@
-"""When a parameter or a source is stale: it has been silent for several of its periods.
+"""Staleness: a parameter or a source is stale after several of its periods without a value.
 
-The period is that of the dictionary, else the observed rhythm. The rhythm is measured at ticks of
-about one second, not at each sample: shorter periods do not matter, since nothing is stale before
-`MIN_STALE_S`.
+The period comes from the dictionary, or else from observation. It is observed once a second, not at
+each sample: shorter periods do not matter, since nothing is stale before `MIN_STALE_S`.
 """
 
 from __future__ import annotations
@@ -20,11 +19,13 @@ MIN_STALE_S = 2.0
 """Seconds of silence before which nothing is stale."""
 
 DECAY = 0.9
-"""Factor by which the observed period shrinks at each tick with a shorter interval."""
+"""Factor by which an observed period shrinks at each tick that sees a shorter one."""
 
 
 class Freshness:
-    """The silence and the rhythm of some names: parameters, or one source.
+    """The time since the last value, and the observed period, of each name.
+
+    A name is that of a parameter or of a source.
 
     Args:
         clock: monotonic seconds.
@@ -36,43 +37,43 @@ class Freshness:
     ) -> None:
         self._clock = clock
         self._min_stale_s = min_stale_s
-        self._heard_at: dict[str, float] = {}
-        self._heard_at_tick: dict[str, float] = {}
+        self._received_at: dict[str, float] = {}
+        self._received_at_tick: dict[str, float] = {}
         self._observed_s: dict[str, float] = {}
 
-    def hear(self, names: Collection[str]) -> None:
-        """Note that these names have just had a value."""
-        self._heard_at.update(dict.fromkeys(names, self._clock()))
+    def record(self, names: Collection[str]) -> None:
+        """Record that a value of each of these names has arrived."""
+        self._received_at.update(dict.fromkeys(names, self._clock()))
 
     def tick(self) -> None:
-        """Measure the rhythm; call it about once a second."""
-        for name, heard_at in self._heard_at.items():
-            before = self._heard_at_tick.get(name)
-            if before is not None and heard_at > before:
+        """Observe the periods; call it about once a second."""
+        for name, received_at in self._received_at.items():
+            at_tick = self._received_at_tick.get(name)
+            if at_tick is not None and received_at > at_tick:
                 decayed = DECAY * self._observed_s.get(name, 0.0)
-                self._observed_s[name] = max(heard_at - before, decayed)
-        self._heard_at_tick.update(self._heard_at)
+                self._observed_s[name] = max(received_at - at_tick, decayed)
+        self._received_at_tick.update(self._received_at)
 
     def silent_s(self, name: str) -> float:
-        """Seconds since the newest value; 0 if there was none."""
-        heard_at = self._heard_at.get(name)
-        return 0.0 if heard_at is None else self._clock() - heard_at
+        """Seconds since the last value; 0 before the first."""
+        received_at = self._received_at.get(name)
+        return 0.0 if received_at is None else self._clock() - received_at
 
     def stale_after_s(self, name: str, period_s: float | None) -> float | None:
-        """Seconds of silence after which a name is stale; `None` if its rhythm is unknown.
+        """Seconds of silence after which a name is stale; `None` if its period is unknown.
 
         Args:
             name: of a parameter or a source.
-            period_s: from the dictionary, if it is known.
+            period_s: from the dictionary; `None` if it is not declared.
         """
         period_s = period_s or self._observed_s.get(name)
         return None if period_s is None else max(STALE_PERIODS * period_s, self._min_stale_s)
 
     def is_stale(self, name: str, period_s: float | None) -> bool:
-        """Whether it has been silent for too long."""
+        """Whether the name is stale."""
         after_s = self.stale_after_s(name, period_s)
         return after_s is not None and self.silent_s(name) > after_s
 
     def stale(self, periods_s: Mapping[str, float | None]) -> set[str]:
-        """The stale ones of these names."""
+        """The names that are stale, of those in `periods_s`."""
         return {name for name, period_s in periods_s.items() if self.is_stale(name, period_s)}

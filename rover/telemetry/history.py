@@ -1,7 +1,7 @@
-"""What was measured, by time: one column a parameter, for plots and for questions about the past.
+"""Samples by time, in columns: for plots and for queries about the past.
 
-Samples are kept in the order they came, and told in the order of their time: so a late one costs no
-more than any other, and whatever a source's clock does, what came first is dropped first.
+Samples are stored in order of arrival and returned in order of time. So a late sample costs no more
+than any other, and the oldest to arrive is dropped first, even if a source's clock jumps.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ if TYPE_CHECKING:
 
     from sources.base import Parameter, Sample, Value
 
-Key = tuple[str, str]
-"""A parameter's name, and the name of a vector's part or nothing."""
+ColumnKey = tuple[str, str]
+"""A parameter's name, and the name of a vector's component; `""` for a scalar."""
 
 MAX_COLUMNS = 2000
-"""A source that invents ever new parameters is not followed further."""
+"""Maximum number of columns; values of further parameters are not stored."""
 
-FIRST_ROWS = 1024
-"""Columns grow from here, as samples come."""
+MIN_CAPACITY = 1024
+"""Number of rows that columns have at first; they grow as samples arrive."""
 
-SLACK = 1.25
-"""Columns may be this much longer than the history, so that dropping moves data seldom."""
+SPARE_ROWS = 1.25
+"""Maximum length of a column, relative to the history: spare rows make reallocation rare."""
 
 ROW_BYTES = 17
-"""Of a sample without values: its time, whether it came late, and the size of its texts."""
+"""Size of a row without values: its time, its late flag, and the size of its objects."""
 
 CELL_BYTES = 8
-"""Of a number, and of the reference to anything else."""
+"""Size of a number, or of the reference to an object."""
 
 MAX_EXACT_INTEGER = 2**53
 """Largest integer up to which a float64 represents every integer. A column with a larger one stores
 Python objects."""
 
-BLANK = {np.dtype(np.float64): math.nan, np.dtype(object): None}
-"""What stands in a cell where nothing was measured."""
+MISSING = {np.dtype(np.float64): math.nan, np.dtype(object): None}
+"""The content of a cell without a value, by the column's type."""
 
 
 class History:
-    """The newest samples, as many as fit.
+    """The newest samples, up to a count and a number of bytes; the oldest are dropped.
 
     Args:
-        parameters: the dictionary: which columns there are.
-        max_samples: how many samples are kept, at least 1.
-        max_bytes: how many bytes they are, without the room that columns have for more. The newest
+        parameters: the dictionary, which defines the first columns.
+        max_samples: maximum number of samples, at least 1.
+        max_bytes: maximum size of the samples, without the columns' spare rows. The newest sample
             is kept whatever its size.
     """
 
@@ -64,27 +64,27 @@ class History:
         self._max_samples = max_samples
         self._max_bytes = max_bytes
         self._row_bytes = ROW_BYTES
-        self._text_bytes = 0  # of all samples' texts
-        self._rows = 0  # of each column, used or not
+        self._capacity = 0  # length of every column
         self._start = 0
         self._end = 0
-        self._t = _blank(0, float)
-        self._late = _blank(0, bool)
-        self._texts = _blank(0, int)  # how many bytes they are, of each sample
-        self._columns: dict[Key, NDArray[Any]] = {}
-        self._parts: dict[str, list[str]] = {}  # of each parameter: [""], or a vector's
-        self._learned: set[Key] = set()  # columns that the dictionary lacks
-        self._whole: set[str] = set()
+        self._t = _empty_column(0, float)
+        self._late = _empty_column(0, bool)
+        self._object_bytes = _empty_column(0, int)  # size of each sample's objects
+        self._total_object_bytes = 0
+        self._columns: dict[ColumnKey, NDArray[Any]] = {}
+        self._components: dict[str, list[str]] = {}  # by parameter; [""] for a scalar
+        self._learned: set[ColumnKey] = set()  # columns that the dictionary lacks
+        self._integers: set[str] = set()  # parameters of kind `integer`
         self.set_parameters(parameters)
 
     def set_parameters(self, parameters: Iterable[Parameter]) -> None:
-        """Follow a new dictionary: add the columns that are not there yet; none is removed."""
+        """Add the columns that a new dictionary needs. Existing columns stay."""
         for parameter in parameters:
             if parameter.kind == "integer":
-                self._whole.add(parameter.name)
-            if parameter.name in self._parts:
+                self._integers.add(parameter.name)
+            if parameter.name in self._components:
                 continue
-            self._parts[parameter.name] = []
+            self._components[parameter.name] = []
             if parameter.kind != "vector":
                 number = parameter.kind in ("number", "integer")
                 self._add_column((parameter.name, ""), float if number else object)
@@ -94,37 +94,37 @@ class History:
 
     @property
     def names(self) -> Collection[str]:
-        """Of every column but the time."""
-        return self._parts.keys()
+        """The parameters of the dictionary, and those that were received without an entry in it."""
+        return self._components.keys()
 
     def add(self, sample: Sample, *, late: bool = False) -> None:
-        """Take the sample in.
+        """Store a sample, and drop the oldest beyond the limits.
 
         Args:
             sample: of any time.
-            late: how it is flagged.
+            late: whether to flag it as late.
         """
-        if self._end == self._rows:
-            self._move()
+        if self._end == self._capacity:
+            self._reallocate()
         self._t[self._end] = sample.t
         self._late[self._end] = late
         self._end += 1
         for name, value in sample.values.items():
-            self._set(name, value)
+            self._set_value(name, value)
         self._drop_oldest()
 
     def between(
         self, since: float | None, until: float | None, fields: Collection[str] | None
     ) -> Span:
-        """A copy of a piece of the past, safe to work on in another thread.
+        """A copy of the samples in a time range, safe to use in another thread.
 
         Args:
-            since: POSIX seconds, inclusive; `None` from the oldest on.
-            until: POSIX seconds, exclusive; `None` up to the newest.
-            fields: names of columns; `None` for all.
+            since: POSIX seconds, inclusive; `None` for no bound.
+            until: POSIX seconds, exclusive; `None` for no bound.
+            fields: names of parameters; `None` for all.
         """
         t = self._t[self._start : self._end]
-        in_order = np.argsort(t, kind="stable")  # linear where it nearly is so already
+        in_order = np.argsort(t, kind="stable")  # linear if the times are nearly sorted
         first = 0 if since is None else int(np.searchsorted(t, since, sorter=in_order))
         last = len(t) if until is None else int(np.searchsorted(t, until, sorter=in_order))
         rows = self._start + in_order[first:last]
@@ -132,107 +132,109 @@ class History:
             t=self._t[rows],
             late=self._late[rows],
             columns={
-                name: {part: self._columns[name, part][rows] for part in self._parts[name]}
-                for name in (self._parts if fields is None else fields)
+                name: {part: self._columns[name, part][rows] for part in self._components[name]}
+                for name in (self._components if fields is None else fields)
             },
-            whole=frozenset(self._whole),
+            integers=frozenset(self._integers),
         )
 
-    def _set(self, name: str, value: Value) -> None:
+    def _set_value(self, name: str, value: Value) -> None:
+        """Store a value of the newest sample. A parameter is a scalar or a vector, never both."""
         if isinstance(value, Mapping):
-            if "" not in self._parts.get(name, ()):  # not where a plain value is due
-                for part, number in value.items():
-                    self._put((name, part), _number(number))
-        elif value is not None and self._parts.get(name, [""]) == [""]:  # nor the reverse
-            self._put((name, ""), value)
+            if "" not in self._components.get(name, ()):
+                for component, number in value.items():
+                    self._set_cell((name, component), _number(number))
+        elif value is not None and self._components.get(name, [""]) == [""]:
+            self._set_cell((name, ""), value)
 
-    def _put(self, key: Key, value: Value) -> None:
-        """Set a value of the newest sample."""
+    def _set_cell(self, key: ColumnKey, value: Value) -> None:
         column = self._columns.get(key)
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if column is None:  # not in the dictionary, but said all the same
+        if column is None:  # a parameter or a component that the dictionary lacks
             if len(self._columns) >= MAX_COLUMNS:
                 return
-            self._parts.setdefault(key[0], [])
+            self._components.setdefault(key[0], [])
             self._learned.add(key)
             large = isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER and not key[1]
             column = self._add_column(key, float if (key[1] or number) and not large else object)
         elif column.dtype == np.float64 and not key[1]:
-            learned = not number and key in self._learned  # numbers only so far
+            learned = not number and key in self._learned  # its earlier values were numbers
             if learned or (isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER):
-                column = self._allow_anything(key)
+                column = self._convert_to_objects(key)
         if column.dtype == np.float64:
             column[self._end - 1] = _number(value)
         else:
             column[self._end - 1] = value
-            self._texts[self._end - 1] += (size := _size(value))
-            self._text_bytes += size
+            self._object_bytes[self._end - 1] += (size := _object_size(value))
+            self._total_object_bytes += size
 
-    def _add_column(self, key: Key, dtype: type) -> NDArray[Any]:
-        self._parts[key[0]].append(key[1])
+    def _add_column(self, key: ColumnKey, dtype: type) -> NDArray[Any]:
+        self._components[key[0]].append(key[1])
         self._row_bytes += CELL_BYTES
         self._drop_oldest()
-        if self._rows > self._room * SLACK:
-            self._move()
-        column = self._columns[key] = _blank(self._rows, dtype)
+        if self._capacity > self._max_capacity * SPARE_ROWS:
+            self._reallocate()
+        column = self._columns[key] = _empty_column(self._capacity, dtype)
         return column
 
-    def _allow_anything(self, key: Key) -> NDArray[Any]:
-        """Make a column of numbers one that takes anything."""
-        held = slice(self._start, self._end)
-        numbers = self._columns[key][held]
-        told = ~np.isnan(numbers)
-        column = self._columns[key] = _blank(self._rows, object)
-        column[held][told] = numbers[told]
-        self._texts[held] += told * _size(0.0)
-        self._text_bytes += int(told.sum()) * _size(0.0)
+    def _convert_to_objects(self, key: ColumnKey) -> NDArray[Any]:
+        """Replace a column of numbers with a column of Python objects."""
+        used = slice(self._start, self._end)
+        numbers = self._columns[key][used]
+        measured = ~np.isnan(numbers)
+        column = self._columns[key] = _empty_column(self._capacity, object)
+        column[used][measured] = numbers[measured]
+        self._object_bytes[used] += measured * _object_size(0.0)
+        self._total_object_bytes += int(measured.sum()) * _object_size(0.0)
         return column
 
     def _drop_oldest(self) -> None:
-        """Drop what does not fit."""
+        """Drop the oldest samples beyond the limits."""
         while len(self) > 1 and (
             len(self) > self._max_samples
-            or len(self) * self._row_bytes + self._text_bytes > self._max_bytes
+            or len(self) * self._row_bytes + self._total_object_bytes > self._max_bytes
         ):
-            if texts := int(self._texts[self._start]):
-                self._text_bytes -= texts
+            if size := int(self._object_bytes[self._start]):
+                self._total_object_bytes -= size
                 for column in self._columns.values():
                     if column.dtype == object:
                         column[self._start] = None
             self._start += 1
 
     @property
-    def _room(self) -> int:
-        """How long a column may be."""
+    def _max_capacity(self) -> int:
+        """Maximum number of rows, spare rows included."""
         samples = max(1, min(self._max_samples, self._max_bytes // self._row_bytes))
-        return int(samples * SLACK) + 1
+        return int(samples * SPARE_ROWS) + 1
 
-    def _move(self) -> None:
-        """Move the samples to columns that have room for more."""
-        held = slice(self._start, self._end)
+    def _reallocate(self) -> None:
+        """Copy the samples to the start of new columns that have spare rows."""
+        used = slice(self._start, self._end)
         self._start, self._end = 0, len(self)
-        self._rows = min(max(2 * self._end, FIRST_ROWS), self._room)
+        self._capacity = min(max(2 * self._end, MIN_CAPACITY), self._max_capacity)
 
-        def moved(column: NDArray[Any]) -> NDArray[Any]:
-            new = _blank(self._rows, column.dtype)
-            new[: self._end] = column[held]
+        def copied(column: NDArray[Any]) -> NDArray[Any]:
+            new = _empty_column(self._capacity, column.dtype)
+            new[: self._end] = column[used]
             return new
 
-        self._t, self._late, self._texts = map(moved, (self._t, self._late, self._texts))
-        self._columns = {key: moved(column) for key, column in self._columns.items()}
+        self._t, self._late, self._object_bytes = map(
+            copied, (self._t, self._late, self._object_bytes)
+        )
+        self._columns = {key: copied(column) for key, column in self._columns.items()}
 
 
-def _blank(rows: int, dtype: Any) -> NDArray[Any]:
-    return np.full(rows, BLANK.get(np.dtype(dtype), 0), dtype)
+def _empty_column(rows: int, dtype: Any) -> NDArray[Any]:
+    return np.full(rows, MISSING.get(np.dtype(dtype), 0), dtype)
 
 
-def _size(value: Value) -> int:
-    """How many bytes a value takes besides its cell."""
+def _object_size(value: Value) -> int:
+    """Bytes of an object outside its cell; 0 for booleans, which all columns share."""
     return 0 if isinstance(value, bool) else sys.getsizeof(value)
 
 
 def _number(value: object) -> float:
-    """The value as a finite float, or NaN: for no number, and for one that a float cannot hold."""
+    """The value as a finite float; NaN if it is not a number or too large for a float."""
     try:
         number = float(value) if isinstance(value, int | float) else math.nan
     except OverflowError:

@@ -1,7 +1,7 @@
-"""Which parameters are out of their limits, told when that changes, once.
+"""Limits: each change of a parameter's level, yellow or red.
 
-A value that wavers at a threshold must not ring the bell with every sample: an alarm is entered at
-the threshold, and left only when the value is back inside by a margin.
+A value that oscillates around a threshold must not cause a change with every sample. So a level
+begins at the threshold, and ends only when the value is back inside by a margin.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from sources.base import Parameter, Value
 
 MARGIN = 0.02
-"""How far back inside a value must be, as a part of the span between the limits (or of the
-threshold itself, where only one side has one)."""
+"""Distance from the threshold at which a level ends, as a fraction of the range between the limits,
+or of the threshold if there is only one."""
 
 
 class Level(StrEnum):
-    """How far out a value is."""
+    """The severity of a value outside its limits."""
 
     NOMINAL = "nominal"
     YELLOW = "yellow"
@@ -37,10 +37,10 @@ class Bound:
     """One side of one level.
 
     Attributes:
-        level: what a value beyond it is.
-        side: which side of it is out.
+        level: of the values beyond the threshold.
+        side: `low` if smaller values are outside, `high` if larger ones are.
         threshold: in the parameter's unit; the threshold itself is inside.
-        margin: in the same unit; how far inside a value must come back to leave.
+        margin: in the same unit; distance from the threshold at which the level ends.
     """
 
     level: Level
@@ -49,11 +49,11 @@ class Bound:
     margin: float
 
     def beyond(self, value: float) -> bool:
-        """Whether the value is out."""
+        """Whether the value is outside."""
         return value < self.threshold if self.side == "low" else value > self.threshold
 
     def still_beyond(self, value: float) -> bool:
-        """Whether a value that was out still is, for all the margin."""
+        """Whether a parameter that was outside remains outside, by the margin."""
         if self.side == "low":
             return value < self.threshold + self.margin
         return value > self.threshold - self.margin
@@ -61,14 +61,15 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class LimitChange:
-    """A parameter entered or left a level.
+    """A change of a parameter's level.
 
     Attributes:
         parameter: its name.
-        level: where it is now.
-        was: where it was.
-        value: that made the change.
-        bound: that was passed: of the new level when it got worse, of the old one when better.
+        level: the new level.
+        was: the level before.
+        value: the value that changed the level.
+        bound: the bound that was crossed: of the new level if that is more severe, else of the
+            level before.
     """
 
     parameter: str
@@ -79,38 +80,38 @@ class LimitChange:
 
 
 class LimitWatch:
-    """Watches the limits of every parameter that has some."""
+    """Watches the limits of all parameters that have limits."""
 
     def __init__(self, parameters: Iterable[Parameter]) -> None:
         self._bounds: dict[str, tuple[Bound, ...]] = {}
-        self._out: dict[str, Bound] = {}  # the bound that each parameter is beyond
+        self._beyond: dict[str, Bound] = {}  # by parameter: the bound that its value is beyond
         self.set_parameters(parameters)
 
     def set_parameters(self, parameters: Iterable[Parameter]) -> None:
-        """Use the limits of a new dictionary from the next value on."""
+        """Replace the limits; they apply from the next value."""
         found = ((parameter.name, tuple(bounds_of(parameter))) for parameter in parameters)
         self._bounds = {name: bounds for name, bounds in found if bounds}
 
     def check(self, values: Mapping[str, Value]) -> Iterator[LimitChange]:
-        """Yield the alarms that begin, change or end with these values."""
-        if self._bounds.keys().isdisjoint(values) and self._out.keys().isdisjoint(values):
+        """Yield the changes of level that these values cause."""
+        if self._bounds.keys().isdisjoint(values) and self._beyond.keys().isdisjoint(values):
             return
         for name, value in values.items():
             bounds = self._bounds.get(name, ())
-            if not bounds and name not in self._out:
+            if not bounds and name not in self._beyond:
                 continue
             if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
-                was = self._out.get(name)
-                now = _worst(bounds, value, was)
-                if was and now and was.side != now.side:  # straight through: two alarms
-                    yield _alarm(name, value, was, None)
+                was = self._beyond.get(name)
+                now = _most_severe(bounds, value, was)
+                if was and now and was.side != now.side:  # from one side to the other: two changes
+                    yield _change(name, value, was, None)
                     was = None
                 if (was and was.level) != (now and now.level):
-                    yield _alarm(name, value, was, now)
+                    yield _change(name, value, was, now)
                 if now is None:
-                    self._out.pop(name, None)
+                    self._beyond.pop(name, None)
                 else:
-                    self._out[name] = now
+                    self._beyond[name] = now
 
 
 def bounds_of(parameter: Parameter) -> Iterator[Bound]:
@@ -125,7 +126,7 @@ def bounds_of(parameter: Parameter) -> Iterator[Bound]:
             yield Bound(level, "high", high, span * MARGIN)
 
 
-def _worst(bounds: Iterable[Bound], value: float, was: Bound | None) -> Bound | None:
+def _most_severe(bounds: Iterable[Bound], value: float, was: Bound | None) -> Bound | None:
     for bound in bounds:
         entered = (
             was is not None and bound.side == was.side and RANK[bound.level] <= RANK[was.level]
@@ -135,10 +136,10 @@ def _worst(bounds: Iterable[Bound], value: float, was: Bound | None) -> Bound | 
     return None
 
 
-def _alarm(name: str, value: float, was: Bound | None, now: Bound | None) -> LimitChange:
+def _change(name: str, value: float, was: Bound | None, now: Bound | None) -> LimitChange:
     before = was.level if was else Level.NOMINAL
     after = now.level if now else Level.NOMINAL
-    passed = now if now and RANK[after] > RANK[before] else was
-    if passed is None:  # two levels differ, so one of the bounds is there
+    crossed = now if now and RANK[after] > RANK[before] else was
+    if crossed is None:  # impossible: the levels differ, so there is at least one bound
         raise AssertionError(name)
-    return LimitChange(name, after, before, value, passed)
+    return LimitChange(name, after, before, value, crossed)

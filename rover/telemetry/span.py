@@ -1,4 +1,4 @@
-"""A piece of the past, cut out of the history: thinned for a plot, told as columns."""
+"""Samples of a time range: downsampled for a plot, and returned as columns."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Samples in the order of their time.
+    """Samples in order of time.
 
     Attributes:
-        t: POSIX seconds, n of them.
-        late: whether each came late.
-        columns: by parameter, then by a vector's part (`""` for a plain value): n values each.
-            Numbers are float64 with NaN for what was not measured.
-        whole: names of the parameters whose numbers are integers.
+        t: POSIX seconds, shape (n,).
+        late: whether each sample was late, shape (n,).
+        columns: by parameter, then by a vector's component (`""` for a scalar), shape (n,) each.
+            Numbers are float64, with NaN for missing values.
+        integers: names of the parameters whose numbers are integers.
     """
 
     t: NDArray[np.float64]
     late: NDArray[np.bool_]
     columns: Mapping[str, Mapping[str, NDArray[Any]]]
-    whole: frozenset[str]
+    integers: frozenset[str]
 
-    def thinned(self, max_points: int) -> Span:
-        """At most `max_points` of the samples, in which no spike is missing.
+    def downsampled(self, max_points: int) -> Span:
+        """At most `max_points` samples, among them the minimum and maximum of each parameter.
 
-        The samples are cut into equal runs, and each number's minimum and maximum of each run is
-        kept, with the first sample and the last where there is room. Where the numbers are so many
-        that a single run has more extremes than `max_points`, all of these are kept. Without
-        numbers, samples are taken evenly.
+        The samples are divided into intervals of equal length. For each number, the minimum and the
+        maximum of each interval are kept, and the first and the last sample if they fit. If one
+        interval alone has more extremes than `max_points`, all of its extremes are kept. Samples
+        without numbers are selected at even distances.
 
-        Plain numpy: libraries that do this trip over NaN, which is what a rover's data is full of
+        Libraries for downsampling do not handle NaN, which rover data often contains
         (predict-idlab/tsdownsample, issue 73).
         """
         if len(self.t) <= max_points:
             return self
-        plain = (column for parts in self.columns.values() for column in parts.values())
-        numbers = [column for column in map(_as_numbers, plain) if not np.isnan(column).all()]
+        columns = (column for parts in self.columns.values() for column in parts.values())
+        numbers = [column for column in map(_as_numbers, columns) if not np.isnan(column).all()]
         if not numbers:
             return self._rows(np.linspace(0, len(self.t) - 1, max_points).astype(np.intp))
-        runs = max(1, (max_points - 2) // (2 * len(numbers)))
-        starts = np.linspace(0, len(self.t), runs + 1).astype(np.intp)[:-1]
-        run_of = np.searchsorted(starts, np.arange(len(self.t)), side="right") - 1
+        intervals = max(1, (max_points - 2) // (2 * len(numbers)))
+        starts = np.linspace(0, len(self.t), intervals + 1).astype(np.intp)[:-1]
+        interval_of = np.searchsorted(starts, np.arange(len(self.t)), side="right") - 1
         keep = np.zeros(len(self.t), dtype=bool)
         for values in numbers:
             missing = np.isnan(values)
-            for worst, extreme in ((np.inf, np.minimum), (-np.inf, np.maximum)):
-                filled = np.where(missing, worst, values)
-                hits = np.flatnonzero(filled == extreme.reduceat(filled, starts)[run_of])
-                _, firsts = np.unique(run_of[hits], return_index=True)
+            for filler, extreme in ((np.inf, np.minimum), (-np.inf, np.maximum)):
+                filled = np.where(missing, filler, values)
+                hits = np.flatnonzero(filled == extreme.reduceat(filled, starts)[interval_of])
+                _, firsts = np.unique(interval_of[hits], return_index=True)
                 chosen = hits[firsts]
                 keep[chosen[~missing[chosen]]] = True
         if np.count_nonzero(keep) + 2 <= max_points:
@@ -69,19 +69,19 @@ class Span:
             name: {part: column[rows] for part, column in parts.items()}
             for name, parts in self.columns.items()
         }
-        return Span(self.t[rows], self.late[rows], columns, self.whole)
+        return Span(self.t[rows], self.late[rows], columns, self.integers)
 
     def as_columns(self) -> dict[str, list[Any]]:
-        """Columns of equal length: `t` in POSIX seconds, one a parameter, and `late`."""
+        """Columns of equal length: `t` in POSIX seconds, each parameter, and `late`."""
         values = {name: self._values(name) for name in self.columns}
         return {"t": self.t.tolist(), **values, "late": self.late.tolist()}
 
     def _values(self, name: str) -> list[Any]:
-        parts = {part: _plain(column) for part, column in self.columns[name].items()}
+        parts = {part: _as_list(column) for part, column in self.columns[name].items()}
         if not parts:  # a vector that was never measured
             return [None] * len(self.t)
         if "" in parts:
-            if name in self.whole:
+            if name in self.integers:
                 return [None if value is None else int(value) for value in parts[""]]
             return parts[""]
         rows = [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
@@ -89,8 +89,8 @@ class Span:
 
 
 def _as_numbers(column: NDArray[Any]) -> NDArray[np.float64]:
-    """The numbers of a column, for comparisons only; NaN for everything else."""
-    if _numeric(column):
+    """The numbers of a column, NaN for everything else. Large integers are rounded."""
+    if _is_numeric(column):
         return column
     return np.array(
         [v if isinstance(v, int | float) and not isinstance(v, bool) else np.nan for v in column],
@@ -98,11 +98,11 @@ def _as_numbers(column: NDArray[Any]) -> NDArray[np.float64]:
     )
 
 
-def _numeric(column: NDArray[Any]) -> bool:
+def _is_numeric(column: NDArray[Any]) -> bool:
     return column.dtype == np.float64
 
 
-def _plain(column: NDArray[Any]) -> list[Any]:
-    if _numeric(column):
+def _as_list(column: NDArray[Any]) -> list[Any]:
+    if _is_numeric(column):
         return [None if math.isnan(value) else value for value in column.tolist()]
     return list(column)

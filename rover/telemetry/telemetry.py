@@ -52,7 +52,7 @@ SOURCE = "telemetry"
 """The name of the only source."""
 
 TICK_S = 1.0
-"""Seconds between two looks at the dictionary and at the rhythm of the parameters."""
+"""Seconds between two checks of the dictionary and of the parameters' periods."""
 
 
 class Telemetry:
@@ -105,7 +105,7 @@ class Telemetry:
             first_pause_s=first_pause_s,
             clock=clock,
         )
-        flusher.mark(self.topic)  # from now on, heartbeats fill its silence
+        flusher.mark(self.topic)  # without it, no heartbeats before the first event
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -130,7 +130,7 @@ class Telemetry:
             fields: names of parameters; `None` for all.
 
         Raises:
-            NothingYet: there is no value of these parameters.
+            NothingYet: no value of these parameters has arrived.
         """
         if not self.latest.known(fields):
             raise NothingYet(f"no value has arrived yet; the source is {self.health.detail}")
@@ -176,8 +176,8 @@ class Telemetry:
             return
         sample, data = checked
         self.supervisor.data()
-        self._source_freshness.hear((SOURCE,))
-        self._freshness.hear(sample.values)
+        self._source_freshness.record((SOURCE,))
+        self._freshness.record(sample.values)
         newest, late, leads = self._order.place(sample)
         if late is not None:  # it changes neither the latest values nor the alarms
             self.history.add(late, late=True)
@@ -203,7 +203,7 @@ class Telemetry:
         except (TypeError, ValueError, AttributeError):
             usable, unusable = usable_values(sample.values)
             for value in unusable:
-                self._leave_out(value)
+                self._count_unusable(value)
             if not usable:
                 if unusable:
                     self.supervisor.unusable(str(unusable[-1]))
@@ -211,32 +211,32 @@ class Telemetry:
             sample = Sample(sample.t, usable)
             try:
                 data = sample_json(sample)
-            except (TypeError, ValueError) as exc:  # the time is not one
-                self._refuse(Unusable("t", str(exc)))
+            except (TypeError, ValueError) as exc:  # the time is out of range
+                self._reject(Unusable("t", str(exc)))
                 return None
             size = len(data.encode())
         if size > self._max_sample_bytes:
             largest = max(sample.values, key=lambda name: len(repr(sample.values[name])))
             reason = f"the sample has {size:,} bytes, more than its limit (ROVER_MAX_SAMPLE_BYTES)"
-            self._refuse(Unusable(largest, reason))
+            self._reject(Unusable(largest, reason))
             return None
         return sample, data
 
-    def _refuse(self, reason: Unusable) -> None:
-        self._leave_out(reason)
+    def _reject(self, reason: Unusable) -> None:
+        self._count_unusable(reason)
         self.supervisor.unusable(str(reason))
 
-    def _leave_out(self, value: Unusable) -> None:
+    def _count_unusable(self, value: Unusable) -> None:
         self.unusable += 1
         self.last_unusable = value
-        if self.unusable.bit_count() == 1:  # the 1st, 2nd, 4th, 8th …: never a flood
+        if self.unusable.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … only
             logger.warning("telemetry: unusable value %d: %s", self.unusable, value)
 
     def _update_dictionary(self, *, changed_only: bool = False) -> None:
-        """Follow a dictionary that the source changed.
+        """Use the source's dictionary, if it has changed.
 
         Args:
-            changed_only: compare its length only, as is cheap enough for each sample.
+            changed_only: compare only the number of parameters: cheap enough for each sample.
         """
         parameters = self.source.parameters
         if changed_only and len(parameters) == len(self._parameters):
@@ -297,12 +297,12 @@ class Telemetry:
             self.topic.publish(NamedEvent("state", self.state_json()))
 
     def state_json(self) -> str:
-        """The state of the source, and what was left out, as JSON."""
+        """The state of the source, and its unusable values, as JSON."""
         last = None if self.last_unusable is None else str(self.last_unusable)
         return state_json(self.health, self.unusable, last)
 
 
 def _renamed(sample: Sample) -> Sample:
-    """The sample without the server's own keys: `late` becomes `late_sent`."""
+    """The sample with the names in `RESERVED` renamed: `late` becomes `late_sent`."""
     values = {f"{k}_sent" if k in RESERVED else k: value for k, value in sample.values.items()}
     return Sample(sample.t, values)

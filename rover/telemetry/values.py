@@ -20,7 +20,7 @@ class Unusable(NamedTuple):
 
     Attributes:
         parameter: its name.
-        reason: what is wrong with it.
+        reason: why it is not usable.
     """
 
     parameter: str
