@@ -1,4 +1,4 @@
-"""Telemetry over HTTP: the stream, the dictionary, the newest sample and the history."""
+"""Telemetry over HTTP: the stream, the dictionary, the latest values and the history."""
 
 from __future__ import annotations
 
