@@ -1,4 +1,4 @@
-"""A parameter is stale after several of its periods, declared or observed."""
+"""A parameter is stale after several of its periods, declared or observed, without a value."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from rover.telemetry.freshness import MIN_STALE_S, STALE_PERIODS, Freshness
 
 
 class Clock:
+    """Monotonic seconds that a test advances."""
+
     now = 5_000.0
 
     def __call__(self) -> float:
         return self.now
 
 
-def speaking(period_s: float, times: int) -> tuple[Freshness, Clock]:
-    """A parameter that had values at that period, with a tick each second."""
+def observed(period_s: float, count: int) -> tuple[Freshness, Clock]:
+    """The freshness after `count` values at that period, and its clock."""
     clock = Clock()
     freshness = Freshness(clock)
     due = clock.now
-    end = clock.now + period_s * times
+    end = clock.now + period_s * count
     while clock.now < end:
         if clock.now >= due:
             freshness.record(["speed"])
@@ -27,11 +29,11 @@ def speaking(period_s: float, times: int) -> tuple[Freshness, Clock]:
     return freshness, clock
 
 
-def test_without_a_value_nothing_is_stale() -> None:
+def test_a_parameter_without_values_is_not_stale() -> None:
     assert not Freshness(Clock()).is_stale("speed", 0.1)
 
 
-def test_one_value_of_unknown_rhythm_is_not_stale() -> None:
+def test_a_parameter_of_unknown_period_is_not_stale() -> None:
     clock = Clock()
     freshness = Freshness(clock)
     freshness.record(["mode"])
@@ -40,7 +42,7 @@ def test_one_value_of_unknown_rhythm_is_not_stale() -> None:
     assert not freshness.is_stale("mode", None)
 
 
-def test_a_declared_period_counts_from_the_first_value() -> None:
+def test_a_declared_period_applies_from_the_first_value() -> None:
     clock = Clock()
     freshness = Freshness(clock)
     freshness.record(["speed"])
@@ -50,8 +52,8 @@ def test_a_declared_period_counts_from_the_first_value() -> None:
     assert freshness.is_stale("speed", 10)
 
 
-def test_a_fast_parameter_is_stale_after_the_minimum() -> None:
-    freshness, clock = speaking(0.02, 500)
+def test_a_fast_parameter_is_stale_after_the_minimum_time() -> None:
+    freshness, clock = observed(0.02, 500)
     assert freshness.stale_after_s("speed", None) <= STALE_PERIODS * 1.05  # type: ignore[operator]
     freshness.record(["speed"])
     clock.now += MIN_STALE_S
@@ -60,8 +62,8 @@ def test_a_fast_parameter_is_stale_after_the_minimum() -> None:
     assert freshness.is_stale("speed", 0.02)
 
 
-def test_a_slow_rhythm_is_observed() -> None:
-    freshness, clock = speaking(30.0, 5)
+def test_a_slow_period_is_observed() -> None:
+    freshness, clock = observed(30.0, 5)
     assert not freshness.is_stale("speed", None)
     clock.now += STALE_PERIODS * 30 + 1
     assert freshness.is_stale("speed", None)

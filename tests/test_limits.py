@@ -1,4 +1,4 @@
-"""Limits: entering is told at once, leaving only when a value is well inside again."""
+"""Limits: a level begins at its threshold, and ends when the value is back inside by a margin."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MOTOR = Parameter("motor", "°C", limits=Limits(yellow=(-40, 60), red=(-55, 80))
 
 
 def changes(parameter: Parameter, values: Iterable[float | None]) -> list[tuple[str, str, float]]:
-    """Each alarm that the values ring: from, to, threshold."""
+    """The level before, the level after and the threshold of each change."""
     watch = LimitWatch([parameter])
-    alarms = [alarm for value in values for alarm in watch.check({parameter.name: value})]
-    return [(alarm.was, alarm.level, alarm.bound.threshold) for alarm in alarms]
+    found = [change for value in values for change in watch.check({parameter.name: value})]
+    return [(change.was, change.level, change.bound.threshold) for change in found]
 
 
-def test_entering_and_leaving_are_told_once_with_the_threshold() -> None:
+def test_each_change_of_level_is_reported_once_with_its_threshold() -> None:
     assert changes(BATTERY, [50, 29, 28, 27, 19, 18, 25, 50]) == [
         ("nominal", "yellow", 30),
         ("yellow", "red", 20),
@@ -39,11 +39,11 @@ def test_the_threshold_itself_is_inside() -> None:
     assert changes(MOTOR, [60, -40]) == []
 
 
-def test_a_value_that_wavers_at_the_threshold_rings_once() -> None:
+def test_a_value_that_oscillates_around_the_threshold_changes_the_level_once() -> None:
     assert changes(MOTOR, [60.1, 59.9, 60.1, 59.9, 60.1]) == [("nominal", "yellow", 60)]
 
 
-def test_both_sides_have_their_own_alarm() -> None:
+def test_both_sides_have_levels() -> None:
     there_and_back = [("nominal", "red", -55), ("red", "nominal", -55), ("nominal", "red", 80)]
     assert changes(MOTOR, [-60, 0, 90]) == there_and_back
 
@@ -58,7 +58,7 @@ def test_both_sides_have_their_own_alarm() -> None:
         ([70, -60], ("yellow", 60), 60, ("red", -55)),
     ],
 )
-def test_a_jump_from_one_side_to_the_other_leaves_one_alarm_and_enters_the_other(
+def test_a_jump_from_one_side_to_the_other_ends_one_level_and_begins_the_other(
     values: list[float], entered: tuple[str, float], left: float, entered_then: tuple[str, float]
 ) -> None:
     assert changes(MOTOR, values) == [
@@ -68,23 +68,23 @@ def test_a_jump_from_one_side_to_the_other_leaves_one_alarm_and_enters_the_other
     ]
 
 
-@pytest.mark.parametrize("nothing", [None, math.nan, math.inf, 10**400])
-def test_what_was_not_measured_changes_nothing(nothing: float | None) -> None:
-    assert changes(BATTERY, [10, nothing, 10]) == [("nominal", "red", 20)]
+@pytest.mark.parametrize("missing", [None, math.nan, math.inf, 10**400])
+def test_a_missing_value_does_not_change_the_level(missing: float | None) -> None:
+    assert changes(BATTERY, [10, missing, 10]) == [("nominal", "red", 20)]
 
 
-def test_a_parameter_without_limits_never_rings() -> None:
+def test_a_parameter_without_limits_has_no_levels() -> None:
     assert changes(Parameter("speed"), [1e9, -1e9]) == []
 
 
 @given(st.lists(st.floats(-200, 200)))
-def test_the_level_is_never_milder_than_the_bounds_say(values: list[float]) -> None:
+def test_the_level_is_at_least_that_of_the_limits(values: list[float]) -> None:
     watch = LimitWatch([MOTOR])
     level = Level.NOMINAL
     for value in values:
-        for alarm in watch.check({"motor": value}):
-            assert alarm.was is level
-            level = alarm.level
+        for change in watch.check({"motor": value}):
+            assert change.was is level
+            level = change.level
         if not -55 <= value <= 80:
             assert level is Level.RED
         elif not -40 <= value <= 60:

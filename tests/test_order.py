@@ -20,6 +20,8 @@ HOUR_S = 3600.0
 
 
 class Clock:
+    """Monotonic seconds that a test advances."""
+
     now = 100.0
 
     def __call__(self) -> float:
@@ -27,7 +29,7 @@ class Clock:
 
 
 def place(order: ParameterOrder, t: float, name: str = "speed") -> str:
-    """Where a value of that time is placed."""
+    """How the order places a value of that time."""
     newest, late, _ = order.place(Sample(t, {name: 1.0}))
     if newest is None:
         assert late == Sample(t, {name: 1.0})
@@ -36,7 +38,7 @@ def place(order: ParameterOrder, t: float, name: str = "speed") -> str:
 
 
 def placed(times: Iterable[float], period_s: float = 1.0, present: float = PRESENT) -> list[str]:
-    """Where values of one parameter are placed that arrive at that pace from `present` on."""
+    """How the order places values that arrive every `period_s`, from `present` on."""
     clock = Clock()
     order = ParameterOrder(clock, present=lambda: present + clock.now - Clock.now)
     found = []
@@ -47,7 +49,13 @@ def placed(times: Iterable[float], period_s: float = 1.0, present: float = PRESE
 
 
 def test_a_value_older_than_the_newest_is_late() -> None:
-    assert placed([10, 11, 10.5, 11, 12]) == [NEWEST, NEWEST, LATE, NEWEST, NEWEST]
+    assert placed([PRESENT + offset_s for offset_s in (0, 1, 0.5, 1, 2)]) == [
+        NEWEST,
+        NEWEST,
+        LATE,
+        NEWEST,
+        NEWEST,
+    ]
 
 
 def test_delayed_values_stay_late_while_new_ones_arrive() -> None:
@@ -60,23 +68,23 @@ def test_a_clock_that_was_set_back_is_accepted_after_a_minute() -> None:
     assert orders == [NEWEST] + [LATE] * int(JUMP_S) + [NEWEST] * (100 - int(JUMP_S))
 
 
-def test_one_late_value_of_a_slow_source_is_not_a_clock_that_was_set_back() -> None:
+def test_one_late_value_of_a_slow_source_does_not_mean_that_its_clock_was_set_back() -> None:
     times = [PRESENT, PRESENT + HOUR_S, PRESENT - HOUR_S, PRESENT + 3 * HOUR_S]
     assert placed(times, HOUR_S) == [NEWEST, NEWEST, LATE, NEWEST]
 
 
 @pytest.mark.parametrize("ahead_s", [2 * JUMP_S, YEAR_S])
-def test_one_value_from_the_future_makes_no_later_one_late(ahead_s: float) -> None:
+def test_a_value_from_the_future_does_not_make_later_ones_late(ahead_s: float) -> None:
     times = [PRESENT + n for n in range(100)]
     times[50] += ahead_s
     assert placed(times) == [NEWEST] * 50 + [DOUBTFUL] + [NEWEST] * 49
 
 
-def test_a_first_value_from_the_future_makes_no_later_one_late() -> None:
+def test_a_first_value_from_the_future_does_not_make_later_ones_late() -> None:
     assert placed([PRESENT + YEAR_S, PRESENT + 1, PRESENT + 2]) == [NEWEST] * 3
 
 
-def test_a_value_from_the_future_in_a_replay_makes_no_later_one_late() -> None:
+def test_a_value_from_the_future_in_a_replay_does_not_make_later_ones_late() -> None:
     times = [n * HOUR_S for n in range(100)]  # played at any speed
     times[50] = PRESENT + YEAR_S
     assert placed(times) == [NEWEST] * 50 + [DOUBTFUL] + [NEWEST] * 49
@@ -100,12 +108,12 @@ def test_a_clock_that_was_corrected_is_accepted_at_once() -> None:
 @pytest.mark.parametrize("start", [0.0, PRESENT - YEAR_S, PRESENT + YEAR_S])
 @pytest.mark.parametrize("step_s", [0.001, 1.0, 5 * HOUR_S])
 @pytest.mark.parametrize("period_s", [0.01, HOUR_S])
-def test_a_source_may_have_its_own_time(start: float, step_s: float, period_s: float) -> None:
-    """A replay of the past, at any speed; a simulation of the future; a server that errs."""
+def test_a_source_may_have_a_time_of_its_own(start: float, step_s: float, period_s: float) -> None:
+    """A replay of the past at any speed, a simulated future, or a server with a wrong clock."""
     assert placed([start + n * step_s for n in range(100)], period_s) == [NEWEST] * 100
 
 
-def test_a_value_may_be_late_in_the_future() -> None:
+def test_values_from_the_future_may_be_late() -> None:
     later = PRESENT + YEAR_S
     times = [later, later + HOUR_S, later, later + HOUR_S + 1]
     assert placed(times) == [NEWEST, NEWEST, LATE, NEWEST]
@@ -118,9 +126,9 @@ def test_a_clock_that_drifts_ahead_is_neither_late_nor_doubtful() -> None:
     assert DOUBTFUL not in orders
 
 
-def test_doubtful_times_are_logged_without_a_flood(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_power_of_two_of_doubtful_times_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     placed(t for n in range(1000) for t in (PRESENT + 2 * n, PRESENT + YEAR_S))
-    assert len(caplog.records) == 10  # the 1st, 2nd, 4th … of a thousand
+    assert len(caplog.records) == 10  # the 1st, 2nd, 4th … 512th of a thousand
 
 
 @pytest.mark.parametrize("behind_s", [0.005, 0.05, 3600.0])

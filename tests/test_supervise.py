@@ -1,4 +1,4 @@
-"""Whatever a source raises, it is restarted, and nothing else ends."""
+"""A source is restarted whatever it raises, and its failures end nothing else."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-async def restarts(follow: Callable[[], Awaitable[None]]) -> list[Health]:
-    """The states of a source that was restarted twice."""
+async def states_of_two_restarts(follow: Callable[[], Awaitable[None]]) -> list[Health]:
+    """The states of a source that is restarted twice."""
     states: list[Health] = []
     runs = 0
 
@@ -38,7 +38,7 @@ async def restarts(follow: Callable[[], Awaitable[None]]) -> list[Health]:
     return states
 
 
-class Odd(BaseException):
+class UnusualError(BaseException):
     pass
 
 
@@ -49,7 +49,7 @@ class Odd(BaseException):
         ValueError("driver bug"),
         asyncio.CancelledError(),
         SystemExit(3),
-        Odd("whatever"),
+        UnusualError("unusual"),
         BaseExceptionGroup("several", [ValueError("one"), asyncio.CancelledError()]),
         ExceptionGroup("one", [SourceError("inside")]),
     ],
@@ -59,24 +59,24 @@ async def test_a_source_is_restarted_whatever_it_raises(error: BaseException) ->
     async def follow() -> None:
         raise error
 
-    assert [health.state for health in await restarts(follow)] == [State.DOWN] * 2
+    assert [health.state for health in await states_of_two_restarts(follow)] == [State.DOWN] * 2
 
 
-async def test_a_task_that_the_source_cancelled_itself_ends_only_the_source() -> None:
+async def test_a_source_that_cancels_its_own_task_is_restarted() -> None:
     async def follow() -> None:
         task = asyncio.create_task(sleep_forever())
         await asyncio.sleep(0)
         task.cancel()
         await task
 
-    assert "CancelledError" in (await restarts(follow))[0].detail
+    assert "CancelledError" in (await states_of_two_restarts(follow))[0].detail
 
 
 async def test_a_source_that_ends_is_restarted() -> None:
     async def follow() -> None:
         return
 
-    assert len(await restarts(follow)) == 2
+    assert len(await states_of_two_restarts(follow)) == 2
 
 
 def test_a_description_is_one_line_of_bounded_length() -> None:
@@ -87,7 +87,7 @@ def test_a_description_is_one_line_of_bounded_length() -> None:
     assert describe(KeyError()) == "KeyError"
 
 
-async def test_a_source_that_is_off_never_runs() -> None:
+async def test_a_source_that_is_off_does_not_run() -> None:
     async def follow() -> None:
         raise AssertionError("runs")
 
@@ -99,7 +99,7 @@ async def test_a_source_that_is_off_never_runs() -> None:
     assert supervisor.health.state is State.OFF
 
 
-def test_unusable_data_is_degraded_until_some_is_usable() -> None:
+def test_a_source_is_degraded_until_it_delivers_usable_data() -> None:
     states: list[Health] = []
     supervisor = Supervisor("test", on_change=states.append)
     supervisor.unusable("speed: not a number")

@@ -1,4 +1,4 @@
-"""Which values of a sample are usable, and what is said of the others."""
+"""The values of a sample that are usable, and the reasons why others are not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from rover.telemetry.values import usable_values
         ({"lat": 18.4, "lon": np.float32(77.5)}, {"lat": 18.4, "lon": 77.5}),
     ],
 )
-def test_a_usable_value_becomes_a_plain_one(value: object, usable: object) -> None:
+def test_a_usable_value_becomes_a_plain_python_object(value: object, usable: object) -> None:
     found, unusable = usable_values({"speed": value})
     assert found == {"speed": usable}
     assert type(found["speed"]) is type(usable)
@@ -62,7 +62,7 @@ def test_a_usable_value_becomes_a_plain_one(value: object, usable: object) -> No
         {"lat": True},
     ],
 )
-def test_an_unusable_value_costs_only_itself_and_its_parameter_is_named(value: object) -> None:
+def test_only_the_unusable_value_is_left_out_and_its_parameter_is_named(value: object) -> None:
     found, unusable = usable_values({"speed": 1.0, "odd": value})
     assert found == {"speed": 1.0}
     assert [one.parameter for one in unusable] == ["odd"]
@@ -71,7 +71,7 @@ def test_an_unusable_value_costs_only_itself_and_its_parameter_is_named(value: o
 
 
 @pytest.mark.parametrize("name", [3, None, "\ud800"])
-def test_a_parameter_needs_a_name_of_text(name: Any) -> None:
+def test_the_name_of_a_parameter_must_be_valid_text(name: Any) -> None:
     found, unusable = usable_values({name: 1.0, "speed": 2.0})
     assert found == {"speed": 2.0}
     assert len(unusable) == 1

@@ -1,4 +1,4 @@
-"""Views: a reader gets the fields and the rate it asked for, and can resume in any view."""
+"""Views: a client receives the fields and the rate that it selects, and can resume in any view."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-Seen = list[tuple[int, str | None, dict[str, Any]]]
+START = 1_790_000_000.0
+
+Received = list[tuple[int, str | None, dict[str, Any]]]
+"""Offset, name and data of each event."""
 
 
 class Feed:
@@ -42,14 +45,18 @@ class Feed:
         self.settings = Settings(**settings)
         self.flusher = Flusher(15)
         self.topic = telemetry_topic(self.settings, self.flusher)
-        self.ahead_s = 0.0
-        clock = lambda: monotonic() + self.ahead_s  # noqa: E731
-        self.views = Views(self.topic, self.settings, self.flusher, clock)
+        self.skipped_s = 0.0
+        self.views = Views(self.topic, self.settings, self.flusher, self.clock)
 
-    def sample(self, t: float, *, late: bool = False, **values: Any) -> EventId:
-        sample = Sample(t, values)
+    def clock(self) -> float:
+        """Monotonic seconds, plus those that the test skips."""
+        return monotonic() + self.skipped_s
+
+    def sample(self, offset_s: float, *, late: bool = False, **values: Any) -> EventId:
+        """Publish a sample of the time `START + offset_s`."""
+        sample = Sample(START + offset_s, values)
         event = SampleEvent(sample_json(sample, late=late), sample, late)
-        return self.topic.publish(event, at=-inf if late else t)
+        return self.topic.publish(event, at=-inf if late else sample.t)
 
     def named(self, name: str) -> EventId:
         return self.topic.publish(NamedEvent(name, "{}"))
@@ -71,13 +78,13 @@ async def running(**settings: Any) -> AsyncIterator[Feed]:
         tasks.cancel_scope.cancel()
 
 
-async def everything(feed: Feed, look: Selection, after: EventId | None = None) -> Seen:
-    """What a reader of the view gets of what was published so far, once the feed has ended."""
-    topic = await feed.views.topic(look)
-    seen: Seen = []
-    with topic.subscribe(after, last=10**6) as reader, fail_after(5):
+async def events_of(feed: Feed, selection: Selection, after: EventId | None = None) -> Received:
+    """All events of a view, to its end."""
+    topic = await feed.views.topic(selection)
+    seen: Received = []
+    with topic.subscribe(after, last=10**6) as subscriber, fail_after(5):
         feed.topic.close()
-        async for news in reader:
+        async for news in subscriber:
             if isinstance(news, Batch):
                 for offset, event in zip(news.offsets, news.items, strict=True):
                     name = event.name if isinstance(event, NamedEvent) else None
@@ -85,23 +92,25 @@ async def everything(feed: Feed, look: Selection, after: EventId | None = None) 
     return seen
 
 
-async def test_fields_are_picked_and_offsets_stay() -> None:
+async def test_a_view_of_fields_keeps_the_offsets() -> None:
     async with running() as feed:
         feed.sample(1, speed=1, volts=28, late=True)
         feed.sample(2, volts=29)
         feed.sample(3, speed=3, volts=30)
-        seen = await everything(feed, Selection(fields=("speed",)))
+        seen = await events_of(feed, Selection(fields=("speed",)))
     assert seen == [
-        (1, None, {"speed": 1, "t": iso(1), "late": True}),
-        (3, None, {"speed": 3, "t": iso(3)}),
+        (1, None, {"speed": 1, "t": iso(START + 1), "late": True}),
+        (3, None, {"speed": 3, "t": iso(START + 3)}),
     ]
 
 
-async def test_a_rate_folds_to_the_newest_of_each_period_and_says_how_many() -> None:
+async def test_a_view_with_a_rate_has_the_newest_sample_of_each_period_and_counts_the_others() -> (
+    None
+):
     async with running() as feed:
         for n in range(20):
-            feed.sample(100 + n / 10, n=n)
-        seen = await everything(feed, Selection(hz=2))
+            feed.sample(n / 10, n=n)
+        seen = await events_of(feed, Selection(hz=2))
     assert [(data["n"], data["folded"]) for _, _, data in seen] == [
         (4, 4),
         (9, 4),
@@ -110,13 +119,13 @@ async def test_a_rate_folds_to_the_newest_of_each_period_and_says_how_many() -> 
     ]
 
 
-async def test_named_events_are_never_folded_and_keep_their_place() -> None:
+async def test_named_events_are_not_folded_and_stay_in_order() -> None:
     async with running() as feed:
         feed.sample(1.0, n=0)
         feed.sample(1.1, n=1)
         feed.named("alarm")
         feed.sample(1.2, n=2)
-        seen = await everything(feed, Selection(hz=1))
+        seen = await events_of(feed, Selection(hz=1))
     assert [(offset, name or data["n"]) for offset, name, data in seen] == [
         (2, 1),
         (3, "alarm"),
@@ -124,39 +133,39 @@ async def test_named_events_are_never_folded_and_keep_their_place() -> None:
     ]
 
 
-async def test_live_samples_come_no_faster_than_asked_and_the_last_one_comes() -> None:
+async def test_live_samples_are_limited_to_the_rate_and_the_last_one_is_sent() -> None:
     async with running() as feed:
         topic = await feed.views.topic(Selection(hz=20))
-        shown: list[dict[str, Any]] = []
-        with topic.subscribe() as reader, fail_after(5):
+        received: list[dict[str, Any]] = []
+        with topic.subscribe() as subscriber, fail_after(5):
             for n in range(30):
                 feed.sample(n, n=n)
-            while not shown or shown[-1]["n"] < 29:
-                news = await anext(reader)
+            while not received or received[-1]["n"] < 29:
+                news = await anext(subscriber)
                 if isinstance(news, Batch):
-                    shown += map(json_of, news.items)
-    assert len(shown) < 10
-    assert sum(data["folded"] + 1 for data in shown) == 30
+                    received += map(json_of, news.items)
+    assert len(received) < 10
+    assert sum(data["folded"] + 1 for data in received) == 30
 
 
 async def test_an_id_of_one_view_resumes_in_another() -> None:
     async with running() as feed:
         ids = [feed.sample(n, speed=n) for n in range(10)]
-        seen = await everything(feed, Selection(fields=("speed",)), after=ids[6])
+        seen = await events_of(feed, Selection(fields=("speed",)), after=ids[6])
     assert [data["speed"] for _, _, data in seen] == [7, 8, 9]
 
 
-async def test_a_view_tells_the_gap_that_the_telemetry_has() -> None:
+async def test_a_view_reports_the_gap_of_the_telemetry_topic() -> None:
     async with running(telemetry_events=5) as feed:
         ids = [feed.sample(n, speed=n) for n in range(20)]
         topic = await feed.views.topic(Selection(fields=("speed",)))
-        with topic.subscribe(ids[3]) as reader:
-            gap = await anext(reader)
+        with topic.subscribe(ids[3]) as subscriber:
+            gap = await anext(subscriber)
     assert isinstance(gap, Gap)
     assert (gap.lost, str(gap.resumed)) == (11, str(ids[15]))
 
 
-async def test_the_same_look_is_encoded_once_for_all_its_readers() -> None:
+async def test_clients_with_the_same_selection_share_one_view() -> None:
     async with running() as feed:
         first, second = [await feed.views.topic(Selection(fields=("a", "b"))) for _ in range(2)]
         assert first is second
@@ -167,56 +176,56 @@ async def test_the_number_of_views_is_bounded_and_unused_ones_are_closed_first()
     async with running(max_views=2) as feed:
         kept = [await feed.views.topic(Selection(hz=hz)) for hz in (1, 2)]
         with kept[0].subscribe():
-            feed.ahead_s += BUSY_UNUSED_TIMEOUT_S + 1
+            feed.skipped_s += BUSY_UNUSED_TIMEOUT_S + 1
             third = await feed.views.topic(Selection(hz=3))  # replaces the unused one
             with third.subscribe(), pytest.raises(TooManyViews, match="ROVER_MAX_VIEWS"):
                 await feed.views.topic(Selection(hz=4))
         assert kept[1].closed
 
 
-async def test_the_whole_telemetry_is_no_view_of_its_own() -> None:
+async def test_a_selection_of_everything_is_the_telemetry_topic() -> None:
     async with running() as feed:
         assert await feed.views.topic(Selection()) is feed.topic
 
 
-async def test_a_long_past_is_shown_whole() -> None:
+async def test_a_view_contains_everything_that_the_telemetry_topic_retains() -> None:
     async with running() as feed:
         for n in range(10_000):  # several batches
             feed.sample(n, n=n, padding="x" * 100)
-        seen = await everything(feed, Selection(hz=0.1))
+        seen = await events_of(feed, Selection(hz=0.1))
     assert [data["n"] for _, _, data in seen] == list(range(9, 10_000, 10))
 
 
-async def test_a_view_tells_that_the_past_asked_for_by_time_is_gone() -> None:
+async def test_a_view_reports_that_the_events_since_a_time_have_expired() -> None:
     async with running(telemetry_events=5) as feed:
         for n in range(20):
             feed.sample(n, speed=n)
         topic = await feed.views.topic(Selection(fields=("speed",)))
-        with topic.subscribe(since=3) as reader:
-            gap = await anext(reader)
+        with topic.subscribe(since=START + 3) as subscriber:
+            gap = await anext(subscriber)
     assert isinstance(gap, Gap)
     assert gap.reason == "expired"
 
 
-async def test_an_alarm_first_in_a_view_does_not_hide_that_the_past_is_gone() -> None:
+async def test_an_alarm_at_the_start_of_a_view_does_not_hide_expired_events() -> None:
     async with running(telemetry_events=5) as feed:
         for n in range(20):
             feed.sample(n, speed=n)
         for _ in range(5):
             feed.named("alarm")
         topic = await feed.views.topic(Selection(fields=("speed",)))
-        with topic.subscribe(since=3) as reader:
-            gap = await anext(reader)
+        with topic.subscribe(since=START + 3) as subscriber:
+            gap = await anext(subscriber)
     assert isinstance(gap, Gap)
 
 
-async def test_an_id_of_the_whole_stream_resumes_in_a_view_that_shows_less() -> None:
+async def test_an_id_of_the_telemetry_topic_resumes_in_a_view_without_that_event() -> None:
     async with running() as feed:
         feed.sample(1, speed=1)
         newest = feed.sample(2, volts=2)
         topic = await feed.views.topic(Selection(fields=("speed",)))
-        with topic.subscribe(newest) as reader, fail_after(5):
+        with topic.subscribe(newest) as subscriber, fail_after(5):
             feed.sample(3, speed=3)
-            news = await anext(reader)
+            news = await anext(subscriber)
     assert isinstance(news, Batch)
     assert list(news.offsets) == [3]
