@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from anyio import Event, create_task_group, fail_after, sleep, sleep_forever
+from anyio import Event, create_task_group, fail_after, sleep_forever
 
 from rover.errors import NothingYet
 from rover.flush import Flusher
@@ -18,9 +18,10 @@ from rover.telemetry import Telemetry
 from rover.topic import Batch, EventId
 from rover.wire import iso
 from sources.base import Limits, Parameter, Sample, SourceError
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from rover.telemetry.events import TelemetryEvent
     from sources.base import TelemetrySource
@@ -314,9 +315,3 @@ async def test_a_subscriber_that_resumes_receives_all_events_after_its_id() -> N
     ids = [frame.split(b"id: ")[1].split(b"\n")[0].decode() for frame in frames]
     batch = await first_batch(telemetry, after=EventId.parse(ids[41]))
     assert batch.body == b"".join(frames[42:])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    with fail_after(5):
-        while not condition():
-            await sleep(0.005)

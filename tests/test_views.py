@@ -104,9 +104,7 @@ async def test_a_view_of_fields_keeps_the_offsets() -> None:
     ]
 
 
-async def test_a_view_with_a_rate_has_the_newest_sample_of_each_period_and_counts_the_others() -> (
-    None
-):
+async def test_a_view_with_a_rate_has_the_newest_sample_of_each_period() -> None:
     async with running() as feed:
         for n in range(20):
             feed.sample(n / 10, n=n)

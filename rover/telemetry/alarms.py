@@ -63,7 +63,7 @@ class Alarm:
         since: time of the value that raised it: POSIX seconds.
         changed: time of the value that changed the level last.
         count: how often it was raised before somebody acknowledged it.
-        acknowledged: by whom; `None` until then, and again when it is raised anew or gets worse.
+        acknowledged: by whom; `None` before that, and after it is raised again or gets worse.
         shelved: by whom and until when.
     """
 
@@ -152,10 +152,10 @@ class AlarmLog:
         return alarm, action
 
     def acknowledge(self, alarm_id: str, by: str, comment: str) -> Alarm:
-        """Note that somebody has seen an alarm. One that has ended is then no longer latched.
+        """Record that somebody has seen an alarm. An alarm that has ended is then unlatched.
 
         Raises:
-            UnknownAlarm: there is no such alarm, or it has ended and was acknowledged.
+            UnknownAlarm: no alarm has that id, or it has ended and was acknowledged.
         """
         alarm = self.find(alarm_id)
         alarm.acknowledged = Note(by, comment, self._clock())
@@ -163,10 +163,10 @@ class AlarmLog:
         return alarm
 
     def shelve(self, alarm_id: str, by: str, comment: str, minutes: int) -> Alarm:
-        """Note that an alarm is known and needs no attention for some minutes; 0 ends that.
+        """Record that an alarm needs no attention for some minutes; 0 ends that.
 
         Raises:
-            UnknownAlarm: there is no such alarm, or it has ended and was acknowledged.
+            UnknownAlarm: no alarm has that id, or it has ended and was acknowledged.
         """
         alarm = self.find(alarm_id)
         now = self._clock()

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
 STALE_PERIODS = 5
 """Number of periods without a value after which a parameter is stale."""
@@ -73,7 +73,3 @@ class Freshness:
         """Whether the name is stale."""
         after_s = self.stale_after_s(name, period_s)
         return after_s is not None and self.silent_s(name) > after_s
-
-    def stale(self, periods_s: Mapping[str, float | None]) -> set[str]:
-        """The names that are stale, of those in `periods_s`."""
-        return {name for name, period_s in periods_s.items() if self.is_stale(name, period_s)}

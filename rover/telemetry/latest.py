@@ -17,7 +17,7 @@ class Latest:
     """The newest values.
 
     Args:
-        freshness: says which of them are stale.
+        freshness: decides which of them are stale.
         source: the name of their source.
     """
 

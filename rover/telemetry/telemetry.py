@@ -250,10 +250,10 @@ class Telemetry:
             self.topic.publish(NamedEvent("dictionary", dictionary_json(self._parameters)))
 
     def acknowledge(self, alarm_id: str, by: str, comment: str) -> Alarm:
-        """Note that a person has seen an alarm, and publish it.
+        """Record that a person has seen an alarm, and publish that.
 
         Raises:
-            UnknownAlarm: there is no such alarm.
+            UnknownAlarm: no alarm has that id, or it has ended and was acknowledged.
         """
         alarm = self.alarms.acknowledge(alarm_id, by, comment)
         logger.info("telemetry: %s acknowledged the alarm of %s", by, alarm.parameter)
@@ -261,10 +261,10 @@ class Telemetry:
         return alarm
 
     def shelve(self, alarm_id: str, by: str, comment: str, minutes: int) -> Alarm:
-        """Note that an alarm needs no attention for some minutes, and publish it.
+        """Record that an alarm needs no attention for some minutes, and publish that.
 
         Raises:
-            UnknownAlarm: there is no such alarm.
+            UnknownAlarm: no alarm has that id, or it has ended and was acknowledged.
         """
         alarm = self.alarms.shelve(alarm_id, by, comment, minutes)
         logger.info(
