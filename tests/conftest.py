@@ -1,18 +1,24 @@
-"""What every test shares: the backend, real servers on free ports, and real input."""
+"""Fixtures that all tests share, and the list of skipped tests at the end of a run."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
-from anyio import CancelScope, Event, create_task_group, sleep
+from anyio import CancelScope, Event, create_task_group
+
+from tests.programs import PACKAGES, reason_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from socket import socket
+
     from starlette.types import ASGIApp
 
 Serve = Callable[..., AbstractAsyncContextManager[str]]
@@ -33,29 +39,64 @@ def shared_data() -> Path:
     return folder
 
 
+class LoopbackServer(uvicorn.Server):
+    """uvicorn in the event loop of a test.
+
+    Signals keep the handlers of pytest. `main_loop` ends at once, where uvicorn checks
+    `should_exit` every 0.1 s.
+
+    Attributes:
+        url: the server's address, without a slash at the end; set when `up` is.
+        up: set when the server accepts connections.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = Event()
+        self.url = ""
+        self._stopping = Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.url = f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}"
+        self.up.set()
+
+    async def main_loop(self) -> None:
+        async with create_task_group() as tasks:
+            tasks.start_soon(super().main_loop)
+            await self._stopping.wait()
+            tasks.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Begin the shutdown: `serve()` returns when it is complete."""
+        self._stopping.set()
+
+
 @asynccontextmanager
 async def running(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
-    """A real uvicorn on a free port of the loopback; gives its URL without a slash at the end."""
+    """Run a real uvicorn on a free port of the loopback interface; gives its URL."""
     config = uvicorn.Config(
         app, port=0, log_level="warning", **{"timeout_graceful_shutdown": 1, **options}
     )
-    server = uvicorn.Server(config)
+    server = LoopbackServer(config)
     async with create_task_group() as tasks:
         stopped = Event()
 
         async def run() -> None:
-            await server._serve()
+            await server.serve()
             stopped.set()
 
         tasks.start_soon(run)
-        while not server.started:
-            await sleep(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
+        await server.up.wait()
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield server.url
         finally:
-            server.should_exit = True
-            with CancelScope(shield=True):  # also after a test that failed
+            server.stop()
+            with CancelScope(shield=True):  # a failed test cancels this task group
                 await stopped.wait()
 
 
@@ -63,3 +104,21 @@ async def running(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
 def serve() -> Serve:
     """A function that runs an app: `async with serve(app) as url:`."""
     return running
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Print the skipped tests after the last line of pytest's own."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # in a process of pytest-xdist
+        return
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])
+    )
+    if not reasons:
+        return
+    reporter.write_line(f"tests skipped: {reasons.total()}")
+    for reason, count in reasons.most_common():
+        reporter.write_line(f"{count:>5}  {reason}")
+    lacking = {name for program, name in PACKAGES.items() if reason_for(program) in reasons}
+    if packages := " ".join(sorted(lacking)):
+        reporter.write_line(f"To run those of missing programs: apt-get install {packages}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tracemalloc
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from httpx_sse import aconnect_sse
 
 from sources.base import Finding, Progress, Severity, Verdict
 from tests.command_files import ACCEPTED, FILE, REJECTED, STORED, files_of
+from tests.programs import needs
 from tests.uploading import BEGIN, BODY, END, PATH, Mission, follow, parsed, sender, upload
 from tests.waiting import until
 
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_curl_sees_every_event(tmp_path: Path, serve: Serve) -> None:
     finding = Finding(Severity.WARNING, "power.low", "9 Wh left", 2)
     mission = Mission(tmp_path, Progress("syntax", 0.5, "fine"), finding, ACCEPTED)
     (tmp_path / "sol 42.seq").write_bytes(FILE)
     async with serve(mission.app) as url:
         form = f"file=@{tmp_path / 'sol 42.seq'}"
-        done = await run_process(["curl", "-sS", "-N", "-i", "-F", form, url + PATH])
+        done = await run_process([needs("curl"), "-sS", "-N", "-i", "-F", form, url + PATH])
     head, _, body = done.stdout.decode().partition("\r\n\r\n")
     headers = dict(line.lower().split(": ", 1) for line in head.splitlines()[1:])
     assert headers["content-type"] == "text/event-stream; charset=utf-8"

@@ -29,7 +29,8 @@ from rover.testing import (
 from rover.testing.values import flaw_of_time
 from sources.push import PushTelemetry
 from sources.registry import SCHEMES, open_source
-from tests.test_mqtt import Mosquitto, tool
+from tests.programs import needs
+from tests.test_mqtt import Mosquitto
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -102,7 +103,7 @@ async def websocket(folder: Path) -> None:
 
 
 async def mqtt(folder: Path) -> None:
-    broker = Mosquitto(tool("mosquitto"), folder)
+    broker = Mosquitto(needs("mosquitto"), folder)
     await broker.start()
     try:
         async with Client("127.0.0.1", broker.port) as device:

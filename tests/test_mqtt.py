@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -49,6 +47,7 @@ from sources.mqtt.bundle import Bundle
 from sources.registry import open_source
 from sources.values.losses import Losses
 from tests.one_stream import OneStream
+from tests.programs import needs
 from tests.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -114,25 +113,13 @@ class Mosquitto:
         return f"{url}?{query}" if query else url
 
 
-def tool(name: str) -> str:
-    """The path of a program; a skip without it, or a failure where CI=true."""
-    places = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
-    binary = shutil.which(name, path=places)
-    if binary is None:
-        reason = f"no {name}, which Debian has as a package of that name"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return binary
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     """Makes brokers with a configuration, and ends them."""
     made: list[Mosquitto] = []
 
     def make(*config: str) -> Mosquitto:
-        made.append(Mosquitto(tool("mosquitto"), tmp_path, *config))
+        made.append(Mosquitto(needs("mosquitto"), tmp_path, *config))
         return made[-1]
 
     yield make
@@ -334,7 +321,7 @@ async def test_user_and_password_are_sent_to_the_broker(
     broker: Callable[..., Mosquitto], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passwords = tmp_path / "passwords"
-    await run_process([tool("mosquitto_passwd"), "-b", "-c", str(passwords), "rover", PASSWORD])
+    await run_process([needs("mosquitto_passwd"), "-b", "-c", str(passwords), "rover", PASSWORD])
     it = broker("allow_anonymous false", f"password_file {passwords}")
     await it.start()
     async with Client("127.0.0.1", it.port, username="rover", password=PASSWORD) as client:
@@ -364,7 +351,7 @@ async def test_mqtts_requires_a_valid_certificate(
     request = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=rover")
     names = ("-addext", "subjectAltName=IP:127.0.0.1")
     await run_process(
-        [tool("openssl"), *request, *names, "-keyout", str(key), "-out", str(certificate)]
+        [needs("openssl"), *request, *names, "-keyout", str(key), "-out", str(certificate)]
     )
     it = broker("allow_anonymous true", f"certfile {certificate}", f"keyfile {key}")
     await it.start()
