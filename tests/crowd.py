@@ -1,62 +1,80 @@
-"""A crowd of clients on raw sockets, lean enough that thousands fit beside the server on two cores.
+"""A crowd of clients on raw sockets: cheap enough for thousands beside the server on two cores.
 
-Readers of telemetry, members of rooms, downloads and uploads are opened, and then watched to their
-end by one selector, together with the end of the server's process.
+One selector opens telemetry readers, channel members, downloads and uploads, and then reads from
+them until their connections end and the server's process exits.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import selectors
 import socket
+import termios
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 Kind = Literal["reader", "member", "download", "upload"]
 
-OPENING = 200
-"""Connections that wait for their answer at once: fewer than any server's backlog holds."""
+MAX_OPENING = 200
+"""Maximum number of connections that wait for an answer at once: less than any server's backlog."""
 
 TAIL_BYTES = 4096
 BOUNDARY = "crowd"
 HALF_A_FILE = b"@sequence first-drive\n" + b"; a comment\n" * 40
 UPLOAD_BYTES = 100_000
 CLOSE = b"\x88\x82\0\0\0\0\x03\xf4"
-"""A client's close frame, code 1012, with a mask of zeros."""
+"""A close frame of a client: code 1012, masked with zeros."""
 
 
 @dataclass
 class Client:
-    """One connection, and what came over it."""
+    """One connection and the data that it received.
+
+    Attributes:
+        kind: the kind of its request.
+        request: the request's bytes.
+        socket: a non-blocking socket.
+        first: the first 2,048 bytes received.
+        tail: the last 4,096 bytes received.
+        received: the number of bytes received.
+        last_at: `time.monotonic()` when the last byte was received.
+        answered: whether the first of the response's data was received.
+        ended: whether the connection has ended.
+        ended_at: `time.monotonic()` when it ended.
+        close_code: of the last close frame received.
+    """
 
     kind: Kind
     request: bytes
     socket: socket.socket
+    first: bytes = field(default=b"", repr=False)
     tail: bytes = b""
     received: int = 0
+    last_at: float = 0.0
     answered: bool = False
     ended: bool = False
-    broken: bool = False
+    ended_at: float = 0.0
     close_code: int = 0
-    first: bytes = field(default=b"", repr=False)
 
     def read(self) -> None:
-        """Take what is there."""
+        """Receive the available data."""
         try:
             data = self.socket.recv(1 << 18)
         except BlockingIOError:
             return
-        except OSError:
-            self.broken = True
+        except OSError:  # reset
             data = b""
         if not data:
-            self.ended = True
+            self.ended, self.ended_at = True, time.monotonic()
             return
+        self.last_at = time.monotonic()
         self.first += data[: max(0, 2048 - len(self.first))]
         self.received += len(data)
         self.tail = (self.tail + data)[-TAIL_BYTES:]
@@ -66,19 +84,17 @@ class Client:
                 self.send(CLOSE)
 
     def send(self, data: bytes) -> None:
-        """Send what fits; who is gone gets nothing."""
-        try:
+        """Send as much as fits into the send buffer; nothing if the connection has ended."""
+        with suppress(OSError):
             self.socket.send(data)
-        except OSError:
-            self.broken = True
 
 
 class Crowd:
     """The clients of one server.
 
     Args:
-        port: where it listens, on the loopback.
-        prefix: under which the mission is.
+        port: the server's port on the loopback interface.
+        prefix: the path of the mission.
     """
 
     def __init__(self, port: int, prefix: str) -> None:
@@ -96,14 +112,16 @@ class Crowd:
             client.socket.close()
 
     def of(self, kind: Kind) -> list[Client]:
-        """Those of one kind."""
+        """The clients of one kind."""
         return [client for client in self.clients if client.kind == kind]
 
     def open(self, readers: int, members: int, downloads: int, uploads: int) -> None:
-        """Open so many of each; returns when every one is answered.
+        """Open clients of each kind; returns when all of them are answered.
+
+        A download stops reading after the response's head.
 
         Raises:
-            AssertionError: one of them was not, in 40 s.
+            AssertionError: a client was not answered within 40 s.
         """
         counts: dict[Kind, int] = {
             "reader": readers,
@@ -117,7 +135,7 @@ class Crowd:
         deadline = time.monotonic() + 40
         more = True
         while more or opening:
-            while more and opening < OPENING:
+            while more and opening < MAX_OPENING:
                 if (wanted := next(waiting, None)) is None:
                     more = False
                     break
@@ -136,7 +154,7 @@ class Crowd:
                     client.answered = True
                     opening -= 1
                     if client.kind == "download":
-                        self._selector.unregister(client.socket)  # it takes no more for now
+                        self._selector.unregister(client.socket)
 
     def _start(self, number: int, kind: Kind) -> None:
         request = self._request(kind, number)
@@ -153,7 +171,7 @@ class Crowd:
         head = {
             "reader": "GET {}/stream/rover-telemetry",
             "download": "GET {}/stream/rover-image",
-            "member": f"GET {{}}/ws/comms/room-{number % 5}",
+            "member": f"GET {{}}/ws/comms/channel-{number % 5}",
             "upload": "POST {}/upload/rover-commands",
         }[kind].format(self._prefix) + " HTTP/1.1\r\nHost: rover\r\n"
         if kind == "member":
@@ -185,7 +203,7 @@ class Crowd:
         return wanted[client.kind] in client.first
 
     def finish(self, uploads: Iterable[Client], downloads: Iterable[Client]) -> None:
-        """Let these go on: the uploads send the rest, the downloads take it."""
+        """Continue these: uploads send the rest of the file, downloads read on."""
         for client in uploads:
             end = f"\r\n--{BOUNDARY}--\r\n".encode()
             client.send(b"\n" * (UPLOAD_BYTES - len(HALF_A_FILE) - len(end)) + end)
@@ -193,15 +211,15 @@ class Crowd:
             self._selector.register(client.socket, selectors.EVENT_READ, client)
 
     def watch(self, pid: int | None, timeout_s: float) -> float:
-        """Read until every client that reads has ended, and the process too, if one is given.
+        """Read until every connection that is read has ended, and the process too, if one is given.
 
         Returns:
-            `time.monotonic()` when the process ended, or else the last client.
+            `time.monotonic()` when the process exited; without a process, 0.
 
         Raises:
-            AssertionError: the time is up; says who is still there.
+            AssertionError: the time is up; says which connections are open.
         """
-        ended_at = 0.0
+        exited_at = 0.0
         pidfd = None if pid is None else os.pidfd_open(pid)
         try:
             if pidfd is not None:
@@ -212,26 +230,52 @@ class Crowd:
                     "process" if key.data is None else key.data.kind
                     for key in self._selector.get_map().values()
                 )
-                assert time.monotonic() < deadline, f"still there: {left}"
+                assert time.monotonic() < deadline, f"still open: {left}"
                 for key, _ in self._selector.select(0.1):
                     if key.data is None:
-                        ended_at = time.monotonic()
+                        exited_at = time.monotonic()
                         self._selector.unregister(key.fileobj)
                         continue
                     key.data.read()
                     if key.data.ended:
                         self._selector.unregister(key.data.socket)
-                        if pidfd is None:
-                            ended_at = time.monotonic()
         finally:
             if pidfd is not None:
                 os.close(pidfd)
-        return ended_at
+        return exited_at
 
-    def read_on(self) -> None:
-        """Read what those who took nothing so far still get."""
+    def wait_for(self, data: bytes, kind: Kind) -> None:
+        """Read until every client of a kind has received the data.
+
+        Raises:
+            AssertionError: one of them has not, after 10 s.
+        """
+        deadline = time.monotonic() + 10
+        while missing := [client for client in self.of(kind) if data not in client.tail]:
+            assert time.monotonic() < deadline, f"{data!r} was not sent to {len(missing)} clients"
+            for key, _ in self._selector.select(0.1):
+                key.data.read()
+
+    @property
+    def last_byte_at(self) -> float:
+        """`time.monotonic()` when a client received the last byte."""
+        return max(client.last_at for client in self.clients)
+
+    def read_rest(self) -> None:
+        """Read the rest of the connections that `watch` did not read."""
         for client in self.clients:
             client.socket.setblocking(True)
             client.socket.settimeout(5)
             while not client.ended:
                 client.read()
+
+
+def wait_until_stalled(sockets: Collection[socket.socket]) -> None:
+    """Return when the sockets, which nobody reads, receive no more data for 0.3 s.
+
+    By then the server has filled the buffers of both kernels. Neither side is notified of that.
+    """
+    before: list[bytes] = []
+    while before != (now := [fcntl.ioctl(one, termios.FIONREAD, bytes(4)) for one in sockets]):
+        before = now
+        time.sleep(0.3)

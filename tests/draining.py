@@ -1,4 +1,4 @@
-"""An app that drains its mission when a client asks for it, while its server serves on."""
+"""An app that drains its mission on `GET /drain`, while its server keeps running."""
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask

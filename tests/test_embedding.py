@@ -1,6 +1,6 @@
-"""Inside somebody else's app: the examples of docs/embedding.md, and what a good guest leaves be.
+"""A mission inside another app: the examples of docs/embedding.md, and the host's own state.
 
-The whole mission in each framework is tests/test_servers.py's.
+tests/test_servers.py has every endpoint in each framework.
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http.client import IncompleteRead
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -33,7 +32,18 @@ from websockets.asyncio.client import connect
 from rover.asgi.lifespan import lifespan_of
 from rover.broadcast import Broadcast
 from rover.settings import Settings
-from tests.serving import ALONE, END_S, EXAMPLES, ROOT, Host, free_port, serving
+from tests.programs import needs
+from tests.serving import (
+    ALONE,
+    EXAMPLES,
+    EXIT_S,
+    ROOT,
+    SHUTDOWN_S,
+    Host,
+    free_port,
+    serving,
+    wait_until_listening,
+)
 from tests.test_mission import mission, one_sample
 
 if TYPE_CHECKING:
@@ -54,9 +64,6 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-# ------------------------------------------------------------------------------ the examples
-
-
 async def test_one_stream_alone_under_a_prefix(tmp_path: Path) -> None:
     host = Host("one stream", "one_stream:app", "/rover")
     with serving(host, "uvicorn", tmp_path, up="/rover/telemetry/parameters") as at:
@@ -73,21 +80,23 @@ async def test_two_missions_with_sources_of_their_own(
         first, second = [await one_sample(f"{at.url}/{name}") for name in ("spirit", "opportunity")]
         assert first["location"] != second["location"]
         async with connect(f"ws://127.0.0.1:{at.port}/spirit/ws/comms/eva"):
-            rooms = await client.get(f"{at.url}/opportunity/comms")
-        assert rooms.json() == {"channels": []}
-        assert at.end()[1] < 2
+            other = await client.get(f"{at.url}/opportunity/comms")
+        assert other.json() == {"channels": []}
+        assert at.end()[1] < EXIT_S
 
 
-async def test_plain_routes_among_ones_own(client: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_plain_routes_beside_routes_of_the_host(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
     host = Host("plain routes", "plain_routes:app")
     with serving(host, "uvicorn", tmp_path, up="/own") as at:
         assert "battery_level" in await one_sample(at.url)
         async with connect(f"ws://127.0.0.1:{at.port}/ws/comms/eva"):
             assert (await client.get(f"{at.url}/own")).json() == {"members": 1}
-        assert at.end()[1] < 2
+        assert at.end()[1] < EXIT_S
 
 
-async def test_a_stream_of_ones_own_resumes_and_says_farewell(tmp_path: Path) -> None:
+async def test_a_stream_of_the_host_resumes_and_ends_with_bye(tmp_path: Path) -> None:
     with serving(Host("own stream", "own_stream:app"), "uvicorn", tmp_path, up="/docs") as at:
         async with httpx.AsyncClient(timeout=10) as client:
             ids = [
@@ -107,11 +116,8 @@ async def test_a_stream_of_ones_own_resumes_and_says_farewell(tmp_path: Path) ->
 
 @contextmanager
 def nginx(folder: Path, kept: int, stripped: int) -> Iterator[int]:
-    """The real one, with the configuration of the docs; gives its port."""
-    if (program := shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")) is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have nginx: apt-get install nginx-light")
-        pytest.skip("no nginx on this machine")
+    """Run nginx with the configuration of the docs; gives its port."""
+    program = needs("nginx")
     port = free_port()
     text = (EXAMPLES / "nginx.conf").read_text()
     for written, real in ((8000, port), (8001, kept), (8002, stripped)):
@@ -127,15 +133,7 @@ def nginx(folder: Path, kept: int, stripped: int) -> Iterator[int]:
     )
     process = subprocess.Popen([program, "-e", f"{folder}/error.log", "-c", str(config)])
     try:
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "error.log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+        wait_until_listening(port, lambda: process.poll() is None)
         yield port
     finally:
         process.kill()
@@ -165,12 +163,12 @@ async def everything_works(base: str) -> None:
         assert str(page.url) == f"{base}/"
         for link in re.findall(r'(?:href|src)="([^"]+)"', page.text):
             assert (await client.get(urljoin(f"{base}/", link))).status_code == 200, link
-        with fail_after(5):  # nginx does not hold it back
+        with fail_after(5):  # nginx does not buffer the stream
             assert "battery_level" in await one_sample(base)
         signed_in = await client.get(f"{base}/?token=any", follow_redirects=False)
         assert urljoin(f"{base}/", signed_in.headers["location"]) == f"{base}/"
-        for picture in (await client.get(f"{base}/images")).json()["images"]:
-            got = await client.head(urljoin(f"{base}/", picture["url"]))
+        for image in (await client.get(f"{base}/images")).json()["images"]:
+            got = await client.head(urljoin(f"{base}/", image["url"]))
             assert got.status_code == 200
         origin = base[: base.index("/", 8)]
         sequence = (ROOT / "docs" / "samples" / "fail-syntax.rcs").read_bytes()
@@ -180,16 +178,13 @@ async def everything_works(base: str) -> None:
             headers={"Origin": origin},
         )
         assert '"status":"REJECTED"' in uploaded.text
-        room = base.replace("http", "ws", 1) + "/ws/comms/eva"
-        async with connect(room, subprotocols=v1, origin=origin) as member:  # type: ignore[arg-type] # its own str
+        channel = base.replace("http", "ws", 1) + "/ws/comms/eva"
+        async with connect(channel, subprotocols=v1, origin=origin) as member:  # type: ignore[arg-type] # its own str
             assert json.loads(await member.recv())["type"] == "welcome"
 
 
-# ------------------------------------------------------------------------------- the lifespan
-
-
 @pytest.mark.parametrize("path", ["/telemetry/latest", "/stream/rover-telemetry", "/images", "/"])
-async def test_a_forgotten_lifespan_names_the_line_to_add(
+async def test_without_the_lifespan_a_request_is_answered_with_the_line_to_add(
     serve: Serve, tmp_path: Path, path: str
 ) -> None:
     parent = Starlette(routes=[Mount("/rover", app=mission(tmp_path).app)])
@@ -199,7 +194,7 @@ async def test_a_forgotten_lifespan_names_the_line_to_add(
     assert "`mission.mount(app, '/rover')`" in response.json()["detail"]
 
 
-async def test_a_forgotten_lifespan_of_a_stream_is_said(
+async def test_without_the_lifespan_a_stream_is_answered_with_the_line_to_add(
     serve: Serve, client: httpx.AsyncClient
 ) -> None:
     news = Broadcast()
@@ -209,7 +204,7 @@ async def test_a_forgotten_lifespan_of_a_stream_is_said(
     assert "lifespan=broadcast.lifespan" in response.json()["detail"]
 
 
-async def test_beside_an_app_both_lifespans_run_and_its_state_arrives(
+async def test_beside_an_app_both_lifespans_run_and_requests_have_its_state(
     serve: Serve, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     control = mission(tmp_path)
@@ -232,7 +227,7 @@ async def test_beside_an_app_both_lifespans_run_and_its_state_arrives(
     assert control.phase != "running"
 
 
-async def test_an_app_that_has_a_mission_beside_it_finds_its_own_routes(
+async def test_an_app_beside_a_mission_finds_its_own_routes(
     serve: Serve, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     async def own(request: Request) -> PlainTextResponse:
@@ -241,8 +236,8 @@ async def test_an_app_that_has_a_mission_beside_it_finds_its_own_routes(
     app = Starlette(routes=[Route("/its/own", own, name="own")])
     async with serve(mission(tmp_path).beside(app, "/deep/rover")) as url:
         assert (await client.get(f"{url}/its/own")).text == "/its/own"
-        led = await client.get(f"{url}/deep/rover?token=a")
-        assert led.headers["location"] == "rover/?token=a"  # right behind any proxy
+        redirect = await client.get(f"{url}/deep/rover?token=a")
+        assert redirect.headers["location"] == "rover/?token=a"  # relative, for any proxy
 
 
 async def test_one_mission_under_two_prefixes_of_an_app_runs_once(
@@ -256,8 +251,8 @@ async def test_one_mission_under_two_prefixes_of_an_app_runs_once(
         assert (await client.get(f"{url}/health/readyz")).status_code == 200
 
 
-@pytest.mark.filterwarnings("ignore:Using `httpx`")  # a newer one serves as well
-def test_a_test_client_is_let_in_and_may_start_the_app_twice(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:Using `httpx`")  # a newer version works, too
+def test_a_test_client_has_access_and_may_start_the_app_twice(tmp_path: Path) -> None:
     from starlette.testclient import TestClient
 
     app = Starlette()
@@ -270,19 +265,24 @@ def test_a_test_client_is_let_in_and_may_start_the_app_twice(tmp_path: Path) -> 
                 assert member.receive_text() == "Message: hello"
 
 
-def test_a_stream_that_the_host_made_with_sse_starlette_ends_with_its_server(
+def test_a_stream_by_sse_starlette_in_the_host_ends_with_the_server(
     tmp_path: Path,
 ) -> None:
     host = Host("one with a stream of its own", "tests.own_events:app", "/rover")
     with serving(host, "uvicorn", tmp_path) as at:
         own = urllib.request.urlopen(f"http://127.0.0.1:{at.port}/own", timeout=10)
         assert own.readline() == b"data: tick\r\n"
-        _, took_s = at.end()
+        signaled_at = time.monotonic()
+        at.process.send_signal(signal.SIGTERM)
+        with suppress(IncompleteRead):  # sse-starlette does not complete its responses
+            own.read()
+        closed_after_s = time.monotonic() - signaled_at
         own.close()
-    assert took_s < END_S
+        at.process.wait(EXIT_S)
+    assert closed_after_s < SHUTDOWN_S
 
 
-async def test_an_app_without_a_lifespan_is_left_alone() -> None:
+async def test_an_app_without_a_lifespan_has_no_state() -> None:
     async def none(scope: Scope, receive: Receive, send: Send) -> None:
         raise ValueError("only HTTP")
 
@@ -290,7 +290,7 @@ async def test_an_app_without_a_lifespan_is_left_alone() -> None:
         assert state == {}
 
 
-async def test_an_app_that_cannot_start_says_why() -> None:
+async def test_an_app_that_cannot_start_raises_with_its_reason() -> None:
     async def broken(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "no database"})
@@ -298,9 +298,6 @@ async def test_an_app_that_cannot_start_says_why() -> None:
     with pytest.raises(RuntimeError, match="no database"):
         async with lifespan_of(broken):
             raise AssertionError("it did not start")
-
-
-# ----------------------------------------------------------------------------- nothing global
 
 
 def test_two_event_loops_in_two_threads(tmp_path: Path) -> None:
@@ -311,7 +308,7 @@ def test_two_event_loops_in_two_threads(tmp_path: Path) -> None:
         async with mission(tmp_path / str(celsius), celsius) as control:
             with control.telemetry.topic.subscribe() as reader, fail_after(10):
                 news = await anext(reader)
-                together.wait()  # both run now
+                together.wait()  # both loops run now
                 got[celsius] = (threading.current_thread().name, type(news).__name__)
 
     threads = [
@@ -324,7 +321,7 @@ def test_two_event_loops_in_two_threads(tmp_path: Path) -> None:
     assert got == {1.0: ("at 1.0", "Batch"), 2.0: ("at 2.0", "Batch")}
 
 
-LEFT_ALONE = """
+UNCHANGED = """
 import json, logging, signal, sys, threading, asyncio
 import anyio, starlette, uvicorn, uvicorn.server
 import sse_starlette  # wraps uvicorn.Server.handle_exit when it is imported
@@ -348,24 +345,25 @@ before = world()
 from rover.mission import MissionControl
 
 async def live():
-    async with MissionControl():
-        await anyio.sleep(0.2)
+    async with MissionControl() as mission:
+        with mission.telemetry.topic.subscribe() as reader:
+            await anext(reader)
 
 imported = world()
 anyio.run(live)
 after = world()
 for name, then in before.items():
     for when, now in (("import", imported[name]), ("a run", after[name])):
-        if name == "loggers":  # new ones may come, as long as they are as Python makes them
+        if name == "loggers":  # new loggers are allowed if they have the defaults
             now = {k: v for k, v in now.items() if k in then or v != [0, 0, True, False]}
         assert now == then, (name, when, {k for k in now if k not in then or now[k] != then[k]})
-print("left alone")
+print("unchanged")
 """
 
 
-def test_importing_and_running_it_changes_nothing_of_anybody_elses(tmp_path: Path) -> None:
+def test_importing_and_running_a_mission_changes_no_global_state(tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", LEFT_ALONE],
+        [sys.executable, "-c", UNCHANGED],
         env={**os.environ, "ROVER_DATA_DIR": str(tmp_path)},
         cwd=ROOT,
         capture_output=True,
@@ -373,13 +371,10 @@ def test_importing_and_running_it_changes_nothing_of_anybody_elses(tmp_path: Pat
         timeout=40,
         check=False,
     )
-    assert ran.stdout == "left alone\n", ran.stderr
+    assert ran.stdout == "unchanged\n", ran.stderr
 
 
-# -------------------------------------------------------------------------- a stream of one's own
-
-
-async def test_it_lives_by_heartbeats_and_a_wrong_id_is_refused(serve: Serve) -> None:
+async def test_a_stream_sends_heartbeats_and_refuses_a_malformed_id(serve: Serve) -> None:
     news = Broadcast(Settings(heartbeat_s=0.05))
     app = Starlette(routes=[Route("/news", news.respond)], lifespan=news.lifespan)
     async with serve(app) as url, httpx.AsyncClient(timeout=5) as client:
@@ -394,7 +389,7 @@ async def test_it_lives_by_heartbeats_and_a_wrong_id_is_refused(serve: Serve) ->
                     beats += await anext(lines) == ":"
 
 
-async def test_a_header_of_one_response_is_not_the_next_ones(serve: Serve) -> None:
+async def test_a_header_set_on_one_response_is_not_on_the_next(serve: Serve) -> None:
     news = Broadcast()
 
     async def follow(request: Request) -> Any:
@@ -410,9 +405,6 @@ async def test_a_header_of_one_response_is_not_the_next_ones(serve: Serve) -> No
             assert mine.headers["content-type"].startswith("text/event-stream")
         async with client.stream("GET", f"{url}/news") as other:
             assert "x-mine" not in other.headers
-
-
-# ------------------------------------------------------------------------------------ the page
 
 
 def test_every_example_is_in_the_docs() -> None:
