@@ -1,9 +1,9 @@
-"""Serves an app inside asgion's inspector; when it was told to end, it writes what that found.
+"""Serve an app inside asgion's inspector; after shutdown, write a report of its findings.
 
     python -m tests.inspected APP PORT LIFESPAN CONNECTION REPORT
 
-Run by `test_asgion.py` with the Python of an environment that has asgion. The project's own cannot
-have it: asgion needs Python 3.12.
+`test_asgion.py` runs this with the Python of an environment that has asgion. The project's own
+environment has none, because asgion needs Python 3.12.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 PROFILE = "recommended"
-"""Errors and warnings. What is below are remarks, such as that a response is streamed."""
+"""Errors and warnings, without remarks such as "the response is streamed"."""
 
 Connection = Literal["shown", "hidden"]
-"""uvicorn shows its connection by the `receive` that it passes, and the app makes use of that. Any
-middleware that has a `receive` of its own hides it, asgion too; unless it is shown all the same."""
+"""Whether the app can find uvicorn's transport through `receive`.
+
+Middleware that wraps `receive` hides the transport. asgion does so, too, unless it is shown again.
+"""
 
 
 class Inspected:
@@ -55,7 +57,7 @@ class Inspected:
             await self._app(scope, receive, send)
 
     def report(self) -> dict[str, Any]:
-        """How many of each type were inspected, and what was found how often."""
+        """The number of scopes of each type, and the number of times of each finding."""
         found = Counter(
             f"{one.rule_id} {one.method or one.scope_type} {one.path}: {one.message}"
             for one in self.inspector.violations
@@ -66,7 +68,7 @@ class Inspected:
 def main(target: str, port: str, lifespan: Any, connection: Any, report: str) -> None:
     module, _, name = target.partition(":")
     inspected = Inspected(getattr(import_module(module), name), connection)
-    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again, before the report
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again before the report
     uvicorn.run(inspected, port=int(port), lifespan=lifespan, log_level="warning")
     Path(report).write_text(json.dumps(inspected.report()), encoding="utf-8")
 

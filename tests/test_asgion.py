@@ -1,4 +1,4 @@
-"""The ASGI inspector asgion finds nothing, whatever is asked of the app, from its start to its end.
+"""The ASGI inspector asgion finds no violation in any request, from startup to shutdown.
 
 uvicorn serves the app inside the inspector, in a process of its own: `tests/inspected.py`.
 """
@@ -34,18 +34,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(300)  # the first run installs asgion
 
 SAMPLES = ROOT / "docs" / "samples"
-PICTURE_BYTES = 8 * 2**20  # more than the kernel's buffers of one connection hold
+IMAGE_BYTES = 8 * 2**20  # more than the kernel buffers of one connection
 UPLOAD_BYTES = 2**20
 
-MISTAKEN = (
-    # The answer to HEAD has the length that GET's would have, and no body (RFC 9110, 8.6).
+FALSE_FINDINGS = (
+    # The response to HEAD has the length of the response to GET, and no body (RFC 9110, 8.6).
     r"SEM-003 HEAD /\S*: Content-Length: \d+, actual body: 0 bytes",
-    # A cookie that is marked Secure is dropped by browsers when it comes by plain HTTP
-    # (draft-ietf-httpbis-rfc6265bis, 5.7): nobody could sign in. By HTTPS it is marked.
+    # Browsers ignore a Secure cookie over plain HTTP (draft-ietf-httpbis-rfc6265bis, 5.7), so
+    # nobody could sign in. Over HTTPS the cookie is Secure.
     r"SEM-004 GET (/rover)?/: Set-Cookie without Secure flag on http:// scheme",
 )
-"""Where asgion takes for a fault what is none, by the rule's name. These are rules about HTTP; the
-ASGI specification has nothing against either."""
+"""Findings of asgion that are not violations. Both are rules about HTTP, not ASGI."""
 
 ANSWERS = [
     ("GET", "/", 200),
@@ -75,7 +74,7 @@ ANSWERS = [
 ]
 
 BEFORE_THE_LIFESPAN = {"/healthz": 200, "/readyz": 503, "/nothing": 404}
-"""What is not simply refused; wrong methods are refused as ever."""
+"""The other paths are answered with 503; wrong methods with 405 as always."""
 
 BROKEN = """
 async def app(scope, receive, send):
@@ -92,12 +91,12 @@ def python() -> Path:
 
 
 class Inspected(Serving):
-    """A running server, and what the inspector in it has seen and found."""
+    """A running server with an inspector."""
 
     report: Path
 
-    def told(self) -> tuple[dict[str, int], dict[str, int]]:
-        """How many of each type it saw, and what it found how often; once the server has ended."""
+    def results(self) -> tuple[dict[str, int], dict[str, int]]:
+        """The number of scopes by type, and of findings by text; after the server's exit."""
         report: dict[str, Any] = json.loads(self.report.read_text(encoding="utf-8"))
         return report["seen"], report["found"]
 
@@ -124,12 +123,12 @@ def inspecting(
     connection: Connection = "shown",
     up: str = "/healthz",
 ) -> Iterator[Inspected]:
-    """The host's app, served inside the inspector; killed if it has not ended by then."""
-    picture = folder / "large.png"
-    Image.effect_noise((64, 64), 64).save(picture)
-    with picture.open("ab") as file:
-        file.write(os.urandom(PICTURE_BYTES))
-    os.utime(picture, (1.6e9, 1.6e9))  # or it might still be arriving
+    """Serve the host's app inside the inspector; the process is killed after the block."""
+    image = folder / "large.png"
+    Image.effect_noise((64, 64), 64).save(image)
+    with image.open("ab") as file:
+        file.write(os.urandom(IMAGE_BYTES))
+    os.utime(image, (1.6e9, 1.6e9))  # a new file could still be arriving
     port = free_port()
     report, log = folder / "report.json", folder / "log"
     with log.open("wb") as output:
@@ -150,7 +149,7 @@ def inspecting(
         process.wait()
 
 
-def ask_for_everything(at: Inspected, client: httpx.Client) -> None:
+def request_every_path(at: Inspected, client: httpx.Client) -> None:
     for method, path, status in ANSWERS:
         assert client.request(method, f"{at.url}{path}").status_code == status, (method, path)
     page = client.get(f"{at.url}/").text
@@ -160,10 +159,10 @@ def ask_for_everything(at: Inspected, client: httpx.Client) -> None:
     assert "; Secure" in signed_in.headers["Set-Cookie"]
 
 
-def look_at_a_picture(at: Inspected, client: httpx.Client) -> None:
+def request_an_image(at: Inspected, client: httpx.Client) -> None:
     url = f"{at.url}/images/large.png"
     whole = client.get(url)
-    assert len(whole.content) > PICTURE_BYTES
+    assert len(whole.content) > IMAGE_BYTES
     for headers, status in (
         ({"Range": "bytes=100-199"}, 206),
         ({"Range": "bytes=999999999-"}, 416),
@@ -195,13 +194,13 @@ def send_commands(at: Inspected, client: httpx.Client) -> None:
     assert client.post(url, files=too_big).status_code == 413
 
 
-def talk(at: Inspected) -> None:
-    rooms = f"{at.url}/ws/comms".replace("http", "ws", 1)
+def join_a_channel(at: Inspected) -> None:
+    channels = f"{at.url}/ws/comms".replace("http", "ws", 1)
     v1: Any = ["rover.comms.v1"]
     with (
-        connect(f"{rooms}/eva?name=ana") as ana,
-        connect(f"{rooms}/eva?name=bo", subprotocols=v1) as bo,
-        connect(f"{rooms}/{'x' * 300}") as nobody,
+        connect(f"{channels}/eva?name=ana") as ana,
+        connect(f"{channels}/eva?name=bo", subprotocols=v1) as bo,
+        connect(f"{channels}/{'x' * 300}") as nobody,
     ):
         ana.send("hello")
         assert ana.recv(10) == "Message: hello"
@@ -223,24 +222,24 @@ def close_code(member: Any) -> int | None:
 
 def refused(at: Inspected, path: str, origin: Any = None) -> int:
     url = f"{at.url}{path}".replace("http", "ws", 1)
-    with pytest.raises(websockets.InvalidStatus) as told, connect(url, origin=origin):
+    with pytest.raises(websockets.InvalidStatus) as answer, connect(url, origin=origin):
         pass
-    return told.value.response.status_code
+    return answer.value.response.status_code
 
 
-def leave_before_the_answer(at: Inspected) -> None:
+def disconnect_before_the_answer(at: Inspected) -> None:
     for path in ["/stream/rover-telemetry", "/stream/rover-image"] * 10:
         with socket.create_connection(("127.0.0.1", at.port)) as hasty:
             hasty.sendall(f"GET {at.prefix}{path} HTTP/1.1\r\nHost: rover\r\n\r\n".encode())
 
 
-def leave_without_a_word(at: Inspected) -> None:
+def disconnect_in_mid_stream(at: Inspected) -> None:
     with Crowd(at.port, at.prefix) as crowd:
         crowd.open(readers=10, members=10, downloads=10, uploads=4)
 
 
-def end_with_everyone_there(at: Inspected, reading: int) -> None:
-    """Shut down with clients of every kind; so many of four downloads are read to their end."""
+def shut_down_with_open_connections(at: Inspected, reading: int) -> None:
+    """Shut down with clients of every kind; `reading` of four downloads are read to their end."""
     with Crowd(at.port, at.prefix) as crowd:
         crowd.open(readers=10, members=10, downloads=4, uploads=2)
         at.process.terminate()
@@ -254,7 +253,7 @@ def end_with_everyone_there(at: Inspected, reading: int) -> None:
 @pytest.mark.parametrize(
     ("host", "connection"), [(ALONE, "shown"), (STARLETTE, "hidden")], ids=["alone", "in Starlette"]
 )
-def test_it_finds_nothing_from_the_start_to_the_end(
+def test_the_inspector_finds_nothing_from_startup_to_shutdown(
     python: Path, tmp_path: Path, host: Host, connection: Connection
 ) -> None:
     with (
@@ -262,28 +261,28 @@ def test_it_finds_nothing_from_the_start_to_the_end(
         httpx.Client(timeout=10) as client,
     ):
         follow_telemetry(at, client)
-        ask_for_everything(at, client)
-        look_at_a_picture(at, client)
+        request_every_path(at, client)
+        request_an_image(at, client)
         send_commands(at, client)
-        talk(at)
+        join_a_channel(at)
         assert refused(at, "/ws/comms/eva", "http://elsewhere.example") == 403
         assert refused(at, "/ws/nothing") == 404
-        leave_before_the_answer(at)
-        leave_without_a_word(at)
+        disconnect_before_the_answer(at)
+        disconnect_in_mid_stream(at)
         # a stalled client is aborted only through the connection that uvicorn shows
-        end_with_everyone_there(at, reading=2 if connection == "shown" else 4)
-    seen, found = at.told()
-    mistaken = {one: [m for m in MISTAKEN if re.fullmatch(m, one)] for one in found}
-    faults = {one: count for one, count in found.items() if not mistaken[one]}
-    assert not faults, json.dumps(faults, indent=2)
-    assert {m for which in mistaken.values() for m in which} == {*MISTAKEN}  # all still needed
+        shut_down_with_open_connections(at, reading=2 if connection == "shown" else 4)
+    seen, found = at.results()
+    false = {one: [rule for rule in FALSE_FINDINGS if re.fullmatch(rule, one)] for one in found}
+    violations = {one: count for one, count in found.items() if not false[one]}
+    assert not violations, json.dumps(violations, indent=2)
+    assert {rule for rules in false.values() for rule in rules} == {*FALSE_FINDINGS}  # all occur
     assert "Traceback" not in at.log
     assert seen["lifespan"] == 1
     assert seen["http"] > len(ANSWERS) + 60
     assert seen["websocket"] == 25
 
 
-def test_it_finds_nothing_before_the_lifespan_ran(python: Path, tmp_path: Path) -> None:
+def test_the_inspector_finds_nothing_without_the_lifespan(python: Path, tmp_path: Path) -> None:
     with (
         inspecting(python, ALONE, tmp_path, lifespan="off") as at,
         httpx.Client(timeout=10) as client,
@@ -294,7 +293,7 @@ def test_it_finds_nothing_before_the_lifespan_ran(python: Path, tmp_path: Path) 
             assert answer.status_code == status, (method, path)
         assert refused(at, "/ws/comms/eva") == 503
         assert at.end()[0] == 0
-    seen, found = at.told()
+    seen, found = at.results()
     assert found == {}
     assert "Traceback" not in at.log
     assert seen["http"] > len(ANSWERS)
@@ -302,7 +301,7 @@ def test_it_finds_nothing_before_the_lifespan_ran(python: Path, tmp_path: Path) 
 
 
 def check(python: Path, folder: Path, app: str, *options: str) -> str:
-    """What `asgion check` tells of the lifespan and of each path, as JUnit does."""
+    """The report of `asgion check` about the lifespan and each path, as JUnit XML."""
     profile = ["--profile", "recommended", "--format", "junit"]
     ran = subprocess.run(
         [python, "-m", "asgion", "check", app, *profile, *options],
@@ -313,26 +312,26 @@ def check(python: Path, folder: Path, app: str, *options: str) -> str:
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
-    told: str = ran.stdout
-    return told
+    report: str = ran.stdout
+    return report
 
 
-@pytest.mark.parametrize("options", [[], ["--no-lifespan"]], ids=["after", "without"])
-def test_its_command_finds_nothing_after_the_lifespan_or_without_it(
+@pytest.mark.parametrize("options", [[], ["--no-lifespan"]], ids=["with", "without"])
+def test_the_asgion_command_finds_nothing_with_or_without_the_lifespan(
     python: Path, tmp_path: Path, options: list[str]
 ) -> None:
     paths = [f"--path={method}:{path}" for method, path, _ in ANSWERS if "?" not in path]
     paths += ["--path=ws:/ws/comms/eva", "--path=ws:/ws/nothing"]
     count = len(paths) + (0 if options else 1)
-    told = check(python, tmp_path, ALONE.app, *options, *paths)
-    assert f'tests="{count}" failures="0" errors="0"' in told, told
+    report = check(python, tmp_path, ALONE.app, *options, *paths)
+    assert f'tests="{count}" failures="0" errors="0"' in report, report
 
 
-def test_it_does_find_what_is_wrong(python: Path, tmp_path: Path) -> None:
+def test_the_inspector_finds_a_violation(python: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
     broken = Host("broken", "broken:app")
     with inspecting(python, broken, tmp_path, lifespan="off", up="/") as at:
         at.end()
-    _, found = at.told()
+    _, found = at.results()
     assert [one.partition(":")[0] for one in found] == ["HF-004 GET /"]
     assert "[HF-004] error" in check(python, tmp_path, broken.app)

@@ -131,8 +131,11 @@ class Connections:
             return
         self._ended.pop(transport, None)
         self._ended[transport] = UNREAD if unread else None
-        if len(self._ended) > self._max_ended:
-            del self._ended[next(iter(self._ended))]
+        while self._ended:
+            oldest = next(iter(self._ended))
+            if not oldest.is_closing() and len(self._ended) <= self._max_ended:
+                break
+            del self._ended[oldest]
 
     def abort_ended(self) -> None:
         """Abort ended responses whose client has read no data since the last call.

@@ -1,0 +1,72 @@
+"""The command line: mistakes are reported in one line, before the server starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rover.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROVER_DATA_DIR", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("ROVER_TELEMETRY", "reply:drive.csv", "replay:"),
+        ("ROVER_TELEMETRY", "replay:/nowhere.csv", "/nowhere.csv"),
+        ("ROVER_TELEMETRY", "nowhere.at_all:make", "nowhere"),
+        ("ROVER_CAMERA", "dir:/nowhere", "/nowhere"),
+        ("ROVER_COMMANDS", "sim:?speed=3", "speed"),
+        ("ROVER_MAX_UPLOADS", "many", "number"),
+        ("ROVER_HEARTBEAT_S", "-1", "at least"),
+        ("ROVER_HEARTBAET_S", "10", "ROVER_HEARTBEAT_S"),
+    ],
+)
+def test_a_wrong_setting_is_reported_in_one_line_that_names_it(
+    name: str,
+    value: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert main(["--port", "0"]) == 2
+    reported = capsys.readouterr().err
+    assert reported.startswith(f"cosmic-rover: {name}=")
+    assert expected in reported
+    assert len(reported.splitlines()) == 1
+
+
+def test_an_option_overrides_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ROVER_TELEMETRY", "sim:")
+    assert main(["--telemetry", "nonsense:"]) == 2
+    assert "ROVER_TELEMETRY=nonsense:" in capsys.readouterr().err
+
+
+def test_a_data_folder_that_is_a_file_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("not a folder")
+    monkeypatch.setenv("ROVER_DATA_DIR", str(file))
+    assert main(["--port", "0"]) == 2
+    reported = capsys.readouterr().err
+    assert reported.startswith(f"cosmic-rover: ROVER_DATA_DIR={file}: ")
+    assert len(reported.splitlines()) == 1
+
+
+def test_a_port_out_of_range_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--port", "99999"])
+    assert ended.value.code == 2
+    assert "65,535" in capsys.readouterr().err
