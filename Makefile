@@ -31,6 +31,10 @@ test: $(ENV) $(PAGE) ## run every test; the last lines list the tests that were 
 	$(NPM) test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
+coverage: $(ENV) $(PAGE) ## the same with branch coverage, which must not fall below its floor
+	$(NPM) test
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report term-missing:skip-covered
+
 test-all: $(UV) ## run every test, or those of ARGS, on each CPython 3.11 to 3.14 of this machine
 	@$(MAKE) --no-print-directory --keep-going \
 	  $(foreach minor,11 12 13 14,$(if $(call python,3.$(minor)),test-on-3.$(minor),without-3.$(minor)))
@@ -40,9 +44,6 @@ test-on-3.%: .cache/python3.%/.ready $(PAGE)
 
 without-3.%:
 	@echo 'This machine has no Python 3.$*: install it, or run `uv python install 3.$*`.'
-
-coverage: $(ENV) $(PAGE) ## run the Python tests with branch coverage; fails below the floor in pyproject.toml
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report term-missing:skip-covered
 
 drain: $(ENV) $(PAGE) ## test shutdown and endpoints in full: 2,500 clients, every host and server
 	TEST_FULL=1 $(BIN)/pytest --quiet --capture no tests/test_drain.py tests/test_servers.py
@@ -98,8 +99,9 @@ lock: $(UV) ## pin every dependency with its hashes
 	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --upgrade \
 	  --output-file requirements.lock
 
-clean: ## remove what was built or fetched
-	rm -rf .venv .tools .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+clean: ## remove everything that make has built or installed
+	rm -rf .venv .tools .cache .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .import_linter_cache build dist
 	rm -rf web/dist web/node_modules
 
 $(ENV): requirements.lock pyproject.toml | $(UV)
