@@ -26,8 +26,8 @@ from rover.testing.clauses import (
     WHOLE,
     ContractBroken,
 )
+from rover.testing.images import check_bytes, check_chunks, check_image, check_list
 from rover.testing.life import cancel_everywhere, live
-from rover.testing.pictures import check_bytes, check_chunks, check_image, check_list
 from rover.testing.reading import Reading, call
 from rover.testing.watch import Leftovers
 from sources.base import ImageBroken, SourceError, UnknownImage
