@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from rover.testing import (
     check_camera,
     check_commands,
     check_telemetry,
-    clauses,
 )
 from sources.base import (
     Finding,
@@ -43,9 +43,6 @@ from sources.base import (
 
 pytestmark = pytest.mark.anyio
 
-CLAUSES = {value.name: value for value in vars(clauses).values() if isinstance(value, Clause)}
-BASE = " ".join(Path(sources.base.__file__).read_text(encoding="utf-8").split())
-
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,25 +50,22 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"rover.testing.{module}.PROMPT_S", 0.3)
 
 
-@pytest.mark.parametrize("clause", CLAUSES.values(), ids=CLAUSES)
-def test_every_clause_is_asked_for_by_the_contract_in_these_words(clause: Clause) -> None:
-    assert clause.asks in BASE
-    owner = clause.where.partition(".")[0]
-    assert owner == "the module's docstring" or f"class {owner}" in BASE
+@pytest.mark.parametrize("clause", Clause)
+def test_every_rule_begins_with_a_definition_of_the_contract(clause: Clause) -> None:
+    definition = clause.rule.partition(" ")[0]
+    attrgetter(definition)(sources.base)
 
 
 def test_every_clause_has_a_source_here_that_breaks_it() -> None:
-    broken = {clause.name for bad in (TELEMETRY, CAMERA, COMMANDS) for clause, *_ in bad.values()}
-    assert broken == set(CLAUSES)
+    broken = {clause for bad in (TELEMETRY, CAMERA, COMMANDS) for clause, *_ in bad.values()}
+    assert broken == set(Clause)
 
 
-async def broken_by(check: Callable[[], Awaitable[None]], clause: Clause, words: str) -> None:
+async def broken_by(check: Callable[[], Awaitable[None]], clause: str, words: str) -> None:
     with pytest.raises(ContractBroken) as caught:
         await check()
-    assert caught.value.clause is clause, caught.value
+    assert caught.value.clause == clause, caught.value
     assert re.search(words, caught.value.saw), caught.value
-    assert str(caught.value).startswith(f"{clause.name}: ")
-    assert clause.asks in str(caught.value)
 
 
 # ------------------------------------------------------------------------------- telemetry
@@ -319,68 +313,72 @@ class GoneWithoutAWord(Thermometer):
 
 
 NUMBER = Parameter("a")
-Bad = Mapping[str, tuple[Clause, Callable[[], Any], str]]
+Bad = Mapping[str, tuple[str, Callable[[], Any], str]]
 
 TELEMETRY: Bad = {
-    "no-sequence": (clauses.PARAMETERS, has(parameters="temperature"), "no sequence"),
-    "no-parameters": (clauses.PARAMETERS, has(parameters=["temperature"]), "no sequence of"),
-    "raises": (clauses.PARAMETERS, UnreadableParameters, "raised KeyError"),
-    "learned": (clauses.PARAMETERS, Learning, "learns=True"),
-    "twice": (clauses.NAMES, names(NUMBER, NUMBER), "two parameters are called 'a'"),
-    "t": (clauses.NAMES, names(Parameter("t")), "the server's own"),
-    "late": (clauses.NAMES, names(Parameter("late")), "the server's own"),
-    "nameless": (clauses.NAMES, names(Parameter("")), "empty"),
-    "kind": (clauses.KINDS, names(Parameter("a", kind="float")), "'float'"),  # type: ignore[arg-type] # so it is
+    "no-sequence": ("telemetry.parameters", has(parameters="temperature"), "no sequence"),
+    "no-parameters": ("telemetry.parameters", has(parameters=["temperature"]), "no sequence of"),
+    "raises": ("telemetry.parameters", UnreadableParameters, "raised KeyError"),
+    "learned": ("telemetry.parameters", Learning, "learns=True"),
+    "twice": ("telemetry.names", names(NUMBER, NUMBER), "two parameters are called 'a'"),
+    "t": ("telemetry.names", names(Parameter("t")), "the server's own"),
+    "late": ("telemetry.names", names(Parameter("late")), "the server's own"),
+    "nameless": ("telemetry.names", names(Parameter("")), "empty"),
+    "kind": ("telemetry.kinds", names(Parameter("a", kind="float")), "'float'"),  # type: ignore[arg-type] # so it is
     "limited-text": (
-        clauses.LIMITS,
+        "telemetry.limits",
         names(Parameter("a", kind="text", limits=Limits((1, 2)))),
         "kind text and has limits",
     ),
-    "upside-down": (clauses.LIMITS, names(Parameter("a", limits=Limits((2, 1)))), "low above high"),
+    "upside-down": (
+        "telemetry.limits",
+        names(Parameter("a", limits=Limits((2, 1)))),
+        "low above high",
+    ),
     "red-inside": (
-        clauses.RED,
+        "telemetry.red",
         names(Parameter("a", limits=Limits((0, 10), (1, None)))),
         "inside yellow",
     ),
-    "no-yield": (clauses.SAMPLES, Forgotten, "`async def` with `yield`"),
-    "dicts": (clauses.SAMPLES, Dicts, "no Sample"),
-    "empty": (clauses.SAMPLES, Empty, "ended without a sample"),
-    "silent": (clauses.SAMPLES, Silent, "no sample came in"),
-    "uptime": (clauses.TIME, has(t=lambda _: 12_345.6), "time.monotonic"),
-    "milliseconds": (clauses.TIME, has(t=lambda _: time.time() * 1000), "milliseconds"),
-    "nan": (clauses.TIME, has(t=lambda _: float("nan")), "nan"),
-    "date": (clauses.TIME, has(t=lambda _: "2026-11-22"), "no number"),
-    "unknown": (clauses.VALUES, has(values={"speed": 1}), "not in the dictionary"),
-    "true": (clauses.VALUES, has(values={"temperature": True}), "True, a bool"),
-    "numpy": (clauses.VALUES, has(values={"count": np.int64(1)}), "a int64"),
-    "float": (clauses.VALUES, has(values={"count": 1.0}), "1.0, a float"),
-    "surrogate": (clauses.VALUES, has(values={"name": "\ud800"}), "surrogate"),
-    "part": (clauses.VALUES, has(values={"place": {"x": "1"}}), "'x' is '1', a str"),
-    "values": (clauses.VALUES, has(values=[1.0]), "no mapping"),
-    "busy": (clauses.RESTART, StaysBusy, "called anew, and raised .*has the port open"),
-    "once": (clauses.RESTART, OnlyOnce, "called anew"),
-    "too-slow": (clauses.PERIOD, has(period_s=1e-6, pause_s=2.1), "called stale"),
-    "too-fast": (clauses.PERIOD, has(period_s=60.0), "too late"),
-    "no-period": (clauses.PERIOD, has(period_s=0), "above 0"),
-    "stubborn": (clauses.CANCEL, Stubborn, "still ran"),
-    "long-goodbye": (clauses.CANCEL, LongGoodbye, "still ran"),
-    "excuse": (clauses.CANCEL, Excuse, "instead; let"),
-    "task": (clauses.CLEANUP, LeavesTask, r"LeavesTask\.poll"),
-    "socket": (clauses.CLEANUP, LeavesSocket, "each time a file, socket or pipe"),
-    "task-at-exit": (clauses.CLEANUP, LeavesAtExit, "the source was exited, and .*sleep_forever"),
-    "blocking": (clauses.BLOCKING, Blocking, "stood still for 0.* tolerated"),
+    "no-yield": ("telemetry.samples", Forgotten, "`async def` with `yield`"),
+    "dicts": ("telemetry.samples", Dicts, "no Sample"),
+    "empty": ("telemetry.samples", Empty, "ended without a sample"),
+    "silent": ("telemetry.samples", Silent, "no sample came in"),
+    "uptime": ("telemetry.time", has(t=lambda _: 12_345.6), "time.monotonic"),
+    "milliseconds": ("telemetry.time", has(t=lambda _: time.time() * 1000), "milliseconds"),
+    "nan": ("telemetry.time", has(t=lambda _: float("nan")), "nan"),
+    "date": ("telemetry.time", has(t=lambda _: "2026-11-22"), "no number"),
+    "unknown": ("telemetry.values", has(values={"speed": 1}), "not in the dictionary"),
+    "true": ("telemetry.values", has(values={"temperature": True}), "True, a bool"),
+    "numpy": ("telemetry.values", has(values={"count": np.int64(1)}), "a int64"),
+    "float": ("telemetry.values", has(values={"count": 1.0}), "1.0, a float"),
+    "surrogate": ("telemetry.values", has(values={"name": "\ud800"}), "surrogate"),
+    "part": ("telemetry.values", has(values={"place": {"x": "1"}}), "'x' is '1', a str"),
+    "values": ("telemetry.values", has(values=[1.0]), "no mapping"),
+    "busy": ("telemetry.restart", StaysBusy, "called anew, and raised .*has the port open"),
+    "once": ("telemetry.restart", OnlyOnce, "called anew"),
+    "too-slow": ("telemetry.period", has(period_s=1e-6, pause_s=2.1), "called stale"),
+    "too-fast": ("telemetry.period", has(period_s=60.0), "too late"),
+    "no-period": ("telemetry.period", has(period_s=0), "above 0"),
+    "stubborn": ("source.cancel", Stubborn, "still ran"),
+    "long-goodbye": ("source.cancel", LongGoodbye, "still ran"),
+    "excuse": ("source.cancel", Excuse, "instead; let"),
+    "task": ("source.cleanup", LeavesTask, r"LeavesTask\.poll"),
+    "socket": ("source.cleanup", LeavesSocket, "each time a file, socket or pipe"),
+    "task-at-exit": ("source.cleanup", LeavesAtExit, "the source was exited, and .*sleep_forever"),
+    "blocking": ("source.blocking", Blocking, "stood still for 0.* tolerated"),
     "often-blocking": (
-        clauses.BLOCKING,
+        "source.blocking",
         type("OftenBlocking", (Blocking,), {"block_s": 0.1}),
         "out of",
     ),
-    "oserror": (clauses.ERRORS, Dead, "raised OSError.*wrap it"),
-    "wont-open": (clauses.ERRORS, WontOpen, "__aenter__ raised FileNotFoundError"),
-    "wont-close": (clauses.LIFE, WontClose, "__aexit__ raised OSError"),
-    "crashing": (clauses.LIFE, Crashing, "__aexit__ raised ExceptionGroup.*No such device"),
-    "half-a-life": (clauses.LIFE, HalfALife, "lacks the other"),
-    "not-gone": (clauses.UNREACHABLE, Thermometer, "raised no SourceError"),
-    "gone-without-a-word": (clauses.UNREACHABLE, GoneWithoutAWord, "without a text"),
+    "oserror": ("source.errors", Dead, "raised OSError.*wrap it"),
+    "wont-open": ("source.errors", WontOpen, "__aenter__ raised FileNotFoundError"),
+    "wont-close": ("source.life", WontClose, "__aexit__ raised OSError"),
+    "crashing": ("source.life", Crashing, "__aexit__ raised ExceptionGroup.*No such device"),
+    "half-a-life": ("source.life", HalfALife, "lacks the other"),
+    "not-gone": ("telemetry.unreachable", Thermometer, "raised no SourceError"),
+    "gone-without-a-word": ("telemetry.unreachable", GoneWithoutAWord, "without a text"),
 }
 
 
@@ -395,12 +393,12 @@ async def test_a_source_that_learns_its_dictionary_passes_if_that_is_said() -> N
 
 @pytest.mark.parametrize(("clause", "make", "words"), TELEMETRY.values(), ids=TELEMETRY)
 async def test_a_bad_source_is_told_its_clause(
-    clause: Clause, make: Callable[[], Any], words: str
+    clause: str, make: Callable[[], Any], words: str
 ) -> None:
-    if clause is clauses.UNREACHABLE:
+    if clause == "telemetry.unreachable":
         check = partial(check_telemetry, Thermometer(), unreachable=make(), timeout_s=0.2)
     else:
-        patience_s = 5.0 if clause is clauses.PERIOD else 0.5
+        patience_s = 5.0 if clause == "telemetry.period" else 0.5
         check = partial(check_telemetry, make(), timeout_s=patience_s, samples=2)
     await broken_by(check, clause, words)
 
@@ -705,43 +703,43 @@ class Hangs(Album):
 
 
 CAMERA: Bad = {
-    "names": (clauses.LISTED, does(images=names_only), "sequence of Images"),
-    "nothing-arrives": (clauses.LISTED, NothingArrives, "no picture began to arrive"),
-    "oldest-first": (clauses.NEWEST, does(images=oldest_first), "neither by taken_at nor"),
-    "twice": (clauses.IDS, does(images=twice), "several pictures have the id p1"),
-    "dots": (clauses.IDS, says(id=".."), "cannot be an id"),
-    "long-id": (clauses.IDS, says(id="x" * 201), "cannot be an id"),
-    "no-id": (clauses.IDS, says(id=""), "empty"),
-    "type": (clauses.VALUE, says(content_type="png"), "content type"),
-    "header": (clauses.VALUE, says(content_type="image/png\r\nX: y"), "content type"),
-    "width": (clauses.VALUE, says(width=0), "width"),
-    "taken": (clauses.VALUE, says(taken_at=12.5), "time.monotonic"),
-    "metadata": (clauses.VALUE, says(metadata={"where": Path()}), "'where' is a PosixPath"),
-    "shrinks": (clauses.VALUE, Shrinks, "1,000 bytes had arrived, and later 100"),
-    "more-to-come": (clauses.COMPLETE, says(size=10**6), "2048 bytes of 1000000"),
-    "never": (clauses.COMPLETE, NeverComplete, "open.* ended, and the picture is not complete"),
-    "upper-hex": (clauses.SHA256, says(sha256="A" * 64), "'AAAA"),
-    "other-bytes": (clauses.SHA256, OtherBytes, "another SHA-256"),
-    "no-file": (clauses.PATH, NoFile, "does not hold"),
-    "no-path": (clauses.PATH, says(path="p1.png"), "path of"),
-    "by-chance": (clauses.ANY_ID, does(image=by_chance), "which images\\(\\) lacks"),
-    "by-index": (clauses.ANY_ID, does(image=by_index), "KeyError"),
-    "never-there": (clauses.LOOKUP, does(image=never_there), "image\\(\\) gives None"),
-    "another": (clauses.LOOKUP, does(image=another), "width=7"),
-    "no-unknown": (clauses.UNKNOWN, NoUnknown, "raised nothing; raise UnknownImage"),
-    "empty-chunk": (clauses.CHUNKS, EmptyChunk, "chunk of 0 bytes"),
-    "large-chunk": (clauses.CHUNKS, LargeChunk, "chunk of 1,048,577 bytes"),
-    "short": (clauses.WHOLE, ShortChunk, "and ended; its size is 2048"),
-    "hangs": (clauses.WHOLE, Hangs, "had not ended after"),
-    "from-the-start": (clauses.START, FromTheStart, "open\\('p2', 1\\) yielded something else"),
-    "ends-early": (clauses.COMPLETE, EndsEarly, "ended, and the picture is not complete"),
-    "one-position": (clauses.READERS, OnePosition, "two readers of 'p2'"),
-    "revisions": (clauses.REVISION, NewRevisions, "changed while it arrived"),
-    "noise": (clauses.REVISION, FreshNoise, "the same revision"),
-    "images": (clauses.NEW, Images, "which is no id"),
-    "forgets": (clauses.NEW_FROM, ForgetsNew, "new\\(\\) did not yield it"),
-    "late": (clauses.NEW_FROM, LateListener, "after new\\(\\) was called"),
-    "arriving": (clauses.ARRIVING, Completes, "was arriving when"),
+    "names": ("camera.listed", does(images=names_only), "sequence of Images"),
+    "nothing-arrives": ("camera.listed", NothingArrives, "no picture began to arrive"),
+    "oldest-first": ("camera.newest", does(images=oldest_first), "neither by taken_at nor"),
+    "twice": ("camera.ids", does(images=twice), "several pictures have the id p1"),
+    "dots": ("camera.ids", says(id=".."), "cannot be an id"),
+    "long-id": ("camera.ids", says(id="x" * 201), "cannot be an id"),
+    "no-id": ("camera.ids", says(id=""), "empty"),
+    "type": ("camera.value", says(content_type="png"), "content type"),
+    "header": ("camera.value", says(content_type="image/png\r\nX: y"), "content type"),
+    "width": ("camera.value", says(width=0), "width"),
+    "taken": ("camera.value", says(taken_at=12.5), "time.monotonic"),
+    "metadata": ("camera.value", says(metadata={"where": Path()}), "'where' is a PosixPath"),
+    "shrinks": ("camera.value", Shrinks, "1,000 bytes had arrived, and later 100"),
+    "more-to-come": ("camera.complete", says(size=10**6), "2048 bytes of 1000000"),
+    "never": ("camera.complete", NeverComplete, "open.* ended, and the picture is not complete"),
+    "upper-hex": ("camera.sha256", says(sha256="A" * 64), "'AAAA"),
+    "other-bytes": ("camera.sha256", OtherBytes, "another SHA-256"),
+    "no-file": ("camera.path", NoFile, "does not hold"),
+    "no-path": ("camera.path", says(path="p1.png"), "path of"),
+    "by-chance": ("camera.any-id", does(image=by_chance), "which images\\(\\) lacks"),
+    "by-index": ("camera.any-id", does(image=by_index), "KeyError"),
+    "never-there": ("camera.lookup", does(image=never_there), "image\\(\\) gives None"),
+    "another": ("camera.lookup", does(image=another), "width=7"),
+    "no-unknown": ("camera.unknown", NoUnknown, "raised nothing; raise UnknownImage"),
+    "empty-chunk": ("camera.chunks", EmptyChunk, "chunk of 0 bytes"),
+    "large-chunk": ("camera.chunks", LargeChunk, "chunk of 1,048,577 bytes"),
+    "short": ("camera.whole", ShortChunk, "and ended; its size is 2048"),
+    "hangs": ("camera.whole", Hangs, "had not ended after"),
+    "from-the-start": ("camera.start", FromTheStart, "open\\('p2', 1\\) yielded something else"),
+    "ends-early": ("camera.complete", EndsEarly, "ended, and the picture is not complete"),
+    "one-position": ("camera.readers", OnePosition, "two readers of 'p2'"),
+    "revisions": ("camera.revision", NewRevisions, "changed while it arrived"),
+    "noise": ("camera.revision", FreshNoise, "the same revision"),
+    "images": ("camera.new", Images, "which is no id"),
+    "forgets": ("camera.new-from", ForgetsNew, "new\\(\\) did not yield it"),
+    "late": ("camera.new-from", LateListener, "after new\\(\\) was called"),
+    "arriving": ("camera.arriving", Completes, "was arriving when"),
 }
 
 
@@ -752,7 +750,7 @@ async def test_a_good_camera_passes() -> None:
 
 @pytest.mark.parametrize(("clause", "make", "words"), CAMERA.values(), ids=CAMERA)
 async def test_a_bad_camera_is_told_its_clause(
-    clause: Clause, make: Callable[[], Any], words: str
+    clause: str, make: Callable[[], Any], words: str
 ) -> None:
     camera = make()
     check = partial(check_camera, camera, arrive=camera.arrive, timeout_s=0.7)
@@ -894,35 +892,35 @@ class NeedsNoFile(Checker):
 
 
 COMMANDS: Bad = {
-    "no-steps": (clauses.STEPS, type("None", (Checker,), {"steps": []}), "sequence of Steps"),
-    "other-steps": (clauses.STEPS, OtherSteps, "others after some checks"),
+    "no-steps": ("commands.steps", type("None", (Checker,), {"steps": []}), "sequence of Steps"),
+    "other-steps": ("commands.steps", OtherSteps, "others after some checks"),
     "same-steps": (
-        clauses.STEP,
+        "commands.step",
         type("Same", (Checker,), {"steps": [Step("look", "A"), Step("look", "B")]}),
         "share a name",
     ),
-    "step": (clauses.STEP, progress(step="guess"), "that `steps` lacks"),
-    "finding-step": (clauses.STEP, finds(step="guess"), "that `steps` lacks"),
+    "step": ("commands.step", progress(step="guess"), "that `steps` lacks"),
+    "finding-step": ("commands.step", finds(step="guess"), "that `steps` lacks"),
     "no-verdict": (
-        clauses.VERDICT,
+        "commands.verdict",
         tells(lambda one: [] if isinstance(one, Verdict) else [one]),
         "0 verdicts",
     ),
     "two-verdicts": (
-        clauses.VERDICT,
+        "commands.verdict",
         tells(lambda one: [one, one] if isinstance(one, Verdict) else [one]),
         "2 verdicts",
     ),
     "talks-on": (
-        clauses.VERDICT,
+        "commands.verdict",
         tells(lambda one: [one, Progress("look", 1, "and so on")]),
         "ended with Progress",
     ),
-    "strings": (clauses.VERDICT, tells(lambda one: ["checking", one]), "yielded 'checking'"),
-    "percent": (clauses.FRACTION, progress(fraction=50), "not from 0 to 1"),
-    "nan": (clauses.FRACTION, progress(fraction=float("nan")), "not from 0 to 1"),
+    "strings": ("commands.verdict", tells(lambda one: ["checking", one]), "yielded 'checking'"),
+    "percent": ("commands.fraction", progress(fraction=50), "not from 0 to 1"),
+    "nan": ("commands.fraction", progress(fraction=float("nan")), "not from 0 to 1"),
     "backwards": (
-        clauses.FRACTION,
+        "commands.fraction",
         tells(
             lambda one: [
                 replace(one, fraction=1 - one.fraction) if isinstance(one, Progress) else one
@@ -930,14 +928,14 @@ COMMANDS: Bad = {
         ),
         "after the fraction 1",
     ),
-    "severity": (clauses.FINDING, finds(severity="fatal"), "no Severity"),
-    "no-code": (clauses.FINDING, finds(code=""), "empty"),
-    "line-0": (clauses.PLACE, finds(line=0), "from 1"),
-    "no-line": (clauses.PLACE, finds(line=None), "a column, but no line"),
-    "miscounted": (clauses.COUNTS, judges(errors=0), "counts 0 errors"),
-    "strict": (clauses.COUNTS, judges(accepted=False), "only errors reject"),
+    "severity": ("commands.finding", finds(severity="fatal"), "no Severity"),
+    "no-code": ("commands.finding", finds(code=""), "empty"),
+    "line-0": ("commands.place", finds(line=0), "from 1"),
+    "no-line": ("commands.place", finds(line=None), "a column, but no line"),
+    "miscounted": ("commands.counts", judges(errors=0), "counts 0 errors"),
+    "strict": ("commands.counts", judges(accepted=False), "only errors reject"),
     "all-good": (
-        clauses.ACCEPTED,
+        "commands.accepted",
         tells(
             lambda one: (
                 [Verdict(True, 0, 0, "fine")]
@@ -947,21 +945,21 @@ COMMANDS: Bad = {
         ),
         "bad file was accepted",
     ),
-    "silent-detail": (clauses.OUTCOME, judges(detail=""), "empty"),
-    "raising": (clauses.OUTCOME, Raising, "raised UnicodeDecodeError"),
-    "summary": (clauses.SUMMARY, judges(summary={"when": Path()}), "'when' is a PosixPath"),
-    "artifact": (clauses.ARTIFACT, judges(artifact="text"), "is a str"),
-    "huge": (clauses.ARTIFACT, judges(artifact=bytes(2**25)), "33,554,432 bytes"),
-    "empty": (clauses.ANYTHING, AcceptsEmpty, "an empty file was accepted"),
+    "silent-detail": ("commands.outcome", judges(detail=""), "empty"),
+    "raising": ("commands.outcome", Raising, "raised UnicodeDecodeError"),
+    "summary": ("commands.summary", judges(summary={"when": Path()}), "'when' is a PosixPath"),
+    "artifact": ("commands.artifact", judges(artifact="text"), "is a str"),
+    "huge": ("commands.artifact", judges(artifact=bytes(2**25)), "33,554,432 bytes"),
+    "empty": ("commands.anything", AcceptsEmpty, "an empty file was accepted"),
     "no-finding": (
-        clauses.ANYTHING,
+        "commands.anything",
         tells(lambda one: [one] * (not isinstance(one, Finding))),
         "no finding of an error",
     ),
-    "one-at-a-time": (clauses.AT_ONCE, OneAtATime, "beside others"),
-    "normalising": (clauses.UNCHANGED, Normalising, "changed or removed"),
-    "log": (clauses.UNCHANGED, LeavesLog, r"left .*\.log"),
-    "no-file": (clauses.UNCHECKED, NeedsNoFile, "raise a SourceError"),
+    "one-at-a-time": ("commands.at-once", OneAtATime, "beside others"),
+    "normalising": ("commands.unchanged", Normalising, "changed or removed"),
+    "log": ("commands.unchanged", LeavesLog, r"left .*\.log"),
+    "no-file": ("commands.unchecked", NeedsNoFile, "raise a SourceError"),
 }
 
 
@@ -971,7 +969,7 @@ async def test_a_good_validator_passes() -> None:
 
 @pytest.mark.parametrize(("clause", "make", "words"), COMMANDS.values(), ids=COMMANDS)
 async def test_a_bad_validator_is_told_its_clause(
-    clause: Clause, make: Callable[[], Any], words: str
+    clause: str, make: Callable[[], Any], words: str
 ) -> None:
     check = partial(check_commands, make(), good=b"go\n", bad=b"stop\n", timeout_s=2)
     await broken_by(check, clause, words)

@@ -10,22 +10,7 @@ from typing import TYPE_CHECKING
 
 from anyio import sleep
 
-from rover.testing.clauses import (
-    ANY_ID,
-    ARRIVING,
-    COMPLETE,
-    LISTED,
-    LOOKUP,
-    NEW,
-    NEW_FROM,
-    READERS,
-    REVISION,
-    START,
-    UNKNOWN,
-    VALUE,
-    WHOLE,
-    ContractBroken,
-)
+from rover.testing.clauses import Clause, ContractBroken
 from rover.testing.images import check_bytes, check_chunks, check_image, check_list
 from rover.testing.life import cancel_everywhere, live
 from rover.testing.reading import Reading, call
@@ -35,7 +20,6 @@ from sources.base import ImageBroken, SourceError, UnknownImage
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from rover.testing.clauses import Clause
     from sources.base import Camera, Image
 
 STRANGE = (
@@ -106,7 +90,9 @@ class _Trial:
         await self._strange_ids()
         first_s = await self._arrival()
         held = [image for image in await self._listed() if image.complete]
-        COMPLETE.require(held, "a picture arrived, and images() has none that is complete")
+        Clause.CAMERA_COMPLETE.require(
+            held, "a picture arrived, and images() has none that is complete"
+        )
         for image in held[:PICTURES]:
             await self._held(image)
         await self._cancelled(held[0].id, first_s)
@@ -130,13 +116,17 @@ class _Trial:
         """A reader, left to itself until `_bytes` is called."""
         given = (image_id,) if start is None else (image_id, start)
         what = f"open({', '.join(repr(one)[:80] for one in given)})"
-        return Reading(what, lambda: self._camera.open(*given), WHOLE, pause_at=pause_at)
+        return Reading(
+            what, lambda: self._camera.open(*given), Clause.CAMERA_WHOLE, pause_at=pause_at
+        )
 
     async def _bytes(self, image_id: str, reading: Reading[bytes]) -> bytes:
         """All that it reads."""
         ended = await reading.ended(self._timeout_s)
         reading.require_well()
-        WHOLE.require(ended, f"{reading.what} had not ended after {self._timeout_s:g} s")
+        Clause.CAMERA_WHOLE.require(
+            ended, f"{reading.what} had not ended after {self._timeout_s:g} s"
+        )
         return check_chunks(image_id, reading.items)
 
     # --------------------------------------------------------------------------- what is asked
@@ -148,15 +138,15 @@ class _Trial:
             image = await self._image(listed.id)
             if image is None:
                 now = {one.id for one in await self._images()}
-                LOOKUP.require(
+                Clause.CAMERA_LOOKUP.require(
                     listed.id not in now, f"images() has {listed.id!r}, and image() gives None"
                 )
                 continue
-            LOOKUP.require(
+            Clause.CAMERA_LOOKUP.require(
                 image.id == listed.id, f"image({listed.id!r}) gave one with the id {image.id!r}"
             )
             if image.revision == listed.revision and image.complete and listed.complete:
-                LOOKUP.require(
+                Clause.CAMERA_LOOKUP.require(
                     image == listed, f"images() has {listed!r}, and image() gives {image!r}"
                 )
         return images
@@ -168,14 +158,14 @@ class _Trial:
             try:
                 image = await self._image(image_id)
             except (ContractBroken, SourceError) as exc:
-                raise ContractBroken(ANY_ID, f"for {image_id[:80]!r}: {exc}") from exc
-            ANY_ID.require(
+                raise ContractBroken(Clause.CAMERA_ANY_ID, f"for {image_id[:80]!r}: {exc}") from exc
+            Clause.CAMERA_ANY_ID.require(
                 image is None, f"image({image_id[:80]!r}) gave {image!r}, which images() lacks"
             )
             async with self._open(image_id) as reading:
                 await reading.ended(self._timeout_s)
             raised = f"raised {reading.failure!r}" if reading.failure else "raised nothing"
-            UNKNOWN.require(
+            Clause.CAMERA_UNKNOWN.require(
                 isinstance(reading.failure, UnknownImage),
                 f"{reading.what} {raised}; raise UnknownImage",
             )
@@ -191,14 +181,16 @@ class _Trial:
         async with AsyncExitStack() as stack:
             # Not asked for an item yet: what begins to arrive from here on is yielded later.
             new = await stack.enter_async_context(
-                Reading("new()", self._camera.new, NEW, pause_at=0)
+                Reading("new()", self._camera.new, Clause.CAMERA_NEW, pause_at=0)
             )
             arriving = asyncio.create_task(_run(self._arrive)) if self._arrive else None
             if arriving is not None:
                 stack.push_async_callback(_end, arriving)
             image = await self._begun(known, arriving)
             new.go()
-            await self._yielded(new, image, NEW_FROM, "began to arrive after new() was called")
+            await self._yielded(
+                new, image, Clause.CAMERA_NEW_FROM, "began to arrive after new() was called"
+            )
             await new.stop()
             await self._followed(image)
         return monotonic() - began
@@ -217,7 +209,8 @@ class _Trial:
             await sleep(POLL_S)
         way_out = "" if self._arrive else "; say how one is made to: `arrive=…`"
         raise ContractBroken(
-            LISTED, f"no picture began to arrive within {self._timeout_s:g} s{way_out}"
+            Clause.CAMERA_LISTED,
+            f"no picture began to arrive within {self._timeout_s:g} s{way_out}",
         )
 
     async def _yielded(self, new: Reading[str], image: Image, clause: Clause, when: str) -> None:
@@ -231,7 +224,9 @@ class _Trial:
             )
             count += 1
         for one in new.items:
-            NEW.require(isinstance(one, str), f"new() yielded {one!r}, which is no id")
+            Clause.CAMERA_NEW.require(
+                isinstance(one, str), f"new() yielded {one!r}, which is no id"
+            )
 
     async def _followed(self, image: Image) -> None:
         """Read a picture while it arrives: as a whole, slowly, and anew after a cancellation."""
@@ -245,13 +240,15 @@ class _Trial:
             whole = await self._bytes(image.id, reading)
             now = await self._image(image.id)
             if now is not None and now.revision == image.revision:
-                COMPLETE.require(
+                Clause.CAMERA_COMPLETE.require(
                     now.complete, f"open({image.id!r}) ended, and the picture is not complete"
                 )
                 check_bytes(now, whole)
             slow_reading.go()
             slow = await self._bytes(image.id, slow_reading)
-        READERS.require(whole == slow, f"two readers of {image.id!r} got different bytes")
+        Clause.CAMERA_READERS.require(
+            whole == slow, f"two readers of {image.id!r} got different bytes"
+        )
 
     async def _dropped(self, image_id: str) -> None:
         """A reader that goes away while the picture arrives leaves nothing behind."""
@@ -262,11 +259,13 @@ class _Trial:
 
     async def _again(self, image: Image) -> None:
         """Whoever calls `new()` while the picture arrives is told of it too."""
-        async with Reading("new()", self._camera.new, NEW, pause_at=0) as new:
+        async with Reading("new()", self._camera.new, Clause.CAMERA_NEW, pause_at=0) as new:
             now = await self._image(image.id)
             if now is not None and not now.complete and now.revision == image.revision:
                 new.go()
-                await self._yielded(new, image, ARRIVING, "was arriving when new() was called")
+                await self._yielded(
+                    new, image, Clause.CAMERA_ARRIVING, "was arriving when new() was called"
+                )
 
     async def _grown(self, image: Image, reading: Reading[bytes]) -> None:
         """See the picture grow, until the reader has all of it."""
@@ -275,12 +274,12 @@ class _Trial:
             now = await self._image(image.id)
             if now is None:
                 return
-            REVISION.require(
+            Clause.CAMERA_REVISION.require(
                 now.revision == image.revision,
                 f"the revision of {image.id!r} changed while it arrived: {image.revision!r},"
                 f" {now.revision!r}",
             )
-            VALUE.require(
+            Clause.CAMERA_VALUE.require(
                 now.received >= image.received,
                 f"of {image.id!r}, {image.received:,} bytes had arrived, and later"
                 f" {now.received:,}",
@@ -300,7 +299,9 @@ class _Trial:
             raise
         now = await self._image(image.id)
         if now is not None and now.revision == image.revision:
-            REVISION.require(again == data, f"{image.id!r} has other bytes, and the same revision")
+            Clause.CAMERA_REVISION.require(
+                again == data, f"{image.id!r} has other bytes, and the same revision"
+            )
 
     async def _read(self, image: Image) -> bytes:
         size = image.size or 0
@@ -315,12 +316,12 @@ class _Trial:
             data = await self._bytes(image.id, reading)
             check_bytes(image, data)
             for start, tail in tails.items():
-                START.require(
+                Clause.CAMERA_START.require(
                     await self._bytes(image.id, tail) == data[start:],
                     f"{tail.what} yielded something else than open({image.id!r}) from there on",
                 )
             slow.go()
-            READERS.require(
+            Clause.CAMERA_READERS.require(
                 await self._bytes(image.id, slow) == data,
                 f"two readers of {image.id!r} got different bytes",
             )
@@ -328,9 +329,11 @@ class _Trial:
 
     async def _cancelled(self, image_id: str, first_s: float) -> None:
         every = partial(cancel_everywhere, timeout_s=self._timeout_s)
-        await every("images()", self._images_once, LISTED, first_s=0.01)
-        await every("open()", lambda: self._camera.open(image_id), WHOLE, first_s=0.01)
-        await every("new()", self._camera.new, NEW, first_s=first_s, always=False)
+        await every("images()", self._images_once, Clause.CAMERA_LISTED, first_s=0.01)
+        await every(
+            "open()", lambda: self._camera.open(image_id), Clause.CAMERA_WHOLE, first_s=0.01
+        )
+        await every("new()", self._camera.new, Clause.CAMERA_NEW, first_s=first_s, always=False)
 
     async def _images_once(self) -> AsyncIterator[Sequence[Image]]:
         yield await self._camera.images()

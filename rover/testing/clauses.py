@@ -1,175 +1,175 @@
-"""The contract, clause by clause, and the error that says which one a source broke."""
+"""The clauses of the source contract, and the error for a source that breaks one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
 
 
 class ContractBroken(AssertionError):
-    """A source does not do what its contract asks.
+    """A source breaks a clause of the contract.
 
     Attributes:
-        clause: what is asked.
-        saw: what the source did instead.
+        clause: the clause; it compares equal to its code, such as `"telemetry.time"`.
+        saw: what the check observed and, where known, how to fix it.
     """
 
     def __init__(self, clause: Clause, saw: str) -> None:
         self.clause = clause
         self.saw = saw
-        super().__init__(
-            f"{clause.name}: {saw}\n{clause.where} in sources/base.py asks: {clause.asks}"
-        )
+        super().__init__(f"{clause}: {saw}\nThe contract (sources/base.py): {clause.rule}")
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """One thing that a source must do.
+class Clause(StrEnum):
+    """One rule that a source must keep; the value is its stable code, such as `telemetry.time`.
+
+    A code begins with the kind of source, or with `source` if the rule is for every kind.
 
     Attributes:
-        name: short and stable, the kind of source first: `telemetry.names`.
-        where: the place in `sources/base.py` that asks for it.
-        asks: in its words, so that nothing is asked for here alone.
+        rule: one sentence for people. Its first word is a definition in `sources/base.py`.
     """
 
-    name: str
-    where: str
-    asks: str
+    rule: str
+
+    def __new__(cls, code: str, rule: str) -> Self:
+        """Create a member from its row in the table below."""
+        clause = str.__new__(cls, code)
+        clause._value_ = code
+        clause.rule = rule
+        return clause
+
+    SOURCE_LIFE = "source.life", "Source objects are entered and exited without an error"
+    SOURCE_CANCEL = "source.cancel", "Source iterators end when they are cancelled at any `await`"
+    SOURCE_CLEANUP = (
+        "source.cleanup",
+        "Source objects leave no task, file or socket open after a cancellation or their exit",
+    )
+    SOURCE_BLOCKING = "source.blocking", "Source objects must not block the event loop"
+    SOURCE_ERRORS = "source.errors", "SourceError is the base class of all errors of a source"
+
+    TELEMETRY_PARAMETERS = (
+        "telemetry.parameters",
+        "TelemetrySource.parameters is a sequence of `Parameter`, known before the first sample"
+        " unless the source learns it",
+    )
+    TELEMETRY_NAMES = (
+        "telemetry.names",
+        "Parameter.name is not empty, unique within the dictionary, and not in `RESERVED`",
+    )
+    TELEMETRY_KINDS = "telemetry.kinds", "Parameter.kind is one of `Kind`"
+    TELEMETRY_LIMITS = (
+        "telemetry.limits",
+        "Parameter.limits are for a `number` or `integer`, as `(low, high)` with low below high",
+    )
+    TELEMETRY_RED = "telemetry.red", "Limits.red lies outside the yellow limits"
+    TELEMETRY_SAMPLES = (
+        "telemetry.samples",
+        "TelemetrySource.samples is an async iterator of `Sample`, yielded as they are measured",
+    )
+    TELEMETRY_TIME = "telemetry.time", "Sample.t is the time of the measurement: POSIX seconds, UTC"
+    TELEMETRY_VALUES = (
+        "telemetry.values",
+        "Sample.values maps names in the dictionary to values of their kind, or to `None`",
+    )
+    TELEMETRY_RESTART = (
+        "telemetry.restart",
+        "TelemetrySource.samples yields samples each time it is called, after a restart too",
+    )
+    TELEMETRY_UNREACHABLE = (
+        "telemetry.unreachable",
+        "TelemetrySource.samples raises a `SourceError` if the machine cannot be read; the text"
+        " says how to fix it",
+    )
+    TELEMETRY_PERIOD = (
+        "telemetry.period",
+        "Paced.period_s is the expected number of seconds between two samples",
+    )
+
+    CAMERA_LISTED = "camera.listed", "Camera.images returns all images, also those still arriving"
+    CAMERA_NEWEST = "camera.newest", "Camera.images returns the newest image first"
+    CAMERA_IDS = (
+        "camera.ids",
+        "Image.id is unique within the camera, at most 200 characters, and never `.` or `..`",
+    )
+    CAMERA_VALUE = "camera.value", "Image describes the image as it is now, in the documented types"
+    CAMERA_COMPLETE = "camera.complete", "Image.complete is true once every byte has arrived"
+    CAMERA_REVISION = (
+        "camera.revision",
+        "Image.revision changes when bytes are replaced, and does not change when they grow",
+    )
+    CAMERA_SHA256 = (
+        "camera.sha256",
+        "Image.sha256 is the SHA-256 of the complete image, in lower-case hex",
+    )
+    CAMERA_PATH = "camera.path", "Image.path is a regular file with the complete image"
+    CAMERA_LOOKUP = "camera.lookup", "Camera.image returns the image with that id as it is now"
+    CAMERA_ANY_ID = (
+        "camera.any-id",
+        "Camera.image accepts any string, and returns `None` if unknown",
+    )
+    CAMERA_UNKNOWN = "camera.unknown", "Camera.open raises `UnknownImage` for an unknown id"
+    CAMERA_CHUNKS = "camera.chunks", "Camera.open yields `bytes`, at most 1 MiB and never empty"
+    CAMERA_START = "camera.start", "Camera.open yields the image's bytes from `start`"
+    CAMERA_WHOLE = "camera.whole", "Camera.open ends only after it has yielded every byte"
+    CAMERA_READERS = (
+        "camera.readers",
+        "Camera objects have many readers at once, each at its own position",
+    )
+    CAMERA_NEW = "camera.new", "Camera.new yields the id of each image when it starts to arrive"
+    CAMERA_NEW_FROM = (
+        "camera.new-from",
+        "Camera.new yields the id of every image that starts to arrive after the call",
+    )
+    CAMERA_ARRIVING = "camera.arriving", "Camera.new also yields images that are arriving already"
+
+    COMMANDS_STEPS = (
+        "commands.steps",
+        "CommandValidator.steps are a sequence of `Step`, at least one, the same for every file",
+    )
+    COMMANDS_STEP = "commands.step", "Step.name is unique, and reports have no other step"
+    COMMANDS_VERDICT = (
+        "commands.verdict",
+        "CommandValidator.validate yields progress and findings, and at the end one `Verdict`",
+    )
+    COMMANDS_FRACTION = "commands.fraction", "Progress.fraction grows from 0 to 1"
+    COMMANDS_FINDING = "commands.finding", "Finding has a `Severity`, a code and a message"
+    COMMANDS_PLACE = (
+        "commands.place",
+        "Finding.line and `column` are whole numbers from 1, and a column has a line",
+    )
+    COMMANDS_COUNTS = (
+        "commands.counts",
+        "Verdict.errors and `warnings` count all findings, and only errors reject the file",
+    )
+    COMMANDS_ACCEPTED = (
+        "commands.accepted",
+        "Verdict.accepted is true for the good file, and false for the bad file",
+    )
+    COMMANDS_OUTCOME = "commands.outcome", "Verdict is the result of a check, also of a rejection"
+    COMMANDS_SUMMARY = "commands.summary", "Verdict.summary is a mapping from names to JSON values"
+    COMMANDS_ARTIFACT = "commands.artifact", "Verdict.artifact is bytes, at most a few MiB"
+    COMMANDS_ANYTHING = (
+        "commands.anything",
+        "CommandValidator.validate checks a file with any content, and a rejection has a finding",
+    )
+    COMMANDS_AT_ONCE = (
+        "commands.at-once",
+        "CommandValidator objects run several checks at once, each with the same result as alone",
+    )
+    COMMANDS_UNCHANGED = (
+        "commands.unchanged",
+        "CommandValidator.validate changes no file, and writes none beside it",
+    )
+    COMMANDS_UNCHECKED = (
+        "commands.unchecked",
+        "CommandValidator.validate raises a `SourceError` if the check could not be done",
+    )
 
     def require(self, kept: object, saw: str) -> None:
         """Return if the clause is kept.
 
         Raises:
-            ContractBroken: it is not; the text says what was seen.
+            ContractBroken: the clause is not kept, as `saw` says.
         """
         if not kept:
             raise ContractBroken(self, saw)
-
-
-# --------------------------------------------------------------------------- of every source
-
-LIFE = Clause(
-    "source.life",
-    "the module's docstring",
-    "is entered before its first use and exited after its last, on the mission's event loop",
-)
-CANCEL = Clause("source.cancel", "TelemetrySource.samples", "Cancelled at any `await`")
-CLEANUP = Clause("source.cleanup", "TelemetrySource.samples", "clean up in `finally`")
-BLOCKING = Clause("source.blocking", "TelemetrySource.samples", "Must not block the event loop.")
-ERRORS = Clause(
-    "source.errors",
-    "SourceError",
-    "Root of everything a source may raise on purpose; its text is shown to people.",
-)
-
-# --------------------------------------------------------------------------------- telemetry
-
-PARAMETERS = Clause(
-    "telemetry.parameters",
-    "TelemetrySource.parameters",
-    "Known before the first sample, or, where only the machine knows, learned as samples come.",
-)
-NAMES = Clause(
-    "telemetry.names", "TelemetrySource.parameters", "names are unique, and none is `RESERVED`"
-)
-KINDS = Clause(
-    "telemetry.kinds",
-    "Parameter",
-    "what values it takes; `vector` is a mapping of names to numbers",
-)
-LIMITS = Clause("telemetry.limits", "Parameter", "bounds of a `number` or `integer`.")
-RED = Clause("telemetry.red", "Limits", "`(low, high)` of the alarm; it lies outside yellow.")
-SAMPLES = Clause(
-    "telemetry.samples", "TelemetrySource.samples", "Yield samples as they are measured"
-)
-TIME = Clause("telemetry.time", "Sample", "when it was measured: POSIX seconds, UTC.")
-VALUES = Clause(
-    "telemetry.values",
-    "Sample",
-    "by parameter name. A parameter that was not measured is left out or `None`",
-)
-RESTART = Clause("telemetry.restart", "TelemetrySource.samples", "called anew at a restart")
-UNREACHABLE = Clause(
-    "telemetry.unreachable",
-    "TelemetrySource.samples",
-    "the machine cannot be read; the text says what to do about it.",
-)
-PERIOD = Clause("telemetry.period", "Paced.period_s", "Seconds expected between two samples")
-
-# ------------------------------------------------------------------------------------ camera
-
-LISTED = Clause("camera.listed", "Camera.images", "Every picture held")
-NEWEST = Clause("camera.newest", "Camera.images", "newest first")
-IDS = Clause(
-    "camera.ids",
-    "Image",
-    "unique within the camera, at most 200 characters, never `.` or `..`.",
-)
-VALUE = Clause(
-    "camera.value", "Image", "What is known of one picture; a fresh value each time, as it arrives."
-)
-COMPLETE = Clause(
-    "camera.complete", "Image", "every byte is there, and none will change under this `revision`."
-)
-REVISION = Clause(
-    "camera.revision", "Image", "two pictures of one id and one revision have the same bytes"
-)
-SHA256 = Clause("camera.sha256", "Image", "of the whole, in lower-case hex, when known.")
-PATH = Clause("camera.path", "Image", "a plain file with all of it, once complete")
-LOOKUP = Clause("camera.lookup", "Camera.image", "The picture of that id as it is now, or `None`.")
-ANY_ID = Clause("camera.any-id", "Camera.image", "Any string may be asked for.")
-UNKNOWN = Clause("camera.unknown", "Camera.open", "UnknownImage: no such picture is held.")
-CHUNKS = Clause("camera.chunks", "Camera.open", "Chunks are at most 1 MiB and never empty.")
-START = Clause("camera.start", "Camera.open", "Yield the picture's bytes from `start`")
-WHOLE = Clause("camera.whole", "Camera.open", "It ends only when every byte was yielded.")
-READERS = Clause("camera.readers", "Camera", "Many readers at once, each at its own position.")
-NEW = Clause("camera.new", "Camera.new", "Yield the id of each picture as it begins to arrive")
-NEW_FROM = Clause("camera.new-from", "Camera.new", "From the moment of the call on")
-ARRIVING = Clause(
-    "camera.arriving",
-    "Camera.new",
-    "pictures that are arriving at that moment are yielded too",
-)
-
-# ---------------------------------------------------------------------------------- commands
-
-STEPS = Clause(
-    "commands.steps",
-    "CommandValidator.steps",
-    "The stages in the order they run; the same for every file.",
-)
-VERDICT = Clause("commands.verdict", "CommandValidator.validate", "end with exactly one `Verdict`")
-STEP = Clause("commands.step", "Step", "One named stage of a check, known before it starts.")
-FRACTION = Clause("commands.fraction", "Progress", "of the whole check, 0 to 1.")
-FINDING = Clause(
-    "commands.finding", "Finding", "Something a person should look at, at a place in the file."
-)
-PLACE = Clause("commands.place", "Finding", "from 1; `None` where it is about the whole file.")
-COUNTS = Clause("commands.counts", "Verdict", "findings that reject.")
-ACCEPTED = Clause("commands.accepted", "Verdict", "whether the file may go up to the machine.")
-OUTCOME = Clause(
-    "commands.outcome", "Verdict", "How a check ended. A rejection is a value, not an exception."
-)
-SUMMARY = Clause(
-    "commands.summary",
-    "Verdict",
-    "figures of interest (commands, duration, energy); JSON values.",
-)
-ARTIFACT = Clause(
-    "commands.artifact", "Verdict", "the compiled product, if there is one, at most a few MiB."
-)
-ANYTHING = Clause(
-    "commands.anything",
-    "CommandValidator.validate",
-    "may hold anything: a binary file is rejected with a finding.",
-)
-AT_ONCE = Clause("commands.at-once", "CommandValidator", "Several checks may run at once.")
-UNCHANGED = Clause(
-    "commands.unchanged",
-    "CommandValidator.validate",
-    "is complete, is not changed while the check runs",
-)
-UNCHECKED = Clause(
-    "commands.unchecked",
-    "CommandValidator.validate",
-    "the check itself could not be done, whatever the file holds.",
-)

@@ -7,24 +7,7 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rover.testing.clauses import (
-    ACCEPTED,
-    ANYTHING,
-    ARTIFACT,
-    AT_ONCE,
-    COUNTS,
-    FINDING,
-    FRACTION,
-    OUTCOME,
-    PLACE,
-    STEP,
-    STEPS,
-    SUMMARY,
-    UNCHANGED,
-    UNCHECKED,
-    VERDICT,
-    ContractBroken,
-)
+from rover.testing.clauses import Clause, ContractBroken
 from rover.testing.life import cancel_everywhere, live
 from rover.testing.reading import Reading
 from rover.testing.values import flaw_of_scalars, flaw_of_text, is_number, is_sequence_of
@@ -95,7 +78,9 @@ def _laid_out(contents: Mapping[str, bytes]) -> Iterator[Mapping[str, Path]]:
             files[name].write_bytes(content)
         yield files
         more = sorted(path.name for path in set(Path(folder).iterdir()) - {*files.values()})
-        UNCHANGED.require(not more, f"the check left {', '.join(more)} beside the file")
+        Clause.COMMANDS_UNCHANGED.require(
+            not more, f"the check left {', '.join(more)} beside the file"
+        )
 
 
 def _content(given: Path | bytes) -> bytes:
@@ -122,38 +107,44 @@ class _Trial:
         good, bad = await self._report("good"), await self._report("bad")
         for name, reports, accepted in (("good", good, True), ("bad", bad, False)):
             verdict = check_reports(reports, steps, name)
-            ACCEPTED.require(
+            Clause.COMMANDS_ACCEPTED.require(
                 verdict.accepted is accepted,
                 f"the {name} file was {'rejected' if accepted else 'accepted'}: {verdict.detail}",
             )
         for name in NO_TEXT:
             verdict = check_reports(await self._report(name), steps, name)
-            ANYTHING.require(not verdict.accepted, f"{name} was accepted")
+            Clause.COMMANDS_ANYTHING.require(not verdict.accepted, f"{name} was accepted")
         for name in ODD:
             check_reports(await self._report(name), steps, name)
-        STEPS.require(check_steps(self._validator) == steps, "`steps` are others after some checks")
+        Clause.COMMANDS_STEPS.require(
+            check_steps(self._validator) == steps, "`steps` are others after some checks"
+        )
         await self._at_once({"good": good, "bad": bad})
         await self._without_a_file()
         await cancel_everywhere(
             "validate()",
             lambda: self._validator.validate(self._files["good"]),
-            VERDICT,
+            Clause.COMMANDS_VERDICT,
             first_s=0.1,
             timeout_s=self._timeout_s,
         )
         check_reports(await self._report("good"), steps, "good")
 
     def _begin(self, path: Path, what: str) -> Reading[Report]:
-        return Reading(f"validate() of {what}", lambda: self._validator.validate(path), VERDICT)
+        return Reading(
+            f"validate() of {what}", lambda: self._validator.validate(path), Clause.COMMANDS_VERDICT
+        )
 
     async def _end(self, reading: Reading[Report]) -> list[Report]:
         ended = await reading.ended(self._timeout_s)
         if reading.failure is not None and not isinstance(reading.failure, SourceError):
             raise ContractBroken(
-                OUTCOME, f"{reading.what} raised {reading.failure!r}"
+                Clause.COMMANDS_OUTCOME, f"{reading.what} raised {reading.failure!r}"
             ) from reading.failure
         reading.require_well()
-        VERDICT.require(ended, f"{reading.what} had not ended after {self._timeout_s:g} s")
+        Clause.COMMANDS_VERDICT.require(
+            ended, f"{reading.what} had not ended after {self._timeout_s:g} s"
+        )
         return reading.items
 
     async def _report(self, name: str) -> list[Report]:
@@ -164,7 +155,7 @@ class _Trial:
 
     def _require_unchanged(self, name: str) -> None:
         file = self._files[name]
-        UNCHANGED.require(
+        Clause.COMMANDS_UNCHANGED.require(
             file.is_file() and file.read_bytes() == self._contents[name],
             f"the file was changed or removed while it was checked ({name})",
         )
@@ -178,7 +169,7 @@ class _Trial:
                 for name in names
             ]
             for name, reading in zip(names, readings, strict=True):
-                AT_ONCE.require(
+                Clause.COMMANDS_AT_ONCE.require(
                     _outcome(await self._end(reading)) == _outcome(alone[name]),
                     f"the {name} file, checked beside others, had another outcome than alone",
                 )
@@ -187,7 +178,7 @@ class _Trial:
         missing = self._files["good"].with_name("no-such-file")
         async with self._begin(missing, "a file that is not there") as reading:
             await reading.ended(self._timeout_s)
-        UNCHECKED.require(
+        Clause.COMMANDS_UNCHECKED.require(
             isinstance(reading.failure, SourceError),
             f"{reading.what} {_told(reading)}; raise a SourceError",
         )
@@ -206,15 +197,17 @@ def check_steps(validator: CommandValidator) -> list[Step]:
         ContractBroken: they are none, or their names make no sense.
     """
     steps = validator.steps
-    STEPS.require(
+    Clause.COMMANDS_STEPS.require(
         is_sequence_of(Step, steps) and steps,
         f"`steps` is {steps!r}, and must be a sequence of Steps; is `@property` missing?",
     )
     for step in steps:
         flaw = flaw_of_text(step.name) or flaw_of_text(step.title)
-        STEP.require(not flaw, f"name or title of {step!r} is {flaw}")
+        Clause.COMMANDS_STEP.require(not flaw, f"name or title of {step!r} is {flaw}")
     names = [step.name for step in steps]
-    STEP.require(len(set(names)) == len(names), f"steps share a name: {', '.join(names)}")
+    Clause.COMMANDS_STEP.require(
+        len(set(names)) == len(names), f"steps share a name: {', '.join(names)}"
+    )
     return list(steps)
 
 
@@ -230,7 +223,7 @@ def check_reports(reports: Sequence[Report], steps: Sequence[Step], name: str) -
         ContractBroken: it does not.
     """
     verdicts = [report for report in reports if isinstance(report, Verdict)]
-    VERDICT.require(
+    Clause.COMMANDS_VERDICT.require(
         len(verdicts) == 1 and reports[-1] is verdicts[0],
         f"the check of {name} yielded {len(verdicts)} verdicts, and ended with"
         f" {reports[-1] if reports else 'nothing'!r}",
@@ -244,7 +237,7 @@ def check_reports(reports: Sequence[Report], steps: Sequence[Step], name: str) -
         elif isinstance(report, Finding):
             _check_finding(report, known)
         else:
-            VERDICT.require(
+            Clause.COMMANDS_VERDICT.require(
                 isinstance(report, Verdict),
                 f"validate() yielded {report!r}; only Progress, Finding and Verdict are known",
             )
@@ -254,33 +247,37 @@ def check_reports(reports: Sequence[Report], steps: Sequence[Step], name: str) -
 
 
 def _check_progress(progress: Progress, known: set[str], before: float) -> None:
-    STEP.require(progress.step in known, f"{progress!r} is about a step that `steps` lacks")
+    Clause.COMMANDS_STEP.require(
+        progress.step in known, f"{progress!r} is about a step that `steps` lacks"
+    )
     fraction = progress.fraction
-    FRACTION.require(
+    Clause.COMMANDS_FRACTION.require(
         is_number(fraction) and 0 <= fraction <= 1,
         f"the fraction of {progress!r} is not from 0 to 1",
     )
-    FRACTION.require(fraction >= before, f"{progress!r} came after the fraction {before}")
+    Clause.COMMANDS_FRACTION.require(
+        fraction >= before, f"{progress!r} came after the fraction {before}"
+    )
 
 
 def _check_finding(finding: Finding, known: set[str]) -> None:
-    STEP.require(
+    Clause.COMMANDS_STEP.require(
         finding.step == "" or finding.step in known,
         f"{finding!r} is from a step that `steps` lacks",
     )
-    FINDING.require(
+    Clause.COMMANDS_FINDING.require(
         isinstance(finding.severity, Severity), f"the severity of {finding!r} is no Severity"
     )
     flaw = flaw_of_text(finding.code) or flaw_of_text(finding.message)
-    FINDING.require(not flaw, f"code or message of {finding!r} is {flaw}")
+    Clause.COMMANDS_FINDING.require(not flaw, f"code or message of {finding!r} is {flaw}")
     flaw = flaw_of_text(finding.hint, empty=True)
-    FINDING.require(not flaw, f"the hint of {finding!r} is {flaw}")
+    Clause.COMMANDS_FINDING.require(not flaw, f"the hint of {finding!r} is {flaw}")
     for number in (finding.line, finding.column):
-        PLACE.require(
+        Clause.COMMANDS_PLACE.require(
             number is None or (type(number) is int and number >= 1),
             f"line or column of {finding!r} is not a whole number from 1",
         )
-    PLACE.require(
+    Clause.COMMANDS_PLACE.require(
         finding.line is not None or finding.column is None, f"{finding!r} has a column, but no line"
     )
 
@@ -289,33 +286,35 @@ def _check_verdict(verdict: Verdict, findings: Sequence[Finding], name: str) -> 
     errors = sum(finding.severity is Severity.ERROR for finding in findings)
     warnings = sum(finding.severity is Severity.WARNING for finding in findings)
     flaw = flaw_of_text(verdict.detail)
-    OUTCOME.require(not flaw, f"the detail of the verdict over {name} is {flaw}")
-    COUNTS.require(
+    Clause.COMMANDS_OUTCOME.require(not flaw, f"the detail of the verdict over {name} is {flaw}")
+    Clause.COMMANDS_COUNTS.require(
         verdict.errors >= errors and verdict.warnings >= warnings,
         f"the verdict over {name} counts {verdict.errors} errors and {verdict.warnings} warnings,"
         f" and {errors} and {warnings} were yielded",
     )
-    COUNTS.require(
+    Clause.COMMANDS_COUNTS.require(
         verdict.accepted is (verdict.errors == 0),
         f"the verdict over {name} says accepted={verdict.accepted} with {verdict.errors} errors;"
         " only errors reject",
     )
-    ANYTHING.require(
+    Clause.COMMANDS_ANYTHING.require(
         verdict.accepted or errors, f"{name} was rejected, and no finding of an error says why"
     )
     flaw = flaw_of_scalars(verdict.summary)
-    SUMMARY.require(not flaw, f"the summary over {name} is {flaw}")
+    Clause.COMMANDS_SUMMARY.require(not flaw, f"the summary over {name} is {flaw}")
     _check_artifact(verdict.artifact, name)
 
 
 def _check_artifact(artifact: object, name: str) -> None:
     if artifact is None:
         return
-    ARTIFACT.require(
+    Clause.COMMANDS_ARTIFACT.require(
         isinstance(artifact, bytes), f"the artifact of {name} is a {type(artifact).__name__}"
     )
     size = len(artifact) if isinstance(artifact, bytes) else 0
-    ARTIFACT.require(size <= MAX_ARTIFACT_BYTES, f"the artifact of {name} has {size:,} bytes")
+    Clause.COMMANDS_ARTIFACT.require(
+        size <= MAX_ARTIFACT_BYTES, f"the artifact of {name} has {size:,} bytes"
+    )
 
 
 def _outcome(reports: Sequence[Report]) -> object:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from anyio import sleep
 from anyio.lowlevel import checkpoint
 
-from rover.testing.clauses import CLEANUP, ERRORS, LIFE, Clause, ContractBroken
+from rover.testing.clauses import Clause, ContractBroken
 from rover.testing.reading import Reading
 from rover.testing.watch import Leftovers, open_files, pulse
 from sources.base import SourceError
@@ -76,7 +76,7 @@ async def _run(beside: Callable[[], Awaitable[object]]) -> None:
 
 async def _enter(source: object, timeout_s: float) -> None:
     if not isinstance(source, AbstractAsyncContextManager):
-        LIFE.require(
+        Clause.SOURCE_LIFE.require(
             not (hasattr(source, "__aenter__") or hasattr(source, "__aexit__")),
             f"{type(source).__name__} has one of __aenter__ and __aexit__, and lacks the other",
         )
@@ -88,7 +88,7 @@ async def _enter(source: object, timeout_s: float) -> None:
         raise
     except Exception as exc:
         saw = f"__aenter__ raised {exc!r}; raise a SourceError that says what to do about it"
-        raise ContractBroken(ERRORS, saw) from exc
+        raise ContractBroken(Clause.SOURCE_ERRORS, saw) from exc
 
 
 async def _exit(source: object, timeout_s: float) -> None:
@@ -98,7 +98,7 @@ async def _exit(source: object, timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
             await source.__aexit__(None, None, None)
     except Exception as exc:
-        raise ContractBroken(LIFE, f"__aexit__ raised {exc!r}") from exc
+        raise ContractBroken(Clause.SOURCE_LIFE, f"__aexit__ raised {exc!r}") from exc
 
 
 async def cancel_everywhere(
@@ -142,7 +142,7 @@ async def cancel_everywhere(
         reading.require_well()
         clause.require(came, f"{anew} gave nothing for {timeout_s:g} s")
         files.append(open_files())
-    CLEANUP.require(
+    Clause.SOURCE_CLEANUP.require(
         not all(before < after for before, after in pairwise(files)),
         f"{what} was cancelled {TIMES} times, and each time a file, socket or pipe more was open"
         f" ({files[0]} at first, then {', '.join(map(str, files[1:]))})",

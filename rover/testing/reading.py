@@ -16,7 +16,7 @@ from anyio import CancelScope, Event, move_on_after
 from anyio.lowlevel import checkpoint
 
 from rover.supervise import closing
-from rover.testing.clauses import CANCEL, ERRORS, Clause, ContractBroken
+from rover.testing.clauses import Clause, ContractBroken
 from rover.testing.watch import PROMPT_S
 from sources.base import SourceError
 
@@ -106,11 +106,11 @@ class Reading(Generic[T]):
             self._task.cancel()
             await asyncio.wait({self._task})
             raise ContractBroken(
-                CANCEL,
+                Clause.SOURCE_CANCEL,
                 f"{self.what} was cancelled and still ran {PROMPT_S:g} s later; let"
                 " `CancelledError` pass, and bound what `finally` awaits",
             )
-        CANCEL.require(
+        Clause.SOURCE_CANCEL.require(
             not _made_of_cancellation(self.failure),
             f"{self.what} was cancelled and raised {self.failure!r} instead; let"
             " `CancelledError` pass",
@@ -128,7 +128,7 @@ class Reading(Generic[T]):
         if isinstance(self.failure, SourceError | ContractBroken):
             raise self.failure
         raise ContractBroken(
-            ERRORS,
+            Clause.SOURCE_ERRORS,
             f"{self.what} raised {self.failure!r}; wrap it where it occurs: `raise"
             ' SourceError("what to do about it") from exc`',
         ) from self.failure
@@ -216,8 +216,10 @@ async def call(what: str, make: Callable[[], Coroutine[Any, Any, T]], timeout_s:
     async def once() -> AsyncIterator[T]:
         yield await make()
 
-    async with Reading(what, once, ERRORS) as reading:
+    async with Reading(what, once, Clause.SOURCE_ERRORS) as reading:
         came = await reading.ended(timeout_s)
     reading.require_well()
-    ERRORS.require(came, f"{what} had not returned after {timeout_s:g} s; raise a SourceError")
+    Clause.SOURCE_ERRORS.require(
+        came, f"{what} had not returned after {timeout_s:g} s; raise a SourceError"
+    )
     return reading.items[0]

@@ -9,20 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, get_args
 
 from rover.telemetry.freshness import MIN_STALE_S, STALE_PERIODS
-from rover.testing.clauses import (
-    KINDS,
-    LIMITS,
-    NAMES,
-    PARAMETERS,
-    PERIOD,
-    RED,
-    RESTART,
-    SAMPLES,
-    TIME,
-    UNREACHABLE,
-    VALUES,
-    ContractBroken,
-)
+from rover.testing.clauses import Clause, ContractBroken
 from rover.testing.life import cancel_everywhere, live
 from rover.testing.reading import Reading
 from rover.testing.values import flaw_of_text, flaw_of_time, is_number, is_sequence_of
@@ -68,18 +55,18 @@ async def check_telemetry(
     async def check() -> None:
         parameters = known_parameters(source)
         began = monotonic()
-        async with Reading("samples()", source.samples, SAMPLES) as reading:
+        async with Reading("samples()", source.samples, Clause.TELEMETRY_SAMPLES) as reading:
             for count in range(1, samples + 1):
                 if not await reading.came(count, timeout_s):
                     break
             ended = reading.over
         reading.require_well()
-        SAMPLES.require(
+        Clause.TELEMETRY_SAMPLES.require(
             reading.items,
             "it ended without a sample" if ended else f"no sample came in {timeout_s:g} s",
         )
         known_now = known_parameters(source)
-        PARAMETERS.require(
+        Clause.TELEMETRY_PARAMETERS.require(
             learns or known_now == parameters,
             "the dictionary changed as samples came; if it is learned from them, say `learns=True`",
         )
@@ -91,7 +78,7 @@ async def check_telemetry(
         await cancel_everywhere(
             "samples()",
             source.samples,
-            RESTART,
+            Clause.TELEMETRY_RESTART,
             first_s=reading.came_s[0] - began,
             timeout_s=timeout_s,
         )
@@ -109,17 +96,19 @@ async def check_unreachable(source: TelemetrySource, timeout_s: float, max_stall
     """
 
     async def check() -> None:
-        async with Reading("samples()", source.samples, SAMPLES) as reading:
+        async with Reading("samples()", source.samples, Clause.TELEMETRY_SAMPLES) as reading:
             await reading.ended(timeout_s)
         reading.require_well()
 
     try:
         await live(source, check, beside=None, timeout_s=timeout_s, max_stall_s=max_stall_s)
     except SourceError as exc:
-        UNREACHABLE.require(str(exc).strip(), f"samples() raised {exc!r}, without a text")
+        Clause.TELEMETRY_UNREACHABLE.require(
+            str(exc).strip(), f"samples() raised {exc!r}, without a text"
+        )
     else:
         raise ContractBroken(
-            UNREACHABLE,
+            Clause.TELEMETRY_UNREACHABLE,
             f"the machine is not there, and in {timeout_s:g} s samples() raised no SourceError",
         )
 
@@ -133,15 +122,19 @@ def known_parameters(source: TelemetrySource) -> list[Parameter]:
     try:
         parameters = source.parameters
     except Exception as exc:
-        raise ContractBroken(PARAMETERS, f"reading `parameters` raised {exc!r}") from exc
-    PARAMETERS.require(
+        raise ContractBroken(
+            Clause.TELEMETRY_PARAMETERS, f"reading `parameters` raised {exc!r}"
+        ) from exc
+    Clause.TELEMETRY_PARAMETERS.require(
         is_sequence_of(Parameter, parameters),
         f"`parameters` is {parameters!r} and no sequence of Parameters; is `@property` missing?",
     )
     seen: set[str] = set()
     for parameter in parameters:
         _check_parameter(parameter)
-        NAMES.require(parameter.name not in seen, f"two parameters are called {parameter.name!r}")
+        Clause.TELEMETRY_NAMES.require(
+            parameter.name not in seen, f"two parameters are called {parameter.name!r}"
+        )
         seen.add(parameter.name)
     return list(parameters)
 
@@ -149,21 +142,21 @@ def known_parameters(source: TelemetrySource) -> list[Parameter]:
 def _check_parameter(parameter: Parameter) -> None:
     name = parameter.name
     flaw = flaw_of_text(name)
-    NAMES.require(not flaw, f"the name of a parameter is {flaw}")
-    NAMES.require(
+    Clause.TELEMETRY_NAMES.require(not flaw, f"the name of a parameter is {flaw}")
+    Clause.TELEMETRY_NAMES.require(
         name not in RESERVED,
         f"a parameter is called {name!r}; {', '.join(RESERVED)} are the server's own words",
     )
-    KINDS.require(
+    Clause.TELEMETRY_KINDS.require(
         parameter.kind in get_args(Kind),
         f"{name!r} is of the kind {parameter.kind!r}; there are {', '.join(get_args(Kind))}",
     )
-    LIMITS.require(
+    Clause.TELEMETRY_LIMITS.require(
         parameter.limits == Limits() or parameter.kind in ("number", "integer"),
         f"{name!r} is of the kind {parameter.kind} and has limits",
     )
     yellow, red = (_bounds(name, *pair) for pair in (parameter.limits.yellow, parameter.limits.red))
-    RED.require(
+    Clause.TELEMETRY_RED.require(
         red[0] <= yellow[0] and yellow[1] <= red[1],
         f"of {name!r}, red {parameter.limits.red} lies inside yellow {parameter.limits.yellow}",
     )
@@ -171,7 +164,9 @@ def _check_parameter(parameter: Parameter) -> None:
 
 def _bounds(name: str, low: float | None, high: float | None) -> tuple[float, float]:
     ends = (-math.inf if low is None else low, math.inf if high is None else high)
-    LIMITS.require(ends[0] < ends[1], f"{name!r} has the limits {(low, high)}, low above high")
+    Clause.TELEMETRY_LIMITS.require(
+        ends[0] < ends[1], f"{name!r} has the limits {(low, high)}, low above high"
+    )
     return ends
 
 
@@ -181,16 +176,20 @@ def check_sample(sample: Sample, kinds: Mapping[str, Kind]) -> None:
     Raises:
         ContractBroken: it is not, or does not.
     """
-    SAMPLES.require(isinstance(sample, Sample), f"it yielded {sample!r}, which is no Sample")
+    Clause.TELEMETRY_SAMPLES.require(
+        isinstance(sample, Sample), f"it yielded {sample!r}, which is no Sample"
+    )
     flaw = flaw_of_time(sample.t)
-    TIME.require(not flaw, f"a sample's t is {flaw}")
-    VALUES.require(
+    Clause.TELEMETRY_TIME.require(not flaw, f"a sample's t is {flaw}")
+    Clause.TELEMETRY_VALUES.require(
         isinstance(sample.values, Mapping), f"a sample's values are {sample.values!r}, no mapping"
     )
     for name, value in sample.values.items():
-        VALUES.require(name in kinds, f"a sample has {name!r}, which is not in the dictionary")
+        Clause.TELEMETRY_VALUES.require(
+            name in kinds, f"a sample has {name!r}, which is not in the dictionary"
+        )
         flaw = _flaw_of_value(value, kinds[name])
-        VALUES.require(not flaw, f"{name!r}, of the kind {kinds[name]}, is {flaw}")
+        Clause.TELEMETRY_VALUES.require(not flaw, f"{name!r}, of the kind {kinds[name]}, is {flaw}")
 
 
 def _flaw_of_value(value: Value, kind: Kind) -> str:
@@ -225,20 +224,20 @@ def check_period(period_s: float, came_s: Sequence[float]) -> None:
         ContractBroken: they came so seldom that the source would be called stale, or so often
             that nobody would notice it fall silent.
     """
-    PERIOD.require(
+    Clause.TELEMETRY_PERIOD.require(
         is_number(period_s) and period_s > 0,
         f"period_s is {period_s!r}; it must be a number above 0",
     )
     gaps_s = [after - before for before, after in pairwise(came_s)]
     if not gaps_s:
         return
-    PERIOD.require(
+    Clause.TELEMETRY_PERIOD.require(
         max(gaps_s) <= max(STALE_PERIODS * period_s, MIN_STALE_S),
         f"period_s is {period_s:g}, and {max(gaps_s):.1f} s passed between two samples; the source"
         " would be called stale",
     )
     mean_s = sum(gaps_s) / len(gaps_s)
-    PERIOD.require(
+    Clause.TELEMETRY_PERIOD.require(
         mean_s >= period_s / FASTER,
         f"period_s is {period_s:g}, and samples came every {mean_s:.3g} s; its silence would be"
         " noticed too late",

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from rover.testing.clauses import BLOCKING, CLEANUP, ContractBroken
+from rover.testing.clauses import Clause, ContractBroken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +42,9 @@ class Leftovers:
                 names = ", ".join(sorted(_named(task) for task in left))
                 for task in left:
                     task.cancel()
-                raise ContractBroken(CLEANUP, f"{when}, and these tasks still run: {names}")
+                raise ContractBroken(
+                    Clause.SOURCE_CLEANUP, f"{when}, and these tasks still run: {names}"
+                )
             await asyncio.sleep(PULSE_S)
 
 
@@ -82,14 +84,14 @@ class Pulse:
         Raises:
             ContractBroken: the loop was held for too long at a time, or most of the time.
         """
-        BLOCKING.require(
+        Clause.SOURCE_BLOCKING.require(
             self.longest_s <= max_stall_s,
             f"the event loop stood still for {self.longest_s:.2f} s, and {max_stall_s:g} s are"
             " tolerated; wait with `await`, and put what blocks or computes into"
             " `anyio.to_thread.run_sync`",
         )
         watched_s = monotonic() - self._began
-        BLOCKING.require(
+        Clause.SOURCE_BLOCKING.require(
             self.held_s <= BUSY_SHARE * watched_s,
             f"the event loop stood still for {self.held_s:.2f} s out of {watched_s:.2f} s, at most"
             f" {self.longest_s:.2f} s at a time; put what blocks into `anyio.to_thread.run_sync`",
