@@ -46,7 +46,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("reading", "watch"):
+    for module in ("reading", "leaks"):
         monkeypatch.setattr(f"rover.testing.{module}.PROMPT_S", 0.3)
 
 

@@ -5,12 +5,6 @@
 
 Or without any test runner: `asyncio.run(check_telemetry(MyDriver("/dev/ttyUSB0")))`.
 
-clauses      what is asked for, sentence by sentence; and the error that says which was broken
-reading      one run over a source, which can be cancelled, and let go of where it won't end
-watch        what a source leaves behind, and how long it holds the event loop
-life         a source entered, checked, exited, with everything that all three kinds must do
-telemetry, camera, commands      one check each
-
 It runs on asyncio, as the server does, and needs nothing but the base install.
 """
 

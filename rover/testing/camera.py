@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from anyio import sleep
 
+from rover.testing.cancellation import cancel_everywhere
 from rover.testing.clauses import Clause, ContractBroken
 from rover.testing.images import check_bytes, check_chunks, check_image, check_list
-from rover.testing.life import cancel_everywhere, live
+from rover.testing.leaks import Leftovers
+from rover.testing.lifecycle import live
 from rover.testing.reading import Reading, call
-from rover.testing.watch import Leftovers
 from sources.base import ImageBroken, SourceError, UnknownImage
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 
 from rover.supervise import closing
 from rover.testing.clauses import Clause, ContractBroken
-from rover.testing.watch import PROMPT_S
+from rover.testing.leaks import PROMPT_S
 from sources.base import SourceError
 
 if TYPE_CHECKING:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from time import monotonic
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from rover.telemetry.freshness import MIN_STALE_S, STALE_PERIODS
+from rover.testing.cancellation import cancel_everywhere
 from rover.testing.clauses import Clause, ContractBroken
-from rover.testing.life import cancel_everywhere, live
+from rover.testing.dictionary import known_parameters
+from rover.testing.lifecycle import live
 from rover.testing.reading import Reading
-from rover.testing.values import flaw_of_text, flaw_of_time, is_number, is_sequence_of
-from sources.base import RESERVED, Kind, Limits, Paced, Parameter, Sample, SourceError
+from rover.testing.samples import check_period, check_sample
+from sources.base import Paced, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sources.base import TelemetrySource, Value
-
-FASTER = 10
-"""A source that is so many times faster than it says would be missed too late."""
+    from sources.base import TelemetrySource
 
 
 async def check_telemetry(
@@ -111,134 +106,3 @@ async def check_unreachable(source: TelemetrySource, timeout_s: float, max_stall
             Clause.TELEMETRY_UNREACHABLE,
             f"the machine is not there, and in {timeout_s:g} s samples() raised no SourceError",
         )
-
-
-def known_parameters(source: TelemetrySource) -> list[Parameter]:
-    """The dictionary, as it is now.
-
-    Raises:
-        ContractBroken: it is none.
-    """
-    try:
-        parameters = source.parameters
-    except Exception as exc:
-        raise ContractBroken(
-            Clause.TELEMETRY_PARAMETERS, f"reading `parameters` raised {exc!r}"
-        ) from exc
-    Clause.TELEMETRY_PARAMETERS.require(
-        is_sequence_of(Parameter, parameters),
-        f"`parameters` is {parameters!r} and no sequence of Parameters; is `@property` missing?",
-    )
-    seen: set[str] = set()
-    for parameter in parameters:
-        _check_parameter(parameter)
-        Clause.TELEMETRY_NAMES.require(
-            parameter.name not in seen, f"two parameters are called {parameter.name!r}"
-        )
-        seen.add(parameter.name)
-    return list(parameters)
-
-
-def _check_parameter(parameter: Parameter) -> None:
-    name = parameter.name
-    flaw = flaw_of_text(name)
-    Clause.TELEMETRY_NAMES.require(not flaw, f"the name of a parameter is {flaw}")
-    Clause.TELEMETRY_NAMES.require(
-        name not in RESERVED,
-        f"a parameter is called {name!r}; {', '.join(RESERVED)} are the server's own words",
-    )
-    Clause.TELEMETRY_KINDS.require(
-        parameter.kind in get_args(Kind),
-        f"{name!r} is of the kind {parameter.kind!r}; there are {', '.join(get_args(Kind))}",
-    )
-    Clause.TELEMETRY_LIMITS.require(
-        parameter.limits == Limits() or parameter.kind in ("number", "integer"),
-        f"{name!r} is of the kind {parameter.kind} and has limits",
-    )
-    yellow, red = (_bounds(name, *pair) for pair in (parameter.limits.yellow, parameter.limits.red))
-    Clause.TELEMETRY_RED.require(
-        red[0] <= yellow[0] and yellow[1] <= red[1],
-        f"of {name!r}, red {parameter.limits.red} lies inside yellow {parameter.limits.yellow}",
-    )
-
-
-def _bounds(name: str, low: float | None, high: float | None) -> tuple[float, float]:
-    ends = (-math.inf if low is None else low, math.inf if high is None else high)
-    Clause.TELEMETRY_LIMITS.require(
-        ends[0] < ends[1], f"{name!r} has the limits {(low, high)}, low above high"
-    )
-    return ends
-
-
-def check_sample(sample: Sample, kinds: Mapping[str, Kind]) -> None:
-    """Return if a sample is one, and holds what the dictionary says.
-
-    Raises:
-        ContractBroken: it is not, or does not.
-    """
-    Clause.TELEMETRY_SAMPLES.require(
-        isinstance(sample, Sample), f"it yielded {sample!r}, which is no Sample"
-    )
-    flaw = flaw_of_time(sample.t)
-    Clause.TELEMETRY_TIME.require(not flaw, f"a sample's t is {flaw}")
-    Clause.TELEMETRY_VALUES.require(
-        isinstance(sample.values, Mapping), f"a sample's values are {sample.values!r}, no mapping"
-    )
-    for name, value in sample.values.items():
-        Clause.TELEMETRY_VALUES.require(
-            name in kinds, f"a sample has {name!r}, which is not in the dictionary"
-        )
-        flaw = _flaw_of_value(value, kinds[name])
-        Clause.TELEMETRY_VALUES.require(not flaw, f"{name!r}, of the kind {kinds[name]}, is {flaw}")
-
-
-def _flaw_of_value(value: Value, kind: Kind) -> str:
-    if value is None:
-        return ""
-    fits = {
-        "number": isinstance(value, int | float) and not isinstance(value, bool),
-        "integer": isinstance(value, int) and not isinstance(value, bool),
-        "boolean": isinstance(value, bool),
-        "text": isinstance(value, str),
-        "vector": isinstance(value, Mapping),
-    }[kind]
-    if not fits:
-        return f"{value!r}, a {type(value).__name__}"
-    if isinstance(value, str):
-        return flaw_of_text(value, empty=True)
-    if isinstance(value, Mapping):
-        for part, number in value.items():
-            if flaw := flaw_of_text(part) or _flaw_of_value(number, "number"):
-                return f"{dict(value)!r}, of which {part!r} is {flaw}"
-    return ""
-
-
-def check_period(period_s: float, came_s: Sequence[float]) -> None:
-    """Return if samples came about as often as said.
-
-    Args:
-        period_s: as said.
-        came_s: when they came, in monotonic seconds.
-
-    Raises:
-        ContractBroken: they came so seldom that the source would be called stale, or so often
-            that nobody would notice it fall silent.
-    """
-    Clause.TELEMETRY_PERIOD.require(
-        is_number(period_s) and period_s > 0,
-        f"period_s is {period_s!r}; it must be a number above 0",
-    )
-    gaps_s = [after - before for before, after in pairwise(came_s)]
-    if not gaps_s:
-        return
-    Clause.TELEMETRY_PERIOD.require(
-        max(gaps_s) <= max(STALE_PERIODS * period_s, MIN_STALE_S),
-        f"period_s is {period_s:g}, and {max(gaps_s):.1f} s passed between two samples; the source"
-        " would be called stale",
-    )
-    mean_s = sum(gaps_s) / len(gaps_s)
-    Clause.TELEMETRY_PERIOD.require(
-        mean_s >= period_s / FASTER,
-        f"period_s is {period_s:g}, and samples came every {mean_s:.3g} s; its silence would be"
-        " noticed too late",
-    )
