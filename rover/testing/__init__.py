@@ -1,11 +1,22 @@
-"""The contract of `sources/base.py` as tests that anyone can run on a source of their own.
+"""Tests of the source contract, `sources/base.py`, for your own source.
+
+In any test runner that runs async tests on asyncio, as the server does:
+
+    from rover.testing import check_telemetry
 
     async def test_my_driver() -> None:
         await check_telemetry(MyDriver("/dev/ttyUSB0"))
 
-Or without any test runner: `asyncio.run(check_telemetry(MyDriver("/dev/ttyUSB0")))`.
+Without a test runner:
 
-It runs on asyncio, as the server does, and needs nothing but the base install.
+    asyncio.run(check_telemetry(MyDriver("/dev/ttyUSB0")))
+
+`check_camera` and `check_commands` check the other two kinds of source. Each check returns `None`
+if the source keeps the contract, and raises `ContractBroken` if it does not. The error's `clause`
+is a stable code, such as `telemetry.time`; its text has the code, the observed behaviour and the
+rule.
+
+The checks need only the base install.
 """
 
 from rover.testing.camera import check_camera

@@ -1,4 +1,4 @@
-"""An iterator cancelled at many moments."""
+"""Cancels a source's iterator at many moments."""
 
 from __future__ import annotations
 
@@ -10,79 +10,83 @@ from anyio import sleep
 from anyio.lowlevel import checkpoint
 
 from rover.testing.clauses import Clause, ContractBroken
-from rover.testing.leaks import Leftovers, open_files
+from rover.testing.leaks import NewTasks, count_open_files
 from rover.testing.reading import Reading
 from sources.base import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from rover.testing.timeouts import Timeouts
+
 T = TypeVar("T")
 
-TURNS = (0, 1, 2, 3, 5, 8, 13)
-"""After so many turns of the event loop a source is cancelled."""
+CHECKPOINTS = (0, 1, 2, 3, 5, 8, 13)
+"""Numbers of turns of the event loop after which an iterator is cancelled."""
 
 SHARES = (0.25, 0.5, 0.75)
-"""And after these shares of the time that its first item takes."""
+"""Shares of the time until the first item after which an iterator is cancelled."""
 
-LONGEST_SHARE_S = 0.5
+MAX_SHARE_S = 0.5
+"""Seconds that such a share is at most."""
 
-TIMES = 4
-"""So often it is cancelled after its first item; what grows each time is a leak."""
+CANCELLATIONS_AFTER_AN_ITEM = 4
+"""Number of cancellations after the first item; files that grow with each are a leak."""
 
 
-async def cancel_everywhere(
-    what: str,
+async def check_cancellation(
+    name: str,
     make: Callable[[], AsyncIterator[T]],
     clause: Clause,
+    timeouts: Timeouts,
     *,
     first_s: float,
-    timeout_s: float,
-    always: bool = True,
+    has_items: bool = True,
 ) -> None:
-    """Cancel a fresh iterator at many moments, and see that nothing stays behind.
+    """Return if an iterator ends at each cancellation, and yields items when it is called again.
 
     Args:
-        what: is iterated, for messages.
-        make: gives the iterator.
-        clause: what it breaks when it gives nothing any more.
-        first_s: how long its first item takes.
-        timeout_s: how long it may take.
-        always: it always has something to give; else it is not waited for.
+        name: of the iterator, for messages: `samples()`.
+        make: returns a new iterator.
+        clause: the clause that is broken if a new iterator yields no item.
+        timeouts: how long to wait for the iterator.
+        first_s: Seconds until its first item.
+        has_items: whether every new iterator yields an item; if not, none is waited for.
 
     Raises:
-        ContractBroken: it does not end, or leaves tasks or open files.
+        ContractBroken: the iterator does not end, leaves tasks or files open, or yields no item.
     """
-    for turns in TURNS:
-        async with _gone_after(Reading(what, make, clause)):
-            for _ in range(turns):
+    for count in CHECKPOINTS:
+        async with _cancelled_after(Reading(name, make, clause, timeouts), timeouts):
+            for _ in range(count):
                 await checkpoint()
     for share in SHARES:
-        async with _gone_after(Reading(what, make, clause)):
-            await sleep(min(share * first_s, LONGEST_SHARE_S))
-    if not always:
+        async with _cancelled_after(Reading(name, make, clause, timeouts), timeouts):
+            await sleep(min(share * first_s, MAX_SHARE_S))
+    if not has_items:
         return
-    files = [open_files()]
-    for time in range(TIMES):
-        async with _gone_after(Reading(what, make, clause, pause_at=time % 2 or None)) as reading:
-            came = await reading.came(1, timeout_s)
-        anew = f"{what} was cancelled, called anew, and"
+    files = [count_open_files()]
+    for number in range(CANCELLATIONS_AFTER_AN_ITEM):
+        reading = Reading(name, make, clause, timeouts, pause_after=number % 2 or None)
+        async with _cancelled_after(reading, timeouts):
+            came = await reading.wait_for_items(1)
+        again = f"{name} was cancelled, called again, and"
         if isinstance(reading.failure, SourceError):
-            raise ContractBroken(clause, f"{anew} raised {reading.failure!r}") from reading.failure
-        reading.require_well()
-        clause.require(came, f"{anew} gave nothing for {timeout_s:g} s")
-        files.append(open_files())
+            raise ContractBroken(clause, f"{again} raised {reading.failure!r}") from reading.failure
+        reading.raise_failure()
+        clause.require(came, f"{again} yielded nothing for {timeouts.wait_s:g} s")
+        files.append(count_open_files())
     Clause.SOURCE_CLEANUP.require(
         not all(before < after for before, after in pairwise(files)),
-        f"{what} was cancelled {TIMES} times, and each time a file, socket or pipe more was open"
-        f" ({files[0]} at first, then {', '.join(map(str, files[1:]))})",
+        f"{name} was cancelled {CANCELLATIONS_AFTER_AN_ITEM} times, and the number of open files,"
+        f" sockets and pipes grew each time: {', '.join(map(str, files))}; close them in `finally`",
     )
 
 
 @asynccontextmanager
-async def _gone_after(reading: Reading[T]) -> AsyncIterator[Reading[T]]:
-    """A reading of which nothing is left after the block."""
-    left = Leftovers()
+async def _cancelled_after(reading: Reading[T], timeouts: Timeouts) -> AsyncIterator[None]:
+    """Cancels the reading after the block; no task of the reading may be left then."""
+    tasks = NewTasks(timeouts.cancel_s)
     async with reading:
-        yield reading
-    await left.require_none(f"{reading.what} was cancelled")
+        yield
+    await tasks.require_done(f"{reading.name} was cancelled")

@@ -11,13 +11,13 @@ class ContractBroken(AssertionError):
 
     Attributes:
         clause: the clause; it compares equal to its code, such as `"telemetry.time"`.
-        saw: what the check observed and, where known, how to fix it.
+        observed: the behaviour of the source and, where known, how to fix it.
     """
 
-    def __init__(self, clause: Clause, saw: str) -> None:
+    def __init__(self, clause: Clause, observed: str) -> None:
         self.clause = clause
-        self.saw = saw
-        super().__init__(f"{clause}: {saw}\nThe contract (sources/base.py): {clause.rule}")
+        self.observed = observed
+        super().__init__(f"{clause}: {observed}\nThe contract (sources/base.py): {clause.rule}")
 
 
 class Clause(StrEnum):
@@ -165,11 +165,11 @@ class Clause(StrEnum):
         "CommandValidator.validate raises a `SourceError` if the check could not be done",
     )
 
-    def require(self, kept: object, saw: str) -> None:
+    def require(self, kept: object, observed: str) -> None:
         """Return if the clause is kept.
 
         Raises:
-            ContractBroken: the clause is not kept, as `saw` says.
+            ContractBroken: the clause is broken; `observed` describes the behaviour.
         """
         if not kept:
-            raise ContractBroken(self, saw)
+            raise ContractBroken(self, observed)

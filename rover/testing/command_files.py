@@ -1,4 +1,4 @@
-"""The files that a command validator is given."""
+"""The files that a command validator checks."""
 
 from __future__ import annotations
 
@@ -12,38 +12,86 @@ from rover.testing.clauses import Clause
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-NO_TEXT: Mapping[str, bytes] = {
-    "an empty file": b"",
-    "a binary file": bytes(range(256)) * 64,
-    "a picture": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(4096),
+REJECTED_FILES: Mapping[str, bytes] = {
+    "empty": b"",
+    "binary": bytes(range(256)) * 64,
+    "PNG": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(4096),
 }
-"""None of these is a sequence in any format, so each is rejected."""
+"""Content that is not a sequence in any format: the validator must reject it."""
 
-ODD: Mapping[str, bytes] = {
-    "text in UTF-16": "\ufeffC00:00:00 MAST 0 0\n".encode("utf-16-le"),
-    "text in Latin-1": "; température, größte\n".encode("latin-1") * 100,
-    "one line of a million characters": b"A" * 1_000_000,
-    "a hundred thousand brackets": b"[" * 100_000,
-    "a hundred thousand empty lines": b"\r\n" * 100_000,
-    "a number of a thousand digits": b"9" * 1_000,
+UNUSUAL_FILES: Mapping[str, bytes] = {
+    "UTF-16": "\ufeffC00:00:00 MAST 0 0\n".encode("utf-16-le"),
+    "Latin-1": "; température, größte\n".encode("latin-1") * 100,
+    "one-line": b"A" * 1_000_000,
+    "brackets": b"[" * 100_000,
+    "empty-lines": b"\r\n" * 100_000,
+    "long-number": b"9" * 1_000,
 }
-"""Somebody will send these. A validator may make of them what it likes, but in a verdict."""
+"""Content that clients may upload. The validator may accept or reject it, but must not fail."""
 
 
-@contextmanager
-def laid_out(contents: Mapping[str, bytes]) -> Iterator[Mapping[str, Path]]:
-    """The files, in a folder that must hold nothing else after the block."""
-    with tempfile.TemporaryDirectory(prefix="rover-testing-") as folder:
-        files = {name: Path(folder, f"{number:02}") for number, name in enumerate(contents)}
-        for name, content in contents.items():
-            files[name].write_bytes(content)
-        yield files
-        more = sorted(path.name for path in set(Path(folder).iterdir()) - {*files.values()})
+class CommandFiles:
+    """Files in a folder of their own, with names without a suffix, as the server stores them.
+
+    Args:
+        folder: an empty folder.
+        given: the content of each file, or a path to it, by a name for messages.
+    """
+
+    def __init__(self, folder: Path, given: Mapping[str, Path | bytes]) -> None:
+        self._folder = folder
+        self._contents = {
+            name: content if isinstance(content, bytes) else content.read_bytes()
+            for name, content in given.items()
+        }
+        self._paths = {name: folder / f"{number:02}" for number, name in enumerate(given)}
+        for name, content in self._contents.items():
+            self._paths[name].write_bytes(content)
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file."""
+        return self._paths[name]
+
+    def missing_path(self) -> Path:
+        """Return the path of a file that does not exist."""
+        return self._folder / "no-such-file"
+
+    def require_unchanged(self, name: str) -> None:
+        """Return if the file still has its content.
+
+        Raises:
+            ContractBroken: a check changed or deleted the file.
+        """
+        path = self._paths[name]
         Clause.COMMANDS_UNCHANGED.require(
-            not more, f"the check left {', '.join(more)} beside the file"
+            path.is_file() and path.read_bytes() == self._contents[name],
+            f"the {name} file was changed or deleted during its check",
+        )
+
+    def require_no_more(self) -> None:
+        """Return if the folder has no other files.
+
+        Raises:
+            ContractBroken: a check left a file in the folder.
+        """
+        more = sorted(path.name for path in set(self._folder.iterdir()) - {*self._paths.values()})
+        Clause.COMMANDS_UNCHANGED.require(
+            not more,
+            f"the check left {', '.join(more)} in the file's folder; use a temporary folder",
         )
 
 
-def content_of(given: Path | bytes) -> bytes:
-    """Return the content of a file, or the bytes themselves."""
-    return given if isinstance(given, bytes) else given.read_bytes()
+@contextmanager
+def create_files(given: Mapping[str, Path | bytes]) -> Iterator[CommandFiles]:
+    """Files in a temporary folder, which is deleted after the block.
+
+    Args:
+        given: see `CommandFiles`.
+
+    Raises:
+        ContractBroken: after the block, if a check left a file in the folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="rover-testing-") as folder:
+        files = CommandFiles(Path(folder), given)
+        yield files
+        files.require_no_more()

@@ -1,4 +1,4 @@
-"""What must hold of a telemetry dictionary."""
+"""Checks of a telemetry dictionary."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import math
 from typing import TYPE_CHECKING, get_args
 
 from rover.testing.clauses import Clause, ContractBroken
-from rover.testing.values import flaw_of_text, is_sequence_of
+from rover.testing.values import is_sequence_of, text_error
 from sources.base import RESERVED, Kind, Limits, Parameter
 
 if TYPE_CHECKING:
     from sources.base import TelemetrySource
 
 
-def known_parameters(source: TelemetrySource) -> list[Parameter]:
-    """The dictionary, as it is now.
+def check_dictionary(source: TelemetrySource) -> list[Parameter]:
+    """Return the source's parameters as they are now.
 
     Raises:
-        ContractBroken: it is none.
+        ContractBroken: they are not a sequence of valid parameters with unique names.
     """
     try:
         parameters = source.parameters
@@ -27,44 +27,49 @@ def known_parameters(source: TelemetrySource) -> list[Parameter]:
         ) from exc
     Clause.TELEMETRY_PARAMETERS.require(
         is_sequence_of(Parameter, parameters),
-        f"`parameters` is {parameters!r} and no sequence of Parameters; is `@property` missing?",
+        f"parameters={parameters!r}: must be a sequence of Parameter; is `@property` missing?",
     )
-    seen: set[str] = set()
+    names: set[str] = set()
     for parameter in parameters:
         _check_parameter(parameter)
         Clause.TELEMETRY_NAMES.require(
-            parameter.name not in seen, f"two parameters are called {parameter.name!r}"
+            parameter.name not in names, f"name={parameter.name!r}: must be unique"
         )
-        seen.add(parameter.name)
+        names.add(parameter.name)
     return list(parameters)
 
 
 def _check_parameter(parameter: Parameter) -> None:
     name = parameter.name
-    flaw = flaw_of_text(name)
-    Clause.TELEMETRY_NAMES.require(not flaw, f"the name of a parameter is {flaw}")
+    error = text_error(name)
+    Clause.TELEMETRY_NAMES.require(not error, f"name={name!r}: {error}")
     Clause.TELEMETRY_NAMES.require(
         name not in RESERVED,
-        f"a parameter is called {name!r}; {', '.join(RESERVED)} are the server's own words",
+        f"name={name!r}: must not be one of {', '.join(RESERVED)}, which the server adds",
     )
+    kinds = get_args(Kind)
     Clause.TELEMETRY_KINDS.require(
-        parameter.kind in get_args(Kind),
-        f"{name!r} is of the kind {parameter.kind!r}; there are {', '.join(get_args(Kind))}",
+        parameter.kind in kinds,
+        f"kind={parameter.kind!r} of parameter {name!r}: must be one of {', '.join(kinds)}",
     )
     Clause.TELEMETRY_LIMITS.require(
         parameter.limits == Limits() or parameter.kind in ("number", "integer"),
-        f"{name!r} is of the kind {parameter.kind} and has limits",
+        f"limits of parameter {name!r}: must be empty for kind={parameter.kind!r}",
     )
-    yellow, red = (_bounds(name, *pair) for pair in (parameter.limits.yellow, parameter.limits.red))
+    yellow, red = parameter.limits.yellow, parameter.limits.red
+    yellow_low, yellow_high = _bounds(name, yellow)
+    red_low, red_high = _bounds(name, red)
     Clause.TELEMETRY_RED.require(
-        red[0] <= yellow[0] and yellow[1] <= red[1],
-        f"of {name!r}, red {parameter.limits.red} lies inside yellow {parameter.limits.yellow}",
+        red_low <= yellow_low and yellow_high <= red_high,
+        f"red={red} of parameter {name!r}: must lie outside yellow={yellow}",
     )
 
 
-def _bounds(name: str, low: float | None, high: float | None) -> tuple[float, float]:
-    ends = (-math.inf if low is None else low, math.inf if high is None else high)
+def _bounds(name: str, limits: tuple[float | None, float | None]) -> tuple[float, float]:
+    low = -math.inf if limits[0] is None else limits[0]
+    high = math.inf if limits[1] is None else limits[1]
     Clause.TELEMETRY_LIMITS.require(
-        ends[0] < ends[1], f"{name!r} has the limits {(low, high)}, low above high"
+        low < high,
+        f"limits={limits} of parameter {name!r}: must be (low, high) with low below high",
     )
-    return ends
+    return low, high

@@ -1,4 +1,4 @@
-"""What must hold of one `Image`, of a list of them, and of a picture's bytes."""
+"""Checks of images, of the list of images, and of an image's bytes."""
 
 from __future__ import annotations
 
@@ -9,136 +9,143 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rover.testing.clauses import Clause
-from rover.testing.values import flaw_of_scalars, flaw_of_text, flaw_of_time, is_sequence_of
+from rover.testing.values import is_sequence_of, json_error, text_error, time_error
 from sources.base import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-LONGEST_ID = 200
+MAX_ID_CHARACTERS = 200
 MAX_CHUNK_BYTES = 2**20
 
 
 def check_list(images: Sequence[Image]) -> Sequence[Image]:
-    """The list, if it is one.
+    """Return the images that `images()` returned.
 
     Raises:
-        ContractBroken: it is none, or holds what it must not.
+        ContractBroken: they are not a sequence of valid images, with unique ids, newest first.
     """
     Clause.CAMERA_LISTED.require(
-        is_sequence_of(Image, images),
-        f"images() gave {images!r}, and must give a sequence of Images",
+        is_sequence_of(Image, images), f"images() returned {images!r}: must be a sequence of Image"
     )
     for image in images:
         check_image(image)
     ids = [image.id for image in images]
-    twice = sorted({one for one in ids if ids.count(one) > 1})
-    Clause.CAMERA_IDS.require(not twice, f"several pictures have the id {', '.join(twice)}")
+    duplicates = sorted({image_id for image_id in ids if ids.count(image_id) > 1})
+    Clause.CAMERA_IDS.require(
+        not duplicates, f"images() returned several images with the id {', '.join(duplicates)}"
+    )
     taken = [image.taken_at for image in images if image.taken_at is not None]
     received = [image.received_at for image in images if image.received_at is not None]
     Clause.CAMERA_NEWEST.require(
-        _falls(taken) or _falls(received),
-        "the list is in order neither by taken_at nor by received_at: "
+        _is_descending(taken) or _is_descending(received),
+        "images() is sorted neither by taken_at nor by received_at, newest first: "
         + ", ".join(f"{image.id} ({image.taken_at}, {image.received_at})" for image in images),
     )
     return images
 
 
-def _falls(times: Iterable[float]) -> bool:
+def _is_descending(times: Iterable[float]) -> bool:
     return all(before >= after for before, after in pairwise(times))
 
 
 def check_image(image: Image) -> None:
-    """Return if what it says of its picture can be.
+    """Return if every attribute of the image is valid.
 
     Raises:
-        ContractBroken: it cannot.
+        ContractBroken: an attribute is not.
     """
-    what = repr(image.id)
-    flaw = flaw_of_text(image.id)
-    Clause.CAMERA_IDS.require(not flaw, f"an id is {flaw}")
+    error = text_error(image.id)
+    Clause.CAMERA_IDS.require(not error, f"id={image.id!r}: {error}")
     Clause.CAMERA_IDS.require(
-        len(image.id) <= LONGEST_ID and image.id not in (".", "..") and "\0" not in image.id,
-        f"{what} cannot be an id",
+        len(image.id) <= MAX_ID_CHARACTERS and image.id not in (".", "..") and "\0" not in image.id,
+        f"id={image.id!r}: must have at most {MAX_ID_CHARACTERS} characters and no NUL, and must"
+        " not be `.` or `..`",
     )
+    name = f"of image {image.id!r}"
     Clause.CAMERA_VALUE.require(
         re.fullmatch(r"[\w.+-]+/[\w.+-]+", str(image.content_type)),
-        f"the content type of {what} is {image.content_type!r}",
+        f"content_type={image.content_type!r} {name}: must be a media type, such as image/png",
     )
-    flaw = flaw_of_text(image.revision, empty=True)
-    Clause.CAMERA_VALUE.require(not flaw, f"the revision of {what} is {flaw}")
-    for name, count in (
-        ("size", image.size),
-        ("received", image.received),
-        ("width", image.width),
-        ("height", image.height),
+    error = text_error(image.revision, empty=True)
+    Clause.CAMERA_VALUE.require(not error, f"revision={image.revision!r} {name}: {error}")
+    for attribute, count, minimum in (
+        ("size", image.size, 0),
+        ("received", image.received, 0),
+        ("width", image.width, 1),
+        ("height", image.height, 1),
     ):
         Clause.CAMERA_VALUE.require(
-            count is None or (type(count) is int and count >= (name in ("width", "height"))),
-            f"the {name} of {what} is {count!r}",
+            count is None or (type(count) is int and count >= minimum),
+            f"{attribute}={count!r} {name}: must be a whole number of at least {minimum}",
         )
-    for name, t in (("taken_at", image.taken_at), ("received_at", image.received_at)):
-        flaw = "" if t is None else flaw_of_time(t)
-        Clause.CAMERA_VALUE.require(not flaw, f"{name} of {what} is {flaw}")
-    flaw = flaw_of_scalars(image.metadata)
-    Clause.CAMERA_VALUE.require(not flaw, f"the metadata of {what} is {flaw}")
-    _check_completeness(image, what)
+    for attribute, t in (("taken_at", image.taken_at), ("received_at", image.received_at)):
+        error = "" if t is None else time_error(t)
+        Clause.CAMERA_VALUE.require(not error, f"{attribute}={t!r} {name}: {error}")
+    error = json_error(image.metadata)
+    Clause.CAMERA_VALUE.require(not error, f"metadata {name}: {error}")
+    _check_completeness(image, name)
 
 
-def _check_completeness(image: Image, what: str) -> None:
+def _check_completeness(image: Image, name: str) -> None:
     if image.complete:
         Clause.CAMERA_COMPLETE.require(
             image.size == image.received,
-            f"{what} is complete, with {image.received} bytes of {image.size}",
+            f"complete=True {name}: must be False while {image.received} of {image.size} bytes have"
+            " arrived",
         )
     else:
         Clause.CAMERA_COMPLETE.require(
             image.size is None or image.received <= image.size,
-            f"of {what}, {image.received} bytes of {image.size} have arrived",
+            f"received={image.received} {name}: must be at most size={image.size}",
         )
     Clause.CAMERA_SHA256.require(
         image.sha256 is None or re.fullmatch("[0-9a-f]{64}", image.sha256),
-        f"the sha256 of {what} is {image.sha256!r}",
+        f"sha256={image.sha256!r} {name}: must be 64 lower-case hex digits",
     )
     Clause.CAMERA_PATH.require(
         image.path is None or (image.complete and isinstance(image.path, Path)),
-        f"the path of {what} is {image.path!r}, and complete is {image.complete}",
+        f"path={image.path!r} {name}: must be a Path, and None until the image is complete",
     )
 
 
-def check_chunks(image_id: str, chunks: Iterable[bytes]) -> bytes:
-    """All of the chunks as one.
+def join_chunks(image_id: str, chunks: Iterable[bytes]) -> bytes:
+    """Return the bytes of all chunks that `open()` yielded.
 
     Raises:
-        ContractBroken: one is empty, too large, or none.
+        ContractBroken: a chunk is empty, too large, or not `bytes`.
     """
     for chunk in chunks:
         Clause.CAMERA_CHUNKS.require(
-            isinstance(chunk, bytes), f"open({image_id!r}) yielded a {type(chunk).__name__}"
+            isinstance(chunk, bytes),
+            f"open({image_id!r}) yielded {type(chunk).__name__}: must be bytes",
         )
         Clause.CAMERA_CHUNKS.require(
             0 < len(chunk) <= MAX_CHUNK_BYTES,
-            f"open({image_id!r}) yielded a chunk of {len(chunk):,} bytes",
+            f"open({image_id!r}) yielded a chunk of {len(chunk):,} bytes: must be at least 1 and at"
+            f" most {MAX_CHUNK_BYTES:,} bytes",
         )
     return b"".join(chunks)
 
 
 def check_bytes(image: Image, data: bytes) -> None:
-    """Return if these are the bytes of that complete picture.
+    """Return if these are the bytes of that complete image.
 
     Raises:
-        ContractBroken: they are not.
+        ContractBroken: the size, the SHA-256 or the file of the image differs.
     """
     Clause.CAMERA_WHOLE.require(
         len(data) == image.size,
-        f"open({image.id!r}) yielded {len(data):,} bytes and ended; its size is {image.size}",
+        f"open({image.id!r}) yielded {len(data):,} bytes and ended: must yield size={image.size}",
     )
+    digest = sha256(data).hexdigest()
     Clause.CAMERA_SHA256.require(
-        image.sha256 in (None, sha256(data).hexdigest()),
-        f"the bytes of {image.id!r} have another SHA-256 than it says",
+        image.sha256 in (None, digest),
+        f"sha256={image.sha256!r} of image {image.id!r}: must be that of its bytes, {digest!r}",
     )
     if image.path is not None:
         Clause.CAMERA_PATH.require(
             image.path.is_file() and image.path.read_bytes() == data,
-            f"the file {image.path} does not hold what open({image.id!r}) yields",
+            f"path={str(image.path)!r} of image {image.id!r}: must be a file with the bytes that"
+            " open() yields",
         )

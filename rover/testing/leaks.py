@@ -1,4 +1,4 @@
-"""What a source leaves behind."""
+"""Tasks and files that a source leaves open."""
 
 from __future__ import annotations
 
@@ -8,43 +8,48 @@ from time import monotonic
 
 from rover.testing.clauses import Clause, ContractBroken
 
-PROMPT_S = 2.0
-"""Long enough to say goodbye to a device, short enough for the server's own end."""
 
-PULSE_S = 0.01
+class NewTasks:
+    """The tasks that start after this object is created.
 
+    Args:
+        timeout_s: Seconds in which the tasks must end.
+    """
 
-class Leftovers:
-    """The tasks that were not there when this was made."""
-
-    def __init__(self) -> None:
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
         self._before = asyncio.all_tasks()
 
-    async def require_none(self, when: str) -> None:
-        """Return when they are gone, which may take a moment.
+    async def require_done(self, event: str) -> None:
+        """Return when all of them have ended.
+
+        Args:
+            event: after which they must end, for the message.
 
         Raises:
-            ContractBroken: some stay; they are cancelled, so that the test can end.
+            ContractBroken: some still run. They are cancelled, so that the test can end.
         """
-        deadline = monotonic() + PROMPT_S
-        while left := asyncio.all_tasks() - self._before:
-            if monotonic() > deadline:
-                names = ", ".join(sorted(_named(task) for task in left))
-                for task in left:
+        deadline = monotonic() + self._timeout_s
+        while running := asyncio.all_tasks() - self._before:
+            left_s = deadline - monotonic()
+            if left_s <= 0:
+                names = ", ".join(sorted(_name(task) for task in running))
+                for task in running:
                     task.cancel()
                 raise ContractBroken(
-                    Clause.SOURCE_CLEANUP, f"{when}, and these tasks still run: {names}"
+                    Clause.SOURCE_CLEANUP,
+                    f"{event}, and these tasks still run: {names}; cancel and await them",
                 )
-            await asyncio.sleep(PULSE_S)
+            await asyncio.wait(running, timeout=left_s)
 
 
-def _named(task: asyncio.Task[object]) -> str:
+def _name(task: asyncio.Task[object]) -> str:
     return getattr(task.get_coro(), "__qualname__", task.get_name())
 
 
-def open_files() -> int:
-    """How many files, sockets and pipes this process has open; 0 where nobody tells."""
+def count_open_files() -> int:
+    """Return the number of this process's open files, sockets and pipes; 0 if it is unknown."""
     try:
-        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 # only how many
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 # only the number of entries
     except OSError:
         return 0

@@ -1,4 +1,4 @@
-"""A source entered, checked and exited."""
+"""Enters a source, runs a check on it, and exits it."""
 
 from __future__ import annotations
 
@@ -7,78 +7,91 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from rover.testing.clauses import Clause, ContractBroken
-from rover.testing.leaks import Leftovers
-from rover.testing.stalls import pulse
+from rover.testing.leaks import NewTasks
+from rover.testing.stalls import monitor_stalls
 from sources.base import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from rover.testing.timeouts import Timeouts
 
-async def live(
+
+async def run_check(
     source: object,
     check: Callable[[], Awaitable[None]],
+    timeouts: Timeouts,
     *,
-    beside: Callable[[], Awaitable[object]] | None,
-    timeout_s: float,
-    max_stall_s: float,
+    feed: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
-    """Run the check within the source's life, with something else beside it.
+    """Enter the source, run the check, and exit the source.
+
+    Args:
+        source: not entered yet.
+        check: the check.
+        timeouts: how long to wait for the source.
+        feed: runs in a task while the source is checked.
 
     Raises:
-        ContractBroken: by the check, or the source lives wrongly.
+        ContractBroken: the check raised it, the source could not be entered or exited, it left
+            tasks running, or it blocked the event loop.
         SourceError: as the source raised it.
     """
-    async with pulse() as watching:
-        left = Leftovers()
-        await _enter(source, timeout_s)
-        helper = None if beside is None else asyncio.create_task(_run(beside))
+    async with monitor_stalls() as monitor:
+        tasks = NewTasks(timeouts.cancel_s)
+        await _enter(source, timeouts)
+        feeding = None if feed is None else asyncio.create_task(run(feed))
         failure: BaseException | None = None
         try:
             await check()
         except (Exception, asyncio.CancelledError) as exc:
-            failure = exc  # kept from the source's __aexit__, which could wrap it
-        if helper is not None:
-            helper.cancel()
+            failure = exc  # not passed to the source's `__aexit__`, which could replace it
+        if feeding is not None:
+            feeding.cancel()
         try:
-            await _exit(source, timeout_s)
+            await _exit(source, timeouts)
         finally:
-            if helper is not None:
-                await asyncio.wait({helper})
-        if helper is not None and not helper.cancelled():
-            helper.result()  # raises what it raised: then nothing could come
+            if feeding is not None:
+                await asyncio.wait({feeding})
+        if feeding is not None and not feeding.cancelled():
+            feeding.result()  # raises the error of `feed`: without it, no sample could arrive
         if failure is not None:
             raise failure
-        await left.require_none("the source was exited")
-        watching.require_steady(max_stall_s)
+        await tasks.require_done("the source was exited")
+        monitor.require_responsive(timeouts.stall_s)
 
 
-async def _run(beside: Callable[[], Awaitable[object]]) -> None:
-    await beside()
+async def run(function: Callable[[], Awaitable[object]]) -> None:
+    """Call and await: `asyncio.create_task` needs a coroutine, not any awaitable."""
+    await function()
 
 
-async def _enter(source: object, timeout_s: float) -> None:
+async def _enter(source: object, timeouts: Timeouts) -> None:
     if not isinstance(source, AbstractAsyncContextManager):
         Clause.SOURCE_LIFE.require(
             not (hasattr(source, "__aenter__") or hasattr(source, "__aexit__")),
-            f"{type(source).__name__} has one of __aenter__ and __aexit__, and lacks the other",
+            f"{type(source).__name__} has only one of `__aenter__` and `__aexit__`; define both",
         )
         return
     try:
-        async with asyncio.timeout(timeout_s):  # no cancel scope: the source may open its own
+        # Not a cancel scope: the source may enter a task group that stays open, and anyio requires
+        # that scopes are exited in reverse order.
+        async with asyncio.timeout(timeouts.wait_s):
             await source.__aenter__()
     except SourceError:
         raise
     except Exception as exc:
-        saw = f"__aenter__ raised {exc!r}; raise a SourceError that says what to do about it"
-        raise ContractBroken(Clause.SOURCE_ERRORS, saw) from exc
+        raise ContractBroken(
+            Clause.SOURCE_ERRORS,
+            f"`__aenter__` raised {exc!r}; raise a SourceError that says how to fix it",
+        ) from exc
 
 
-async def _exit(source: object, timeout_s: float) -> None:
+async def _exit(source: object, timeouts: Timeouts) -> None:
     if not isinstance(source, AbstractAsyncContextManager):
         return
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(timeouts.wait_s):
             await source.__aexit__(None, None, None)
     except Exception as exc:
-        raise ContractBroken(Clause.SOURCE_LIFE, f"__aexit__ raised {exc!r}") from exc
+        raise ContractBroken(Clause.SOURCE_LIFE, f"`__aexit__` raised {exc!r}") from exc

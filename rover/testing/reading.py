@@ -1,14 +1,12 @@
-"""One run over a source's iterator, in a task of its own, as the mission reads it.
+"""Reads a source's iterator in a task of its own, as the mission does.
 
-asyncio's own tasks are used, not a task group: that would wait for ever for a source which does
-not let itself be cancelled, and that is one of the things to find out.
+The task is an asyncio task, not one of a task group: a task group waits forever for an iterator
+that suppresses its cancellation, and the checks must detect such an iterator.
 """
 
 from __future__ import annotations
 
 import asyncio
-import types
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -16,55 +14,60 @@ from anyio import CancelScope, Event, move_on_after
 from anyio.lowlevel import checkpoint
 
 from rover.supervise import closing
+from rover.testing.abandon import Abandonable
 from rover.testing.clauses import Clause, ContractBroken
-from rover.testing.leaks import PROMPT_S
 from sources.base import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from rover.testing.timeouts import Timeouts
 
 T = TypeVar("T")
 
 
 class Reading(Generic[T]):
-    """Reads an iterator within its `async with` block, which stops it at the end.
+    """Reads an iterator within an `async with` block, and cancels it at the end of the block.
 
     Args:
-        what: is read, for messages: `samples()`.
-        make: gives the iterator.
-        clause: what a thing that is no iterator breaks.
-        pause_at: stand still when so many items came, with the iterator at its `yield`, until `go`;
-            at 0, before the first is asked for.
+        name: of the iterator, for messages: `samples()`.
+        make: returns the iterator.
+        clause: the clause that is broken if `make` does not return an async iterator.
+        timeouts: how long to wait for the iterator.
+        pause_after: number of items after which the reading pauses until `resume()` is called; the
+            iterator stays at its `yield`. With 0 it pauses before it requests the first item.
 
     Attributes:
-        items: what came so far.
-        came_s: when each came, in monotonic seconds.
-        failure: what the iterator raised.
+        items: the items that the iterator has yielded.
+        times_s: the time of each item, in monotonic seconds.
+        failure: the exception that the iterator raised.
     """
 
     def __init__(
         self,
-        what: str,
+        name: str,
         make: Callable[[], AsyncIterator[T]],
         clause: Clause,
+        timeouts: Timeouts,
         *,
-        pause_at: int | None = None,
+        pause_after: int | None = None,
     ) -> None:
-        self.what = what
+        self.name = name
         self.items: list[T] = []
-        self.came_s: list[float] = []
+        self.times_s: list[float] = []
         self.failure: Exception | None = None
         self._make = make
         self._clause = clause
-        self._pause_at = pause_at
-        self._gate = Event()
+        self._timeouts = timeouts
+        self._pause_after = pause_after
+        self._resumed = Event()
         self._scope = CancelScope()
-        self._news = Event()
-        self._let_go = False
+        self._changed = Event()
+        self._work = Abandonable(self._read)
 
     async def __aenter__(self) -> Self:
-        # Made here, not in the task: what is promised from the moment of the call is due now.
-        self._iterator = self._made()
+        # Not in the task: `new()` must yield images from the moment of this call.
+        self._iterator = self._make_iterator()
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -72,56 +75,61 @@ class Reading(Generic[T]):
         await self.stop()
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more will come."""
+    def done(self) -> bool:
+        """Whether the iterator has ended or raised."""
         return self._task.done()
 
-    def go(self) -> None:
-        """Read on, after a pause."""
-        self._gate.set()
+    def resume(self) -> None:
+        """Continue after a pause."""
+        self._resumed.set()
 
-    async def came(self, count: int, timeout_s: float) -> bool:
-        """Whether so many items came in time; not if the iterator ended or raised before."""
-        with move_on_after(timeout_s):
-            while len(self.items) < count and not self.over:
-                self._news = Event()
-                await self._news.wait()
+    async def wait_for_items(self, count: int) -> bool:
+        """Wait until the iterator has yielded `count` items; `False` if it did not in time."""
+        with move_on_after(self._timeouts.wait_s):
+            while len(self.items) < count and not self.done:
+                self._changed = Event()
+                await self._changed.wait()
         return len(self.items) >= count
 
-    async def ended(self, timeout_s: float) -> bool:
-        """Whether the iterator ended, or raised, in time."""
-        await asyncio.wait({self._task}, timeout=timeout_s)
-        return self.over
+    async def wait_until_done(self) -> bool:
+        """Wait until the iterator has ended or raised; `False` if it did not in time."""
+        await asyncio.wait({self._task}, timeout=self._timeouts.wait_s)
+        return self.done
 
     async def stop(self) -> None:
-        """Cancel it, if it still runs.
+        """Cancel the iterator, if it still runs.
 
         Raises:
-            ContractBroken: it does not end, or makes something else of its cancellation.
+            ContractBroken: it does not end, or raises another exception instead.
         """
         self._scope.cancel()
-        await asyncio.wait({self._task}, timeout=PROMPT_S)
-        if not self.over:
-            self._let_go = True
+        await asyncio.wait({self._task}, timeout=self._timeouts.cancel_s)
+        if not self.done:
+            self._work.abandon()
             self._task.cancel()
             await asyncio.wait({self._task})
             raise ContractBroken(
                 Clause.SOURCE_CANCEL,
-                f"{self.what} was cancelled and still ran {PROMPT_S:g} s later; let"
-                " `CancelledError` pass, and bound what `finally` awaits",
+                f"{self.name} was cancelled and still ran {self._timeouts.cancel_s:g} s later; do"
+                " not catch `CancelledError`, and limit the time of each `await` in `finally`",
             )
         Clause.SOURCE_CANCEL.require(
-            not _made_of_cancellation(self.failure),
-            f"{self.what} was cancelled and raised {self.failure!r} instead; let"
-            " `CancelledError` pass",
+            not _has_cancellation(self.failure),
+            f"{self.name} was cancelled and raised {self.failure!r} instead; do not catch"
+            " `CancelledError`",
         )
 
-    def require_well(self) -> None:
-        """Return if nothing was raised.
+    @property
+    def shown_failure(self) -> str:
+        """The exception that the iterator raised, for a message."""
+        return "no exception" if self.failure is None else repr(self.failure)
+
+    def raise_failure(self) -> None:
+        """Raise the exception that the iterator raised, if any.
 
         Raises:
-            SourceError: as the source raised it: it tells what is wrong with machine or set-up.
-            ContractBroken: anything else was raised.
+            SourceError: as the source raised it: the machine or its configuration has a fault.
+            ContractBroken: the source raised another exception.
         """
         if self.failure is None:
             return
@@ -129,32 +137,32 @@ class Reading(Generic[T]):
             raise self.failure
         raise ContractBroken(
             Clause.SOURCE_ERRORS,
-            f"{self.what} raised {self.failure!r}; wrap it where it occurs: `raise"
-            ' SourceError("what to do about it") from exc`',
+            f"{self.name} raised {self.failure!r}; wrap it where it occurs: `raise"
+            ' SourceError("how to fix it") from exc`',
         ) from self.failure
 
-    def _made(self) -> AsyncIterator[T] | None:
+    def _make_iterator(self) -> AsyncIterator[T] | None:
         try:
             iterator = self._make()
-        except Exception as exc:  # a stranger's code: told by require_well
+        except Exception as exc:  # any error of the source; `raise_failure` raises it
             self.failure = exc
             return None
         if asyncio.iscoroutine(iterator):
             iterator.close()
         self._clause.require(
             hasattr(iterator, "__anext__"),
-            f"{self.what} gives a {type(iterator).__name__}, which is no async iterator; write it"
-            " as `async def` with `yield`",
+            f"{self.name} returned {type(iterator).__name__}, not an async iterator; define it with"
+            " `async def` and `yield`",
         )
         return iterator
 
     async def _run(self) -> None:
         with self._scope:
             try:
-                await self._held(self._read())
-            except Exception as exc:  # a stranger's code: told by require_well
+                await self._work
+            except Exception as exc:  # any error of the source; `raise_failure` raises it
                 self.failure = exc
-        self._news.set()
+        self._changed.set()
 
     async def _read(self) -> None:
         if self._iterator is None:
@@ -163,37 +171,18 @@ class Reading(Generic[T]):
             await self._pause()
             async for item in items:
                 self.items.append(item)
-                self.came_s.append(monotonic())
-                self._news.set()
+                self.times_s.append(monotonic())
+                self._changed.set()
                 await self._pause()
                 await checkpoint()
 
     async def _pause(self) -> None:
-        if len(self.items) == self._pause_at:
-            await self._gate.wait()
-
-    @types.coroutine
-    def _held(self, work: Coroutine[Any, Any, None]) -> Generator[Any, Any, None]:
-        """Runs the work as `await` would, but can drop it where it hangs."""
-        thrown: BaseException | None = None
-        while True:
-            try:
-                waits_for = work.send(None) if thrown is None else work.throw(thrown)
-            except StopIteration:
-                return
-            try:
-                yield waits_for
-                thrown = None
-            except BaseException as exc:
-                if self._let_go:
-                    with suppress(_LetGo):  # not `close`, which an async generator never sees
-                        work.throw(_LetGo())
-                    raise
-                thrown = exc
+        if len(self.items) == self._pause_after:
+            await self._resumed.wait()
 
 
-def _made_of_cancellation(failure: BaseException | None) -> bool:
-    """Whether it was raised while a cancellation was handled."""
+def _has_cancellation(failure: BaseException | None) -> bool:
+    """Whether the exception was raised while a `CancelledError` was handled."""
     while failure is not None:
         if isinstance(failure, asyncio.CancelledError):
             return True
@@ -201,25 +190,26 @@ def _made_of_cancellation(failure: BaseException | None) -> bool:
     return False
 
 
-class _LetGo(BaseException):
-    """Thrown into a source that does not end, which it will not expect."""
+async def call(name: str, make: Callable[[], Coroutine[Any, Any, T]], timeouts: Timeouts) -> T:
+    """Return the result of one call of a source.
 
-
-async def call(what: str, make: Callable[[], Coroutine[Any, Any, T]], timeout_s: float) -> T:
-    """What one call of a source returns.
+    Args:
+        name: of the call, for messages: `images()`.
+        make: returns the coroutine.
+        timeouts: how long to wait for the result.
 
     Raises:
         SourceError: as the source raised it.
-        ContractBroken: it raised anything else, or took too long.
+        ContractBroken: the source raised another exception, or did not return in time.
     """
 
     async def once() -> AsyncIterator[T]:
         yield await make()
 
-    async with Reading(what, once, Clause.SOURCE_ERRORS) as reading:
-        came = await reading.ended(timeout_s)
-    reading.require_well()
+    async with Reading(name, once, Clause.SOURCE_ERRORS, timeouts) as reading:
+        returned = await reading.wait_until_done()
+    reading.raise_failure()
     Clause.SOURCE_ERRORS.require(
-        came, f"{what} had not returned after {timeout_s:g} s; raise a SourceError"
+        returned, f"{name} did not return within {timeouts.wait_s:g} s; raise a SourceError"
     )
     return reading.items[0]

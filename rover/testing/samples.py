@@ -1,4 +1,4 @@
-"""What must hold of one `Sample`, and of the time between them."""
+"""Checks of samples, and of the time between them."""
 
 from __future__ import annotations
 
@@ -8,85 +8,94 @@ from typing import TYPE_CHECKING
 
 from rover.telemetry.freshness import MIN_STALE_S, STALE_PERIODS
 from rover.testing.clauses import Clause
-from rover.testing.values import flaw_of_text, flaw_of_time, is_number
+from rover.testing.values import is_number, text_error, time_error
 from sources.base import Sample
 
 if TYPE_CHECKING:
-    from sources.base import Kind, Value
+    from sources.base import Kind
 
-FASTER = 10
-"""A source that is so many times faster than it says would be missed too late."""
+MAX_SPEEDUP = 10
+"""Ratio of the declared to the measured period; above it, silence is noticed too late."""
+
+TYPES: Mapping[Kind, tuple[type, ...]] = {
+    "number": (int, float),
+    "integer": (int,),
+    "boolean": (bool,),
+    "text": (str,),
+    "vector": (Mapping,),
+}
+"""Types of a value of each kind; a bool is only a `boolean`."""
 
 
 def check_sample(sample: Sample, kinds: Mapping[str, Kind]) -> None:
-    """Return if a sample is one, and holds what the dictionary says.
+    """Return if the sample is valid.
+
+    Args:
+        sample: yielded by the source.
+        kinds: of the parameters in the dictionary, by name.
 
     Raises:
-        ContractBroken: it is not, or does not.
+        ContractBroken: it is not a `Sample`, or a value does not fit the dictionary.
     """
     Clause.TELEMETRY_SAMPLES.require(
-        isinstance(sample, Sample), f"it yielded {sample!r}, which is no Sample"
+        isinstance(sample, Sample), f"samples() yielded {sample!r}: must be a Sample"
     )
-    flaw = flaw_of_time(sample.t)
-    Clause.TELEMETRY_TIME.require(not flaw, f"a sample's t is {flaw}")
+    error = time_error(sample.t)
+    Clause.TELEMETRY_TIME.require(not error, f"t={sample.t!r}: {error}")
     Clause.TELEMETRY_VALUES.require(
-        isinstance(sample.values, Mapping), f"a sample's values are {sample.values!r}, no mapping"
+        isinstance(sample.values, Mapping), f"values={sample.values!r}: must be a mapping"
     )
     for name, value in sample.values.items():
         Clause.TELEMETRY_VALUES.require(
-            name in kinds, f"a sample has {name!r}, which is not in the dictionary"
+            name in kinds, f"{name}={value!r}: must be in the dictionary, and is not"
         )
-        flaw = _flaw_of_value(value, kinds[name])
-        Clause.TELEMETRY_VALUES.require(not flaw, f"{name!r}, of the kind {kinds[name]}, is {flaw}")
+        error = _value_error(value, kinds[name])
+        Clause.TELEMETRY_VALUES.require(
+            not error, f"{name}={value!r}, of kind {kinds[name]!r}: {error}"
+        )
 
 
-def _flaw_of_value(value: Value, kind: Kind) -> str:
+def _value_error(value: object, kind: Kind) -> str:
     if value is None:
         return ""
-    fits = {
-        "number": isinstance(value, int | float) and not isinstance(value, bool),
-        "integer": isinstance(value, int) and not isinstance(value, bool),
-        "boolean": isinstance(value, bool),
-        "text": isinstance(value, str),
-        "vector": isinstance(value, Mapping),
-    }[kind]
-    if not fits:
-        return f"{value!r}, a {type(value).__name__}"
+    types = TYPES[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean"):
+        expected = " or ".join(one.__name__ for one in types)
+        return f"must be {expected}, not {type(value).__name__}"
     if isinstance(value, str):
-        return flaw_of_text(value, empty=True)
+        return text_error(value, empty=True)
     if isinstance(value, Mapping):
         for part, number in value.items():
-            if flaw := flaw_of_text(part) or _flaw_of_value(number, "number"):
-                return f"{dict(value)!r}, of which {part!r} is {flaw}"
+            if error := text_error(part) or _value_error(number, "number"):
+                return f"{part!r} {error}"
     return ""
 
 
-def check_period(period_s: float, came_s: Sequence[float]) -> None:
-    """Return if samples came about as often as said.
+def check_period(period_s: float, times_s: Sequence[float]) -> None:
+    """Return if the samples arrived about as often as `period_s` says.
 
     Args:
-        period_s: as said.
-        came_s: when they came, in monotonic seconds.
+        period_s: the source's `period_s`.
+        times_s: when each sample arrived, in monotonic seconds.
 
     Raises:
-        ContractBroken: they came so seldom that the source would be called stale, or so often
-            that nobody would notice it fall silent.
+        ContractBroken: the samples came so seldom that the server would report the source as
+            stale, or so often that the server would notice its silence too late.
     """
     Clause.TELEMETRY_PERIOD.require(
-        is_number(period_s) and period_s > 0,
-        f"period_s is {period_s!r}; it must be a number above 0",
+        is_number(period_s) and period_s > 0, f"period_s={period_s!r}: must be a number above 0"
     )
-    gaps_s = [after - before for before, after in pairwise(came_s)]
+    gaps_s = [after - before for before, after in pairwise(times_s)]
     if not gaps_s:
         return
     Clause.TELEMETRY_PERIOD.require(
         max(gaps_s) <= max(STALE_PERIODS * period_s, MIN_STALE_S),
-        f"period_s is {period_s:g}, and {max(gaps_s):.1f} s passed between two samples; the source"
-        " would be called stale",
+        f"period_s={period_s:g}: must be longer, as {max(gaps_s):.1f} s passed between two samples,"
+        " and the server would report the source as stale",
     )
     mean_s = sum(gaps_s) / len(gaps_s)
     Clause.TELEMETRY_PERIOD.require(
-        mean_s >= period_s / FASTER,
-        f"period_s is {period_s:g}, and samples came every {mean_s:.3g} s; its silence would be"
-        " noticed too late",
+        mean_s >= period_s / MAX_SPEEDUP,
+        f"period_s={period_s:g}: must be shorter, as a sample came every {mean_s:.3g} s, and the"
+        " server would notice silence too late",
     )

@@ -1,4 +1,4 @@
-"""How long a source holds the event loop."""
+"""Measures how long the event loop is blocked."""
 
 from __future__ import annotations
 
@@ -12,59 +12,66 @@ from rover.testing.clauses import Clause
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-PULSE_S = 0.01
+INTERVAL_S = 0.01
+"""Seconds between two measurements."""
 
-HICCUP_S = 0.05
-"""Delays up to this are a busy machine's as likely as the source's."""
+MIN_STALL_S = 0.05
+"""Seconds that count as a stall; a busy machine causes shorter delays too."""
 
-BUSY_SHARE = 0.5
+MAX_STALLED_SHARE = 0.5
+"""Share of the time that the event loop may be blocked."""
 
 
-class Pulse:
-    """How long the event loop stood still, seen by a task that wants to run every 10 ms."""
+class StallMonitor:
+    """Measures how much too late a task runs that sleeps again and again.
+
+    Attributes:
+        longest_s: Seconds of the longest delay.
+        total_s: Seconds of all stalls.
+    """
 
     def __init__(self) -> None:
         self.longest_s = 0.0
-        self.held_s = 0.0
-        self._began = monotonic()
+        self.total_s = 0.0
+        self._started_s = monotonic()
 
-    async def beat(self) -> None:
-        """Watch, until cancelled."""
+    async def run(self) -> None:
+        """Measure until cancelled."""
         while True:
-            before = monotonic()
-            await asyncio.sleep(PULSE_S)
-            late_s = monotonic() - before - PULSE_S
+            before_s = monotonic()
+            await asyncio.sleep(INTERVAL_S)
+            late_s = monotonic() - before_s - INTERVAL_S
             self.longest_s = max(self.longest_s, late_s)
-            if late_s > HICCUP_S:
-                self.held_s += late_s
+            if late_s > MIN_STALL_S:
+                self.total_s += late_s
 
-    def require_steady(self, max_stall_s: float) -> None:
-        """Return if others had their turn.
+    def require_responsive(self, max_stall_s: float) -> None:
+        """Return if the event loop was free for most of the time.
 
         Raises:
-            ContractBroken: the loop was held for too long at a time, or most of the time.
+            ContractBroken: it was blocked for more than `max_stall_s`, or for most of the time.
         """
         Clause.SOURCE_BLOCKING.require(
             self.longest_s <= max_stall_s,
-            f"the event loop stood still for {self.longest_s:.2f} s, and {max_stall_s:g} s are"
-            " tolerated; wait with `await`, and put what blocks or computes into"
+            f"the event loop was blocked for {self.longest_s:.2f} s, and the limit is"
+            f" {max_stall_s:g} s; wait with `await`, and run blocking or long computations in"
             " `anyio.to_thread.run_sync`",
         )
-        watched_s = monotonic() - self._began
+        measured_s = monotonic() - self._started_s
         Clause.SOURCE_BLOCKING.require(
-            self.held_s <= BUSY_SHARE * watched_s,
-            f"the event loop stood still for {self.held_s:.2f} s out of {watched_s:.2f} s, at most"
-            f" {self.longest_s:.2f} s at a time; put what blocks into `anyio.to_thread.run_sync`",
+            self.total_s <= MAX_STALLED_SHARE * measured_s,
+            f"the event loop was blocked for {self.total_s:.2f} s of {measured_s:.2f} s, at most"
+            f" {self.longest_s:.2f} s at a time; run blocking calls in `anyio.to_thread.run_sync`",
         )
 
 
 @asynccontextmanager
-async def pulse() -> AsyncIterator[Pulse]:
-    """A pulse that beats within the block."""
-    watching = Pulse()
-    task = asyncio.create_task(watching.beat())
+async def monitor_stalls() -> AsyncIterator[StallMonitor]:
+    """A monitor that measures within the block."""
+    monitor = StallMonitor()
+    task = asyncio.create_task(monitor.run())
     try:
-        yield watching
+        yield monitor
     finally:
         task.cancel()
         await asyncio.wait({task})
