@@ -170,8 +170,8 @@ CASES: Cases = {
 }
 
 
-@pytest.mark.parametrize("clause", Clause)
-def test_every_rule_begins_with_a_definition_of_the_contract(clause: Clause) -> None:
+@pytest.mark.parametrize("clause", [one for one in Clause if not one.startswith("source.")])
+def test_the_rule_of_one_kind_begins_with_a_definition_of_the_contract(clause: Clause) -> None:
     definition = clause.rule.partition(" ")[0]
     attrgetter(definition)(sources.base)
 

@@ -26,7 +26,8 @@ class Clause(StrEnum):
     A code begins with the kind of source, or with `source` if the rule is for every kind.
 
     Attributes:
-        rule: one sentence for people. Its first word is a definition in `sources/base.py`.
+        rule: one sentence for people. It begins with a definition in `sources/base.py`,
+            unless it is for every kind of source.
     """
 
     rule: str
@@ -38,14 +39,17 @@ class Clause(StrEnum):
         clause.rule = rule
         return clause
 
-    SOURCE_LIFE = "source.life", "Source objects are entered and exited without an error"
-    SOURCE_CANCEL = "source.cancel", "Source iterators end when they are cancelled at any `await`"
+    SOURCE_LIFE = "source.life", "A source is entered and exited without an error"
+    SOURCE_CANCEL = (
+        "source.cancel",
+        "An iterator of a source ends when it is cancelled at any `await`",
+    )
     SOURCE_CLEANUP = (
         "source.cleanup",
-        "Source objects leave no task, file or socket open after a cancellation or their exit",
+        "A source leaves no task, file or socket open after a cancellation or its exit",
     )
-    SOURCE_BLOCKING = "source.blocking", "Source objects must not block the event loop"
-    SOURCE_ERRORS = "source.errors", "SourceError is the base class of all errors of a source"
+    SOURCE_BLOCKING = "source.blocking", "A source does not block the event loop"
+    SOURCE_ERRORS = "source.errors", "A source raises only `SourceError` and its subclasses"
 
     TELEMETRY_PARAMETERS = (
         "telemetry.parameters",
@@ -113,7 +117,7 @@ class Clause(StrEnum):
     CAMERA_WHOLE = "camera.whole", "Camera.open ends only after it has yielded every byte"
     CAMERA_READERS = (
         "camera.readers",
-        "Camera objects have many readers at once, each at its own position",
+        "Camera has many readers at once, each at its own position",
     )
     CAMERA_NEW = "camera.new", "Camera.new yields the id of each image when it starts to arrive"
     CAMERA_NEW_FROM = (
@@ -154,7 +158,7 @@ class Clause(StrEnum):
     )
     COMMANDS_AT_ONCE = (
         "commands.at-once",
-        "CommandValidator objects run several checks at once, each with the same result as alone",
+        "CommandValidator runs several checks at once, each with the same result as alone",
     )
     COMMANDS_UNCHANGED = (
         "commands.unchanged",
