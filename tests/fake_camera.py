@@ -1,4 +1,4 @@
-"""A camera whose every byte a test decides about."""
+"""A camera whose images arrive as a test sends their bytes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Picture:
-    """One picture, and what became of it."""
+class FakeImage:
+    """An image, the bytes that have arrived, and how it ended.
+
+    Attributes:
+        image: as the camera returns it.
+        data: the bytes that have arrived.
+        failure: the exception that `open()` raises after these bytes.
+        ended: whether `open()` ends after these bytes.
+        changed: set at the next change.
+    """
 
     image: Image
     data: bytes = b""
@@ -32,71 +40,85 @@ class Picture:
 
 
 class FakeCamera:
+    """A camera that a test controls.
+
+    Attributes:
+        held: its images by id, newest first.
+        opened: the arguments of each call of `open()`.
+        still_open: number of readers that have not ended.
+        failure: the exception that `new()` raises, once.
+    """
+
     def __init__(self) -> None:
-        self.pictures: dict[str, Picture] = {}
+        self.held: dict[str, FakeImage] = {}
         self.opened: list[tuple[str, int]] = []
         self.still_open = 0
-        self.failure: Exception | None = None  # of new()
-        self._news: list[str] = []
-        self._told = Event()
+        self.failure: Exception | None = None
+        self._new_ids: list[str] = []
+        self._began = Event()
 
-    def begin(self, image_id: str, size: int | None = None, revision: str = "1") -> Picture:
+    def begin(self, image_id: str, size: int | None = None, revision: str = "1") -> FakeImage:
+        """Let an image start to arrive; an older image with that id breaks."""
         image = Image(image_id, "image/png", size=size, revision=revision)
-        if old := self.pictures.get(image_id):
+        if old := self.held.get(image_id):
             self.change(old, failure=ImageBroken(image_id, "it was replaced"))
-        self.pictures = {image_id: (picture := Picture(image)), **self.pictures}
-        self.pictures[image_id] = picture
-        self._news.append(image_id)
-        self.tell()
-        return picture
+        self.held = {image_id: (fake := FakeImage(image)), **self.held}
+        self.held[image_id] = fake
+        self._new_ids.append(image_id)
+        self.notify()
+        return fake
 
-    def send(self, picture: Picture, data: bytes) -> None:
-        picture.data += data
-        picture.image = replace(picture.image, received=len(picture.data))
-        self.change(picture)
+    def send(self, fake: FakeImage, data: bytes) -> None:
+        """Let bytes of the image arrive."""
+        fake.data += data
+        fake.image = replace(fake.image, received=len(fake.data))
+        self.change(fake)
 
-    def finish(self, picture: Picture, path: Path | None = None) -> None:
-        picture.image = replace(
-            picture.image, complete=True, size=len(picture.data), path=path, received_at=1e9
+    def finish(self, fake: FakeImage, path: Path | None = None) -> None:
+        """Make the image complete with the bytes that have arrived."""
+        fake.image = replace(
+            fake.image, complete=True, size=len(fake.data), path=path, received_at=1e9
         )
-        self.change(picture, ended=True)
+        self.change(fake, ended=True)
 
     def change(
-        self, picture: Picture, *, ended: bool = False, failure: Exception | None = None
+        self, fake: FakeImage, *, ended: bool = False, failure: Exception | None = None
     ) -> None:
-        picture.ended, picture.failure = ended, failure
-        changed, picture.changed = picture.changed, Event()
+        """Wake up the readers of the image, after a change or to end them."""
+        fake.ended, fake.failure = ended, failure
+        changed, fake.changed = fake.changed, Event()
         changed.set()
 
-    def tell(self) -> None:
-        told, self._told = self._told, Event()
-        told.set()
+    def notify(self) -> None:
+        """Wake up `new()`."""
+        began, self._began = self._began, Event()
+        began.set()
 
     async def images(self) -> Sequence[Image]:
-        return [picture.image for picture in self.pictures.values()]
+        return [fake.image for fake in self.held.values()]
 
     async def image(self, image_id: str) -> Image | None:
-        picture = self.pictures.get(image_id)
-        return None if picture is None else picture.image
+        fake = self.held.get(image_id)
+        return None if fake is None else fake.image
 
     async def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
-        picture = self.pictures.get(image_id)
-        if picture is None:
+        fake = self.held.get(image_id)
+        if fake is None:
             raise UnknownImage(image_id)
         self.opened.append((image_id, start))
         self.still_open += 1
         try:
             while True:
-                if start < len(picture.data):
-                    chunk = picture.data[start : start + 2**18]
+                if start < len(fake.data):
+                    chunk = fake.data[start : start + 2**18]
                     start += len(chunk)
                     yield chunk
-                elif picture.failure is not None:
-                    raise picture.failure
-                elif picture.ended:
+                elif fake.failure is not None:
+                    raise fake.failure
+                elif fake.ended:
                     return
                 else:
-                    await picture.changed.wait()
+                    await fake.changed.wait()
         finally:
             self.still_open -= 1
 
@@ -105,16 +127,16 @@ class FakeCamera:
             if self.failure is not None:
                 failure, self.failure = self.failure, None
                 raise failure
-            while self._news:
-                yield self._news.pop(0)
-            await self._told.wait()
+            while self._new_ids:
+                yield self._new_ids.pop(0)
+            await self._began.wait()
 
 
 @asynccontextmanager
 async def receiving(
     camera: FakeCamera, spool_dir: Path, settings: Settings | None = None
 ) -> AsyncIterator[Images]:
-    """A images that runs."""
+    """An `Images` that receives from the camera within the block."""
     images = Images(camera, settings or Settings(), spool_dir)
     async with create_task_group() as tasks:
         await tasks.start(lambda *, task_status: images.run(task_status=task_status))
@@ -124,6 +146,7 @@ async def receiving(
 
 
 async def read_all(reader: Reader, at_most: int = 2**20) -> bytes:
+    """Return all bytes of a reader, read in parts of at most `at_most` bytes."""
     parts: list[bytes] = []
     while part := await reader.read(at_most):
         parts.append(part)
@@ -131,7 +154,7 @@ async def read_all(reader: Reader, at_most: int = 2**20) -> bytes:
 
 
 async def spooled(images: Images, image_id: str, count: int | None = None) -> None:
-    """Wait until so many bytes, or all of them, are in the spool."""
+    """Wait until `count` bytes of the image are in the spool, or by default all of them."""
 
     def there() -> bool:
         spool = images.receiver.spools.get(image_id)
@@ -141,9 +164,10 @@ async def spooled(images: Images, image_id: str, count: int | None = None) -> No
 
 
 def open_files() -> int:
-    """How many descriptors this process has."""
+    """Return the number of this process's open files, sockets and pipes."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def names_in(folder: Path) -> list[str]:
+    """Return the names of the files in a folder, sorted."""
     return sorted(path.name for path in folder.iterdir())

@@ -14,7 +14,7 @@ from anyio import (
 )
 
 from rover.routes.images import FIRST_IMAGE_TIMEOUT_S, routes
-from tests.fake_camera import FakeCamera, Picture, receiving
+from tests.fake_camera import FakeCamera, FakeImage, receiving
 from tests.one_stream import OneStream
 from tests.server_log import no_errors_logged
 
@@ -47,7 +47,7 @@ class Site:
         self.client = client
         self.port = client.base_url.port or 0
 
-    def complete(self, image_id: str = "a.png", data: bytes = DATA) -> Picture:
+    def complete(self, image_id: str = "a.png", data: bytes = DATA) -> FakeImage:
         arriving = self.camera.begin(image_id)
         self.camera.send(arriving, data)
         self.camera.finish(arriving)

@@ -111,5 +111,5 @@ async def test_preconditions_compare_the_entity_tag(serve: Serve, tmp_path: Path
         assert await status(If_Range=f"W/{tag}", Range="bytes=0-1") == 200
         assert await status(If_Range="Sun, 22 Nov 2026 07:00:00 GMT", Range="bytes=0-1") == 200
         at.camera.begin("a.png", revision="2")
-        at.camera.finish(at.camera.pictures["a.png"])
+        at.camera.finish(at.camera.held["a.png"])
         assert await status(If_None_Match=tag) == 200

@@ -111,7 +111,7 @@ async def test_head_has_the_headers_of_get_and_no_body(serve: Serve, tmp_path: P
     async with site(serve, tmp_path) as at:
         at.complete("b.png")
         at.camera.send(at.camera.begin("a.png", size=10), b"x" * 10)
-        at.camera.finish(at.camera.pictures["a.png"])
+        at.camera.finish(at.camera.held["a.png"])
         await spooled(at.images, "a.png")
         await spooled(at.images, "b.png")  # else its headers change while it arrives
         for path in ("/images/b.png", "/stream/rover-image"):
