@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from anyio import CancelScope, Event, create_task_group, sleep, sleep_forever
 
-import sources.base
 from rover.testing import Clause, check_telemetry
 from sources.base import Sample, SourceError
 from tests import test_testing_camera, test_testing_commands, test_testing_telemetry
@@ -168,12 +166,6 @@ CASES: Cases = {
     "error of a task": ("source.life", TaskFails, "No such device"),
     "no __aexit__": ("source.life", HasNoExit, "HasNoExit"),
 }
-
-
-@pytest.mark.parametrize("clause", [one for one in Clause if not one.startswith("source.")])
-def test_the_rule_of_one_kind_begins_with_a_definition_of_the_contract(clause: Clause) -> None:
-    definition = clause.rule.partition(" ")[0]
-    attrgetter(definition)(sources.base)
 
 
 def test_every_clause_is_broken_by_a_source_in_these_tests() -> None:

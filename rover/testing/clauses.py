@@ -26,8 +26,7 @@ class Clause(StrEnum):
     A code begins with the kind of source, or with `source` if the rule is for every kind.
 
     Attributes:
-        rule: one sentence for people. It begins with a definition in `sources/base.py`,
-            unless it is for every kind of source.
+        rule: one sentence for people that says what a source must do.
     """
 
     rule: str
