@@ -15,7 +15,9 @@ import pytest
 from anyio import BrokenResourceError, create_tcp_listener, sleep
 from anyio.abc import SocketAttribute
 
-from rover.testing import Clause, check_telemetry
+from rover.testing import ContractBroken, check_telemetry
+from rover.testing.samples import check_sample
+from sources.base import Sample
 from sources.registry import open_source
 
 if TYPE_CHECKING:
@@ -130,6 +132,7 @@ def test_the_first_example_has_at_most_12_lines() -> None:
     assert len([line for line in blocks("python")[0].splitlines() if line.strip()]) <= 12
 
 
-def test_the_page_shows_an_error_with_the_code_of_a_clause() -> None:
-    (error,) = blocks("text")
-    assert error.partition(":")[0] in set(Clause)
+def test_the_page_shows_the_error_that_a_check_raises() -> None:
+    with pytest.raises(ContractBroken) as caught:
+        check_sample(Sample(81_523.4, {}), {})
+    assert f"{caught.value}\n" in blocks("text")
