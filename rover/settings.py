@@ -1,7 +1,7 @@
-"""Every setting: its name, default, unit and help in one place.
+"""The settings of the server: name, default, unit, range and help text of each.
 
-The environment names (`ROVER_` and the field's name in capitals) and the table in the README come
-from here; a test fails when one is undocumented.
+The environment variables (`ROVER_` and the field's name in capitals) and the table in the README
+are derived from these fields. A test checks that the table is up to date.
 """
 
 from __future__ import annotations
@@ -24,161 +24,193 @@ PREFIX = "ROVER_"
 
 def setting(
     default: Any,
-    help: str,  # noqa: A002 # the word for it in every settings table
+    help: str,  # noqa: A002 # the usual name
     *,
     unit: str = "",
     at_least: float | None = None,
     at_most: float | None = None,
     secret: bool = False,
 ) -> Any:
-    """A field of `Settings` with what people and checks need to know of it."""
-    about = {"help": help, "unit": unit, "at_least": at_least, "at_most": at_most, "secret": secret}
-    return field(default=default, metadata=about, repr=not secret)
+    """A field of `Settings`.
+
+    Args:
+        default: also sets the type that a variable is converted to.
+        help: for the table of settings.
+        unit: of the value; empty for text and for plain counts.
+        at_least: lower bound of a number.
+        at_most: upper bound of a number.
+        secret: whether to hide the value in `repr`.
+    """
+    metadata = {"help": help, "unit": unit, "at_least": at_least, "at_most": at_most}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How one mission control runs. Checked when made.
+    """The settings of one mission control, validated when created.
 
     Raises:
-        SettingError: a value is out of its range; the error names it and the range.
+        SettingError: a value is empty, malformed or out of range.
     """
 
-    telemetry: str = setting("sim:", "where telemetry comes from; a source URL")
-    camera: str = setting("sim:", "where pictures come from; a source URL")
-    commands: str = setting("sim:", "what checks command files; a source URL")
+    telemetry: str = setting("sim:", "source URL of the telemetry")
+    camera: str = setting("sim:", "source URL of the camera")
+    commands: str = setting("sim:", "source URL of the validator for command files")
     data_dir: Path = setting(
-        Path("rover-data"), "folder for accepted command files and for what is on its way"
+        Path("rover-data"), "folder for accepted command files and for unfinished transfers"
     )
     tokens: str = setting(
         "",
-        "comma-separated access tokens; without any, only loopback clients are answered",
+        "comma-separated access tokens; without any, the server answers only loopback clients",
         secret=True,
     )
     allowed_origins: str = setting(
-        "", "comma-separated origins of other sites whose pages may connect; `*` is all"
+        "", "comma-separated origins of other sites whose pages may connect; `*` allows all"
     )
     heartbeat_s: float = setting(
-        15.0, "a silent stream gets a sign of life this often", unit="s", at_least=0.05, at_most=300
+        15.0, "maximum silence of a stream before a heartbeat", unit="s", at_least=0.05, at_most=300
     )
     send_timeout_s: float = setting(
-        30.0, "a reader that takes no byte for so long is closed", unit="s", at_least=0.1
+        30.0, "time without reading data after which a client is aborted", unit="s", at_least=0.1
     )
     retry_ms: int = setting(
-        2000, "how long a reader waits before it connects again", unit="ms", at_least=0
+        2000, "time that a disconnected client waits before it reconnects", unit="ms", at_least=0
     )
     drain_s: float = setting(
-        1.0, "grace for downloads and uploads at shutdown", unit="s", at_least=0, at_most=60
+        1.0,
+        "time for downloads and uploads to finish at shutdown",
+        unit="s",
+        at_least=0,
+        at_most=60,
     )
-    max_readers: int = setting(20_000, "telemetry readers at once; more get 503", at_least=1)
+    max_readers: int = setting(
+        20_000, "maximum number of telemetry clients; more get 503", at_least=1
+    )
     telemetry_events: int = setting(
-        20_000, "telemetry events kept for late and returning readers", at_least=1
+        20_000, "telemetry events kept for new and resuming clients", at_least=1
     )
     telemetry_bytes: int = setting(
         16 * 2**20, "bytes of telemetry events kept", unit="bytes", at_least=1024
     )
     max_views: int = setting(
-        32, "different combinations of `fields` and `hz` in use at once", at_least=1
+        32, "maximum number of combinations of `fields` and `hz` in use", at_least=1
     )
     history_samples: int = setting(
-        100_000, "samples kept by time, for plots and questions", at_least=1
+        100_000, "samples kept by time, for plots and queries", at_least=1
     )
     history_bytes: int = setting(
         64 * 2**20, "bytes of samples kept by time", unit="bytes", at_least=1024
     )
     max_sample_bytes: int = setting(
-        64 * 2**10, "a larger sample is dropped and reported", unit="bytes", at_least=256
+        64 * 2**10,
+        "size limit of a sample; a larger one is reported and dropped",
+        unit="bytes",
+        at_least=256,
     )
     max_ingest_bytes: int = setting(
-        2**20, "most that a device may send at once", unit="bytes", at_least=256
+        2**20, "size limit of one request that sends telemetry", unit="bytes", at_least=256
     )
-    max_channels: int = setting(200, "comms channels at once", at_least=1)
-    max_members: int = setting(500, "members of one channel; more get 1013", at_least=1)
+    max_channels: int = setting(200, "maximum number of comms channels", at_least=1)
+    max_members: int = setting(
+        500, "maximum number of members of one channel; more get 1013", at_least=1
+    )
     max_message_bytes: int = setting(
-        16 * 2**10, "longest comms message", unit="bytes", at_least=64, at_most=16 * 2**20
+        16 * 2**10, "size limit of a comms message", unit="bytes", at_least=64, at_most=16 * 2**20
     )
     room_events: int = setting(1_000, "messages kept in each channel", at_least=1)
     room_bytes: int = setting(
         2**20, "bytes of messages kept in each channel", unit="bytes", at_least=1024
     )
     welcome_events: int = setting(
-        50, "messages that a new member of a channel is shown", at_least=0
+        50, "newest messages that a new member of a channel receives", at_least=0
     )
-    max_upload_bytes: int = setting(64 * 2**20, "largest command file", unit="bytes", at_least=1)
-    max_uploads: int = setting(8, "uploads received or checked at once", at_least=1)
+    max_upload_bytes: int = setting(
+        64 * 2**20, "size limit of a command file", unit="bytes", at_least=1
+    )
+    max_uploads: int = setting(8, "maximum number of uploads being received or checked", at_least=1)
     upload_timeout_s: float = setting(
-        30.0, "an upload that sends nothing for so long is given up", unit="s", at_least=0.1
+        30.0, "time without data after which an upload is aborted", unit="s", at_least=0.1
     )
-    kept_uploads: int = setting(200, "reports of past uploads kept", at_least=1)
-    spool_pictures: int = setting(
-        32, "arriving pictures kept on disk, where the camera has no file of them", at_least=1
+    kept_uploads: int = setting(200, "reports of finished uploads kept", at_least=1)
+    spool_images: int = setting(
+        32, "images kept on disk, if the camera has no files of them", at_least=1
     )
-    max_picture_bytes: int = setting(
-        4 * 2**30, "an arriving picture larger than this is broken off", unit="bytes", at_least=1024
+    max_image_bytes: int = setting(
+        4 * 2**30,
+        "size limit of an image that arrives; a larger one is aborted",
+        unit="bytes",
+        at_least=1024,
     )
 
     def __post_init__(self) -> None:
-        for about in fields(self):
-            _check(about, getattr(self, about.name))
+        for info in fields(self):
+            _check(info, getattr(self, info.name))
         for origin in filter(None, map(str.strip, self.allowed_origins.split(","))):
             if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
-                reason = "an origin looks like https://lab.example, without a path"
+                reason = "must be an origin such as https://lab.example, without a path"
                 raise SettingError("ROVER_ALLOWED_ORIGINS", origin, reason)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """The settings that the environment's `ROVER_…` variables spell; the rest by default.
+        """The settings from `ROVER_…` environment variables, with defaults for unset variables.
+
+        Args:
+            environ: the variables; those of this process by default.
 
         Raises:
-            SettingError: a value cannot be read, or a name is not one of ours (a typo is no
-                silent default).
+            SettingError: a value is malformed or out of range, or a name looks like a misspelled
+                setting.
         """
         environ = os.environ if environ is None else environ
-        known = {PREFIX + about.name.upper(): about for about in fields(cls)}
+        known = {PREFIX + info.name.upper(): info for info in fields(cls)}
         values: dict[str, Any] = {}
         for name, text in environ.items():
             if name in known:
                 values[known[name].name] = _read(name, text, known[name])
             elif name.startswith(PREFIX) and (near := difflib.get_close_matches(name, known, 1)):
-                # its value is not shown: it may be a secret
+                # the value is hidden: it may be a secret
                 raise SettingError(name, "…", f"no such setting; did you mean {near[0]}?")
         return cls(**values)
 
 
-def _read(name: str, text: str, about: Field[Any]) -> object:
-    kind: Callable[[str], object] = type(about.default)
-    if kind is not int and not text and str(about.default):  # an empty path would be this folder
-        raise SettingError(name, text, f"must not be empty; unset it for {about.default}")
+def _read(name: str, text: str, info: Field[Any]) -> object:
+    kind: Callable[[str], object] = type(info.default)
+    if kind is not int and not text and str(info.default):  # Path("") is the current folder
+        raise SettingError(
+            name, text, f"must not be empty; leave it unset for the default, {info.default}"
+        )
     try:
         return kind(text.replace("_", "")) if kind is int else kind(text)
     except ValueError:
         number = "a whole number" if kind is int else "a number"
-        raise SettingError(name, text, _range(about).must_be(number)) from None
+        raise SettingError(name, text, _range(info).must_be(number)) from None
 
 
-def _check(about: Field[Any], value: Any) -> None:
-    name = PREFIX + about.name.upper()
-    allowed = _range(about)
+def _check(info: Field[Any], value: Any) -> None:
+    name = PREFIX + info.name.upper()
+    allowed = _range(info)
     if allowed.at_least is None and allowed.at_most is None:
-        if not isinstance(value, Path) and not value and about.default:
-            raise SettingError(name, "", f"must not be empty; unset it for {about.default}")
+        if not isinstance(value, Path) and not value and info.default:
+            raise SettingError(
+                name, "", f"must not be empty; leave it unset for the default, {info.default}"
+            )
         return
     if value not in allowed:
         raise SettingError(name, plain(value), allowed.must_be())
 
 
-def _range(about: Field[Any]) -> Range:
-    return Range(*(about.metadata[key] for key in ("at_least", "at_most", "unit")))
+def _range(info: Field[Any]) -> Range:
+    return Range(*(info.metadata[key] for key in ("at_least", "at_most", "unit")))
 
 
 def settings_table() -> str:
     """Every setting as a Markdown table, for the README."""
     rows = ["| variable | default | what it is |", "| --- | --- | --- |"]
-    for about in fields(Settings):
-        unit = about.metadata["unit"]
-        default = f"`{about.default}`" if str(about.default) else "none"
+    for info in fields(Settings):
+        unit = info.metadata["unit"]
+        default = f"`{info.default}`" if str(info.default) else "none"
         rows.append(
-            f"| `{PREFIX}{about.name.upper()}` | {default}{' ' + unit if unit else ''} "
-            f"| {about.metadata['help']} |"
+            f"| `{PREFIX}{info.name.upper()}` | {default}{' ' + unit if unit else ''} "
+            f"| {info.metadata['help']} |"
         )
     return "\n".join(rows)

@@ -157,14 +157,14 @@ async def test_an_image_with_another_size_than_stated_is_broken(tmp_path: Path) 
 
 async def test_an_image_over_the_size_limit_is_broken(tmp_path: Path) -> None:
     camera = FakeCamera()
-    async with receiving(camera, tmp_path, Settings(max_picture_bytes=1024)) as images:
+    async with receiving(camera, tmp_path, Settings(max_image_bytes=1024)) as images:
         arriving = camera.begin("a.png")
         camera.send(arriving, DATA[:1000])
         async with images.open(arriving.image) as reader:
             assert await reader.read(2000) == DATA[:1000]
             camera.send(arriving, DATA[1000:1100])
             _, reason = await read_until_broken(reader)
-        assert "ROVER_MAX_PICTURE_BYTES" in reason
+        assert "ROVER_MAX_IMAGE_BYTES" in reason
         await until(lambda: camera.still_open == 0)
 
 
@@ -209,7 +209,7 @@ async def test_the_number_of_spools_is_limited_and_an_open_reader_keeps_its_spoo
     tmp_path: Path,
 ) -> None:
     camera = FakeCamera()
-    async with receiving(camera, tmp_path, Settings(spool_pictures=2)) as images:
+    async with receiving(camera, tmp_path, Settings(spool_images=2)) as images:
         first = camera.begin("1.png")
         camera.send(first, DATA)
         camera.finish(first)

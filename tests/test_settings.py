@@ -11,23 +11,20 @@ from rover.settings import PREFIX, Settings, settings_table
 
 FIELDS = dataclasses.fields(Settings)
 
-BOUNDED = [about for about in FIELDS if about.metadata["at_least"] is not None]
+BOUNDED = [info for info in FIELDS if info.metadata["at_least"] is not None]
 
 
-def name_of(about: dataclasses.Field[Any]) -> str:
-    return PREFIX + about.name.upper()
+def name_of(info: dataclasses.Field[Any]) -> str:
+    return PREFIX + info.name.upper()
 
 
-# ------------------------------------------------------------------------ the environment
-
-
-def test_without_any_variable_everything_is_by_default() -> None:
+def test_settings_have_defaults_without_variables() -> None:
     assert Settings.from_env({}) == Settings()
     assert Settings.from_env({"PATH": "/bin", "SHELL": "sh"}) == Settings()
 
 
-def test_every_setting_can_be_set_by_its_variable() -> None:
-    environ = {name_of(about): str(about.default) for about in FIELDS}
+def test_each_setting_is_read_from_its_variable() -> None:
+    environ = {name_of(info): str(info.default) for info in FIELDS}
     assert Settings.from_env(environ) == Settings()
 
 
@@ -44,7 +41,9 @@ def test_every_setting_can_be_set_by_its_variable() -> None:
         ("allowed_origins", "https://a.example,https://b.example", None),
     ],
 )
-def test_a_variable_is_read_as_what_the_setting_is(name: str, text: str, value: object) -> None:
+def test_a_variable_is_converted_to_the_type_of_its_setting(
+    name: str, text: str, value: object
+) -> None:
     read = getattr(Settings.from_env({PREFIX + name.upper(): text}), name)
     assert read == (text if value is None else value)
     assert type(read) is type(getattr(Settings(), name)) or isinstance(read, Path)
@@ -62,10 +61,10 @@ def test_a_variable_is_read_as_what_the_setting_is(name: str, text: str, value: 
         ("ROVER_MAX_MEMBERS", "0", "must be a number of at least 1"),
         ("ROVER_DRAIN_S", "-1", "must be a number of at least 0 and at most 60 s"),
         ("ROVER_TELEMETRY", "", "must not be empty"),
-        ("ROVER_DATA_DIR", "", "must not be empty"),  # else it would be the current folder
+        ("ROVER_DATA_DIR", "", "must not be empty"),  # Path("") is the current folder
     ],
 )
-def test_a_value_that_makes_no_sense_is_named_with_its_range(
+def test_the_error_for_an_invalid_value_has_its_name_and_range(
     name: str, text: str, reason: str
 ) -> None:
     with pytest.raises(SettingError) as refused:
@@ -83,71 +82,66 @@ def test_a_value_that_makes_no_sense_is_named_with_its_range(
         ("ROVER_HEARTBEAT", "ROVER_HEARTBEAT_S"),
     ],
 )
-def test_a_misspelt_variable_is_no_silent_default(name: str, meant: str) -> None:
-    with pytest.raises(SettingError, match=f"did you mean {meant}"):
+def test_a_misspelled_variable_is_refused_with_the_closest_name(name: str, meant: str) -> None:
+    with pytest.raises(SettingError, match=rf"\b{meant}\b") as refused:
         Settings.from_env({name: "1"})
+    assert refused.value.name == name
 
 
-def test_a_misspelt_variable_does_not_show_what_may_be_a_secret() -> None:
+def test_the_error_for_a_misspelled_variable_hides_its_value() -> None:
     with pytest.raises(SettingError) as refused:
         Settings.from_env({"ROVER_TOKEN": "hunter2"})
     assert "hunter2" not in str(refused.value)
 
 
-def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_read_from_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROVER_MAX_MEMBERS", "7")
     assert Settings.from_env().max_members == 7
 
 
-# ----------------------------------------------------------------------------- the values
-
-
-@pytest.mark.parametrize("about", BOUNDED, ids=lambda about: about.name)
-def test_a_number_is_checked_against_its_range_when_settings_are_made(
-    about: dataclasses.Field[Any],
+@pytest.mark.parametrize("info", BOUNDED, ids=lambda info: info.name)
+def test_settings_check_the_range_of_each_number(
+    info: dataclasses.Field[Any],
 ) -> None:
-    low, high = about.metadata["at_least"], about.metadata["at_most"]
-    assert getattr(Settings(**{about.name: low}), about.name) == low
-    with pytest.raises(SettingError, match=name_of(about)):
-        Settings(**{about.name: low - 1})
+    low, high = info.metadata["at_least"], info.metadata["at_most"]
+    assert getattr(Settings(**{info.name: low}), info.name) == low
+    with pytest.raises(SettingError, match=name_of(info)):
+        Settings(**{info.name: low - 1})
     if high is not None:
-        assert getattr(Settings(**{about.name: high}), about.name) == high
-        with pytest.raises(SettingError, match=name_of(about)):
-            Settings(**{about.name: high + 1})
+        assert getattr(Settings(**{info.name: high}), info.name) == high
+        with pytest.raises(SettingError, match=name_of(info)):
+            Settings(**{info.name: high + 1})
 
 
-def test_every_number_has_a_range() -> None:
-    numbers = {about.name for about in FIELDS if isinstance(about.default, int | float)}
-    assert numbers == {about.name for about in BOUNDED}
+def test_each_number_has_a_range() -> None:
+    numbers = {info.name for info in FIELDS if isinstance(info.default, int | float)}
+    assert numbers == {info.name for info in BOUNDED}
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Settings().max_members = 1  # type: ignore[misc] # that is the point
+        Settings().max_members = 1  # type: ignore[misc] # the test is that it is frozen
 
 
-def test_a_secret_is_not_shown() -> None:
+def test_repr_hides_tokens() -> None:
     assert "hunter2" not in repr(Settings(tokens="hunter2"))
     assert "max_members=500" in repr(Settings(tokens="hunter2"))
 
 
-# ---------------------------------------------------------------------------- the table
+def test_each_setting_has_a_help_text() -> None:
+    for info in FIELDS:
+        assert info.metadata["help"], info.name
 
 
-def test_every_setting_is_explained() -> None:
-    for about in FIELDS:
-        assert about.metadata["help"], about.name
-
-
-def test_a_bare_number_says_its_unit_in_its_name() -> None:
+def test_the_name_of_a_number_ends_with_its_unit() -> None:
     endings = {"s": "_s", "ms": "_ms", "bytes": "_bytes"}
-    for about in FIELDS:
-        unit = about.metadata["unit"]
-        assert about.name.endswith(endings[unit]) if unit else True, about.name
+    for info in FIELDS:
+        unit = info.metadata["unit"]
+        assert info.name.endswith(endings[unit]) if unit else True, info.name
 
 
-def test_the_table_has_a_row_for_every_setting() -> None:
+def test_the_table_has_a_row_for_each_setting() -> None:
     rows = settings_table().splitlines()[2:]
-    assert [row.split("`")[1] for row in rows] == [name_of(about) for about in FIELDS]
+    assert [row.split("`")[1] for row in rows] == [name_of(info) for info in FIELDS]
     assert all(row.count("|") == 4 for row in rows)
-    assert "| `ROVER_HEARTBEAT_S` | `15.0` s | a silent stream gets" in settings_table()
+    assert "| `ROVER_HEARTBEAT_S` | `15.0` s | " in settings_table()

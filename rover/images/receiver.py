@@ -100,7 +100,7 @@ class Receiver:
             self._tasks.start_soon(self._receive, image, spool)
             if replaced is not None:
                 await replaced.discard("it was replaced")
-            while len(self.spools) > self._settings.spool_pictures:
+            while len(self.spools) > self._settings.spool_images:
                 await self._discard(
                     next(iter(self.spools)), "newer images replaced it in the spool"
                 )
@@ -148,14 +148,14 @@ class Receiver:
             await spool.finish(reason)
 
     async def _copy(self, image: Image, spool: Spool) -> None:
-        max_bytes = self._settings.max_picture_bytes
+        max_bytes = self._settings.max_image_bytes
         await spool.create_file(self._spool_dir)
         async with closing(self._camera.open(image.id)) as chunks:
             async for chunk in chunks:
                 received = spool.received + len(chunk)
                 if received > max_bytes:
                     raise ImageBroken(
-                        image.id, f"it is larger than {max_bytes:,} bytes (ROVER_MAX_PICTURE_BYTES)"
+                        image.id, f"it is larger than {max_bytes:,} bytes (ROVER_MAX_IMAGE_BYTES)"
                     )
                 if image.size is not None and received > image.size:
                     raise ImageBroken(image.id, f"it is larger than its size, {image.size:,} bytes")
