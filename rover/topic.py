@@ -1,16 +1,17 @@
-"""An ordered log of events with ids, bounded, that many readers follow, each at its own position.
+"""A topic: an ordered, bounded log of events in memory, with any number of subscribers.
 
-Everything that streams is one of these: telemetry, a comms channel, the progress of an upload, the
-growth of a picture. Its promises:
+Telemetry, each comms channel, the progress of an upload and the growth of an image are topics. A
+topic guarantees:
 
-- One order for everyone. Ids are `epoch-offset`; offsets count up; the epoch is this log's.
-- An event is encoded once, when it is published, whoever reads it and how many.
-- A reader is a position, not a queue: a slow one costs nothing but its position.
-- Nothing is lost silently. A reader that asks for, or falls behind, what is no longer retained gets
-  a `Gap` that says what is missing, and then everything that is retained.
-- History joins live without a hole and without a double: there is only one log.
+- All subscribers receive the same events in the same order. Ids are `epoch-offset`. Offsets
+  increase, and each topic has its own epoch.
+- Each event is encoded once, when it is published, for any number of subscribers.
+- A subscriber is a position, not a queue. A slow one costs no memory but its position.
+- No event is lost silently. If a subscriber asks for expired events, or is so slow that events
+  expire before it reads them, it receives a `Gap`, and then all retained events.
+- Retained and live events join without a gap or a duplicate: both come from one log.
 
-Not thread-safe: publish and read on one event loop.
+A topic is not thread-safe: publish and read on one event loop.
 """
 
 from __future__ import annotations
@@ -19,82 +20,39 @@ import secrets
 import sys
 from asyncio import CancelledError, Future, get_running_loop
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from anyio.lowlevel import checkpoint
 
-from rover.errors import MalformedEventId
+from rover.events import HEARTBEAT, EventId, Gap, GapReason, Heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+__all__ = [
+    "HEARTBEAT",
+    "Batch",
+    "EventId",
+    "Gap",
+    "GapReason",
+    "Heartbeat",
+    "Subscriber",
+    "Topic",
+]
 
 Item = TypeVar("Item")
 Frame = TypeVar("Frame")
 
 
-class EventId(NamedTuple):
-    """Names one event, across restarts: offsets start anew with each epoch."""
-
-    epoch: str
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.epoch}-{self.offset}"
-
-    @classmethod
-    def parse(cls, text: str, *, name: str = "after") -> Self:
-        """The id that `text` spells.
-
-        Args:
-            text: as a client sent it.
-            name: where the client put it, for the error.
-
-        Raises:
-            MalformedEventId: it is not of the form `epoch-offset`.
-        """
-        epoch, dash, offset = text.rpartition("-")
-        digits = offset.isascii() and offset.isdigit() and len(offset) <= 18
-        if not (dash and digits and epoch.isascii() and epoch.isalnum() and len(epoch) <= 64):
-            raise MalformedEventId(name, text)
-        return cls(epoch, int(offset))
-
-
-class GapReason(StrEnum):
-    """Why events are missing."""
-
-    EXPIRED = "expired"  # the reader came back too late
-    EPOCH = "epoch"  # its id is of another log: the server was restarted
-    SLOW = "slow"  # it reads slower than events come
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Says that events are missing at this place of the stream.
-
-    Attributes:
-        after: the last event before the hole, as the reader knows it.
-        resumed: the first event after the hole.
-        lost: how many offsets lie in the hole; `None` when that cannot be known.
-        reason: why.
-    """
-
-    after: EventId
-    resumed: EventId
-    lost: int | None
-    reason: GapReason
-
-
 class Batch(Generic[Item, Frame]):
-    """A run of events. Subscribers at the same position share one, and so its joined bytes.
+    """Consecutive events, shared by all subscribers at the same position.
 
     Attributes:
-        frames: of the events, oldest first; never empty.
+        frames: the encoded events, oldest first; never empty.
         offsets: of the same events.
-        items: of the same events, as they were published.
+        items: the same events before they were encoded.
     """
 
     def __init__(
@@ -106,35 +64,37 @@ class Batch(Generic[Item, Frame]):
 
     @cached_property
     def body(self) -> bytes:
-        """All frames as one run of bytes, joined once for everyone; for topics of bytes only."""
+        """All frames joined, for topics of bytes. They are joined once for all subscribers."""
         if len(self.frames) == 1:
             return self.frames[0]  # type: ignore[return-value] # the caller's topic is of bytes
         return b"".join(self.frames)  # type: ignore[arg-type] # the caller's topic is of bytes
 
 
-class Beat:
-    """A sign of life when nothing happened, for readers who must prove that they are there."""
+MAX_SHARED_BATCHES = 32
+"""Maximum number of batches kept for the next subscriber at the same position.
 
-
-BEAT = Beat()
-
-SHARED_BATCHES = 32
-"""So many are remembered for the next reader: enough for all who keep up, and bounded for a crowd
-that catches up, each from somewhere else."""
+It is enough for all subscribers that keep up. Memory stays bounded while others catch up, each from
+a different position.
+"""
 
 
 class Topic(Generic[Item, Frame]):
-    """The log in memory: the newest events, up to a count and a number of bytes.
+    """The newest events, up to a number of events and of bytes.
 
     Args:
-        encode: makes an item the frame that readers get; called once an event, at `publish`.
-        size: what a frame counts against `max_bytes`.
-        max_events: how many events are retained, at least 1.
-        max_bytes: how many bytes of frames are retained; the newest event always is.
-        batch_bytes: about how many bytes a reader gets at once when it catches up.
-        notify: called after each `publish`; whoever it tells calls `release` in good time. Without
-            it, events are released as they are published.
-        epoch: letters and digits; made up when not given.
+        encode: converts an item to the frame that subscribers receive; called once per event.
+        size: returns the bytes of a frame, to count against `max_bytes`.
+        max_events: maximum number of retained events, at least 1.
+        max_bytes: maximum bytes of retained frames; the newest event is always retained.
+        batch_bytes: approximate bytes of a batch while a subscriber catches up.
+        notify: called after each `publish`; it must arrange a call of `release`. Without it,
+            `publish` releases each event at once.
+        epoch: letters and digits; random by default.
+
+    Attributes:
+        epoch: of the ids of its events.
+        subscribers: the number of open subscribers.
+        closed: whether `close` was called.
     """
 
     def __init__(
@@ -161,191 +121,198 @@ class Topic(Generic[Item, Frame]):
         self._offsets: list[int] = []  # of the same events
         self._items: list[Item] = []  # of the same events
         self._times: list[float] = []  # of the same events, never decreasing
-        self._head = 0  # where the oldest retained event is in these lists
+        self._head = 0  # index of the oldest retained event in these lists
         self._bytes = 0
-        self._floor = 0  # offset of the newest event that was dropped
-        self._floor_time = -inf
-        self._reached = 0  # offsets up to this one are of this log
+        self._expired = 0  # offset of the newest expired event
+        self._expired_time = -inf
+        self._accepted = 0  # `subscribe` accepts ids up to this offset
         self._last = 0  # offset of the newest event
-        self._released = 0  # readers see events up to this offset
-        self._batches: dict[int, Batch[Item, Frame]] = {}  # by position, of the released events
-        self._waiting: dict[Future[None], None] = {}  # one for each reader that has everything
-        self._due: list[Future[None]] = []  # of those, who are being woken
+        self._released = 0  # subscribers can read events up to this offset
+        self._batches: dict[int, Batch[Item, Frame]] = {}  # by position; released events only
+        self._waiting: dict[Future[None], None] = {}  # one per waiting subscriber
+        self._waking: list[Future[None]] = []  # waiting subscribers of the current release
 
     @property
     def last_id(self) -> EventId:
-        """Of the newest event; offset 0 before the first."""
+        """The id of the newest event; its offset is 0 before the first event."""
         return EventId(self.epoch, self._last)
 
     def __len__(self) -> int:
-        """How many events are retained."""
+        """The number of retained events."""
         return len(self._frames) - self._head
 
     def publish(self, item: Item, *, offset: int | None = None, at: float = -inf) -> EventId:
-        """Append an event, and drop the oldest beyond the bounds. Never waits for a reader.
+        """Append an event, and let the oldest events beyond the limits expire.
+
+        This never waits for a subscriber.
 
         Args:
-            item: what happened.
-            offset: higher than any before it; the next one by default. A topic that is made from
-                another one passes that one's, so that a reader can resume in either.
-            at: when it happened, for readers who ask by time; with the event before it by default.
-                Where that was later, the clock was set back: what was before counts as no later.
+            item: the event.
+            offset: higher than all before it; the next one by default. A topic derived from
+                another passes the offset of the original event, so that clients can resume in
+                either topic.
+            at: POSIX seconds of the event, for `subscribe(since=…)`; by default, those of the event
+                before it. Times never decrease within the topic: if the clock was set back, earlier
+                events get this time.
 
         Raises:
-            RuntimeError: the topic was closed.
+            RuntimeError: the topic is closed.
         """
         if self.closed:
             raise RuntimeError("published to a closed topic")
         event_id = EventId(self.epoch, self._last + 1 if offset is None else offset)
-        frame = self._encode(event_id, item)  # if it raises, nothing has happened
+        frame = self._encode(event_id, item)  # before any change, because it may raise
         self._last = event_id.offset
         self._frames.append(frame)
         self._offsets.append(self._last)
         self._items.append(item)
         if at == -inf:
-            at = self._times[-1] if self._times else self._floor_time
-        self._set_back(at)
+            at = self._times[-1] if self._times else self._expired_time
+        self._limit_times(at)
         self._times.append(at)
         self._bytes += self._size(frame)
         while len(self) > 1 and (len(self) > self._max_events or self._bytes > self._max_bytes):
-            self._drop_oldest()
+            self._expire_oldest()
         if self._notify is None:
             self.release()
         else:
             self._notify(self)
         return event_id
 
-    def _set_back(self, at: float) -> None:
-        """Have no event be later than `at`."""
-        self._floor_time = min(at, self._floor_time)
+    def _limit_times(self, at: float) -> None:
+        """Set all later times back to `at`."""
+        self._expired_time = min(at, self._expired_time)
         index = len(self._times)
         while index > self._head and self._times[index - 1] > at:
             index -= 1
             self._times[index] = at
 
-    def _drop_oldest(self) -> None:
+    def _expire_oldest(self) -> None:
         self._bytes -= self._size(self._frames[self._head])
-        self._floor = self._offsets[self._head]
-        self._floor_time = self._times[self._head]
+        self._expired = self._offsets[self._head]
+        self._expired_time = self._times[self._head]
         self._head += 1
-        if self._head * 8 > len(self._frames):  # seldom, and never far over the bounds
+        if self._head * 8 > len(self._frames):  # rarely, so that an event costs O(1)
             for column in (self._frames, self._offsets, self._items, self._times):
                 del column[: self._head]
             self._head = 0
 
     def release(self, at_most: int = sys.maxsize) -> bool:
-        """Let readers see everything published so far, and wake those who wait for it.
+        """Let subscribers read all events published so far, and wake those that wait.
 
-        When there is nothing new, each waiting reader gets a `BEAT`.
+        If there are no new events, each waiting subscriber receives a heartbeat.
 
         Args:
-            at_most: wake so many now. The others are woken by calling again; what is published
-                meanwhile is released only after them.
+            at_most: maximum number of subscribers to wake in this call. Call again to wake the
+                others. Events published between these calls wait for the release after this one.
 
         Returns:
-            Whether there are others.
+            Whether subscribers of this release are left to wake.
         """
-        if not self._due:  # or what is published between two turns would be released without end
+        if not self._waking:  # a release has a fixed end, however busy the topic is
             if self._released != self._last:
                 self._released = self._last
                 self._batches.clear()
-            self._due, self._waiting = list(self._waiting), {}
-        now, self._due = self._due[:at_most], self._due[at_most:]
+            self._waking, self._waiting = list(self._waiting), {}
+        now, self._waking = self._waking[:at_most], self._waking[at_most:]
         for future in now:
             if not future.done():
                 future.set_result(None)
-        return bool(self._due)
+        return bool(self._waking)
 
-    def skip(self, offset: int, at: float = -inf) -> None:
-        """Note that events up to `offset` will never be published here: readers are told a gap.
+    def expire_to(self, offset: int, at: float = -inf) -> None:
+        """Expire all retained events, and count those up to `offset` as expired.
+
+        Subscribers receive a gap for them. A topic derived from another one calls this when events
+        of the other one expired before it read them.
 
         Args:
-            offset: of the newest event that is missing.
-            at: when that happened.
+            offset: of the newest missing event.
+            at: POSIX seconds of that event.
         """
         while len(self):
-            self._drop_oldest()
-        self._last = self._floor = max(offset, self._last)
-        self._floor_time = max(at, self._floor_time)
+            self._expire_oldest()
+        self._last = self._expired = max(offset, self._last)
+        self._expired_time = max(at, self._expired_time)
 
-    def reach(self, offset: int) -> None:
-        """Note that events up to `offset` have happened, shown here or not.
+    def accept_ids_to(self, offset: int) -> None:
+        """Let clients resume after ids up to `offset`, even if no event here has them.
 
-        For a topic that is made from another one: a reader may know such an id from there.
+        A topic derived from another one calls this, because clients may have ids from there.
         """
-        self._reached = max(offset, self._reached)
+        self._accepted = max(offset, self._accepted)
 
     @property
-    def floor_time(self) -> float:
-        """When the newest event that was dropped happened; minus infinity before that."""
-        return self._floor_time
+    def expired_time(self) -> float:
+        """POSIX seconds of the newest expired event; minus infinity if none has expired."""
+        return self._expired_time
 
     def close(self) -> None:
-        """End the topic: readers get what is left, and then their iteration ends."""
+        """Close the topic: subscribers receive the remaining events, then their iteration ends."""
         self.closed = True
         self.release()
-        self.release()  # those who waited while the others were woken
+        self.release()  # subscribers that began to wait during an unfinished release
 
     def retained(self) -> Sequence[Frame]:
-        """The frames of every retained event, oldest first."""
+        """The frames of all retained events, oldest first."""
         return self._frames[self._head :]
 
     def subscribe(
         self, after: EventId | None = None, *, last: int = 0, since: float | None = None
     ) -> Subscriber[Item, Frame]:
-        """A reader's position; use it as a context manager and iterate it.
+        """A new subscriber. Use it as a context manager, and iterate over it.
+
+        By default, it receives events from now on.
 
         Args:
-            after: continue behind this event. If it is not of this log or no longer followed by
-                what is retained, a `Gap` comes first.
-            last: without `after`: begin with up to this many of the newest events.
-            since: without `after`: begin with the first event at this time or later. If what is
-                retained begins later, a `Gap` comes first.
-
-        Without any of them, the reader gets what comes from now on.
+            after: start after this event. If the id is of another epoch, or the next event has
+                expired, a `Gap` comes first.
+            last: without `after`: start with up to this many of the newest events.
+            since: without `after`: start with the first event at this time or later, in POSIX
+                seconds. If such events have expired, a `Gap` comes first.
         """
         if after is None and since is not None:
             index = bisect_left(self._times, since, lo=self._head)
-            cut = index == self._head and self._floor > 0 and since <= self._floor_time
+            expired = index == self._head and self._expired > 0 and since <= self._expired_time
             first = EventId(self.epoch, 0)
-            gap = Gap(first, self._oldest, None, GapReason.EXPIRED) if cut else None
+            gap = Gap(first, self._oldest, None, GapReason.EXPIRED) if expired else None
             return Subscriber(self, self._position_before(len(self._times) - index), gap)
         if after is None:
             return Subscriber(self, self._position_before(last), None)
-        if after.epoch != self.epoch or after.offset > max(self._last, self._reached):
+        if after.epoch != self.epoch or after.offset > max(self._last, self._accepted):
             gap = Gap(after, self._oldest, None, GapReason.EPOCH)
-        elif after.offset < self._floor:
-            gap = Gap(after, self._oldest, self._floor - after.offset, GapReason.EXPIRED)
+        elif after.offset < self._expired:
+            gap = Gap(after, self._oldest, self._expired - after.offset, GapReason.EXPIRED)
         else:
             return Subscriber(self, after.offset, None)
-        return Subscriber(self, self._floor, gap)
+        return Subscriber(self, self._expired, gap)
 
     @property
     def _oldest(self) -> EventId:
-        """Of the oldest event retained, or of the one to come."""
+        """The id of the oldest retained event, or else of the next event."""
         return EventId(self.epoch, self._offsets[self._head] if len(self) else self._last + 1)
 
     def _position_before(self, count: int) -> int:
-        """The position from which the newest `count` events follow."""
+        """The position before the newest `count` events."""
         if count >= len(self):
-            return self._floor
+            return self._expired
         return self._offsets[len(self._offsets) - count - 1]
 
-    def _after(self, position: int) -> Batch[Item, Frame] | Gap | None:
-        """What a reader at `position` gets next; `None` when it has everything."""
+    def _next(self, position: int) -> Batch[Item, Frame] | Gap | None:
+        """The batch or gap that follows `position`; `None` if nothing newer is released."""
         if position >= self._released:
             return None
-        if position < self._floor:
-            lost = self._floor - position
+        if position < self._expired:
+            lost = self._expired - position
             return Gap(EventId(self.epoch, position), self._oldest, lost, GapReason.SLOW)
         batch = self._batches.get(position)
         if batch is None:
-            if len(self._batches) >= SHARED_BATCHES:
+            if len(self._batches) >= MAX_SHARED_BATCHES:
                 self._batches.clear()
-            batch = self._batches[position] = self._batch(position)
+            batch = self._batches[position] = self._make_batch(position)
         return batch
 
-    def _batch(self, position: int) -> Batch[Item, Frame]:
+    def _make_batch(self, position: int) -> Batch[Item, Frame]:
         start = bisect_right(self._offsets, position, lo=self._head)
         end = bisect_right(self._offsets, self._released, lo=start)
         total = 0
@@ -359,10 +326,10 @@ class Topic(Generic[Item, Frame]):
 
 
 class Subscriber(Generic[Item, Frame]):
-    """One reader's way through a topic: an async iterator of `Batch`, `Gap` and `Beat`.
+    """A position in a topic: an async iterator of `Batch`, `Gap` and `Heartbeat`.
 
-    It ends when the topic is closed and everything was read. Cancelling a read loses nothing: the
-    position moves only when news is handed out.
+    The iteration ends after the last event of a closed topic. A cancelled read loses no event: the
+    position changes only when a read returns.
     """
 
     def __init__(self, topic: Topic[Item, Frame], position: int, gap: Gap | None) -> None:
@@ -379,23 +346,23 @@ class Subscriber(Generic[Item, Frame]):
 
     @property
     def position(self) -> EventId:
-        """The last event that was handed out, or that the reader started behind."""
+        """The id of the last event that it received, or that it started after."""
         return EventId(self._topic.epoch, self._position)
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Batch[Item, Frame] | Gap | Beat:
+    async def __anext__(self) -> Batch[Item, Frame] | Gap | Heartbeat:
         if self._gap is not None:
             gap, self._gap = self._gap, None
             return gap
         topic = self._topic
         if self._position < topic._released:
-            await checkpoint()  # a reader that catches up takes turns with everyone else
+            await checkpoint()  # let other tasks run while this one catches up
         elif topic.closed:
             raise StopAsyncIteration
         else:
-            # a future of its own for each reader: an event for all costs twice as much to wake
+            # one future per subscriber: a shared event costs twice as much to wake
             released = get_running_loop().create_future()
             topic._waiting[released] = None
             try:
@@ -403,10 +370,10 @@ class Subscriber(Generic[Item, Frame]):
             except CancelledError:
                 topic._waiting.pop(released, None)
                 raise
-        news = topic._after(self._position)
+        news = topic._next(self._position)
         if news is None:
             if topic.closed:
                 raise StopAsyncIteration
-            return BEAT
-        self._position = topic._floor if isinstance(news, Gap) else news.offsets[-1]
+            return HEARTBEAT
+        self._position = topic._expired if isinstance(news, Gap) else news.offsets[-1]
         return news

@@ -10,7 +10,7 @@ from anyio.lowlevel import checkpoint
 
 from rover import flush
 from rover.flush import Flusher
-from rover.topic import Batch, Beat, Topic
+from rover.topic import Batch, Heartbeat, Topic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -76,7 +76,7 @@ class Reader:
             if isinstance(news, Batch):
                 self.batches.append((self.time.now, news.body))
                 self.time.spend(self.work_s())
-            elif isinstance(news, Beat):
+            elif isinstance(news, Heartbeat):
                 self.beats.append(self.time.now)
 
 

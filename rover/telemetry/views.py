@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rover.flush import Flusher
     from rover.settings import Settings
     from rover.telemetry.events import TelemetryEvent
-    from rover.topic import Beat
+    from rover.topic import Heartbeat
 
 UNUSED_TIMEOUT_S = 60.0
 """Seconds without a subscriber after which a view ends. A later request opens it again."""
@@ -102,7 +102,7 @@ class View:
     async def run(self) -> None:
         """Publish the retained telemetry, then new events, until the telemetry topic closes."""
         with self._source.subscribe(last=len(self._source)) as events:
-            self.topic.skip(events.position.offset, self._source.floor_time)
+            self.topic.expire_to(events.position.offset, self._source.expired_time)
             past = self._source.last_id.offset
             while True:
                 caught_up = events.position.offset >= past
@@ -119,10 +119,10 @@ class View:
         self._publish_pending(live=True)
         self.topic.close()
 
-    def _update(self, news: Batch[TelemetryEvent, bytes] | Gap | Beat, past: int) -> None:
+    def _update(self, news: Batch[TelemetryEvent, bytes] | Gap | Heartbeat, past: int) -> None:
         if isinstance(news, Batch):
             for offset, event in zip(news.offsets, news.items, strict=True):
-                self.topic.reach(offset)
+                self.topic.accept_ids_to(offset)
                 if isinstance(event, SampleEvent):
                     self._add(offset, event, live=offset > past)
                 else:
@@ -130,7 +130,7 @@ class View:
                     self.topic.publish(event, offset=offset)
         elif isinstance(news, Gap):  # this task was too slow: report the same gap
             self._pending, self._folded = None, 0
-            self.topic.skip(news.resumed.offset - 1)
+            self.topic.expire_to(news.resumed.offset - 1)
 
     def _add(self, offset: int, event: SampleEvent, *, live: bool) -> None:
         if (sample := self._select(event.sample)) is None:
