@@ -1,9 +1,9 @@
-"""When readers wake: together, with what piled up, and for half of the loop's time at most.
+"""Wakes the subscribers of topics together, for at most half of the event loop's time.
 
-A topic with ten thousand readers must not wake them for each of two hundred events a second. The
-flusher releases what was published since, measures how long the readers took to write it, and
-leaves the loop to everything else for at least as long. So events go out at once while that is
-cheap, and in growing batches as it gets dear.
+A topic with 10,000 subscribers must not wake them for each of 200 events a second. The flusher
+releases all events published since its last flush, measures how long the subscribers take to write
+them, and then pauses for at least as long. Events go out at once while that is cheap, and in
+growing batches as it becomes expensive.
 """
 
 from __future__ import annotations
@@ -11,76 +11,102 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from anyio import Event, create_task_group, sleep
+import anyio
+from anyio import Event, create_task_group
 from anyio.lowlevel import checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from rover.topic import Topic
 
-REST = 3.0
-LONG_REST_S = 0.04
-"""A flush is followed by a pause of `REST` times its length, so that a quarter of the time goes to
-flushes; but by no more than `LONG_REST_S`, so that 200 samples a second reach a thousand readers
-within 100 ms; and by no less than its own length, however long that was."""
+PAUSE_FACTOR = 3.0
+"""The pause after a flush is this many times its duration, so that flushes take a quarter of the
+time. Above `PAUSE_CAP_S`, the factor falls to 1, so that they take half of it."""
 
-TOGETHER = 500
-"""So many readers wake in one turn of the loop. Python's garbage collector runs after 700 objects
-more: if a thousand woke, it would look through them each time, for a tenth of what it all costs."""
+PAUSE_CAP_S = 0.04
+"""Seconds that a pause lasts at most, unless the flush took longer: 200 samples a second then reach
+1,000 clients within 100 ms."""
 
-MIN_REST_S = 0.001
-"""A flush quicker than this is followed by no pause: timers are no finer."""
+MIN_FLUSH_S = 0.001
+"""Seconds that a flush must take to be followed by a pause. Timers are not more precise."""
+
+MAX_WOKEN = 500
+"""Maximum number of subscribers woken in one turn of the event loop.
+
+Python's garbage collector runs after 700 new objects. If 1,000 subscribers woke at once, each flush
+would start it, which costs a tenth of the CPU time.
+"""
 
 
 class Flusher:
-    """Releases the topics that are `mark`ed, and gives silent ones a heartbeat.
+    """Releases the topics that have new events, and sends heartbeats to silent ones.
 
-    One for all topics of a mission, because the loop that it shares out is one.
+    All topics of a mission share one flusher, because they share one event loop.
 
     Args:
-        heartbeat_s: a topic never lets its readers wait longer than this without a `Beat`.
+        heartbeat_s: maximum seconds that a topic is silent before its subscribers receive a
+            `Heartbeat`.
+        clock: monotonic seconds.
+        sleep: waits for a number of seconds.
     """
 
-    def __init__(self, heartbeat_s: float) -> None:
+    def __init__(
+        self,
+        heartbeat_s: float,
+        *,
+        clock: Callable[[], float] = perf_counter,
+        sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
+    ) -> None:
         self._heartbeat_s = heartbeat_s
+        self._clock = clock
+        self._sleep = sleep
         self._marked: set[Topic[Any, Any]] = set()
         self._released_at: dict[Topic[Any, Any], float] = {}
-        self._something = Event()
+        self._wakeup = Event()
 
     def mark(self, topic: Topic[Any, Any]) -> None:
-        """Have the topic released soon; this is what a topic's `notify` wants.
+        """Release the topic soon; pass this method as a topic's `notify`.
 
-        From its first mark until it is closed, its silence is filled with heartbeats.
+        From the first call until the topic is closed, it also receives heartbeats.
         """
         self._marked.add(topic)
-        self._something.set()
+        self._wakeup.set()
 
     async def run(self) -> None:
-        """Flush and beat until cancelled."""
+        """Release topics and send heartbeats until cancelled."""
         async with create_task_group() as tasks:
-            tasks.start_soon(self._beat)
+            tasks.start_soon(self._run_heartbeats)
             while True:
-                await self._something.wait()
-                self._something = Event()
-                marked, self._marked = self._marked, set()
-                started = perf_counter()
-                for topic in marked:
-                    await self._release(topic)
-                await checkpoint()  # comes back when every reader that woke has had its turn
-                took_s = perf_counter() - started
-                if took_s > MIN_REST_S:
-                    await sleep(max(took_s, min(REST * took_s, LONG_REST_S)))
+                await self._wakeup.wait()
+                self._wakeup = Event()
+                took_s = await self._flush()
+                if took_s > MIN_FLUSH_S:
+                    await self._sleep(max(took_s, min(PAUSE_FACTOR * took_s, PAUSE_CAP_S)))
 
-    async def _beat(self) -> None:
+    async def _flush(self) -> float:
+        """Release all marked topics; returns the seconds until the subscribers have run."""
+        marked, self._marked = self._marked, set()
+        started = self._clock()
+        for topic in marked:
+            await self._release(topic)
+        await checkpoint()  # returns after all woken subscribers have run
+        return self._clock() - started
+
+    async def _run_heartbeats(self) -> None:
         while True:
-            await sleep(self._heartbeat_s / 4)
-            now = perf_counter()
-            for topic, released_at in list(self._released_at.items()):
-                if now - released_at > self._heartbeat_s * 0.7:
-                    await self._release(topic)
+            await self._sleep(self._heartbeat_s / 4)
+            await self._send_heartbeats()
+
+    async def _send_heartbeats(self) -> None:
+        now = self._clock()
+        for topic, released_at in list(self._released_at.items()):
+            if now - released_at > self._heartbeat_s * 0.7:
+                await self._release(topic)
 
     async def _release(self, topic: Topic[Any, Any]) -> None:
-        self._released_at[topic] = perf_counter()
+        self._released_at[topic] = self._clock()
         if topic.closed:
             del self._released_at[topic]
-        while topic.release(TOGETHER):
+        while topic.release(MAX_WOKEN):
             await checkpoint()

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
+import gc
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from weakref import ref
 
 import pytest
 from anyio import Event, create_task_group
 from anyio.lowlevel import checkpoint
 
-from rover import flush
 from rover.flush import Flusher
 from rover.topic import Batch, Heartbeat, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
 
@@ -21,11 +22,16 @@ HEARTBEAT_S = 10.0
 
 
 class FakeTime:
-    """Time that passes when it is told to: by waiting (`advance`), or by work (`spend`)."""
+    """A clock that advances only by `advance` (tasks may wait) and by `spend` (they may not)."""
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.reads = 0
         self._sleepers: list[tuple[float, Event]] = []
+
+    def clock(self) -> float:
+        self.reads += 1
+        return self.now
 
     async def sleep(self, delay_s: float) -> None:
         woken = Event()
@@ -48,36 +54,36 @@ class FakeTime:
 
 
 async def settle() -> None:
-    """Give every task the turns that it needs to come to rest."""
+    """Run the other tasks until all of them wait."""
     for _ in range(10):
         await checkpoint()
 
 
 @pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
-    fake = FakeTime()
-    monkeypatch.setattr(flush, "sleep", fake.sleep)
-    monkeypatch.setattr(flush, "perf_counter", lambda: fake.now)
-    return fake
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def flusher(time: FakeTime) -> Flusher:
+    return Flusher(HEARTBEAT_S, clock=time.clock, sleep=time.sleep)
 
 
 class Reader:
-    """Follows a topic and notes when it got what."""
+    """Follows a topic, and records the time of each batch and heartbeat."""
 
-    def __init__(
-        self, topic: Topic[bytes, bytes], time: FakeTime, work_s: Callable[[], float] = lambda: 0
-    ) -> None:
+    def __init__(self, topic: Topic[bytes, bytes], time: FakeTime, work_s: float = 0.0) -> None:
         self.topic, self.time, self.work_s = topic, time, work_s
         self.batches: list[tuple[float, bytes]] = []
-        self.beats: list[float] = []
+        self.heartbeats: list[float] = []
 
     async def run(self) -> None:
         async for news in self.topic.subscribe():
             if isinstance(news, Batch):
                 self.batches.append((self.time.now, news.body))
-                self.time.spend(self.work_s())
+                self.time.spend(self.work_s)
             elif isinstance(news, Heartbeat):
-                self.beats.append(self.time.now)
+                self.heartbeats.append(self.time.now)
 
 
 def topic_of(flusher: Flusher) -> Topic[bytes, bytes]:
@@ -97,8 +103,10 @@ async def running(flusher: Flusher, *readers: Reader) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
-async def test_an_event_goes_out_at_once_while_that_is_cheap(time: FakeTime) -> None:
-    topic = topic_of(flusher := Flusher(HEARTBEAT_S))
+async def test_events_are_sent_at_once_while_flushes_are_short(
+    time: FakeTime, flusher: Flusher
+) -> None:
+    topic = topic_of(flusher)
     async with running(flusher, reader := Reader(topic, time)):
         for item in (b"a", b"b"):
             topic.publish(item)
@@ -106,8 +114,10 @@ async def test_an_event_goes_out_at_once_while_that_is_cheap(time: FakeTime) -> 
     assert reader.batches == [(time.now, b"a"), (time.now, b"b")]
 
 
-async def test_what_is_published_in_one_go_goes_out_in_one_go(time: FakeTime) -> None:
-    topic = topic_of(flusher := Flusher(HEARTBEAT_S))
+async def test_events_published_together_are_sent_together(
+    time: FakeTime, flusher: Flusher
+) -> None:
+    topic = topic_of(flusher)
     async with running(flusher, one := Reader(topic, time), other := Reader(topic, time)):
         for item in (b"a", b"b", b"c"):
             topic.publish(item)
@@ -115,95 +125,86 @@ async def test_what_is_published_in_one_go_goes_out_in_one_go(time: FakeTime) ->
     assert one.batches == other.batches == [(time.now, b"abc")]
 
 
-async def test_the_loop_rests_as_long_as_the_readers_took(time: FakeTime) -> None:
-    """With 40 ms of writing for each flush, half of the time is left to everything else."""
-    topic = topic_of(flusher := Flusher(HEARTBEAT_S))
-    readers = [Reader(topic, time, lambda: 0.01) for _ in range(4)]
-    start = time.now
+@pytest.mark.parametrize(
+    ("work_s", "starts"),
+    [
+        (0.01, [0.0, 0.08, 0.16, 0.24, 0.32]),  # 40 ms of writing, then a pause of the same length
+        (0.0025, [0.0, 0.04, 0.08, 0.12, 0.16]),  # 10 ms of writing, then three times as long
+    ],
+)
+async def test_a_flush_is_followed_by_a_pause(
+    time: FakeTime, flusher: Flusher, work_s: float, starts: list[float]
+) -> None:
+    topic = topic_of(flusher)
+    readers = [Reader(topic, time, work_s) for _ in range(4)]
+    began = time.now
     async with running(flusher, *readers):
         for n in range(8):
             topic.publish(b"%d" % n)
             await time.advance(0.02)
         await time.advance(1)
-    began = [round(at - start, 3) for at, _ in readers[0].batches]
-    assert began == [0.0, 0.08, 0.16, 0.24, 0.32]
+    assert [at - began for at, _ in readers[0].batches] == pytest.approx(starts)
     assert b"".join(body for _, body in readers[0].batches) == b"01234567"
 
 
-async def test_after_a_short_flush_the_loop_rests_three_times_as_long(time: FakeTime) -> None:
-    topic = topic_of(flusher := Flusher(HEARTBEAT_S))
-    readers = [Reader(topic, time, lambda: 0.0025) for _ in range(4)]
-    start = time.now
-    async with running(flusher, *readers):
-        for n in range(8):
-            topic.publish(b"%d" % n)
-            await time.advance(0.02)
-        await time.advance(1)
-    began = [round(at - start, 3) for at, _ in readers[0].batches]
-    assert began == [0.0, 0.04, 0.08, 0.12, 0.16]
-
-
-async def test_a_busy_topic_does_not_hold_up_a_heartbeat_of_another(time: FakeTime) -> None:
-    flusher = Flusher(HEARTBEAT_S)
+async def test_a_busy_topic_does_not_delay_heartbeats_of_another(
+    time: FakeTime, flusher: Flusher
+) -> None:
     busy, silent = topic_of(flusher), topic_of(flusher)
     flusher.mark(silent)
     async with running(flusher, Reader(busy, time), reader := Reader(silent, time)):
         for _ in range(400):
             busy.publish(b"x")
             await time.advance(0.1)
-    assert len(reader.beats) >= 4
-    assert max(later - earlier for earlier, later in pairwise(reader.beats)) <= HEARTBEAT_S
+    assert len(reader.heartbeats) >= 4
+    assert longest_pause(reader.heartbeats) <= HEARTBEAT_S
 
 
-async def test_silence_is_never_longer_than_the_heartbeat(time: FakeTime) -> None:
-    topic = topic_of(flusher := Flusher(HEARTBEAT_S))
+async def test_silence_is_never_longer_than_the_heartbeat(time: FakeTime, flusher: Flusher) -> None:
+    topic = topic_of(flusher)
     async with running(flusher, reader := Reader(topic, time)):
         for n in range(50):
             topic.publish(b"x")
-            await time.advance(2 * HEARTBEAT_S + n * 0.19)  # the last word is at any time of a beat
-    signs = sorted([at for at, _ in reader.batches] + reader.beats)
-    assert max(later - earlier for earlier, later in pairwise(signs)) <= HEARTBEAT_S
+            await time.advance(2 * HEARTBEAT_S + n * 0.19)  # at any phase of the heartbeat's timer
+    assert longest_pause([at for at, _ in reader.batches] + reader.heartbeats) <= HEARTBEAT_S
 
 
-async def test_no_heartbeat_while_something_is_going_on(time: FakeTime) -> None:
-    topic = topic_of(flusher := Flusher(HEARTBEAT_S))
+def longest_pause(times: list[float]) -> float:
+    return max(later - earlier for earlier, later in pairwise(sorted(times)))
+
+
+async def test_a_busy_topic_receives_no_heartbeat(time: FakeTime, flusher: Flusher) -> None:
+    topic = topic_of(flusher)
     async with running(flusher, reader := Reader(topic, time)):
         for _ in range(50):
             topic.publish(b"x")
             await time.advance(HEARTBEAT_S / 3)
     assert len(reader.batches) == 50
-    assert reader.beats == []
+    assert reader.heartbeats == []
 
 
-async def test_a_flusher_without_news_sleeps(
-    time: FakeTime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    turns = 0
-
-    async def count_turns() -> None:
-        nonlocal turns
-        turns += 1
-        await checkpoint()
-
-    monkeypatch.setattr(flush, "checkpoint", count_turns)
-    topic = topic_of(flusher := Flusher(HEARTBEAT_S))
+async def test_a_flusher_without_new_events_sleeps(time: FakeTime, flusher: Flusher) -> None:
+    topic = topic_of(flusher)
     async with running(flusher):
         topic.publish(b"x")
         await settle()
-        assert turns == 1
+        reads = time.reads
         await settle()
-    assert turns == 1
+        assert time.reads == reads > 0
 
 
-async def test_a_topic_that_was_never_marked_is_left_alone(time: FakeTime) -> None:
-    topic = topic_of(flusher := Flusher(HEARTBEAT_S))
-    async with running(flusher, reader := Reader(topic, time)):
+async def test_a_topic_that_was_never_marked_receives_no_heartbeat(
+    time: FakeTime, flusher: Flusher
+) -> None:
+    async with running(flusher, reader := Reader(topic_of(flusher), time)):
         await time.advance(60)
-    assert reader.beats == []
+    assert reader.heartbeats == []
 
 
-async def test_what_was_marked_before_the_start_is_flushed_after_it(time: FakeTime) -> None:
-    topic = topic_of(flusher := Flusher(HEARTBEAT_S))
+async def test_a_topic_marked_before_the_start_is_released_after_it(
+    time: FakeTime, flusher: Flusher
+) -> None:
+    topic = topic_of(flusher)
     reader = Reader(topic, time)
     async with create_task_group() as tasks:
         tasks.start_soon(reader.run)
@@ -217,53 +218,36 @@ async def test_what_was_marked_before_the_start_is_flushed_after_it(time: FakeTi
     assert [body for _, body in reader.batches] == [b"early"]
 
 
-@pytest.mark.parametrize("marked_last", [True, False])
-async def test_a_closed_topic_is_forgotten(time: FakeTime, marked_last: bool) -> None:
-    topic = topic_of(flusher := Flusher(HEARTBEAT_S))
-    async with running(flusher, reader := Reader(topic, time)):
-        topic.publish(b"x")
-        if not marked_last:
+@pytest.mark.parametrize("released_before", [True, False])
+async def test_a_closed_topic_is_freed(
+    time: FakeTime, flusher: Flusher, released_before: bool
+) -> None:
+    topic = topic_of(flusher)
+    reader = Reader(topic, time)
+    async with running(flusher):
+        async with create_task_group() as tasks:
+            tasks.start_soon(reader.run)
             await settle()
-        topic.close()
-        await time.advance(2 * HEARTBEAT_S)
-        assert topic not in held(flusher)
-    assert [body for _, body in reader.batches] == [b"x"]
+            topic.publish(b"x")
+            if released_before:
+                await time.advance(HEARTBEAT_S)
+            topic.close()
+            await time.advance(HEARTBEAT_S)
+        assert [body for _, body in reader.batches] == [b"x"]
+        held = ref(topic)
+        del topic, reader
+        gc.collect()
+        assert held() is None
 
 
-def held(flusher: Flusher) -> set[Any]:
-    """Every topic that the flusher keeps alive."""
-    return flusher._marked | set(flusher._released_at)
-
-
-class Turns:
-    """In place of a topic: so many readers, and how many of them woke in each turn."""
-
-    closed = False
-
-    def __init__(self, readers: int, wake: Callable[[], None]) -> None:
-        self.woken: list[int] = []
-        self._readers = self._left = readers
-        self._wake = wake
-
-    def release(self, at_most: int) -> bool:
-        now = min(at_most, self._left)
-        self.woken.append(now)
-        self._left -= now
-        self._wake()
-        if more := self._left > 0:
-            return more
-        self._left = self._readers
-        return False
-
-
-async def test_a_crowd_wakes_in_turns(time: FakeTime) -> None:
-    topic: Any = Turns(1_200, lambda: time.spend(0.007))
-    flusher = Flusher(HEARTBEAT_S)
-    async with create_task_group() as tasks:
-        tasks.start_soon(flusher.run)
-        for _ in range(3):
-            topic.woken.clear()
-            flusher.mark(topic)
-            await time.advance(1)
-            assert topic.woken == [500, 500, 200]
-        tasks.cancel_scope.cancel()
+async def test_many_subscribers_wake_in_several_turns(time: FakeTime, flusher: Flusher) -> None:
+    topic = topic_of(flusher)
+    readers = [Reader(topic, time) for _ in range(1_200)]
+    async with running(flusher, *readers):
+        for flushes in (1, 2, 3):
+            topic.publish(b"x")
+            woken: list[int] = []
+            while not woken or woken[-1] < len(readers):
+                await checkpoint()
+                woken.append(sum(len(reader.batches) == flushes for reader in readers))
+            assert {count for count in woken if count} == {500, 1_000, 1_200}
