@@ -1,4 +1,4 @@
-"""The bytes on the wire: the only place where JSON and server-sent events are made.
+"""Encodes JSON, times and server-sent events. No other module does.
 
 Source: WHATWG HTML, 9.2 "Server-sent events"; RFC 8259 (JSON); RFC 3339 (times).
 """
@@ -16,7 +16,7 @@ from sse_starlette.event import ServerSentEvent
 EVENT_STREAM = "text/event-stream"
 
 HEARTBEAT = b":\n\n"
-"""A comment: readers ignore it, proxies and sockets see life."""
+"""A comment as a keepalive: clients ignore it, and proxies see a stream that is in use."""
 
 _encode = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
@@ -24,10 +24,10 @@ _encode = json.JSONEncoder(
 
 
 def dumps(value: Any) -> str:
-    """The value as compact JSON without a line break in it; NaN and infinities become `null`."""
+    """The value as compact JSON on one line. NaN and infinities become `null`."""
     try:
         return _encode(value)
-    except ValueError:  # a float that JSON cannot say: rare, so looked for only then
+    except ValueError:  # NaN or an infinity: too rare to look for in each value
         return _encode(_finite(value))
 
 
@@ -45,7 +45,7 @@ def iso(t: float) -> str:
     """POSIX seconds as RFC 3339 in UTC with milliseconds: `2026-11-22T07:00:00.123Z`.
 
     Raises:
-        ValueError: not a time between the years 1 and 9999.
+        ValueError: the time is not between the years 1 and 9999.
     """
     try:
         moment = datetime.fromtimestamp(t, UTC)
@@ -55,7 +55,7 @@ def iso(t: float) -> str:
 
 
 def iso_or_none(t: float | None) -> str | None:
-    """The same, and nothing for no time."""
+    """The same as `iso`, or `None` for `None`."""
     return None if t is None else iso(t)
 
 
@@ -66,9 +66,9 @@ def sse(
 
     Args:
         data: one line, as `dumps` returns; other text is split into several `data:` fields.
-        event: its name; unnamed events reach `onmessage`.
-        event_id: the id that a client resumes from.
-        retry_ms: milliseconds that a disconnected client waits before it connects again.
+        event: its name; browsers pass unnamed events to `onmessage`.
+        event_id: the id that a client resumes after.
+        retry_ms: milliseconds that a disconnected client waits before it reconnects.
     """
     name = None if event_id is None else str(event_id)
     return ServerSentEvent(data, event=event, id=name, retry=retry_ms, sep="\n").encode()

@@ -1,4 +1,4 @@
-"""A host with a stream of its own by sse-starlette, imported after the mission, as isort has it."""
+"""An app with its own sse-starlette stream and a mission. It imports sse-starlette last."""
 
 from collections.abc import AsyncIterator
 

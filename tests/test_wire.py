@@ -31,11 +31,8 @@ def finite(value: object) -> object:
     return [finite(item) for item in value] if isinstance(value, list) else value
 
 
-# ----------------------------------------------------------------------------------- JSON
-
-
 @given(VALUES)
-def test_json_says_what_was_given_on_one_line_and_nothing_that_is_not_a_number(
+def test_json_is_one_line_of_the_same_value_with_null_for_nan_and_infinities(
     value: object,
 ) -> None:
     text = dumps(value)
@@ -43,18 +40,15 @@ def test_json_says_what_was_given_on_one_line_and_nothing_that_is_not_a_number(
     assert json.loads(text, parse_constant=pytest.fail) == finite(value)
 
 
-def test_json_is_compact_and_keeps_letters() -> None:
+def test_json_is_compact_and_not_escaped_to_ascii() -> None:
     assert dumps({"t": 1.5, "unit": "°C", "of": [1, None, True]}) == (
         '{"t":1.5,"unit":"°C","of":[1,null,true]}'
     )
 
 
-def test_values_that_json_cannot_say_are_refused() -> None:
+def test_a_value_without_a_json_form_raises() -> None:
     with pytest.raises(TypeError):
         dumps({"when": datetime.now(UTC)})
-
-
-# ---------------------------------------------------------------------------------- times
 
 
 @given(st.floats(SECONDS_OF_YEAR_1, SECONDS_OF_YEAR_10000 - 1))
@@ -65,7 +59,7 @@ def test_a_time_is_rfc_3339_to_the_millisecond(t: float) -> None:
     assert 0 <= t - datetime.fromisoformat(text).timestamp() + 1e-4 < 0.0012
 
 
-def test_a_time_reads_as_people_expect() -> None:
+def test_times_are_in_utc() -> None:
     assert iso(1_795_330_800.123) == "2026-11-22T07:00:00.123Z"
     assert iso_or_none(0) == "1970-01-01T00:00:00.000Z"
     assert iso_or_none(None) is None
@@ -74,16 +68,13 @@ def test_a_time_reads_as_people_expect() -> None:
 @pytest.mark.parametrize(
     "t", [math.nan, math.inf, -math.inf, SECONDS_OF_YEAR_1 - 1, SECONDS_OF_YEAR_10000, 1e300]
 )
-def test_what_is_no_time_is_refused(t: float) -> None:
+def test_a_time_outside_the_years_1_to_9999_raises(t: float) -> None:
     with pytest.raises(ValueError, match=r".+"):
         iso(t)
 
 
-# --------------------------------------------------------------------- server-sent events
-
-
 def parse(stream: bytes) -> list[tuple[str, str, str]]:
-    """The events of a stream, as (type, id, data), as a browser reads it (WHATWG HTML, 9.2.6)."""
+    """The events of a stream as (type, id, data), parsed as browsers do (WHATWG HTML, 9.2.6)."""
     events = []
     name, last_id, data = "", "", [""][:0]
     for line in re.split(r"\r\n|\r|\n", stream.decode()):
@@ -108,21 +99,21 @@ def parse(stream: bytes) -> list[tuple[str, str, str]]:
 @example("\n")
 @example("a\r\nb\rc")
 @example("a\nb\u2028c\x85d\x0be")
-def test_a_browser_reads_the_data_that_was_sent(data: str) -> None:
+def test_a_browser_receives_the_data_that_was_sent(data: str) -> None:
     assert parse(sse(data)) == [("message", "", re.sub(r"\r\n|\r", "\n", data))]
 
 
-def test_an_event_carries_its_name_and_its_id() -> None:
+def test_an_event_has_its_name_and_its_id() -> None:
     assert sse("{}") == b"data: {}\n\n"
     assert sse("{}", event="gap", event_id="e-7") == b"id: e-7\nevent: gap\ndata: {}\n\n"
     assert parse(sse("{}", event="gap", event_id="e-7")) == [("gap", "e-7", "{}")]
 
 
-def test_a_reader_is_told_how_long_to_wait_before_it_connects_again() -> None:
+def test_an_event_can_set_the_retry_time() -> None:
     assert sse("{}", event="bye", retry_ms=2000) == b"event: bye\ndata: {}\nretry: 2000\n\n"
 
 
-def test_a_heartbeat_is_no_event() -> None:
+def test_a_heartbeat_is_not_an_event() -> None:
     assert parse(HEARTBEAT + sse("1") + HEARTBEAT + sse("2") + HEARTBEAT) == parse(
         sse("1") + sse("2")
     )
