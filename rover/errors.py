@@ -1,37 +1,39 @@
-"""Everything that goes wrong on purpose. Each error carries data and builds its own message.
+"""The errors that the server raises on purpose. Each has data and builds its own message.
 
     RoverError
-    ├── SettingError            a setting makes no sense                     at start
-    ├── NotStarted              the mission's lifespan was not run           503
-    ├── Draining                the server is going down                     503
-    ├── AccessRefused           this client may not talk to this server      403
-    ├── TokenRequired           no token, or a wrong one                     401
-    ├── BadQuery                a query parameter cannot be read             400
-    │   └── MalformedEventId    a resume id is not `epoch-offset`            400
-    ├── BadBody                 a request's body cannot be read              400
-    ├── UnknownAlarm            no alarm has that id                         404
-    ├── NothingYet              nothing has arrived yet                      404
-    ├── ChannelRefused          a room name or a member's name is not legal  400 · 1008
-    ├── MessageRefused          a room cannot take this message              `error` event
-    ├── MessageTooBig           a message is longer than the settings allow  1009
-    ├── NotText                 a room takes text only                       1003
-    ├── MemberStalled                 a member took nothing for too long           1013
-    ├── ChannelFull                no seat left                                 503 · 1013
-    ├── TooManyReaders          no place left in a stream                    503
-    ├── TooManyViews            too many different views of the telemetry    503
+    ├── SettingError            a setting is invalid                          at start
+    ├── NotStarted              the mission's lifespan was not run            503
+    ├── Draining                the server is shutting down                   503 · 1012
+    ├── AccessRefused           the client or its page has no access          403
+    ├── TokenRequired           the token is missing or wrong                 401
+    ├── BadQuery                a query parameter is invalid                  400 · 1008
+    │   └── MalformedEventId    an event id is not `epoch-offset`             400 · 1008
+    ├── BadBody                 a request's body is invalid                   400
+    ├── UnknownAlarm            no alarm has that id                          404
+    ├── NothingYet              no data has arrived yet                       404
+    ├── ChannelRefused          a channel's or member's name is not allowed   400 · 1008
+    ├── MessageRefused          a channel does not accept the message         `error` event · 1008
+    ├── MessageTooBig           a message exceeds the size limit              1009
+    ├── NotText                 a channel accepts only text                   1003
+    ├── MemberStalled           a member read no data for too long            1013
+    ├── ChannelFull             too many members or channels                  503 · 1013
+    ├── TooManyReaders          too many open streams                         503
+    ├── TooManyViews            too many views of the telemetry               503
     ├── IngestError
-    │   ├── NotIngesting        telemetry comes from elsewhere               409
-    │   ├── UnknownMediaType    a body is not JSON                           415
-    │   ├── IngestTooBig        more at once than the settings allow         413
-    │   └── BatchRefused        something in a body is no sample             400
+    │   ├── NotIngesting        the telemetry source is not `push:`           409
+    │   ├── UnknownMediaType    a body is not JSON                            415
+    │   ├── IngestTooBig        a body or batch exceeds a limit               413
+    │   └── BatchRefused        a body has an invalid sample                  400
     └── UploadError
-        ├── NotAnUpload         the body is not what was asked for           400
-        ├── UploadTooBig        more bytes than the settings allow           413
-        ├── UploadInterrupted   the sender went away midway                  400
-        │   └── UploadStalled   the sender sends nothing for too long        400
-        ├── TooManyUploads          too many uploads at once                     503
-        ├── CommandsOff         command files are not checked here           409
-        └── UnknownUpload       no upload has that id                        404
+        ├── NotAnUpload         a body is not a form with one file            400
+        ├── UploadTooBig        a file exceeds the size limit                 413
+        ├── UploadInterrupted   the client disconnected                       400
+        │   └── UploadStalled   the client sent no data for too long          408
+        ├── TooManyUploads      too many uploads at once                      503
+        ├── CommandsOff         command files are not checked here            409
+        └── UnknownUpload       no upload has that id                         404
+
+Numbers below 1000 are HTTP status codes, the others are WebSocket close codes.
 
 `sources.base.SourceError` is the other root. `rover.asgi.problems` maps both to responses.
 """
@@ -40,11 +42,11 @@ from __future__ import annotations
 
 
 class RoverError(Exception):
-    """Root of the server's own errors; the text is a sentence that a person can act on."""
+    """Base class of the server's errors. The message says what is wrong and how to fix it."""
 
 
 class SettingError(RoverError):
-    """A setting makes no sense."""
+    """A setting is invalid."""
 
     def __init__(self, name: str, value: object, reason: str) -> None:
         self.name = name
@@ -54,13 +56,13 @@ class SettingError(RoverError):
 
 
 class NotStarted(RoverError):
-    """What was asked does not run, as in an app that mounts it and does not run its lifespan."""
+    """The mission is not running: no app runs its lifespan."""
 
     def __init__(
         self,
         detail: str = (
-            "this mission was not started: no app runs the lifespan of an app that is mounted in "
-            "it. Mount it with `mission.mount(app, '/rover')`, or start it in your own lifespan: "
+            "this mission was not started: a mounted app's lifespan is not run. Mount the mission "
+            "with `mission.mount(app, '/rover')`, or start it in your own lifespan: "
             "`async with mission: yield`"
         ),
     ) -> None:
@@ -68,7 +70,7 @@ class NotStarted(RoverError):
 
 
 class Draining(RoverError):
-    """The server is going down and takes no new streams."""
+    """The server is shutting down and accepts no new clients."""
 
     def __init__(self, retry_after_s: int) -> None:
         self.retry_after_s = retry_after_s
@@ -76,21 +78,21 @@ class Draining(RoverError):
 
 
 class AccessRefused(RoverError):
-    """This client may not talk to this server."""
+    """The client's address or the page's origin is not allowed."""
 
 
 class TokenRequired(RoverError):
-    """No token came with the request, or a wrong one."""
+    """The request has no token, or a wrong one."""
 
     def __init__(self) -> None:
         super().__init__(
-            "this server wants a token: send `Authorization: Bearer TOKEN`, "
+            "this server requires a token: send `Authorization: Bearer TOKEN`, "
             "or open the page once with `?token=TOKEN`"
         )
 
 
 class BadQuery(RoverError):
-    """A query parameter cannot be read."""
+    """A query parameter is invalid."""
 
     def __init__(self, name: str, value: str, reason: str) -> None:
         self.name = name
@@ -100,23 +102,23 @@ class BadQuery(RoverError):
 
 
 class MalformedEventId(BadQuery):
-    """A resume id is not of the form that this server gives out."""
+    """An event id is not of the form `epoch-offset`."""
 
     def __init__(self, name: str, value: str) -> None:
         super().__init__(
             name,
             value,
-            "an event id looks like `epoch-offset`, such as `9f2c1a7b-42`; "
-            "send one that this server gave you, or none to start from now",
+            "must be an event id of the form `epoch-offset`, such as `9f2c1a7b-42`; send an id "
+            "from this server, or none to start from now",
         )
 
 
 class BadBody(RoverError):
-    """A request's body cannot be read."""
+    """A request's body is invalid."""
 
 
 class UnknownAlarm(RoverError):
-    """There is no active or unacknowledged alarm with that id."""
+    """No alarm that is active or unacknowledged has that id."""
 
     def __init__(self, alarm_id: str) -> None:
         self.alarm_id = alarm_id
@@ -127,7 +129,7 @@ class UnknownAlarm(RoverError):
 
 
 class NothingYet(RoverError):
-    """What is asked for exists, but nothing of it has arrived yet."""
+    """A source is running, but has delivered no data yet."""
 
 
 class ChannelRefused(RoverError):
@@ -141,7 +143,7 @@ class ChannelRefused(RoverError):
 
 
 class MessageRefused(RoverError):
-    """A room cannot take this message.
+    """A channel does not accept this message.
 
     Attributes:
         code: stable, for machines: `empty`, `malformed`, `unknown_type`.
@@ -153,101 +155,99 @@ class MessageRefused(RoverError):
 
 
 class MessageTooBig(RoverError):
-    """A message is longer than the settings allow."""
+    """A message is longer than `ROVER_MAX_MESSAGE_BYTES`."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         super().__init__(
-            f"a message may have {limit_bytes:,} bytes at most (ROVER_MAX_MESSAGE_BYTES)"
+            f"the message is larger than {limit_bytes:,} bytes, the limit (ROVER_MAX_MESSAGE_BYTES)"
         )
 
 
 class NotText(RoverError):
-    """A member sent bytes, and a room takes text only."""
+    """A member sent a binary message, and a channel accepts only text."""
 
     def __init__(self) -> None:
-        super().__init__("a room takes text messages only, and this one was binary")
+        super().__init__("a channel accepts only text messages, and this one was binary")
 
 
 class MemberStalled(RoverError):
-    """A member took nothing for so long that its seat was given up."""
+    """A member read no data for `ROVER_SEND_TIMEOUT_S` and was closed."""
 
     def __init__(self, timeout_s: float) -> None:
         self.timeout_s = timeout_s
-        super().__init__(
-            f"you took nothing for {timeout_s:g} s; connect again with ?after= and your last id"
-        )
+        super().__init__(f"no data read for {timeout_s:g} s; reconnect with `?after=<last id>`")
 
 
 class ChannelFull(RoverError):
-    """No seat is left, in this channel or in all of them."""
+    """A channel has too many members, or there are too many channels."""
 
 
 class TooManyReaders(RoverError):
-    """As many readers follow as the settings allow."""
+    """The maximum number of streams is open."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         super().__init__(
-            f"{limit:,} readers follow already, which is the most at once (ROVER_MAX_READERS)"
+            f"the server already has {limit:,} open streams, its limit (ROVER_MAX_READERS); "
+            "try again later"
         )
 
 
 class TooManyViews(RoverError):
-    """As many different views of the telemetry are in use as the settings allow."""
+    """The maximum number of telemetry views is in use."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         super().__init__(
-            f"{limit} different combinations of `fields` and `hz` are in use, which is the most at "
-            "once (ROVER_MAX_VIEWS); use one of the others' or the whole stream"
+            f"{limit:,} other combinations of `fields` and `hz` are in use, the limit "
+            "(ROVER_MAX_VIEWS); use one of those, or the stream without them"
         )
 
 
 class IngestError(RoverError):
-    """Samples that a device sent cannot be taken; none of them was."""
+    """Telemetry that a device sent is refused as a whole."""
 
 
 class NotIngesting(IngestError):
-    """Telemetry comes from elsewhere."""
+    """The telemetry source is not `push:`."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         super().__init__(
-            f"telemetry comes from a {source} here, and is not sent in; "
-            "set ROVER_TELEMETRY=push: to send it"
+            f"this server reads telemetry from {source} and accepts none by HTTP; "
+            "set ROVER_TELEMETRY=push: to accept it"
         )
 
 
 class UnknownMediaType(IngestError):
-    """A body is said to be something that no samples can be read from."""
+    """A body's content type is not JSON, or the body is compressed."""
 
     def __init__(self, media_type: str) -> None:
         self.media_type = media_type
         super().__init__(
             f"the body is {media_type[:80]!r}; send JSON as application/json, or JSON lines as "
-            "application/x-ndjson, and neither compressed"
+            "application/x-ndjson, without compression"
         )
 
 
 class IngestTooBig(IngestError):
-    """More came at once than the settings allow."""
+    """A request has more bytes or samples than the settings allow."""
 
     def __init__(self, what: str, unit: str, limit: int, setting: str) -> None:
         self.limit = limit
         super().__init__(
-            f"the {what} has more than {limit:,} {unit}, the most at once ({setting}); "
-            "send it in parts"
+            f"the {what} has more than {limit:,} {unit}, the limit ({setting}); send it in parts"
         )
 
 
 class BatchRefused(IngestError):
-    """Something in a body is no sample, so none of the body was taken.
+    """A body has an invalid sample, so all of it is refused.
 
     Attributes:
-        place: where, such as `line 3`; empty if it is the whole.
-        reason: what is wrong.
-        before: how many good samples stand before it.
+        place: of the mistake, such as `line 3`; empty if it concerns the whole body.
+        reason: why the sample is invalid.
+        before: the number of valid samples before it.
     """
 
     def __init__(self, place: str, reason: str, before: int) -> None:
@@ -255,12 +255,12 @@ class BatchRefused(IngestError):
         self.reason = reason
         self.before = before
         where = f"{place}: " if place else ""
-        good = f", not even the {before:,} good samples before it" if before else ""
-        super().__init__(f"{where}{reason}; nothing of the body was taken{good}")
+        valid = f", including {before:,} valid samples before this one" if before else ""
+        super().__init__(f"{where}{reason}; the whole body was refused{valid}")
 
 
 class UploadError(RoverError):
-    """An upload cannot be taken, or is not there."""
+    """An upload is refused or failed, or does not exist."""
 
 
 class NotAnUpload(UploadError):
@@ -268,49 +268,49 @@ class NotAnUpload(UploadError):
 
 
 class UploadTooBig(UploadError):
-    """More bytes than the settings allow."""
+    """The file is larger than `ROVER_MAX_UPLOAD_BYTES`."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         super().__init__(
-            f"the file is larger than {limit_bytes:,} bytes, which is the most that this server "
-            "takes (ROVER_MAX_UPLOAD_BYTES); split the sequence"
+            f"the file is larger than {limit_bytes:,} bytes, the limit (ROVER_MAX_UPLOAD_BYTES); "
+            "split the sequence"
         )
 
 
 class UploadInterrupted(UploadError):
-    """The sender went away before the file was whole; nothing of it was kept."""
+    """The client disconnected before the body was complete. The data is discarded."""
 
     def __init__(self, received: int) -> None:
         self.received = received
-        super().__init__(f"the upload broke off after {received:,} bytes; nothing of it was kept")
+        super().__init__(f"the upload was interrupted after {received:,} bytes and was discarded")
 
 
 class UploadStalled(UploadInterrupted):
-    """The sender stayed, but sent nothing for too long."""
+    """The client is connected, but sent no data for `ROVER_UPLOAD_TIMEOUT_S`."""
 
     def __init__(self, received: int, timeout_s: float) -> None:
         super().__init__(received)
         self.timeout_s = timeout_s
         self.args = (
-            f"nothing came for {timeout_s:g} s after {received:,} bytes, so the upload was given "
-            "up and nothing of it kept (ROVER_UPLOAD_TIMEOUT_S)",
+            f"the client sent no data for {timeout_s:g} s after {received:,} bytes "
+            "(ROVER_UPLOAD_TIMEOUT_S); the upload was discarded",
         )
 
 
 class TooManyUploads(UploadError):
-    """Too many uploads are under way at once."""
+    """The maximum number of uploads is being received or checked."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         super().__init__(
-            f"{limit} uploads are being received or checked, which is the most at once "
-            "(ROVER_MAX_UPLOADS); try again in a moment"
+            f"the server is already handling {limit:,} uploads, its limit (ROVER_MAX_UPLOADS); "
+            "try again later"
         )
 
 
 class CommandsOff(UploadError):
-    """Command files are not checked here."""
+    """This server does not check command files: `ROVER_COMMANDS` is `none:`."""
 
     def __init__(self) -> None:
         super().__init__(
