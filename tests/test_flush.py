@@ -69,7 +69,7 @@ def flusher(time: FakeTime) -> Flusher:
     return Flusher(HEARTBEAT_S, clock=time.clock, sleep=time.sleep)
 
 
-class Reader:
+class Client:
     """Follows a topic, and records the time of each batch and heartbeat."""
 
     def __init__(self, topic: Topic[bytes, bytes], time: FakeTime, work_s: float = 0.0) -> None:
@@ -93,11 +93,11 @@ def topic_of(flusher: Flusher) -> Topic[bytes, bytes]:
 
 
 @asynccontextmanager
-async def running(flusher: Flusher, *readers: Reader) -> AsyncIterator[None]:
+async def running(flusher: Flusher, *clients: Client) -> AsyncIterator[None]:
     async with create_task_group() as tasks:
         tasks.start_soon(flusher.run)
-        for reader in readers:
-            tasks.start_soon(reader.run)
+        for client in clients:
+            tasks.start_soon(client.run)
         await settle()
         yield
         tasks.cancel_scope.cancel()
@@ -107,18 +107,18 @@ async def test_events_are_sent_at_once_while_flushes_are_short(
     time: FakeTime, flusher: Flusher
 ) -> None:
     topic = topic_of(flusher)
-    async with running(flusher, reader := Reader(topic, time)):
+    async with running(flusher, client := Client(topic, time)):
         for item in (b"a", b"b"):
             topic.publish(item)
             await settle()
-    assert reader.batches == [(time.now, b"a"), (time.now, b"b")]
+    assert client.batches == [(time.now, b"a"), (time.now, b"b")]
 
 
 async def test_events_published_together_are_sent_together(
     time: FakeTime, flusher: Flusher
 ) -> None:
     topic = topic_of(flusher)
-    async with running(flusher, one := Reader(topic, time), other := Reader(topic, time)):
+    async with running(flusher, one := Client(topic, time), other := Client(topic, time)):
         for item in (b"a", b"b", b"c"):
             topic.publish(item)
         await settle()
@@ -136,15 +136,15 @@ async def test_a_flush_is_followed_by_a_pause(
     time: FakeTime, flusher: Flusher, work_s: float, starts: list[float]
 ) -> None:
     topic = topic_of(flusher)
-    readers = [Reader(topic, time, work_s) for _ in range(4)]
+    clients = [Client(topic, time, work_s) for _ in range(4)]
     began = time.now
-    async with running(flusher, *readers):
+    async with running(flusher, *clients):
         for n in range(8):
             topic.publish(b"%d" % n)
             await time.advance(0.02)
         await time.advance(1)
-    assert [at - began for at, _ in readers[0].batches] == pytest.approx(starts)
-    assert b"".join(body for _, body in readers[0].batches) == b"01234567"
+    assert [at - began for at, _ in clients[0].batches] == pytest.approx(starts)
+    assert b"".join(body for _, body in clients[0].batches) == b"01234567"
 
 
 async def test_a_busy_topic_does_not_delay_heartbeats_of_another(
@@ -152,21 +152,21 @@ async def test_a_busy_topic_does_not_delay_heartbeats_of_another(
 ) -> None:
     busy, silent = topic_of(flusher), topic_of(flusher)
     flusher.mark(silent)
-    async with running(flusher, Reader(busy, time), reader := Reader(silent, time)):
+    async with running(flusher, Client(busy, time), client := Client(silent, time)):
         for _ in range(400):
             busy.publish(b"x")
             await time.advance(0.1)
-    assert len(reader.heartbeats) >= 4
-    assert longest_pause(reader.heartbeats) <= HEARTBEAT_S
+    assert len(client.heartbeats) >= 4
+    assert longest_pause(client.heartbeats) <= HEARTBEAT_S
 
 
 async def test_silence_is_never_longer_than_the_heartbeat(time: FakeTime, flusher: Flusher) -> None:
     topic = topic_of(flusher)
-    async with running(flusher, reader := Reader(topic, time)):
+    async with running(flusher, client := Client(topic, time)):
         for n in range(50):
             topic.publish(b"x")
             await time.advance(2 * HEARTBEAT_S + n * 0.19)  # at any phase of the heartbeat's timer
-    assert longest_pause([at for at, _ in reader.batches] + reader.heartbeats) <= HEARTBEAT_S
+    assert longest_pause([at for at, _ in client.batches] + client.heartbeats) <= HEARTBEAT_S
 
 
 def longest_pause(times: list[float]) -> float:
@@ -175,12 +175,12 @@ def longest_pause(times: list[float]) -> float:
 
 async def test_a_busy_topic_receives_no_heartbeat(time: FakeTime, flusher: Flusher) -> None:
     topic = topic_of(flusher)
-    async with running(flusher, reader := Reader(topic, time)):
+    async with running(flusher, client := Client(topic, time)):
         for _ in range(50):
             topic.publish(b"x")
             await time.advance(HEARTBEAT_S / 3)
-    assert len(reader.batches) == 50
-    assert reader.heartbeats == []
+    assert len(client.batches) == 50
+    assert client.heartbeats == []
 
 
 async def test_a_flusher_without_new_events_sleeps(time: FakeTime, flusher: Flusher) -> None:
@@ -196,26 +196,26 @@ async def test_a_flusher_without_new_events_sleeps(time: FakeTime, flusher: Flus
 async def test_a_topic_that_was_never_marked_receives_no_heartbeat(
     time: FakeTime, flusher: Flusher
 ) -> None:
-    async with running(flusher, reader := Reader(topic_of(flusher), time)):
+    async with running(flusher, client := Client(topic_of(flusher), time)):
         await time.advance(60)
-    assert reader.heartbeats == []
+    assert client.heartbeats == []
 
 
 async def test_a_topic_marked_before_the_start_is_released_after_it(
     time: FakeTime, flusher: Flusher
 ) -> None:
     topic = topic_of(flusher)
-    reader = Reader(topic, time)
+    client = Client(topic, time)
     async with create_task_group() as tasks:
-        tasks.start_soon(reader.run)
+        tasks.start_soon(client.run)
         await settle()
         topic.publish(b"early")
         await settle()
-        assert reader.batches == []
+        assert client.batches == []
         tasks.start_soon(flusher.run)
         await settle()
         tasks.cancel_scope.cancel()
-    assert [body for _, body in reader.batches] == [b"early"]
+    assert [body for _, body in client.batches] == [b"early"]
 
 
 @pytest.mark.parametrize("released_before", [True, False])
@@ -223,31 +223,31 @@ async def test_a_closed_topic_is_freed(
     time: FakeTime, flusher: Flusher, released_before: bool
 ) -> None:
     topic = topic_of(flusher)
-    reader = Reader(topic, time)
+    client = Client(topic, time)
     async with running(flusher):
         async with create_task_group() as tasks:
-            tasks.start_soon(reader.run)
+            tasks.start_soon(client.run)
             await settle()
             topic.publish(b"x")
             if released_before:
                 await time.advance(HEARTBEAT_S)
             topic.close()
             await time.advance(HEARTBEAT_S)
-        assert [body for _, body in reader.batches] == [b"x"]
+        assert [body for _, body in client.batches] == [b"x"]
         held = ref(topic)
-        del topic, reader
+        del topic, client
         gc.collect()
         assert held() is None
 
 
 async def test_many_subscribers_wake_in_several_turns(time: FakeTime, flusher: Flusher) -> None:
     topic = topic_of(flusher)
-    readers = [Reader(topic, time) for _ in range(1_200)]
-    async with running(flusher, *readers):
+    clients = [Client(topic, time) for _ in range(1_200)]
+    async with running(flusher, *clients):
         for flushes in (1, 2, 3):
             topic.publish(b"x")
             woken: list[int] = []
-            while not woken or woken[-1] < len(readers):
+            while not woken or woken[-1] < len(clients):
                 await checkpoint()
-                woken.append(sum(len(reader.batches) == flushes for reader in readers))
+                woken.append(sum(len(client.batches) == flushes for client in clients))
             assert {count for count in woken if count} == {500, 1_000, 1_200}
