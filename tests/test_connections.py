@@ -108,6 +108,14 @@ def test_an_ended_response_is_aborted_only_if_its_client_stopped_reading() -> No
     assert aborted(connections, reading, stalled, done) == [False, True, False]
 
 
+def test_a_close_that_waits_for_a_stalled_client_is_aborted() -> None:
+    connections = Connections(1.0)
+    transport = Transport(100)
+    connections.end(Cycle(transport).receive)
+    transport.close()  # by the server, at its shutdown
+    assert aborted(connections, transport) == [True]
+
+
 def test_an_unread_request_is_aborted_at_shutdown() -> None:
     connections = Connections(1.0)
     unread = Transport(0)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from anyio import move_on_after, sleep
@@ -131,22 +132,22 @@ class Connections:
             return
         self._ended.pop(transport, None)
         self._ended[transport] = UNREAD if unread else None
-        while self._ended:
-            oldest = next(iter(self._ended))
-            if not oldest.is_closing() and len(self._ended) <= self._max_ended:
-                break
-            del self._ended[oldest]
+        for oldest in list(islice(self._ended, 2)):  # two at a time, so that done ones do not pile up
+            if len(self._ended) > self._max_ended or _is_done(oldest):
+                del self._ended[oldest]
 
     def abort_ended(self) -> None:
         """Abort ended responses whose client has read no data since the last call.
 
-        At shutdown, a server waits for its connections before it runs the lifespan's shutdown.
+        At shutdown, a server waits for its connections before it runs the lifespan's shutdown. It
+        may have begun to close some of them: such a close waits for the client, too.
         """
         for transport, unsent in list(self._ended.items()):
             now_unsent = transport.get_write_buffer_size()
             if unsent == UNREAD or (unsent == now_unsent and now_unsent):
                 transport.abort()
-            if transport.is_closing() or not now_unsent:
+                del self._ended[transport]
+            elif not now_unsent:
                 del self._ended[transport]
             else:
                 self._ended[transport] = now_unsent
@@ -162,3 +163,8 @@ async def wait_for_disconnect(receive: Receive) -> None:
     """Return when the client or the server has closed an HTTP request's connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _is_done(transport: Transport) -> bool:
+    """Whether the connection is closed and has sent everything."""
+    return transport.is_closing() and not transport.get_write_buffer_size()
