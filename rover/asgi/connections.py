@@ -132,7 +132,7 @@ class Connections:
             return
         self._ended.pop(transport, None)
         self._ended[transport] = UNREAD if unread else None
-        for oldest in list(islice(self._ended, 2)):  # two at a time, so that done ones do not pile up
+        for oldest in list(islice(self._ended, 2)):  # done ones must not pile up
             if len(self._ended) > self._max_ended or _is_done(oldest):
                 del self._ended[oldest]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from rover.testing.clauses import Clause
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
 INTERVAL_S = 0.01
 """Seconds between two measurements."""
@@ -22,8 +25,21 @@ MAX_STALLED_SHARE = 0.5
 """Share of the time that the event loop may be blocked."""
 
 
+def waited_for_cpu_s() -> float:
+    """Seconds that this thread was ready to run, but the machine ran others; 0 if unknown.
+
+    Source: Documentation/scheduler/sched-stats.rst of Linux, `/proc/<pid>/schedstat`.
+    """
+    try:
+        return int(SCHEDSTAT.read_bytes().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):  # not Linux
+        return 0.0
+
+
 class StallMonitor:
     """Measures how much too late a task runs that sleeps again and again.
+
+    Time in which a busy machine ran other processes does not count.
 
     Attributes:
         longest_s: Seconds of the longest delay.
@@ -38,9 +54,11 @@ class StallMonitor:
     async def run(self) -> None:
         """Measure until cancelled."""
         while True:
-            before_s = monotonic()
+            before_s, waited_s = monotonic(), waited_for_cpu_s()
             await asyncio.sleep(INTERVAL_S)
             late_s = monotonic() - before_s - INTERVAL_S
+            if late_s > MIN_STALL_S:
+                late_s -= waited_for_cpu_s() - waited_s
             self.longest_s = max(self.longest_s, late_s)
             if late_s > MIN_STALL_S:
                 self.total_s += late_s
