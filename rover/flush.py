@@ -63,6 +63,7 @@ class Flusher:
         self._sleep = sleep
         self._marked: set[Topic[Any, Any]] = set()
         self._released_at: dict[Topic[Any, Any], float] = {}
+        self._heartbeats_s: dict[Topic[Any, Any], float] = {}  # shorter than `heartbeat_s`
         self._wakeup = Event()
 
     def mark(self, topic: Topic[Any, Any]) -> None:
@@ -72,6 +73,11 @@ class Flusher:
         """
         self._marked.add(topic)
         self._wakeup.set()
+
+    def limit_silence(self, topic: Topic[Any, Any], heartbeat_s: float) -> None:
+        """Send heartbeats to one topic more often than to the others, until it is closed."""
+        self._heartbeats_s[topic] = min(heartbeat_s, self._heartbeat_s)
+        self.mark(topic)
 
     async def run(self) -> None:
         """Release topics and send heartbeats until cancelled."""
@@ -95,18 +101,21 @@ class Flusher:
 
     async def _run_heartbeats(self) -> None:
         while True:
-            await self._sleep(self._heartbeat_s / 4)
+            shortest_s = min(self._heartbeats_s.values(), default=self._heartbeat_s)
+            await self._sleep(shortest_s / 4)
             await self._send_heartbeats()
 
     async def _send_heartbeats(self) -> None:
         now = self._clock()
         for topic, released_at in list(self._released_at.items()):
-            if now - released_at > self._heartbeat_s * 0.7:
+            heartbeat_s = self._heartbeats_s.get(topic, self._heartbeat_s)
+            if now - released_at > heartbeat_s * 0.7:
                 await self._release(topic)
 
     async def _release(self, topic: Topic[Any, Any]) -> None:
         self._released_at[topic] = self._clock()
         if topic.closed:
             del self._released_at[topic]
+            self._heartbeats_s.pop(topic, None)
         while topic.release(MAX_WOKEN):
             await checkpoint()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 import pytest
-from anyio import Event, create_task_group
+from anyio import Event, create_task_group, fail_after
 from anyio.lowlevel import checkpoint
 
 from rover.flush import Flusher
-from rover.topic import Batch, Heartbeat, Topic
+from rover.topic import HEARTBEAT, Batch, Heartbeat, Topic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -251,3 +251,16 @@ async def test_many_subscribers_wake_in_several_turns(time: FakeTime, flusher: F
                 await checkpoint()
                 woken.append(sum(len(client.batches) == flushes for client in clients))
             assert {count for count in woken if count} == {500, 1_000, 1_200}
+
+
+async def test_one_topic_may_have_heartbeats_more_often_than_the_others() -> None:
+    flusher = Flusher(60)
+    often, seldom = topic_of(flusher), topic_of(flusher)
+    flusher.limit_silence(often, 0.02)
+    flusher.mark(seldom)
+    with often.subscribe() as subscriber:
+        async with create_task_group() as tasks:
+            tasks.start_soon(flusher.run)
+            with fail_after(5):
+                assert [await anext(subscriber) for _ in range(3)] == [HEARTBEAT] * 3
+            tasks.cancel_scope.cancel()

@@ -340,3 +340,9 @@ async def test_resuming_at_random_positions_loses_and_repeats_no_event() -> None
                     subscribers.start_soon(follow)
         tasks.cancel_scope.cancel()
     assert resumes > 1500
+
+
+async def test_a_silent_stream_has_beat_events_that_a_page_can_see(serve: Serve) -> None:
+    async with serve(TelemetryApp(ManualSource(), heartbeat_s=0.05).app) as url:
+        events = await read(f"{url}/stream/rover-telemetry", 3, "beat")
+    assert [(event.event, event.data, event.id) for event in events] == [("beat", "{}", "")] * 3

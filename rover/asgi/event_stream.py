@@ -85,20 +85,24 @@ class EventStreams:
         return len(self.open)
 
     def respond(
-        self, subscriber: Subscriber[Any, bytes], preamble: bytes = HEARTBEAT
+        self,
+        subscriber: Subscriber[Any, bytes],
+        preamble: bytes = HEARTBEAT,
+        heartbeat: bytes = HEARTBEAT,
     ) -> EventStream:
         """The response that follows `subscriber`.
 
         Args:
             subscriber: of a topic of server-sent events.
             preamble: sent at once: proxies and browsers show nothing before the first byte.
+            heartbeat: sent when the topic is silent; a comment by default.
 
         Raises:
             TooManyReaders: `limit` streams are open.
         """
         if len(self.open) >= self.limit:
             raise TooManyReaders(self.limit)
-        return EventStream(subscriber, preamble, self)
+        return EventStream(subscriber, preamble, self, heartbeat)
 
     async def run(self) -> None:
         """Abort stalled clients until cancelled. All clients share one timer."""
@@ -124,6 +128,7 @@ class EventStream(Response):
     """
 
     __slots__ = (
+        "_heartbeat",
         "_own_headers",
         "_preamble",
         "_streams",
@@ -137,8 +142,13 @@ class EventStream(Response):
     background = None
 
     def __init__(
-        self, subscriber: Subscriber[Any, bytes], preamble: bytes, streams: EventStreams
+        self,
+        subscriber: Subscriber[Any, bytes],
+        preamble: bytes,
+        streams: EventStreams,
+        heartbeat: bytes = HEARTBEAT,
     ) -> None:
+        self._heartbeat = heartbeat
         self._own_headers: list[tuple[bytes, bytes]] | None = None
         self._subscriber = subscriber
         self._preamble = preamble
@@ -208,7 +218,7 @@ class EventStream(Response):
             if isinstance(news, Batch):
                 body = news.body
             else:
-                body = gap_event(news) if isinstance(news, Gap) else HEARTBEAT
+                body = gap_event(news) if isinstance(news, Gap) else self._heartbeat
             self.sending_since = monotonic()
             await send({"type": "http.response.body", "body": body, "more_body": True})
             self.sending_since = inf

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from rover.asgi.query import moment, names, number, resume_point, whole_number
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery
-from rover.telemetry.events import parameter_json
+from rover.telemetry.events import BEAT, parameter_json
 from rover.telemetry.views import Selection
 from rover.wire import iso, sse
 
@@ -100,7 +100,7 @@ class Stream:
         preamble = sse(telemetry.state_json(), event="state", retry_ms=serving.settings.retry_ms)
         if subscriber.position != after:  # else the client has the alarms' events
             preamble += telemetry.alarm_events()
-        return serving.streams.respond(subscriber, preamble)
+        return serving.streams.respond(subscriber, preamble, BEAT)
 
 
 def _history_response(span: Span, max_points: int) -> Response:

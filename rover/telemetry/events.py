@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from sources.base import Parameter, Sample
 
 
+BEAT_INTERVAL_S = 3.0
+"""Maximum seconds without an event on a telemetry stream.
+
+A page notices a dead connection by them: `EventSource` hides comments.
+"""
+
+BEAT = sse("{}", event="beat")
+"""The heartbeat of telemetry streams."""
+
+
 class NamedEvent(NamedTuple):
     """An event that is not a sample: `state` or `alarm`.
 
@@ -56,7 +66,7 @@ def telemetry_topic(
     settings: Settings, flusher: Flusher, epoch: str | None = None
 ) -> Topic[TelemetryEvent, bytes]:
     """A topic of telemetry with the settings' limits, whose subscribers `flusher` wakes."""
-    return Topic(
+    topic: Topic[TelemetryEvent, bytes] = Topic(
         encode,
         size=len,
         max_events=settings.telemetry_events,
@@ -64,6 +74,8 @@ def telemetry_topic(
         notify=flusher.mark,
         epoch=epoch,
     )
+    flusher.limit_silence(topic, BEAT_INTERVAL_S)
+    return topic
 
 
 def sample_json(sample: Sample, *, late: bool = False, folded: int | None = None) -> str:

@@ -2,6 +2,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import { Backoff } from '../src/transport/backoff.ts';
 import {
   type ConnectionEvent,
+  SILENT_AFTER_MS,
   TelemetryConnection,
 } from '../src/transport/telemetry-connection.ts';
 
@@ -106,4 +107,38 @@ test('after a break, the browser reconnects, not the page', () => {
     type: 'connection',
     status: { state: 'connecting', retryAt: null },
   });
+});
+
+test('a silent connection is restarted after the last id', () => {
+  openConnection().sample('e-7', '2026-11-28T07:00:00.000Z');
+  vi.advanceTimersByTime(SILENT_AFTER_MS - 1000);
+  expect(sources).toHaveLength(1);
+  vi.advanceTimersByTime(2000);
+  expect(sources).toHaveLength(2);
+  expect(sources[0]?.readyState).toBe(2);
+  expect(sources[1]?.url).toContain('after=e-7');
+  expect(events.filter((event) => event.type === 'connection').at(-1)).toMatchObject({
+    status: { state: 'connecting' },
+  });
+});
+
+test('beat events keep a connection without samples open', () => {
+  const source = openConnection();
+  for (let n = 0; n < 10; n++) {
+    vi.advanceTimersByTime(3000);
+    source.named('beat', {});
+  }
+  expect(sources).toHaveLength(1);
+});
+
+test('a closed connection is not restarted', () => {
+  const connection = new TelemetryConnection('http://rover.test/', () => {}, (url) => {
+    const source = new FakeEventSource(url);
+    sources.push(source);
+    return source as unknown as EventSource;
+  });
+  connection.open();
+  connection.close();
+  vi.advanceTimersByTime(10 * SILENT_AFTER_MS);
+  expect(sources).toHaveLength(1);
 });

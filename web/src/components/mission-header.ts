@@ -12,6 +12,7 @@ const LEVELS: Readonly<Record<string, Level>> = {
   ready: 'nominal',
   ok: 'nominal',
   stale: 'caution',
+  degraded: 'alarm',
   down: 'alarm',
 };
 

@@ -5,7 +5,7 @@ import type { Level } from './limits.ts';
 /** The state of the telemetry stream, as the header shows it. */
 export interface TelemetryStatus {
   readonly level: Level;
-  readonly label: 'Live' | 'Stale' | 'Down' | 'Connecting' | 'Reconnecting' | 'Disconnected';
+  readonly label: 'Live' | 'Stale' | 'Degraded' | 'Off' | 'Down' | 'Connecting' | 'Reconnecting' | 'Disconnected';
   readonly detail: string;
   /** Seconds since the last sample was received; `null` before the first. */
   readonly ageS: number | null;
@@ -35,6 +35,10 @@ export function telemetryStatus(
   switch (source?.state) {
     case 'down':
       return { level: 'alarm', label: 'Down', detail: source.detail || 'the source is down', ageS };
+    case 'degraded':
+      return { level: 'alarm', label: 'Degraded', detail: source.detail, ageS };
+    case 'off':
+      return { level: 'none', label: 'Off', detail: 'telemetry is turned off', ageS };
     case 'stale':
       return { level: 'caution', label: 'Stale', detail: source.detail || 'no new samples', ageS };
     default:

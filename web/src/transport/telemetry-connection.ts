@@ -24,8 +24,13 @@ export const BACKLOG = 600;
 /** Milliseconds of samples in one batch: at 50 Hz this saves most wake-ups of the page. */
 const BATCH_MS = 50;
 
-/** Milliseconds without an event after which a network change restarts the connection. */
-const RESTART_AFTER_MS = 15_000;
+/**
+ * Milliseconds without an event after which the connection counts as dead and is restarted.
+ *
+ * The server sends a `beat` event after three seconds of silence. A half-open connection, such as
+ * that of a stopped server or a laptop that slept, reports no error.
+ */
+export const SILENT_AFTER_MS = 10_000;
 
 type MakeEventSource = (url: string) => EventSource;
 
@@ -47,6 +52,7 @@ export class TelemetryConnection {
   #pending: WireSample[] = [];
   #lastId = '';
   #lastEventAt = Date.now();
+  #watchdog: ReturnType<typeof setInterval> | null = null;
 
   constructor(
     base: string,
@@ -83,22 +89,34 @@ export class TelemetryConnection {
     eventSource.addEventListener('gap', (event) => {
       this.#named(event, (gap: Gap) => this.#sink({ type: 'gap', gap }));
     });
+    eventSource.addEventListener('beat', () => {
+      this.#lastEventAt = Date.now();
+    });
+    this.#lastEventAt = Date.now();
+    this.#watchdog = setInterval(() => this.#restartIfSilent(), 1000);
     eventSource.onerror = () => {
       if (eventSource.readyState === eventSource.CLOSED) this.#retryLater();
       else this.#status('connecting');
     };
   }
 
-  /** Reconnect after a network change: a sleeping laptop leaves half-open connections. */
+  /** Reconnect at once after a network change, if the connection is lost. */
   networkChanged(): void {
-    if (this.#retry !== null || Date.now() - this.#lastEventAt > RESTART_AFTER_MS) this.open();
+    if (this.#retry !== null) this.open();
+    else this.#restartIfSilent();
   }
 
   close(): void {
     this.#eventSource?.close();
     this.#eventSource = null;
+    if (this.#watchdog !== null) clearInterval(this.#watchdog);
+    this.#watchdog = null;
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#retry = null;
+  }
+
+  #restartIfSilent(): void {
+    if (Date.now() - this.#lastEventAt > SILENT_AFTER_MS) this.open();
   }
 
   #sample(event: MessageEvent<string>): void {

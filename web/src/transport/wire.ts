@@ -37,7 +37,7 @@ export interface Parameter {
   readonly limits: { readonly yellow: Range; readonly red: Range };
 }
 
-export type SourceState = 'live' | 'stale' | 'down';
+export type SourceState = 'live' | 'stale' | 'down' | 'degraded' | 'off';
 
 /** The state of the telemetry source. */
 export interface SourceStatus {
