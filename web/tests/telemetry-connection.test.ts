@@ -101,7 +101,7 @@ test('after an error status, the connection resumes after the last id', () => {
 test('after a break, the browser reconnects, not the page', () => {
   const source = openConnection();
   source.onerror?.();
-  vi.advanceTimersByTime(60_000);
+  vi.advanceTimersByTime(SILENT_AFTER_MS - 1000);
   expect(sources.length).toBe(1);
   expect(events.at(-1)).toEqual({
     type: 'connection',
@@ -132,11 +132,15 @@ test('beat events keep a connection without samples open', () => {
 });
 
 test('a closed connection is not restarted', () => {
-  const connection = new TelemetryConnection('http://rover.test/', () => {}, (url) => {
-    const source = new FakeEventSource(url);
-    sources.push(source);
-    return source as unknown as EventSource;
-  });
+  const connection = new TelemetryConnection(
+    'http://rover.test/',
+    () => {},
+    (url) => {
+      const source = new FakeEventSource(url);
+      sources.push(source);
+      return source as unknown as EventSource;
+    },
+  );
   connection.open();
   connection.close();
   vi.advanceTimersByTime(10 * SILENT_AFTER_MS);

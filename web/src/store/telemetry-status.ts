@@ -5,7 +5,15 @@ import type { Level } from './limits.ts';
 /** The state of the telemetry stream, as the header shows it. */
 export interface TelemetryStatus {
   readonly level: Level;
-  readonly label: 'Live' | 'Stale' | 'Degraded' | 'Off' | 'Down' | 'Connecting' | 'Reconnecting' | 'Disconnected';
+  readonly label:
+    | 'Live'
+    | 'Stale'
+    | 'Degraded'
+    | 'Off'
+    | 'Down'
+    | 'Connecting'
+    | 'Reconnecting'
+    | 'Disconnected';
   readonly detail: string;
   /** Seconds since the last sample was received; `null` before the first. */
   readonly ageS: number | null;
