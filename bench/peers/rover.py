@@ -1,4 +1,7 @@
-"""This server: the whole app, with a telemetry source of benchmark samples and an empty camera."""
+"""This server: the whole app, with a telemetry source of benchmark samples.
+
+The camera is turned off, because rendering would distort the measurement.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,11 @@ from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING
 
-from anyio import sleep_forever
-
 from bench.samples import sample, schedule
 from rover import mission
 from rover.settings import Settings
-from sources.base import Parameter, Sample, UnknownImage
+from sources.base import Parameter, Sample
+from sources.none import NoCamera
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bench.servers import Workload
-    from sources.base import Image
 
 TIME_BYTES = len('"t":"2026-11-22T07:00:00.123Z",')
 """Bytes that the server adds to each sample."""
@@ -43,28 +44,11 @@ class PacedTelemetry:
             yield Sample(time(), sample(seq, due_ns, reserved_bytes=TIME_BYTES))
 
 
-class EmptyCamera:
-    """A camera without images, because rendering would distort the measurement."""
-
-    async def images(self) -> Sequence[Image]:
-        return ()
-
-    async def image(self, image_id: str) -> Image | None:
-        return None
-
-    def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
-        raise UnknownImage(image_id)
-
-    async def new(self) -> AsyncIterator[str]:
-        await sleep_forever()
-        yield ""
-
-
 def create_app(workload: Workload) -> ASGIApp:
     """A mission with the default settings, except that every reader and member may connect."""
     settings = Settings(max_members=20_000)
     if workload.small_history:
         settings = replace(settings, telemetry_events=SMALL_HISTORY, history_samples=SMALL_HISTORY)
     return mission.create_app(
-        settings, telemetry=PacedTelemetry(workload.rate_hz), camera=EmptyCamera()
+        settings, telemetry=PacedTelemetry(workload.rate_hz), camera=NoCamera()
     )
