@@ -10,7 +10,7 @@
     │   └── MalformedEventId    an event id is not `epoch-offset`             400 · 1008
     ├── BadBody                 a request's body is invalid                   400
     ├── UnknownAlarm            no alarm has that id                          404
-    ├── NothingYet              no data has arrived yet                       404
+    ├── NoDataYet               no data has arrived yet                       404
     ├── ChannelRefused          a channel's or member's name is not allowed   400 · 1008
     ├── MessageRefused          a channel does not accept the message         `error` event · 1008
     ├── MessageTooBig           a message exceeds the size limit              1009
@@ -61,9 +61,9 @@ class NotStarted(RoverError):
     def __init__(
         self,
         detail: str = (
-            "this mission was not started: a mounted app's lifespan is not run. Mount the mission "
-            "with `mission.mount(app, '/rover')`, or start it in your own lifespan: "
-            "`async with mission: yield`"
+            "this mission is not running: Starlette does not run the lifespan of a mounted app. "
+            "Mount the mission with `mission.mount(app, '/rover')`, or run it in your own "
+            "lifespan: `async with mission: yield`"
         ),
     ) -> None:
         super().__init__(detail)
@@ -128,7 +128,7 @@ class UnknownAlarm(RoverError):
         )
 
 
-class NothingYet(RoverError):
+class NoDataYet(RoverError):
     """A source is running, but has delivered no data yet."""
 
 
@@ -160,7 +160,8 @@ class MessageTooBig(RoverError):
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         super().__init__(
-            f"the message is larger than {limit_bytes:,} bytes, the limit (ROVER_MAX_MESSAGE_BYTES)"
+            f"the message is larger than {limit_bytes:,} bytes, the limit "
+            "(ROVER_MAX_MESSAGE_BYTES); split it"
         )
 
 
@@ -168,7 +169,7 @@ class NotText(RoverError):
     """A member sent a binary message, and a channel accepts only text."""
 
     def __init__(self) -> None:
-        super().__init__("a channel accepts only text messages, and this one was binary")
+        super().__init__("the message is binary; send it as a text frame")
 
 
 class MemberStalled(RoverError):
@@ -283,7 +284,10 @@ class UploadInterrupted(UploadError):
 
     def __init__(self, received: int) -> None:
         self.received = received
-        super().__init__(f"the upload was interrupted after {received:,} bytes and was discarded")
+        super().__init__(
+            f"the upload was interrupted after {received:,} bytes and was discarded; "
+            "send the file again"
+        )
 
 
 class UploadStalled(UploadInterrupted):
@@ -294,7 +298,7 @@ class UploadStalled(UploadInterrupted):
         self.timeout_s = timeout_s
         self.args = (
             f"the client sent no data for {timeout_s:g} s after {received:,} bytes "
-            "(ROVER_UPLOAD_TIMEOUT_S); the upload was discarded",
+            "(ROVER_UPLOAD_TIMEOUT_S); the upload was discarded, send the file again",
         )
 
 
@@ -324,4 +328,7 @@ class UnknownUpload(UploadError):
 
     def __init__(self, upload_id: str) -> None:
         self.upload_id = upload_id
-        super().__init__(f"no upload has the id {upload_id!r}")
+        super().__init__(
+            f"no upload has the id {upload_id!r}, or its report has expired (ROVER_KEPT_UPLOADS); "
+            "send the file again"
+        )

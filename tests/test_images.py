@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import create_task_group, fail_after, move_on_after
 
-from rover.errors import NothingYet
+from rover.errors import NoDataYet
 from rover.images import Images
 from rover.images.spool import RECENT_BYTES
 from rover.settings import Settings
@@ -406,11 +406,11 @@ async def test_without_an_image_the_error_gives_the_state_of_the_camera(tmp_path
     camera.failure = SourceError("the mast is folded")
     async with receiving(camera, tmp_path) as images:
         await until(lambda: images.health.state is State.DOWN)
-        with pytest.raises(NothingYet, match="the mast is folded"):
+        with pytest.raises(NoDataYet, match="the mast is folded"):
             await images.latest()
         arriving = camera.begin("a.png")
         await until(lambda: images.health.state is State.LIVE)
-        with pytest.raises(NothingYet):
+        with pytest.raises(NoDataYet):
             await images.latest()
         camera.send(arriving, b"x")
         assert (await images.latest()).id == "a.png"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from anyio import Event, create_task_group, fail_after, sleep_forever
 
-from rover.errors import NothingYet
+from rover.errors import NoDataYet
 from rover.flush import Flusher
 from rover.settings import Settings
 from rover.supervise import State
@@ -256,7 +256,7 @@ async def test_a_value_with_a_reserved_name_is_renamed() -> None:
 
 async def test_there_are_no_latest_values_before_the_first_sample() -> None:
     telemetry = await telemetry_of(ScriptedSource())
-    with pytest.raises(NothingYet):
+    with pytest.raises(NoDataYet):
         telemetry.latest_values()
 
 

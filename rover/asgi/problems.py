@@ -33,7 +33,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.BadQuery: HTTPStatus.BAD_REQUEST,
     errors.BadBody: HTTPStatus.BAD_REQUEST,
     errors.UnknownAlarm: HTTPStatus.NOT_FOUND,
-    errors.NothingYet: HTTPStatus.NOT_FOUND,
+    errors.NoDataYet: HTTPStatus.NOT_FOUND,
     errors.ChannelRefused: HTTPStatus.BAD_REQUEST,
     errors.ChannelFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooManyReaders: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import TASK_STATUS_IGNORED, CancelScope, sleep
 
-from rover.errors import NothingYet
+from rover.errors import NoDataYet
 from rover.images.reader import CameraReader, FileReader
 from rover.images.receiver import SHUTTING_DOWN, Receiver
 from rover.supervise import State, closing
@@ -103,14 +103,14 @@ class Images:
             timeout_s: seconds to wait if there is none.
 
         Raises:
-            NothingYet: there is none.
+            NoDataYet: there is none.
         """
         deadline = monotonic() + timeout_s
         while (image := await self._latest()) is None:
             if self._closed or monotonic() >= deadline:
                 down = self.health.state is State.DOWN
                 reason = f" is down: {self.health.detail}" if down else " has no image yet"
-                raise NothingYet(f"no image has arrived yet: the camera{reason}")
+                raise NoDataYet(f"no image has arrived yet: the camera{reason}")
             await sleep(POLL_INTERVAL_S)
         return image
 

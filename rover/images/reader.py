@@ -31,7 +31,7 @@ class Reader(Protocol):
 
 
 class FileReader:
-    """A position in the file of a complete image. Deleting the file does not disturb it."""
+    """A position in the file of a complete image. It still works after the file is deleted."""
 
     def __init__(
         self, image: Image, fd: int, status: os.stat_result, start: int, stop: int | None

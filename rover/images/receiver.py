@@ -117,7 +117,7 @@ class Receiver:
                     continue
                 spool = self.spool_of(image)
                 if spool is None or spool.broken:  # else the camera repeats it after a restart
-                    await self._discard(image_id, "it starts again")
+                    await self._discard(image_id, "the camera sends it again from the start")
                     await self.receive(image)
 
     async def _discard(self, image_id: str, reason: str) -> None:

@@ -1,7 +1,7 @@
 """The alarms of a mission: one record each, latched until somebody acknowledges it.
 
 A parameter that leaves its limits raises an alarm. The record stays when the value returns, so that
-nobody misses it, until it is acknowledged. A shelved alarm is known and quiet for some minutes.
+nobody misses it, until it is acknowledged. A shelved alarm needs no attention for some minutes.
 
 Source: ANSI/ISA-18.2-2016, 10 (alarm states) and 11.2 (shelving).
 """
@@ -163,7 +163,7 @@ class AlarmLog:
         return alarm
 
     def shelve(self, alarm_id: str, by: str, comment: str, minutes: int) -> Alarm:
-        """Record that an alarm needs no attention for some minutes; 0 ends that.
+        """Shelve an alarm for some minutes; 0 unshelves it.
 
         Raises:
             UnknownAlarm: no alarm has that id, or it has ended and was acknowledged.

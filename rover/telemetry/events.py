@@ -28,7 +28,7 @@ BEAT = sse("{}", event="beat")
 
 
 class NamedEvent(NamedTuple):
-    """An event that is not a sample: `state` or `alarm`.
+    """An event that is not a sample: `state`, `alarm` or `dictionary`.
 
     Attributes:
         name: the event's name.

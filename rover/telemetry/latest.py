@@ -28,7 +28,7 @@ class Latest:
         self._times: dict[str, float] = {}
 
     def update(self, sample: Sample) -> None:
-        """Take the values of a sample, each the newest of its parameter."""
+        """Store the values of a sample, each of which is the newest of its parameter."""
         self._values.update(sample.values)
         self._times.update(dict.fromkeys(sample.values, sample.t))
 

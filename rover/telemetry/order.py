@@ -2,11 +2,12 @@
 
 A late value is older than the newest value of the same parameter: it was delayed on its way. A
 clock that was set back makes all later values late. So if a parameter receives only late values for
-`JUMP_S`, its clock has changed, and its values count as new again.
+`JUMP_S`, its clock was set back, and its new times are accepted.
 
 One value from a clock that jumps into the future would make all later ones late. Nothing is
-measured in the future, so such a time is doubtful until the next value confirms it. A parameter
-that was always ahead (a simulation, or this server's clock is wrong) keeps its own time.
+measured in the future, so such a time is doubtful until the next value confirms it. If the
+first time of a parameter is in the future (a simulation, or this server's clock is wrong), its
+values keep their own times.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rover.telemetry")
 
 JUMP_S = 60.0
-"""Seconds that delayed values are older at most, and that a usable clock is ahead at most."""
+"""Maximum delay of a value, and maximum seconds that a clock may be ahead of the server's."""
 
 
 class Placed(NamedTuple):
@@ -63,7 +64,7 @@ class ParameterOrder:
         self._clock = clock
         self._present = present
         self._late_since: dict[str, float] = {}
-        self._doubtful: dict[str, float] = {}  # times that were not believed
+        self._doubtful: dict[str, float] = {}  # the last doubtful time of each parameter
         self._doubts = self._set_back = 0
 
     def place(self, sample: Sample) -> Placed:
@@ -120,7 +121,7 @@ class ParameterOrder:
         self._set_back += 1
         if _is_reported(self._set_back):
             logger.warning(
-                "telemetry: the clock of %s went back by %.0f s; its values count as new again",
+                "telemetry: the clock of %s was set back by %.0f s; its new times are accepted",
                 name,
                 known - t,
             )

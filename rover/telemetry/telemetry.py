@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import create_task_group, sleep
 from anyio.lowlevel import checkpoint
 
-from rover.errors import NothingYet
+from rover.errors import NoDataYet
 from rover.supervise import FIRST_PAUSE_S, Health, Supervisor, closing
 from rover.telemetry.alarms import AlarmLog
 from rover.telemetry.events import (
@@ -105,7 +105,7 @@ class Telemetry:
             first_pause_s=first_pause_s,
             clock=clock,
         )
-        flusher.mark(self.topic)  # without it, no heartbeats before the first event
+        flusher.mark(self.topic)  # starts heartbeats before the first event
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -130,10 +130,10 @@ class Telemetry:
             fields: names of parameters; `None` for all.
 
         Raises:
-            NothingYet: no value of these parameters has arrived.
+            NoDataYet: no value of these parameters has arrived.
         """
         if not self.latest.known(fields):
-            raise NothingYet(f"no value has arrived yet; the source is {self.health.detail}")
+            raise NoDataYet(f"no value has arrived yet; the source is {self.health.detail}")
         return self.latest.as_json(self._parameters, fields)
 
     async def run(self) -> None:
@@ -261,7 +261,7 @@ class Telemetry:
         return alarm
 
     def shelve(self, alarm_id: str, by: str, comment: str, minutes: int) -> Alarm:
-        """Record that an alarm needs no attention for some minutes, and publish that.
+        """Shelve an alarm for some minutes, and publish that.
 
         Raises:
             UnknownAlarm: no alarm has that id, or it has ended and was acknowledged.

@@ -1,4 +1,4 @@
-"""Telemetry as clients request it: some fields only, or at most some samples a second.
+"""Views of the telemetry: selected fields, or a limited number of samples a second.
 
 A view subscribes to the telemetry topic, and is a topic for its own subscribers. It filters values,
 and encodes the result once per view, not once per client. Its events keep the offsets of the
@@ -63,8 +63,9 @@ class PendingSample(NamedTuple):
 class View:
     """One selection of the telemetry, kept up to date by a task of its own.
 
-    Named events (`state`, `alarm`) pass at once and unchanged. A sample without any of the fields
-    is left out. With `hz`, a sample's key `folded` counts the samples that it replaces.
+    Named events (`state`, `alarm`, `dictionary`) pass at once and unchanged. A sample without any
+    of the fields is left out. With `hz`, a sample's key `folded` counts the samples that it
+    replaces.
     """
 
     def __init__(
