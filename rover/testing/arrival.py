@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sources.base import Image
 
 POLL_INTERVAL_S = 0.01
-"""Seconds between two calls of `images()` or `image()`, which announce no change."""
+"""Seconds between two calls of `images()` or `image()`, because neither reports changes."""
 
 
 class Arrival:

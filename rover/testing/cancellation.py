@@ -28,10 +28,10 @@ SHARES = (0.25, 0.5, 0.75)
 """Shares of the time until the first item after which an iterator is cancelled."""
 
 MAX_SHARE_S = 0.5
-"""Seconds that such a share is at most."""
+"""Maximum seconds of such a share."""
 
 CANCELLATIONS_AFTER_AN_ITEM = 4
-"""Number of cancellations after the first item; files that grow with each are a leak."""
+"""Number of cancellations after the first item; files whose number grows with each are a leak."""
 
 
 async def check_cancellation(

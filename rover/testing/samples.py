@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sources.base import Kind
 
 MAX_SPEEDUP = 10
-"""Ratio of the declared to the measured period; above it, silence is noticed too late."""
+"""Ratio of the declared to the measured period; above it, the server detects silence too late."""
 
 TYPES: Mapping[Kind, tuple[type, ...]] = {
     "number": (int, float),
@@ -79,8 +79,8 @@ def check_period(period_s: float, times_s: Sequence[float]) -> None:
         times_s: when each sample arrived, in monotonic seconds.
 
     Raises:
-        ContractBroken: the samples came so seldom that the server would report the source as
-            stale, or so often that the server would notice its silence too late.
+        ContractBroken: the samples came so rarely that the server would report the source as
+            stale, or so often that the server would detect its silence too late.
     """
     Clause.TELEMETRY_PERIOD.require(
         is_number(period_s) and period_s > 0, f"period_s={period_s!r}: must be a number above 0"
@@ -97,5 +97,5 @@ def check_period(period_s: float, times_s: Sequence[float]) -> None:
     Clause.TELEMETRY_PERIOD.require(
         mean_s >= period_s / MAX_SPEEDUP,
         f"period_s={period_s:g}: must be shorter, as a sample came every {mean_s:.3g} s, and the"
-        " server would notice silence too late",
+        " server would detect silence too late",
     )

@@ -37,7 +37,7 @@ def waited_for_cpu_s() -> float:
 
 
 class StallMonitor:
-    """Measures how much too late a task runs that sleeps again and again.
+    """Measures the delay of a task that sleeps repeatedly.
 
     Time in which a busy machine ran other processes does not count.
 
