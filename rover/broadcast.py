@@ -5,8 +5,8 @@
     …
     news.publish({"headline": "landed"})
 
-Clients resume by `Last-Event-ID`, receive `gap` events and heartbeats, are aborted when they stall,
-and receive `bye` when the server shuts down, as clients of the telemetry stream do.
+It works as the telemetry stream does: clients resume by `Last-Event-ID`, receive `gap` events and
+heartbeats, are aborted when they stall, and receive `bye` when the server shuts down.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class Broadcast:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
-        self._renew()
+        self._reset()
 
-    def _renew(self) -> None:
+    def _reset(self) -> None:
         self.serving = serving = Serving(self.settings)
         self.topic: Topic[Announcement, bytes] = Topic(
             encode,
@@ -118,7 +118,7 @@ class Broadcast:
     async def lifespan(self, _app: object = None) -> AsyncIterator[None]:
         """Serve until the block ends or a shutdown begins. It may run again, with a new epoch."""
         if self.topic.closed:
-            self._renew()
+            self._reset()
         self.serving.flusher.mark(self.topic)  # heartbeats begin
         async with self.serving:
             yield

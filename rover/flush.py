@@ -25,7 +25,7 @@ PAUSE_FACTOR = 3.0
 time. Above `PAUSE_CAP_S`, the factor falls to 1, so that they take half of it."""
 
 PAUSE_CAP_S = 0.04
-"""Seconds that a pause lasts at most, unless the flush took longer: 200 samples a second then reach
+"""Maximum seconds of a pause, unless the flush took longer: 200 samples a second then reach
 1,000 clients within 100 ms."""
 
 MIN_FLUSH_S = 0.001

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 STREAMS_CLOSE_S = 1.0
 """Seconds from the start of a drain in which event streams send their last event."""
 
-MIN_GRACE = 0.5
-"""Share of `drain_s` that transfers have at least, after members and event streams have closed."""
+MIN_TRANSFER_SHARE = 0.5
+"""Minimum share of `drain_s` for transfers, after members and event streams have closed."""
 
 Part = Literal["telemetry", "images", "comms", "commands", "ops", "dashboard"]
 """A part of the mission that another app can include."""
@@ -89,11 +89,11 @@ class MissionControl:
         self._entered = False
         self._hosts = Hosts(self.lifespan)
         self._stack = AsyncExitStack()
-        self._renew()
+        self._reset()
         self._routes = self._make_routes()
         self.app = self.app_for()
 
-    def _renew(self) -> None:
+    def _reset(self) -> None:
         settings = self.settings
         self.serving = serving = Serving(settings)
         notify = serving.flusher.mark
@@ -123,7 +123,7 @@ class MissionControl:
             Stage(
                 open=lambda: downloads() + uploads() + serving.websockets,
                 timeout_s=settings.drain_s,
-                min_timeout_s=MIN_GRACE * settings.drain_s,
+                min_timeout_s=MIN_TRANSFER_SHARE * settings.drain_s,
                 abort=self._abort_transfers,
             ),
             counts={
@@ -151,12 +151,12 @@ class MissionControl:
             )
         self._entered = True
         if self.serving.phase is not Phase.NOT_STARTED:
-            self._renew()
+            self._reset()
         try:
             await self._start()
         except (
             BaseExceptionGroup
-        ) as group:  # of the task group; only one task can fail during the start
+        ) as group:  # raised by the task group; only one task can fail during the start
             raise group.exceptions[0] from None
         return self
 

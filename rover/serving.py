@@ -32,7 +32,7 @@ logger = logging.getLogger("rover")
 
 
 class Phase(StrEnum):
-    """Where a run of the server is."""
+    """The phase of one run of the server."""
 
     NOT_STARTED = "not started"
     RUNNING = "running"
@@ -47,8 +47,8 @@ class Stage:
     Attributes:
         open: returns the number of clients that the stage waits for.
         close: begins to close them.
-        timeout_s: seconds from the start of the drain that they have to finish.
-        min_timeout_s: seconds from the start of this stage that they have at least.
+        timeout_s: seconds from the start of the drain after which they are aborted.
+        min_timeout_s: minimum seconds from the start of this stage before they are aborted.
         abort: ends those that have not finished.
     """
 
@@ -72,7 +72,7 @@ class Serving:
         streams: event streams without end; at most `max_readers`.
         progress_streams: event streams that end with their topic.
         websockets: open WebSocket connections.
-        phase: where this run is.
+        phase: the phase of this run.
     """
 
     def __init__(self, settings: Settings) -> None:

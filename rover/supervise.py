@@ -1,4 +1,4 @@
-"""Keeps a source running: restarts it when it ends or raises, and knows its state.
+"""Keeps a source running: restarts it when it ends or raises, and reports its state.
 
 No failure of a source closes a client's stream. Streams stay open and report the source's state.
 """
@@ -31,7 +31,7 @@ FIRST_PAUSE_S = 0.5
 MAX_PAUSE_S = 30.0
 
 STEADY_S = 60.0
-"""Seconds that a source must run for its next pause to be the first one again.
+"""Seconds that a source must run before the restart pause is reset to `FIRST_PAUSE_S`.
 
 A source that also delivered data, such as a broker that connects and drops, needs only
 `STEADY_WITH_DATA_S`.
@@ -51,7 +51,7 @@ class State(StrEnum):
     OFF = "off"  # turned off with `none:`
     STARTING = "starting"  # no data yet
     LIVE = "live"
-    DEGRADED = "degraded"  # it delivers data, but none that is usable
+    DEGRADED = "degraded"  # it delivers data, but no usable value
     STALE = "stale"  # it runs, but has been silent for several periods
     DOWN = "down"  # it ended or failed, and restarts
 
@@ -108,8 +108,8 @@ class Supervisor:
     Args:
         name: of the source, for log lines.
         is_off: whether the source is turned off.
-        silence: called about once a second; returns seconds of a silence that is too long, or
-            `None`.
+        silence: called about once a second; returns the seconds of silence if the source is stale,
+            else `None`.
         on_change: called with each new health.
         first_pause_s: seconds before the first restart.
         clock: POSIX seconds.
@@ -136,21 +136,21 @@ class Supervisor:
         self.health = Health(state, "turned off" if is_off else "no data yet", clock())
 
     def data(self) -> None:
-        """Note that the source delivered usable data."""
+        """Record that the source delivered usable data."""
         self._delivered = True
         if self.health.state is not State.LIVE:
             self._change(State.LIVE, "live")
 
     def unusable(self, reason: str) -> None:
-        """Note that the source delivered data of which nothing is usable."""
+        """Record that the source delivered data without a usable value."""
         if self.health.state is not State.DEGRADED:
-            self._change(State.DEGRADED, f"nothing that it delivers is usable; {reason}")
+            self._change(State.DEGRADED, f"no value is usable: {reason}")
 
     async def run(self, follow: Callable[[], Awaitable[None]]) -> None:
-        """Call `follow` repeatedly, with growing jittered pauses, until cancelled.
+        """Call `follow` repeatedly, with exponential backoff and jitter, until cancelled.
 
-        Whatever `follow` raises is an error of the source, a stray `CancelledError` and
-        `SystemExit` included.
+        Any exception of `follow` is an error of the source, including a stray `CancelledError` and
+        `SystemExit`.
         """
         if self._is_off:
             await sleep_forever()

@@ -6,7 +6,7 @@ topic guarantees:
 - All subscribers receive the same events in the same order. Ids are `epoch-offset`. Offsets
   increase, and each topic has its own epoch.
 - Each event is encoded once, when it is published, for any number of subscribers.
-- A subscriber is a position, not a queue. A slow one costs no memory but its position.
+- A subscriber is a position, not a queue. A slow subscriber needs no more memory than a fast one.
 - No event is lost silently. If a subscriber asks for expired events, or is so slow that events
   expire before it reads them, it receives a `Gap`, and then all retained events.
 - Retained and live events join without a gap or a duplicate: both come from one log.
@@ -92,7 +92,7 @@ class Topic(Generic[Item, Frame]):
         epoch: letters and digits; random by default.
 
     Attributes:
-        epoch: of the ids of its events.
+        epoch: the epoch of its event ids.
         subscribers: the number of open subscribers.
         closed: whether `close` was called.
     """

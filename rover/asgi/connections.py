@@ -1,4 +1,4 @@
-"""Closing clients' connections, which ASGI has no message for.
+"""Closes clients' connections, for which ASGI has no message.
 
 After a response, the server waits until the client has read everything. A stalled client never
 does: its socket and buffers remain, and a shutdown waits for it. A client whose network vanished
@@ -60,8 +60,8 @@ class Connections:
     def limit_unacknowledged(self, receive: Receive) -> None:
         """Have the kernel close the connection if the client acknowledges no data for `timeout_s`.
 
-        The time starts with the first data that is sent after the client vanished, a heartbeat at
-        the latest.
+        The time starts with the first data that is sent after the client vanished, for example a
+        heartbeat.
 
         Source: RFC 5482; tcp(7), TCP_USER_TIMEOUT.
         """

@@ -49,5 +49,5 @@ def text_field(body: dict[str, Any], name: str, *, required: bool = False) -> st
     if not value.replace("\n", " ").isprintable():
         raise BadBody(f"`{name}` must not contain control characters")
     if required and not value:
-        raise BadBody(f"`{name}` is missing: a name, for example of the operator")
+        raise BadBody(f"`{name}` is missing; send a name, for example that of the operator")
     return value

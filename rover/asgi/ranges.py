@@ -1,4 +1,4 @@
-"""Range requests and preconditions of representations whose bytes are known by an entity tag.
+"""Range requests and preconditions of representations whose bytes an entity tag identifies.
 
 Source: RFC 9110, 8.8.3 (ETag), 13 (preconditions), 14 (ranges).
 """
@@ -58,7 +58,7 @@ def requested_range(request: Request, size: int, etag: str) -> tuple[int, int] |
 
 
 def is_not_modified(request: Request, etag: str) -> bool:
-    """Whether `If-None-Match` names the entity tag, so that the answer is 304.
+    """Whether `If-None-Match` names the entity tag, so that the response is 304.
 
     The comparison is weak (RFC 9110, 13.1.2).
     """

@@ -3,8 +3,8 @@
     client ──▶ receive ──▶ <data_dir>/incoming ──▶ check ──▶ <data_dir>/commands/<sha256>
                   └──────────────── events ──────────┴──▶ topic ──▶ clients
 
-`receive` runs in the task of the request, and the check in a task of `Commands`. So a client that
-disconnects while it sends ends the upload, and one that disconnects during the check does not.
+`receive` runs in the task of the request, and the check in a task of `Commands`. So an
+upload fails if its client disconnects while it sends, but not if it disconnects during the check.
 Before the last event of an upload is published, its file is either stored or deleted.
 """
 
@@ -132,7 +132,7 @@ class Commands:
             self._checks.cancel_scope.cancel()
 
     def check_capacity(self) -> None:
-        """Return if another upload may begin. Call it before the request's body is read.
+        """Check that another upload may begin. Call it before the request's body is read.
 
         Raises:
             NotStarted: `run` has not started.

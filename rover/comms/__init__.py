@@ -1,4 +1,4 @@
-"""Comms channels: members, messages, and the protocols that they speak."""
+"""Comms channels: members, messages, and their wire protocols."""
 
 from rover.comms.comms import Comms
 

@@ -141,7 +141,7 @@ class Channel:
     def say(self, name: str, text: str) -> EventId:
         """See `Member.say`."""
         if not text.strip():
-            raise errors.MessageRefused("empty", "a message needs some text")
+            raise errors.MessageRefused("empty", "a message must not be empty")
         if "\0" in text:
             raise errors.MessageRefused("malformed", "a message must not contain NUL characters")
         try:

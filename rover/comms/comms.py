@@ -83,7 +83,7 @@ class Comms:
 
         Raises:
             ChannelRefused: one of the names is not allowed.
-            ChannelFull: the channel has no place left, or there are too many channels.
+            ChannelFull: the channel is full, or there are too many channels.
             MemberStalled: the member read no data for `ROVER_SEND_TIMEOUT_S`.
             Draining: the server is shutting down.
         """

@@ -39,7 +39,7 @@ def routes(mission: HasSources) -> list[BaseRoute]:
         return json_response({"status": "ok", "version": __version__})
 
     async def readyz(_: Request) -> Response:
-        # a far machine that is out of contact does not make this server unable to serve
+        # this server can serve even if the machine is unreachable
         ready = mission.phase == "running"
         body = {"ready": ready, "phase": mission.phase, "sources": mission.sources()}
         return json_response(body, 200 if ready else 503)
