@@ -72,7 +72,7 @@ class Parameter:
         description: one line for people.
         limits: of a `number` or `integer`.
         period_s: expected seconds between two values; several periods without one make it stale.
-            `None` if it is unknown: the server then observes the rhythm.
+            `None` if it is unknown: the server then measures it.
     """
 
     name: str
@@ -101,8 +101,8 @@ class TelemetrySource(Protocol):
     """Yields the measurements of a machine.
 
     It has one reader at a time: the mission distributes samples, not the source. The mission calls
-    `samples()` again, after growing pauses, when it ends or raises; the streams to clients stay
-    open. So a source needs no retries of its own: it raises an error that gives the reason.
+    `samples()` again, with exponential backoff, when it ends or raises; the streams to clients
+    stay open. So a source needs no retries of its own: it raises an error that gives the reason.
     """
 
     @property
@@ -309,12 +309,12 @@ class CommandValidator(Protocol):
     def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
         """Check the file at `path`; yield progress and findings, and at the end one `Verdict`.
 
-        The file is complete, does not change during the check, and may hold anything: a binary file
-        is rejected with a finding. Work that needs the CPU for longer than some milliseconds runs
-        off the event loop.
+        The file is complete, does not change during the check, and may have any content: a binary
+        file is rejected with a finding. Work that needs the CPU for longer than some
+        milliseconds runs off the event loop.
 
         Raises:
-            SourceError: the check itself could not be done, whatever the file holds.
+            SourceError: the check could not be done, for a reason other than the file's content.
         """
         ...
 

@@ -58,5 +58,8 @@ class NoValidator(Off):
 
     async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
         """Raise `SourceError`."""
-        raise SourceError("command files are not checked here (ROVER_COMMANDS=none:)")
+        raise SourceError(
+            "command files are not checked here (ROVER_COMMANDS=none:); set ROVER_COMMANDS to the "
+            "URL of a validator"
+        )
         yield  # type: ignore[unreachable] # makes it a generator

@@ -5,13 +5,13 @@ The first bytes of a file, not its name, decide whether it is an image. Hidden a
 opened, so scanning an unchanged folder costs one `stat` per name.
 
 A file is complete when it ends as its format requires (PNG, JPEG, WebP, BMP), or when it has not
-changed for `settle_s`, or when it is a minute old at the first scan. So a writer that pauses for
-longer, or at an apparent end, counts as finished; when it continues, its image counts as replaced
-by a new one. Files that a writer renames into place when they are finished are never misread.
+changed for `settle_s`, or when it is a minute old at the first scan. So if a writer pauses for
+longer, or at an apparent end, its file counts as complete. If the writer then continues, the image
+counts as replaced. A file that is renamed into the folder when it is finished has no such problem.
 
 Two changes cannot be detected: a file rewritten with the same length within one tick of the file
-system's clock; and a file rewritten between two scans that is longer now and has the same kilobyte
-where it ended before.
+system's clock; and a file rewritten between two scans that is now longer, and has the same last
+kilobyte at its old end.
 
 All functions block, and run in a worker thread.
 """
@@ -39,7 +39,7 @@ TAIL_BYTES = 1024
 MAX_ID_LENGTH = 200
 """Maximum number of characters of an image id."""
 
-OLD_S = 60.0
+FINISHED_AGE_S = 60.0
 """Seconds since the last change after which a file is complete at the first scan."""
 
 MAX_TIME_S = 253_402_300_800
@@ -176,7 +176,7 @@ class Folder:
             width=header.width,
             height=header.height,
         )
-        old = before is None and time.time() - status.st_mtime > max(OLD_S, self._settle_s)
+        old = before is None and time.time() - status.st_mtime > max(FINISHED_AGE_S, self._settle_s)
         if old or has_end(file, header.content_type):
             return FileState(signature, now, self._completed(image))
         file.seek(max(status.st_size - TAIL_BYTES, 0))

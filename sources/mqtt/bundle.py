@@ -30,7 +30,7 @@ class Bundle:
         """Seconds until the open sample must be closed; `None` if none is open."""
         if not self._values:
             return None
-        # the wall clock may have been set
+        # the wall clock may have been adjusted
         return min(max(0.0, self._since + self._window_s - now), self._window_s)
 
     def add(self, values: Mapping[str, Value], now: float) -> Sample | None:

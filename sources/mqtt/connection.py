@@ -26,7 +26,7 @@ CONNECT_TIMEOUT_S = 5.0
 """Seconds that a broker may take to accept the connection, and to answer each packet."""
 
 CLOSE_TIMEOUT_S = 0.3
-"""Seconds that closing may take: a part of the 2 s of the whole shutdown."""
+"""Maximum seconds to close a connection; the whole shutdown takes at most 2 s."""
 
 DISCONNECT_TIMEOUT_S = 0.1
 """Seconds that aiomqtt waits for its own disconnect, which never comes if it was not connected."""
@@ -35,14 +35,16 @@ CONNECT_POLL_S = 0.05
 """Seconds between two checks whether aiomqtt has opened its socket."""
 
 MAX_WAITING = 10_000
-"""Maximum number of waiting messages: aiomqtt has no backpressure and reads on."""
+"""Maximum number of waiting messages: aiomqtt has no backpressure: it reads without a limit."""
 
 _driver_log = logging.getLogger("rover.sources.mqtt")
-_driver_log.setLevel(logging.CRITICAL)  # aiomqtt's problems are raised as errors, and logged then
+_driver_log.setLevel(
+    logging.CRITICAL
+)  # aiomqtt raises its problems as errors, which are logged later
 
 
 class Connection:
-    """The messages of one connection, in the order of arrival. Made by `connected`.
+    """The messages of one connection, in the order of arrival. `connected` creates it.
 
     Calls of aiomqtt run in tasks of their own, so that no cancellation reaches them. A cancelled
     connect of aiomqtt leaks a socket and a task; a cancelled wait can lose a message that arrives
@@ -60,7 +62,7 @@ class Connection:
         """Connect, and subscribe to the topics of the address.
 
         Raises:
-            SourceError: the broker does not speak MQTT, or refuses the user or the topics.
+            SourceError: the broker does not use MQTT, or refuses the user or the topics.
         """
         self._opening = asyncio.ensure_future(self._open(qos))
         await asyncio.wait({self._opening})
@@ -159,7 +161,7 @@ async def connected(
     Args:
         address: of the broker, with user and topics.
         qos: of the subscription.
-        keepalive_s: seconds between two packets at most.
+        keepalive_s: maximum seconds between two packets.
         client_id: the name of a session that the broker keeps; empty for a clean session.
         losses: counts messages that are dropped because too many are waiting.
         connect_timeout_s: seconds that the broker may take to answer each step.

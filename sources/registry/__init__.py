@@ -22,7 +22,7 @@ cannot replace a scheme that ships: it is ignored with a warning.
     schemes      the known schemes
     options      the factory's arguments from the query
     annotations  the types of the options, and the conversion to them
-    errors       why a URL names no source
+    errors       the errors for a URL that names no source
 
 Each module imports only from modules listed below it.
 """

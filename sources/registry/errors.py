@@ -1,4 +1,4 @@
-"""Why a URL names no source."""
+"""Errors for a URL that names no source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SourceSettingError(SourceError):
     Attributes:
         setting: its name.
         kind: of the source.
-        url: the value of the setting, with its secrets; the text of the error is without them.
+        url: the value of the setting, with its secrets; the text of the error omits them.
         reason: why the URL cannot be used.
         hint: how to fix it; may be empty.
     """

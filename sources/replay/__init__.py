@@ -1,7 +1,7 @@
 """Recorded telemetry, replayed: `replay:PATH`, from CSV or JSON lines.
 
     telemetry     the source: yields the rows of a recording at the recorded pace
-    recording     a whole file: its rows in order of time, read again by number
+    recording     a whole file: its rows in order of time, read by number
     fingerprint   whether a file has changed
     clock         the column that holds the time
     columns       the kind of each column, and its parameter

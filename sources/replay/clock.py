@@ -1,7 +1,7 @@
 """The column of a table that holds the time.
 
 `find_clock` returns the first of: a column named like a time whose cells are dates; any column of
-dates; a column named like a time whose cells are numbers that only rise or only fall; a column of
+dates; a column named like a time whose cells are increasing or decreasing numbers; a column of
 texts that all contain a date and time, such as the file names of a camera.
 """
 
@@ -111,7 +111,7 @@ def _clock(name: str, time_format: TimeFormat, rows: Sequence[Mapping[str, Cell]
     ):
         return None  # `time` may also be a duration
     if len(times) > 1 and min(times) == max(times):
-        return None  # all the same: such as the date in the log of one hour
+        return None  # all cells are equal, such as the date in the log of one hour
     return Clock(name, time_format, _scale(name, cells, time_format))
 
 

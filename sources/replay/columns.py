@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MISFIT_RATIO = 20
-"""Number of fitting cells that are needed for each cell that does not fit."""
+"""Minimum number of fitting cells for each cell that does not fit."""
 
 _UNIT = re.compile(r"(?P<name>.*\S)\s*(?:\[(?P<square>[^\[\]]{1,16})\]|\((?P<round>[^()]{1,16})\))")
 _SYMBOL_LIST = """
@@ -52,7 +52,7 @@ class Survey:
     seen: dict[Form, int] = field(default_factory=dict)
     first: dict[Form, tuple[int, str]] = field(default_factory=dict)
 
-    def see(self, cell: Cell, line: int) -> None:
+    def add(self, cell: Cell, line: int) -> None:
         """Count a cell, and remember the first cell of each form for messages."""
         form = form_of(cell)
         if form in self.seen:

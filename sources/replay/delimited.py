@@ -112,7 +112,7 @@ def _holds_value(cell: str) -> bool:
 
 def _delimiter_of(head: Sequence[str]) -> str:
     """The delimiter with the most rows as wide as the first, and then the most values."""
-    best, delimiter = (0.0, 0.0, 0), DELIMITERS[0]  # for a single column any will do
+    best, delimiter = (0.0, 0.0, 0), DELIMITERS[0]  # for a single column, any delimiter works
     for candidate in DELIMITERS:
         try:
             rows = [cells for cells in _reader(head, candidate) if cells]

@@ -19,8 +19,8 @@ BOM = b"\xef\xbb\xbf"
 class Lines:
     """The lines of a file as text.
 
-    A line is UTF-8, or Latin-1 if it is not UTF-8. This is decided line by line, so that the one °
-    in an old logger's file costs no second pass.
+    A line is UTF-8, or Latin-1 if it is not UTF-8. This is decided for each line, so that a single
+    Latin-1 `°` needs no second pass.
 
     Attributes:
         line: lines read so far.
@@ -53,7 +53,7 @@ class Lines:
             return text.decode("latin-1")
 
     def seek(self, offset: int) -> None:
-        """Go to the offset of a line. The line count goes on from the last line read."""
+        """Go to the offset of a line. The line count continues from the last line read."""
         self._file.seek(offset)
         self.offset = offset
 

@@ -1,7 +1,7 @@
-"""A whole recorded file: its columns, and its rows in order of time, read again by number.
+"""A whole recorded file: its columns, and its rows in order of time, read by number.
 
 One scan at the start decides every column, and stores the time and the offset of each row: 16 bytes
-per row stay in memory, the rows themselves do not. Rows that cannot be used are logged with their
+per row stay in memory; the rows stay on disk. Rows that cannot be used are logged with their
 lines.
 """
 
@@ -70,7 +70,7 @@ class Recording:
 
     Attributes:
         clock: the column that holds the time; `None` if the rows have a fixed rate.
-        times_s: of each row, rising; from 0 if the rows have a fixed rate.
+        times_s: of each row, increasing; from 0 if the rows have a fixed rate.
         skipped: number of rows that could not be read.
     """
 
@@ -210,7 +210,7 @@ class _Scan:
                 if len(self.surveys) == MAX_COLUMNS:
                     raise SourceError(f"{path.name} has more than {MAX_COLUMNS} columns")
                 survey = self.surveys[name] = Survey()
-            survey.see(cell, row.line)
+            survey.add(cell, row.line)
 
     def _skip(self, fault: Fault) -> None:
         self.skipped += 1

@@ -27,7 +27,7 @@ MAX_SLIP_S = 1.0
 """Seconds off schedule after which the schedule starts again from now."""
 
 MAX_PERIOD_S = 10.0
-"""Seconds between two rows up to which the recorded pace is kept; else one row per second."""
+"""Maximum seconds between two rows at the recorded pace; above it, one row per second."""
 
 logger = logging.getLogger("sources.replay")
 
@@ -38,8 +38,8 @@ class ReplayTelemetry:
     """Replays a CSV or JSON lines file as telemetry.
 
     Each row becomes a sample with the present time: the first row when the replay starts, the
-    others at their recorded distances, divided by `speed`. The recorded time stays in the sample,
-    as the parameter of its column. Rows out of order are replayed in order of time.
+    others after their recorded intervals, divided by `speed`. The recorded time stays in the
+    sample, as the parameter of its column. Rows out of order are replayed in order of time.
 
     The constructor reads the whole file in the caller's thread (about 10 s for 100 MB), because the
     dictionary must be known before the first sample. After that a worker thread reads some rows at
@@ -121,7 +121,7 @@ class ReplayTelemetry:
 
     @property
     def period_s(self) -> float:
-        """The median distance of the rows in seconds, divided by the speed."""
+        """The median interval between rows in seconds, divided by the speed."""
         return self._period_s
 
     async def samples(self) -> AsyncIterator[Sample]:
@@ -139,15 +139,15 @@ class ReplayTelemetry:
                     due = await self._wait(due + gap_s, gap_s)
                     yield Sample(due, values)
             if not self._loop:
-                await self._sleep(math.inf)  # if it ended, it would be restarted
+                await self._sleep(math.inf)  # if it ended, the server would restart it
             gap_s = self._period_s  # from the last row to the first
 
     async def _wait(self, due: float, gap_s: float) -> float:
         """Wait until `due`, and return the time then.
 
-        The wall clock may be set, and the machine may be suspended. More than `MAX_SLIP_S` off
-        schedule, the replay goes on from now: it neither rushes through missed rows nor waits for
-        an hour.
+        The wall clock may be adjusted, and the machine may be suspended. If the replay is more than
+        `MAX_SLIP_S` off schedule, the schedule starts again from now: missed rows do not follow in
+        a burst, and no pause lasts an hour.
         """
         now = self._clock()
         wait_s = due - now
@@ -160,7 +160,7 @@ class ReplayTelemetry:
 
 
 def _period_s(times_s: NDArray[np.float64]) -> float:
-    """The median distance of two rows in seconds; the mean if that is 0; 1 if all are 0."""
+    """The median interval between rows in seconds; the mean if that is 0; 1 if all are 0."""
     gaps_s = np.diff(times_s)
     if gaps_s.size == 0 or gaps_s.max() == 0:
         return 1.0

@@ -10,7 +10,7 @@ Cell = str | int | float | bool | None
 """The cells of a CSV are text; those of JSON lines have the types of JSON."""
 
 Form = Literal["missing", "blank", "integer", "point", "comma", "boolean", "text"]
-"""`missing` is empty in any column; `blank` (`NA`, `-`) is empty in a column of numbers only."""
+"""`missing` counts as empty in any column; `blank` (`NA`, `-`) only in a column of numbers."""
 
 _MISSING = frozenset({"", "null", "n/a", "#n/a", "--"})
 _BLANK = frozenset({"na", "none", "nil", "-", "#num!", "#value!", "#div/0!"})

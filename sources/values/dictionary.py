@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_PARAMETERS = 2000
-"""Maximum number of parameters in a dictionary; values of further parameters teach nothing."""
+"""Maximum number of parameters in a dictionary; further parameters are not learned."""
 
 _KEYS = ("name", "unit", "kind", "description", "limits")
 _LEVELS = ("yellow", "red")

@@ -23,8 +23,8 @@ MAX_ITEMS = 64
 """Maximum number of items of a list; a longer one is bulk data (a scan, an image)."""
 
 
-class TooMuch(ValueError):
-    """An object is too large or too deep for telemetry; the text says in what."""
+class TooLarge(ValueError):
+    """An object is too large or too deep for telemetry; the text names the limit."""
 
 
 class Flattener:
@@ -47,7 +47,7 @@ class Flattener:
             skip: the dotted place of a value to leave out.
 
         Raises:
-            TooMuch: the object exceeds `MAX_DEPTH`, `MAX_VALUES`, `MAX_ITEMS` or
+            TooLarge: the object exceeds `MAX_DEPTH`, `MAX_VALUES`, `MAX_ITEMS` or
                 `MAX_NAME_LENGTH`.
         """
         values: dict[str, Value] = {}
@@ -61,10 +61,10 @@ class Flattener:
         if skip and name == skip:
             return
         if depth > MAX_DEPTH:
-            raise TooMuch(f"nested deeper than {MAX_DEPTH} levels")
+            raise TooLarge(f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(value, list):
             if len(value) > MAX_ITEMS:
-                raise TooMuch(
+                raise TooLarge(
                     f"the list {_short(name)} has {len(value):,} items, more than {MAX_ITEMS}"
                 )
             value = {str(index): item for index, item in enumerate(value)}
@@ -79,7 +79,7 @@ class Flattener:
 
     def _put(self, raw_name: str, value: Any, values: dict[str, Value]) -> None:
         if len(values) == MAX_VALUES:
-            raise TooMuch(f"more than {MAX_VALUES:,} values")
+            raise TooLarge(f"more than {MAX_VALUES:,} values")
         _check_length(raw_name)
         name = free_name(legal_name(raw_name), values)
         values[name] = self._plain(name, value)
@@ -139,7 +139,7 @@ def _bounded(value: float) -> float:
 
 def _check_length(name: str) -> None:
     if len(name) > MAX_NAME_LENGTH:
-        raise TooMuch(
+        raise TooLarge(
             f"the name {_short(name)} has {len(name):,} characters, more than {MAX_NAME_LENGTH}"
         )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sources.base import Parameter, Sample, SourceError, Value
 from sources.values.dictionary import Dictionary
-from sources.values.flatten import Flattener, TooMuch
+from sources.values.flatten import Flattener, TooLarge
 from sources.values.times import timestamp_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MAX_PAYLOAD_BYTES = 2**20
 """Maximum bytes of one payload; a batch may be larger."""
 
 TIME_PLACES = ("t", "time", "timestamp", "ts", "header.stamp")
-"""Dotted places where a time is looked for, in this order; the last is that of ROS messages."""
+"""Dotted places that are searched for a time, in this order; the last is that of ROS messages."""
 
 
 class PayloadRefused(SourceError):
@@ -171,7 +171,7 @@ class PayloadReader:
     def _flattened(self, value: Any, name: str, skip: str = "") -> dict[str, Value]:
         try:
             values = self._flattener.flatten(value, name, skip)
-        except TooMuch as exc:
+        except TooLarge as exc:
             raise PayloadRefused(str(exc)) from exc
         self._dictionary.learn(values)
         return values

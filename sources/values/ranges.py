@@ -35,7 +35,7 @@ class Range:
         at_least: the smallest number; `None` for no lower bound.
         at_most: the largest number; `None` for no upper bound.
         unit: of both bounds.
-        more_than: a lower bound that is outside the range itself.
+        more_than: an exclusive lower bound; `None` for none.
     """
 
     at_least: float | None = None
