@@ -134,7 +134,7 @@ class Metronome:
         self.now_s += seconds + self.late_s
 
 
-async def test_beats_come_at_once_and_then_on_one_schedule_that_does_not_drift() -> None:
+async def test_ticks_come_at_once_and_then_on_one_schedule_that_does_not_drift() -> None:
     metronome = Metronome(late_s=0.013)
     at = []
     async for beat in ticks(0.1, metronome.now, metronome.sleep):
@@ -146,7 +146,7 @@ async def test_beats_come_at_once_and_then_on_one_schedule_that_does_not_drift()
     assert all(-1e-9 < moment - beat * 0.1 < 0.014 for beat, moment in at)
 
 
-async def test_missed_beats_are_skipped_not_made_up_for_in_a_burst() -> None:
+async def test_missed_ticks_are_skipped_and_not_yielded_in_a_burst() -> None:
     metronome = Metronome()
     at: list[float] = []
     seen: list[int] = []

@@ -3,7 +3,7 @@ export interface Point {
   /** Metres east and north of the first point; the units of x and y if the position has those. */
   readonly east: number;
   readonly north: number;
-  /** Not driven: the position jumped here, for example when a replay started again. */
+  /** The position jumped here without a drive, for example when a replay started again. */
   readonly jump?: boolean;
 }
 
