@@ -146,7 +146,7 @@ export class TelemetryStore extends Store {
   #push(sample: WireSample): void {
     const ms = Date.parse(sample.t);
     if (Number.isNaN(ms)) return;
-    // Only the server can decide this: an earlier time may also mean that the rover's clock was set back.
+    // Only the server can decide this: an earlier time may also be a rover clock that was set back.
     const late = sample['late'] === true;
     const row = rowOf(sample);
     for (const [name, value] of valuesOf(sample)) {
