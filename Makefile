@@ -91,7 +91,7 @@ soak: $(ENV) ## 20 minutes of readers coming and going; memory, tasks and files 
 docs: $(ENV) ## build the site of docs/ and the API reference in build/site
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env docs build/site
 
-screenshot: $(ENV) $(PAGE) ## take the README's picture of the page
+screenshot: $(ENV) $(PAGE) ## take the README's screenshot of the page
 	$(BIN)/python docs/screenshot.py docs/mission-control.png
 
 lock: $(UV) ## pin every dependency with its hashes

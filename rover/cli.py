@@ -60,10 +60,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if port not in PORTS:
-        raise argparse.ArgumentTypeError(f"{port}: {PORTS.must_be()}")
-    return port
+    if not text.isdecimal() or int(text) not in PORTS:
+        raise argparse.ArgumentTypeError(f"{text}: {PORTS.must_be()}")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -121,7 +121,7 @@ class MissionControl:
                 abort=serving.streams.abort_stalled,
             ),
             Stage(
-                open=lambda: downloads() + uploads() + serving.websockets,
+                open=lambda: downloads() + uploads() + len(serving.bodies) + serving.websockets,
                 timeout_s=settings.drain_s,
                 min_timeout_s=MIN_TRANSFER_SHARE * settings.drain_s,
                 abort=self._abort_transfers,
@@ -135,6 +135,7 @@ class MissionControl:
         )
 
     def _abort_transfers(self) -> None:
+        self.serving.bodies.close()
         self.commands.close()
         self.images.close()
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from anyio import Event, create_task_group, current_time
 
+from rover.asgi.body import Bodies
 from rover.asgi.connections import Connections
 from rover.asgi.event_stream import EventStreams
 from rover.asgi.shutdown import Shutdown, listen_for_signals
@@ -71,6 +72,7 @@ class Serving:
         connections: aborts stalled clients.
         streams: event streams without end; at most `max_readers`.
         progress_streams: event streams that end with their topic.
+        bodies: the request bodies that clients are sending.
         websockets: open WebSocket connections.
         phase: the phase of this run.
     """
@@ -81,6 +83,7 @@ class Serving:
         self.connections = Connections(settings.send_timeout_s)
         self.streams = EventStreams(settings, self.connections, settings.max_readers)
         self.progress_streams = EventStreams(settings, self.connections)
+        self.bodies = Bodies(settings.upload_timeout_s)
         self.websockets = 0
         self.phase = Phase.NOT_STARTED
         self.shutdown = Shutdown()

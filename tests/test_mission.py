@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from anyio import Event, create_task_group, fail_after, get_running_tasks, sleep, sleep_forever
+from anyio import (
+    Event,
+    connect_tcp,
+    create_task_group,
+    fail_after,
+    get_running_tasks,
+    sleep,
+    sleep_forever,
+)
 from anyio import Path as AsyncPath
 from httpx_sse import aconnect_sse
 from starlette.applications import Starlette
@@ -24,6 +32,7 @@ from rover.errors import SettingError
 from rover.mission import MissionControl, create_app
 from rover.settings import Settings
 from sources.base import Parameter, Sample, SourceError, Step, Verdict
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -349,3 +358,35 @@ async def test_the_error_for_a_wrong_method_names_the_right_one(
     assert (post.status_code, get.status_code) == (405, 405)
     assert "GET" in post.json()["detail"]
     assert "POST" in get.json()["detail"]
+
+
+PENDING = {
+    "an upload without a first byte": (
+        "POST /upload/rover-commands",
+        "Content-Type: multipart/form-data; boundary=x\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ),
+    "samples of which half have arrived": (
+        "POST /ingest/telemetry",
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+    ),
+    "an acknowledgement of which half has arrived": (
+        "POST /alarms/1/acknowledge",
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_line", "rest"), PENDING.values(), ids=PENDING)
+async def test_a_request_that_waits_for_its_body_does_not_delay_the_shutdown(
+    serve: Serve, tmp_path: Path, request_line: str, rest: str
+) -> None:
+    settings = Settings(data_dir=tmp_path, telemetry="push:", camera="none:", drain_s=0.2)
+    control = MissionControl(settings)
+    async with serve(control.app) as url:
+        port = httpx.URL(url).port or 0
+        async with await connect_tcp("127.0.0.1", port) as client:
+            await client.send(f"{request_line} HTTP/1.1\r\nHost: 127.0.0.1\r\n{rest}".encode())
+            with fail_after(5):
+                await until(lambda: len(control.serving.bodies) == 1)
+                await control.drain()
+                assert (await client.receive()).startswith(b"HTTP/1.1 503")

@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rover.asgi.body import Body
 from rover.errors import BadBody
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+    from rover.asgi.body import Bodies
 
 MAX_BYTES = 16 * 2**10
 
 MAX_TEXT_CHARACTERS = 1_000
 
 
-async def json_object(request: Request, timeout_s: float) -> dict[str, Any]:
+async def json_object(request: Request, bodies: Bodies) -> dict[str, Any]:
     """The body as a JSON object; an empty body is an empty object.
 
     Raises:
         BadBody: it is not a JSON object, or has more than `MAX_BYTES`.
     """
     body = bytearray()
-    async for chunk in Body(request.receive, timeout_s):
+    async for chunk in bodies.read(request.receive):
         body += chunk
         if len(body) > MAX_BYTES:
             raise BadBody(f"the body has more than {MAX_BYTES:,} bytes, its limit")

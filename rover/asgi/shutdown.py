@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from anyio import Event, current_time, sleep
 
 from rover.asgi.servers import hypercorn
-from rover.asgi.servers.uvicorn import SECOND_SIGNAL_DELAY_S
+from rover.asgi.servers.uvicorn import RELAY_WINDOW_S, SECOND_SIGNAL_DELAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
     Handler = Callable[[int, FrameType | None], object]
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
-
-RELAY_WINDOW_S = 1.0
-"""Seconds within which a different signal counts as a copy of the first.
-
-Ctrl-C reaches a worker process twice: from the terminal as SIGINT, and from the server's parent
-process (of uvicorn, granian and hypercorn alike) as SIGTERM.
-"""
 
 POLL_INTERVAL_S = 0.01
 
@@ -104,7 +97,7 @@ def listen_for_signals(
     handlers: dict[signal.Signals, Handler | signal.Handlers] = {
         sig: handler for sig in SIGNALS if callable(handler := signal.getsignal(sig))
     }
-    if hypercorn.shutdown_event() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    if hypercorn.ends_workers_by_sigterm():
         handlers[signal.SIGTERM] = signal.SIG_DFL
     listeners = [
         Listener(sig, handler, shutdown, loop, second_signal_delay_s)

@@ -32,13 +32,13 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         )
 
     async def acknowledge(request: Request) -> Response:
-        body = await json_object(request, mission.serving.settings.upload_timeout_s)
+        body = await json_object(request, mission.serving.bodies)
         by, comment = text_field(body, "by", required=True), text_field(body, "comment")
         alarm = mission.telemetry.acknowledge(request.path_params["alarm_id"], by, comment)
         return json_response(mission.telemetry.alarms.as_json(alarm))
 
     async def shelve(request: Request) -> Response:
-        body = await json_object(request, mission.serving.settings.upload_timeout_s)
+        body = await json_object(request, mission.serving.bodies)
         by, comment = text_field(body, "by", required=True), text_field(body, "comment")
         minutes = body.get("minutes")
         if type(minutes) is not int or not 0 <= minutes <= MAX_SHELF_MINUTES:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from rover.asgi.body import Body
 from rover.asgi.multipart import MAX_OVERHEAD_BYTES, FileField, boundary_of
 from rover.asgi.query import resume_point
 from rover.asgi.upload_stream import ProgressStream, UploadStream
@@ -49,7 +48,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
         if (content_length or 0) > settings.max_upload_bytes + MAX_OVERHEAD_BYTES:
             raise UploadTooBig(settings.max_upload_bytes)
         mission.commands.check_capacity()
-        body = Body(request.receive, settings.upload_timeout_s)
+        body = mission.serving.bodies.read(request.receive)
         file = await FileField.open(boundary, body)
         if len(file.ahead) > settings.max_upload_bytes:
             raise UploadTooBig(settings.max_upload_bytes)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from anyio.to_thread import run_sync
 from starlette.routing import BaseRoute, Route
 
-from rover.asgi.body import Body
 from rover.asgi.responses import json_response
 from rover.errors import BatchRefused, IngestTooBig, NotIngesting, UnknownMediaType
 from rover.telemetry.events import sample_json
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from rover.asgi.body import Bodies
     from rover.routes.telemetry import HasTelemetry
     from rover.settings import Settings
     from sources.base import Sample
@@ -55,7 +55,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         source, settings = mission.telemetry.source, mission.serving.settings
         if not isinstance(source, PushTelemetry):
             raise NotIngesting(type(source).__name__)
-        body = await _receive(request, settings)
+        body = await _receive(request, mission.serving.bodies, settings)
         if len(body) > MAX_INLINE_BYTES:
             samples = await run_sync(_read, source, body, settings.max_sample_bytes)
         else:
@@ -66,7 +66,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
     return [Route("/ingest/telemetry", ingest, methods=["POST"])]
 
 
-async def _receive(request: Request, settings: Settings) -> bytes:
+async def _receive(request: Request, bodies: Bodies, settings: Settings) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES and not media_type.endswith("+json"):
         raise UnknownMediaType(media_type)
@@ -77,7 +77,7 @@ async def _receive(request: Request, settings: Settings) -> bytes:
     if length.isdecimal() and int(length[:20]) > limit:
         raise IngestTooBig("body", "bytes", limit, "ROVER_MAX_INGEST_BYTES")
     body = bytearray()
-    async for chunk in Body(request.receive, settings.upload_timeout_s):
+    async for chunk in bodies.read(request.receive):
         body += chunk
         if len(body) > limit:
             raise IngestTooBig("body", "bytes", limit, "ROVER_MAX_INGEST_BYTES")

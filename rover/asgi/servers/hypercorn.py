@@ -6,6 +6,7 @@ Source: hypercorn/run.py, which passes `shutdown_event` to `multiprocessing.Proc
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from typing import TYPE_CHECKING
 
 from anyio import sleep
@@ -30,3 +31,12 @@ def shutdown_event() -> Event | None:
     process = multiprocessing.current_process()
     event = getattr(process, "_kwargs", {}).get("shutdown_event")
     return event if hasattr(event, "is_set") else None
+
+
+def ends_workers_by_sigterm() -> bool:
+    """Whether SIGTERM has no handler in this worker process of hypercorn.
+
+    Its parent ends all workers by SIGTERM when one of them has ended.
+    """
+    no_handler = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    return no_handler and shutdown_event() is not None

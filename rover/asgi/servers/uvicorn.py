@@ -28,6 +28,13 @@ class Transport(Protocol):
         """A detail of the transport, such as its `socket`."""
 
 
+RELAY_WINDOW_S = 1.0
+"""Seconds within which a different signal counts as a copy of the first.
+
+Ctrl-C reaches a worker process twice: from the terminal as SIGINT, and from the parent process of
+`uvicorn --workers` or `--reload` as SIGTERM. The parents of granian and hypercorn do the same.
+"""
+
 SECOND_SIGNAL_DELAY_S = 0.5
 """Seconds between a second signal and uvicorn's handler for it.
 
