@@ -19,7 +19,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test test-all coverage check drain asgi embedding-table format web wheel release bench soak docs screenshot lock clean help
+.PHONY: run test test-all coverage failed check drain asgi embedding-table format web wheel release bench soak docs screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,9 @@ test: $(ENV) $(PAGE) ## run every test; the last lines list the tests that were 
 coverage: $(ENV) $(PAGE) ## the same with branch coverage, which must not fall below its floor
 	$(NPM) test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report term-missing:skip-covered
+
+failed: $(ENV) $(PAGE) ## run the Python tests that failed in the last run again, one at a time
+	$(BIN)/pytest --last-failed --last-failed-no-failures none
 
 test-all: $(UV) ## run every test, or those of ARGS, on each CPython 3.11 to 3.14 of this machine
 	@$(MAKE) --no-print-directory --keep-going \

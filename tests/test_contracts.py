@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiomqtt import Client
-from anyio import open_file, sleep
+from anyio import sleep
 from PIL import Image as Pillow
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -115,12 +115,16 @@ async def check_directory(folder: Path) -> None:
     data = (folder / "first.png").read_bytes()
 
     async def arrive() -> None:
-        async with await open_file(folder / "second.png", "wb", buffering=0) as file:
-            for start in range(0, len(data), 10_000):
-                await file.write(data[start : start + 10_000])
-                await sleep(INTERVAL_S)
+        for start in range(0, len(data), 10_000):
+            append(folder / "second.png", data[start : start + 10_000])
+            await sleep(INTERVAL_S)
 
     await check_camera(open_source("camera", f"dir:{folder}?poll_s=0.01"), arrive=arrive)
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
 
 
 async def check_simulated_validator(_: Path) -> None:
