@@ -420,7 +420,7 @@ def test_the_page_reconnects_after_a_server_restart(
     expect(message(page, "Before.")).to_have_attribute("data-state", "delivered")
 
     server.stop()
-    lost = re.compile("reconnecting|disconnected")
+    lost = re.compile("reconnecting|silent|disconnected")
     expect(page.get_by_test_id("connection")).to_have_attribute("data-state", lost)
     expect(page.get_by_test_id("comms-state")).not_to_have_attribute("data-state", "open")
     send(page, "Meanwhile.")

@@ -49,6 +49,12 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
 }
 
+/** An age in whole seconds: `4 s`, `2 min 5 s`. */
+export function age(seconds: number): string {
+  const s = Math.max(0, Math.floor(seconds));
+  return s < 10 ? `${s} s` : duration(s);
+}
+
 /** The time of day, `07:59:45`, in UTC. */
 export function clock(ms: number): string {
   return new Date(ms).toISOString().slice(11, 19);

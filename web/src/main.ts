@@ -3,8 +3,8 @@
  *
  * Browser tests select the elements below by tag and by `data-testid`:
  *
- * - header: `connection` (`data-state` live | stale | down | connecting | reconnecting |
- *   disconnected), `sources`
+ * - header: `connection` (`data-state` live | starting | stale | degraded | down | off |
+ *   connecting | reconnecting | silent | disconnected), `sources`
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
  *   not-loaded), `filmstrip`, `follow-latest`, `image-details`
  * - rover-telemetry: `values`, `value-NAME` (`data-level` none | nominal | caution | alarm),

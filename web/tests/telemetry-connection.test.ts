@@ -2,7 +2,6 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import { Backoff } from '../src/transport/backoff.ts';
 import {
   type ConnectionEvent,
-  SILENT_AFTER_MS,
   TelemetryConnection,
 } from '../src/transport/telemetry-connection.ts';
 
@@ -26,6 +25,11 @@ class FakeEventSource extends EventTarget {
 
   sample(id: string, t: string): void {
     this.onmessage?.(new MessageEvent('message', { data: JSON.stringify({ t }), lastEventId: id }));
+  }
+
+  open(): void {
+    this.readyState = 1;
+    this.onopen?.();
   }
 
   named(type: string, value: unknown): void {
@@ -101,7 +105,7 @@ test('after an error status, the connection resumes after the last id', () => {
 test('after a break, the browser reconnects, not the page', () => {
   const source = openConnection();
   source.onerror?.();
-  vi.advanceTimersByTime(SILENT_AFTER_MS - 1000);
+  vi.advanceTimersByTime(9_000);
   expect(sources.length).toBe(1);
   expect(events.at(-1)).toEqual({
     type: 'connection',
@@ -110,10 +114,12 @@ test('after a break, the browser reconnects, not the page', () => {
 });
 
 test('a silent connection is restarted after the last id', () => {
-  openConnection().sample('e-7', '2026-11-28T07:00:00.000Z');
-  vi.advanceTimersByTime(SILENT_AFTER_MS - 1000);
+  const source = openConnection();
+  source.open();
+  source.sample('e-7', '2026-11-28T07:00:00.000Z');
+  vi.advanceTimersByTime(4_900);
   expect(sources).toHaveLength(1);
-  vi.advanceTimersByTime(2000);
+  vi.advanceTimersByTime(700);
   expect(sources).toHaveLength(2);
   expect(sources[0]?.readyState).toBe(2);
   expect(sources[1]?.url).toContain('after=e-7');
@@ -122,13 +128,23 @@ test('a silent connection is restarted after the last id', () => {
   });
 });
 
+test('a connection that does not open is restarted after 10 s, again and again', () => {
+  openConnection();
+  vi.advanceTimersByTime(9_500);
+  expect(sources).toHaveLength(1);
+  vi.advanceTimersByTime(22_000);
+  expect(sources).toHaveLength(4);
+});
+
 test('beat events keep a connection without samples open', () => {
   const source = openConnection();
+  source.open();
   for (let n = 0; n < 10; n++) {
     vi.advanceTimersByTime(3000);
     source.named('beat', {});
   }
   expect(sources).toHaveLength(1);
+  expect(events.filter(({ type }) => type === 'beat')).toHaveLength(10);
 });
 
 test('a closed connection is not restarted', () => {
@@ -143,6 +159,6 @@ test('a closed connection is not restarted', () => {
   );
   connection.open();
   connection.close();
-  vi.advanceTimersByTime(10 * SILENT_AFTER_MS);
+  vi.advanceTimersByTime(100_000);
   expect(sources).toHaveLength(1);
 });

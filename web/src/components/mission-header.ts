@@ -1,5 +1,5 @@
 import { html, nothing } from 'lit';
-import { clock, day, dayOfYear, duration, label, timestamp } from '../format.ts';
+import { age, clock, day, dayOfYear, duration, label as nameOf, timestamp } from '../format.ts';
 import type { Level } from '../store/limits.ts';
 import type { Mission } from '../store/mission.ts';
 import { telemetryStatus } from '../store/telemetry-status.ts';
@@ -62,7 +62,7 @@ export class MissionHeader extends PageElement {
         ${Object.entries(readiness.sources ?? {}).map(([name, source]) => {
           const level = reachable ? (LEVELS[source.state] ?? 'none') : 'none';
           return html`<li data-level=${level} title=${source.detail}>
-            ${icon(level)}<span class="name">${label(name)}</span>
+            ${icon(level)}<span class="name">${nameOf(name)}</span>
             <span class="state">${reachable ? source.state : 'unknown'}</span>
           </li>`;
         })}
@@ -71,18 +71,19 @@ export class MissionHeader extends PageElement {
   }
 
   #status(now: number) {
-    const { telemetry } = this.mission;
-    const status = telemetryStatus(telemetry, now);
-    const since = telemetry.source?.since;
-    const age =
-      status.ageS === null ? 'no sample received yet' : `last sample ${duration(status.ageS)} ago`;
-    const more = status.level !== 'nominal' && status.detail !== '' ? status.detail : age;
+    const { stream } = this.mission.telemetry;
+    const { level, label, detail, silentS } = telemetryStatus(stream, now);
+    const { source, sampleAgeS } = stream;
+    const lastSample =
+      sampleAgeS === null ? 'no sample received yet' : `last sample ${duration(sampleAgeS)} ago`;
+    // The count is outside the status: screen readers announce each change of the status.
     return html`
-      <div class="connection" data-level=${status.level} data-testid="connection" data-state=${status.label.toLowerCase()}
-        title=${since ? `${status.label} since ${timestamp(since)}. ${status.detail}` : status.detail}>
-        ${icon(status.level)}
-        <strong role="status" aria-label="Telemetry connection">${status.label}</strong>
-        <span class="detail">${more}</span>
+      <div class="connection" data-level=${level} data-testid="connection" data-state=${label.toLowerCase()}
+        title=${silentS === null && source?.since ? `${label} since ${timestamp(source.since)}. ${detail}` : detail}>
+        ${icon(level)}
+        <strong role="status" aria-label="Telemetry connection">${label}</strong>
+        ${silentS === null ? nothing : html`<span class="count">${age(silentS)}</span>`}
+        <span class="detail">${detail || lastSample}</span>
       </div>
     `;
   }

@@ -1,57 +1,66 @@
-import type { ConnectionStatus } from '../transport/telemetry-connection.ts';
-import type { SourceStatus } from '../transport/wire.ts';
+import type { SourceState, SourceStatus } from '../transport/wire.ts';
 import type { Level } from './limits.ts';
+import { type StreamState, sourceName } from './stream-state.ts';
 
 /** The state of the telemetry stream, as the header shows it. */
 export interface TelemetryStatus {
   readonly level: Level;
   readonly label:
     | 'Live'
+    | 'Starting'
     | 'Stale'
     | 'Degraded'
     | 'Off'
     | 'Down'
     | 'Connecting'
     | 'Reconnecting'
+    | 'Silent'
     | 'Disconnected';
   readonly detail: string;
-  /** Seconds since the last sample was received; `null` before the first. */
-  readonly ageS: number | null;
+  /** Seconds without an event, while the stream is silent or disconnected. */
+  readonly silentS: number | null;
 }
 
-interface TelemetryState {
-  readonly connection: ConnectionStatus;
-  readonly source: SourceStatus | null;
-  readonly receivedAt: number | null;
-}
+const SOURCE_STATES: Readonly<
+  Record<SourceState, Pick<TelemetryStatus, 'level' | 'label' | 'detail'>>
+> = {
+  live: { level: 'nominal', label: 'Live', detail: '' },
+  starting: { level: 'none', label: 'Starting', detail: 'no data yet' },
+  stale: { level: 'caution', label: 'Stale', detail: 'no new samples' },
+  degraded: { level: 'alarm', label: 'Degraded', detail: 'no value is usable' },
+  down: { level: 'alarm', label: 'Down', detail: 'the source is down' },
+  off: { level: 'none', label: 'Off', detail: 'telemetry is turned off' },
+};
 
-/** The status that follows from the connection to the server and the state of the source. */
-export function telemetryStatus(
-  { connection, source, receivedAt }: TelemetryState,
-  nowMs: number,
-): TelemetryStatus {
-  const ageS = receivedAt === null ? null : Math.max(0, nowMs - receivedAt) / 1000;
+/** The status that follows from the stream's silence, its connection and the worst of its sources. */
+export function telemetryStatus(stream: StreamState, nowMs: number): TelemetryStatus {
+  const { connection, silentS } = stream;
   if (connection.state === 'waiting') {
     const inS = Math.max(0, Math.ceil(((connection.retryAt ?? nowMs) - nowMs) / 1000));
-    return { level: 'alarm', label: 'Disconnected', detail: `retrying in ${inS} s`, ageS };
+    return noData('Disconnected', `retrying in ${inS} s`, silentS);
   }
-  if (connection.state === 'connecting') {
-    return receivedAt === null
-      ? { level: 'none', label: 'Connecting', detail: 'opening the telemetry stream', ageS }
-      : { level: 'caution', label: 'Reconnecting', detail: 'connection lost', ageS };
+  if (stream.isSilent) return noData('Silent', 'no data from the server; reconnecting', silentS);
+  if (silentS !== null) return noData('Reconnecting', 'connection lost', silentS);
+  const { source } = stream;
+  if (connection.state === 'connecting' || source === null) {
+    return { level: 'none', label: 'Connecting', detail: 'to the telemetry stream', silentS };
   }
-  switch (source?.state) {
-    case 'down':
-      return { level: 'alarm', label: 'Down', detail: source.detail || 'the source is down', ageS };
-    case 'degraded':
-      return { level: 'alarm', label: 'Degraded', detail: source.detail, ageS };
-    case 'off':
-      return { level: 'none', label: 'Off', detail: 'telemetry is turned off', ageS };
-    case 'stale':
-      return { level: 'caution', label: 'Stale', detail: source.detail || 'no new samples', ageS };
-    default:
-      return ageS === null
-        ? { level: 'none', label: 'Connecting', detail: 'waiting for the first sample', ageS }
-        : { level: 'nominal', label: 'Live', detail: source?.detail ?? '', ageS };
-  }
+  return { ...ofSource(source, stream.sources.size > 1), silentS };
+}
+
+function noData(
+  label: TelemetryStatus['label'],
+  detail: string,
+  silentS: number | null,
+): TelemetryStatus {
+  const level = label === 'Reconnecting' ? 'caution' : 'alarm';
+  return { level, label, detail, silentS };
+}
+
+/** The status of the worst source, with its name if there are several. */
+function ofSource(source: SourceStatus, several: boolean) {
+  const { level, label, detail } = SOURCE_STATES[source.state];
+  const text = source.state === 'live' ? '' : source.detail || detail;
+  if (!several || source.state === 'live') return { level, label, detail: text };
+  return { level, label, detail: `${sourceName(source)}: ${text}` };
 }

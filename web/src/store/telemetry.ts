@@ -2,13 +2,14 @@ import { Backoff } from '../transport/backoff.ts';
 import { readHistory } from '../transport/history.ts';
 import { getJson } from '../transport/http.ts';
 import { followTelemetry } from '../transport/telemetry.ts';
-import type { ConnectionStatus } from '../transport/telemetry-connection.ts';
 import type { WorkerMessage } from '../transport/telemetry-worker.ts';
 import type { Gap, Parameter, SourceStatus, Value, WireSample } from '../transport/wire.ts';
 import { Alarms } from './alarms.ts';
 import { inferredParameter, rowOf, valuesOf } from './rows.ts';
 import { SampleRing } from './samples.ts';
 import { Store } from './store.ts';
+import { StreamState } from './stream-state.ts';
+import { every } from './ticker.ts';
 import { positionIn, positionInRow, Track, type XY } from './track.ts';
 
 /** Maximum number of samples: 33 minutes at 10 Hz; about 3 MB with twenty columns. */
@@ -17,6 +18,9 @@ const CAPACITY = 20_000;
 /** Maximum number of history samples requested at once; the server thins the history to it. */
 const HISTORY_POINTS = 4_000;
 const HISTORY_RETRY_MS = 15_000;
+
+/** Milliseconds between two changes while the stream is silent, for the ages of values. */
+const SILENT_TICK_MS = 500;
 
 /** Maximum number of gaps in the notice. */
 const MAX_GAPS = 20;
@@ -32,11 +36,10 @@ export class TelemetryStore extends Store {
   readonly alarms = new Alarms();
   /** The latest value of each parameter, which may be older than the newest sample. */
   readonly latest = new Map<string, Value>();
-  connection: ConnectionStatus = { state: 'connecting', retryAt: null };
-  source: SourceStatus | null = null;
+  /** The connection, its silence and its sources; all values are old if `stream.silentS` is set. */
+  readonly stream = new StreamState();
   gaps: readonly SeenGap[] = [];
-  /** When the last sample was received, and its own time; milliseconds of the epoch. */
-  receivedAt: number | null = null;
+  /** The time of the last sample, in milliseconds of the epoch. */
   sampleAt: number | null = null;
   /** State of the parameter dictionary. Without it, the kinds of parameters are inferred. */
   dictionary: 'loading' | 'loaded' | 'failed' = 'loading';
@@ -73,8 +76,19 @@ export class TelemetryStore extends Store {
       : (this.latest.get(this.#positionParameter) ?? null);
   }
 
+  /** The source in the worst state; `null` before the first state. */
+  get source(): SourceStatus | null {
+    return this.stream.source;
+  }
+
   start(): void {
     followTelemetry((message) => this.apply(message));
+    let current = true;
+    every(SILENT_TICK_MS, () => {
+      const wasCurrent = current;
+      current = this.stream.silentS === null;
+      if (!current || !wasCurrent) this.changed();
+    });
     void this.#readDictionary();
   }
 
@@ -103,24 +117,15 @@ export class TelemetryStore extends Store {
   }
 
   apply(message: WorkerMessage): void {
+    this.stream.apply(message);
     switch (message.type) {
       case 'samples':
         for (const sample of message.samples) this.#push(sample);
-        this.receivedAt = Date.now();
         break;
       case 'snapshot':
-        this.connection = message.status;
-        this.source = message.source;
         this.alarms.clear();
         for (const alarm of message.alarms) this.alarms.apply(alarm);
         this.#pushNew(message.samples);
-        this.receivedAt = message.receivedAt ?? this.receivedAt;
-        break;
-      case 'connection':
-        this.connection = message.status;
-        break;
-      case 'source':
-        this.source = message.source;
         break;
       case 'alarm':
         this.alarms.apply(message.alarm);

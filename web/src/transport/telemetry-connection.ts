@@ -1,3 +1,4 @@
+import { Age, MAX_SILENT_MS, Rhythm } from './age.ts';
 import { Backoff } from './backoff.ts';
 import { at } from './http.ts';
 import type { Gap, SourceStatus, WireAlarm, WireSample } from './wire.ts';
@@ -16,7 +17,9 @@ export type ConnectionEvent =
   | { readonly type: 'connection'; readonly status: ConnectionStatus }
   | { readonly type: 'source'; readonly source: SourceStatus }
   | { readonly type: 'alarm'; readonly alarm: WireAlarm }
-  | { readonly type: 'gap'; readonly gap: Gap };
+  | { readonly type: 'gap'; readonly gap: Gap }
+  /** An event without content, which the server sends after 3 s without another event. */
+  | { readonly type: 'beat' };
 
 /** Number of past samples requested by the first connection, so that plots do not start empty. */
 export const BACKLOG = 600;
@@ -25,12 +28,14 @@ export const BACKLOG = 600;
 const BATCH_MS = 50;
 
 /**
- * Milliseconds without an event after which the connection counts as dead and is restarted.
+ * Milliseconds without an event before which an open connection is not restarted.
  *
  * The server sends a `beat` event after three seconds of silence. A half-open connection, such as
  * that of a stopped server or a laptop that slept, reports no error.
  */
-export const SILENT_AFTER_MS = 10_000;
+const MIN_RESTART_MS = 5_000;
+
+const WATCHDOG_MS = 500;
 
 type MakeEventSource = (url: string) => EventSource;
 
@@ -51,7 +56,10 @@ export class TelemetryConnection {
   #flush: ReturnType<typeof setTimeout> | null = null;
   #pending: WireSample[] = [];
   #lastId = '';
-  #lastEventAt = Date.now();
+  readonly #rhythm = new Rhythm();
+  /** The time since the last event, or since the last progress of connecting. */
+  readonly #progress = new Age();
+  #opened = false;
   #watchdog: ReturnType<typeof setInterval> | null = null;
 
   constructor(
@@ -75,7 +83,8 @@ export class TelemetryConnection {
     const eventSource = this.#make(at(`stream/rover-telemetry?${query}`, this.#base));
     this.#eventSource = eventSource;
     eventSource.onopen = () => {
-      this.#lastEventAt = Date.now();
+      this.#progress.restart();
+      this.#opened = true;
       this.#backoff.reset();
       this.#status('open');
     };
@@ -90,11 +99,15 @@ export class TelemetryConnection {
       this.#named(event, (gap: Gap) => this.#sink({ type: 'gap', gap }));
     });
     eventSource.addEventListener('beat', () => {
-      this.#lastEventAt = Date.now();
+      this.#received();
+      this.#send();
+      this.#sink({ type: 'beat' });
     });
-    this.#lastEventAt = Date.now();
-    this.#watchdog = setInterval(() => this.#restartIfSilent(), 1000);
+    this.#progress.restart();
+    this.#opened = false;
+    this.#watchdog = setInterval(() => this.#restartIfSilent(), WATCHDOG_MS);
     eventSource.onerror = () => {
+      this.#opened = false;
       if (eventSource.readyState === eventSource.CLOSED) this.#retryLater();
       else this.#status('connecting');
     };
@@ -116,11 +129,17 @@ export class TelemetryConnection {
   }
 
   #restartIfSilent(): void {
-    if (Date.now() - this.#lastEventAt > SILENT_AFTER_MS) this.open();
+    const limitMs = this.#opened ? Math.max(this.#rhythm.limitMs, MIN_RESTART_MS) : MAX_SILENT_MS;
+    if (this.#progress.ms > limitMs) this.open();
+  }
+
+  #received(): void {
+    this.#rhythm.record();
+    this.#progress.restart();
   }
 
   #sample(event: MessageEvent<string>): void {
-    this.#lastEventAt = Date.now();
+    this.#received();
     if (event.lastEventId !== '') this.#lastId = event.lastEventId;
     const sample = parse<WireSample>(event.data);
     if (sample === null) return;
@@ -129,7 +148,7 @@ export class TelemetryConnection {
   }
 
   #named<T>(event: MessageEvent<string>, handle: (value: T) => void): void {
-    this.#lastEventAt = Date.now();
+    this.#received();
     if (event.lastEventId !== '') this.#lastId = event.lastEventId;
     this.#send(); // Keeps the order: samples before this event are sent before it.
     const value = parse<T>(event.data);

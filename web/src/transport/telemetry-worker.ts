@@ -4,6 +4,7 @@
  * Browsers allow six HTTP/1.1 connections per host: with one stream per tab, the seventh tab would
  * hang. New tabs receive the recent samples from the worker.
  */
+import { Age } from './age.ts';
 import {
   type ConnectionEvent,
   type ConnectionStatus,
@@ -22,11 +23,13 @@ export type WorkerMessage =
       readonly type: 'snapshot';
       readonly samples: readonly WireSample[];
       readonly status: ConnectionStatus;
-      readonly source: SourceStatus | null;
+      /** The state of each source. */
+      readonly sources: readonly SourceStatus[];
       /** The last alarm event of each parameter. */
       readonly alarms: readonly WireAlarm[];
-      /** When the last sample was received, in milliseconds of the epoch. */
-      readonly receivedAt: number | null;
+      /** Milliseconds since the last event, and since the last sample; `null` before the first. */
+      readonly silentMs: number | null;
+      readonly sampleAgeMs: number | null;
     };
 
 /** Number of samples for new tabs: five minutes at 10 Hz. */
@@ -36,18 +39,22 @@ const ports = new Set<MessagePort>();
 let connection: TelemetryConnection | null = null;
 let recent: WireSample[] = [];
 let status: ConnectionStatus = { state: 'connecting', retryAt: null };
-let source: SourceStatus | null = null;
+const sources = new Map<string | undefined, SourceStatus>();
 const alarms = new Map<string, WireAlarm>();
-let receivedAt: number | null = null;
+let eventAge: Age | null = null;
+let sampleAge: Age | null = null;
 
 function relay(event: ConnectionEvent): void {
+  if (event.type !== 'connection') eventAge = new Age();
   if (event.type === 'samples') {
     recent.push(...event.samples);
     // Removes many samples at a time: each removal copies the array.
     if (recent.length > MAX_RECENT * 1.25) recent = recent.slice(-MAX_RECENT);
-    receivedAt = Date.now();
-  } else if (event.type === 'connection') status = event.status;
-  else if (event.type === 'source') source = event.source;
+    sampleAge = new Age();
+  } else if (event.type === 'connection') {
+    status = event.status;
+    if (status.state === 'open') sources.clear(); // The server sends the state of each of them.
+  } else if (event.type === 'source') sources.set(event.source.source, event.source);
   else if (event.type === 'alarm') alarms.set(event.alarm.parameter, event.alarm);
   else if (event.type === 'gap') alarms.clear(); // Alarm events may be lost in the gap.
   for (const port of ports) port.postMessage(event satisfies WorkerMessage);
@@ -59,9 +66,10 @@ function join(port: MessagePort, base: string): void {
     type: 'snapshot',
     samples: recent,
     status,
-    source,
+    sources: [...sources.values()],
     alarms: [...alarms.values()],
-    receivedAt,
+    silentMs: eventAge?.ms ?? null,
+    sampleAgeMs: sampleAge?.ms ?? null,
   } satisfies WorkerMessage);
   if (connection === null) {
     connection = new TelemetryConnection(base, relay);
@@ -75,9 +83,10 @@ function leave(port: MessagePort): void {
   connection?.close();
   connection = null;
   recent = [];
-  source = null;
+  sources.clear();
   alarms.clear();
-  receivedAt = null;
+  eventAge = null;
+  sampleAge = null;
 }
 
 interface SharedScope {

@@ -37,10 +37,12 @@ export interface Parameter {
   readonly limits: { readonly yellow: Range; readonly red: Range };
 }
 
-export type SourceState = 'live' | 'stale' | 'down' | 'degraded' | 'off';
+export type SourceState = 'starting' | 'live' | 'stale' | 'down' | 'degraded' | 'off';
 
-/** The state of the telemetry source. */
+/** The state of a telemetry source. */
 export interface SourceStatus {
+  /** The name of the source; absent if there is only one. */
+  readonly source?: string;
   readonly state: SourceState;
   readonly detail: string;
   /** When the state began, ISO 8601. */
