@@ -98,6 +98,41 @@ async def test_a_member_does_not_receive_its_own_join() -> None:
         assert [event["type"] for event in await read(ada)] == ["message"]
 
 
+async def test_a_message_that_is_sent_again_with_its_ref_is_published_once() -> None:
+    comms = comms_of()
+    with comms.join("eva", "bo") as bo:
+        with comms.join("eva", "ada") as half_open:
+            first = half_open.say("hello", "r1")
+            with comms.join("eva", "ada") as again:  # as ada-2, while the server has the other
+                assert again.say("hello", "r1") == first
+        with comms.join("eva", "ada") as again:
+            assert again.say("hello", "r1") == first
+        messages = [event for event in await read(bo) if event["type"] == "message"]
+        assert [(m["from"], m["text"], m["ref"]) for m in messages] == [("ada", "hello", "r1")]
+
+
+async def test_messages_that_differ_in_name_ref_or_text_are_all_published() -> None:
+    comms = comms_of()
+    with comms.join("eva", "ada") as ada, comms.join("eva", "bo") as bo:
+        ids = [
+            ada.say("hello", "r1"),
+            bo.say("hello", "r1"),
+            ada.say("hello", "r2"),
+            ada.say("goodbye", "r1"),
+            ada.say("hello"),
+            ada.say("hello"),
+        ]
+        assert len(set(ids)) == len(ids)
+
+
+async def test_the_memory_for_refs_is_bounded() -> None:
+    with comms_of(room_events=10).join("eva", "ada") as ada:
+        first = ada.say("hello", "r0")
+        for n in range(1, 11):
+            ada.say("hello", f"r{n}")
+        assert ada.say("hello", "r0") != first
+
+
 @pytest.mark.parametrize("text", ["", " ", "\n\t", "\u2003"])
 async def test_a_message_without_text_is_refused(text: str) -> None:
     with comms_of().join("eva") as ada:

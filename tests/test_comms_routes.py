@@ -174,6 +174,20 @@ async def test_only_the_sender_receives_an_ack_and_before_its_message(
         assert [await receive(bo) for _ in range(100)] == mine
 
 
+async def test_a_ping_is_answered_to_its_sender_only(serve: Serve) -> None:
+    async with (
+        comms(serve) as server,
+        server.join("eva?name=ada") as ada,
+        server.join("eva?name=bo") as bo,
+    ):
+        assert [(await receive(ada))["type"] for _ in range(2)] == ["welcome", "join"]
+        await receive(bo)
+        await ada.send('{"type": "ping"}')
+        assert await receive(ada) == {"type": "pong"}
+        await say(ada, "hello")
+        assert (await receive(bo))["text"] == "hello"
+
+
 BAD_FRAMES = [
     ("hello", "malformed"),
     ("", "malformed"),

@@ -42,6 +42,7 @@ class Member:
     Attributes:
         channel: the channel.
         name: unique in the channel, so not always the requested one.
+        requested_name: the name that the client asked for, the same after it reconnects.
         subscriber: the channel's events. With `after`, it begins with the missed events; otherwise
             with the events after the member's own join.
         joined: the id of the member's own join.
@@ -55,12 +56,14 @@ class Member:
         self,
         channel: Channel,
         name: str,
+        requested_name: str,
         joined: EventId,
         after: EventId | None,
         scope: CancelScope,
     ) -> None:
         self.channel = channel
         self.name = name
+        self.requested_name = requested_name
         self.joined = joined
         self.resumed = after is not None
         self.subscriber: Subscriber[Event, Frame] = channel.topic.subscribe(after)
@@ -68,16 +71,22 @@ class Member:
         self.close_reason: errors.RoverError | None = None
         self._scope = scope
 
-    def say(self, text: str) -> EventId:
+    def say(self, text: str, ref: str | None = None) -> EventId:
         """Send a message to everyone in the channel, this member included; returns its id.
 
         Never waits. A member that reads too slowly receives a gap.
+
+        Args:
+            text: the message.
+            ref: the client's name for the message. A client that did not receive the id sends the
+                message again with the same `ref`: the same text with the same `ref` under the same
+                requested name is sent once, and returns the id of the first time.
 
         Raises:
             MessageRefused: it is empty, or cannot be encoded.
             MessageTooBig: it is longer than `ROVER_MAX_MESSAGE_BYTES`.
         """
-        return self.channel.say(self.name, text)
+        return self.channel.say(self, text, ref)
 
     def close(self, reason: errors.RoverError) -> None:
         """Cancel the member's block, which then raises `reason`. A second call has no effect."""
@@ -114,6 +123,7 @@ class Channel:
         )
         self._settings = settings
         self._clock = clock
+        self._sent: dict[tuple[str, str, int], EventId] = {}  # messages with a ref, oldest first
 
     def join(self, name: str, after: EventId | None, scope: CancelScope) -> Member:
         """Add a member and publish its join.
@@ -126,9 +136,11 @@ class Channel:
                 f"channel {self.name!r} already has {len(self.members):,} members, its limit "
                 "(ROVER_MAX_MEMBERS)"
             )
-        name = self._unique(name or f"guest-{secrets.token_hex(2)}")
+        requested_name = name or f"guest-{secrets.token_hex(2)}"
+        name = self._unique(requested_name)
         event = PresenceEvent("join", name, len(self.members) + 1, self._clock())
-        member = Member(self, name, self.topic.publish(event), after, scope)
+        joined = self.topic.publish(event)
+        member = Member(self, name, requested_name, joined, after, scope)
         self.members[name] = member
         return member
 
@@ -138,7 +150,7 @@ class Channel:
         event = PresenceEvent("leave", member.name, len(self.members), self._clock())
         self.topic.publish(event)
 
-    def say(self, name: str, text: str) -> EventId:
+    def say(self, member: Member, text: str, ref: str | None) -> EventId:
         """See `Member.say`."""
         if not text.strip():
             raise errors.MessageRefused("empty", "a message must not be empty")
@@ -151,7 +163,15 @@ class Channel:
             raise errors.MessageRefused("malformed", detail) from None
         if size > self._settings.max_message_bytes:
             raise errors.MessageTooBig(self._settings.max_message_bytes)
-        return self.topic.publish(MessageEvent(name, text, self._clock()))
+        event = MessageEvent(member.name, text, self._clock(), ref)
+        if ref is None:
+            return self.topic.publish(event)
+        key = (member.requested_name, ref, hash(text))
+        if key not in self._sent:
+            self._sent[key] = self.topic.publish(event)
+            if len(self._sent) > self._settings.room_events:
+                del self._sent[next(iter(self._sent))]
+        return self._sent[key]
 
     def history(self) -> list[Frame]:
         """The newest messages, oldest first.

@@ -35,11 +35,13 @@ class MessageEvent(NamedTuple):
         name: the member's name.
         text: the message.
         at: POSIX seconds.
+        ref: the sender's name for the message, if it has one.
     """
 
     name: str
     text: str
     at: float
+    ref: str | None = None
 
 
 class PresenceEvent(NamedTuple):
@@ -79,6 +81,8 @@ def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
     if isinstance(event, MessageEvent):
         kind, plain = "message", f"Message: {event.text}"
         fields = {"from": event.name, "text": event.text}
+        if event.ref is not None:
+            fields["ref"] = event.ref
     else:
         kind, plain = event.kind, None
         fields = {"name": event.name, "member_count": event.member_count}
@@ -149,6 +153,9 @@ PLAIN_GAP_REASONS = {
 }
 
 
+PONG = dumps({"type": "pong"})
+
+
 class CommsV1:
     """The JSON protocol `rover.comms.v1`."""
 
@@ -181,12 +188,17 @@ class CommsV1:
         return dumps({"type": "gap", **fields, "reason": gap.reason})
 
     def receive(self, text: str, member: Member) -> str | None:
-        """Handle `say`. Returns an `ack` if it has a `ref`, or an `error`."""
+        """Handle `say` and `ping`. Returns `ack` if the message has a `ref`, `pong`, or `error`.
+
+        Browsers cannot send WebSocket pings: `ping` lets a page notice a half-open connection.
+        """
         ref = None
         try:
             request = _parse(text)
+            if request.get("type") == "ping":
+                return PONG
             ref = _ref(request)
-            event_id = member.say(_message(request))
+            event_id = member.say(_message(request), ref)
         except MessageRefused as exc:
             error = {"type": "error", "code": exc.code, "detail": str(exc)}
             return dumps(error if ref is None else {**error, "ref": ref})
@@ -220,7 +232,7 @@ def _ref(request: dict[str, Any]) -> str | None:
 
 def _message(request: dict[str, Any]) -> str:
     if request.get("type") != "say":
-        raise MessageRefused("unknown_type", 'a frame needs a `type`, and the only one is "say"')
+        raise MessageRefused("unknown_type", "a frame needs a `type`, which is `say` or `ping`")
     text = request.get("text")
     if not isinstance(text, str):
         raise MessageRefused("malformed", "`text` must be a string")

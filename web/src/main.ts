@@ -12,7 +12,7 @@
  *   (each with `data-parameter`, `data-level` caution | alarm)
  * - rover-comms: `comms-state` (`data-state` open | connecting | waiting | refused | closed),
  *   `channel`, `name`, `members`, `log`, `compose`, `refusal`; a received message has `data-id`,
- *   one of our own `data-state` queued | sent | delivered
+ *   one of our own `data-state` queued | sent | unconfirmed | delivered
  * - rover-commands: `file`, `upload` and `verdict` (`data-status`), `steps` (`data-step`,
  *   `data-state` pending | running | done | failed), `findings` (`data-severity`), `retry`,
  *   `cancel`

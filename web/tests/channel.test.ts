@@ -1,12 +1,16 @@
-import { beforeEach, expect, test } from 'vitest';
-import { Channel } from '../src/store/channel.ts';
+import { beforeEach, expect, test, vi } from 'vitest';
+import { Channel, Draft } from '../src/store/channel.ts';
 import type { Message } from '../src/transport/wire.ts';
 
 const AT = '2026-11-22T08:00:00.000Z';
-const message = (id: string, from: string, text: string): Message => ({ id, from, text, at: AT });
+const message = (id: string, from: string, text: string, ref?: string): Message => ({
+  ...{ id, from, text, at: AT },
+  ...(ref === undefined ? {} : { ref }),
+});
 
 let channel: Channel;
 beforeEach(() => {
+  vi.useFakeTimers({ now: Date.parse(AT) });
   channel = new Channel();
 });
 
@@ -14,12 +18,15 @@ function welcome(you: string, last_id: string, history: readonly Message[] = [],
   const event = { channel: 'flight', you, members, member_count: members.length, last_id, history };
   channel.apply({ type: 'welcome', ...event });
 }
-const receive = (id: string, from: string, text: string) =>
-  channel.apply({ type: 'message', ...message(id, from, text) });
+const receive = (id: string, from: string, text: string, ref?: string) =>
+  channel.apply({ type: 'message', ...message(id, from, text, ref) });
 const move = (type: 'join' | 'leave', id: string, name: string, member_count: number) =>
   channel.apply({ type, id, name, member_count });
-const draft = (ref: string, text: string, state: 'queued' | 'sent' = 'sent') =>
-  channel.drafts.push({ ref, text, at: 0, state });
+function sendDraft(ref: string, text: string): void {
+  const draft = new Draft(ref, text, Date.parse(AT));
+  channel.drafts.push(draft);
+  draft.markSent();
+}
 
 test('a message that arrives twice is stored once', () => {
   welcome('me', 'e-3', [message('e-1', 'capcom', 'go'), message('e-2', 'capcom', 'on')]);
@@ -29,7 +36,7 @@ test('a message that arrives twice is stored once', () => {
 
 test('an ack confirms a draft', () => {
   welcome('me', 'e-0');
-  draft('r1', 'go');
+  sendDraft('r1', 'go');
   channel.apply({ type: 'ack', ref: 'r1', id: 'e-1' });
   receive('e-1', 'me', 'go');
   expect(channel.drafts).toEqual([]);
@@ -38,10 +45,10 @@ test('an ack confirms a draft', () => {
 
 test('after a reconnection, a message that arrived without its ack is not sent again', () => {
   welcome('me', 'e-1');
-  draft('r1', 'go');
+  sendDraft('r1', 'go');
   welcome('me-2', 'e-3'); // the previous connection still uses the name
   expect(channel.caughtUp).toBe(false);
-  receive('e-2', 'me', 'go');
+  receive('e-2', 'me', 'go', 'r1');
   move('join', 'e-3', 'me-2', 2);
   expect(channel.caughtUp).toBe(true);
   expect(channel.drafts).toEqual([]);
@@ -49,27 +56,58 @@ test('after a reconnection, a message that arrived without its ack is not sent a
 
 test('after a reconnection, messages that did not arrive are queued again, also among equal texts', () => {
   welcome('me', 'e-1');
-  draft('r1', 'go');
-  draft('r2', 'go');
+  sendDraft('r1', 'go');
+  sendDraft('r2', 'go');
   welcome('me', 'e-3');
-  receive('e-2', 'me', 'go');
+  receive('e-2', 'me', 'go', 'r1');
   move('join', 'e-3', 'me', 1);
-  expect(channel.drafts.map(({ ref, state }) => [ref, state])).toEqual([['r2', 'queued']]);
+  expect(channel.drafts.map(({ ref, queued }) => [ref, queued])).toEqual([['r2', true]]);
 });
 
 test('after a server restart, unconfirmed messages are queued again', () => {
   welcome('me', 'e-7');
-  draft('r1', 'go');
+  sendDraft('r1', 'go');
   welcome('me', 'f-1');
   channel.apply({ type: 'gap', after: 'e-7', resumed: 'f-1', lost: null, reason: 'epoch' });
   move('join', 'f-1', 'me', 1);
-  expect(channel.drafts.map(({ state }) => state)).toEqual(['queued']);
+  expect(channel.drafts.map(({ queued }) => queued)).toEqual([true]);
   expect(channel.lastId).toBe('f-1');
+});
+
+test('a message that arrives before its ack confirms the draft, and is stored once', () => {
+  welcome('me', 'e-1');
+  sendDraft('r1', 'go');
+  receive('e-2', 'me', 'go', 'r1');
+  expect(channel.drafts).toEqual([]);
+  channel.apply({ type: 'ack', ref: 'r1', id: 'e-2' });
+  expect(channel.messages.map(({ id }) => id)).toEqual(['e-2']);
+  expect(channel.confirmed.has('e-2')).toBe(true);
+});
+
+test('a message of another member with the same ref confirms nothing', () => {
+  welcome('me', 'e-1');
+  sendDraft('r1', 'go');
+  receive('e-2', 'capcom', 'go', 'r1');
+  expect(channel.drafts).toHaveLength(1);
+});
+
+test('a draft is unconfirmed 10 s after it was first sent, also while it is sent again', () => {
+  const draft = new Draft('r1', 'go', Date.parse(AT));
+  vi.advanceTimersByTime(60_000);
+  expect(draft.state).toBe('queued');
+  draft.markSent();
+  vi.advanceTimersByTime(9_900);
+  expect(draft.state).toBe('sent');
+  vi.advanceTimersByTime(200);
+  expect(draft.state).toBe('unconfirmed');
+  draft.queued = true;
+  draft.markSent();
+  expect(draft.state).toBe('unconfirmed');
 });
 
 test('a refused message is removed and shown with the reason', () => {
   welcome('me', 'e-0');
-  draft('r1', 'x'.repeat(200));
+  sendDraft('r1', 'x'.repeat(200));
   channel.apply({ type: 'error', code: 'too_big', detail: 'it is too long', ref: 'r1' });
   expect(channel.drafts).toEqual([]);
   expect(channel.notice?.text).toContain('x'.repeat(80));

@@ -85,7 +85,7 @@ export class RoverComms extends PageElement {
         </label>
         <button type="submit" class="visually-hidden" tabindex="-1">Join</button>
       </form>
-      <ul class="members" aria-label="Members" data-testid="members">
+      <ul class="members" aria-label="Members" data-old=${this.store.connection.state !== 'open'} data-testid="members">
         ${channel.members.map((member) => html`<li data-you=${member === channel.you}>${member}</li>`)}
       </ul>
     `;
@@ -93,13 +93,13 @@ export class RoverComms extends PageElement {
 
   #notices() {
     const { connection, channel, unconfirmedElsewhere } = this.store;
-    const queued = channel.drafts.filter((draft) => draft.state === 'queued').length;
+    const toSend = connection.state === 'open' ? 0 : channel.drafts.length;
     return html`
       ${this.#joinError ? html`<p class="note alarm" role="alert">${icon('alarm')}<span>${this.#joinError}</span></p>` : nothing}
       ${connection.state === 'refused' ? html`<p class="note alarm" role="alert" data-testid="refusal">${icon('alarm')}<span>${connection.reason}. Change the channel or your name, or try again.</span> <button type="button" @click=${() => this.store.retry()}>Try again</button></p>` : nothing}
       ${channel.notice && Date.now() - channel.notice.at < 30_000 ? html`<p class="note caution" role="status">${icon('caution')}<span>${channel.notice.text}</span></p>` : nothing}
       ${channel.gap ? html`<p class="note caution" role="status">${icon('caution')} Messages may be missing${channel.gap.lost ? `: ${plural(channel.gap.lost, 'event')} not received` : ''}</p>` : nothing}
-      ${queued > 0 && connection.state !== 'open' ? html`<p class="note" role="status">${icon('clock')} ${plural(queued, 'message')} will be sent after reconnecting</p>` : nothing}
+      ${toSend > 0 ? html`<p class="note" role="status">${icon('clock')} ${plural(toSend, 'message')} will be sent after reconnecting</p>` : nothing}
       ${unconfirmedElsewhere > 0 ? html`<p class="note" role="status">${icon('clock')} ${plural(unconfirmedElsewhere, 'unconfirmed message')} in other channels</p>` : nothing}
     `;
   }
@@ -120,11 +120,12 @@ export class RoverComms extends PageElement {
   }
 
   #draft(draft: Draft) {
-    const state = draft.state === 'queued' ? 'queued' : 'sending';
+    const texts = { queued: 'queued', sent: 'sending', unconfirmed: 'not confirmed' } as const;
+    const unconfirmed = draft.state === 'unconfirmed';
     return html`<div class="message" data-mine="true" data-state=${draft.state}>
       <span class="from">${this.store.name}</span>
       <p>${draft.text}</p>
-      <span class="stamp">${icon('clock')} ${state} <time>${clock(draft.at)}</time></span>
+      <span class="stamp">${icon(unconfirmed ? 'caution' : 'clock')} ${texts[draft.state]} <time>${clock(draft.at)}</time></span>
     </div>`;
   }
 

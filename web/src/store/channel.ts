@@ -1,11 +1,35 @@
+import { Age } from '../transport/age.ts';
 import type { ChannelEvent, Gap, Message } from '../transport/wire.ts';
 
-/** A message of ours without its `ack`: `queued` is not sent yet, `sent` is not confirmed yet. */
-export interface Draft {
+/** Milliseconds after which a message that was sent is shown as not confirmed. */
+const CONFIRM_MS = 10_000;
+
+/** A message of ours that the server has not confirmed. */
+export class Draft {
   readonly ref: string;
   readonly text: string;
+  /** When it was written, in milliseconds of the epoch. */
   readonly at: number;
-  state: 'queued' | 'sent';
+  /** Whether it is to be sent, for the first time or again with the same `ref`. */
+  queued = true;
+  #sentAge: Age | null = null;
+
+  constructor(ref: string, text: string, at: number) {
+    this.ref = ref;
+    this.text = text;
+    this.at = at;
+  }
+
+  /** `queued` was never sent; `unconfirmed` was sent 10 s ago or earlier. */
+  get state(): 'queued' | 'sent' | 'unconfirmed' {
+    if (this.#sentAge === null) return 'queued';
+    return this.#sentAge.ms < CONFIRM_MS ? 'sent' : 'unconfirmed';
+  }
+
+  markSent(): void {
+    this.queued = false;
+    this.#sentAge ??= new Age();
+  }
 }
 
 /** An error that the server sent to this member only. */
@@ -90,17 +114,13 @@ export class Channel {
     this.memberCount = member_count;
   }
 
-  /**
-   * Confirm a sent draft when its message is replayed: it arrived before the break, but its `ack`
-   * was lost. Drafts are matched by their text.
-   */
-  #confirmIfOurs({ id, from, text }: Message): void {
-    if (this.caughtUp || this.#ids.has(id) || this.confirmed.has(id) || !this.#ownNames.has(from))
-      return;
-    const draft = this.drafts.find((one) => one.state === 'sent' && one.text === text);
-    if (!draft) return;
+  /** Confirm a draft whose message arrives without its `ack`, which was lost in a break. */
+  #confirmIfOurs({ id, from, ref }: Message): void {
+    if (ref === undefined || !this.#ownNames.has(from)) return;
+    const others = this.drafts.filter((draft) => draft.ref !== ref);
+    if (others.length === this.drafts.length) return;
     this.confirmed.add(id);
-    this.drafts = this.drafts.filter((one) => one !== draft);
+    this.drafts = others;
   }
 
   /** Record the newest event. Once caught up, queue the drafts that did not arrive. */
@@ -108,7 +128,7 @@ export class Channel {
     this.lastId = id;
     if (this.caughtUp || offset(id) < this.#joinOffset) return;
     this.caughtUp = true;
-    for (const draft of this.drafts) draft.state = 'queued';
+    for (const draft of this.drafts) draft.queued = true;
   }
 
   #showError({ detail, ref }: Extract<ChannelEvent, { type: 'error' }>): void {

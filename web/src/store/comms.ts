@@ -1,8 +1,8 @@
 import { ChannelConnection, type ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
-import { Channel } from './channel.ts';
+import { Channel, Draft } from './channel.ts';
 import { Store } from './store.ts';
-import { pollWhileVisible } from './ticker.ts';
+import { every, pollWhileVisible } from './ticker.ts';
 
 /** A channel as the server lists it. */
 export interface ChannelInfo {
@@ -49,6 +49,9 @@ export class CommsStore extends Store {
   start(): void {
     this.#open();
     pollWhileVisible(10_000, () => void this.#list());
+    every(1_000, () => {
+      if (this.channel.drafts.length > 0) this.changed(); // Their states depend on the time.
+    });
     addEventListener('online', () => {
       if (this.connection.state === 'waiting') this.retry();
     });
@@ -71,7 +74,7 @@ export class CommsStore extends Store {
   send(text: string): void {
     // Not crypto.randomUUID: browsers hide it from pages loaded over plain HTTP.
     const ref = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-    this.channel.drafts.push({ ref, text, at: Date.now(), state: 'queued' });
+    this.channel.drafts.push(new Draft(ref, text, Date.now()));
     this.#sendQueued();
     this.changed();
   }
@@ -97,8 +100,7 @@ export class CommsStore extends Store {
   #sendQueued(): void {
     if (this.connection.state !== 'open' || !this.channel.caughtUp) return;
     for (const draft of this.channel.drafts) {
-      if (draft.state === 'queued' && this.#socket?.send(draft.text, draft.ref))
-        draft.state = 'sent';
+      if (draft.queued && this.#socket?.send(draft.text, draft.ref)) draft.markSent();
     }
   }
 

@@ -1,3 +1,4 @@
+import { Age } from './age.ts';
 import { Backoff } from './backoff.ts';
 import { at } from './http.ts';
 import type { ChannelEvent } from './wire.ts';
@@ -18,10 +19,24 @@ export interface ChannelSink {
   event(event: ChannelEvent): void;
 }
 
+/** Milliseconds without a frame after which the page sends a ping. Browsers cannot send real ones. */
+const PING_AFTER_MS = 3_000;
+
+/** Milliseconds after an unanswered ping at which the connection counts as lost. */
+const PONG_TIMEOUT_MS = 4_000;
+
+/** Milliseconds in which a new connection must receive its `welcome`. */
+const WELCOME_TIMEOUT_MS = 10_000;
+
+const WATCHDOG_MS = 500;
 const REFUSED = 1008;
 const TRY_LATER = 1013;
 
-/** A connection to one channel under one name. It reconnects after every break until `close`. */
+/**
+ * A connection to one channel under one name. It reconnects after every break until `close`.
+ *
+ * A half-open connection reports no error: it is noticed by a ping without an answer.
+ */
 export class ChannelConnection {
   readonly #channel: string;
   readonly #name: string;
@@ -30,6 +45,11 @@ export class ChannelConnection {
   readonly #backoff = new Backoff(500, 15_000);
   #socket: WebSocket | null = null;
   #retry: ReturnType<typeof setTimeout> | null = null;
+  #watchdog: ReturnType<typeof setInterval> | null = null;
+  #welcomed = false;
+  /** The time since the last frame, or since the connection was requested. */
+  readonly #frameAge = new Age();
+  #pingAge: Age | null = null;
 
   /** `lastId` returns the id of the newest event held; a new connection resumes after it. */
   constructor(channel: string, name: string, lastId: () => string | null, sink: ChannelSink) {
@@ -49,10 +69,17 @@ export class ChannelConnection {
     if (after !== null) url.searchParams.set('after', after);
     const socket = new WebSocket(url, SUBPROTOCOL);
     this.#socket = socket;
+    this.#welcomed = false;
+    this.#pingAge = null;
+    this.#frameAge.restart();
+    this.#watchdog = setInterval(() => this.#check(socket), WATCHDOG_MS);
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
+      this.#frameAge.restart();
+      this.#pingAge = null;
       const event = parse(data);
       if (event === null) return;
       if (event.type === 'welcome') {
+        this.#welcomed = true;
         this.#backoff.reset();
         this.#sink.connection({ state: 'open' });
       }
@@ -73,8 +100,19 @@ export class ChannelConnection {
     this.#sink.connection({ state: 'closed' });
   }
 
+  #check(socket: WebSocket): void {
+    if (!this.#welcomed) {
+      if (this.#frameAge.ms > WELCOME_TIMEOUT_MS) this.#lost('the server does not answer');
+    } else if (this.#pingAge !== null) {
+      if (this.#pingAge.ms > PONG_TIMEOUT_MS) this.#lost('the server does not answer');
+    } else if (this.#frameAge.ms > PING_AFTER_MS) {
+      this.#pingAge = new Age();
+      socket.send('{"type":"ping"}');
+    }
+  }
+
   #closed(event: CloseEvent): void {
-    this.#socket = null;
+    this.#disconnect();
     if (event.code === REFUSED) {
       this.#sink.connection({
         state: 'refused',
@@ -82,8 +120,12 @@ export class ChannelConnection {
       });
       return;
     }
-    const waitMs = this.#backoff.next() + (event.code === TRY_LATER ? 3_000 : 0);
-    const reason = event.reason || 'connection lost';
+    this.#lost(event.reason || 'connection lost', event.code === TRY_LATER ? 3_000 : 0);
+  }
+
+  #lost(reason: string, minWaitMs = 0): void {
+    this.#disconnect();
+    const waitMs = this.#backoff.next() + minWaitMs;
     this.#sink.connection({ state: 'waiting', retryAt: Date.now() + waitMs, reason });
     this.#retry = setTimeout(() => this.open(), waitMs);
   }
@@ -91,6 +133,8 @@ export class ChannelConnection {
   #disconnect(): void {
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#retry = null;
+    if (this.#watchdog !== null) clearInterval(this.#watchdog);
+    this.#watchdog = null;
     if (this.#socket === null) return;
     this.#socket.onclose = null;
     this.#socket.onmessage = null;

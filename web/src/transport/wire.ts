@@ -82,6 +82,8 @@ export interface Message {
   readonly from: string;
   readonly text: string;
   readonly at: string;
+  /** The sender's name for the message. */
+  readonly ref?: string;
 }
 
 export type ChannelEvent =
@@ -99,6 +101,8 @@ export type ChannelEvent =
     }
   | ({ readonly type: 'message' } & Message)
   | { readonly type: 'ack'; readonly ref: string; readonly id: string }
+  /** The answer to a `ping`. */
+  | { readonly type: 'pong' }
   | {
       readonly type: 'join' | 'leave';
       readonly id: string;
