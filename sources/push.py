@@ -9,6 +9,7 @@ from anyio import Event
 
 from sources.base import Parameter, Sample, SourceError
 from sources.values.dictionary import read_dictionary
+from sources.values.formats import Format  # noqa: TC001 # the registry resolves it
 from sources.values.payload import PayloadReader
 from sources.values.ranges import POSITIVE_S, Range
 
@@ -44,6 +45,9 @@ class PushTelemetry:
         max_queue: maximum number of waiting samples, and of samples in one batch.
         time: dotted place of the time in a sample; see `PayloadReader`.
         path: dotted place of the values in a sample.
+        prefix: dotted place of a text that is put before the parameter names, such as `device`.
+        format: of the samples; by default it is recognised.
+        timezone: of times without an offset, such as `Europe/Berlin`; UTC if empty.
         parameters: a JSON file that declares parameters; others are learned from samples.
         period_s: expected seconds between two samples; a longer silence is `stale`.
 
@@ -63,13 +67,24 @@ class PushTelemetry:
         max_queue: int = 10_000,
         time: str = "",
         path: str = "",
+        prefix: str = "",
+        format: Format = "auto",  # noqa: A002 # the name of the option
+        timezone: str = "",
         parameters: Path | None = None,
         period_s: float | None = None,
     ) -> None:
         if period_s is not None:
             self.period_s = POSITIVE_S.number("period_s", period_s)
         self.max_queue = Range(at_least=1).whole("max_queue", max_queue)
-        self.reader = PayloadReader(read_dictionary(parameters), time=time, path=path)
+        self.reader = PayloadReader(
+            read_dictionary(parameters),
+            time=time,
+            path=path,
+            prefix=prefix,
+            format=format,
+            timezone=timezone,
+            source="push",
+        )
         self._queue: deque[Sample] = deque()
         self._arrived = Event()
 

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from rover.telemetry.events import NamedEvent, encode, sample_json
 from rover.telemetry.history import History
 from rover.topic import EventId
-from sources.base import RESERVED, Limits, Parameter, SourceError
+from sources.base import RESERVED, Limits, Parameter, Sample, SourceError
 from sources.values.dictionary import MAX_PARAMETERS, read_dictionary
-from sources.values.flatten import MAX_DEPTH, MAX_ITEMS, MAX_VALUES
+from sources.values.flatten import LEVEL, MAX_DEPTH, MAX_ITEMS, MAX_NAMES, MAX_VALUES
 from sources.values.losses import Losses
 from sources.values.payload import MAX_PAYLOAD_BYTES, PayloadReader, PayloadRefused
+from sources.values.ranges import OptionError
 from sources.values.times import timestamp_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 NOW = 1_790_000_000.0
 
 
-def reader(*parameters: Parameter, **options: str) -> PayloadReader:
+def reader(*parameters: Parameter, **options: Any) -> PayloadReader:
     return PayloadReader(parameters, clock=lambda: NOW, **options)
 
 
@@ -53,6 +54,18 @@ ALL_KINDS = {"a": 1, "b": 2.5, "c": True, "d": "on"}
         ('{"wheel": [1, 2.5]}', {"wheel.0": 1, "wheel.1": 2.5}),
         ('{"joint": [{"x": 1, "y": 2}]}', {"joint.0": {"x": 1, "y": 2}}),
         ('{"big": 123456789012345678901234567890}', {"big": 1.2345678901234568e29}),
+        ('{"max": 18446744073709551615}', {"max": 18446744073709551615}),
+        ('{"min": -9223372036854775808}', {"min": -9223372036854775808}),
+        ('{"energy": {"today": 1.5, "total": 20}}', {"energy.today": 1.5, "energy.total": 20}),
+        ('{"pose": {"x": 1, "y": 2, "theta": 3}}', {"pose.x": 1, "pose.y": 2, "pose.theta": 3}),
+        ('{"q": {"w": 1, "x": 0, "y": 0, "z": 0}}', {"q": {"w": 1, "x": 0, "y": 0, "z": 0}}),
+        (
+            '{"gps": {"Latitude": "48.1", "Longitude": 11}}',
+            {"gps": {"Latitude": 48.1, "Longitude": 11}},
+        ),
+        ('{"at": {"roll": 1, "pitch": null, "yaw": 3}}', {"at": {"roll": 1, "yaw": 3}}),
+        ('{"at": {"x": "left", "y": 2}}', {"at.x": "left", "at.y": 2}),
+        ('{"press": {"x": true, "y": false}}', {"press.x": True, "press.y": False}),
         ('{"a": {}, "b": []}', {}),
         ('{"bad \\ud800 text": "\\ud800"}', {"bad text": "?"}),
         ('{"a,b": 1, "a b": 2, "a\\nb": 3}', {"a b": 1, "a b_2": 2, "a b_3": 3}),
@@ -106,6 +119,72 @@ def test_a_value_that_does_not_fit_its_declared_kind_is_unchanged() -> None:
     assert values('{"speed": "ERR", "on": 7}', *declared) == {"speed": "ERR", "on": 7}
 
 
+@pytest.mark.parametrize(
+    ("first", "kind", "names"),
+    [
+        ('{"gps": {"lat": null, "lon": null, "alt": null}}', "vector", {"gps"}),
+        ('{"gps": {"lat": 48.1, "lon": null, "alt": null}}', "vector", {"gps"}),
+        ('{"bus": {"volts": null, "amps": 2}}', "number", {"bus.volts", "bus.amps"}),
+    ],
+)
+def test_null_members_of_the_first_message_do_not_decide_the_kind(
+    first: str, kind: str, names: set[str]
+) -> None:
+    learning = reader()
+    assert set(learning.samples(first)[0].values) == names
+    second = first.replace("null", "7.5")
+    assert set(learning.samples(second)[0].values) == names
+    assert {p.kind for p in learning.parameters} == {kind}
+
+
+def test_names_that_become_equal_stay_apart_in_all_messages() -> None:
+    it = reader()
+    first = '{"a,b": 1, "sub": {"c": 2}}'
+    texts = ('{"a b": 3, "sub.c": 4}', first, '{"sub.c": 5, "a\\nb": 6, "a b": 7}')
+    found = [it.samples(text)[0].values for text in (first, *texts)]
+    assert found == [
+        {"a b": 1, "sub.c": 2},
+        {"a b_2": 3, "sub.c_2": 4},
+        {"a b": 1, "sub.c": 2},
+        {"sub.c_2": 5, "a b_3": 6, "a b_2": 7},
+    ]
+
+
+def test_the_components_of_a_declared_vector_stay_apart_in_all_messages() -> None:
+    it = reader(Parameter("v", kind="vector"))
+    found = [it.samples(text)[0].values["v"] for text in ('{"v": {"a,": 1}}', '{"v": {"a": 2}}')]
+    assert found == [{"a": 1}, {"a_2": 2}]
+
+
+def test_the_number_of_names_in_all_messages_is_limited() -> None:
+    it = reader()
+    for n in range(0, MAX_NAMES, 500):
+        it.samples(json.dumps({f"p{n + k}": 1 for k in range(500)}))
+    with pytest.raises(PayloadRefused):
+        it.samples('{"one more": 1}')
+    assert it.samples('{"p7": 2}')[0].values == {"p7": 2}
+
+
+def test_the_same_names_below_two_topics_are_two_parameters() -> None:
+    it = reader()
+    [one] = it.samples('{"n": 1}', f"a{LEVEL}b")
+    [two] = it.samples('{"b": {"n": 2}}', "a")
+    assert (one.values, two.values) == ({"a.b.n": 1}, {"a.b.n_2": 2})
+
+
+def test_a_description_is_used_now_or_when_the_parameter_is_learned() -> None:
+    it = reader(Parameter("speed", "m/s"))
+    it.describe("a", "°C", "Air")
+    it.describe("speed", "km/h")
+    it.samples('{"a": 1, "b": 2, "speed": 3}')
+    it.describe("b", "%", "Humidity")
+    assert [(p.name, p.unit, p.description) for p in it.parameters] == [
+        ("speed", "m/s", ""),
+        ("a", "°C", "Air"),
+        ("b", "%", "Humidity"),
+    ]
+
+
 def test_undeclared_parameters_are_learned_from_their_first_value() -> None:
     learning = reader(Parameter("speed", "m/s"))
     learning.samples('{"speed": 1, "n": null, "text": "x", "flag": false, "at": {"x": 1, "y": 2}}')
@@ -127,6 +206,63 @@ def test_the_number_of_learned_parameters_is_limited() -> None:
 
 
 T = 1_785_555_555.25
+ISO_FORMS = (
+    "2026-08-01T03:39:15.250000000Z",
+    "2026-08-01t03:39:15.25z",
+    "2026-08-01 03:39:15.25 UTC",
+    "2026-08-01T05:39:15.250123456+0200",
+    "2026-08-01T03:39:15.25",
+)
+
+
+@pytest.mark.parametrize("text", ISO_FORMS)
+@pytest.mark.parametrize("zone", ["", "Europe/Berlin"])
+def test_a_time_without_an_offset_is_in_the_time_zone_of_the_source(text: str, zone: str) -> None:
+    [sample] = reader(timezone=zone).samples(json.dumps({"t": text}))
+    is_local = text == ISO_FORMS[-1] and zone
+    assert sample.t == pytest.approx(T - 7200 if is_local else T, abs=1e-3)
+
+
+def test_an_unknown_time_zone_is_refused() -> None:
+    with pytest.raises(OptionError, match="timezone=Mars/Jezero"):
+        reader(timezone="Mars/Jezero")
+
+
+@pytest.mark.parametrize(
+    ("payload", "left"),
+    [
+        ({"time": "1970-01-01T00:00:12Z"}, {}),
+        ({"ts": "2000-01-01T00:00:00"}, {}),
+        ({"Time": "1970-01-01T00:00:12"}, {}),
+        ({"header": {"stamp": {"sec": 0, "nanosec": 0}}}, {}),
+        ({"header": {"stamp": {"secs": 12, "nsecs": 5}}}, {}),
+        ({"timestamp": 12.5}, {"timestamp": 12.5}),
+        ({"ts": 0}, {"ts": 0}),
+    ],
+    ids=str,
+)
+def test_a_time_before_2001_is_replaced_by_the_arrival_and_counted(
+    payload: dict[str, Any], left: dict[str, Any]
+) -> None:
+    it = reader()
+    [sample] = it.samples(json.dumps({**payload, "a": 1}))
+    assert (sample.t, sample.values) == (NOW, {**left, "a": 1})
+    assert it.replaced_times.count == 1
+
+
+def test_a_small_number_at_the_place_of_the_time_option_is_replaced_too() -> None:
+    it = reader(time="up")
+    assert it.samples('{"up": 12, "a": 1}') == [Sample(NOW, {"a": 1})]
+    assert it.replaced_times.count == 1
+
+
+def test_tasmota_sends_local_time_so_that_it_is_used_only_with_a_time_zone() -> None:
+    payload = '{"Time": "2026-08-01T05:39:15", "Switch1": "ON"}'
+    assert reader().samples(payload) == [Sample(NOW, {"Switch1": "ON"})]
+    berlin = reader(timezone="Europe/Berlin").samples(payload)
+    assert berlin == [Sample(1_785_555_555, {"Switch1": "ON"})]
+    with_offset = payload.replace(":15", ":15+02:00")
+    assert reader().samples(with_offset) == berlin
 
 
 @pytest.mark.parametrize(
@@ -226,7 +362,7 @@ def deep(levels: int) -> str:
         (json.dumps({str(n): n for n in range(MAX_VALUES + 1)}), "more than 1,000 values"),
         (json.dumps({"scan": [0] * (MAX_ITEMS + 1)}), "the list 'scan' has 65 items, more than 64"),
         ('{"%s": 1}' % ("x" * 201), "has 201 characters, more than 200"),
-        ('{"v": {"%s": 1, "y": 2}}' % ("x" * 201), "has 201 characters, more than 200"),
+        ('{"v": {"%s": 1, "y": 2}}' % ("x" * 201), "has 203 characters, more than 200"),
         ('{"a": "%s"}' % ("x" * 10_000_000), f"bytes, more than {MAX_PAYLOAD_BYTES:,}"),
     ],
     ids=lambda value: str(value)[:30],
@@ -309,6 +445,30 @@ def test_a_payload_may_be_the_value_of_one_parameter(
     payload: bytes, expected: dict[str, Any]
 ) -> None:
     assert reader().values("arm", payload) == expected
+
+
+@pytest.mark.parametrize(
+    ("payload", "values"),
+    [
+        ("21.5", {"arm": 21.5}),
+        ("Online", {"arm": "Online"}),
+        ('"parked"', {"arm": "parked"}),
+        ("[1, 2]", {"arm.0": 1, "arm.1": 2}),
+        ('{"a": 1}', {"a": 1}),
+    ],
+)
+def test_a_payload_may_be_a_sample_or_a_single_value(payload: str, values: dict[str, Any]) -> None:
+    assert [s.values for s in reader().samples(payload, value_place="arm")] == [values]
+
+
+@pytest.mark.parametrize("payload", ["{", '"x', "[1", "two\nlines", "x" * 65])
+def test_a_payload_that_is_neither_json_nor_a_word_is_refused(payload: str) -> None:
+    with pytest.raises(PayloadRefused):
+        reader().samples(payload, value_place="arm")
+
+
+def test_an_empty_payload_of_a_topic_has_no_sample() -> None:
+    assert reader().samples(b"", value_place="arm") == []
 
 
 def test_bytes_that_are_not_text_are_refused() -> None:

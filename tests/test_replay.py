@@ -352,20 +352,22 @@ async def test_nested_json_becomes_vectors_and_dotted_names(write: Write) -> Non
         "location": "vector",
         "bus.volts": "number",
         "bus.mode": "text",
-        "n": "vector",
+        "n.0": "integer",
+        "n.1": "integer",
         "one.x": "integer",
         "new": "boolean",
         "deep.x": "integer",
         "deep.y": "integer",
-        "deep.z": "vector",
+        "deep.z.u": "integer",
+        "deep.z.v": "integer",
     }
     samples = await played(path)
     assert column(samples, "location") == [None, {"lat": 18.4, "lon": 77.0}, None, {"lat": 18.5}]
     assert column(samples, "bus.volts") == [28.1, 27.9, None, None]
     assert column(samples, "bus.mode") == ["sun", None, None, None]
-    assert column(samples, "n") == [{"0": 1.0, "1": 2.0}, None, None, None]
+    assert column(samples, "n.1") == [2, None, None, None]
     assert column(samples, "new") == [None, True, None, None]
-    assert column(samples, "deep.z") == [None, None, {"u": 3.0, "v": 4.0}, None]
+    assert column(samples, "deep.z.u") == [None, None, 3, None]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sources.base import RESERVED, Kind, Parameter, Value
 from sources.values.cells import Cell, Form, form_of, number_of
 from sources.values.names import clean_name, free_name
+from sources.values.vectors import has_vector_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,7 +152,7 @@ def decide(
 
 
 def _vectors(surveys: Mapping[str, Survey]) -> dict[str, dict[str, str]]:
-    """The objects that hold at least two numbers and nothing else in all rows: members by name."""
+    """The objects with the members of a vector, which are numbers in all rows: members by name."""
     found: dict[str, dict[str, str]] = {}
     others: set[str] = set()
     for source, survey in surveys.items():
@@ -167,7 +168,7 @@ def _vectors(surveys: Mapping[str, Survey]) -> dict[str, dict[str, str]]:
     return {
         parent: members
         for parent, members in found.items()
-        if len(members) > 1
+        if has_vector_names(members)
         and parent not in others
         and (parent not in surveys or surveys[parent].empty)
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from sources.base import Kind, Limits, Parameter, SourceError, Value
@@ -30,17 +31,32 @@ class Dictionary:
 
     def __init__(self, declared: Iterable[Parameter] = ()) -> None:
         self._known = {parameter.name: parameter for parameter in declared}
+        self._declared = frozenset(self._known)
 
     @property
     def parameters(self) -> Sequence[Parameter]:
         """The parameters declared, then those learned so far."""
         return tuple(self._known.values())
 
-    def learn(self, values: Mapping[str, Value]) -> None:
-        """Add the parameters of these values; the first value decides the kind."""
+    def learn(self, values: Mapping[str, Value]) -> list[str]:
+        """Add the parameters of these values, and return their names.
+
+        The first value decides the kind.
+        """
+        learned: list[str] = []
         for name, value in values.items():
             if value is not None and name not in self._known and len(self._known) < MAX_PARAMETERS:
                 self._known[name] = Parameter(name, kind=_kind(value))
+                learned.append(name)
+        return learned
+
+    def describe(self, name: str, unit: str, description: str = "") -> None:
+        """Add a unit and a description to a learned parameter; a declared one stays as it is."""
+        known = self._known.get(name)
+        if known is not None and name not in self._declared:
+            self._known[name] = replace(
+                known, unit=unit or known.unit, description=description or known.description
+            )
 
 
 def read_dictionary(path: Path | None) -> tuple[Parameter, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from sources.values.cells import number_of
-from sources.values.names import MAX_NAME_LENGTH, clean_name, free_name, legal_name
+from sources.values.cells import form_of, number_of
+from sources.values.names import MAX_NAME_LENGTH, Names, clean_name, free_name
+from sources.values.vectors import has_vector_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,75 +23,125 @@ MAX_VALUES = 1000
 MAX_ITEMS = 64
 """Maximum number of items of a list; a longer one is bulk data (a scan, an image)."""
 
+MAX_NAMES = 4000
+"""Maximum number of different names in all messages of a source."""
+
+SEPARATOR = "\0"
+"""Separates the keys in a place: `arm\\0angle` is the member `angle` of the object `arm`."""
+
+LEVEL = "\1"
+"""Separates the levels of a topic in a place, so that no topic looks like a key of another."""
+
+HIDDEN = "\2"
+"""Ends the part of a place that distinguishes it and is not in its name, such as `app1\\2dev1`."""
+
+_DOTS = str.maketrans({SEPARATOR: ".", LEVEL: "."})
+
 
 class TooLarge(ValueError):
     """An object is too large or too deep for telemetry; the text names the limit."""
 
 
 class Flattener:
-    """Flattens objects: `outer.inner`, `list.0`. An object of numbers becomes a vector.
+    """Flattens objects: `outer.inner`, `list.0`.
+
+    An object of numbers is a vector if it is declared as one, or if its members have the names of
+    one. The same place in two messages has the same name; two places never share a name.
 
     Args:
         parameters: those declared; values are read as their kinds.
+
+    Attributes:
+        names: of the places in all messages so far.
     """
 
     def __init__(self, parameters: Iterable[Parameter] = ()) -> None:
         self._kinds: dict[str, Kind] = {p.name: p.kind for p in parameters}
         self._parents = {name.rpartition(".")[0] for name in self._kinds}
+        self._components: dict[str, Names] = {}
+        self.names = Names()
 
-    def flatten(self, value: Any, name: str = "", skip: str = "") -> dict[str, Value]:
+    def flatten(self, value: Any, place: str = "", skip: str = "") -> dict[str, Value]:
         """The values in `value`, by legal and distinct names.
 
         Args:
             value: parsed JSON.
-            name: the start of all names; the whole name if `value` is a single value.
-            skip: the dotted place of a value to leave out.
+            place: the place of `value`; it starts all names.
+            skip: the place of a value to leave out.
 
         Raises:
-            TooLarge: the object exceeds `MAX_DEPTH`, `MAX_VALUES`, `MAX_ITEMS` or
+            TooLarge: the object exceeds `MAX_DEPTH`, `MAX_VALUES`, `MAX_ITEMS`, `MAX_NAMES` or
                 `MAX_NAME_LENGTH`.
         """
         values: dict[str, Value] = {}
-        skipped = f"{name}.{skip}" if name and skip else skip
-        self._spread(name, value, skipped, 0, values)
+        self._spread(place, value, skip, 0, values)
         return values
 
     def _spread(
-        self, name: str, value: Any, skip: str, depth: int, values: dict[str, Value]
+        self, place: str, value: Any, skip: str, depth: int, values: dict[str, Value]
     ) -> None:
-        if skip and name == skip:
+        if skip and place == skip:
             return
         if depth > MAX_DEPTH:
             raise TooLarge(f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(value, list):
             if len(value) > MAX_ITEMS:
                 raise TooLarge(
-                    f"the list {_short(name)} has {len(value):,} items, more than {MAX_ITEMS}"
+                    f"the list {_short(dotted(place))} has {len(value):,} items, more than"
+                    f" {MAX_ITEMS}"
                 )
             value = {str(index): item for index, item in enumerate(value)}
-        elif isinstance(value, dict) and self._is_vector(name, value):
-            self._put(name, _vector(value), values)
+        elif isinstance(value, dict) and self._is_vector(dotted(place), value):
+            name = self._name(place, values)
+            values[name] = self._vector(name, value)
             return
         if not isinstance(value, dict):
-            self._put(name, value, values)
+            name = self._name(place, values)
+            values[name] = self._plain(name, value)
             return
         for key, member in value.items():
-            self._spread(f"{name}.{key}" if name else key, member, skip, depth + 1, values)
+            inner = f"{place}{SEPARATOR}{key}" if place else key
+            self._spread(inner, member, skip, depth + 1, values)
 
-    def _put(self, raw_name: str, value: Any, values: dict[str, Value]) -> None:
+    def _name(self, place: str, values: dict[str, Value]) -> str:
         if len(values) == MAX_VALUES:
             raise TooLarge(f"more than {MAX_VALUES:,} values")
-        _check_length(raw_name)
-        name = free_name(legal_name(raw_name), values)
-        values[name] = self._plain(name, value)
+        name = self.names.get(place)
+        if name is None:
+            raw_name = dotted(place)
+            _check_length(raw_name)
+            if len(self.names) == MAX_NAMES:
+                raise TooLarge(
+                    f"the name {_short(raw_name)} is new, and the source has already sent"
+                    f" {MAX_NAMES:,} names, the limit"
+                )
+            name = self.names.add(place, raw_name)
+        return free_name(name, values)  # a key may contain the separator
 
     def _is_vector(self, name: str, members: dict[str, Any]) -> bool:
-        if not name or name in self._parents or len(members) > MAX_ITEMS:
+        if not name or name in self._parents or not members or len(members) > MAX_ITEMS:
             return False
-        min_members = 1 if self._kinds.get(name) == "vector" else 2
-        return len(members) >= min_members and all(
-            m is None or _is_number(m) for m in members.values()
-        )
+        kind = self._kinds.get(name)
+        named = has_vector_names(members) if kind is None else kind == "vector"
+        return named and all(map(_is_component, members.values()))
+
+    def _vector(self, name: str, members: dict[str, Any]) -> Value:
+        """The vector without its null components; `None` if all are null."""
+        names = self._components.setdefault(name, Names(clean_name))
+        numbers: dict[str, float] = {}
+        for key, member in members.items():
+            component = names.get(key)
+            if component is None:
+                _check_length(key)
+                if len(names) == MAX_ITEMS:
+                    raise TooLarge(
+                        f"the vector {_short(name)} has more than {MAX_ITEMS} components"
+                    )
+                component = names.add(key, key)
+            number = number_of(member) if isinstance(member, str) else member
+            if number is not None:
+                numbers[component] = _bounded(number)
+        return numbers or None
 
     def _plain(self, name: str, value: Any) -> Value:
         kind = self._kinds.get(name)
@@ -103,8 +154,15 @@ class Flattener:
         return None if value is None else _bounded(value)
 
 
+def dotted(place: str) -> str:
+    """The raw name of a place: its keys and levels, separated by dots."""
+    return place.rpartition(HIDDEN)[2].translate(_DOTS)
+
+
 def _read(text: str, kind: Kind | None) -> Value:
     """The text as the declared kind if it can be read as that, else the text."""
+    if kind == "integer" and len(text) <= 20 and text.strip().lstrip("+-").isdecimal():
+        return _bounded(int(text))
     if kind in ("number", "integer") and (number := number_of(text)) is not None:
         whole = kind == "integer" and number.is_integer() and abs(number) < 2**53
         return int(number) if whole else number
@@ -117,19 +175,16 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _vector(members: dict[str, Any]) -> Value:
-    """The vector without its null components; `None` if all are null."""
-    numbers: dict[str, float] = {}
-    for key, number in members.items():
-        _check_length(key)
-        if number is not None:
-            numbers[free_name(clean_name(key), numbers)] = _bounded(number)
-    return numbers or None
+def _is_component(value: Any) -> bool:
+    """Whether a member of a vector is a number, also as text, or says that it has none."""
+    if isinstance(value, str):
+        return number_of(value) is not None or form_of(value) in ("missing", "blank")
+    return value is None or _is_number(value)
 
 
 def _bounded(value: float) -> float:
     """The number; a whole number beyond 64 bits as the nearest float."""
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) < 2**63:
+    if not isinstance(value, int) or isinstance(value, bool) or -(2**63) <= value < 2**64:
         return value
     try:
         return float(value)

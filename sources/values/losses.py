@@ -1,4 +1,4 @@
-"""Counts lost messages, and logs some of them."""
+"""Counts messages with a problem, and logs some of them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ class Losses:
 
     Args:
         source: the name of the source in the log.
+        noun: what is counted, as it is in the log.
 
     Attributes:
-        count: messages lost so far.
+        count: messages so far.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, noun: str = "lost message") -> None:
         self.count = 0
         self._source = source
+        self._noun = noun
 
     def add(self, reason: object, payload: bytes | str = "") -> None:
-        """Count one lost message. The log line shows the reason and the start of the payload."""
+        """Count one message. The log line shows the reason and the start of the payload."""
         self.count += 1
         if self.count.bit_count() == 1:
             shown = f" {payload[:80]!r}{'…' * (len(payload) > 80)}" if payload else ""
-            _log.warning("%s: lost message %d%s: %s", self._source, self.count, shown, reason)
+            _log.warning("%s: %s %d%s: %s", self._source, self._noun, self.count, shown, reason)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sources.base import RESERVED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 MAX_NAME_LENGTH = 200
 """Maximum number of characters of a parameter name."""
@@ -39,3 +39,37 @@ def free_name(name: str, taken: Iterable[str]) -> str:
     while free in taken:
         free, number = f"{name}_{number}", number + 1
     return free
+
+
+class Names:
+    """The names of places in messages: each place keeps its own name in every later message.
+
+    Two places whose raw names become the same legal name get `name` and `name_2`, in the order in
+    which they first arrive.
+
+    Args:
+        clean: makes a raw name legal.
+    """
+
+    def __init__(self, clean: Callable[[str], str] = legal_name) -> None:
+        self._clean = clean
+        self._names: dict[str, str] = {}
+        self._places: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def get(self, place: str) -> str | None:
+        """The name of a place, if it has one."""
+        return self._names.get(place)
+
+    def place(self, name: str) -> str:
+        """The place with that name; empty if there is none."""
+        return self._places.get(name, "")
+
+    def add(self, place: str, raw: str) -> str:
+        """Give a new place a name that no other place has."""
+        name = free_name(self._clean(raw), self._places)
+        self._names[place] = name
+        self._places[name] = place
+        return name

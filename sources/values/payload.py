@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import time as clocks
-from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sources.base import Parameter, Sample, SourceError, Value
-from sources.values.dictionary import Dictionary
-from sources.values.flatten import Flattener, TooLarge
-from sources.values.times import timestamp_of
+from sources.base import Parameter, Sample, Value
+from sources.values.dictionary import MAX_PARAMETERS, Dictionary
+from sources.values.flatten import LEVEL, SEPARATOR, Flattener, TooLarge
+from sources.values.formats import Format, Reading, readings
+from sources.values.messagetime import TIME_PLACES, MessageTime
+from sources.values.parsing import (
+    MAX_PAYLOAD_BYTES,
+    NotJson,
+    PayloadRefused,
+    at,
+    check_size,
+    decode,
+    noun,
+    parse,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-MAX_PAYLOAD_BYTES = 2**20
-"""Maximum bytes of one payload; a batch may be larger."""
+__all__ = ["MAX_PAYLOAD_BYTES", "TIME_PLACES", "PayloadReader", "PayloadRefused"]
 
-TIME_PLACES = ("t", "time", "timestamp", "ts", "header.stamp")
-"""Dotted places that are searched for a time, in this order; the last is that of ROS messages."""
-
-
-class PayloadRefused(SourceError):
-    """A payload cannot be read as samples.
-
-    Attributes:
-        reason: why.
-        place: where in the payload, such as `line 3`; may be empty.
-    """
-
-    def __init__(self, reason: str, place: str = "") -> None:
-        self.reason = reason
-        self.place = place
-        super().__init__(f"{place}: {reason}" if place else reason)
-
-
-class NotJson(PayloadRefused):
-    """A payload is not JSON."""
+MAX_WORD = 64
+"""Maximum characters of a payload that is a word instead of JSON, such as `Online`."""
 
 
 class PayloadReader:
@@ -52,7 +42,18 @@ class PayloadReader:
             none of them gets its time of arrival.
         path: dotted place of the values in the payload, such as `msg`.
         prefix: dotted place of a text that is put before all names, such as `topic`.
+        format: of the payloads; with `time`, `path` or `prefix`, `auto` means `json`.
+        timezone: the time zone of times without an offset, such as `Europe/Berlin`; UTC if empty.
+        has_topics: whether the names of rosbridge's values start with their topics.
+        source: its name in the log.
         clock: POSIX seconds.
+
+    Raises:
+        OptionError: there is no such time zone.
+
+    Attributes:
+        replaced_times: samples with a time before 2001, from a clock that was not set. They have
+            their time of arrival instead.
     """
 
     def __init__(
@@ -62,30 +63,53 @@ class PayloadReader:
         time: str = "",
         path: str = "",
         prefix: str = "",
+        format: Format = "auto",  # noqa: A002 # the name of the option
+        timezone: str = "",
+        has_topics: bool = True,
+        source: str = "json",
         clock: Callable[[], float] = clocks.time,
     ) -> None:
         declared = tuple(parameters)
         self._dictionary = Dictionary(declared)
         self._flattener = Flattener(declared)
-        self._time_places = (time,) if time else TIME_PLACES
-        self._needs_time = bool(time)
+        self._times = MessageTime(time, timezone, source)
         self._path = path
         self._prefix = prefix
+        self._format: Format = "json" if format == "auto" and (time or path or prefix) else format
+        self._has_topics = has_topics
         self._clock = clock
+        self._descriptions: dict[str, tuple[str, str]] = {}
+        self.replaced_times = self._times.replaced
 
     @property
     def parameters(self) -> Sequence[Parameter]:
         """The parameters declared, then those learned so far."""
         return self._dictionary.parameters
 
-    def samples(self, payload: bytes | str) -> list[Sample]:
+    def samples(
+        self, payload: bytes | str, place: str | None = None, value_place: str = ""
+    ) -> list[Sample]:
         """The samples of a payload: one object, or a list of objects.
+
+        Args:
+            payload: JSON.
+            place: of the payload's topic, which starts all names; `None` if it has no topic.
+            value_place: of a payload that is a single value; without it, such a payload is refused.
 
         Raises:
             PayloadRefused: the payload is neither, is too large, or lacks its time.
         """
-        _check_size(payload)
-        return [sample for _, sample in self._placed(_parse(_decode(payload)))]
+        check_size(payload)
+        text = decode(payload)
+        try:
+            root = parse(text)
+        except NotJson:
+            root = text.strip()
+            if not value_place or not _is_word(root):
+                raise
+        if value_place and _is_single(root):
+            return [Sample(self._clock(), self._flattened(root, value_place))] if root != "" else []
+        return [sample for _, sample in self._placed(root, place)]
 
     def batch(self, body: bytes) -> Iterator[tuple[str, Sample]]:
         """Yield the samples of a body, each with its place: one JSON payload, or one on each line.
@@ -93,146 +117,128 @@ class PayloadReader:
         Raises:
             PayloadRefused: as in `samples`, after the samples before that place were yielded.
         """
-        text = _decode(body)
+        text = decode(body)
         lines = ((n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip())
         try:
-            yield from self._placed(_parse(text))
+            yield from self._placed(parse(text))
         except NotJson as whole:
             first = next(lines, None)
             if first is None:
                 raise PayloadRefused("the body is empty") from None
             try:
-                _parse(first[1])
+                parse(first[1])
             except NotJson:
                 raise whole from None
             for number, line in chain([first], lines):
                 yield from self._line(f"line {number}", line)
 
-    def values(self, name: str, payload: bytes | str) -> dict[str, Value]:
-        """The value of one parameter, as JSON or as plain text; the values in it, if an object.
+    def values(self, place: str, payload: bytes | str) -> dict[str, Value]:
+        """The value at one place, as JSON or as plain text; the values in it, if an object.
 
         Raises:
             PayloadRefused: the payload is too large, or not text.
         """
-        _check_size(payload)
-        text = _decode(payload)
+        check_size(payload)
+        text = decode(payload)
         try:
-            value = _parse(text)
+            value = parse(text)
         except NotJson:
             value = text.strip() or None
-        return self._flattened(value, name)
+        return self._flattened(value, place)
+
+    def describe(self, place: str, unit: str, description: str = "") -> None:
+        """Add a unit and a description to the parameter of a place, now or when it is learned."""
+        described = (unit, description)
+        if self._descriptions.get(place) == described:
+            return
+        if place in self._descriptions or len(self._descriptions) < MAX_PARAMETERS:
+            self._descriptions[place] = described
+            if (name := self._flattener.names.get(place)) is not None:
+                self._dictionary.describe(name, *described)
 
     def _line(self, line: str, text: str) -> Iterator[tuple[str, Sample]]:
         try:
-            for place, sample in self._placed(_parse(text)):
+            for place, sample in self._placed(parse(text)):
                 yield ", ".join(filter(None, (line, place))), sample
         except PayloadRefused as exc:
             item = "" if isinstance(exc, NotJson) else exc.place
             place = ", ".join(filter(None, (line, item)))
             raise PayloadRefused(exc.reason, place) from exc
 
-    def _placed(self, root: Any) -> Iterator[tuple[str, Sample]]:
-        """The samples of parsed JSON, each with its place."""
+    def _placed(self, root: Any, place: str | None = None) -> Iterator[tuple[str, Sample]]:
+        """The samples of parsed JSON, each with its place in the payload."""
         arrived = self._clock()
-        several = isinstance(root, list)
-        for number, item in enumerate(root if several else [root], 1):
-            place = f"item {number}" if several else ""
+        whole = self._recognised(root, place, arrived)
+        if whole is not None or not isinstance(root, list):
+            for sample in whole if whole is not None else [self._sample(root, place, arrived)]:
+                yield "", sample
+            return
+        for number, item in enumerate(root, 1):
             try:
-                yield place, self._sample(item, arrived)
+                found = self._recognised(item, place, arrived)
+                for sample in found if found is not None else [self._sample(item, place, arrived)]:
+                    yield f"item {number}", sample
             except PayloadRefused as exc:
-                raise PayloadRefused(exc.reason, place) from exc
+                raise PayloadRefused(exc.reason, f"item {number}") from exc
 
-    def _sample(self, root: Any, arrived: float) -> Sample:
-        part = _at(root, self._path) if self._path else root
+    def _recognised(self, root: Any, place: str | None, arrived: float) -> list[Sample] | None:
+        """The samples of a message in another format than plain JSON."""
+        if self._format not in ("auto", "senml") and isinstance(root, list):
+            return None
+        found = readings(self._format, root, place, arrived, self._has_topics)
+        return None if found is None else [self._of(reading, place, arrived) for reading in found]
+
+    def _of(self, reading: Reading, place: str | None, arrived: float) -> Sample:
+        start = reading.place if reading.place is not None else place or ""
+        for inner, unit in reading.units.items():
+            self.describe(_join(start, *_keys(inner, reading.values)), unit)
+        t = self._times.of(reading.time)
+        return Sample(arrived if t is None else t, self._flattened(reading.values, start))
+
+    def _sample(self, root: Any, place: str | None, arrived: float) -> Sample:
+        part = at(root, self._path) if self._path else root
         if not isinstance(part, dict):
             where = f" at {self._path!r}" if self._path else ""
-            raise PayloadRefused(f"expected an object{where}, found {_noun(part)}")
-        prefix = ""
+            raise PayloadRefused(f"expected an object{where}, found {noun(part)}")
+        start = place or ""
         if self._prefix:
-            text = _at(root, self._prefix)
+            text = at(root, self._prefix)
             if not isinstance(text, str):
-                raise PayloadRefused(f"expected a text at {self._prefix!r}, found {_noun(text)}")
-            prefix = text.strip("/").replace("/", ".")
-        t, consumed = self._time(root, part)
-        return Sample(arrived if t is None else t, self._flattened(part, prefix, consumed))
+                raise PayloadRefused(f"expected a text at {self._prefix!r}, found {noun(text)}")
+            start = _join(start, text.strip("/").replace("/", LEVEL))
+        t, consumed = self._times.find(root, part)
+        skip = _join(start, *consumed.split(".")) if consumed else ""
+        return Sample(arrived if t is None else t, self._flattened(part, start, skip))
 
-    def _time(self, root: Any, part: Any) -> tuple[float | None, str]:
-        """The sample's time, and its place in `part` (empty if it is elsewhere)."""
-        for place in self._time_places:
-            if (t := timestamp_of(_at(part, place))) is not None:
-                return t, place
-            if part is not root and (t := timestamp_of(_at(root, place))) is not None:
-                return t, ""
-        if self._needs_time:
-            place = self._time_places[0]
-            raise PayloadRefused(f"expected a time at {place!r}, found {_noun(_at(part, place))}")
-        return None, ""
-
-    def _flattened(self, value: Any, name: str, skip: str = "") -> dict[str, Value]:
+    def _flattened(self, value: Any, place: str, skip: str = "") -> dict[str, Value]:
         try:
-            values = self._flattener.flatten(value, name, skip)
+            values = self._flattener.flatten(value, place, skip)
         except TooLarge as exc:
             raise PayloadRefused(str(exc)) from exc
-        self._dictionary.learn(values)
+        for name in self._dictionary.learn(values):
+            described = self._descriptions.get(self._flattener.names.place(name))
+            if described is not None:
+                self._dictionary.describe(name, *described)
         return values
 
 
-def _check_size(payload: bytes | str) -> None:
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise PayloadRefused(
-            f"the payload has {len(payload):,} bytes, more than {MAX_PAYLOAD_BYTES:,}"
-        )
+def _join(*keys: str) -> str:
+    """The place of a value, from the keys that lead to it."""
+    return SEPARATOR.join(filter(None, keys))
 
 
-def _decode(payload: bytes | str) -> str:
-    try:
-        return payload if isinstance(payload, str) else payload.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise PayloadRefused(f"not UTF-8: {exc.reason} at byte {exc.start:,}") from exc
+def _keys(place: str, values: Any) -> list[str]:
+    """The keys of a dotted place; a single key, if the values have it."""
+    return [place] if place in values else place.split(".")
 
 
-def _parse(text: str) -> Any:
-    try:
-        return _decoder.decode(text)
-    except json.JSONDecodeError as exc:
-        place = f"line {exc.lineno}" if "\n" in text.strip() else ""
-        raise NotJson(f"not JSON ({exc.msg}, column {exc.colno})", place) from exc
-    except RecursionError as exc:
-        raise PayloadRefused("nested too deep") from exc
+def _is_word(text: str) -> bool:
+    """Whether a payload that is not JSON is a short text, rather than broken JSON."""
+    return len(text) <= MAX_WORD and text.isprintable() and not text.startswith(("{", "[", '"'))
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object without duplicate names, so that no value is lost."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise PayloadRefused(f"the name {name[:40]!r} is used twice")
-    return made
-
-
-def _whole_number(digits: str) -> int | float:
-    return int(digits) if len(digits) < 20 else float(digits)  # `int` refuses 5,000 digits
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_int=_whole_number)
-
-
-def _at(value: Any, place: str) -> Any:
-    """The value at a dotted place, or `None`."""
-    for key in place.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _noun(value: Any) -> str:
-    match value:
-        case None:
-            return "nothing"
-        case dict():
-            return "an object"
-        case list():
-            return "a list"
-        case str():
-            return f"the text {value[:40]!r}"
-        case _:
-            return repr(value)[:40]
+def _is_single(root: Any) -> bool:
+    """Whether parsed JSON is a value rather than one or more samples."""
+    if isinstance(root, list):
+        return bool(root) and not any(isinstance(item, dict) for item in root)
+    return not isinstance(root, dict)

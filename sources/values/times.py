@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sources.values.cells import number_of
+from sources.values.ranges import OptionError
 
 EARLIEST, LATEST = -62135596800.0, 253402300800.0
 """The years 1 to 9999, which RFC 3339 can express."""
 
+EARLIEST_LIVE = 978_307_200.0
+"""2001-01-01. Clocks without a battery start in 1970, 1980 or 2000: no live time is earlier."""
+
 _SCALES = (1.0, 1e-3, 1e-6, 1e-9)
-_MIN_S, _MAX_S = 1e8, 1e11  # 1973 and 5138: a factor of 1000, so at most one scale fits
+_MAX_S = 1e11  # the year 5138: less than `EARLIEST_LIVE` times 1000, so at most one scale fits
 
 _DOY = re.compile(r"(\d{4})-(\d{3})(?!\d)(.*)", re.ASCII | re.DOTALL)
 _DAY_FIRST = re.compile(r"(\d\d)\.(\d\d)\.(\d{4})(?!\d)(.*)", re.ASCII | re.DOTALL)
@@ -24,12 +29,16 @@ _TIMESTAMP = re.compile(
 )
 
 
-def timestamp_of(value: Any) -> float | None:
+def timestamp_of(value: Any, zone: tzinfo = UTC) -> float | None:
     """POSIX seconds of a date and time, of a number, or of ROS's `{sec, nanosec}`; else `None`.
 
     A number counts seconds, milli-, micro- or nanoseconds since 1970: the unit that puts it after
-    1973 and before 5138. A smaller number counts from another time, such as the device's boot, and
-    gives `None`.
+    `EARLIEST_LIVE` and before 5138. A smaller number counts from another time, such as the device's
+    boot, and gives `None`.
+
+    Args:
+        value: parsed JSON.
+        zone: of a text without an offset.
     """
     if isinstance(value, Mapping):
         return _of_ros_stamp(value)
@@ -38,27 +47,51 @@ def timestamp_of(value: Any) -> float | None:
     number = number_of(value)
     if number is not None:
         return _of_number(number)
-    moment = parse_datetime(value) if isinstance(value, str) else None
+    moment = parse_datetime(value, zone) if isinstance(value, str) else None
     return moment if moment is not None and EARLIEST <= moment < LATEST else None
 
 
+def is_stamp(value: Any) -> bool:
+    """Whether a value is a time of ROS: `{sec, nanosec}`, or `{secs, nsecs}` of ROS 1."""
+    return isinstance(value, Mapping) and value.keys() in _STAMPS
+
+
+def time_zone(name: str) -> tzinfo | None:
+    """The time zone with that name, such as `Europe/Berlin`; `None` for an empty name.
+
+    Raises:
+        OptionError: there is no such time zone.
+    """
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise OptionError(
+            "timezone", name, "must be the name of a time zone, such as Europe/Berlin"
+        ) from exc
+
+
+_STAMPS = ({"sec", "nanosec"}, {"secs", "nsecs"}, {"sec", "nsec"})
+
+
 def _of_number(number: float) -> float | None:
-    fitting = (number * scale for scale in _SCALES if _MIN_S <= number * scale < _MAX_S)
+    fitting = (number * scale for scale in _SCALES if EARLIEST_LIVE <= number * scale < _MAX_S)
     return next(fitting, None)
 
 
 def _of_ros_stamp(value: Mapping[str, Any]) -> float | None:
     seconds = number_of(value.get("sec", value.get("secs")))
-    nanoseconds = number_of(value.get("nanosec", value.get("nsecs", 0)))
+    nanoseconds = number_of(value.get("nanosec", value.get("nsecs", value.get("nsec", 0))))
     if seconds is None or nanoseconds is None:
         return None
-    if not _MIN_S <= seconds < _MAX_S or not 0 <= nanoseconds < 1e9:
+    if not EARLIEST_LIVE <= seconds < _MAX_S or not 0 <= nanoseconds < 1e9:
         return None
     return seconds + nanoseconds * 1e-9
 
 
-def parse_datetime(text: str) -> float | None:
-    """POSIX seconds of a date, or of a date and time, in UTC unless it has an offset.
+def parse_datetime(text: str, zone: tzinfo = UTC) -> float | None:
+    """POSIX seconds of a date, or of a date and time, in `zone` unless it has an offset.
 
     It reads ISO 8601 (`2012-08-07`, `2012-08-07T05:17:57.3Z`, `2012/08/07 05:17`), the day of the
     year (`2012-220T05:17:57`) and the day first with dots (`07.08.2012 05:17`). For other texts it
@@ -67,7 +100,10 @@ def parse_datetime(text: str) -> float | None:
     text = text.strip()
     if len(text) < 8 or not text[0].isdigit():
         return None
-    text = text.removesuffix(" UTC").removesuffix(" GMT")
+    if text.endswith((" UTC", " GMT")):
+        text, zone = text[:-4], UTC
+    elif text.endswith("z"):
+        text = text[:-1] + "Z"
     try:
         if match := _DOY.fullmatch(text):
             year, day, rest = match.groups()
@@ -79,10 +115,9 @@ def parse_datetime(text: str) -> float | None:
             text = text.replace("/", "-", 2)
         if text[4] != "-":  # 20120807 is more likely a number than an ISO date
             return None
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        return _posix(datetime.fromisoformat(text), zone)
+    except (ValueError, OverflowError):
         return None
-    return _posix(moment)
 
 
 def find_timestamp(text: str) -> float | None:
@@ -98,5 +133,5 @@ def find_timestamp(text: str) -> float | None:
     return _posix(moment) + float(f"0.{fraction or 0}")
 
 
-def _posix(moment: datetime) -> float:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+def _posix(moment: datetime, zone: tzinfo = UTC) -> float:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
