@@ -318,8 +318,7 @@ class CommandsOff(UploadError):
 
     def __init__(self) -> None:
         super().__init__(
-            "this server does not check command files (ROVER_COMMANDS=none:); set ROVER_COMMANDS "
-            "to the URL of a validator"
+            "this server does not check command files; set ROVER_COMMANDS to the URL of a validator"
         )
 
 

@@ -8,6 +8,7 @@ No state is global: several missions in one process are independent.
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -19,11 +20,13 @@ from rover.asgi.problems import ProblemApp, Problems
 from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
 from rover.commands import Commands
 from rover.comms import Comms
+from rover.default_sources import with_default_sources
 from rover.embedding import Hosts, beside
 from rover.images import Images
 from rover.routes import alarms, commands, comms, dashboard, images, ingest, ops, telemetry
 from rover.serving import Phase, Serving, Stage
-from rover.settings import Settings
+from rover.settings import PREFIX, Settings
+from rover.supervise import State
 from rover.telemetry import Telemetry
 from rover.wire import iso
 from sources.registry import open_source
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from rover.asgi.lifespan import AnyApp
     from rover.supervise import Health
     from sources.base import Camera, CommandValidator, TelemetrySource
+
+logger = logging.getLogger("rover.sources")
 
 STREAMS_CLOSE_S = 1.0
 """Seconds from the start of a drain in which event streams send their last event."""
@@ -60,7 +65,7 @@ class MissionControl:
 
     Attributes:
         app: an ASGI app of all parts; its lifespan runs the mission.
-        settings: the settings.
+        settings: the settings, with the URL of each source.
         telemetry: the telemetry stream of this run.
         images: the images of this run.
         comms: the channels of this run.
@@ -80,7 +85,9 @@ class MissionControl:
         camera: Camera | None = None,
         commands: CommandValidator | None = None,
     ) -> None:
-        self.settings = settings = settings or Settings.from_env()
+        self.settings = settings = with_default_sources(
+            settings or Settings.from_env(), telemetry=telemetry, camera=camera, commands=commands
+        )
         self._sources = (
             telemetry or open_source("telemetry", settings.telemetry),
             camera or open_source("camera", settings.camera),
@@ -173,6 +180,7 @@ class MissionControl:
             for run in (self.telemetry.run, self.images.run, self.comms.run):
                 tasks.start_soon(run)
             await stack.enter_async_context(self.serving)
+            log_sources(self.sources())
             self._stack = stack.pop_all()
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
@@ -279,6 +287,21 @@ def source_json(source: object, url: str, health: Health) -> dict[str, object]:
         "detail": health.detail,
         "since": iso(health.since),
     }
+
+
+def log_sources(sources: Mapping[str, Mapping[str, object]]) -> None:
+    """Log what each source is: simulated ones are labelled.
+
+    Args:
+        sources: as `MissionControl.sources` returns them.
+    """
+    for name, about in sources.items():
+        note = ""
+        if about["simulated"]:
+            note = " (simulated)"
+        elif about["state"] == State.OFF:
+            note = f" (turned off; {PREFIX}{name.upper()} turns it on)"
+        logger.info("%s: the source is %s%s", name, about["source"], note)
 
 
 def create_app(

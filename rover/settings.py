@@ -7,6 +7,7 @@ are derived from these fields. A test checks that the table is up to date.
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 import re
 from dataclasses import Field, dataclass, field, fields
@@ -17,9 +18,20 @@ from rover.errors import SettingError
 from sources.values.ranges import Range, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+logger = logging.getLogger("rover.settings")
 
 PREFIX = "ROVER_"
+
+NEAR_MISS = 0.8
+"""Similarity, from 0 to 1, from which a name counts as a misspelled setting.
+
+Other programs use names with this prefix too. `TELEMETRIE` has 0.84 of `TELEMETRY`, `DATABASE_URL`
+0.5 of `DATA_DIR`.
+"""
+
+DEFAULT_SOURCE = "`sim:`, or `none:` beside a real source"
 
 
 def setting(
@@ -30,6 +42,7 @@ def setting(
     at_least: float | None = None,
     at_most: float | None = None,
     secret: bool = False,
+    unset: str = "",
 ) -> Any:
     """A field of `Settings`.
 
@@ -40,8 +53,15 @@ def setting(
         at_least: lower bound of a number.
         at_most: upper bound of a number.
         secret: whether to hide the value in `repr`.
+        unset: what an empty default means, for the table of settings. A variable must not be empty.
     """
-    metadata = {"help": help, "unit": unit, "at_least": at_least, "at_most": at_most}
+    metadata = {
+        "help": help,
+        "unit": unit,
+        "at_least": at_least,
+        "at_most": at_most,
+        "unset": unset,
+    }
     return field(default=default, metadata=metadata, repr=not secret)
 
 
@@ -53,9 +73,11 @@ class Settings:
         SettingError: a value is empty, malformed or out of range.
     """
 
-    telemetry: str = setting("sim:", "source URL of the telemetry")
-    camera: str = setting("sim:", "source URL of the camera")
-    commands: str = setting("sim:", "source URL of the validator for command files")
+    telemetry: str = setting("", "source URL of the telemetry", unset=DEFAULT_SOURCE)
+    camera: str = setting("", "source URL of the camera", unset=DEFAULT_SOURCE)
+    commands: str = setting(
+        "", "source URL of the validator for command files", unset=DEFAULT_SOURCE
+    )
     data_dir: Path = setting(
         Path("rover-data"), "folder for accepted command files and for unfinished transfers"
     )
@@ -154,6 +176,8 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """The settings from `ROVER_…` environment variables, with defaults for unset variables.
 
+        Variables of other programs that start with `ROVER_` are ignored, with a warning.
+
         Args:
             environ: the variables; those of this process by default.
 
@@ -164,20 +188,31 @@ class Settings:
         environ = os.environ if environ is None else environ
         known = {PREFIX + info.name.upper(): info for info in fields(cls)}
         values: dict[str, Any] = {}
+        foreign: list[str] = []
         for name, text in environ.items():
             if name in known:
                 values[known[name].name] = _read(name, text, known[name])
-            elif name.startswith(PREFIX) and (near := difflib.get_close_matches(name, known, 1)):
-                # the value is hidden: it may be a secret
-                raise SettingError(name, "…", f"no such setting; did you mean {near[0]}?")
+            elif name.startswith(PREFIX):
+                if near := closest(name, known):  # the value is hidden: it may be a secret
+                    raise SettingError(name, "…", f"no such setting; did you mean {near}?")
+                foreign.append(name)
+        if foreign:
+            logger.warning("ignoring %s: no such setting", ", ".join(sorted(foreign)))
         return cls(**values)
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known setting that `name` nearly equals, or `None`. All names start with the prefix."""
+    rests = [one.removeprefix(PREFIX) for one in known]
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), rests, 1, NEAR_MISS)
+    return PREFIX + near[0] if near else None
 
 
 def _read(name: str, text: str, info: Field[Any]) -> object:
     kind: Callable[[str], object] = type(info.default)
-    if kind is not int and not text and str(info.default):  # Path("") is the current folder
+    if kind is not int and not text and _default(info):  # Path("") is the current folder
         raise SettingError(
-            name, text, f"must not be empty; leave it unset for the default, {info.default}"
+            name, text, f"must not be empty; leave it unset for the default, {_default(info)}"
         )
     try:
         return kind(text.replace("_", "")) if kind is int else kind(text)
@@ -203,12 +238,17 @@ def _range(info: Field[Any]) -> Range:
     return Range(*(info.metadata[key] for key in ("at_least", "at_most", "unit")))
 
 
+def _default(info: Field[Any]) -> str:
+    """The default, for people; empty if an empty value is allowed."""
+    return info.metadata["unset"] or str(info.default)
+
+
 def settings_table() -> str:
     """Every setting as a Markdown table, for the README."""
     rows = ["| variable | default | what it is |", "| --- | --- | --- |"]
     for info in fields(Settings):
         unit = info.metadata["unit"]
-        default = f"`{info.default}`" if str(info.default) else "none"
+        default = info.metadata["unset"] or (f"`{info.default}`" if _default(info) else "none")
         rows.append(
             f"| `{PREFIX}{info.name.upper()}` | {default}{' ' + unit if unit else ''} "
             f"| {info.metadata['help']} |"

@@ -59,7 +59,6 @@ class NoValidator(Off):
     async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
         """Raise `SourceError`."""
         raise SourceError(
-            "command files are not checked here (ROVER_COMMANDS=none:); set ROVER_COMMANDS to the "
-            "URL of a validator"
+            "command files are not checked here; set ROVER_COMMANDS to the URL of a validator"
         )
         yield  # type: ignore[unreachable] # makes it a generator

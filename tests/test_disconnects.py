@@ -78,6 +78,7 @@ class Site:
             Settings(
                 telemetry="sim:?rate_hz=10",
                 camera=f"dir:{folder / 'images'}",
+                commands="sim:",
                 data_dir=folder / "data",
                 heartbeat_s=HEARTBEAT_S,
                 send_timeout_s=timeout_s,

@@ -380,7 +380,7 @@ PENDING = {
 async def test_a_request_that_waits_for_its_body_does_not_delay_the_shutdown(
     serve: Serve, tmp_path: Path, request_line: str, rest: str
 ) -> None:
-    settings = Settings(data_dir=tmp_path, telemetry="push:", camera="none:", drain_s=0.2)
+    settings = Settings(data_dir=tmp_path, telemetry="push:", commands="sim:", drain_s=0.2)
     control = MissionControl(settings)
     async with serve(control.app) as url:
         port = httpx.URL(url).port or 0

@@ -39,7 +39,10 @@ async def test_readiness_names_each_source_and_shows_no_secret(
     serve: Serve, tmp_path: Path
 ) -> None:
     settings = Settings(
-        telemetry="ws://operator:sesame@127.0.0.1:9/?subscribe=x", camera="none:", data_dir=tmp_path
+        telemetry="ws://operator:sesame@127.0.0.1:9/?subscribe=x",
+        camera="none:",
+        commands="sim:",
+        data_dir=tmp_path,
     )
     async with (
         serve(MissionControl(settings).app) as url,

@@ -24,7 +24,7 @@ def test_settings_have_defaults_without_variables() -> None:
 
 
 def test_each_setting_is_read_from_its_variable() -> None:
-    environ = {name_of(info): str(info.default) for info in FIELDS}
+    environ = {name_of(info): str(info.default) for info in FIELDS if not info.metadata["unset"]}
     assert Settings.from_env(environ) == Settings()
 
 
@@ -80,6 +80,7 @@ def test_the_error_for_an_invalid_value_has_its_name_and_range(
         ("ROVER_TELEMETRIE", "ROVER_TELEMETRY"),
         ("ROVER_MAX_MEMBER", "ROVER_MAX_MEMBERS"),
         ("ROVER_HEARTBEAT", "ROVER_HEARTBEAT_S"),
+        ("ROVER_HEARTBAET_S", "ROVER_HEARTBEAT_S"),
     ],
 )
 def test_a_misspelled_variable_is_refused_with_the_closest_name(name: str, meant: str) -> None:
@@ -92,6 +93,32 @@ def test_the_error_for_a_misspelled_variable_hides_its_value() -> None:
     with pytest.raises(SettingError) as refused:
         Settings.from_env({"ROVER_TOKEN": "hunter2"})
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ROVER_SHARED_DATA",
+        "ROVER_NONSENSE",
+        "ROVER_DATABASE_URL",
+        "ROVER_DOMAIN_ID",
+        "ROVER_SERVICE_HOST",  # this and the next: Kubernetes sets them for a Service named "rover"
+        "ROVER_PORT_8000_TCP_ADDR",
+        "ROVER_PORT",
+    ],
+)
+def test_a_foreign_variable_is_ignored_with_a_warning(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert Settings.from_env({name: "hunter2", "ROVER_MAX_MEMBERS": "7"}).max_members == 7
+    [record] = caplog.records
+    assert (record.levelname, name in record.getMessage()) == ("WARNING", True)
+    assert "hunter2" not in caplog.text
+
+
+def test_several_foreign_variables_are_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    Settings.from_env({"ROVER_DOMAIN_ID": "1", "ROVER_NONSENSE": "1"})
+    assert len(caplog.records) == 1
 
 
 def test_settings_are_read_from_the_process_environment(monkeypatch: pytest.MonkeyPatch) -> None:
