@@ -3,6 +3,7 @@
  *
  * Browser tests select the elements below by tag and by `data-testid`:
  *
+ * - panels: `simulated`, `source-state` (a source that is not live or ready)
  * - header: `connection` (`data-state` live | starting | stale | degraded | down | off |
  *   connecting | reconnecting | silent | disconnected), `sources`
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
@@ -10,7 +11,7 @@
  * - rover-telemetry: `values`, `value-NAME` (`data-level` none | nominal | caution | alarm),
  *   `charts`, `chart-NAME`, `map`, `window`, `table`, `pause`, `gap`, `telemetry-empty`, `alarms`
  *   (each with `data-parameter`, `data-level` caution | alarm)
- * - rover-comms: `comms-state` (`data-state` open | connecting | waiting | refused | closed),
+ * - rover-comms: `comms-state` (`data-state` open | silent | connecting | waiting | refused | closed),
  *   `channel`, `name`, `members`, `log`, `compose`, `refusal`; a received message has `data-id`,
  *   one of our own `data-state` queued | sent | unconfirmed | delivered
  * - rover-commands: `file`, `upload` and `verdict` (`data-status`), `steps` (`data-step`,

@@ -69,6 +69,14 @@ test('a connection that receives frames sends no pings', () => {
   expect(socket().sent).toEqual([]);
 });
 
+test('a connection is silent while a ping is not answered', () => {
+  socket().receive({ type: 'welcome' });
+  vi.advanceTimersByTime(5_000);
+  expect(state()).toBe('silent');
+  socket().receive({ type: 'pong' });
+  expect(state()).toBe('open');
+});
+
 test('a half-open connection is lost within 8 s, and opened again', () => {
   socket().receive({ type: 'welcome' });
   vi.advanceTimersByTime(8_000);

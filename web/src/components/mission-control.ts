@@ -17,10 +17,10 @@ export class MissionControl extends PageElement {
       <a class="skip" href="#images">Skip to the panels</a>
       <mission-header .mission=${mission}></mission-header>
       <main>
-        <rover-image id="images" .store=${mission.images}></rover-image>
-        <rover-telemetry id="telemetry" .store=${mission.telemetry}></rover-telemetry>
+        <rover-image id="images" .store=${mission.images} .readiness=${mission.readiness}></rover-image>
+        <rover-telemetry id="telemetry" .store=${mission.telemetry} .readiness=${mission.readiness}></rover-telemetry>
         <rover-comms id="comms" .store=${mission.comms}></rover-comms>
-        <rover-commands id="commands" .store=${mission.commands}></rover-commands>
+        <rover-commands id="commands" .store=${mission.commands} .readiness=${mission.readiness}></rover-commands>
       </main>
     `;
   }

@@ -1,20 +1,21 @@
 import { html, nothing } from 'lit';
-import { age, clock, day, dayOfYear, duration, label as nameOf, timestamp } from '../format.ts';
-import type { Level } from '../store/limits.ts';
+import {
+  age,
+  clock,
+  day,
+  dayOfYear,
+  duration,
+  label as nameOf,
+  plural,
+  timestamp,
+} from '../format.ts';
 import type { Mission } from '../store/mission.ts';
 import { telemetryStatus } from '../store/telemetry-status.ts';
 import { every } from '../store/ticker.ts';
+import type { SourceReadiness } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
-
-const LEVELS: Readonly<Record<string, Level>> = {
-  live: 'nominal',
-  ready: 'nominal',
-  ok: 'nominal',
-  stale: 'caution',
-  degraded: 'alarm',
-  down: 'alarm',
-};
+import { levelOf, unknownSince } from './source-labels.ts';
 
 /** The title, the state of each source and of the telemetry stream, and the time. */
 export class MissionHeader extends PageElement {
@@ -55,17 +56,20 @@ export class MissionHeader extends PageElement {
   }
 
   #sources() {
-    const { readiness, reachable } = this.mission.readiness;
-    if (readiness === null) return nothing;
+    const store = this.mission.readiness;
+    if (store.readiness === null) return nothing;
+    const { isCurrent } = store;
     return html`
       <ul class="sources" aria-label="Sources" data-testid="sources">
-        ${Object.entries(readiness.sources ?? {}).map(([name, source]) => {
-          const level = reachable ? (LEVELS[source.state] ?? 'none') : 'none';
-          return html`<li data-level=${level} title=${source.detail}>
+        ${Object.entries(store.readiness.sources ?? {}).map(([name, source]) => {
+          const level = isCurrent ? levelOf(source.state) : 'none';
+          return html`<li data-level=${level} title=${isCurrent ? details(source) : nothing}>
             ${icon(level)}<span class="name">${nameOf(name)}</span>
-            <span class="state">${reachable ? source.state : 'unknown'}</span>
+            ${source.simulated ? html`<span class="source-label simulated">simulated</span>` : nothing}
+            ${isCurrent ? html`<span class="state">${source.state}</span>` : nothing}
           </li>`;
         })}
+        ${isCurrent ? nothing : html`<li class="unknown">${unknownSince(store)}</li>`}
       </ul>
     `;
   }
@@ -87,4 +91,11 @@ export class MissionHeader extends PageElement {
       </div>
     `;
   }
+}
+
+/** The detail of a source, and its unusable values. */
+function details({ detail, unusable, last_unusable }: SourceReadiness): string {
+  if (!unusable) return detail;
+  const last = last_unusable ? `, the last: ${last_unusable}` : '';
+  return `${detail}; ${plural(unusable, 'unusable value')}${last}`;
 }

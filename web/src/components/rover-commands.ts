@@ -1,9 +1,11 @@
 import { html, nothing } from 'lit';
 import { bytes, duration, labelAndValue, plural } from '../format.ts';
 import { type CommandsStore, MAX_FINDINGS, type Upload, type Verdict } from '../store/commands.ts';
+import type { ReadinessStore } from '../store/readiness.ts';
 import type { Finding, Step } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { type IconName, icon } from './icons.ts';
+import { sourceLabels } from './source-labels.ts';
 
 type StepState = 'pending' | 'running' | 'done' | 'failed';
 
@@ -16,7 +18,8 @@ const SEVERITY_ICONS: Readonly<Record<Finding['severity'], IconName>> = {
 /** The commands panel: uploads a command file and shows its validation, verdict and findings. */
 export class RoverCommands extends PageElement {
   declare store: CommandsStore;
-  static override properties = { store: { attribute: false } };
+  declare readiness: ReadinessStore;
+  static override properties = { store: { attribute: false }, readiness: { attribute: false } };
 
   constructor() {
     super();
@@ -27,6 +30,7 @@ export class RoverCommands extends PageElement {
   }
 
   protected override willUpdate(): void {
+    this.follow(this.readiness);
     this.follow(this.store, 50);
   }
 
@@ -36,6 +40,7 @@ export class RoverCommands extends PageElement {
       <section class="panel" aria-labelledby="commands-title">
         <div class="bar">
           <h2 id="commands-title">Commands</h2>
+          ${sourceLabels(this.readiness, 'commands')}
           ${upload === null ? nothing : html`<span class="dim name" title=${upload.file.name}>${upload.file.name} · ${bytes(upload.file.size)}</span>`}
           ${
             upload === null
@@ -60,6 +65,9 @@ export class RoverCommands extends PageElement {
   }
 
   #dropzone() {
+    if (this.readiness.isOff('commands')) {
+      return html`<div class="empty"><strong>Commands are off</strong><span>The server accepts no command files.</span></div>`;
+    }
     return html`<div class="dropzone">
       ${icon('upload')}
       <strong>Drop a command file here</strong>

@@ -62,6 +62,8 @@ export class RoverComms extends PageElement {
       case 'open':
         return html`<span class="connection" data-level="nominal" data-testid="comms-state" data-state="open" role="status">${icon('nominal')} Connected
           <span class="dim">${plural(channel.memberCount, 'member')}</span></span>`;
+      case 'silent':
+        return html`<span class="connection" data-level="caution" data-testid="comms-state" data-state="silent" role="status">${icon('caution')} Silent</span>`;
       case 'refused':
         return html`<span class="connection" data-level="alarm" data-testid="comms-state" data-state="refused" role="status">${icon('alarm')} Refused</span>`;
       case 'waiting':
@@ -120,7 +122,11 @@ export class RoverComms extends PageElement {
   }
 
   #draft(draft: Draft) {
-    const texts = { queued: 'queued', sent: 'sending', unconfirmed: 'not confirmed' } as const;
+    const texts = {
+      queued: 'not sent yet',
+      sent: 'sending',
+      unconfirmed: 'not confirmed',
+    } as const;
     const unconfirmed = draft.state === 'unconfirmed';
     return html`<div class="message" data-mine="true" data-state=${draft.state}>
       <span class="from">${this.store.name}</span>

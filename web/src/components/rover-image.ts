@@ -1,24 +1,28 @@
 import { html, nothing } from 'lit';
 import { createRef, ref } from 'lit/directives/ref.js';
-import { bytes, duration, labelAndValue, number, timestamp } from '../format.ts';
-import type { ImagesStore, ShownImage } from '../store/images.ts';
+import { age, bytes, clock, duration, labelAndValue, number, timestamp } from '../format.ts';
+import { type ImagesStore, type ShownImage, SILENT_MS } from '../store/images.ts';
+import type { ReadinessStore } from '../store/readiness.ts';
 import { keyOf } from '../store/thumbnails.ts';
 import { at } from '../transport/http.ts';
 import type { ImageInfo } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { type IconName, icon } from './icons.ts';
 import type { ImageStage } from './image-stage.ts';
+import { sourceLabels } from './source-labels.ts';
 
 /** The images panel: one image while it arrives, its details, and the recent images. */
 export class RoverImage extends PageElement {
   declare store: ImagesStore;
-  static override properties = { store: { attribute: false } };
+  declare readiness: ReadinessStore;
+  static override properties = { store: { attribute: false }, readiness: { attribute: false } };
   readonly #stage = createRef<ImageStage>();
   #detailsOpen = false;
   /** The key of the image that the browser failed to decode. */
   #undecodable = '';
 
   protected override willUpdate(): void {
+    this.follow(this.readiness);
     this.follow(this.store, 100);
   }
 
@@ -28,6 +32,7 @@ export class RoverImage extends PageElement {
       <section class="panel" aria-labelledby="image-title">
         <div class="bar">
           <h2 id="image-title">Images</h2>
+          ${sourceLabels(this.readiness, 'camera')}
           <label class="toggle">
             <input type="checkbox" data-testid="follow-latest" .checked=${this.store.followLatest}
               @change=${(event: Event) => this.store.setFollowLatest((event.target as HTMLInputElement).checked)} />
@@ -70,6 +75,9 @@ export class RoverImage extends PageElement {
     if (listError !== null && list === null) {
       return html`<div class="empty" role="status"><strong>Cannot load the list of images</strong><span>${listError}</span></div>`;
     }
+    if (this.readiness.isOff('camera')) {
+      return html`<div class="empty"><strong>Images are off</strong><span>The server has no camera.</span></div>`;
+    }
     return list === null
       ? html`<div class="empty"><span>Loading images…</span></div>`
       : html`<div class="empty"><strong>No image received yet</strong><span>Images appear here while they arrive.</span></div>`;
@@ -104,7 +112,7 @@ export class RoverImage extends PageElement {
   }
 
   #caption(shown: ShownImage) {
-    const { image, status, received, expected, meter } = shown;
+    const { image, status, received, expected } = shown;
     const taken = image.taken_at ?? image.received_at;
     const size = image.width && image.height ? `${image.width} × ${image.height}` : '';
     return html`
@@ -114,16 +122,7 @@ export class RoverImage extends PageElement {
           <span class="dim">${[taken ? timestamp(taken) : '', size].filter(Boolean).join(' · ')}</span>
         </div>
         <div class="progress" data-testid="image-state" data-state=${status.state}>
-          ${
-            status.state === 'arriving'
-              ? this.#arriving(
-                  received,
-                  expected,
-                  meter.rate,
-                  meter.etaS((expected ?? 0) - received),
-                )
-              : this.#result(shown)
-          }
+          ${status.state === 'arriving' ? this.#arriving(shown) : this.#result(shown)}
         </div>
         <progress aria-label="Image progress" data-state=${status.state}
           max=${expected ?? nothing} value=${expected === null && status.state === 'arriving' ? nothing : received}></progress>
@@ -131,8 +130,14 @@ export class RoverImage extends PageElement {
     `;
   }
 
-  #arriving(received: number, expected: number | null, rate: number | null, etaS: number | null) {
+  #arriving({ received, expected, meter, byteAge }: ShownImage) {
     const of = expected === null ? '' : ` of ${bytes(expected)}`;
+    if (byteAge.ms > SILENT_MS) {
+      return html`<span class="figures">${bytes(received)}${of}</span>
+        <span class="bad" data-testid="image-silent">${icon('caution')} no data for ${age(byteAge.ms / 1000)}</span>`;
+    }
+    const { rate } = meter;
+    const etaS = meter.etaS((expected ?? 0) - received);
     return html`<span class="figures">${bytes(received)}${of}</span>
       ${rate === null ? nothing : html`<span class="figures dim">${bytes(rate)}/s</span>`}
       ${expected === null || etaS === null ? nothing : html`<span class="figures dim">${duration(etaS)} left</span>`}`;
@@ -167,10 +172,10 @@ export class RoverImage extends PageElement {
   }
 
   #filmstrip() {
-    const { list, shown, thumbnails, listError } = this.store;
+    const { list, listedAt, shown, thumbnails, listError } = this.store;
     if (list === null || list.length === 0) return nothing;
     return html`
-      ${listError ? html`<p class="note caution" role="status">${icon('caution')} Cannot refresh the list: ${listError}</p>` : nothing}
+      ${listError ? html`<p class="note caution" role="status">${icon('caution')} Not refreshed since ${clock(listedAt)}Z: ${listError}</p>` : nothing}
       <ul class="filmstrip" aria-label="Recent images" data-testid="filmstrip">
         ${list.map((image) => {
           const url = thumbnails.url(image);

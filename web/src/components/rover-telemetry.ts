@@ -1,9 +1,11 @@
 import { html, nothing } from 'lit';
 import { clock, plural, timestamp } from '../format.ts';
+import type { ReadinessStore } from '../store/readiness.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
 import type { Parameter } from '../transport/wire.ts';
 import { PageElement, renderPeriodMs } from './element.ts';
 import { icon } from './icons.ts';
+import { sourceLabels } from './source-labels.ts';
 
 /** Maximum number of charts; selecting one more removes the one that was selected first. */
 const MAX_PLOTS = 4;
@@ -26,7 +28,8 @@ interface TimeWindow {
 /** The telemetry panel: charts of selected parameters, and the latest value of every parameter. */
 export class RoverTelemetry extends PageElement {
   declare store: TelemetryStore;
-  static override properties = { store: { attribute: false } };
+  declare readiness: ReadinessStore;
+  static override properties = { store: { attribute: false }, readiness: { attribute: false } };
   #plots: readonly string[] | null = null;
   #windowLabel: string | null = null;
   #table = false;
@@ -34,6 +37,7 @@ export class RoverTelemetry extends PageElement {
   #pausedAtS: number | null = null;
 
   protected override willUpdate(): void {
+    this.follow(this.readiness);
     this.follow(this.store, renderPeriodMs(100));
   }
 
@@ -46,6 +50,7 @@ export class RoverTelemetry extends PageElement {
       <section class="panel" aria-labelledby="telemetry-title">
         <div class="bar">
           <h2 id="telemetry-title">Telemetry</h2>
+          ${sourceLabels(this.readiness, 'telemetry')}
           <span class="sampled dim" title="Time of the newest sample">
             ${store.sampleAt === null ? nothing : timestamp(new Date(store.sampleAt).toISOString())}
           </span>
@@ -62,7 +67,7 @@ export class RoverTelemetry extends PageElement {
     const { dictionaryError, parameters } = this.store;
     const reason = this.store.source?.detail ?? dictionaryError;
     return html`<div class="empty" data-testid="telemetry-empty">
-      <strong>Waiting for the first sample</strong>
+      <strong>${this.readiness.isOff('telemetry') ? 'Telemetry is off' : 'Waiting for the first sample'}</strong>
       <span>${reason || (parameters.length > 0 ? `${parameters.length} parameters are defined.` : '')}</span>
     </div>`;
   }

@@ -1,14 +1,18 @@
+import { Age } from '../transport/age.ts';
 import { at, HttpError } from '../transport/http.ts';
 import { ImageDownload, listImages, Truncated } from '../transport/images.ts';
 import type { ImageInfo } from '../transport/wire.ts';
 import { RateMeter } from './rate.ts';
 import { Store } from './store.ts';
 import { displayable, keyOf, Thumbnails } from './thumbnails.ts';
-import { pollWhileVisible } from './ticker.ts';
+import { every, pollWhileVisible } from './ticker.ts';
 
 /** Number of images in the list. */
 const LIST_LIMIT = 24;
 const POLL_MS = 2_000;
+
+/** Milliseconds without a byte after which an arriving image has no rate. */
+export const SILENT_MS = 3_000;
 
 /** Milliseconds between frames of an arriving image: each frame decodes the whole image again. */
 const FRAME_MS = 400;
@@ -39,6 +43,8 @@ export interface ShownImage {
   received: number;
   expected: number | null;
   readonly meter: RateMeter;
+  /** The time since the last byte. */
+  readonly byteAge: Age;
 }
 
 /** The newest images, and the one on the screen: the latest, or one that was selected. */
@@ -46,16 +52,22 @@ export class ImagesStore extends Store {
   readonly thumbnails = new Thumbnails();
   list: readonly ImageInfo[] | null = null;
   listError: string | null = null;
+  /** When `list` was received, in milliseconds of the epoch. */
+  listedAt = 0;
   shown: ShownImage | null = null;
   followLatest = true;
   #selectedId: string | null = null;
   #cache = new Map<string, Blob>();
   #abort: AbortController | null = null;
+  #download: ImageDownload | null = null;
   #polling = false;
   #makingThumbnail = false;
 
   start(): void {
     pollWhileVisible(POLL_MS, () => void this.#poll());
+    every(1_000, () => {
+      if (this.shown?.status.state === 'arriving') this.changed(); // for the time without a byte
+    });
   }
 
   setFollowLatest(follow: boolean): void {
@@ -83,6 +95,8 @@ export class ImagesStore extends Store {
     this.#polling = true;
     try {
       this.list = await listImages(LIST_LIMIT);
+      this.listedAt = Date.now();
+      if (this.listError !== null) this.#reconnectIfSilent();
       this.listError = null;
       this.#update();
       void this.#makeThumbnails();
@@ -91,6 +105,14 @@ export class ImagesStore extends Store {
     } finally {
       this.#polling = false;
       this.changed();
+    }
+  }
+
+  /** After a time without the server, an arriving image may have a half-open connection. */
+  #reconnectIfSilent(): void {
+    const { shown } = this;
+    if (shown?.status.state === 'arriving' && shown.byteAge.ms > SILENT_MS) {
+      this.#download?.reconnect();
     }
   }
 
@@ -149,6 +171,7 @@ export class ImagesStore extends Store {
       received: 0,
       expected: image.size,
       meter: new RateMeter(),
+      byteAge: new Age(),
     };
     this.shown = shown;
     this.changed();
@@ -169,6 +192,7 @@ export class ImagesStore extends Store {
     let drawnAt = 0;
     const download = new ImageDownload(shown.image, () => {
       const now = performance.now();
+      shown.byteAge.restart();
       shown.received = download.received;
       shown.expected = download.expected;
       shown.meter.record(download.received, now);
@@ -178,6 +202,7 @@ export class ImagesStore extends Store {
       }
       this.changed();
     });
+    this.#download = download;
     try {
       await download.run(signal);
       shown.frame = download.blob;

@@ -10,7 +10,7 @@ export class Mission {
   readonly images = new ImagesStore();
   readonly comms = new CommsStore();
   readonly commands = new CommandsStore();
-  readonly readiness = new ReadinessStore();
+  readonly readiness = new ReadinessStore(this.telemetry.stream);
 
   start(): void {
     this.telemetry.start();

@@ -39,7 +39,7 @@ export function telemetryStatus(stream: StreamState, nowMs: number): TelemetrySt
     const inS = Math.max(0, Math.ceil(((connection.retryAt ?? nowMs) - nowMs) / 1000));
     return noData('Disconnected', `retrying in ${inS} s`, silentS);
   }
-  if (stream.isSilent) return noData('Silent', 'no data from the server; reconnecting', silentS);
+  if (stream.isSilent) return noData('Silent', 'reconnecting', silentS);
   if (silentS !== null) return noData('Reconnecting', 'connection lost', silentS);
   const { source } = stream;
   if (connection.state === 'connecting' || source === null) {

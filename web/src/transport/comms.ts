@@ -9,7 +9,8 @@ export const SUBPROTOCOL = 'rover.comms.v1';
 export const CHANNEL_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 
 export type ChannelStatus =
-  | { readonly state: 'connecting' | 'open' | 'closed' }
+  /** `silent`: a ping is not answered yet. */
+  | { readonly state: 'connecting' | 'open' | 'silent' | 'closed' }
   | { readonly state: 'waiting'; readonly retryAt: number; readonly reason: string }
   /** The server refused this channel or name. The page does not retry by itself. */
   | { readonly state: 'refused'; readonly reason: string };
@@ -22,7 +23,10 @@ export interface ChannelSink {
 /** Milliseconds without a frame after which the page sends a ping. Browsers cannot send real ones. */
 const PING_AFTER_MS = 3_000;
 
-/** Milliseconds after an unanswered ping at which the connection counts as lost. */
+/** Milliseconds without an answer to a ping after which the connection is silent. */
+const SILENT_AFTER_MS = 1_000;
+
+/** Milliseconds without an answer to a ping after which the connection counts as lost. */
 const PONG_TIMEOUT_MS = 4_000;
 
 /** Milliseconds in which a new connection must receive its `welcome`. */
@@ -47,6 +51,7 @@ export class ChannelConnection {
   #retry: ReturnType<typeof setTimeout> | null = null;
   #watchdog: ReturnType<typeof setInterval> | null = null;
   #welcomed = false;
+  #silent = false;
   /** The time since the last frame, or since the connection was requested. */
   readonly #frameAge = new Age();
   #pingAge: Age | null = null;
@@ -70,12 +75,15 @@ export class ChannelConnection {
     const socket = new WebSocket(url, SUBPROTOCOL);
     this.#socket = socket;
     this.#welcomed = false;
+    this.#silent = false;
     this.#pingAge = null;
     this.#frameAge.restart();
     this.#watchdog = setInterval(() => this.#check(socket), WATCHDOG_MS);
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
       this.#frameAge.restart();
       this.#pingAge = null;
+      if (this.#silent) this.#sink.connection({ state: 'open' });
+      this.#silent = false;
       const event = parse(data);
       if (event === null) return;
       if (event.type === 'welcome') {
@@ -105,6 +113,10 @@ export class ChannelConnection {
       if (this.#frameAge.ms > WELCOME_TIMEOUT_MS) this.#lost('the server does not answer');
     } else if (this.#pingAge !== null) {
       if (this.#pingAge.ms > PONG_TIMEOUT_MS) this.#lost('the server does not answer');
+      else if (this.#pingAge.ms > SILENT_AFTER_MS && !this.#silent) {
+        this.#silent = true;
+        this.#sink.connection({ state: 'silent' });
+      }
     } else if (this.#frameAge.ms > PING_AFTER_MS) {
       this.#pingAge = new Age();
       socket.send('{"type":"ping"}');

@@ -14,10 +14,11 @@ export class HttpError extends Error {
   }
 }
 
-/** The request had no response. Browsers do not give the reason. */
+/** The request had no response, or no complete one. Browsers give no reason but a timeout. */
 export class Unreachable extends Error {
   constructor(cause: unknown) {
-    super('the server cannot be reached', { cause });
+    const late = cause instanceof DOMException && cause.name === 'TimeoutError';
+    super(late ? 'the server does not answer' : 'the server cannot be reached', { cause });
     this.name = 'Unreachable';
   }
 }
@@ -40,15 +41,20 @@ export function problemDetail(status: number, body: string): string {
 /**
  * The JSON at `path`. `accept` lists error statuses to treat as success (503 of `readyz`).
  *
- * Throws `HttpError` on another error status, `Unreachable` without a response.
+ * Throws `HttpError` on another error status, `Unreachable` without a complete response in
+ * `timeoutMs`.
  */
-export async function getJson<T>(path: string, accept: readonly number[] = []): Promise<T> {
-  const request = { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(15_000) };
-  const response = await fetch(at(path), request).catch((reason: unknown) => {
-    throw new Unreachable(reason);
-  });
-  if (!response.ok && !accept.includes(response.status)) {
+export async function getJson<T>(
+  path: string,
+  { accept = [], timeoutMs = 15_000 }: { accept?: readonly number[]; timeoutMs?: number } = {},
+): Promise<T> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  try {
+    const response = await fetch(at(path), { headers: { accept: 'application/json' }, signal });
+    if (response.ok || accept.includes(response.status)) return (await response.json()) as T;
     throw new HttpError(response.status, problemDetail(response.status, await response.text()));
+  } catch (error) {
+    if (error instanceof HttpError || error instanceof SyntaxError) throw error;
+    throw new Unreachable(error);
   }
-  return (await response.json()) as T;
 }

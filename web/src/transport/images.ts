@@ -2,9 +2,14 @@ import { Backoff } from './backoff.ts';
 import { at, getJson, HttpError, problemDetail } from './http.ts';
 import type { ImageInfo } from './wire.ts';
 
+/** Milliseconds for the list of images; a later answer is not the present state. */
+const LIST_TIMEOUT_MS = 4_000;
+
 /** The newest images, the newest first, including those that are arriving. */
 export async function listImages(limit: number): Promise<readonly ImageInfo[]> {
-  const { images } = await getJson<{ images: readonly ImageInfo[] }>(`images?limit=${limit}`);
+  const { images } = await getJson<{ images: readonly ImageInfo[] }>(`images?limit=${limit}`, {
+    timeoutMs: LIST_TIMEOUT_MS,
+  });
   return images;
 }
 
@@ -32,6 +37,7 @@ export class ImageDownload {
   #blob: Blob;
   #chunks: Uint8Array<ArrayBuffer>[] = [];
   #etag: string | null = null;
+  #attemptAbort: AbortController | null = null;
   readonly #onBytes: () => void;
 
   constructor(image: ImageInfo, onBytes: () => void) {
@@ -72,7 +78,16 @@ export class ImageDownload {
     throw new Truncated(this.received, this.expected);
   }
 
-  async #attempt(signal: AbortSignal): Promise<boolean> {
+  /** Abort the request and resume with another one: a half-open connection reports no error. */
+  reconnect(): void {
+    this.#attemptAbort?.abort();
+  }
+
+  async #attempt(outer: AbortSignal): Promise<boolean> {
+    const abort = new AbortController();
+    const { signal } = abort;
+    this.#attemptAbort = abort;
+    outer.addEventListener('abort', () => abort.abort(outer.reason), { signal });
     const headers = new Headers();
     const resumable = this.received > 0 && this.#etag !== null && !this.#etag.startsWith('W/');
     if (resumable && this.#etag !== null) {

@@ -164,9 +164,18 @@ export interface Finding {
   readonly step: string;
 }
 
+/** A source as `readyz` shows it. */
+export interface SourceReadiness {
+  readonly state: string;
+  readonly detail: string;
+  readonly simulated?: boolean;
+  /** Number of values that were left out, and the last one with the reason. */
+  readonly unusable?: number;
+  readonly last_unusable?: string | null;
+}
+
 export interface Readiness {
   readonly ready: boolean;
-  readonly sources: {
-    readonly [name: string]: { readonly state: string; readonly detail: string };
-  };
+  /** By kind (`telemetry`), or by kind and name if there are several (`telemetry.arm`). */
+  readonly sources: { readonly [name: string]: SourceReadiness };
 }

@@ -1,0 +1,50 @@
+import { html, nothing } from 'lit';
+import { clock } from '../format.ts';
+import type { Level } from '../store/limits.ts';
+import type { Part, ReadinessStore } from '../store/readiness.ts';
+import type { SourceReadiness } from '../transport/wire.ts';
+
+const LEVELS: Readonly<Record<string, Level>> = {
+  live: 'nominal',
+  ready: 'nominal',
+  ok: 'nominal',
+  stale: 'caution',
+  degraded: 'alarm',
+  down: 'alarm',
+};
+
+export function levelOf(state: string): Level {
+  return LEVELS[state] ?? 'none';
+}
+
+/** `unknown since 07:59:45Z`: the state of a source after the last answer of the server. */
+export function unknownSince({ answeredAt }: ReadinessStore): string {
+  return answeredAt === null ? 'unknown' : `unknown since ${clock(answeredAt)}Z`;
+}
+
+/** Labels for a panel's title: whether its sources are simulated, off or not live. */
+export function sourceLabels(readiness: ReadinessStore, part: Part) {
+  const sources = readiness.sourcesOf(part);
+  const simulated = sources.filter(([, source]) => source.simulated);
+  const names = simulated.map(([name]) => name).join(', ');
+  return html`
+    ${
+      simulated.length === 0
+        ? nothing
+        : html`<span class="source-label simulated" data-testid="simulated" title="This data is not real">${
+            simulated.length === sources.length ? 'simulated' : `simulated: ${names}`
+          }</span>`
+    }
+    ${
+      readiness.isCurrent || sources.length === 0
+        ? sources.map(([name, source]) => problem(sources.length > 1 ? `${name} ` : '', source))
+        : html`<span class="source-label" data-testid="source-state" title=${unknownSince(readiness)}>unknown</span>`
+    }
+  `;
+}
+
+function problem(name: string, { state, detail }: SourceReadiness) {
+  const level = levelOf(state);
+  if (level === 'nominal') return nothing;
+  return html`<span class="source-label" data-level=${level} data-testid="source-state" title=${detail}>${name}${state}</span>`;
+}
