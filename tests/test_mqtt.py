@@ -45,6 +45,7 @@ from sources.mqtt import connection as connections
 from sources.mqtt.address import Address
 from sources.mqtt.bundle import Bundle
 from sources.registry import open_source
+from sources.values.flatten import dotted
 from sources.values.losses import Losses
 from tests.one_stream import OneStream
 from tests.programs import needs
@@ -164,10 +165,10 @@ async def test_objects_become_samples_in_order(broker: Callable[..., Mosquitto])
         await publish(it, ("rover/state", [{"a": 1}, {"location": {"lat": 18.4, "lon": 77.5}}]))
         await found.until(lambda found: len(found) == 53)
     assert [(s.t, s.values) for s in found[1:51]] == [
-        (1_790_000_000 + n, {"n": n}) for n in range(50)
+        (1_790_000_000 + n, {"state.n": n}) for n in range(50)
     ]
     assert found[51].t == pytest.approx(found[52].t)
-    assert found[52].values == {"location": {"lat": 18.4, "lon": 77.5}}
+    assert found[52].values == {"state.location": {"lat": 18.4, "lon": 77.5}}
 
 
 async def test_a_message_without_a_sample_is_counted_and_the_next_is_read(
@@ -181,7 +182,7 @@ async def test_a_message_without_a_sample_is_counted_and_the_next_is_read(
         await found.until(lambda found: len(found) == 1)
         await publish(it, ("rover/a", b"\xff\x00"), ("rover/a", b"{"), ("rover/b", {"b": 1}))
         await found.until(lambda found: len(found) == 2)
-    assert found[1].values == {"b": 1}
+    assert found[1].values == {"b.b": 1}
     assert source.losses.count == 2
     for fact in ("b'\\xff\\x00'", "'rover/a'", "UTF-8"):
         assert fact in caplog.text
@@ -242,7 +243,7 @@ async def test_retained_messages_can_be_ignored(broker: Callable[..., Mosquitto]
         with fail_after(10):
             while not found:
                 await publish(it, ("rover/a", {"new": 1}))
-    assert {name for sample in found for name in sample.values} == {"new"}
+    assert {name for sample in found for name in sample.values} == {"a.new"}
 
 
 async def test_a_session_stores_messages_between_connections(
@@ -280,7 +281,7 @@ async def test_streams_stay_open_while_the_broker_restarts(
         ):
             async for event in stream.aiter_sse():
                 data = json.loads(event.data)
-                events.append(f"{event.event}: {data.get('state', data.get('n'))}")
+                events.append(f"{event.event}: {data.get('state', data.get('a.n'))}")
 
     async with serve(app) as url, create_task_group() as tasks:
         for run in (flusher.run, telemetry.run):
@@ -608,10 +609,25 @@ def test_a_url_is_parsed(url: str, address: Address) -> None:
         ("$share/g/rover/+", "rover/speed", "speed"),
     ],
 )
-def test_a_parameter_is_named_by_the_levels_from_the_first_wildcard_on(
+def test_a_value_is_named_by_the_levels_from_the_first_wildcard_on(
     topics: str, topic: str, name: str
 ) -> None:
-    assert Address("host", 1883, False, topics).parameter(topic) == name
+    assert dotted(Address("host", 1883, False, topics).value_place(topic)) == name
+
+
+@pytest.mark.parametrize(
+    ("topics", "topic", "name"),
+    [
+        ("rover/state", "rover/state", ""),
+        ("tele/+/SENSOR", "tele/plug/SENSOR", "plug"),
+        ("tele/#", "tele/plug/SENSOR", "plug.SENSOR"),
+        ("+/rover/#", "lab/rover/arm/state", "lab.arm.state"),
+        ("rover/#", "rover", ""),
+        ("$share/g/rover/+", "rover/arm", "arm"),
+    ],
+)
+def test_a_sample_is_named_by_the_levels_that_differ(topics: str, topic: str, name: str) -> None:
+    assert dotted(Address("host", 1883, False, topics).topic_place(topic)) == name
 
 
 @pytest.mark.parametrize(
@@ -628,7 +644,11 @@ def test_a_parameter_is_named_by_the_levels_from_the_first_wildcard_on(
         ("mqtt://host/a?keepalive_s=0", "keepalive_s=0: "),
         ("mqtt://host/a?window_s=0", "window_s=0: "),
         ("mqtt://host/a?each=topic", "each=topic: "),
-        ("mqtt://host/a?each=parameter&path=x", "path, time: "),
+        ("mqtt://host/a?each=parameter&path=x", "path, time, prefix, format: "),
+        ("mqtt://host/a?each=parameter&format=ttn", "path, time, prefix, format: "),
+        ("mqtt://host/a?format=xml", "format=xml: "),
+        ("mqtt://host/a?timezone=Mars", "timezone=Mars: "),
+        ("mqtt://host/a?discovery=a/%23", "discovery=a/#: "),
     ],
 )
 def test_an_invalid_url_or_option_is_refused(url: str, fact: str) -> None:

@@ -1,6 +1,8 @@
 """Telemetry from an MQTT broker: `mqtt://HOST/TOPIC/FILTER`, `mqtts://…`.
 
     telemetry     the source: messages become samples
+    discovery     units and descriptions from Home Assistant's discovery messages
+    topics        topics whose messages are not telemetry
     bundle        gathers single values into samples
     connection    one connection to a broker, and its messages
     address       the parts of the URL: broker, user, topics

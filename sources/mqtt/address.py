@@ -10,10 +10,12 @@ from urllib.parse import unquote, urlsplit
 from aiomqtt import Wildcard
 
 from sources.base import SourceError
+from sources.values.flatten import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_WILDCARDS = ("+", "#")
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 _FORM = "write mqtt://host:port/topic/filter, such as mqtt://localhost/rover/#"
@@ -81,15 +83,28 @@ class Address:
         """The broker as `host:port`, for messages and logs."""
         return f"{self.host}:{self.port}"
 
-    def parameter(self, topic: str) -> str:
-        """The parameter name for a topic: its levels from the filter's first wildcard on.
+    def topic_place(self, topic: str) -> str:
+        """The place of a topic's values: its levels that differ between the topics of the filter.
 
-        With the filter `rover/+/temperature`, the topic `rover/arm/temperature` is
+        With the filter `tele/+/SENSOR`, that of `tele/plug/SENSOR` is `plug`. With a filter without
+        wildcards, it is empty.
+        """
+        levels = self._levels
+        parts = enumerate(topic.split("/"))
+        return LEVEL.join(part for n, part in parts if n >= len(levels) or levels[n] in _WILDCARDS)
+
+    def value_place(self, topic: str) -> str:
+        """The place of a topic with a single value: its levels from the first wildcard on.
+
+        With the filter `rover/+/temperature`, that of `rover/arm/temperature` is
         `arm.temperature`. With a filter without wildcards, it is the last level of the topic.
         """
-        levels = self.topics.split("/")
-        if levels[0] == "$share":  # $share/GROUP/FILTER
-            levels = levels[2:]
-        fixed = next((n for n, level in enumerate(levels) if level in ("+", "#")), len(levels))
+        levels = self._levels
+        fixed = next((n for n, level in enumerate(levels) if level in _WILDCARDS), len(levels))
         parts = topic.split("/")
-        return ".".join(parts[fixed:] or parts[-1:])
+        return LEVEL.join(parts[fixed:] or parts[-1:])
+
+    @property
+    def _levels(self) -> list[str]:
+        levels = self.topics.split("/")
+        return levels[2:] if levels[0] == "$share" else levels  # $share/GROUP/FILTER

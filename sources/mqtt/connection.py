@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 from sources.base import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from sources.mqtt.address import Address
     from sources.values.losses import Losses
@@ -58,13 +58,13 @@ class Connection:
         self._opening: asyncio.Task[None] | None = None
         self._next: asyncio.Task[Message] | None = None
 
-    async def open(self, qos: int) -> None:
-        """Connect, and subscribe to the topics of the address.
+    async def open(self, filters: Sequence[str], qos: int) -> None:
+        """Connect, and subscribe to the topic filters.
 
         Raises:
             SourceError: the broker does not use MQTT, or refuses the user or the topics.
         """
-        self._opening = asyncio.ensure_future(self._open(qos))
+        self._opening = asyncio.ensure_future(self._open(filters, qos))
         await asyncio.wait({self._opening})
         self._opening.result()
 
@@ -99,8 +99,8 @@ class Connection:
         with CancelScope(shield=True):
             await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
 
-    async def _open(self, qos: int) -> None:
-        place, topics = self._address.place, self._address.topics
+    async def _open(self, filters: Sequence[str], qos: int) -> None:
+        place = self._address.place
         try:
             await self._client.__aenter__()
         except MqttConnectError as exc:
@@ -114,16 +114,16 @@ class Connection:
                 f"no MQTT connection to {place} ({exc}); is that a broker {tls} TLS?"
             ) from exc
         try:
-            answers = await self._client.subscribe(topics, qos)
+            answers = await self._client.subscribe([(topics, qos) for topics in filters])
         except MqttError as exc:
             raise SourceError(
                 f"the connection to the MQTT broker at {place} is lost ({exc})"
             ) from exc
-        for answer in answers:
-            if not isinstance(answer, int) and answer.is_failure:
+        for number, answer in enumerate(answers):
+            if getattr(answer, "is_failure", False):  # a number if the broker accepts
                 raise SourceError(
-                    f"the MQTT broker at {place} refuses the subscription to {topics!r}; grant this"
-                    " user the right to read it"
+                    f"the MQTT broker at {place} refuses the subscription to {filters[number]!r};"
+                    " grant this user the right to read it"
                 )
 
     async def _close(self) -> None:
@@ -149,6 +149,7 @@ class Connection:
 @asynccontextmanager
 async def connected(
     address: Address,
+    filters: Sequence[str],
     *,
     qos: int,
     keepalive_s: int,
@@ -156,10 +157,11 @@ async def connected(
     losses: Losses,
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
 ) -> AsyncIterator[Connection]:
-    """A connection that is subscribed to the topics of the address.
+    """A connection that is subscribed to topic filters.
 
     Args:
-        address: of the broker, with user and topics.
+        address: of the broker, with the user.
+        filters: to subscribe to.
         qos: of the subscription.
         keepalive_s: maximum seconds between two packets.
         client_id: the name of a session that the broker keeps; empty for a clean session.
@@ -187,7 +189,7 @@ async def connected(
     )
     connection = Connection(client, address)
     try:
-        await connection.open(qos)
+        await connection.open(filters, qos)
         yield connection
     finally:
         await connection.close()

@@ -9,10 +9,15 @@ from sources.base import Parameter, Sample, SourceError
 from sources.mqtt.address import Address
 from sources.mqtt.bundle import Bundle
 from sources.mqtt.connection import CONNECT_TIMEOUT_S, Connection, connected
+from sources.mqtt.discovery import entities
+from sources.mqtt.discovery import filters as discovery_filters
+from sources.mqtt.topics import is_telemetry
 from sources.values.dictionary import read_dictionary
+from sources.values.flatten import join_place
+from sources.values.formats import Format  # noqa: TC001 # the registry resolves it
 from sources.values.losses import Losses
 from sources.values.payload import PayloadReader, PayloadRefused
-from sources.values.ranges import POSITIVE_S, Range
+from sources.values.ranges import POSITIVE_S, OptionError, Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -24,9 +29,13 @@ if TYPE_CHECKING:
 class MqttTelemetry:
     """Samples from the messages of an MQTT topic or topic filter.
 
-    With `each=sample`, a message is a sample: a JSON object. With `each=parameter`, a message is
-    one value, as JSON or plain text, and the values of `window_s` make one sample. A message that
-    cannot be read is counted and logged, and the next message is read.
+    With `each=sample`, a message is a sample: a JSON object, or a single value as JSON or a word.
+    With `each=parameter`, a message is one value, as JSON or plain text, and the values of
+    `window_s` make one sample. A message that cannot be read is counted and logged, and the next
+    message is read.
+
+    With a topic filter, the names of a sample's values start with the levels of its topic that
+    differ between the topics of the filter. So the values of two devices stay apart.
 
     Args:
         url: broker and topic filter, without the query.
@@ -38,6 +47,13 @@ class MqttTelemetry:
             its time of arrival, however old it is.
         path: dotted place of the values in a sample's message.
         time: dotted place of the time in a sample's message; see `PayloadReader`.
+        prefix: dotted place of a text that is put before the parameter names, such as `device`.
+        topic_names: whether names start with levels of the topic. `False` merges the values of all
+            topics by their names.
+        format: of the messages; by default it is recognised.
+        timezone: of times without an offset, such as `Europe/Berlin`; UTC if empty.
+        discovery: the topic below which devices announce themselves to Home Assistant, usually
+            `homeassistant`. Parameters get their units and descriptions from there.
         window_s: seconds that a sample of single values stays open.
         keepalive_s: the connection is lost after 1.5 times this without a packet.
         parameters: a JSON file that declares parameters; others are learned from messages.
@@ -65,6 +81,11 @@ class MqttTelemetry:
         retained: bool = True,
         path: str = "",
         time: str = "",
+        prefix: str = "",
+        topic_names: bool = True,
+        format: Format = "auto",  # noqa: A002 # the name of the option
+        timezone: str = "",
+        discovery: str = "",
         window_s: float = 0.1,
         keepalive_s: int = 30,
         parameters: Path | None = None,
@@ -73,21 +94,35 @@ class MqttTelemetry:
         clock: Callable[[], float] = clocks.time,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
-        if each == "parameter" and (path or time):
-            raise SourceError("path, time: must be left out with each=parameter")
+        if each == "parameter" and (path or time or prefix or format != "auto"):
+            raise SourceError("path, time, prefix, format: must be left out with each=parameter")
+        if {"+", "#", "\0"} & set(discovery):
+            raise OptionError("discovery", discovery, "must be a topic without wildcards")
         self._address = Address.parse(url)
         self._each = each
         self._qos = qos
         self._client_id = client_id
         self._retained = retained
+        self._topic_names = topic_names
+        self._discovery = discovery_filters(discovery) if discovery else ()
         self._window_s = POSITIVE_S.number("window_s", window_s)
         self._keepalive_s = Range(1, 0xFFFF, "s").whole("keepalive_s", keepalive_s)
         self._clock = clock
         self._connect_timeout_s = POSITIVE_S.number("connect_timeout_s", connect_timeout_s)
         if period_s is not None:
             self.period_s = POSITIVE_S.number("period_s", period_s)
-        self._reader = PayloadReader(read_dictionary(parameters), time=time, path=path, clock=clock)
-        self.losses = Losses(f"mqtt {self._address.place}")
+        name = f"mqtt {self._address.place}"
+        self._reader = PayloadReader(
+            read_dictionary(parameters),
+            time=time,
+            path=path,
+            prefix=prefix,
+            format=format,
+            timezone=timezone,
+            source=name,
+            clock=clock,
+        )
+        self.losses = Losses(name)
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -102,6 +137,7 @@ class MqttTelemetry:
         """
         async with connected(
             self._address,
+            (self._address.topics, *self._discovery),
             qos=self._qos,
             keepalive_s=self._keepalive_s,
             client_id=self._client_id,
@@ -114,14 +150,19 @@ class MqttTelemetry:
 
     async def _whole(self, connection: Connection) -> AsyncIterator[Sample]:
         while (message := await connection.receive()) is not None:
-            if self._is_wanted(message):
-                try:
-                    samples = self._reader.samples(_payload(message))
-                except PayloadRefused as exc:
-                    self._refuse(message, exc)
-                else:
-                    for sample in samples:
-                        yield sample
+            if not self._is_wanted(message):
+                continue
+            topic = str(message.topic)
+            place = self._topic_place(topic)
+            try:
+                samples = self._reader.samples(
+                    _payload(message), place, self._address.value_place(topic)
+                )
+            except PayloadRefused as exc:
+                self._refuse(message, exc)
+            else:
+                for sample in samples:
+                    yield sample
 
     async def _bundled(self, connection: Connection) -> AsyncIterator[Sample]:
         bundle = Bundle(self._window_s)
@@ -136,9 +177,9 @@ class MqttTelemetry:
             if message is None:
                 closed = bundle.close()
             elif self._is_wanted(message):
-                name = self._address.parameter(str(message.topic))
+                place = self._address.value_place(str(message.topic))
                 try:
-                    values = self._reader.values(name, _payload(message))
+                    values = self._reader.values(place, _payload(message))
                 except PayloadRefused as exc:
                     self._refuse(message, exc)
                 else:
@@ -147,7 +188,26 @@ class MqttTelemetry:
                 yield closed
 
     def _is_wanted(self, message: Message) -> bool:
-        return self._retained or not message.retain
+        """Whether a message may hold telemetry. A discovery message is read here."""
+        if any(message.topic.matches(topics) for topics in self._discovery):
+            self._describe(message)
+            return False
+        return (self._retained or not message.retain) and is_telemetry(str(message.topic))
+
+    def _describe(self, message: Message) -> None:
+        try:
+            found = entities(_payload(message))
+        except PayloadRefused as exc:
+            self._refuse(message, exc)
+            return
+        for entity in found:
+            is_value = self._each == "parameter" or not entity.keys
+            topic = entity.topic
+            place = self._address.value_place(topic) if is_value else self._topic_place(topic)
+            self._reader.describe(join_place(place, *entity.keys), entity.unit, entity.description)
+
+    def _topic_place(self, topic: str) -> str:
+        return self._address.topic_place(topic) if self._topic_names else ""
 
     def _refuse(self, message: Message, reason: PayloadRefused) -> None:
         self.losses.add(f"topic {str(message.topic)[:80]!r}: {reason}", _payload(message))

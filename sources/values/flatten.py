@@ -154,6 +154,11 @@ class Flattener:
         return None if value is None else _bounded(value)
 
 
+def join_place(*keys: str) -> str:
+    """The place of a value, from the keys that lead to it; empty ones are left out."""
+    return SEPARATOR.join(filter(None, keys))
+
+
 def dotted(place: str) -> str:
     """The raw name of a place: its keys and levels, separated by dots."""
     return place.rpartition(HIDDEN)[2].translate(_DOTS)

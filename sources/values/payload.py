@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sources.base import Parameter, Sample, Value
 from sources.values.dictionary import MAX_PARAMETERS, Dictionary
-from sources.values.flatten import LEVEL, SEPARATOR, Flattener, TooLarge
+from sources.values.flatten import LEVEL, Flattener, TooLarge, join_place
 from sources.values.formats import Format, Reading, readings
 from sources.values.messagetime import TIME_PLACES, MessageTime
 from sources.values.parsing import (
@@ -191,7 +191,7 @@ class PayloadReader:
     def _of(self, reading: Reading, place: str | None, arrived: float) -> Sample:
         start = reading.place if reading.place is not None else place or ""
         for inner, unit in reading.units.items():
-            self.describe(_join(start, *_keys(inner, reading.values)), unit)
+            self.describe(join_place(start, *_keys(inner, reading.values)), unit)
         t = self._times.of(reading.time)
         return Sample(arrived if t is None else t, self._flattened(reading.values, start))
 
@@ -205,9 +205,9 @@ class PayloadReader:
             text = at(root, self._prefix)
             if not isinstance(text, str):
                 raise PayloadRefused(f"expected a text at {self._prefix!r}, found {noun(text)}")
-            start = _join(start, text.strip("/").replace("/", LEVEL))
+            start = join_place(start, text.strip("/").replace("/", LEVEL))
         t, consumed = self._times.find(root, part)
-        skip = _join(start, *consumed.split(".")) if consumed else ""
+        skip = join_place(start, *consumed.split(".")) if consumed else ""
         return Sample(arrived if t is None else t, self._flattened(part, start, skip))
 
     def _flattened(self, value: Any, place: str, skip: str = "") -> dict[str, Value]:
@@ -220,11 +220,6 @@ class PayloadReader:
             if described is not None:
                 self._dictionary.describe(name, *described)
         return values
-
-
-def _join(*keys: str) -> str:
-    """The place of a value, from the keys that lead to it."""
-    return SEPARATOR.join(filter(None, keys))
 
 
 def _keys(place: str, values: Any) -> list[str]:
