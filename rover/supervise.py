@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import logging
 import random
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from math import inf
 from time import monotonic, time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from anyio import create_task_group, current_effective_deadline, sleep, sleep_forever
+from anyio import create_task_group, sleep, sleep_forever
 
+from rover.guard import absorb_stray_cancellation, describe, exc_info, is_interrupt, one_line
 from sources.base import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-T = TypeVar("T")
+    from collections.abc import Awaitable, Callable
 
 logger = logging.getLogger("rover.sources")
 
@@ -41,8 +38,6 @@ STEADY_WITH_DATA_S = 5.0
 
 CHECK_INTERVAL_S = 1.0
 """Seconds between two checks for silence."""
-
-MAX_DETAIL_CHARACTERS = 300
 
 
 class State(StrEnum):
@@ -71,37 +66,6 @@ class Health:
     since: float
 
 
-@asynccontextmanager
-async def closing(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Closes a source's iterator at the end of the block, if it can be closed."""
-    try:
-        yield iterator
-    finally:
-        if aclose := getattr(iterator, "aclose", None):
-            await aclose()
-
-
-def is_own_cancellation() -> bool:
-    """Whether an enclosing scope of ours is cancelled.
-
-    If not, a `CancelledError` comes from the source's own code, for example from a task that it
-    cancelled and then awaited. It is an error of the source like any other.
-    """
-    return current_effective_deadline() == -inf
-
-
-def describe(exc: BaseException) -> str:
-    """The exception as one line of bounded length, for people."""
-    if isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
-        return describe(exc.exceptions[0])
-    text = " ".join(str(exc).split())
-    if not isinstance(exc, SourceError):
-        text = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
-    if len(text) <= MAX_DETAIL_CHARACTERS:
-        return text
-    return text[: MAX_DETAIL_CHARACTERS - 1] + "…"
-
-
 class Supervisor:
     """Runs one source as long as the mission runs.
 
@@ -113,6 +77,10 @@ class Supervisor:
         on_change: called with each new health.
         first_pause_s: seconds before the first restart.
         clock: POSIX seconds.
+
+    Attributes:
+        health: the state of the source.
+        mistake: makes the source degraded until it is corrected; empty if there is none.
     """
 
     def __init__(
@@ -132,6 +100,7 @@ class Supervisor:
         self._first_pause_s = first_pause_s
         self._clock = clock
         self._delivered = False
+        self.mistake = ""
         state = State.OFF if is_off else State.STARTING
         self.health = Health(state, "turned off" if is_off else "no data yet", clock())
 
@@ -139,12 +108,32 @@ class Supervisor:
         """Record that the source delivered usable data."""
         self._delivered = True
         if self.health.state is not State.LIVE:
-            self._change(State.LIVE, "live")
+            if self.mistake:
+                self.degrade(self.mistake)
+            else:
+                self._change(State.LIVE, "live")
 
     def unusable(self, reason: str) -> None:
         """Record that the source delivered data without a usable value."""
         if self.health.state is not State.DEGRADED:
-            self._change(State.DEGRADED, f"no value is usable: {reason}")
+            self.degrade(f"no value is usable: {reason}")
+
+    def degrade(self, detail: str) -> None:
+        """Record that the source runs, and makes a mistake. Usable data ends that state."""
+        detail = one_line(detail)
+        if self.health.state is not State.DEGRADED or self.health.detail != detail:
+            self._change(State.DEGRADED, detail)
+
+    def set_mistake(self, mistake: str) -> None:
+        """Degrade the source until the mistake is corrected, which is an empty text."""
+        mistake = one_line(mistake)
+        if mistake == self.mistake:
+            return
+        self.mistake = mistake
+        if mistake:
+            self.degrade(mistake)
+        elif self._delivered and self.health.state is State.DEGRADED:
+            self._change(State.LIVE, "live")
 
     async def run(self, follow: Callable[[], Awaitable[None]]) -> None:
         """Call `follow` repeatedly, with exponential backoff and jitter, until cancelled.
@@ -176,13 +165,14 @@ class Supervisor:
             await follow()
         except SourceError as exc:
             return describe(exc)
-        except (KeyboardInterrupt, GeneratorExit):
+        except GeneratorExit:
             raise
         except BaseException as exc:
-            if is_own_cancellation():
+            if is_interrupt(exc) or not absorb_stray_cancellation():
                 raise
-            logger.exception("%s: the source failed", self.name)
-            return describe(exc)
+            detail = describe(exc)
+            logger.error("%s: the source failed: %s", self.name, detail, exc_info=exc_info(exc))
+            return detail
         return "the source ended"
 
     async def _watch(self, silence: Callable[[], float | None]) -> None:

@@ -48,15 +48,15 @@ async def test_the_validator_reads_the_complete_file(tmp_path: Path) -> None:
     ("items", "detail"),
     [
         ([SourceError("no dictionary; mount it")], "no dictionary; mount it"),
-        ([Progress("syntax", 0.5, ""), ValueError("boom")], "log"),
-        ([OSError(errno.EIO, "I/O error")], "log"),
+        ([Progress("syntax", 0.5, ""), ValueError("boom")], "ValueError: boom"),
+        ([OSError(errno.EIO, "I/O error")], "OSError"),
         ([Progress("syntax", 0.5, "")], "without a verdict"),
         ([ACCEPTED, Progress("power", 1.0, "")], "after its verdict"),
         ([ACCEPTED, REJECTED], "after its verdict"),
         ([Finding(Severity.ERROR, "x", "bad"), ACCEPTED], "with errors"),
         ([replace(ACCEPTED, errors=1)], "with errors"),
-        ([replace(ACCEPTED, summary=NOT_JSON)], "log"),
-        (["not an item"], "log"),
+        ([replace(ACCEPTED, summary=NOT_JSON)], "summary"),
+        (["not an item"], "not an item"),
     ],
 )
 async def test_a_failed_check_fails_the_upload_and_deletes_the_file(

@@ -11,7 +11,7 @@ import pytest
 from anyio import create_task_group, fail_after
 from PIL import Image as Pillow
 
-from rover.supervise import closing
+from rover.guard import closing
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory import DirectoryCamera
 from sources.directory.folder import EMPTY, Folder

@@ -147,6 +147,7 @@ async def test_an_image_with_another_size_than_stated_is_broken(tmp_path: Path) 
         camera.change(short, ended=True)
         long = camera.begin("long.png", size=500)
         camera.send(long, DATA[:1000])
+        long.image = replace(long.image, received=500)
         async with images.open(short.image) as reader:
             got, reason = await read_until_broken(reader)
         assert (got, "1,000 of 2,000 bytes" in reason) == (DATA[:1000], True)
@@ -281,6 +282,10 @@ async def test_a_complete_file_is_read_to_its_end_after_it_was_deleted(tmp_path:
             path.unlink()
             assert await read_all(reader) == DATA[8:2_000_000]
         assert camera.opened == []
+        with pytest.raises(ImageBroken):
+            async with images.open(image):
+                pass
+        del camera.held[image.id]
         with pytest.raises(UnknownImage):
             async with images.open(image):
                 pass

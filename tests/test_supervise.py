@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import create_task_group, fail_after, sleep_forever
 
-from rover.supervise import MAX_DETAIL_CHARACTERS, Health, State, Supervisor, describe
+from rover.guard import MAX_DETAIL_CHARACTERS, describe
+from rover.supervise import Health, State, Supervisor
 from sources.base import SourceError
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 from rover.asgi.connections import wait_for_disconnect
 from rover.asgi.ranges import is_not_modified, requested_range
+from rover.guard import describe
 from sources.base import SourceError
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class ImageResponse:
                 await self._copy(reader, send)
                 self._complete = True
             except SourceError as exc:
-                logger.info("a response is incomplete: %s", exc)
+                logger.info("a response is incomplete: %s", describe(exc))
                 self._broken = True
             except _StalledError:
                 logger.info("aborted a client that read no data of image %r", self._image.id)

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from rover import errors
 from rover.asgi.responses import json_response
 from rover.errors import RoverError
+from rover.guard import describe
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.push import InboxFull
 
@@ -74,7 +75,8 @@ def problem(exc: RoverError | SourceError) -> Response:
         headers["Retry-After"] = str(getattr(exc, "retry_after_s", 2))
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="mission control"'
-    return _respond(status, str(exc), headers)
+    detail = describe(exc) if isinstance(exc, SourceError) else str(exc)
+    return _respond(status, detail, headers)
 
 
 async def http_problem(connection: HTTPConnection, exc: Exception) -> Response:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING
 
 from anyio import current_time, move_on_after
 from anyio.lowlevel import checkpoint
 
 from rover.commands.throttle import Throttle
-from rover.wire import dumps
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
+from sources.rules import report_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from rover.commands.upload import Upload
+    from rover.guard import Guard
     from sources.base import CommandValidator
 
 PROGRESS_PERIOD_S = 0.1
@@ -27,6 +26,7 @@ FAULT = "the validator, not the file, is faulty: it"
 
 
 async def check(
+    guard: Guard,
     validator: CommandValidator,
     upload: Upload,
     path: Path,
@@ -37,6 +37,7 @@ async def check(
     """The validator's verdict on the file. Progress and findings are published until then.
 
     Args:
+        guard: calls the validator.
         validator: checks the file.
         upload: publishes the progress and the findings.
         path: the file.
@@ -44,21 +45,21 @@ async def check(
         clock: monotonic seconds, for the rate of progress events.
 
     Raises:
-        SourceError: the check timed out, or the validator does not keep its contract.
-        Exception: any other exception of the validator.
+        SourceError: the check timed out, or the validator failed or does not keep its contract.
     """
     upload.publish_progress(Progress(upload.first_step, 0.0, "the check begins"))
     throttle, step = Throttle(PROGRESS_PERIOD_S, clock), ""
     verdict: Verdict | None = None
     errors = 0
-    items = validator.validate(path)
     with move_on_after(timeout_s) as timeout:
-        async with aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext():
+        async with guard.iterate("validate()", validator.validate, path) as items:
             async for item in items:
                 timeout.deadline = current_time() + timeout_s
                 await checkpoint()  # the validator may never wait, which would block the loop
                 if verdict is not None:
                     raise SourceError(f"{FAULT} yielded another item after its verdict")
+                if mistake := guard.read("validate()", report_mistake, item):
+                    raise SourceError(f"{FAULT} made a mistake: {mistake.text}")
                 if isinstance(item, Verdict):
                     verdict = item
                 elif isinstance(item, Finding):
@@ -73,5 +74,4 @@ async def check(
         raise SourceError(f"{FAULT} ended without a verdict")
     if verdict.accepted and (errors or verdict.errors):
         raise SourceError(f"{FAULT} accepted a file with errors")
-    dumps(dict(verdict.summary))  # fails here if JSON cannot encode it, before the file is stored
     return verdict

@@ -11,6 +11,7 @@ Before the last event of an upload is published, its file is either stored or de
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -38,19 +39,21 @@ from rover.errors import (
     UploadInterrupted,
     UploadTooBig,
 )
+from rover.guard import Guard, SourceFailed, absorb_stray_cancellation, describe
 from rover.supervise import Health, State
 from sources.base import SourceError
 from sources.none import Off
+from sources.rules import steps_mistake
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from anyio.abc import TaskGroup, TaskStatus
 
     from rover.commands.inbox import CommandFile
     from rover.settings import Settings
     from rover.topic import Topic
-    from sources.base import CommandValidator, Verdict
+    from sources.base import CommandValidator, Step, Verdict
 
 logger = logging.getLogger("rover.commands")
 
@@ -93,6 +96,7 @@ class Commands:
     ) -> None:
         self.inbox = inbox or Inbox(settings.data_dir)
         self._validator = validator
+        self._guard = Guard("commands", validator)
         self._settings = settings
         self._notify = notify
         self._clock = clock
@@ -157,15 +161,22 @@ class Commands:
 
         Raises:
             RoverError: as `check_capacity`.
+            SourceError: the steps of the validator cannot be read.
         """
         self.check_capacity()
         finished = [old.id for old in self._uploads.values() if old.finished.is_set()]
         for old_id in finished[: -self._settings.kept_uploads]:
             del self._uploads[old_id]
-        upload = Upload(name, size, self._validator.steps, self._notify)
+        upload = Upload(name, size, self._steps(), self._notify)
         self._uploads[upload.id] = upload
         upload.publish_received("receiving the file")
         return upload
+
+    def _steps(self) -> Sequence[Step]:
+        steps = self._guard.read("steps", lambda: self._validator.steps)
+        if mistake := self._guard.read("steps", steps_mistake, steps):
+            raise SourceError(f"the validator made a mistake: {mistake.text}")
+        return steps
 
     def find(self, upload_id: str) -> Upload:
         """The upload with that id: an unfinished one, or one of the newest finished ones.
@@ -228,6 +239,7 @@ class Commands:
     async def _check(self, upload: Upload, file: CommandFile) -> None:
         try:
             verdict = await check(
+                self._guard,
                 self._validator,
                 upload,
                 file.path,
@@ -235,11 +247,14 @@ class Commands:
                 clock=self._clock,
             )
             await self._conclude(upload, file, verdict)
+        except SourceFailed as exc:
+            await self._fail(upload, f"the check itself failed, not the file: {describe(exc)}")
         except SourceError as exc:
-            await self._fail(upload, str(exc))
-        except Exception:  # a validator may raise anything; the mission continues
-            logger.exception("upload of %s: the check itself failed", upload.name)
-            await self._fail(upload, "the check itself failed, not the file; see the server's log")
+            await self._fail(upload, describe(exc))
+        except CancelledError as exc:
+            if not absorb_stray_cancellation():
+                raise
+            await self._fail(upload, f"the check itself failed, not the file: {describe(exc)}")
 
     async def _conclude(self, upload: Upload, file: CommandFile, verdict: Verdict) -> None:
         if verdict.accepted:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from anyio import TASK_STATUS_IGNORED, CancelScope, sleep
 
 from rover.errors import NoDataYet
+from rover.guard import describe
 from rover.images.reader import CameraReader, FileReader
 from rover.images.receiver import SHUTTING_DOWN, Receiver
-from rover.supervise import State, closing
+from rover.supervise import State
 from sources.base import ImageBroken, UnknownImage
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Images:
         notify: Callable[[Topic[Any, Any]], None] | None = None,
     ) -> None:
         self.receiver = Receiver(camera, settings, spool_dir or settings.data_dir / "spool", notify)
-        self._camera = camera
+        self._camera = self.receiver.camera
         self._reading: set[CancelScope] = set()
         self._closed = False
 
@@ -83,7 +85,8 @@ class Images:
 
     async def newest(self, limit: int | None = None) -> Sequence[Image]:
         """The newest `limit` images, or all of them, newest first."""
-        return [self._as_received(image) for image in (await self._camera.images())[:limit]]
+        images = await self._camera.images()
+        return [self._as_received(image) for image in islice(images, limit)]
 
     async def find(self, image_id: str) -> Image:
         """The image with that id, which may be any string.
@@ -161,11 +164,16 @@ class Images:
         if spool is not None:
             return await stack.enter_async_context(spool.read(start, stop))
         if image.path is not None:
-            file = await stack.enter_async_context(FileReader.open(image, image.path, start, stop))
+            opening = FileReader.open(image, image.path, start, stop)
+            try:
+                file = await stack.enter_async_context(opening)
+            except OSError as exc:
+                await self._check_revision(image)  # deleted or replaced
+                raise ImageBroken(image.id, f"its file cannot be opened: {describe(exc)}") from exc
             await self._check_revision(image)  # after opening: the file is of this revision
             return file
-        chunks = closing(self._camera.open(image.id, start))
-        reader = CameraReader(await stack.enter_async_context(chunks), start, stop)
+        chunks = await stack.enter_async_context(self._camera.open(image.id, start))
+        reader = CameraReader(chunks, start, stop)
         await reader.begin()
         await self._check_revision(image)  # after the first bytes: they are of this revision
         return reader

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, Self
 
 from anyio import CancelScope
 from anyio.to_thread import run_sync
 
-from sources.base import ImageBroken, UnknownImage
+from sources.base import ImageBroken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,13 +52,10 @@ class FileReader:
         """Open the file for the duration of the block.
 
         Raises:
-            UnknownImage: the file does not exist, or cannot be read.
+            OSError: the file does not exist, cannot be read, or is not a regular file.
             ImageBroken: the file and the image have different sizes.
         """
-        try:
-            fd, status = await run_sync(_open, path)
-        except OSError as exc:
-            raise UnknownImage(image.id) from exc
+        fd, status = await run_sync(_open, path)
         try:
             if image.size not in (None, status.st_size):
                 raise ImageBroken(image.id, "its file has changed")
@@ -115,8 +114,12 @@ class CameraReader:
 
 
 def _open(path: Path) -> tuple[int, os.stat_result]:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    return fd, os.fstat(fd)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would block
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return fd, status
 
 
 def _version_of(status: os.stat_result) -> tuple[int, int]:

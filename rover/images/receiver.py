@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from anyio import TASK_STATUS_IGNORED, create_task_group
 
+from rover.guard import absorb_stray_cancellation, describe, one_line
+from rover.images.guarded import GuardedCamera, InvalidImage
 from rover.images.spool import Spool
-from rover.supervise import Supervisor, closing
+from rover.supervise import Supervisor
 from sources.base import ImageBroken, SourceError
 from sources.none import Off
 
@@ -42,6 +45,7 @@ class Receiver:
 
     Attributes:
         spools: by image id, oldest first.
+        camera: the camera; all calls go through it.
     """
 
     def __init__(
@@ -52,11 +56,11 @@ class Receiver:
         notify: Callable[[Topic[Any, Any]], None] | None,
     ) -> None:
         self.spools: dict[str, Spool] = {}
-        self._camera = camera
         self._settings = settings
         self._spool_dir = spool_dir
         self._notify = notify
         self._supervisor = Supervisor("camera", is_off=isinstance(camera, Off))
+        self.camera = GuardedCamera("camera", camera, self._supervisor.degrade)
         self._tasks: TaskGroup | None = None
 
     @property
@@ -107,12 +111,16 @@ class Receiver:
         return spool
 
     async def _follow(self) -> None:
-        async with closing(self._camera.new()) as new:
-            if await self._camera.images():
+        async with self.camera.new() as new:
+            if next(await self.camera.images(), None):
                 self._supervisor.data()
             async for image_id in new:
+                try:
+                    image = await self.camera.image(image_id)
+                except InvalidImage as exc:
+                    self._supervisor.degrade(describe(exc))
+                    continue
                 self._supervisor.data()
-                image = await self._camera.image(image_id)
                 if image is None:
                     continue
                 spool = self.spool_of(image)
@@ -133,14 +141,15 @@ class Receiver:
             if spool.receiving.cancelled_caught:
                 reason = spool.discard_reason
         except ImageBroken as exc:
-            reason = exc.reason
+            reason = one_line(exc.reason)
         except SourceError as exc:
-            reason = str(exc)
+            reason = describe(exc)
         except OSError as exc:
-            reason = f"it could not be received or spooled: {exc}"
-        except Exception as exc:  # a camera may raise anything; the mission continues
-            logger.exception("the camera failed while it sent image %r", image.id)
-            reason = f"{type(exc).__name__}: {exc}"
+            reason = f"it could not be spooled: {describe(exc)}"
+        except CancelledError as exc:
+            if not absorb_stray_cancellation():
+                raise
+            reason = describe(exc)
         finally:
             if reason:
                 log = logger.debug if reason is SHUTTING_DOWN else logger.warning
@@ -150,7 +159,7 @@ class Receiver:
     async def _copy(self, image: Image, spool: Spool) -> None:
         max_bytes = self._settings.max_image_bytes
         await spool.create_file(self._spool_dir)
-        async with closing(self._camera.open(image.id)) as chunks:
+        async with self.camera.open(image.id) as chunks:
             async for chunk in chunks:
                 received = spool.received + len(chunk)
                 if received > max_bytes:
@@ -160,7 +169,7 @@ class Receiver:
                 if image.size is not None and received > image.size:
                     raise ImageBroken(image.id, f"it is larger than its size, {image.size:,} bytes")
                 await spool.append(chunk)
-        now = await self._camera.image(image.id)
+        now = await self.camera.image(image.id)
         if now is None or now.revision != image.revision:  # deleted or replaced after its last byte
             now = image
         if now.size not in (None, spool.received):

@@ -16,8 +16,10 @@ from anyio import create_task_group, sleep
 from anyio.lowlevel import checkpoint
 
 from rover.errors import NoDataYet
-from rover.supervise import FIRST_PAUSE_S, Health, Supervisor, closing
+from rover.guard import Guard, describe
+from rover.supervise import FIRST_PAUSE_S, Health, Supervisor
 from rover.telemetry.alarms import AlarmLog
+from rover.telemetry.dictionary import dictionary_of, period_of
 from rover.telemetry.events import (
     NamedEvent,
     SampleEvent,
@@ -34,8 +36,9 @@ from rover.telemetry.order import ParameterOrder
 from rover.telemetry.values import Unusable, usable_values
 from rover.telemetry.views import Views
 from rover.wire import sse
-from sources.base import RESERVED, Paced, Sample
+from sources.base import RESERVED, Sample, SourceError
 from sources.none import Off
+from sources.rules import sample_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -89,7 +92,11 @@ class Telemetry:
         self.alarms = AlarmLog(clock)
         self.unusable = 0
         self.last_unusable: Unusable | None = None
-        self._parameters: list[Parameter] = list(source.parameters)
+        self._guard = Guard("telemetry", source)
+        try:
+            self._parameters = self._guard.read("parameters", dictionary_of, source)
+        except SourceError as exc:
+            raise SourceError(f"telemetry source {type(source).__name__}: {describe(exc)}") from exc
         self.history = History(self._parameters, settings.history_samples, settings.history_bytes)
         self._max_sample_bytes = settings.max_sample_bytes
         self._order = ParameterOrder(present=clock)
@@ -149,7 +156,7 @@ class Telemetry:
             self.topic.close()
 
     async def _follow(self) -> None:
-        async with closing(self.source.samples()) as samples:
+        async with self._guard.iterate("samples()", self.source.samples) as samples:
             async for sample in samples:
                 self._publish(sample)
                 await checkpoint()  # a source that never waits must not starve the clients
@@ -162,7 +169,10 @@ class Telemetry:
             self._source_freshness.tick()
 
     def _silence(self) -> float | None:
-        period_s = self.source.period_s if isinstance(self.source, Paced) else None
+        try:
+            period_s = self._guard.read("period_s", period_of, self.source)
+        except SourceError:
+            period_s = None  # `_update_dictionary` reports it
         if not self._source_freshness.is_stale(SOURCE, period_s):
             return None
         return self._source_freshness.silent_s(SOURCE)
@@ -195,12 +205,16 @@ class Telemetry:
 
     def _usable(self, sample: Sample) -> tuple[Sample, str] | None:
         """The sample with its usable values, and its JSON; `None` if there are none."""
-        if not sample.values.keys().isdisjoint(RESERVED):
-            sample = _renamed(sample)
         try:
+            if not sample.values.keys().isdisjoint(RESERVED):
+                sample = _renamed(sample)
             data = sample_json(sample)
             size = len(data.encode())  # raises for text with a lone surrogate
         except (TypeError, ValueError, AttributeError):
+            if mistake := sample_mistake(sample):
+                what, _, reason = mistake.text.partition(": ")
+                self._reject(Unusable(what, reason))
+                return None
             usable, unusable = usable_values(sample.values)
             for value in unusable:
                 self._count_unusable(value)
@@ -238,12 +252,20 @@ class Telemetry:
         Args:
             changed_only: compare only the number of parameters: cheap enough for each sample.
         """
-        parameters = self.source.parameters
-        if changed_only and len(parameters) == len(self._parameters):
+        if changed_only and (
+            self.supervisor.mistake or len(self.source.parameters) == len(self._parameters)
+        ):
             return
-        if list(parameters) == self._parameters:
+        known = self._parameters
+        try:
+            parameters = self._guard.read("parameters", dictionary_of, self.source, known)
+        except SourceError as exc:
+            self.supervisor.set_mistake(describe(exc))  # the last valid dictionary remains
             return
-        self._parameters = list(parameters)
+        self.supervisor.set_mistake("")
+        if parameters is known:
+            return
+        self._parameters = parameters
         self._limits.set_parameters(self._parameters)
         self.history.set_parameters(self._parameters)
         if not self.topic.closed:

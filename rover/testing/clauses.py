@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from sources.rules import Mistake
 
 
 class ContractBroken(AssertionError):
@@ -176,3 +179,22 @@ class Clause(StrEnum):
         """
         if not kept:
             raise ContractBroken(self, observed)
+
+
+CLAUSES = {clause.value: clause for clause in Clause}
+"""The clauses by code."""
+
+
+def require_no_mistake(mistake: Mistake | None, context: str = "") -> None:
+    """Return if the check of a rule has found no mistake.
+
+    Args:
+        mistake: as a function of `sources.rules` returned it.
+        context: names the file or the call, for the message.
+
+    Raises:
+        ContractBroken: there is a mistake.
+    """
+    if mistake is not None:
+        where = f"{context}: " if context else ""
+        raise ContractBroken(CLAUSES[mistake.rule], f"{where}{mistake.text}")

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rover.testing.clauses import Clause
-from rover.testing.values import is_sequence_of, json_error, text_error, time_error
+from rover.testing.clauses import Clause, require_no_mistake
+from rover.testing.samples import recent_error
 from sources.base import Image
+from sources.rules import chunk_mistake, image_mistake
+from sources.rules.values import is_sequence_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-MAX_ID_CHARACTERS = 200
-MAX_CHUNK_BYTES = 2**20
 
 
 def check_list(images: Sequence[Image]) -> Sequence[Image]:
@@ -55,35 +53,15 @@ def check_image(image: Image) -> None:
     Raises:
         ContractBroken: an attribute is not.
     """
-    error = text_error(image.id)
-    Clause.CAMERA_IDS.require(not error, f"id={image.id!r}: {error}")
-    Clause.CAMERA_IDS.require(
-        len(image.id) <= MAX_ID_CHARACTERS and image.id not in (".", "..") and "\0" not in image.id,
-        f"id={image.id!r}: must have at most {MAX_ID_CHARACTERS} characters and no NUL, and must"
-        " not be `.` or `..`",
-    )
+    require_no_mistake(image_mistake(image))
     name = f"of image {image.id!r}"
     Clause.CAMERA_VALUE.require(
-        re.fullmatch(r"[\w.+-]+/[\w.+-]+", str(image.content_type)),
+        re.fullmatch(r"[\w.+-]+/[\w.+-]+", image.content_type),
         f"content_type={image.content_type!r} {name}: must be a media type, such as image/png",
     )
-    error = text_error(image.revision, empty=True)
-    Clause.CAMERA_VALUE.require(not error, f"revision={image.revision!r} {name}: {error}")
-    for attribute, count, minimum in (
-        ("size", image.size, 0),
-        ("received", image.received, 0),
-        ("width", image.width, 1),
-        ("height", image.height, 1),
-    ):
-        Clause.CAMERA_VALUE.require(
-            count is None or (type(count) is int and count >= minimum),
-            f"{attribute}={count!r} {name}: must be a whole number of at least {minimum}",
-        )
     for attribute, t in (("taken_at", image.taken_at), ("received_at", image.received_at)):
-        error = "" if t is None else time_error(t)
+        error = "" if t is None else recent_error(t)
         Clause.CAMERA_VALUE.require(not error, f"{attribute}={t!r} {name}: {error}")
-    error = json_error(image.metadata)
-    Clause.CAMERA_VALUE.require(not error, f"metadata {name}: {error}")
     _check_completeness(image, name)
 
 
@@ -94,18 +72,9 @@ def _check_completeness(image: Image, name: str) -> None:
             f"complete=True {name}: must be False while {image.received} of {image.size} bytes have"
             " arrived",
         )
-    else:
-        Clause.CAMERA_COMPLETE.require(
-            image.size is None or image.received <= image.size,
-            f"received={image.received} {name}: must be at most size={image.size}",
-        )
-    Clause.CAMERA_SHA256.require(
-        image.sha256 is None or re.fullmatch("[0-9a-f]{64}", image.sha256),
-        f"sha256={image.sha256!r} {name}: must be 64 lower-case hex digits",
-    )
     Clause.CAMERA_PATH.require(
-        image.path is None or (image.complete and isinstance(image.path, Path)),
-        f"path={image.path!r} {name}: must be a Path, and None until the image is complete",
+        image.path is None or image.complete,
+        f"path={image.path!r} {name}: must be None until the image is complete",
     )
 
 
@@ -116,15 +85,7 @@ def join_chunks(image_id: str, chunks: Iterable[bytes]) -> bytes:
         ContractBroken: a chunk is empty, too large, or not `bytes`.
     """
     for chunk in chunks:
-        Clause.CAMERA_CHUNKS.require(
-            isinstance(chunk, bytes),
-            f"open({image_id!r}) yielded {type(chunk).__name__}: must be bytes",
-        )
-        Clause.CAMERA_CHUNKS.require(
-            0 < len(chunk) <= MAX_CHUNK_BYTES,
-            f"open({image_id!r}) yielded a chunk of {len(chunk):,} bytes: must be at least 1 and at"
-            f" most {MAX_CHUNK_BYTES:,} bytes",
-        )
+        require_no_mistake(chunk_mistake(chunk), repr(image_id)[:80])
     return b"".join(chunks)
 
 

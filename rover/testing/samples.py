@@ -7,12 +7,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from rover.telemetry.freshness import MIN_STALE_S, STALE_PERIODS
-from rover.testing.clauses import Clause
-from rover.testing.values import is_number, text_error, time_error
-from sources.base import Sample
+from rover.testing.clauses import Clause, require_no_mistake
+from sources.rules import sample_mistake
+from sources.rules.values import is_number, text_error
 
 if TYPE_CHECKING:
-    from sources.base import Kind
+    from sources.base import Kind, Sample
+
+YEAR_S = 365 * 86_400.0
 
 MAX_SPEEDUP = 10
 """Ratio of the declared to the measured period; above it, the server detects silence too late."""
@@ -37,14 +39,9 @@ def check_sample(sample: Sample, kinds: Mapping[str, Kind]) -> None:
     Raises:
         ContractBroken: it is not a `Sample`, or a value does not fit the dictionary.
     """
-    Clause.TELEMETRY_SAMPLES.require(
-        isinstance(sample, Sample), f"samples() yielded {sample!r}: must be a Sample"
-    )
-    error = time_error(sample.t)
+    require_no_mistake(sample_mistake(sample))
+    error = recent_error(sample.t)
     Clause.TELEMETRY_TIME.require(not error, f"t={sample.t!r}: {error}")
-    Clause.TELEMETRY_VALUES.require(
-        isinstance(sample.values, Mapping), f"values={sample.values!r}: must be a mapping"
-    )
     for name, value in sample.values.items():
         Clause.TELEMETRY_VALUES.require(
             name in kinds, f"{name}={value!r}: must be in the dictionary, and is not"
@@ -53,6 +50,13 @@ def check_sample(sample: Sample, kinds: Mapping[str, Kind]) -> None:
         Clause.TELEMETRY_VALUES.require(
             not error, f"{name}={value!r}, of kind {kinds[name]!r}: {error}"
         )
+
+
+def recent_error(t: float) -> str:
+    """Return the rule that a valid time breaks if it is in 1970."""
+    if abs(t) < YEAR_S:
+        return "must be POSIX seconds, and is in 1970; use `time.time()`, not `time.monotonic()`"
+    return ""
 
 
 def _value_error(value: object, kind: Kind) -> str:

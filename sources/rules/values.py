@@ -1,4 +1,4 @@
-"""Checks of values that every kind of source yields.
+"""The rules for values that every kind of source yields.
 
 Each `…_error` function returns the rule that the value breaks, as `must be …`; empty if it breaks
 none.
@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-YEAR_S = 365 * 86_400.0
+from sources.rules.mistake import shown
 
 
 def is_sequence_of(kind: type, values: object) -> bool:
@@ -20,7 +20,12 @@ def is_sequence_of(kind: type, values: object) -> bool:
 
 def is_number(value: object) -> bool:
     """Whether the value is a finite number, and not a bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float can represent
+        return False
 
 
 def text_error(value: object, *, empty: bool = False) -> str:
@@ -42,15 +47,13 @@ def text_error(value: object, *, empty: bool = False) -> str:
 def time_error(t: object) -> str:
     """Return the rule that a time in POSIX seconds breaks."""
     if isinstance(t, bool) or not isinstance(t, int | float):
-        return f"must be a number, not {type(t).__name__}"
-    if not math.isfinite(t):
+        return f"must be POSIX seconds as a number, not {type(t).__name__}"
+    if not is_number(t):
         return "must be a finite number"
     try:
         datetime.fromtimestamp(t, UTC)
     except (OverflowError, OSError, ValueError):
         return "must be in the years 1 to 9999; convert milliseconds to seconds"
-    if abs(t) < YEAR_S:
-        return "must be POSIX seconds, and is in 1970; use `time.time()`, not `time.monotonic()`"
     return ""
 
 
@@ -60,10 +63,10 @@ def json_error(values: object) -> str:
         return f"must be a mapping, not {type(values).__name__}"
     for name, value in values.items():
         if error := text_error(name):
-            return f"name {name!r} {error}"
+            return f"name {shown(name)} {error}"
         if isinstance(value, str):
             if error := text_error(value, empty=True):
-                return f"{name!r} {error}"
-        elif not (value is None or isinstance(value, bool | int | float)):
-            return f"{name!r} must be str, int, float, bool or None, not {type(value).__name__}"
+                return f"{shown(name)} {error}"
+        elif not (value is None or isinstance(value, bool) or is_number(value)):
+            return f"{shown(name)} must be str, a finite number, bool or None, not {shown(value)}"
     return ""
