@@ -253,13 +253,13 @@ class Guard:
 
     def failure(self, what: str, exc: BaseException) -> SourceFailed:
         """The error to raise instead of an exception of the source, which is logged."""
-        failure = SourceFailed(describe(exc))
+        failure = SourceFailed(f"{what} failed: {describe(exc)}")
         if len(self._failures) >= MAX_COUNTED:
             self._failures.clear()
         key = (what, type(exc).__name__)
         self._failures[key] += 1
         if self._failures[key].bit_count() == 1:  # the 1st, 2nd, 4th, 8th … only
-            logger.error("%s: %s failed: %s", self.name, what, failure, exc_info=exc_info(exc))
+            logger.error("%s: %s", self.name, failure, exc_info=exc_info(exc))
         return failure
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+from asyncio import CancelledError
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from anyio import create_task_group, fail_after, move_on_after
@@ -20,6 +21,7 @@ from tests.fake_camera import FakeCamera, names_in, open_files, read_all, receiv
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from rover.images.reader import Reader
@@ -419,3 +421,72 @@ async def test_without_an_image_the_error_gives_the_state_of_the_camera(tmp_path
             await images.latest()
         camera.send(arriving, b"x")
         assert (await images.latest()).id == "a.png"
+
+
+async def test_an_invalid_image_is_left_out_of_the_list_and_degrades_the_camera(
+    tmp_path: Path,
+) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as images:
+        valid, wrong = camera.begin("a.png"), camera.begin("b.png")
+        wrong.image = replace(wrong.image, size=-1)
+        assert [image.id for image in await images.newest()] == ["a.png"]
+        assert (await images.find("a.png")) == valid.image
+        assert images.health.state is State.DEGRADED
+        assert "size=-1" in images.health.detail
+        with pytest.raises(SourceError, match="size=-1"):
+            await images.find("b.png")
+
+
+@pytest.mark.parametrize("chunk", ["text", b"", bytearray(3), bytes(2**20 + 1)], ids=range(4))
+async def test_a_wrong_chunk_breaks_the_image(tmp_path: Path, chunk: Any) -> None:
+    class WrongCamera(FakeCamera):
+        async def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
+            yield DATA[:1000]
+            yield chunk
+
+    camera = WrongCamera()
+    async with receiving(camera, tmp_path) as images:
+        arriving = camera.begin("a.png")
+        async with images.open(arriving.image) as reader:
+            got, reason = await read_until_broken(reader)
+        assert (got, "open()" in reason) == (DATA[:1000], True)
+        complete = replace(arriving.image, received=2000, size=2000, complete=True, revision="2")
+        arriving.image = complete
+        async with images.open(complete) as reader:
+            got, reason = await read_until_broken(reader)
+        assert (got, "open()" in reason) == (DATA[:1000], True)
+
+
+@pytest.mark.parametrize("stray", [CancelledError(), SystemExit(3), GeneratorExit()], ids=repr)
+async def test_a_stray_exception_of_a_camera_breaks_one_image(
+    tmp_path: Path, stray: BaseException
+) -> None:
+    class RaisingCamera(FakeCamera):
+        async def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
+            yield DATA[:1000]
+            if image_id == "a.png":
+                raise stray
+
+    camera = RaisingCamera()
+    async with receiving(camera, tmp_path) as images:
+        broken, valid = camera.begin("a.png"), camera.begin("b.png")
+        async with images.open(broken.image) as reader:
+            got, reason = await read_until_broken(reader)
+        assert (got, type(stray).__name__ in reason) == (DATA[:1000], True)
+        async with images.open(valid.image) as reader:
+            assert await read_all(reader) == DATA[:1000]
+        assert images.health.state is State.LIVE
+
+
+async def test_a_path_that_is_no_regular_file_breaks_the_response(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    os.mkfifo(tmp_path / "fifo")
+    async with receiving(camera, tmp_path / "spool") as images:
+        arriving = camera.begin("a.png")
+        camera.finish(arriving)
+        for path in (tmp_path, tmp_path / "fifo", tmp_path / "missing"):
+            arriving.image = replace(arriving.image, path=path)
+            with pytest.raises(ImageBroken, match="file"), fail_after(5):
+                async with images.open(arriving.image):
+                    pass

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import create_task_group, fail_after, sleep_forever
 
-from rover.guard import MAX_DETAIL_CHARACTERS, describe
 from rover.supervise import Health, State, Supervisor
 from sources.base import SourceError
 
@@ -80,14 +79,6 @@ async def test_a_source_that_ends_is_restarted() -> None:
     assert len(await states_of_two_restarts(follow)) == 2
 
 
-def test_a_description_is_one_line_of_bounded_length() -> None:
-    text = describe(SourceError("a\nb\r\n\tc " + "x" * 10_000))
-    assert text.startswith("a b c x")
-    assert len(text) == MAX_DETAIL_CHARACTERS
-    assert describe(ExceptionGroup("g", [ValueError("inside")])) == "ValueError: inside"
-    assert describe(KeyError()) == "KeyError"
-
-
 async def test_a_source_that_is_off_does_not_run() -> None:
     async def follow() -> None:
         raise AssertionError("runs")
@@ -108,3 +99,14 @@ def test_a_source_is_degraded_until_it_delivers_usable_data() -> None:
     supervisor.data()
     assert [health.state for health in states] == [State.DEGRADED, State.LIVE]
     assert "speed" in states[0].detail
+
+
+def test_a_mistake_keeps_a_source_degraded_until_it_is_corrected() -> None:
+    supervisor = Supervisor("test")
+    supervisor.data()
+    supervisor.set_mistake("unit=None")
+    supervisor.data()
+    assert (supervisor.health.state, supervisor.health.detail) == (State.DEGRADED, "unit=None")
+    supervisor.set_mistake("")
+    supervisor.data()
+    assert supervisor.health.state is State.LIVE

@@ -315,3 +315,59 @@ async def test_a_subscriber_that_resumes_receives_all_events_after_its_id() -> N
     ids = [frame.split(b"id: ")[1].split(b"\n")[0].decode() for frame in frames]
     batch = await first_batch(telemetry, after=EventId.parse(ids[41]))
     assert batch.body == b"".join(frames[42:])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"t": NOW, "speed": 1},
+        (NOW, {"speed": 1}),
+        None,
+        Sample(None, {"speed": 1}),  # type: ignore[arg-type] # wrong on purpose
+        Sample(math.nan, {"speed": 1}),
+        Sample(NOW, [("speed", 1)]),  # type: ignore[arg-type] # wrong on purpose
+    ],
+    ids=["dict", "tuple", "None", "no time", "NaN", "list"],
+)
+async def test_a_source_that_yields_no_valid_sample_is_degraded(wrong: Any) -> None:
+    telemetry = await telemetry_of(ScriptedSource([wrong]))
+    assert telemetry.health.state is State.DEGRADED
+    assert telemetry.unusable == 1
+    assert samples(telemetry) == []
+
+
+async def test_a_wrong_sample_between_valid_ones_is_left_out() -> None:
+    wrong: Any = {"speed": 2}
+    telemetry = await telemetry_of(ScriptedSource([at(NOW, speed=1), wrong, at(NOW + 1, speed=3)]))
+    assert [sample["speed"] for sample in samples(telemetry)] == [1, 3]
+    assert (telemetry.health.state, telemetry.unusable) == (State.LIVE, 1)
+
+
+class UnreadableSource(ScriptedSource):
+    @property
+    def parameters(self) -> Sequence[Parameter]:  # type: ignore[override] # wrong on purpose
+        raise SystemExit
+
+
+def test_a_dictionary_with_a_mistake_is_an_error_at_the_start() -> None:
+    source = ScriptedSource()
+    unit: Any = None
+    source.parameters = (Parameter("speed", unit),)
+    for wrong, name in ((source, "'speed'"), (UnreadableSource(), "UnreadableSource")):
+        with pytest.raises(SourceError, match=name):
+            Telemetry(wrong, Settings(), Flusher(60))
+
+
+async def test_a_mistake_in_a_changed_dictionary_degrades_the_source_and_the_old_one_remains() -> (
+    None
+):
+    source = ScriptedSource([at(NOW, speed=1)])
+    async with running(source) as telemetry:
+        await source.finished.wait()
+        valid = telemetry.parameters
+        source.parameters = (Parameter("speed"), Parameter("speed"))
+        assert telemetry.parameters == valid
+        assert telemetry.health.state is State.DEGRADED
+        source.parameters = (Parameter("speed", "km/h"),)
+        assert [p.unit for p in telemetry.parameters] == ["km/h"]
+        assert telemetry.health.detail == "live"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rover.guard import describe, is_interrupt
 from sources.base import Paced, SourceError
 from sources.rules import dictionary_mistake
 from sources.rules.mistake import shown
@@ -30,6 +31,20 @@ def dictionary_of(source: TelemetrySource, known: list[Parameter] | None = None)
     if mistake := dictionary_mistake(parameters):
         raise SourceError(mistake.text)
     return list(parameters)
+
+
+def first_dictionary_of(source: TelemetrySource) -> list[Parameter]:
+    """The parameters of a source at the start of the server.
+
+    Raises:
+        SourceError: a parameter is invalid, or they cannot be read. The text names the source.
+    """
+    try:
+        return dictionary_of(source)
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
+        raise SourceError(f"telemetry source {type(source).__name__}: {describe(exc)}") from exc
 
 
 def period_of(source: TelemetrySource) -> float | None:

@@ -19,7 +19,7 @@ from rover.errors import NoDataYet
 from rover.guard import Guard, describe
 from rover.supervise import FIRST_PAUSE_S, Health, Supervisor
 from rover.telemetry.alarms import AlarmLog
-from rover.telemetry.dictionary import dictionary_of, period_of
+from rover.telemetry.dictionary import dictionary_of, first_dictionary_of, period_of
 from rover.telemetry.events import (
     NamedEvent,
     SampleEvent,
@@ -93,10 +93,7 @@ class Telemetry:
         self.unusable = 0
         self.last_unusable: Unusable | None = None
         self._guard = Guard("telemetry", source)
-        try:
-            self._parameters = self._guard.read("parameters", dictionary_of, source)
-        except SourceError as exc:
-            raise SourceError(f"telemetry source {type(source).__name__}: {describe(exc)}") from exc
+        self._parameters = first_dictionary_of(source)
         self.history = History(self._parameters, settings.history_samples, settings.history_bytes)
         self._max_sample_bytes = settings.max_sample_bytes
         self._order = ParameterOrder(present=clock)

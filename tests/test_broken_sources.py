@@ -1,0 +1,92 @@
+"""A source that raises anything ends nothing else: not the process, nor the other sources."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.broken import DATA, FAULTS
+from tests.serving import ALONE, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCES = {
+    "ROVER_TELEMETRY": "tests.broken:BrokenTelemetry",
+    "ROVER_CAMERA": "tests.broken:BrokenCamera",
+    "ROVER_COMMANDS": "tests.broken:BrokenValidator",
+}
+
+BOUNDARY = "7f3b"
+
+UPLOAD = (
+    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.seq"\r\n\r\n'
+    f"GO\r\n--{BOUNDARY}--\r\n"
+).encode()
+
+
+def get(url: str, body: bytes | None = None) -> tuple[int, bytes]:
+    """The status and the body; the body is empty if it is incomplete."""
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"} if body else {}
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, body, headers), timeout=10
+        ) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as exc:
+        return exc.code, exc.read()
+    except OSError:
+        return 0, b""
+    except Exception:
+        return 200, b""  # http.client.IncompleteRead
+
+
+def states(url: str) -> dict[str, Any]:
+    status, body = get(f"{url}/readyz")
+    assert status == 200  # this server works, whatever its sources do
+    return {name: source["state"] for name, source in json.loads(body)["sources"].items()}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "place",
+    [
+        "telemetry.samples",
+        "camera.images",
+        "camera.image",
+        "camera.open",
+        "camera.new",
+        "commands.validate",
+    ],
+)
+def test_a_fault_of_a_source_ends_nothing_else(tmp_path: Path, place: str, fault: str) -> None:
+    environ = {**SOURCES, "BROKEN": f"{place} {fault}"}
+    with serving(ALONE, "python -m rover", tmp_path, environ) as server:
+        deadline = time.monotonic() + 10
+        expected = place.split(".")[0] if place not in ("camera.open", "commands.validate") else ""
+        while expected and states(server.url)[expected] != "down":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+        status, body = get(f"{server.url}/images")
+        assert status == (502 if place == "camera.images" else 200)
+        assert status == 200 or fault in json.loads(body)["detail"]
+        status, body = get(f"{server.url}/images/a.png")
+        assert status == (502 if place == "camera.image" else 200)
+        assert (body == DATA) is (place not in ("camera.image", "camera.open"))
+        status, body = get(f"{server.url}/upload/rover-commands", UPLOAD)
+        assert status == 200
+        if place == "commands.validate":
+            assert b"FAILED" in body
+            assert fault.encode() in body
+        else:
+            assert b"COMPLETE" in body
+        assert get(f"{server.url}/telemetry/latest")[0] == 200
+        others = {n: s for n, s in states(server.url).items() if n != place.split(".")[0]}
+        assert set(others.values()) == {"live"}
+        assert server.end()[0] == 0
