@@ -73,6 +73,7 @@ class Parameter:
         limits: of a `number` or `integer`.
         period_s: expected seconds between two values; several periods without one make it stale.
             `None` if it is unknown: the server then measures it.
+        group: of related parameters, for people; empty to group by the name up to its first dot.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Parameter:
     description: str = ""
     limits: Limits = field(default_factory=Limits)
     period_s: float | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

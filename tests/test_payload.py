@@ -555,10 +555,14 @@ def test_a_dictionary_may_have_the_form_of_telemetry_parameters(tmp_path: Path) 
         "kind": "number",
         "description": "Over ground",
         "limits": {"yellow": [None, 0.3], "red": [None, 0.4]},
+        "period_s": 0.5,
+        "group": "drive",
     }
     file = tmp_path / "dictionary.json"
     expected = (
-        Parameter("speed", "m/s", "number", "Over ground", Limits((None, 0.3), (None, 0.4))),
+        Parameter(
+            "speed", "m/s", "number", "Over ground", Limits((None, 0.3), (None, 0.4)), 0.5, "drive"
+        ),
         Parameter("name", kind="text"),
     )
     for text in ({"parameters": [entry, {"name": "name", "kind": "text"}]}, [entry, {"name": "x"}]):
@@ -588,6 +592,10 @@ def test_a_dictionary_may_have_the_form_of_telemetry_parameters(tmp_path: Path) 
         ('[{"name": "a", "limits": {"red": [2, 1]}}]', "red=[2, 1]: "),
         ('[{"name": "a", "limits": {"red": [NaN, 1]}}]', "red=[nan, 1]: "),
         ('[{"name": "a", "limits": {"red": [0, 5], "yellow": [0, 9]}}]', "red=[0, 5]: "),
+        ('[{"name": "a", "period_s": 0}]', "period_s=0: "),
+        ('[{"name": "a", "period_s": "1"}]', "period_s=1: "),
+        ('[{"name": "a", "period_s": true}]', "period_s=True: "),
+        ('[{"name": "a", "group": 7}]', "group=7: "),
         ('[{"name": "a", "kind": "text", "limits": {"red": [0, 5]}}]', "kind=text: "),
     ],
 )

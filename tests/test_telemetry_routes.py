@@ -299,6 +299,7 @@ async def test_the_dictionary_has_units_and_limits(serve: Serve) -> None:
         "description": "",
         "limits": {"yellow": [30, None], "red": [20, None]},
         "period_s": None,
+        "group": "",
     }
 
 

@@ -126,6 +126,7 @@ def parameter_json(parameter: Parameter) -> dict[str, object]:
         "description": parameter.description,
         "limits": {"yellow": parameter.limits.yellow, "red": parameter.limits.red},
         "period_s": parameter.period_s,
+        "group": parameter.group,
     }
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_PARAMETERS = 2000
 """Maximum number of parameters in a dictionary; further parameters are not learned."""
 
-_KEYS = ("name", "unit", "kind", "description", "limits")
+_KEYS = ("name", "unit", "kind", "description", "limits", "period_s", "group")
 _LEVELS = ("yellow", "red")
 
 
@@ -82,12 +82,12 @@ def read_dictionary(path: Path | None) -> tuple[Parameter, ...]:
     if not isinstance(entries, list):
         raise SourceError(
             f"{path.absolute()} has no list of parameters; write a list of"
-            ' {"name": …, "unit": …, "kind": …, "description": …, "limits": …}'
+            ' {"name": …, "unit": …, "kind": …, "description": …, "limits": …, "period_s": …}'
         )
     parameters: dict[str, Parameter] = {}
     for number, entry in enumerate(entries, 1):
         try:
-            parameter = _parameter(entry)
+            parameter = parameter_from_json(entry)
             if parameter.name in parameters:
                 raise ValueError(f"name={parameter.name}: is declared twice")
         except ValueError as exc:
@@ -96,11 +96,16 @@ def read_dictionary(path: Path | None) -> tuple[Parameter, ...]:
     return tuple(parameters.values())
 
 
-def _parameter(entry: Any) -> Parameter:
+def parameter_from_json(entry: Any) -> Parameter:
+    """The parameter that an entry of a dictionary describes.
+
+    Raises:
+        ValueError: the entry is invalid; the text names the key and the value.
+    """
     if not isinstance(entry, dict):
         raise ValueError("must be an object")
     _check_keys(entry, _KEYS)
-    texts = {key: entry.get(key, "") for key in ("name", "unit", "description")}
+    texts = {key: entry.get(key, "") for key in ("name", "unit", "description", "group")}
     for key, text in texts.items():
         if not isinstance(text, str) or not text.isprintable():
             raise ValueError(f"{key}={text}: must be a text on one line")
@@ -115,7 +120,10 @@ def _parameter(entry: Any) -> Parameter:
     limits = _limits(entry.get("limits") or {})
     if limits != Limits() and kind not in ("number", "integer"):
         raise ValueError(f"kind={kind}: must be number or integer to have limits")
-    return Parameter(name, texts["unit"], kind, texts["description"], limits)
+    period_s = entry.get("period_s")
+    if period_s is not None and (not _is_bound(period_s) or period_s <= 0):
+        raise ValueError(f"period_s={period_s}: must be a number of more than 0 s")
+    return Parameter(**texts, kind=kind, limits=limits, period_s=period_s)
 
 
 def _limits(entry: Any) -> Limits:
