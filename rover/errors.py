@@ -21,7 +21,7 @@
     ├── TooManyViews            too many views of the telemetry               503
     ├── IngestError
     │   ├── NotIngesting        the telemetry source is not `push:`           409
-    │   ├── UnknownMediaType    a body is not JSON                            415
+    │   ├── UnknownMediaType    a body is not JSON or text                      415
     │   ├── IngestTooBig        a body or batch exceeds a limit               413
     │   └── BatchRefused        a body has an invalid sample                  400
     └── UploadError
@@ -222,13 +222,13 @@ class NotIngesting(IngestError):
 
 
 class UnknownMediaType(IngestError):
-    """A body's content type is not JSON, or the body is compressed."""
+    """A body's content type is neither JSON nor text, or the body is compressed."""
 
     def __init__(self, media_type: str) -> None:
         self.media_type = media_type
         super().__init__(
-            f"the body is {media_type[:80]!r}; send JSON as application/json, or JSON lines as "
-            "application/x-ndjson, without compression"
+            f"the body is {media_type[:80]!r}; send JSON as application/json, JSON lines as "
+            "application/x-ndjson, or InfluxDB line protocol as text/plain, without compression"
         )
 
 

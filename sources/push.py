@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from anyio import Event
 
 from sources.base import Parameter, Sample, SourceError
+from sources.lines.influx import InfluxReader
 from sources.values.dictionary import read_dictionary
 from sources.values.formats import Format  # noqa: TC001 # the registry resolves it
 from sources.values.payload import PayloadReader
@@ -56,7 +57,8 @@ class PushTelemetry:
 
     Attributes:
         max_queue: as given.
-        reader: parses bodies into samples for `take`.
+        reader: parses JSON bodies into samples for `take`.
+        line_protocol: parses bodies in InfluxDB line protocol.
         period_s: exists only if it was given.
     """
 
@@ -85,6 +87,7 @@ class PushTelemetry:
             timezone=timezone,
             source="push",
         )
+        self.line_protocol = InfluxReader(self.reader)
         self._queue: deque[Sample] = deque()
         self._arrived = Event()
 

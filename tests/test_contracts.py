@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from aiomqtt import Client
-from anyio import sleep
+from anyio import BrokenResourceError, connect_tcp, create_tcp_listener, sleep
+from anyio.abc import SocketAttribute
 from PIL import Image as Pillow
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -17,9 +21,12 @@ from sources.push import PushTelemetry
 from sources.registry import SCHEMES, open_source
 from tests.programs import needs
 from tests.test_mqtt import Mosquitto
+from tests.test_serial import Device
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    from anyio.abc import SocketStream
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +112,82 @@ async def check_mqtt(folder: Path) -> None:
         broker.kill()
 
 
+async def check_serial(folder: Path) -> None:
+    device = Device(folder / "ttyUSB0")
+    device.plug()
+    try:
+        with device.sending(b"temp=21.5,hum=40\r\n"):
+            await check_telemetry(
+                open_source("telemetry", f"serial:{device.path}?baud=115200"),
+                learns=True,
+                unreachable=open_source("telemetry", f"serial:{folder}/ttyUSB9"),
+            )
+    finally:
+        device.unplug()
+
+
+async def check_tcp(_: Path) -> None:
+    async def send_samples(client: SocketStream) -> None:
+        async with client:
+            with suppress(BrokenResourceError):  # the source has closed the connection
+                while True:
+                    await client.send(b"temp=21.5,hum=40\r\n")
+                    await sleep(INTERVAL_S)
+
+    async with await create_tcp_listener(local_host="127.0.0.1") as device:
+        port = device.extra(SocketAttribute.local_port)  # noqa: S610 # no Django here
+        await check_telemetry(
+            open_source("telemetry", f"tcp://127.0.0.1:{port}"),
+            feed=partial(device.serve, send_samples),
+            learns=True,
+            unreachable=open_source("telemetry", f"tcp://{CLOSED_PORT}"),
+        )
+
+
+async def check_udp(_: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        port = free_port(socket.SOCK_DGRAM)
+
+        async def feed() -> None:
+            while True:
+                device.sendto(b"temp=21.5,hum=40\n", ("127.0.0.1", port))
+                await sleep(INTERVAL_S)
+
+        await check_telemetry(
+            open_source("telemetry", f"udp://:{port}"),
+            feed=feed,
+            learns=True,
+            unreachable=open_source("telemetry", f"udp://192.0.2.1:{port}"),
+        )
+
+
+async def check_tcp_listen(_: Path) -> None:
+    port = free_port(socket.SOCK_STREAM)
+
+    async def feed() -> None:
+        while True:
+            with suppress(OSError, BrokenResourceError):
+                async with await connect_tcp("127.0.0.1", port) as device:
+                    while True:
+                        await device.send(b"temp=21.5,hum=40\n")
+                        await sleep(INTERVAL_S)
+            await sleep(INTERVAL_S)
+
+    await check_telemetry(
+        open_source("telemetry", f"tcp-listen://:{port}"),
+        feed=feed,
+        learns=True,
+        unreachable=open_source("telemetry", f"tcp-listen://192.0.2.1:{port}"),
+    )
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 async def check_simulated_camera(_: Path) -> None:
     url = "sim:?width=512&height=256&link_kbps=400&period_s=1"
     await check_camera(open_source("camera", url))
@@ -142,6 +225,10 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.push:PushTelemetry": check_push,
     "sources.websocket:WebSocketTelemetry": check_websocket,
     "sources.mqtt:MqttTelemetry": check_mqtt,
+    "sources.serial_port:SerialTelemetry": check_serial,
+    "sources.net:TcpTelemetry": check_tcp,
+    "sources.net:TcpListenTelemetry": check_tcp_listen,
+    "sources.net:UdpTelemetry": check_udp,
     "sources.simulated.camera:SimulatedCamera": check_simulated_camera,
     "sources.directory:DirectoryCamera": check_directory,
     "sources.simulated.validator:SimulatedValidator": check_simulated_validator,

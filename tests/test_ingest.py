@@ -67,6 +67,10 @@ def lines(*values: object) -> str:
         ('{"speed": 0.1}', "application/senml+json", 1),
         ('{"speed": 0.1}', None, 1),
         (lines(*[{"speed": 0.1, "pad": "x" * 100}] * 1000), "application/jsonl", 1000),
+        ("weather,station=dock temp=21.5\n", "text/plain; charset=utf-8", 1),
+        ("# telegraf\nm f=1i\nm f=2i\n", "application/x-www-form-urlencoded", 2),
+        ("\n".join(["m f=1"] * 5000), None, 5000),
+        (' \n{"speed": 0.1}', "text/plain", 1),
     ],
 )
 async def test_an_object_a_list_and_json_lines_are_accepted(
@@ -96,7 +100,10 @@ async def test_a_chunked_body_is_accepted(serve: Serve) -> None:
     ("body", "place"),
     [
         ("", ""),
-        ("speed=0.1", "column 1"),
+        ("speed=0.1", "line 1: "),
+        ("m f=1\n# comment\n\nm f=", "line 4: "),
+        ("m f=1 1790000000", "line 1: "),
+        ('m f=1\nm f="' + "x" * 300 + '"', "line 2: "),
         (lines({"a": 1}, {"a": 2}) + "\n{broken", "line 3: "),
         (lines({"a": 1}, 7), "line 2: "),
         (lines({"a": 1}, {"a": "x" * 300}), "line 2: "),
@@ -106,7 +113,10 @@ async def test_a_chunked_body_is_accepted(serve: Serve) -> None:
     ],
     ids=[
         "empty",
-        "not JSON",
+        "neither JSON nor line protocol",
+        "no value",
+        "wrong precision",
+        "large point",
         "truncated line",
         "not an object",
         "too large",
@@ -174,6 +184,27 @@ async def test_a_body_of_another_media_type_or_compressed_gets_415(
         response = await client.post(PATH, content=b"{}", headers=headers)
     assert response.status_code == 415
     assert "application/json" in response.json()["detail"]
+
+
+async def test_line_protocol_has_its_precision_and_tags_in_the_query(serve: Serve) -> None:
+    body = "cpu,cpu=cpu0,host=rover usage=3.5 1790000000500"
+    source = PushTelemetry()
+    async with client_of(serve, source) as (client, _):
+        response = await client.post(f"{PATH}?precision=ms&tags=cpu", content=body)
+        assert response.status_code == 202
+        refused = await client.post(f"{PATH}?precision=minutes", content=body)
+        assert refused.status_code == 400
+    sample = await anext(source.samples())
+    assert (sample.t, sample.values) == (T + 0.5, {"cpu.cpu0.usage": 3.5})
+
+
+async def test_a_body_of_a_json_type_is_never_line_protocol(serve: Serve) -> None:
+    source = PushTelemetry()
+    async with client_of(serve, source) as (client, _):
+        headers = {"Content-Type": "application/json"}
+        response = await client.post(PATH, content="m f=1", headers=headers)
+    assert response.status_code == 400
+    assert source.waiting == 0
 
 
 async def test_without_a_push_source_the_response_is_409_and_names_the_setting(

@@ -247,8 +247,8 @@ def test_an_error_has_setting_kind_url_reason_and_hint() -> None:
     assert isinstance(error, SourceError)
     assert (error.setting, error.kind, error.url) == ("ROVER_TELEMETRY", "telemetry", "reply:x.csv")
     assert (error.reason, error.hint) == (
-        "must start with one of host:, mqtt:, mqtts:, none:, push:, replay:, sim:, ws:, wss:"
-        " or your own package.module:factory",
+        "must start with one of host:, mqtt:, mqtts:, none:, push:, replay:, serial:, sim:,"
+        " tcp:, tcp-listen:, udp:, ws:, wss: or your own package.module:factory",
         "did you mean replay:?",
     )
     assert str(error) == f"ROVER_TELEMETRY=reply:x.csv: {error.reason}; {error.hint}"
@@ -262,7 +262,7 @@ def test_the_error_names_the_given_setting() -> None:
 @pytest.mark.parametrize(
     ("kind", "url", "facts"),
     [
-        ("telemetry", "", ["host:, mqtt:, mqtts:, none:, push:, replay:, sim:, ws:, wss: "]),
+        ("telemetry", "", ["host:, mqtt:, mqtts:, none:, push:, replay:, serial:, sim:, "]),
         ("telemetry", "  ", ["host:, mqtt:", "package.module:factory"]),
         ("telemetry", "/data/drive.csv", ["host:, mqtt:", "package.module:factory"]),
         ("telemetry", "sim", ["did you mean sim:?"]),

@@ -21,10 +21,10 @@ from sources.base import RESERVED, Paced, Sample, SourceError, Value
 from sources.registry import open_source
 from sources.replay import ReplayTelemetry
 from sources.replay.clock import find_clock
-from sources.replay.columns import split_unit
 from sources.replay.recording import ReadOptions, Recording
 from sources.values.cells import form_of
 from sources.values.times import find_timestamp, parse_datetime
+from sources.values.units import split_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

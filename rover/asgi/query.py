@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rover.errors import BadQuery
 from rover.topic import EventId
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from starlette.requests import HTTPConnection
+
+T = TypeVar("T", bound=str)
 
 
 def whole_number(
@@ -48,6 +50,19 @@ def number(request: HTTPConnection, name: str, *, at_least: float, at_most: floa
     if value in (allowed := Range(at_least, at_most)):
         return value
     raise BadQuery(name, text, allowed.must_be())
+
+
+def choice(request: HTTPConnection, name: str, choices: Collection[T]) -> T | None:
+    """The parameter `name` if it is one of the choices, or `None` if the query does not have it.
+
+    Raises:
+        BadQuery: it is none of the choices.
+    """
+    text = request.query_params.get(name)
+    found = next((known for known in choices if known == text), None)
+    if text is not None and found is None:
+        raise BadQuery(name, text, f"must be one of {', '.join(choices)}")
+    return found
 
 
 def moment(request: HTTPConnection, name: str) -> float | None:

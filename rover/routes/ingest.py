@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 from anyio.to_thread import run_sync
 from starlette.routing import BaseRoute, Route
 
+from rover.asgi.query import choice
 from rover.asgi.responses import json_response
 from rover.errors import BatchRefused, IngestTooBig, NotIngesting, UnknownMediaType
 from rover.telemetry.events import sample_json
+from sources.lines.influx import PER_SECOND
 from sources.push import PushTelemetry
 from sources.values.payload import PayloadRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -42,10 +46,15 @@ MEDIA_TYPES = frozenset(
         "text/plain",
     }
 )
-"""Accepted types. The parser detects the format from the body, not from the type."""
+"""Accepted types. The parser detects the format from the body: JSON begins with `{` or `[`, and any
+other body is line protocol, unless its type is a JSON type."""
 
 MAX_INLINE_BYTES = 16 * 2**10
 """Maximum size of a body that is parsed on the event loop; larger ones use a worker thread."""
+
+
+WHITE_SPACE = b" \t\r\n\xef\xbb\xbf"
+"""Bytes that may precede JSON; the last three are a byte order mark."""
 
 
 def routes(mission: HasTelemetry) -> list[BaseRoute]:
@@ -55,23 +64,34 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         source, settings = mission.telemetry.source, mission.serving.settings
         if not isinstance(source, PushTelemetry):
             raise NotIngesting(type(source).__name__)
+        media_type = _media_type(request)
+        precision = choice(request, "precision", PER_SECOND) or "ns"
+        tags = request.query_params.get("tags")
         body = await _receive(request, mission.serving.bodies, settings)
-        if len(body) > MAX_INLINE_BYTES:
-            samples = await run_sync(_read, source, body, settings.max_sample_bytes)
+        if "json" in media_type or body.lstrip(WHITE_SPACE).startswith((b"{", b"[")):
+            found = source.reader.batch(body)
         else:
-            samples = _read(source, body, settings.max_sample_bytes)
+            found = source.line_protocol.samples(body, precision, tags)
+        if len(body) > MAX_INLINE_BYTES:
+            samples = await run_sync(_check, source, found, settings.max_sample_bytes)
+        else:
+            samples = _check(source, found, settings.max_sample_bytes)
         source.take(samples)
         return json_response({"accepted": len(samples)}, 202)
 
     return [Route("/ingest/telemetry", ingest, methods=["POST"])]
 
 
-async def _receive(request: Request, bodies: Bodies, settings: Settings) -> bytes:
+def _media_type(request: Request) -> str:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in MEDIA_TYPES and not media_type.endswith("+json"):
         raise UnknownMediaType(media_type)
     if encoding := request.headers.get("content-encoding"):
         raise UnknownMediaType(f"{media_type} in {encoding}")
+    return media_type
+
+
+async def _receive(request: Request, bodies: Bodies, settings: Settings) -> bytes:
     limit = settings.max_ingest_bytes
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > limit:
@@ -84,11 +104,13 @@ async def _receive(request: Request, bodies: Bodies, settings: Settings) -> byte
     return bytes(body)
 
 
-def _read(source: PushTelemetry, body: bytes, max_sample_bytes: int) -> list[Sample]:
+def _check(
+    source: PushTelemetry, found: Iterator[tuple[str, Sample]], max_sample_bytes: int
+) -> list[Sample]:
     """All samples of a body, checked as `Telemetry` checks them."""
     samples: list[Sample] = []
     try:
-        for place, sample in source.reader.batch(body):
+        for place, sample in found:
             size = len(sample_json(sample, late=True))
             if size > max_sample_bytes:
                 limit = f"the limit is {max_sample_bytes:,} bytes (ROVER_MAX_SAMPLE_BYTES)"

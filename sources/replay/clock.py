@@ -14,9 +14,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from sources.base import SourceError
-from sources.replay.columns import MISFIT_RATIO, split_unit
+from sources.replay.columns import MISFIT_RATIO
 from sources.values.cells import Cell, number_of
 from sources.values.times import find_timestamp, parse_datetime
+from sources.values.units import split_unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

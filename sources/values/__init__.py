@@ -6,6 +6,7 @@
     losses        counts and logs lost messages
     times         dates, times and timestamps as POSIX seconds
     cells         the form and the number of one cell, text or JSON
+    units         the unit in the name of a column
     names         legal and distinct parameter names
     ranges        options within their range
     files         the error for a file that cannot be read

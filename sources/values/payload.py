@@ -111,6 +111,20 @@ class PayloadReader:
             return [Sample(self._clock(), self._flattened(root, value_place))] if root != "" else []
         return [sample for _, sample in self._placed(root, place)]
 
+    def sample(self, members: dict[str, Any], t: float | None = None) -> Sample:
+        """The sample of values that another format than JSON holds.
+
+        Args:
+            members: by place.
+            t: POSIX seconds; by default, the time is searched in the members.
+
+        Raises:
+            PayloadRefused: there are too many values, or their time is missing.
+        """
+        if t is None:
+            return self._sample(members, None, self._clock())
+        return Sample(t, self._flattened(members, ""))
+
     def batch(self, body: bytes) -> Iterator[tuple[str, Sample]]:
         """Yield the samples of a body, each with its place: one JSON payload, or one on each line.
 
