@@ -9,7 +9,7 @@ No state is global: several missions in one process are independent.
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from anyio import create_task_group
@@ -23,6 +23,7 @@ from rover.comms import Comms
 from rover.default_sources import with_default_sources
 from rover.embedding import Hosts, beside
 from rover.images import Images
+from rover.lifetime import entered
 from rover.routes import alarms, commands, comms, dashboard, images, ingest, ops, telemetry
 from rover.serving import Phase, Serving, Stage
 from rover.settings import PREFIX, Settings
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from sources.base import Camera, CommandValidator, TelemetrySource
 
 logger = logging.getLogger("rover.sources")
+
+KINDS = ("telemetry", "camera", "commands")
 
 STREAMS_CLOSE_S = 1.0
 """Seconds from the start of a drain in which event streams send their last event."""
@@ -171,9 +174,7 @@ class MissionControl:
     async def _start(self) -> None:
         async with AsyncExitStack() as stack:
             stack.callback(setattr, self, "_entered", False)
-            for source in self._sources:
-                if isinstance(source, AbstractAsyncContextManager):
-                    await stack.enter_async_context(source)
+            await stack.enter_async_context(entered(zip(KINDS, self._sources, strict=True)))
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable

@@ -35,12 +35,27 @@ class BrokenTelemetry:
 
     parameters: Sequence[Parameter] = (Parameter("speed", "m/s"),)
 
+    async def __aenter__(self) -> None:
+        """Fail, if `BROKEN` says so."""
+        await fail_at("telemetry.enter")
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Fail, if `BROKEN` says so."""
+        await fail_at("telemetry.exit")
+
     async def samples(self) -> AsyncIterator[Sample]:
         """Yield samples."""
         while True:
             yield Sample(time.time(), {"speed": 1.5})
             await asyncio.sleep(0.1)
             await fail_at("telemetry.samples")
+
+
+def telemetry_without_unit() -> BrokenTelemetry:
+    """Telemetry whose dictionary has a mistake."""
+    source = BrokenTelemetry()
+    source.parameters = (Parameter("speed", unit=None),)  # type: ignore[arg-type] # wrong on purpose
+    return source
 
 
 class BrokenCamera:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.broken import DATA, FAULTS
-from tests.serving import ALONE, serving
+from tests.serving import ALONE, ROOT, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +60,7 @@ def states(url: str) -> dict[str, Any]:
     "place",
     [
         "telemetry.samples",
+        "telemetry.exit",
         "camera.images",
         "camera.image",
         "camera.open",
@@ -68,7 +72,8 @@ def test_a_fault_of_a_source_ends_nothing_else(tmp_path: Path, place: str, fault
     environ = {**SOURCES, "BROKEN": f"{place} {fault}"}
     with serving(ALONE, "python -m rover", tmp_path, environ) as server:
         deadline = time.monotonic() + 10
-        expected = place.split(".")[0] if place not in ("camera.open", "commands.validate") else ""
+        stays_live = place in ("telemetry.exit", "camera.open", "commands.validate")
+        expected = "" if stays_live else place.split(".")[0]
         while expected and states(server.url)[expected] != "down":
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -90,3 +95,29 @@ def test_a_fault_of_a_source_ends_nothing_else(tmp_path: Path, place: str, fault
         others = {n: s for n, s in states(server.url).items() if n != place.split(".")[0]}
         assert set(others.values()) == {"live"}
         assert server.end()[0] == 0
+
+
+def test_a_source_that_cannot_be_entered_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
+    environ = {**os.environ, **SOURCES, "BROKEN": "telemetry.enter SystemExit"}
+    environ["ROVER_DATA_DIR"] = str(tmp_path)
+    command = [sys.executable, "-m", "rover", "--port", "0"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.returncode != 0
+    assert "telemetry source BrokenTelemetry: " in ended.stderr
+    assert "starlette/routing.py" not in ended.stderr
+
+
+def test_a_mistake_in_the_dictionary_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
+    environ = {**os.environ, **SOURCES, "ROVER_TELEMETRY": "tests.broken:telemetry_without_unit"}
+    environ["ROVER_DATA_DIR"] = str(tmp_path)
+    command = [sys.executable, "-m", "rover", "--port", "0"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.returncode == 2
+    assert "unit=None" in ended.stderr
+    assert "'speed'" in ended.stderr
+    assert "BrokenTelemetry" in ended.stderr
+    assert "Traceback" not in ended.stderr

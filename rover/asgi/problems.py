@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from sources.push import InboxFull
 
 if TYPE_CHECKING:
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("rover.errors")
 
@@ -148,12 +149,28 @@ class ProblemApp(Starlette):
         return app
 
     async def _respond_to_refusals(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            send = _without_traceback(send)
         try:
             await self.router(scope, receive, send)
         except HTTPException as exc:
             await _respond_with(
                 await http_problem(HTTPConnection(scope), exc), scope, receive, send
             )
+
+
+def _without_traceback(send: Send) -> Send:
+    """A `send` for which the message of a failed startup is one sentence, if the error has one."""
+
+    async def send_sentence(message: Message) -> None:
+        exc = sys.exception()  # Starlette sends the message while it handles the exception
+        if message["type"] == "lifespan.startup.failed" and isinstance(
+            exc, RoverError | SourceError
+        ):
+            message = {**message, "message": describe(exc)}
+        await send(message)
+
+    return send_sentence
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
