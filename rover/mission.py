@@ -47,6 +47,9 @@ logger = logging.getLogger("rover.sources")
 
 KINDS = ("telemetry", "camera", "commands")
 
+UPLOAD_HEARTBEAT_S = 3.0
+"""Seconds of silence after which the events of an upload have a heartbeat."""
+
 STREAMS_CLOSE_S = 1.0
 """Seconds from the start of a drain in which event streams send their last event."""
 
@@ -110,7 +113,11 @@ class MissionControl:
         self.telemetry = Telemetry(self._sources[0], settings, serving.flusher)
         self.images = Images(self._sources[1], settings, notify=notify)
         self.comms = Comms(settings, notify=notify)
-        self.commands = Commands(self._sources[2], settings, notify=notify)
+        self.commands = Commands(
+            self._sources[2],
+            settings,
+            notify=lambda topic: serving.flusher.limit_silence(topic, UPLOAD_HEARTBEAT_S),
+        )
 
         def downloads() -> int:
             return self.images.readers

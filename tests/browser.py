@@ -11,7 +11,17 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from anyio import Event, create_task_group, fail_after
+from anyio import (
+    BrokenResourceError,
+    EndOfStream,
+    Event,
+    connect_tcp,
+    create_task_group,
+    create_tcp_listener,
+    fail_after,
+    sleep_forever,
+)
+from anyio.abc import SocketAttribute
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from playwright.sync_api import expect, sync_playwright
 
@@ -21,6 +31,8 @@ from tests.programs import needs, skip_or_fail
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from anyio import CancelScope
+    from anyio.abc import SocketStream
     from playwright.sync_api import (
         Browser,
         BrowserContext,
@@ -211,6 +223,68 @@ class MissionServer:
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
+
+
+class HalfOpenProxy:
+    """A TCP proxy that can make its connections half-open: open, but without any bytes.
+
+    Args:
+        port: of the server.
+
+    Attributes:
+        swallows: whether bytes are lost, in both directions. A connection that has lost bytes stays
+            half-open.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._stack = ExitStack()
+        self.swallows = False
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """The URL of the server through this proxy."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def __enter__(self) -> HalfOpenProxy:
+        portal = self._stack.enter_context(start_blocking_portal("asyncio"))
+        self.port = self._stack.enter_context(portal.wrap_async_context_manager(self._listen()))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()
+
+    @asynccontextmanager
+    async def _listen(self) -> AsyncIterator[int]:
+        async with (
+            await create_tcp_listener(local_host="127.0.0.1") as listener,
+            create_task_group() as tasks,
+        ):
+            tasks.start_soon(listener.serve, self._connect)
+            yield listener.extra(SocketAttribute.local_port)  # noqa: S610 # not Django's
+            tasks.cancel_scope.cancel()
+
+    async def _connect(self, client: SocketStream) -> None:
+        async with (
+            client,
+            await connect_tcp("127.0.0.1", self._server_port) as server,
+            create_task_group() as tasks,
+        ):
+            tasks.start_soon(self._copy, client, server, tasks.cancel_scope)
+            tasks.start_soon(self._copy, server, client, tasks.cancel_scope)
+
+    async def _copy(self, source: SocketStream, target: SocketStream, both: CancelScope) -> None:
+        try:
+            while True:
+                data = await source.receive()
+                if self.swallows:
+                    break
+                await target.send(data)
+        except (EndOfStream, BrokenResourceError):
+            if not self.swallows:
+                both.cancel()
+        await sleep_forever()  # what follows a lost byte is lost too, also the end
 
 
 class _Server(uvicorn.Server):

@@ -390,3 +390,19 @@ async def test_a_request_that_waits_for_its_body_does_not_delay_the_shutdown(
                 await until(lambda: len(control.serving.bodies) == 1)
                 await control.drain()
                 assert (await client.receive()).startswith(b"HTTP/1.1 503")
+
+
+async def test_the_events_of_an_upload_have_a_heartbeat_every_3_seconds(
+    tmp_path: Path, serve: Serve
+) -> None:
+    mission = MissionControl(Settings(data_dir=tmp_path, telemetry="none:", camera="none:"))
+    async with serve(mission.app) as url, httpx.AsyncClient() as client:
+        upload = mission.commands.begin("drive.rcs")
+        body = b""
+        async with client.stream("GET", f"{url}/uploads/{upload.id}/events") as response:
+            with fail_after(5):
+                async for chunk in response.aiter_raw():
+                    body += chunk
+                    if body.endswith(b"\n\n:\n\n"):
+                        break
+        assert b'"status":"UPLOADING"' in body

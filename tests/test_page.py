@@ -21,7 +21,7 @@ from sources.base import Limits, Parameter, Sample
 from sources.simulated.camera import SimulatedCamera
 from sources.simulated.telemetry import SimulatedTelemetry
 from sources.simulated.validator import SimulatedValidator
-from tests.browser import MissionServer, OpenStreams, Pages, chromium
+from tests.browser import HalfOpenProxy, MissionServer, OpenStreams, Pages, chromium
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
     StartServer = Callable[..., MissionServer]
+    StartProxy = Callable[[MissionServer], HalfOpenProxy]
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -97,8 +98,15 @@ def start_server() -> Iterator[StartServer]:
 
 
 @pytest.fixture
-def pages(browser: Browser, start_server: StartServer) -> Iterator[Pages]:
-    """Pages that are closed before the servers of `start_server` stop."""
+def start_proxy() -> Iterator[StartProxy]:
+    """A function that starts a proxy to a server."""
+    with ExitStack() as proxies:
+        yield lambda server: proxies.enter_context(HalfOpenProxy(server.port))
+
+
+@pytest.fixture
+def pages(browser: Browser, start_server: StartServer, start_proxy: StartProxy) -> Iterator[Pages]:
+    """Pages that are closed before the servers and proxies stop."""
     pages = Pages(browser)
     yield pages
     pages.close()
@@ -435,6 +443,66 @@ def test_the_page_reconnects_after_a_server_restart(
     other = pages.open(server.url)
     join(other, "restart", "eecom")
     expect(message(other, "Meanwhile.")).to_have_count(1)
+
+
+def test_a_half_open_connection_is_noticed_and_replaced(
+    server: MissionServer, start_proxy: StartProxy, pages: Pages
+) -> None:
+    state = "data-state"
+    proxy = start_proxy(server)
+    page = pages.open(proxy.url)
+    wait_until_live(page)
+    join(page, "half-open", "capcom")
+    expect(page.get_by_test_id("sources")).to_contain_text("live")
+
+    proxy.swallows = True
+    send(page, "Hold the drive.")
+    expect(page.get_by_test_id("connection")).to_have_attribute(state, "silent")
+    expect(page.get_by_test_id("sources")).not_to_contain_text("live")
+    expect(page.get_by_test_id("connection").locator(".count")).to_have_text("5 s")
+    expect(page.get_by_test_id("comms-state")).not_to_have_attribute(state, "open")
+    expect(message(page, "Hold the drive.")).to_have_attribute(state, "unconfirmed")
+
+    proxy.swallows = False
+    wait_until_live(page)
+    expect(page.get_by_test_id("sources")).to_contain_text("live")
+    expect(message(page, "Hold the drive.")).to_have_attribute(state, "delivered")
+    expect(message(page, "Hold the drive.")).to_have_count(1)
+    other = pages.open(server.url)
+    join(other, "half-open", "eecom")
+    expect(message(other, "Hold the drive.")).to_have_count(1)
+
+
+def test_the_verdict_of_an_upload_is_read_after_a_half_open_connection(
+    start_server: StartServer, start_proxy: StartProxy, pages: Pages, tmp_path: Path
+) -> None:
+    slow = SimulatedValidator(pace_s=0.5)
+    server = start_server(lambda: MissionControl(Settings(data_dir=tmp_path), commands=slow))
+    proxy = start_proxy(server)
+    page = pages.open(proxy.url)
+    upload(page, "pass-first-drive.rcs")
+    page.get_by_test_id("steps").locator("[data-state=running]").wait_for()
+    proxy.swallows = True
+    silent = page.get_by_test_id("upload-silent")
+    expect(silent).to_contain_text("12 s")
+    expect(page.get_by_test_id("verdict")).to_have_count(0)
+    proxy.swallows = False
+    expect_verdict(page, "COMPLETE")
+    expect(silent).to_have_count(0)
+
+
+def test_simulated_sources_and_parts_that_are_off_are_labelled(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, telemetry="sim:", camera="none:", commands="none:")
+    page = pages.open(start_server(lambda: MissionControl(settings)).url)
+    wait_until_live(page)
+    expect(page.get_by_test_id("sources").locator(".simulated")).to_have_count(1)
+    expect(page.locator("rover-telemetry").get_by_test_id("simulated")).to_be_visible()
+    for panel in ("rover-image", "rover-commands"):
+        expect(page.locator(panel).get_by_test_id("source-state")).to_have_text("off")
+        expect(page.locator(panel).get_by_test_id("simulated")).to_have_count(0)
+    expect(page.get_by_test_id("file")).to_have_count(0)
 
 
 def test_the_page_works_under_a_prefix(

@@ -14,7 +14,7 @@
  * - rover-comms: `comms-state` (`data-state` open | silent | connecting | waiting | refused | closed),
  *   `channel`, `name`, `members`, `log`, `compose`, `refusal`; a received message has `data-id`,
  *   one of our own `data-state` queued | sent | unconfirmed | delivered
- * - rover-commands: `file`, `upload` and `verdict` (`data-status`), `steps` (`data-step`,
+ * - rover-commands: `file`, `upload` and `verdict` (`data-status`), `upload-silent`, `steps` (`data-step`,
  *   `data-state` pending | running | done | failed), `findings` (`data-severity`), `retry`,
  *   `cancel`
  */

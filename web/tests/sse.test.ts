@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { SseParser } from '../src/transport/sse.ts';
 
 const STREAM =
-  ': hello\r\nretry: 100\r\n\r\ndata: {"a":1}\r\n\r\nevent: finding\ndata: one\ndata: two\n\ndata:bare\r\rdata: unfinished';
+  ': hello\r\nretry: 100\r\n\r\nid: e-1\r\ndata: {"a":1}\r\n\r\nevent: finding\ndata: one\ndata: two\n\nid: e-3\ndata:bare\r\rdata: unfinished';
 const EVENTS = [
-  { event: 'message', data: '{"a":1}' },
-  { event: 'finding', data: 'one\ntwo' },
-  { event: 'message', data: 'bare' },
+  { event: 'message', data: '{"a":1}', id: 'e-1' },
+  { event: 'finding', data: 'one\ntwo', id: 'e-1' },
+  { event: 'message', data: 'bare', id: 'e-3' },
 ];
 
 describe('an event stream is parsed', () => {

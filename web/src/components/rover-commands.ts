@@ -1,6 +1,7 @@
 import { html, nothing } from 'lit';
-import { bytes, duration, labelAndValue, plural } from '../format.ts';
+import { age, bytes, duration, labelAndValue, plural } from '../format.ts';
 import { type CommandsStore, MAX_FINDINGS, type Upload, type Verdict } from '../store/commands.ts';
+import type { Level } from '../store/limits.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
 import type { Finding, Step } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
@@ -8,6 +9,22 @@ import { type IconName, icon } from './icons.ts';
 import { sourceLabels } from './source-labels.ts';
 
 type StepState = 'pending' | 'running' | 'done' | 'failed';
+
+const WORDS: Readonly<Record<Verdict['status'], string>> = {
+  COMPLETE: 'Accepted',
+  REJECTED: 'Rejected',
+  FAILED: 'Failed',
+  REFUSED: 'Not accepted',
+  UNKNOWN: 'Unknown whether the server accepted the file',
+};
+
+const LEVELS: Readonly<Record<Verdict['status'], Level>> = {
+  COMPLETE: 'nominal',
+  REJECTED: 'alarm',
+  FAILED: 'caution',
+  REFUSED: 'alarm',
+  UNKNOWN: 'caution',
+};
 
 const SEVERITY_ICONS: Readonly<Record<Finding['severity'], IconName>> = {
   error: 'alarm',
@@ -82,15 +99,24 @@ export class RoverCommands extends PageElement {
       <div class="upload" data-testid="upload" data-status=${verdict?.status ?? (upload.step === null ? 'UPLOADING' : 'VALIDATING')}>
         ${this.#sending(upload)} ${this.#steps(upload)}
         <div class="outcome" role="status">${verdict === null ? html`<p class="detail">${upload.detail}</p>` : this.#verdict(verdict)}</div>
+        ${this.#silence()}
         ${upload.findings.length > 0 ? this.#findings(upload.findings) : nothing}
         ${verdict === null ? nothing : this.#summary(verdict)}
       </div>
     `;
   }
 
+  /** Outside the status, which screen readers announce at each change. */
+  #silence() {
+    const { silentS } = this.store;
+    if (silentS === null) return nothing;
+    return html`<p class="note caution" data-testid="upload-silent">${icon('caution')}<span>No news for ${age(silentS)}. It is not known what the server has done since.</span></p>`;
+  }
+
   #sending({ file, sent, meter, step, verdict }: Upload) {
-    if (step !== null || (verdict !== null && verdict.status !== 'FAILED')) return nothing;
-    const rate = meter.rate;
+    if (step !== null || verdict?.status === 'COMPLETE' || verdict?.status === 'REJECTED')
+      return nothing;
+    const rate = this.store.silentS === null && verdict === null ? meter.rate : null;
     return html`<div class="sending">
       <progress aria-label="Upload progress" max=${Math.max(file.size, 1)} value=${sent}></progress>
       <span class="figures">${bytes(sent)} of ${bytes(file.size)}${rate === null ? '' : ` · ${bytes(rate)}/s · ${duration(meter.etaS(file.size - sent) ?? 0)} left`}</span>
@@ -117,13 +143,11 @@ export class RoverCommands extends PageElement {
   }
 
   #verdict({ status, detail, errors, warnings, sha256 }: Verdict) {
-    const words = { COMPLETE: 'Accepted', REJECTED: 'Rejected', FAILED: 'Failed' } as const;
-    const level = { COMPLETE: 'nominal', REJECTED: 'alarm', FAILED: 'caution' } as const;
-    return html`<div class="verdict" data-level=${level[status]} data-testid="verdict" data-status=${status}>
+    return html`<div class="verdict" data-level=${LEVELS[status]} data-testid="verdict" data-status=${status}>
       <p>${icon(status === 'COMPLETE' ? 'check' : status === 'REJECTED' ? 'cross' : 'caution')}
-        <strong>${words[status]}</strong> <span>${withoutPrefix(words[status], detail)}</span>
+        <strong>${WORDS[status]}</strong> <span>${withoutPrefix(WORDS[status], detail)}</span>
         ${counts(detail, errors, warnings).map((one) => html`<span class="dim">${one}</span>`)}
-        ${status === 'FAILED' ? html`<button type="button" data-testid="retry" @click=${() => this.store.retry()}>Try again</button>` : nothing}</p>
+        ${status !== 'COMPLETE' && status !== 'REJECTED' ? html`<button type="button" data-testid="retry" @click=${() => this.store.retry()}>Try again</button>` : nothing}</p>
       ${status === 'COMPLETE' && sha256 !== null ? html`<p class="digest"><span class="dim">SHA-256</span> <code>${sha256}</code></p>` : nothing}
     </div>`;
   }

@@ -1,10 +1,13 @@
-import { uploadCommands } from '../transport/commands.ts';
+import { Age } from '../transport/age.ts';
+import { UploadConnection } from '../transport/commands.ts';
 import type { Finding, Step, Summary, UploadEvent } from '../transport/wire.ts';
 import { RateMeter } from './rate.ts';
 import { Store } from './store.ts';
+import { every } from './ticker.ts';
 
 export interface Verdict {
-  readonly status: 'COMPLETE' | 'REJECTED' | 'FAILED';
+  /** Of the server, or of this page: the file was not accepted, or nobody knows whether it was. */
+  readonly status: 'COMPLETE' | 'REJECTED' | 'FAILED' | 'REFUSED' | 'UNKNOWN';
   readonly detail: string;
   readonly errors: number;
   readonly warnings: number;
@@ -25,7 +28,12 @@ export interface Upload {
   fraction: number;
   findings: Finding[];
   verdict: Verdict | null;
+  /** The time since the last progress or the last byte of the server. */
+  readonly newsAge: Age;
 }
+
+/** Seconds without news after which an upload is silent. The server sends something every 3 s. */
+const SILENT_AFTER_S = 5;
 
 /** Maximum number of findings shown. */
 export const MAX_FINDINGS = 500;
@@ -33,14 +41,27 @@ export const MAX_FINDINGS = 500;
 /** The newest upload of a command file. */
 export class CommandsStore extends Store {
   upload: Upload | null = null;
-  #abort: (() => void) | null = null;
+  #connection: UploadConnection | null = null;
 
   get busy(): boolean {
     return this.upload !== null && this.upload.verdict === null;
   }
 
+  /** Seconds without news of the upload, while it is silent; else `null`. */
+  get silentS(): number | null {
+    if (this.upload === null || !this.busy) return null;
+    const ageS = this.upload.newsAge.ms / 1000;
+    return ageS > SILENT_AFTER_S ? ageS : null;
+  }
+
+  start(): void {
+    every(1_000, () => {
+      if (this.busy) this.changed(); // for the time without news
+    });
+  }
+
   send(file: File): void {
-    this.#abort?.();
+    this.#connection?.abort();
     const upload: Upload = {
       file,
       meter: new RateMeter(),
@@ -51,15 +72,18 @@ export class CommandsStore extends Store {
       fraction: 0,
       findings: [],
       verdict: null,
+      newsAge: new Age(),
     };
     this.upload = upload;
-    this.#abort = uploadCommands(file, {
+    this.#connection = new UploadConnection(file, {
       progress: (count) => {
+        upload.newsAge.restart();
         // The count includes the multipart headers.
         upload.sent = Math.min(count, file.size);
         upload.meter.record(upload.sent, performance.now());
         this.changed();
       },
+      heartbeat: () => upload.newsAge.restart(),
       event: (event) => {
         apply(upload, event);
         this.changed();
@@ -68,8 +92,12 @@ export class CommandsStore extends Store {
         if (upload.findings.length < MAX_FINDINGS) upload.findings.push(finding);
         this.changed();
       },
-      failed: (reason) => {
-        upload.verdict ??= failure(reason);
+      refused: (reason) => {
+        upload.verdict ??= failure('REFUSED', reason);
+        this.changed();
+      },
+      lost: (reason) => {
+        upload.verdict ??= failure('UNKNOWN', reason);
         this.changed();
       },
       ended: () => this.changed(),
@@ -82,12 +110,12 @@ export class CommandsStore extends Store {
   }
 
   cancel(): void {
-    this.#abort?.();
+    this.#connection?.abort();
     this.clear();
   }
 
   clear(): void {
-    this.#abort = null;
+    this.#connection = null;
     this.upload = null;
     this.changed();
   }
@@ -105,7 +133,7 @@ function apply(upload: Upload, event: UploadEvent): void {
       upload.fraction = event.fraction;
       break;
     case 'FAILED':
-      upload.verdict = failure(event.detail);
+      upload.verdict = failure('FAILED', event.detail);
       break;
     default:
       upload.fraction = 1;
@@ -120,6 +148,6 @@ function apply(upload: Upload, event: UploadEvent): void {
   }
 }
 
-function failure(detail: string): Verdict {
-  return { status: 'FAILED', detail, errors: 0, warnings: 0, sha256: null, summary: {} };
+function failure(status: Verdict['status'], detail: string): Verdict {
+  return { status, detail, errors: 0, warnings: 0, sha256: null, summary: {} };
 }

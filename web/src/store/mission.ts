@@ -16,6 +16,7 @@ export class Mission {
     this.telemetry.start();
     this.images.start();
     this.comms.start();
+    this.commands.start();
     this.readiness.start();
   }
 }

@@ -1,61 +1,166 @@
-import { at, problemDetail } from './http.ts';
+import { Age, MAX_SILENT_MS } from './age.ts';
+import { Backoff } from './backoff.ts';
+import { at, chunks, problemDetail } from './http.ts';
 import { SseParser } from './sse.ts';
 import type { Finding, UploadEvent } from './wire.ts';
 
 export interface UploadSink {
   /** Bytes sent so far, multipart headers included. */
   progress(bytes: number): void;
+  /** Something arrived from the server, at least every 3 s: an event or a heartbeat. */
+  heartbeat(): void;
   event(event: UploadEvent): void;
   finding(finding: Finding): void;
-  /** The upload ended without a verdict; `reason` is text for display. No call follows. */
-  failed(reason: string): void;
+  /** The server did not accept the file; `reason` is text for display. No call follows. */
+  refused(reason: string): void;
+  /** It is not known whether the server accepted the file. No call follows. */
+  lost(reason: string): void;
   /** The response ended after a verdict. No call follows. */
   ended(): void;
 }
 
+const WATCHDOG_MS = 1_000;
+
 /**
- * Upload a command file; the response streams its validation. Returns a function that aborts it.
+ * The upload of a command file. The response streams its validation.
  *
- * Uses `XMLHttpRequest` because `fetch` does not report upload progress.
+ * If the response breaks or is silent for 10 s, the events are read from `uploads/{id}/events`, after
+ * the last one that was received, until the verdict arrives.
  */
-export function uploadCommands(file: File, sink: UploadSink): () => void {
-  const request = new XMLHttpRequest();
-  const parser = new SseParser();
-  let parsed = 0;
-  let verdict = false;
+export class UploadConnection {
+  readonly #sink: UploadSink;
+  readonly #request = new XMLHttpRequest();
+  readonly #abort = new AbortController();
+  readonly #age = new Age();
+  readonly #watchdog = setInterval(() => this.#check(), WATCHDOG_MS);
+  #read = 0;
+  #parser = new SseParser();
+  #uploadId: string | null = null;
+  #lastEventId = '';
+  #sent = false;
+  #verdict = false;
+  /** The request for the events, after the response to the upload was given up. */
+  #following: AbortController | null = null;
 
-  const read = () => {
-    if (request.status !== 200) return;
-    const text = request.responseText;
-    for (const { event, data } of parser.feed(text.slice(parsed))) {
-      if (event === 'finding') sink.finding(JSON.parse(data) as Finding);
-      else if (event === 'message') {
-        const update = JSON.parse(data) as UploadEvent;
-        verdict ||= update.status !== 'UPLOADING' && update.status !== 'VALIDATING';
-        sink.event(update);
-      }
-    }
-    parsed = text.length;
-  };
+  /** Send `file`. It uses `XMLHttpRequest`: `fetch` does not report the progress of an upload. */
+  constructor(file: File, sink: UploadSink) {
+    this.#sink = sink;
+    const request = this.#request;
+    request.upload.onprogress = ({ loaded }) => {
+      this.#age.restart();
+      sink.progress(loaded);
+    };
+    request.upload.onload = () => {
+      this.#sent = true;
+    };
+    request.onprogress = () => this.#readResponse();
+    request.onload = () => this.#loaded();
+    request.onerror = () => this.#broken('the connection was lost');
+    const form = new FormData();
+    form.set('file', file, file.name);
+    request.open('POST', at('upload/rover-commands'));
+    request.setRequestHeader('accept', 'text/event-stream, application/problem+json');
+    request.send(form);
+  }
 
-  request.upload.onprogress = ({ loaded }) => sink.progress(loaded);
-  request.onprogress = read;
-  request.onload = () => {
-    if (request.status !== 200) {
-      sink.failed(problemDetail(request.status, request.responseText));
+  /** End the upload, if the file is not sent completely, and stop reading its events. */
+  abort(): void {
+    clearInterval(this.#watchdog);
+    this.#abort.abort();
+    this.#request.abort();
+  }
+
+  #readResponse(): void {
+    if (this.#request.status !== 200 || this.#following !== null) return;
+    const text = this.#request.responseText;
+    this.#receive(text.slice(this.#read));
+    this.#read = text.length;
+  }
+
+  #loaded(): void {
+    if (this.#following !== null) return;
+    const { status, responseText } = this.#request;
+    if (status !== 200) {
+      this.#end(() => this.#sink.refused(problemDetail(status, responseText)));
       return;
     }
-    read();
-    if (verdict) sink.ended();
-    else sink.failed('the response ended before the verdict');
-  };
-  request.onerror = () => sink.failed('connection lost before the server confirmed the file');
-  request.ontimeout = request.onerror;
+    this.#readResponse();
+    if (this.#verdict) this.#end(() => this.#sink.ended());
+    else this.#broken('the response ended before the verdict');
+  }
 
-  const form = new FormData();
-  form.set('file', file, file.name);
-  request.open('POST', at('upload/rover-commands'));
-  request.setRequestHeader('accept', 'text/event-stream, application/problem+json');
-  request.send(form);
-  return () => request.abort();
+  #receive(text: string): void {
+    this.#age.restart();
+    this.#sink.heartbeat();
+    for (const { event, data, id } of this.#parser.feed(text)) {
+      this.#lastEventId = id;
+      if (event === 'finding') this.#sink.finding(JSON.parse(data) as Finding);
+      else if (event === 'message') this.#receiveStatus(JSON.parse(data) as UploadEvent);
+    }
+  }
+
+  #receiveStatus(event: UploadEvent): void {
+    if (event.status === 'UPLOADING') this.#uploadId = event.id ?? this.#uploadId;
+    else if (event.status !== 'VALIDATING') this.#verdict = true;
+    this.#sink.event(event);
+  }
+
+  /** Without an id only the response can report the verdict, so it is never given up. */
+  #check(): void {
+    if (this.#age.ms < MAX_SILENT_MS || this.#uploadId === null || !this.#sent) return;
+    if (this.#following === null) this.#broken('');
+    else this.#following.abort();
+    this.#age.restart();
+  }
+
+  #broken(reason: string): void {
+    if (this.#following !== null) return;
+    if (!this.#sent) this.#end(() => this.#sink.refused(`${reason} before the file was sent`));
+    else if (this.#uploadId === null) this.#end(() => this.#sink.lost(reason));
+    else void this.#follow(this.#uploadId);
+  }
+
+  async #follow(id: string): Promise<void> {
+    this.#following = new AbortController();
+    this.#request.abort();
+    this.#parser = new SseParser();
+    const backoff = new Backoff(500, 5_000);
+    while (!this.#verdict && !this.#abort.signal.aborted) {
+      const attempt = new AbortController();
+      this.#following = attempt;
+      this.#abort.signal.addEventListener('abort', () => attempt.abort(), {
+        signal: attempt.signal,
+      });
+      try {
+        await this.#readEvents(id, attempt.signal, backoff);
+      } catch {
+        // Broken, aborted or silent: the next attempt resumes after the last event.
+      }
+      if (!this.#verdict) await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+    }
+    if (!this.#abort.signal.aborted) this.#end(() => this.#sink.ended());
+  }
+
+  async #readEvents(id: string, signal: AbortSignal, backoff: Backoff): Promise<void> {
+    const after = encodeURIComponent(this.#lastEventId);
+    const url = at(`uploads/${encodeURIComponent(id)}/events?after=${after}`);
+    const response = await fetch(url, { signal, headers: { accept: 'text/event-stream' } });
+    if (response.status >= 400 && response.status < 500) {
+      const reason = problemDetail(response.status, await response.text());
+      this.#end(() => this.#sink.lost(reason));
+      this.#abort.abort();
+    }
+    if (!response.ok || response.body === null) return;
+    backoff.reset();
+    this.#parser = new SseParser(this.#lastEventId);
+    const decoder = new TextDecoder();
+    for await (const chunk of chunks(response.body)) {
+      this.#receive(decoder.decode(chunk, { stream: true }));
+    }
+  }
+
+  #end(report: () => void): void {
+    clearInterval(this.#watchdog);
+    report();
+  }
 }

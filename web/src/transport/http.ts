@@ -58,3 +58,20 @@ export async function getJson<T>(
     throw new Unreachable(error);
   }
 }
+
+/** The chunks of a response's body. */
+export async function* chunks(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  // Safari's ReadableStream is not async iterable.
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.releaseLock();
+  }
+}

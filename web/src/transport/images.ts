@@ -1,5 +1,5 @@
 import { Backoff } from './backoff.ts';
-import { at, getJson, HttpError, problemDetail } from './http.ts';
+import { at, chunks, getJson, HttpError, problemDetail } from './http.ts';
 import type { ImageInfo } from './wire.ts';
 
 /** Milliseconds for the list of images; a later answer is not the present state. */
@@ -130,22 +130,6 @@ export class ImageDownload {
     this.received = 0;
     this.#chunks = [];
     this.#blob = new Blob([], { type: this.image.content_type });
-  }
-}
-
-async function* chunks(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  // Safari's ReadableStream is not async iterable.
-  const reader = body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    reader.releaseLock();
   }
 }
 

@@ -1,6 +1,8 @@
 export interface SseEvent {
   readonly event: string;
   readonly data: string;
+  /** The last event id of the stream so far; empty before the first. */
+  readonly id: string;
 }
 
 /**
@@ -11,8 +13,14 @@ export interface SseEvent {
 export class SseParser {
   #rest = '';
   #event = '';
+  #id: string;
   #data: string[] = [];
   #skipLf = false;
+
+  /** `lastEventId`: of the stream that this one continues. */
+  constructor(lastEventId = '') {
+    this.#id = lastEventId;
+  }
 
   /** Parse the next chunk; yields the events that it completes. */
   *feed(chunk: string): Generator<SseEvent> {
@@ -39,7 +47,7 @@ export class SseParser {
     if (line === '') {
       const event =
         this.#data.length > 0
-          ? { event: this.#event || 'message', data: this.#data.join('\n') }
+          ? { event: this.#event || 'message', data: this.#data.join('\n'), id: this.#id }
           : null;
       this.#event = '';
       this.#data = [];
@@ -50,6 +58,7 @@ export class SseParser {
     const value = colon === -1 ? '' : line.slice(colon + 1).replace(/^ /, '');
     if (field === 'event') this.#event = value;
     else if (field === 'data') this.#data.push(value);
+    else if (field === 'id' && !value.includes('\0')) this.#id = value;
     return null;
   }
 }
