@@ -55,10 +55,16 @@ class Limits:
     Attributes:
         yellow: `(low, high)` of the warning; `None` leaves that side open.
         red: `(low, high)` of the alarm; it lies outside yellow.
+        hysteresis: how far inside a limit the value must be for its level to end, in the
+            parameter's unit, at least 0. `None`: 2 % of the range between the limits.
+        min_duration_s: seconds that values must be outside before a level begins, by the values'
+            own times, at least 0.
     """
 
     yellow: tuple[float | None, float | None] = (None, None)
     red: tuple[float | None, float | None] = (None, None)
+    hysteresis: float | None = None
+    min_duration_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from anyio import sleep_forever
 from rover.errors import UnknownAlarm
 from rover.routes import alarms as alarm_routes
 from rover.telemetry import Telemetry
-from rover.telemetry.alarms import MAX_ENDED, AlarmLog
+from rover.telemetry.alarms import MAX_ENDED, MAX_UNACKNOWLEDGED, AlarmLog
 from rover.telemetry.limits import LimitWatch
 from sources.base import Limits, Parameter, Sample
 from tests.one_stream import OneStream
@@ -42,9 +42,8 @@ class Log(AlarmLog):
     def measure(self, name: str, value: float) -> list[str]:
         """What the value did."""
         self.now += 1
-        return [
-            self.apply(change, self.now, "m/s")[1] for change in self.watch.check({name: value})
-        ]
+        changes = self.watch.check(Sample(self.now, {name: value}))
+        return [self.apply(change)[1] for change in changes]
 
     def listed(self) -> list[tuple[str, str, int]]:
         return [(alarm.parameter, alarm.level, alarm.count) for alarm in self.latched]
@@ -83,6 +82,16 @@ def test_an_alarm_that_gets_worse_or_is_raised_again_needs_a_new_acknowledgement
     assert (alarm.count, alarm.worst, alarm.acknowledged) == (2, "yellow", None)
 
 
+def test_an_alarm_that_is_red_again_needs_a_new_acknowledgement() -> None:
+    log = Log()
+    log.measure("speed", 90)
+    log.measure("speed", 60)
+    [alarm] = log.latched
+    log.acknowledge(alarm.id, "ada", "")
+    assert log.measure("speed", 90) == ["changed"]
+    assert alarm.acknowledged is None
+
+
 def test_a_less_severe_level_keeps_the_acknowledgement() -> None:
     log = Log()
     log.measure("speed", 90)
@@ -91,6 +100,40 @@ def test_a_less_severe_level_keeps_the_acknowledgement() -> None:
     assert log.measure("speed", 60) == ["changed"]
     assert alarm.acknowledged is not None
     assert alarm.worst == "red"
+
+
+def test_the_threshold_is_that_of_the_level_and_the_text_is_true() -> None:
+    log = Log()
+    log.measure("speed", 90)
+    [alarm] = log.latched
+    assert (alarm.threshold, str(alarm)) == (80, "speed is red: 90 m/s, above 80 m/s")
+    log.measure("speed", 60)
+    assert (alarm.threshold, str(alarm)) == (50, "speed is yellow: 60 m/s, above 50 m/s")
+    log.measure("speed", 20)
+    assert (alarm.threshold, str(alarm)) == (50, "speed is nominal: 20 m/s, not above 50 m/s")
+
+
+def test_new_limits_change_or_end_an_active_alarm() -> None:
+    log = Log()
+    log.measure("speed", 90)
+    [alarm] = log.latched
+    for limits, action, level in (
+        (Limits(red=(None, 85)), "changed", "red"),
+        (Limits(yellow=(None, 85)), "changed", "yellow"),
+        (Limits(), "ended", "nominal"),
+    ):
+        [change] = log.watch.set_parameters([Parameter("speed", limits=limits)])
+        assert log.apply(change)[1] == action
+        assert (alarm.level, alarm.threshold, alarm.value) == (level, 85, 90)
+
+
+def test_ids_differ_after_a_restart() -> None:
+    logs = [Log(), Log()]
+    for log in logs:
+        log.measure("speed", 90)
+    assert logs[0].latched[0].id != logs[1].latched[0].id
+    with pytest.raises(UnknownAlarm):
+        logs[1].find(logs[0].latched[0].id)
 
 
 def test_both_sides_of_a_parameter_have_alarms_of_their_own() -> None:
@@ -125,6 +168,51 @@ def test_a_shelf_expires() -> None:
     assert log.as_json(alarm)["shelved"] is None
 
 
+def test_an_expired_shelf_is_reported_once() -> None:
+    log = Log()
+    log.measure("speed", 90)
+    [alarm] = log.latched
+    assert log.shelve(alarm.id, "bo", "", 5) == (alarm, "shelved")
+    log.now += 299
+    assert log.expire_shelves() == []
+    log.now += 1
+    assert log.expire_shelves() == [alarm]
+    assert log.expire_shelves() == []
+    assert log.shelve(alarm.id, "bo", "", 0) == (alarm, "unshelved")
+
+
+def test_a_shelf_outlasts_the_end_of_the_alarm() -> None:
+    log = Log()
+    log.measure("speed", 90)
+    [alarm] = log.latched
+    log.shelve(alarm.id, "bo", "noisy sensor", 5)
+    log.acknowledge(alarm.id, "bo", "")
+    log.measure("speed", 20)
+    assert log.measure("speed", 90) == ["raised"]
+    assert log.as_json(alarm)["shelved"]["comment"] == "noisy sensor"
+    assert alarm.acknowledged is None
+    log.acknowledge(alarm.id, "bo", "")
+    log.measure("speed", 20)
+    log.now += 300
+    assert log.expire_shelves() == [alarm]
+    assert (log.latched, list(log.ended)) == ([], [alarm])
+
+
+def test_the_oldest_unacknowledged_alarms_are_dropped_and_counted_but_no_active_one() -> None:
+    log = AlarmLog(clock=lambda: T)
+    names = [f"cell_{n:05}" for n in range(MAX_UNACKNOWLEDGED + 2)]
+    watch = LimitWatch(Parameter(name, limits=Limits(red=(3, None))) for name in names)
+    low, fine = dict.fromkeys(names, 2.5), dict.fromkeys(names[1:], 4.0)
+    for change in watch.check(Sample(T, low)):
+        log.apply(change)
+    assert (len(log.latched), log.dropped) == (MAX_UNACKNOWLEDGED + 2, 0)
+    for change in watch.check(Sample(T + 1, fine)):
+        log.apply(change)
+    assert (len(log.latched), log.dropped) == (MAX_UNACKNOWLEDGED + 1, 1)
+    assert log.latched[0].parameter == names[0]
+    assert names[1] not in {alarm.parameter for alarm in log.latched}
+
+
 def test_memory_is_bounded() -> None:
     log = Log()
     for _ in range(MAX_ENDED + 10):
@@ -134,7 +222,7 @@ def test_memory_is_bounded() -> None:
     assert len(log.ended) == MAX_ENDED
     assert log.latched == []
     with pytest.raises(UnknownAlarm):
-        log.find("1")
+        log.find(log.ended[0].id)
 
 
 class Hot:
@@ -194,22 +282,50 @@ async def test_an_acknowledgement_has_a_name_and_reaches_every_client(
         ("acknowledge", b'{"by": 3}', 400),
         ("acknowledge", b'{"by": "  "}', 400),
         ("acknowledge", b'{"by": "a\\u0000b"}', 400),
-        ("acknowledge", b'{"by": "' + b"x" * 2_000 + b'"}', 400),
+        ("acknowledge", b'{"by": "a\\nb"}', 400),
+        ("acknowledge", b'{"by": "a\\u202eb"}', 400),
+        ("acknowledge", b'{"by": "a\\ud800b"}', 400),
+        ("acknowledge", b'{"by": "a", "comment": "\\u001b[2J"}', 400),
+        ("acknowledge", b'{"by": "' + b"x" * 101 + b'"}', 400),
+        ("acknowledge", b'{"by": "a", "comment": ["b"]}', 400),
+        ("acknowledge", b'{"by": "a", "comment": "' + b"x" * 2_000 + b'"}', 400),
         ("acknowledge", b" " * 20_000, 400),
+        ("acknowledge", b" " * 1_000_000, 400),
         ("shelve", b'{"by": "ada"}', 400),
         ("shelve", b'{"by": "ada", "minutes": true}', 400),
         ("shelve", b'{"by": "ada", "minutes": -1}', 400),
         ("shelve", b'{"by": "ada", "minutes": 100000}', 400),
+        ("shelve", b'{"by": "ada", "minutes": 1.5}', 400),
+        ("shelve", b'{"by": "ada", "minutes": NaN}', 400),
     ],
 )
 async def test_a_bad_request_changes_nothing(
     station: tuple[httpx.AsyncClient, Telemetry], action: str, body: bytes, status: int
 ) -> None:
     client, telemetry = station
-    answer = await client.post(f"/alarms/1/{action}", content=body)
+    [alarm] = (await client.get("/alarms")).json()["alarms"]
+    answer = await client.post(f"/alarms/{alarm['id']}/{action}", content=body)
     assert (answer.status_code, answer.headers["content-type"]) == (
         status,
         "application/problem+json",
     )
     assert len(published(telemetry)) == 1
-    assert (await client.post("/alarms/99/acknowledge", json={"by": "ada"})).status_code == 404
+
+
+@pytest.mark.parametrize("alarm_id", ["99", "%00", "a" * 5_000, "..%2F", "%F0%9F%9A%80"])
+@pytest.mark.parametrize("action", ["acknowledge", "shelve"])
+async def test_an_unknown_id_is_not_found(
+    station: tuple[httpx.AsyncClient, Telemetry], alarm_id: str, action: str
+) -> None:
+    client, _ = station
+    answer = await client.post(f"/alarms/{alarm_id}/{action}", json={"by": "a", "minutes": 1})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_the_list_is_limited_and_counts_all(
+    station: tuple[httpx.AsyncClient, Telemetry],
+) -> None:
+    client, _ = station
+    answer = (await client.get("/alarms?limit=0")).json()
+    assert answer == {"active": 1, "latched": 1, "dropped": 0, "alarms": [], "ended": []}
+    assert (await client.get("/alarms?limit=-1")).status_code == 400

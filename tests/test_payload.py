@@ -554,14 +554,25 @@ def test_a_dictionary_may_have_the_form_of_telemetry_parameters(tmp_path: Path) 
         "unit": "m/s",
         "kind": "number",
         "description": "Over ground",
-        "limits": {"yellow": [None, 0.3], "red": [None, 0.4]},
+        "limits": {
+            "yellow": [None, 0.3],
+            "red": [None, 0.4],
+            "hysteresis": 0.05,
+            "min_duration_s": 2,
+        },
         "period_s": 0.5,
         "group": "drive",
     }
     file = tmp_path / "dictionary.json"
     expected = (
         Parameter(
-            "speed", "m/s", "number", "Over ground", Limits((None, 0.3), (None, 0.4)), 0.5, "drive"
+            "speed",
+            "m/s",
+            "number",
+            "Over ground",
+            Limits((None, 0.3), (None, 0.4), 0.05, 2),
+            0.5,
+            "drive",
         ),
         Parameter("name", kind="text"),
     )
@@ -597,6 +608,10 @@ def test_a_dictionary_may_have_the_form_of_telemetry_parameters(tmp_path: Path) 
         ('[{"name": "a", "period_s": true}]', "period_s=True: "),
         ('[{"name": "a", "group": 7}]', "group=7: "),
         ('[{"name": "a", "kind": "text", "limits": {"red": [0, 5]}}]', "kind=text: "),
+        ('[{"name": "a", "limits": {"hysteresis": -1}}]', "hysteresis=-1: "),
+        ('[{"name": "a", "limits": {"hysteresis": NaN}}]', "hysteresis=nan: "),
+        ('[{"name": "a", "limits": {"min_duration_s": "2 s"}}]', "min_duration_s=2 s: "),
+        ('[{"name": "a", "limits": {"min_duration_s": 1e9}}]', "min_duration_s=1000000000.0: "),
     ],
 )
 def test_an_invalid_dictionary_is_refused_with_its_place(

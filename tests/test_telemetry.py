@@ -15,6 +15,7 @@ from rover.flush import Flusher
 from rover.settings import Settings
 from rover.supervise import State
 from rover.telemetry import Telemetry
+from rover.telemetry.events import SampleEvent
 from rover.topic import Batch, EventId
 from rover.wire import iso
 from sources.base import Limits, Parameter, Sample, SourceError
@@ -65,7 +66,7 @@ def at(t: float, **values: Any) -> Sample:
 async def running(source: TelemetrySource, **options: Any) -> AsyncIterator[Telemetry]:
     settings = Settings()
     flusher = Flusher(settings.heartbeat_s)
-    telemetry = Telemetry(source, settings, flusher, clock=lambda: NOW, **options)
+    telemetry = Telemetry(source, settings, flusher, **{"clock": lambda: NOW, **options})
     async with create_task_group() as tasks:
         tasks.start_soon(flusher.run)
         tasks.start_soon(telemetry.run)
@@ -153,6 +154,52 @@ async def test_an_alarm_is_raised_although_another_parameter_has_a_newer_time() 
     alarms = events_named(telemetry, "alarm")
     assert [(alarm["level"], alarm["t"]) for alarm in alarms] == [("red", iso(NOW - 0.05))]
     assert not any("late" in sample for sample in samples(telemetry))
+
+
+async def test_an_alarm_ends_when_its_parameter_leaves_the_dictionary() -> None:
+    source = ScriptedSource([at(NOW, speed=90)])
+    async with running(source) as telemetry:
+        with fail_after(10):
+            await source.finished.wait()
+        source.parameters = ()
+        assert telemetry.parameters == []
+    found = [(a["action"], a["level"], a["value"]) for a in events_named(telemetry, "alarm")]
+    assert found == [("raised", "red", 90), ("ended", "nominal", 90)]
+
+
+async def test_an_alarm_stays_active_while_no_values_arrive() -> None:
+    source = ScriptedSource([at(NOW, speed=90), at(NOW + 1, speed=math.nan)], [])
+    telemetry = await telemetry_of(source)
+    assert [(a.level, a.is_active, a.value) for a in telemetry.alarms.latched] == [
+        ("red", True, 90)
+    ]
+
+
+async def test_an_expired_shelf_is_published() -> None:
+    source = ScriptedSource([at(NOW, speed=90)])
+    now = NOW
+    async with running(source, clock=lambda: now) as telemetry:
+        with fail_after(10):
+            await source.finished.wait()
+            [alarm] = telemetry.alarms.latched
+            telemetry.shelve(alarm.id, "bo", "", 1)
+            now = NOW + 60
+            await until(lambda: alarm.shelved is None)
+    assert [(a["action"], a["shelved"] is None) for a in events_named(telemetry, "alarm")] == [
+        ("raised", True),
+        ("shelved", False),
+        ("unshelved", True),
+    ]
+
+
+async def test_an_alarm_of_a_slow_clock_leaves_the_times_of_other_events() -> None:
+    source = ScriptedSource([at(NOW, mode=1), at(NOW + 50, mode=2), at(NOW + 1, speed=90)])
+    telemetry = await telemetry_of(source)
+    batch = await first_batch(telemetry, since=NOW + 50)
+    assert [event.sample.values for event in batch.items if isinstance(event, SampleEvent)] == [
+        {"mode": 2},
+        {"speed": 90},
+    ]
 
 
 async def test_a_changed_dictionary_is_published_and_its_limits_apply_at_once() -> None:

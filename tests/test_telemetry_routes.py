@@ -176,7 +176,7 @@ async def test_a_new_client_receives_the_state_and_the_latched_alarms(serve: Ser
             state, alarm = await read(stream, 2, None)
             assert (state.event, alarm.event, alarm.id) == ("state", "alarm", "")
             assert json.loads(alarm.data) == {
-                "id": "1",
+                "id": telemetry.alarms.latched[0].id,
                 "t": iso(START + 2),
                 "parameter": "battery",
                 "unit": "%",
@@ -194,7 +194,7 @@ async def test_a_new_client_receives_the_state_and_the_latched_alarms(serve: Ser
             }
         source.send(3, battery=90)
         await source.published()
-        telemetry.acknowledge("1", "ada", "")
+        telemetry.acknowledge(telemetry.alarms.latched[0].id, "ada", "")
         events = await read(f"{url}/stream/rover-telemetry?last=1", 2, None)
     assert [event.event for event in events] == ["state", "alarm"]
     assert (json.loads(events[1].data)["action"], events[1].id) != ("latched", "")
@@ -297,7 +297,12 @@ async def test_the_dictionary_has_units_and_limits(serve: Serve) -> None:
         "unit": "%",
         "kind": "number",
         "description": "",
-        "limits": {"yellow": [30, None], "red": [20, None]},
+        "limits": {
+            "yellow": [30, None],
+            "red": [20, None],
+            "hysteresis": None,
+            "min_duration_s": 0,
+        },
         "period_s": None,
         "group": "",
     }

@@ -114,6 +114,16 @@ READABLE: Cases = {
         with_parameters(Parameter("a", limits=Limits((2, 1)))),
         "limits=(2, 1)",
     ),
+    "hysteresis is negative": (
+        "telemetry.limits",
+        with_parameters(Parameter("a", limits=Limits(hysteresis=-1))),
+        "hysteresis=-1",
+    ),
+    "duration is NaN": (
+        "telemetry.limits",
+        with_parameters(Parameter("a", limits=Limits(min_duration_s=float("nan")))),
+        "min_duration_s=nan",
+    ),
     "red inside yellow": ("telemetry.red", with_parameters(RED_INSIDE_YELLOW), "red=(1, None)"),
     "samples() returns a list": ("telemetry.samples", ReturnsList, "`async def`"),
     "samples are dicts": ("telemetry.samples", YieldsDicts, "{'t': "),

@@ -37,17 +37,31 @@ async def json_object(request: Request, bodies: Bodies) -> dict[str, Any]:
     return value
 
 
-def text_field(body: dict[str, Any], name: str, *, required: bool = False) -> str:
+def text_field(
+    body: dict[str, Any],
+    name: str,
+    *,
+    required: bool = False,
+    max_characters: int = MAX_TEXT_CHARACTERS,
+    one_line: bool = False,
+) -> str:
     """The text of a field, without white space around it.
+
+    Args:
+        body: the object.
+        name: of the field.
+        required: whether the field must be there.
+        max_characters: of the text.
+        one_line: whether line breaks are refused.
 
     Raises:
         BadBody: it is missing, not text, too long, or not printable.
     """
     value = body.get(name, "")
-    if not isinstance(value, str) or len(value) > MAX_TEXT_CHARACTERS:
-        raise BadBody(f"`{name}` must be text of at most {MAX_TEXT_CHARACTERS:,} characters")
+    if not isinstance(value, str) or len(value) > max_characters:
+        raise BadBody(f"`{name}` must be text of at most {max_characters:,} characters")
     value = value.strip()
-    if not value.replace("\n", " ").isprintable():
+    if not (value if one_line else value.replace("\n", " ")).isprintable():
         raise BadBody(f"`{name}` must not contain control characters")
     if required and not value:
         raise BadBody(f"`{name}` is missing; send a name, for example that of the operator")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from starlette.routing import BaseRoute, Route
 
 from rover.asgi.json_body import json_object, text_field
+from rover.asgi.query import whole_number
 from rover.asgi.responses import json_response
 from rover.errors import BadBody
+from rover.telemetry.alarms import MAX_ENDED, MAX_UNACKNOWLEDGED
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -18,28 +21,46 @@ if TYPE_CHECKING:
 
 MAX_SHELF_MINUTES = 24 * 60
 
+MAX_NAME_CHARACTERS = 100
+
+MAX_LISTED = 1_000
+"""Maximum number of alarms in each list of a response, by default."""
+
 
 def routes(mission: HasTelemetry) -> list[BaseRoute]:
     """`GET /alarms`, and `POST /alarms/{id}/acknowledge` and `/shelve`."""
 
-    async def listing(_: Request) -> Response:
+    async def listing(request: Request) -> Response:
         log = mission.telemetry.alarms
+        most = MAX_UNACKNOWLEDGED + MAX_ENDED
+        limit = whole_number(request, "limit", at_least=0, at_most=most)
+        limit = MAX_LISTED if limit is None else limit
+        latched = log.latched
         return json_response(
             {
-                "alarms": [log.as_json(alarm) for alarm in log.latched],
-                "ended": [log.as_json(alarm) for alarm in reversed(log.ended)],
+                "active": sum(alarm.is_active for alarm in latched),
+                "latched": len(latched),
+                "dropped": log.dropped,
+                "alarms": [log.as_json(alarm) for alarm in latched[:limit]],
+                "ended": [log.as_json(alarm) for alarm in islice(reversed(log.ended), limit)],
             }
         )
 
+    def note(body: dict[str, Any]) -> tuple[str, str]:
+        name = text_field(
+            body, "by", required=True, max_characters=MAX_NAME_CHARACTERS, one_line=True
+        )
+        return name, text_field(body, "comment")
+
     async def acknowledge(request: Request) -> Response:
         body = await json_object(request, mission.serving.bodies)
-        by, comment = text_field(body, "by", required=True), text_field(body, "comment")
+        by, comment = note(body)
         alarm = mission.telemetry.acknowledge(request.path_params["alarm_id"], by, comment)
         return json_response(mission.telemetry.alarms.as_json(alarm))
 
     async def shelve(request: Request) -> Response:
         body = await json_object(request, mission.serving.bodies)
-        by, comment = text_field(body, "by", required=True), text_field(body, "comment")
+        by, comment = note(body)
         minutes = body.get("minutes")
         if type(minutes) is not int or not 0 <= minutes <= MAX_SHELF_MINUTES:
             raise BadBody(

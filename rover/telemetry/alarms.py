@@ -1,32 +1,45 @@
 """The alarms of a mission: one record each, latched until somebody acknowledges it.
 
 A parameter that leaves its limits raises an alarm. The record stays when the value returns, so that
-nobody misses it, until it is acknowledged. A shelved alarm needs no attention for some minutes.
+nobody misses it, until it is acknowledged. A shelved alarm needs no attention for some minutes; its
+record stays for that time, even if it ends and is acknowledged.
 
 Source: ANSI/ISA-18.2-2016, 10 (alarm states) and 11.2 (shelving).
 """
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import dataclass
 from itertools import count
+from secrets import token_hex
 from time import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from rover.errors import UnknownAlarm
 from rover.telemetry.limits import RANK, Level
-from rover.wire import dumps, iso, iso_or_none
+from rover.telemetry.quantity import Comparison
+from rover.wire import dumps, iso, iso_or_none, sse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rover.telemetry.limits import LimitChange
 
-MAX_ENDED = 1_000
-"""Maximum number of ended and acknowledged alarms that are kept."""
+logger = logging.getLogger("rover.telemetry")
 
-Action = Literal["raised", "changed", "ended", "acknowledged", "shelved", "latched"]
+MAX_ENDED = 1_000
+"""Maximum number of ended and acknowledged alarms that are kept; the oldest are dropped."""
+
+MAX_UNACKNOWLEDGED = 10_000
+"""Maximum number of ended alarms that wait for an acknowledgement.
+
+The one that ended first is dropped, and counted. Active alarms are never dropped: a dictionary
+limits their number, as an alarm ends when its parameter leaves the dictionary.
+"""
+
+Action = Literal["raised", "changed", "ended", "acknowledged", "shelved", "unshelved", "latched"]
 """What an `alarm` event reports; `latched`: the alarm was there before the client connected."""
 
 
@@ -52,18 +65,19 @@ class Alarm:
     """One parameter outside its limits on one side, since it was last acknowledged and ended.
 
     Attributes:
-        id: names it in URLs.
+        id: names it in URLs; unique, also across restarts of the server.
         parameter: its name.
         unit: of the value and the threshold.
         side: `low` or `high`.
         level: of the newest value; `nominal` once the alarm has ended.
         worst: the worst level since it was raised.
-        threshold: the limit that was passed last.
+        threshold: the limit of the level; the limit it was outside of, once the alarm has ended.
         value: the newest value that changed the level.
         since: time of the value that raised it: POSIX seconds.
         changed: time of the value that changed the level last.
         count: how often it was raised before somebody acknowledged it.
-        acknowledged: by whom; `None` before that, and after it is raised again or gets worse.
+        acknowledged: by whom; `None` before that, and after it is raised again or becomes more
+            severe.
         shelved: by whom and until when.
     """
 
@@ -86,6 +100,11 @@ class Alarm:
         """Whether the newest value is outside the limits."""
         return self.level is not Level.NOMINAL
 
+    def __str__(self) -> str:
+        """One line for people: `speed is red: 90 m/s, above 80 m/s`."""
+        comparison = Comparison(self.value, self.threshold, self.side, self.unit)
+        return f"{self.parameter} is {self.level}: {comparison}"
+
 
 class AlarmLog:
     """Every alarm that is active or not acknowledged, and the newest of the others.
@@ -95,13 +114,20 @@ class AlarmLog:
 
     Attributes:
         ended: alarms that have ended and were acknowledged, oldest first.
+        dropped: number of unacknowledged alarms that were dropped: see `MAX_UNACKNOWLEDGED`.
     """
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
         self.ended: deque[Alarm] = deque(maxlen=MAX_ENDED)
+        self.dropped = 0
         self._clock = clock
+        self._epoch = token_hex(4)
         self._numbers = count(1)
         self._latched: dict[tuple[str, str], Alarm] = {}  # by parameter and side
+        self._by_id: dict[str, Alarm] = {}
+        self._waiting: dict[str, Alarm] = {}  # ended and latched, by id, in the order of their ends
+        self._shelved: dict[str, Alarm] = {}
+        self._events: bytes | None = None
 
     @property
     def latched(self) -> list[Alarm]:
@@ -111,44 +137,27 @@ class AlarmLog:
             key=lambda alarm: (-RANK[alarm.level], -RANK[alarm.worst], alarm.since),
         )
 
-    def apply(self, change: LimitChange, t: float, unit: str) -> tuple[Alarm, Action]:
-        """Record that a parameter entered or left a level.
-
-        Args:
-            change: of the limit check.
-            t: time of the value: POSIX seconds.
-            unit: of the parameter.
-        """
-        key = change.parameter, change.bound.side
-        alarm = self._latched.get(key)
-        if alarm is None:
-            alarm = Alarm(
-                str(next(self._numbers)),
-                change.parameter,
-                unit,
-                change.bound.side,
-                change.level,
-                change.level,
-                change.bound.threshold,
-                change.value,
-                t,
-                t,
-            )
-            self._latched[key] = alarm
-            return alarm, "raised"
+    def apply(self, change: LimitChange) -> tuple[Alarm, Action]:
+        """Record that a parameter entered or left a level."""
+        self._events = None
+        alarm = self._latched.get((change.parameter, change.bound.side))
         action: Action = "changed"
-        if not alarm.is_active:
-            alarm.since, alarm.worst = t, change.level
+        if alarm is None:
+            alarm = self._add(change)
+            action = "raised"
+        elif not alarm.is_active:
+            alarm.since, alarm.worst = change.t, change.level
             alarm.count += 1
             alarm.acknowledged = None
             action = "raised"
-        elif RANK[change.level] > RANK[alarm.worst]:
-            alarm.worst, alarm.acknowledged = change.level, None
+        elif RANK[change.level] > RANK[alarm.level]:
+            alarm.worst = max(alarm.worst, change.level, key=RANK.__getitem__)
+            alarm.acknowledged = None
         elif change.level is Level.NOMINAL:
             action = "ended"
-        alarm.level, alarm.value, alarm.changed = change.level, change.value, t
-        alarm.threshold = change.bound.threshold
-        self._release(alarm)
+        alarm.level, alarm.value, alarm.changed = change.level, change.value, change.t
+        alarm.threshold, alarm.unit = change.bound.threshold, change.unit
+        self._settle(alarm)
         return alarm, action
 
     def acknowledge(self, alarm_id: str, by: str, comment: str) -> Alarm:
@@ -159,10 +168,10 @@ class AlarmLog:
         """
         alarm = self.find(alarm_id)
         alarm.acknowledged = Note(by, comment, self._clock())
-        self._release(alarm)
+        self._settle(alarm)
         return alarm
 
-    def shelve(self, alarm_id: str, by: str, comment: str, minutes: int) -> Alarm:
+    def shelve(self, alarm_id: str, by: str, comment: str, minutes: int) -> tuple[Alarm, Action]:
         """Shelve an alarm for some minutes; 0 unshelves it.
 
         Raises:
@@ -171,7 +180,17 @@ class AlarmLog:
         alarm = self.find(alarm_id)
         now = self._clock()
         alarm.shelved = Note(by, comment, now, now + 60 * minutes) if minutes else None
-        return alarm
+        self._settle(alarm)
+        return alarm, "shelved" if minutes else "unshelved"
+
+    def expire_shelves(self) -> list[Alarm]:
+        """Unshelve the alarms whose time on the shelf is over, and return them."""
+        now = self._clock()
+        expired = [alarm for alarm in self._shelved.values() if not _is_current(alarm.shelved, now)]
+        for alarm in expired:
+            alarm.shelved = None
+            self._settle(alarm)
+        return expired
 
     def find(self, alarm_id: str) -> Alarm:
         """The active or unacknowledged alarm with that id.
@@ -179,16 +198,14 @@ class AlarmLog:
         Raises:
             UnknownAlarm: there is none.
         """
-        for alarm in self._latched.values():
-            if alarm.id == alarm_id:
-                return alarm
-        raise UnknownAlarm(alarm_id)
+        try:
+            return self._by_id[alarm_id]
+        except KeyError:
+            raise UnknownAlarm(alarm_id) from None
 
     def as_json(self, alarm: Alarm) -> dict[str, Any]:
         """The alarm as clients see it."""
-        shelf = alarm.shelved
-        if shelf is not None and (shelf.until or 0.0) <= self._clock():
-            shelf = None
+        shelf = alarm.shelved if _is_current(alarm.shelved, self._clock()) else None
         return {
             "id": alarm.id,
             "t": iso(alarm.changed),
@@ -216,10 +233,60 @@ class AlarmLog:
         fields = {"action": action, "was": alarm.level if was is None else was}
         return dumps({**self.as_json(alarm), **fields})
 
-    def _release(self, alarm: Alarm) -> None:
-        if not alarm.is_active and alarm.acknowledged is not None:
-            del self._latched[alarm.parameter, alarm.side]
+    def latched_events(self) -> bytes:
+        """The latched alarms as server-sent events without ids, for a client that connects."""
+        if self._events is None:
+            latched = (self.event_json(alarm, "latched") for alarm in self.latched)
+            self._events = b"".join(sse(data, event="alarm") for data in latched)
+        return self._events
+
+    def _add(self, change: LimitChange) -> Alarm:
+        alarm = Alarm(
+            f"{self._epoch}-{next(self._numbers)}",
+            change.parameter,
+            change.unit,
+            change.bound.side,
+            change.level,
+            change.level,
+            change.bound.threshold,
+            change.value,
+            since=change.t,
+            changed=change.t,
+        )
+        self._latched[alarm.parameter, alarm.side] = self._by_id[alarm.id] = alarm
+        return alarm
+
+    def _settle(self, alarm: Alarm) -> None:
+        """Unlatch the alarm if nothing keeps it, and drop others beyond the limit."""
+        self._events = None
+        self._shelved.pop(alarm.id, None)
+        if alarm.shelved is not None:
+            self._shelved[alarm.id] = alarm
+        if alarm.is_active:
+            self._waiting.pop(alarm.id, None)
+        elif alarm.acknowledged is not None and alarm.shelved is None:
+            self._unlatch(alarm)
             self.ended.append(alarm)
+        else:
+            self._waiting[alarm.id] = alarm
+            if len(self._waiting) > MAX_UNACKNOWLEDGED:
+                self._unlatch(next(iter(self._waiting.values())))
+                self.dropped += 1
+                if self.dropped.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … only
+                    logger.warning(
+                        "telemetry: dropped unacknowledged alarm %d: more than %d have ended",
+                        self.dropped,
+                        MAX_UNACKNOWLEDGED,
+                    )
+
+    def _unlatch(self, alarm: Alarm) -> None:
+        del self._latched[alarm.parameter, alarm.side], self._by_id[alarm.id]
+        self._waiting.pop(alarm.id, None)
+        self._shelved.pop(alarm.id, None)
+
+
+def _is_current(shelf: Note | None, now: float) -> bool:
+    return shelf is not None and shelf.until is not None and now < shelf.until
 
 
 def _note_json(note: Note | None) -> dict[str, Any] | None:

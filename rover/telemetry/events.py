@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from rover.topic import Topic
@@ -124,7 +125,7 @@ def parameter_json(parameter: Parameter) -> dict[str, object]:
         "unit": parameter.unit,
         "kind": parameter.kind,
         "description": parameter.description,
-        "limits": {"yellow": parameter.limits.yellow, "red": parameter.limits.red},
+        "limits": asdict(parameter.limits),
         "period_s": parameter.period_s,
         "group": parameter.group,
     }

@@ -32,6 +32,10 @@ class Latest:
         self._values.update(sample.values)
         self._times.update(dict.fromkeys(sample.values, sample.t))
 
+    def newest(self, name: str) -> tuple[float, Value]:
+        """The time and value of a parameter; `(0.0, None)` if there is none."""
+        return self._times.get(name, 0.0), self._values.get(name)
+
     def known(self, fields: Collection[str] | None) -> bool:
         """Whether there is a value of any of these parameters; `None` for all."""
         return bool(self._values if fields is None else self._values.keys() & set(fields))

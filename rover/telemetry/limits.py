@@ -1,24 +1,28 @@
 """Limits: each change of a parameter's level, yellow or red.
 
 A value that oscillates around a threshold must not cause a change with every sample. So a level
-begins at the threshold, and ends only when the value is back inside by a margin.
+begins at the threshold, after a minimum duration if the limits have one, and ends only when the
+value is back inside by a margin.
+
+Source: ANSI/ISA-18.2-2016, 10.5.3 (deadband and delay).
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from math import inf
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from sources.base import Parameter, Value
+    from sources.base import Parameter, Sample, Value
 
 MARGIN = 0.02
-"""Distance from the threshold at which a level ends, as a fraction of the range between the limits,
-or of the threshold if there is only one."""
+"""Distance from the threshold at which a level ends if the limits have no hysteresis, as a fraction
+of the range between the limits, or of the threshold if there is only one."""
 
 
 class Level(StrEnum):
@@ -41,12 +45,14 @@ class Bound:
         side: `low` if smaller values are outside, `high` if larger ones are.
         threshold: in the parameter's unit; the threshold itself is inside.
         margin: in the same unit; distance from the threshold at which the level ends.
+        min_duration_s: seconds that values must be outside before the level begins.
     """
 
     level: Level
     side: Literal["low", "high"]
     threshold: float
     margin: float
+    min_duration_s: float = 0.0
 
     def beyond(self, value: float) -> bool:
         """Whether the value is outside."""
@@ -61,22 +67,44 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class LimitChange:
-    """A change of a parameter's level.
+    """A change of a parameter's level, or of the limit that its value is outside of.
 
     Attributes:
         parameter: its name.
+        unit: of the value and the thresholds.
         level: the new level.
-        was: the level before.
-        value: the value that changed the level.
-        bound: the bound that was crossed: of the new level if that is more severe, else of the
-            level before.
+        was: the level before; the same if only the limits changed.
+        value: the newest value.
+        t: its time, in POSIX seconds.
+        bound: of the new level; of the level before if the new one is nominal.
     """
 
     parameter: str
+    unit: str
     level: Level
     was: Level
     value: float
+    t: float
     bound: Bound
+
+
+@dataclass(slots=True)
+class _Outside:
+    """A parameter whose value is outside its limits, or was not yet back inside by the margin.
+
+    Attributes:
+        bound: that its level is of; `None` while no value was outside for the minimum duration.
+        since: POSIX seconds of the first value beyond each bound, without a value inside after it.
+        value: the newest number.
+        t: its time, in POSIX seconds.
+        unit: of the parameter.
+    """
+
+    unit: str
+    bound: Bound | None = None
+    since: dict[Bound, float] = field(default_factory=dict)
+    value: float = 0.0
+    t: float = 0.0
 
 
 class LimitWatch:
@@ -84,62 +112,125 @@ class LimitWatch:
 
     def __init__(self, parameters: Iterable[Parameter]) -> None:
         self._bounds: dict[str, tuple[Bound, ...]] = {}
-        self._beyond: dict[str, Bound] = {}  # by parameter: the bound that its value is beyond
+        self._units: dict[str, str] = {}
+        self._inside: dict[str, tuple[float, float]] = {}  # the innermost low and high threshold
+        self._outside: dict[str, _Outside] = {}
         self.set_parameters(parameters)
 
-    def set_parameters(self, parameters: Iterable[Parameter]) -> None:
-        """Replace the limits; they apply from the next value."""
-        found = ((parameter.name, tuple(bounds_of(parameter))) for parameter in parameters)
-        self._bounds = {name: bounds for name, bounds in found if bounds}
+    def set_parameters(
+        self,
+        parameters: Iterable[Parameter],
+        newest: Callable[[str], tuple[float, Value]] = lambda _: (0.0, None),
+    ) -> Sequence[LimitChange]:
+        """Replace the limits, and return the changes that this causes.
 
-    def check(self, values: Mapping[str, Value]) -> Iterator[LimitChange]:
-        """Yield the changes of level that these values cause."""
-        if self._bounds.keys().isdisjoint(values) and self._beyond.keys().isdisjoint(values):
-            return
-        for name, value in values.items():
-            bounds = self._bounds.get(name, ())
-            if not bounds and name not in self._beyond:
+        A level ends if its parameter has no limits any more, or is not in the dictionary.
+
+        Args:
+            parameters: the new dictionary.
+            newest: the time and value of a parameter; the value is `None` if there is none.
+        """
+        before = self._bounds
+        found = [(parameter, tuple(bounds_of(parameter))) for parameter in parameters]
+        self._bounds = {parameter.name: bounds for parameter, bounds in found if bounds}
+        self._units = {parameter.name: parameter.unit for parameter, bounds in found if bounds}
+        self._inside = {name: _inside(bounds) for name, bounds in self._bounds.items()}
+        changes: list[LimitChange] = []
+        for name in dict.fromkeys([*self._outside, *self._bounds]):
+            if self._bounds.get(name) == before.get(name):
                 continue
-            if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
-                was = self._beyond.get(name)
-                now = _most_severe(bounds, value, was)
-                if was and now and was.side != now.side:  # from one side to the other: two changes
-                    yield _change(name, value, was, None)
-                    was = None
-                if (was and was.level) != (now and now.level):
-                    yield _change(name, value, was, now)
-                if now is None:
-                    self._beyond.pop(name, None)
-                else:
-                    self._beyond[name] = now
+            t, value = newest(name)
+            outside = self._outside.get(name)
+            if outside is not None and not _is_number(value):
+                t, value = outside.t, outside.value
+            changes += self._check(name, value, t)
+        return changes
+
+    def check(self, sample: Sample) -> Sequence[LimitChange]:
+        """Return the changes of level that the values of a sample cause.
+
+        Args:
+            sample: each of its values is the newest of its parameter.
+        """
+        changes: list[LimitChange] | tuple[()] = ()
+        for name, value in sample.values.items():
+            inside = self._inside.get(name)
+            if inside is None:
+                continue
+            try:
+                if inside[0] <= value <= inside[1] and name not in self._outside:  # type: ignore[operator]
+                    continue
+            except TypeError:  # not a number
+                continue
+            changes = [*changes, *self._check(name, value, sample.t)]
+        return changes
+
+    def _check(self, name: str, value: Value, t: float) -> Iterator[LimitChange]:
+        if not _is_number(value):
+            return
+        outside = self._outside.setdefault(name, _Outside(self._units.get(name, "")))
+        outside.value, outside.t = value, t
+        was = outside.bound
+        now = self._most_severe(outside, self._bounds.get(name, ()))
+        outside.bound = now
+        if was and now and was.side != now.side:  # from one side to the other: two changes
+            yield _change(name, outside, was, None)
+            was = None
+        if was != now:
+            outside.unit = self._units.get(name, outside.unit)
+            yield _change(name, outside, was, now)
+        if now is None and not outside.since:
+            del self._outside[name]
+
+    @staticmethod
+    def _most_severe(outside: _Outside, bounds: Iterable[Bound]) -> Bound | None:
+        was, value, t = outside.bound, outside.value, outside.t
+        since: dict[Bound, float] = {}
+        found: Bound | None = None
+        for bound in bounds:
+            beyond = bound.beyond(value)
+            if beyond:  # a clock that was set back begins again
+                since[bound] = min(outside.since.get(bound, t), t)
+            if was is not None and bound.side == was.side and RANK[bound.level] <= RANK[was.level]:
+                remains = bound.still_beyond(value)
+            else:
+                remains = beyond and t - since[bound] >= bound.min_duration_s
+            if remains and found is None:
+                found = bound
+        outside.since = since
+        return found
 
 
 def bounds_of(parameter: Parameter) -> Iterator[Bound]:
     """The parameter's bounds, red before yellow."""
-    levels = ((Level.RED, parameter.limits.red), (Level.YELLOW, parameter.limits.yellow))
-    for level, (low, high) in levels:
+    limits = parameter.limits
+    for level, (low, high) in ((Level.RED, limits.red), (Level.YELLOW, limits.yellow)):
         given = [bound for bound in (low, high) if bound is not None]
         span = given[1] - given[0] if len(given) == 2 else abs(given[0]) if given else 0.0
+        margin = span * MARGIN if limits.hysteresis is None else limits.hysteresis
+        if len(given) == 2:  # else a level would never end between its limits
+            margin = min(margin, span / 2)
         if low is not None:
-            yield Bound(level, "low", low, span * MARGIN)
+            yield Bound(level, "low", low, margin, limits.min_duration_s)
         if high is not None:
-            yield Bound(level, "high", high, span * MARGIN)
+            yield Bound(level, "high", high, margin, limits.min_duration_s)
 
 
-def _most_severe(bounds: Iterable[Bound], value: float, was: Bound | None) -> Bound | None:
-    for bound in bounds:
-        entered = (
-            was is not None and bound.side == was.side and RANK[bound.level] <= RANK[was.level]
-        )
-        if bound.still_beyond(value) if entered else bound.beyond(value):
-            return bound
-    return None
+def _inside(bounds: Iterable[Bound]) -> tuple[float, float]:
+    return (
+        max((bound.threshold for bound in bounds if bound.side == "low"), default=-inf),
+        min((bound.threshold for bound in bounds if bound.side == "high"), default=inf),
+    )
 
 
-def _change(name: str, value: float, was: Bound | None, now: Bound | None) -> LimitChange:
+def _is_number(value: Value) -> TypeGuard[float]:
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+
+
+def _change(name: str, outside: _Outside, was: Bound | None, now: Bound | None) -> LimitChange:
+    bound = now or was
+    if bound is None:  # impossible: the bounds differ, so there is at least one
+        raise AssertionError(name)
     before = was.level if was else Level.NOMINAL
     after = now.level if now else Level.NOMINAL
-    crossed = now if now and RANK[after] > RANK[before] else was
-    if crossed is None:  # impossible: the levels differ, so there is at least one bound
-        raise AssertionError(name)
-    return LimitChange(name, after, before, value, crossed)
+    return LimitChange(name, outside.unit, after, before, outside.value, outside.t, bound)

@@ -35,7 +35,6 @@ from rover.telemetry.limits import LimitWatch
 from rover.telemetry.order import ParameterOrder
 from rover.telemetry.values import Unusable, usable_values
 from rover.telemetry.views import Views
-from rover.wire import sse
 from sources.base import RESERVED, Sample, SourceError
 from sources.none import Off
 from sources.rules import sample_mistake
@@ -162,6 +161,8 @@ class Telemetry:
         while True:
             await sleep(TICK_S)
             self._update_dictionary()
+            for alarm in self.alarms.expire_shelves():
+                self._publish_alarm(alarm, "unshelved")
             self._freshness.tick()
             self._source_freshness.tick()
 
@@ -197,8 +198,8 @@ class Telemetry:
         self.latest.update(newest)
         # clocks differ: an event is never earlier than the one before it
         self.topic.publish(SampleEvent(data, newest), at=newest.t if leads else -inf)
-        for change in self._limits.check(newest.values):
-            self._record(change, newest.t)
+        for change in self._limits.check(newest):
+            self._record(change)
 
     def _usable(self, sample: Sample) -> tuple[Sample, str] | None:
         """The sample with its usable values, and its JSON; `None` if there are none."""
@@ -263,10 +264,11 @@ class Telemetry:
         if parameters is known:
             return
         self._parameters = parameters
-        self._limits.set_parameters(self._parameters)
         self.history.set_parameters(self._parameters)
         if not self.topic.closed:
             self.topic.publish(NamedEvent("dictionary", dictionary_json(self._parameters)))
+        for change in self._limits.set_parameters(self._parameters, self.latest.newest):
+            self._record(change)
 
     def acknowledge(self, alarm_id: str, by: str, comment: str) -> Alarm:
         """Record that a person has seen an alarm, and publish that.
@@ -285,31 +287,26 @@ class Telemetry:
         Raises:
             UnknownAlarm: no alarm has that id, or it has ended and was acknowledged.
         """
-        alarm = self.alarms.shelve(alarm_id, by, comment, minutes)
+        alarm, action = self.alarms.shelve(alarm_id, by, comment, minutes)
         logger.info(
             "telemetry: %s shelved the alarm of %s for %d min", by, alarm.parameter, minutes
         )
-        self._publish_alarm(alarm, "shelved")
+        self._publish_alarm(alarm, action)
         return alarm
 
     def alarm_events(self) -> bytes:
         """The latched alarms as events without ids, for a client that connects."""
-        latched = (self.alarms.event_json(alarm, "latched") for alarm in self.alarms.latched)
-        return b"".join(sse(data, event="alarm") for data in latched)
+        return self.alarms.latched_events()
 
-    def _record(self, change: LimitChange, t: float) -> None:
-        unit = next((p.unit for p in self._parameters if p.name == change.parameter), "")
-        alarm, action = self.alarms.apply(change, t, unit)
+    def _record(self, change: LimitChange) -> None:
+        alarm, action = self.alarms.apply(change)
         log = logger.warning if alarm.is_active else logger.info
-        log("telemetry: %s is %s: %s %s", alarm.parameter, alarm.level, alarm.value, unit)
-        self._publish_alarm(alarm, action, was=change.was, at=t)
+        log("telemetry: %s", alarm)
+        self._publish_alarm(alarm, action, change.was)
 
-    def _publish_alarm(
-        self, alarm: Alarm, action: Action, *, was: Level | None = None, at: float = -inf
-    ) -> None:
+    def _publish_alarm(self, alarm: Alarm, action: Action, was: Level | None = None) -> None:
         if not self.topic.closed:
-            data = self.alarms.event_json(alarm, action, was)
-            self.topic.publish(NamedEvent("alarm", data), at=at)
+            self.topic.publish(NamedEvent("alarm", self.alarms.event_json(alarm, action, was)))
 
     def _publish_state(self, health: Health) -> None:
         if not self.topic.closed:

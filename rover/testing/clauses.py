@@ -65,7 +65,8 @@ class Clause(StrEnum):
     TELEMETRY_KINDS = "telemetry.kinds", "Parameter.kind is one of `Kind`"
     TELEMETRY_LIMITS = (
         "telemetry.limits",
-        "Parameter.limits are for a `number` or `integer`, as `(low, high)` with low below high",
+        "Parameter.limits are for a `number` or `integer`, as `(low, high)` with low below high;"
+        " `hysteresis` and `min_duration_s` are at least 0",
     )
     TELEMETRY_RED = "telemetry.red", "Limits.red lies outside the yellow limits"
     TELEMETRY_SAMPLES = (

@@ -83,6 +83,15 @@ def _limits_mistake(parameter: Parameter, of: str) -> Mistake | None:
                 f"limits={shown(bounds)} ({level}) {of}: must be (low, high), each a number or "
                 "None, with low below high",
             )
+    for attribute, number in (
+        ("hysteresis", 0 if limits.hysteresis is None else limits.hysteresis),
+        ("min_duration_s", limits.min_duration_s),
+    ):
+        if not (is_number(number) and number >= 0):
+            return Mistake(
+                "telemetry.limits",
+                f"{attribute}={shown(number)} {of}: must be a number of at least 0",
+            )
     if limits != Limits() and parameter.kind not in ("number", "integer"):
         return Mistake(
             "telemetry.limits", f"limits {of}: must be empty for kind={parameter.kind!r}"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MAX_PARAMETERS = 2000
 """Maximum number of parameters in a dictionary; further parameters are not learned."""
 
+MAX_DURATION_S = 86_400
+"""Maximum of `Limits.min_duration_s`, in seconds."""
+
 _KEYS = ("name", "unit", "kind", "description", "limits", "period_s", "group")
 _LEVELS = ("yellow", "red")
 
@@ -129,14 +132,24 @@ def parameter_from_json(entry: Any) -> Parameter:
 def _limits(entry: Any) -> Limits:
     if not isinstance(entry, dict):
         raise ValueError(f'limits={entry}: must be like {{"yellow": [0, 40], "red": [null, 50]}}')
-    _check_keys(entry, _LEVELS)
+    _check_keys(entry, (*_LEVELS, "hysteresis", "min_duration_s"))
     yellow, red = (_bounds(level, entry.get(level) or (None, None)) for level in _LEVELS)
     if any(
         inner is not None and outer is not None and sign * outer < sign * inner
         for inner, outer, sign in ((yellow[0], red[0], -1), (yellow[1], red[1], 1))
     ):
         raise ValueError(f"red={list(red)}: must lie outside yellow={list(yellow)}")
-    return Limits(yellow, red)
+    hysteresis, min_duration_s = entry.get("hysteresis"), entry.get("min_duration_s", 0)
+    if hysteresis is not None and not (_is_bound(hysteresis) and hysteresis >= 0):
+        raise ValueError(f"hysteresis={hysteresis}: must be a number of at least 0")
+    if min_duration_s is None or not (
+        _is_bound(min_duration_s) and 0 <= min_duration_s <= MAX_DURATION_S
+    ):
+        raise ValueError(
+            f"min_duration_s={min_duration_s}: must be a number of at least 0 and at most"
+            f" {MAX_DURATION_S:,} s"
+        )
+    return Limits(yellow, red, hysteresis, min_duration_s)
 
 
 def _bounds(level: str, entry: Any) -> tuple[float | None, float | None]:

@@ -34,7 +34,14 @@ export interface Parameter {
   readonly unit: string;
   readonly kind: Kind;
   readonly description: string;
-  readonly limits: { readonly yellow: Range; readonly red: Range };
+  readonly limits: {
+    readonly yellow: Range;
+    readonly red: Range;
+    /** Distance from a limit at which its level ends, in the parameter's unit. */
+    readonly hysteresis?: number | null;
+    /** Seconds that values must be outside before a level begins. */
+    readonly min_duration_s?: number;
+  };
 }
 
 export type SourceState = 'starting' | 'live' | 'stale' | 'down' | 'degraded' | 'off';
