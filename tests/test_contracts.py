@@ -20,6 +20,7 @@ from rover.testing import check_camera, check_commands, check_telemetry
 from sources.push import PushTelemetry
 from sources.registry import SCHEMES, open_source
 from tests.programs import needs
+from tests.test_mavlink import Vehicle
 from tests.test_mqtt import Mosquitto
 from tests.test_serial import Device
 
@@ -126,6 +127,24 @@ async def check_serial(folder: Path) -> None:
         device.unplug()
 
 
+async def check_mavlink(_: Path) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    packet = Vehicle().bytes_of("vfr_hud", 1.5, 2, 3, 4, 5, 6)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as vehicle:
+
+        async def feed() -> None:
+            while True:
+                vehicle.sendto(packet, ("127.0.0.1", port))
+                await sleep(INTERVAL_S)
+
+        await check_telemetry(
+            open_source("telemetry", f"mavlink:udpin::{port}"),
+            feed=feed,
+            learns=True,
+            unreachable=open_source("telemetry", f"mavlink:tcp:{CLOSED_PORT}"),
+        )
+
+
 async def check_tcp(_: Path) -> None:
     async def send_samples(client: SocketStream) -> None:
         async with client:
@@ -225,6 +244,7 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.push:PushTelemetry": check_push,
     "sources.websocket:WebSocketTelemetry": check_websocket,
     "sources.mqtt:MqttTelemetry": check_mqtt,
+    "sources.mavlink:MavlinkTelemetry": check_mavlink,
     "sources.serial_port:SerialTelemetry": check_serial,
     "sources.net:TcpTelemetry": check_tcp,
     "sources.net:TcpListenTelemetry": check_tcp_listen,

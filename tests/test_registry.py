@@ -247,8 +247,8 @@ def test_an_error_has_setting_kind_url_reason_and_hint() -> None:
     assert isinstance(error, SourceError)
     assert (error.setting, error.kind, error.url) == ("ROVER_TELEMETRY", "telemetry", "reply:x.csv")
     assert (error.reason, error.hint) == (
-        "must start with one of host:, mqtt:, mqtts:, none:, push:, replay:, serial:, sim:,"
-        " tcp:, tcp-listen:, udp:, ws:, wss: or your own package.module:factory",
+        "must start with one of host:, mavlink:, mqtt:, mqtts:, none:, push:, replay:, serial:,"
+        " sim:, tcp:, tcp-listen:, udp:, ws:, wss: or your own package.module:factory",
         "did you mean replay:?",
     )
     assert str(error) == f"ROVER_TELEMETRY=reply:x.csv: {error.reason}; {error.hint}"
@@ -262,15 +262,19 @@ def test_the_error_names_the_given_setting() -> None:
 @pytest.mark.parametrize(
     ("kind", "url", "facts"),
     [
-        ("telemetry", "", ["host:, mqtt:, mqtts:, none:, push:, replay:, serial:, sim:, "]),
-        ("telemetry", "  ", ["host:, mqtt:", "package.module:factory"]),
-        ("telemetry", "/data/drive.csv", ["host:, mqtt:", "package.module:factory"]),
+        (
+            "telemetry",
+            "",
+            ["host:, mavlink:, mqtt:, mqtts:, none:, push:, replay:, "],
+        ),
+        ("telemetry", "  ", ["host:, mavlink:, mqtt:", "package.module:factory"]),
+        ("telemetry", "/data/drive.csv", ["host:, mavlink:, mqtt:", "package.module:factory"]),
         ("telemetry", "sim", ["did you mean sim:?"]),
-        ("telemetry", ":x", ["host:, mqtt:"]),
+        ("telemetry", ":x", ["host:, mavlink:, mqtt:"]),
         ("telemetry", "sim:earth", ["sim: takes no path"]),
         ("telemetry", "replay:", ["replay:some/path"]),
         ("telemetry", "dir:x", ["dir: ", "ROVER_CAMERA"]),
-        ("telemetry", "my-thing:x", ["host:, mqtt:"]),
+        ("telemetry", "my-thing:x", ["host:, mavlink:, mqtt:"]),
         ("telemetry", "replay:/no/where.csv", ["/no/where.csv cannot be read: No such file"]),
         ("telemetry", "replay:x?speed", ["speed: "]),
         ("telemetry", "replay:x?speed=1&speed=2", ["speed: ", "twice"]),

@@ -49,6 +49,7 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
         "mqtts": Scheme("sources.mqtt:MqttTelemetry", takes="url", extra="mqtt"),
         "ws": Scheme("sources.websocket:WebSocketTelemetry", takes="url"),
         "wss": Scheme("sources.websocket:WebSocketTelemetry", takes="url"),
+        "mavlink": Scheme("sources.mavlink:MavlinkTelemetry", takes="path", extra="mavlink"),
         "serial": Scheme("sources.serial_port:SerialTelemetry", takes="path", extra="serial"),
         "tcp": Scheme("sources.net:TcpTelemetry", takes="url"),
         "tcp-listen": Scheme("sources.net:TcpListenTelemetry", takes="url"),
