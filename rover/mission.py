@@ -29,6 +29,7 @@ from rover.serving import Phase, Serving, Stage
 from rover.settings import PREFIX, Settings
 from rover.supervise import State
 from rover.telemetry import Telemetry
+from rover.watchdog import Watched, watch_loop
 from rover.wire import iso
 from sources.registry import open_source
 
@@ -181,6 +182,7 @@ class MissionControl:
     async def _start(self) -> None:
         async with AsyncExitStack() as stack:
             stack.callback(setattr, self, "_entered", False)
+            await stack.enter_async_context(watch_loop(self._watched()))
             await stack.enter_async_context(entered(zip(KINDS, self._sources, strict=True)))
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
@@ -190,6 +192,14 @@ class MissionControl:
             await stack.enter_async_context(self.serving)
             log_sources(self.sources())
             self._stack = stack.pop_all()
+
+    def _watched(self) -> list[Watched]:
+        telemetry, camera, validator = self._sources
+        return [
+            Watched("telemetry", telemetry, self.telemetry.supervisor.record_blocked),
+            Watched("camera", camera, self.images.receiver.supervisor.record_blocked),
+            Watched("commands", validator, self.commands.record_blocked),
+        ]
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
         """Drain, stop the streams and close the sources."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from time import monotonic, time
 from typing import TYPE_CHECKING
@@ -34,7 +34,10 @@ A source that also delivered data, such as a broker that connects and drops, nee
 `STEADY_WITH_DATA_S`.
 """
 
-STEADY_WITH_DATA_S = 5.0
+STEADY_WITH_DATA_S = 1.0
+
+NOTE_S = 60.0
+"""Seconds for which the detail of a state says that the source blocked the event loop."""
 
 CHECK_INTERVAL_S = 1.0
 """Seconds between two checks for silence."""
@@ -66,6 +69,79 @@ class Health:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A time in which a source blocked the event loop.
+
+    Attributes:
+        seconds: how long.
+        line: the file and the line, such as `gauge.py:12`.
+    """
+
+    seconds: float
+    line: str
+
+
+class BlockedNote:
+    """What the detail of a state says about a source that has blocked the event loop.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._last: Blocked | None = None
+        self._count = 0
+        self._until = 0.0
+
+    def record(self, blocked: Blocked) -> None:
+        """Record that the source blocked the event loop."""
+        self._count = self._count + 1 if self.text else 1
+        self._last = blocked
+        self._until = self._clock() + NOTE_S
+
+    @property
+    def text(self) -> str:
+        """The note; empty if there is none, or `NOTE_S` after the last time."""
+        if self._last is None or self._clock() >= self._until:
+            return ""
+        how_often = f" {self._count} times, last" if self._count > 1 else ""
+        return (
+            f"blocked the event loop{how_often} for {self._last.seconds:.1f} s ({self._last.line})"
+        )
+
+    def added_to(self, health: Health) -> Health:
+        """The health, with this note in its detail."""
+        note = self.text
+        return replace(health, detail=f"{health.detail}; {note}") if note else health
+
+
+class Backoff:
+    """The pauses between the runs of a source: each is twice as long, up to `MAX_PAUSE_S`.
+
+    Args:
+        first_pause_s: seconds of the first pause, and of the first one after a steady run.
+    """
+
+    def __init__(self, first_pause_s: float) -> None:
+        self._first_pause_s = first_pause_s
+        self._next_s = first_pause_s
+
+    def after(self, ran_s: float, *, delivered: bool) -> float:
+        """Seconds to pause now.
+
+        Args:
+            ran_s: seconds that the last run took.
+            delivered: whether it delivered usable data.
+        """
+        if ran_s >= (STEADY_WITH_DATA_S if delivered else STEADY_S):
+            self._next_s = self._first_pause_s
+        pause_s = self._next_s
+        self._next_s = min(2 * pause_s, MAX_PAUSE_S)
+        return pause_s
+
+
 class Supervisor:
     """Runs one source as long as the mission runs.
 
@@ -79,7 +155,6 @@ class Supervisor:
         clock: POSIX seconds.
 
     Attributes:
-        health: the state of the source.
         mistake: makes the source degraded until it is corrected; empty if there is none.
     """
 
@@ -102,12 +177,18 @@ class Supervisor:
         self._delivered = False
         self.mistake = ""
         state = State.OFF if is_off else State.STARTING
-        self.health = Health(state, "turned off" if is_off else "no data yet", clock())
+        self._health = Health(state, "turned off" if is_off else "no data yet", clock())
+        self._blocked = BlockedNote()
+
+    @property
+    def health(self) -> Health:
+        """The state of the source. The detail says for a minute that it blocked the event loop."""
+        return self._blocked.added_to(self._health)
 
     def data(self) -> None:
         """Record that the source delivered usable data."""
         self._delivered = True
-        if self.health.state is not State.LIVE:
+        if self._health.state is not State.LIVE:
             if self.mistake:
                 self.degrade(self.mistake)
             else:
@@ -115,13 +196,13 @@ class Supervisor:
 
     def unusable(self, reason: str) -> None:
         """Record that the source delivered data without a usable value."""
-        if self.health.state is not State.DEGRADED:
+        if self._health.state is not State.DEGRADED:
             self.degrade(f"no value is usable: {reason}")
 
     def degrade(self, detail: str) -> None:
         """Record that the source runs, and makes a mistake. Usable data ends that state."""
         detail = one_line(detail)
-        if self.health.state is not State.DEGRADED or self.health.detail != detail:
+        if self._health.state is not State.DEGRADED or self._health.detail != detail:
             self._change(State.DEGRADED, detail)
 
     def set_mistake(self, mistake: str) -> None:
@@ -132,7 +213,7 @@ class Supervisor:
         self.mistake = mistake
         if mistake:
             self.degrade(mistake)
-        elif self._delivered and self.health.state is State.DEGRADED:
+        elif self._delivered and self._health.state is State.DEGRADED:
             self._change(State.LIVE, "live")
 
     async def run(self, follow: Callable[[], Awaitable[None]]) -> None:
@@ -144,20 +225,16 @@ class Supervisor:
         if self._is_off:
             await sleep_forever()
         async with create_task_group() as tasks:
-            if self._silence is not None:
-                tasks.start_soon(self._watch, self._silence)
-            pause_s = self._first_pause_s
+            tasks.start_soon(self._watch)
+            backoff = Backoff(self._first_pause_s)
             while True:
                 began = monotonic()
                 self._delivered = False
                 why = await self._run_once(follow)
-                steady_s = STEADY_WITH_DATA_S if self._delivered else STEADY_S
-                if monotonic() - began > steady_s:
-                    pause_s = self._first_pause_s
-                this_pause_s = pause_s * random.uniform(0.5, 1.0)  # noqa: S311 # jitter
-                self._change(State.DOWN, f"{why}; restart in {this_pause_s:.1f} s")
-                await sleep(this_pause_s)
-                pause_s = min(2 * pause_s, MAX_PAUSE_S)
+                pause_s = backoff.after(monotonic() - began, delivered=self._delivered)
+                pause_s *= random.uniform(0.5, 1.0)  # noqa: S311 # jitter
+                self._change(State.DOWN, f"{why}; restart in {pause_s:.1f} s")
+                await sleep(pause_s)
 
     async def _run_once(self, follow: Callable[[], Awaitable[None]]) -> str:
         """Run the source until it ends; returns why."""
@@ -175,16 +252,27 @@ class Supervisor:
             return detail
         return "the source ended"
 
-    async def _watch(self, silence: Callable[[], float | None]) -> None:
+    def record_blocked(self, blocked: Blocked) -> None:
+        """Record that the source blocked the event loop, and publish it."""
+        self._blocked.record(blocked)
+        self._publish()
+
+    async def _watch(self) -> None:
         while True:
+            had_note = bool(self._blocked.text)
             await sleep(CHECK_INTERVAL_S)
-            silent_s = silence()
-            if silent_s is not None and self.health.state in (State.LIVE, State.STARTING):
+            if had_note and not self._blocked.text:
+                self._publish()
+            silent_s = None if self._silence is None else self._silence()
+            if silent_s is not None and self._health.state in (State.LIVE, State.STARTING):
                 self._change(State.STALE, f"silent for {silent_s:.0f} s")
 
     def _change(self, state: State, detail: str) -> None:
         log = logger.info if state is State.LIVE else logger.warning
         log("%s: %s: %s", self.name, state, detail)
-        self.health = Health(state, detail, self._clock())
+        self._health = Health(state, detail, self._clock())
+        self._publish()
+
+    def _publish(self) -> None:
         if self._on_change is not None:
             self._on_change(self.health)

@@ -26,7 +26,9 @@ FAULTS: dict[str, BaseException] = {
 async def fail_at(place: str) -> None:
     """Fail if `BROKEN` names this place."""
     await asyncio.sleep(0)
-    if place == PLACE:
+    if place == PLACE and FAULT == "block":
+        time.sleep(1.0)  # noqa: ASYNC251 # blocks the event loop
+    elif place == PLACE:
         raise FAULTS[FAULT]
 
 

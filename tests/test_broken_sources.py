@@ -49,10 +49,19 @@ def get(url: str, body: bytes | None = None) -> tuple[int, bytes]:
         return 200, b""  # http.client.IncompleteRead
 
 
-def states(url: str) -> dict[str, Any]:
+def sources(url: str) -> dict[str, Any]:
     status, body = get(f"{url}/readyz")
     assert status == 200  # this server works, whatever its sources do
-    return {name: source["state"] for name, source in json.loads(body)["sources"].items()}
+    found: dict[str, Any] = json.loads(body)["sources"]
+    return found
+
+
+def states(url: str) -> dict[str, Any]:
+    return {name: source["state"] for name, source in sources(url).items()}
+
+
+def details(url: str) -> dict[str, str]:
+    return {name: source["detail"] for name, source in sources(url).items()}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -121,3 +130,17 @@ def test_a_mistake_in_the_dictionary_stops_the_start_with_one_sentence(tmp_path:
     assert "'speed'" in ended.stderr
     assert "BrokenTelemetry" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_source_that_blocks_the_event_loop_is_named_in_the_log_and_the_state(
+    tmp_path: Path,
+) -> None:
+    environ = {**SOURCES, "BROKEN": "commands.validate block"}
+    with serving(ALONE, "python -m rover", tmp_path, environ) as server:
+        assert b"COMPLETE" in get(f"{server.url}/upload/rover-commands", UPLOAD)[1]
+        deadline = time.monotonic() + 10
+        while "broken.py:" not in details(server.url)["commands"]:
+            assert time.monotonic() < deadline
+        shown = details(server.url)
+        assert "broken.py:" not in shown["telemetry"] + shown["camera"]
+        assert "broken.py:" in server.log

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import create_task_group, fail_after, sleep_forever
 
-from rover.supervise import Health, State, Supervisor
+from rover.supervise import MAX_PAUSE_S, Backoff, Health, State, Supervisor
 from sources.base import SourceError
 
 if TYPE_CHECKING:
@@ -110,3 +110,28 @@ def test_a_mistake_keeps_a_source_degraded_until_it_is_corrected() -> None:
     supervisor.set_mistake("")
     supervisor.data()
     assert supervisor.health.state is State.LIVE
+
+
+def test_the_pauses_between_restarts_grow_to_a_limit() -> None:
+    backoff = Backoff(0.5)
+    pauses_s = [backoff.after(0.1, delivered=False) for _ in range(10)]
+    assert pauses_s[:4] == [0.5, 1, 2, 4]
+    assert pauses_s[-1] == MAX_PAUSE_S
+
+
+@pytest.mark.parametrize(
+    ("ran_s", "delivered", "pause_s"),
+    [
+        (2.0, True, 0.5),  # a broker that delivers for two seconds, again and again
+        (0.1, True, 8.0),  # one that delivers a retained message and drops at once
+        (2.0, False, 8.0),
+        (61.0, False, 0.5),
+    ],
+)
+def test_a_steady_run_starts_with_a_short_pause_again(
+    ran_s: float, pause_s: float, *, delivered: bool
+) -> None:
+    backoff = Backoff(0.5)
+    for _ in range(4):
+        backoff.after(0.1, delivered=False)
+    assert backoff.after(ran_s, delivered=delivered) == pause_s

@@ -40,7 +40,7 @@ from rover.errors import (
     UploadTooBig,
 )
 from rover.guard import Guard, SourceFailed, absorb_stray_cancellation, describe
-from rover.supervise import Health, State
+from rover.supervise import BlockedNote, Health, State
 from sources.base import SourceError
 from sources.none import Off
 from sources.rules import steps_mistake
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from rover.commands.inbox import CommandFile
     from rover.settings import Settings
+    from rover.supervise import Blocked
     from rover.topic import Topic
     from sources.base import CommandValidator, Step, Verdict
 
@@ -106,7 +107,17 @@ class Commands:
         self._closed = False
         off = isinstance(validator, Off)
         detail = "turned off" if off else "ready"
-        self.health = Health(State.OFF if off else State.LIVE, detail, time())
+        self._health = Health(State.OFF if off else State.LIVE, detail, time())
+        self._blocked = BlockedNote()
+
+    @property
+    def health(self) -> Health:
+        """The state of the validator. The detail says for a minute that it blocked the server."""
+        return self._blocked.added_to(self._health)
+
+    def record_blocked(self, blocked: Blocked) -> None:
+        """Record that the validator blocked the event loop."""
+        self._blocked.record(blocked)
 
     @property
     def open_uploads(self) -> int:

@@ -46,6 +46,7 @@ class Receiver:
     Attributes:
         spools: by image id, oldest first.
         camera: the camera; all calls go through it.
+        supervisor: follows the camera.
     """
 
     def __init__(
@@ -59,21 +60,21 @@ class Receiver:
         self._settings = settings
         self._spool_dir = spool_dir
         self._notify = notify
-        self._supervisor = Supervisor("camera", is_off=isinstance(camera, Off))
-        self.camera = GuardedCamera("camera", camera, self._supervisor.degrade)
+        self.supervisor = Supervisor("camera", is_off=isinstance(camera, Off))
+        self.camera = GuardedCamera("camera", camera, self.supervisor.degrade)
         self._tasks: TaskGroup | None = None
 
     @property
     def health(self) -> Health:
         """The state of the camera."""
-        return self._supervisor.health
+        return self.supervisor.health
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Receive images until cancelled."""
         try:
             async with create_task_group() as self._tasks:
                 task_status.started()
-                await self._supervisor.run(self._follow)
+                await self.supervisor.run(self._follow)
         finally:
             self._tasks = None
             for image_id in list(self.spools):
@@ -113,14 +114,14 @@ class Receiver:
     async def _follow(self) -> None:
         async with self.camera.new() as new:
             if next(await self.camera.images(), None):
-                self._supervisor.data()
+                self.supervisor.data()
             async for image_id in new:
                 try:
                     image = await self.camera.image(image_id)
                 except InvalidImage as exc:
-                    self._supervisor.degrade(describe(exc))
+                    self.supervisor.degrade(describe(exc))
                     continue
-                self._supervisor.data()
+                self.supervisor.data()
                 if image is None:
                     continue
                 spool = self.spool_of(image)
