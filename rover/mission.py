@@ -34,7 +34,7 @@ from rover.wire import iso
 from sources.registry import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from starlette.applications import Starlette
     from starlette.routing import BaseRoute
@@ -236,6 +236,10 @@ class MissionControl:
             "camera": source_json(camera, urls[1], self.images.health),
             "commands": source_json(validator, urls[2], self.commands.health),
         }
+
+    def notifications(self) -> Sequence[Mapping[str, object]]:
+        """The state of each receiver of notifications, as `/readyz` shows it."""
+        return self.telemetry.notifier.as_json()
 
     def routes_for(self, *parts: Part) -> list[BaseRoute]:
         """Starlette routes of some parts, by default of all, for an app of your own.

@@ -31,6 +31,8 @@ Other programs use names with this prefix too. `TELEMETRIE` has 0.84 of `TELEMET
 0.5 of `DATA_DIR`.
 """
 
+NOTIFY_LEVELS = ("yellow", "red")
+
 DEFAULT_SOURCE = "`sim:`, or `none:` beside a real source"
 
 
@@ -88,6 +90,15 @@ class Settings:
     )
     allowed_origins: str = setting(
         "", "comma-separated origins of other sites whose pages may connect; `*` allows all"
+    )
+    notify: str = setting(
+        "",
+        "URLs that get a message when an alarm is raised, becomes more severe or ends: webhooks "
+        "(`https:`), and services that Apprise knows",
+        secret=True,
+    )
+    notify_level: str = setting(
+        "yellow", "least severe level of alarms that `ROVER_NOTIFY` gets: `yellow` or `red`"
     )
     heartbeat_s: float = setting(
         15.0, "maximum silence of a stream before a heartbeat", unit="s", at_least=0.05, at_most=300
@@ -171,6 +182,9 @@ class Settings:
             if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
                 reason = "must be an origin such as https://lab.example, without a path"
                 raise SettingError("ROVER_ALLOWED_ORIGINS", origin, reason)
+        if self.notify_level not in NOTIFY_LEVELS:
+            reason = f"must be one of {', '.join(NOTIFY_LEVELS)}"
+            raise SettingError("ROVER_NOTIFY_LEVEL", self.notify_level, reason)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:

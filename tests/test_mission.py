@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 import signal
 import threading
 from contextlib import asynccontextmanager
@@ -406,3 +407,15 @@ async def test_the_events_of_an_upload_have_a_heartbeat_every_3_seconds(
                     if body.endswith(b"\n\n:\n\n"):
                         break
         assert b'"status":"UPLOADING"' in body
+
+
+async def test_readyz_shows_receivers_of_notifications_without_secrets(
+    serve: Serve, tmp_path: Path
+) -> None:
+    urls = "https://ops:s3cret@hooks.example/t0ken"
+    control = mission(tmp_path, notify=urls)
+    async with serve(control.app) as url, httpx.AsyncClient() as client:
+        answer = await client.get(f"{url}/readyz")
+    [receiver] = answer.json()["notifications"]
+    assert (receiver["receiver"], receiver["state"]) == ("https://hooks.example", "ok")
+    assert not {"s3cret", "t0ken"} & set(re.findall(r"\w+", answer.text))

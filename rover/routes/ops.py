@@ -10,7 +10,7 @@ from rover import __version__
 from rover.asgi.responses import json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -31,6 +31,10 @@ class HasSources(Protocol):
         """What each source is, and its state, as JSON."""
         ...
 
+    def notifications(self) -> Sequence[Mapping[str, object]]:
+        """The state of each receiver of notifications, as JSON."""
+        ...
+
 
 def routes(mission: HasSources) -> list[BaseRoute]:
     """`GET /healthz` and `GET /readyz`."""
@@ -41,7 +45,12 @@ def routes(mission: HasSources) -> list[BaseRoute]:
     async def readyz(_: Request) -> Response:
         # this server can serve even if the machine is unreachable
         ready = mission.phase == "running"
-        body = {"ready": ready, "phase": mission.phase, "sources": mission.sources()}
+        body = {
+            "ready": ready,
+            "phase": mission.phase,
+            "sources": mission.sources(),
+            "notifications": mission.notifications(),
+        }
         return json_response(body, 200 if ready else 503)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]

@@ -31,8 +31,10 @@ from rover.telemetry.events import (
 from rover.telemetry.freshness import MIN_STALE_S, Freshness
 from rover.telemetry.history import History
 from rover.telemetry.latest import Latest
-from rover.telemetry.limits import LimitWatch
+from rover.telemetry.limits import Level, LimitWatch
+from rover.telemetry.notify import Notifier
 from rover.telemetry.order import ParameterOrder
+from rover.telemetry.receivers import open_receivers
 from rover.telemetry.values import Unusable, usable_values
 from rover.telemetry.views import Views
 from sources.base import RESERVED, Sample, SourceError
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from rover.flush import Flusher
     from rover.settings import Settings
     from rover.telemetry.alarms import Action, Alarm
-    from rover.telemetry.limits import Level, LimitChange
+    from rover.telemetry.limits import LimitChange
     from sources.base import Parameter, TelemetrySource
 
 logger = logging.getLogger("rover.telemetry")
@@ -70,6 +72,7 @@ class Telemetry:
 
     Attributes:
         alarms: the alarms, raised by the limits.
+        notifier: sends the alarms to webhooks and services.
         unusable: number of values that were left out because they are not usable.
         last_unusable: the newest of them.
         latest: the newest value of each parameter.
@@ -89,6 +92,7 @@ class Telemetry:
         self.topic = telemetry_topic(settings, flusher)
         self.views = Views(self.topic, settings, flusher)
         self.alarms = AlarmLog(clock)
+        self.notifier = Notifier(open_receivers(settings.notify), Level(settings.notify_level))
         self.unusable = 0
         self.last_unusable: Unusable | None = None
         self._guard = Guard("telemetry", source)
@@ -144,6 +148,7 @@ class Telemetry:
         async with create_task_group() as tasks:
             tasks.start_soon(self.views.run)
             tasks.start_soon(self._tick)
+            tasks.start_soon(self.notifier.run)
             await self.supervisor.run(self._follow)
 
     def close(self) -> None:
@@ -305,6 +310,9 @@ class Telemetry:
         self._publish_alarm(alarm, action, change.was)
 
     def _publish_alarm(self, alarm: Alarm, action: Action, was: Level | None = None) -> None:
+        self.notifier.report(
+            alarm, action, alarm.level if was is None else was, self.alarms.as_json
+        )
         if not self.topic.closed:
             self.topic.publish(NamedEvent("alarm", self.alarms.event_json(alarm, action, was)))
 
