@@ -20,6 +20,7 @@ from rover.testing import check_camera, check_commands, check_telemetry
 from sources.push import PushTelemetry
 from sources.registry import SCHEMES, open_source
 from tests.programs import needs
+from tests.rosbridge import Rosbridge, compressed_image
 from tests.test_mavlink import Vehicle
 from tests.test_mqtt import Mosquitto
 from tests.test_serial import Device
@@ -224,6 +225,18 @@ async def check_directory(folder: Path) -> None:
     await check_camera(open_source("camera", f"dir:{folder}?poll_s=0.01"), arrive=arrive)
 
 
+async def check_rosbridge_camera(_: Path) -> None:
+    rosbridge = Rosbridge("/camera/compressed")
+    shades = iter(range(1000))
+
+    async def arrive() -> None:
+        await rosbridge.subscribed("/camera/compressed")
+        await rosbridge.publish("/camera/compressed", compressed_image(shade=next(shades)))
+
+    async with rosbridge.serving() as url:
+        await check_camera(open_source("camera", f"{url}?topic=/camera/compressed"), arrive=arrive)
+
+
 def append(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)
@@ -251,6 +264,7 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.net:UdpTelemetry": check_udp,
     "sources.simulated.camera:SimulatedCamera": check_simulated_camera,
     "sources.directory:DirectoryCamera": check_directory,
+    "sources.websocket:RosbridgeCamera": check_rosbridge_camera,
     "sources.simulated.validator:SimulatedValidator": check_simulated_validator,
 }
 

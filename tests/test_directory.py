@@ -15,7 +15,7 @@ from rover.guard import closing
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory import DirectoryCamera
 from sources.directory.folder import EMPTY, Folder
-from sources.directory.header import Header, has_end, read_header
+from sources.values.image_header import Header, has_end, read_header
 
 if TYPE_CHECKING:
     from pathlib import Path

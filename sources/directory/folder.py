@@ -26,8 +26,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO
 
 from sources.base import Image
-from sources.directory.header import has_end, read_header
 from sources.directory.signature import Signature
+from sources.values.image_header import has_end, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

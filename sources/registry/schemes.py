@@ -60,6 +60,8 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
     "camera": {
         "sim": Scheme("sources.simulated.camera:SimulatedCamera"),
         "dir": Scheme("sources.directory:DirectoryCamera", takes="path"),
+        "ws": Scheme("sources.websocket:RosbridgeCamera", takes="url"),
+        "wss": Scheme("sources.websocket:RosbridgeCamera", takes="url"),
         "none": Scheme("sources.none:NoCamera"),
     },
     "commands": {

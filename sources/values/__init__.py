@@ -1,14 +1,19 @@
 """Parsing, naming and checking that several sources share.
 
     payload       samples from JSON payloads (`mqtt:`, `ws:`, `push:`)
+    formats       the formats of messages: TTN, OwnTracks, SenML, rosbridge
     flatten       a JSON object as values by parameter name
+    vectors       which objects are vectors, by the names of their members
     dictionary    parameters: declared in a file, or learned from values
+    messagetime   the time of a message, and what replaces one that cannot be true
+    parsing       parses JSON payloads
     losses        counts and logs lost messages
     times         dates, times and timestamps as POSIX seconds
     cells         the form and the number of one cell, text or JSON
     units         the unit in the name of a column
     names         legal and distinct parameter names
     ranges        options within their range
+    image_header  the format, the size and the end of an image
     files         the error for a file that cannot be read
     pace          a steady schedule
 

@@ -55,7 +55,7 @@ def read_rosbridge(root: Any, has_prefix: bool = True) -> list[Reading]:
     """
     op = root.get("op") if isinstance(root, dict) else None
     if op == "status":
-        raise PayloadRefused(f"rosbridge reports: {noun(root.get('msg'))}")
+        raise PayloadRefused(f"rosbridge reports: {root.get('msg')!s:.200}")
     if not is_rosbridge(root):
         raise PayloadRefused(f"expected a published message, found the operation {noun(op)}")
     message = root["msg"]

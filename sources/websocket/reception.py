@@ -1,0 +1,71 @@
+"""A task that receives images, and the iterator of their ids."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Self
+
+from anyio import CancelScope, Event
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class Reception:
+    """Yields the ids that a task announces. The task ends when the reader ends.
+
+    Args:
+        receive: the task; it calls its argument with each id.
+        max_waiting: maximum number of ids that wait to be read; the oldest are dropped.
+    """
+
+    def __init__(
+        self, receive: Callable[[Callable[[str], None]], Awaitable[None]], max_waiting: int
+    ) -> None:
+        self._receive = receive
+        self._waiting: deque[str] = deque(maxlen=max_waiting)
+        self._changed = Event()
+        self._scope = CancelScope()
+        self._failure: Exception | None = None
+        self._done = False
+
+    async def run(self) -> None:
+        """Run the task; its error is raised to the reader."""
+        try:
+            with self._scope:
+                await self._receive(self._announce)
+        except Exception as exc:  # any exception: it must not end the camera
+            self._failure = exc
+        finally:
+            self._done = True
+            self._changed.set()
+
+    def cancel(self) -> None:
+        """End the task, and the iterator."""
+        self._scope.cancel()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        try:
+            while not self._waiting and not self._done:
+                self._changed = Event()
+                await self._changed.wait()
+        except BaseException:  # the reader is cancelled
+            self.cancel()
+            raise
+        if self._waiting:
+            return self._waiting.popleft()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """End the task."""
+        self.cancel()
+
+    def _announce(self, item: str) -> None:
+        self._waiting.append(item)
+        self._changed.set()
