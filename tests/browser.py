@@ -266,13 +266,14 @@ class HalfOpenProxy:
             tasks.cancel_scope.cancel()
 
     async def _connect(self, client: SocketStream) -> None:
-        async with (
-            client,
-            await connect_tcp("127.0.0.1", self._server_port) as server,
-            create_task_group() as tasks,
-        ):
-            tasks.start_soon(self._copy, client, server, tasks.cancel_scope)
-            tasks.start_soon(self._copy, server, client, tasks.cancel_scope)
+        async with client:
+            try:
+                server = await connect_tcp("127.0.0.1", self._server_port)
+            except OSError:  # the server is down
+                return
+            async with server, create_task_group() as tasks:
+                tasks.start_soon(self._copy, client, server, tasks.cancel_scope)
+                tasks.start_soon(self._copy, server, client, tasks.cancel_scope)
 
     async def _copy(self, source: SocketStream, target: SocketStream, both: CancelScope) -> None:
         try:
@@ -284,7 +285,7 @@ class HalfOpenProxy:
         except (EndOfStream, BrokenResourceError):
             if not self.swallows:
                 both.cancel()
-        await sleep_forever()  # what follows a lost byte is lost too, also the end
+        await sleep_forever()  # after a lost byte all others are lost, and the end too
 
 
 class _Server(uvicorn.Server):

@@ -502,7 +502,8 @@ def test_simulated_sources_and_parts_that_are_off_are_labelled(
     for panel in ("rover-image", "rover-commands"):
         expect(page.locator(panel).get_by_test_id("source-state")).to_have_text("off")
         expect(page.locator(panel).get_by_test_id("simulated")).to_have_count(0)
-    expect(page.get_by_test_id("file")).to_have_count(0)
+    for promise in ("follow-latest", "file"):
+        expect(page.get_by_test_id(promise)).to_have_count(0)
 
 
 def test_the_page_works_under_a_prefix(

@@ -109,6 +109,13 @@ test('the status is that of the worst source, with its name', () => {
   expect(label()).toBe('Live');
 });
 
+test('a source in a state that the page does not know is not live', () => {
+  connection('open');
+  source('live', 'arm');
+  source('sleeping' as SourceState, 'mast');
+  expect(telemetryStatus(stream, Date.now())).toMatchObject({ label: 'Unknown', level: 'caution' });
+});
+
 test('after a reconnection only the sources that the server still has count', () => {
   connection('open');
   source('live', 'arm');

@@ -13,7 +13,7 @@ type StepState = 'pending' | 'running' | 'done' | 'failed';
 const WORDS: Readonly<Record<Verdict['status'], string>> = {
   COMPLETE: 'Accepted',
   REJECTED: 'Rejected',
-  FAILED: 'Failed',
+  FAILED: 'Failed, not accepted',
   REFUSED: 'Not accepted',
   UNKNOWN: 'Unknown whether the server accepted the file',
 };
@@ -231,5 +231,6 @@ function stepState({ plan, step, verdict, findings }: Upload, i: number): StepSt
     return i <= current ? 'done' : 'pending';
   if (i < current) return 'done';
   if (i > current || step === null) return 'pending';
-  return verdict === null ? 'running' : 'failed';
+  if (verdict === null) return 'running';
+  return verdict.status === 'FAILED' ? 'failed' : 'pending';
 }

@@ -33,30 +33,36 @@ export class RoverImage extends PageElement {
         <div class="bar">
           <h2 id="image-title">Images</h2>
           ${sourceLabels(this.readiness, 'camera')}
-          <label class="toggle">
-            <input type="checkbox" data-testid="follow-latest" .checked=${this.store.followLatest}
-              @change=${(event: Event) => this.store.setFollowLatest((event.target as HTMLInputElement).checked)} />
-            <span>Follow latest</span>
-          </label>
-          <div class="tools" role="group" aria-label="View">
-            ${this.#tool('minus', 'Zoom out', () => this.#stage.value?.zoom(1 / 1.5))}
-            ${this.#tool('fit', 'Fit', () => this.#stage.value?.fit())}
-            ${this.#tool('plus', 'Zoom in', () => this.#stage.value?.zoom(1.5))}
-            ${this.#tool('info', 'Details', () => this.#toggleDetails(), this.#detailsOpen)}
-            ${this.#tool('fullscreen', 'Full screen', () => void this.#stage.value?.parentElement?.requestFullscreen())}
-            ${
-              shown
-                ? html`<a class="tool" href=${at(shown.image.url)} target="_blank" rel="noopener"
-                    aria-label="Open full size" title="Open full size">${icon('external')}</a>`
-                : nothing
-            }
-          </div>
+          ${this.readiness.isOff('camera') && shown === null ? nothing : this.#controls(shown)}
         </div>
         <div class="view">
           ${shown ? this.#view(shown) : this.#empty()}
         </div>
         ${shown ? this.#caption(shown) : nothing} ${this.#filmstrip()}
       </section>
+    `;
+  }
+
+  #controls(shown: ShownImage | null) {
+    return html`
+      <label class="toggle">
+        <input type="checkbox" data-testid="follow-latest" .checked=${this.store.followLatest}
+          @change=${(event: Event) => this.store.setFollowLatest((event.target as HTMLInputElement).checked)} />
+        <span>Follow latest</span>
+      </label>
+      <div class="tools" role="group" aria-label="View">
+        ${this.#tool('minus', 'Zoom out', () => this.#stage.value?.zoom(1 / 1.5))}
+        ${this.#tool('fit', 'Fit', () => this.#stage.value?.fit())}
+        ${this.#tool('plus', 'Zoom in', () => this.#stage.value?.zoom(1.5))}
+        ${this.#tool('info', 'Details', () => this.#toggleDetails(), this.#detailsOpen)}
+        ${this.#tool('fullscreen', 'Full screen', () => void this.#stage.value?.parentElement?.requestFullscreen())}
+        ${
+          shown
+            ? html`<a class="tool" href=${at(shown.image.url)} target="_blank" rel="noopener"
+                aria-label="Open full size" title="Open full size">${icon('external')}</a>`
+            : nothing
+        }
+      </div>
     `;
   }
 

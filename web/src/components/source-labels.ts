@@ -22,7 +22,10 @@ export function unknownSince({ answeredAt }: ReadinessStore): string {
   return answeredAt === null ? 'unknown' : `unknown since ${clock(answeredAt)}Z`;
 }
 
-/** Labels for a panel's title: whether its sources are simulated, off or not live. */
+/**
+ * Labels for a panel's title: its simulated sources, and those that are off, or not live at present.
+ * The header says that states are unknown.
+ */
 export function sourceLabels(readiness: ReadinessStore, part: Part) {
   const sources = readiness.sourcesOf(part);
   const simulated = sources.filter(([, source]) => source.simulated);
@@ -35,11 +38,9 @@ export function sourceLabels(readiness: ReadinessStore, part: Part) {
             simulated.length === sources.length ? 'simulated' : `simulated: ${names}`
           }</span>`
     }
-    ${
-      readiness.isCurrent || sources.length === 0
-        ? sources.map(([name, source]) => problem(sources.length > 1 ? `${name} ` : '', source))
-        : html`<span class="source-label" data-testid="source-state" title=${unknownSince(readiness)}>unknown</span>`
-    }
+    ${sources
+      .filter(([, { state }]) => state === 'off' || readiness.isCurrent)
+      .map(([name, source]) => problem(sources.length > 1 ? `${name} ` : '', source))}
   `;
 }
 

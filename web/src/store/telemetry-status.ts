@@ -12,6 +12,7 @@ export interface TelemetryStatus {
     | 'Degraded'
     | 'Off'
     | 'Down'
+    | 'Unknown'
     | 'Connecting'
     | 'Reconnecting'
     | 'Silent'
@@ -22,7 +23,7 @@ export interface TelemetryStatus {
 }
 
 const SOURCE_STATES: Readonly<
-  Record<SourceState, Pick<TelemetryStatus, 'level' | 'label' | 'detail'>>
+  Partial<Record<SourceState, Pick<TelemetryStatus, 'level' | 'label' | 'detail'>>>
 > = {
   live: { level: 'nominal', label: 'Live', detail: '' },
   starting: { level: 'none', label: 'Starting', detail: 'no data yet' },
@@ -31,6 +32,9 @@ const SOURCE_STATES: Readonly<
   down: { level: 'alarm', label: 'Down', detail: 'the source is down' },
   off: { level: 'none', label: 'Off', detail: 'telemetry is turned off' },
 };
+
+/** A state that a newer server may send. */
+const UNKNOWN = { level: 'caution', label: 'Unknown', detail: 'unknown state' } as const;
 
 /** The status that follows from the stream's silence, its connection and the worst of its sources. */
 export function telemetryStatus(stream: StreamState, nowMs: number): TelemetryStatus {
@@ -59,7 +63,7 @@ function noData(
 
 /** The status of the worst source, with its name if there are several. */
 function ofSource(source: SourceStatus, several: boolean) {
-  const { level, label, detail } = SOURCE_STATES[source.state];
+  const { level, label, detail } = SOURCE_STATES[source.state] ?? UNKNOWN;
   const text = source.state === 'live' ? '' : source.detail || detail;
   if (!several || source.state === 'live') return { level, label, detail: text };
   return { level, label, detail: `${sourceName(source)}: ${text}` };
