@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
+
+quiet = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
+"""For pyserial's RFC 2217, which calls deprecated methods of threads."""
 
 
 class Device:
@@ -185,7 +189,22 @@ async def test_a_port_without_permission_is_an_error_that_names_the_group(device
     assert f"usermod -aG {group}" in str(error)
 
 
-@pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # in pyserial
+@quiet
+async def test_a_port_of_a_computer_that_does_not_answer_can_be_cancelled() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()  # accepts a connection, and never speaks RFC 2217
+        port = silent.getsockname()[1]
+        with fail_after(1), move_on_after(0.3) as scope:
+            await first_error(open_source("telemetry", f"serial:rfc2217://127.0.0.1:{port}"))
+        for thread in threading.enumerate():
+            if thread.name.startswith("open "):
+                assert thread.daemon
+                thread.join()  # pyserial gives up after 3 s
+    assert scope.cancelled_caught
+
+
+@quiet
 async def test_a_port_of_another_computer_is_read_over_rfc_2217(device: Device) -> None:
     server = subprocess.Popen(  # noqa: ASYNC220 # it starts at once
         [sys.executable, "-c", REMOTE, os.ttyname(device.ends[1])],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Literal
 
 import serial
@@ -79,7 +80,7 @@ class SerialPort:
         opening = _Opening(port)
         receive = _receive_remote if self.place.startswith(RFC2217) else _receive
         try:
-            await run_sync(opening.run, abandon_on_cancel=True)
+            await opening.wait()
             async with aclosing(receive(port)) as chunks:
                 async for chunk in chunks:
                     yield chunk
@@ -137,20 +138,48 @@ async def _receive_remote(port: serial.Serial) -> AsyncGenerator[Chunk, None]:
 
 
 class _Opening:
-    """Opens a port in a thread; closes it, even if opening ends after it was abandoned."""
+    """Opens a port in a thread; closes it, even if opening ends after it was abandoned.
+
+    Opening over RFC 2217 takes up to 8 s and cannot be cancelled. The thread is a daemon, so that
+    the process need not wait for it to exit.
+    """
 
     def __init__(self, port: serial.Serial) -> None:
         self._port = port
         self._lock = Lock()
         self._is_open = self._is_abandoned = False
 
-    def run(self) -> None:
+    async def wait(self) -> None:
         """Open the port.
 
         Raises:
             OSError: it cannot be opened.
             ValueError: the port does not support the options.
         """
+        loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: Exception | None) -> None:
+            if opened.done():
+                return
+            if error is None:
+                opened.set_result(None)
+            else:
+                opened.set_exception(error)
+
+        def run() -> None:
+            error: Exception | None = None
+            try:
+                self._open()
+            except Exception as exc:  # raised by `wait`
+                error = exc
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(settle, error)
+
+        Thread(target=run, name=f"open {self._port.name}", daemon=True).start()
+        await opened
+
+    def _open(self) -> None:
         self._port.open()
         with self._lock:
             self._is_open = True
