@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -238,6 +239,29 @@ async def test_an_unfinished_datagram_is_not_joined_with_the_next(sender: socket
         await samples.until(lambda found: len(found) == 1)
         assert source.losses.count == 2
     assert values(samples) == [{"b": 2}]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports dropped datagrams")
+async def test_datagrams_that_the_system_drops_are_counted(sender: socket.socket) -> None:
+    async with listening("udp://:0") as (source, samples):
+        address, sent = ("127.0.0.1", port_of(source)), 0
+
+        def send() -> None:
+            nonlocal sent
+            sent += 1
+            sender.sendto(b"temp=21.5", address)
+
+        for _ in range(20_000):  # more than the buffer holds, while the source cannot read
+            send()
+        await until(lambda: len(samples) > 100)
+        assert source.losses.count == 0  # the number comes with the next datagram that is kept
+
+        def is_counted() -> bool:
+            send()
+            return source.losses.count > 0
+
+        await until(is_counted)
+        await until(lambda: source.losses.count + len(samples) == sent)
 
 
 async def test_two_senders_never_share_a_parameter(

@@ -12,6 +12,7 @@ from sources.base import Parameter, Sample, SourceError
 from sources.lines.decoder import Format, LineDecoder
 from sources.lines.ownership import Ownership
 from sources.lines.splitter import MAX_LINE_BYTES, LineSplitter
+from sources.links.udp import BUFFER_FULL
 from sources.values.dictionary import Dictionary, read_dictionary
 from sources.values.losses import Losses
 from sources.values.parsing import PayloadRefused
@@ -123,6 +124,8 @@ class LineTelemetry:
         ownership = Ownership()
         async with aclosing(self._link.chunks()) as chunks:
             async for chunk in chunks:
+                if chunk.dropped:
+                    self.losses.add(BUFFER_FULL, count=chunk.dropped)
                 decoder, lines = reading.lines(chunk)
                 for number, line in enumerate(lines, 1):
                     for sample in reading.samples(decoder, line):

@@ -23,6 +23,7 @@ class Chunk:
         whole: the bytes are a whole message (a datagram), not a piece of a stream.
         partial: the first chunk of a stream starts inside a line.
         last: the stream has ended.
+        dropped: number of datagrams before this one that the operating system dropped.
     """
 
     data: bytes
@@ -31,6 +32,7 @@ class Chunk:
     whole: bool = False
     partial: bool = False
     last: bool = False
+    dropped: int = 0
 
 
 class Link(Protocol):

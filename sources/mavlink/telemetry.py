@@ -11,6 +11,7 @@ from anyio.lowlevel import checkpoint
 
 from sources.base import Parameter, Sample
 from sources.lines.ownership import Ownership
+from sources.links.udp import BUFFER_FULL
 from sources.mavlink.address import link_of
 from sources.mavlink.dialect import Dialect, load
 from sources.mavlink.messages import MessageReader
@@ -94,6 +95,8 @@ class MavlinkTelemetry:
         ownership = Ownership()
         async with aclosing(self._link.chunks()) as chunks:
             async for chunk in chunks:
+                if chunk.dropped:
+                    self.losses.add(BUFFER_FULL, count=chunk.dropped)
                 for start in range(0, len(chunk.data), BYTES_PER_TURN):
                     for message in receiving.messages(chunk, start):
                         sender = chunk.host, message.get_srcSystem(), message.get_srcComponent()

@@ -23,9 +23,9 @@ class Losses:
         self._source = source
         self._noun = noun
 
-    def add(self, reason: object, payload: bytes | str = "") -> None:
-        """Count one message. The log line shows the reason and the start of the payload."""
-        self.count += 1
-        if self.count.bit_count() == 1:
+    def add(self, reason: object, payload: bytes | str = "", count: int = 1) -> None:
+        """Count messages. The log line shows the reason and the start of the payload."""
+        before, self.count = self.count, self.count + count
+        if self.count.bit_length() > before.bit_length():
             shown = f" {payload[:80]!r}{'…' * (len(payload) > 80)}" if payload else ""
             _log.warning("%s: %s %d%s: %s", self._source, self._noun, self.count, shown, reason)
