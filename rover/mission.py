@@ -24,7 +24,7 @@ from rover.default_sources import with_default_sources
 from rover.embedding import Hosts, beside
 from rover.images import Images
 from rover.lifetime import entered
-from rover.routes import alarms, commands, comms, dashboard, images, ingest, ops, telemetry
+from rover.routes import alarms, commands, comms, dashboard, events, images, ingest, ops, telemetry
 from rover.serving import Phase, Serving, Stage
 from rover.settings import PREFIX, Settings
 from rover.supervise import State
@@ -279,6 +279,7 @@ class MissionControl:
             "telemetry": [
                 *telemetry.routes(self),
                 *alarms.routes(self),
+                *events.routes(self),
                 *ingest.routes(self),
             ],
             "images": images.routes(self),

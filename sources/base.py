@@ -105,6 +105,31 @@ class Sample:
     values: Mapping[str, Value]
 
 
+class Severity(StrEnum):
+    """The severity of a finding or of an event. A finding of severity `error` rejects its file."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at a machine, for people: a fault, a change of mode, a restart.
+
+    Attributes:
+        t: time at which it happened: POSIX seconds, UTC.
+        severity: `error`, `warning` or `info`.
+        name: stable, for filters (`"battery.fault"`); the server keeps 200 characters.
+        message: one line for people; may be empty; the server keeps 1,000 characters.
+    """
+
+    t: float
+    severity: Severity
+    name: str
+    message: str = ""
+
+
 class TelemetrySource(Protocol):
     """Yields the measurements of a machine.
 
@@ -122,8 +147,8 @@ class TelemetrySource(Protocol):
         """
         ...
 
-    def samples(self) -> AsyncIterator[Sample]:
-        """Yield samples as they are measured, usually in order of time.
+    def samples(self) -> AsyncIterator[Sample | Event]:
+        """Yield samples as they are measured, usually in order of time, and events.
 
         Called again after each restart. A late sample (older than the newest) is allowed. It may be
         cancelled at any `await`; clean up in `finally`. It must not block the event loop.
@@ -222,14 +247,6 @@ class Camera(Protocol):
         reader at a time, and is restarted like `TelemetrySource.samples`.
         """
         ...
-
-
-class Severity(StrEnum):
-    """The severity of a finding. Only an error rejects the file."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import rover
 from rover.mission import MissionControl
 from rover.settings import PREFIX, Settings, settings_table
 from sources.registry import open_source
+from tests.samples import next_sample
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +60,7 @@ async def test_the_example_source_runs(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "lab.py").write_text(example[1])
     monkeypatch.syspath_prepend(tmp_path)
     source = open_source("telemetry", "lab:Machine?rate_hz=5")
-    sample = await anext(source.samples())
+    sample = await next_sample(source.samples())
     assert sample.values.keys() == {parameter.name for parameter in source.parameters}
 
 

@@ -16,6 +16,7 @@ from sources.host import HostTelemetry
 from sources.host.gauges import Gauges
 from sources.host.rates import MIN_INTERVAL_S, Rates
 from sources.registry import open_source
+from tests.samples import next_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,7 @@ class Probe:
 async def some(source: TelemetrySource, count: int) -> list[Sample]:
     samples = source.samples()
     with fail_after(10):
-        return [await anext(samples) for _ in range(count)]
+        return [await next_sample(samples) for _ in range(count)]
 
 
 async def test_samples_have_the_parameters_of_the_dictionary() -> None:

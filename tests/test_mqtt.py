@@ -50,6 +50,7 @@ from sources.values.losses import Losses
 from tests.one_stream import OneStream
 from tests.programs import needs
 from tests.recorder import Recorder
+from tests.samples import next_sample
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -340,7 +341,7 @@ async def first(url: str) -> Sample:
     samples = open_source("telemetry", url).samples()
     try:
         with fail_after(10):
-            return await anext(samples)
+            return await next_sample(samples)
     finally:
         await samples.aclose()  # type: ignore[attr-defined] # a generator, as the contract allows
 

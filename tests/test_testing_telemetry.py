@@ -12,7 +12,7 @@ from anyio import sleep_forever
 
 from rover.testing import ContractBroken, check_telemetry
 from rover.testing.samples import check_period
-from sources.base import Limits, Parameter, Sample, SourceError
+from sources.base import Event, Limits, Parameter, Sample, Severity, SourceError
 from tests.contract_cases import Cases, assert_breaks
 from tests.thermometer import (
     LearningThermometer,
@@ -74,6 +74,26 @@ class KeepsThePortOpen(Thermometer):
             yield sample
 
 
+class YieldsEvents(Thermometer):
+    """Yields an event before each sample."""
+
+    event = Event(1_790_000_000.0, Severity.INFO, "boot", "the sensor was restarted")
+
+    async def samples(self) -> AsyncIterator[Any]:
+        async for sample in super().samples():
+            yield self.event
+            yield sample
+
+
+def yielding(event: Event) -> Callable[[], YieldsEvents]:
+    def source() -> YieldsEvents:
+        made = YieldsEvents()
+        made.event = event
+        return made
+
+    return source
+
+
 class UnreachableWithoutText(Thermometer):
     async def samples(self) -> AsyncIterator[Sample]:
         if self.parameters:
@@ -119,6 +139,17 @@ READABLE: Cases = {
         with_parameters(Parameter("a", limits=Limits(hysteresis=-1))),
         "hysteresis=-1",
     ),
+    "event without a name": (
+        "telemetry.events",
+        yielding(Event(1.79e9, Severity.INFO, "")),
+        "name=''",
+    ),
+    "event of unknown severity": (
+        "telemetry.events",
+        yielding(Event(1.79e9, "fatal", "a")),  # type: ignore[arg-type] # breaks the contract
+        "severity='fatal'",
+    ),
+    "event in 1970": ("telemetry.time", yielding(Event(12_345.6, Severity.INFO, "a")), "t=12345.6"),
     "duration is NaN": (
         "telemetry.limits",
         with_parameters(Parameter("a", limits=Limits(min_duration_s=float("nan")))),
@@ -166,7 +197,7 @@ UNREACHABLE: Cases = {
 CASES: Cases = {**READABLE, **UNREACHABLE}
 
 
-@pytest.mark.parametrize("make", [Thermometer, ThermometerWithTask])
+@pytest.mark.parametrize("make", [Thermometer, ThermometerWithTask, YieldsEvents])
 async def test_a_good_source_passes(make: Callable[[], Any]) -> None:
     await check_telemetry(make(), unreachable=UnreachableThermometer(), max_stall_s=10)
 

@@ -20,6 +20,7 @@ from sources.base import Paced, Sample, SourceError
 from sources.registry import open_source
 from sources.websocket import MAX_MESSAGE_BYTES, WebSocketTelemetry
 from tests.recorder import Recorder
+from tests.samples import next_sample
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -94,7 +95,7 @@ async def serving(
 async def some(url: str, count: int) -> list[Sample]:
     samples = open_source("telemetry", url).samples()
     with fail_after(5):
-        found = [await anext(samples) for _ in range(count)]
+        found = [await next_sample(samples) for _ in range(count)]
         await samples.aclose()  # type: ignore[attr-defined] # a generator, as the contract allows
     return found
 

@@ -29,7 +29,7 @@ BEAT = sse("{}", event="beat")
 
 
 class NamedEvent(NamedTuple):
-    """An event that is not a sample: `state`, `alarm` or `dictionary`.
+    """An event that is not a sample: `state`, `alarm`, `dictionary` or `event`.
 
     Attributes:
         name: the event's name.

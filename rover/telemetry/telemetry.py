@@ -20,6 +20,7 @@ from rover.guard import Guard, describe
 from rover.supervise import FIRST_PAUSE_S, Health, Supervisor
 from rover.telemetry.alarms import AlarmLog
 from rover.telemetry.dictionary import dictionary_of, first_dictionary_of, period_of
+from rover.telemetry.event_log import EventLog
 from rover.telemetry.events import (
     NamedEvent,
     SampleEvent,
@@ -37,7 +38,8 @@ from rover.telemetry.order import ParameterOrder
 from rover.telemetry.receivers import open_receivers
 from rover.telemetry.values import Unusable, usable_values
 from rover.telemetry.views import Views
-from sources.base import RESERVED, Sample, SourceError
+from rover.wire import dumps
+from sources.base import RESERVED, Event, Sample, SourceError
 from sources.none import Off
 from sources.rules import sample_mistake
 
@@ -72,6 +74,7 @@ class Telemetry:
 
     Attributes:
         alarms: the alarms, raised by the limits.
+        events: the events that the source reported.
         notifier: sends the alarms to webhooks and services.
         unusable: number of values that were left out because they are not usable.
         last_unusable: the newest of them.
@@ -92,6 +95,7 @@ class Telemetry:
         self.topic = telemetry_topic(settings, flusher)
         self.views = Views(self.topic, settings, flusher)
         self.alarms = AlarmLog(clock)
+        self.events = EventLog()
         self.notifier = Notifier(open_receivers(settings.notify), Level(settings.notify_level))
         self.unusable = 0
         self.last_unusable: Unusable | None = None
@@ -159,7 +163,10 @@ class Telemetry:
     async def _follow(self) -> None:
         async with self._guard.iterate("samples()", self.source.samples) as samples:
             async for sample in samples:
-                self._publish(sample)
+                if isinstance(sample, Event):
+                    self._publish_event(sample)
+                else:
+                    self._publish(sample)
                 await checkpoint()  # a source that never waits must not starve the clients
 
     async def _tick(self) -> None:
@@ -205,6 +212,18 @@ class Telemetry:
         self.topic.publish(SampleEvent(data, newest), at=newest.t if leads else -inf)
         for change in self._limits.check(newest):
             self._record(change)
+
+    def _publish_event(self, event: Event) -> None:
+        if self.topic.closed:
+            return
+        if mistake := sample_mistake(event):
+            what, _, reason = mistake.text.partition(": ")
+            self._reject(Unusable(what, reason))
+            return
+        self.supervisor.data()
+        self._source_freshness.record((SOURCE,))
+        logged = self.events.add(event, SOURCE)
+        self.topic.publish(NamedEvent("event", dumps(logged.as_json())))
 
     def _usable(self, sample: Sample) -> tuple[Sample, str] | None:
         """The sample with its usable values, and its JSON; `None` if there are none."""

@@ -78,6 +78,10 @@ class Clause(StrEnum):
         "telemetry.values",
         "Sample.values maps names in the dictionary to values of their kind, or to `None`",
     )
+    TELEMETRY_EVENTS = (
+        "telemetry.events",
+        "An Event has a time in POSIX seconds, a `Severity`, a name, and a message for people",
+    )
     TELEMETRY_RESTART = (
         "telemetry.restart",
         "TelemetrySource.samples yields samples each time it is called, after a restart too",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rover.telemetry.freshness import MIN_STALE_S, STALE_PERIODS
 from rover.testing.clauses import Clause, require_no_mistake
+from sources.base import Event
 from sources.rules import sample_mistake
 from sources.rules.values import is_number, text_error
 
@@ -29,19 +30,22 @@ TYPES: Mapping[Kind, tuple[type, ...]] = {
 """Types of a value of each kind; a bool is only a `boolean`."""
 
 
-def check_sample(sample: Sample, kinds: Mapping[str, Kind]) -> None:
-    """Return if the sample is valid.
+def check_sample(sample: Sample | Event, kinds: Mapping[str, Kind]) -> None:
+    """Return if the sample, or the event, is valid.
 
     Args:
         sample: yielded by the source.
         kinds: of the parameters in the dictionary, by name.
 
     Raises:
-        ContractBroken: it is not a `Sample`, or a value does not fit the dictionary.
+        ContractBroken: it is neither a `Sample` nor an `Event`, or a value does not fit the
+            dictionary.
     """
     require_no_mistake(sample_mistake(sample))
     error = recent_error(sample.t)
     Clause.TELEMETRY_TIME.require(not error, f"t={sample.t!r}: {error}")
+    if isinstance(sample, Event):
+        return
     for name, value in sample.values.items():
         Clause.TELEMETRY_VALUES.require(
             name in kinds, f"{name}={value!r}: must be in the dictionary, and is not"

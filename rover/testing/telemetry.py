@@ -12,12 +12,12 @@ from rover.testing.lifecycle import run_check
 from rover.testing.reading import Reading
 from rover.testing.samples import check_period, check_sample
 from rover.testing.timeouts import Timeouts
-from sources.base import Paced, Sample, SourceError
+from sources.base import Paced, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sources.base import TelemetrySource
+    from sources.base import Event, Sample, TelemetrySource
 
 
 async def check_telemetry(
@@ -61,7 +61,7 @@ async def check_telemetry(
         await _check_unreachable(unreachable, timeouts)
 
 
-def _read(source: TelemetrySource, timeouts: Timeouts) -> Reading[Sample]:
+def _read(source: TelemetrySource, timeouts: Timeouts) -> Reading[Sample | Event]:
     return Reading("samples()", source.samples, Clause.TELEMETRY_SAMPLES, timeouts)
 
 
