@@ -1,6 +1,8 @@
 """Telemetry from an MQTT broker: `mqtt://HOST/TOPIC/FILTER`, `mqtts://…`.
 
     telemetry     the source: messages become samples
+    sparkplug     metrics of Sparkplug B; imported when it is used
+    protobuf      the Protocol Buffers message of Sparkplug B
     discovery     units and descriptions from Home Assistant's discovery messages
     topics        topics whose messages are not telemetry
     bundle        gathers single values into samples

@@ -89,9 +89,12 @@ class Address:
         With the filter `tele/+/SENSOR`, that of `tele/plug/SENSOR` is `plug`. With a filter without
         wildcards, it is empty.
         """
+        return LEVEL.join(part for n, part in enumerate(topic.split("/")) if self.varies(n))
+
+    def varies(self, level: int) -> bool:
+        """Whether a level, from 0, differs between the topics of the filter."""
         levels = self._levels
-        parts = enumerate(topic.split("/"))
-        return LEVEL.join(part for n, part in parts if n >= len(levels) or levels[n] in _WILDCARDS)
+        return level >= len(levels) or levels[level] in _WILDCARDS
 
     def value_place(self, topic: str) -> str:
         """The place of a topic with a single value: its levels from the first wildcard on.

@@ -88,6 +88,21 @@ class Connection:
                 f" ({exc.__cause__ or exc})"
             ) from exc
 
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Publish a message, at most once.
+
+        Raises:
+            SourceError: the connection is lost.
+        """
+        sending = asyncio.ensure_future(self._client.publish(topic, payload))
+        await asyncio.wait({sending})
+        try:
+            sending.result()
+        except MqttError as exc:
+            raise SourceError(
+                f"the connection to the MQTT broker at {self._address.place} is lost ({exc})"
+            ) from exc
+
     async def close(self) -> None:
         """Disconnect, and leave no socket and no task open.
 

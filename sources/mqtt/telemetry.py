@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
     from aiomqtt import Message
 
+    from sources.mqtt.sparkplug import Sparkplug
+
+SPARKPLUG = "spBv1.0"
+"""The first level of the topics of Sparkplug B."""
+
 
 class MqttTelemetry:
     """Samples from the messages of an MQTT topic or topic filter.
@@ -54,6 +59,7 @@ class MqttTelemetry:
         timezone: of times without an offset, such as `Europe/Berlin`; UTC if empty.
         discovery: the topic below which devices announce themselves to Home Assistant, usually
             `homeassistant`. Parameters get their units and descriptions from there.
+        rebirth: ask edge nodes of Sparkplug B for births that were missed; this publishes commands.
         window_s: seconds that a sample of single values stays open.
         keepalive_s: the connection is lost after 1.5 times this without a packet.
         parameters: a JSON file that declares parameters; others are learned from messages.
@@ -86,6 +92,7 @@ class MqttTelemetry:
         format: Format = "auto",  # noqa: A002 # the name of the option
         timezone: str = "",
         discovery: str = "",
+        rebirth: bool = False,
         window_s: float = 0.1,
         keepalive_s: int = 30,
         parameters: Path | None = None,
@@ -123,6 +130,10 @@ class MqttTelemetry:
             clock=clock,
         )
         self.losses = Losses(name)
+        self._rebirth = rebirth
+        self._sparkplug: Sparkplug | None = None
+        if self._address.topics.startswith(f"{SPARKPLUG}/") and each == "sample":
+            self._sparkplug = self._open_sparkplug()
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -152,17 +163,34 @@ class MqttTelemetry:
         while (message := await connection.receive()) is not None:
             if not self._is_wanted(message):
                 continue
-            topic = str(message.topic)
-            place = self._topic_place(topic)
             try:
-                samples = self._reader.samples(
-                    _payload(message), place, self._address.value_place(topic)
-                )
+                samples = self._read(str(message.topic), _payload(message))
             except PayloadRefused as exc:
                 self._refuse(message, exc)
             else:
                 for sample in samples:
                     yield sample
+            if self._rebirth and self._sparkplug is not None:
+                for topic, command in self._sparkplug.rebirths():
+                    await connection.publish(topic, command)
+
+    def _read(self, topic: str, payload: bytes) -> list[Sample]:
+        if topic.startswith(f"{SPARKPLUG}/"):
+            if self._sparkplug is None:
+                self._sparkplug = self._open_sparkplug()
+            return self._sparkplug.read(topic, payload)
+        place = self._topic_place(topic)
+        return self._reader.samples(payload, place, self._address.value_place(topic))
+
+    def _open_sparkplug(self) -> Sparkplug:
+        try:
+            from sources.mqtt.sparkplug import Sparkplug
+        except ImportError as exc:
+            raise PayloadRefused(
+                f"Sparkplug B needs an optional dependency ({exc}); pip install"
+                " 'cosmic-rover[sparkplug]'"
+            ) from exc
+        return Sparkplug(self._reader, self._address.varies, self.losses, self._clock)
 
     async def _bundled(self, connection: Connection) -> AsyncIterator[Sample]:
         bundle = Bundle(self._window_s)

@@ -200,9 +200,22 @@ class PayloadReader:
         if self._format not in ("auto", "senml") and isinstance(root, list):
             return None
         found = readings(self._format, root, place, arrived, self._has_topics)
-        return None if found is None else [self._of(reading, place, arrived) for reading in found]
+        return None if found is None else [self.of(reading, place, arrived) for reading in found]
 
-    def _of(self, reading: Reading, place: str | None, arrived: float) -> Sample:
+    def of(
+        self, reading: Reading, place: str | None = None, arrived: float | None = None
+    ) -> Sample:
+        """The sample of a reading.
+
+        Args:
+            reading: of a message in any format.
+            place: of the message's topic, for a reading without a place.
+            arrived: POSIX seconds; now by default.
+
+        Raises:
+            PayloadRefused: the values are too many or too deep.
+        """
+        arrived = self._clock() if arrived is None else arrived
         start = reading.place if reading.place is not None else place or ""
         for inner, unit in reading.units.items():
             self.describe(join_place(start, *_keys(inner, reading.values)), unit)
