@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from time import time
+from typing import TYPE_CHECKING, Any, Literal
 
+from rover.telemetry.order import JUMP_S
 from rover.wire import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from rover.telemetry.freshness import Freshness
     from sources.base import Parameter, Sample, Value
+
+
+Quality = Literal["live", "stale", "late"]
+"""Whether the newest value shows the present.
+
+`stale`: no value of the parameter has arrived for several periods, late or not. `late`: values
+arrive, but the time of the newest is more than `JUMP_S` before the arrival of the last: it was
+delayed, for example by a broker that kept it during a restart, or the clock of its device is
+behind. `live`: neither.
+"""
 
 
 class Latest:
@@ -19,11 +31,15 @@ class Latest:
     Args:
         freshness: decides which of them are stale.
         source: the name of their source.
+        present: POSIX seconds.
     """
 
-    def __init__(self, freshness: Freshness, source: str) -> None:
+    def __init__(
+        self, freshness: Freshness, source: str, present: Callable[[], float] = time
+    ) -> None:
         self._freshness = freshness
         self._source = source
+        self._present = present
         self._values: dict[str, Value] = {}
         self._times: dict[str, float] = {}
 
@@ -45,7 +61,7 @@ class Latest:
     ) -> dict[str, Any]:
         """The values by name, and in `details` the time, quality and source of each.
 
-        `t` is the newest time of all. The quality is `live` or `stale`.
+        `t` is the newest time of all. For the quality, see `Quality`.
         """
         names = [n for n in self._values if fields is None or n in fields]
         periods_s = dict.fromkeys(names, None) | {
@@ -54,10 +70,16 @@ class Latest:
         details = {
             name: {
                 "t": iso(self._times[name]),
-                "quality": "stale" if self._freshness.is_stale(name, periods_s[name]) else "live",
+                "quality": self._quality(name, periods_s[name]),
                 "source": self._source,
             }
             for name in names
         }
         newest = iso(max(self._times[name] for name in names))
         return {"t": newest, **{n: self._values[n] for n in names}, "details": details}
+
+    def _quality(self, name: str, period_s: float | None) -> Quality:
+        if self._freshness.is_stale(name, period_s):
+            return "stale"
+        last_arrival = self._present() - self._freshness.silent_s(name)
+        return "late" if last_arrival - self._times[name] > JUMP_S else "live"

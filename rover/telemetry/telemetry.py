@@ -107,7 +107,7 @@ class Telemetry:
         self._limits = LimitWatch(self._parameters)
         self._freshness = Freshness(min_stale_s=min_stale_s)
         self._source_freshness = Freshness(min_stale_s=min_stale_s)
-        self.latest = Latest(self._freshness, SOURCE)
+        self.latest = Latest(self._freshness, SOURCE, clock)
         self.supervisor = Supervisor(
             "telemetry",
             is_off=isinstance(source, Off),
