@@ -460,12 +460,14 @@ def test_a_half_open_connection_is_noticed_and_replaced(
     expect(page.get_by_test_id("connection")).to_have_attribute(state, "silent")
     expect(page.get_by_test_id("sources")).not_to_contain_text("live")
     expect(page.get_by_test_id("connection").locator(".count")).to_have_text("5 s")
+    expect(page.get_by_test_id("values")).to_have_attribute("data-old", "true")
     expect(page.get_by_test_id("comms-state")).not_to_have_attribute(state, "open")
     expect(message(page, "Hold the drive.")).to_have_attribute(state, "unconfirmed")
 
     proxy.swallows = False
     wait_until_live(page)
     expect(page.get_by_test_id("sources")).to_contain_text("live")
+    expect(page.get_by_test_id("values")).to_have_attribute("data-old", "false")
     expect(message(page, "Hold the drive.")).to_have_attribute(state, "delivered")
     expect(message(page, "Hold the drive.")).to_have_count(1)
     other = pages.open(server.url)

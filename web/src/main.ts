@@ -8,7 +8,8 @@
  *   connecting | reconnecting | silent | disconnected), `sources`
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
  *   not-loaded), `filmstrip`, `follow-latest`, `image-details`
- * - rover-telemetry: `values`, `value-NAME` (`data-level` none | nominal | caution | alarm),
+ * - rover-telemetry: `values` (`data-old` while the stream is silent), `value-NAME`
+ *   (`data-level` none | nominal | caution | alarm),
  *   `charts`, `chart-NAME`, `map`, `window`, `table`, `pause`, `gap`, `telemetry-empty`, `alarms`
  *   (each with `data-parameter`, `data-level` caution | alarm)
  * - rover-comms: `comms-state` (`data-state` open | silent | connecting | waiting | refused | closed),

@@ -1,4 +1,5 @@
 import { html, nothing } from 'lit';
+import { age } from '../format.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
 import { PageElement, renderPeriodMs } from './element.ts';
 import { parameterCard } from './parameter-card.ts';
@@ -21,7 +22,9 @@ export class ParameterCards extends PageElement {
 
   protected override render() {
     const { store, plotted } = this;
-    return html`<div class="cards" role="group" aria-label="Latest values; select one to plot it" data-testid="values">
+    const { silentS } = store.stream;
+    return html`<div class="cards" data-old=${silentS !== null} role="group" aria-label="Latest values; select one to plot it" data-testid="values">
+      ${silentS === null ? nothing : html`<p class="old">These values are ${age(silentS)} old or older.</p>`}
       ${
         store.position === null
           ? nothing

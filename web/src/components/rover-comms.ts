@@ -108,8 +108,9 @@ export class RoverComms extends PageElement {
 
   #message(message: Message, previous: Message | undefined) {
     const { channel } = this.store;
-    const mine = message.from === channel.you;
-    const delivered = mine && channel.confirmed.has(message.id);
+    const delivered = channel.confirmed.has(message.id);
+    // A message from before a break may have another name of ours.
+    const mine = delivered || message.from === channel.you;
     const grouped =
       previous?.from === message.from && Date.parse(message.at) - Date.parse(previous.at) < 120_000;
     return html`<div class="message" data-mine=${mine} data-grouped=${grouped} data-id=${message.id}
