@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rover.broadcast import Broadcast
-    from rover.errors import RoverError, SettingError
+    from rover.config import Config
+    from rover.errors import ConfigError, RoverError, SettingError
     from rover.mission import MissionControl, create_app
     from rover.settings import Settings
     from rover.topic import EventId, Topic
@@ -18,6 +19,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Broadcast",
+    "Config",
+    "ConfigError",
     "EventId",
     "MissionControl",
     "RoverError",
@@ -29,6 +32,8 @@ __all__ = [
 
 _MODULES = {
     "Broadcast": "rover.broadcast",
+    "Config": "rover.config",
+    "ConfigError": "rover.errors",
     "EventId": "rover.topic",
     "MissionControl": "rover.mission",
     "RoverError": "rover.errors",

@@ -14,14 +14,17 @@ from uvicorn.config import LOGGING_CONFIG
 
 from rover import __version__
 from rover.commands.inbox import Inbox
-from rover.errors import RoverError
+from rover.config import Config
+from rover.config.config import DEFAULT_FILE
+from rover.config.report import Report, report_on
+from rover.errors import ConfigError, RoverError
 from rover.mission import create_app
-from rover.settings import PREFIX, Settings, settings_table
+from rover.settings import CONFIG_VARIABLE, PREFIX, settings_table
 from sources.base import SourceError
 from sources.values.ranges import Range
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.applications import Starlette
 
@@ -45,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cosmic-rover",
         description="Mission control for a rover, a robot, or any other remote machine.",
-        epilog="Environment variables set everything else; --settings lists them.",
+        epilog="Environment variables and rover.toml set everything else; --settings lists them.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
     parser.add_argument("--port", type=_port, default=8000, help="port (%(default)s)")
@@ -54,8 +57,13 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--reload", action="store_true", help="restart when a Python file in this folder changes"
     )
+    parser.add_argument("--config", metavar="FILE", help=f"sets {CONFIG_VARIABLE}")
     parser.add_argument("--settings", action="store_true", help="list all settings and exit")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    actions = parser.add_subparsers(metavar="config check [FILE]", help="explain the configuration")
+    config = actions.add_parser("config").add_subparsers(metavar="check", required=True)
+    check = config.add_parser("check", help="explain it; the exit status is 2 if it is wrong")
+    check.add_argument("file", nargs="?", help=f"configuration file; by default {DEFAULT_FILE}")
     return parser
 
 
@@ -63,6 +71,21 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) not in PORTS:
         raise argparse.ArgumentTypeError(f"{text}: {PORTS.must_be()}")
     return int(text)
+
+
+def check_config(file: str | None, environ: Mapping[str, str]) -> int:
+    """Explain the configuration; the exit status is 2 if it is wrong."""
+    try:
+        report = report_on(Config.load(file, environ))
+    except ConfigError as exc:
+        report = Report([f"file: {exc.path.absolute()}"], problems=list(exc.problems))
+    except RoverError as exc:
+        report = Report(problems=[str(exc)])
+    lines = [*report.lines, *(f"note: {line}" for line in report.notes)]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+    sys.stderr.write("".join(f"error: {line}\n" for line in report.problems))
+    return 2 if report.problems else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,13 +101,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(settings_table() + "\n")
         return 0
     chosen = {
-        PREFIX + kind.upper(): url for kind in SOURCES if (url := getattr(args, kind)) is not None
+        PREFIX + name.upper(): value
+        for name in (*SOURCES, "config")
+        if (value := getattr(args, name)) is not None
     }
+    if "file" in args:
+        return check_config(args.file, {**os.environ, **chosen})
     try:
-        settings = Settings.from_env({**os.environ, **chosen})
-        with Inbox(settings.data_dir).open():
+        config = Config.load(environ={**os.environ, **chosen})
+        with Inbox(config.settings.data_dir).open():
             pass  # an unusable folder is reported in one line, before the server starts
-        app: Starlette | str = create_app(settings)
+        app: Starlette | str = create_app(config=config)
     except (RoverError, SourceError) as exc:
         sys.stderr.write(f"cosmic-rover: {exc}\n")
         return 2

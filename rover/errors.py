@@ -2,6 +2,8 @@
 
     RoverError
     ├── SettingError            a setting is invalid                          at start
+    ├── ConfigError             a configuration file cannot be used           at start
+    ├── NameCollision           two parameters have the same name             at start
     ├── NotStarted              the mission's lifespan was not run            503
     ├── Draining                the server is shutting down                   503 · 1012
     ├── AccessRefused           the client or its page has no access          403
@@ -40,6 +42,12 @@ Numbers below 1000 are HTTP status codes, the others are WebSocket close codes.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
 
 class RoverError(Exception):
     """Base class of the server's errors. The message says what is wrong and how to fix it."""
@@ -53,6 +61,22 @@ class SettingError(RoverError):
         self.value = value
         self.reason = reason
         super().__init__(f"{name}={value}: {reason}")
+
+
+class ConfigError(RoverError):
+    """A configuration file cannot be used.
+
+    Attributes:
+        path: of the file.
+        problems: what is wrong with it, each in one line; the text of the error has the first.
+    """
+
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+        self.path = path
+        self.problems = problems
+        more = len(problems) - 1
+        rest = f" (and {more:,} more: `cosmic-rover config check` lists all)" if more else ""
+        super().__init__(f"{path}: {problems[0]}{rest}")
 
 
 class NotStarted(RoverError):

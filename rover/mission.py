@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from anyio import create_task_group
+from anyio import create_task_group, sleep
 from starlette.routing import Route, WebSocketRoute
 
 from rover.asgi.access import Access
@@ -20,7 +20,8 @@ from rover.asgi.problems import ProblemApp, Problems
 from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
 from rover.commands import Commands
 from rover.comms import Comms
-from rover.default_sources import with_default_sources
+from rover.config import Config, SourceConfig
+from rover.config.names import unknown_names
 from rover.embedding import Hosts, beside
 from rover.images import Images
 from rover.lifetime import entered
@@ -31,6 +32,7 @@ from rover.supervise import State
 from rover.telemetry import Telemetry
 from rover.watchdog import Watched, watch_loop
 from rover.wire import iso
+from sources.base import SourceError
 from sources.registry import open_source
 
 if TYPE_CHECKING:
@@ -44,9 +46,14 @@ if TYPE_CHECKING:
     from rover.supervise import Health
     from sources.base import Camera, CommandValidator, TelemetrySource
 
+S = TypeVar("S")
+
 logger = logging.getLogger("rover.sources")
 
 KINDS = ("telemetry", "camera", "commands")
+
+LEARN_S = 30.0
+"""Seconds in which a source without a dictionary should have sent each parameter once."""
 
 UPLOAD_HEARTBEAT_S = 3.0
 """Seconds of silence after which the events of an upload have a heartbeat."""
@@ -65,14 +72,16 @@ class MissionControl:
     """Everything of one mission. Enter it as an async context manager to run it.
 
     Args:
-        settings: by default those of the environment.
+        settings: by default those of `config`.
+        config: by default that of `Config.load`: a file and the environment.
         telemetry: a source object, instead of the URL in the settings.
         camera: a source object, instead of the URL in the settings.
         commands: a validator object, instead of the URL in the settings.
 
     Attributes:
         app: an ASGI app of all parts; its lifespan runs the mission.
-        settings: the settings, with the URL of each source.
+        config: the configuration, with the URL of each source.
+        settings: the settings.
         telemetry: the telemetry stream of this run.
         images: the images of this run.
         comms: the channels of this run.
@@ -81,6 +90,8 @@ class MissionControl:
 
     Raises:
         SettingError: a setting is out of range.
+        ConfigError: the configuration file is wrong.
+        NameCollision: two parameters of a source have the same name.
         SourceError: the URL of a source is wrong, or its file or device does not exist.
     """
 
@@ -88,18 +99,34 @@ class MissionControl:
         self,
         settings: Settings | None = None,
         *,
+        config: Config | None = None,
         telemetry: TelemetrySource | None = None,
         camera: Camera | None = None,
         commands: CommandValidator | None = None,
     ) -> None:
-        self.settings = settings = with_default_sources(
-            settings or Settings.from_env(), telemetry=telemetry, camera=camera, commands=commands
+        if config is None:
+            config = Config.load() if settings is None else Config.of(settings)
+        elif settings is not None:
+            raise TypeError("the settings are in the config; pass only one of them")
+        self.config = config = config.completed(
+            telemetry=telemetry, camera=camera, commands=commands
         )
-        self._sources = (
-            telemetry or open_source("telemetry", settings.telemetry),
-            camera or open_source("camera", settings.camera),
-            commands or open_source("commands", settings.commands),
+        self.settings = config.settings
+        self._source_configs = (
+            only("telemetry", config.telemetry),
+            only("camera", config.camera),
+            config.commands or SourceConfig(),
         )
+        one, two, three = self._source_configs
+        self._sources: tuple[TelemetrySource, Camera, CommandValidator] = (
+            open_source("telemetry", **one.location) if telemetry is None else telemetry,
+            open_source("camera", **two.location) if camera is None else camera,
+            open_source("commands", **three.location) if commands is None else commands,
+        )
+        self._urls = [  # no URL if the source is an object
+            "" if given is not None else one.url
+            for given, one in zip((telemetry, camera, commands), self._source_configs, strict=True)
+        ]
         self._entered = False
         self._hosts = Hosts(self.lifespan)
         self._stack = AsyncExitStack()
@@ -111,7 +138,13 @@ class MissionControl:
         settings = self.settings
         self.serving = serving = Serving(settings)
         notify = serving.flusher.mark
-        self.telemetry = Telemetry(self._sources[0], settings, serving.flusher)
+        self.telemetry = Telemetry(
+            self._sources[0],
+            settings,
+            serving.flusher,
+            translation=self.config.translation(self._source_configs[0]),
+            derived=self.config.derived,
+        )
         self.images = Images(self._sources[1], settings, notify=notify)
         self.comms = Comms(settings, notify=notify)
         self.commands = Commands(
@@ -190,8 +223,19 @@ class MissionControl:
             for run in (self.telemetry.run, self.images.run, self.comms.run):
                 tasks.start_soon(run)
             await stack.enter_async_context(self.serving)
+            if self.config.path is not None:
+                logger.info("the configuration file is %s", self.config.path.absolute())
             log_sources(self.sources())
+            tasks.start_soon(self._log_unknown_names)
             self._stack = stack.pop_all()
+
+    async def _log_unknown_names(self) -> None:
+        """Log the names in the configuration that no source has."""
+        if not self.telemetry.declared:
+            await sleep(LEARN_S)
+        published = [parameter.name for parameter in self.telemetry.parameters]
+        for note in unknown_names(self.config, published, {"telemetry": self.telemetry.declared}):
+            logger.warning("%s: %s", self.config.path, note)
 
     def _watched(self) -> list[Watched]:
         telemetry, camera, validator = self._sources
@@ -226,7 +270,7 @@ class MissionControl:
     def sources(self) -> Mapping[str, Mapping[str, object]]:
         """What each source is, and its state, as `/readyz` shows it."""
         telemetry, camera, validator = self._sources
-        urls = (self.settings.telemetry, self.settings.camera, self.settings.commands)
+        urls = self._urls
         return {
             "telemetry": {
                 **source_json(telemetry, urls[0], self.telemetry.health),
@@ -294,15 +338,28 @@ class MissionControl:
         return routes
 
 
+def only(kind: str, several: Mapping[str, S]) -> S:
+    """The only one of several sources.
+
+    Raises:
+        SourceError: there are more.
+    """
+    first, *others = several.values()
+    if others:
+        raise SourceError(f"{kind}: only one source is supported, not {', '.join(several)}")
+    return first
+
+
 def source_json(source: object, url: str, health: Health) -> dict[str, object]:
     """One source as `/readyz` shows it.
 
     Args:
         source: the object. It is simulated if its attribute `simulated` is true.
-        url: the setting; only its scheme is shown, as the rest may contain a password.
+        url: of the source; only its scheme is shown, as the rest may contain a password. Empty if
+            the source was given as an object.
         health: its state.
     """
-    opened_by_url = type(source).__module__.startswith("sources.")
+    opened_by_url = bool(url) and type(source).__module__.startswith("sources.")
     return {
         "source": f"{url.partition(':')[0]}:" if opened_by_url else type(source).__name__,
         "simulated": bool(getattr(source, "simulated", False)),
@@ -330,9 +387,12 @@ def log_sources(sources: Mapping[str, Mapping[str, object]]) -> None:
 def create_app(
     settings: Settings | None = None,
     *,
+    config: Config | None = None,
     telemetry: TelemetrySource | None = None,
     camera: Camera | None = None,
     commands: CommandValidator | None = None,
 ) -> Starlette:
     """An ASGI app that runs one mission. The arguments are those of `MissionControl`."""
-    return MissionControl(settings, telemetry=telemetry, camera=camera, commands=commands).app
+    return MissionControl(
+        settings, config=config, telemetry=telemetry, camera=camera, commands=commands
+    ).app

@@ -24,6 +24,9 @@ logger = logging.getLogger("rover.settings")
 
 PREFIX = "ROVER_"
 
+CONFIG_VARIABLE = "ROVER_CONFIG"
+"""The variable with the path of the configuration file, which is read before the settings."""
+
 NEAR_MISS = 0.8
 """Similarity, from 0 to 1, from which a name counts as a misspelled setting.
 
@@ -187,13 +190,18 @@ class Settings:
             raise SettingError("ROVER_NOTIFY_LEVEL", self.notify_level, reason)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> Self:
         """The settings from `ROVER_…` environment variables, with defaults for unset variables.
 
         Variables of other programs that start with `ROVER_` are ignored, with a warning.
 
         Args:
             environ: the variables; those of this process by default.
+            defaults: values of unset variables, by the name of the setting.
 
         Raises:
             SettingError: a value is malformed or out of range, or a name looks like a misspelled
@@ -201,13 +209,15 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         known = {PREFIX + info.name.upper(): info for info in fields(cls)}
-        values: dict[str, Any] = {}
+        values = dict(defaults or {})
         foreign: list[str] = []
         for name, text in environ.items():
             if name in known:
                 values[known[name].name] = _read(name, text, known[name])
-            elif name.startswith(PREFIX):
-                if near := closest(name, known):  # the value is hidden: it may be a secret
+            elif name.startswith(PREFIX) and name != CONFIG_VARIABLE:
+                if near := closest(
+                    name, (*known, CONFIG_VARIABLE)
+                ):  # the value is hidden: it may be a secret
                     raise SettingError(name, "…", f"no such setting; did you mean {near}?")
                 foreign.append(name)
         if foreign:
@@ -232,12 +242,12 @@ def _read(name: str, text: str, info: Field[Any]) -> object:
         return kind(text.replace("_", "")) if kind is int else kind(text)
     except ValueError:
         number = "a whole number" if kind is int else "a number"
-        raise SettingError(name, text, _range(info).must_be(number)) from None
+        raise SettingError(name, text, range_of(info).must_be(number)) from None
 
 
 def _check(info: Field[Any], value: Any) -> None:
     name = PREFIX + info.name.upper()
-    allowed = _range(info)
+    allowed = range_of(info)
     if allowed.at_least is None and allowed.at_most is None:
         if not isinstance(value, Path) and not value and info.default:
             raise SettingError(
@@ -248,7 +258,8 @@ def _check(info: Field[Any], value: Any) -> None:
         raise SettingError(name, plain(value), allowed.must_be())
 
 
-def _range(info: Field[Any]) -> Range:
+def range_of(info: Field[Any]) -> Range:
+    """The numbers that a setting may have."""
     return Range(*(info.metadata[key] for key in ("at_least", "at_most", "unit")))
 
 
@@ -259,7 +270,12 @@ def _default(info: Field[Any]) -> str:
 
 def settings_table() -> str:
     """Every setting as a Markdown table, for the README."""
-    rows = ["| variable | default | what it is |", "| --- | --- | --- |"]
+    rows = [
+        "| variable | default | what it is |",
+        "| --- | --- | --- |",
+        f"| `{CONFIG_VARIABLE}` | `rover.toml`, if it exists | configuration file, with all other "
+        "settings and more |",
+    ]
     for info in fields(Settings):
         unit = info.metadata["unit"]
         default = info.metadata["unset"] or (f"`{info.default}`" if _default(info) else "none")

@@ -10,6 +10,8 @@ import pytest
 from starlette.routing import Route, WebSocketRoute
 
 import rover
+from rover.config import Config
+from rover.config.report import report_on
 from rover.mission import MissionControl
 from rover.settings import PREFIX, Settings, settings_table
 from sources.registry import open_source
@@ -62,6 +64,20 @@ async def test_the_example_source_runs(tmp_path: Path, monkeypatch: pytest.Monke
     source = open_source("telemetry", "lab:Machine?rate_hz=5")
     sample = await next_sample(source.samples())
     assert sample.values.keys() == {parameter.name for parameter in source.parameters}
+
+
+def test_the_example_configuration_has_no_mistakes(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert example
+    (tmp_path / "rover.toml").write_text(example[1], encoding="utf-8")
+    (tmp_path / "images").mkdir()
+    for name, columns in re.findall(r"`(\w+\.csv)` has the columns (.*?) of a", text, re.DOTALL):
+        header = re.findall(r"`(\w+)`", columns)
+        rows = [header, *([f"{i}.5" for _ in header] for i in range(3))]
+        (tmp_path / name).write_text("".join(f"{','.join(row)}\n" for row in rows))
+    report = report_on(Config.load(tmp_path / "rover.toml", {}))
+    assert (report.problems, report.notes) == ([], [])
 
 
 def test_the_newest_version_in_the_changelog_is_this_one() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rover.errors import SettingError
-from rover.settings import PREFIX, Settings, settings_table
+from rover.settings import CONFIG_VARIABLE, PREFIX, Settings, settings_table
 
 FIELDS = dataclasses.fields(Settings)
 
@@ -81,6 +81,7 @@ def test_the_error_for_an_invalid_value_has_its_name_and_range(
         ("ROVER_MAX_MEMBER", "ROVER_MAX_MEMBERS"),
         ("ROVER_HEARTBEAT", "ROVER_HEARTBEAT_S"),
         ("ROVER_HEARTBAET_S", "ROVER_HEARTBEAT_S"),
+        ("ROVER_CONFG", "ROVER_CONFIG"),
     ],
 )
 def test_a_misspelled_variable_is_refused_with_the_closest_name(name: str, meant: str) -> None:
@@ -169,6 +170,7 @@ def test_the_name_of_a_number_ends_with_its_unit() -> None:
 
 def test_the_table_has_a_row_for_each_setting() -> None:
     rows = settings_table().splitlines()[2:]
-    assert [row.split("`")[1] for row in rows] == [name_of(info) for info in FIELDS]
+    names = [CONFIG_VARIABLE, *map(name_of, FIELDS)]
+    assert [row.split("`")[1] for row in rows] == names
     assert all(row.count("|") == 4 for row in rows)
     assert "| `ROVER_HEARTBEAT_S` | `15.0` s | " in settings_table()

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 from rover.telemetry.expression import ExpressionError
@@ -89,7 +90,7 @@ class Derived:
         """
         names = {*known, *self._inputs}
         return {
-            derived: _no_such(name, names)
+            derived: no_such_parameter(name, names - {derived})
             for derived, expression in self._ordered
             for name in expression.names
             if names.isdisjoint(_candidates(name))
@@ -105,12 +106,12 @@ class Derived:
             Samples in order of time, each with the values of one time; nearly always one, of the
             same time as `sample`.
         """
-        changed = self._watched & sample.values.keys()
-        if not changed:
+        if not self._watched or not (changed := self._watched & sample.values.keys()):
             return (), ()
         new = set()
         for name in changed:
-            if (value := sample.values[name]) is not None:
+            value = sample.values[name]
+            if value is not None and not (isinstance(value, float) and not isfinite(value)):
                 self._latest[name] = _Timed(value, sample.t)
                 new.add(name)
         by_time: dict[float, dict[str, Value]] = {}
@@ -161,7 +162,8 @@ def _number(name: str, value: object) -> Number:
     raise ExpressionError(f"{name}: must be a number, not {kind}")
 
 
-def _no_such(name: str, known: Collection[str]) -> str:
+def no_such_parameter(name: str, known: Collection[str]) -> str:
+    """The sentence for a name that is not in `known`."""
     near = difflib.get_close_matches(name, known, 1)
     return f"{name}: no such parameter" + (f"; did you mean {near[0]}?" if near else "")
 

@@ -19,6 +19,7 @@ from rover.errors import NoDataYet
 from rover.guard import Guard, describe
 from rover.supervise import FIRST_PAUSE_S, Health, Supervisor
 from rover.telemetry.alarms import AlarmLog
+from rover.telemetry.derived import Derived
 from rover.telemetry.dictionary import dictionary_of, first_dictionary_of, period_of
 from rover.telemetry.event_log import EventLog
 from rover.telemetry.events import (
@@ -49,7 +50,9 @@ if TYPE_CHECKING:
     from rover.flush import Flusher
     from rover.settings import Settings
     from rover.telemetry.alarms import Action, Alarm
+    from rover.telemetry.derived import DerivedParameter
     from rover.telemetry.limits import LimitChange
+    from rover.telemetry.translation import Translation
     from sources.base import Parameter, TelemetrySource
 
 logger = logging.getLogger("rover.telemetry")
@@ -71,6 +74,8 @@ class Telemetry:
         clock: POSIX seconds.
         min_stale_s: seconds of silence before which nothing is stale.
         first_pause_s: seconds before the first restart of the source.
+        translation: from the source's names to those of the mission; by default they are the same.
+        derived: parameters that are computed from others.
 
     Attributes:
         alarms: the alarms, raised by the limits.
@@ -90,6 +95,8 @@ class Telemetry:
         *,
         min_stale_s: float = MIN_STALE_S,
         first_pause_s: float = FIRST_PAUSE_S,
+        translation: Translation | None = None,
+        derived: Sequence[DerivedParameter] = (),
     ) -> None:
         self.source = source
         self.topic = telemetry_topic(settings, flusher)
@@ -100,7 +107,13 @@ class Telemetry:
         self.unusable = 0
         self.last_unusable: Unusable | None = None
         self._guard = Guard("telemetry", source)
-        self._parameters = first_dictionary_of(source)
+        self._translation = None if translation and translation.is_identity else translation
+        self._declared = first_dictionary_of(source)
+        if translation is not None:
+            translation.check(self._declared)
+        self._derived = Derived(derived, self._is_stale)
+        self._learned = 0  # parameters that only the configuration declares
+        self._parameters = self._all_parameters()
         self.history = History(self._parameters, settings.history_samples, settings.history_bytes)
         self._max_sample_bytes = settings.max_sample_bytes
         self._order = ParameterOrder(present=clock)
@@ -123,6 +136,11 @@ class Telemetry:
         """The dictionary as it is now; some sources learn theirs from samples."""
         self._update_dictionary()
         return self._parameters
+
+    @property
+    def declared(self) -> Sequence[str]:
+        """The source's own names of the parameters that it declares."""
+        return [parameter.name for parameter in self._declared]
 
     @property
     def health(self) -> Health:
@@ -190,13 +208,12 @@ class Telemetry:
     def _publish(self, sample: Sample) -> None:
         if self.topic.closed:
             return
-        self._update_dictionary(changed_only=True)
         checked = self._usable(sample)
+        self._update_dictionary(changed_only=True)
         if checked is None:
             return
         sample, data = checked
-        self.supervisor.data()
-        self._source_freshness.record((SOURCE,))
+        self._record_data()
         self._freshness.record(sample.values)
         newest, late, leads = self._order.place(sample)
         if late is not None:  # it changes neither the latest values nor the alarms
@@ -204,13 +221,26 @@ class Telemetry:
             self.topic.publish(SampleEvent(sample_json(late, late=True), late, late=True), at=-inf)
         if newest is None:
             return
+        computed, unusable = self._derived.update(newest)
+        for value in unusable:
+            self._count_unusable(value)
+        for one in computed:
+            self._freshness.record(one.values)
+            if one.t == newest.t:
+                newest = Sample(newest.t, {**newest.values, **one.values})
         if newest is not sample:
             data = sample_json(newest)
-        self.history.add(newest)
-        self.latest.update(newest)
+        self._publish_newest(newest, data, leads=leads)
+        for one in computed:
+            if one.t != newest.t:
+                self._publish_newest(one, sample_json(one), leads=False)
+
+    def _publish_newest(self, sample: Sample, data: str, *, leads: bool) -> None:
+        self.history.add(sample)
+        self.latest.update(sample)
         # clocks differ: an event is never earlier than the one before it
-        self.topic.publish(SampleEvent(data, newest), at=newest.t if leads else -inf)
-        for change in self._limits.check(newest):
+        self.topic.publish(SampleEvent(data, sample), at=sample.t if leads else -inf)
+        for change in self._limits.check(sample):
             self._record(change)
 
     def _publish_event(self, event: Event) -> None:
@@ -220,16 +250,27 @@ class Telemetry:
             what, _, reason = mistake.text.partition(": ")
             self._reject(Unusable(what, reason))
             return
-        self.supervisor.data()
-        self._source_freshness.record((SOURCE,))
+        self._record_data()
         logged = self.events.add(event, SOURCE)
         self.topic.publish(NamedEvent("event", dumps(logged.as_json())))
+
+    def _record_data(self) -> None:
+        self.supervisor.data()
+        self._source_freshness.record((SOURCE,))
+
+    def _is_stale(self, parameter: str) -> bool:
+        return self._freshness.is_stale(parameter, self._periods_s.get(parameter))
 
     def _usable(self, sample: Sample) -> tuple[Sample, str] | None:
         """The sample with its usable values, and its JSON; `None` if there are none."""
         try:
             if not sample.values.keys().isdisjoint(RESERVED):
                 sample = _renamed(sample)
+            if self._translation is not None:
+                translated = self._translated(self._translation, sample)
+                if translated is None:
+                    return None
+                sample = translated
             data = sample_json(sample)
             size = len(data.encode())  # raises for text with a lone surrogate
         except (TypeError, ValueError, AttributeError):
@@ -258,6 +299,19 @@ class Telemetry:
             return None
         return sample, data
 
+    def _translated(self, translation: Translation, sample: Sample) -> Sample | None:
+        """The sample with the names of the mission; `None` if no value is left."""
+        sample, refused = translation.sample(sample)
+        for value in refused:
+            self._count_unusable(value)
+        if sample.values:
+            return sample
+        if refused:
+            self.supervisor.unusable(str(refused[-1]))
+        else:  # all values are excluded on purpose
+            self._record_data()
+        return None
+
     def _reject(self, reason: Unusable) -> None:
         self._count_unusable(reason)
         self.supervisor.unusable(str(reason))
@@ -274,25 +328,36 @@ class Telemetry:
         Args:
             changed_only: compare only the number of parameters: cheap enough for each sample.
         """
-        if changed_only and (
-            self.supervisor.mistake or len(self.source.parameters) == len(self._parameters)
+        learned = len(self._translation.learned) if self._translation is not None else 0
+        if (
+            changed_only
+            and learned == self._learned
+            and (self.supervisor.mistake or len(self.source.parameters) == len(self._declared))
         ):
             return
-        known = self._parameters
         try:
-            parameters = self._guard.read("parameters", dictionary_of, self.source, known)
+            declared = self._guard.read("parameters", dictionary_of, self.source, self._declared)
         except SourceError as exc:
             self.supervisor.set_mistake(describe(exc))  # the last valid dictionary remains
             return
         self.supervisor.set_mistake("")
-        if parameters is known:
+        if declared is self._declared and learned == self._learned:
             return
-        self._parameters = parameters
+        self._declared, self._learned = declared, learned
+        self._parameters = self._all_parameters()
         self.history.set_parameters(self._parameters)
         if not self.topic.closed:
             self.topic.publish(NamedEvent("dictionary", dictionary_json(self._parameters)))
         for change in self._limits.set_parameters(self._parameters, self.latest.newest):
             self._record(change)
+
+    def _all_parameters(self) -> list[Parameter]:
+        declared = self._declared
+        if self._translation is not None:
+            declared = self._translation.parameters(declared)
+        parameters = [*declared, *self._derived.parameters]
+        self._periods_s = {one.name: one.period_s for one in parameters}
+        return parameters
 
     def acknowledge(self, alarm_id: str, by: str, comment: str) -> Alarm:
         """Record that a person has seen an alarm, and publish that.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rover.errors import RoverError
 from rover.telemetry.values import Unusable
 from sources.base import Parameter, Sample
 from sources.values.dictionary import Dictionary
@@ -26,7 +27,7 @@ MAX_NAMES = 10_000
 """Maximum number of names that are translated; values with further names are refused."""
 
 
-class NameCollision(ValueError):
+class NameCollision(RoverError):
     """A parameter gets a name that another one has.
 
     Attributes:
@@ -87,6 +88,9 @@ class Translation:
         publish_as: the name in the mission, by the prefixed name; by default the same.
         changes: by the name in the mission.
         taken: names that no parameter of this source may get.
+
+    Attributes:
+        learned: parameters in `changes` of which a value has arrived, by name.
     """
 
     def __init__(
@@ -109,7 +113,7 @@ class Translation:
         self._taken = taken
         self._names: dict[str, _Name] = {}  # by the source's own name
         self._owners: dict[str, str] = {}  # the source's own name, by the prefixed name
-        self._learned: dict[str, Parameter] = {}  # in `changes`, and not declared by the source
+        self.learned: dict[str, Parameter] = {}
 
     @property
     def is_identity(self) -> bool:
@@ -144,7 +148,7 @@ class Translation:
             name = self._translate(parameter.name).name
             if name is not None:
                 found[name] = self._changed(replace(parameter, name=name))
-        return list({**self._learned, **found}.values())
+        return list({**found, **self.learned, **found}.values())
 
     def sample(self, sample: Sample) -> tuple[Sample, Sequence[Unusable]]:
         """The sample as it is in the mission, and why values are left out.
@@ -171,10 +175,10 @@ class Translation:
     def _learn(self, raw: str, value: Value) -> _Name:
         found = self._translate(raw)
         name = found.name
-        if name is not None and name in self._changes and name not in self._learned:
+        if name is not None and name in self._changes and name not in self.learned:
             dictionary = Dictionary()
             dictionary.learn({name: 0.0 if value is None else value})
-            self._learned[name] = self._changed(dictionary.parameters[0])
+            self.learned[name] = self._changed(dictionary.parameters[0])
         return found
 
     def _translate(self, raw: Any) -> _Name:

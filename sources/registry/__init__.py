@@ -28,8 +28,8 @@ Each module imports only from modules listed below it.
 """
 
 from sources.base import SourceKind
-from sources.registry.errors import SourceSettingError
+from sources.registry.errors import SourceSettingError, redacted
 from sources.registry.schemes import SCHEMES, Scheme
 from sources.registry.urls import open_source
 
-__all__ = ["SCHEMES", "Scheme", "SourceKind", "SourceSettingError", "open_source"]
+__all__ = ["SCHEMES", "Scheme", "SourceKind", "SourceSettingError", "open_source", "redacted"]

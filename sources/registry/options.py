@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -40,7 +41,10 @@ def parse_query(query: str) -> dict[str, str]:
 
 
 def prepare(
-    factory: Factory, options: Mapping[str, str], path: str | None = None
+    factory: Factory,
+    options: Mapping[str, str],
+    path: str | None = None,
+    folder: Path | None = None,
 ) -> Callable[[], object]:
     """A function that calls the factory with the converted arguments.
 
@@ -48,6 +52,7 @@ def prepare(
         factory: a class, a function, or any other callable.
         options: its keyword arguments, as text.
         path: its first positional argument, if the URL has one.
+        folder: relative paths start there; `None` for the current folder.
 
     Raises:
         Refused: an option is unknown, missing, or of the wrong type.
@@ -60,13 +65,13 @@ def prepare(
     if path is not None:
         if not parameters or parameters[0].kind in (_KEYWORD_ONLY, _ANY_KEYWORD):
             raise Refused("this source takes no path", f"leave out {path!r}")
-        arguments.append(_converted(factory, parameters.pop(0), path))
+        arguments.append(_converted(factory, parameters.pop(0), path, folder))
     named = {p.name: p for p in parameters if p.kind in (_EITHER, _KEYWORD_ONLY)}
     takes_any = any(p.kind is _ANY_KEYWORD for p in parameters)
     keywords: dict[str, object] = {}
     for name, text in options.items():
         if name in named:
-            keywords[name] = _converted(factory, named[name], text)
+            keywords[name] = _converted(factory, named[name], text, folder)
         elif takes_any:
             keywords[name] = text
         else:
@@ -89,15 +94,18 @@ _EITHER = inspect.Parameter.POSITIONAL_OR_KEYWORD
 _KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 
 
-def _converted(factory: Factory, parameter: inspect.Parameter, text: str) -> object:
+def _converted(
+    factory: Factory, parameter: inspect.Parameter, text: str, folder: Path | None
+) -> object:
     found = converters(annotation_of(factory, parameter))
     if not found:
         raise Refused(f"{option_text(parameter.name, text)}: cannot be set in a URL")
     for converter in found:
         try:
-            return converter.convert(text)
+            value = converter.convert(text)
         except ValueError:
             continue
+        return folder / value if folder is not None and isinstance(value, Path) else value
     nouns = " or ".join(converter.noun for converter in found if converter.noun)
     raise Refused(f"{option_text(parameter.name, text)}: must be {nouns}")
 

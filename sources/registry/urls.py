@@ -14,6 +14,7 @@ from sources.registry.schemes import NOUNS, SETTINGS, Scheme, Schemes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from sources.base import SourceKind
     from sources.registry.schemes import Takes
@@ -28,20 +29,32 @@ _REQUIRED: Mapping[SourceKind, tuple[str, ...]] = {
 
 @overload
 def open_source(
-    kind: Literal["telemetry"], url: str, setting: str | None = None
+    kind: Literal["telemetry"], url: str, setting: str | None = None, *, folder: Path | None = None
 ) -> TelemetrySource: ...
 @overload
-def open_source(kind: Literal["camera"], url: str, setting: str | None = None) -> Camera: ...
+def open_source(
+    kind: Literal["camera"], url: str, setting: str | None = None, *, folder: Path | None = None
+) -> Camera: ...
 @overload
 def open_source(
-    kind: Literal["commands"], url: str, setting: str | None = None
+    kind: Literal["commands"], url: str, setting: str | None = None, *, folder: Path | None = None
 ) -> CommandValidator: ...
 @overload
 def open_source(
-    kind: SourceKind, url: str, setting: str | None = None, *, schemes: Schemes | None = None
+    kind: SourceKind,
+    url: str,
+    setting: str | None = None,
+    *,
+    folder: Path | None = None,
+    schemes: Schemes | None = None,
 ) -> Source: ...
 def open_source(
-    kind: SourceKind, url: str, setting: str | None = None, *, schemes: Schemes | None = None
+    kind: SourceKind,
+    url: str,
+    setting: str | None = None,
+    *,
+    folder: Path | None = None,
+    schemes: Schemes | None = None,
 ) -> Source:
     """Make the source that a URL names; it is not entered yet.
 
@@ -49,13 +62,14 @@ def open_source(
         kind: of the source.
         url: in the syntax of `sources.registry`.
         setting: the name of the setting with that URL, for errors.
+        folder: relative paths in the URL start there; `None` for the current folder.
         schemes: the known schemes, by default those that ship or are installed.
 
     Raises:
         SourceSettingError: the URL names no source, or the source could not be made.
     """
     try:
-        source = _open(kind, url.strip(), schemes or Schemes())
+        source = _open(kind, url.strip(), folder, schemes or Schemes())
     except Refused as refused:
         raise SourceSettingError(
             setting or SETTINGS[kind], kind, url, refused.reason, refused.hint
@@ -63,7 +77,7 @@ def open_source(
     return cast("Source", source)
 
 
-def _open(kind: SourceKind, url: str, schemes: Schemes) -> object:
+def _open(kind: SourceKind, url: str, folder: Path | None, schemes: Schemes) -> object:
     place, _, query = url.partition("?")
     head, colon, rest = place.partition(":")
     if not colon or not head:
@@ -80,7 +94,7 @@ def _open(kind: SourceKind, url: str, schemes: Schemes) -> object:
         raise Refused(
             "the factory is async", "return the source at once, and connect in its __aenter__"
         )
-    make = prepare(factory, parse_query(query), path)
+    make = prepare(factory, parse_query(query), path, folder)
     try:
         source = make()
     except SourceError as error:

@@ -1,0 +1,148 @@
+"""Explains a configuration: what it configures, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from rover.config.names import unknown_names
+from rover.settings import Settings
+from rover.telemetry.calibration import Points, Polynomial
+from rover.telemetry.translation import NameCollision
+from sources.base import Limits, Parameter, SourceError
+from sources.registry import open_source, redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rover.config.config import Config
+    from rover.config.sources import SourceConfig, TelemetryConfig
+    from rover.telemetry.calibration import Calibration
+    from rover.telemetry.translation import ParameterChange
+    from sources.base import Source, SourceKind
+
+
+@dataclass(slots=True)
+class Report:
+    """What a configuration means.
+
+    Attributes:
+        lines: explain it.
+        notes: what may be wrong: names that no source has.
+        problems: what keeps a mission from starting.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def report_on(config: Config) -> Report:
+    """Explain a configuration. The sources are made, as at a start, but not entered."""
+    complete = config.completed()
+    report = Report([f"file: {config.path.absolute() if config.path else 'none'}"])
+    raw: dict[str, list[str]] = {}
+    published: set[str] = set()
+    for name, one in complete.telemetry.items():
+        source = _add_source(report, "telemetry", name, one)
+        report.lines.extend(f"  {line}" for line in _translation_lines(one))
+        declared = list(getattr(source, "parameters", ()))
+        raw[name] = [parameter.name for parameter in declared]
+        translation = config.translation(one)
+        try:
+            translation.check(declared)
+        except NameCollision as exc:
+            report.problems.append(f"{_key('telemetry', name)}: {exc}")
+        names = [parameter.name for parameter in translation.parameters(declared)]
+        published.update(names)
+        if declared:
+            report.lines.append(f"  parameters: {len(names):,} of {len(declared):,}")
+    for name, camera in complete.camera.items():
+        _add_source(report, "camera", name, camera)
+    if complete.commands is not None:
+        _add_source(report, "commands", "commands", complete.commands)
+    report.lines.extend(_settings_lines(config.settings))
+    for name, change in config.parameters.items():
+        report.lines.append(f"parameters.{name}: {_change(change)}")
+    for derived in config.derived:
+        parameter = derived.parameter
+        shown = {k: v for k, v in _values(parameter).items() if k != "kind" or v != "number"}
+        report.lines.append(
+            f"derived.{parameter.name}: {', '.join([derived.expression.text, *_pairs(shown)])}"
+        )
+    if all(raw.values()):  # otherwise names are learned from samples
+        report.notes.extend(unknown_names(config, published, raw))
+    return report
+
+
+def _add_source(report: Report, kind: SourceKind, name: str, one: SourceConfig) -> Source | None:
+    note = "" if one.setting else " (not configured)"
+    try:
+        source = open_source(kind, **one.location)
+    except SourceError as exc:
+        report.problems.append(str(exc))
+        source = None
+    if getattr(source, "simulated", False):
+        note += " (simulated)"
+    report.lines.append(f"{_key(kind, name)}: {redacted(one.url)}{note}")
+    return source
+
+
+def _key(kind: SourceKind, name: str) -> str:
+    return kind if name == kind else f"{kind}.{name}"
+
+
+def _translation_lines(one: TelemetryConfig) -> Iterable[str]:
+    if one.prefix:
+        yield f"prefix: {one.prefix}"
+    if one.include != ("*",):
+        yield f"include: {', '.join(one.include)}"
+    if one.exclude:
+        yield f"exclude: {', '.join(one.exclude)}"
+    if one.rename:
+        yield f"rename: {', '.join(f'{raw} to {name}' for raw, name in one.rename.items())}"
+
+
+def _settings_lines(settings: Settings) -> Iterable[str]:
+    for info in fields(Settings):
+        value = getattr(settings, info.name)
+        if value != info.default and not info.metadata["unset"]:
+            unit = info.metadata["unit"]
+            yield f"settings.{info.name}: {value if info.repr else '…'}{f' {unit}' if unit else ''}"
+
+
+def _change(change: ParameterChange) -> str:
+    pairs = _pairs({**change.fields, **change.limits})
+    calibration = [_calibration(change.calibration)] if change.calibration else []
+    return ", ".join([*pairs, *calibration]) or "no changes"
+
+
+def _values(parameter: Parameter) -> Mapping[str, Any]:
+    """What a parameter has beside its name and the defaults."""
+    plain, limits = Parameter(parameter.name), Limits()
+    return {
+        info.name: getattr(given, info.name)
+        for given, default in ((parameter, plain), (parameter.limits, limits))
+        for info in fields(default)
+        if info.name != "limits" and getattr(given, info.name) != getattr(default, info.name)
+    }
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    return [f"{key} {_shown(value)}" for key, value in values.items()]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        low, high = value
+        return f"[{'-inf' if low is None else low}, {'inf' if high is None else high}]"
+    return str(value)
+
+
+def _calibration(calibration: Calibration) -> str:
+    match calibration:
+        case Polynomial(coefficients):
+            return f"polynomial {list(coefficients)}"
+        case Points(raw, _):
+            return f"calibrated by {len(raw):,} points from {raw[0]:g} to {raw[-1]:g}"
+    return type(calibration).__name__
