@@ -12,7 +12,7 @@ from anyio import sleep_forever
 from rover.errors import UnknownAlarm
 from rover.routes import alarms as alarm_routes
 from rover.telemetry import Telemetry
-from rover.telemetry.alarms import MAX_ENDED, MAX_UNACKNOWLEDGED, AlarmLog
+from rover.telemetry.alarms import MAX_ENDED, MAX_LATCHED_EVENTS, MAX_UNACKNOWLEDGED, AlarmLog
 from rover.telemetry.limits import LimitWatch
 from sources.base import Limits, Parameter, Sample
 from tests.one_stream import OneStream
@@ -210,6 +210,7 @@ def test_the_oldest_unacknowledged_alarms_are_dropped_and_counted_but_no_active_
         log.apply(change)
     assert (len(log.latched), log.dropped) == (MAX_UNACKNOWLEDGED + 1, 1)
     assert log.latched[0].parameter == names[0]
+    assert log.latched_events().count(b"event: alarm\n") == 1 + MAX_LATCHED_EVENTS
     assert names[1] not in {alarm.parameter for alarm in log.latched}
 
 

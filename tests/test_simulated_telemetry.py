@@ -9,7 +9,7 @@ import time
 import anyio
 import pytest
 
-from sources.base import Paced, Parameter, SourceError, TelemetrySource, Value
+from sources.base import Event, Paced, Parameter, SourceError, TelemetrySource, Value
 from sources.simulated.sol import HOUR_S, LANDING_T, NIGHT_TIME_FACTOR, SOL_S
 from sources.simulated.telemetry import PARAMETERS, SimulatedTelemetry
 from sources.simulated.world import World
@@ -171,6 +171,24 @@ async def test_samples_have_the_times_of_the_injected_clock() -> None:
             if len(times) == 40:
                 break
     assert times == [NOW + i for i in range(40)]
+
+
+async def test_a_change_of_activity_is_an_event_before_its_sample() -> None:
+    sols = itertools.count(NOW, HOUR_S / 4)
+    source = SimulatedTelemetry(rate_hz=1_000, clock=lambda: next(sols))
+    activities: list[Value] = []
+    messages: list[str] = []
+    with anyio.fail_after(10):
+        async for item in source.samples():
+            if isinstance(item, Event):
+                messages.append(item.message)
+            else:
+                activities.append(item.values["activity"])
+                if len(activities) == 200:
+                    break
+    pairs = itertools.pairwise(activities)
+    assert messages == [f"{before} → {after}" for before, after in pairs if before != after]
+    assert messages
 
 
 @pytest.mark.parametrize("rate_hz", [0, -5, 1_001, float("nan"), float("inf"), "quick", True])

@@ -39,6 +39,9 @@ The one that ended first is dropped, and counted. Active alarms are never droppe
 limits their number, as an alarm ends when its parameter leaves the dictionary.
 """
 
+MAX_LATCHED_EVENTS = 1_000
+"""Maximum number of ended alarms that a client receives when it connects; `GET /alarms` has all."""
+
 Action = Literal["raised", "changed", "ended", "acknowledged", "shelved", "unshelved", "latched"]
 """What an `alarm` event reports; `latched`: the alarm was there before the client connected."""
 
@@ -234,9 +237,14 @@ class AlarmLog:
         return dumps({**self.as_json(alarm), **fields})
 
     def latched_events(self) -> bytes:
-        """The latched alarms as server-sent events without ids, for a client that connects."""
+        """The latched alarms as server-sent events without ids, for a client that connects.
+
+        These are all active alarms, and at most `MAX_LATCHED_EVENTS` of the others.
+        """
         if self._events is None:
-            latched = (self.event_json(alarm, "latched") for alarm in self.latched)
+            active = len(self._latched) - len(self._waiting)
+            sent = self.latched[: active + MAX_LATCHED_EVENTS]
+            latched = (self.event_json(alarm, "latched") for alarm in sent)
             self._events = b"".join(sse(data, event="alarm") for data in latched)
         return self._events
 

@@ -378,7 +378,7 @@ class Telemetry:
         """
         alarm, action = self.alarms.shelve(alarm_id, by, comment, minutes)
         logger.info(
-            "telemetry: %s shelved the alarm of %s for %d min", by, alarm.parameter, minutes
+            "telemetry: %s %s the alarm of %s for %d min", by, action, alarm.parameter, minutes
         )
         self._publish_alarm(alarm, action)
         return alarm

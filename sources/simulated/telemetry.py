@@ -7,7 +7,7 @@ import time
 from random import Random
 from typing import TYPE_CHECKING
 
-from sources.base import Limits, Parameter, Sample, Value
+from sources.base import Event, Limits, Parameter, Sample, Severity, Value
 from sources.simulated.sol import SOL_S, light_time_s
 from sources.simulated.traverse import CRUISE_M_S
 from sources.simulated.world import RoverState, World
@@ -135,10 +135,18 @@ class SimulatedTelemetry:
         """Seconds between two samples."""
         return self._period_s
 
-    async def samples(self) -> AsyncIterator[Sample]:
-        """Yield a sample per period, without end. Delays do not add up."""
+    async def samples(self) -> AsyncIterator[Sample | Event]:
+        """Yield a sample per period, without end, and an event at each change of activity.
+
+        Delays do not add up.
+        """
+        activity: Value = None
         async for _ in ticks(self._period_s):
-            yield self.sample(self._clock())
+            sample = self.sample(self._clock())
+            before, activity = activity, sample.values["activity"]
+            if before not in (None, activity):
+                yield Event(sample.t, Severity.INFO, "activity", f"{before} → {activity}")
+            yield sample
 
     def sample(self, t: float) -> Sample:
         """The measurements at POSIX time `t`: equal for equal worlds and times."""
