@@ -18,7 +18,7 @@ export type ConnectionEvent =
   | { readonly type: 'source'; readonly source: SourceStatus }
   | { readonly type: 'alarm'; readonly alarm: WireAlarm }
   | { readonly type: 'gap'; readonly gap: Gap }
-  /** An event without content, which the server sends after 3 s without another event. */
+  /** An event whose content is not used, such as the `beat` after 3 s without another event. */
   | { readonly type: 'beat' };
 
 /** Number of past samples requested by the first connection, so that plots do not start empty. */
@@ -36,6 +36,9 @@ const BATCH_MS = 50;
 const MIN_RESTART_MS = 5_000;
 
 const WATCHDOG_MS = 500;
+
+/** Events that only show that the connection is alive. `EventSource` hides events without listener. */
+const OTHER_EVENTS = ['beat', 'dictionary', 'event'];
 
 type MakeEventSource = (url: string) => EventSource;
 
@@ -98,11 +101,11 @@ export class TelemetryConnection {
     eventSource.addEventListener('gap', (event) => {
       this.#named(event, (gap: Gap) => this.#sink({ type: 'gap', gap }));
     });
-    eventSource.addEventListener('beat', () => {
-      this.#received();
-      this.#send();
-      this.#sink({ type: 'beat' });
-    });
+    for (const name of OTHER_EVENTS) {
+      eventSource.addEventListener(name, (event) => {
+        this.#named(event, () => this.#sink({ type: 'beat' }));
+      });
+    }
     this.#progress.restart();
     this.#opened = false;
     this.#watchdog = setInterval(() => this.#restartIfSilent(), WATCHDOG_MS);
