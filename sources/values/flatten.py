@@ -84,6 +84,10 @@ class Flattener:
             return
         if depth > MAX_DEPTH:
             raise TooLarge(f"nested deeper than {MAX_DEPTH} levels")
+        if not isinstance(value, dict | list):
+            name = self._name(place, values)
+            values[name] = self._plain(name, value)
+            return
         if isinstance(value, list):
             if len(value) > MAX_ITEMS:
                 raise TooLarge(
@@ -91,13 +95,9 @@ class Flattener:
                     f" {MAX_ITEMS}"
                 )
             value = {str(index): item for index, item in enumerate(value)}
-        elif isinstance(value, dict) and self._is_vector(dotted(place), value):
+        elif place and self._is_vector(dotted(place), value):
             name = self._name(place, values)
             values[name] = self._vector(name, value)
-            return
-        if not isinstance(value, dict):
-            name = self._name(place, values)
-            values[name] = self._plain(name, value)
             return
         for key, member in value.items():
             inner = f"{place}{SEPARATOR}{key}" if place else key
@@ -116,7 +116,8 @@ class Flattener:
                     f" {MAX_NAMES:,} names, the limit"
                 )
             name = self.names.add(place, raw_name)
-        return free_name(name, values)  # a key may contain the separator
+        # a key may contain the separator
+        return free_name(name, values) if name in values else name
 
     def _is_vector(self, name: str, members: dict[str, Any]) -> bool:
         if not name or name in self._parents or not members or len(members) > MAX_ITEMS:
@@ -149,9 +150,11 @@ class Flattener:
             # a lone surrogate is legal in JSON, but not in UTF-8
             text = value if value.isascii() else value.encode(errors="replace").decode()
             return _read(text, kind)
-        if kind == "boolean" and _is_number(value) and value in (0, 1):
+        if kind == "boolean" and value in (0, 1):
             return bool(value)
-        return None if value is None else _bounded(value)
+        if value is None or isinstance(value, float):
+            return value
+        return _bounded(value)
 
 
 def join_place(*keys: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sources.values.cells import number_of
 from sources.values.losses import Losses
 from sources.values.parsing import PayloadRefused, at, noun
 from sources.values.times import EARLIEST_LIVE, is_stamp, parse_datetime, time_zone, timestamp_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TIME_PLACES = ("t", "time", "timestamp", "ts", "header.stamp", "Time")
 """Dotted places that are searched for a time, in this order.
@@ -65,13 +68,14 @@ class MessageTime:
             PayloadRefused: the place that must hold a time does not.
         """
         uptime: Any = None
-        for place, value in self._candidates(root, part):
-            consumed = place if at(part, place) is value else ""
+        for place, holder, value in self._candidates(root, part):
+            consumed = place if holder is part else ""
             t = timestamp_of(value, self._zone)
-            if t is not None and t >= EARLIEST_LIVE and self._is_unknown_zone(place, value):
-                return None, consumed
+            if t is not None and t >= EARLIEST_LIVE:
+                return None if self._is_unknown_zone(place, value) else t, consumed
             if t is not None or is_stamp(value) or (self._is_required and _is_number(value)):
-                return self.of(value), consumed
+                self._replace(value)
+                return None, consumed
             if uptime is None and _is_number(value):
                 uptime = value
         if self._is_required:
@@ -81,13 +85,15 @@ class MessageTime:
             self._replace(uptime)
         return None, ""
 
-    def _candidates(self, root: Any, part: Any) -> list[tuple[str, Any]]:
+    def _candidates(self, root: Any, part: Any) -> Iterator[tuple[str, Any, Any]]:
         places = self._places
         if not self._is_required and "linkquality" in part:
             places = (*places, LAST_SEEN)
-        holders = (part,) if part is root else (part, root)
-        found = ((place, at(holder, place)) for place in places for holder in holders)
-        return [(place, value) for place, value in found if value is not None]
+        for place in places:
+            for holder in (part,) if part is root else (part, root):
+                value = at(holder, place) if "." in place else holder.get(place)
+                if value is not None:
+                    yield place, holder, value
 
     def _is_unknown_zone(self, place: str, value: Any) -> bool:
         """Whether a time is the local time of a device with Tasmota, in an unknown time zone."""
