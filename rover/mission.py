@@ -32,7 +32,7 @@ from rover.supervise import State
 from rover.telemetry import Telemetry
 from rover.watchdog import Watched, watch_loop
 from rover.wire import iso
-from sources.base import SourceError
+from sources.base import Lossy, SourceError, Timed
 from sources.registry import open_source
 
 if TYPE_CHECKING:
@@ -366,7 +366,18 @@ def source_json(source: object, url: str, health: Health) -> dict[str, object]:
         "state": health.state,
         "detail": health.detail,
         "since": iso(health.since),
+        **losses_json(source),
     }
+
+
+def losses_json(source: object) -> dict[str, object]:
+    """What a source could not read, and which times it replaced, if it counts them."""
+    counts: dict[str, object] = {}
+    if isinstance(source, Lossy):
+        counts |= {"lost": source.losses.count, "last_lost": source.losses.last or None}
+    if isinstance(source, Timed):
+        counts["replaced_times"] = source.replaced_times.count
+    return counts
 
 
 def log_sources(sources: Mapping[str, Mapping[str, object]]) -> None:

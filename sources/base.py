@@ -169,6 +169,40 @@ class Simulated(Protocol):
         ...
 
 
+class Counted(Protocol):
+    """A count of messages with a problem."""
+
+    @property
+    def count(self) -> int:
+        """Number of messages."""
+        ...
+
+    @property
+    def last(self) -> str:
+        """The newest reason, in one line; empty before the first message."""
+        ...
+
+
+@runtime_checkable
+class Lossy(Protocol):
+    """A source that counts messages which it received and could not read. `/readyz` shows them."""
+
+    @property
+    def losses(self) -> Counted:
+        """The messages that it could not read."""
+        ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A source that counts samples whose time was not true, so that they have another."""
+
+    @property
+    def replaced_times(self) -> Counted:
+        """The samples that have their time of arrival instead of the time in them."""
+        ...
+
+
 @runtime_checkable
 class Paced(Protocol):
     """A telemetry source with a known period, so that missing samples can be noticed."""

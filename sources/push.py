@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from sources.values.losses import Losses
+
 RETRY_AFTER_S = 1
 """Seconds after which a device should send a refused batch again."""
 
@@ -90,6 +92,11 @@ class PushTelemetry:
         self.line_protocol = InfluxReader(self.reader)
         self._queue: deque[Sample] = deque()
         self._arrived = Event()
+
+    @property
+    def replaced_times(self) -> Losses:
+        """Samples with a time before 2001; they have their time of arrival instead."""
+        return self.reader.replaced_times
 
     @property
     def parameters(self) -> Sequence[Parameter]:

@@ -30,9 +30,11 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from rover.errors import SettingError
-from rover.mission import MissionControl, create_app
+from rover.mission import MissionControl, create_app, losses_json
 from rover.settings import Settings
 from sources.base import Parameter, Sample, SourceError, Step, Verdict
+from sources.push import PushTelemetry
+from sources.websocket import WebSocketTelemetry
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -407,6 +409,16 @@ async def test_the_events_of_an_upload_have_a_heartbeat_every_3_seconds(
                     if body.endswith(b"\n\n:\n\n"):
                         break
         assert b'"status":"UPLOADING"' in body
+
+
+def test_readyz_counts_lost_messages_and_replaced_times() -> None:
+    source = WebSocketTelemetry("ws://host")
+    source.losses.add("not\nJSON")
+    push = PushTelemetry()
+    push.reader.samples('{"time": "1970-01-01T00:00:05Z", "a": 1}')
+    assert losses_json(source) == {"lost": 1, "last_lost": "not JSON", "replaced_times": 0}
+    assert losses_json(push) == {"replaced_times": 1}
+    assert losses_json(object()) == {}
 
 
 async def test_readyz_shows_receivers_of_notifications_without_secrets(

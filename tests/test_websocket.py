@@ -21,6 +21,7 @@ from sources.registry import open_source
 from sources.websocket import MAX_MESSAGE_BYTES, WebSocketTelemetry
 from tests.recorder import Recorder
 from tests.samples import next_sample
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -209,6 +210,17 @@ async def test_streams_stay_open_while_the_server_restarts() -> None:
         assert url in telemetry.health.detail
         async with serving(Robot('{"n": 2}').answer, int(url.rpartition(":")[2])):
             await published.until(holds(b'"n":2'))
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_source_of_which_no_message_can_be_read_is_degraded() -> None:
+    settings = Settings()
+    flusher = Flusher(settings.heartbeat_s)
+    async with serving(Robot("text").answer) as url, create_task_group() as tasks:
+        telemetry = Telemetry(WebSocketTelemetry(url), settings, flusher)
+        tasks.start_soon(telemetry.run)
+        await until(lambda: telemetry.health.state is State.DEGRADED)
+        assert "not JSON" in telemetry.health.detail
         tasks.cancel_scope.cancel()
 
 

@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 
 from rover.errors import NoDataYet
 from rover.guard import Guard, describe
-from rover.supervise import FIRST_PAUSE_S, Health, Supervisor
+from rover.supervise import FIRST_PAUSE_S, Health, State, Supervisor
 from rover.telemetry.alarms import AlarmLog
 from rover.telemetry.derived import Derived
 from rover.telemetry.dictionary import dictionary_of, first_dictionary_of, period_of
@@ -40,7 +40,7 @@ from rover.telemetry.receivers import open_receivers
 from rover.telemetry.values import Unusable, usable_values
 from rover.telemetry.views import Views
 from rover.wire import dumps
-from sources.base import RESERVED, Event, Sample, SourceError
+from sources.base import RESERVED, Event, Lossy, Sample, SourceError
 from sources.none import Off
 from sources.rules import sample_mistake
 
@@ -197,6 +197,9 @@ class Telemetry:
             self._source_freshness.tick()
 
     def _silence(self) -> float | None:
+        is_starting = self.health.state is State.STARTING
+        if is_starting and isinstance(self.source, Lossy) and self.source.losses.last:
+            self.supervisor.unusable(self.source.losses.last)
         try:
             period_s = self._guard.read("period_s", period_of, self.source)
         except SourceError:

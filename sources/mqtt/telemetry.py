@@ -136,6 +136,11 @@ class MqttTelemetry:
             self._sparkplug = self._open_sparkplug()
 
     @property
+    def replaced_times(self) -> Losses:
+        """Samples with a time before 2001; they have their time of arrival instead."""
+        return self._reader.replaced_times
+
+    @property
     def parameters(self) -> Sequence[Parameter]:
         """The parameters declared, then those learned so far."""
         return self._reader.parameters

@@ -56,7 +56,7 @@ def read_owntracks(root: Any, place: str | None) -> list[Reading]:
     match kind:
         case "location":
             location = {key: root.get(key) for key in ("lat", "lon", "alt")}
-            values = {"location": location, "trigger": root.get("t")}
+            values = {"location": location} | ({"trigger": root["t"]} if "t" in root else {})
             values |= {key: value for key, value in root.items() if key not in _ENVELOPE}
             return [Reading(values, root.get("tst"), device, _UNITS)]
         case "transition":
