@@ -11,7 +11,7 @@
  * - rover-telemetry: `values` (`data-old` while the stream is silent), `value-NAME`
  *   (`data-level` none | nominal | caution | alarm),
  *   `charts`, `chart-NAME`, `map`, `window`, `table`, `pause`, `gap`, `telemetry-empty`, `alarms`
- *   (each with `data-parameter`, `data-level` caution | alarm)
+ *   (each with `data-parameter`, `data-level` caution | alarm), `events`
  * - rover-comms: `comms-state` (`data-state` open | silent | connecting | waiting | refused | closed),
  *   `channel`, `name`, `members`, `log`, `compose`, `refusal`; a received message has `data-id`,
  *   one of our own `data-state` queued | sent | unconfirmed | delivered
@@ -33,6 +33,7 @@ import './styles/traverse-map.css';
 import './styles/comms.css';
 import './styles/commands.css';
 import { AlarmStrip } from './components/alarm-strip.ts';
+import { EventList } from './components/event-list.ts';
 import { ImageStage } from './components/image-stage.ts';
 import { MissionControl } from './components/mission-control.ts';
 import { MissionHeader } from './components/mission-header.ts';
@@ -48,6 +49,7 @@ import { TraverseMap } from './components/traverse-map.ts';
 const elements = {
   'image-stage': ImageStage,
   'alarm-strip': AlarmStrip,
+  'event-list': EventList,
   'parameter-cards': ParameterCards,
   'strip-chart': StripChart,
   'traverse-map': TraverseMap,

@@ -82,6 +82,12 @@ test('a gap is sent after the samples before it', () => {
   expect(events.slice(-2).map(({ type }) => type)).toEqual(['samples', 'gap']);
 });
 
+test('an event of a source is sent', () => {
+  const source = openConnection();
+  source.named('event', { id: '5f2c-1', t: 'one', severity: 'info', name: 'mode' });
+  expect(events.at(-1)).toMatchObject({ type: 'event', event: { name: 'mode' } });
+});
+
 test('an alarm is sent after the sample that caused it', () => {
   const source = openConnection();
   source.sample('e-1', 'one');

@@ -58,6 +58,7 @@ export class RoverTelemetry extends PageElement {
         </div>
         ${this.#gaps()}
         <alarm-strip .store=${store}></alarm-strip>
+        <event-list .store=${store}></event-list>
         ${store.latest.size === 0 ? this.#empty() : this.#body()}
       </section>
     `;

@@ -5,6 +5,7 @@ import { followTelemetry } from '../transport/telemetry.ts';
 import type { WorkerMessage } from '../transport/telemetry-worker.ts';
 import type { Gap, Parameter, SourceStatus, Value, WireSample } from '../transport/wire.ts';
 import { Alarms } from './alarms.ts';
+import { Events } from './events.ts';
 import { inferredParameter, rowOf, valuesOf } from './rows.ts';
 import { SampleRing } from './samples.ts';
 import { Store } from './store.ts';
@@ -34,6 +35,7 @@ export class TelemetryStore extends Store {
   readonly ring = new SampleRing(CAPACITY);
   readonly track = new Track();
   readonly alarms = new Alarms();
+  readonly events = new Events();
   /** The latest value of each parameter, which may be older than the newest sample. */
   readonly latest = new Map<string, Value>();
   /** The connection, its silence and its sources; all values are old if `stream.silentS` is set. */
@@ -90,6 +92,7 @@ export class TelemetryStore extends Store {
       if (!current || !wasCurrent) this.changed();
     });
     void this.#readDictionary();
+    void this.#readEvents();
   }
 
   /** Load the server's history back to `fromS`, as far as it fits into the ring. */
@@ -130,7 +133,11 @@ export class TelemetryStore extends Store {
       case 'alarm':
         this.alarms.apply(message.alarm);
         break;
+      case 'event':
+        this.events.add(message.event);
+        break;
       case 'gap':
+        void this.#readEvents();
         this.gaps = [...this.gaps, { ...message.gap, seenAt: Date.now() }].slice(-MAX_GAPS);
         this.alarms.discardReports();
         this.#breakPlots();
@@ -203,6 +210,11 @@ export class TelemetryStore extends Store {
       const parameter = this.#parameters.get(name);
       if (parameter) this.alarms.check(parameter, value, this.sampleAt ?? 0);
     }
+  }
+
+  async #readEvents(): Promise<void> {
+    await this.events.read();
+    this.changed();
   }
 
   async #readDictionary(): Promise<void> {

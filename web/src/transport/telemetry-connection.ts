@@ -1,7 +1,7 @@
 import { Age, MAX_SILENT_MS, Rhythm } from './age.ts';
 import { Backoff } from './backoff.ts';
 import { at } from './http.ts';
-import type { Gap, SourceStatus, WireAlarm, WireSample } from './wire.ts';
+import type { Gap, SourceStatus, WireAlarm, WireEvent, WireSample } from './wire.ts';
 
 /** The state of the connection to the server; that of the telemetry source is `SourceStatus`. */
 export type ConnectionState = 'connecting' | 'open' | 'waiting';
@@ -17,6 +17,7 @@ export type ConnectionEvent =
   | { readonly type: 'connection'; readonly status: ConnectionStatus }
   | { readonly type: 'source'; readonly source: SourceStatus }
   | { readonly type: 'alarm'; readonly alarm: WireAlarm }
+  | { readonly type: 'event'; readonly event: WireEvent }
   | { readonly type: 'gap'; readonly gap: Gap }
   /** An event whose content is not used, such as the `beat` after 3 s without another event. */
   | { readonly type: 'beat' };
@@ -97,6 +98,9 @@ export class TelemetryConnection {
     });
     eventSource.addEventListener('alarm', (event) => {
       this.#named(event, (alarm: WireAlarm) => this.#sink({ type: 'alarm', alarm }));
+    });
+    eventSource.addEventListener('event', (event) => {
+      this.#named(event, (reported: WireEvent) => this.#sink({ type: 'event', event: reported }));
     });
     eventSource.addEventListener('gap', (event) => {
       this.#named(event, (gap: Gap) => this.#sink({ type: 'gap', gap }));

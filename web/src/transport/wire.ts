@@ -26,6 +26,16 @@ export interface WireAlarm {
   readonly threshold: number;
 }
 
+/** Something that happened at a source: a fault, a change of mode. */
+export interface WireEvent {
+  readonly id: string;
+  readonly t: string;
+  readonly severity: 'error' | 'warning' | 'info';
+  readonly name: string;
+  readonly message: string;
+  readonly source: string;
+}
+
 export type Kind = 'number' | 'integer' | 'boolean' | 'text' | 'vector';
 export type Range = readonly [low: number | null, high: number | null];
 
