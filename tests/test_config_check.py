@@ -110,6 +110,13 @@ def test_a_source_that_cannot_start_is_an_error(check: Check, text: str, facts: 
         assert fact in error
 
 
+def test_a_receiver_of_alarms_that_cannot_be_used_is_an_error(check: Check) -> None:
+    status, lines, [error] = check('[settings]\nnotify = ["sesame"]')
+    assert status == 2
+    assert "ROVER_NOTIFY" in error
+    assert "sesame" not in "\n".join([*lines, error])
+
+
 def test_passwords_are_hidden(check: Check) -> None:
     _, lines, errors = check(
         '[telemetry.a]\nsource = "mqtt://me:hunter2@host/x"\n'

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from rover.config.names import unknown_names
+from rover.errors import SettingError
 from rover.settings import Settings
 from rover.telemetry.calibration import Points, Polynomial
+from rover.telemetry.receivers import open_receivers
 from rover.telemetry.translation import NameCollision
 from sources.base import Limits, Parameter, SourceError
 from sources.registry import open_source, redacted
@@ -62,6 +64,10 @@ def report_on(config: Config) -> Report:
     if complete.commands is not None:
         _add_source(report, "commands", "commands", complete.commands)
     report.lines.extend(_settings_lines(config.settings))
+    try:
+        open_receivers(config.settings.notify)
+    except SettingError as exc:
+        report.problems.append(str(exc))
     for name, change in config.parameters.items():
         report.lines.append(f"parameters.{name}: {_change(change)}")
     for derived in config.derived:

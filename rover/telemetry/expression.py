@@ -84,8 +84,8 @@ _NODES = (ast.Name, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp, 
 class Expression:
     """An expression, checked when it is made.
 
-    Names of parameters may have dots. A name that is not made of letters, digits, `_` and dots
-    stands in quotes: `"wheel-speed" * 2`.
+    Names of parameters may have dots. Other names stand in quotes, for example with other
+    characters or with a part that begins with a digit: `"wheel-speed" * "motor.1"`.
 
     Attributes:
         text: as written.
@@ -105,7 +105,9 @@ class Expression:
                 tree = ast.parse(f"({text})", mode="eval").body  # may have several lines
         except (SyntaxError, ValueError, MemoryError, RecursionError) as exc:
             reason = exc.msg if isinstance(exc, SyntaxError) else str(exc)
-            raise ExpressionError(f"must be an arithmetic expression: {reason}") from None
+            raise ExpressionError(
+                f"must be an arithmetic expression, with names such as motor.1 in quotes: {reason}"
+            ) from None
         if sum(isinstance(node, ast.expr) for node in ast.walk(tree)) > MAX_NODES:
             raise ExpressionError(f"must have at most {MAX_NODES} names, numbers and operations")
         self._tree = _Checker(self._variables).visit(tree)
