@@ -167,6 +167,17 @@ async def test_an_alarm_ends_when_its_parameter_leaves_the_dictionary() -> None:
     assert found == [("raised", "red", 90), ("ended", "nominal", 90)]
 
 
+async def test_an_alarm_that_flaps_does_not_flood_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    flapping = [at(NOW + n, speed=20 if n % 2 else 90) for n in range(200)]
+    with caplog.at_level("INFO", "rover.telemetry"):
+        telemetry = await telemetry_of(ScriptedSource(flapping))
+    assert len(events_named(telemetry, "alarm")) == 200
+    lines = [line for line in caplog.messages if "speed is" in line]
+    assert len(lines) == 2 * len([1, 2, 4, 8, 16, 32, 64])
+
+
 async def test_an_alarm_stays_active_while_no_values_arrive() -> None:
     source = ScriptedSource([at(NOW, speed=90), at(NOW + 1, speed=math.nan)], [])
     telemetry = await telemetry_of(source)

@@ -392,8 +392,9 @@ class Telemetry:
 
     def _record(self, change: LimitChange) -> None:
         alarm, action = self.alarms.apply(change)
-        log = logger.warning if alarm.is_active else logger.info
-        log("telemetry: %s", alarm)
+        if alarm.count.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … time that it was raised only
+            log = logger.warning if alarm.is_active else logger.info
+            log("telemetry: %s (raised %d times)", alarm, alarm.count)
         self._publish_alarm(alarm, action, change.was)
 
     def _publish_alarm(self, alarm: Alarm, action: Action, was: Level | None = None) -> None:
