@@ -508,6 +508,18 @@ def test_simulated_sources_and_parts_that_are_off_are_labelled(
         expect(page.get_by_test_id(promise)).to_have_count(0)
 
 
+def test_unusable_values_are_counted_with_the_last_reason(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    unusable: Any = object()
+    now = time.time()
+    source = ScriptedTelemetry([Sample(now - 1, {"battery": 80.0, "speed": unusable})])
+    page = pages.open(start_server(lambda: scripted_mission(source, tmp_path)).url)
+    label = page.locator("rover-telemetry").get_by_test_id("unusable")
+    expect(label).to_contain_text(re.compile(r"\b1\b.*speed"))
+    expect(page.get_by_test_id("value-battery")).to_be_visible()
+
+
 def test_the_page_works_under_a_prefix(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:

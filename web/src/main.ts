@@ -3,7 +3,7 @@
  *
  * Browser tests select the elements below by tag and by `data-testid`:
  *
- * - panels: `simulated`, `source-state` (a source that is not live or ready)
+ * - panels: `simulated`, `source-state` (a source that is not live or ready), `unusable`
  * - header: `connection` (`data-state` live | starting | stale | degraded | down | off |
  *   connecting | reconnecting | silent | disconnected), `sources`
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |

@@ -1,18 +1,8 @@
 import { html, nothing } from 'lit';
-import {
-  age,
-  clock,
-  day,
-  dayOfYear,
-  duration,
-  label as nameOf,
-  plural,
-  timestamp,
-} from '../format.ts';
+import { age, clock, day, dayOfYear, duration, label as nameOf, timestamp } from '../format.ts';
 import type { Mission } from '../store/mission.ts';
 import { telemetryStatus } from '../store/telemetry-status.ts';
 import { every } from '../store/ticker.ts';
-import type { SourceReadiness } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
 import { levelOf, unknownSince } from './source-labels.ts';
@@ -63,7 +53,7 @@ export class MissionHeader extends PageElement {
       <ul class="sources" aria-label="Sources" data-testid="sources">
         ${Object.entries(store.readiness.sources ?? {}).map(([name, source]) => {
           const level = isCurrent ? levelOf(source.state) : 'none';
-          return html`<li data-level=${level} title=${isCurrent ? details(source) : nothing}>
+          return html`<li data-level=${level} title=${isCurrent ? source.detail : nothing}>
             ${icon(level)}<span class="name">${nameOf(name)}</span>
             ${source.simulated ? html`<span class="source-label simulated">simulated</span>` : nothing}
             ${isCurrent ? html`<span class="state">${source.state}</span>` : nothing}
@@ -91,11 +81,4 @@ export class MissionHeader extends PageElement {
       </div>
     `;
   }
-}
-
-/** The detail of a source, and its unusable values. */
-function details({ detail, unusable, last_unusable }: SourceReadiness): string {
-  if (!unusable) return detail;
-  const last = last_unusable ? `, the last: ${last_unusable}` : '';
-  return `${detail}; ${plural(unusable, 'unusable value')}${last}`;
 }

@@ -1,5 +1,5 @@
 import { html, nothing } from 'lit';
-import { clock } from '../format.ts';
+import { clock, plural } from '../format.ts';
 import type { Level } from '../store/limits.ts';
 import type { Part, ReadinessStore } from '../store/readiness.ts';
 import type { SourceReadiness } from '../transport/wire.ts';
@@ -23,8 +23,8 @@ export function unknownSince({ answeredAt }: ReadinessStore): string {
 }
 
 /**
- * Labels for a panel's title: its simulated sources, and those that are off, or not live at present.
- * The header says that states are unknown.
+ * Labels for a panel's title: its simulated sources, those that are off or not live at present, and
+ * the values that were left out. The header says that states are unknown.
  */
 export function sourceLabels(readiness: ReadinessStore, part: Part) {
   const sources = readiness.sourcesOf(part);
@@ -41,6 +41,7 @@ export function sourceLabels(readiness: ReadinessStore, part: Part) {
     ${sources
       .filter(([, { state }]) => state === 'off' || readiness.isCurrent)
       .map(([name, source]) => problem(sources.length > 1 ? `${name} ` : '', source))}
+    ${sources.map(([, source]) => unusable(source))}
   `;
 }
 
@@ -48,4 +49,10 @@ function problem(name: string, { state, detail }: SourceReadiness) {
   const level = levelOf(state);
   if (level === 'nominal') return nothing;
   return html`<span class="source-label" data-level=${level} data-testid="source-state" title=${detail}>${name}${state}</span>`;
+}
+
+function unusable({ unusable: count, last_unusable: last }: SourceReadiness) {
+  if (!count) return nothing;
+  const text = `${plural(count, 'unusable value')}${last ? `, last ${last}` : ''}`;
+  return html`<span class="source-label" data-testid="unusable" title=${text}>${text}</span>`;
 }
