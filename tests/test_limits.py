@@ -170,3 +170,25 @@ def test_a_level_ends_if_its_parameter_loses_its_limits(
     [change] = watch.set_parameters(after, lambda _: (T, newest))
     assert (change.level, change.value, change.t, change.unit) == ("nominal", 90, T, "°C")
     assert not watch.check(Sample(T + 1, {"motor": 90}))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from([50, 61, None])), max_size=40),
+    st.integers(0, 5),
+)
+def test_a_value_is_outside_the_limits_for_the_minimum_duration_and_not_longer(
+    steps: list[tuple[int, float | None]], min_duration_s: int
+) -> None:
+    limits = Limits(red=(None, 60), hysteresis=0, min_duration_s=min_duration_s)
+    watch = LimitWatch([Parameter("motor", limits=limits)])
+    t, level = T, Level.NOMINAL
+    outside_since: float | None = None
+    for pause_s, value in steps:
+        t += pause_s
+        for change in watch.check(Sample(t, {"motor": value})):
+            assert (change.was, change.t) == (level, t)
+            level = change.level
+        if value is not None:
+            outside_since = (t if outside_since is None else outside_since) if value > 60 else None
+            is_red = outside_since is not None and t - outside_since >= min_duration_s
+            assert level is (Level.RED if is_red else Level.NOMINAL)

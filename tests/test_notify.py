@@ -11,10 +11,12 @@ from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from anyio import create_task_group, fail_after
+from anyio import create_task_group, fail_after, sleep_forever
 
 from rover.errors import SettingError
+from rover.flush import Flusher
 from rover.settings import Settings
+from rover.telemetry import Telemetry
 from rover.telemetry.alarms import AlarmLog
 from rover.telemetry.limits import Level, LimitWatch
 from rover.telemetry.notices import Message, Notice
@@ -203,6 +205,31 @@ async def test_alarms_below_the_minimum_level_are_not_sent(endpoint: Endpoint) -
             await until(lambda: alarms.states[0]["sent"] == 1)
     body = endpoint.requests.get()[2]
     assert body["text"] == "battery is red: 3.1999999 V, below 3.2 V"
+
+
+class Hot:
+    """A source whose speed is too high."""
+
+    parameters = tuple(PARAMETERS)
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        yield Sample(T, {"speed": 90.0})
+        await sleep_forever()
+
+
+async def test_an_alarm_of_the_telemetry_reaches_the_receivers_of_the_settings(
+    endpoint: Endpoint,
+) -> None:
+    with endpoint.running() as host:
+        settings = Settings(notify=f"http://{host}/", notify_level="red")
+        telemetry = Telemetry(Hot(), settings, Flusher(settings.heartbeat_s), clock=lambda: T)
+        async with create_task_group() as tasks:
+            tasks.start_soon(telemetry.run)
+            with fail_after(20):
+                await until(lambda: telemetry.notifier.as_json()[0]["sent"] == 1)
+            tasks.cancel_scope.cancel()
+    [alarm] = endpoint.requests.get()[2]["alarms"]
+    assert (alarm["id"], alarm["action"]) == (telemetry.alarms.latched[0].id, "raised")
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
