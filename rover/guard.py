@@ -24,20 +24,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from anyio import current_effective_deadline, move_on_after
 
 from sources.base import SourceError
+from sources.rules.describe import describe, leaves_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from types import TracebackType
 
 T = TypeVar("T")
 
 logger = logging.getLogger("rover.sources")
-
-MAX_DETAIL_CHARACTERS = 300
-"""Maximum length of the text of an exception in states, log lines and responses."""
-
-MAX_DESCRIBED = 3
-"""Maximum number of exceptions of a group that a description lists."""
 
 MAX_FRAMES = 16
 """Maximum number of stack frames of a source's exception in the log."""
@@ -51,46 +46,6 @@ CLOSE_TIMEOUT_S = 5.0
 
 class SourceFailed(SourceError):
     """A source raised an exception that is not a `SourceError`. The text describes it."""
-
-
-def one_line(text: str, max_characters: int = MAX_DETAIL_CHARACTERS) -> str:
-    """The text on one line of bounded length, without control characters and surrogates."""
-    start = " ".join(text[: 4 * max_characters].split())
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in start)
-    if len(shown) <= max_characters and len(text) <= 4 * max_characters:
-        return shown
-    return shown[: max_characters - 1] + "…"
-
-
-def describe(exc: BaseException) -> str:
-    """The exception as one line of bounded length, for people."""
-    leaves = list(_leaves(exc))
-    if len(leaves) == 1:
-        return one_line(_text(leaves[0]))
-    listed = "; ".join(one_line(_text(leaf), 80) for leaf in leaves[:MAX_DESCRIBED])
-    more = ", …" if len(leaves) > MAX_DESCRIBED else ""
-    return one_line(f"{len(leaves)} exceptions: {listed}{more}")
-
-
-def _leaves(exc: BaseException) -> Iterator[BaseException]:
-    """The exceptions of a group, which may be nested thousands of levels deep."""
-    stack = [exc]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, BaseExceptionGroup):
-            stack.extend(reversed(top.exceptions))
-        else:
-            yield top
-
-
-def _text(exc: BaseException) -> str:
-    try:
-        text = str(exc)
-    except BaseException as broken:
-        text = f"its text cannot be read ({type(broken).__name__})"
-    if isinstance(exc, SourceError) and text:
-        return text
-    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 
 def is_own_cancellation() -> bool:
@@ -124,6 +79,16 @@ def is_interrupt(exc: BaseException) -> bool:
     handler = signal.getsignal(signal.SIGINT)
     runner = getattr(getattr(handler, "func", None), "__qualname__", "")
     return handler is signal.default_int_handler or runner == "Runner._on_sigint"
+
+
+def is_simulated(source: object) -> bool:
+    """Whether a source says that its data is simulated."""
+    try:
+        return bool(getattr(source, "simulated", False))
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
+        return False
 
 
 @asynccontextmanager
@@ -315,7 +280,7 @@ def exc_info(
     exc: BaseException,
 ) -> tuple[type[BaseException], BaseException, TracebackType | None]:
     """The exception for `logging`: its stack and its cause, with texts of bounded length."""
-    leaves = list(_leaves(exc))
+    leaves = list(leaves_of(exc))
     leaf = leaves[0] if len(leaves) == 1 else exc
     shown = SourceFailed(describe(leaf))
     cause = leaf.__cause__ or (None if leaf.__suppress_context__ else leaf.__context__)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope
 
-from rover.guard import Guard, describe
+from rover.guard import Guard
 from sources.base import SourceError
+from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

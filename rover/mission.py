@@ -23,6 +23,7 @@ from rover.comms import Comms
 from rover.config import Config, SourceConfig
 from rover.config.names import unknown_names
 from rover.embedding import Hosts, beside
+from rover.guard import is_simulated
 from rover.images import Images
 from rover.lifetime import entered
 from rover.routes import alarms, commands, comms, dashboard, events, images, ingest, ops, telemetry
@@ -362,7 +363,7 @@ def source_json(source: object, url: str, health: Health) -> dict[str, object]:
     opened_by_url = bool(url) and type(source).__module__.startswith("sources.")
     return {
         "source": f"{url.partition(':')[0]}:" if opened_by_url else type(source).__name__,
-        "simulated": bool(getattr(source, "simulated", False)),
+        "simulated": is_simulated(source),
         "state": health.state,
         "detail": health.detail,
         "since": iso(health.since),

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from anyio import create_task_group, sleep, sleep_forever
 
-from rover.guard import absorb_stray_cancellation, describe, exc_info, is_interrupt, one_line
+from rover.guard import absorb_stray_cancellation, exc_info, is_interrupt
 from sources.base import SourceError
+from sources.rules.describe import describe, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

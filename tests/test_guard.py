@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from anyio import create_task_group, fail_after, sleep_forever
 
-from rover.guard import MAX_DETAIL_CHARACTERS, Guard, describe
+from rover.guard import Guard, is_simulated
 from sources.base import SourceError
+from sources.rules.describe import MAX_DETAIL_CHARACTERS, describe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -226,3 +227,10 @@ def test_a_description_is_one_printable_line(exc: BaseException, shown: str) -> 
 )
 def test_a_description_has_bounded_length(exc: BaseException) -> None:
     assert len(describe(exc)) <= MAX_DETAIL_CHARACTERS
+
+
+def test_a_source_whose_mark_of_simulation_cannot_be_read_is_not_simulated() -> None:
+    class Unreadable:
+        simulated = property(lambda _: raises(SystemExit()))
+
+    assert not is_simulated(Unreadable())

@@ -324,6 +324,9 @@ def test_an_injected_clock_is_not_offered_as_an_option() -> None:
         ("from json import no_such_name", "", ["ImportError", "no_such_name"]),
         ("1 / 0", "", ["ZeroDivisionError: division by zero"]),
         ("1 +", "", ["SyntaxError"]),
+        ("raise SystemExit(3)", "", ["SystemExit: 3"]),
+        ("def make(): raise SystemExit(3)", "", ["SystemExit: 3"]),
+        ("def make(): raise BaseExceptionGroup('g', [KeyError(1)])", "", ["KeyError: 1"]),
     ],
 )
 def test_the_error_for_a_broken_factory_names_the_cause(

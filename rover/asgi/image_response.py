@@ -19,8 +19,8 @@ from starlette.requests import Request
 
 from rover.asgi.connections import wait_for_disconnect
 from rover.asgi.ranges import is_not_modified, requested_range
-from rover.guard import describe
 from sources.base import SourceError
+from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from anyio import CancelScope

@@ -17,9 +17,9 @@ from starlette.requests import HTTPConnection
 from rover import errors
 from rover.asgi.responses import json_response
 from rover.errors import RoverError
-from rover.guard import describe
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.push import InboxFull
+from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -39,11 +39,12 @@ from rover.errors import (
     UploadInterrupted,
     UploadTooBig,
 )
-from rover.guard import Guard, SourceFailed, absorb_stray_cancellation, describe
+from rover.guard import Guard, SourceFailed, absorb_stray_cancellation
 from rover.supervise import BlockedNote, Health, State
 from sources.base import SourceError
 from sources.none import Off
 from sources.rules import steps_mistake
+from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from rover.config.sources import SourceConfig
+from rover.guard import is_simulated
 from sources.none import Off
 
 
@@ -34,4 +35,4 @@ def _each(given: object) -> list[bool]:
         return [] if scheme in ("", "none") else [scheme == "sim"]
     if given is None or isinstance(given, Off):
         return []
-    return [bool(getattr(given, "simulated", False))]
+    return [is_simulated(given)]

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from anyio import TASK_STATUS_IGNORED, CancelScope, sleep
 
 from rover.errors import NoDataYet
-from rover.guard import describe
 from rover.images.reader import CameraReader, FileReader
 from rover.images.receiver import SHUTTING_DOWN, Receiver
 from rover.supervise import State
 from sources.base import ImageBroken, UnknownImage
+from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

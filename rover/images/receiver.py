@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import TASK_STATUS_IGNORED, create_task_group
 
-from rover.guard import absorb_stray_cancellation, describe, one_line
+from rover.guard import absorb_stray_cancellation
 from rover.images.guarded import GuardedCamera, InvalidImage
 from rover.images.spool import Spool
 from rover.supervise import Supervisor
 from sources.base import ImageBroken, SourceError
 from sources.none import Off
+from sources.rules.describe import describe, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

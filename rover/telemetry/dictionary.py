@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rover.guard import describe, is_interrupt
+from rover.guard import is_interrupt
 from sources.base import Paced, SourceError
 from sources.rules import dictionary_mistake
+from sources.rules.describe import describe
 from sources.rules.mistake import shown
 from sources.rules.values import is_number
 

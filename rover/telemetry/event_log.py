@@ -8,9 +8,9 @@ from math import inf
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rover.guard import one_line
 from rover.wire import iso
 from sources.base import Severity
+from sources.rules.describe import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection

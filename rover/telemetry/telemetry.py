@@ -16,7 +16,7 @@ from anyio import create_task_group, sleep
 from anyio.lowlevel import checkpoint
 
 from rover.errors import NoDataYet
-from rover.guard import Guard, describe
+from rover.guard import Guard
 from rover.supervise import FIRST_PAUSE_S, Health, State, Supervisor
 from rover.telemetry.alarms import AlarmLog
 from rover.telemetry.derived import Derived
@@ -43,6 +43,7 @@ from rover.wire import dumps
 from sources.base import RESERVED, Event, Lossy, Sample, SourceError
 from sources.none import Off
 from sources.rules import sample_mistake
+from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

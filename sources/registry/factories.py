@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sources.registry.errors import Refused
 from sources.registry.schemes import SETTINGS
+from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from sources.base import SourceKind
@@ -68,10 +69,10 @@ def _import(module: str, attribute: str) -> Factory:
     """
     try:
         holder = importlib.import_module(module)
-    except ImportError:
+    except (ImportError, KeyboardInterrupt):
         raise
-    except Exception as error:  # any exception: the code is not ours
-        raise Refused(f"importing {module} failed with {named_error(error)}") from error
+    except BaseException as error:  # any exception, SystemExit included: the code is not ours
+        raise Refused(f"importing {module} failed with {describe(error)}") from error
     if not attribute:
         raise Refused(f"{module}: must be followed by a factory", f"write {module}:factory")
     try:
@@ -97,10 +98,5 @@ def missing_module(error: ImportError, extra: str) -> Refused:
             f"pip install 'cosmic-rover[{extra}]'",
         )
     return Refused(
-        f"importing the source failed with {named_error(error)}", "install the missing package"
+        f"importing the source failed with {describe(error)}", "install the missing package"
     )
-
-
-def named_error(error: Exception) -> str:
-    """The type and the text of an error."""
-    return f"{type(error).__name__}: {error}"

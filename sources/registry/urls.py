@@ -8,9 +8,10 @@ from urllib.parse import unquote
 
 from sources.base import Camera, CommandValidator, Source, SourceError, TelemetrySource
 from sources.registry.errors import Refused, SourceSettingError
-from sources.registry.factories import import_own, import_scheme, missing_module, named_error
+from sources.registry.factories import import_own, import_scheme, missing_module
 from sources.registry.options import parse_query, prepare
 from sources.registry.schemes import NOUNS, SETTINGS, Scheme, Schemes
+from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,11 +99,13 @@ def _open(kind: SourceKind, url: str, folder: Path | None, schemes: Schemes) -> 
     try:
         source = make()
     except SourceError as error:
-        raise Refused(str(error)) from error
+        raise Refused(describe(error)) from error
     except ImportError as error:
         raise missing_module(error, scheme.extra) from error
-    except Exception as error:  # any exception: the code is not ours
-        raise Refused(f"making the source failed with {named_error(error)}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # any exception, SystemExit included: the code is not ours
+        raise Refused(f"making the source failed with {describe(error)}") from error
     missing = [name for name in _REQUIRED[kind] if not _has(source, name)]
     if missing:
         raise Refused(
