@@ -133,7 +133,7 @@ class _Watchdog:
             if slept_s > INTERVAL_S + MAX_LATE_S:  # the process was stopped, or the lock was held
                 uncounted_s += max(0.0, slept_s - max(used_s, INTERVAL_S))
             elif waited_s > STARVED_SHARE * slept_s:
-                uncounted_s += slept_s
+                uncounted_s += slept_s - used_s
             blocked_s = now - turn_at - INTERVAL_S - uncounted_s
             if blocked_s < self._threshold_s:
                 continue

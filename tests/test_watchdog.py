@@ -45,8 +45,8 @@ class BlockingSource:
 
 
 def compute() -> None:
-    until = time.monotonic() + BLOCK_S
-    while time.monotonic() < until:
+    until = time.thread_time() + BLOCK_S  # CPU time: on a busy machine, this takes longer
+    while time.thread_time() < until:
         pass
 
 
@@ -88,7 +88,7 @@ async def test_a_source_that_blocks_the_event_loop_is_reported_with_the_line(
         await run(Guard("blocking", source), source)
         with fail_after(5):
             report = await blocked.get()
-    assert THRESHOLD_S <= report.seconds < BLOCK_S + 5
+    assert report.seconds >= THRESHOLD_S
     assert report.line.startswith("test_watchdog.py:")
     assert not wrong
     assert {record.args[0] for record in caplog.records if record.args} == {"blocking"}  # type: ignore[index]
