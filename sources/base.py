@@ -300,15 +300,19 @@ class Step:
 class Progress:
     """The progress of a check.
 
+    A step that has no progress and no finding counts as skipped, never as passed.
+
     Attributes:
         step: the name of the current step.
         fraction: of the whole check, 0 to 1.
         detail: one line for people.
+        skipped: the step does not run for this file; `detail` gives the reason.
     """
 
     step: str
     fraction: float
     detail: str
+    skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

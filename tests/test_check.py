@@ -84,7 +84,8 @@ async def test_the_progress_of_each_step_is_published_and_thinned(tmp_path: Path
     items = [Progress(step, n / 1e4, str(n)) for step in ("syntax", "power") for n in range(5000)]
     async with running(tmp_path, *items, ACCEPTED, clock=Ticks(0.001)) as commands:
         upload = await uploaded(commands)
-    steps = [event["step"] for event in with_status(upload, "VALIDATING")]
+    progress = [e for e in with_status(upload, "VALIDATING") if e["state"] != "passed"]
+    steps = [event["step"] for event in progress]
     assert steps == sorted(steps, reverse=True)
     assert 25 < steps.count("syntax") <= 51  # 5 s of that clock
     assert 25 < steps.count("power") <= 51
@@ -94,9 +95,54 @@ async def test_an_unknown_step_is_published_and_fractions_are_clamped(tmp_path: 
     items = [Progress("extra", 7.5, "more"), Progress("power", -1.0, "less"), ACCEPTED]
     async with running(tmp_path, *items) as commands:
         upload = await uploaded(commands)
-    _, extra, power = with_status(upload, "VALIDATING")
+    _, extra, power = with_status(upload, "VALIDATING")[:3]
     assert (extra["title"], extra["index"], extra["fraction"]) == ("extra", None, 1.0)
     assert (power["title"], power["index"], power["fraction"]) == ("Power budget", 2, 0.0)
+
+
+SYNTAX, POWER = Progress("syntax", 0.1, "reading"), Progress("power", 0.6, "day")
+BAD_LINE = Finding(Severity.ERROR, "syntax.line", "bad line", step="syntax")
+LOW = Finding(Severity.WARNING, "power.low", "9 Wh left", step="power")
+NO_SUN = Progress("power", 1.0, "no sun given", skipped=True)
+
+
+@pytest.mark.parametrize(
+    ("items", "states"),
+    [
+        ([SYNTAX, POWER, ACCEPTED], ["passed", "passed"]),
+        ([SYNTAX, LOW, ACCEPTED], ["passed", "passed"]),
+        ([SYNTAX, BAD_LINE, POWER, REJECTED], ["failed", "passed"]),
+        ([SYNTAX, BAD_LINE, REJECTED], ["failed", "skipped"]),
+        ([SYNTAX, POWER, BAD_LINE, REJECTED], ["failed", "passed"]),
+        ([SYNTAX, replace(BAD_LINE, step=""), REJECTED], ["failed", "skipped"]),
+        ([SYNTAX, replace(BAD_LINE, step="other"), REJECTED], ["failed", "skipped"]),
+        ([SYNTAX, POWER, REJECTED], ["passed", "failed"]),
+        ([SYNTAX, ACCEPTED], ["passed", "skipped"]),
+        ([POWER, ACCEPTED], ["skipped", "passed"]),
+        ([SYNTAX, NO_SUN, ACCEPTED], ["passed", "skipped"]),
+        ([SYNTAX, POWER, NO_SUN, ACCEPTED], ["passed", "skipped"]),
+        ([NO_SUN, POWER, SYNTAX, POWER, ACCEPTED], ["passed", "passed"]),
+        ([REJECTED], ["skipped", "skipped"]),
+        ([ValueError("boom")], ["skipped", "skipped"]),
+        ([SYNTAX, ValueError("boom")], ["failed", "skipped"]),
+        ([SYNTAX, POWER, SourceError("no battery model")], ["passed", "failed"]),
+        ([SYNTAX], ["failed", "skipped"]),
+    ],
+)
+async def test_each_step_ends_as_passed_failed_or_skipped(
+    tmp_path: Path, items: Sequence[Any], states: list[str]
+) -> None:
+    async with running(tmp_path, *items) as commands:
+        upload = await uploaded(commands)
+    assert [step["state"] for step in upload.report["plan"]] == states
+    published = {event["step"]: event["state"] for event in with_status(upload, "VALIDATING")}
+    assert published == dict(zip(("syntax", "power"), states, strict=True))
+
+
+async def test_an_upload_that_fails_before_its_check_has_run_no_step(tmp_path: Path) -> None:
+    async with running(tmp_path, ACCEPTED) as commands:
+        upload = await uploaded(commands, FILE, OSError(errno.EIO, "I/O error"))
+    assert [step["state"] for step in upload.report["plan"]] == ["skipped", "skipped"]
 
 
 async def test_retained_findings_are_limited_and_a_late_client_receives_a_gap(

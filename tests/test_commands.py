@@ -55,24 +55,20 @@ async def test_the_events_of_an_upload(tmp_path: Path) -> None:
         await commands.receive(upload, chunks(FILE[:5], FILE[5:]))
         await upload.finished.wait()
     plan = [{"name": "syntax", "title": "Syntax"}, {"name": "power", "title": "Power budget"}]
+    passed = [step | {"state": "passed"} for step in plan]
     receiving = {"id": upload.id, "name": "sol-42.seq", "size": 17, "plan": plan}
-    step = {"step": "syntax", "title": "Syntax", "index": 1, "steps": 2}
+    syntax = {"step": "syntax", "title": "Syntax", "index": 1, "steps": 2}
+    power = {"step": "power", "title": "Power budget", "index": 2, "steps": 2}
     published = events(upload)
     details = [event.pop("detail", None) for event in published]
     assert all(details[:5])
     assert published == [
         {"status": "UPLOADING", "received": 0, **receiving},
         {"status": "UPLOADING", "received": 17, **receiving},
-        {"status": "VALIDATING", **step, "fraction": 0.0},
-        {"status": "VALIDATING", **step, "fraction": 0.1},
-        {
-            "status": "VALIDATING",
-            "step": "power",
-            "title": "Power budget",
-            "index": 2,
-            "steps": 2,
-            "fraction": 0.6,
-        },
+        {"status": "VALIDATING", **syntax, "state": "pending", "fraction": 0.0},
+        {"status": "VALIDATING", **syntax, "state": "running", "fraction": 0.1},
+        {"status": "VALIDATING", **syntax, "state": "passed", "fraction": 0.1},
+        {"status": "VALIDATING", **power, "state": "running", "fraction": 0.6},
         {
             "severity": "warning",
             "code": "power.low",
@@ -82,6 +78,7 @@ async def test_the_events_of_an_upload(tmp_path: Path) -> None:
             "hint": "wait for noon",
             "step": "power",
         },
+        {"status": "VALIDATING", **power, "state": "passed", "fraction": 0.6},
         {
             "status": "COMPLETE",
             "id": upload.id,
@@ -91,9 +88,10 @@ async def test_the_events_of_an_upload(tmp_path: Path) -> None:
             "errors": 0,
             "warnings": 1,
             "summary": {"commands": 2},
+            "plan": passed,
         },
     ]
-    assert details[3:] == ["2 lines", "day", None, "may be sent"]
+    assert [details[n] for n in (3, 5, 6, 8)] == ["2 lines", "day", None, "may be sent"]
     assert upload.report == events(upload)[-1]
 
 
@@ -115,6 +113,10 @@ async def test_the_report_of_a_rejected_file_remains_and_the_file_is_deleted(
         "errors": 1,
         "warnings": 0,
         "summary": {},
+        "plan": [
+            {"name": "syntax", "title": "Syntax", "state": "skipped"},
+            {"name": "power", "title": "Power budget", "state": "skipped"},
+        ],
     }
 
 

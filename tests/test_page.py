@@ -385,7 +385,7 @@ def test_a_valid_command_file_is_accepted(server: MissionServer, pages: Pages) -
     expect_verdict(page, "COMPLETE")
     steps = page.get_by_test_id("steps").get_by_role("listitem")
     assert steps.evaluate_all("all => all.map(one => one.dataset.step)") == STEPS
-    assert steps.evaluate_all("all => all.map(one => one.dataset.state)") == ["done"] * 6
+    assert steps.evaluate_all("all => all.map(one => one.dataset.state)") == ["passed"] * 6
     digest = page.get_by_test_id("verdict").locator("code")
     expect(digest).to_have_text(re.compile("^[0-9a-f]{64}$"))
 

@@ -187,6 +187,7 @@ def test_a_wrong_chunk_is_a_mistake(chunk: Any) -> None:
         Progress(ANY, 0.5, ""),
         Progress("s", math.nan, ""),
         Progress("s", ANY, ""),
+        Progress("s", 0.5, "", skipped=ANY),
         Progress("s", 0.5, ANY),
         Finding("fatal", "x", "y"),  # type: ignore[arg-type] # wrong on purpose
         Finding(Severity.ERROR, "x", ANY),

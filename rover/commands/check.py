@@ -47,7 +47,7 @@ async def check(
     Raises:
         SourceError: the check timed out, or the validator failed or does not keep its contract.
     """
-    upload.publish_progress(Progress(upload.first_step, 0.0, "the check begins"))
+    upload.publish_progress(Progress(upload.steps.first, 0.0, "the check begins"))
     throttle, step = Throttle(PROGRESS_PERIOD_S, clock), ""
     verdict: Verdict | None = None
     errors = 0
@@ -64,10 +64,15 @@ async def check(
                     verdict = item
                 elif isinstance(item, Finding):
                     errors += item.severity is Severity.ERROR
+                    upload.steps.record_finding(item)
                     upload.publish_finding(item)
-                elif throttle.is_due() or item.step != step:
-                    step = item.step
-                    upload.publish_progress(item)
+                    upload.publish_ended_steps()
+                else:
+                    upload.steps.record_progress(item)
+                    upload.publish_ended_steps()
+                    if not item.skipped and (throttle.is_due() or item.step != step):
+                        step = item.step
+                        upload.publish_progress(item)
     if timeout.cancelled_caught:
         raise SourceError(f"the check timed out: it made no progress for {timeout_s:g} s")
     if verdict is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, Event
 
+from rover.commands.steps import Steps
 from rover.topic import EventId, Topic
 from rover.wire import dumps, sse
 
@@ -61,6 +62,7 @@ class Upload:
         finished: set after the last event.
         file: the file on disk, once the first bytes are written.
         receiving: cancelled to stop receiving.
+        steps: the states of the steps of the check.
     """
 
     def __init__(
@@ -82,12 +84,8 @@ class Upload:
         self.finished = Event()
         self.file: CommandFile | None = None
         self.receiving = CancelScope()
-        self._steps = {step.name: (index, step) for index, step in enumerate(steps, 1)}
-
-    @property
-    def first_step(self) -> str:
-        """The name of the first step of the check; empty if it has no steps."""
-        return next(iter(self._steps), "")
+        self.steps = Steps(steps)
+        self._fraction = 0.0
 
     def publish_received(self, detail: str) -> None:
         """Publish the number of received bytes, and the steps that will follow."""
@@ -98,20 +96,29 @@ class Upload:
             name=self.name,
             received=self.received,
             size=self.size,
-            plan=[{"name": step.name, "title": step.title} for _, step in self._steps.values()],
+            plan=self.steps.plan(),
         )
 
     def publish_progress(self, progress: Progress) -> None:
         """Publish the progress of the check. `index` counts steps from 1 to `steps`."""
-        index, step = self._steps.get(progress.step, (None, None))
+        self._fraction = min(max(progress.fraction, 0.0), 1.0)
+        self._publish_step(progress.step, progress.detail)
+
+    def publish_ended_steps(self) -> None:
+        """Publish the result of each step that has ended since the last call."""
+        for name in self.steps.take_ended():
+            self._publish_step(name, self.steps.detail(name))
+
+    def _publish_step(self, name: str, detail: str) -> None:
         self._publish(
             Status.VALIDATING,
-            truncate(progress.detail),
-            step=progress.step,
-            title=step.title if step else progress.step,
-            index=index,
-            steps=len(self._steps),
-            fraction=min(max(progress.fraction, 0.0), 1.0),
+            truncate(detail),
+            step=name,
+            title=self.steps.title(name),
+            index=self.steps.number(name),
+            steps=len(self.steps),
+            state=self.steps.state(name),
+            fraction=self._fraction,
         )
 
     def publish_finding(self, finding: Finding) -> None:
@@ -128,7 +135,9 @@ class Upload:
         self.topic.publish(("finding", fields))
 
     def publish_verdict(self, verdict: Verdict, sha256: str) -> None:
-        """Publish the result of the check, and finish the upload."""
+        """Publish the results of the last steps and of the check, and finish the upload."""
+        self.steps.end(accepted=verdict.accepted)
+        self.publish_ended_steps()
         self._publish(
             Status.COMPLETE if verdict.accepted else Status.REJECTED,
             truncate(verdict.detail),
@@ -139,12 +148,17 @@ class Upload:
             errors=verdict.errors,
             warnings=verdict.warnings,
             summary=dict(verdict.summary),
+            plan=self.steps.plan(states=True),
         )
         self._finish()
 
     def publish_failure(self, detail: str) -> None:
         """Publish that the upload failed, and finish it."""
-        self._publish(Status.FAILED, truncate(detail), id=self.id)
+        self.steps.fail()
+        if self.status is Status.VALIDATING:
+            self.publish_ended_steps()
+        plan = self.steps.plan(states=True)
+        self._publish(Status.FAILED, truncate(detail), id=self.id, plan=plan)
         self._finish()
 
     def _publish(self, status: Status, detail: str, **fields: Any) -> None:

@@ -48,6 +48,9 @@ def _progress_mistake(progress: Progress) -> Mistake | None:
             return Mistake(
                 "commands.step", f"{attribute}={shown(text)} of {shown(progress)}: {error}"
             )
+    skipped: object = progress.skipped
+    if not isinstance(skipped, bool):
+        return _mistake("commands.step", "skipped", skipped, progress, "must be True or False")
     if not is_number(progress.fraction):
         return _mistake(
             "commands.fraction", "fraction", progress.fraction, progress, "must be a number"

@@ -72,7 +72,8 @@ class SimulatedValidator:
         for index, step in enumerate(STEPS):
             started = anyio.current_time()
             reported = index / len(STEPS)
-            yield Progress(step.name, reported, f"{step.title}: checking")
+            skipped = run.skipped(step.name)
+            yield _progress(step, reported, skipped or "checking", skipped=skipped != "")
             found: Counter[Severity] = Counter()
             check = run.check(step.name)
             share: float | None = 0.0
@@ -90,8 +91,8 @@ class SimulatedValidator:
                 yield finding(f"{step.name}.more", message, hint="correct those above first")
             total += found
             await anyio.sleep(max(0.0, started + self._pace_s - anyio.current_time()))
-            outcome = run.skipped(step.name) or _counts(found)
-            yield Progress(step.name, (index + 1) / len(STEPS), f"{step.title}: {outcome}")
+            outcome = skipped or _counts(found)
+            yield _progress(step, (index + 1) / len(STEPS), outcome, skipped=skipped != "")
         artifact = None if total[Severity.ERROR] else await self._compile(run)
         detail = f"rejected: {_counts(total)}" if artifact is None else f"accepted: {run.totals()}"
         yield Verdict(
@@ -175,6 +176,10 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except OSError as exc:
         raise SourceError(f"the command file cannot be read: {exc.strerror or exc}") from exc
+
+
+def _progress(step: Step, fraction: float, detail: str, *, skipped: bool) -> Progress:
+    return Progress(step.name, fraction, f"{step.title}: {detail}", skipped)
 
 
 def _slice(check: Iterator[Finding | float]) -> tuple[list[Finding], float | None]:

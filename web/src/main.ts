@@ -16,8 +16,8 @@
  *   `channel`, `name`, `members`, `log`, `compose`, `refusal`; a received message has `data-id`,
  *   one of our own `data-state` queued | sent | unconfirmed | delivered
  * - rover-commands: `file`, `upload` and `verdict` (`data-status`), `upload-silent`, `steps` (`data-step`,
- *   `data-state` pending | running | done | failed), `findings` (`data-severity`), `retry`,
- *   `cancel`
+ *   `data-state` pending | running | passed | failed | skipped | unknown), `findings`
+ *   (`data-severity`), `retry`, `cancel`
  */
 import 'uplot/dist/uPlot.min.css';
 import './styles/tokens.css';

@@ -1,6 +1,13 @@
 import { html, nothing } from 'lit';
 import { age, bytes, duration, labelAndValue, plural } from '../format.ts';
-import { type CommandsStore, MAX_FINDINGS, type Upload, type Verdict } from '../store/commands.ts';
+import {
+  type CommandsStore,
+  MAX_FINDINGS,
+  type StepState,
+  stepState,
+  type Upload,
+  type Verdict,
+} from '../store/commands.ts';
 import type { Level } from '../store/limits.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
 import type { Finding, Step } from '../transport/wire.ts';
@@ -8,7 +15,17 @@ import { PageElement } from './element.ts';
 import { type IconName, icon } from './icons.ts';
 import { sourceLabels } from './source-labels.ts';
 
-type StepState = 'pending' | 'running' | 'done' | 'failed';
+const STEP_ICONS: Readonly<Record<StepState, IconName>> = {
+  pending: 'blank',
+  running: 'clock',
+  passed: 'check',
+  failed: 'cross',
+  skipped: 'minus',
+  unknown: 'none',
+};
+
+/** Shown below the title of a step whose icon does not suffice. */
+const STEP_WORDS: Partial<Record<StepState, string>> = { skipped: 'not run', unknown: 'unknown' };
 
 const WORDS: Readonly<Record<Verdict['status'], string>> = {
   COMPLETE: 'Accepted',
@@ -126,19 +143,18 @@ export class RoverCommands extends PageElement {
   #steps(upload: Upload) {
     if (upload.plan.length === 0) return nothing;
     return html`<ol class="steps" aria-label="Validation steps" data-testid="steps">
-      ${upload.plan.map((step, i) => this.#step(step, stepState(upload, i)))}
+      ${upload.plan.map((step) => this.#step(step, stepState(upload, step.name)))}
     </ol>`;
   }
 
   #step(step: Step, state: StepState) {
-    const icons: Record<StepState, IconName> = {
-      pending: 'blank',
-      running: 'clock',
-      done: 'check',
-      failed: 'cross',
-    };
     return html`<li data-state=${state} data-step=${step.name} aria-current=${state === 'running' ? 'step' : nothing}>
-      ${icon(icons[state])}<span>${step.title}</span><span class="visually-hidden">${state}</span>
+      ${icon(STEP_ICONS[state])}<span>${step.title}</span>
+      ${
+        STEP_WORDS[state] === undefined
+          ? html`<span class="visually-hidden">${state}</span>`
+          : html`<span class="state">${STEP_WORDS[state]}</span>`
+      }
     </li>`;
   }
 
@@ -218,19 +234,4 @@ function counts(detail: string, errors: number, warnings: number): readonly stri
   )
     .filter(([n, noun]) => n > 0 && !detail.includes(noun))
     .map(([n, noun]) => plural(n, noun));
-}
-
-function stepState({ plan, step, verdict, findings }: Upload, i: number): StepState {
-  const name = plan[i]?.name;
-  const current = plan.findIndex((one) => one.name === step);
-  const hasErrors = findings.some(
-    (finding) => finding.step === name && finding.severity === 'error',
-  );
-  if (hasErrors) return 'failed';
-  if (verdict?.status === 'COMPLETE' || verdict?.status === 'REJECTED')
-    return i <= current ? 'done' : 'pending';
-  if (i < current) return 'done';
-  if (i > current || step === null) return 'pending';
-  if (verdict === null) return 'running';
-  return verdict.status === 'FAILED' ? 'failed' : 'pending';
 }

@@ -1,6 +1,6 @@
 import { Age } from '../transport/age.ts';
 import { UploadConnection } from '../transport/commands.ts';
-import type { Finding, Step, Summary, UploadEvent } from '../transport/wire.ts';
+import type { Finding, Step, StepResult, Summary, UploadEvent } from '../transport/wire.ts';
 import { RateMeter } from './rate.ts';
 import { Store } from './store.ts';
 import { every } from './ticker.ts';
@@ -26,6 +26,8 @@ export interface Upload {
   /** The name of the running step; `null` before validation. */
   step: string | null;
   fraction: number;
+  /** The result of each step that has ended, by name. */
+  readonly results: Map<string, StepResult>;
   findings: Finding[];
   verdict: Verdict | null;
   /** The time since the last progress or the last byte of the server. */
@@ -62,18 +64,7 @@ export class CommandsStore extends Store {
 
   send(file: File): void {
     this.#connection?.abort();
-    const upload: Upload = {
-      file,
-      meter: new RateMeter(),
-      sent: 0,
-      detail: 'Uploading',
-      plan: [],
-      step: null,
-      fraction: 0,
-      findings: [],
-      verdict: null,
-      newsAge: new Age(),
-    };
+    const upload = newUpload(file);
     this.upload = upload;
     this.#connection = new UploadConnection(file, {
       progress: (count) => {
@@ -85,7 +76,7 @@ export class CommandsStore extends Store {
       },
       heartbeat: () => upload.newsAge.restart(),
       event: (event) => {
-        apply(upload, event);
+        applyEvent(upload, event);
         this.changed();
       },
       finding: (finding) => {
@@ -121,8 +112,40 @@ export class CommandsStore extends Store {
   }
 }
 
-function apply(upload: Upload, event: UploadEvent): void {
+export type StepState = 'pending' | 'running' | StepResult | 'unknown';
+
+/** The state of a step: the server's result, never inferred from the verdict or the other steps. */
+export function stepState({ step, results, verdict }: Upload, name: string): StepState {
+  const result = results.get(name);
+  if (result !== undefined) return result;
+  if (verdict?.status === 'REFUSED') return 'skipped';
+  if (verdict !== null) return 'unknown';
+  return step === name ? 'running' : 'pending';
+}
+
+/** An upload of which nothing is sent. */
+export function newUpload(file: File): Upload {
+  return {
+    file,
+    meter: new RateMeter(),
+    sent: 0,
+    detail: 'Uploading',
+    plan: [],
+    step: null,
+    fraction: 0,
+    results: new Map(),
+    findings: [],
+    verdict: null,
+    newsAge: new Age(),
+  };
+}
+
+/** Apply an event of the server. */
+export function applyEvent(upload: Upload, event: UploadEvent): void {
   upload.detail = event.detail;
+  if (event.status !== 'UPLOADING' && event.status !== 'VALIDATING') {
+    for (const { name, state } of event.plan ?? []) if (state) upload.results.set(name, state);
+  }
   switch (event.status) {
     case 'UPLOADING':
       if (event.plan) upload.plan = event.plan;
@@ -130,6 +153,8 @@ function apply(upload: Upload, event: UploadEvent): void {
     case 'VALIDATING':
       upload.sent = upload.file.size;
       upload.step = event.step;
+      if (isResult(event.state)) upload.results.set(event.step, event.state);
+      else upload.results.delete(event.step);
       upload.fraction = event.fraction;
       break;
     case 'FAILED':
@@ -146,6 +171,10 @@ function apply(upload: Upload, event: UploadEvent): void {
         summary: event.summary ?? {},
       };
   }
+}
+
+function isResult(state: unknown): state is StepResult {
+  return state === 'passed' || state === 'failed' || state === 'skipped';
 }
 
 function failure(status: Verdict['status'], detail: string): Verdict {

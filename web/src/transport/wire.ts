@@ -139,6 +139,12 @@ export interface Step {
   readonly title: string;
 }
 
+/** How a step ended; `skipped`: it did not run. */
+export type StepResult = 'passed' | 'failed' | 'skipped';
+
+/** The steps in the last event of an upload. */
+export type StepResults = readonly (Step & { readonly state?: StepResult })[];
+
 export type Summary = { readonly [name: string]: string | number | boolean | null };
 
 export type UploadEvent =
@@ -158,6 +164,7 @@ export type UploadEvent =
       readonly title?: string;
       readonly index?: number;
       readonly steps?: number;
+      readonly state?: 'pending' | 'running' | StepResult | null;
       readonly fraction: number;
     }
   | {
@@ -168,8 +175,9 @@ export type UploadEvent =
       readonly sha256?: string | null;
       readonly size?: number | null;
       readonly summary?: Summary;
+      readonly plan?: StepResults;
     }
-  | { readonly status: 'FAILED'; readonly detail: string };
+  | { readonly status: 'FAILED'; readonly detail: string; readonly plan?: StepResults };
 
 export interface Finding {
   readonly severity: 'error' | 'warning' | 'info';
