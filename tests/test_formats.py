@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sources.base import Sample
 from sources.values.flatten import LEVEL
@@ -399,6 +403,12 @@ def test_a_ros_message_becomes_the_values_that_its_type_means(name: str) -> None
     assert alone.values == expected
 
 
+def test_joints_with_one_name_are_not_merged() -> None:
+    message = {"name": ["elbow", "elbow"], "position": [1, 2]}
+    [sample] = read(published(message), has_topics=False)
+    assert sample.values == {"position.0": 1, "position.1": 2, "name.0": "elbow", "name.1": "elbow"}
+
+
 def test_units_of_a_battery_state_are_in_the_dictionary() -> None:
     it = reader()
     it.samples(json.dumps(published(BATTERY)))
@@ -430,3 +440,44 @@ def test_two_topics_whose_names_become_equal_are_two_parameters() -> None:
 def test_an_error_that_rosbridge_reports_is_refused_with_its_text() -> None:
     with pytest.raises(PayloadRefused, match="no such topic"):
         read({"op": "status", "level": "error", "msg": "no such topic"})
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=4) | st.sampled_from(["name", "value", "status", "sec", "rssi", "v"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+def with_any(message: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Messages with the members of a real one, of which some have any value."""
+    return st.fixed_dictionaries({key: st.just(value) | ANY for key, value in message.items()})
+
+
+@given(
+    with_any(UPLINK)
+    | with_any(UPLINK["uplink_message"]).map(lambda uplink: UPLINK | {"uplink_message": uplink})
+    | with_any(LOCATION)
+    | st.lists(with_any({"bn": "a", "bt": NOW, "n": "b", "u": "V", "v": 1, "s": 2, "t": 3}))
+    | st.sampled_from([message for message, _ in MESSAGES.values()])
+    .flatmap(with_any)
+    .map(published)
+)
+def test_any_message_like_a_real_one_is_read_or_refused(message: Any) -> None:
+    with suppress(PayloadRefused):
+        for sample in read(message):
+            assert math.isfinite(sample.t)
+
+
+@pytest.mark.parametrize("levels", [100, 400])
+def test_a_deeply_nested_message_is_refused(levels: int) -> None:
+    deep = '{"a":' * levels + "1" + "}" * levels
+    with pytest.raises(PayloadRefused):
+        reader().samples(f'{{"op": "publish", "topic": "/a", "msg": {deep}}}')

@@ -172,6 +172,11 @@ def test_the_same_names_below_two_topics_are_two_parameters() -> None:
     assert (one.values, two.values) == ({"a.b.n": 1}, {"a.b.n_2": 2})
 
 
+def test_a_sample_is_never_a_vector_itself() -> None:
+    [sample] = reader().samples('{"lat": 48.1, "lon": 11.5}', "tracker")
+    assert sample.values == {"tracker.lat": 48.1, "tracker.lon": 11.5}
+
+
 def test_a_description_is_used_now_or_when_the_parameter_is_learned() -> None:
     it = reader(Parameter("speed", "m/s"))
     it.describe("a", "°C", "Air")

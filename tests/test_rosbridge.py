@@ -33,6 +33,9 @@ FIX = {
 }
 
 
+TWO_TOPICS = '[{"op": "subscribe", "topic": "/a"}, {"op": "subscribe", "topic": "/b"}]'
+
+
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -243,6 +246,7 @@ async def test_a_camera_that_nobody_reads_is_not_connected() -> None:
         ("telemetry", "ws://robot:9090?topics=/a&throttle_ms=-1", "throttle_ms=-1: "),
         ("telemetry", "ws://robot:9090?topics=/a&path=msg", "path"),
         ("telemetry", "ws://robot:9090?topics=/a&format=ttn", "format"),
+        ("telemetry", f"ws://robot:9090?path=msg&subscribe={TWO_TOPICS}", "prefix=topic"),
     ],
 )
 def test_an_invalid_option_is_refused(kind: Any, url: str, fact: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiomqtt import Client
 from anyio import create_task_group
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sources.base import Sample, SourceError
 from sources.mqtt import MqttTelemetry
@@ -208,6 +211,19 @@ def test_a_metric_without_a_time_has_that_of_its_arrival() -> None:
 def test_other_bytes_and_topics_are_refused(topic: str, payload: bytes) -> None:
     with pytest.raises(PayloadRefused):
         Host().read(topic, payload)
+
+
+def test_a_name_that_is_not_utf_8_is_read() -> None:
+    [sample, _] = Host().read(DEVICE.format("DBIRTH"), DBIRTH.replace(b"Count", b"Co\xffnt"))
+    assert "plant.gateway.pump.Co�nt" in sample.values
+
+
+@given(st.binary(max_size=60), st.sampled_from([NBIRTH, DBIRTH, DDATA]), st.integers(0, 120))
+def test_any_bytes_are_read_or_refused(noise: bytes, payload: bytes, position: int) -> None:
+    for changed in (noise, payload[:position] + noise + payload[position:], payload[:position]):
+        for kind in ("NBIRTH", "DDATA", "NDEATH"):
+            with suppress(PayloadRefused):
+                Host().read(DEVICE.format(kind), changed)
 
 
 @pytest.mark.parametrize("kind", ["NCMD", "DCMD"])

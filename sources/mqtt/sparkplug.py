@@ -134,9 +134,9 @@ class Sparkplug:
                 raise PayloadRefused(
                     f"all births have more than {MAX_METRICS:,} metrics, the limit"
                 )
-            known.types[metric.name] = metric.datatype
+            known.types[_text(metric.name)] = metric.datatype
             if metric.HasField("alias"):
-                known.names[metric.alias] = metric.name
+                known.names[metric.alias] = _text(metric.name)
 
     def _values(
         self, levels: list[str], node: _Node, device: str, message: Any, *, is_birth: bool
@@ -146,7 +146,7 @@ class Sparkplug:
         found: dict[int, dict[str, Any]] = {}
         unknown = 0
         for metric in message.metrics:
-            name = metric.name or next(
+            name = _text(metric.name) or next(
                 (one.names[metric.alias] for one in known if metric.alias in one.names), ""
             )
             kind = metric.datatype or known[0].types.get(name, 0)
@@ -189,7 +189,7 @@ class Sparkplug:
         if not properties.keys:
             return
         texts: Mapping[str, str] = {
-            key: clean_name(value.string_value, "")[:120]
+            _text(key): clean_name(_text(value.string_value), "")[:120]
             for key, value in zip(properties.keys, properties.values, strict=False)
         }
         unit, description = (
@@ -203,6 +203,11 @@ class Sparkplug:
 def _session(message: Any) -> int | None:
     """The number of the session (`bdSeq`) in a birth or a death of a node."""
     return next((_number(m) for m in message.metrics if m.name == "bdSeq"), None)
+
+
+def _text(text: str | bytes) -> str:
+    """A text of the message; the library returns bytes for one that is not UTF-8."""
+    return text if isinstance(text, str) else text.decode(errors="replace")
 
 
 def _is_whole(metric: Any) -> bool:
@@ -223,8 +228,9 @@ def _value(metric: Any, kind: int) -> Any:
         return number - (1 << bits) if number >> (bits - 1) else number
     if metric.HasField("template_value"):
         metrics = () if metric.template_value.is_definition else metric.template_value.metrics
-        return {m.name.replace("/", LEVEL): _value(m, m.datatype) for m in metrics}
+        return {_text(m.name).replace("/", LEVEL): _value(m, m.datatype) for m in metrics}
     for name in ("int", "long", "float", "double", "boolean", "string"):
         if metric.HasField(f"{name}_value"):
-            return getattr(metric, f"{name}_value")
+            value = getattr(metric, f"{name}_value")
+            return _text(value) if name == "string" else value
     return None

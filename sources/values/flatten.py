@@ -10,7 +10,7 @@ from sources.values.names import MAX_NAME_LENGTH, Names, clean_name, free_name
 from sources.values.vectors import has_vector_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from sources.base import Kind, Parameter, Value
 
@@ -61,20 +61,37 @@ class Flattener:
         self._components: dict[str, Names] = {}
         self.names = Names()
 
-    def flatten(self, value: Any, place: str = "", skip: str = "") -> dict[str, Value]:
+    def members(
+        self, members: Mapping[str, Any], place: str = "", skip: str = ""
+    ) -> dict[str, Value]:
+        """The values in the members of a sample, which is never a vector itself.
+
+        Args:
+            members: parsed JSON.
+            place: the place of the sample; it starts all names.
+            skip: the place of a value to leave out.
+
+        Raises:
+            TooLarge: as in `flatten`.
+        """
+        values: dict[str, Value] = {}
+        for key, member in members.items():
+            self._spread(f"{place}{SEPARATOR}{key}" if place else key, member, skip, 1, values)
+        return values
+
+    def flatten(self, value: Any, place: str = "") -> dict[str, Value]:
         """The values in `value`, by legal and distinct names.
 
         Args:
             value: parsed JSON.
             place: the place of `value`; it starts all names.
-            skip: the place of a value to leave out.
 
         Raises:
             TooLarge: the object exceeds `MAX_DEPTH`, `MAX_VALUES`, `MAX_ITEMS`, `MAX_NAMES` or
                 `MAX_NAME_LENGTH`.
         """
         values: dict[str, Value] = {}
-        self._spread(place, value, skip, 0, values)
+        self._spread(place, value, "", 0, values)
         return values
 
     def _spread(

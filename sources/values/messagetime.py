@@ -105,7 +105,7 @@ class MessageTime:
         )
 
     def _replace(self, value: Any) -> None:
-        self.replaced.add(f"{str(value)[:40]} is before 2001; the time of arrival is used")
+        self.replaced.add(f"{str(value)[:40]} is not a time since 2001; the arrival is the time")
 
 
 def _is_number(value: Any) -> bool:

@@ -23,7 +23,7 @@ from sources.values.parsing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["MAX_PAYLOAD_BYTES", "TIME_PLACES", "PayloadReader", "PayloadRefused"]
 
@@ -123,7 +123,7 @@ class PayloadReader:
         """
         if t is None:
             return self._sample(members, None, self._clock())
-        return Sample(t, self._flattened(members, ""))
+        return Sample(t, self._members(members, ""))
 
     def batch(self, body: bytes) -> Iterator[tuple[str, Sample]]:
         """Yield the samples of a body, each with its place: one JSON payload, or one on each line.
@@ -199,7 +199,10 @@ class PayloadReader:
         """The samples of a message in another format than plain JSON."""
         if self._format not in ("auto", "senml") and isinstance(root, list):
             return None
-        found = readings(self._format, root, place, arrived, self._has_topics)
+        try:
+            found = readings(self._format, root, place, arrived, self._has_topics)
+        except RecursionError as exc:
+            raise PayloadRefused("nested too deep") from exc
         return None if found is None else [self.of(reading, place, arrived) for reading in found]
 
     def of(
@@ -220,7 +223,7 @@ class PayloadReader:
         for inner, unit in reading.units.items():
             self.describe(join_place(start, *_keys(inner, reading.values)), unit)
         t = self._times.of(reading.time)
-        return Sample(arrived if t is None else t, self._flattened(reading.values, start))
+        return Sample(arrived if t is None else t, self._members(reading.values, start))
 
     def _sample(self, root: Any, place: str | None, arrived: float) -> Sample:
         part = at(root, self._path) if self._path else root
@@ -235,11 +238,19 @@ class PayloadReader:
             start = join_place(start, text.strip("/").replace("/", LEVEL))
         t, consumed = self._times.find(root, part)
         skip = join_place(start, *consumed.split(".")) if consumed else ""
-        return Sample(arrived if t is None else t, self._flattened(part, start, skip))
+        return Sample(arrived if t is None else t, self._members(part, start, skip))
 
-    def _flattened(self, value: Any, place: str, skip: str = "") -> dict[str, Value]:
+    def _members(self, members: Mapping[str, Any], place: str, skip: str = "") -> dict[str, Value]:
+        """The values in the members of a sample."""
+        return self._learned(lambda: self._flattener.members(members, place, skip))
+
+    def _flattened(self, value: Any, place: str) -> dict[str, Value]:
+        """The values at one place."""
+        return self._learned(lambda: self._flattener.flatten(value, place))
+
+    def _learned(self, flatten: Callable[[], dict[str, Value]]) -> dict[str, Value]:
         try:
-            values = self._flattener.flatten(value, place, skip)
+            values = flatten()
         except TooLarge as exc:
             raise PayloadRefused(str(exc)) from exc
         for name in self._dictionary.learn(values):

@@ -92,6 +92,12 @@ class WebSocketTelemetry:
             to_topics(names, throttle_rate=throttle_ms) if names else messages_in(subscribe),
             POSITIVE_S.number("retry_s", retry_s),
         )
+        is_plain = format == "json" or bool(path or time)
+        if self._subscriptions.topics > 1 and is_plain and not prefix:
+            raise SourceError(
+                "subscribe: the values of several topics would have the same names; add"
+                " prefix=topic, or leave out path, time and format"
+            )
         self._reader = PayloadReader(
             read_dictionary(parameters),
             time=time,

@@ -34,7 +34,7 @@ _ENVELOPE |= {"BSSID", "SSID", "imagename", "inrids", "isotst", "disptst", "ghas
 
 def is_owntracks(root: Any) -> bool:
     """Whether a message is one of OwnTracks."""
-    return isinstance(root, dict) and root.get("_type") in TYPES and "type" not in root
+    return _type(root) in TYPES and "type" not in root
 
 
 def read_owntracks(root: Any, place: str | None) -> list[Reading]:
@@ -47,7 +47,7 @@ def read_owntracks(root: Any, place: str | None) -> list[Reading]:
     Raises:
         PayloadRefused: the message is not one of OwnTracks, or is encrypted.
     """
-    kind = root.get("_type") if isinstance(root, dict) else None
+    kind = _type(root)
     if kind not in TYPES:
         raise PayloadRefused(f"expected a type of OwnTracks at '_type', found {noun(kind)}")
     if kind == "encrypted":
@@ -65,6 +65,11 @@ def read_owntracks(root: Any, place: str | None) -> list[Reading]:
         case "steps":
             return [Reading({"steps": root.get("steps")}, root.get("tst"), device)]
     return []
+
+
+def _type(root: Any) -> str | None:
+    kind = root.get("_type") if isinstance(root, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def _device(root: dict[str, Any], place: str | None) -> str | None:

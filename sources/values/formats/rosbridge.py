@@ -67,10 +67,15 @@ def read_rosbridge(root: Any, has_prefix: bool = True) -> list[Reading]:
 def _message(message: dict[str, Any]) -> dict[str, Any]:
     if {"latitude", "longitude", "altitude", "status"} <= message.keys():
         return _fix(message)
-    if isinstance(message.get("name"), list) and isinstance(message.get("position"), list):
+    names = message.get("name")
+    if isinstance(names, list) and isinstance(message.get("position"), list) and _distinct(names):
         return {"joint": _joints(message)}
     plain: dict[str, Any] = _plain(message)
     return plain
+
+
+def _distinct(names: list[Any]) -> bool:
+    return len(set(map(str, names))) == len(names)
 
 
 def _fix(message: dict[str, Any]) -> dict[str, Any]:
