@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import tty
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +45,7 @@ class Device:
     def plug(self) -> None:
         self.ends = list(pty.openpty())
         tty.setraw(self.ends[0])
+        os.set_blocking(self.ends[0], False)
         self.path.unlink(missing_ok=True)
         self.path.symlink_to(os.ttyname(self.ends[1]))
 
@@ -63,7 +64,8 @@ class Device:
 
         def send() -> None:
             while not stopped.wait(0.001):
-                self.send(data)
+                with suppress(BlockingIOError):  # nobody reads: a device does not wait
+                    self.send(data)
 
         thread = threading.Thread(target=send)
         thread.start()
