@@ -41,6 +41,8 @@ def values(lines: LineDecoder, *texts: str | bytes) -> list[dict[str, Value] | s
         ("temp=21.5 hum=40 on=true", {"temp": 21.5, "hum": 40, "on": True}),
         ("temp=21.5,hum=40", {"temp": 21.5, "hum": 40}),
         ("Air temp: 21.5, Humidity: 40", {"Air temp": 21.5, "Humidity": 40}),
+        ("Humidity: 40.00%  Temperature: 21.50°C", {"Humidity": 40.0, "Temperature": 21.5}),
+        ("temp: 21.5 °C, p=1013 hPa, n=2 m=3", {"temp": 21.5, "p": 1013, "n": 2, "m": 3}),
         ("temp:21.5\thum:-3e2", {"temp": 21.5, "hum": -300.0}),
         ("mode=auto", {"mode": "auto"}),
         ('name="left arm" load=0.5', {"name": "left arm", "load": 0.5}),
@@ -77,6 +79,18 @@ def test_a_header_names_the_columns_and_their_units() -> None:
     lines = decoder()
     assert values(lines, "temp [°C],speed (m/s)", "21.5,0.12") == [{"temp": 21.5, "speed": 0.12}]
     assert lines.units == {"temp": "°C", "speed": "m/s"}
+
+
+def test_a_unit_after_a_number_is_that_of_its_parameter() -> None:
+    lines = decoder()
+    lines.samples("Humidity: 40.00%  Temperature: 21.50 °C  Mode: 3".encode())
+    assert lines.units == {"Humidity": "%", "Temperature": "°C"}
+
+
+def test_a_time_without_an_offset_is_in_the_given_time_zone() -> None:
+    lines = decoder(columns=("time", "x"), timezone="Europe/Berlin")
+    [sample] = lines.samples(b"2026-09-21 16:13:20,1")
+    assert sample.t == 1_790_000_000
 
 
 def test_a_device_that_restarts_sends_messages_and_its_header_again() -> None:

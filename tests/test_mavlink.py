@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
-from sources.base import Sample, SourceError
+from sources.base import Event, Sample, Severity, SourceError
 from sources.links import Chunk
 from sources.mavlink import MavlinkTelemetry
 from sources.mavlink.receiver import MAX_PARSED_BYTES, MAX_UNREADABLE, Receiver
@@ -17,6 +17,7 @@ from sources.mavlink.vehicles import VehicleClock
 from sources.registry import SourceSettingError, open_source
 from sources.values.losses import Losses
 from tests.reading import first_error, reading
+from tests.recorder import Recorder
 from tests.test_net import machine
 from tests.test_serial import Device
 from tests.waiting import until
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from tests.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
 
@@ -45,11 +45,13 @@ class Vehicle:
 
 
 @asynccontextmanager
-async def listening(query: str = "") -> AsyncIterator[tuple[MavlinkTelemetry, Recorder[Sample]]]:
+async def listening(
+    query: str = "", events: Recorder[Event] | None = None
+) -> AsyncIterator[tuple[MavlinkTelemetry, Recorder[Sample]]]:
     """A source on a free UDP port, and the samples that it has received."""
     source = open_source("telemetry", f"mavlink:udpin:127.0.0.1:0{query}")
     assert isinstance(source, MavlinkTelemetry)
-    async with reading(source) as samples:
+    async with reading(source, events) as samples:
         await until(lambda: not source.place.endswith(":0"))
         yield source, samples
 
@@ -157,6 +159,26 @@ async def test_a_heartbeat_has_the_mode_of_ardupilot_and_a_statustext_its_text()
     assert found["HEARTBEAT.system_status"] == "MAV_STATE_ACTIVE"
     assert found["STATUSTEXT.text"] == "PreArm: GPS not healthy"
     assert found["STATUSTEXT.severity"] == "MAV_SEVERITY_WARNING"
+
+
+async def test_a_statustext_is_an_event_and_its_pieces_are_joined() -> None:
+    vehicle, long = Vehicle(), "Mission: 12 WP, " * 7
+    events: Recorder[Event] = Recorder()
+    async with listening(events=events) as (source, _):
+        send(
+            source,
+            vehicle.bytes_of("statustext", 2, b"Crash: disarming"),
+            vehicle.bytes_of("statustext", 4, long[:50].encode(), 7, 0),
+            vehicle.bytes_of("statustext", 4, long[50:100].encode(), 7, 1),
+            vehicle.bytes_of("statustext", 4, long[100:].encode(), 7, 2),
+            vehicle.bytes_of("statustext", 6, b"ArduRover V4.6.0"),
+        )
+        await events.until(lambda found: len(found) == 3)
+    assert [(event.severity, event.name, event.message) for event in events] == [
+        (Severity.ERROR, "STATUSTEXT", "Crash: disarming"),
+        (Severity.WARNING, "STATUSTEXT", long),
+        (Severity.INFO, "STATUSTEXT", "ArduRover V4.6.0"),
+    ]
 
 
 async def test_messages_of_protocols_and_of_other_aircraft_are_not_telemetry() -> None:

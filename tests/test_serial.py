@@ -155,6 +155,21 @@ async def test_a_device_that_was_unplugged_is_read_again_when_it_is_back(device:
         tasks.cancel_scope.cancel()
 
 
+async def test_a_device_that_falls_silent_is_stale_until_it_sends_again(device: Device) -> None:
+    settings = Settings()
+    flusher = Flusher(settings.heartbeat_s)
+    source = open_source("telemetry", f"serial:{device.path}?period_s=0.1")
+    telemetry = Telemetry(source, settings, flusher)
+    async with create_task_group() as tasks:
+        for run in (flusher.run, telemetry.run):
+            tasks.start_soon(run)
+        for _ in range(2):
+            with device.sending(b"a=1\n"):
+                await until(lambda: telemetry.health.state is State.LIVE)
+            await until(lambda: telemetry.health.state is State.STALE)
+        tasks.cancel_scope.cancel()
+
+
 async def test_a_port_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     error = await first_error(open_source("telemetry", f"serial:{tmp_path}/ttyUSB9"))
     assert isinstance(error, SourceError)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sources.base import Parameter, Sample
+    from sources.values.cells import Cell
 
 Format = Literal["auto", "json", "csv", "pairs", "nmea", "influx"]
 """The format of lines; `auto` detects each line's, except `influx`."""
@@ -32,6 +33,7 @@ class LineDecoder:
         precision: of timestamps in line protocol.
         parameters: those declared; values are read as their kinds.
         time: see `PayloadReader`.
+        timezone: see `PayloadReader`.
         path: see `PayloadReader`; only for JSON.
         clock: POSIX seconds.
 
@@ -47,6 +49,7 @@ class LineDecoder:
         precision: Precision = "ns",
         parameters: Iterable[Parameter] = (),
         time: str = "",
+        timezone: str = "",
         path: str = "",
         clock: Callable[[], float],
     ) -> None:
@@ -54,16 +57,17 @@ class LineDecoder:
         self._form = form
         self._precision = precision
         self._clock = clock
-        self._json = PayloadReader(declared, time=time, path=path, clock=clock)
-        self._named = PayloadReader(declared, time=time, clock=clock)
+        self._json = PayloadReader(declared, time=time, path=path, timezone=timezone, clock=clock)
+        self._named = PayloadReader(declared, time=time, timezone=timezone, clock=clock)
         self._table = Table(columns, has_header=form == "csv")
+        self._units: dict[str, str] = {}
         self._influx = InfluxReader(self._named, clock)
         self._nmea = NmeaReader(clock) if form == "nmea" else None
 
     @property
     def units(self) -> Mapping[str, str]:
         """The units that the lines themselves state, by parameter name."""
-        return self._table.units if self._nmea is None else self._table.units | self._nmea.units
+        return self._units if self._nmea is None else self._units | self._nmea.units
 
     def samples(self, line: bytes) -> list[Sample]:
         """The samples of a line; none if it is a header or has no values.
@@ -92,20 +96,24 @@ class LineDecoder:
             return self._json.samples(text)
         if text.startswith(("$", "!")):
             raise PayloadRefused("not a whole NMEA sentence with a checksum")
-        return self._row(text) if (pairs := pairs_of(text)) is None else [self._named.sample(pairs)]
+        return self._row(text) if (pairs := pairs_of(text)) is None else self._of(*pairs)
 
     def _pairs(self, text: str) -> list[Sample]:
         pairs = pairs_of(text)
         if pairs is None:
             raise PayloadRefused("not key=value")
-        return [self._named.sample(pairs)]
+        return self._of(*pairs)
+
+    def _of(self, values: dict[str, Cell], units: dict[str, str]) -> list[Sample]:
+        self._units |= units
+        return [self._named.sample(values)]
 
     def _row(self, text: str) -> list[Sample]:
         try:
             row = self._table.row(text)
         except NoRow as exc:
             raise PayloadRefused(str(exc)) from exc
-        return [] if row is None else [self._named.sample(row)]
+        return [] if row is None else self._of(row, self._table.units)
 
 
 def _decode(line: bytes) -> str:

@@ -47,6 +47,7 @@ class LineTelemetry:
         prefix: `sender` puts the sender's address before each name.
         precision: of timestamps in line protocol.
         time: name of the value that is the time; see `PayloadReader`.
+        timezone: of times without an offset, such as `Europe/Berlin`; UTC if empty.
         path: dotted place of the values in JSON, such as `msg`.
         parameters: a JSON file that declares parameters; others are learned from lines.
         period_s: expected seconds between two samples; a longer silence is `stale`.
@@ -72,6 +73,7 @@ class LineTelemetry:
         prefix: Prefix = "",
         precision: Precision,
         time: str,
+        timezone: str,
         path: str,
         parameters: Path | None,
         period_s: float | None,
@@ -92,6 +94,7 @@ class LineTelemetry:
                 precision=precision,
                 parameters=declared,
                 time=time,
+                timezone=timezone,
                 path=path,
                 clock=clock,
             )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sources.base import Severity
 from sources.mavlink.dialect import load, unknown_values
 from sources.values.names import legal_name
 
@@ -31,6 +32,9 @@ WITH_TARGET = frozenset({"GIMBAL_DEVICE_ATTITUDE_STATUS", "MOUNT_STATUS"})
 
 TIMES = ("time_boot_ms", "time_usec")
 """Fields that hold the time of a message."""
+
+SEVERITIES = (*(Severity.ERROR,) * 4, Severity.WARNING, *(Severity.INFO,) * 3)
+"""The severity of an event by that of a STATUSTEXT: emergency to error, warning, the rest."""
 
 ARMED = 128
 """The bit of HEARTBEAT's `base_mode` that means that the motors may run."""

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.lowlevel import checkpoint
 
-from sources.base import Parameter, Sample
+from sources.base import Event, Parameter, Sample
 from sources.lines.ownership import Ownership
 from sources.links.udp import BUFFER_FULL
 from sources.mavlink.address import link_of
 from sources.mavlink.dialect import Dialect, load
-from sources.mavlink.messages import MessageReader
+from sources.mavlink.messages import SEVERITIES, MessageReader
 from sources.mavlink.receiver import BYTES_PER_TURN, Receiver, newest
-from sources.mavlink.vehicles import VehicleClock, VehicleNames
+from sources.mavlink.vehicles import StatusTexts, VehicleClock, VehicleNames
 from sources.values.dictionary import Dictionary, read_dictionary
 from sources.values.losses import Losses
 from sources.values.ranges import POSITIVE_S, Range
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -84,35 +84,45 @@ class MavlinkTelemetry:
         """The device or the address; with the port in use once a listener is open."""
         return self._link.place
 
-    async def samples(self) -> AsyncIterator[Sample]:
+    async def samples(self) -> AsyncIterator[Sample | Event]:
         """Open the link, and yield one sample for each message with values.
+
+        The texts of a vehicle (STATUSTEXT) are events too.
 
         Raises:
             SourceError: the link cannot be opened or is lost, or it carries no MAVLink.
         """
-        receiving = Receiver(self._module, self.losses, self._dialect)
-        clocks_of: OrderedDict[tuple[str, int, int], VehicleClock] = OrderedDict()
+        receiver = Receiver(self._module, self.losses, self._dialect)
+        senders: OrderedDict[tuple[str, int, int], _Sender] = OrderedDict()
         ownership = Ownership()
         async with aclosing(self._link.chunks()) as chunks:
             async for chunk in chunks:
                 if chunk.dropped:
                     self.losses.add(BUFFER_FULL, count=chunk.dropped)
                 for start in range(0, len(chunk.data), BYTES_PER_TURN):
-                    for message in receiving.messages(chunk, start):
-                        sender = chunk.host, message.get_srcSystem(), message.get_srcComponent()
-                        clock = newest(clocks_of, sender, VehicleClock)
-                        sample = self._sample(message, clock, chunk.host, ownership)
-                        if sample is not None:
-                            yield sample
+                    for message in receiver.messages(chunk, start):
+                        ids = message.get_srcSystem(), message.get_srcComponent()
+                        sender = newest(senders, (chunk.host, *ids), _Sender)
+                        for item in self._items(message, sender, chunk.host, ownership):
+                            yield item
                     await checkpoint()
 
-    def _sample(
-        self, message: Any, clock: VehicleClock, host: str, ownership: Ownership
-    ) -> Sample | None:
+    def _items(
+        self, message: Any, sender: _Sender, host: str, ownership: Ownership
+    ) -> Iterator[Sample | Event]:
         prefix = self._names.prefix(message.get_srcSystem(), message.get_srcComponent())
         if prefix is None:
-            return None
-        t = clock.time(message, self._clock())
+            return
+        t = sender.clock.time(message, self._clock())
+        if sample := self._sample(message, t, prefix, host, ownership):
+            yield sample
+        if message.msgname == "STATUSTEXT" and (text := sender.texts.join(message)) is not None:
+            severity = SEVERITIES[min(message.severity, len(SEVERITIES) - 1)]
+            yield Event(t, severity, f"{prefix}STATUSTEXT", text)
+
+    def _sample(
+        self, message: Any, t: float, prefix: str, host: str, ownership: Ownership
+    ) -> Sample | None:
         plain, units = self._reader.values(message)
         values = {prefix + name: value for name, value in plain.items()}
         for name, owner in ownership.foreign(host, values).items():
@@ -123,3 +133,11 @@ class MavlinkTelemetry:
         for name in self._dictionary.learn(values):
             self._dictionary.describe(name, units.get(name.removeprefix(prefix), ""))
         return Sample(t, values) if values else None
+
+
+class _Sender:
+    """The clock and the unfinished text of one component."""
+
+    def __init__(self) -> None:
+        self.clock = VehicleClock()
+        self.texts = StatusTexts()

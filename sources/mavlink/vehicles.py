@@ -19,6 +19,12 @@ RESTART_S = 1.0
 MAX_DRIFT = 1e-4
 """Seconds per second that the clock of a vehicle may be slower than this computer's."""
 
+TEXT_BYTES = 50
+"""Bytes of a STATUSTEXT that is not the last piece of its text."""
+
+MAX_PIECES = 20
+"""Maximum number of pieces of a text that are joined."""
+
 _log = logging.getLogger("rover.sources")
 
 
@@ -60,6 +66,25 @@ class VehicleNames:
                 self._main,
             )
         return start if is_main else f"{start}comp{component}."
+
+
+class StatusTexts:
+    """Joins the pieces of the long texts of one component."""
+
+    def __init__(self) -> None:
+        self._id = 0
+        self._start = ""
+
+    def join(self, message: Any) -> str | None:
+        """The whole text of a STATUSTEXT; `None` if another piece follows."""
+        number, sequence = getattr(message, "id", 0), getattr(message, "chunk_seq", 0)
+        text = str(message.text)
+        whole = self._start + text if sequence and number == self._id else text
+        if number and len(text.encode()) >= TEXT_BYTES and sequence < MAX_PIECES:
+            self._id, self._start = number, whole
+            return None
+        self._id, self._start = 0, ""
+        return whole
 
 
 class VehicleClock:

@@ -10,7 +10,7 @@ _SYMBOL_LIST = """
     V mV A mA Ah mAh W mW kW Wh kWh J kJ Hz kHz MHz GHz rpm rad deg degC dB dBm T uT µT nT lx lm
     ppm ppb bit byte B kB MB GB kbps Mbps Ω ohm uF H sr mol cd l L ml
 """
-_SYMBOLS = frozenset(_SYMBOL_LIST.split())
+SYMBOLS = frozenset(_SYMBOL_LIST.split())
 """The symbols of a unit in round brackets, which may also hold other text: `count (total)`."""
 
 
@@ -21,6 +21,6 @@ def split_unit(header: str) -> tuple[str, str]:
         return header.strip(), ""
     unit = (match["square"] or match["round"]).strip()
     symbols = set(re.split(r"[\s/·*^²³0-9-]+", unit)) - {""}
-    if match["round"] and (not symbols or symbols - _SYMBOLS):
+    if match["round"] and (not symbols or symbols - SYMBOLS):
         return header.strip(), ""
     return match["name"], unit
