@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from anyio import create_task_group, sleep
 from starlette.routing import Route, WebSocketRoute
@@ -23,18 +23,15 @@ from rover.comms import Comms
 from rover.config import Config, SourceConfig
 from rover.config.names import unknown_names
 from rover.embedding import Hosts, beside
-from rover.guard import is_simulated
-from rover.images import Images
+from rover.images import Cameras, Images
 from rover.lifetime import entered
+from rover.named_sources import named_sources
 from rover.routes import alarms, commands, comms, dashboard, events, images, ingest, ops, telemetry
 from rover.serving import Phase, Serving, Stage
 from rover.settings import PREFIX, Settings
 from rover.supervise import State
 from rover.telemetry import Telemetry
 from rover.watchdog import Watched, watch_loop
-from rover.wire import iso
-from sources.base import Lossy, SourceError, Timed
-from sources.registry import open_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -44,14 +41,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from rover.asgi.lifespan import AnyApp
-    from rover.supervise import Health
+    from rover.named_sources import Given, NamedSource, NamedSources
     from sources.base import Camera, CommandValidator, TelemetrySource
 
-S = TypeVar("S")
-
 logger = logging.getLogger("rover.sources")
-
-KINDS = ("telemetry", "camera", "commands")
 
 LEARN_S = 30.0
 """Seconds in which a source without a dictionary should have sent each parameter once."""
@@ -75,16 +68,16 @@ class MissionControl:
     Args:
         settings: by default those of `config`.
         config: by default that of `Config.load`: a file and the environment.
-        telemetry: a source object, instead of the URL in the settings.
-        camera: a source object, instead of the URL in the settings.
-        commands: a validator object, instead of the URL in the settings.
+        telemetry: a source, its URL, or several by name, instead of those of the config.
+        camera: a camera, its URL, or several by name, instead of those of the config.
+        commands: a validator or its URL, instead of that of the config.
 
     Attributes:
         app: an ASGI app of all parts; its lifespan runs the mission.
         config: the configuration, with the URL of each source.
         settings: the settings.
         telemetry: the telemetry stream of this run.
-        images: the images of this run.
+        cameras: the images of this run.
         comms: the channels of this run.
         commands: the command files of this run.
         serving: the connections of this run.
@@ -101,9 +94,9 @@ class MissionControl:
         settings: Settings | None = None,
         *,
         config: Config | None = None,
-        telemetry: TelemetrySource | None = None,
-        camera: Camera | None = None,
-        commands: CommandValidator | None = None,
+        telemetry: Given[TelemetrySource] | None = None,
+        camera: Given[Camera] | None = None,
+        commands: CommandValidator | str | None = None,
     ) -> None:
         if config is None:
             config = Config.load() if settings is None else Config.of(settings)
@@ -113,21 +106,15 @@ class MissionControl:
             telemetry=telemetry, camera=camera, commands=commands
         )
         self.settings = config.settings
-        self._source_configs = (
-            only("telemetry", config.telemetry),
-            only("camera", config.camera),
-            config.commands or SourceConfig(),
+        self._telemetry: NamedSources[TelemetrySource] = named_sources(
+            "telemetry", telemetry, config.telemetry
         )
-        one, two, three = self._source_configs
-        self._sources: tuple[TelemetrySource, Camera, CommandValidator] = (
-            open_source("telemetry", **one.location) if telemetry is None else telemetry,
-            open_source("camera", **two.location) if camera is None else camera,
-            open_source("commands", **three.location) if commands is None else commands,
+        self._cameras: NamedSources[Camera] = named_sources("camera", camera, config.camera)
+        only = config.commands or SourceConfig()
+        validators: NamedSources[CommandValidator] = named_sources(
+            "commands", commands, {"commands": only}
         )
-        self._urls = [  # no URL if the source is an object
-            "" if given is not None else one.url
-            for given, one in zip((telemetry, camera, commands), self._source_configs, strict=True)
-        ]
+        self._validator = validators["commands"]
         self._entered = False
         self._hosts = Hosts(self.lifespan)
         self._stack = AsyncExitStack()
@@ -140,22 +127,22 @@ class MissionControl:
         self.serving = serving = Serving(settings)
         notify = serving.flusher.mark
         self.telemetry = Telemetry(
-            self._sources[0],
+            {name: named.source for name, named in self._telemetry.items()},
             settings,
             serving.flusher,
-            translation=self.config.translation(self._source_configs[0]),
+            translate=self.config.translation,
             derived=self.config.derived,
         )
-        self.images = Images(self._sources[1], settings, notify=notify)
+        self.cameras = Cameras({name: self._images(name) for name in self._cameras})
         self.comms = Comms(settings, notify=notify)
         self.commands = Commands(
-            self._sources[2],
+            self._validator.source,
             settings,
             notify=lambda topic: serving.flusher.limit_silence(topic, UPLOAD_HEARTBEAT_S),
         )
 
         def downloads() -> int:
-            return self.images.readers
+            return self.cameras.readers
 
         def uploads() -> int:
             return self.commands.open_uploads
@@ -186,10 +173,20 @@ class MissionControl:
             },
         )
 
+    def _images(self, camera: str) -> Images:
+        spool = self.settings.data_dir / "spool"
+        return Images(
+            self._cameras[camera].source,
+            self.settings,
+            spool if len(self._cameras) == 1 else spool / camera,
+            name=camera,
+            notify=self.serving.flusher.mark,
+        )
+
     def _abort_transfers(self) -> None:
         self.serving.bodies.close()
         self.commands.close()
-        self.images.close()
+        self.cameras.close()
 
     async def __aenter__(self) -> Self:
         """Open the sources and start the streams. A mission may run again, with new streams.
@@ -217,11 +214,11 @@ class MissionControl:
         async with AsyncExitStack() as stack:
             stack.callback(setattr, self, "_entered", False)
             await stack.enter_async_context(watch_loop(self._watched()))
-            await stack.enter_async_context(entered(zip(KINDS, self._sources, strict=True)))
+            await stack.enter_async_context(entered((one.key, one.source) for one in self._sources))
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable
-            for run in (self.telemetry.run, self.images.run, self.comms.run):
+            for run in (self.telemetry.run, self.cameras.run, self.comms.run):
                 tasks.start_soon(run)
             await stack.enter_async_context(self.serving)
             if self.config.path is not None:
@@ -232,18 +229,26 @@ class MissionControl:
 
     async def _log_unknown_names(self) -> None:
         """Log the names in the configuration that no source has."""
-        if not self.telemetry.declared:
+        feeds = self.telemetry.feeds
+        if not all(feed.declared for feed in feeds.values()):
             await sleep(LEARN_S)
         published = [parameter.name for parameter in self.telemetry.parameters]
-        for note in unknown_names(self.config, published, {"telemetry": self.telemetry.declared}):
+        raw = {name: feed.declared for name, feed in feeds.items()}
+        for note in unknown_names(self.config, published, raw):
             logger.warning("%s: %s", self.config.path, note)
 
     def _watched(self) -> list[Watched]:
-        telemetry, camera, validator = self._sources
+        feeds, images = self.telemetry.feeds, self.cameras.images
         return [
-            Watched("telemetry", telemetry, self.telemetry.supervisor.record_blocked),
-            Watched("camera", camera, self.images.receiver.supervisor.record_blocked),
-            Watched("commands", validator, self.commands.record_blocked),
+            *(
+                Watched(one.key, one.source, feeds[name].supervisor.record_blocked)
+                for name, one in self._telemetry.items()
+            ),
+            *(
+                Watched(one.key, one.source, images[name].receiver.supervisor.record_blocked)
+                for name, one in self._cameras.items()
+            ),
+            Watched(self._validator.key, self._validator.source, self.commands.record_blocked),
         ]
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
@@ -268,19 +273,21 @@ class MissionControl:
         """The phase of the current run."""
         return self.serving.phase
 
+    @property
+    def _sources(self) -> Sequence[NamedSource[Any]]:
+        return [*self._telemetry.values(), *self._cameras.values(), self._validator]
+
     def sources(self) -> Mapping[str, Mapping[str, object]]:
         """What each source is, and its state, as `/readyz` shows it."""
-        telemetry, camera, validator = self._sources
-        urls = self._urls
-        return {
-            "telemetry": {
-                **source_json(telemetry, urls[0], self.telemetry.health),
-                "unusable": self.telemetry.unusable,
-                "last_unusable": self.telemetry.last_unusable and str(self.telemetry.last_unusable),
-            },
-            "camera": source_json(camera, urls[1], self.images.health),
-            "commands": source_json(validator, urls[2], self.commands.health),
-        }
+        shown = {}
+        for name, one in self._telemetry.items():
+            feed = self.telemetry.feeds[name]
+            last = feed.last_unusable and str(feed.last_unusable)
+            shown[one.key] = one.as_json(feed.health, unusable=feed.unusable, last_unusable=last)
+        for name, camera in self._cameras.items():
+            shown[camera.key] = camera.as_json(self.cameras.images[name].health)
+        shown[self._validator.key] = self._validator.as_json(self.commands.health)
+        return shown
 
     def notifications(self) -> Sequence[Mapping[str, object]]:
         """The state of each receiver of notifications, as `/readyz` shows it."""
@@ -339,48 +346,6 @@ class MissionControl:
         return routes
 
 
-def only(kind: str, several: Mapping[str, S]) -> S:
-    """The only one of several sources.
-
-    Raises:
-        SourceError: there are more.
-    """
-    first, *others = several.values()
-    if others:
-        raise SourceError(f"{kind}: only one source is supported, not {', '.join(several)}")
-    return first
-
-
-def source_json(source: object, url: str, health: Health) -> dict[str, object]:
-    """One source as `/readyz` shows it.
-
-    Args:
-        source: the object. It is simulated if its attribute `simulated` is true.
-        url: of the source; only its scheme is shown, as the rest may contain a password. Empty if
-            the source was given as an object.
-        health: its state.
-    """
-    opened_by_url = bool(url) and type(source).__module__.startswith("sources.")
-    return {
-        "source": f"{url.partition(':')[0]}:" if opened_by_url else type(source).__name__,
-        "simulated": is_simulated(source),
-        "state": health.state,
-        "detail": health.detail,
-        "since": iso(health.since),
-        **losses_json(source),
-    }
-
-
-def losses_json(source: object) -> dict[str, object]:
-    """What a source could not read, and which times it replaced, if it counts them."""
-    counts: dict[str, object] = {}
-    if isinstance(source, Lossy):
-        counts |= {"lost": source.losses.count, "last_lost": source.losses.last or None}
-    if isinstance(source, Timed):
-        counts["replaced_times"] = source.replaced_times.count
-    return counts
-
-
 def log_sources(sources: Mapping[str, Mapping[str, object]]) -> None:
     """Log what each source is: simulated ones are labelled.
 
@@ -392,7 +357,7 @@ def log_sources(sources: Mapping[str, Mapping[str, object]]) -> None:
         if about["simulated"]:
             note = " (simulated)"
         elif about["state"] == State.OFF:
-            note = f" (turned off; {PREFIX}{name.upper()} turns it on)"
+            note = f" (turned off; {PREFIX}{name.partition('.')[0].upper()} turns it on)"
         logger.info("%s: the source is %s%s", name, about["source"], note)
 
 
@@ -400,9 +365,9 @@ def create_app(
     settings: Settings | None = None,
     *,
     config: Config | None = None,
-    telemetry: TelemetrySource | None = None,
-    camera: Camera | None = None,
-    commands: CommandValidator | None = None,
+    telemetry: Given[TelemetrySource] | None = None,
+    camera: Given[Camera] | None = None,
+    commands: CommandValidator | str | None = None,
 ) -> Starlette:
     """An ASGI app that runs one mission. The arguments are those of `MissionControl`."""
     return MissionControl(

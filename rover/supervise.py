@@ -19,7 +19,7 @@ from sources.base import SourceError
 from sources.rules.describe import describe, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
 logger = logging.getLogger("rover.sources")
 
@@ -68,6 +68,21 @@ class Health:
     state: State
     detail: str
     since: float
+
+
+BEST_FIRST = (
+    State.OFF,
+    State.LIVE,
+    State.STARTING,
+    State.STALE,
+    State.DEGRADED,
+    State.DOWN,
+)
+
+
+def worst(several: Iterable[Health]) -> Health:
+    """The worst of several states; the first of those that are equally bad."""
+    return max(several, key=lambda health: BEST_FIRST.index(health.state))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from anyio import (
     connect_tcp,
 )
 
+from rover.images import Cameras
 from rover.routes.images import FIRST_IMAGE_TIMEOUT_S, routes
 from tests.fake_camera import FakeCamera, FakeImage, receiving
 from tests.one_stream import OneStream
@@ -34,7 +35,7 @@ SIZE = len(DATA)
 
 def app_of(images: Images) -> Starlette:
     mission = OneStream()
-    mission.images = images
+    mission.cameras = Cameras({images.name: images})
     return mission.app(routes(mission))
 
 
@@ -74,7 +75,7 @@ async def site(
     camera = FakeCamera()
     async with AsyncExitStack() as stack:
         images = await stack.enter_async_context(receiving(camera, spool_dir, mission.settings))
-        mission.images = images
+        mission.cameras = Cameras({images.name: images})
         app = mission.app(routes(mission, first_image_timeout_s))
         url = await stack.enter_async_context(serve(app, http=http))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=10))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rover.commands import Commands
     from rover.comms import Comms
-    from rover.images import Images
+    from rover.images import Cameras
     from rover.telemetry import Telemetry
 
 
@@ -29,7 +29,7 @@ class OneStream:
     """A mission for `routes(mission)`. The test sets the stream that it needs."""
 
     telemetry: Telemetry
-    images: Images
+    cameras: Cameras
     comms: Comms
     commands: Commands
 

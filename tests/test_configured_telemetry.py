@@ -17,6 +17,7 @@ from rover.telemetry.expression import Expression
 from rover.telemetry.translation import NameCollision, ParameterChange, Translation
 from rover.wire import iso
 from sources.base import Limits, Parameter, Sample
+from tests.feeds import feed_of
 from tests.test_telemetry import NOW, ScriptedSource, at, events_named, history, running, samples
 from tests.waiting import until
 
@@ -31,9 +32,13 @@ pytestmark = pytest.mark.anyio
 RED = ParameterChange(limits={"red": (None, 10)})
 
 
-async def telemetry_of(*script: Sample, **options: Any) -> Telemetry:
+async def telemetry_of(
+    *script: Sample, translation: Translation | None = None, **options: Any
+) -> Telemetry:
     """The telemetry after it has received these samples."""
     source = ScriptedSource(script)
+    if translation is not None:
+        options["translate"] = lambda *_: translation
     async with running(source, **options) as telemetry:
         with fail_after(10):
             await source.finished.wait()
@@ -52,7 +57,7 @@ async def test_names_are_translated_everywhere() -> None:
     assert samples(telemetry) == [{"t": iso(NOW), "drive.v": 1.0}]
     assert [parameter.name for parameter in telemetry.parameters] == ["drive.v"]
     assert telemetry.latest_values()["drive.v"] == 1.0
-    assert telemetry.declared == ["speed"]
+    assert feed_of(telemetry).declared == ["speed"]
 
 
 async def test_limits_apply_to_the_first_value_of_a_parameter_that_was_not_declared() -> None:
@@ -77,15 +82,15 @@ async def test_values_that_cannot_be_translated_are_counted_and_degrade_the_sour
     telemetry = await telemetry_of(
         at(NOW, raw="broken"), translation=Translation(changes={"raw": change})
     )
-    assert (telemetry.unusable, telemetry.health.state) == (1, State.DEGRADED)
-    assert telemetry.last_unusable
-    assert telemetry.last_unusable.parameter == "raw"
+    assert (feed_of(telemetry).unusable, telemetry.health.state) == (1, State.DEGRADED)
+    assert (last := feed_of(telemetry).last_unusable)
+    assert last.parameter == "raw"
     assert samples(telemetry) == []
 
 
 async def test_a_source_of_which_everything_is_excluded_is_live() -> None:
     telemetry = await telemetry_of(at(NOW, speed=1), translation=Translation(include=()))
-    assert (telemetry.unusable, telemetry.health.state) == (0, State.LIVE)
+    assert (feed_of(telemetry).unusable, telemetry.health.state) == (0, State.LIVE)
     assert samples(telemetry) == []
 
 
@@ -93,7 +98,7 @@ async def test_a_collision_of_declared_names_stops_the_start() -> None:
     source = ScriptedSource()
     source.parameters = [Parameter("a"), Parameter("b")]
     with pytest.raises(NameCollision):
-        async with running(source, translation=Translation(rename={"a": "b"})):
+        async with running(source, translate=lambda *_: Translation(rename={"a": "b"})):
             pass
 
 
@@ -134,14 +139,14 @@ async def test_a_derived_value_without_a_result_is_counted_and_costs_nothing_els
     ratio = [DerivedParameter(Parameter("ratio"), Expression("u / i"))]
     telemetry = await telemetry_of(at(NOW, u=1.0, i=0.0), derived=ratio)
     assert samples(telemetry) == [{"t": iso(NOW), "u": 1.0, "i": 0.0}]
-    assert (telemetry.unusable, telemetry.health.state) == (1, State.LIVE)
+    assert (feed_of(telemetry).unusable, telemetry.health.state) == (1, State.LIVE)
 
 
 async def test_values_that_were_not_measured_are_no_inputs() -> None:
     script = at(NOW, u=14.0, i=2.0), at(NOW + 1, u=float("nan"), i=3.0), at(NOW + 2, i=None)
     telemetry = await telemetry_of(*script, derived=power())
     assert [sample.get("power") for sample in samples(telemetry)] == [28.0, 42.0, None]
-    assert telemetry.unusable == 0
+    assert feed_of(telemetry).unusable == 0
 
 
 async def test_a_mission_runs_from_a_file_in_another_folder(serve: Serve, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ class Site:
         return {
             "telemetry": len(mission.serving.streams) + mission.telemetry.topic.subscribers,
             "channel": mission.serving.websockets + mission.comms.members,
-            "image": mission.images.readers,
+            "image": mission.cameras.readers,
             "upload": mission.commands.open_uploads,
         }
 

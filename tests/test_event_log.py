@@ -19,6 +19,7 @@ from rover.telemetry.event_log import (
 )
 from rover.wire import iso
 from sources.base import Event, Sample, Severity
+from tests.feeds import feed_of
 from tests.one_stream import OneStream
 from tests.waiting import until
 
@@ -138,7 +139,7 @@ async def test_an_unusable_event_is_counted_and_ends_nothing(serve: Serve) -> No
     mission.telemetry = telemetry
     async with serve(mission.app(event_routes.routes(mission), telemetry.run)):
         await until(lambda: len(telemetry.events) == 1)
-    assert telemetry.unusable == len(wrong)
-    assert telemetry.last_unusable is not None
+    assert feed_of(telemetry).unusable == len(wrong)
+    assert feed_of(telemetry).last_unusable is not None
     assert [event["name"] for event in events_of(telemetry)] == ["fine"]
     assert telemetry.health.state == "live"

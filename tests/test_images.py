@@ -12,7 +12,7 @@ import pytest
 from anyio import create_task_group, fail_after, move_on_after
 
 from rover.errors import NoDataYet
-from rover.images import Images
+from rover.images import Cameras, Images
 from rover.images.spool import RECENT_BYTES
 from rover.settings import Settings
 from rover.supervise import State
@@ -137,7 +137,8 @@ async def test_readers_of_a_broken_image_receive_its_bytes_and_then_the_reason(
         async with images.open(arriving.image) as late:
             assert await read_until_broken(late) == (DATA[:700_000], given)
         assert (await images.find("a.png")).complete is False
-        assert (await images.latest()).id == whole.image.id
+        assert (newest := await images.current())
+        assert newest.id == whole.image.id
         assert camera.still_open == 0
 
 
@@ -412,15 +413,16 @@ async def test_without_an_image_the_error_gives_the_state_of_the_camera(tmp_path
     camera = FakeCamera()
     camera.failure = SourceError("the mast is folded")
     async with receiving(camera, tmp_path) as images:
+        cameras = Cameras({"camera": images})
         await until(lambda: images.health.state is State.DOWN)
         with pytest.raises(NoDataYet, match="the mast is folded"):
-            await images.latest()
+            await cameras.latest()
         arriving = camera.begin("a.png")
         await until(lambda: images.health.state is State.LIVE)
         with pytest.raises(NoDataYet):
-            await images.latest()
+            await cameras.latest()
         camera.send(arriving, b"x")
-        assert (await images.latest()).id == "a.png"
+        assert (await cameras.latest()).image.id == "a.png"
 
 
 async def test_an_invalid_image_is_left_out_of_the_list_and_degrades_the_camera(

@@ -57,6 +57,7 @@ async def test_the_list_describes_each_image_and_its_links_work(
         newest, old = (await at.client.get("/images")).json()["images"]
         assert newest | {"received_at": None} == {
             "id": "new é.png",
+            "camera": "camera",
             "content_type": "image/png",
             "size": 100,
             "received": 40,

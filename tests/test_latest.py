@@ -16,7 +16,7 @@ class Newest:
     def __init__(self) -> None:
         self.now = T
         self._freshness = Freshness(lambda: self.now)
-        self._latest = Latest(self._freshness, "rover", lambda: self.now)
+        self._latest = Latest(self._freshness, lambda _: "rover", lambda: self.now)
 
     def arrive(self, name: str, *, age_s: float = 0, newest: bool = True) -> None:
         self._freshness.record([name])

@@ -30,11 +30,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from rover.errors import SettingError
-from rover.mission import MissionControl, create_app, losses_json
+from rover.mission import MissionControl, create_app
+from rover.named_sources import losses_json
 from rover.settings import Settings
 from sources.base import Parameter, Sample, SourceError, Step, Verdict
 from sources.push import PushTelemetry
 from sources.websocket import WebSocketTelemetry
+from tests.feeds import feed_of
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -125,7 +127,7 @@ async def test_sources_may_be_objects(serve: Serve, tmp_path: Path) -> None:
 
 async def test_sources_are_open_while_the_mission_runs(tmp_path: Path) -> None:
     control = mission(tmp_path)
-    thermometer = control.telemetry.source
+    thermometer = feed_of(control.telemetry).source
     assert isinstance(thermometer, Thermometer)
     async with control:
         assert thermometer.entered == 1

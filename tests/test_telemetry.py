@@ -19,6 +19,7 @@ from rover.telemetry.events import SampleEvent
 from rover.topic import Batch, EventId
 from rover.wire import iso
 from sources.base import Limits, Parameter, Sample, SourceError
+from tests.feeds import feed_of
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ async def test_a_changed_dictionary_is_published_and_its_limits_apply_at_once() 
 async def test_an_unusable_value_is_left_out_and_counted() -> None:
     telemetry = await telemetry_of(ScriptedSource([at(NOW, speed=1, camera=object())]))
     assert samples(telemetry) == [{"t": iso(NOW), "speed": 1}]
-    state = json.loads(telemetry.state_json())
+    state = json.loads(feed_of(telemetry).state_json())
     assert (state["state"], state["unusable"]) == ("live", 1)
     assert state["last_unusable"].startswith("camera: ")
 
@@ -331,7 +332,7 @@ async def test_there_are_no_latest_values_before_the_first_sample() -> None:
 )
 async def test_an_unusable_sample_is_counted_and_the_next_one_is_published(bad: Sample) -> None:
     telemetry = await telemetry_of(ScriptedSource([bad, at(NOW + 1, speed=2)]))
-    assert telemetry.unusable == 1
+    assert feed_of(telemetry).unusable == 1
     assert [sample["speed"] for sample in samples(telemetry)] == [2]
 
 
@@ -390,7 +391,7 @@ async def test_a_subscriber_that_resumes_receives_all_events_after_its_id() -> N
 async def test_a_source_that_yields_no_valid_sample_is_degraded(wrong: Any) -> None:
     telemetry = await telemetry_of(ScriptedSource([wrong]))
     assert telemetry.health.state is State.DEGRADED
-    assert telemetry.unusable == 1
+    assert feed_of(telemetry).unusable == 1
     assert samples(telemetry) == []
 
 
@@ -398,7 +399,7 @@ async def test_a_wrong_sample_between_valid_ones_is_left_out() -> None:
     wrong: Any = {"speed": 2}
     telemetry = await telemetry_of(ScriptedSource([at(NOW, speed=1), wrong, at(NOW + 1, speed=3)]))
     assert [sample["speed"] for sample in samples(telemetry)] == [1, 3]
-    assert (telemetry.health.state, telemetry.unusable) == (State.LIVE, 1)
+    assert (telemetry.health.state, feed_of(telemetry).unusable) == (State.LIVE, 1)
 
 
 class UnreadableSource(ScriptedSource):

@@ -46,9 +46,9 @@ FAST_SEND_S = 0.05
 """Seconds within which a chunk must be sent for the next one to be twice as large."""
 
 
-def etag(image: Image) -> str:
-    """The strong entity tag of an image: the same id and revision mean the same bytes."""
-    name = f"{image.id}\0{image.revision}".encode()
+def etag(camera: str, image: Image) -> str:
+    """The strong entity tag: the same camera, id and revision mean the same bytes."""
+    name = f"{camera}\0{image.id}\0{image.revision}".encode()
     return f'"{sha256(name).hexdigest()[:32]}"'
 
 
@@ -150,7 +150,7 @@ class ImageResponse:
         headers = {
             "Content-Type": image.content_type,
             "Content-Disposition": _disposition(image),
-            "ETag": etag(image),
+            "ETag": etag(self._images.name, image),
             "Cache-Control": "private, no-cache",  # an image may be replaced; the ETag changes then
             "X-Image-Id": quote(image.id, safe=""),
             "X-Content-Type-Options": "nosniff",

@@ -122,15 +122,14 @@ class Config:
             commands=self.commands or SourceConfig(url=default),
         )
 
-    def translation(
-        self, source: TelemetryConfig, publish_as: Callable[[str], str] | None = None
-    ) -> Translation:
+    def translation(self, name: str, publish_as: Callable[[str], str] | None = None) -> Translation:
         """The translation of one telemetry source.
 
         Args:
-            source: one of `telemetry`.
+            name: of the source; one that is not in `telemetry` keeps its names.
             publish_as: the name in the mission, by the prefixed name; by default the same.
         """
+        source = self.telemetry.get(name, TelemetryConfig())
         return Translation(
             prefix=source.prefix,
             include=source.include,

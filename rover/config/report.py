@@ -50,7 +50,7 @@ def report_on(config: Config) -> Report:
         report.lines.extend(f"  {line}" for line in _translation_lines(one))
         declared = list(getattr(source, "parameters", ()))
         raw[name] = [parameter.name for parameter in declared]
-        translation = config.translation(one)
+        translation = config.translation(name)
         try:
             translation.check(declared)
         except NameCollision as exc:

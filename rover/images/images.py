@@ -9,15 +9,12 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import islice
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from anyio import TASK_STATUS_IGNORED, CancelScope, sleep
+from anyio import TASK_STATUS_IGNORED, CancelScope
 
-from rover.errors import NoDataYet
 from rover.images.reader import CameraReader, FileReader
 from rover.images.receiver import SHUTTING_DOWN, Receiver
-from rover.supervise import State
 from sources.base import ImageBroken, UnknownImage
 from sources.rules.describe import describe
 
@@ -33,9 +30,6 @@ if TYPE_CHECKING:
     from rover.topic import Topic
     from sources.base import Camera, Image
 
-POLL_INTERVAL_S = 0.05
-"""Seconds between two checks for the first image."""
-
 
 class Images:
     """The images of one camera.
@@ -44,10 +38,13 @@ class Images:
         camera: holds the images.
         settings: the limits of the spool.
         spool_dir: the folder for arriving images; by default in the data folder of the settings.
+        name: of the camera.
         notify: called with the topic of each image that has grown, as `Flusher.mark`.
 
     Attributes:
+        name: of the camera.
         receiver: receives arriving images.
+        closed: whether `close` was called.
     """
 
     def __init__(
@@ -56,12 +53,15 @@ class Images:
         settings: Settings,
         spool_dir: Path | None = None,
         *,
+        name: str = "camera",
         notify: Callable[[Topic[Any, Any]], None] | None = None,
     ) -> None:
-        self.receiver = Receiver(camera, settings, spool_dir or settings.data_dir / "spool", notify)
+        self.name = name
+        spool_dir = spool_dir or settings.data_dir / "spool"
+        self.receiver = Receiver(name, camera, settings, spool_dir, notify)
         self._camera = self.receiver.camera
         self._reading: set[CancelScope] = set()
-        self._closed = False
+        self.closed = False
 
     @property
     def health(self) -> Health:
@@ -79,7 +79,7 @@ class Images:
 
     def close(self) -> None:
         """Abort all readers. `open` raises afterwards."""
-        self._closed = True
+        self.closed = True
         for scope in self._reading:
             scope.cancel()
 
@@ -99,25 +99,8 @@ class Images:
             raise UnknownImage(image_id)
         return self._as_received(image)
 
-    async def latest(self, timeout_s: float = 0.0) -> Image:
-        """The newest image that has any bytes and is not broken.
-
-        Args:
-            timeout_s: seconds to wait if there is none.
-
-        Raises:
-            NoDataYet: there is none.
-        """
-        deadline = monotonic() + timeout_s
-        while (image := await self._latest()) is None:
-            if self._closed or monotonic() >= deadline:
-                down = self.health.state is State.DOWN
-                reason = f" is down: {self.health.detail}" if down else " has no image yet"
-                raise NoDataYet(f"no image has arrived yet: the camera{reason}")
-            await sleep(POLL_INTERVAL_S)
-        return image
-
-    async def _latest(self) -> Image | None:
+    async def current(self) -> Image | None:
+        """The newest image that has any bytes and is not broken; `None` if there is none."""
         for listed in await self._camera.images():
             spool = self.receiver.spool_of(listed)
             if not (listed.complete or listed.received) or (spool is not None and spool.broken):
@@ -144,7 +127,7 @@ class Images:
         with CancelScope() as scope:
             self._reading.add(scope)
             try:
-                if not self._closed:
+                if not self.closed:
                     async with AsyncExitStack() as stack:
                         reader = await self._reader(stack, image, start, stop)
                         opened = True

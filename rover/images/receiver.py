@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.images")
 
+ONLY = "camera"
+"""The name of a camera that is the only one."""
+
 SHUTTING_DOWN = "the server is shutting down"
 
 
@@ -39,6 +42,7 @@ class Receiver:
     kept, the newest ones.
 
     Args:
+        name: of the camera.
         camera: sends the images.
         settings: the limits.
         spool_dir: the folder of the spools.
@@ -52,6 +56,7 @@ class Receiver:
 
     def __init__(
         self,
+        name: str,
         camera: Camera,
         settings: Settings,
         spool_dir: Path,
@@ -61,8 +66,9 @@ class Receiver:
         self._settings = settings
         self._spool_dir = spool_dir
         self._notify = notify
-        self.supervisor = Supervisor("camera", is_off=isinstance(camera, Off))
-        self.camera = GuardedCamera("camera", camera, self.supervisor.degrade)
+        label = name if name == ONLY else f"{ONLY}.{name}"
+        self.supervisor = Supervisor(label, is_off=isinstance(camera, Off))
+        self.camera = GuardedCamera(label, camera, self.supervisor.degrade)
         self._tasks: TaskGroup | None = None
 
     @property

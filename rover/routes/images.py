@@ -9,18 +9,17 @@ from urllib.parse import quote
 from starlette.routing import BaseRoute, Route
 
 from rover.asgi.image_response import ImageResponse
-from rover.asgi.query import whole_number
+from rover.asgi.query import choice, whole_number
 from rover.asgi.responses import json_response
-from rover.supervise import State
 from rover.wire import iso_or_none
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from rover.images import Images
+    from rover.images import Cameras
+    from rover.images.cameras import Shot
     from rover.serving import Serving
-    from sources.base import Image
 
 FIRST_IMAGE_TIMEOUT_S = 10.0
 """Seconds that a request for the latest image waits while the camera is still starting."""
@@ -33,7 +32,7 @@ class HasImages(Protocol):
     """The parts of a mission that these routes use."""
 
     @property
-    def images(self) -> Images:
+    def cameras(self) -> Cameras:
         """The images."""
         ...
 
@@ -46,24 +45,30 @@ class HasImages(Protocol):
 def routes(
     mission: HasImages, first_image_timeout_s: float = FIRST_IMAGE_TIMEOUT_S
 ) -> list[BaseRoute]:
-    """`GET /stream/rover-image`, `/images` and `/images/{image_id}`."""
+    """`GET /stream/rover-image`, `/images` and `/images/{image_id}`, each with `?camera=`."""
 
-    def respond(image: Image) -> ImageResponse:
-        return ImageResponse(mission.images, image, mission.serving.connections)
+    def camera(request: Request) -> str | None:
+        return choice(request, "camera", mission.cameras.images)
+
+    def respond(shot: Shot) -> ImageResponse:
+        return ImageResponse(shot.images, shot.image, mission.serving.connections)
 
     async def latest(request: Request) -> ImageResponse:
+        cameras = mission.cameras
         if (image_id := request.query_params.get("id")) is not None:
-            return respond(await mission.images.find(image_id))
-        starting = mission.images.health.state is State.STARTING
-        return respond(await mission.images.latest(first_image_timeout_s if starting else 0.0))
+            return respond(await cameras.find(image_id, camera(request)))
+        return respond(await cameras.latest(camera(request), first_image_timeout_s))
 
     async def one(request: Request) -> ImageResponse:
-        return respond(await mission.images.find(request.path_params["image_id"]))
+        found = await mission.cameras.find(request.path_params["image_id"], camera(request))
+        return respond(found)
 
     async def listing(request: Request) -> Response:
         limit = whole_number(request, "limit", at_least=1, at_most=MAX_LISTED)
-        newest = await mission.images.newest(DEFAULT_LISTED if limit is None else limit)
-        return json_response({"images": [image_json(image) for image in newest]})
+        shots = await mission.cameras.newest(
+            DEFAULT_LISTED if limit is None else limit, camera(request)
+        )
+        return json_response({"images": [image_json(shot) for shot in shots]})
 
     by_id = Route("/images/{image_id:path}", one)
     # Starlette's `path` ends at a line break; a file name may contain one
@@ -71,11 +76,13 @@ def routes(
     return [Route("/stream/rover-image", latest), Route("/images", listing), by_id]
 
 
-def image_json(image: Image) -> dict[str, Any]:
+def image_json(shot: Shot) -> dict[str, Any]:
     """An image as clients see it. Links are relative to the app's mount point."""
-    quoted = quote(image.id, safe="")
+    image, quoted = shot.image, quote(shot.image.id, safe="")
+    camera = "" if shot.camera is None else f"camera={shot.camera}"
     return {
         "id": image.id,
+        "camera": shot.images.name,
         "content_type": image.content_type,
         "size": image.size,
         "received": image.received,
@@ -87,6 +94,6 @@ def image_json(image: Image) -> dict[str, Any]:
         "height": image.height,
         "sha256": image.sha256,
         "metadata": image.metadata,
-        "url": f"images/{quoted}",
-        "stream": f"stream/rover-image?id={quoted}",
+        "url": f"images/{quoted}{'?' if camera else ''}{camera}",
+        "stream": f"stream/rover-image?id={quoted}{'&' if camera else ''}{camera}",
     }

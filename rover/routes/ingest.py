@@ -13,14 +13,14 @@ from starlette.routing import BaseRoute, Route
 
 from rover.asgi.query import choice
 from rover.asgi.responses import json_response
-from rover.errors import BatchRefused, IngestTooBig, NotIngesting, UnknownMediaType
+from rover.errors import BadQuery, BatchRefused, IngestTooBig, NotIngesting, UnknownMediaType
 from rover.telemetry.events import sample_json
 from sources.lines.influx import PER_SECOND
 from sources.push import PushTelemetry
 from sources.values.payload import PayloadRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rover.asgi.body import Bodies
     from rover.routes.telemetry import HasTelemetry
     from rover.settings import Settings
+    from rover.telemetry.feed import Feed
     from sources.base import Sample
 
 MEDIA_TYPES = frozenset(
@@ -58,12 +59,13 @@ WHITE_SPACE = b" \t\r\n\xef\xbb\xbf"
 
 
 def routes(mission: HasTelemetry) -> list[BaseRoute]:
-    """`POST /ingest/telemetry`. Without a `push:` source, its status is 409."""
+    """`POST /ingest/telemetry`. Without a `push:` source, its status is 409.
+
+    If there are several, `?source=` names one of them.
+    """
 
     async def ingest(request: Request) -> Response:
-        source, settings = mission.telemetry.source, mission.serving.settings
-        if not isinstance(source, PushTelemetry):
-            raise NotIngesting(type(source).__name__)
+        source, settings = _source(request, mission.telemetry.feeds), mission.serving.settings
         media_type = _media_type(request)
         precision = choice(request, "precision", PER_SECOND) or "ns"
         tags = request.query_params.get("tags")
@@ -80,6 +82,18 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         return json_response({"accepted": len(samples)}, 202)
 
     return [Route("/ingest/telemetry", ingest, methods=["POST"])]
+
+
+def _source(request: Request, feeds: Mapping[str, Feed]) -> PushTelemetry:
+    open_to_clients = {
+        name: feed.source for name, feed in feeds.items() if isinstance(feed.source, PushTelemetry)
+    }
+    if not open_to_clients:
+        raise NotIngesting(", ".join(type(feed.source).__name__ for feed in feeds.values()))
+    name = choice(request, "source", open_to_clients)
+    if name is None and len(open_to_clients) > 1:
+        raise BadQuery("source", "", f"must be one of {', '.join(open_to_clients)}")
+    return open_to_clients[name or next(iter(open_to_clients))]
 
 
 def _media_type(request: Request) -> str:

@@ -13,7 +13,7 @@ from rover.asgi.responses import json_response
 from rover.errors import BadQuery
 from rover.telemetry.events import BEAT, parameter_json
 from rover.telemetry.views import Selection
-from rover.wire import iso, sse
+from rover.wire import iso
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -97,7 +97,7 @@ class Stream:
         hz = number(request, "hz", at_least=0.01, at_most=1000)
         topic = await telemetry.views.topic(Selection(fields, hz))
         subscriber = topic.subscribe(after, last=last, since=since)
-        preamble = sse(telemetry.state_json(), event="state", retry_ms=serving.settings.retry_ms)
+        preamble = telemetry.state_events(serving.settings.retry_ms)
         if subscriber.position != after:  # else the client has the alarms' events
             preamble += telemetry.alarm_events()
         return serving.streams.respond(subscriber, preamble, BEAT)

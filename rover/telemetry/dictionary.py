@@ -34,8 +34,12 @@ def dictionary_of(source: TelemetrySource, known: list[Parameter] | None = None)
     return list(parameters)
 
 
-def first_dictionary_of(source: TelemetrySource) -> list[Parameter]:
+def first_dictionary_of(source: TelemetrySource, label: str) -> list[Parameter]:
     """The parameters of a source at the start of the server.
+
+    Args:
+        source: the source.
+        label: its name, for the error.
 
     Raises:
         SourceError: a parameter is invalid, or they cannot be read. The text names the source.
@@ -45,7 +49,7 @@ def first_dictionary_of(source: TelemetrySource) -> list[Parameter]:
     except BaseException as exc:
         if is_interrupt(exc):
             raise
-        raise SourceError(f"telemetry source {type(source).__name__}: {describe(exc)}") from exc
+        raise SourceError(f"{label} source {type(source).__name__}: {describe(exc)}") from exc
 
 
 def period_of(source: TelemetrySource) -> float | None:

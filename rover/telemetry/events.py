@@ -99,16 +99,18 @@ def sample_json(sample: Sample, *, late: bool = False, folded: int | None = None
     return dumps({**server, **sample.values, **server})
 
 
-def state_json(health: Health, unusable: int = 0, last_unusable: str | None = None) -> str:
+def state_json(source: str, health: Health, unusable: int, last_unusable: str | None) -> str:
     """A source's health as JSON.
 
     Args:
+        source: its name.
         health: of the source.
         unusable: number of values that were left out.
         last_unusable: the newest of them, with its parameter and the reason.
     """
     return dumps(
         {
+            "source": source,
             "state": health.state,
             "detail": health.detail,
             "since": iso(health.since),

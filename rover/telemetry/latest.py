@@ -30,15 +30,18 @@ class Latest:
 
     Args:
         freshness: decides which of them are stale.
-        source: the name of their source.
+        source_of: the name of a parameter's source.
         present: POSIX seconds.
     """
 
     def __init__(
-        self, freshness: Freshness, source: str, present: Callable[[], float] = time
+        self,
+        freshness: Freshness,
+        source_of: Callable[[str], str],
+        present: Callable[[], float] = time,
     ) -> None:
         self._freshness = freshness
-        self._source = source
+        self._source_of = source_of
         self._present = present
         self._values: dict[str, Value] = {}
         self._times: dict[str, float] = {}
@@ -71,7 +74,7 @@ class Latest:
             name: {
                 "t": iso(self._times[name]),
                 "quality": self._quality(name, periods_s[name]),
-                "source": self._source,
+                "source": self._source_of(name),
             }
             for name in names
         }
