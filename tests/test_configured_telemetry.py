@@ -117,7 +117,8 @@ async def test_a_derived_value_has_the_newest_time_of_its_inputs() -> None:
         {"t": iso(NOW), "u": 14.0},
         {"t": iso(NOW + 0.05), "power": 28.0},
     ]
-    assert telemetry.latest_values()["details"]["power"]["t"] == iso(NOW + 0.05)
+    details = telemetry.latest_values()["details"]["power"]
+    assert (details["t"], details["source"]) == (iso(NOW + 0.05), "derived")
 
 
 async def test_a_late_input_computes_nothing() -> None:

@@ -61,6 +61,7 @@ class Derived:
 
     Attributes:
         parameters: their dictionary entries.
+        names: of the parameters.
 
     Raises:
         Cycle: a derived parameter depends on itself.
@@ -73,6 +74,7 @@ class Derived:
     ) -> None:
         given = {one.parameter.name: one for one in definitions}
         self.parameters = [one.parameter for one in given.values()]
+        self.names = frozenset(given)
         self._is_stale = is_stale
         self._ordered = [(name, given[name].expression) for name in _ordered(given)]
         self._inputs = {

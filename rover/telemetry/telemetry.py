@@ -146,7 +146,9 @@ class Telemetry:
         return worst(feed.health for feed in self.feeds.values())
 
     def source_of(self, parameter: str) -> str:
-        """The name of the source that a parameter belongs to; empty if no source has it."""
+        """The name of the source that a parameter belongs to; `derived` if it is computed."""
+        if parameter in self._derived.names:
+            return "derived"
         if len(self.feeds) == 1:
             return next(iter(self.feeds))
         return self._names.source_of(parameter)
