@@ -57,6 +57,20 @@ def lines(*values: object) -> str:
     return "\n".join(map(json.dumps, values))
 
 
+async def test_the_device_of_a_body_starts_the_names_of_its_values(serve: Serve) -> None:
+    source = PushTelemetry()
+    async with client_of(serve, source) as (client, _):
+        for device in ("esp/1", "esp,1", "esp 1"):
+            body = lines({"t": T, "temperature": 21}, {"t": T, "at": {"x": 1, "y": 2}})
+            await client.post(PATH, params={"device": device}, content=body)
+    found = [name for sample in source._queue for name in sample.values]
+    assert found == [
+        *("esp/1.temperature", "esp/1.at"),
+        *("esp 1.temperature", "esp 1.at"),
+        *("esp 1.temperature_2", "esp 1.at_2"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "media_type", "count"),
     [

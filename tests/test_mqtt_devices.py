@@ -96,7 +96,7 @@ async def test_zigbee2mqtt_devices_keep_their_names_and_times(
     assert source.losses.count == 0
 
 
-async def test_tasmota_devices_are_told_apart_and_energy_is_no_vector(
+async def test_two_tasmota_devices_keep_their_names_and_energy_is_flattened(
     broker: Callable[..., Mosquitto],
 ) -> None:
     lamp = {**PLUG, "ENERGY": {**PLUG["ENERGY"], "Power": 7}}  # type: ignore[dict-item]

@@ -71,7 +71,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         tags = request.query_params.get("tags")
         body = await _receive(request, mission.serving.bodies, settings)
         if "json" in media_type or body.lstrip(WHITE_SPACE).startswith((b"{", b"[")):
-            found = source.reader.batch(body)
+            found = source.reader.batch(body, request.query_params.get("device") or None)
         else:
             found = source.line_protocol.samples(body, precision, tags)
         if len(body) > MAX_INLINE_BYTES:

@@ -15,7 +15,7 @@ class Losses:
 
     Args:
         source: the name of the source in the log.
-        noun: what is counted, as it is in the log.
+        noun: of the messages that are counted, for the log.
 
     Attributes:
         count: messages so far.

@@ -35,7 +35,7 @@ class MessageTime:
         source: its name in the log.
 
     Raises:
-        OptionError: there is no such time zone.
+        OptionError: the time zone does not exist.
 
     Attributes:
         replaced: times that were not used, so that their samples have the time of arrival.

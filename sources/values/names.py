@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from sources.base import RESERVED
@@ -55,6 +56,7 @@ class Names:
         self._clean = clean
         self._names: dict[str, str] = {}
         self._places: dict[str, str] = {}
+        self._adding = Lock()
 
     def __len__(self) -> int:
         return len(self._names)
@@ -68,8 +70,10 @@ class Names:
         return self._places.get(name, "")
 
     def add(self, place: str, raw: str) -> str:
-        """Give a new place a name that no other place has."""
-        name = free_name(self._clean(raw), self._places)
-        self._names[place] = name
-        self._places[name] = place
-        return name
+        """The name of a place; a new place gets one that no other place has."""
+        with self._adding:  # large bodies are read in threads
+            if (name := self._names.get(place)) is None:
+                name = free_name(self._clean(raw), self._places)
+                self._names[place] = name
+                self._places[name] = place
+            return name

@@ -49,7 +49,7 @@ class PayloadReader:
         clock: POSIX seconds.
 
     Raises:
-        OptionError: there is no such time zone.
+        OptionError: the time zone does not exist.
 
     Attributes:
         replaced_times: samples with a time before 2001, from a clock that was not set. They have
@@ -125,8 +125,12 @@ class PayloadReader:
             return self._sample(members, None, self._clock())
         return Sample(t, self._members(members, ""))
 
-    def batch(self, body: bytes) -> Iterator[tuple[str, Sample]]:
+    def batch(self, body: bytes, place: str | None = None) -> Iterator[tuple[str, Sample]]:
         """Yield the samples of a body, each with its place: one JSON payload, or one on each line.
+
+        Args:
+            body: JSON, or JSON lines.
+            place: of the sender, which starts all names; `None` if it is unknown.
 
         Raises:
             PayloadRefused: as in `samples`, after the samples before that place were yielded.
@@ -134,7 +138,7 @@ class PayloadReader:
         text = decode(body)
         lines = ((n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip())
         try:
-            yield from self._placed(parse(text))
+            yield from self._placed(parse(text), place)
         except NotJson as whole:
             first = next(lines, None)
             if first is None:
@@ -144,7 +148,7 @@ class PayloadReader:
             except NotJson:
                 raise whole from None
             for number, line in chain([first], lines):
-                yield from self._line(f"line {number}", line)
+                yield from self._line(f"line {number}", line, place)
 
     def values(self, place: str, payload: bytes | str) -> dict[str, Value]:
         """The value at one place, as JSON or as plain text; the values in it, if an object.
@@ -170,14 +174,13 @@ class PayloadReader:
             if (name := self._flattener.names.get(place)) is not None:
                 self._dictionary.describe(name, *described)
 
-    def _line(self, line: str, text: str) -> Iterator[tuple[str, Sample]]:
+    def _line(self, line: str, text: str, place: str | None) -> Iterator[tuple[str, Sample]]:
         try:
-            for place, sample in self._placed(parse(text)):
-                yield ", ".join(filter(None, (line, place))), sample
+            for item, sample in self._placed(parse(text), place):
+                yield ", ".join(filter(None, (line, item))), sample
         except PayloadRefused as exc:
             item = "" if isinstance(exc, NotJson) else exc.place
-            place = ", ".join(filter(None, (line, item)))
-            raise PayloadRefused(exc.reason, place) from exc
+            raise PayloadRefused(exc.reason, ", ".join(filter(None, (line, item)))) from exc
 
     def _placed(self, root: Any, place: str | None = None) -> Iterator[tuple[str, Sample]]:
         """The samples of parsed JSON, each with its place in the payload."""

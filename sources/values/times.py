@@ -60,7 +60,7 @@ def time_zone(name: str) -> tzinfo | None:
     """The time zone with that name, such as `Europe/Berlin`; `None` for an empty name.
 
     Raises:
-        OptionError: there is no such time zone.
+        OptionError: the time zone does not exist.
     """
     if not name:
         return None

@@ -31,7 +31,7 @@ MAX_INLINE_BYTES = 128 * 2**10
 """Maximum bytes of a message that is decoded on the event loop; larger ones use a thread."""
 
 ENVELOPE_BYTES = 4096
-"""Maximum bytes of a message besides its image."""
+"""Maximum bytes of a message without its image."""
 
 
 class RosbridgeCamera:
