@@ -85,17 +85,14 @@ async def test_a_message_of_a_pymavlink_connection_is_a_sample(
             await samples.until(lambda found: len(found) == 1)
         finally:
             vehicle.close()
-    assert samples[0].values == pytest.approx(
-        {
-            "ATTITUDE.roll": 0.1,
-            "ATTITUDE.pitch": -0.2,
-            "ATTITUDE.yaw": 0.3,
-            "ATTITUDE.rollspeed": 0.01,
-            "ATTITUDE.pitchspeed": -0.02,
-            "ATTITUDE.yawspeed": 0.04,
-        },
-        abs=1e-6,
-    )
+    assert samples[0].values == {
+        "ATTITUDE.roll": 0.1,
+        "ATTITUDE.pitch": -0.2,
+        "ATTITUDE.yaw": 0.3,
+        "ATTITUDE.rollspeed": 0.01,
+        "ATTITUDE.pitchspeed": -0.02,
+        "ATTITUDE.yawspeed": 0.04,
+    }
     assert {p.name: p.unit for p in source.parameters}["ATTITUDE.roll"] == "rad"
 
 

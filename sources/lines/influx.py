@@ -211,7 +211,7 @@ class InfluxReader:
             except PayloadRefused as exc:
                 raise PayloadRefused(exc.reason, line) from exc
         if point is None:
-            raise PayloadRefused("there is no point in line protocol")
+            raise PayloadRefused("the body has no point")
 
 
 def _place(point: Point, wanted: set[str] | None) -> str:

@@ -20,7 +20,7 @@ _PAIR = re.compile(
 
 
 def pairs_of(text: str) -> tuple[dict[str, Cell], dict[str, str]] | None:
-    """The values of a line and their units, by name; `None` if the line is no list of pairs.
+    """The values of a line and their units, by name; `None` for any other line.
 
     Pairs are separated by spaces, commas or semicolons. A line with colons needs a number among its
     values, because `Error: no sensor` is a message for people.

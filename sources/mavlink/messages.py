@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sources.base import Severity
 from sources.mavlink.dialect import load, unknown_values
 from sources.values.names import legal_name
@@ -78,8 +80,10 @@ class MessageReader:
         if message.instance_field:
             start += f".{legal_name(str(getattr(message, message.instance_field)))}"
         fields = {
-            field: getattr(message, field)
-            for field in message.fieldnames
+            field: _shortest(getattr(message, field))
+            if kind == "float"
+            else getattr(message, field)
+            for field, kind in zip(message.fieldnames, message.fieldtypes, strict=True)
             if field not in TIMES and field != message.instance_field
         }
         values, units = self._locations(message, fields)
@@ -143,3 +147,10 @@ class MessageReader:
             text = self._text(modes, heartbeat.custom_mode)
             state["mode"] = text.removeprefix(f"{modes}_")
         return state
+
+
+def _shortest(value: Any) -> Any:
+    """The shortest decimal of a number of 32 bits: 0.1 instead of 0.10000000149011612."""
+    if isinstance(value, list | tuple):
+        return [_shortest(item) for item in value]
+    return float(str(np.float32(value)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time as clocks
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sources.lines import Format, LineTelemetry
 from sources.lines.influx import Precision  # noqa: TC001 # the registry resolves it
 from sources.lines.telemetry import Prefix  # noqa: TC001 # the registry resolves it
-from sources.links import Address, TcpClient, TcpListener, UdpListener
+from sources.links import Address, Link, TcpClient, TcpListener, UdpListener
 from sources.links.addresses import LOOPBACK
 from sources.values.ranges import OptionError, Range
 
@@ -16,52 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_HINT = "set format= to the format of the lines"
 
-
-class TcpTelemetry(LineTelemetry):
-    """Samples from the lines of a machine that this source connects to.
+class NetTelemetry(LineTelemetry):
+    """Samples from the lines of machines in a network.
 
     Args:
-        url: `tcp://host:port`.
+        url: `scheme://host:port`.
         format: of the lines; see `LineTelemetry` for this and the other options.
+
+    Attributes:
+        scheme: of the URL.
+        default_host: of a URL without a host; empty if it needs one.
+        min_port: the smallest port; 0 lets the operating system choose one.
     """
 
-    def __init__(
-        self,
-        url: str,
-        /,
-        format: Format = "auto",  # noqa: A002 # the name of the option
-        columns: str = "",
-        precision: Precision = "ns",
-        time: str = "",
-        timezone: str = "",
-        path: str = "",
-        parameters: Path | None = None,
-        period_s: float | None = None,
-        *,
-        clock: Callable[[], float] = clocks.time,
-    ) -> None:
-        address = Address.parse(url, "tcp://host:port")
-        _check_port(address, at_least=1)
-        super().__init__(
-            TcpClient(address),
-            form=format,
-            columns=columns,
-            precision=precision,
-            time=time,
-            timezone=timezone,
-            path=path,
-            parameters=parameters,
-            period_s=period_s,
-            hint=_HINT,
-            clock=clock,
-        )
-
-
-class _Listener(LineTelemetry):
-    link: type[TcpListener | UdpListener]
-    form: str
+    scheme: ClassVar[str]
+    default_host: ClassVar[str] = LOOPBACK
+    min_port: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -79,10 +50,14 @@ class _Listener(LineTelemetry):
         *,
         clock: Callable[[], float] = clocks.time,
     ) -> None:
-        address = Address.parse(url, self.form, LOOPBACK)
-        _check_port(address, at_least=0)
+        address = Address.parse(url, f"{self.scheme}://host:port", self.default_host)
+        ports = Range(self.min_port, 65_535)
+        if address.port not in ports:
+            raise OptionError("port", address.port, ports.must_be("a whole number"))
+        if prefix and not self.default_host:
+            raise OptionError("prefix", prefix, "must be left out: there is one sender")
         super().__init__(
-            self.link(address),
+            self.link_of(address),
             form=format,
             columns=columns,
             prefix=prefix,
@@ -92,36 +67,42 @@ class _Listener(LineTelemetry):
             path=path,
             parameters=parameters,
             period_s=period_s,
-            hint=_HINT,
+            hint="set format= to the format of the lines",
             clock=clock,
         )
 
-
-class TcpListenTelemetry(_Listener):
-    """Samples from the lines of machines that connect to this source.
-
-    Args:
-        url: `tcp-listen://host:port`; without a host it listens on 127.0.0.1 only.
-        format: of the lines; see `LineTelemetry` for this and the other options.
-    """
-
-    link = TcpListener
-    form = "tcp-listen://host:port"
+    def link_of(self, address: Address) -> Link:
+        """The link to or from an address."""
+        raise NotImplementedError
 
 
-class UdpTelemetry(_Listener):
-    """Samples from the lines of datagrams, one or several in each.
+class TcpTelemetry(NetTelemetry):
+    """Samples from the lines of a machine that this source connects to."""
 
-    Args:
-        url: `udp://host:port`; without a host it listens on 127.0.0.1 only.
-        format: of the lines; see `LineTelemetry` for this and the other options.
-    """
+    scheme = "tcp"
+    default_host = ""
+    min_port = 1
 
-    link = UdpListener
-    form = "udp://host:port"
+    def link_of(self, address: Address) -> Link:
+        """A connection to the address."""
+        return TcpClient(address)
 
 
-def _check_port(address: Address, at_least: int) -> None:
-    ports = Range(at_least, 65_535)
-    if address.port not in ports:
-        raise OptionError("port", address.port, ports.must_be("a whole number"))
+class TcpListenTelemetry(NetTelemetry):
+    """Samples from the lines of machines that connect to this source."""
+
+    scheme = "tcp-listen"
+
+    def link_of(self, address: Address) -> Link:
+        """A listener on the address."""
+        return TcpListener(address)
+
+
+class UdpTelemetry(NetTelemetry):
+    """Samples from the lines of datagrams, one or several in each."""
+
+    scheme = "udp"
+
+    def link_of(self, address: Address) -> Link:
+        """A listener on the address."""
+        return UdpListener(address)
