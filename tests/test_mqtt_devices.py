@@ -212,7 +212,13 @@ async def test_discovery_is_read_where_the_filter_does_not_cover_it(
     broker: Callable[..., Mosquitto],
 ) -> None:
     config = {"stat_t": "env/a/temperature", "unit_of_meas": "°C", "name": "Air"}
-    messages: list[tuple[str, Any]] = [("env/a/temperature", 21.5), ("ha/sensor/a/config", config)]
+    other = {**config, "stat_t": "lab/a/temperature", "unit_of_meas": "K"}
+    messages: list[tuple[str, Any]] = [
+        ("env/a/temperature", 21.5),
+        ("ha/sensor/a/config", config),
+        ("ha/sensor/b/config", other),  # of a topic that the filter does not match
+        ("ha/sensor/c/config", {**config, "stat_t": "env/+/temperature", "unit_of_meas": "K"}),
+    ]
     messages.append(messages[0])
     options: dict[str, Any] = {"discovery": "ha", "each": "parameter", "window_s": 0.01}
     _, source = await received(broker(), "env/#", messages, 2, **options)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from aiomqtt import Wildcard
+from aiomqtt import Topic, Wildcard
 
 from sources.base import SourceError
 from sources.values.flatten import LEVEL
@@ -82,6 +82,13 @@ class Address:
     def place(self) -> str:
         """The broker as `host:port`, for messages and logs."""
         return f"{self.host}:{self.port}"
+
+    def covers(self, topic: str) -> bool:
+        """Whether the filter matches a topic."""
+        try:
+            return Topic(topic).matches(self.topics)
+        except ValueError:  # empty, or with a wildcard
+            return False
 
     def topic_place(self, topic: str) -> str:
         """The place of a topic's values: its levels that differ between the topics of the filter.

@@ -234,6 +234,8 @@ class MqttTelemetry:
             self._refuse(message, exc)
             return
         for entity in found:
+            if not self._address.covers(entity.topic):
+                continue
             is_value = self._each == "parameter" or not entity.keys
             topic = entity.topic
             place = self._address.value_place(topic) if is_value else self._topic_place(topic)
