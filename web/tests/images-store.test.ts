@@ -4,9 +4,10 @@ import type { ImageInfo } from '../src/transport/wire.ts';
 
 const BYTES = new TextEncoder().encode('two images with the same bytes');
 
-function image(id: string): ImageInfo {
+function image(id: string, camera = 'mast'): ImageInfo {
   return {
     id,
+    camera,
     content_type: 'image/png',
     size: BYTES.byteLength,
     received: BYTES.byteLength,
@@ -35,8 +36,12 @@ beforeEach(() => {
     addEventListener: () => {},
   });
   vi.stubGlobal('fetch', async (url: string) => {
-    const path = new URL(url).pathname;
-    if (path === '/images') return Response.json({ images: [image('new'), image('old')] });
+    const { pathname: path, searchParams } = new URL(url);
+    const images = [image('new'), image('old'), image('new', 'belly')];
+    const camera = searchParams.get('camera');
+    if (path === '/images') {
+      return Response.json({ images: images.filter((one) => !camera || one.camera === camera) });
+    }
     downloads.push(path);
     return new Response(BYTES);
   });
@@ -66,9 +71,20 @@ test('a cached image is not shown as verified if the browser cannot verify it', 
   const store = new ImagesStore();
   store.start();
   await shown(store, 'new');
-  store.select('old');
+  store.select(image('old'));
   await shown(store, 'old');
-  store.select('new');
+  store.select(image('new'));
   expect((await shown(store, 'new'))?.status).toEqual({ state: 'complete', verified: false });
   expect(downloads).toEqual(['/stream/new', '/stream/old']);
+});
+
+test('one camera can be chosen, and an image is never taken for one of another camera', async () => {
+  const store = new ImagesStore();
+  store.start();
+  await shown(store, 'new');
+  store.select(image('new', 'belly'));
+  await vi.waitFor(() => expect(store.shown?.image.camera).toBe('belly'));
+  store.setCamera('mast');
+  await vi.waitFor(() => expect(store.list?.map((one) => one.camera)).toEqual(['mast', 'mast']));
+  expect(store.shown?.image).toMatchObject({ id: 'new', camera: 'mast' });
 });

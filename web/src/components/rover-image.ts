@@ -1,7 +1,7 @@
 import { html, nothing } from 'lit';
 import { createRef, ref } from 'lit/directives/ref.js';
-import { age, bytes, clock, duration, labelAndValue, number, timestamp } from '../format.ts';
-import { type ImagesStore, type ShownImage, SILENT_MS } from '../store/images.ts';
+import { age, bytes, clock, duration, label, labelAndValue, number, timestamp } from '../format.ts';
+import { type ImagesStore, isSame, type ShownImage, SILENT_MS } from '../store/images.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
 import { keyOf } from '../store/thumbnails.ts';
 import { at } from '../transport/http.ts';
@@ -43,8 +43,22 @@ export class RoverImage extends PageElement {
     `;
   }
 
+  /** The choice of a camera, if there are several. */
+  #cameras() {
+    const cameras = this.readiness.sourcesOf('camera').map(([name]) => name);
+    if (cameras.length < 2) return nothing;
+    return html`
+      <select aria-label="Camera" data-testid="camera"
+        @change=${(event: Event) => this.store.setCamera((event.target as HTMLSelectElement).value || null)}>
+        <option value="">All cameras</option>
+        ${cameras.map((name) => html`<option value=${name}>${label(name)}</option>`)}
+      </select>
+    `;
+  }
+
   #controls(shown: ShownImage | null) {
     return html`
+      ${this.#cameras()}
       <label class="toggle">
         <input type="checkbox" data-testid="follow-latest" .checked=${this.store.followLatest}
           @change=${(event: Event) => this.store.setFollowLatest((event.target as HTMLInputElement).checked)} />
@@ -185,11 +199,11 @@ export class RoverImage extends PageElement {
       <ul class="filmstrip" aria-label="Recent images" data-testid="filmstrip">
         ${list.map((image) => {
           const url = thumbnails.url(image);
-          const current = image.id === shown?.image.id;
+          const current = isSame(image, shown?.image ?? null);
           const taken = image.taken_at ?? image.received_at;
           return html`<li>
             <button type="button" aria-current=${current ? 'true' : 'false'}
-              title=${image.id} @click=${() => this.store.select(image.id)}>
+              title=${image.id} @click=${() => this.store.select(image)}>
               ${url ? html`<img src=${url} alt="" loading="lazy" decoding="async" />` : html`<span class="blank">${typeName(image)}</span>`}
               <span class="visually-hidden">${image.id}</span>
               <span class="when">${image.complete || (current && shown?.status.state === 'complete') ? (taken?.slice(11, 19) ?? '') : percentReceived(image)}</span>

@@ -56,7 +56,9 @@ export class ImagesStore extends Store {
   listedAt = 0;
   shown: ShownImage | null = null;
   followLatest = true;
-  #selectedId: string | null = null;
+  /** The camera whose images are listed; `null` for all cameras. */
+  camera: string | null = null;
+  #selected: ImageInfo | null = null;
   #cache = new Map<string, Blob>();
   #abort: AbortController | null = null;
   #download: ImageDownload | null = null;
@@ -72,17 +74,25 @@ export class ImagesStore extends Store {
 
   setFollowLatest(follow: boolean): void {
     this.followLatest = follow;
-    this.#selectedId = follow ? null : (this.shown?.image.id ?? null);
+    this.#selected = follow ? null : (this.shown?.image ?? null);
     this.#update();
     this.changed();
   }
 
   /** Show one image. This ends following, unless it is the newest. */
-  select(id: string): void {
-    this.followLatest = id === this.list?.[0]?.id;
-    this.#selectedId = id;
+  select(image: ImageInfo): void {
+    this.followLatest = image === this.list?.[0];
+    this.#selected = image;
     this.#update();
     this.changed();
+  }
+
+  /** List the images of one camera, or of all (`null`), and follow the latest. */
+  setCamera(camera: string | null): void {
+    this.camera = camera;
+    this.list = null;
+    this.setFollowLatest(true);
+    void this.#poll();
   }
 
   /** Load the image on the screen, after an error or because it is large. */
@@ -94,7 +104,10 @@ export class ImagesStore extends Store {
     if (this.#polling) return;
     this.#polling = true;
     try {
-      this.list = await listImages(LIST_LIMIT);
+      const { camera } = this;
+      const list = await listImages(LIST_LIMIT, camera);
+      if (camera !== this.camera) return; // another one was chosen meanwhile
+      this.list = list;
       this.listedAt = Date.now();
       if (this.listError !== null) this.#reconnectIfSilent();
       this.listError = null;
@@ -106,6 +119,7 @@ export class ImagesStore extends Store {
       this.#polling = false;
       this.changed();
     }
+    if (this.list === null && this.listError === null) void this.#poll();
   }
 
   /** After a time without the server, an arriving image may have a half-open connection. */
@@ -144,7 +158,7 @@ export class ImagesStore extends Store {
   #update(): void {
     const image = this.followLatest
       ? this.list?.[0]
-      : this.list?.find(({ id }) => id === this.#selectedId);
+      : this.list?.find((one) => isSame(one, this.#selected));
     if (!image) return;
     const current = this.shown;
     if (current === null || keyOf(current.image) !== keyOf(image)) {
@@ -246,4 +260,9 @@ async function checkDigest({ sha256 }: ImageInfo, blob: Blob): Promise<ImageStat
   const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
   if (hex === sha256) return { state: 'complete', verified: true };
   return { state: 'broken', reason: 'the SHA-256 does not match' };
+}
+
+/** Whether both are the same image of the same camera, of any revision. */
+export function isSame(one: ImageInfo, other: ImageInfo | null): boolean {
+  return other !== null && one.id === other.id && one.camera === other.camera;
 }

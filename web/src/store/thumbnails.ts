@@ -8,7 +8,7 @@ const MAX_THUMBNAILS = 40;
 
 /** Identifies one revision of one image. */
 export function keyOf(image: ImageInfo): string {
-  return `${image.id}\n${image.revision}`;
+  return `${image.camera}\n${image.id}\n${image.revision}`;
 }
 
 /** Whether browsers can display this type. */

@@ -5,11 +5,20 @@ import type { ImageInfo } from './wire.ts';
 /** Milliseconds for the list of images; a later answer is not the present state. */
 const LIST_TIMEOUT_MS = 4_000;
 
-/** The newest images, the newest first, including those that are arriving. */
-export async function listImages(limit: number): Promise<readonly ImageInfo[]> {
-  const { images } = await getJson<{ images: readonly ImageInfo[] }>(`images?limit=${limit}`, {
-    timeoutMs: LIST_TIMEOUT_MS,
-  });
+/**
+ * The newest images, the newest first, including those that are arriving.
+ *
+ * `camera`: `null` for all cameras.
+ */
+export async function listImages(
+  limit: number,
+  camera: string | null,
+): Promise<readonly ImageInfo[]> {
+  const only = camera === null ? '' : `&camera=${encodeURIComponent(camera)}`;
+  const { images } = await getJson<{ images: readonly ImageInfo[] }>(
+    `images?limit=${limit}${only}`,
+    { timeoutMs: LIST_TIMEOUT_MS },
+  );
   return images;
 }
 

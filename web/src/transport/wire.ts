@@ -77,6 +77,8 @@ export interface Gap {
 /** An image as the server describes it. */
 export interface ImageInfo {
   readonly id: string;
+  /** The name of its camera. */
+  readonly camera: string;
   readonly content_type: string;
   readonly size: number | null;
   readonly received: number;
