@@ -96,6 +96,16 @@ async def test_a_message_of_a_pymavlink_connection_is_a_sample(
     assert {p.name: p.unit for p in source.parameters}["ATTITUDE.roll"] == "rad"
 
 
+async def test_the_kinds_and_units_are_those_of_the_dialect() -> None:
+    async with listening() as (source, samples):
+        send(
+            source, Vehicle().bytes_of("sys_status", 0, 0, 0, 500, 12_600, -1, 80, 0, 0, 0, 0, 0, 0)
+        )
+        await samples.until(lambda found: len(found) == 1)
+    kinds = {p.name: (p.kind, p.unit) for p in source.parameters}
+    assert kinds["SYS_STATUS.voltage_battery"] == ("integer", "mV")
+
+
 async def test_mavlink_1_is_read_too() -> None:
     from pymavlink.dialects.v10 import common
 
@@ -112,7 +122,7 @@ async def test_a_position_is_a_vector_in_degrees() -> None:
         )
     )
     assert found["GPS_RAW_INT.location"] == {"lat": 18.4447, "lon": 77.4508}
-    assert found["GPS_RAW_INT.fix_type"] == "GPS_FIX_TYPE_3D_FIX"
+    assert found["GPS_RAW_INT.fix_type"] == "3D_FIX"
     assert found["GPS_RAW_INT.alt"] == 545_400
     assert "GPS_RAW_INT.lat" not in found
 
@@ -153,9 +163,9 @@ async def test_a_heartbeat_has_the_mode_of_ardupilot_and_a_statustext_its_text()
     )
     assert found["HEARTBEAT.mode"] == "GUIDED"
     assert found["HEARTBEAT.armed"] is True
-    assert found["HEARTBEAT.system_status"] == "MAV_STATE_ACTIVE"
+    assert found["HEARTBEAT.system_status"] == "ACTIVE"
     assert found["STATUSTEXT.text"] == "PreArm: GPS not healthy"
-    assert found["STATUSTEXT.severity"] == "MAV_SEVERITY_WARNING"
+    assert found["STATUSTEXT.severity"] == "WARNING"
 
 
 async def test_a_statustext_is_an_event_and_its_pieces_are_joined() -> None:

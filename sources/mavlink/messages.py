@@ -138,14 +138,13 @@ class MessageReader:
 
     def _text(self, enum: str, value: int) -> str:
         entry = self._enums.get(enum, {}).get(value)
-        return str(value) if entry is None else str(entry.name)
+        return str(value) if entry is None else str(entry.name).removeprefix(f"{enum}_")
 
     def _state(self, heartbeat: Any) -> dict[str, Value]:
         state: dict[str, Value] = {"armed": bool(heartbeat.base_mode & ARMED)}
         modes = MODES.get(heartbeat.type)
         if heartbeat.autopilot == ARDUPILOT and modes:
-            text = self._text(modes, heartbeat.custom_mode)
-            state["mode"] = text.removeprefix(f"{modes}_")
+            state["mode"] = self._text(modes, heartbeat.custom_mode)
         return state
 
 

@@ -130,7 +130,7 @@ class MavlinkTelemetry:
             self.losses.add(
                 f"{name} of {host}: {owner} sends the same system id; give each vehicle its own"
             )
-        for name in self._dictionary.learn(values):
+        for name in self._dictionary.learn(values, integers=True):
             self._dictionary.describe(name, units.get(name.removeprefix(prefix), ""))
         return Sample(t, values) if values else None
 

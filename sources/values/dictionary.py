@@ -41,15 +41,21 @@ class Dictionary:
         """The parameters declared, then those learned so far."""
         return tuple(self._known.values())
 
-    def learn(self, values: Mapping[str, Value]) -> list[str]:
+    def learn(self, values: Mapping[str, Value], *, integers: bool = False) -> list[str]:
         """Add the parameters of these values, and return their names.
 
         The first value decides the kind.
+
+        Args:
+            values: by parameter name.
+            integers: a parameter whose first value is a whole number never has a fraction, as the
+                format of its messages has integer types.
         """
         learned: list[str] = []
         for name, value in values.items():
             if value is not None and name not in self._known and len(self._known) < MAX_PARAMETERS:
-                self._known[name] = Parameter(name, kind=_kind(value))
+                is_integer = integers and isinstance(value, int) and not isinstance(value, bool)
+                self._known[name] = Parameter(name, kind="integer" if is_integer else _kind(value))
                 learned.append(name)
         return learned
 
