@@ -340,7 +340,8 @@ def test_a_message_without_a_time_has_the_time_of_arrival() -> None:
     ("url", "fact"),
     [
         ("mavlink:", "mavlink:some/path"),
-        ("mavlink:udpin:14550", "udpin:HOST:PORT"),
+        ("mavlink:udpin:", "udpin:HOST:PORT"),
+        ("mavlink:14550", "udpin:HOST:PORT"),
         ("mavlink:udp:127.0.0.1:99999", "udpin:HOST:PORT"),
         ("mavlink:udpout:127.0.0.1:14550", "udpin:HOST:PORT"),
         ("mavlink:tcp::5760", "udpin:HOST:PORT"),

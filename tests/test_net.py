@@ -216,6 +216,12 @@ async def test_a_listener_on_a_busy_port_is_an_error_that_names_the_port(scheme:
     assert str(port_of(source)) in str(error)
 
 
+@pytest.mark.parametrize("written", ["udp:0", "udp::0", "udp://:0", "udp:127.0.0.1:0"])
+async def test_the_slashes_of_an_address_may_be_left_out(written: str) -> None:
+    async with listening(written) as (source, _):
+        assert source.place == f"udp://127.0.0.1:{port_of(source)}"
+
+
 @pytest.mark.parametrize("scheme", ["tcp-listen", "udp"])
 async def test_a_listener_without_a_host_is_open_to_this_machine_only(scheme: str) -> None:
     async with listening(f"{scheme}://:0") as (source, _):

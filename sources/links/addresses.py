@@ -35,23 +35,26 @@ class Address:
 
     @classmethod
     def parse(cls, url: str, form: str, default_host: str = "") -> Self:
-        """The address in `scheme://host:port`.
+        """The address in `scheme://host:port`; the slashes, and `host:`, may be left out.
 
         Args:
             url: without a query.
             form: the right form, for the error.
-            default_host: the host if the URL has none.
+            default_host: the host if the URL has none; empty if it needs one.
 
         Raises:
             SourceError: the URL is invalid.
         """
-        scheme, slashes, rest = url.partition("://")
+        scheme, _, rest = url.partition(":")
+        rest = rest.removeprefix("//")
+        if rest.isdecimal():
+            rest = f":{rest}"
         try:
             parts = urlsplit(f"//{rest}")
             host, port = parts.hostname or default_host, parts.port
         except ValueError as exc:
             raise SourceError(f"{exc}; write {form}") from exc
-        if not slashes or not host or port is None or parts.path.strip("/") or parts.username:
+        if not host or port is None or parts.path.strip("/") or parts.username:
             raise SourceError(f"{scheme}: must be followed by a host and a port; write {form}")
         return cls(host, port)
 

@@ -32,8 +32,8 @@ def link_of(text: str, baud: int) -> Link:
         SourceError: the address or the baud rate is invalid.
     """
     baud = BAUD.whole("baud", baud)
-    kind, colon, rest = text.partition(":")
-    if (text.startswith("/") and not text.startswith("//")) or (kind and not colon):
+    kind, _, rest = text.partition(":")
+    if text.startswith("/") and not text.startswith("//"):
         return SerialPort(text, baud, "8N1")
     match kind.lower():
         case "udpin" | "udp":
