@@ -153,12 +153,12 @@ test('beat events keep a connection without samples open', () => {
   expect(events.filter(({ type }) => type === 'beat')).toHaveLength(10);
 });
 
-test.each(['dictionary', 'event'])('%s events show that the connection is alive', (name) => {
+test('dictionary events show that the connection is alive', () => {
   const source = openConnection();
   source.open();
   for (let n = 0; n < 10; n++) {
     vi.advanceTimersByTime(3000);
-    source.named(name, { parameters: [] });
+    source.named('dictionary', { parameters: [] });
   }
   expect(sources).toHaveLength(1);
   expect(events.at(-1)).toEqual({ type: 'beat' });

@@ -23,8 +23,8 @@ export class EventList extends PageElement {
     const [last, ...earlier] = newest;
     if (!last) return nothing;
     return html`<details class="events" data-testid="events">
-      <summary aria-label=${`${plural(newest.length, 'event')}; the newest: ${last.name} ${last.message}`}>
-        <span class="dim">Events</span> ${this.#event(last)}
+      <summary>
+        <span class="dim">${plural(newest.length, 'event')}</span> ${this.#event(last)}
       </summary>
       <ol tabindex="0" aria-label="Earlier events">
         ${earlier.map((event) => html`<li data-severity=${event.severity}>${this.#event(event)}</li>`)}

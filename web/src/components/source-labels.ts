@@ -24,7 +24,7 @@ export function unknownSince({ answeredAt }: ReadinessStore): string {
 
 /**
  * Labels for a panel's title: its simulated sources, those that are off or not live at present, and
- * the values that were left out. The header says that states are unknown.
+ * the values and messages that were left out. The header says that states are unknown.
  */
 export function sourceLabels(readiness: ReadinessStore, part: Part) {
   const sources = readiness.sourcesOf(part);
@@ -41,7 +41,10 @@ export function sourceLabels(readiness: ReadinessStore, part: Part) {
     ${sources
       .filter(([, { state }]) => state === 'off' || readiness.isCurrent)
       .map(([name, source]) => problem(sources.length > 1 ? `${name} ` : '', source))}
-    ${sources.map(([, source]) => unusable(source))}
+    ${sources.map(([, source]) => [
+      count(source.unusable, 'unusable value', source.last_unusable),
+      count(source.lost, 'lost message', source.last_lost),
+    ])}
   `;
 }
 
@@ -51,8 +54,8 @@ function problem(name: string, { state, detail }: SourceReadiness) {
   return html`<span class="source-label" data-level=${level} data-testid="source-state" title=${detail}>${name}${state}</span>`;
 }
 
-function unusable({ unusable: count, last_unusable: last }: SourceReadiness) {
-  if (!count) return nothing;
-  const text = `${plural(count, 'unusable value')}${last ? `, last ${last}` : ''}`;
+function count(n: number | undefined, noun: string, last: string | null | undefined) {
+  if (!n) return nothing;
+  const text = `${plural(n, noun)}${last ? `, last ${last}` : ''}`;
   return html`<span class="source-label" data-testid="unusable" title=${text}>${text}</span>`;
 }

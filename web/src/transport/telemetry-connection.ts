@@ -39,7 +39,7 @@ const MIN_RESTART_MS = 5_000;
 const WATCHDOG_MS = 500;
 
 /** Events that only show that the connection is alive. `EventSource` hides events without listener. */
-const OTHER_EVENTS = ['beat', 'dictionary', 'event'];
+const OTHER_EVENTS = ['beat', 'dictionary'];
 
 type MakeEventSource = (url: string) => EventSource;
 

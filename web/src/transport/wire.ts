@@ -199,6 +199,9 @@ export interface SourceReadiness {
   /** Number of values that were left out, and the last one with the reason. */
   readonly unusable?: number;
   readonly last_unusable?: string | null;
+  /** Number of messages that were lost before the source read them, and the last reason. */
+  readonly lost?: number;
+  readonly last_lost?: string | null;
 }
 
 export interface Readiness {
