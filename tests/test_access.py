@@ -96,10 +96,11 @@ async def test_without_tokens_remote_clients_are_refused(client: str, kind: str)
     [
         {"authorization": "Bearer sesame"},
         {"authorization": "bearer  second "},
+        {"authorization": "Token sesame"},
         {"query": "token=sesame"},
         {"cookie": "a=b; rover_token=sesame"},
     ],
-    ids=["bearer", "another token", "query", "cookie"],
+    ids=["bearer", "another token", "token", "query", "cookie"],
 )
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_a_token_allows_any_client(given: dict[str, str], kind: str) -> None:

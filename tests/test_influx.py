@@ -165,6 +165,11 @@ def test_the_tags_in_names_can_be_chosen() -> None:
     assert names(line, tags="") == ["cpu.usage"]
 
 
+def test_the_name_of_a_device_starts_all_names() -> None:
+    [(_, sample)] = reader().samples("weather,station=dock temp=1", device="esp1")
+    assert list(sample.values) == ["esp1.weather.dock.temp"]
+
+
 def test_two_series_never_share_a_name() -> None:
     lines = ("m,left=1 f=1", "m,right=1 f=2", "m.1 f=3", "m,left=1 f=4")
     assert names(*lines) == ["m.1.f", "m.1.f_2", "m.1.f_3", "m.1.f"]

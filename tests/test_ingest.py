@@ -212,6 +212,22 @@ async def test_line_protocol_has_its_precision_and_tags_in_the_query(serve: Serv
     assert (sample.t, sample.values) == (T + 0.5, {"cpu.cpu0.usage": 3.5})
 
 
+async def test_clients_of_influxdb_2_write_to_its_path(serve: Serve) -> None:
+    source = PushTelemetry()
+    async with client_of(serve, source) as (client, _):
+        response = await client.post(
+            "/api/v2/write",
+            params={"org": "lab", "bucket": "rover", "precision": "ms"},
+            content="weather,station=dock temp=21.5 1790000000500",
+            headers={"Content-Type": "text/plain; charset=utf-8"},
+        )
+        assert (response.status_code, response.content) == (204, b"")
+        refused = await client.post("/api/v2/write", content="weather temp=")
+        assert refused.status_code == 400
+    sample = await anext(source.samples())
+    assert (sample.t, sample.values) == (T + 0.5, {"weather.dock.temp": 21.5})
+
+
 async def test_a_body_of_a_json_type_is_never_line_protocol(serve: Serve) -> None:
     source = PushTelemetry()
     async with client_of(serve, source) as (client, _):

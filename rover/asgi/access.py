@@ -125,7 +125,7 @@ def _is_local(host: str) -> bool:
 
 def _token_of(connection: HTTPConnection) -> str:
     scheme, _, credentials = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme.lower() in ("bearer", "token"):  # the second is that of InfluxDB's clients
         return credentials.strip()
     if token := connection.query_params.get("token"):
         return token

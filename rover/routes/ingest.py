@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from rover.asgi.query import choice
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from rover.asgi.body import Bodies
     from rover.routes.telemetry import HasTelemetry
@@ -59,21 +59,21 @@ WHITE_SPACE = b" \t\r\n\xef\xbb\xbf"
 
 
 def routes(mission: HasTelemetry) -> list[BaseRoute]:
-    """`POST /ingest/telemetry`. Without a `push:` source, its status is 409.
+    """`POST /ingest/telemetry`, and `POST /api/v2/write` for clients of InfluxDB 2.
 
-    If there are several, `?source=` names one of them.
+    Without a `push:` source, the status is 409. If there are several, `?source=` names one of them.
     """
 
     async def ingest(request: Request) -> Response:
         source, settings = _source(request, mission.telemetry.feeds), mission.serving.settings
         media_type = _media_type(request)
         precision = choice(request, "precision", PER_SECOND) or "ns"
-        tags = request.query_params.get("tags")
+        tags, device = request.query_params.get("tags"), request.query_params.get("device", "")
         body = await _receive(request, mission.serving.bodies, settings)
         if "json" in media_type or body.lstrip(WHITE_SPACE).startswith((b"{", b"[")):
-            found = source.reader.batch(body, request.query_params.get("device") or None)
+            found = source.reader.batch(body, device or None)
         else:
-            found = source.line_protocol.samples(body, precision, tags)
+            found = source.line_protocol.samples(body, precision, tags, device)
         if len(body) > MAX_INLINE_BYTES:
             samples = await run_sync(_check, source, found, settings.max_sample_bytes)
         else:
@@ -81,7 +81,14 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         source.take(samples)
         return json_response({"accepted": len(samples)}, 202)
 
-    return [Route("/ingest/telemetry", ingest, methods=["POST"])]
+    async def write(request: Request) -> Response:
+        await ingest(request)
+        return Response(status_code=204)  # as InfluxDB answers
+
+    return [
+        Route("/ingest/telemetry", ingest, methods=["POST"]),
+        Route("/api/v2/write", write, methods=["POST"]),
+    ]
 
 
 def _source(request: Request, feeds: Mapping[str, Feed]) -> PushTelemetry:

@@ -187,7 +187,11 @@ class InfluxReader:
         self._clock = clock
 
     def samples(
-        self, body: bytes | str, precision: Precision = "ns", tags: str | None = None
+        self,
+        body: bytes | str,
+        precision: Precision = "ns",
+        tags: str | None = None,
+        device: str = "",
     ) -> Iterator[tuple[str, Sample]]:
         """Yield the sample of each point, with its place: `line 3`.
 
@@ -195,6 +199,7 @@ class InfluxReader:
             body: in line protocol.
             precision: the unit of the timestamps.
             tags: keys of the tags that become part of names, separated by commas; `None` for all.
+            device: starts all names, if it is not empty.
 
         Raises:
             PayloadRefused: the body is not line protocol or has no point, or a time is not between
@@ -203,7 +208,7 @@ class InfluxReader:
         wanted = None if tags is None else {key.strip() for key in tags.split(",")}
         arrived, point = self._clock(), None
         for point in points(decode(body)):
-            line, start = f"line {point.line}", _place(point, wanted)
+            line, start = f"line {point.line}", _place(point, wanted, device)
             values = {f"{start}.{key}": value for key, value in point.fields.items()}
             try:
                 t = arrived if point.timestamp is None else _time(point.timestamp, precision)
@@ -214,11 +219,12 @@ class InfluxReader:
             raise PayloadRefused("the body has no point")
 
 
-def _place(point: Point, wanted: set[str] | None) -> str:
+def _place(point: Point, wanted: set[str] | None, device: str) -> str:
     """The place of a field, up to the field; its hidden part distinguishes it from other series."""
     tags = [tag for tag in point.tags if wanted is None or tag[0] in wanted]
-    hidden = join_place(point.measurement, *(f"{key}={value}" for key, value in tags))
-    return f"{hidden}{HIDDEN}{'.'.join([point.measurement, *(value for _, value in tags)])}"
+    hidden = join_place(device, point.measurement, *(f"{key}={value}" for key, value in tags))
+    names = filter(None, [device, point.measurement, *(value for _, value in tags)])
+    return f"{hidden}{HIDDEN}{'.'.join(names)}"
 
 
 def _time(timestamp: int, precision: Precision) -> float:
