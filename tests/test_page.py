@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from anyio import Event
+from anyio import Event, sleep_forever
 from playwright.sync_api import expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from rover.mission import MissionControl
 from rover.settings import Settings
-from sources.base import Limits, Parameter, Sample
+from sources.base import Limits, Parameter, Sample, Value
 from sources.simulated.camera import SimulatedCamera
 from sources.simulated.telemetry import SimulatedTelemetry
 from sources.simulated.validator import SimulatedValidator
@@ -57,7 +57,7 @@ def fast_mission(data_dir: Path, *, link_kbps: float = 400, **settings: Any) -> 
 class ScriptedTelemetry:
     """Telemetry with the samples that a test adds."""
 
-    parameters = (
+    parameters: tuple[Parameter, ...] = (
         Parameter("battery", "%", limits=Limits(yellow=(45, None), red=(25, None))),
         Parameter("speed", "m/s"),
     )
@@ -222,7 +222,7 @@ def test_pause_stops_the_charts_and_not_the_stream(server: MissionServer, pages:
     page = pages.open(server.url)
     wait_until_live(page)
     chart_end = "document.querySelector('strip-chart')?.untilS"
-    newest_sample = "document.querySelector('rover-telemetry').store.ring.newest"
+    newest_sample = "document.querySelector('rover-telemetry').store.sampleAt / 1000"
     running = wait_for_value(page, chart_end, "value > 0")
     wait_for_value(page, chart_end, "value > arg", running)
 
@@ -301,9 +301,9 @@ def test_a_late_sample_does_not_change_the_latest_value(
     expect(value).to_have_text("80.00 %")
 
     server.call(source.add, Sample(now - 400, {"battery": 99.0, "speed": 0.3}))
-    ring = "document.querySelector('rover-telemetry').store.ring"
-    assert wait_for_value(page, f"{ring}.length", "value === 2") == 2
-    assert page.evaluate(f"{ring}.newest - {ring}.oldest") == pytest.approx(391, abs=0.002)
+    series = "document.querySelector('rover-telemetry').store.series('battery')"
+    assert wait_for_value(page, f"{series}.length", "value === 2") == 2
+    assert page.evaluate(f"{series}.newest - {series}.oldest") == pytest.approx(391, abs=0.002)
     expect(value).to_have_text("80.00 %")
 
     server.call(source.add, Sample(now - 5, {"battery": 79.0, "speed": 0.2}))
@@ -328,8 +328,132 @@ def test_a_longer_time_window_loads_the_history(
     page.get_by_test_id("window").select_option("15 min")
     wait_for_value(page, first_time, "value < arg", now - 890)
     assert 9 in page.evaluate(f"{view}.columns[0]")
+    gaps_s = f"{view}.t.slice(1).map((t, i) => t - {view}.t[i])"
+    assert max(page.evaluate(gaps_s)) < 10
     page.get_by_test_id("window").select_option("all")
     wait_for_value(page, first_time, "value === arg", now - 3000)
+
+
+def test_the_newest_value_is_in_card_plot_and_table_in_one_frame(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    now = time.time()
+    source = ScriptedTelemetry([Sample(now - 9, {"battery": 80.0, "speed": 0.1})])
+    server = start_server(lambda: scripted_mission(source, tmp_path))
+    page = pages.open(server.url)
+    texts = """(() => [...document.querySelectorAll(
+      '[data-testid=value-battery] .value, [data-testid=strip-battery] .reading, tr.latest td')]
+      .map(one => parseInt(one.textContent)))()"""
+    wait_for_value(page, texts, "value.join() === '80,80'")
+    page.get_by_test_id("table").click()
+    for battery in (71.0, 62.0, 53.0):
+        server.call(source.add, Sample(time.time(), {"battery": battery}))
+        # The frame that first shows the value in the table shows it everywhere.
+        seen = page.wait_for_function(
+            """battery => {
+              const number = one => parseInt(document.querySelector(one)?.textContent);
+              const shown = [number('tr.latest td'), number('[data-testid=value-battery] .value')];
+              return shown.includes(battery) && shown;
+            }""",
+            arg=battery,
+        )
+        assert seen.json_value() == [battery, battery]
+    page.get_by_test_id("table").click()
+    wait_for_value(page, texts, "value.join() === '53,53'")
+
+
+def test_old_values_are_marked_with_their_age(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    source = ScriptedTelemetry([Sample(time.time(), {"battery": 80.0})])
+    source.parameters = (
+        Parameter("battery", "%", period_s=0.4),
+        Parameter("speed", "m/s", period_s=600),
+    )
+    server = start_server(lambda: scripted_mission(source, tmp_path))
+    page = pages.open(server.url)
+    battery = page.get_by_test_id("value-battery")
+    expect(battery.locator(".age")).to_have_text(re.compile(r"^\d+ s old$"))
+    expect(battery).to_have_attribute("data-stale", "")
+    expect(page.get_by_test_id("strip-battery").locator(".age")).to_be_visible()
+    server.call(source.add, Sample(time.time(), {"speed": 0.2}))
+    page.get_by_test_id("value-speed").click()
+    page.get_by_test_id("table").click()
+    expect(page.locator("tr.latest td[data-stale]")).to_have_count(1)
+    expect(page.get_by_test_id("value-speed").locator(".age")).to_have_count(0)
+    assert accessibility_violations(page) == []
+
+
+def test_numbers_keep_their_unit_and_all_their_digits(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    values: dict[str, Value] = {
+        "carrier": 1.25e15,
+        "flux": 6.02e23,
+        "ticks": 2**63 - 5,
+        "drive_velocity": {"x": 1.0, "y": 2.0},
+    }
+    source = ScriptedTelemetry([Sample(time.time(), values)])
+    source.parameters = (
+        Parameter("carrier", "Hz"),
+        Parameter("flux", "photons/s"),
+        Parameter("ticks", kind="integer"),
+        Parameter("drive_velocity", "m/s", "vector"),
+    )
+    server = start_server(lambda: scripted_mission(source, tmp_path))
+    page = pages.open(server.url)
+    expect(page.get_by_test_id("value-carrier").locator(".value")).to_have_text("1.25 PHz")
+    expect(page.get_by_test_id("value-flux").locator(".value")).to_contain_text("photons/s")
+    ticks = page.get_by_test_id("value-ticks").locator(".value").inner_text()
+    assert re.sub(r"\D", "", ticks) == str(2**63 - 5)
+    cut = """[...document.querySelectorAll('.card .value')]
+      .filter(one => one.scrollWidth > one.clientWidth + 1
+        || one.getBoundingClientRect().right > one.closest('.card').getBoundingClientRect().right)
+      .map(one => one.textContent)"""
+    assert page.evaluate(cut) == []
+    expect(page.get_by_test_id("value-drive_velocity").locator(".value")).to_be_visible()
+    expect(page.get_by_test_id("map")).to_have_count(0)
+
+
+class ManyParameters:
+    """500 parameters in ten groups, one of which has a red value."""
+
+    parameters = tuple(
+        Parameter(f"part_{n % 10}.module.sensor_{n:03}_temperature", limits=Limits(red=(None, 499)))
+        for n in range(500)
+    )
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        yield Sample(time.time(), {p.name: float(n + 0.5) for n, p in enumerate(self.parameters)})
+        await sleep_forever()
+
+
+@both_viewports
+def test_500_parameters_can_be_searched_and_only_visible_ones_are_rendered(
+    start_server: StartServer, pages: Pages, tmp_path: Path, viewport: dict[str, int]
+) -> None:
+    server = start_server(
+        lambda: MissionControl(Settings(data_dir=tmp_path), telemetry=ManyParameters())
+    )
+    page = pages.open(server.url, viewport=viewport)
+    cards = page.get_by_test_id("values").locator(".card")
+    expect(cards).to_have_count(500)
+    expect(page.get_by_test_id("group")).to_have_count(10)
+    rendered = page.locator(".card .value")
+    rendered.first.wait_for(state="attached")
+    assert rendered.count() < 150
+    last = page.get_by_test_id("value-part_9.module.sensor_499_temperature")
+    last.scroll_into_view_if_needed()
+    expect(last.locator(".value")).to_be_visible()
+    expect(last.locator(".full")).to_have_text("part 9.module.sensor 499 temperature")
+
+    page.get_by_test_id("only-alarms").click()
+    expect(cards).to_have_count(1)
+    assert accessibility_violations(page) == []
+    page.get_by_test_id("only-alarms").click()
+    page.get_by_test_id("search").fill("part 3 sensor_12")
+    expect(cards).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
 
 
 def test_tabs_share_one_telemetry_stream(

@@ -62,9 +62,10 @@ class Latest:
     def as_json(
         self, parameters: Iterable[Parameter], fields: Collection[str] | None
     ) -> dict[str, Any]:
-        """The values by name, and in `details` the time, quality and source of each.
+        """The values by name, and in `details` the time, quality, age and source of each.
 
-        `t` is the newest time of all. For the quality, see `Quality`.
+        `t` is the newest time of all. For the quality, see `Quality`. The age is in seconds since
+        the value was received.
         """
         names = [n for n in self._values if fields is None or n in fields]
         periods_s = dict.fromkeys(names, None) | {
@@ -74,6 +75,7 @@ class Latest:
             name: {
                 "t": iso(self._times[name]),
                 "quality": self._quality(name, periods_s[name]),
+                "age_s": round(self._freshness.silent_s(name), 1),
                 "source": self._source_of(name),
             }
             for name in names

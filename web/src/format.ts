@@ -14,9 +14,54 @@ export function number(value: number, integer = false): string {
 }
 
 /** A measured value: `on` or `off` for a boolean, a number otherwise. */
-export function reading(value: number, kind: Kind): string {
+export function reading(value: number | bigint, kind: Kind): string {
+  if (typeof value === 'bigint') return minus(grouped(value));
   if (kind === 'boolean') return value === 0 ? 'off' : 'on';
   return number(value, kind === 'integer');
+}
+
+/** Units that take an SI prefix, with or without one: `Hz`, `mV`. Masses and lengths do not. */
+const PREFIXABLE =
+  /^([fpnµumkMGTP]?)(Hz|W|V|A|Pa|J|Wh|N|F|H|Ω|eV|B|bit|bit\/s|B\/s|Sv|Bq|T|lx|lm)$/;
+const PREFIXES = ['f', 'p', 'n', 'µ', 'm', '', 'k', 'M', 'G', 'T', 'P'] as const;
+
+/** A value and its unit. A unit with an SI prefix replaces an exponent: `1.25`, `PHz`. */
+export function quantity(
+  value: number | bigint,
+  unit: string,
+  kind: Kind,
+): readonly [figure: string, unit: string] {
+  const figure = reading(value, kind);
+  const [, prefix = '', base] = PREFIXABLE.exec(unit) ?? [];
+  if (typeof value === 'bigint' || base === undefined || !figure.includes('e')) {
+    return [figure, unit];
+  }
+  const own = PREFIXES.indexOf((prefix === 'u' ? 'µ' : prefix) as (typeof PREFIXES)[number]);
+  const steps = Math.floor(Math.log10(Math.abs(value)) / 3);
+  const scaled = PREFIXES[own + steps];
+  if (scaled === undefined) return [figure, unit];
+  return [significant(value / 1000 ** steps), `${scaled}${base}`];
+}
+
+/** A number with up to six significant digits, and at least two decimals. */
+function significant(value: number): string {
+  const exact = String(Number(value.toPrecision(6)));
+  return exact.length > number(value).length ? minus(exact) : number(value);
+}
+
+/** A parameter's name in at most `length` characters: `chassis.…temperature`. */
+export function shortName(name: string, length: number): string {
+  const text = name.replaceAll('_', ' ').trim();
+  if (text.length <= length) return text;
+  const segments = text.split('.');
+  const [first, last] = [segments[0] ?? '', segments.at(-1) ?? ''];
+  if (segments.length > 2 && first.length + last.length + 2 <= length) return `${first}.…${last}`;
+  if (segments.length > 1 && last.length + 2 <= length) {
+    return `${text.slice(0, length - last.length - 1)}…${last}`;
+  }
+  // The end distinguishes more names than the start does.
+  const tail = Math.ceil((length - 1) * 0.6);
+  return `${text.slice(0, Math.max(1, length - 1 - tail))}…${text.slice(-tail)}`;
 }
 
 /** An angle of a position with five decimals, about half a metre on Mars. */
@@ -126,9 +171,9 @@ function pad(n: number): string {
 }
 
 /** Digits in groups of three, from five digits. */
-function grouped(value: number): string {
+function grouped(value: number | bigint): string {
   const digits = String(value);
-  return Math.abs(value) < 10_000 ? digits : digits.replace(/\B(?=(\d{3})+$)/g, '\u202f');
+  return value > -10_000 && value < 10_000 ? digits : digits.replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
 
 /** Hyphens become minus signs, which are as wide as digits. */

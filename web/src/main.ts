@@ -8,10 +8,11 @@
  *   connecting | reconnecting | silent | disconnected), `sources`
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
  *   not-loaded), `filmstrip`, `follow-latest`, `image-details`
- * - rover-telemetry: `values` (`data-old` while the stream is silent), `value-NAME`
- *   (`data-level` none | nominal | caution | alarm),
- *   `charts`, `chart-NAME`, `map`, `window`, `table`, `pause`, `gap`, `telemetry-empty`, `alarms`
- *   (each with `data-parameter`, `data-level` caution | alarm), `events`
+ * - rover-telemetry: `values` (`data-old` while the stream is silent), `value-NAME` (`data-level`
+ *   none | nominal | caution | alarm; `data-stale`; `.value` only while visible), `search`,
+ *   `only-alarms`, `shown`, `group`, `charts`, `chart-NAME` with `strip-NAME`, `map`, `window`,
+ *   `table`, `pause`, `gap`, `telemetry-empty`, `alarms` (each with `data-parameter`, `data-level`
+ *   caution | alarm), `events`
  * - rover-comms: `comms-state` (`data-state` open | silent | connecting | waiting | refused | closed),
  *   `channel`, `name`, `members`, `log`, `compose`, `refusal`; a received message has `data-id`,
  *   one of our own `data-state` queued | sent | unconfirmed | delivered
@@ -37,6 +38,7 @@ import { EventList } from './components/event-list.ts';
 import { ImageStage } from './components/image-stage.ts';
 import { MissionControl } from './components/mission-control.ts';
 import { MissionHeader } from './components/mission-header.ts';
+import { ParameterCard } from './components/parameter-card.ts';
 import { ParameterCards } from './components/parameter-cards.ts';
 import { RoverCommands } from './components/rover-commands.ts';
 import { RoverComms } from './components/rover-comms.ts';
@@ -50,6 +52,7 @@ const elements = {
   'image-stage': ImageStage,
   'alarm-strip': AlarmStrip,
   'event-list': EventList,
+  'parameter-card': ParameterCard,
   'parameter-cards': ParameterCards,
   'strip-chart': StripChart,
   'traverse-map': TraverseMap,

@@ -1,5 +1,15 @@
 import { expect, test } from 'vitest';
-import { bytes, dayOfYear, duration, label, labelAndValue, number } from '../src/format.ts';
+import {
+  bytes,
+  dayOfYear,
+  duration,
+  label,
+  labelAndValue,
+  number,
+  quantity,
+  reading,
+  shortName,
+} from '../src/format.ts';
 import { checkLimits } from '../src/store/limits.ts';
 
 test.each([
@@ -50,4 +60,32 @@ test('red takes precedence over yellow, and a missing limit is never exceeded', 
   expect(checkLimits(30, limits)).toEqual({ level: 'caution', side: 'low' });
   expect(checkLimits(10, limits)).toEqual({ level: 'alarm', side: 'low' });
   expect(checkLimits(1e9, limits).level).toBe('nominal');
+});
+
+test.each([
+  [1.25e15, 'Hz', '1.25', 'PHz'],
+  [-2.5e7, 'mV', '−25.00', 'kV'],
+  [8.4250013e9, 'Hz', '8.425', 'GHz'],
+  [4e-9, 'A', '4.00', 'nA'],
+  [1e40, 'W', '1.00e+40', 'W'],
+  [6.02e23, 'counts', '6.02e+23', 'counts'],
+  [12.5, 'kHz', '12.50', 'kHz'],
+])('%d %s is shown as %s %s', (value, unit, figure, shownUnit) => {
+  expect(quantity(value, unit, 'number')).toEqual([figure, shownUnit]);
+});
+
+test('a 64-bit integer keeps all its digits', () => {
+  expect(reading(9223372036854775803n, 'integer').replaceAll(/\D/g, '')).toBe(
+    '9223372036854775803',
+  );
+});
+
+test.each([
+  ['chassis.left.motor.temperature', 20, 'chassis.…temperature'],
+  ['battery_level', 20, 'battery level'],
+  ['wheel_front_left_temperature', 15, 'wheel…mperature'],
+  ['a.very_long_last_segment_of_a_name', 12, 'a.ve… a name'],
+])('the name %s in %d characters is %s', (name, length, text) => {
+  expect(shortName(name, length)).toBe(text);
+  expect(text.length).toBeLessThanOrEqual(length);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { positionIn, positionInRow, Track } from '../src/store/track.ts';
+import { Track } from '../src/store/track.ts';
 
 test('a degree of latitude is a degree of a Martian meridian', () => {
   const track = new Track();
@@ -22,25 +22,4 @@ test('a replay that starts again is a jump, not a drive back', () => {
   for (let i = 0; i < 100; i += 1) track.push({ x: i, y: 0 });
   track.push({ x: 0, y: 0 });
   expect(track.points.at(-1)).toEqual({ east: 0, north: 0, jump: true });
-});
-
-test('a position is found by the usual component names only', () => {
-  expect(positionIn({ latitude: 1, longitude: 2 })).toEqual({ lat: 1, lon: 2 });
-  expect(positionIn({ roll: 1, pitch: 2 })).toBeNull();
-  expect(
-    positionInRow(
-      new Map([
-        ['X_Position', 3],
-        ['Y_Position', 4],
-      ]),
-    ),
-  ).toEqual({ x: 3, y: 4 });
-  expect(
-    positionInRow(
-      new Map([
-        ['max', 3],
-        ['y', 4],
-      ]),
-    ),
-  ).toBeNull();
 });

@@ -2,10 +2,8 @@ import { html, nothing } from 'lit';
 import { clock, label, number, reading } from '../format.ts';
 import type { Alarm } from '../store/alarms.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
-import { PageElement, renderPeriodMs } from './element.ts';
+import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
-
-const PERIOD_MS = 250;
 
 /** The active alarms, the most severe first. Changes are announced to screen readers. */
 export class AlarmStrip extends PageElement {
@@ -15,7 +13,7 @@ export class AlarmStrip extends PageElement {
   #announcement = '';
 
   protected override willUpdate(): void {
-    this.follow(this.store, renderPeriodMs(PERIOD_MS));
+    this.follow(this.store);
     const active = new Map(this.store.alarms.active.map((alarm) => [alarm.parameter, alarm]));
     const announcement = changes(this.#active, active);
     if (announcement !== '') this.#announcement = announcement;
@@ -44,7 +42,7 @@ export class AlarmStrip extends PageElement {
     return html`<li data-level=${level} data-parameter=${name}>
       ${icon(level)}<span class="visually-hidden">${level}:</span>
       <strong>${label(name)}</strong>
-      <span class="reading">${typeof value === 'number' ? `${reading(value, parameter?.kind ?? 'number')}${unit}` : ''}</span>
+      <span class="reading">${typeof value === 'number' || typeof value === 'bigint' ? `${reading(value, parameter?.kind ?? 'number')}${unit}` : ''}</span>
       <span class="dim">${side === 'low' ? 'below' : 'above'}${threshold === null ? ' its limit' : ` ${number(threshold, Number.isInteger(threshold))}${unit}`}</span>
       <span class="since dim">${sinceMs === null ? 'since before this page opened' : html`since <time datetime=${new Date(sinceMs).toISOString()}>${sinceText(sinceMs, sampleAt)}</time>`}</span>
     </li>`;

@@ -57,9 +57,3 @@ class StoreController implements ReactiveController {
     this.#render();
   }
 }
-
-/** `periodMs`, or one second for people who prefer reduced motion. */
-export function renderPeriodMs(periodMs: number): number {
-  const reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  return reduced ? Math.max(periodMs, 1000) : periodMs;
-}

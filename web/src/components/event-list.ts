@@ -2,10 +2,8 @@ import { html, nothing } from 'lit';
 import { clock, plural, timestamp } from '../format.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
 import type { WireEvent } from '../transport/wire.ts';
-import { PageElement, renderPeriodMs } from './element.ts';
+import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
-
-const PERIOD_MS = 250;
 
 const LEVELS = { error: 'alarm', warning: 'caution', info: 'nominal' } as const;
 
@@ -15,7 +13,7 @@ export class EventList extends PageElement {
   static override properties = { store: { attribute: false } };
 
   protected override willUpdate(): void {
-    this.follow(this.store, renderPeriodMs(PERIOD_MS));
+    this.follow(this.store);
   }
 
   protected override render() {

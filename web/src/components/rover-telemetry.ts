@@ -1,9 +1,10 @@
 import { html, nothing } from 'lit';
 import { clock, plural, timestamp } from '../format.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
+import type { View } from '../store/series.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
 import type { Parameter } from '../transport/wire.ts';
-import { PageElement, renderPeriodMs } from './element.ts';
+import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
 import { sourceLabels } from './source-labels.ts';
 
@@ -13,6 +14,9 @@ const INITIAL_PLOTS = 3;
 
 /** Sample periods above this many seconds have windows in samples instead of minutes. */
 const SLOW_PERIOD_S = 5;
+
+/** Seconds in which values count as having arrived together. */
+const RECENT_S = 2;
 
 /** Counters: their plots show little, so none is plotted unless selected. */
 const COUNTERS = /^(id|index|count|counter|seq|sequence|sol|tick)$/i;
@@ -35,16 +39,18 @@ export class RoverTelemetry extends PageElement {
   #table = false;
   /** The sample time at which the charts are paused, in seconds. */
   #pausedAtS: number | null = null;
+  #pausedDurationS = 0;
+  readonly #pausedViews = new Map<string, View>();
 
   protected override willUpdate(): void {
     this.follow(this.readiness);
-    this.follow(this.store, renderPeriodMs(100));
+    this.follow(this.store);
   }
 
   protected override render() {
     const { store } = this;
     const parameters = store.parameters;
-    if (this.#plots === null && store.dictionary !== 'loading' && store.ring.length > 1)
+    if (this.#plots === null && store.dictionary.state !== 'loading' && store.latest.size > 0)
       this.#plots = this.#initialPlots(parameters);
     return html`
       <section class="panel" aria-labelledby="telemetry-title">
@@ -65,8 +71,8 @@ export class RoverTelemetry extends PageElement {
   }
 
   #empty() {
-    const { dictionaryError, parameters } = this.store;
-    const reason = this.store.source?.detail ?? dictionaryError;
+    const { dictionary, parameters } = this.store;
+    const reason = this.store.source?.detail ?? dictionary.error;
     return html`<div class="empty" data-testid="telemetry-empty">
       <strong>${this.readiness.isOff('telemetry') ? 'Telemetry is off' : 'Waiting for the first sample'}</strong>
       <span>${reason || (parameters.length > 0 ? `${parameters.length} parameters are defined.` : '')}</span>
@@ -75,32 +81,60 @@ export class RoverTelemetry extends PageElement {
 
   #body() {
     const { store } = this;
-    const untilS = this.#pausedAtS ?? store.ring.newest ?? 0;
-    const fromS = untilS - this.#shownWindow().seconds;
-    void store.loadHistory(
-      this.#selectedWindow().seconds === Number.POSITIVE_INFINITY
-        ? Number.NEGATIVE_INFINITY
-        : fromS,
-    );
-    const plotted = (this.#plots ?? []).flatMap((name) => store.parameter(name) ?? []);
+    const plotted = this.#plotted();
+    const untilS = this.#pausedAtS ?? this.#newestS();
+    const selectedS = this.#selectedWindow().seconds;
+    const fromS = untilS - this.#shownWindow(untilS).seconds;
+    const names = plotted.map(({ name }) => name);
+    void store.loadHistory(names, Number.isFinite(selectedS) ? fromS : -Infinity, untilS);
+    const traces = plotted.map((parameter) => ({
+      parameter,
+      view: this.#view(parameter.name, fromS, untilS),
+    }));
+    const paused = this.#pausedAtS !== null;
     return html`
       <div class="charts" data-testid="charts">
         ${
-          plotted.length === 0
+          traces.length === 0
             ? html`<div class="empty small"><span>Select a value below to plot it.</span></div>`
             : this.#table
-              ? html`<sample-table .store=${store} .parameters=${plotted} .fromS=${fromS} .untilS=${untilS}></sample-table>`
-              : plotted.map((parameter, i) => {
-                  const columns = store.columnsOf(parameter.name);
-                  return html`<strip-chart data-testid=${`chart-${parameter.name}`} .parameter=${parameter} .columns=${columns}
-                    .view=${store.ring.view(columns, fromS, untilS)} .fromS=${fromS} .untilS=${untilS}
-                    .last=${i === plotted.length - 1}></strip-chart>`;
-                })
+              ? html`<sample-table .store=${store} .traces=${traces} .paused=${paused}></sample-table>`
+              : traces.map(
+                  ({ parameter, view }, i) =>
+                    html`<strip-chart data-testid=${`chart-${parameter.name}`} .parameter=${parameter}
+                    .parts=${store.series(parameter.name)?.parts ?? []} .newest=${paused ? null : store.reading(parameter.name)}
+                    .view=${view} .fromS=${fromS} .untilS=${untilS} .last=${i === traces.length - 1}></strip-chart>`,
+                )
         }
       </div>
       <parameter-cards .store=${store} .plotted=${this.#plots ?? []}
         @choose=${(event: CustomEvent<string>) => this.#toggle(event.detail)}></parameter-cards>
     `;
+  }
+
+  #plotted(): readonly Parameter[] {
+    return (this.#plots ?? []).flatMap((name) => this.store.parameter(name) ?? []);
+  }
+
+  /**
+   * The time at which plots end, in seconds: the newest of the plotted values that arrived last. A
+   * parameter whose clock is wrong, or was set back, does not count for long.
+   */
+  #newestS(): number {
+    const readings = this.#plotted().flatMap(({ name }) => this.store.reading(name) ?? []);
+    if (readings.length === 0) return (this.store.sampleAt ?? 0) / 1000;
+    const youngestS = Math.min(...readings.map(({ ageS }) => ageS));
+    const recent = readings.filter(({ ageS }) => ageS <= youngestS + RECENT_S);
+    return Math.max(...recent.map(({ t }) => t));
+  }
+
+  /** The values of a plot; while paused, those that it showed first, whatever memory drops. */
+  #view(name: string, fromS: number, untilS: number): View {
+    if (this.#pausedAtS === null) return this.store.view(name, fromS, untilS);
+    const key = JSON.stringify([name, fromS, this.store.archive.version]);
+    const view = this.#pausedViews.get(key) ?? this.store.view(name, fromS, untilS);
+    this.#pausedViews.set(key, view);
+    return view;
   }
 
   #controls() {
@@ -109,7 +143,7 @@ export class RoverTelemetry extends PageElement {
       <div class="tools" role="group" aria-label="Plot">
         <label class="pick"><span class="visually-hidden">Time window</span>
           <select data-testid="window" @change=${(event: Event) => this.#setWindow((event.target as HTMLSelectElement).value)}>
-            ${this.#windows().map((one) => html`<option value=${one.label} ?selected=${one.label === this.#shownWindow().label}>${one.label}</option>`)}
+            ${this.#windows().map((one) => html`<option value=${one.label} ?selected=${one.label === this.#selectedWindow().label}>${one.label}</option>`)}
           </select>
         </label>
         <button type="button" class="tool wide" data-testid="table" aria-pressed=${this.#table} @click=${() => this.#setTable(!this.#table)}>Table</button>
@@ -134,7 +168,8 @@ export class RoverTelemetry extends PageElement {
   }
 
   #windows(): readonly TimeWindow[] {
-    const periodS = this.store.ring.periodS ?? 0.1;
+    const steps = this.#plotted().map(({ name }) => this.store.series(name)?.typicalStepS ?? 0.1);
+    const periodS = Math.min(...steps, Number.MAX_VALUE);
     const all = { label: 'all', seconds: Number.POSITIVE_INFINITY };
     if (periodS > SLOW_PERIOD_S) {
       return [
@@ -145,13 +180,22 @@ export class RoverTelemetry extends PageElement {
     return [...[1, 5, 15].map((min) => ({ label: `${min} min`, seconds: min * 60 })), all];
   }
 
-  /** The selected window; the window `all` lasts as long as the samples held. */
-  #shownWindow(): TimeWindow {
+  /** The selected window; the window `all` begins at the oldest value of a plot. */
+  #shownWindow(untilS: number): TimeWindow {
     const { label, seconds } = this.#selectedWindow();
-    return {
-      label,
-      seconds: Number.isFinite(seconds) ? seconds : Math.max(this.store.ring.durationS, 1),
-    };
+    if (Number.isFinite(seconds)) return { label, seconds };
+    const pausedS = this.#pausedAtS === null ? 0 : this.#pausedDurationS;
+    return { label, seconds: Math.max(this.#historyDurationS(untilS), pausedS) };
+  }
+
+  /** Seconds from the oldest value of a plot to `untilS`. */
+  #historyDurationS(untilS: number): number {
+    const { store } = this;
+    const starts = this.#plotted().flatMap(({ name }) => [
+      store.series(name)?.oldest ?? untilS,
+      store.archive.series(name)?.oldest ?? untilS,
+    ]);
+    return Math.max(untilS - Math.min(...starts, untilS), 1);
   }
 
   #selectedWindow(): TimeWindow {
@@ -164,8 +208,8 @@ export class RoverTelemetry extends PageElement {
     const plottable = parameters.filter(
       ({ name, kind }) =>
         kind !== 'text' &&
-        name !== this.store.positionParameter &&
-        this.store.columnsOf(name).length > 0,
+        !this.store.traverse.mapOnly.includes(name) &&
+        this.store.series(name) !== undefined,
     );
     const limited = plottable.filter(({ limits }) =>
       [...limits.yellow, ...limits.red].some((bound) => bound !== null),
@@ -201,7 +245,10 @@ export class RoverTelemetry extends PageElement {
   }
 
   #pause(paused: boolean): void {
-    this.#pausedAtS = paused ? this.store.ring.newest : null;
+    const untilS = this.#newestS();
+    this.#pausedDurationS = this.#historyDurationS(untilS);
+    this.#pausedViews.clear();
+    this.#pausedAtS = paused ? untilS : null;
     this.requestUpdate();
   }
 }

@@ -1,5 +1,6 @@
-import { html } from 'lit';
-import { clock, day, label, reading } from '../format.ts';
+import { html, nothing } from 'lit';
+import { age, clock, day, label, reading, shortName } from '../format.ts';
+import type { View } from '../store/series.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
 import type { Parameter } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
@@ -7,60 +8,89 @@ import { PageElement } from './element.ts';
 /** Maximum number of rows. */
 const ROWS = 60;
 
-/** Milliseconds between updates: rows that move more often are hard to read. */
-const PERIOD_MS = 1000;
+/** Seconds between two rows above which they have dates instead of times of day. */
+const SLOW_S = 3600;
 
-/** The newest samples of the plotted parameters, newest first. */
+const NAME_LENGTH = 28;
+
+export interface Trace {
+  readonly parameter: Parameter;
+  readonly view: View;
+}
+
+interface Column {
+  readonly parameter: Parameter;
+  readonly part: string;
+  /** The values by time. */
+  readonly values: ReadonlyMap<number, number | bigint>;
+}
+
+/** The newest values of the plotted parameters, each at its own time, newest first. */
 export class SampleTable extends PageElement {
   declare store: TelemetryStore;
-  declare parameters: readonly Parameter[];
-  declare fromS: number;
-  declare untilS: number;
+  declare traces: readonly Trace[];
+  declare paused: boolean;
   static override properties = {
     store: { attribute: false },
-    parameters: { attribute: false },
-    fromS: { attribute: false },
-    untilS: { attribute: false },
+    traces: { attribute: false },
+    paused: { attribute: false },
   };
-  #renderedAt = Number.NEGATIVE_INFINITY;
-  #renderedNames = '';
-
-  protected override shouldUpdate(): boolean {
-    const names = this.parameters.map(({ name }) => name).join();
-    const due = performance.now() - this.#renderedAt >= PERIOD_MS || names !== this.#renderedNames;
-    if (due) {
-      this.#renderedAt = performance.now();
-      this.#renderedNames = names;
-    }
-    return due;
-  }
 
   protected override render() {
-    const { ring } = this.store;
-    const headings = this.parameters.flatMap((parameter) =>
-      this.store.columnsOf(parameter.name).map((column) => ({ parameter, column })),
-    );
-    const columns = headings.map(({ column }) => column);
-    const fromS = Math.max(this.fromS, this.untilS - 2 * ROWS * (ring.periodS ?? 1));
-    const { t, columns: values } = ring.view(columns, fromS, this.untilS, Number.POSITIVE_INFINITY);
-    const rows = t
-      .map((_, i) => i)
-      .slice(-ROWS)
-      .reverse();
-    const slow = (ring.periodS ?? 0) > 3600;
+    const columns = this.traces.flatMap((trace) => this.#columns(trace));
+    const times = [...new Set(columns.flatMap(({ values }) => [...values.keys()]))]
+      .sort((a, b) => b - a)
+      .slice(0, ROWS);
+    const isSlow =
+      times.length > 1 && ((times[0] ?? 0) - (times.at(-1) ?? 0)) / times.length > SLOW_S;
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Samples">
       <table>
-        <thead><tr><th scope="col">time, UTC</th>
-          ${headings.map(({ parameter, column }) => html`<th scope="col">${label(column.replace('\0', ' '))}${parameter.unit ? `, ${parameter.unit}` : ''}</th>`)}
-        </tr></thead>
-        <tbody>
-          ${rows.map((i) => {
-            const ms = (t[i] ?? 0) * 1000;
-            return html`<tr><th scope="row">${slow ? day(ms) : `${clock(ms)}.${String(Math.round(ms) % 1000).padStart(3, '0')}`}</th>
-              ${values.map((column, k) => html`<td>${column[i] === null || column[i] === undefined ? '–' : reading(column[i], headings[k]?.parameter.kind ?? 'number')}</td>`)}</tr>`;
-          })}
+        <thead><tr><th scope="col">time, UTC</th>${columns.map((column) => heading(column))}</tr></thead>
+        <tbody>${this.paused ? nothing : html`<tr class="latest"><th scope="row">latest</th>${columns.map((column) => this.#latest(column))}</tr>`}
+          ${times.map((t) => html`<tr><th scope="row">${timeText(t * 1000, isSlow)}</th>${columns.map(({ values, parameter }) => html`<td>${cell(values.get(t), parameter)}</td>`)}</tr>`)}
         </tbody>
       </table>
     </div>`;
   }
+
+  #columns({ parameter, view }: Trace): Column[] {
+    const parts = this.store.series(parameter.name)?.parts ?? [];
+    const first = Math.max(0, view.t.length - 2 * ROWS);
+    return parts.map((part, k) => {
+      const values = new Map<number, number | bigint>();
+      for (let i = first; i < view.t.length; i += 1) {
+        const value = view.exact.get(i) ?? view.columns[k]?.[i] ?? null;
+        if (value !== null) values.set(view.t[i] ?? 0, value);
+      }
+      return { parameter, part, values };
+    });
+  }
+
+  #latest({ parameter, part }: Column) {
+    const newest = this.store.reading(parameter.name);
+    const value = newest?.value ?? null;
+    const one = typeof value === 'object' && value !== null ? value[part] : value;
+    const text =
+      typeof one === 'boolean'
+        ? one
+          ? 'on'
+          : 'off'
+        : typeof one === 'string'
+          ? one
+          : cell(one, parameter);
+    return html`<td ?data-stale=${newest?.stale}>${text}${newest?.stale ? html`<span class="age">${age(newest.ageS)} old</span>` : nothing}</td>`;
+  }
+}
+
+function heading({ parameter: { name, unit }, part }: Column) {
+  const full = label(part === '' ? name : `${name} ${part}`);
+  return html`<th scope="col" title=${name}>${shortName(full, NAME_LENGTH)}${unit ? `, ${unit}` : ''}</th>`;
+}
+
+function cell(value: number | bigint | null | undefined, { kind }: Parameter): string {
+  return value === null || value === undefined ? '–' : reading(value, kind);
+}
+
+function timeText(ms: number, isSlow: boolean): string {
+  return isSlow ? day(ms) : `${clock(ms)}.${String(Math.round(ms) % 1000).padStart(3, '0')}`;
 }

@@ -1,9 +1,16 @@
-import { html, type PropertyValues } from 'lit';
+import { html, nothing, type PropertyValues } from 'lit';
 import uPlot from 'uplot';
-import { clock, day, label, number, reading } from '../format.ts';
-import type { View } from '../store/samples.ts';
+import { age, clock, day, number, quantity, reading, shortName } from '../format.ts';
+import type { Reading } from '../store/readings.ts';
+import type { View } from '../store/series.ts';
 import type { Parameter } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
+
+/** Maximum number of characters of a name. */
+const NAME_LENGTH = 36;
+
+/** Number of points of a trace below which each of them is marked. */
+const FEW_POINTS = 40;
 
 /** Width of the value axis; the same in every chart, so that their time axes line up. */
 const AXIS_PX = 46;
@@ -13,7 +20,10 @@ const UTC = (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC
 /** A plot of one parameter over time. All plots share one cursor. */
 export class StripChart extends PageElement {
   declare parameter: Parameter;
-  declare columns: readonly string[];
+  /** The components of a vector; one empty name for a scalar. */
+  declare parts: readonly string[];
+  /** The newest value, which the heading shows; `null` while paused. */
+  declare newest: Reading | null;
   declare view: View;
   declare fromS: number;
   declare untilS: number;
@@ -21,7 +31,8 @@ export class StripChart extends PageElement {
   declare last: boolean;
   static override properties = {
     parameter: { attribute: false },
-    columns: { attribute: false, hasChanged: (a: unknown, b: unknown) => String(a) !== String(b) },
+    parts: { attribute: false },
+    newest: { attribute: false },
     view: { attribute: false },
     fromS: { attribute: false },
     untilS: { attribute: false },
@@ -46,23 +57,47 @@ export class StripChart extends PageElement {
   }
 
   protected override render() {
-    const { name, unit, kind } = this.parameter;
-    const { t, columns } = this.view;
-    const i = this.#cursor !== null && this.#cursor < t.length ? this.#cursor : t.length - 1;
-    const values = columns.map((column) => column[i] ?? null);
-    const parts = this.columns.map((column) => column.split('\0')[1] ?? '');
+    const { name } = this.parameter;
+    const isPointed = this.#cursor !== null && this.#cursor < this.view.t.length;
+    const newest = isPointed ? null : this.newest;
+    const short = shortName(name, NAME_LENGTH);
     return html`
-      <div class="head">
-        <span class="label">${label(name)}</span>
-        ${values.map((value, k) => html`<span class="reading" data-trace=${k}>${parts[k] ? html`<em>${parts[k]}</em> ` : ''}${value === null ? '–' : reading(value, kind)}</span>`)}
-        <span class="unit">${unit}</span>
+      <div class="head" data-testid=${`strip-${name}`} ?data-stale=${newest?.stale}>
+        <span class="label" title=${name} aria-label=${name}>${short}</span>
+        ${this.parts.map((part, k) => this.#reading(part, k, newest))}
+        ${newest?.stale ? html`<span class="age">${age(newest.ageS)} old</span>` : nothing}
       </div>
       <div class="chart" role="img" aria-label=${this.#summary()}></div>
     `;
   }
 
+  /** The newest value of a component; that at the cursor or the end of the trace without `newest`. */
+  #reading(part: string, k: number, newest: Reading | null) {
+    const { kind, unit } = this.parameter;
+    const { t, columns, exact } = this.view;
+    const i = this.#cursor !== null && this.#cursor < t.length ? this.#cursor : t.length - 1;
+    let value: number | bigint | null = exact.get(i) ?? columns[k]?.[i] ?? null;
+    if (newest !== null) {
+      const { value: one } = newest;
+      const component = typeof one === 'object' && one !== null ? (one[part] ?? null) : one;
+      value =
+        typeof component === 'string'
+          ? null
+          : typeof component === 'boolean'
+            ? Number(component)
+            : component;
+    }
+    const [figure, shownUnit] =
+      value === null
+        ? ['–', unit]
+        : kind === 'boolean'
+          ? [reading(value, kind), '']
+          : quantity(value, unit, kind);
+    return html`<span class="reading" data-trace=${k}>${part ? html`<em>${part}</em> ` : nothing}${figure}${shownUnit ? html` <span class="unit">${shownUnit}</span>` : nothing}</span>`;
+  }
+
   protected override updated(changed: PropertyValues<this>): void {
-    const key = `${this.parameter.name}|${this.columns.join()}|${this.last}`;
+    const key = JSON.stringify([this.parameter, this.parts, this.last]);
     if (this.#plot === null || this.#plotKey !== key) {
       this.#plot?.destroy();
       this.#plot = this.#make();
@@ -74,14 +109,15 @@ export class StripChart extends PageElement {
 
   #summary(): string {
     const values = this.view.columns.flat().filter((one) => one !== null);
-    const title = `${label(this.parameter.name)} over time`;
+    const title = `${this.parameter.name} over time`;
     if (values.length === 0) return `${title}: no data`;
     const [low, high] = [Math.min(...values), Math.max(...values)].map((one) => number(one));
     return `${title}: between ${low} and ${high} ${this.parameter.unit}`;
   }
 
   #data(): uPlot.AlignedData {
-    return [this.view.t, ...this.view.columns] as uPlot.AlignedData;
+    const columns = this.parts.map((_, k) => this.view.columns[k] ?? this.view.t.map(() => null));
+    return [this.view.t, ...columns] as uPlot.AlignedData;
   }
 
   #size(): { width: number; height: number } {
@@ -128,16 +164,19 @@ export class StripChart extends PageElement {
           size: AXIS_PX,
           space: 20,
           gap: 4,
-          values: (_, ticks) =>
-            ticks.map((one) => String(Number(one.toFixed(6))).replace('-', '\u2212')),
+          values: (_, ticks) => ticks.map((one) => tickText(one)),
         },
       ],
       series: [
         {},
-        ...this.columns.map((_, k) => ({
+        ...this.parts.map((_, k) => ({
           stroke: token(`--trace-${(k % 3) + 1}`),
           width: 1.5,
-          points: { show: (_: uPlot, __: number, from: number, to: number) => to - from < 40 },
+          points: {
+            show: (_: uPlot, __: number, from: number, to: number) => to - from < FEW_POINTS,
+            filter: (plot: uPlot, i: number, show: boolean) =>
+              show ? null : lonePoints(plot.data[i]),
+          },
         })),
       ],
       hooks: {
@@ -192,6 +231,25 @@ function paddedRange(low: number | null, high: number | null): [number, number] 
   const minHeight = Math.max(Math.abs(low), Math.abs(high)) * 0.004 || 1;
   const margin = Math.max((high - low) * 0.12, (minHeight - (high - low)) / 2, 1e-9);
   return [low - margin, high + 3.2 * margin];
+}
+
+/** The positions of points between two breaks, which have no line. */
+function lonePoints(values: ArrayLike<number | null | undefined> | undefined): number[] {
+  const lone: number[] = [];
+  for (let i = 0; i < (values?.length ?? 0); i += 1) {
+    const isLone = (values?.[i - 1] ?? null) === null && (values?.[i + 1] ?? null) === null;
+    if (isLone && (values?.[i] ?? null) !== null) lone.push(i);
+  }
+  return lone;
+}
+
+/** A value of the axis in at most seven characters. */
+function tickText(value: number): string {
+  const text = String(Number(value.toPrecision(6)));
+  return (text.length <= 7 ? text : value.toExponential(2).replace('e+', 'e')).replace(
+    '-',
+    '\u2212',
+  );
 }
 
 function timeLabel(seconds: number, stepS: number): string {

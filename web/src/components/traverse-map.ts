@@ -22,10 +22,13 @@ export class TraverseMap extends PageElement {
   declare track: Track;
   declare position: Value | undefined;
   declare headingDeg: number | null;
+  /** Whether the position is old. */
+  declare stale: boolean;
   static override properties = {
     track: { attribute: false },
     position: { attribute: false },
     headingDeg: { attribute: false },
+    stale: { type: Boolean, reflect: true, attribute: 'data-stale' },
   };
 
   protected override render() {
@@ -65,7 +68,9 @@ export class TraverseMap extends PageElement {
     if (typeof this.position !== 'object' || this.position === null) return '';
     return Object.entries(this.position)
       .map(([part, value]) =>
-        /^(lat|lon|lng)/.test(part) ? `${part} ${degrees(value)}` : `${part} ${number(value)}`,
+        /^(lat|lon|lng)/.test(part)
+          ? `${part} ${degrees(Number(value))}`
+          : `${part} ${number(Number(value))}`,
       )
       .join('  ');
   }

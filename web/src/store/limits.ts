@@ -13,6 +13,7 @@ const UNKNOWN: LimitState = { level: 'none', side: null };
 
 /** Compare a value with its limits. The level is `none` without limits, and for text. */
 export function checkLimits(value: unknown, limits: Parameter['limits'] | undefined): LimitState {
+  if (typeof value === 'bigint') return checkLimits(Number(value), limits);
   if (typeof value !== 'number' || limits === undefined) return UNKNOWN;
   const red = outside(value, limits.red);
   if (red !== null) return { level: 'alarm', side: red };

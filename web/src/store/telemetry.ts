@@ -1,81 +1,88 @@
-import { Backoff } from '../transport/backoff.ts';
-import { readHistory } from '../transport/history.ts';
+import { Age } from '../transport/age.ts';
 import { getJson } from '../transport/http.ts';
 import { followTelemetry } from '../transport/telemetry.ts';
 import type { WorkerMessage } from '../transport/telemetry-worker.ts';
-import type { Gap, Parameter, SourceStatus, Value, WireSample } from '../transport/wire.ts';
+import type {
+  Gap,
+  Parameter,
+  SourceStatus,
+  Value,
+  WireLatest,
+  WireSample,
+} from '../transport/wire.ts';
 import { Alarms } from './alarms.ts';
+import { Archive } from './archive.ts';
+import { Dictionary } from './dictionary.ts';
 import { Events } from './events.ts';
-import { inferredParameter, rowOf, valuesOf } from './rows.ts';
-import { SampleRing } from './samples.ts';
+import { type Reading, Readings } from './readings.ts';
+import { componentsOf, valuesOf } from './rows.ts';
+import { joined, Series, type View } from './series.ts';
 import { Store } from './store.ts';
 import { StreamState } from './stream-state.ts';
 import { every } from './ticker.ts';
-import { positionIn, positionInRow, Track, type XY } from './track.ts';
+import { Traverse } from './traverse.ts';
 
-/** Maximum number of samples: 33 minutes at 10 Hz; about 3 MB with twenty columns. */
-const CAPACITY = 20_000;
+/** Maximum number of values in memory: of one parameter, and about that of all. */
+const MAX_VALUES = 20_000;
+const MAX_TOTAL = 2_000_000;
+const MIN_VALUES = 2_000;
 
-/** Maximum number of history samples requested at once; the server thins the history to it. */
-const HISTORY_POINTS = 4_000;
-const HISTORY_RETRY_MS = 15_000;
+/** Milliseconds between two changes while values get older, for their ages. */
+const TICK_MS = 1000;
 
-/** Milliseconds between two changes while the stream is silent, for the ages of values. */
-const SILENT_TICK_MS = 500;
+/** Milliseconds between two frames of values: numbers that change more often are hard to read. */
+const FRAME_MS = 200;
 
 /** Maximum number of gaps in the notice. */
 const MAX_GAPS = 20;
+
+/** A plot breaks where values are this many of their usual steps apart, and at least 2 s. */
+const BREAK_STEPS = 6;
+const BREAK_PERIODS = 5;
+const MIN_BREAK_S = 2;
+
+/** A parameter's last steps, of which the longest is its period if it has no other. */
+const PERIOD_STEPS = 8;
 
 export interface SeenGap extends Gap {
   readonly seenAt: number;
 }
 
-/** The latest values, the samples held, the alarms, and the state of the telemetry stream. */
+/** The latest values, those held in memory, the alarms, and the state of the telemetry stream. */
 export class TelemetryStore extends Store {
-  readonly ring = new SampleRing(CAPACITY);
-  readonly track = new Track();
+  readonly traverse = new Traverse();
   readonly alarms = new Alarms();
   readonly events = new Events();
   /** The latest value of each parameter, which may be older than the newest sample. */
-  readonly latest = new Map<string, Value>();
+  readonly latest = new Readings();
   /** The connection, its silence and its sources; all values are old if `stream.silentS` is set. */
   readonly stream = new StreamState();
+  readonly dictionary = new Dictionary();
+  readonly archive = new Archive();
   gaps: readonly SeenGap[] = [];
   /** The time of the last sample, in milliseconds of the epoch. */
   sampleAt: number | null = null;
-  /** State of the parameter dictionary. Without it, the kinds of parameters are inferred. */
-  dictionary: 'loading' | 'loaded' | 'failed' = 'loading';
-  dictionaryError: string | null = null;
-  #parameters = new Map<string, Parameter>();
-  #positionParameter: string | null = null;
-  #xy: XY | null = null;
-  /** The earliest time for which the history is loaded or requested, in seconds. */
-  #historyFromS = Number.POSITIVE_INFINITY;
-  #historyRetryAtMs = 0;
+  readonly #series = new Map<string, Series>();
 
   get parameters(): readonly Parameter[] {
-    return [...this.#parameters.values()];
+    return this.dictionary.parameters;
   }
 
   parameter(name: string): Parameter | undefined {
-    return this.#parameters.get(name);
+    return this.dictionary.get(name);
   }
 
-  /** The ring's columns of a parameter: one, or one for each component of a vector. */
-  columnsOf(name: string): readonly string[] {
-    return this.ring.columns.filter((column) => column === name || column.startsWith(`${name}\0`));
+  /** The values of a parameter in memory; `undefined` if it has no numbers. */
+  series(name: string): Series | undefined {
+    return this.#series.get(name);
   }
 
-  /** The name of the vector parameter that holds the position, or `null`. */
-  get positionParameter(): string | null {
-    return this.#positionParameter;
-  }
-
-  /** The rover's position; `null` if no parameter holds it. */
-  get position(): Value {
-    return this.#positionParameter === null
-      ? this.#xy
-      : (this.latest.get(this.#positionParameter) ?? null);
+  /** The newest value of a parameter with its age; `null` without one. */
+  reading(name: string): Reading | null {
+    const periodS = this.parameter(name)?.period_s ?? null;
+    const stepS = this.#series.get(name)?.longestStepS(PERIOD_STEPS) ?? null;
+    const reading = this.latest.reading(name, periodS, stepS);
+    return reading === null || this.stream.silentS === null ? reading : { ...reading, stale: true };
   }
 
   /** The source in the worst state; `null` before the first state. */
@@ -83,35 +90,42 @@ export class TelemetryStore extends Store {
     return this.stream.source;
   }
 
+  protected override get periodMs(): number {
+    const reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    return reduced ? 1000 : FRAME_MS;
+  }
+
   start(): void {
     followTelemetry((message) => this.apply(message));
-    let current = true;
-    every(SILENT_TICK_MS, () => {
-      const wasCurrent = current;
-      current = this.stream.silentS === null;
-      if (!current || !wasCurrent) this.changed();
-    });
+    every(TICK_MS, () => this.changed());
     void this.#readDictionary();
     void this.#readEvents();
   }
 
-  /** Load the server's history back to `fromS`, as far as it fits into the ring. */
-  async loadHistory(fromS: number): Promise<void> {
-    const { oldest, free } = this.ring;
-    const points = Math.min(HISTORY_POINTS, free);
-    if (oldest === null || fromS >= Math.min(oldest, this.#historyFromS) || points < 2) return;
-    if (Date.now() < this.#historyRetryAtMs) return;
-    this.#historyFromS = fromS;
-    try {
-      const fromMs = Number.isFinite(fromS) ? fromS * 1000 : null;
-      const history = await readHistory(fromMs, oldest * 1000, points);
-      this.ring.prepend(history.map((sample) => [Date.parse(sample.t) / 1000, rowOf(sample)]));
+  /**
+   * The values of a parameter from `fromS` to `untilS`: those in memory, and before them those of
+   * the archive. It breaks at gaps and silences.
+   */
+  view(name: string, fromS: number, untilS: number, points = 2000): View {
+    const series = this.#series.get(name) ?? new Series(1);
+    const breakS = this.#breakS(name, series);
+    const live = series.view(fromS, untilS, { points, breakS });
+    const archived = this.archive.series(name);
+    const endS = Math.min(series.oldest ?? Number.POSITIVE_INFINITY, untilS);
+    if (archived === undefined || fromS >= endS) return live;
+    const archivedBreakS = this.#breakS(name, archived);
+    const options = { points, breakS: archivedBreakS };
+    const earlier = archived.view(fromS, endS - 1e-6, options);
+    return joined(earlier, live, Math.max(breakS, archivedBreakS));
+  }
+
+  /** Load what a window shows and memory does not hold. `fromS` is −Infinity for all. */
+  async loadHistory(names: readonly string[], fromS: number, untilS: number): Promise<void> {
+    const starts = names.map((name) => this.#series.get(name)?.oldest ?? untilS);
+    const missing = starts.filter((startS) => startS > fromS);
+    if (missing.length === 0) return;
+    if (await this.archive.load(names, fromS, Math.min(untilS, Math.max(...missing))))
       this.changed();
-    } catch {
-      // Optional: the plot starts later. A render after the retry time requests it again.
-      this.#historyFromS = Number.POSITIVE_INFINITY;
-      this.#historyRetryAtMs = Date.now() + HISTORY_RETRY_MS;
-    }
   }
 
   dismissGaps(): void {
@@ -123,12 +137,12 @@ export class TelemetryStore extends Store {
     this.stream.apply(message);
     switch (message.type) {
       case 'samples':
-        for (const sample of message.samples) this.#push(sample);
+        this.#pushAll(message.samples);
         break;
       case 'snapshot':
         this.alarms.clear();
         for (const alarm of message.alarms) this.alarms.apply(alarm);
-        this.#pushNew(message.samples);
+        this.#pushAll(this.#newOf(message.samples), message.sampleAgeMs ?? 0);
         break;
       case 'alarm':
         this.alarms.apply(message.alarm);
@@ -136,80 +150,108 @@ export class TelemetryStore extends Store {
       case 'event':
         this.events.add(message.event);
         break;
+      case 'dictionary':
+        this.#replaceDictionary(message.parameters);
+        break;
       case 'gap':
         void this.#readEvents();
         this.gaps = [...this.gaps, { ...message.gap, seenAt: Date.now() }].slice(-MAX_GAPS);
         this.alarms.discardReports();
-        this.#breakPlots();
+        for (const series of this.#series.values()) series.addGap();
         if (message.gap.reason === 'epoch') this.#reset();
         break;
     }
     this.changed();
   }
 
-  /** Add newer samples only: a page restored from the cache already holds the others. */
-  #pushNew(samples: readonly WireSample[]): void {
-    const newest = this.ring.newest;
-    for (const sample of samples) {
-      if (newest === null || Date.parse(sample.t) / 1000 > newest) this.#push(sample);
-    }
+  /** Newer samples only: a page restored from the cache already holds the others. */
+  #newOf(samples: readonly WireSample[]): readonly WireSample[] {
+    const { sampleAt } = this;
+    return sampleAt === null ? samples : samples.filter(({ t }) => Date.parse(t) > sampleAt);
   }
 
-  #push(sample: WireSample): void {
+  #pushAll(samples: readonly WireSample[], ageMs = 0): void {
+    const age = new Age(ageMs);
+    const isFirst = this.latest.size === 0 && samples.length > 0;
+    for (const sample of samples) this.#push(sample, age);
+    if (isFirst) void this.#restoreLatest();
+  }
+
+  #push(sample: WireSample, age: Age): void {
     const ms = Date.parse(sample.t);
     if (Number.isNaN(ms)) return;
+    const tS = ms / 1000;
     // Only the server can decide this: an earlier time may also be a rover clock that was set back.
     const late = sample['late'] === true;
-    const row = rowOf(sample);
+    let isChanged = false;
     for (const [name, value] of valuesOf(sample)) {
-      const parameter = this.#parameters.get(name) ?? inferredParameter(name, value);
-      this.#parameters.set(name, parameter);
+      isChanged = this.dictionary.infer(name, value) || isChanged;
+      this.#record(name, tS, value, late);
       if (late) continue;
-      this.latest.set(name, value);
-      this.alarms.check(parameter, value, ms);
-      this.#updateTrack(name, value);
+      isChanged = !this.latest.has(name) || isChanged;
+      this.latest.record(name, tS, value, age);
+      const parameter = this.parameter(name);
+      if (parameter) this.alarms.check(parameter, value, ms);
     }
-    if (this.#positionParameter === null && !late) {
-      this.#xy = positionInRow(row) ?? this.#xy;
-      if (this.#xy !== null) this.track.push(this.#xy);
-    }
-    const newest = this.ring.newest;
-    this.ring.push(ms / 1000, row, late);
-    if (newest !== null && this.ring.length === 1) {
-      this.track.clear(); // The clock jumped back.
-      this.#historyFromS = Number.POSITIVE_INFINITY;
-    }
-    if (!late) this.sampleAt = ms;
+    if (isChanged) this.#findPlace();
+    if (late) return;
+    this.traverse.update((name) => sample[name] !== undefined, tS, this.#valueOf);
+    this.sampleAt = ms;
   }
 
-  #updateTrack(name: string, value: Value): void {
-    if (this.#positionParameter !== null && this.#positionParameter !== name) return;
-    const position = positionIn(value);
-    if (position === null) return;
-    this.#positionParameter = name;
-    this.track.push(position);
+  #record(name: string, tS: number, value: Value, late: boolean): void {
+    const components = componentsOf(value);
+    if (components.length === 0) return;
+    let series = this.#series.get(name);
+    if (series === undefined) {
+      const share = Math.floor(MAX_TOTAL / Math.max(1, this.parameters.length));
+      series = new Series(Math.min(MAX_VALUES, Math.max(MIN_VALUES, share)));
+      this.#series.set(name, series);
+    }
+    const { length } = series;
+    series.push(tS, components, late, typeof value === 'bigint' ? value : undefined);
+    if (series.length >= length) return;
+    this.archive.clear(); // The clock jumped back.
+    if (this.traverse.names.includes(name)) this.traverse.clear();
+  }
+
+  readonly #valueOf = (name: string) => this.latest.get(name);
+
+  #findPlace(): void {
+    if (this.traverse.find(this.parameters, this.#valueOf))
+      void this.traverse.load().then(() => this.changed());
+  }
+
+  #breakS(name: string, series: Series): number {
+    const periodS = this.parameter(name)?.period_s ?? 0;
+    return Math.max(MIN_BREAK_S, BREAK_PERIODS * periodS, BREAK_STEPS * (series.typicalStepS ?? 0));
   }
 
   /** The server restarted, perhaps with other sources. */
   #reset(): void {
-    this.#parameters.clear();
+    this.dictionary.clear();
     this.latest.clear();
+    this.archive.clear();
     this.alarms.clear();
+    this.#findPlace();
     void this.#readDictionary();
   }
 
-  /** Add an empty row, so that plots show a gap instead of a line across it. */
-  #breakPlots(): void {
-    const newest = this.ring.newest;
-    if (newest !== null) this.ring.push(newest + 0.001, new Map());
+  async #readDictionary(): Promise<void> {
+    this.#replaceDictionary(await this.dictionary.read(() => this.changed()));
+    this.changed();
   }
 
-  /** Check the latest values after the dictionary with their limits has arrived. */
-  #checkLatest(): void {
+  #replaceDictionary(parameters: readonly Parameter[]): void {
+    for (const name of this.dictionary.replace(parameters)) {
+      this.latest.delete(name);
+      this.#series.delete(name);
+    }
     for (const [name, value] of this.latest) {
-      const parameter = this.#parameters.get(name);
+      const parameter = this.parameter(name);
       if (parameter) this.alarms.check(parameter, value, this.sampleAt ?? 0);
     }
+    this.#findPlace();
   }
 
   async #readEvents(): Promise<void> {
@@ -217,30 +259,27 @@ export class TelemetryStore extends Store {
     this.changed();
   }
 
-  async #readDictionary(): Promise<void> {
-    const backoff = new Backoff(1_000, 30_000);
-    for (;;) {
-      try {
-        const { parameters } = await getJson<{ parameters: readonly Parameter[] }>(
-          'telemetry/parameters',
-        );
-        const known = new Map(parameters.map((parameter) => [parameter.name, parameter]));
-        // Parameters that only appear in samples follow those of the dictionary.
-        for (const [name, parameter] of this.#parameters) {
-          if (!known.has(name)) known.set(name, parameter);
-        }
-        this.#parameters = known;
-        this.#checkLatest();
-        this.dictionary = 'loaded';
-        this.dictionaryError = null;
-        this.changed();
-        return;
-      } catch (error) {
-        this.dictionary = 'failed';
-        this.dictionaryError = error instanceof Error ? error.message : String(error);
-        this.changed();
-        await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+  /** Read the latest values and their ages: some may be older than the samples of the stream. */
+  async #restoreLatest(): Promise<void> {
+    try {
+      const { details, ...values } = await getJson<WireLatest>('telemetry/latest');
+      for (const [name, { t, quality, age_s }] of Object.entries(details)) {
+        const tS = Date.parse(t) / 1000;
+        const value = values[name] as Value | undefined;
+        if (value === undefined || value === null) continue;
+        const known = this.latest.timeOf(name);
+        const isStale = quality === 'stale';
+        if (known !== undefined && (known > tS || (known === tS && !isStale))) continue;
+        this.dictionary.infer(name, value);
+        if (known !== tS) this.#record(name, tS, value, false);
+        this.latest.restore(name, tS, value, age_s ?? 0, isStale);
+        const parameter = this.parameter(name);
+        if (parameter) this.alarms.check(parameter, value, tS * 1000);
       }
+      this.#findPlace();
+      this.changed();
+    } catch {
+      // Optional: a parameter then has its first value when it is next sampled.
     }
   }
 }

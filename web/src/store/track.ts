@@ -17,29 +17,6 @@ const MIN_JUMP_M = 5;
 export type LatLon = { lat: number; lon: number };
 export type XY = { x: number; y: number };
 
-/** The position in a vector with usual component names, or `null`. */
-export function positionIn(value: unknown): LatLon | XY | null {
-  if (typeof value !== 'object' || value === null) return null;
-  const parts = value as Record<string, unknown>;
-  const lat = parts['lat'] ?? parts['latitude'];
-  const lon = parts['lon'] ?? parts['lng'] ?? parts['longitude'];
-  if (typeof lat === 'number' && typeof lon === 'number') return { lat, lon };
-  const { x, y } = parts as { x?: unknown; y?: unknown };
-  if (typeof x === 'number' && typeof y === 'number') return { x, y };
-  return null;
-}
-
-/** The position in a sample with one parameter per axis (`X_Position`, `Y_Position`), or `null`. */
-export function positionInRow(row: ReadonlyMap<string, number>): XY | null {
-  let [x, y]: [number | null, number | null] = [null, null];
-  for (const [name, value] of row) {
-    const axis = /^(?:pos(?:ition)?_?)?([xy])(?:_?pos(?:ition)?)?$/i.exec(name)?.[1]?.toLowerCase();
-    if (axis === 'x') x ??= value;
-    else if (axis === 'y') y ??= value;
-  }
-  return x === null || y === null ? null : { x, y };
-}
-
 /**
  * The whole track in bounded memory. When it is full, every other point is removed and from then on
  * half as many are added: a long track loses detail, not length.

@@ -2,18 +2,20 @@ import { getJson } from './http.ts';
 import type { WireHistory, WireSample } from './wire.ts';
 
 /**
- * The samples from `fromMs` (`null`: the oldest) until before `untilMs`. The server thins them to
- * about `maxPoints` and keeps every spike. Throws the errors of `getJson`.
+ * The values of `fields` from `fromMs` (`null`: the oldest) until before `untilMs` (`null`: now).
+ * The server thins them to about `maxPoints` and keeps every spike. Throws the errors of `getJson`.
  */
 export async function readHistory(
+  fields: readonly string[],
   fromMs: number | null,
-  untilMs: number,
+  untilMs: number | null,
   maxPoints: number,
 ): Promise<readonly WireSample[]> {
   const query = new URLSearchParams({
-    until: new Date(untilMs).toISOString(),
+    fields: fields.join(),
     max_points: String(maxPoints),
   });
+  if (untilMs !== null) query.set('until', new Date(untilMs).toISOString());
   if (fromMs !== null) query.set('since', new Date(fromMs).toISOString());
   return samplesOf(await getJson<WireHistory>(`telemetry/history?${query}`));
 }

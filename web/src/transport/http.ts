@@ -1,3 +1,5 @@
+import { parseJson } from './json.ts';
+
 /** The URL of `path`, relative to the page: the app may be mounted under any prefix. */
 export function at(path: string, base: string = document.baseURI): string {
   return new URL(path, base).href;
@@ -51,7 +53,7 @@ export async function getJson<T>(
   const signal = AbortSignal.timeout(timeoutMs);
   try {
     const response = await fetch(at(path), { headers: { accept: 'application/json' }, signal });
-    if (response.ok || accept.includes(response.status)) return (await response.json()) as T;
+    if (response.ok || accept.includes(response.status)) return parseJson<T>(await response.text());
     throw new HttpError(response.status, problemDetail(response.status, await response.text()));
   } catch (error) {
     if (error instanceof HttpError || error instanceof SyntaxError) throw error;

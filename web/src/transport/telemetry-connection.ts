@@ -1,7 +1,8 @@
 import { Age, MAX_SILENT_MS, Rhythm } from './age.ts';
 import { Backoff } from './backoff.ts';
 import { at } from './http.ts';
-import type { Gap, SourceStatus, WireAlarm, WireEvent, WireSample } from './wire.ts';
+import { parseJson } from './json.ts';
+import type { Gap, Parameter, SourceStatus, WireAlarm, WireEvent, WireSample } from './wire.ts';
 
 /** The state of the connection to the server; that of the telemetry source is `SourceStatus`. */
 export type ConnectionState = 'connecting' | 'open' | 'waiting';
@@ -19,7 +20,9 @@ export type ConnectionEvent =
   | { readonly type: 'alarm'; readonly alarm: WireAlarm }
   | { readonly type: 'event'; readonly event: WireEvent }
   | { readonly type: 'gap'; readonly gap: Gap }
-  /** An event whose content is not used, such as the `beat` after 3 s without another event. */
+  /** The parameters have changed; these are all of them. */
+  | { readonly type: 'dictionary'; readonly parameters: readonly Parameter[] }
+  /** An event without content, which the server sends after 3 s without another event. */
   | { readonly type: 'beat' };
 
 /** Number of past samples requested by the first connection, so that plots do not start empty. */
@@ -37,9 +40,6 @@ const BATCH_MS = 50;
 const MIN_RESTART_MS = 5_000;
 
 const WATCHDOG_MS = 500;
-
-/** Events that only show that the connection is alive. `EventSource` hides events without listener. */
-const OTHER_EVENTS = ['beat', 'dictionary'];
 
 type MakeEventSource = (url: string) => EventSource;
 
@@ -105,11 +105,14 @@ export class TelemetryConnection {
     eventSource.addEventListener('gap', (event) => {
       this.#named(event, (gap: Gap) => this.#sink({ type: 'gap', gap }));
     });
-    for (const name of OTHER_EVENTS) {
-      eventSource.addEventListener(name, (event) => {
-        this.#named(event, () => this.#sink({ type: 'beat' }));
-      });
-    }
+    eventSource.addEventListener('dictionary', (event) => {
+      this.#named(event, ({ parameters }: { parameters: readonly Parameter[] }) =>
+        this.#sink({ type: 'dictionary', parameters }),
+      );
+    });
+    eventSource.addEventListener('beat', (event) => {
+      this.#named(event, () => this.#sink({ type: 'beat' }));
+    });
     this.#progress.restart();
     this.#opened = false;
     this.#watchdog = setInterval(() => this.#restartIfSilent(), WATCHDOG_MS);
@@ -185,7 +188,7 @@ export class TelemetryConnection {
 
 function parse<T>(text: string): T | null {
   try {
-    return JSON.parse(text) as T;
+    return parseJson<T>(text);
   } catch {
     return null; // A malformed event does not end the stream.
   }

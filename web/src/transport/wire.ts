@@ -1,6 +1,7 @@
 /** Messages of the server and the page, with the server's names. */
 
-export type Value = number | boolean | string | null | { readonly [part: string]: number };
+/** A value of a parameter; a `bigint` is an integer that a number cannot represent. */
+export type Value = number | bigint | boolean | string | null | { readonly [part: string]: number };
 
 /** One telemetry sample: `t` is ISO 8601 UTC; every key outside `RESERVED_KEYS` is a parameter. */
 export type WireSample = { readonly t: string } & { readonly [name: string]: Value };
@@ -12,6 +13,19 @@ export const RESERVED_KEYS: ReadonlySet<string> = new Set(['t', 'late', 'folded'
 export type WireHistory = { readonly t: readonly string[] } & {
   readonly [name: string]: readonly Value[];
 };
+
+/** The newest value of each parameter, and its time, quality and age in `details`. */
+export interface WireLatest {
+  readonly details: {
+    readonly [name: string]: {
+      readonly t: string;
+      readonly quality: 'live' | 'stale';
+      /** Seconds since the server received it. */
+      readonly age_s?: number;
+    };
+  };
+  readonly [name: string]: unknown;
+}
 
 export type WireLevel = 'nominal' | 'yellow' | 'red';
 
@@ -52,6 +66,12 @@ export interface Parameter {
     /** Seconds that values must be outside before a level begins. */
     readonly min_duration_s?: number;
   };
+  /** Expected seconds between two values. */
+  readonly period_s?: number | null;
+  /** The group of related parameters; if empty, the name up to its first dot. */
+  readonly group?: string;
+  /** The name of its source. */
+  readonly source?: string;
 }
 
 export type SourceState = 'starting' | 'live' | 'stale' | 'down' | 'degraded' | 'off';

@@ -1,0 +1,97 @@
+import { Age } from '../transport/age.ts';
+import type { Value } from '../transport/wire.ts';
+
+/** The newest value of a parameter. */
+export interface Reading {
+  readonly value: Value;
+  /** Its own time, in seconds. */
+  readonly t: number;
+  /** Seconds since it was received, by the server if the page opened later. */
+  readonly ageS: number;
+  /** Whether it is older than its parameter's staleness. */
+  readonly stale: boolean;
+}
+
+/** A value is stale after this many periods, at least `MIN_STALE_S`; the same as on the server. */
+const STALE_PERIODS = 5;
+const MIN_STALE_S = 2;
+
+/** Factor by which an observed period shrinks in a second in which values are closer together. */
+const DECAY = 0.9;
+
+interface Entry {
+  readonly value: Value;
+  readonly t: number;
+  readonly age: Age;
+  /** Observed seconds between two values. */
+  readonly observedS: number;
+  /** Whether the server said that this value is stale. */
+  readonly servedStale: boolean;
+}
+
+/** The newest value of each parameter, and its age. */
+export class Readings {
+  readonly #entries = new Map<string, Entry>();
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  has(name: string): boolean {
+    return this.#entries.has(name);
+  }
+
+  /** The value of a parameter. */
+  get(name: string): Value | undefined {
+    return this.#entries.get(name)?.value;
+  }
+
+  /** The time of the newest value, in seconds. */
+  timeOf(name: string): number | undefined {
+    return this.#entries.get(name)?.t;
+  }
+
+  [Symbol.iterator](): Iterator<[string, Value]> {
+    return [...this.#entries].map(([name, { value }]): [string, Value] => [name, value]).values();
+  }
+
+  /** Record a value that has just arrived. `age` may be shared by all values of one message. */
+  record(name: string, t: number, value: Value, age: Age): void {
+    const before = this.#entries.get(name);
+    // The start of the stream repeats a value that `restore` has recorded with its true age.
+    if (before?.t === t && before.servedStale) return;
+    const gapS = before === undefined ? 0 : Math.max(0, before.age.ms - age.ms) / 1000;
+    const observedS = Math.max(gapS, (before?.observedS ?? 0) * DECAY ** gapS);
+    this.#entries.set(name, { value, t, age, observedS, servedStale: false });
+  }
+
+  /** Record a value that the server received `ageS` seconds ago. */
+  restore(name: string, t: number, value: Value, ageS: number, servedStale: boolean): void {
+    const observedS = this.#entries.get(name)?.observedS ?? 0;
+    this.#entries.set(name, { value, t, age: new Age(ageS * 1000), observedS, servedStale });
+  }
+
+  /**
+   * The newest value of a parameter, or `null`.
+   *
+   * `periodS` is declared; without one, the observed period counts, or `stepS`, the longest of the
+   * last steps between the values' own times: values that arrive together have no rhythm.
+   */
+  reading(name: string, periodS: number | null, stepS: number | null): Reading | null {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return null;
+    const { value, t, age, observedS, servedStale } = entry;
+    const ageS = age.ms / 1000;
+    const period = periodS || Math.max(observedS, stepS ?? 0) || null;
+    const limitS = period === null ? Infinity : Math.max(MIN_STALE_S, STALE_PERIODS * period);
+    return { value, t, ageS, stale: servedStale || ageS > limitS };
+  }
+
+  delete(name: string): void {
+    this.#entries.delete(name);
+  }
+
+  clear(): void {
+    this.#entries.clear();
+  }
+}
