@@ -82,6 +82,15 @@ def test_everything_is_explained(check: Check, tmp_path: Path) -> None:
     ]
 
 
+def test_names_that_two_sources_have_are_those_of_the_mission(check: Check) -> None:
+    status, lines, _ = check(
+        "".join(f'[telemetry.{name}]\nsource = "replay:drive.csv"\n' for name in "ab")
+        + '[derived.difference]\nexpression = "b.speed - speed"\n'
+    )
+    assert status == 0
+    assert not [line for line in lines if line.startswith("note")]
+
+
 def test_each_problem_of_a_file_is_an_error(check: Check) -> None:
     status, _, errors = check("[settings]\nmax_members = 0\n[telemetry.a]\nsource_ = 'sim:'")
     assert status == 2

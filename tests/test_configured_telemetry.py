@@ -181,6 +181,58 @@ async def test_a_mission_runs_from_a_file_in_another_folder(serve: Serve, tmp_pa
     assert (tmp_path / "data").is_dir()
 
 
+async def test_a_file_names_several_sources_of_a_kind(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "drive.csv").write_text("speed,load\n1.5,1\n1.5,1\n")
+    (tmp_path / "arm.csv").write_text("speed,angle\n7.5,1\n7.5,1\n")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "rover.toml").write_text(
+        """
+        [settings]
+        data_dir = "data"
+        [telemetry.drive]
+        source = "replay:drive.csv?rate_hz=50"
+        [telemetry.arm]
+        source = "replay:arm.csv?rate_hz=50"
+        rename = { angle = "elbow" }
+        [camera.mast]
+        source = "dir:images"
+        [camera.hand]
+        source = "dir:images"
+        [parameters."arm.speed"]
+        unit = "rad/s"
+        [derived.sum]
+        expression = "speed + arm.speed"
+        """
+    )
+    mission = MissionControl(config=Config.load(tmp_path / "rover.toml", {}))
+    async with (
+        serve(mission.app) as url,
+        httpx.AsyncClient(base_url=url, timeout=10) as client,
+    ):
+        await until(lambda: mission.telemetry.latest.known(["sum"]))
+        latest = (await client.get("/telemetry/latest")).json()
+        values = {name: value for name, value in latest.items() if name not in ("t", "details")}
+        assert values == {"speed": 1.5, "load": 1, "arm.speed": 7.5, "elbow": 1, "sum": 9.0}
+        sources = {name: latest["details"][name]["source"] for name in values}
+        assert sources == {
+            "speed": "drive",
+            "load": "drive",
+            "arm.speed": "arm",
+            "elbow": "arm",
+            "sum": "derived",
+        }
+        parameters = (await client.get("/telemetry/parameters")).json()["parameters"]
+        assert {one["name"]: one["unit"] for one in parameters}["arm.speed"] == "rad/s"
+        ready = (await client.get("/readyz")).json()["sources"]
+        assert list(ready) == [
+            "telemetry.drive",
+            "telemetry.arm",
+            "camera.mast",
+            "camera.hand",
+            "commands",
+        ]
+
+
 def test_settings_and_a_configuration_exclude_each_other() -> None:
     config = Config()
     with pytest.raises(TypeError):

@@ -80,6 +80,11 @@ def test_a_name_of_a_derived_parameter_is_refused() -> None:
     assert (sample.values, len(refused)) == ({}, 1)
 
 
+def test_a_published_name_of_a_derived_parameter_is_refused() -> None:
+    translation = Translation(publish_as=lambda name: f"b.{name}", taken={"b.power"})
+    assert translated(translation, power=1, speed=2) == {"b.speed": 2}
+
+
 def test_the_published_name_selects_the_changes() -> None:
     translation = Translation(
         prefix="b", publish_as=lambda name: f"x.{name}", changes={"x.b.raw": HALVED}

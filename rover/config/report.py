@@ -9,6 +9,7 @@ from rover.config.names import unknown_names
 from rover.errors import SettingError
 from rover.settings import Settings
 from rover.telemetry.calibration import Points, Polynomial
+from rover.telemetry.names import ParameterNames
 from rover.telemetry.receivers import open_receivers
 from rover.telemetry.translation import NameCollision
 from sources.base import Limits, Parameter, SourceError
@@ -45,20 +46,22 @@ def report_on(config: Config) -> Report:
     report = Report([f"file: {config.path.absolute() if config.path else 'none'}"])
     raw: dict[str, list[str]] = {}
     published: set[str] = set()
+    names = ParameterNames()
     for name, one in complete.telemetry.items():
         source = _add_source(report, "telemetry", name, one)
         report.lines.extend(f"  {line}" for line in _translation_lines(one))
         declared = list(getattr(source, "parameters", ()))
         raw[name] = [parameter.name for parameter in declared]
-        translation = config.translation(name)
+        publish_as = names.publish_as(name) if len(complete.telemetry) > 1 else None
+        translation = config.translation(name, publish_as)
         try:
             translation.check(declared)
         except NameCollision as exc:
             report.problems.append(f"{_key('telemetry', name)}: {exc}")
-        names = [parameter.name for parameter in translation.parameters(declared)]
-        published.update(names)
+        parameters = translation.parameters(declared)
+        published.update(parameter.name for parameter in parameters)
         if declared:
-            report.lines.append(f"  parameters: {len(names):,} of {len(declared):,}")
+            report.lines.append(f"  parameters: {len(parameters):,} of {len(declared):,}")
     for name, camera in complete.camera.items():
         _add_source(report, "camera", name, camera)
     if complete.commands is not None:

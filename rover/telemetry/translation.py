@@ -199,13 +199,13 @@ class Translation:
         if not included or any(fnmatchcase(raw, pattern) for pattern in self._exclude):
             return _Name(None)
         name = self._prefix + self._rename.get(raw, raw)
-        if name in self._taken:
-            return _Name(None, refusal=f"a derived parameter has the name {name}")
         owner = self._owners.setdefault(name, raw)
         if owner != raw:
             return _Name(None, refusal=f"{owner} of the same source already has the name {name}")
         if self._publish_as is not None:
             name = self._publish_as(name)
+        if name in self._taken:
+            return _Name(None, refusal=f"a derived parameter has the name {name}")
         change = self._changes.get(name)
         return _Name(name, change.calibration if change else None)
 
