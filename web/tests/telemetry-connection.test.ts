@@ -161,7 +161,7 @@ test('dictionary events show that the connection is alive', () => {
     source.named('dictionary', { parameters: [] });
   }
   expect(sources).toHaveLength(1);
-  expect(events.at(-1)?.type).toBe(name);
+  expect(events.at(-1)?.type).toBe('dictionary');
 });
 
 test('a closed connection is not restarted', () => {
