@@ -53,6 +53,20 @@ def test_an_option_overrides_the_environment(
     assert "ROVER_TELEMETRY=nonsense:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "text", ["[settings\n", "[settings]\nmax_members = 0\n", '[telemetry]\nsource = "reply:x"\n']
+)
+def test_a_wrong_configuration_file_is_reported_in_one_line_that_names_it(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "lab.toml"
+    file.write_text(text)
+    assert main(["--config", str(file)]) == 2
+    reported = capsys.readouterr().err
+    assert reported.startswith(f"cosmic-rover: {file}: ")
+    assert len(reported.splitlines()) == 1
+
+
 def test_a_data_folder_that_is_a_file_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

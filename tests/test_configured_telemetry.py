@@ -233,6 +233,25 @@ async def test_a_file_names_several_sources_of_a_kind(serve: Serve, tmp_path: Pa
         ]
 
 
+async def test_names_that_no_source_has_are_logged_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "drive.csv").write_text("speed,load\n1.5,1\n")
+    (tmp_path / "rover.toml").write_text(
+        """
+        [settings]
+        data_dir = "data"
+        [telemetry]
+        source = "replay:drive.csv?rate_hz=50"
+        [derived.double]
+        expression = "2 * sped"
+        """
+    )
+    async with MissionControl(config=Config.load(tmp_path / "rover.toml", {})):
+        await until(lambda: "derived.double" in caplog.text)
+    assert "speed" in caplog.text
+
+
 def test_settings_and_a_configuration_exclude_each_other() -> None:
     config = Config()
     with pytest.raises(TypeError):
