@@ -249,7 +249,24 @@ def test_the_charts_can_be_shown_as_a_table(server: MissionServer, pages: Pages)
     assert times == sorted(times, reverse=True)
 
 
-def test_an_alarm_is_shown_until_it_ends(
+def test_in_a_silent_stream_alarms_are_not_current_and_an_acknowledgement_is_unconfirmed(
+    start_server: StartServer, start_proxy: StartProxy, pages: Pages, tmp_path: Path
+) -> None:
+    source = ScriptedTelemetry([Sample(time.time(), {"battery": 20.0, "speed": 0.1})])
+    server = start_server(lambda: scripted_mission(source, tmp_path))
+    proxy = start_proxy(server)
+    page = pages.open(proxy.url)
+    alarm = page.get_by_test_id("alarms").locator("[data-parameter=battery]")
+    alarm.get_by_test_id("acknowledge").click()
+    page.get_by_test_id("alarm-form").get_by_label("name").fill("Ada")
+    proxy.swallows = True
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("alarms-silent")).to_be_visible()
+    expect(alarm.get_by_test_id("alarm-action")).to_have_attribute("data-state", "unconfirmed")
+    expect(page.get_by_test_id("alarm-counts")).to_have_attribute("data-unacknowledged", "1")
+
+
+def test_an_alarm_is_shown_until_it_is_acknowledged(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     now = time.time()
@@ -283,11 +300,39 @@ def test_an_alarm_is_shown_until_it_ends(
     expect(second.get_by_test_id("alarms").get_by_role("listitem")).to_have_count(1)
     entered = announcement.inner_text()
 
+    counts = page.get_by_test_id("alarm-counts")
+    expect(counts).to_have_attribute("data-active", "1")
+    expect(page).to_have_title(re.compile(r"^\(1\) "))
+    expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("alarm"))
+
     server.call(source.add, Sample(now - 5, {"battery": 80.0, "speed": 0.2}))
-    expect(page.get_by_test_id("alarms")).to_have_count(0)
-    expect(announcement).to_contain_text("battery")
-    expect(announcement).not_to_have_text(entered)
     expect(battery).to_have_attribute("data-level", "nominal")
+    expect(alarm).to_have_attribute("data-state", "returned")
+    expect(counts).to_have_attribute("data-active", "0")
+    expect(counts).to_have_attribute("data-unacknowledged", "1")
+    expect(announcement).not_to_have_text(entered)
+
+    alarm.get_by_test_id("shelve").click()
+    form = page.get_by_test_id("alarm-form")
+    expect(form.get_by_label("name")).to_be_focused()
+    assert accessibility_violations(page) == []
+    page.keyboard.type("Ada")
+    form.get_by_label("Comment").fill("known sensor fault")
+    page.keyboard.press("Enter")
+    for one in (page, second):
+        shelved = one.get_by_test_id("alarms").locator("[data-shelved]")
+        expect(shelved).to_contain_text("Ada")
+        expect(shelved).to_contain_text("known sensor fault")
+    expect(page).not_to_have_title(re.compile(r"^\("))
+    assert page.evaluate("localStorage.getItem('rover.operator')") == "Ada"
+    alarm.get_by_test_id("unshelve").click()
+    expect(second.get_by_test_id("alarms").locator("[data-shelved]")).to_have_count(0)
+
+    second.get_by_test_id("acknowledge").press("Enter")
+    second.get_by_test_id("alarm-form").get_by_label("name").fill("Bo")
+    second.keyboard.press("Enter")
+    for one in (page, second):
+        expect(one.get_by_test_id("alarms")).to_have_count(0)
 
 
 def test_a_late_sample_does_not_change_the_latest_value(

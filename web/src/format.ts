@@ -64,6 +64,22 @@ export function shortName(name: string, length: number): string {
   return `${text.slice(0, Math.max(1, length - 1 - tail))}…${text.slice(-tail)}`;
 }
 
+/** Two texts of different values, with more digits than given if the texts are equal. */
+export function differing(
+  a: number,
+  b: number,
+  textA: string,
+  textB: string,
+): readonly [string, string] {
+  if (textA !== textB && Number(plain(textA)) !== Number(plain(textB))) return [textA, textB];
+  if (a === b) return [textA, textB];
+  for (let digits = 3; digits < 17; digits += 1) {
+    const [moreA, moreB] = [a.toPrecision(digits), b.toPrecision(digits)];
+    if (Number(moreA) !== Number(moreB)) return [minus(moreA), minus(moreB)];
+  }
+  return [minus(String(a)), minus(String(b))];
+}
+
 /** An angle of a position with five decimals, about half a metre on Mars. */
 export function degrees(value: number): string {
   return `${minus(value.toFixed(5))}°`;
@@ -174,6 +190,10 @@ function pad(n: number): string {
 function grouped(value: number | bigint): string {
   const digits = String(value);
   return value > -10_000 && value < 10_000 ? digits : digits.replace(/\B(?=(\d{3})+$)/g, '\u202f');
+}
+
+function plain(text: string): string {
+  return text.replaceAll('\u202f', '').replace('\u2212', '-');
 }
 
 /** Hyphens become minus signs, which are as wide as digits. */

@@ -12,7 +12,10 @@
  *   none | nominal | caution | alarm; `data-stale`; `.value` only while visible), `search`,
  *   `only-alarms`, `shown`, `group`, `charts`, `chart-NAME` with `strip-NAME`, `map`, `window`,
  *   `table`, `pause`, `gap`, `telemetry-empty`, `alarms` (each with `data-parameter`, `data-level`
- *   caution | alarm), `events`
+ *   caution | alarm, `data-state` active | returned, `data-acknowledged`, `data-shelved`;
+ *   `acknowledge`, `shelve`, `unshelve`, `alarm-form`, `alarm-action` with `data-state` sending |
+ *   refused | unconfirmed), `alarms-silent`, `alarm-counts` (`data-active`,
+ *   `data-unacknowledged`), `events`
  * - rover-comms: `comms-state` (`data-state` open | silent | connecting | waiting | refused | closed),
  *   `channel`, `name`, `members`, `log`, `compose`, `refusal`; a received message has `data-id`,
  *   one of our own `data-state` queued | sent | unconfirmed | delivered

@@ -148,7 +148,8 @@ test('a new dictionary replaces parameters, units and limits at once', () => {
   declare({ name: 'speed', unit: 'km/h', limits, group: 'drive' });
   expect(store.parameters.map(({ name }) => name)).toEqual(['speed', 'extra']);
   expect(store.parameter('speed')).toMatchObject({ unit: 'km/h', group: 'drive' });
-  expect(store.alarms.active.map(({ parameter }) => parameter)).toEqual(['speed']);
+  const speed = store.parameter('speed');
+  expect(speed && store.alarms.state(speed, 5).level).toBe('caution');
   expect(store.latest.get('gone')).toBeUndefined();
 });
 

@@ -1,66 +1,181 @@
 import { html, nothing } from 'lit';
-import { clock, label, number, reading } from '../format.ts';
-import type { Alarm } from '../store/alarms.ts';
+import { repeat } from 'lit/directives/repeat.js';
+import { age, label } from '../format.ts';
+import { storedOperator } from '../store/alarm-actions.ts';
+import { pageLevel } from '../store/alarms.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
+import type { WireAlarm } from '../transport/wire.ts';
+import { comparison, condition, news, time } from './alarm-text.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
 
-/** The active alarms, the most severe first. Changes are announced to screen readers. */
+/** Minimum milliseconds between two announcements. Changes in between are announced together. */
+const ANNOUNCE_PERIOD_MS = 5_000;
+
+/** Maximum number of alarms in the list. */
+const MAX_LISTED = 100;
+
+const SHELF_MINUTES = [10, 30, 60, 240, 1440];
+
+interface OpenForm {
+  readonly id: string;
+  readonly kind: 'acknowledge' | 'shelve';
+}
+
+/** The latched alarms: what each needs, and the forms to acknowledge and to shelve it. */
 export class AlarmStrip extends PageElement {
   declare store: TelemetryStore;
   static override properties = { store: { attribute: false } };
-  #active: ReadonlyMap<string, Alarm> = new Map();
+  #announced: ReadonlyMap<string, WireAlarm> = new Map();
   #announcement = '';
+  #announcedAtMs = Number.NEGATIVE_INFINITY;
+  #form: OpenForm | null = null;
 
   protected override willUpdate(): void {
     this.follow(this.store);
-    const active = new Map(this.store.alarms.active.map((alarm) => [alarm.parameter, alarm]));
-    const announcement = changes(this.#active, active);
-    if (announcement !== '') this.#announcement = announcement;
-    this.#active = active;
+    const now = performance.now();
+    if (now - this.#announcedAtMs < ANNOUNCE_PERIOD_MS) return;
+    const alarms = this.store.alarms.latched;
+    const text = news(this.#announced, alarms);
+    this.#announced = new Map(alarms.map((alarm) => [alarm.id, alarm]));
+    if (text === '') return;
+    this.#announcement = text;
+    this.#announcedAtMs = now;
   }
 
   protected override render() {
-    const active = [...this.#active.values()];
+    const alarms = this.store.alarms.latched;
     return html`
       <p class="visually-hidden" role="status">${this.#announcement}</p>
-      ${
-        active.length === 0
-          ? nothing
-          : html`<ul class="alarms" aria-label="Alarms" tabindex="0" data-testid="alarms">
-              ${active.map((alarm) => this.#alarm(alarm))}
-            </ul>`
-      }
+      ${alarms.length === 0 ? nothing : this.#panel(alarms)}
     `;
   }
 
-  #alarm({ parameter: name, level, side, threshold, sinceMs }: Alarm) {
-    const parameter = this.store.parameter(name);
-    const value = this.store.latest.get(name);
-    const unit = parameter?.unit ? ` ${parameter.unit}` : '';
-    const sampleAt = this.store.sampleAt;
-    return html`<li data-level=${level} data-parameter=${name}>
-      ${icon(level)}<span class="visually-hidden">${level}:</span>
+  #panel(alarms: readonly WireAlarm[]) {
+    const { silentS } = this.store.stream;
+    const active = alarms.filter(({ level }) => level !== 'nominal').length;
+    const open = alarms.filter(({ acknowledged }) => acknowledged === null).length;
+    const hidden = alarms.length - MAX_LISTED;
+    return html`
+      <p class="alarm-counts" data-testid="alarm-counts" data-active=${active} data-unacknowledged=${open}>
+        <strong>Alarms</strong> <span>${active} active</span> <span>${open} not acknowledged</span>
+        ${
+          silentS === null
+            ? nothing
+            : html`<span class="stale" data-testid="alarms-silent">${icon('caution')} Not current: no news for ${age(silentS)}</span>`
+        }
+      </p>
+      <ul class="alarms" aria-label="Alarms" tabindex="0" data-testid="alarms" ?data-old=${silentS !== null}>
+        ${repeat(
+          alarms.slice(0, MAX_LISTED),
+          ({ id }) => id,
+          (alarm) => this.#alarm(alarm),
+        )}
+        ${hidden > 0 ? html`<li class="dim">${hidden} more alarms</li>` : nothing}
+      </ul>
+    `;
+  }
+
+  #alarm(alarm: WireAlarm) {
+    const { id, parameter: name, worst, acknowledged, shelved } = alarm;
+    const level = pageLevel(alarm.level);
+    const latest = this.store.latest.get(name);
+    const [value, limit] = comparison(alarm, this.store.parameter(name), latest);
+    const shown = level === 'nominal' ? pageLevel(worst) : level;
+    return html`<li data-level=${shown} data-parameter=${name} data-alarm=${id}
+      data-state=${level === 'nominal' ? 'returned' : 'active'}
+      ?data-acknowledged=${acknowledged !== null} ?data-shelved=${shelved !== null}>
+      ${icon(shown)}<span class="visually-hidden">${shown}:</span>
       <strong>${label(name)}</strong>
-      <span class="reading">${typeof value === 'number' || typeof value === 'bigint' ? `${reading(value, parameter?.kind ?? 'number')}${unit}` : ''}</span>
-      <span class="dim">${side === 'low' ? 'below' : 'above'}${threshold === null ? ' its limit' : ` ${number(threshold, Number.isInteger(threshold))}${unit}`}</span>
-      <span class="since dim">${sinceMs === null ? 'since before this page opened' : html`since <time datetime=${new Date(sinceMs).toISOString()}>${sinceText(sinceMs, sampleAt)}</time>`}</span>
+      <span class="reading">${value}</span>
+      <span class="dim">${limit}</span>
+      <span class="since dim">since <time datetime=${alarm.since}>${time(alarm.since)}</time></span>
+      <span class="tools">
+        ${acknowledged === null ? this.#button(alarm, 'acknowledge', 'Acknowledge') : nothing}
+        ${
+          shelved === null
+            ? this.#button(alarm, 'shelve', 'Shelve')
+            : html`<button type="button" data-testid="unshelve" aria-label=${`Unshelve ${label(name)}`}
+                @click=${() => this.#unshelve(alarm, shelved.by)}>Unshelve</button>`
+        }
+      </span>
+      <span class="condition">${condition(alarm)}</span>
+      ${this.#actionState(id)}
+      ${this.#form?.id === id ? this.#formOf(alarm, this.#form.kind) : nothing}
     </li>`;
   }
-}
 
-/** A time of day, with the date if it is 12 hours or more from the newest sample. */
-function sinceText(ms: number, sampleAt: number | null): string {
-  const recent = sampleAt === null || Math.abs(sampleAt - ms) < 43_200_000;
-  return recent ? `${clock(ms)}Z` : `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')}Z`;
-}
+  #button({ id, parameter }: WireAlarm, kind: OpenForm['kind'], text: string) {
+    const open = this.#form?.id === id && this.#form.kind === kind;
+    return html`<button type="button" data-testid=${kind} aria-expanded=${open}
+      aria-label=${`${text} ${label(parameter)}`} @click=${() => this.#open(open ? null : { id, kind })}>${text}</button>`;
+  }
 
-function changes(before: ReadonlyMap<string, Alarm>, after: ReadonlyMap<string, Alarm>): string {
-  const entered = [...after.values()]
-    .filter(({ parameter, level }) => before.get(parameter)?.level !== level)
-    .map(({ parameter, level, side }) => `${label(parameter)}: ${level}, too ${side}`);
-  const left = [...before.keys()]
-    .filter((name) => !after.has(name))
-    .map((name) => `${label(name)}: back within its limits`);
-  return [...entered, ...left].join('; ');
+  #formOf({ id, parameter }: WireAlarm, kind: OpenForm['kind']) {
+    const text = kind === 'acknowledge' ? 'Acknowledge' : 'Shelve';
+    return html`<form class="alarm-form" data-testid="alarm-form" aria-label=${`${text} ${label(parameter)}`}
+      @submit=${(event: SubmitEvent) => this.#submit(event, id, kind)}
+      @keydown=${(event: KeyboardEvent) => event.key === 'Escape' && this.#open(null)}>
+      <input name="by" aria-label="Your name" placeholder="Your name" required maxlength="100" autocomplete="off" .defaultValue=${storedOperator()} />
+      <input name="comment" aria-label="Comment" placeholder="Comment" maxlength="1000" autocomplete="off" />
+      ${
+        kind === 'shelve'
+          ? html`<select name="minutes" aria-label="Time on the shelf">
+              ${SHELF_MINUTES.map((minutes) => html`<option value=${minutes} ?selected=${minutes === 30}>${minutes < 60 ? `${minutes} min` : `${minutes / 60} h`}</option>`)}
+            </select>`
+          : nothing
+      }
+      <button type="submit" class="primary">${text}</button>
+      <button type="button" @click=${() => this.#open(null)}>Cancel</button>
+    </form>`;
+  }
+
+  #actionState(id: string) {
+    const sent = this.store.alarmActions.of(id);
+    if (sent === undefined) return nothing;
+    const what = sent.action.kind === 'acknowledge' ? 'acknowledgement' : 'shelving';
+    const text = {
+      sending: `Sending the ${what} …`,
+      refused: `The server refused the ${what}: ${sent.reason}`,
+      unconfirmed: `The ${what} is not confirmed: ${sent.reason}. Try again.`,
+    }[sent.state];
+    return html`<span class="action" role="status" data-testid="alarm-action" data-state=${sent.state}>${text}</span>`;
+  }
+
+  #open(form: OpenForm | null): void {
+    const last = this.#form;
+    this.#form = form;
+    this.requestUpdate();
+    void this.updateComplete.then(() => {
+      if (form !== null) this.#focusForm();
+      else if (last !== null) this.#focusRow(last);
+    });
+  }
+
+  #focusForm(): void {
+    const inputs = [...this.querySelectorAll<HTMLInputElement>('.alarm-form input')];
+    (inputs.find(({ value }) => value === '') ?? inputs[0])?.focus();
+  }
+
+  /** Return the focus to the button of the form, or to the list if the button was removed. */
+  #focusRow({ id, kind }: OpenForm): void {
+    const row = `[data-alarm="${CSS.escape(id)}"]`;
+    const button = this.querySelector<HTMLElement>(`${row} [data-testid=${kind}]`);
+    (button ?? this.querySelector<HTMLElement>('.alarms'))?.focus();
+  }
+
+  #submit(event: SubmitEvent, id: string, kind: OpenForm['kind']): void {
+    event.preventDefault();
+    const data = new FormData(event.target as HTMLFormElement);
+    const by = String(data.get('by') ?? '').trim();
+    const comment = String(data.get('comment') ?? '').trim();
+    const minutes = kind === 'shelve' ? { minutes: Number(data.get('minutes')) } : {};
+    void this.store.alarmActions.send(id, { kind, by, comment, ...minutes });
+    this.#open(null);
+  }
+
+  #unshelve({ id }: WireAlarm, shelvedBy: string): void {
+    const by = storedOperator() || shelvedBy;
+    void this.store.alarmActions.send(id, { kind: 'shelve', by, comment: '', minutes: 0 });
+  }
 }

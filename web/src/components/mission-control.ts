@@ -1,6 +1,8 @@
 import { html } from 'lit';
 import { Mission } from '../store/mission.ts';
+import { every } from '../store/ticker.ts';
 import { PageElement } from './element.ts';
+import { markPage } from './page-mark.ts';
 
 /** The page: a header and the four panels of one mission. */
 export class MissionControl extends PageElement {
@@ -9,6 +11,8 @@ export class MissionControl extends PageElement {
   override connectedCallback(): void {
     super.connectedCallback();
     this.#mission.start();
+    // Not a watcher of the store: those are not called while the page is hidden.
+    every(1_000, () => markPage(this.#mission.telemetry.alarms.unacknowledgedRed));
   }
 
   protected override render() {

@@ -1,42 +1,56 @@
-import type { Parameter, Value, WireAlarm } from '../transport/wire.ts';
-import { bound, checkLimits, type LimitState } from './limits.ts';
-
-export interface Alarm {
-  readonly parameter: string;
-  readonly level: 'caution' | 'alarm';
-  readonly side: 'low' | 'high';
-  readonly threshold: number | null;
-  /** When the alarm began, in milliseconds of the epoch; `null` if before the first sample here. */
-  readonly sinceMs: number | null;
-}
+import type { Parameter, Value, WireAlarm, WireLevel } from '../transport/wire.ts';
+import { checkLimits, type Level, type LimitState } from './limits.ts';
 
 const LEVELS = { nominal: 'nominal', yellow: 'caution', red: 'alarm' } as const;
+const RANK = { nominal: 0, yellow: 1, red: 2 } as const;
+
+/** The level of the server as the page shows it. */
+export function pageLevel(level: WireLevel): Exclude<Level, 'none'> {
+  return LEVELS[level];
+}
+
+/** Whether nobody has acknowledged or shelved the alarm. */
+export function needsAttention({ acknowledged, shelved }: WireAlarm): boolean {
+  return acknowledged === null && shelved === null;
+}
 
 /**
- * The active alarms.
+ * The latched alarms, as the server keeps them: those that are active, not acknowledged or shelved.
  *
- * The server sends an event when a parameter enters or leaves a level. It applies hysteresis, so
- * its events take precedence. Parameters without an event are checked by their latest value.
+ * The page raises no alarm of its own: the server applies hysteresis and minimum durations.
  */
 export class Alarms {
-  #active = new Map<string, Alarm>();
+  #records = new Map<string, WireAlarm>();
   /** Parameters whose level the server has reported. */
   #reported = new Set<string>();
-  #checked = new Set<string>();
+  /** Ids of the alarms that have changed since `beginRead`. */
+  #changed = new Set<string>();
 
-  /** The most severe first; the newest first within a level. */
-  get active(): readonly Alarm[] {
-    const rank = ({ level, sinceMs }: Alarm) => [level === 'alarm' ? 1 : 0, sinceMs ?? 0] as const;
-    return [...this.#active.values()].sort((a, b) => {
-      const [[levelA, sinceA], [levelB, sinceB]] = [rank(a), rank(b)];
-      return levelB - levelA || sinceB - sinceA;
-    });
+  /** Those that need attention first, then by severity, the newest first. */
+  get latched(): readonly WireAlarm[] {
+    const rank = (alarm: WireAlarm) =>
+      100 * Number(needsAttention(alarm)) + 10 * RANK[alarm.level] + RANK[alarm.worst];
+    return [...this.#records.values()].sort(
+      (a, b) => rank(b) - rank(a) || Date.parse(b.since) - Date.parse(a.since),
+    );
   }
 
-  /** The level of a parameter: that of its alarm, otherwise that of `value`. */
+  /** Number of red alarms that nobody has acknowledged or shelved. */
+  get unacknowledgedRed(): number {
+    let count = 0;
+    for (const alarm of this.#records.values())
+      count += Number(alarm.worst === 'red' && needsAttention(alarm));
+    return count;
+  }
+
+  /** The level of a parameter: that of its worst alarm, otherwise that of `value`. */
   state(parameter: Parameter, value: Value | undefined): LimitState {
-    const alarm = this.#active.get(parameter.name);
-    if (alarm) return alarm;
+    let worst: WireAlarm | null = null;
+    for (const alarm of this.#records.values()) {
+      if (alarm.parameter === parameter.name && RANK[alarm.level] > RANK[worst?.level ?? 'nominal'])
+        worst = alarm;
+    }
+    if (worst !== null) return { level: LEVELS[worst.level], side: worst.side };
     const state = checkLimits(value, parameter.limits);
     // The value may exceed a limit just before the server's event arrives.
     return this.#reported.has(parameter.name) && state.side !== null
@@ -44,45 +58,33 @@ export class Alarms {
       : state;
   }
 
-  /** Apply an event of the server. */
-  apply({ t, parameter, level: wireLevel, side, threshold }: WireAlarm): void {
-    this.#reported.add(parameter);
-    const level = LEVELS[wireLevel];
-    if (level === 'nominal') {
-      this.#active.delete(parameter);
-      return;
-    }
-    const ms = Date.parse(t);
-    const sinceMs = Number.isNaN(ms) ? null : ms;
-    this.#active.set(parameter, { parameter, level, side, threshold, sinceMs });
+  /** Apply an event of the server, or its response to an action. */
+  apply(alarm: WireAlarm): void {
+    this.#reported.add(alarm.parameter);
+    this.#changed.add(alarm.id);
+    if (isLatched(alarm)) this.#records.set(alarm.id, alarm);
+    else this.#records.delete(alarm.id);
   }
 
-  /** Check a value, unless the server has reported the level of its parameter. */
-  check({ name, limits }: Parameter, value: Value, ms: number): void {
-    if (this.#reported.has(name)) return;
-    const { level, side } = checkLimits(value, limits);
-    if (level === 'none') return;
-    const first = !this.#checked.has(name);
-    this.#checked.add(name);
-    if (level === 'nominal' || side === null) {
-      this.#active.delete(name);
-      return;
-    }
-    const alarm = this.#active.get(name);
-    if (alarm?.level === level && alarm.side === side) return;
-    const threshold = bound(limits, level, side);
-    const sinceMs = first ? null : ms;
-    this.#active.set(name, { parameter: name, level, side, threshold, sinceMs });
+  /** Call it before the list of the server is requested; then `replace` with the response. */
+  beginRead(): void {
+    this.#changed.clear();
   }
 
-  /** After a gap, in which events may be lost: check values until the next event. */
-  discardReports(): void {
-    this.#reported.clear();
+  /** Replace the alarms with the server's list, except those with an event since `beginRead`. */
+  replace(list: readonly WireAlarm[]): void {
+    const records = list.filter(({ id }) => !this.#changed.has(id));
+    const changed = [...this.#records.values()].filter(({ id }) => this.#changed.has(id));
+    this.#records = new Map([...records, ...changed].map((alarm) => [alarm.id, alarm]));
+    for (const { parameter } of records) this.#reported.add(parameter);
   }
 
   clear(): void {
-    this.#active.clear();
+    this.#records.clear();
     this.#reported.clear();
-    this.#checked.clear();
   }
+}
+
+function isLatched({ level, acknowledged, shelved }: WireAlarm): boolean {
+  return level !== 'nominal' || acknowledged === null || shelved !== null;
 }

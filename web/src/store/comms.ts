@@ -114,7 +114,7 @@ export class CommsStore extends Store {
   }
 }
 
-function storedNames(): { channel?: string; name?: string } {
+export function storedNames(): { channel?: string; name?: string } {
   try {
     return JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '{}') as {
       channel?: string;

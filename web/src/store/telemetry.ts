@@ -1,4 +1,5 @@
 import { Age } from '../transport/age.ts';
+import { Backoff } from '../transport/backoff.ts';
 import { getJson } from '../transport/http.ts';
 import { followTelemetry } from '../transport/telemetry.ts';
 import type { WorkerMessage } from '../transport/telemetry-worker.ts';
@@ -7,9 +8,11 @@ import type {
   Parameter,
   SourceStatus,
   Value,
+  WireAlarm,
   WireLatest,
   WireSample,
 } from '../transport/wire.ts';
+import { AlarmActions } from './alarm-actions.ts';
 import { Alarms } from './alarms.ts';
 import { Archive } from './archive.ts';
 import { Dictionary } from './dictionary.ts';
@@ -26,6 +29,9 @@ import { Traverse } from './traverse.ts';
 const MAX_VALUES = 20_000;
 const MAX_TOTAL = 2_000_000;
 const MIN_VALUES = 2_000;
+
+/** Maximum number of alarms requested: all that the server lists. */
+const MAX_ALARMS = 11_000;
 
 /** Milliseconds between two changes while values get older, for their ages. */
 const TICK_MS = 1000;
@@ -52,6 +58,13 @@ export interface SeenGap extends Gap {
 export class TelemetryStore extends Store {
   readonly traverse = new Traverse();
   readonly alarms = new Alarms();
+  readonly alarmActions = new AlarmActions(
+    (alarm) => {
+      this.alarms.apply(alarm);
+      this.changed();
+    },
+    () => this.changed(),
+  );
   readonly events = new Events();
   /** The latest value of each parameter, which may be older than the newest sample. */
   readonly latest = new Readings();
@@ -63,6 +76,7 @@ export class TelemetryStore extends Store {
   /** The time of the last sample, in milliseconds of the epoch. */
   sampleAt: number | null = null;
   readonly #series = new Map<string, Series>();
+  #alarmReads = 0;
 
   get parameters(): readonly Parameter[] {
     return this.dictionary.parameters;
@@ -143,9 +157,14 @@ export class TelemetryStore extends Store {
         this.alarms.clear();
         for (const alarm of message.alarms) this.alarms.apply(alarm);
         this.#pushAll(this.#newOf(message.samples), message.sampleAgeMs ?? 0);
+        if (message.status.state === 'open') void this.#readAlarms();
         break;
       case 'alarm':
         this.alarms.apply(message.alarm);
+        this.alarmActions.settle(message.alarm);
+        break;
+      case 'connection':
+        if (message.status.state === 'open') void this.#readAlarms();
         break;
       case 'event':
         this.events.add(message.event);
@@ -156,7 +175,7 @@ export class TelemetryStore extends Store {
       case 'gap':
         void this.#readEvents();
         this.gaps = [...this.gaps, { ...message.gap, seenAt: Date.now() }].slice(-MAX_GAPS);
-        this.alarms.discardReports();
+        void this.#readAlarms();
         for (const series of this.#series.values()) series.addGap();
         if (message.gap.reason === 'epoch') this.#reset();
         break;
@@ -190,8 +209,6 @@ export class TelemetryStore extends Store {
       if (late) continue;
       isChanged = !this.latest.has(name) || isChanged;
       this.latest.record(name, tS, value, age);
-      const parameter = this.parameter(name);
-      if (parameter) this.alarms.check(parameter, value, ms);
     }
     if (isChanged) this.#findPlace();
     if (late) return;
@@ -247,11 +264,27 @@ export class TelemetryStore extends Store {
       this.latest.delete(name);
       this.#series.delete(name);
     }
-    for (const [name, value] of this.latest) {
-      const parameter = this.parameter(name);
-      if (parameter) this.alarms.check(parameter, value, this.sampleAt ?? 0);
-    }
     this.#findPlace();
+  }
+
+  /** Read all alarms after a time in which events may be lost. */
+  async #readAlarms(): Promise<void> {
+    const read = ++this.#alarmReads;
+    const backoff = new Backoff(1_000, 30_000);
+    while (read === this.#alarmReads) {
+      this.alarms.beginRead();
+      try {
+        const { alarms } = await getJson<{ alarms: readonly WireAlarm[] }>(
+          `alarms?limit=${MAX_ALARMS}`,
+        );
+        if (read !== this.#alarmReads) return;
+        this.alarms.replace(alarms);
+        this.changed();
+        return;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+      }
+    }
   }
 
   async #readEvents(): Promise<void> {
@@ -273,8 +306,6 @@ export class TelemetryStore extends Store {
         this.dictionary.infer(name, value);
         if (known !== tS) this.#record(name, tS, value, false);
         this.latest.restore(name, tS, value, age_s ?? 0, isStale);
-        const parameter = this.parameter(name);
-        if (parameter) this.alarms.check(parameter, value, tS * 1000);
       }
       this.#findPlace();
       this.changed();

@@ -50,9 +50,28 @@ export async function getJson<T>(
   path: string,
   { accept = [], timeoutMs = 15_000 }: { accept?: readonly number[]; timeoutMs?: number } = {},
 ): Promise<T> {
+  return requestJson(path, {}, accept, timeoutMs);
+}
+
+/** The JSON response to `body`. Throws as `getJson`; after `Unreachable` it may have been applied. */
+export async function postJson<T>(path: string, body: object, timeoutMs = 10_000): Promise<T> {
+  const init = { method: 'POST', body: JSON.stringify(body) };
+  return requestJson(path, init, [], timeoutMs);
+}
+
+async function requestJson<T>(
+  path: string,
+  init: RequestInit,
+  accept: readonly number[],
+  timeoutMs: number,
+): Promise<T> {
+  const headers = {
+    accept: 'application/json',
+    ...(init.body ? { 'content-type': 'application/json' } : {}),
+  };
   const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const response = await fetch(at(path), { headers: { accept: 'application/json' }, signal });
+    const response = await fetch(at(path), { ...init, headers, signal });
     if (response.ok || accept.includes(response.status)) return parseJson<T>(await response.text());
     throw new HttpError(response.status, problemDetail(response.status, await response.text()));
   } catch (error) {

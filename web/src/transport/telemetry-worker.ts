@@ -25,7 +25,7 @@ export type WorkerMessage =
       readonly status: ConnectionStatus;
       /** The state of each source. */
       readonly sources: readonly SourceStatus[];
-      /** The last alarm event of each parameter. */
+      /** The last event of each alarm. */
       readonly alarms: readonly WireAlarm[];
       /** Milliseconds since the last event, and since the last sample; `null` before the first. */
       readonly silentMs: number | null;
@@ -55,7 +55,7 @@ function relay(event: ConnectionEvent): void {
     status = event.status;
     if (status.state === 'open') sources.clear(); // The server sends the state of each of them.
   } else if (event.type === 'source') sources.set(event.source.source, event.source);
-  else if (event.type === 'alarm') alarms.set(event.alarm.parameter, event.alarm);
+  else if (event.type === 'alarm') alarms.set(event.alarm.id, event.alarm);
   else if (event.type === 'gap') alarms.clear(); // Alarm events may be lost in the gap.
   for (const port of ports) port.postMessage(event satisfies WorkerMessage);
 }

@@ -29,15 +29,34 @@ export interface WireLatest {
 
 export type WireLevel = 'nominal' | 'yellow' | 'red';
 
-/** A parameter entered or left a level of its limits. The server applies hysteresis. */
+/** What a person did with an alarm, and when; `until` is the end of a shelf. */
+export interface AlarmNote {
+  readonly by: string;
+  readonly comment: string;
+  readonly at: string;
+  readonly until?: string | null;
+}
+
+/** An alarm as the server keeps it. The server applies hysteresis. */
 export interface WireAlarm {
+  readonly id: string;
+  /** What an event reports; absent in lists and responses. */
+  readonly action?: string;
+  /** When the level changed last, ISO 8601. */
   readonly t: string;
   readonly parameter: string;
+  readonly unit: string;
+  /** `nominal` once the alarm has ended. */
   readonly level: WireLevel;
-  readonly was: WireLevel;
+  readonly worst: WireLevel;
   readonly value: number;
   readonly side: 'low' | 'high';
   readonly threshold: number;
+  readonly since: string;
+  /** How often it was raised before somebody acknowledged it. */
+  readonly count: number;
+  readonly acknowledged: AlarmNote | null;
+  readonly shelved: AlarmNote | null;
 }
 
 /** Something that happened at a source: a fault, a change of mode. */
