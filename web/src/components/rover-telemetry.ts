@@ -18,6 +18,9 @@ const SLOW_PERIOD_S = 5;
 /** Seconds in which values count as having arrived together. */
 const RECENT_S = 2;
 
+/** Number of points of a plot: about two for each pixel. */
+const PLOT_POINTS = 1_200;
+
 /** Counters: their plots show little, so none is plotted unless selected. */
 const COUNTERS = /^(id|index|count|counter|seq|sequence|sol|tick)$/i;
 
@@ -130,11 +133,12 @@ export class RoverTelemetry extends PageElement {
 
   /** The values of a plot; while paused, those that it showed first, whatever memory drops. */
   #view(name: string, fromS: number, untilS: number): View {
-    if (this.#pausedAtS === null) return this.store.view(name, fromS, untilS);
-    const key = JSON.stringify([name, fromS, this.store.archive.version]);
-    const view = this.#pausedViews.get(key) ?? this.store.view(name, fromS, untilS);
-    this.#pausedViews.set(key, view);
-    return view;
+    const { store } = this;
+    if (this.#pausedAtS === null) return store.view(name, fromS, untilS, PLOT_POINTS);
+    const key = JSON.stringify([name, fromS]);
+    const recent = this.#pausedViews.get(key) ?? store.recent(name, fromS, untilS, PLOT_POINTS);
+    this.#pausedViews.set(key, recent);
+    return store.extended(name, fromS, recent, PLOT_POINTS);
   }
 
   #controls() {

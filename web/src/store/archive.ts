@@ -28,8 +28,6 @@ export class Archive {
     untilS: Number.NEGATIVE_INFINITY,
   };
   #retryAtMs = 0;
-  /** Increases with each answer. */
-  version = 0;
 
   series(name: string): Series | undefined {
     return this.#loaded?.series.get(name);
@@ -61,7 +59,6 @@ export class Archive {
         }
       }
       this.#loaded = { fromS, untilS, series };
-      this.version += 1;
       return true;
     } catch {
       // Optional: the plot starts later. A render after the retry time requests it again.

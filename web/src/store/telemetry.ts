@@ -121,16 +121,22 @@ export class TelemetryStore extends Store {
    * the archive. It breaks at gaps and silences.
    */
   view(name: string, fromS: number, untilS: number, points = 2000): View {
+    return this.extended(name, fromS, this.recent(name, fromS, untilS, points), points);
+  }
+
+  /** The values in memory only. */
+  recent(name: string, fromS: number, untilS: number, points: number): View {
     const series = this.#series.get(name) ?? new Series(1);
-    const breakS = this.#breakS(name, series);
-    const live = series.view(fromS, untilS, { points, breakS });
+    return series.view(fromS, untilS, { points, breakS: this.#breakS(name, series) });
+  }
+
+  /** `recent` with the values of the archive from `fromS` before it. */
+  extended(name: string, fromS: number, recent: View, points: number): View {
     const archived = this.archive.series(name);
-    const endS = Math.min(series.oldest ?? Number.POSITIVE_INFINITY, untilS);
-    if (archived === undefined || fromS >= endS) return live;
-    const archivedBreakS = this.#breakS(name, archived);
-    const options = { points, breakS: archivedBreakS };
-    const earlier = archived.view(fromS, endS - 1e-6, options);
-    return joined(earlier, live, Math.max(breakS, archivedBreakS));
+    const endS = recent.t[0] ?? (archived?.newest ?? fromS) + 1;
+    if (archived === undefined || fromS >= endS) return recent;
+    const breakS = this.#breakS(name, archived);
+    return joined(archived.view(fromS, endS - 1e-6, { points, breakS }), recent, breakS);
   }
 
   /** Load what a window shows and memory does not hold. `fromS` is −Infinity for all. */
