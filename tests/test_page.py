@@ -466,6 +466,28 @@ def test_numbers_keep_their_unit_and_all_their_digits(
     expect(page.get_by_test_id("map")).to_have_count(0)
 
 
+def test_a_new_dictionary_applies_to_cards_groups_and_plots_at_once(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    source = ScriptedTelemetry([Sample(time.time(), {"battery": 80.0, "speed": 0.1})])
+    server = start_server(lambda: scripted_mission(source, tmp_path))
+    page = pages.open(server.url)
+    battery = page.get_by_test_id("value-battery")
+    expect(battery).to_have_attribute("data-level", "nominal")
+    source.parameters = (
+        Parameter("battery", "V", limits=Limits(red=(90, None)), group="power"),
+        Parameter("current", "A", group="power"),
+        Parameter("speed", "km/h", group="drive"),
+        Parameter("heading", "deg", group="drive"),
+    )
+    server.call(source.add, Sample(time.time(), {"battery": 81.0, "speed": 0.2}))
+    expect(battery.locator(".value")).to_have_text("81.00 V")
+    expect(battery).to_have_attribute("data-level", "alarm")
+    expect(page.get_by_test_id("strip-battery")).to_contain_text("81.00 V")
+    expect(page.get_by_test_id("group")).to_have_count(2)
+    expect(page.get_by_test_id("value-current")).to_be_visible()
+
+
 class ManyParameters:
     """500 parameters in ten groups, one of which has a red value."""
 
