@@ -150,7 +150,7 @@ IMAGE = Image("a.png", "image/png", size=10, received=5, revision="1", taken_at=
         {"sha256": "abc"},
         {"path": "/tmp/a.png"},  # noqa: S108
         {"metadata": None},
-        {"metadata": {"pointing": object()}},
+        {"metadata": {"pointing": b"north"}},
         {"metadata": {"exposure": math.inf}},
     ],
     ids=str,
