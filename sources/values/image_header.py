@@ -34,8 +34,8 @@ class Header:
 
     Attributes:
         content_type: such as `image/png`.
-        width: pixels; `None` while that part has not arrived.
-        height: pixels; `None` while that part has not arrived.
+        width: pixels, at least 1; `None` while that part has not arrived, or if it is wrong.
+        height: pixels, at least 1; `None` while that part has not arrived, or if it is wrong.
     """
 
     content_type: str
@@ -57,7 +57,9 @@ def read_header(file: BinaryIO) -> Header | None:
                 size = measure(start, file)
             except struct.error:  # truncated: the rest may still arrive
                 size = None
-            return Header(content_type, *(size or ()))
+            if size is None or 0 in size:  # no image has such a size
+                return Header(content_type)
+            return Header(content_type, *size)
     return None
 
 

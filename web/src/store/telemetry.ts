@@ -141,10 +141,11 @@ export class TelemetryStore extends Store {
 
   /** Load what a window shows and memory does not hold. `fromS` is −Infinity for all. */
   async loadHistory(names: readonly string[], fromS: number, untilS: number): Promise<void> {
-    const starts = names.map((name) => this.#series.get(name)?.oldest ?? untilS);
+    const endS = untilS + 0.001; // the server excludes the end
+    const starts = names.map((name) => this.#series.get(name)?.oldest ?? endS);
     const missing = starts.filter((startS) => startS > fromS);
     if (missing.length === 0) return;
-    if (await this.archive.load(names, fromS, Math.min(untilS, Math.max(...missing))))
+    if (await this.archive.load(names, fromS, Math.min(endS, Math.max(...missing))))
       this.changed();
   }
 
