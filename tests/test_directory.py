@@ -99,6 +99,11 @@ def test_the_header_agrees_with_pillow(form: str, size: tuple[int, int]) -> None
     assert read_header(io.BytesIO(data)) == Header(f"image/{form.lower()}", *size)
 
 
+def test_a_size_of_0_is_unknown() -> None:
+    start = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(8)
+    assert read_header(io.BytesIO(start)) == Header("image/png")
+
+
 def test_headers_of_other_variants_of_the_formats() -> None:
     rgba = Pillow.new("RGBA", (33, 44))
     options: list[tuple[str, dict[str, object]]] = [
