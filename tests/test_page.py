@@ -17,7 +17,8 @@ from starlette.routing import Mount
 
 from rover.mission import MissionControl
 from rover.settings import Settings
-from sources.base import Limits, Parameter, Sample, Value
+from sources.base import Event as SourceEvent
+from sources.base import Limits, Parameter, Sample, Severity, Value
 from sources.simulated.camera import SimulatedCamera
 from sources.simulated.telemetry import SimulatedTelemetry
 from sources.simulated.validator import SimulatedValidator
@@ -55,23 +56,23 @@ def fast_mission(data_dir: Path, *, link_kbps: float = 400, **settings: Any) -> 
 
 
 class ScriptedTelemetry:
-    """Telemetry with the samples that a test adds."""
+    """Telemetry with the samples and events that a test adds."""
 
     parameters: tuple[Parameter, ...] = (
         Parameter("battery", "%", limits=Limits(yellow=(45, None), red=(25, None))),
         Parameter("speed", "m/s"),
     )
 
-    def __init__(self, samples: Sequence[Sample] = ()) -> None:
+    def __init__(self, samples: Sequence[Sample | SourceEvent] = ()) -> None:
         self._samples = list(samples)
         self._added = Event()
 
-    def add(self, sample: Sample) -> None:
-        """Send another sample. Call it in the event loop of the server."""
+    def add(self, sample: Sample | SourceEvent) -> None:
+        """Send another sample or event. Call it in the event loop of the server."""
         self._samples.append(sample)
         self._added.set()
 
-    async def samples(self) -> AsyncIterator[Sample]:
+    async def samples(self) -> AsyncIterator[Sample | SourceEvent]:
         for i in count():
             while i == len(self._samples):
                 self._added = Event()
@@ -385,6 +386,100 @@ def test_a_longer_time_window_loads_the_history(
     assert max(page.evaluate(gaps_s)) < 10
     page.get_by_test_id("window").select_option("all")
     wait_for_value(page, first_time, "value === arg", now - 3000)
+
+
+MARKS = """[...document.querySelectorAll('strip-chart')].map(one =>
+  one.marks.map(({ tS, count, event }) => [tS, count, event.name]))"""
+
+
+def test_events_are_marked_on_all_plots_and_selected_by_mouse_and_keyboard(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    now = round(time.time()) - 1
+    fault = SourceEvent(now - 20, Severity.ERROR, "battery.fault", "cell 3 is open")
+    old = SourceEvent(now - 600, Severity.INFO, "mode", "drive")
+    samples = [Sample(now - s, {"battery": 80.0, "speed": 0.1}) for s in range(900, -1, -1)]
+    server = start_server(
+        lambda: scripted_mission(ScriptedTelemetry([*samples, fault, old]), tmp_path)
+    )
+    page = pages.open(server.url)
+    shown = wait_for_value(page, MARKS, "value.length === 2 && value[0].length === 1")
+    assert shown == [[[now - 20, 1, "battery.fault"]]] * 2
+
+    chart = page.get_by_test_id("chart-speed")
+    plot = chart.locator(".u-over")
+    box = plot.bounding_box()
+    assert box is not None
+    end = page.evaluate("document.querySelector('strip-chart').untilS")
+    position = {"x": box["width"] * (1 - (end - now + 20) / 60) + 2, "y": box["height"] / 2}
+    plot.hover(position=position)  # type: ignore[arg-type]
+    expect(chart.get_by_test_id("mark")).to_contain_text("battery.fault")
+    plot.click(position=position)  # type: ignore[arg-type]
+    rows = page.get_by_test_id("event-rows").get_by_role("button")
+    selected = page.get_by_test_id("event-rows").locator("[aria-pressed=true]")
+    expect(rows).to_have_count(2)
+    expect(selected).to_contain_text("battery.fault")
+    page.mouse.move(1, 1)
+    expect(page.get_by_test_id("mark")).to_have_count(1)
+    assert accessibility_violations(page) == []
+
+    press_until_focused(page, rows.nth(1))
+    page.keyboard.press("Enter")  # before the window: the plots go there
+    expect(selected).to_contain_text("mode")
+    expect(page.get_by_test_id("pause")).to_have_attribute("aria-pressed", "true")
+    shown = wait_for_value(page, MARKS, "value[0][0]?.[2] === 'mode'")
+    assert shown == [[[now - 600, 1, "mode"]]] * 2
+    expect(page.get_by_test_id("mark")).to_contain_text("drive")
+    points = "document.querySelector('[data-testid=chart-speed]').view.t.length"
+    assert wait_for_value(page, points, "value > 50") > 50
+    page.keyboard.press("Enter")
+    expect(selected).to_have_count(0)
+    expect(page.get_by_test_id("mark")).to_have_count(0)
+
+
+@both_viewports
+def test_many_events_can_be_filtered_and_a_paused_plot_keeps_its_marks(
+    start_server: StartServer, pages: Pages, tmp_path: Path, viewport: dict[str, int]
+) -> None:
+    now = round(time.time()) - 1
+    # Every 20th event is an error: 30 of 600, and 15 of those from the last 30 seconds.
+    events = [
+        SourceEvent(now - n / 10, Severity.ERROR if n % 20 == 0 else Severity.INFO, f"name.{n % 3}")
+        for n in range(600)
+    ]
+    source = ScriptedTelemetry([*events, Sample(now, {"battery": 80.0, "speed": 0.1})])
+    server = start_server(lambda: scripted_mission(source, tmp_path))
+    page = pages.open(server.url, viewport=viewport)
+    total = f"{MARKS}.map(one => one.reduce((sum, mark) => sum + mark[1], 0))"
+    wait_for_value(page, total, "value.join() === '600,600'")  # the stream and GET /events
+    assert max(len(marks) for marks in page.evaluate(MARKS)) <= 302
+
+    page.get_by_test_id("events").locator("summary").click()
+    page.get_by_test_id("event-severity").select_option("error")
+    wait_for_value(page, total, "value.join() === '30,30'")
+    expect(page.get_by_test_id("event-rows").get_by_role("button")).to_have_count(30)
+    page.get_by_test_id("event-search").fill("NAME.0")
+    expect(page.get_by_test_id("event-count")).to_contain_text("10 of 600")
+    assert accessibility_violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+
+    page.get_by_test_id("pause").click()
+    server.call(source.add, SourceEvent(now + 0.5, Severity.ERROR, "name.0"))
+    server.call(source.add, Sample(now + 1, {"battery": 70.0, "speed": 0.1}))
+    expect(page.get_by_test_id("event-count")).to_contain_text("11 of 601")
+    assert page.evaluate(total) == [10, 10]
+    # Memory drops the events while the plot is paused.
+    page.evaluate(
+        """t => document.querySelector('rover-telemetry').store.events.add(
+          Array.from({ length: 5000 }, (_, n) => ({ id: `flood-${n}`, severity: 'error',
+            t: new Date(1000 * t + n).toISOString(), name: 'name.0', message: '', source: ''
+          })))""",
+        now + 2,
+    )
+    expect(page.get_by_test_id("event-count")).to_contain_text("5000 of 5000")
+    assert page.evaluate(total) == [10, 10]
+    page.get_by_test_id("pause").click()
+    wait_for_value(page, total, "value.join() === '0,0'")
 
 
 def test_the_newest_value_is_in_card_plot_and_table_in_one_frame(

@@ -15,7 +15,8 @@
  *   caution | alarm, `data-state` active | returned, `data-acknowledged`, `data-shelved`;
  *   `acknowledge`, `shelve`, `unshelve`, `alarm-form`, `alarm-action` with `data-state` sending |
  *   refused | unconfirmed), `alarms-silent`, `alarm-counts` (`data-active`,
- *   `data-unacknowledged`), `events`
+ *   `data-unacknowledged`), `events` (`event-count`, `event-severity`, `event-search`, `event-rows` with
+ *   `data-severity`), `mark`
  * - rover-comms: `comms-state` (`data-state` open | silent | connecting | waiting | refused | closed),
  *   `channel`, `name`, `members`, `log`, `compose`, `refusal`; a received message has `data-id`,
  *   one of our own `data-state` queued | sent | unconfirmed | delivered

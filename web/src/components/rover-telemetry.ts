@@ -1,5 +1,7 @@
 import { html, nothing } from 'lit';
 import { clock, plural, timestamp } from '../format.ts';
+import type { SourceEvent } from '../store/events.ts';
+import { type Mark, marksOf } from '../store/marks.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
 import type { View } from '../store/series.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
@@ -44,6 +46,8 @@ export class RoverTelemetry extends PageElement {
   #pausedAtS: number | null = null;
   #pausedDurationS = 0;
   readonly #pausedViews = new Map<string, View>();
+  readonly #pausedEvents = new Map<string, readonly SourceEvent[]>();
+  #selected: SourceEvent | null = null;
 
   protected override willUpdate(): void {
     this.follow(this.readiness);
@@ -56,7 +60,8 @@ export class RoverTelemetry extends PageElement {
     if (this.#plots === null && store.dictionary.state !== 'loading' && store.latest.size > 0)
       this.#plots = this.#initialPlots(parameters);
     return html`
-      <section class="panel" aria-labelledby="telemetry-title">
+      <section class="panel" aria-labelledby="telemetry-title"
+        @choose-event=${(event: CustomEvent<SourceEvent | null>) => this.#select(event.detail)}>
         <div class="bar">
           <h2 id="telemetry-title">Telemetry</h2>
           ${sourceLabels(this.readiness, 'telemetry')}
@@ -67,7 +72,7 @@ export class RoverTelemetry extends PageElement {
         </div>
         ${this.#gaps()}
         <alarm-strip .store=${store}></alarm-strip>
-        <event-list .store=${store}></event-list>
+        <event-list .store=${store} .selected=${this.#selected}></event-list>
         ${store.latest.size === 0 ? this.#empty() : this.#body()}
       </section>
     `;
@@ -94,6 +99,8 @@ export class RoverTelemetry extends PageElement {
       parameter,
       view: this.#view(parameter.name, fromS, untilS),
     }));
+    void store.loadEvents(fromS);
+    const marks = this.#marks(fromS, untilS);
     const paused = this.#pausedAtS !== null;
     return html`
       <div class="charts" data-testid="charts">
@@ -106,7 +113,8 @@ export class RoverTelemetry extends PageElement {
                   ({ parameter, view }, i) =>
                     html`<strip-chart data-testid=${`chart-${parameter.name}`} .parameter=${parameter}
                     .parts=${store.series(parameter.name)?.parts ?? []} .newest=${paused ? null : store.reading(parameter.name)}
-                    .view=${view} .fromS=${fromS} .untilS=${untilS} .last=${i === traces.length - 1}></strip-chart>`,
+                    .view=${view} .fromS=${fromS} .untilS=${untilS} .marks=${marks} .selected=${this.#selected}
+                    .first=${i === 0} .last=${i === traces.length - 1}></strip-chart>`,
                 )
         }
       </div>
@@ -139,6 +147,29 @@ export class RoverTelemetry extends PageElement {
     const recent = this.#pausedViews.get(key) ?? store.recent(name, fromS, untilS, PLOT_POINTS);
     this.#pausedViews.set(key, recent);
     return store.extended(name, fromS, recent, PLOT_POINTS);
+  }
+
+  /** The marks of a window; while paused, those that it showed, whatever memory drops. */
+  #marks(fromS: number, untilS: number): readonly Mark[] {
+    let events = this.store.events.between(fromS, untilS);
+    if (this.#pausedAtS !== null) {
+      const key = JSON.stringify([fromS, this.store.events.filter]);
+      const before = this.#pausedEvents.get(key);
+      if (before !== undefined && before.length >= events.length) events = before;
+      this.#pausedEvents.set(key, events);
+    }
+    return marksOf(events, untilS - fromS);
+  }
+
+  /** Select an event, or none. The plots go to it, and pause, if they do not show it. */
+  #select(event: SourceEvent | null): void {
+    this.#selected = event;
+    this.requestUpdate();
+    if (event === null) return;
+    const untilS = this.#pausedAtS ?? this.#newestS();
+    const { seconds } = this.#shownWindow(untilS);
+    if (event.tS <= untilS && event.tS >= untilS - seconds) return;
+    this.#pause(true, Math.min(event.tS + seconds / 2, Math.max(this.#newestS(), event.tS)));
   }
 
   #controls() {
@@ -248,10 +279,10 @@ export class RoverTelemetry extends PageElement {
     this.requestUpdate();
   }
 
-  #pause(paused: boolean): void {
-    const untilS = this.#newestS();
+  #pause(paused: boolean, untilS = this.#newestS()): void {
     this.#pausedDurationS = this.#historyDurationS(untilS);
     this.#pausedViews.clear();
+    this.#pausedEvents.clear();
     this.#pausedAtS = paused ? untilS : null;
     this.requestUpdate();
   }

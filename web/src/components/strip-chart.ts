@@ -1,10 +1,14 @@
 import { html, nothing, type PropertyValues } from 'lit';
 import uPlot from 'uplot';
-import { age, clock, day, number, quantity, reading, shortName } from '../format.ts';
+import { age, clock, day, number, plural, quantity, reading, shortName } from '../format.ts';
+import type { SourceEvent } from '../store/events.ts';
+import { type Mark, nearestMark } from '../store/marks.ts';
 import type { Reading } from '../store/readings.ts';
 import type { View } from '../store/series.ts';
 import type { Parameter } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
+import { drawMarks } from './event-marks.ts';
+import { eventText } from './event-text.ts';
 
 /** Maximum number of characters of a name. */
 const NAME_LENGTH = 36;
@@ -15,9 +19,19 @@ const FEW_POINTS = 40;
 /** Width of the value axis; the same in every chart, so that their time axes line up. */
 const AXIS_PX = 46;
 const TIME_AXIS_PX = 22;
+/** Maximum distance of the pointer from a mark that it points at. */
+const POINTING_PX = 6;
+
+/** Maximum width of the label of a mark. */
+const LABEL_PX = 460;
+
 const UTC = (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC');
 
-/** A plot of one parameter over time. All plots share one cursor. */
+/**
+ * A plot of one parameter over time, with marks of events. All plots share one cursor.
+ *
+ * Fires `choose-event` with the event of a mark that is clicked.
+ */
 export class StripChart extends PageElement {
   declare parameter: Parameter;
   /** The components of a vector; one empty name for a scalar. */
@@ -27,6 +41,10 @@ export class StripChart extends PageElement {
   declare view: View;
   declare fromS: number;
   declare untilS: number;
+  declare marks: readonly Mark[];
+  declare selected: SourceEvent | null;
+  /** Whether this is the chart that names the selected event. */
+  declare first: boolean;
   /** Whether this is the lowest chart, which shows the time axis. */
   declare last: boolean;
   static override properties = {
@@ -36,12 +54,17 @@ export class StripChart extends PageElement {
     view: { attribute: false },
     fromS: { attribute: false },
     untilS: { attribute: false },
+    marks: { attribute: false },
+    selected: { attribute: false },
+    first: { type: Boolean },
     last: { type: Boolean, reflect: true },
   };
   #plot: uPlot | null = null;
   #plotKey = '';
   #resizeObserver: ResizeObserver | null = null;
   #cursor: number | null = null;
+  /** The mark under the pointer. */
+  #pointed: Mark | null = null;
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -67,8 +90,58 @@ export class StripChart extends PageElement {
         ${this.parts.map((part, k) => this.#reading(part, k, newest))}
         ${newest?.stale ? html`<span class="age">${age(newest.ageS)} old</span>` : nothing}
       </div>
-      <div class="chart" role="img" aria-label=${this.#summary()}></div>
+      <div class="chart" role="img" aria-label=${this.#summary()} @click=${() => this.#choose()}></div>
+      ${this.#label()}
     `;
+  }
+
+  /** The event under the pointer or the selected one. */
+  #label() {
+    const labelled = this.#labelled();
+    if (labelled === null) return nothing;
+    const { event, count } = labelled;
+    return html`<div class="mark" data-testid="mark" aria-hidden="true">${eventText(event, true)}${
+      count > 1 ? html` <span class="dim">and ${count - 1} more</span>` : nothing
+    }</div>`;
+  }
+
+  #labelled(): { readonly event: SourceEvent; readonly count: number } | null {
+    if (this.#pointed !== null) return this.#pointed;
+    const { selected } = this;
+    if (selected === null || !this.first) return null;
+    return selected.tS >= this.fromS && selected.tS <= this.untilS
+      ? { event: selected, count: 1 }
+      : null;
+  }
+
+  #placeLabel(): void {
+    const label = this.querySelector<HTMLElement>('.mark');
+    const labelled = this.#labelled();
+    if (this.#plot === null || label === null || labelled === null) return;
+    const x = AXIS_PX + this.#plot.valToPos(labelled.event.tS, 'x');
+    const isLeft = x > this.clientWidth / 2;
+    // Properties, because the Content-Security-Policy forbids style attributes.
+    label.style.left = isLeft ? '' : `${x}px`;
+    label.style.right = isLeft ? `${this.clientWidth - x}px` : '';
+    label.style.maxWidth = `${Math.min(isLeft ? x : this.clientWidth - x, LABEL_PX)}px`;
+  }
+
+  #choose(): void {
+    if (this.#pointed === null) return;
+    const { event: detail } = this.#pointed;
+    this.dispatchEvent(new CustomEvent('choose-event', { detail, bubbles: true }));
+  }
+
+  /** Find the mark under the pointer. A synchronised cursor of another chart does not count. */
+  #point(plot: uPlot): void {
+    const { left = -1 } = plot.cursor;
+    const isOwn = left >= 0 && this.matches(':hover');
+    const withinS = ((this.untilS - this.fromS) * POINTING_PX) / Math.max(1, plot.over.clientWidth);
+    const pointed = isOwn ? nearestMark(this.marks, plot.posToVal(left, 'x'), withinS) : null;
+    if (pointed?.event === this.#pointed?.event) return;
+    this.#pointed = pointed;
+    this.toggleAttribute('data-pointed', pointed !== null);
+    this.requestUpdate();
   }
 
   /** The newest value of a component; that at the cursor or the end of the trace without `newest`. */
@@ -102,17 +175,19 @@ export class StripChart extends PageElement {
       this.#plot?.destroy();
       this.#plot = this.#make();
       this.#plotKey = key;
-      return;
-    }
-    if (changed.has('view')) this.#plot.setData(this.#data());
+    } else if (changed.has('view')) this.#plot.setData(this.#data());
+    else if (changed.has('marks') || changed.has('selected')) this.#plot.redraw(false);
+    this.#placeLabel();
   }
 
   #summary(): string {
     const values = this.view.columns.flat().filter((one) => one !== null);
     const title = `${this.parameter.name} over time`;
-    if (values.length === 0) return `${title}: no data`;
+    const events = this.marks.reduce((sum, { count }) => sum + count, 0);
+    const marked = events === 0 ? '' : `; ${plural(events, 'event')}`;
+    if (values.length === 0) return `${title}: no data${marked}`;
     const [low, high] = [Math.min(...values), Math.max(...values)].map((one) => number(one));
-    return `${title}: between ${low} and ${high} ${this.parameter.unit}`;
+    return `${title}: between ${low} and ${high} ${this.parameter.unit}${marked}`;
   }
 
   #data(): uPlot.AlignedData {
@@ -181,8 +256,10 @@ export class StripChart extends PageElement {
       ],
       hooks: {
         drawClear: [(plot) => this.#drawLimits(plot, token('--caution'), token('--alarm'))],
+        drawAxes: [(plot) => drawMarks(plot, this.marks, this.selected, token)],
         setCursor: [
           (plot) => {
+            this.#point(plot);
             const at = plot.cursor.idx ?? null;
             if (at === this.#cursor) return; // setData also fires this hook; updating would loop.
             this.#cursor = at;

@@ -16,7 +16,7 @@ import { AlarmActions } from './alarm-actions.ts';
 import { Alarms } from './alarms.ts';
 import { Archive } from './archive.ts';
 import { Dictionary } from './dictionary.ts';
-import { Events } from './events.ts';
+import { type EventFilter, Events } from './events.ts';
 import { type Reading, Readings } from './readings.ts';
 import { componentsOf, valuesOf } from './rows.ts';
 import { joined, Series, type View } from './series.ts';
@@ -113,7 +113,6 @@ export class TelemetryStore extends Store {
     followTelemetry((message) => this.apply(message));
     every(TICK_MS, () => this.changed());
     void this.#readDictionary();
-    void this.#readEvents();
   }
 
   /**
@@ -149,6 +148,16 @@ export class TelemetryStore extends Store {
       this.changed();
   }
 
+  /** Load the events since `fromS` that are not in memory. `fromS` is −Infinity for all. */
+  async loadEvents(fromS: number): Promise<void> {
+    if (await this.events.load(fromS)) this.changed();
+  }
+
+  filterEvents(change: Partial<EventFilter>): void {
+    this.events.filter = { ...this.events.filter, ...change };
+    this.changed();
+  }
+
   dismissGaps(): void {
     this.gaps = [];
     this.changed();
@@ -164,25 +173,24 @@ export class TelemetryStore extends Store {
         this.alarms.clear();
         for (const alarm of message.alarms) this.alarms.apply(alarm);
         this.#pushAll(this.#newOf(message.samples), message.sampleAgeMs ?? 0);
-        if (message.status.state === 'open') void this.#readAlarms();
+        if (message.status.state === 'open') this.#readLists();
         break;
       case 'alarm':
         this.alarms.apply(message.alarm);
         this.alarmActions.settle(message.alarm);
         break;
       case 'connection':
-        if (message.status.state === 'open') void this.#readAlarms();
+        if (message.status.state === 'open') this.#readLists();
         break;
       case 'event':
-        this.events.add(message.event);
+        this.events.add([message.event]);
         break;
       case 'dictionary':
         this.#replaceDictionary(message.parameters);
         break;
       case 'gap':
-        void this.#readEvents();
         this.gaps = [...this.gaps, { ...message.gap, seenAt: Date.now() }].slice(-MAX_GAPS);
-        void this.#readAlarms();
+        this.#readLists();
         for (const series of this.#series.values()) series.addGap();
         if (message.gap.reason === 'epoch') this.#reset();
         break;
@@ -274,6 +282,12 @@ export class TelemetryStore extends Store {
     this.#findPlace();
   }
 
+  /** Read alarms and events after a time in which some may be lost. */
+  #readLists(): void {
+    void this.#readAlarms();
+    void this.#readEvents();
+  }
+
   /** Read all alarms after a time in which events may be lost. */
   async #readAlarms(): Promise<void> {
     const read = ++this.#alarmReads;
@@ -295,8 +309,7 @@ export class TelemetryStore extends Store {
   }
 
   async #readEvents(): Promise<void> {
-    await this.events.read();
-    this.changed();
+    if (await this.events.read()) this.changed();
   }
 
   /** Read the latest values and their ages: some may be older than the samples of the stream. */
