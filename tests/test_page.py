@@ -399,9 +399,8 @@ def test_events_are_marked_on_all_plots_and_selected_by_mouse_and_keyboard(
     fault = SourceEvent(now - 20, Severity.ERROR, "battery.fault", "cell 3 is open")
     old = SourceEvent(now - 600, Severity.INFO, "mode", "drive")
     samples = [Sample(now - s, {"battery": 80.0, "speed": 0.1}) for s in range(900, -1, -1)]
-    server = start_server(
-        lambda: scripted_mission(ScriptedTelemetry([*samples, fault, old]), tmp_path)
-    )
+    source = ScriptedTelemetry([*samples, fault, old])
+    server = start_server(lambda: scripted_mission(source, tmp_path))
     page = pages.open(server.url)
     shown = wait_for_value(page, MARKS, "value.length === 2 && value[0].length === 1")
     assert shown == [[[now - 20, 1, "battery.fault"]]] * 2
@@ -423,7 +422,12 @@ def test_events_are_marked_on_all_plots_and_selected_by_mouse_and_keyboard(
     expect(page.get_by_test_id("mark")).to_have_count(1)
     assert accessibility_violations(page) == []
 
-    press_until_focused(page, rows.nth(1))
+    server.call(source.add, SourceEvent(now + 0.5, Severity.INFO, "ahead"))
+    rows.filter(has_text="ahead").click()  # the plots will reach it
+    expect(selected).to_contain_text("ahead")
+    expect(page.get_by_test_id("pause")).to_have_attribute("aria-pressed", "false")
+
+    press_until_focused(page, rows.nth(2))
     page.keyboard.press("Enter")  # before the window: the plots go there
     expect(selected).to_contain_text("mode")
     expect(page.get_by_test_id("pause")).to_have_attribute("aria-pressed", "true")

@@ -7,7 +7,7 @@ import { PageElement } from './element.ts';
 import { eventText } from './event-text.ts';
 
 /** Maximum number of rows. */
-const ROWS = 200;
+const ROWS = 100;
 
 const LABELS: Readonly<Record<Severity, string>> = {
   error: 'Errors',

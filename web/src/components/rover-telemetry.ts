@@ -161,14 +161,18 @@ export class RoverTelemetry extends PageElement {
     return marksOf(events, untilS - fromS);
   }
 
-  /** Select an event, or none. The plots go to it, and pause, if they do not show it. */
+  /**
+   * Select an event, or none. The plots go to it, and pause, if they do not show it. Plots that run
+   * reach a newer event by themselves.
+   */
   #select(event: SourceEvent | null): void {
     this.#selected = event;
     this.requestUpdate();
-    if (event === null) return;
+    if (event === null || this.store.latest.size === 0) return;
     const untilS = this.#pausedAtS ?? this.#newestS();
     const { seconds } = this.#shownWindow(untilS);
-    if (event.tS <= untilS && event.tS >= untilS - seconds) return;
+    const isNewer = event.tS > untilS;
+    if (isNewer ? this.#pausedAtS === null : event.tS >= untilS - seconds) return;
     this.#pause(true, Math.min(event.tS + seconds / 2, Math.max(this.#newestS(), event.tS)));
   }
 

@@ -1,14 +1,16 @@
 import { html, nothing, type PropertyValues } from 'lit';
 import uPlot from 'uplot';
-import { age, clock, day, number, plural, quantity, reading, shortName } from '../format.ts';
+import { age, number, plural, quantity, reading, shortName } from '../format.ts';
 import type { SourceEvent } from '../store/events.ts';
 import { type Mark, nearestMark } from '../store/marks.ts';
 import type { Reading } from '../store/readings.ts';
 import type { View } from '../store/series.ts';
 import type { Parameter } from '../transport/wire.ts';
+import { lonePoints, paddedRange, tickText, timeLabel } from './chart-scales.ts';
 import { PageElement } from './element.ts';
 import { drawMarks } from './event-marks.ts';
 import { eventText } from './event-text.ts';
+import { drawLimits } from './limit-lines.ts';
 
 /** Maximum number of characters of a name. */
 const NAME_LENGTH = 36;
@@ -255,7 +257,7 @@ export class StripChart extends PageElement {
         })),
       ],
       hooks: {
-        drawClear: [(plot) => this.#drawLimits(plot, token('--caution'), token('--alarm'))],
+        drawClear: [(plot) => drawLimits(plot, this.parameter.limits, token)],
         drawAxes: [(plot) => drawMarks(plot, this.marks, this.selected, token)],
         setCursor: [
           (plot) => {
@@ -271,66 +273,4 @@ export class StripChart extends PageElement {
     const chart = this.querySelector<HTMLElement>('.chart') ?? this;
     return new uPlot(options, this.#data(), chart);
   }
-
-  /** Draw the limits within the visible range as dashed lines. */
-  #drawLimits(plot: uPlot, caution: string, alarm: string): void {
-    const { ctx, bbox } = plot;
-    const { yellow, red } = this.parameter.limits;
-    ctx.save();
-    ctx.lineWidth = devicePixelRatio;
-    ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-    ctx.globalAlpha = 0.7;
-    for (const [bounds, colour] of [
-      [yellow, caution],
-      [red, alarm],
-    ] as const) {
-      ctx.strokeStyle = colour;
-      for (const bound of bounds) {
-        if (bound === null) continue;
-        const y = Math.round(plot.valToPos(bound, 'y', true)) + 0.5;
-        if (y < bbox.top || y > bbox.top + bbox.height) continue;
-        ctx.beginPath();
-        ctx.moveTo(bbox.left, y);
-        ctx.lineTo(bbox.left + bbox.width, y);
-        ctx.stroke();
-      }
-    }
-    ctx.restore();
-  }
-}
-
-/**
- * The value axis: the data with a margin below, and a larger one above for the heading. A minimum
- * height of 0.4 % of the value keeps noise from filling the chart.
- */
-function paddedRange(low: number | null, high: number | null): [number, number] {
-  if (low === null || high === null) return [0, 1];
-  const minHeight = Math.max(Math.abs(low), Math.abs(high)) * 0.004 || 1;
-  const margin = Math.max((high - low) * 0.12, (minHeight - (high - low)) / 2, 1e-9);
-  return [low - margin, high + 3.2 * margin];
-}
-
-/** The positions of points between two breaks, which have no line. */
-function lonePoints(values: ArrayLike<number | null | undefined> | undefined): number[] {
-  const lone: number[] = [];
-  for (let i = 0; i < (values?.length ?? 0); i += 1) {
-    const isLone = (values?.[i - 1] ?? null) === null && (values?.[i + 1] ?? null) === null;
-    if (isLone && (values?.[i] ?? null) !== null) lone.push(i);
-  }
-  return lone;
-}
-
-/** A value of the axis in at most seven characters. */
-function tickText(value: number): string {
-  const text = String(Number(value.toPrecision(6)));
-  return (text.length <= 7 ? text : value.toExponential(2).replace('e+', 'e')).replace(
-    '-',
-    '\u2212',
-  );
-}
-
-function timeLabel(seconds: number, stepS: number): string {
-  const ms = seconds * 1000;
-  if (stepS >= 86_400) return day(ms);
-  return stepS >= 60 ? clock(ms).slice(0, 5) : clock(ms);
 }

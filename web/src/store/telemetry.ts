@@ -144,8 +144,7 @@ export class TelemetryStore extends Store {
     const starts = names.map((name) => this.#series.get(name)?.oldest ?? endS);
     const missing = starts.filter((startS) => startS > fromS);
     if (missing.length === 0) return;
-    if (await this.archive.load(names, fromS, Math.min(endS, Math.max(...missing))))
-      this.changed();
+    if (await this.archive.load(names, fromS, Math.min(endS, Math.max(...missing)))) this.changed();
   }
 
   /** Load the events since `fromS` that are not in memory. `fromS` is −Infinity for all. */
