@@ -67,7 +67,7 @@ export class EventList extends PageElement {
           ${[...SEVERITIES].reverse().map((one) => html`<option value=${one} ?selected=${one === severity}>${LABELS[one]}</option>`)}
         </select>
       </label>
-      <input type="search" placeholder="Name, source or message" aria-label="Name, source or message of events" data-testid="event-search"
+      <input type="search" placeholder="Search events" aria-label="Search events by name, source or message" data-testid="event-search"
         .value=${text} @input=${(event: Event) => this.#setFilter({ text: (event.target as HTMLInputElement).value })}>
     </search>`;
   }
