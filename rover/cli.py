@@ -122,5 +122,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.reload:  # the app runs in another process, which imports it by name
         os.environ.update(chosen)
         app = "rover.main:app"
-    uvicorn.run(app, host=args.host, port=args.port, log_config=LOGGING, reload=args.reload)
+    uvicorn.run(
+        app,
+        host=args.host,
+        port=args.port,
+        log_config=LOGGING,
+        reload=args.reload,
+        proxy_headers=False,  # they would replace the address of the client, which is checked
+    )
     return 0

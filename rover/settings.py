@@ -14,6 +14,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from rover.addresses import Proxies, host_name, words
 from rover.errors import SettingError
 from sources.values.ranges import Range, plain
 
@@ -88,8 +89,18 @@ class Settings:
     )
     tokens: str = setting(
         "",
-        "comma-separated access tokens; without any, the server answers only loopback clients",
+        "comma-separated access tokens; without any, only clients on this machine are served",
         secret=True,
+    )
+    hosts: str = setting(
+        "",
+        "comma-separated host names of this server, in addition to localhost; other names are "
+        "refused while `ROVER_TOKENS` is not set",
+    )
+    trusted_proxies: str = setting(
+        "",
+        "comma-separated proxies whose `X-Forwarded-For` is believed: addresses, networks such as "
+        "`10.0.0.0/8`, `unix` for Unix sockets; `*` for all requires `ROVER_TOKENS`",
     )
     allowed_origins: str = setting(
         "", "comma-separated origins of other sites whose pages may connect; `*` allows all"
@@ -185,9 +196,25 @@ class Settings:
             if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
                 reason = "must be an origin such as https://lab.example, without a path"
                 raise SettingError("ROVER_ALLOWED_ORIGINS", origin, reason)
+        self._check_hosts()
         if self.notify_level not in NOTIFY_LEVELS:
             reason = f"must be one of {', '.join(NOTIFY_LEVELS)}"
             raise SettingError("ROVER_NOTIFY_LEVEL", self.notify_level, reason)
+
+    def _check_hosts(self) -> None:
+        for host in words(self.hosts):
+            try:
+                host_name(host)
+            except ValueError:
+                reason = "must be a host name such as rover.lab.example, without a port"
+                raise SettingError("ROVER_HOSTS", host, reason) from None
+        try:
+            proxies = Proxies(self.trusted_proxies)
+        except ValueError as exc:
+            reason = "must be an address, a network such as 10.0.0.0/8, unix, or *"
+            raise SettingError("ROVER_TRUSTED_PROXIES", str(exc), reason) from None
+        if proxies.all and not self.tokens:
+            raise SettingError("ROVER_TRUSTED_PROXIES", "*", "requires ROVER_TOKENS")
 
     @classmethod
     def from_env(

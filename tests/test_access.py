@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -13,6 +13,8 @@ from rover.asgi.problems import Problems
 from rover.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import Message, Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +42,9 @@ async def ask(
     query: str = "",
     phase: str = "running",
     settings: Settings | None = None,
+    host: str | None = "localhost:8000",
+    server: tuple[str, int | None] | None = ("127.0.0.1", 8000),
+    more: Sequence[tuple[str, str]] = (),
     **headers: str,
 ) -> tuple[int, bytes]:
     """The status (101 for an accepted WebSocket) and the body of the response."""
@@ -50,8 +55,10 @@ async def ask(
         "root_path": "",
         "query_string": query.encode(),
         "client": None if client is None else (client, 4000),
+        "server": server,
         "headers": [
-            (b"host", b"mars.example:8000"),
+            *([] if host is None else [(b"host", host.encode("latin-1"))]),
+            *((name.encode(), value.encode("latin-1")) for name, value in more),
             *((name.encode(), value.encode()) for name, value in headers.items()),
         ],
         "extensions": {"websocket.http.response": {}},
@@ -65,22 +72,139 @@ async def ask(
         sent.append(message)
 
     mission = Mission(settings or Settings(), phase)
-    access = Access(inside, mission, frozenset({"/healthz"}))
+    access = Access(inside, mission, frozenset({"/healthz", "/readyz"}))
     await Problems(access)(scope, receive, send)
     if sent[0]["type"] == "websocket.accept":
         return 101, b""
     return sent[0]["status"], sent[1]["body"]
 
 
-LOOPBACK = ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", "testclient", "", None]
-REMOTE = ["10.0.0.7", "192.168.1.4", "fe80::1", "::ffff:8.8.8.8", "unknown", "localhost.evil"]
-BROWSER = "http://mars.example:8000"
+LOOPBACK = ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"]
+REMOTE = [
+    *("10.0.0.7", "192.168.1.4", "fe80::1", "::ffff:8.8.8.8", "unknown", "localhost.evil"),
+    *("testclient", "", None),
+]
+UNIX_SOCKET = ("/run/rover.sock", None)
+BROWSER = "http://localhost:8000"
 FOREIGN = "https://evil.example"
 
 
 @pytest.mark.parametrize("client", LOOPBACK)
 async def test_without_tokens_local_clients_are_allowed(client: str | None) -> None:
     assert await ask(client=client) == (200, b"in")
+
+
+@pytest.mark.parametrize("client", ["", None])
+@pytest.mark.parametrize("server", [UNIX_SOCKET, None])
+async def test_without_tokens_clients_of_a_unix_socket_are_allowed(
+    client: str | None, server: tuple[str, None] | None
+) -> None:
+    assert (await ask(client=client, server=server))[0] == 200
+
+
+async def test_without_tokens_the_test_client_is_allowed_only_in_process() -> None:
+    in_process = ("testserver", 80)
+    assert (await ask(client="testclient", server=in_process, host="testserver"))[0] == 200
+    for server in (("127.0.0.1", 80), ("::", 80), UNIX_SOCKET, None):
+        assert (await ask(client="testclient", server=server))[0] == 403
+
+
+OWN_HOSTS = [
+    *("localhost", "LOCALHOST:8000", "localhost.", "localhost.:8000", "rover.localhost:1"),
+    *("127.0.0.1", "127.9.9.9:8000", "[::1]", "[::1]:8000", "[0:0::1]", "localhost:"),
+]
+FOREIGN_HOSTS = [
+    *("evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example"),
+    *("localhost@evil.example", "evil.example@localhost", "localhost/", "localhost:80:80", ""),
+    *("localhost..", "10.0.0.7", "0.0.0.0", "[::]", "[::1", "::1]x", "[fe80::1%25lo]", "127.1"),
+    *("localhost,evil.example", "local host", "loc\xe4lhost", "localhost#", "evil\\.localhost"),
+]
+
+
+@pytest.mark.parametrize("host", OWN_HOSTS)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_without_tokens_the_names_of_this_machine_are_allowed(host: str, kind: str) -> None:
+    assert (await ask(host=host, kind=kind))[0] in (200, 101)
+
+
+@pytest.mark.parametrize("host", [*FOREIGN_HOSTS, "evil.example" * 1000, None])
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_without_tokens_other_hosts_are_refused(host: str | None, kind: str) -> None:
+    status, body = await ask(host=host, kind=kind)
+    assert (status, b"ROVER_HOSTS" in body) == (403, True)
+    assert len(body) < 1000
+
+
+async def test_without_tokens_two_hosts_are_refused() -> None:
+    assert (await ask(more=[("host", "localhost:8000")]))[0] == 403
+
+
+@pytest.mark.parametrize(
+    "host", ["Rover.lab.example:80", "bücher.example", "[fd00::7]", "10.1.2.3"]
+)
+async def test_a_host_of_the_settings_is_allowed(host: str) -> None:
+    settings = Settings(hosts="Rover.Lab.example, bücher.example, FD00::7, 10.1.2.3")
+    sent = host.encode("idna").decode() if "ü" in host else host
+    assert (await ask(host=sent, settings=settings))[0] == 200
+    assert (await ask(host="other.example", settings=settings))[0] == 403
+
+
+PROXIED = [
+    *(("x-forwarded-for", "127.0.0.1"), ("x-forwarded-for", "203.0.113.5, 127.0.0.1")),
+    *(("x-forwarded-for", ""), ("x-forwarded-for", "testclient"), ("x-forwarded-anything", "")),
+    *(("forwarded", "for=127.0.0.1"), ("x-real-ip", "127.0.0.1"), ("via", "1.1 proxy.example")),
+]
+
+
+@pytest.mark.parametrize("header", PROXIED)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize("trusted", ["", "10.0.0.0/8, unix"])
+async def test_without_tokens_an_untrusted_proxy_is_refused(
+    header: tuple[str, str], kind: str, trusted: str
+) -> None:
+    settings = Settings(trusted_proxies=trusted)
+    status, body = await ask(more=[header], kind=kind, settings=settings)
+    assert (status, b"ROVER_TRUSTED_PROXIES" in body) == (403, True)
+
+
+FOR = "x-forwarded-for"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([(FOR, "127.0.0.1")], 200),
+        ([(FOR, "127.0.0.1, 10.0.0.7")], 200),  # two proxies
+        ([(FOR, "203.0.113.5, 127.0.0.1, 10.0.0.7")], 403),
+        ([(FOR, "[::1]:4000")], 200),
+        ([(FOR, "127.0.0.1:4000")], 200),
+        ([("forwarded", 'for="[::1]:4000";proto=http')], 200),
+        ([("forwarded", "for=127.0.0.1, for=203.0.113.5;by=_x")], 403),
+        ([(FOR, "203.0.113.5")], 403),
+        ([(FOR, "127.0.0.1, 203.0.113.5")], 403),  # the client invented the first
+        ([(FOR, "127.0.0.1"), (FOR, "203.0.113.5")], 403),
+        ([(FOR, "127.0.0.1, unknown")], 403),
+        ([(FOR, "testclient")], 403),
+        ([(FOR, "")], 403),
+        ([(FOR, "203.0.113.5"), ("forwarded", "for=127.0.0.1")], 403),
+        ([(FOR, "127.0.0.1"), ("x-real-ip", "203.0.113.5")], 403),
+        ([("via", "1.1 nginx")], 403),
+        ([("x-forwarded-proto", "https")], 403),
+    ],
+)
+@pytest.mark.parametrize("client", ["127.0.0.1", "10.0.0.9", None])
+async def test_behind_a_trusted_proxy_the_last_untrusted_address_is_the_client(
+    headers: list[tuple[str, str]], status: int, client: str | None
+) -> None:
+    settings = Settings(trusted_proxies="127.0.0.0/8, ::1, 10.0.0.0/8, unix")
+    server = UNIX_SOCKET if client is None else ("127.0.0.1", 8000)
+    got = await ask(client=client, server=server, more=headers, settings=settings)
+    assert got[0] == status
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_health_checks_are_open_to_strangers(path: str) -> None:
+    assert (await ask(path=path, client="10.0.0.7", host="lab.example"))[0] == 200
 
 
 @pytest.mark.parametrize("client", REMOTE)
@@ -103,7 +227,7 @@ async def test_without_tokens_remote_clients_are_refused(client: str, kind: str)
     ids=["bearer", "another token", "token", "query", "cookie"],
 )
 @pytest.mark.parametrize("kind", ["http", "websocket"])
-async def test_a_token_allows_any_client(given: dict[str, str], kind: str) -> None:
+async def test_a_token_allows_any_client(given: dict[str, Any], kind: str) -> None:
     settings = Settings(tokens="sesame, second")
     status, _ = await ask(client="10.0.0.7", kind=kind, settings=settings, **given)
     assert status in (200, 101)
@@ -113,7 +237,7 @@ async def test_a_token_allows_any_client(given: dict[str, str], kind: str) -> No
     "given", [{}, {"authorization": "Bearer open"}, {"cookie": "rover_token="}]
 )
 async def test_with_tokens_a_client_without_one_is_refused_with_instructions(
-    given: dict[str, str],
+    given: dict[str, Any],
 ) -> None:
     status, body = await ask(settings=Settings(tokens="sesame"), **given)
     assert status == 401

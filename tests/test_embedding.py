@@ -140,10 +140,12 @@ def nginx(folder: Path, kept: int, stripped: int) -> Iterator[int]:
         process.wait()
 
 
-QUICK = {"ROVER_COMMANDS": "sim:?pace_s=0"}
+QUICK = {"ROVER_COMMANDS": "sim:?pace_s=0", "ROVER_TRUSTED_PROXIES": "127.0.0.1"}
 
 
-async def test_behind_nginx_with_and_without_the_prefix(tmp_path: Path) -> None:
+async def test_behind_nginx_with_and_without_the_prefix(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "stripped").mkdir()
     kept = Host("kept", "behind_nginx:app", "/kept")
@@ -154,6 +156,22 @@ async def test_behind_nginx_with_and_without_the_prefix(tmp_path: Path) -> None:
     ):
         for prefix in ("/kept", "/stripped"):
             await everything_works(f"http://127.0.0.1:{port}{prefix}")
+            spoofed = await client.get(
+                f"http://127.0.0.1:{port}{prefix}/images",
+                headers={"X-Forwarded-For": "203.0.113.5, 198.51.100.7"},
+            )
+            assert spoofed.status_code == 403
+
+
+async def test_without_trusted_proxies_nginx_is_refused(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    with (
+        serving(ALONE, "uvicorn", tmp_path) as alone,
+        nginx(tmp_path, free_port(), alone.port) as port,
+    ):
+        refused = await client.get(f"http://127.0.0.1:{port}/stripped/images")
+    assert refused.status_code == 403
 
 
 async def everything_works(base: str) -> None:

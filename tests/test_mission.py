@@ -433,3 +433,10 @@ async def test_readyz_shows_receivers_of_notifications_without_secrets(
     [receiver] = answer.json()["notifications"]
     assert (receiver["receiver"], receiver["state"]) == ("https://hooks.example", "ok")
     assert not {"s3cret", "t0ken"} & set(re.findall(r"\w+", answer.text))
+
+
+async def test_readyz_shows_strangers_no_details(serve: Serve, tmp_path: Path) -> None:
+    async with serve(mission(tmp_path).app) as url, httpx.AsyncClient() as client:
+        for stranger in ({"Host": "evil.example"}, {"X-Forwarded-For": "127.0.0.1"}):
+            answer = await client.get(f"{url}/readyz", headers=stranger)
+            assert (answer.status_code, answer.json()) == (200, {"ready": True})

@@ -61,6 +61,12 @@ def test_a_variable_is_converted_to_the_type_of_its_setting(
         ("ROVER_MAX_MEMBERS", "0", "must be a number of at least 1"),
         ("ROVER_DRAIN_S", "-1", "must be a number of at least 0 and at most 60 s"),
         ("ROVER_TELEMETRY", "", "must not be empty"),
+        ("ROVER_HOSTS", "lab.example:80", "must be a host name"),
+        ("ROVER_HOSTS", "http://lab.example", "must be a host name"),
+        ("ROVER_HOSTS", "*", "must be a host name"),
+        ("ROVER_TRUSTED_PROXIES", "10.0.0.0/99", "must be an address"),
+        ("ROVER_TRUSTED_PROXIES", "nginx", "must be an address"),
+        ("ROVER_TRUSTED_PROXIES", "*", "requires ROVER_TOKENS"),
         ("ROVER_DATA_DIR", "", "must not be empty"),  # Path("") is the current folder
     ],
 )

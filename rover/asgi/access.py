@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import secrets
 from http.cookies import SimpleCookie
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from rover.asgi.servers.granian import UNIX_SOCKET_CLIENT
+from rover.addresses import words
+from rover.asgi.local import LocalClients
 from rover.errors import AccessRefused, Draining, NotStarted, TokenRequired
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 COOKIE = "rover_token"
 
-LOCAL_CLIENTS = frozenset({UNIX_SOCKET_CLIENT, "testclient"})
-"""Local client addresses that are not IP addresses; Starlette's `TestClient` is the second."""
+STRANGER = "rover.stranger"
+"""The key of the scope that is true if an open path serves a client that has no access."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -51,14 +51,15 @@ class Access:
     Args:
         app: the inner app.
         mission: the tokens, origins and phase.
-        open_paths: served in any phase, such as health checks.
+        open_paths: served in any phase and to any client, such as health checks.
     """
 
     def __init__(self, app: ASGIApp, mission: HasPhase, open_paths: frozenset[str]) -> None:
         self.app = app
         self._mission = mission
-        self._tokens = [t.encode() for t in _words(mission.settings.tokens)]
-        self._origins = set(_words(mission.settings.allowed_origins))
+        self._tokens = [t.encode() for t in words(mission.settings.tokens)]
+        self._local = LocalClients(mission.settings.hosts, mission.settings.trusted_proxies)
+        self._origins = set(words(mission.settings.allowed_origins))
         self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,9 +73,11 @@ class Access:
         """
         if scope["type"] in ("http", "websocket"):
             connection = HTTPConnection(scope)
-            self._check_client(connection)
-            self._check_origin(connection)
-            if scope["path"].removeprefix(scope.get("root_path", "")) not in self._open_paths:
+            if scope["path"].removeprefix(scope.get("root_path", "")) in self._open_paths:
+                scope[STRANGER] = not self._has_access(connection, receive)
+            else:
+                self._check_client(connection, receive)
+                self._check_origin(connection)
                 self._check_phase()
         await self.app(scope, receive, send)
 
@@ -85,16 +88,20 @@ class Access:
         if phase != "running":
             raise NotStarted
 
-    def _check_client(self, connection: HTTPConnection) -> None:
-        if self._tokens:
-            given = _token_of(connection).encode()
-            if not any(secrets.compare_digest(given, token) for token in self._tokens):
-                raise TokenRequired
-        elif connection.client and not _is_local(connection.client.host):
-            raise AccessRefused(
-                f"clients at {connection.client.host} need a token: without ROVER_TOKENS, this "
-                "server serves only clients on its own machine"
-            )
+    def _has_access(self, connection: HTTPConnection, receive: Receive) -> bool:
+        try:
+            self._check_client(connection, receive)
+        except (AccessRefused, TokenRequired):
+            return False
+        return True
+
+    def _check_client(self, connection: HTTPConnection, receive: Receive) -> None:
+        if not self._tokens:
+            self._local.check(connection.scope, receive)
+            return
+        given = _token_of(connection).encode()
+        if not any(secrets.compare_digest(given, token) for token in self._tokens):
+            raise TokenRequired
 
     def _check_origin(self, connection: HTTPConnection) -> None:
         origin = connection.headers.get("origin")
@@ -106,21 +113,6 @@ class Access:
                 f"pages of {origin} are not allowed to use this server; add the origin to "
                 "ROVER_ALLOWED_ORIGINS, or have the proxy forward the Host header"
             )
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in map(str.strip, text.split(",")) if word]
-
-
-def _is_local(host: str) -> bool:
-    if host in LOCAL_CLIENTS:
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def _token_of(connection: HTTPConnection) -> str:

@@ -93,7 +93,7 @@ def _signed_in(request: Request, token: str) -> Response:
         COOKIE,
         token,
         path=request.scope.get("root_path", "") + "/",
-        secure=request.url.scheme == "https",
+        secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
         httponly=True,
         samesite="strict",
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.routing import BaseRoute, Route
 
 from rover import __version__
+from rover.asgi.access import STRANGER
 from rover.asgi.responses import json_response
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-"""Paths that are served in any phase, also before the mission runs and while it drains."""
+"""Paths that are served in any phase and to any client. Only clients with access get details."""
 
 
 class HasSources(Protocol):
@@ -42,15 +43,16 @@ def routes(mission: HasSources) -> list[BaseRoute]:
     async def healthz(_: Request) -> Response:
         return json_response({"status": "ok", "version": __version__})
 
-    async def readyz(_: Request) -> Response:
+    async def readyz(request: Request) -> Response:
         # this server can serve even if the machine is unreachable
         ready = mission.phase == "running"
-        body = {
-            "ready": ready,
-            "phase": mission.phase,
-            "sources": mission.sources(),
-            "notifications": mission.notifications(),
-        }
+        body: dict[str, object] = {"ready": ready}
+        if not request.scope.get(STRANGER):
+            body |= {
+                "phase": mission.phase,
+                "sources": mission.sources(),
+                "notifications": mission.notifications(),
+            }
         return json_response(body, 200 if ready else 503)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz)]

@@ -1,0 +1,165 @@
+"""Whether a request comes from this machine, for servers without tokens.
+
+The address alone does not show it: a web page can point its own host name at 127.0.0.1 (DNS
+rebinding), and a proxy on this machine connects from 127.0.0.1 on behalf of anyone. So the `Host`
+and the headers of proxies count too.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from rover.addresses import Address, Proxies, address, forwarded_address, host_of, words
+from rover.addresses import host_name as host_name_of
+from rover.asgi.servers.granian import UNIX_SOCKET_CLIENT
+from rover.asgi.servers.uvicorn import transport_of
+from rover.errors import AccessRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from starlette.types import Receive, Scope
+
+TEST_CLIENT = "testclient"
+"""The client address of Starlette's `TestClient`, which calls the app without a server."""
+
+PROXY_HEADERS = frozenset({b"forwarded", b"x-real-ip", b"via"})
+FORWARDED = b"x-forwarded-"
+ADDRESS_HEADERS = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
+
+
+class LocalClients:
+    """Refuses requests that do not come from this machine.
+
+    Args:
+        hosts: comma-separated host names that count as this machine's, as `ROVER_HOSTS`.
+        trusted_proxies: comma-separated proxies, as `ROVER_TRUSTED_PROXIES`.
+    """
+
+    def __init__(self, hosts: str, trusted_proxies: str) -> None:
+        self._hosts = frozenset(map(host_name_of, words(hosts)))
+        self._proxies = Proxies(trusted_proxies)
+        self._is_own = lru_cache(256)(self._is_own_host)
+
+    def check(self, scope: Scope, receive: Receive) -> None:
+        """Check the client's address, the `Host` and the headers of proxies.
+
+        Raises:
+            AccessRefused: the request comes from elsewhere, or the server cannot tell.
+        """
+        hosts = []
+        proxied: dict[bytes, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            if name == b"host":
+                hosts.append(value)
+            elif name in PROXY_HEADERS or name.startswith(FORWARDED):
+                proxied.setdefault(name, []).append(value)
+        if proxied:
+            self._check_proxied(_peer(scope, receive), proxied)
+        elif _is_test_client(scope):
+            return
+        elif not _is_local_client(scope):
+            client = scope.get("client")
+            raise AccessRefused(
+                f"clients at {client[0] if client else 'an unknown address'} need a token: "
+                "without ROVER_TOKENS, this server serves only clients on its own machine"
+            )
+        if len(hosts) != 1:
+            raise AccessRefused(
+                f"the request has {len(hosts)} Host headers; without ROVER_TOKENS, this server "
+                "requires one, which is localhost or one of ROVER_HOSTS"
+            )
+        if not self._is_own(hosts[0]):
+            shown = hosts[0][:80].decode("ascii", "backslashreplace")
+            raise AccessRefused(
+                f"the host {shown} is not a name of this server; add it to ROVER_HOSTS, or set "
+                "ROVER_TOKENS"
+            )
+
+    def _is_own_host(self, header: bytes) -> bool:
+        host = host_of(header.decode("latin-1"))
+        if host is None:
+            return False
+        if host == "localhost" or host.endswith(".localhost") or host in self._hosts:
+            return True
+        found = address(host)
+        return found is not None and found.is_loopback
+
+    def _check_proxied(self, peer: str | None, headers: Mapping[bytes, Sequence[bytes]]) -> None:
+        proxy = None if peer is None else address(peer)
+        if (peer is not None and proxy is None) or proxy not in self._proxies:
+            names = ", ".join(sorted(name.decode("latin-1") for name in headers))[:200]
+            raise AccessRefused(
+                f"the request came through a proxy at {peer or 'a Unix socket'} ({names}); add it "
+                "to ROVER_TRUSTED_PROXIES, or set ROVER_TOKENS"
+            )
+        given = [headers[name] for name in ADDRESS_HEADERS if name in headers]
+        clients = [self._client_of(values) for values in given]
+        if not clients or not all(client and client.is_loopback for client in clients):
+            raise AccessRefused(
+                "clients of other machines need a token: without ROVER_TOKENS, the proxy must name "
+                "a client of its own machine in X-Forwarded-For"
+            )
+
+    def _client_of(self, values: Sequence[bytes]) -> Address | None:
+        """The address of the client: the last one in the chain that is not a trusted proxy."""
+        client = None
+        entries = [entry for value in values for entry in value.decode("latin-1").split(",")]
+        for entry in reversed(entries):
+            client = forwarded_address(_for_of(entry))
+            if client is None or client not in self._proxies:
+                return client
+        return client
+
+
+def _for_of(entry: str) -> str:
+    """The `for` parameter of an entry of `Forwarded`; entries of other headers have only that."""
+    parameters = [part.strip() for part in entry.split(";")]
+    chosen = [part for part in parameters if part.lower().startswith("for=")]
+    return chosen[0] if len(chosen) == 1 else entry
+
+
+def _peer(scope: Scope, receive: Receive) -> str | None:
+    """The address of the other end of the connection; `None` for a Unix socket.
+
+    Options of uvicorn replace the client of the scope by an address from `X-Forwarded-For`, so the
+    address of the transport is used if there is one.
+    """
+    transport = transport_of(receive)
+    client = scope.get("client")
+    if transport is not None:
+        client = transport.get_extra_info("peername") or None
+    if client and client[0] != UNIX_SOCKET_CLIENT:
+        return str(client[0])
+    return "" if _is_tcp(scope) else None
+
+
+def _is_local_client(scope: Scope) -> bool:
+    client = scope.get("client")
+    if not client or client[0] == UNIX_SOCKET_CLIENT:
+        return not _is_tcp(scope)
+    return _is_loopback(client[0])
+
+
+@lru_cache(1024)
+def _is_loopback(host: str) -> bool:
+    found = address(host)
+    return found is not None and found.is_loopback
+
+
+def _is_test_client(scope: Scope) -> bool:
+    """Whether Starlette's `TestClient` calls the app: its server is a name and a port.
+
+    A real server is an IP address and a port, or the path of a Unix socket without a port.
+    """
+    client, server = scope.get("client"), scope.get("server")
+    if not client or client[0] != TEST_CLIENT or not server:
+        return False
+    return server[1] is not None and address(str(server[0])) is None
+
+
+def _is_tcp(scope: Scope) -> bool:
+    """Whether the server listens on an IP address and not on a Unix socket."""
+    server = scope.get("server")
+    return server is not None and address(str(server[0])) is not None
