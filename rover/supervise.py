@@ -28,7 +28,7 @@ FIRST_PAUSE_S = 0.5
 
 MAX_PAUSE_S = 30.0
 
-STEADY_S = 60.0
+STEADY_S = 10.0
 """Seconds that a source must run before the restart pause is reset to `FIRST_PAUSE_S`.
 
 A source that also delivered data, such as a broker that connects and drops, needs only

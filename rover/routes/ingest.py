@@ -16,8 +16,11 @@ from rover.asgi.query import choice
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery, BatchRefused, IngestTooBig, NotIngesting, UnknownMediaType
 from rover.telemetry.events import sample_json
+from rover.telemetry.values import usable_values
+from sources.base import Sample
 from sources.lines.influx import PER_SECOND
 from sources.push import PushTelemetry
+from sources.values.bulk import Bulk
 from sources.values.payload import PayloadRefused
 
 if TYPE_CHECKING:
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from rover.routes.telemetry import HasTelemetry
     from rover.settings import Settings
     from rover.telemetry.feed import Feed
-    from sources.base import Sample
 
 MEDIA_TYPES = frozenset(
     {
@@ -125,6 +127,14 @@ async def _receive(request: Request, bodies: Bodies, settings: Settings) -> byte
     return bytes(body)
 
 
+def _usable(sample: Sample) -> Sample:
+    """The sample without the values that telemetry will leave out and count."""
+    values: Mapping[str, object] = sample.values
+    if not any(isinstance(one, Bulk) for one in values.values()):
+        return sample
+    return Sample(sample.t, usable_values(values)[0])
+
+
 def _check(
     source: PushTelemetry, found: Iterator[tuple[str, Sample]], max_sample_bytes: int
 ) -> list[Sample]:
@@ -132,7 +142,7 @@ def _check(
     samples: list[Sample] = []
     try:
         for place, sample in found:
-            size = len(sample_json(sample, late=True))
+            size = len(sample_json(_usable(sample), late=True))
             if size > max_sample_bytes:
                 limit = f"the limit is {max_sample_bytes:,} bytes (ROVER_MAX_SAMPLE_BYTES)"
                 raise PayloadRefused(f"it has {size:,} bytes; {limit}", place)

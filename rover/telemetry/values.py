@@ -8,6 +8,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
+from sources.values.bulk import Bulk
+
 if TYPE_CHECKING:
     from sources.base import Value
 
@@ -54,6 +56,8 @@ def usable_values(values: Mapping[str, object]) -> tuple[dict[str, Value], list[
 
 
 def _value(value: object) -> Value:
+    if isinstance(value, Bulk):
+        raise _UnusableError(value.reason)
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from sources.base import Kind, Limits, Parameter, SourceError, Value
+from sources.values.bulk import Bulk
 from sources.values.files import unreadable
 from sources.values.names import MAX_NAME_LENGTH, legal_name
 
@@ -53,7 +54,9 @@ class Dictionary:
         """
         learned: list[str] = []
         for name, value in values.items():
-            if value is not None and name not in self._known and len(self._known) < MAX_PARAMETERS:
+            if value is None or isinstance(value, Bulk) or name in self._known:
+                continue
+            if len(self._known) < MAX_PARAMETERS:
                 is_integer = integers and isinstance(value, int) and not isinstance(value, bool)
                 self._known[name] = Parameter(name, kind="integer" if is_integer else _kind(value))
                 learned.append(name)

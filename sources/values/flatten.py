@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from sources.values.bulk import Bulk
 from sources.values.cells import form_of, number_of
 from sources.values.names import MAX_NAME_LENGTH, Names, clean_name, free_name
 from sources.values.vectors import has_vector_names
@@ -39,7 +40,7 @@ _DOTS = str.maketrans({SEPARATOR: ".", LEVEL: "."})
 
 
 class TooLarge(ValueError):
-    """An object is too large or too deep for telemetry; the text names the limit."""
+    """An object has too many or too long names for telemetry; the text names the limit."""
 
 
 class Flattener:
@@ -87,8 +88,7 @@ class Flattener:
             place: the place of `value`; it starts all names.
 
         Raises:
-            TooLarge: the object exceeds `MAX_DEPTH`, `MAX_VALUES`, `MAX_ITEMS`, `MAX_NAMES` or
-                `MAX_NAME_LENGTH`.
+            TooLarge: the object exceeds `MAX_VALUES`, `MAX_NAMES` or `MAX_NAME_LENGTH`.
         """
         values: dict[str, Value] = {}
         self._spread(place, value, "", 0, values)
@@ -99,18 +99,15 @@ class Flattener:
     ) -> None:
         if skip and place == skip:
             return
-        if depth > MAX_DEPTH:
-            raise TooLarge(f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(value, dict | list) and depth >= MAX_DEPTH:
+            value = Bulk(f"nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(value, list) and len(value) > MAX_ITEMS:
+            value = Bulk(f"a list of {len(value):,} items, more than {MAX_ITEMS}")
         if not isinstance(value, dict | list):
             name = self._name(place, values)
             values[name] = self._plain(name, value)
             return
         if isinstance(value, list):
-            if len(value) > MAX_ITEMS:
-                raise TooLarge(
-                    f"the list {_short(dotted(place))} has {len(value):,} items, more than"
-                    f" {MAX_ITEMS}"
-                )
             value = {str(index): item for index, item in enumerate(value)}
         elif place and self._is_vector(dotted(place), value):
             name = self._name(place, values)
@@ -169,8 +166,8 @@ class Flattener:
             return _read(text, kind)
         if kind == "boolean" and value in (0, 1):
             return bool(value)
-        if value is None or isinstance(value, float):
-            return value
+        if value is None or isinstance(value, float | Bulk):
+            return value  # type: ignore[return-value] # the mission leaves out a `Bulk`
         return _bounded(value)
 
 
