@@ -31,9 +31,14 @@ if TYPE_CHECKING:
 LOGGER_CONFIG = {"handlers": ["default"], "level": "INFO", "propagate": False}
 LOGGING = {
     **LOGGING_CONFIG,
+    "filters": {"mask tokens": {"()": "rover.masking.MaskTokens"}},
+    "handlers": {
+        name: {**handler, "filters": ["mask tokens"]}
+        for name, handler in LOGGING_CONFIG["handlers"].items()
+    },
     "loggers": {**LOGGING_CONFIG["loggers"], "rover": LOGGER_CONFIG, "sources": LOGGER_CONFIG},
 }
-"""uvicorn's logging configuration, and the same form for the loggers of this project.
+"""uvicorn's logging configuration without tokens, and the same for the loggers of this project.
 
 Only the command configures logging: an app that is mounted in another app must not.
 """

@@ -35,6 +35,9 @@ Other programs use names with this prefix too. `TELEMETRIE` has 0.84 of `TELEMET
 0.5 of `DATA_DIR`.
 """
 
+MIN_TOKEN_LENGTH = 16
+"""Minimum number of characters of an access token."""
+
 NOTIFY_LEVELS = ("yellow", "red")
 
 DEFAULT_SOURCE = "`sim:`, or `none:` beside a real source"
@@ -89,7 +92,8 @@ class Settings:
     )
     tokens: str = setting(
         "",
-        "comma-separated access tokens; without any, only clients on this machine are served",
+        "comma-separated access tokens of at least 16 characters; without any, only clients on "
+        "this machine are served",
         secret=True,
     )
     hosts: str = setting(
@@ -196,10 +200,22 @@ class Settings:
             if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
                 reason = "must be an origin such as https://lab.example, without a path"
                 raise SettingError("ROVER_ALLOWED_ORIGINS", origin, reason)
+        self._check_tokens()
         self._check_hosts()
         if self.notify_level not in NOTIFY_LEVELS:
             reason = f"must be one of {', '.join(NOTIFY_LEVELS)}"
             raise SettingError("ROVER_NOTIFY_LEVEL", self.notify_level, reason)
+
+    def _check_tokens(self) -> None:
+        if not self.tokens:
+            return
+        tokens = [token.strip() for token in self.tokens.split(",")]
+        if not all(tokens):
+            reason = "must not have empty entries; remove the extra comma"
+            raise SettingError("ROVER_TOKENS", "…", reason)
+        if any(len(token) < MIN_TOKEN_LENGTH for token in tokens):
+            reason = f"must be tokens of at least {MIN_TOKEN_LENGTH} characters"
+            raise SettingError("ROVER_TOKENS", "…", reason)
 
     def _check_hosts(self) -> None:
         for host in words(self.hosts):

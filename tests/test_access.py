@@ -9,6 +9,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from rover.asgi.access import Access
+from rover.asgi.cookies import cookie_value
 from rover.asgi.problems import Problems
 from rover.settings import Settings
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.types import Message, Receive, Scope, Send
+
+TOKEN = "open-sesame-4f1c"  # noqa: S105 # of this test only
+SECOND = "second=/%41+token"
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +90,15 @@ REMOTE = [
 ]
 UNIX_SOCKET = ("/run/rover.sock", None)
 BROWSER = "http://localhost:8000"
+ODD_ORIGINS = [
+    "http://[",
+    "http://[::1",
+    "",
+    "localhost:8000",
+    "http://\xff",
+    "://",
+    "http://a@localhost",
+]
 FOREIGN = "https://evil.example"
 
 
@@ -215,37 +228,57 @@ async def test_without_tokens_remote_clients_are_refused(client: str, kind: str)
     assert b"ROVER_TOKENS" in body
 
 
+ODD_COOKIES = ["a/b=c", '{"a":1}', "=", "xrover_token=x", "a=\xff\x00"]
+
+
 @pytest.mark.parametrize(
     "given",
     [
-        {"authorization": "Bearer sesame"},
-        {"authorization": "bearer  second "},
-        {"authorization": "Token sesame"},
-        {"query": "token=sesame"},
-        {"cookie": "a=b; rover_token=sesame"},
+        {"authorization": f"Bearer {TOKEN}"},
+        {"authorization": f"bearer  {SECOND} "},
+        {"authorization": f"Token {TOKEN}"},
+        {"query": f"a=b&token={TOKEN}"},
+        {"cookie": f"a=b; rover_token={TOKEN}"},
+        {"authorization": "Basic dTpw", "cookie": f"rover_token={TOKEN}"},
+        *({"cookie": f"{odd}; rover_token={TOKEN}"} for odd in ODD_COOKIES),
+        {"cookie": f'rover_token="{TOKEN}"'},
+        {"cookie": f"rover_token=stale; rover_token={TOKEN}"},
+        {"cookie": f"rover_token={cookie_value(SECOND)}"},
     ],
-    ids=["bearer", "another token", "token", "query", "cookie"],
+    ids=["bearer", "another token", "token", "query", "cookie", "basic", *map(str, range(8))],
 )
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_a_token_allows_any_client(given: dict[str, Any], kind: str) -> None:
-    settings = Settings(tokens="sesame, second")
+    settings = Settings(tokens=f"{TOKEN}, {SECOND}")
     status, _ = await ask(client="10.0.0.7", kind=kind, settings=settings, **given)
     assert status in (200, 101)
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"authorization": "Bearer open"}, {"cookie": "rover_token="}]
+    "given",
+    [
+        {},
+        {"authorization": "Bearer open"},
+        {"authorization": f"Bearer {TOKEN}x"},
+        {"authorization": "Bearer \xff"},
+        {"authorization": "Bearer"},
+        {"cookie": "rover_token="},
+        {"cookie": "rover_token"},
+        {"cookie": f"x_rover_token={TOKEN}"},
+        {"cookie": "a/b=c"},
+        {"query": "token=%ff&="},
+    ],
 )
 async def test_with_tokens_a_client_without_one_is_refused_with_instructions(
     given: dict[str, Any],
 ) -> None:
-    status, body = await ask(settings=Settings(tokens="sesame"), **given)
+    status, body = await ask(settings=Settings(tokens=TOKEN), **given)
     assert status == 401
     assert b"Authorization: Bearer" in body
 
 
 async def test_the_repr_of_settings_has_no_token() -> None:
-    assert "sesame" not in repr(Settings(tokens="sesame"))
+    assert TOKEN not in repr(Settings(tokens=TOKEN))
 
 
 @pytest.mark.parametrize(
@@ -254,6 +287,8 @@ async def test_the_repr_of_settings_has_no_token() -> None:
         ("websocket", "GET", BROWSER, "", 101),
         ("websocket", "GET", FOREIGN, "", 403),
         ("websocket", "GET", "null", "", 403),
+        *(("websocket", "GET", odd, "", 403) for odd in ODD_ORIGINS),
+        *(("http", "POST", odd, "", 403) for odd in ODD_ORIGINS),
         ("websocket", "GET", FOREIGN, FOREIGN, 101),
         ("websocket", "GET", FOREIGN, "*", 101),
         ("http", "POST", BROWSER, "", 200),

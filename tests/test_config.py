@@ -42,7 +42,7 @@ WORKED = """
 [settings]
 heartbeat_s = 10
 data_dir = "data"
-tokens = ["one", "two"]
+tokens = ["one-16-characters", "two-16-characters"]
 
 [telemetry.drive]
 source = "replay:drive.csv?speed=1"
@@ -84,7 +84,7 @@ red = [-inf, 100]
 def test_a_file_configures_everything(write: Write, tmp_path: Path) -> None:
     config = Config.load(write(WORKED), {})
     assert config.settings == Settings(
-        heartbeat_s=10.0, data_dir=tmp_path / "data", tokens="one,two"
+        heartbeat_s=10.0, data_dir=tmp_path / "data", tokens="one-16-characters,two-16-characters"
     )
     drive, weather = config.telemetry["drive"], config.telemetry["weather"]
     assert (drive.url, drive.folder) == ("replay:drive.csv?speed=1", tmp_path)
@@ -126,7 +126,7 @@ def test_an_environment_variable_overrides_the_file(write: Write) -> None:
     }
     config = Config.load(write(WORKED), environ)
     assert config.settings.heartbeat_s == 2
-    assert config.settings.tokens == "one,two"
+    assert config.settings.tokens == "one-16-characters,two-16-characters"
     [(name, source)] = config.telemetry.items()  # replaces all of the file
     assert (name, source.url, source.folder, source.prefix) == (
         "telemetry",

@@ -17,7 +17,7 @@ Check = Callable[..., tuple[int, list[str], list[str]]]
 DRIVE = """
 [settings]
 heartbeat_s = 5
-tokens = "hunter2"
+tokens = "hunter2-hunter2-hunter2"
 [telemetry.drive]
 source = "replay:drive.csv?speed=1"
 prefix = "drive"

@@ -839,11 +839,11 @@ def test_a_token_in_the_url_becomes_a_cookie(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     pages.allow("401", "favicon.ico")  # browsers request it for pages without an icon
-    server = start_server(lambda: fast_mission(tmp_path, tokens="sesame"))
+    server = start_server(lambda: fast_mission(tmp_path, tokens="sesame-sesame-sesame"))
     without_token = pages.open(server.url)
     expect(without_token.locator("mission-control")).to_have_count(0)
 
-    page = pages.open(server.url + "?token=sesame")
+    page = pages.open(server.url + "?token=sesame-sesame-sesame")
     wait_until_live(page)
     assert page.url == server.url
     upload(page, "pass-night.rcs")

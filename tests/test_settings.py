@@ -61,6 +61,11 @@ def test_a_variable_is_converted_to_the_type_of_its_setting(
         ("ROVER_MAX_MEMBERS", "0", "must be a number of at least 1"),
         ("ROVER_DRAIN_S", "-1", "must be a number of at least 0 and at most 60 s"),
         ("ROVER_TELEMETRY", "", "must not be empty"),
+        ("ROVER_TOKENS", " , ,", "must not have empty entries"),
+        ("ROVER_TOKENS", " ", "must not have empty entries"),
+        ("ROVER_TOKENS", "open-sesame-4f1c,", "must not have empty entries"),
+        ("ROVER_TOKENS", "open-sesame-4f1c,,open-sesame-4f1d", "must not have empty entries"),
+        ("ROVER_TOKENS", "open-sesame-4f1c,open-sesame", "at least 16 characters"),
         ("ROVER_HOSTS", "lab.example:80", "must be a host name"),
         ("ROVER_HOSTS", "http://lab.example", "must be a host name"),
         ("ROVER_HOSTS", "*", "must be a host name"),
@@ -158,8 +163,8 @@ def test_settings_are_frozen() -> None:
 
 
 def test_repr_hides_tokens() -> None:
-    assert "hunter2" not in repr(Settings(tokens="hunter2"))
-    assert "max_members=500" in repr(Settings(tokens="hunter2"))
+    assert "hunter2" not in repr(Settings(tokens="hunter2-hunter2-hunter2"))
+    assert "max_members=500" in repr(Settings(tokens="hunter2-hunter2-hunter2"))
 
 
 def test_each_setting_has_a_help_text() -> None:

@@ -7,23 +7,27 @@ from the page of another origin is refused if it could change or read something 
 
 from __future__ import annotations
 
-import secrets
-from http.cookies import SimpleCookie
+from secrets import compare_digest
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
-
-from starlette.requests import HTTPConnection
+from urllib.parse import parse_qsl
 
 from rover.addresses import words
+from rover.asgi.cookies import cookie_values
 from rover.asgi.local import LocalClients
 from rover.errors import AccessRefused, Draining, NotStarted, TokenRequired
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from rover.settings import Settings
 
 COOKIE = "rover_token"
+NAME = COOKIE.encode()
+
+SCHEMES = (b"bearer", b"token")
+"""Schemes of `Authorization`. Clients of InfluxDB use the second."""
 
 STRANGER = "rover.stranger"
 """The key of the scope that is true if an open path serves a client that has no access."""
@@ -72,54 +76,70 @@ class Access:
             AccessRefused: the client's address or the page's origin is not allowed.
         """
         if scope["type"] in ("http", "websocket"):
-            connection = HTTPConnection(scope)
             if scope["path"].removeprefix(scope.get("root_path", "")) in self._open_paths:
-                scope[STRANGER] = not self._has_access(connection, receive)
+                scope[STRANGER] = not self._has_access(scope, receive)
             else:
-                self._check_client(connection, receive)
-                self._check_origin(connection)
-                self._check_phase()
+                self._check_client(scope, receive)
+                if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
+                    self._check_origin(scope)
+                if self._mission.phase != "running":
+                    self._refuse_in_phase()
         await self.app(scope, receive, send)
 
-    def _check_phase(self) -> None:
-        phase = self._mission.phase
-        if phase in ("draining", "ended"):
+    def _refuse_in_phase(self) -> None:
+        if self._mission.phase in ("draining", "ended"):
             raise Draining(2)
-        if phase != "running":
-            raise NotStarted
+        raise NotStarted
 
-    def _has_access(self, connection: HTTPConnection, receive: Receive) -> bool:
+    def _has_access(self, scope: Scope, receive: Receive) -> bool:
         try:
-            self._check_client(connection, receive)
+            self._check_client(scope, receive)
         except (AccessRefused, TokenRequired):
             return False
         return True
 
-    def _check_client(self, connection: HTTPConnection, receive: Receive) -> None:
+    def _check_client(self, scope: Scope, receive: Receive) -> None:
         if not self._tokens:
-            self._local.check(connection.scope, receive)
+            self._local.check(scope, receive)
             return
-        given = _token_of(connection).encode()
-        if not any(secrets.compare_digest(given, token) for token in self._tokens):
-            raise TokenRequired
+        for given in _tokens_of(scope):
+            for token in self._tokens:
+                if compare_digest(given, token):
+                    return
+        raise TokenRequired
 
-    def _check_origin(self, connection: HTTPConnection) -> None:
-        origin = connection.headers.get("origin")
-        safe = connection.scope["type"] == "http" and connection.scope["method"] in SAFE_METHODS
-        if origin is None or safe or "*" in self._origins or origin in self._origins:
-            return
-        if urlsplit(origin).netloc != connection.headers.get("host"):
-            raise AccessRefused(
-                f"pages of {origin} are not allowed to use this server; add the origin to "
-                "ROVER_ALLOWED_ORIGINS, or have the proxy forward the Host header"
-            )
+    def _check_origin(self, scope: Scope) -> None:
+        hosts = _values_of(scope, b"host")
+        for origin in _values_of(scope, b"origin"):
+            if "*" in self._origins or origin in self._origins:
+                continue
+            if [origin.partition("://")[2].lower()] != [host.lower() for host in hosts]:
+                shown = ascii(origin[:80])[1:-1]
+                raise AccessRefused(
+                    f"pages of {shown} are not allowed to use this server; add the origin to "
+                    "ROVER_ALLOWED_ORIGINS, or have the proxy forward the Host header"
+                )
 
 
-def _token_of(connection: HTTPConnection) -> str:
-    scheme, _, credentials = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() in ("bearer", "token"):  # the second is that of InfluxDB's clients
-        return credentials.strip()
-    if token := connection.query_params.get("token"):
-        return token
-    morsel = SimpleCookie(connection.headers.get("cookie", "")).get(COOKIE)
-    return "" if morsel is None else morsel.value
+def _values_of(scope: Scope, wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+
+
+def _tokens_of(scope: Scope) -> Iterator[bytes]:
+    """The tokens of a request: of its `Authorization`, else of its query, else of its cookies."""
+    cookies = b""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, credentials = value.partition(b" ")
+            if scheme.lower() in SCHEMES:
+                yield credentials.strip()
+                return
+        elif name == b"cookie":
+            cookies = cookies + b";" + value if cookies else value
+    if b"=" in scope["query_string"]:
+        for name, text in parse_qsl(scope["query_string"].decode("latin-1")):
+            if name == "token":
+                yield text.encode()
+                return
+    if NAME in cookies:
+        yield from cookie_values(cookies, NAME)

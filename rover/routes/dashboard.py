@@ -9,6 +9,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from rover.asgi.access import COOKIE
+from rover.asgi.cookies import cookie_value
 from rover.errors import RoverError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _signed_in(request: Request, token: str) -> Response:
     response = RedirectResponse("./", 303)
     response.set_cookie(
         COOKIE,
-        token,
+        cookie_value(token),
         path=request.scope.get("root_path", "") + "/",
         secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
         httponly=True,

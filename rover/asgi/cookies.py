@@ -1,0 +1,25 @@
+"""Reads one cookie. Cookies of other programs on the same host do not matter.
+
+`http.cookies.SimpleCookie` stops or raises at names such as `a/b` and at values such as JSON.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_to_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def cookie_values(header: bytes, name: bytes) -> Iterator[bytes]:
+    """The values of the cookies of this name. A browser may send several, of different paths."""
+    for pair in header.split(b";"):
+        key, _, value = pair.partition(b"=")
+        if key.strip() == name:
+            yield unquote_to_bytes(value.strip().strip(b'"'))
+
+
+def cookie_value(text: str) -> str:
+    """The text as the value of a cookie, which `cookie_values` turns back."""
+    return quote(text, safe="")
