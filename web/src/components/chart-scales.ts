@@ -7,7 +7,7 @@ import { clock, day } from '../format.ts';
 export function paddedRange(low: number | null, high: number | null): [number, number] {
   if (low === null || high === null) return [0, 1];
   const minHeight = Math.max(Math.abs(low), Math.abs(high)) * 0.004 || 1;
-  const margin = Math.max((high - low) * 0.12, (minHeight - (high - low)) / 2, 1e-9);
+  const margin = Math.max((high - low) * 0.12, (minHeight - (high - low)) / 2);
   return [low - margin, high + 3.2 * margin];
 }
 

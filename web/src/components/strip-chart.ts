@@ -257,8 +257,11 @@ export class StripChart extends PageElement {
         })),
       ],
       hooks: {
-        drawClear: [(plot) => drawLimits(plot, this.parameter.limits, token)],
-        drawAxes: [(plot) => drawMarks(plot, this.marks, this.selected, token)],
+        // After the grid, which would cover a limit of a round value, and before the traces.
+        drawAxes: [
+          (plot) => drawLimits(plot, this.parameter.limits, token),
+          (plot) => drawMarks(plot, this.marks, this.selected, token),
+        ],
         setCursor: [
           (plot) => {
             this.#point(plot);

@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { paddedRange } from '../src/components/chart-scales.ts';
+
+test.each([
+  [-2.8e-15, -1.2e-17],
+  [1e-300, 3e-300],
+  [87.2, 87.3],
+  [-4, 1e12],
+])('the axis of values from %f to %f is about as high as they are', (low, high) => {
+  const [from, to] = paddedRange(low, high);
+  expect(from).toBeLessThan(low);
+  expect(to).toBeGreaterThan(high);
+  const leastHeight = Math.max(Math.abs(low), Math.abs(high)) * 0.004;
+  expect(to - from).toBeLessThan(4 * Math.max(high - low, leastHeight));
+});
+
+test('equal values have an axis with some height', () => {
+  expect(paddedRange(0, 0)).toEqual([-0.5, 1.6]);
+});
