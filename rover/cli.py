@@ -13,6 +13,11 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from rover import __version__
+from rover.asgi.servers.uvicorn_protocols import (
+    BoundedHTTPProtocol,
+    BoundedWebSocketProtocol,
+    max_frame_bytes,
+)
 from rover.commands.inbox import Inbox
 from rover.config import Config
 from rover.config.config import DEFAULT_FILE
@@ -134,5 +139,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         log_config=LOGGING,
         reload=args.reload,
         proxy_headers=False,  # they would replace the address of the client, which is checked
+        http=BoundedHTTPProtocol,
+        ws=BoundedWebSocketProtocol,
+        ws_max_size=max_frame_bytes(config.settings.max_message_bytes),
     )
     return 0

@@ -1,0 +1,166 @@
+"""What a client may send before the app sees its request, over real sockets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, connect_tcp, fail_after
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+
+from rover.asgi.servers.uvicorn_protocols import (
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_URL_BYTES,
+    BoundedHTTPProtocol,
+    BoundedWebSocketProtocol,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from starlette.requests import Request
+    from starlette.websockets import WebSocket
+
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+
+class ImpatientHTTPProtocol(BoundedHTTPProtocol):
+    header_timeout_s = 0.2
+
+
+async def answer(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+async def stream(request: Request) -> StreamingResponse:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"begun"
+        while not await request.is_disconnected():
+            yield b"."
+
+    return StreamingResponse(parts())
+
+
+async def decline(websocket: WebSocket) -> None:
+    await websocket.close()
+
+
+APP = Starlette(
+    routes=[
+        Route("/", answer, methods=["GET", "POST"]),
+        Route("/stream", stream),
+        WebSocketRoute("/ws", decline),
+    ]
+)
+
+
+async def exchange(
+    serve: Serve, *parts: bytes, http: type[BoundedHTTPProtocol] = BoundedHTTPProtocol
+) -> tuple[bytes, int]:
+    """What the server sends until it closes the connection, and the bytes that it was sent."""
+    async with serve(APP, http=http, ws=BoundedWebSocketProtocol) as url:
+        port = int(url.rpartition(":")[2])
+        received, sent = b"", 0
+        async with await connect_tcp("127.0.0.1", port) as client:
+            with fail_after(8):
+                try:
+                    for part in parts:
+                        await client.send(part)
+                        sent += len(part)
+                except (BrokenResourceError, ClosedResourceError):
+                    pass
+                try:
+                    while True:
+                        received += await client.receive()
+                except (EndOfStream, BrokenResourceError):
+                    return received, sent
+
+
+def status(response: bytes) -> int:
+    return int(response.split(b" ", 2)[1])
+
+
+def headers(count: int, size: int = 1) -> bytes:
+    return b"".join(b"X-%d: %s\r\n" % (n, b"a" * size) for n in range(count))
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (b"GET /?" + b"a" * MAX_URL_BYTES + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (GET + headers(MAX_HEADERS) + b"\r\n", 431),
+        (GET + headers(3, MAX_HEADER_BYTES // 3) + b"\r\n", 431),
+        (CHUNKED + b"2\r\nab\r\n0\r\n" + headers(MAX_HEADERS), 431),
+        (HANDSHAKE + headers(1, 9000) + b"\r\n", 431),
+        (HANDSHAKE.replace(b"/ws", b"/ws?" + b"a" * 8180) + b"\r\n", 400),
+        (HANDSHAKE.replace(b"GET", b"POST") + b"Content-Length: 1\r\n\r\n", 400),
+    ],
+)
+async def test_a_request_over_a_limit_gets_a_status_and_the_connection_is_closed(
+    serve: Serve, request_: bytes, expected: int
+) -> None:
+    response, _ = await exchange(serve, request_)
+    assert status(response) == expected
+    assert response.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    "begin", [GET + b"X: ", CHUNKED + b"2\r\nab\r\n0\r\nX: ", CHUNKED + b"2;extension="]
+)
+async def test_one_header_that_never_ends_is_refused_early(serve: Serve, begin: bytes) -> None:
+    endless: Iterable[bytes] = [b"a" * 2**16] * 512
+    _, sent = await exchange(serve, begin, *endless)
+    assert sent < 2**24
+
+
+async def test_requests_within_the_limits_are_answered_in_turn(serve: Serve) -> None:
+    long = b"GET /?" + b"a" * (MAX_URL_BYTES - 2) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    full = GET + headers(MAX_HEADERS - 2) + b"Connection: close\r\n\r\n"
+    chunks = CHUNKED + b"".join(b"10000\r\n" + b"a" * 2**16 + b"\r\n" for _ in range(8))
+    response, _ = await exchange(serve, long, chunks, b"0\r\nX: 1\r\n\r\n", full)
+    assert response.count(b"HTTP/1.1 200") == 3
+    assert b"524288" in response
+
+
+async def test_a_handshake_within_the_limits_reaches_the_app(serve: Serve) -> None:
+    response, _ = await exchange(serve, HANDSHAKE + headers(1, 8000) + b"\r\n")
+    assert status(response) == 403
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([b"GET / HT"], 408),
+        ([GET, b"X: 1\r\n"], 408),
+        ([GET + b"\r\n", GET], 200),  # the second header of a connection
+    ],
+)
+async def test_a_header_that_does_not_end_in_time_closes_the_connection(
+    serve: Serve, parts: list[bytes], expected: int
+) -> None:
+    response, _ = await exchange(serve, *parts, http=ImpatientHTTPProtocol)
+    assert status(response) == expected
+    assert b"HTTP/1.1 408" in response
+
+
+async def test_a_connection_without_a_request_is_closed(serve: Serve) -> None:
+    assert await exchange(serve, http=ImpatientHTTPProtocol) == (b"", 0)
+
+
+async def test_a_refusal_never_becomes_part_of_a_running_response(serve: Serve) -> None:
+    begin = GET.replace(b"/ ", b"/stream ") + b"\r\n"
+    response, _ = await exchange(serve, begin, GET, http=ImpatientHTTPProtocol)
+    assert response.count(b"HTTP/1.1") <= 1
+    assert b" 408 " not in response
