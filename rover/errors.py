@@ -30,7 +30,8 @@
         ├── NotAnUpload         a body is not a form with one file            400
         ├── UploadTooBig        a file exceeds the size limit                 413
         ├── UploadInterrupted   the client disconnected                       400
-        │   └── UploadStalled   the client sent no data for too long          408
+        │   ├── UploadStalled   the client sent no data for too long          408
+        │   └── UploadTooSlow   the client sends less than the minimum rate   408
         ├── TooManyUploads      too many uploads at once                      503
         ├── CommandsOff         command files are not checked here            409
         └── UnknownUpload       no upload has that id                         404
@@ -323,6 +324,20 @@ class UploadStalled(UploadInterrupted):
         self.args = (
             f"the client sent no data for {timeout_s:g} s after {received:,} bytes "
             "(ROVER_UPLOAD_TIMEOUT_S); the upload was discarded, send the file again",
+        )
+
+
+class UploadTooSlow(UploadInterrupted):
+    """The client sends less than `ROVER_MIN_BODY_RATE`, averaged over the transfer."""
+
+    def __init__(self, received: int, waited_s: float, min_rate: float) -> None:
+        super().__init__(received)
+        self.waited_s = waited_s
+        self.min_rate = min_rate
+        self.args = (
+            f"the client sent {received:,} bytes in {waited_s:.1f} s, less than the limit of "
+            f"{min_rate:,g} bytes/s (ROVER_MIN_BODY_RATE); the data was discarded, send it again "
+            "over a faster connection",
         )
 
 

@@ -83,7 +83,7 @@ class Serving:
         self.connections = Connections(settings.send_timeout_s)
         self.streams = EventStreams(settings, self.connections, settings.max_readers)
         self.progress_streams = EventStreams(settings, self.connections)
-        self.bodies = Bodies(settings.upload_timeout_s)
+        self.bodies = Bodies(settings.upload_timeout_s, settings.min_body_rate)
         self.websockets = 0
         self.phase = Phase.NOT_STARTED
         self.shutdown = Shutdown()

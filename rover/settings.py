@@ -182,6 +182,12 @@ class Settings:
     upload_timeout_s: float = setting(
         30.0, "time without data after which an upload is aborted", unit="s", at_least=0.1
     )
+    min_body_rate: float = setting(
+        100.0,
+        "average rate below which the body of a request is refused, after 10 s",
+        unit="bytes/s",
+        at_least=1,
+    )
     kept_uploads: int = setting(200, "reports of finished uploads kept", at_least=1)
     spool_images: int = setting(
         32, "images kept on disk, if the camera has no files of them", at_least=1

@@ -1,12 +1,12 @@
-"""The body of a request as it arrives, with a timeout between its chunks."""
+"""The body of a request as it arrives, with a timeout between its chunks and a minimum rate."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from anyio import move_on_after
+from anyio import current_time, move_on_after
 
-from rover.errors import Draining, UploadInterrupted, UploadStalled
+from rover.errors import Draining, UploadInterrupted, UploadStalled, UploadTooSlow
 
 if TYPE_CHECKING:
     from anyio import CancelScope
@@ -17,15 +17,23 @@ RETRY_AFTER_S = 2
 """Seconds after which a client whose request a shutdown ended should send it again."""
 
 
+GRACE_S = 10.0
+"""Seconds that a body may take in addition to its size divided by the minimum rate."""
+
+
 class Bodies:
     """The bodies that clients are sending now.
 
     Args:
         timeout_s: seconds without data after which reading a body fails.
+        min_rate: bytes per second, averaged over the transfer, below which reading a body fails.
+        grace_s: seconds that a body may take in addition.
     """
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, min_rate: float, grace_s: float = GRACE_S) -> None:
         self.timeout_s = timeout_s
+        self.min_rate = min_rate
+        self.grace_s = grace_s
         self.closed = False
         self.waiting: set[CancelScope] = set()
 
@@ -62,6 +70,7 @@ class Body:
         self._receive = receive
         self._bodies = bodies
         self._more = True
+        self._waited_s = 0.0
 
     def __aiter__(self) -> Self:
         return self
@@ -77,20 +86,27 @@ class Body:
         Raises:
             UploadInterrupted: the client disconnected.
             UploadStalled: the client sent no data for the timeout.
+            UploadTooSlow: the client sends less than the minimum rate. Only the time that the
+                server waits for the client counts.
             Draining: the server is shutting down.
         """
         while self._more:
             message: Message = {"type": "timeout"}
-            timeout_s = 0.0 if self._bodies.closed else self._bodies.timeout_s
-            with move_on_after(timeout_s) as scope:
+            left_s = self._bodies.grace_s + self.received / self._bodies.min_rate - self._waited_s
+            timeout_s = min(self._bodies.timeout_s, max(left_s, 0.0))
+            began = current_time()
+            with move_on_after(0.0 if self._bodies.closed else timeout_s) as scope:
                 self._bodies.waiting.add(scope)
                 try:
                     message = await self._receive()
                 finally:
                     self._bodies.waiting.discard(scope)
+                    self._waited_s += current_time() - began
             if message["type"] == "timeout":
                 if self._bodies.closed:
                     raise Draining(RETRY_AFTER_S)
+                if timeout_s < self._bodies.timeout_s:
+                    raise UploadTooSlow(self.received, self._waited_s, self._bodies.min_rate)
                 raise UploadStalled(self.received, timeout_s)
             if message["type"] == "http.disconnect":
                 self.interrupted = True

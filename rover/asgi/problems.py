@@ -48,6 +48,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.UploadTooBig: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UploadInterrupted: HTTPStatus.BAD_REQUEST,
     errors.UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
+    errors.UploadTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.TooManyUploads: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.CommandsOff: HTTPStatus.CONFLICT,
     errors.UnknownUpload: HTTPStatus.NOT_FOUND,
