@@ -19,7 +19,7 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test test-all coverage failed check drain asgi embedding-table format web wheel release bench soak docs screenshot lock clean help
+.PHONY: run test test-all coverage failed check drain asgi embedding-table format web wheel release bench bench-page soak docs screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -87,6 +87,9 @@ release: $(ENV) $(PAGE) ## build the sdist and the wheel, check both, install ea
 
 bench: $(ENV) ## figures, as ratios against peers in the same run
 	$(BIN)/python -m bench
+
+bench-page: $(ENV) $(PAGE) ## CPU of the page in Chromium, with 50 parameters at 50 Hz and idle
+	$(BIN)/python -m bench page
 
 soak: $(ENV) ## 20 minutes of readers coming and going; memory, tasks and files must stay flat
 	$(BIN)/python -m bench soak --minutes 20

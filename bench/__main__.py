@@ -1,4 +1,4 @@
-"""Compare the server with its peers (the default), or soak it with readers that come and go."""
+"""Compare the server with its peers (the default), soak it with readers, or measure the page."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bench.extremes import Extremes
 from bench.fanout import SCENARIOS, FanOut
 from bench.load_generator import LoadGenerator
 from bench.machine import choose_cores, facts, raise_file_limit
+from bench.page import measure_page
 from bench.peers import CHANNELS, STREAMS
 from bench.processes import BenchError, exit_on_signals
 from bench.report import Report
@@ -38,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("bench: the load generator needs Linux (epoll and /proc)", file=sys.stderr)
         return 2
     exit_on_signals()
+    if args.what == "page":
+        return _page(args)
     cores = choose_cores()
     if cores.load is not None:
         os.sched_setaffinity(0, {cores.load})
@@ -61,9 +64,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("compare", "soak"),
+        choices=("compare", "soak", "page"),
         default="compare",
-        help="print a comparison as Markdown (default), or soak this server",
+        help="print a comparison as Markdown (default), soak this server, or measure the CPU of "
+        "the page in Chromium",
     )
     parser.add_argument("--quick", action="store_true", help="take under a minute; less exact")
     parser.add_argument(
@@ -75,7 +79,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--repeats", type=int, help="rounds; the report shows their medians (default 3)"
     )
-    parser.add_argument("--window-s", type=float, help="seconds of each measurement (default 2.5)")
+    parser.add_argument(
+        "--window-s", type=float, help="seconds of each measurement (default 2.5; page: 10)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
     soak = parser.add_argument_group("soak")
     soak.add_argument("--minutes", type=float, default=20, help="(default 20)")
@@ -89,6 +95,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _page(args: argparse.Namespace) -> int:
+    try:
+        print(measure_page(args.repeats or 3, args.window_s or 10.0, _log))
+    except BenchError as exc:
+        print(f"bench: {exc}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _soak(args: argparse.Namespace, generator: LoadGenerator, cores: Cores) -> int:

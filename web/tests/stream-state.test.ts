@@ -28,7 +28,7 @@ function source(state: SourceState, name?: string): void {
 function receive(seconds: number): void {
   for (let n = 0; n < seconds * 10; n += 1) {
     vi.advanceTimersByTime(100);
-    stream.apply({ type: 'samples', samples: [{ t: AT, speed: 1 }] });
+    stream.apply({ type: 'samples', samples: [{ t: AT, speed: 1 }], ageMs: 0 });
   }
 }
 

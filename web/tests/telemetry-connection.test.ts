@@ -72,7 +72,24 @@ test('samples are sent in batches', () => {
   source.sample('e-2', 'two');
   expect(events.filter(({ type }) => type === 'samples')).toEqual([]);
   vi.advanceTimersByTime(60);
-  expect(events.at(-1)).toEqual({ type: 'samples', samples: [{ t: 'one' }, { t: 'two' }] });
+  expect(events.at(-1)).toMatchObject({ type: 'samples', samples: [{ t: 'one' }, { t: 'two' }] });
+});
+
+test('samples at 50 Hz are sent five times a second, with the age of the newest', () => {
+  const source = openConnection();
+  for (let n = 0; n < 100; n += 1) {
+    source.sample(`e-${n}`, `${n}`);
+    vi.advanceTimersByTime(20);
+  }
+  const batches = events.filter((event) => event.type === 'samples');
+  expect(batches.length).toBeLessThanOrEqual(11);
+  source.sample('e-100', '100');
+  vi.advanceTimersByTime(200);
+  const last = events.findLast((event) => event.type === 'samples');
+  expect(last?.samples.at(-1)).toEqual({ t: '100' });
+  const sentAfterMs = last?.ageMs ?? 0;
+  expect(sentAfterMs).toBeGreaterThan(0);
+  expect(sentAfterMs).toBeLessThanOrEqual(200);
 });
 
 test('a gap is sent after the samples before it', () => {

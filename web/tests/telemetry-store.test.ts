@@ -11,7 +11,7 @@ let requests: string[] = [];
 let latest: unknown;
 
 function receive(...samples: WireSample[]): void {
-  store.apply({ type: 'samples', samples });
+  store.apply({ type: 'samples', samples, ageMs: 0 });
 }
 
 function declare(...parameters: Partial<Parameter>[]): void {

@@ -20,13 +20,13 @@ const MIN_STALE_S = 2;
 const DECAY = 0.9;
 
 interface Entry {
-  readonly value: Value;
-  readonly t: number;
+  value: Value;
+  t: number;
   readonly age: Age;
   /** Observed seconds between two values. */
   readonly observedS: number;
   /** Whether the server said that this value is stale. */
-  readonly servedStale: boolean;
+  servedStale: boolean;
 }
 
 /** The newest value of each parameter, and its age. */
@@ -60,6 +60,13 @@ export class Readings {
     const before = this.#entries.get(name);
     // The start of the stream repeats a value that `restore` has recorded with its true age.
     if (before?.t === t && before.servedStale) return;
+    if (before?.age === age) {
+      // Values of one message have no rhythm: most values of a fast parameter end here.
+      before.value = value;
+      before.t = t;
+      before.servedStale = false;
+      return;
+    }
     const gapS = before === undefined ? 0 : Math.max(0, before.age.ms - age.ms) / 1000;
     const observedS = Math.max(gapS, (before?.observedS ?? 0) * DECAY ** gapS);
     this.#entries.set(name, { value, t, age, observedS, servedStale: false });

@@ -25,8 +25,9 @@ export class StreamState {
       return;
     }
     this.#received = true;
-    this.#rhythm.record();
-    if (message.type === 'samples') this.#sampleAge = new Age();
+    const ageMs = message.type === 'samples' ? message.ageMs : 0;
+    this.#rhythm.record(ageMs);
+    if (message.type === 'samples') this.#sampleAge = new Age(ageMs);
     else if (message.type === 'source')
       this.sources.set(sourceName(message.source), message.source);
   }

@@ -166,7 +166,7 @@ export class TelemetryStore extends Store {
     this.stream.apply(message);
     switch (message.type) {
       case 'samples':
-        this.#pushAll(message.samples);
+        this.#pushAll(message.samples, message.ageMs);
         break;
       case 'snapshot':
         this.alarms.clear();
@@ -203,7 +203,7 @@ export class TelemetryStore extends Store {
     return sampleAt === null ? samples : samples.filter(({ t }) => Date.parse(t) > sampleAt);
   }
 
-  #pushAll(samples: readonly WireSample[], ageMs = 0): void {
+  #pushAll(samples: readonly WireSample[], ageMs: number): void {
     const age = new Age(ageMs);
     const isFirst = this.latest.size === 0 && samples.length > 0;
     for (const sample of samples) this.#push(sample, age);

@@ -44,13 +44,13 @@ export class Rhythm {
   readonly #age = new Age();
   #periodMs = FIRST_PERIOD_MS;
 
-  /** An event has arrived. */
-  record(): void {
-    const gapMs = this.#age.ms;
+  /** An event arrived `ageMs` milliseconds ago. */
+  record(ageMs = 0): void {
+    const gapMs = Math.max(0, this.#age.ms - ageMs);
     const decayedMs = this.#periodMs * Math.exp(-gapMs / DECAY_MS);
     // A longer gap is a break of the stream, not its period.
     this.#periodMs = Math.max(Math.min(gapMs, MAX_SILENT_MS / SILENT_PERIODS), decayedMs);
-    this.#age.restart();
+    this.#age.restart(ageMs);
   }
 
   /** The newest event arrived `ms` milliseconds ago. */

@@ -14,7 +14,12 @@ export interface ConnectionStatus {
 }
 
 export type ConnectionEvent =
-  | { readonly type: 'samples'; readonly samples: readonly WireSample[] }
+  | {
+      readonly type: 'samples';
+      readonly samples: readonly WireSample[];
+      /** Milliseconds since the newest of them arrived. */
+      readonly ageMs: number;
+    }
   | { readonly type: 'connection'; readonly status: ConnectionStatus }
   | { readonly type: 'source'; readonly source: SourceStatus }
   | { readonly type: 'alarm'; readonly alarm: WireAlarm }
@@ -28,8 +33,14 @@ export type ConnectionEvent =
 /** Number of past samples requested by the first connection, so that plots do not start empty. */
 export const BACKLOG = 600;
 
-/** Milliseconds of samples in one batch: at 50 Hz this saves most wake-ups of the page. */
-const BATCH_MS = 50;
+/**
+ * Milliseconds between two batches of samples, the period of the page's frames: more batches only
+ * cost wake-ups.
+ */
+const BATCH_MS = 200;
+
+/** Milliseconds after a pause in which samples are still collected: past samples arrive together. */
+const FIRST_BATCH_MS = 50;
 
 /**
  * Milliseconds without an event before which an open connection is not restarted.
@@ -59,10 +70,13 @@ export class TelemetryConnection {
   #retry: ReturnType<typeof setTimeout> | null = null;
   #flush: ReturnType<typeof setTimeout> | null = null;
   #pending: WireSample[] = [];
+  #sentAt = Number.NEGATIVE_INFINITY;
   #lastId = '';
   readonly #rhythm = new Rhythm();
   /** The time since the last event, or since the last progress of connecting. */
   readonly #progress = new Age();
+  /** The time since the last sample. */
+  readonly #newest = new Age();
   #opened = false;
   #watchdog: ReturnType<typeof setInterval> | null = null;
 
@@ -154,7 +168,9 @@ export class TelemetryConnection {
     const sample = parse<WireSample>(event.data);
     if (sample === null) return;
     this.#pending.push(sample);
-    this.#flush ??= setTimeout(() => this.#send(), BATCH_MS);
+    this.#newest.restart();
+    const waitMs = this.#sentAt + BATCH_MS - performance.now();
+    this.#flush ??= setTimeout(() => this.#send(), Math.max(waitMs, FIRST_BATCH_MS));
   }
 
   #named<T>(event: MessageEvent<string>, handle: (value: T) => void): void {
@@ -171,7 +187,8 @@ export class TelemetryConnection {
     if (this.#pending.length === 0) return;
     const samples = this.#pending;
     this.#pending = [];
-    this.#sink({ type: 'samples', samples });
+    this.#sentAt = performance.now();
+    this.#sink({ type: 'samples', samples, ageMs: this.#newest.ms });
   }
 
   #retryLater(): void {

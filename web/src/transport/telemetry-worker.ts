@@ -45,12 +45,12 @@ let eventAge: Age | null = null;
 let sampleAge: Age | null = null;
 
 function relay(event: ConnectionEvent): void {
-  if (event.type !== 'connection') eventAge = new Age();
+  if (event.type !== 'connection') eventAge = new Age(event.type === 'samples' ? event.ageMs : 0);
   if (event.type === 'samples') {
     recent.push(...event.samples);
     // Removes many samples at a time: each removal copies the array.
     if (recent.length > MAX_RECENT * 1.25) recent = recent.slice(-MAX_RECENT);
-    sampleAge = new Age();
+    sampleAge = new Age(event.ageMs);
   } else if (event.type === 'connection') {
     status = event.status;
     if (status.state === 'open') sources.clear(); // The server sends the state of each of them.
