@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from rover import __version__
+from rover.addresses import address
 from rover.asgi.servers.uvicorn_protocols import (
     BoundedHTTPProtocol,
     BoundedWebSocketProtocol,
@@ -83,6 +84,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server on this address."""
+    found = address(host)
+    return host == "localhost" or (found is not None and found.is_loopback)
+
+
 def check_config(file: str | None, environ: Mapping[str, str]) -> int:
     """Explain the configuration; the exit status is 2 if it is wrong."""
     try:
@@ -125,6 +132,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RoverError, SourceError) as exc:
         sys.stderr.write(f"cosmic-rover: {exc}\n")
         return 2
+    if not config.settings.tokens and not is_loopback(args.host):
+        sys.stderr.write(
+            f"cosmic-rover: serving on {args.host} without ROVER_TOKENS: only clients on this "
+            "machine get access, all others receive 403; set ROVER_TOKENS to serve them\n"
+        )
     # After its shutdown uvicorn raises the signal again, for the handlers of its caller. The exit
     # status is 0 then, and also if a signal arrives before uvicorn has started.
     for sig in (signal.SIGINT, signal.SIGTERM):

@@ -16,6 +16,7 @@ from anyio import create_task_group, sleep
 from starlette.routing import Route, WebSocketRoute
 
 from rover.asgi.access import Access
+from rover.asgi.headers import ResponseHeaders
 from rover.asgi.problems import ProblemApp, Problems
 from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
 from rover.commands import Commands
@@ -342,7 +343,10 @@ class MissionControl:
         }
         for route in (route for part in routes.values() for route in part):
             if isinstance(route, Route | WebSocketRoute):
-                route.app = Problems(Access(route.app, self, ops.OPEN_PATHS))
+                inner = Problems(Access(route.app, self, ops.OPEN_PATHS))
+                route.app = ResponseHeaders(inner, self.settings.allowed_origins)
+            if isinstance(route, Route) and route.methods and self.settings.allowed_origins:
+                route.methods.add("OPTIONS")  # for preflights
         return routes
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,3 +87,25 @@ def test_a_port_out_of_range_is_reported(capsys: pytest.CaptureFixture[str]) -> 
         main(["--port", "99999"])
     assert ended.value.code == 2
     assert "65,535" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("host", "tokens", "warns"),
+    [
+        ("0.0.0.0", "", True),  # what the warning is about
+        ("0.0.0.0", "open-sesame-4f1c", False),
+        ("127.0.0.1", "", False),
+    ],
+)
+def test_an_open_address_without_tokens_is_reported(host: str, tokens: str, *, warns: bool) -> None:
+    command = [sys.executable, "-m", "rover", "--host", host, "--port", "0"]
+    environ = {**os.environ, **({"ROVER_TOKENS": tokens} if tokens else {})}
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if "running on" in line.lower():
+                break
+        process.terminate()
+    assert any("ROVER_TOKENS" in line for line in lines) == warns

@@ -96,3 +96,18 @@ async def test_a_data_folder_that_is_not_writable_is_a_setting_error(tmp_path: P
     with pytest.raises(SettingError) as refused:
         await commands.run()
     assert refused.value.name == "ROVER_DATA_DIR"
+
+
+def test_stored_files_belong_to_one_user(tmp_path: Path) -> None:
+    previous = os.umask(0)
+    try:
+        inbox = Inbox(tmp_path / "data")
+        with inbox.open():
+            file = inbox.create("a")
+            file.write(b"GO")
+            stored = file.store()
+    finally:
+        os.umask(previous)
+    for folder in (tmp_path / "data", inbox.incoming, inbox.accepted):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert stored.stat().st_mode & 0o777 == 0o600

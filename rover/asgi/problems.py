@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from rover import errors
+from rover.asgi.headers import ResponseHeaders
 from rover.asgi.responses import json_response
 from rover.errors import RoverError
 from sources.base import ImageBroken, SourceError, UnknownImage
@@ -155,9 +157,9 @@ class ProblemApp(Starlette):
         try:
             await self.router(scope, receive, send)
         except HTTPException as exc:
-            await _respond_with(
-                await http_problem(HTTPConnection(scope), exc), scope, receive, send
-            )
+            response = await http_problem(HTTPConnection(scope), exc)
+            respond = partial(_respond_with, response)
+            await ResponseHeaders(respond, allowed_origins="")(scope, receive, send)
 
 
 def _without_traceback(send: Send) -> Send:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     Fsync = Callable[[int], None]
 
 
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+"""Other users of the machine have no access to the files. Existing folders keep their mode."""
+
+
 class Inbox:
     """The folders of command files.
 
@@ -48,8 +53,9 @@ class Inbox:
             SettingError: the folder is not writable.
         """
         try:
-            self.incoming.mkdir(parents=True, exist_ok=True)
-            self.accepted.mkdir(exist_ok=True)
+            self._data_dir.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            self.incoming.mkdir(FOLDER_MODE, exist_ok=True)
+            self.accepted.mkdir(FOLDER_MODE, exist_ok=True)
             _sync(self._data_dir, self._fsync)
             lock = (self._data_dir / "incoming.lock").open("wb")
         except OSError as exc:
@@ -85,7 +91,9 @@ class CommandFile:
         self.path = path
         self._accepted = accepted
         self._fsync = fsync
-        self._file = path.open("xb", buffering=0)  # with a buffer, `close` could fail: disk full
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        # with a buffer, `close` could fail: disk full
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._digest = sha256()
 
     @property

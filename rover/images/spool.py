@@ -213,5 +213,5 @@ class SpoolReader:
 
 
 def _unnamed_file(folder: Path) -> BinaryIO:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     return tempfile.TemporaryFile(dir=folder)

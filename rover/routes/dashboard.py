@@ -34,14 +34,11 @@ POLICY = "; ".join(
 PAGE_HEADERS = {
     "Content-Security-Policy": POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
 
 IMMUTABLE_HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",  # the file name contains a hash
-    "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": POLICY,  # a worker has the policy of its file
 }
 

@@ -1,0 +1,98 @@
+"""Headers of every response: for security, and for pages of other origins (CORS).
+
+Pure ASGI, around each route. Starlette's `CORSMiddleware` would add an `await` to each event of
+each client; here `send` only looks at the type of the message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rover.addresses import words
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    RawHeaders = Sequence[tuple[bytes, bytes]]
+
+UNUSED_FEATURES = ("camera", "display-capture", "geolocation", "microphone", "payment", "usb")
+
+DEFAULTS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"permissions-policy", ", ".join(f"{name}=()" for name in UNUSED_FEATURES).encode()),
+    (b"cache-control", b"no-store"),
+)
+"""Headers of each response that does not set them itself."""
+
+STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
+
+EXPOSED = (
+    b"accept-ranges, content-disposition, content-length, content-range, etag, retry-after, "
+    b"www-authenticate, x-image-id"
+)
+"""Headers that a page of another origin may read. The streams and images use them."""
+
+PREFLIGHT = (
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+    (
+        b"access-control-allow-headers",
+        b"authorization, content-type, last-event-id, range, if-range, if-none-match",
+    ),
+    (b"access-control-max-age", b"600"),
+)
+
+
+class ResponseHeaders:
+    """Adds headers to the responses of the inner app, and answers `OPTIONS` if origins are allowed.
+
+    A preflight has no token, so it is answered without an access check. The answer depends only on
+    its origin: without CORS headers, the browser does not send the request.
+
+    Args:
+        app: the inner app.
+        allowed_origins: comma-separated origins, as `ROVER_ALLOWED_ORIGINS`.
+    """
+
+    def __init__(self, app: ASGIApp, allowed_origins: str) -> None:
+        self.app = app
+        self._origins = frozenset(one.encode() for one in words(allowed_origins))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the inner app with a `send` that adds the headers."""
+        headers = self._for_origin(scope) if self._origins else ()
+
+        def send_with_headers(message: Message) -> Awaitable[None]:
+            if message["type"] in STARTS:
+                message = {**message, "headers": _completed(message.get("headers", ()), headers)}
+            return send(message)
+
+        if self._origins and scope["type"] == "http" and scope["method"] == "OPTIONS":
+            preflight = PREFLIGHT if len(headers) > 1 else ()
+            start = {"type": "http.response.start", "status": 204, "headers": [*preflight]}
+            await send_with_headers(start)
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self.app(scope, receive, send_with_headers)
+
+    def _for_origin(self, scope: Scope) -> RawHeaders:
+        vary = (b"vary", b"Origin")
+        origins = [value for name, value in scope["headers"] if name == b"origin"]
+        if len(origins) != 1:
+            return (vary,)
+        [origin] = origins
+        exposed = (b"access-control-expose-headers", EXPOSED)
+        if origin in self._origins and origin != b"*":
+            credentials = (b"access-control-allow-credentials", b"true")
+            return (vary, (b"access-control-allow-origin", origin), credentials, exposed)
+        if b"*" in self._origins:
+            return (vary, (b"access-control-allow-origin", b"*"), exposed)
+        return (vary,)
+
+
+def _completed(given: RawHeaders, more: RawHeaders) -> RawHeaders:
+    names = {name.lower() for name, _ in given}
+    return [*given, *(default for default in DEFAULTS if default[0] not in names), *more]

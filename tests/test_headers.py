@@ -1,0 +1,114 @@
+"""Headers of all responses of a mission: security and CORS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from rover.mission import MissionControl
+from rover.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+LAB = "https://lab.example"
+OTHER = "https://other.example"
+ALLOW_ORIGIN = "access-control-allow-origin"
+PATHS = [
+    *("/", "/images", "/comms", "/telemetry/parameters", "/readyz", "/nothing", "/upload"),
+    *("/alarms/none/shelve", "/images/none", "/stream/rover-telemetry?hz=x"),
+]
+TOKEN = "open-sesame-4f1c"  # noqa: S105 # of this test only
+
+
+def mission(folder: Path, origins: str = "", tokens: str = "") -> MissionControl:
+    return MissionControl(Settings(data_dir=folder, allowed_origins=origins, tokens=tokens))
+
+
+async def test_each_response_has_each_security_header_once(serve: Serve, tmp_path: Path) -> None:
+    async with serve(mission(tmp_path).app) as url, httpx.AsyncClient(base_url=url) as client:
+        for path in PATHS:
+            headers = (await client.get(path)).headers
+            for name in (
+                *("x-content-type-options", "cross-origin-resource-policy"),
+                *("referrer-policy", "permissions-policy", "cache-control"),
+            ):
+                assert len(headers.get_list(name)) == 1, (path, name)
+            assert ALLOW_ORIGIN not in headers
+            assert "vary" not in headers
+        signed_in = await client.get("/?token=any")
+        assert signed_in.headers["cache-control"] == "no-store"
+        refused = await client.get("/images", headers={"Host": "evil.example"})
+        assert (refused.status_code, refused.headers["x-content-type-options"]) == (403, "nosniff")
+        async with client.stream("GET", "/stream/rover-telemetry") as stream:
+            assert stream.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+async def test_a_refused_websocket_has_the_security_headers(serve: Serve, tmp_path: Path) -> None:
+    async with serve(mission(tmp_path).app) as url:
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(f"ws{url[4:]}/ws/comms/eva", origin=OTHER):  # type: ignore[arg-type] # its own str
+                pass
+    assert refused.value.response.status_code == 403
+    assert refused.value.response.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/images", "/telemetry/parameters", "/stream/rover-telemetry"])
+@pytest.mark.parametrize("tokens", ["", TOKEN])
+async def test_an_allowed_origin_may_read_with_credentials(
+    serve: Serve, tmp_path: Path, path: str, tokens: str
+) -> None:
+    app = mission(tmp_path, f"{LAB}, http://x.example", tokens).app
+    async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:
+        for headers, allowed in (({"Origin": LAB}, LAB), ({"Origin": OTHER}, None), ({}, None)):
+            async with client.stream("GET", path, headers=headers) as answer:
+                assert answer.status_code == (401 if tokens else 200)
+                assert answer.headers["vary"] == "Origin"
+                assert answer.headers.get(ALLOW_ORIGIN) == allowed
+                assert ("access-control-allow-credentials" in answer.headers) == bool(allowed)
+                exposed = answer.headers.get("access-control-expose-headers", "")
+                assert ("etag" in exposed) == bool(allowed)
+
+
+@pytest.mark.parametrize(
+    "path", ["/upload/rover-commands", "/images", "/stream/rover-telemetry", "/ingest/telemetry"]
+)
+async def test_a_preflight_needs_no_token_but_an_allowed_origin(
+    serve: Serve, tmp_path: Path, path: str
+) -> None:
+    ask = {"Access-Control-Request-Method": "POST"}
+    app = mission(tmp_path, LAB, TOKEN).app
+    async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:
+        allowed = await client.options(path, headers={**ask, "Origin": LAB})
+        assert (allowed.status_code, allowed.headers[ALLOW_ORIGIN]) == (204, LAB)
+        assert "POST" in allowed.headers["access-control-allow-methods"]
+        assert "authorization" in allowed.headers["access-control-allow-headers"]
+        for headers in ({**ask, "Origin": OTHER}, ask, {}):
+            refused = await client.options(path, headers=headers)
+            assert not [name for name in refused.headers if name.startswith("access-control")]
+
+
+async def test_with_all_origins_no_credentials_are_allowed(serve: Serve, tmp_path: Path) -> None:
+    app = mission(tmp_path, "*").app
+    async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:
+        for answer in (
+            await client.get("/images", headers={"Origin": OTHER}),
+            await client.options("/images", headers={"Origin": OTHER}),
+        ):
+            assert answer.headers[ALLOW_ORIGIN] == "*"
+            assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_without_allowed_origins_options_is_not_a_method(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with serve(mission(tmp_path).app) as url, httpx.AsyncClient(base_url=url) as client:
+        assert (await client.options("/images")).status_code == 405
