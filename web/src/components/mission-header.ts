@@ -1,5 +1,5 @@
 import { html, nothing } from 'lit';
-import { age, clock, day, dayOfYear, duration, label as nameOf, timestamp } from '../format.ts';
+import { age, clock, day, dayOfYear, label as nameOf, timestamp } from '../format.ts';
 import type { Mission } from '../store/mission.ts';
 import { telemetryStatus } from '../store/telemetry-status.ts';
 import { every } from '../store/ticker.ts';
@@ -68,8 +68,11 @@ export class MissionHeader extends PageElement {
     const { stream } = this.mission.telemetry;
     const { level, label, detail, silentS } = telemetryStatus(stream, now);
     const { source, sampleAgeS } = stream;
+    // Whole seconds: tenths of a second change at each tick, and each change costs a frame.
     const lastSample =
-      sampleAgeS === null ? 'no sample received yet' : `last sample ${duration(sampleAgeS)} ago`;
+      sampleAgeS === null
+        ? 'no sample received yet'
+        : `last sample ${sampleAgeS < 1 ? '< 1 s' : age(sampleAgeS)} ago`;
     // The count is outside the status: screen readers announce each change of the status.
     return html`
       <div class="connection" data-level=${level} data-testid="connection" data-state=${label.toLowerCase()}
