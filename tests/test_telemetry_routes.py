@@ -15,14 +15,16 @@ from anyio.lowlevel import checkpoint
 from httpx_sse import ServerSentEvent, aconnect_sse
 
 from rover.routes import telemetry as telemetry_routes
+from rover.routes.telemetry import history_json
 from rover.telemetry import Telemetry
+from rover.telemetry.history import History
 from rover.topic import Batch, EventId
 from rover.wire import iso
 from sources.base import Limits, Parameter, Sample
 from tests.one_stream import OneStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from tests.conftest import Serve
 
@@ -236,6 +238,49 @@ async def test_a_late_sample_is_flagged_and_changes_neither_latest_nor_alarms(
     assert past["speed"] == [0, 1, 2, 99, 3, 4]
     assert past["late"] == [False, False, False, True, False, False]
     assert not telemetry.alarms.latched
+
+
+def test_the_json_of_a_history_has_all_rows_of_each_column() -> None:
+    history = History([Parameter("speed"), Parameter("mode", kind="text")], 10_000)
+    for n in range(1000):
+        history.add(Sample(START + n, {"speed": n + 0.5, "mode": f'"{n}"'}))
+    columns = json.loads(history_json(history.between(None, None, None), 1000))
+    assert columns == {
+        "t": [iso(START + n) for n in range(1000)],
+        "speed": [n + 0.5 for n in range(1000)],
+        "mode": [f'"{n}"' for n in range(1000)],
+        "late": [False] * 1000,
+    }
+    assert json.loads(history_json(history.between(START - 1, START, None), 9))["t"] == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda n: {"text": "x" * 1000},
+        lambda n: {f"p{i}": float(i == n) for i in range(300)},  # each row is a spike
+        lambda n: {"text": "x" * 200_000},  # one row exceeds the limit
+    ],
+)
+def test_a_history_over_the_limit_of_bytes_has_fewer_points(
+    values: Callable[[int], dict[str, Any]],
+) -> None:
+    history = History([], 10_000)
+    for n in range(300):
+        history.add(Sample(START + n, values(n)))
+    text = history_json(history.between(None, None, None), 300, 100_000)
+    points = len(json.loads(text)["t"])
+    assert 1 <= points < 300
+    assert points == 1 or len(text) <= 100_000
+
+
+def test_a_history_over_the_limit_of_bytes_keeps_texts_beside_numbers() -> None:
+    history = History([], 10_000)
+    for n in range(300):
+        history.add(Sample(START + n, {"text": "x" * 1000} if n % 2 else {"speed": float(n)}))
+    columns = json.loads(history_json(history.between(None, None, None), 300, 50_000))
+    assert sum(text is not None for text in columns["text"]) >= 10
+    assert max(speed for speed in columns["speed"] if speed is not None) == 298
 
 
 async def test_history_responds_with_columns(serve: Serve) -> None:

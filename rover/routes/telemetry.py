@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from rover.asgi.query import moment, names, number, resume_point, whole_number
@@ -13,10 +14,11 @@ from rover.asgi.responses import json_response
 from rover.errors import BadQuery
 from rover.telemetry.events import BEAT, parameter_json
 from rover.telemetry.views import Selection
-from rover.wire import iso
+from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
+    from collections.abc import Iterator
+
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.event_stream import EventStream
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 20_000
 """Maximum number of points of a history, requested or not."""
+
+MAX_HISTORY_BYTES = 8 * 2**20
+"""Approximate maximum size of a history as JSON. A larger one has fewer points."""
+
+MAX_HISTORIES = 2
+"""Maximum number of histories that are prepared at the same time; more requests wait."""
+
+ROWS_AT_ONCE = 256
+"""Number of rows that are encoded in one step, during which other threads cannot run."""
 
 
 class HasTelemetry(Protocol):
@@ -45,13 +56,17 @@ class HasTelemetry(Protocol):
 
 def routes(mission: HasTelemetry) -> list[BaseRoute]:
     """`GET /stream/rover-telemetry`, and `/telemetry/parameters`, `/latest` and `/history`."""
+    histories = CapacityLimiter(MAX_HISTORIES)
 
     async def history(request: Request) -> Response:
         telemetry = mission.telemetry
         fields = names(request, "fields", telemetry.fields)
         limit = whole_number(request, "max_points", at_least=1, at_most=MAX_POINTS) or MAX_POINTS
-        span = telemetry.history.between(moment(request, "since"), moment(request, "until"), fields)
-        return await to_thread.run_sync(_history_response, span, limit)
+        since, until = moment(request, "since"), moment(request, "until")
+        async with histories:
+            span = telemetry.history.between(since, until, fields)
+            body = await to_thread.run_sync(history_json, span, limit)
+        return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
     async def parameters(_: Request) -> Response:
         known = mission.telemetry.parameters
@@ -103,7 +118,27 @@ class Stream:
         return serving.streams.respond(subscriber, preamble, BEAT)
 
 
-def _history_response(span: Span, max_points: int) -> Response:
-    columns = span.downsampled(max_points).as_columns()
+def history_json(span: Span, max_points: int, max_bytes: int = MAX_HISTORY_BYTES) -> bytes:
+    """The samples as columns in JSON, downsampled until both limits are met.
+
+    Every spike is kept, unless the spikes alone exceed `max_bytes`.
+    """
+    span = span.downsampled(max_points)
+    while (size := span.json_bytes()) > max_bytes and len(span.t) > 1:
+        points = max(1, min(len(span.t) // 2, len(span.t) * max_bytes // size))
+        span = span.thinned(points)
+    return b"".join(_json_parts(span))
+
+
+def _json_parts(span: Span) -> Iterator[bytes]:
+    columns = span.as_columns()
     columns["t"] = [iso(t) for t in columns["t"]]
-    return json_response(columns)
+    before = "{"
+    for name, column in columns.items():
+        yield f"{before}{dumps(name)}:[".encode()
+        for start in range(0, len(column), ROWS_AT_ONCE):
+            rows = dumps(column[start : start + ROWS_AT_ONCE])[1:-1]
+            yield ("," if start else "").encode() + rows.encode()
+        yield b"]"
+        before = ","
+    yield b"}"

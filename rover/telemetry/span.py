@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+CELL_JSON_BYTES = 16
+"""Typical size of a number or a time in JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Samples in order of time.
@@ -42,12 +46,25 @@ class Span:
         Libraries for downsampling do not handle NaN, which rover data often contains
         (predict-idlab/tsdownsample, issue 73).
         """
-        if len(self.t) <= max_points:
-            return self
+        return self if len(self.t) <= max_points else self._rows(self._extremes(max_points))
+
+    def thinned(self, points: int) -> Span:
+        """At most that number of samples: at even distances, and extremes if they fit.
+
+        Unlike `downsampled`, it keeps samples without numbers beside samples with numbers, and
+        never exceeds the limit.
+        """
+        extremes = self._extremes(points // 2)
+        if len(extremes) > points // 2:
+            extremes = extremes[:0]
+        return self._rows(np.union1d(extremes, self._evenly(points - len(extremes))))
+
+    def _extremes(self, max_points: int) -> NDArray[np.intp]:
+        """The rows that `downsampled` keeps."""
         columns = (column for parts in self.columns.values() for column in parts.values())
         numbers = [column for column in map(_as_numbers, columns) if not np.isnan(column).all()]
         if not numbers:
-            return self._rows(np.linspace(0, len(self.t) - 1, max_points).astype(np.intp))
+            return self._evenly(max_points)
         intervals = max(1, (max_points - 2) // (2 * len(numbers)))
         starts = np.linspace(0, len(self.t), intervals + 1).astype(np.intp)[:-1]
         interval_of = np.searchsorted(starts, np.arange(len(self.t)), side="right") - 1
@@ -62,7 +79,10 @@ class Span:
                 keep[chosen[~missing[chosen]]] = True
         if np.count_nonzero(keep) + 2 <= max_points:
             keep[[0, -1]] = True
-        return self._rows(np.flatnonzero(keep))
+        return np.flatnonzero(keep)
+
+    def _evenly(self, points: int) -> NDArray[np.intp]:
+        return np.linspace(0, len(self.t) - 1, points).astype(np.intp)
 
     def _rows(self, rows: NDArray[np.intp]) -> Span:
         columns = {
@@ -70,6 +90,17 @@ class Span:
             for name, parts in self.columns.items()
         }
         return Span(self.t[rows], self.late[rows], columns, self.integers)
+
+    def json_bytes(self) -> int:
+        """The approximate size of these samples as JSON. Characters count as one byte."""
+        row_bytes = 2 * CELL_JSON_BYTES
+        text_bytes = 0
+        for parts in self.columns.values():
+            for part, column in parts.items():
+                row_bytes += CELL_JSON_BYTES + len(part)
+                if not _is_numeric(column):
+                    text_bytes += sum(len(value) for value in column if isinstance(value, str))
+        return len(self.t) * row_bytes + text_bytes
 
     def as_columns(self) -> dict[str, list[Any]]:
         """Columns of equal length: `t` in POSIX seconds, each parameter, and `late`."""
