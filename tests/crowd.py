@@ -173,7 +173,7 @@ class Crowd:
             "download": "GET {}/stream/rover-image",
             "member": f"GET {{}}/ws/comms/channel-{number % 5}",
             "upload": "POST {}/upload/rover-commands",
-        }[kind].format(self._prefix) + " HTTP/1.1\r\nHost: rover\r\n"
+        }[kind].format(self._prefix) + " HTTP/1.1\r\nHost: localhost\r\n"
         if kind == "member":
             head += (
                 "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

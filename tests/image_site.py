@@ -57,7 +57,7 @@ class Site:
     async def raw(self, target: str) -> SocketStream:
         """A connection that has requested `target`, unescaped, and has read nothing."""
         stream = await connect_tcp("127.0.0.1", self.port)
-        await stream.send(f"GET {target} HTTP/1.1\r\nHost: rover\r\n\r\n".encode())
+        await stream.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         return stream
 
 

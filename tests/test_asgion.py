@@ -230,7 +230,7 @@ def refused(at: Inspected, path: str, origin: Any = None) -> int:
 def disconnect_before_the_answer(at: Inspected) -> None:
     for path in ["/stream/rover-telemetry", "/stream/rover-image"] * 10:
         with socket.create_connection(("127.0.0.1", at.port)) as hasty:
-            hasty.sendall(f"GET {at.prefix}{path} HTTP/1.1\r\nHost: rover\r\n\r\n".encode())
+            hasty.sendall(f"GET {at.prefix}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
 
 def disconnect_in_mid_stream(at: Inspected) -> None:

@@ -54,10 +54,10 @@ FORM = (
 )
 
 STREAMS = {
-    "telemetry": "GET /stream/rover-telemetry?last=1 HTTP/1.1\r\nHost: rover\r\n\r\n",
-    "channel": f"GET /ws/comms/eva HTTP/1.1\r\nHost: rover\r\n{UPGRADE}\r\n",
-    "image": "GET /stream/rover-image HTTP/1.1\r\nHost: rover\r\n\r\n",
-    "upload": f"POST /upload/rover-commands HTTP/1.1\r\nHost: rover\r\n{FORM}",
+    "telemetry": "GET /stream/rover-telemetry?last=1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "channel": f"GET /ws/comms/eva HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}\r\n",
+    "image": "GET /stream/rover-image HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "upload": f"POST /upload/rover-commands HTTP/1.1\r\nHost: localhost\r\n{FORM}",
 }
 
 

@@ -208,7 +208,7 @@ def test_stalled_downloads_do_not_delay_the_exit(server: str, tmp_path: Path) ->
         for size, client in zip(sizes, stalled, strict=True):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
             client.connect(("127.0.0.1", at.port))
-            client.sendall(f"GET /images/{size}.png HTTP/1.1\r\nHost: rover\r\n\r\n".encode())
+            client.sendall(f"GET /images/{size}.png HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert client.recv(12) == b"HTTP/1.1 200"
         wait_until_stalled(stalled)
         status, exited_after_s = at.end()
@@ -217,9 +217,10 @@ def test_stalled_downloads_do_not_delay_the_exit(server: str, tmp_path: Path) ->
     assert status == 0
 
 
-STREAM = b"GET /stream/rover-telemetry HTTP/1.1\r\nHost: rover\r\n\r\n"
+STREAM = b"GET /stream/rover-telemetry HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CHANNEL = (
-    b"GET /ws/comms/eva HTTP/1.1\r\nHost: rover\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"GET /ws/comms/eva HTTP/1.1\r\nHost: localhost\r\n"
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
 )
 

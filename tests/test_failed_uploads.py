@@ -200,7 +200,7 @@ async def test_a_stalled_client_is_aborted_and_the_check_continues(
         with socket.socket() as stalled:
             stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             stalled.connect(("127.0.0.1", httpx.URL(url).port or 0))
-            head = f"POST {PATH} HTTP/1.1\r\nHost: test\r\nContent-Type: {FORM}\r\n"
+            head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n"
             stalled.sendall(f"{head}Content-Length: {len(BODY)}\r\n\r\n".encode() + BODY)
             await until(lambda: mission.streams)
             await until(lambda: not mission.streams, timeout_s=20)

@@ -181,7 +181,8 @@ async def test_no_path_leads_out_of_the_folder(serve: Serve, tmp_path: Path, tar
         async with serve(app_of(images)) as url:
             async with await connect_tcp("127.0.0.1", httpx.URL(url).port or 0) as stream:
                 await stream.send(
-                    f"GET {target} HTTP/1.1\r\nHost: rover\r\nConnection: close\r\n\r\n".encode()
+                    f"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
+                    "Connection: close\r\n\r\n".encode()
                 )
                 response = await read_to_end(stream)
             assert response.startswith(b"HTTP/1.1 404 ")

@@ -68,7 +68,12 @@ class Sender:
             await self._connection.send(piece)
 
     async def request(self, *headers: str, content_type: str = FORM) -> None:
-        lines = [f"POST {PATH} HTTP/1.1", "Host: test", f"Content-Type: {content_type}", *headers]
+        lines = [
+            f"POST {PATH} HTTP/1.1",
+            "Host: localhost",
+            f"Content-Type: {content_type}",
+            *headers,
+        ]
         await self.send("\r\n".join(lines).encode() + b"\r\n\r\n")
 
     async def chunk(self, data: bytes) -> None:
