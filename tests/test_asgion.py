@@ -135,7 +135,7 @@ def inspecting(
         process = subprocess.Popen(
             [python, "-m", "tests.inspected", host.app, str(port), lifespan, connection, report],
             cwd=ROOT,
-            env=environ(folder),
+            env={**environ(folder), "ROVER_TRUSTED_PROXIES": "127.0.0.1"},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -155,7 +155,8 @@ def request_every_path(at: Inspected, client: httpx.Client) -> None:
     page = client.get(f"{at.url}/").text
     for link in re.findall(r'(?:href|src)="([^"]+)"', page):
         assert client.get(urljoin(f"{at.url}/", link)).status_code == 200, link
-    signed_in = client.get(f"{at.url}/?token=any", headers={"X-Forwarded-Proto": "https"})
+    proxied = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}
+    signed_in = client.get(f"{at.url}/?token=any", headers=proxied)
     assert "; Secure" in signed_in.headers["Set-Cookie"]
 
 
