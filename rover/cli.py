@@ -23,6 +23,7 @@ from rover.commands.inbox import Inbox
 from rover.config import Config
 from rover.config.config import DEFAULT_FILE
 from rover.config.report import Report, report_on
+from rover.descriptors import raise_limit
 from rover.errors import ConfigError, RoverError
 from rover.mission import create_app
 from rover.settings import CONFIG_VARIABLE, PREFIX, settings_table
@@ -126,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return check_config(args.file, {**os.environ, **chosen})
     try:
         config = Config.load(environ={**os.environ, **chosen})
+        raise_limit()  # before the app is created, which asks for the limit
         with Inbox(config.settings.data_dir).open():
             pass  # an unusable folder is reported in one line, before the server starts
         app: Starlette | str = create_app(config=config)

@@ -22,6 +22,7 @@ from rover.asgi.body import Bodies
 from rover.asgi.connections import Connections
 from rover.asgi.event_stream import EventStreams
 from rover.asgi.shutdown import Shutdown, listen_for_signals
+from rover.descriptors import max_clients
 from rover.flush import Flusher
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class Serving:
         settings: the same.
         flusher: wakes the subscribers of topics.
         connections: aborts stalled clients.
-        streams: event streams without end; at most `max_readers`.
+        streams: event streams without end; at most `max_readers`, or fewer if the system allows
+            fewer open files.
         progress_streams: event streams that end with their topic.
         bodies: the request bodies that clients are sending.
         websockets: open WebSocket connections.
@@ -81,7 +83,7 @@ class Serving:
         self.settings = settings
         self.flusher = Flusher(settings.heartbeat_s)
         self.connections = Connections(settings.send_timeout_s)
-        self.streams = EventStreams(settings, self.connections, settings.max_readers)
+        self.streams = EventStreams(settings, self.connections, max_clients(settings.max_readers))
         self.progress_streams = EventStreams(settings, self.connections)
         self.bodies = Bodies(settings.upload_timeout_s, settings.min_body_rate)
         self.websockets = 0
