@@ -90,7 +90,7 @@ async def http_problem(connection: HTTPConnection, exc: Exception) -> Response:
     status = HTTPStatus(exc.status_code)
     headers = dict(exc.headers or {})
     detail = exc.detail
-    path = connection.url.path
+    path = connection.scope["path"]  # `connection.url` raises for some raw bytes
     if status is HTTPStatus.NOT_FOUND and detail == status.phrase:
         detail = f"nothing is at {path}; the README lists all paths"
     elif status is HTTPStatus.METHOD_NOT_ALLOWED:
