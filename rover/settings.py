@@ -135,7 +135,7 @@ class Settings:
         at_most=60,
     )
     max_readers: int = setting(
-        20_000, "maximum number of telemetry clients; more get 503", at_least=1
+        10_000, "maximum number of telemetry clients; more get 503", at_least=1
     )
     telemetry_events: int = setting(
         20_000, "telemetry events kept for new and resuming clients", at_least=1
