@@ -15,8 +15,11 @@ class Newest:
 
     def __init__(self) -> None:
         self.now = T
+        self.down = False
         self._freshness = Freshness(lambda: self.now)
-        self._latest = Latest(self._freshness, lambda _: "rover", lambda: self.now)
+        self._latest = Latest(
+            self._freshness, lambda _: "rover", lambda _: self.down, lambda: self.now
+        )
 
     def arrive(self, name: str, *, age_s: float = 0, newest: bool = True) -> None:
         self._freshness.record([name])
@@ -35,6 +38,14 @@ def test_a_value_is_live_until_it_is_stale() -> None:
     assert newest.quality("speed") == "live"
     newest.now += 1
     assert newest.quality("speed") == "stale"
+
+
+def test_a_value_of_a_source_that_is_down_is_stale() -> None:
+    newest = Newest()
+    newest.arrive("mode")
+    assert newest.quality("mode") == "live"
+    newest.down = True
+    assert newest.quality("mode") == "stale"
 
 
 def test_a_value_that_was_delayed_is_late_until_a_newer_one_arrives() -> None:

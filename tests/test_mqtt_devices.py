@@ -250,6 +250,11 @@ def test_a_value_template_names_the_place_of_a_value(template: str, keys: tuple[
     "config",
     [
         {**BASE, "val_tpl": "{{ value_json.a + value_json.b }}"},
+        {**BASE, "val_tpl": "{{ value_json.p / 1000 }}"},
+        {**BASE, "val_tpl": "{{ value_json.p * -1 }}"},
+        {**BASE, "val_tpl": "{{ value_json.p | multiply(0.01) }}"},
+        {**BASE, "val_tpl": "{{ (value_json.w | float / 1000) | round(2) }}"},
+        {**BASE, "val_tpl": "{{ value | float / 10 }}"},
         {**BASE, "val_tpl": "{{ value_json.get('a') }}"},
         {**BASE, "val_tpl": "{{ value_json[name] }}"},
         {"name": "button", "command_topic": "a/set"},

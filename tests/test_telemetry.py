@@ -417,6 +417,24 @@ def test_a_dictionary_with_a_mistake_is_an_error_at_the_start() -> None:
             Telemetry(wrong, Settings(), Flusher(60))
 
 
+async def test_parameters_that_are_no_sequence_degrade_a_running_source() -> None:
+    class Vanishing(ScriptedSource):
+        async def samples(self) -> AsyncIterator[Sample]:
+            yield at(NOW, speed=1)
+            nothing: Any = None
+            self.parameters = nothing
+            yield at(NOW + 1, speed=2)
+            self.finished.set()
+            await sleep_forever()
+
+    source = Vanishing()
+    async with running(source) as telemetry:
+        await source.finished.wait()
+        assert [sample["speed"] for sample in samples(telemetry)] == [1, 2]
+        assert telemetry.health.state is State.DEGRADED
+        assert "must be a sequence of Parameter" in telemetry.health.detail
+
+
 async def test_a_mistake_in_a_changed_dictionary_degrades_the_source_and_the_old_one_remains() -> (
     None
 ):

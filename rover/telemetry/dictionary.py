@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rover.guard import is_interrupt
@@ -27,7 +28,8 @@ def dictionary_of(source: TelemetrySource, known: list[Parameter] | None = None)
     """
     period_of(source)
     parameters = source.parameters
-    if known is not None and list(parameters) == known:
+    is_sequence = isinstance(parameters, Sequence)  # the source may return anything
+    if is_sequence and known is not None and list(parameters) == known:
         return known
     if mistake := dictionary_mistake(parameters):
         raise SourceError(mistake.text)

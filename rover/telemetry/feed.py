@@ -127,11 +127,7 @@ class Feed:
             changed_only: compare only the number of parameters: cheap enough for each sample.
         """
         learned = len(self._translation.learned) if self._translation is not None else 0
-        if (
-            changed_only
-            and learned == self._learned
-            and (self.supervisor.mistake or len(self.source.parameters) == len(self._declared))
-        ):
+        if changed_only and learned == self._learned and self._has_same_length():
             return False
         try:
             declared = self._guard.read("parameters", dictionary_of, self.source, self._declared)
@@ -144,6 +140,14 @@ class Feed:
         self._declared, self._learned = declared, learned
         self.parameters = self._translated_parameters()
         return True
+
+    def _has_same_length(self) -> bool:
+        try:
+            return bool(self.supervisor.mistake) or len(self.source.parameters) == len(
+                self._declared
+            )
+        except Exception:  # `update_dictionary` reports it
+            return False
 
     async def _follow(self) -> None:
         async with self._guard.iterate("samples()", self.source.samples) as samples:

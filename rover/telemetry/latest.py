@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Quality = Literal["live", "stale", "late"]
 """Whether the newest value shows the present.
 
-`stale`: no value of the parameter has arrived for several periods, late or not. `late`: values
+`stale`: no value of the parameter has arrived for several periods, late or not, or its source is
+down. `late`: values
 arrive, but the time of the newest is more than `JUMP_S` before the arrival of the last: it was
 delayed, for example by a broker that kept it during a restart, or the clock of its device is
 behind. `live`: neither.
@@ -31,6 +32,7 @@ class Latest:
     Args:
         freshness: decides which of them are stale.
         source_of: the name of a parameter's source.
+        is_silent: whether the source of a parameter is down, or stale as a whole.
         present: POSIX seconds.
     """
 
@@ -38,10 +40,12 @@ class Latest:
         self,
         freshness: Freshness,
         source_of: Callable[[str], str],
+        is_silent: Callable[[str], bool],
         present: Callable[[], float] = time,
     ) -> None:
         self._freshness = freshness
         self._source_of = source_of
+        self._is_silent = is_silent
         self._present = present
         self._values: dict[str, Value] = {}
         self._times: dict[str, float] = {}
@@ -84,7 +88,7 @@ class Latest:
         return {"t": newest, **{n: self._values[n] for n in names}, "details": details}
 
     def _quality(self, name: str, period_s: float | None) -> Quality:
-        if self._freshness.is_stale(name, period_s):
+        if self._freshness.is_stale(name, period_s) or self._is_silent(name):
             return "stale"
         last_arrival = self._present() - self._freshness.silent_s(name)
         return "late" if last_arrival - self._times[name] > JUMP_S else "live"

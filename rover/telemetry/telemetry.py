@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import create_task_group, sleep
 
 from rover.errors import NoDataYet
-from rover.supervise import FIRST_PAUSE_S, Health, worst
+from rover.supervise import FIRST_PAUSE_S, Health, State, worst
 from rover.telemetry.alarms import AlarmLog
 from rover.telemetry.derived import Derived
 from rover.telemetry.event_log import EventLog
@@ -131,7 +131,7 @@ class Telemetry:
         self._order = ParameterOrder(present=clock)
         self._limits = LimitWatch(self._parameters)
         self._freshness = Freshness(min_stale_s=min_stale_s)
-        self.latest = Latest(self._freshness, self.source_of, clock)
+        self.latest = Latest(self._freshness, self.source_of, self._is_silent, clock)
         flusher.mark(self.topic)  # starts heartbeats before the first event
 
     @property
@@ -232,6 +232,10 @@ class Telemetry:
         if not self.topic.closed:
             logged = self.events.add(event, feed.name)
             self.topic.publish(NamedEvent("event", dumps(logged.as_json())))
+
+    def _is_silent(self, parameter: str) -> bool:
+        feed = self.feeds.get(self.source_of(parameter))
+        return feed is not None and feed.health.state in (State.DOWN, State.STALE)
 
     def _is_stale(self, parameter: str) -> bool:
         return self._freshness.is_stale(parameter, self._periods_s.get(parameter))

@@ -28,7 +28,13 @@ _LONG = {
 }
 """The abbreviations of the keys that are read."""
 
-_VALUE = re.compile(r"""value_json((?:\s*\.\s*\w+|\[\s*(?:'[^']*'|"[^"]*"|\d+)\s*\])+)""")
+_TEMPLATE = re.compile(
+    r"""\{\{-?\s*value(?:_json((?:\s*\.\s*\w+|\[\s*(?:'[^']*'|"[^"]*"|\d+)\s*\])+))?\s*"""
+    r"""(?:\|\s*(?:float|int|string|round|default|is_defined)\s*(?:\([^(){}]*\))?\s*)*-?\}\}"""
+)
+"""A template that takes one value as it is; its filters change at most the form and the digits."""
+
+_IF = re.compile(r"\{%-?\s*if\b[^%]*%\}(.*)\{%-?\s*endif\s*-?%\}")
 _KEY = re.compile(r"""\.\s*(\w+)|\[\s*(?:'([^']*)'|"([^"]*)"|(\d+))\s*\]""")
 _METHODS = {"get", "items", "keys", "values"}
 
@@ -103,13 +109,16 @@ def _entity(config: Mapping[str, Any]) -> list[Entity]:
 
 
 def _keys(template: str) -> tuple[str, ...] | None:
-    """The keys of the only value in a template; `None` if it computes with several."""
-    found = {match[1] for match in _VALUE.finditer(template)}
-    if not found:
-        return None if "value_json" in template else ()
-    places = {tuple(filter(None, sum(_KEY.findall(one), ()))) for one in found}
-    [keys, *others] = places
-    return None if others or set(keys) & _METHODS else keys
+    """The keys of the value that a template takes; `None` if it computes: the unit is not ours."""
+    if wrapped := _IF.fullmatch(template.strip()):
+        template = wrapped[1]
+    if not template.strip():
+        return ()
+    found = _TEMPLATE.fullmatch(template.strip())
+    if found is None or template.count("value") > 1:
+        return None
+    keys = tuple(filter(None, sum(_KEY.findall(found[1] or ""), ())))
+    return None if set(keys) & _METHODS else keys
 
 
 def _text(value: Any) -> str:
