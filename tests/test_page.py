@@ -140,6 +140,7 @@ def join(page: Page, channel: str, name: str) -> None:
     page.get_by_test_id("name").fill(name)
     page.get_by_test_id("name").press("Enter")
     expect(members(page).filter(has_text=name)).to_have_count(1)
+    expect(page.get_by_test_id("comms-state")).to_have_attribute("data-state", "open")
 
 
 def members(page: Page) -> Locator:
