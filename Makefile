@@ -29,7 +29,7 @@ run: $(ENV) $(PAGE) ## set everything up and serve on http://127.0.0.1:8000
 
 test: $(ENV) $(PAGE) ## run every test; the last lines list the tests that were skipped
 	$(NPM) test
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 coverage: $(ENV) $(PAGE) ## the same with branch coverage, which must not fall below its floor
 	$(NPM) test
