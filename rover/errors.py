@@ -69,7 +69,7 @@ class ConfigError(RoverError):
 
     Attributes:
         path: of the file.
-        problems: what is wrong with it, each in one line; the text of the error has the first.
+        problems: its mistakes, each in one line; the text of the error has the first.
     """
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from rover.config.sources import NAME, NAME_RULE, SourceConfig
 from rover.guard import is_simulated
+from rover.supervise import source_key
 from rover.wire import iso
 from sources.base import Lossy, Source, SourceError, Timed
 from sources.registry import open_source
@@ -38,7 +39,7 @@ class NamedSource(Generic[S]):
     @property
     def key(self) -> str:
         """Its name among all sources: `commands`, `camera.mast`."""
-        return self.name if self.name == self.kind else f"{self.kind}.{self.name}"
+        return source_key(self.kind, self.name)
 
     @property
     def simulated(self) -> bool:

@@ -21,6 +21,8 @@ from sources.rules.describe import describe, one_line
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from sources.base import SourceKind
+
 logger = logging.getLogger("rover.sources")
 
 FIRST_PAUSE_S = 0.5
@@ -42,6 +44,16 @@ NOTE_S = 60.0
 
 CHECK_INTERVAL_S = 1.0
 """Seconds between two checks for silence."""
+
+
+def source_key(kind: SourceKind, name: str) -> str:
+    """The name of a source among all sources: `commands`, `camera.mast`.
+
+    Args:
+        kind: of the source.
+        name: the same as `kind` if it is the only one of its kind.
+    """
+    return name if name == kind else f"{kind}.{name}"
 
 
 class State(StrEnum):

@@ -46,7 +46,7 @@ class LocalClients:
         """Check the client's address, the `Host` and the headers of proxies.
 
         Raises:
-            AccessRefused: the request comes from elsewhere, or the server cannot tell.
+            AccessRefused: the request comes from elsewhere, or its origin is unknown.
         """
         hosts = []
         proxied: dict[bytes, list[bytes]] = {}

@@ -27,7 +27,7 @@ FINAL = {StepState.PASSED, StepState.FAILED, StepState.SKIPPED}
 
 
 class Steps:
-    """Derives the state of each step from what the validator yields.
+    """Derives the state of each step from the progress and findings of the validator.
 
     A step begins with its first progress or finding, and ends when another step begins or the check
     ends. A finding without a known step belongs to the step that runs. A step that never begins is
@@ -52,7 +52,7 @@ class Steps:
 
     @property
     def first(self) -> str:
-        """The name of the first step; empty if there are no steps."""
+        """The name of the first step; empty without steps."""
         return next(iter(self._steps), "")
 
     def number(self, name: str) -> int | None:

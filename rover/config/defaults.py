@@ -18,7 +18,7 @@ def default_url(configured: Iterable[object]) -> str:
     """The URL of each source that is not configured: `sim:` or `none:`.
 
     Args:
-        configured: what is: sources, URLs, several of them by name; `None` for nothing.
+        configured: objects, URLs, several of them by name; `None` if a kind has none.
     """
     simulated = [one for given in configured for one in _each(given)]
     return "none:" if False in simulated and True not in simulated else "sim:"

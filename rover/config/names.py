@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rover.supervise import source_key
 from rover.telemetry.derived import Derived, no_such_parameter
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def unknown_names(
         raw: the sources' own names of their parameters, by the name of the source.
     """
     for source, one in config.telemetry.items():
-        place = "telemetry" if source == "telemetry" else f"telemetry.{source}"
+        place = source_key("telemetry", source)
         for name in one.rename:
             if name not in raw.get(source, ()):
                 yield f"{place}.rename: {no_such_parameter(name, raw.get(source, ()))}"

@@ -1,4 +1,4 @@
-"""Explains a configuration: what it configures, and what is wrong with it."""
+"""Explains a configuration, and lists its mistakes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rover.config.names import unknown_names
 from rover.errors import SettingError
 from rover.settings import Settings
+from rover.supervise import source_key
 from rover.telemetry.calibration import Points, Polynomial
 from rover.telemetry.names import ParameterNames
 from rover.telemetry.receivers import open_receivers
@@ -57,7 +58,7 @@ def report_on(config: Config) -> Report:
         try:
             translation.check(declared)
         except NameCollision as exc:
-            report.problems.append(f"{_key('telemetry', name)}: {exc}")
+            report.problems.append(f"{source_key('telemetry', name)}: {exc}")
         parameters = translation.parameters(declared)
         published.update(parameter.name for parameter in parameters)
         if declared:
@@ -93,12 +94,8 @@ def _add_source(report: Report, kind: SourceKind, name: str, one: SourceConfig) 
         source = None
     if getattr(source, "simulated", False):
         note += " (simulated)"
-    report.lines.append(f"{_key(kind, name)}: {redacted(one.url)}{note}")
+    report.lines.append(f"{source_key(kind, name)}: {redacted(one.url)}{note}")
     return source
-
-
-def _key(kind: SourceKind, name: str) -> str:
-    return kind if name == kind else f"{kind}.{name}"
 
 
 def _translation_lines(one: TelemetryConfig) -> Iterable[str]:

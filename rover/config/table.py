@@ -21,7 +21,7 @@ class Table:
     Args:
         values: as `tomllib` returns them.
         place: of the table, such as `telemetry.drive`; empty for the whole file.
-        problems: what is wrong with the file; this table adds to it.
+        problems: the mistakes in the file; this table adds to them.
 
     Attributes:
         values: the same.

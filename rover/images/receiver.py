@@ -11,7 +11,7 @@ from anyio import TASK_STATUS_IGNORED, create_task_group
 from rover.guard import absorb_stray_cancellation
 from rover.images.guarded import GuardedCamera, InvalidImage
 from rover.images.spool import Spool
-from rover.supervise import Supervisor
+from rover.supervise import Supervisor, source_key
 from sources.base import ImageBroken, SourceError
 from sources.none import Off
 from sources.rules.describe import describe, one_line
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from sources.base import Camera, Image
 
 logger = logging.getLogger("rover.images")
-
-ONLY = "camera"
-"""The name of a camera that is the only one."""
 
 SHUTTING_DOWN = "the server is shutting down"
 
@@ -66,7 +63,7 @@ class Receiver:
         self._settings = settings
         self._spool_dir = spool_dir
         self._notify = notify
-        label = name if name == ONLY else f"{ONLY}.{name}"
+        label = source_key("camera", name)
         self.supervisor = Supervisor(label, is_off=isinstance(camera, Off))
         self.camera = GuardedCamera(label, camera, self.supervisor.degrade)
         self._tasks: TaskGroup | None = None

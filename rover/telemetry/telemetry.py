@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import create_task_group, sleep
 
 from rover.errors import NoDataYet
-from rover.supervise import FIRST_PAUSE_S, Health, State, worst
+from rover.supervise import FIRST_PAUSE_S, Health, State, source_key, worst
 from rover.telemetry.alarms import AlarmLog
 from rover.telemetry.derived import Derived
 from rover.telemetry.event_log import EventLog
@@ -107,7 +107,7 @@ class Telemetry:
             publish_as = self._names.publish_as(name) if len(by_name) > 1 else None
             return Feed(
                 name,
-                name if name == ONLY else f"{ONLY}.{name}",
+                source_key("telemetry", name),
                 source,
                 translate(name, publish_as),
                 settings.max_sample_bytes,
