@@ -7,6 +7,7 @@
     ├── NotStarted              the mission's lifespan was not run            503
     ├── Draining                the server is shutting down                   503 · 1012
     ├── AccessRefused           the client or its page has no access          403
+    │   └── ScopeRequired       the client may not do this                    403
     ├── TokenRequired           the token is missing or wrong                 401
     ├── BadQuery                a query parameter is invalid                  400 · 1008
     │   └── MalformedEventId    an event id is not `epoch-offset`             400 · 1008
@@ -104,6 +105,18 @@ class Draining(RoverError):
 
 class AccessRefused(RoverError):
     """The client's address or the page's origin is not allowed."""
+
+
+class ScopeRequired(AccessRefused):
+    """The client may not do this.
+
+    Attributes:
+        scope: the permission that it lacks.
+    """
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"this needs a token with the scope `{scope}`; ask for one with it")
 
 
 class TokenRequired(RoverError):

@@ -59,6 +59,15 @@ STREAMS_CLOSE_S = 1.0
 MIN_TRANSFER_SHARE = 0.5
 """Minimum share of `drain_s` for transfers, after members and event streams have closed."""
 
+REQUIRED_SCOPES = {
+    "/alarms/{alarm_id}/acknowledge": "say",
+    "/alarms/{alarm_id}/shelve": "say",
+    "/api/v2/write": "ingest",
+    "/ingest/telemetry": "ingest",
+    "/upload/rover-commands": "upload",
+}
+"""The scope that a client needs for a path. Other paths need `view`."""
+
 Part = Literal["telemetry", "images", "comms", "commands", "ops", "dashboard"]
 """A part of the mission that another app can include."""
 
@@ -343,7 +352,8 @@ class MissionControl:
         }
         for route in (route for part in routes.values() for route in part):
             if isinstance(route, Route | WebSocketRoute):
-                inner = Problems(Access(route.app, self, ops.OPEN_PATHS))
+                required = REQUIRED_SCOPES.get(route.path, "view")
+                inner = Problems(Access(route.app, self, ops.OPEN_PATHS, required))
                 route.app = ResponseHeaders(inner, self.settings.allowed_origins)
             if isinstance(route, Route) and route.methods and self.settings.allowed_origins:
                 route.methods.add("OPTIONS")  # for preflights

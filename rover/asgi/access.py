@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 from rover.addresses import words
 from rover.asgi.cookies import cookie_values
 from rover.asgi.local import LocalClients
-from rover.errors import AccessRefused, Draining, NotStarted, TokenRequired
+from rover.errors import AccessRefused, Draining, NotStarted, ScopeRequired, TokenRequired
+from rover.identity import EVERYONE, IDENTITY, Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,10 +57,18 @@ class Access:
         app: the inner app.
         mission: the tokens, origins and phase.
         open_paths: served in any phase and to any client, such as health checks.
+        required: the scope that a client needs, one of `rover.identity.SCOPES`.
     """
 
-    def __init__(self, app: ASGIApp, mission: HasPhase, open_paths: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        mission: HasPhase,
+        open_paths: frozenset[str] = frozenset(),
+        required: str = "view",
+    ) -> None:
         self.app = app
+        self._required = required
         self._mission = mission
         self._tokens = [t.encode() for t in words(mission.settings.tokens)]
         self._local = LocalClients(mission.settings.hosts, mission.settings.trusted_proxies)
@@ -73,13 +82,16 @@ class Access:
             NotStarted: the mission's lifespan was not run.
             Draining: the server is shutting down.
             TokenRequired: the token is missing or wrong.
+            ScopeRequired: the client may not do this.
             AccessRefused: the client's address or the page's origin is not allowed.
         """
         if scope["type"] in ("http", "websocket"):
             if scope["path"].removeprefix(scope.get("root_path", "")) in self._open_paths:
                 scope[STRANGER] = not self._has_access(scope, receive)
             else:
-                self._check_client(scope, receive)
+                identity = scope[IDENTITY] = self._identify(scope, receive)
+                if not identity.allows(self._required):
+                    raise ScopeRequired(self._required)
                 if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
                     self._check_origin(scope)
                 if self._mission.phase != "running":
@@ -93,19 +105,25 @@ class Access:
 
     def _has_access(self, scope: Scope, receive: Receive) -> bool:
         try:
-            self._check_client(scope, receive)
+            scope[IDENTITY] = self._identify(scope, receive)
         except (AccessRefused, TokenRequired):
             return False
         return True
 
-    def _check_client(self, scope: Scope, receive: Receive) -> None:
+    def _identify(self, scope: Scope, receive: Receive) -> Identity:
+        """Who the client is.
+
+        Raises:
+            TokenRequired: the token is missing or wrong.
+            AccessRefused: without tokens, the request does not come from this machine.
+        """
         if not self._tokens:
             self._local.check(scope, receive)
-            return
+            return EVERYONE
         for given in _tokens_of(scope):
             for token in self._tokens:
                 if compare_digest(given, token):
-                    return
+                    return EVERYONE
         raise TokenRequired
 
     def _check_origin(self, scope: Scope) -> None:

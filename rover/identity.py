@@ -1,0 +1,66 @@
+"""Who a client is, and what it may do.
+
+A scope is one permission: `view`, `say`, `upload`, `ingest`, `release` or `admin`. `say:flight-*`
+is the permission for the channels that match the pattern.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCOPES = ("view", "say", "upload", "ingest", "release", "admin")
+"""All scopes. `admin` includes the others."""
+
+IDENTITY = "rover.identity"
+"""The key of the identity in an ASGI scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A client whose access was checked.
+
+    Attributes:
+        name: of the person or device; empty if unknown, as for clients of this machine.
+        scopes: what the client may do, such as `view` or `say:flight-*`.
+        role: such as `CAPCOM`; empty without one.
+        token: the id of its token, which may be logged; empty without one.
+    """
+
+    name: str = ""
+    scopes: frozenset[str] = frozenset()
+    role: str = ""
+    token: str = ""
+
+    def allows(self, scope: str, target: str | None = None) -> bool:
+        """Whether the client may do something.
+
+        Args:
+            scope: one of `SCOPES`.
+            target: of the action, such as the name of a channel. `None` asks whether the client may
+                do it for any target.
+        """
+        if scope in self.scopes or "admin" in self.scopes:
+            return True
+        patterns = [
+            pattern
+            for name, colon, pattern in (given.partition(":") for given in self.scopes)
+            if name == scope and colon
+        ]
+        if target is None:
+            return bool(patterns)
+        return any(fnmatchcase(target, pattern) for pattern in patterns)
+
+
+EVERYONE = Identity(scopes=frozenset(SCOPES))
+"""A client with access and without a name: of this machine, or with a shared token."""
+
+
+def identity_of(scope: Mapping[str, Any]) -> Identity:
+    """The identity of a request whose access was checked."""
+    identity: Identity = scope[IDENTITY]
+    return identity
