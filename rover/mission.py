@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from anyio import create_task_group, sleep
@@ -19,6 +20,7 @@ from rover.asgi.access import Access
 from rover.asgi.headers import ResponseHeaders
 from rover.asgi.problems import ProblemApp, Problems
 from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
+from rover.audit import AuditLog
 from rover.commands import Commands
 from rover.comms import Comms
 from rover.config import Config, SourceConfig
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from rover.asgi.lifespan import AnyApp
+    from rover.commands.upload import Upload
     from rover.named_sources import Given, NamedSource, NamedSources
     from sources.base import Camera, CommandValidator, TelemetrySource
 
@@ -68,6 +71,11 @@ REQUIRED_SCOPES = {
 }
 """The scope that a client needs for a path. Other paths need `view`."""
 
+AUDITED_REFUSALS = frozenset(
+    {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+)
+"""Statuses of refused requests that the audit log counts."""
+
 Part = Literal["telemetry", "images", "comms", "commands", "ops", "dashboard"]
 """A part of the mission that another app can include."""
 
@@ -90,6 +98,7 @@ class MissionControl:
         cameras: the images of this run.
         comms: the channels of this run.
         commands: the command files of this run.
+        audit: the audit log of this run.
         serving: the connections of this run.
 
     Raises:
@@ -134,6 +143,7 @@ class MissionControl:
 
     def _reset(self) -> None:
         settings = self.settings
+        self.audit = AuditLog.of(settings)
         self.serving = serving = Serving(settings)
         notify = serving.flusher.mark
         self.telemetry = Telemetry(
@@ -149,6 +159,7 @@ class MissionControl:
             self._validator.source,
             settings,
             notify=lambda topic: serving.flusher.limit_silence(topic, UPLOAD_HEARTBEAT_S),
+            on_finish=self._record_upload,
         )
 
         def downloads() -> int:
@@ -182,6 +193,21 @@ class MissionControl:
                 "uploads": uploads,
             },
         )
+
+    def _record_upload(self, upload: Upload) -> None:
+        report = upload.report
+        self.audit.record(
+            f"upload.{upload.status.lower()}",
+            upload=upload.id,
+            file=upload.name,
+            size=upload.received,
+            sha256=report.get("sha256"),
+            detail=report["detail"],
+        )
+
+    def _record_refusal(self, exc: Exception, status: HTTPStatus) -> None:
+        if status in AUDITED_REFUSALS:
+            self.audit.refuse(type(exc).__name__)
 
     def _images(self, camera: str) -> Images:
         spool = self.settings.data_dir / "spool"
@@ -224,11 +250,12 @@ class MissionControl:
         async with AsyncExitStack() as stack:
             stack.callback(setattr, self, "_entered", False)
             await stack.enter_async_context(watch_loop(self._watched()))
+            await stack.enter_async_context(self.audit)  # first, so that it ends last
             await stack.enter_async_context(entered((one.key, one.source) for one in self._sources))
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable
-            for run in (self.telemetry.run, self.cameras.run, self.comms.run):
+            for run in (self.telemetry.run, self.cameras.run, self.comms.run, self.audit.run):
                 tasks.start_soon(run)
             await stack.enter_async_context(self.serving)
             if self.config.path is not None:
@@ -313,6 +340,7 @@ class MissionControl:
     def app_for(self, *parts: Part) -> Starlette:
         """An app of some parts, by default of all. Its lifespan runs the mission."""
         app = ProblemApp(routes=self.routes_for(*parts), lifespan=self.lifespan)
+        app.trusted_proxies = self.settings.trusted_proxies
         app.router.redirect_slashes = False  # a redirect would lack a prefix that a proxy strips
         return app
 
@@ -353,8 +381,11 @@ class MissionControl:
         for route in (route for part in routes.values() for route in part):
             if isinstance(route, Route | WebSocketRoute):
                 required = REQUIRED_SCOPES.get(route.path, "view")
-                inner = Problems(Access(route.app, self, ops.OPEN_PATHS, required))
-                route.app = ResponseHeaders(inner, self.settings.allowed_origins)
+                access = Access(route.app, self, ops.OPEN_PATHS, required)
+                inner = Problems(access, self._record_refusal)
+                route.app = ResponseHeaders(
+                    inner, self.settings.allowed_origins, self.settings.trusted_proxies
+                )
             if isinstance(route, Route) and route.methods and self.settings.allowed_origins:
                 route.methods.add("OPTIONS")  # for preflights
         return routes

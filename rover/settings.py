@@ -189,6 +189,15 @@ class Settings:
         at_least=1,
     )
     kept_uploads: int = setting(200, "reports of finished uploads kept", at_least=1)
+    audit_bytes: int = setting(
+        16 * 2**20,
+        "size of `audit.jsonl` in the data folder from which a new file begins",
+        unit="bytes",
+        at_least=64 * 2**10,
+    )
+    audit_files: int = setting(
+        4, "audit files kept, including `audit.jsonl`; 0 turns the audit log off", at_least=0
+    )
     spool_images: int = setting(
         32, "images kept on disk, if the camera has no files of them", at_least=1
     )

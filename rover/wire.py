@@ -31,6 +31,14 @@ def dumps(value: Any) -> str:
         return _encode(_finite(value))
 
 
+def dumps_ascii(value: Any) -> str:
+    """The same in ASCII, for files that people read in a terminal: no control character is left.
+
+    Values that JSON does not have, such as paths, become texts.
+    """
+    return json.dumps(_finite(value), separators=(",", ":"), default=str)
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from rover.asgi.problems import Problems, http_problem
+from rover.audit import AuditLog
 from rover.serving import Serving
 from rover.settings import Settings
 
@@ -36,6 +37,7 @@ class OneStream:
     def __init__(self, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.serving = Serving(self.settings)
+        self.audit = AuditLog(None)
 
     def app(
         self, routes: Sequence[BaseRoute], *run: Callable[[], Coroutine[Any, Any, None]]

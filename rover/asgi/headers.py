@@ -1,4 +1,4 @@
-"""Headers of every response: for security, and for pages of other origins (CORS).
+"""Headers of every response: for security, its request id, and for other origins (CORS).
 
 Pure ASGI, around each route. Starlette's `CORSMiddleware` would add an `await` to each event of
 each client; here `send` only looks at the type of the message.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rover.addresses import words
+from rover.asgi.request_ids import HEADER, RequestIds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -28,11 +29,13 @@ DEFAULTS = (
 )
 """Headers of each response that does not set them itself."""
 
-STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
+ACCEPT = "websocket.accept"
+
+STARTS = frozenset({"http.response.start", "websocket.http.response.start", ACCEPT})
 
 EXPOSED = (
     b"accept-ranges, content-disposition, content-length, content-range, etag, retry-after, "
-    b"www-authenticate, x-image-id"
+    b"www-authenticate, x-image-id, x-request-id"
 )
 """Headers that a page of another origin may read. The streams and images use them."""
 
@@ -55,23 +58,34 @@ class ResponseHeaders:
     Args:
         app: the inner app.
         allowed_origins: comma-separated origins, as `ROVER_ALLOWED_ORIGINS`.
+        trusted_proxies: comma-separated proxies, as `ROVER_TRUSTED_PROXIES`.
     """
 
-    def __init__(self, app: ASGIApp, allowed_origins: str) -> None:
+    def __init__(self, app: ASGIApp, allowed_origins: str = "", trusted_proxies: str = "") -> None:
         self.app = app
+        self._request_ids = RequestIds(trusted_proxies)
         self._origins = frozenset(one.encode() for one in words(allowed_origins))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the inner app with a `send` that adds the headers."""
-        headers = self._for_origin(scope) if self._origins else ()
+        request_id = (HEADER, self._request_ids.begin(scope, receive))
+        for_origin = self._for_origin(scope) if self._origins else ()
+
+        def completed(message: Message) -> RawHeaders:
+            given: RawHeaders = message.get("headers", ())
+            if message["type"] == ACCEPT:
+                return [*given, request_id]
+            names = {name.lower() for name, _ in given}
+            missing = (default for default in DEFAULTS if default[0] not in names)
+            return [*given, *missing, request_id, *for_origin]
 
         def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] in STARTS:
-                message = {**message, "headers": _completed(message.get("headers", ()), headers)}
+                message = {**message, "headers": completed(message)}
             return send(message)
 
         if self._origins and scope["type"] == "http" and scope["method"] == "OPTIONS":
-            preflight = PREFLIGHT if len(headers) > 1 else ()
+            preflight = PREFLIGHT if len(for_origin) > 1 else ()
             start = {"type": "http.response.start", "status": 204, "headers": [*preflight]}
             await send_with_headers(start)
             await send({"type": "http.response.body", "body": b""})
@@ -91,8 +105,3 @@ class ResponseHeaders:
         if b"*" in self._origins:
             return (vary, (b"access-control-allow-origin", b"*"), exposed)
         return (vary,)
-
-
-def _completed(given: RawHeaders, more: RawHeaders) -> RawHeaders:
-    names = {name.lower() for name, _ in given}
-    return [*given, *(default for default in DEFAULTS if default[0] not in names), *more]

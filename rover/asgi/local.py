@@ -56,7 +56,7 @@ class LocalClients:
             elif name in PROXY_HEADERS or name.startswith(FORWARDED):
                 proxied.setdefault(name, []).append(value)
         if proxied:
-            self._check_proxied(_peer(scope, receive), proxied)
+            self._check_proxied(peer_of(scope, receive), proxied)
         elif _is_test_client(scope):
             return
         elif not _is_local_client(scope):
@@ -120,7 +120,7 @@ def _for_of(entry: str) -> str:
     return chosen[0] if len(chosen) == 1 else entry
 
 
-def _peer(scope: Scope, receive: Receive) -> str | None:
+def peer_of(scope: Scope, receive: Receive) -> str | None:
     """The address of the other end of the connection; `None` for a Unix socket.
 
     Options of uvicorn replace the client of the scope by an address from `X-Forwarded-For`, so the

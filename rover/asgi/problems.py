@@ -19,11 +19,14 @@ from rover import errors
 from rover.asgi.headers import ResponseHeaders
 from rover.asgi.responses import json_response
 from rover.errors import RoverError
+from rover.request import request_id
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.push import InboxFull
 from sources.rules.describe import describe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -101,6 +104,8 @@ async def http_problem(connection: HTTPConnection, exc: Exception) -> Response:
 
 def _respond(status: HTTPStatus, detail: str, headers: dict[str, str]) -> Response:
     body = {"title": status.phrase, "status": status.value, "detail": detail}
+    if id_ := request_id():
+        body["request_id"] = id_
     return json_response(body, status.value, headers, "application/problem+json")
 
 
@@ -112,17 +117,25 @@ class Problems:
 
     Args:
         app: the inner app.
+        on_refusal: called with each error and its status.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        on_refusal: Callable[[Exception, HTTPStatus], None] = lambda *_: None,
+    ) -> None:
         self.app = app
+        self._on_refusal = on_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the inner app, and respond if it raises."""
         try:
             await self.app(scope, receive, send)
         except (RoverError, SourceError) as exc:
-            if status_of(exc) is HTTPStatus.INTERNAL_SERVER_ERROR:
+            status = status_of(exc)
+            self._on_refusal(exc, status)
+            if status is HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.exception("%s: this error has no status", scope["path"])
             await _respond_with(problem(exc), scope, receive, send)
 
@@ -141,7 +154,12 @@ class ProblemApp(Starlette):
 
     It lacks the two layers that Starlette puts around each app, because they wrap `send`. Any other
     exception reaches the server, which logs it and responds with 500.
+
+    Attributes:
+        trusted_proxies: those whose request ids are used, as `ROVER_TRUSTED_PROXIES`.
     """
+
+    trusted_proxies = ""
 
     def build_middleware_stack(self) -> ASGIApp:
         """The app's own middleware around its router."""
@@ -157,9 +175,16 @@ class ProblemApp(Starlette):
         try:
             await self.router(scope, receive, send)
         except HTTPException as exc:
-            response = await http_problem(HTTPConnection(scope), exc)
-            respond = partial(_respond_with, response)
-            await ResponseHeaders(respond, allowed_origins="")(scope, receive, send)
+            respond = partial(_respond_to_refusal, exc)
+            headers = ResponseHeaders(respond, trusted_proxies=self.trusted_proxies)
+            await headers(scope, receive, send)
+
+
+async def _respond_to_refusal(
+    exc: HTTPException, scope: Scope, receive: Receive, send: Send
+) -> None:
+    response = await http_problem(HTTPConnection(scope), exc)
+    await _respond_with(response, scope, receive, send)
 
 
 def _without_traceback(send: Send) -> Send:

@@ -84,6 +84,7 @@ class Commands:
         clock: monotonic seconds, for the rate of progress events.
         check_timeout_s: seconds without progress, finding or verdict after which a check fails.
         inbox: the folders for the files; by default in the data folder of the settings.
+        on_finish: called with each upload that has finished.
     """
 
     def __init__(
@@ -95,12 +96,14 @@ class Commands:
         clock: Callable[[], float] = monotonic,
         check_timeout_s: float = CHECK_TIMEOUT_S,
         inbox: Inbox | None = None,
+        on_finish: Callable[[Upload], None] = lambda _: None,
     ) -> None:
         self.inbox = inbox or Inbox(settings.data_dir)
         self._validator = validator
         self._guard = Guard("commands", validator)
         self._settings = settings
         self._notify = notify
+        self._on_finish = on_finish
         self._clock = clock
         self._check_timeout_s = check_timeout_s
         self._uploads: dict[str, Upload] = {}  # by id, oldest first
@@ -279,6 +282,7 @@ class Commands:
         else:
             await self._discard(upload)
         upload.publish_verdict(verdict, file.sha256)
+        self._on_finish(upload)
         logger.info("upload of %s: %s: %s", upload.name, upload.status, verdict.detail)
 
     async def _fail(self, upload: Upload, detail: str) -> None:
@@ -286,6 +290,7 @@ class Commands:
             await self._discard(upload)
         if not upload.finished.is_set():
             upload.publish_failure(detail)
+            self._on_finish(upload)
             # the drain logs the number of uploads that it ends
             log = logger.debug if detail is SHUTTING_DOWN else logger.warning
             log("upload of %s: FAILED: %s", upload.name, detail)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from rover.routes.telemetry import HasTelemetry
+    from rover.telemetry.alarms import Alarm
 
 MAX_SHELF_MINUTES = 24 * 60
 
@@ -52,10 +53,22 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         )
         return name, text_field(body, "comment")
 
+    def record(action: str, alarm: Alarm, by: str, comment: str, **more: object) -> None:
+        mission.audit.record(
+            action,
+            alarm=alarm.id,
+            parameter=alarm.parameter,
+            level=alarm.level,
+            stated_name=by,
+            comment=comment,
+            **more,
+        )
+
     async def acknowledge(request: Request) -> Response:
         body = await json_object(request, mission.serving.bodies)
         by, comment = note(body)
         alarm = mission.telemetry.acknowledge(request.path_params["alarm_id"], by, comment)
+        record("alarm.acknowledge", alarm, by, comment)
         return json_response(mission.telemetry.alarms.as_json(alarm))
 
     async def shelve(request: Request) -> Response:
@@ -68,6 +81,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             )
         alarm_id = request.path_params["alarm_id"]
         alarm = mission.telemetry.shelve(alarm_id, by, comment, minutes)
+        record("alarm.shelve", alarm, by, comment, minutes=minutes)
         return json_response(mission.telemetry.alarms.as_json(alarm))
 
     return [

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from rover.audit import AuditLog
+
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Paths that are served in any phase and to any client. Only clients with access get details."""
 
@@ -36,6 +38,11 @@ class HasSources(Protocol):
         """The state of each receiver of notifications, as JSON."""
         ...
 
+    @property
+    def audit(self) -> AuditLog:
+        """The audit log."""
+        ...
+
 
 def routes(mission: HasSources) -> list[BaseRoute]:
     """`GET /healthz` and `GET /readyz`."""
@@ -52,6 +59,7 @@ def routes(mission: HasSources) -> list[BaseRoute]:
                 "phase": mission.phase,
                 "sources": mission.sources(),
                 "notifications": mission.notifications(),
+                "audit": mission.audit.as_json(),
             }
         return json_response(body, 200 if ready else 503)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.event_stream import EventStream
+    from rover.audit import AuditLog
     from rover.serving import Serving
     from rover.telemetry import Telemetry
     from rover.telemetry.span import Span
@@ -51,6 +52,11 @@ class HasTelemetry(Protocol):
     @property
     def serving(self) -> Serving:
         """The connections and the settings."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """Records what people do."""
         ...
 
 
