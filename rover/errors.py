@@ -14,6 +14,7 @@
     ├── BadBody                 a request's body is invalid                   400
     ├── UnknownAlarm            no alarm has that id                          404
     ├── NoDataYet               no data has arrived yet                       404
+    ├── LogDamaged              recorded events cannot be read                503
     ├── ChannelRefused          a channel's or member's name is not allowed   400 · 1008
     ├── MessageRefused          a channel does not accept the message         `error` event · 1008
     ├── MessageTooBig           a message exceeds the size limit              1009
@@ -164,6 +165,10 @@ class UnknownAlarm(RoverError):
             f"no alarm has the id {alarm_id[:80]!r}, or it has ended and was acknowledged; "
             "GET /alarms lists them"
         )
+
+
+class LogDamaged(RoverError):
+    """Recorded events cannot be read."""
 
 
 class NoDataYet(RoverError):

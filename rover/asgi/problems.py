@@ -41,6 +41,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.BadBody: HTTPStatus.BAD_REQUEST,
     errors.UnknownAlarm: HTTPStatus.NOT_FOUND,
     errors.NoDataYet: HTTPStatus.NOT_FOUND,
+    errors.LogDamaged: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ChannelRefused: HTTPStatus.BAD_REQUEST,
     errors.ChannelFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TooManyReaders: HTTPStatus.SERVICE_UNAVAILABLE,

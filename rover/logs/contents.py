@@ -1,0 +1,155 @@
+"""Reading `mission.db`. All functions block."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rover.errors import LogDamaged
+from rover.logs.base import Index, Record, Stream, up_to
+from rover.logs.schema import MAX_OFFSET, OFFSET_BITS, SAMPLE_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+BUSY_TIMEOUT_S = 1.0
+"""Seconds to wait for another program that writes to the file, such as the `sqlite3` shell."""
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a file holds when it is opened.
+
+    Attributes:
+        index: its streams and values.
+        ids: the id of each stream.
+        meta: what the run before wrote about itself.
+    """
+
+    index: Index
+    ids: dict[str, int]
+    meta: dict[str, str]
+
+
+def contents_read_only(path: Path) -> Contents:
+    """What a file holds that cannot be opened for writing; nothing if it cannot be read either.
+
+    An exclusive connection needs no file beside the database: the disk may be full.
+    """
+    for mode in ("rw", "ro&immutable=1"):
+        with suppress(sqlite3.Error), closing(connect(path, mode)) as connection:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            return contents_of(connection)
+    return Contents(Index(), {}, {})
+
+
+def set_aside(path: Path, suffix: str) -> Path:
+    """Rename a file that cannot be used, and its side files, and return the new name."""
+    kept = path.with_name(f"{path.name}.{suffix}")
+    for side in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.rename(f"{path}{side}", f"{kept}{side}")  # noqa: PTH104 # not a `Path`
+    return kept
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is wrong. Other errors, such as a full disk, may end by themselves.
+
+    Text that is not UTF-8 raises an error without a code.
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is None or code & 0xFF in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_ERROR,  # a table is missing
+    )
+
+
+def contents_of(connection: sqlite3.Connection) -> Contents:
+    """The streams and values. The time does not depend on the number of records.
+
+    Raises:
+        sqlite3.Error: the file is damaged.
+    """
+    execute = connection.execute
+    streams = list(execute("SELECT id, key, last FROM streams ORDER BY id"))
+    ids = {key: id_ for id_, key, _ in streams}
+    epochs: dict[int, list[tuple[str, int]]] = {id_: [] for id_ in ids.values()}
+    for id_, first, epoch in execute("SELECT stream, first, epoch FROM epochs ORDER BY 1, 2"):
+        epochs.setdefault(id_, []).append((epoch, first))
+    index = Index(values=dict(execute("SELECT key, value FROM items")))
+    for id_, key, last in streams:
+        query = "SELECT max(id), data FROM records WHERE id BETWEEN ? AND ?"
+        newest, _ = execute(query, id_range(id_)).fetchone()
+        if epochs[id_]:
+            recorded = 0 if newest is None else newest & MAX_OFFSET
+            index.streams[key] = Stream(key, epochs[id_], max(last, recorded))
+    return Contents(index, ids, dict(execute("SELECT key, value FROM meta")))
+
+
+def read(
+    path: Path,
+    stream: int,
+    after: int,
+    until: int | None,
+    kinds: Collection[str] | None,
+    limit: int | None,
+    newest: bool,
+    max_bytes: int | None,
+) -> list[Record]:
+    """Committed records of a stream; see `Log.read`.
+
+    Raises:
+        LogDamaged: the records cannot be read.
+    """
+    first, last = id_range(stream)
+    condition, chosen = of_kinds(kinds)
+    query = (
+        f"SELECT id, at, kind, data, t FROM records WHERE id > ? AND id <= ?{condition} "  # noqa: S608
+        f"ORDER BY id {'DESC' if newest else ''} LIMIT ?"
+    )
+    bounds = (first + after, last if until is None else first + until)
+    try:
+        with closing(connect(path, "ro")) as connection:
+            rows = connection.execute(query, (*bounds, *chosen, -1 if limit is None else limit))
+            found = (Record(id_ & MAX_OFFSET, at, *rest) for id_, at, *rest in rows)
+            records = up_to(found, max_bytes)
+    except sqlite3.Error as exc:
+        raise LogDamaged(f"{path} cannot be read: {exc}") from exc
+    return records[::-1] if newest else records
+
+
+def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    """A connection to a file that exists.
+
+    Args:
+        path: of the file.
+        mode: `rw` or `ro`.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(
+        uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+
+
+def id_range(stream: int) -> tuple[int, int]:
+    """The lowest and the highest id of the records of a stream."""
+    return stream << OFFSET_BITS, stream << OFFSET_BITS | MAX_OFFSET
+
+
+def of_kinds(kinds: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    """The condition of a query for records of some kinds, and its parameters."""
+    if kinds is None:
+        return "", ()
+    if not SAMPLE_KINDS.intersection(kinds):  # SQLite uses a partial index only with its condition
+        named = f" AND kind NOT IN ({', '.join(map(repr, sorted(SAMPLE_KINDS)))})"
+    else:
+        named = ""
+    return f"{named} AND kind IN ({', '.join('?' * len(kinds))})", tuple(kinds)

@@ -1,0 +1,255 @@
+"""Writing `mission.db`. All functions block, and run in threads of their own."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from rover.errors import SettingError
+from rover.logs.contents import Contents, connect, contents_of, id_range, of_kinds
+from rover.logs.schema import APPLICATION_ID, MIGRATIONS, migrate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_DELETED = 2_000
+"""Maximum number of records that one transaction deletes: others wait for it."""
+
+FILE_MODE = 0o600
+
+
+Trim = tuple[int, frozenset[str] | None]
+"""The id of a stream, and the kinds of records to delete; `None` for all."""
+
+
+class Hole(NamedTuple):
+    """Offsets of one stream that were not recorded.
+
+    Attributes:
+        stream: the id of the stream.
+        first: its first offset.
+        last: its last offset.
+        since: POSIX seconds of the first.
+        until: POSIX seconds of the last.
+        reason: why.
+    """
+
+    stream: int
+    first: int
+    last: int
+    since: float
+    until: float
+    reason: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction writes.
+
+    Attributes:
+        deleted: ids of streams to delete, before everything else.
+        begun: streams and epochs that have begun: id, key, epoch, its first offset, and the offset
+            of the stream's newest record.
+        rows: id, server time, own time, kind and data of records.
+        items: values by key; `None` to delete.
+        holes: offsets that were dropped, by the id of the stream.
+        trims: by stream and kinds, the first offset that stays.
+    """
+
+    deleted: set[int] = field(default_factory=set)
+    begun: list[tuple[int, str, str, int, int]] = field(default_factory=list)
+    rows: list[tuple[int, float, float | None, str, str]] = field(default_factory=list)
+    items: dict[str, str | None] = field(default_factory=dict)
+    holes: dict[int, Hole] = field(default_factory=dict)
+    trims: dict[Trim, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.rows or self.items or self.begun or self.trims or self.deleted or self.holes
+        )
+
+
+class Database:
+    """An open file. One thread writes to it.
+
+    Args:
+        path: of the file.
+        max_pages: limits its size, in pages of 4 KiB; for tests.
+
+    Raises:
+        sqlite3.Error: the file cannot be opened or created, or is damaged.
+        SettingError: a newer version of this program wrote it.
+    """
+
+    def __init__(self, path: Path, max_pages: int | None = None) -> None:
+        self.path = path
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
+        self._inode = os.fstat(descriptor).st_ino
+        os.close(descriptor)
+        self._connection = connect(path)
+        self._sync_descriptor = -1
+        try:
+            self._prepare(max_pages)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self, max_pages: int | None) -> None:
+        connection = self._connection
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # `checkpoint` does it
+        if max_pages is not None:
+            connection.execute(f"PRAGMA max_page_count = {max_pages:d}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if (version or tables) and application != APPLICATION_ID:
+            raise sqlite3.DatabaseError("it is not a recorded mission")
+        if version > len(MIGRATIONS):
+            reason = f"holds a mission.db of format {version}, which needs a newer cosmic-rover"
+            raise SettingError("ROVER_DATA_DIR", self.path.parent, reason)
+        if version < len(MIGRATIONS):
+            migrate(connection, version)
+
+    def contents(self) -> Contents:
+        """The streams and values. The time does not depend on the number of records.
+
+        Raises:
+            sqlite3.Error: the file is damaged.
+        """
+        return contents_of(self._connection)
+
+    def set_meta(self, **meta: str) -> None:
+        """Write about this run; it survives a power cut.
+
+        Raises:
+            sqlite3.Error: it cannot be written.
+        """
+        self._connection.execute("BEGIN IMMEDIATE")
+        with self._connection:
+            self._connection.executemany(
+                "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                meta.items(),
+            )
+        self.sync()
+
+    def write(self, batch: Batch) -> set[Trim]:
+        """Write a batch in one transaction.
+
+        Returns:
+            The trims that are not finished.
+
+        Raises:
+            sqlite3.Error: nothing of it was written.
+            FileNotFoundError: the file was deleted or replaced.
+        """
+        if self.path.stat().st_ino != self._inode:
+            raise FileNotFoundError
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            unfinished = self._write(batch) if batch else set()
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+        return unfinished
+
+    def _write(self, batch: Batch) -> set[Trim]:
+        connection = self._connection
+        for id_ in batch.deleted:
+            connection.execute("DELETE FROM records WHERE id BETWEEN ? AND ?", id_range(id_))
+            for table in ("epochs", "holes"):
+                connection.execute(f"DELETE FROM {table} WHERE stream = ?", (id_,))  # noqa: S608
+            connection.execute("DELETE FROM streams WHERE id = ?", (id_,))
+        for id_, key, epoch, first, last in batch.begun:
+            connection.execute(
+                "INSERT INTO streams VALUES (?, ?, ?)"
+                "ON CONFLICT (id) DO UPDATE SET last = max(last, excluded.last)",
+                (id_, key, last),
+            )
+            connection.execute("DELETE FROM epochs WHERE stream = ? AND first >= ?", (id_, first))
+            connection.execute("INSERT INTO epochs VALUES (?, ?, ?)", (id_, first, epoch))
+        if batch.rows:
+            connection.executemany(
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", batch.rows
+            )
+        for key, value in batch.items.items():
+            if value is None:
+                connection.execute("DELETE FROM items WHERE key = ?", (key,))
+            else:
+                connection.execute("INSERT OR REPLACE INTO items VALUES (?, ?)", (key, value))
+        if batch.holes:
+            connection.executemany(
+                "INSERT OR REPLACE INTO holes VALUES (?, ?, ?, ?, ?, ?)", batch.holes.values()
+            )
+        return {trim for trim, before in batch.trims.items() if self._trim(*trim, before)}
+
+    def _trim(self, stream: int, kinds: frozenset[str] | None, before: int) -> bool:
+        """Delete some records before an offset; returns whether some are left."""
+        first, last = id_range(stream)
+        (newest,) = self._connection.execute(
+            "SELECT max(id) FROM records WHERE id BETWEEN ? AND ?", (first, last)
+        ).fetchone()
+        if newest is None:
+            return False
+        condition, chosen = of_kinds(kinds)
+        deleted = self._connection.execute(
+            "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE id >= ? AND id < ?"  # noqa: S608
+            f"{condition} LIMIT ?)",
+            (first, min(first + before, newest), *chosen, MAX_DELETED),
+        ).rowcount
+        return deleted == MAX_DELETED
+
+    def sync(self) -> None:
+        """Return when everything committed so far survives a power cut.
+
+        SQLite itself does that only at a checkpoint, with `synchronous = NORMAL`.
+
+        Raises:
+            OSError: for example, the disk has failed.
+        """
+        if self._sync_descriptor < 0:
+            self._sync_descriptor = os.open(f"{self.path}-wal", os.O_RDONLY)
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)  # the names of new files survive only after this
+            finally:
+                os.close(folder)
+        os.fsync(self._sync_descriptor)
+
+    @property
+    def wal_bytes(self) -> int:
+        """Bytes in the write-ahead log, which `checkpoint` moves to the file."""
+        try:
+            return os.stat(f"{self.path}-wal").st_size  # noqa: PTH116 # not a `Path`
+        except OSError:
+            return 0
+
+    def checkpoint(self, *, exclusive: bool) -> None:
+        """Move what is in the write-ahead log to the file.
+
+        Args:
+            exclusive: in the thread that writes, so that nothing is added meanwhile, and the log
+                can begin at its start again. Otherwise with a connection of its own, for any
+                thread.
+
+        Raises:
+            sqlite3.Error: for example, the disk is full.
+        """
+        if exclusive:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            return
+        with closing(connect(self.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._sync_descriptor >= 0:
+            os.close(self._sync_descriptor)
+        self._connection.close()

@@ -1,0 +1,67 @@
+"""The tables of `mission.db`, and the steps from each version of them to the next.
+
+    records   one row for each event; its id is `stream << 40 | offset`
+    streams   the streams by name; `last` is a lower bound of the newest offset
+    epochs    the epochs of each stream, by their first offset
+    holes     offsets that were published while nothing was recorded
+    items     named texts: alarms, newest values, uploads
+    meta      the run that wrote last, and whether it closed the file
+
+One integer as the key of a record keeps the records of a stream together and in order, and needs no
+second index. The view `events` shows stream, offset and times for people.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION_ID = 0x524F5652
+"""Marks the file as a mission: `ROVR`."""
+
+OFFSET_BITS = 40
+"""Bits of an offset: at 1,000 events a second, they last 34 years."""
+
+MAX_OFFSET = (1 << OFFSET_BITS) - 1
+
+SAMPLE_KINDS = frozenset({"behind", "late", "sample"})
+"""Kinds of the records that nearly all are. Only the others are indexed by kind."""
+
+VERSION_1 = """
+CREATE TABLE streams (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, last INTEGER NOT NULL
+);
+CREATE TABLE epochs (
+    stream INTEGER NOT NULL, first INTEGER NOT NULL, epoch TEXT NOT NULL,
+    PRIMARY KEY (stream, first)
+) WITHOUT ROWID;
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, t REAL, kind TEXT NOT NULL, data TEXT NOT NULL
+);
+CREATE INDEX named ON records (kind, id) WHERE kind NOT IN ('behind', 'late', 'sample');
+CREATE TABLE holes (
+    stream INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    since REAL NOT NULL, until REAL NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (stream, first)
+) WITHOUT ROWID;
+CREATE TABLE items (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE VIEW events AS
+    SELECT streams.key AS stream, records.id & 1099511627775 AS "offset",
+        strftime('%Y-%m-%dT%H:%M:%fZ', at, 'unixepoch') AS at, t, kind, data
+    FROM records JOIN streams ON streams.id = records.id >> 40;
+"""
+
+MIGRATIONS = (VERSION_1,)
+"""The statements from version 0, an empty file, to 1, from 1 to 2, and so on."""
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring the tables from a version to the newest, in one transaction."""
+    steps = "".join(MIGRATIONS[version:])
+    connection.executescript(
+        f"BEGIN IMMEDIATE;{steps}PRAGMA application_id = {APPLICATION_ID};"
+        f"PRAGMA user_version = {len(MIGRATIONS)};COMMIT;"
+    )

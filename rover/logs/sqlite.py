@@ -1,0 +1,476 @@
+"""A log in one SQLite file: `mission.db` in the data folder, with `mission.lock` beside it.
+
+    append ─▶ batch in memory ─▶ one transaction (writer thread) ─▶ committed
+                                      └─▶ fsync (thread of its own) ─▶ synced
+
+Appending costs the event loop a list append. A commit takes everything appended so far into one
+transaction. It does not call `fsync`, so it survives the end of the process, but not a power cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import suppress
+from functools import partial
+from time import strftime, time
+from typing import TYPE_CHECKING, Any
+
+from anyio import CancelScope, move_on_after, sleep, to_thread
+
+from rover.logs.base import Index, Outage, Record, Stream, new_epoch
+from rover.logs.contents import contents_read_only, is_damage, read, set_aside
+from rover.logs.database import Batch, Database, Hole
+from rover.logs.folder import DataFolder, boot_id
+from rover.logs.schema import OFFSET_BITS
+from rover.logs.worker import Rounds, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from rover.logs.contents import Contents
+    from rover.logs.database import Trim
+
+logger = logging.getLogger("rover.log")
+
+FILE_NAME = "mission.db"
+
+COMMIT_INTERVAL_S = 0.0025
+"""Minimum seconds between the starts of two transactions. Each costs 20 µs, however small it is."""
+
+SLOW_S = 2.0
+"""Seconds after which a transaction or an `fsync` counts as an outage. Events then go on."""
+
+RETRY_S = 1.0
+"""Seconds between two attempts to write during an outage, and between two checks of the file."""
+
+STANDBY_POLL_S = 0.05
+"""Seconds between two attempts to take the lock of the data folder."""
+
+CLOSE_TIMEOUT_S = 0.5
+"""Seconds to write what is pending when the log closes, and then to close the file."""
+
+MAX_PENDING_BYTES = 16 * 2**20
+"""Maximum bytes of records that wait for the disk; the oldest are dropped and counted."""
+
+ROW_BYTES = 200
+"""Size of a waiting record without its data."""
+
+CHECKPOINT_BYTES = 4 * 2**20
+"""Size of the write-ahead log from which a thread of its own moves it to the file."""
+
+RESTART_BYTES = 4 * CHECKPOINT_BYTES
+"""Size from which the writer itself moves the rest, so that the write-ahead log begins again."""
+
+
+class SqliteLog:
+    """Keeps records in `mission.db`.
+
+    Args:
+        data_dir: the data folder.
+        clock: POSIX seconds.
+        open_database: opens the file; a test may limit its size.
+        boot: the id of the running system.
+        slow_s: seconds after which a transaction counts as an outage.
+        close_timeout_s: seconds to write what is pending, and then to close the file.
+        retry_s: seconds between two attempts to write during an outage.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        clock: Callable[[], float] = time,
+        open_database: Callable[[Path], Database] = Database,
+        boot: Callable[[], str] = boot_id,
+        slow_s: float = SLOW_S,
+        close_timeout_s: float = CLOSE_TIMEOUT_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self.path = data_dir / FILE_NAME
+        self.outage: Outage | None = None
+        self.lost = 0
+        self.set_aside: Path | None = None
+        self._clock = clock
+        self._open_database = open_database
+        self._boot = boot
+        self._slow_s = slow_s
+        self._close_timeout_s = close_timeout_s
+        self._retry_s = retry_s
+        self._folder = DataFolder(data_dir)
+        self._opened = False
+        self._database: Database | None = None
+        self._index = Index()
+        self._ids: dict[str, int] = {}
+        self._next_id = 1
+        self._run = ""  # the run that wrote last into the file of this index
+        self._kept: dict[str, str] = {}  # the newest committed epoch of each stream
+        self._batch = Batch()
+        self._pending_bytes = 0
+        self._commits = self._synced = 0  # number of transactions
+        self._writer, self._syncer, self._keeper = (
+            Worker(f"rover log {name}") for name in ("writer", "fsync", "checkpoint")
+        )
+        self._writes = Rounds(self._write, COMMIT_INTERVAL_S)
+        self._syncs = Rounds(self._sync)
+
+    @property
+    def name(self) -> str:
+        """See `Log.name`."""
+        return f"sqlite:{self.path}"
+
+    async def open(self) -> None:
+        """Open the log; see `Log.open`. While another process has the data folder, wait.
+
+        Raises:
+            SettingError: the folder is not writable, or a newer version wrote the file.
+        """
+        if not self._folder.acquire():
+            logger.warning(
+                "%s is in use by another process; this one waits as its standby", self.path.parent
+            )
+            while not self._folder.acquire():  # noqa: ASYNC110 # of another process
+                await sleep(STANDBY_POLL_S)
+            logger.warning("the other process has ended; this one takes over")
+        try:
+            await self._writer.run(self._open_first)
+        except BaseException:
+            self._folder.release()
+            raise
+        self._opened = True
+
+    async def close(self) -> None:
+        """See `Log.close`."""
+        with CancelScope(shield=True), move_on_after(self._close_timeout_s):
+            if self._opened:
+                await asyncio.wait((self._writes.join(),))
+        clean = self._opened and self.outage is None and not self._batch
+        with CancelScope(shield=True), move_on_after(self._close_timeout_s):
+            # if the disk hangs, the writer does this later, or the process ends before
+            await self._writer.run(self._close_file, clean)
+        for worker in (self._writer, self._syncer, self._keeper):
+            worker.stop()
+        with CancelScope(shield=True):
+            await self._writes.cancel()
+            await self._syncs.cancel()
+
+    def _close_file(self, clean: bool) -> None:
+        """Close the file and release the folder, in the writer thread."""
+        if self._database is not None:
+            with suppress(sqlite3.Error, OSError):
+                if clean:
+                    self._database.set_meta(clean="yes")
+        self._close_quietly()
+        self._folder.release()
+
+    async def run(self) -> None:
+        """See `Log.run`."""
+        while True:
+            await sleep(self._retry_s)
+            if self.outage is not None:
+                await asyncio.wait((self._writes.join(),))
+            elif self._database is not None:
+                with suppress(sqlite3.Error, OSError):  # a write reports it
+                    await self._checkpoint(self._database)
+
+    async def _checkpoint(self, database: Database) -> None:
+        """Move the write-ahead log to the file, mostly without delaying a transaction."""
+        wal_bytes = await self._keeper.run(lambda: database.wal_bytes)
+        if wal_bytes > CHECKPOINT_BYTES:
+            await self._keeper.run(partial(database.checkpoint, exclusive=False))
+        if wal_bytes > RESTART_BYTES:
+            await self._writer.run(partial(database.checkpoint, exclusive=True))
+
+    def as_json(self) -> dict[str, Any]:
+        """See `Log.as_json`."""
+        return {
+            "log": self.name,
+            "recording": self.outage is None,
+            "outage": None if self.outage is None else self.outage.as_json(),
+            "lost": self.lost,
+            "set_aside": self.set_aside and str(self.set_aside),
+        }
+
+    def streams(self, prefix: str = "") -> Sequence[Stream]:
+        """See `Log.streams`."""
+        return self._index.with_prefix(prefix)
+
+    def stream(self, key: str) -> Stream | None:
+        """See `Log.stream`."""
+        return self._index.streams.get(key)
+
+    def begin(self, key: str, epoch: str, first: int = 1) -> None:
+        """See `Log.begin`."""
+        self._index.begin(key, epoch, first)
+        if key not in self._ids:
+            self._ids[key] = self._next_id
+            self._next_id += 1
+        self._batch.begun.append((self._ids[key], key, epoch, first, first - 1))
+
+    def keeps_epoch(self, key: str) -> bool:
+        """See `Log.keeps_epoch`."""
+        stream = self._index.streams.get(key)
+        return stream is not None and self._kept.get(key) == stream.epochs[-1][0]
+
+    def append(self, key: str, record: Record) -> None:
+        """See `Log.append`."""
+        offset, at, kind, data, t = record
+        self._batch.rows.append((self._ids[key] << OFFSET_BITS | offset, at, t, kind, data))
+        self._index.streams[key].last = offset
+        self._pending_bytes += ROW_BYTES + len(data)
+        if self._pending_bytes > MAX_PENDING_BYTES:
+            self._drop_oldest()
+
+    def trim(self, key: str, before: int, kinds: Collection[str] | None = None) -> None:
+        """See `Log.trim`."""
+        self._batch.trims[self._ids[key], None if kinds is None else frozenset(kinds)] = before
+
+    def delete(self, key: str) -> None:
+        """See `Log.delete`."""
+        if self._index.streams.pop(key, None) is None:
+            return
+        id_ = self._ids.pop(key)
+        self._kept.pop(key, None)
+        batch = self._batch
+        batch.deleted.add(id_)
+        batch.begun = [one for one in batch.begun if one[0] != id_]
+        batch.rows = [row for row in batch.rows if row[0] >> OFFSET_BITS != id_]
+        batch.trims = {trim: before for trim, before in batch.trims.items() if trim[0] != id_}
+        batch.holes.pop(id_, None)
+
+    def put(self, key: str, value: str | None) -> None:
+        """See `Log.put`."""
+        if value is None:
+            self._index.values.pop(key, None)
+        else:
+            self._index.values[key] = value
+        self._batch.items[key] = value
+
+    def values(self, prefix: str = "") -> Mapping[str, str]:
+        """See `Log.values`."""
+        return self._index.values_with_prefix(prefix)
+
+    async def read(
+        self,
+        key: str,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        kinds: Collection[str] | None = None,
+        limit: int | None = None,
+        newest: bool = False,
+        max_bytes: int | None = None,
+    ) -> list[Record]:
+        """See `Log.read`. Reading does not wait for writing."""
+        if key not in self._ids or not self.path.exists():
+            return []
+        args = (self._ids[key], after, until, kinds, limit, newest, max_bytes)
+        return await to_thread.run_sync(read, self.path, *args)
+
+    async def commit(self) -> bool:
+        """See `Log.commit`."""
+        if self.outage is not None:
+            return False
+        if self._batch:
+            task = self._writes.join()
+        elif (running := self._writes.running) is not None:
+            task = running
+        else:
+            return True
+        return await self._finished(task)
+
+    async def sync(self) -> bool:
+        """See `Log.sync`."""
+        if not await self.commit():
+            return False
+        if self._synced == self._commits:
+            return True
+        return await self._finished(self._syncs.join())
+
+    async def _finished(self, task: asyncio.Task[bool]) -> bool:
+        """The result of a round; `False` if it takes too long."""
+        done, _ = await asyncio.wait((task,), timeout=self._slow_s)
+        if not done:
+            self._begin_outage(f"the disk has not finished a write for {self._slow_s:g} s")
+            return False
+        return task.result()
+
+    async def _write(self) -> bool:
+        batch, self._batch = self._batch, Batch()
+        pending_bytes, self._pending_bytes = self._pending_bytes, 0
+        try:
+            unfinished = await self._writer.run(self._write_batch, batch)
+        except Exception as exc:  # whatever fails, the live streams go on
+            self._put_back(batch, pending_bytes)
+            self._begin_outage(self._reason(exc))
+            return False
+        self._batch.trims = {trim: batch.trims[trim] for trim in unfinished} | self._batch.trims
+        for id_, key, epoch, *_ in batch.begun:
+            if self._ids.get(key) == id_:
+                self._kept[key] = epoch
+        self._commits += 1
+        self._end_outage()
+        return True
+
+    def _write_batch(self, batch: Batch) -> set[Trim]:
+        """Write a batch, in the writer thread. A file that cannot be used any more is closed."""
+        if self._database is None:
+            self._open_again(batch)
+        assert self._database is not None  # noqa: S101 # `_open_again` raises otherwise
+        try:
+            return self._database.write(batch)
+        except FileNotFoundError:
+            self._close_quietly()
+            raise
+        except sqlite3.Error as exc:
+            if is_damage(exc):
+                self._close_damaged(str(exc))
+            raise
+
+    def _put_back(self, batch: Batch, pending_bytes: int) -> None:
+        """Put what was not written before what was appended since."""
+        since, self._batch = self._batch, batch
+        batch.deleted |= since.deleted
+        batch.begun += since.begun
+        batch.rows += since.rows
+        batch.items |= since.items
+        batch.trims |= since.trims
+        for id_ in since.deleted:
+            batch.rows = [row for row in batch.rows if row[0] >> OFFSET_BITS != id_]
+            batch.begun = [one for one in batch.begun if one[0] != id_]
+        self._pending_bytes += pending_bytes
+        if self._pending_bytes > MAX_PENDING_BYTES:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Drop the older half of the waiting records, and note the holes that this leaves."""
+        rows = self._batch.rows
+        half = (len(rows) + 1) // 2
+        reason = self.outage.reason if self.outage else "the disk is too slow"
+        for id_, at, _, _, data in rows[:half]:
+            stream, offset = id_ >> OFFSET_BITS, id_ & ((1 << OFFSET_BITS) - 1)
+            hole = self._batch.holes.get(stream)
+            first, since = (offset, at) if hole is None else (hole.first, hole.since)
+            self._batch.holes[stream] = Hole(stream, first, offset, since, at, reason)
+            self._pending_bytes -= ROW_BYTES + len(data)
+        del rows[:half]
+        self.lost += half
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, FileNotFoundError):
+            return f"{self.path} was deleted or replaced"
+        return f"{self.path} cannot be written: {error}"
+
+    def _begin_outage(self, reason: str) -> None:
+        if self.outage is None:
+            self.outage = Outage(self._clock(), reason)
+            logger.error("nothing is recorded: %s; live streams go on", reason)
+
+    def _end_outage(self) -> None:
+        if self.outage is not None:
+            seconds = self._clock() - self.outage.since
+            self.outage = None
+            logger.warning(
+                "recording again after %.1f s; %d records were lost in all", seconds, self.lost
+            )
+
+    def _close_quietly(self) -> None:
+        if self._database is not None:
+            with suppress(sqlite3.Error, OSError):
+                self._database.close()
+            self._database = None
+
+    def _close_damaged(self, reason: str) -> None:
+        """Set the file aside: it may still contain most of the mission."""
+        self._close_quietly()
+        with suppress(OSError):
+            kept = set_aside(self.path, strftime("damaged-%Y%m%d-%H%M%S"))
+            self.set_aside = kept
+            logger.error("%s is damaged (%s); it is kept as %s", self.path, reason, kept)
+
+    def _open_first(self) -> None:
+        """Open the file and read its index, in the writer thread."""
+        try:
+            contents = self._open_or_set_aside()
+        except (sqlite3.Error, OSError) as exc:
+            self._begin_outage(f"{self.path} cannot be opened: {exc}")
+            contents = contents_read_only(self.path)  # so that the epochs go on
+        self._index, self._ids = contents.index, contents.ids
+        self._next_id = max(self._ids.values(), default=0) + 1
+        self._run = contents.meta.get("run", "")
+        self._kept = {key: stream.epochs[-1][0] for key, stream in self._index.streams.items()}
+        if self._may_have_lost(contents.meta):
+            for stream in self._index.streams.values():
+                self.begin(stream.key, new_epoch(), stream.last + 1)
+        if self._database is not None:
+            self._begin_run(self._database)
+
+    def _open_or_set_aside(self) -> Contents:
+        try:
+            self._database = self._open_database(self.path)
+            return self._database.contents()
+        except sqlite3.Error as exc:
+            if not is_damage(exc):
+                self._close_quietly()
+                raise
+            self._close_damaged(str(exc))
+        self._database = self._open_database(self.path)
+        return self._database.contents()
+
+    def _may_have_lost(self, meta: Mapping[str, str]) -> bool:
+        """Whether clients may have newer events than the file."""
+        if not meta:
+            return False
+        if self._folder.last_run() != meta["run"]:
+            logger.warning(
+                "%s is not of the last run; it was probably restored from a backup", self.path
+            )
+            return True
+        boot = self._boot()
+        crashed = meta["clean"] != "yes" and (not boot or boot != meta["boot"])
+        if crashed:
+            logger.warning("the machine went down; the newest telemetry may be lost")
+        return crashed
+
+    def _open_again(self, batch: Batch) -> None:
+        """Open the file after an outage, and write the index again if the file is a new one."""
+        contents = self._open_or_set_aside()
+        assert self._database is not None  # noqa: S101 # just opened
+        if contents.meta.get("run", "") != self._run or not contents.meta:
+            if contents.index.streams:  # nothing is known about it
+                self._database.close()
+                kept = set_aside(self.path, strftime("replaced-%Y%m%d-%H%M%S"))
+                self.set_aside = kept
+                logger.error("%s is of another run; it is kept as %s", self.path, kept)
+                self._database = self._open_database(self.path)
+            batch.begun[:0] = [
+                (self._ids[key], key, epoch, first, stream.last)
+                for key, stream in list(self._index.streams.items())
+                for epoch, first in stream.epochs
+            ]
+            batch.items = {**self._index.values, **batch.items}
+        self._begin_run(self._database)
+
+    def _begin_run(self, database: Database) -> None:
+        try:
+            database.set_meta(run=self._folder.run, boot=self._boot(), clean="")
+            self._folder.begin_run()
+        except (sqlite3.Error, OSError) as exc:
+            self._close_quietly()
+            self._begin_outage(f"{self.path} cannot be written: {exc}")
+        else:
+            self._run = self._folder.run
+
+    async def _sync(self) -> bool:
+        commits, database = self._commits, self._database
+        if database is None:
+            return False
+        try:
+            await self._syncer.run(database.sync)
+        except OSError as exc:
+            self._begin_outage(self._reason(exc))
+            return False
+        self._synced = max(commits, self._synced)
+        return True

@@ -1,0 +1,412 @@
+"""The log in a file: what survives, and what happens when the disk fails."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from anyio import create_task_group, fail_after, sleep
+
+from rover.errors import SettingError
+from rover.logs import Record, SqliteLog
+from rover.logs.database import Batch, Database
+from rover.logs.schema import MIGRATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+T0 = 1_790_000_000.0
+RETRY_S = 0.01
+
+
+def record(offset: int, data: str = '{"speed":1.5}', kind: str = "sample") -> Record:
+    return Record(offset, T0 + offset, kind, data, T0 + offset)
+
+
+def sqlite_log(folder: Path, **options: Any) -> SqliteLog:
+    return SqliteLog(folder, **{"retry_s": RETRY_S, "boot": lambda: "boot 1", **options})
+
+
+@asynccontextmanager
+async def opened(folder: Path, **options: Any) -> AsyncIterator[SqliteLog]:
+    log = sqlite_log(folder, **options)
+    await log.open()
+    try:
+        async with create_task_group() as tasks:
+            tasks.start_soon(log.run)
+            yield log
+            tasks.cancel_scope.cancel()
+    finally:
+        await log.close()
+
+
+async def recorded(log: SqliteLog, first: int, last: int) -> None:
+    if log.stream("telemetry") is None:
+        log.begin("telemetry", "abc")
+    for offset in range(first, last + 1):
+        log.append("telemetry", record(offset))
+    assert await log.commit()
+
+
+async def offsets(log: SqliteLog) -> list[int]:
+    return [one.offset for one in await log.read("telemetry")]
+
+
+async def until_recording(log: SqliteLog) -> None:
+    with fail_after(5):
+        while not await log.commit():
+            await sleep(RETRY_S)
+
+
+async def until_outage(log: SqliteLog) -> None:
+    with fail_after(5):
+        while await log.commit():
+            await sleep(RETRY_S)
+
+
+def epochs(log: SqliteLog) -> list[tuple[str, int]]:
+    stream = log.stream("telemetry")
+    assert stream is not None
+    return stream.epochs
+
+
+def databases(folder: Path) -> list[str]:
+    return [file.name for file in folder.glob("*.db*")]
+
+
+def delete(folder: Path) -> None:
+    for name in databases(folder):
+        (folder / name).unlink()
+
+
+def crash(folder: Path, copy: Path) -> Path:
+    """A copy of the data folder, as a killed process would have left it."""
+    shutil.copytree(folder, copy)
+    return copy
+
+
+async def test_everything_is_there_after_a_clean_end(tmp_path: Path) -> None:
+    async with opened(tmp_path) as log:
+        await recorded(log, 1, 5)
+        log.put("alarm/1", "red")
+    async with opened(tmp_path, boot=lambda: "boot 2") as log:
+        assert epochs(log) == [("abc", 1)]
+        assert log.keeps_epoch("telemetry")
+        assert log.values() == {"alarm/1": "red"}
+        assert await offsets(log) == [1, 2, 3, 4, 5]
+
+
+async def test_the_epoch_goes_on_after_the_process_was_killed(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a") as log:
+        await recorded(log, 1, 5)
+        log.append("telemetry", record(6))  # not committed
+        copy = crash(tmp_path / "a", tmp_path / "b")
+    async with opened(copy) as log:
+        assert epochs(log) == [("abc", 1)]
+        assert await offsets(log) == [1, 2, 3, 4, 5]
+
+
+async def test_a_power_cut_begins_an_epoch_after_what_is_left(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a") as log:
+        await recorded(log, 1, 5)
+        copy = crash(tmp_path / "a", tmp_path / "b")
+    async with opened(copy, boot=lambda: "boot 2") as log:
+        (old, new) = epochs(log)
+        assert old == ("abc", 1)
+        assert new[1] == 6
+        assert not log.keeps_epoch("telemetry")
+        assert await log.commit()
+        assert log.keeps_epoch("telemetry")
+
+
+async def test_a_restored_backup_begins_an_epoch(tmp_path: Path) -> None:
+    async with opened(tmp_path) as log:
+        await recorded(log, 1, 5)
+    shutil.copy(tmp_path / "mission.db", tmp_path / "backup.db")
+    async with opened(tmp_path) as log:
+        await recorded(log, 6, 9)
+    shutil.copy(tmp_path / "backup.db", tmp_path / "mission.db")
+    async with opened(tmp_path) as log:
+        assert [first for _, first in epochs(log)] == [1, 6]
+
+
+async def test_a_full_disk_is_an_outage_that_ends_by_itself(tmp_path: Path) -> None:
+    limits: list[Database] = []
+
+    def limited(path: Path) -> Database:
+        limits.append(Database(path, max_pages=24))
+        return limits[-1]
+
+    async with opened(tmp_path, open_database=limited) as log:
+        await recorded(log, 1, 5)
+        for offset in range(6, 206):
+            log.append("telemetry", record(offset, "x" * 1000))
+        assert not await log.commit()
+        assert log.outage is not None
+        assert "full" in log.outage.reason
+        assert not await log.sync()
+        log.begin("telemetry", "def", 6)
+        log.append("telemetry", record(206))
+        assert not log.keeps_epoch("telemetry")
+        limits[0]._connection.execute("PRAGMA max_page_count = 100000")
+        await until_recording(log)
+        assert log.as_json()["recording"]
+        assert log.keeps_epoch("telemetry")
+        assert await offsets(log) == list(range(1, 207))
+    async with opened(tmp_path) as log:
+        assert epochs(log) == [("abc", 1), ("def", 6)]
+
+
+async def test_a_long_outage_leaves_a_hole_that_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    gate.set()
+    log = sqlite_log(tmp_path, open_database=lambda path: Gated(path, gate), slow_s=0.02)
+    await log.open()
+    async with create_task_group() as tasks:
+        tasks.start_soon(log.run)
+        await recorded(log, 1, 5)
+        gate.clear()
+        log.append("telemetry", record(6))
+        assert not await log.commit()
+        for offset in range(7, 40):
+            log.append("telemetry", record(offset, "x" * 2**20))
+        lost = log.as_json()["lost"]
+        assert 0 < lost < 33
+        gate.set()
+        await until_recording(log)
+        kept = [1, 2, 3, 4, 5, 6, *range(7 + lost, 40)]
+        assert await offsets(log) == kept
+        tasks.cancel_scope.cancel()
+    await log.close()
+    with sqlite3.connect(tmp_path / "mission.db") as connection:
+        (hole,) = connection.execute("SELECT first, last, since FROM holes")
+    connection.close()
+    assert hole == (7, 6 + lost, T0 + 7)
+
+
+class Gated(Database):
+    """A disk that hangs while a gate is closed."""
+
+    def __init__(self, path: Path, gate: threading.Event) -> None:
+        super().__init__(path)
+        self._gate = gate
+
+    def write(self, batch: Batch) -> Any:
+        self._gate.wait(5)
+        return super().write(batch)
+
+
+async def test_a_hanging_disk_delays_no_commit_and_no_end(tmp_path: Path) -> None:
+    gate = threading.Event()
+    began = time.monotonic()
+    log = sqlite_log(
+        tmp_path,
+        open_database=lambda path: Gated(path, gate),
+        slow_s=0.02,
+        close_timeout_s=0.02,
+    )
+    await log.open()
+    log.begin("telemetry", "abc")
+    log.append("telemetry", record(1))
+    assert not await log.commit()
+    assert not await log.commit()
+    await log.close()
+    assert time.monotonic() - began < 1
+    gate.set()
+    next_one = sqlite_log(tmp_path)
+    await next_one.open()  # as soon as the disk has finished
+    assert await offsets(next_one) == [1]
+    await next_one.close()
+
+
+async def test_a_deleted_file_is_made_again_and_ids_are_not_reused(tmp_path: Path) -> None:
+    async with opened(tmp_path) as log:
+        await recorded(log, 1, 5)
+        log.put("alarm/1", "red")
+        assert await log.commit()
+        delete(tmp_path)
+        log.append("telemetry", record(6))
+        assert not await log.commit()
+        await until_recording(log)
+        assert await offsets(log) == [6]
+        quiet = crash(tmp_path, tmp_path / "copy")
+    async with opened(quiet) as log:
+        assert epochs(log) == [("abc", 1)]
+        assert log.values() == {"alarm/1": "red"}
+
+
+async def test_quiet_streams_keep_their_last_offset_in_a_file_that_is_made_again(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as log:
+        await recorded(log, 1, 5)
+        (tmp_path / "mission.db").unlink()
+        log.begin("other", "def")
+        log.append("other", record(1))
+        assert not await log.commit()
+        await until_recording(log)
+    async with opened(tmp_path) as log:
+        stream = log.stream("telemetry")
+        assert stream is not None
+        assert stream.last == 5
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_flipped_bytes_never_keep_the_log_from_recording(tmp_path: Path, seed: int) -> None:
+    async with opened(tmp_path) as log:
+        await recorded(log, 1, 300)
+        log.put("alarm/1", "red")
+    file = tmp_path / "mission.db"
+    content = bytearray(file.read_bytes())
+    dice = random.Random(seed)
+    for _ in range(1 if seed % 2 else 400):
+        content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+    file.write_bytes(content)
+    async with opened(tmp_path) as log:
+        if log.stream("telemetry") is None:
+            log.begin("telemetry", "new")
+        await until_recording(log)
+        stream = log.stream("telemetry")
+        assert stream is not None
+        log.append("telemetry", record(stream.last + 1))
+        await log.commit()
+        await until_recording(log)
+        if log.set_aside is not None:
+            assert log.set_aside.read_bytes() == content
+
+
+async def test_a_file_of_another_program_is_set_aside(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "mission.db") as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    async with opened(tmp_path) as log:
+        await recorded(log, 1, 2)
+        assert log.set_aside is not None
+        with sqlite3.connect(log.set_aside) as connection:
+            assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("mine",)]
+        connection.close()
+
+
+async def test_a_file_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "mission.db") as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(SettingError):
+        await sqlite_log(tmp_path).open()
+    assert databases(tmp_path) == ["mission.db"]
+
+
+async def test_a_mission_starts_on_a_disk_that_cannot_be_written(tmp_path: Path) -> None:
+    async with opened(tmp_path) as log:
+        await recorded(log, 1, 5)
+
+    attempts: list[Path] = []
+
+    def refuse(path: Path) -> Database:
+        attempts.append(path)
+        if len(attempts) < 3:
+            raise sqlite3.OperationalError("disk I/O error")
+        return Database(path)
+
+    async with opened(tmp_path, open_database=damaged_unless_coded(refuse)) as log:
+        assert log.outage is not None
+        assert epochs(log) == [("abc", 1)]
+        log.begin("telemetry", "def", 6)
+        log.append("telemetry", record(6))
+        assert not await log.commit()
+        await until_recording(log)
+        assert await offsets(log) == [1, 2, 3, 4, 5, 6]
+        assert log.set_aside is None
+
+
+def damaged_unless_coded(open_database: Any) -> Any:
+    def coded(path: Path) -> Database:
+        try:
+            database: Database = open_database(path)
+        except sqlite3.OperationalError as exc:
+            exc.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise
+        return database
+
+    return coded
+
+
+async def test_a_file_that_appears_during_an_outage_is_set_aside(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    async with opened(other) as log:
+        await recorded(log, 1, 9)
+    async with opened(tmp_path / "mine") as log:
+        await recorded(log, 1, 5)
+        delete(tmp_path / "mine")
+        shutil.copy(other / "mission.db", tmp_path / "mine")
+        log.append("telemetry", record(6))
+        assert not await log.commit()
+        await until_recording(log)
+        assert await offsets(log) == [6]
+        assert log.set_aside is not None
+
+
+async def test_a_second_process_waits_and_takes_over(tmp_path: Path) -> None:
+    program = (
+        "import anyio, sys; from pathlib import Path; from rover.logs import SqliteLog, Record\n"
+        "async def main():\n"
+        "    log = SqliteLog(Path(sys.argv[1])); await log.open(); log.begin('telemetry', 'abc')\n"
+        "    log.append('telemetry', Record(1, 1.79e9, 'sample', '{}'))\n"
+        "    print(await log.commit(), flush=True); await anyio.sleep(60)\n"
+        "anyio.run(main)\n"
+    )
+    first = subprocess.Popen(  # noqa: ASYNC220 # killed at once
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdout is not None
+    try:
+        assert first.stdout.readline() == "True\n"
+        log = sqlite_log(tmp_path, boot=lambda: "")
+        async with create_task_group() as tasks:
+            tasks.start_soon(log.open)
+            await sleep(0.1)
+            assert log.stream("telemetry") is None  # it waits
+            first.kill()
+        assert await offsets(log) == [1]
+        await log.close()
+    finally:
+        first.kill()
+        first.wait()
+        first.stdout.close()
+
+
+async def test_an_unwritable_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingError):
+        await sqlite_log(tmp_path / "file" / "folder").open()
+
+
+async def test_a_checkpoint_bounds_the_write_ahead_log(tmp_path: Path) -> None:
+    async with opened(tmp_path) as log:
+        log.begin("telemetry", "abc")
+        for offset in range(1, 60):
+            log.append("telemetry", record(offset, "x" * 2**20))
+            assert await log.commit()
+        with fail_after(5):
+            while (tmp_path / "mission.db").stat().st_size < 50 * 2**20:
+                await sleep(RETRY_S)
+        size = (tmp_path / "mission.db-wal").stat().st_size
+        log.append("telemetry", record(60))
+        assert await log.commit()
+        assert (tmp_path / "mission.db-wal").stat().st_size <= size
+        assert (tmp_path / "mission.db").stat().st_mode & 0o077 == 0
