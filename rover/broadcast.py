@@ -110,7 +110,9 @@ class Broadcast:
                 raise Draining(max(1, self.settings.retry_ms // 1000))
             if self.serving.phase is not Phase.RUNNING:
                 raise NotStarted(NOT_STARTED)
-            return self.serving.streams.respond(self.topic.subscribe(resume_point(request)))
+            client = self.serving.clients.name_of(request.scope, request.receive)
+            subscriber = self.topic.subscribe(resume_point(request))
+            return self.serving.streams.respond(subscriber, client=client)
         except RoverError as exc:
             return problem(exc)
 

@@ -20,9 +20,7 @@
     ├── MessageTooBig           a message exceeds the size limit              1009
     ├── NotText                 a channel accepts only text                   1003
     ├── MemberStalled           a member read no data for too long            1013
-    ├── ChannelFull             too many members or channels                  503 · 1013
-    ├── TooManyReaders          too many open streams                         503
-    ├── TooManyViews            too many views of the telemetry               503
+    ├── PoolFull                a limit or a client's share of it is used     503 · 1013
     ├── IngestError
     │   ├── NotIngesting        the telemetry source is not `push:`           409
     │   ├── UnknownMediaType    a body is not JSON or text                      415
@@ -34,7 +32,6 @@
         ├── UploadInterrupted   the client disconnected                       400
         │   ├── UploadStalled   the client sent no data for too long          408
         │   └── UploadTooSlow   the client sends less than the minimum rate   408
-        ├── TooManyUploads      too many uploads at once                      503
         ├── CommandsOff         command files are not checked here            409
         └── UnknownUpload       no upload has that id                         404
 
@@ -223,30 +220,37 @@ class MemberStalled(RoverError):
         super().__init__(f"no data read for {timeout_s:g} s; reconnect with `?after=<last id>`")
 
 
-class ChannelFull(RoverError):
-    """A channel has too many members, or there are too many channels."""
+class PoolFull(RoverError):
+    """All of a limited resource is in use, or the client's share of it.
 
+    The message has the numbers of this client and of all, and names no other client.
 
-class TooManyReaders(RoverError):
-    """The maximum number of streams is open."""
+    Attributes:
+        pool: the name of the resource, such as `views`.
+        limit: the maximum for all clients together.
+        held: the number that this client holds.
+        retry_after_s: seconds after which the client may try again.
+    """
 
-    def __init__(self, limit: int) -> None:
+    retry_after_s = 2
+
+    def __init__(
+        self, pool: str, setting: str, limit: int, client: str | None, held: int, *, is_share: bool
+    ) -> None:
+        self.pool = pool
         self.limit = limit
-        super().__init__(
-            f"the server already has {limit:,} open streams, its limit (ROVER_MAX_READERS); "
-            "try again later"
-        )
-
-
-class TooManyViews(RoverError):
-    """The maximum number of telemetry views is in use."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        super().__init__(
-            f"{limit:,} other combinations of `fields` and `hz` are in use, the limit "
-            "(ROVER_MAX_VIEWS); use one of those, or the stream without them"
-        )
+        self.held = held
+        if is_share:
+            message = (
+                f"{client} holds {held:,} of {limit:,} {pool}, a client's share "
+                "(ROVER_CLIENT_SHARE); close one, or try again later"
+            )
+        else:
+            message = (
+                f"all {limit:,} {pool} are in use, the limit ({setting}), {held:,} of them by this "
+                "client; try again later"
+            )
+        super().__init__(message)
 
 
 class IngestError(RoverError):
@@ -356,17 +360,6 @@ class UploadTooSlow(UploadInterrupted):
             f"the client sent {received:,} bytes in {waited_s:.1f} s, less than the limit of "
             f"{min_rate:,g} bytes/s (ROVER_MIN_BODY_RATE); the data was discarded, send it again "
             "over a faster connection",
-        )
-
-
-class TooManyUploads(UploadError):
-    """The maximum number of uploads is being received or checked."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        super().__init__(
-            f"the server is already handling {limit:,} uploads, its limit (ROVER_MAX_UPLOADS); "
-            "try again later"
         )
 
 

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, Self
 from anyio import Event, create_task_group, current_time
 
 from rover.asgi.body import Bodies
+from rover.asgi.clients import Clients
 from rover.asgi.connections import Connections
 from rover.asgi.event_stream import EventStreams
 from rover.asgi.shutdown import Shutdown, listen_for_signals
 from rover.descriptors import max_clients
 from rover.flush import Flusher
+from rover.shares import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,8 +73,11 @@ class Serving:
         settings: the same.
         flusher: wakes the subscribers of topics.
         connections: aborts stalled clients.
-        streams: event streams without end; at most `max_readers`, or fewer if the system allows
-            fewer open files.
+        clients: names the clients of requests.
+        readers: the open event streams; at most `max_readers`, or fewer if the system allows fewer
+            open files.
+        ingests: the requests being received that send telemetry.
+        streams: event streams without end.
         progress_streams: event streams that end with their topic.
         bodies: the request bodies that clients are sending.
         websockets: open WebSocket connections.
@@ -83,8 +88,12 @@ class Serving:
         self.settings = settings
         self.flusher = Flusher(settings.heartbeat_s)
         self.connections = Connections(settings.send_timeout_s)
-        self.streams = EventStreams(settings, self.connections, max_clients(settings.max_readers))
-        self.progress_streams = EventStreams(settings, self.connections)
+        self.clients = Clients(settings.trusted_proxies)
+        share, max_readers = settings.client_share, max_clients(settings.max_readers)
+        self.readers = Pool("readers", "ROVER_MAX_READERS", max_readers, share)
+        self.ingests = Pool("ingests", "ROVER_MAX_INGESTS", settings.max_ingests, share)
+        self.streams = EventStreams(settings, self.connections, self.readers)
+        self.progress_streams = EventStreams(settings, self.connections, self.readers)
         self.bodies = Bodies(settings.upload_timeout_s, settings.min_body_rate)
         self.websockets = 0
         self.phase = Phase.NOT_STARTED

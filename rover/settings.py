@@ -134,6 +134,13 @@ class Settings:
         at_least=0,
         at_most=60,
     )
+    client_share: float = setting(
+        1 / 3,
+        "part of each limit below that one client may use: a token, an address, or an IPv6 network "
+        "(/64); 1 turns shares off",
+        at_least=0.001,
+        at_most=1,
+    )
     max_readers: int = setting(
         10_000, "maximum number of telemetry clients; more get 503", at_least=1
     )
@@ -161,9 +168,12 @@ class Settings:
     max_ingest_bytes: int = setting(
         2**20, "size limit of one request that sends telemetry", unit="bytes", at_least=256
     )
+    max_ingests: int = setting(
+        192, "maximum number of requests being received that send telemetry", at_least=1
+    )
     max_channels: int = setting(200, "maximum number of comms channels", at_least=1)
     max_members: int = setting(
-        500, "maximum number of members of one channel; more get 1013", at_least=1
+        1_500, "maximum number of members of one channel; more get 1013", at_least=1
     )
     max_message_bytes: int = setting(
         16 * 2**10, "size limit of a comms message", unit="bytes", at_least=64, at_most=16 * 2**20
@@ -178,7 +188,9 @@ class Settings:
     max_upload_bytes: int = setting(
         64 * 2**20, "size limit of a command file", unit="bytes", at_least=1
     )
-    max_uploads: int = setting(8, "maximum number of uploads being received or checked", at_least=1)
+    max_uploads: int = setting(
+        24, "maximum number of uploads being received or checked", at_least=1
+    )
     upload_timeout_s: float = setting(
         30.0, "time without data after which an upload is aborted", unit="s", at_least=0.1
     )
@@ -323,7 +335,12 @@ def range_of(info: Field[Any]) -> Range:
 
 def _default(info: Field[Any]) -> str:
     """The default, for people; empty if an empty value is allowed."""
-    return info.metadata["unset"] or str(info.default)
+    return info.metadata["unset"] or _short(info.default)
+
+
+def _short(value: object) -> str:
+    """The value, with at most three digits after the point."""
+    return str(round(value, 3) if isinstance(value, float) else value)
 
 
 def settings_table() -> str:
@@ -336,7 +353,7 @@ def settings_table() -> str:
     ]
     for info in fields(Settings):
         unit = info.metadata["unit"]
-        default = info.metadata["unset"] or (f"`{info.default}`" if _default(info) else "none")
+        default = info.metadata["unset"] or (f"`{_default(info)}`" if _default(info) else "none")
         rows.append(
             f"| `{PREFIX}{info.name.upper()}` | {default}{' ' + unit if unit else ''} "
             f"| {info.metadata['help']} |"

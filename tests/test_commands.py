@@ -11,7 +11,7 @@ from anyio import Event, create_task_group, wait_all_tasks_blocked
 
 from rover.commands import Commands
 from rover.commands.upload import MAX_NAME_CHARACTERS, Status, display_name
-from rover.errors import Draining, NotAnUpload, NotStarted, TooManyUploads, UnknownUpload
+from rover.errors import Draining, NotAnUpload, NotStarted, PoolFull, UnknownUpload
 from rover.settings import Settings
 from rover.topic import EventId
 from sources.base import Finding, Progress, Severity
@@ -228,13 +228,13 @@ async def test_the_number_of_unfinished_uploads_is_limited(tmp_path: Path) -> No
     go = Event()
     async with running(tmp_path, go, ACCEPTED, limits={"max_uploads": 2}) as commands:
         first, second = commands.begin("a"), commands.begin("b")
-        with pytest.raises(TooManyUploads):
+        with pytest.raises(PoolFull):
             commands.begin("c")
         await commands.receive(first, chunks(FILE))
         await commands.receive(second, chunks(NotAnUpload("malformed")))
         assert commands.open_uploads == 1
         third = commands.begin("c")
-        with pytest.raises(TooManyUploads):
+        with pytest.raises(PoolFull):
             commands.check_capacity()
         go.set()
         await first.finished.wait()

@@ -294,7 +294,7 @@ async def test_a_full_channel_refuses_new_members_until_one_leaves() -> None:
     comms = comms_of(max_members=2)
     with comms.join("eva", "ada"):
         with comms.join("eva", "bo"):
-            with pytest.raises(errors.ChannelFull, match="ROVER_MAX_MEMBERS"), comms.join("eva"):
+            with pytest.raises(errors.PoolFull, match="ROVER_MAX_MEMBERS"), comms.join("eva"):
                 pass
             with comms.join("ops"):
                 assert comms.members == 3
@@ -319,7 +319,7 @@ async def test_a_new_channel_replaces_the_one_that_is_empty_longest() -> None:
 async def test_a_channel_with_members_is_never_replaced() -> None:
     comms = comms_of(max_channels=1)
     with comms.join("a"):
-        with pytest.raises(errors.ChannelFull, match="ROVER_MAX_CHANNELS"), comms.join("b"):
+        with pytest.raises(errors.PoolFull, match="ROVER_MAX_CHANNELS"), comms.join("b"):
             pass
         with comms.join("a"):
             assert comms.members == 2

@@ -16,7 +16,7 @@ from rover.settings import Settings
 if {raises}:
     raise_limit()
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], max_clients(20_000), max_clients(50),
-      Serving(Settings()).streams.limit)
+      Serving(Settings()).readers.limit)
 """
 
 

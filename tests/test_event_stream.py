@@ -22,6 +22,7 @@ from rover.asgi.problems import Problems
 from rover.asgi.query import resume_point, whole_number
 from rover.flush import Flusher
 from rover.settings import Settings
+from rover.shares import Pool
 from rover.topic import Topic
 from rover.wire import sse
 from tests.waiting import until
@@ -43,7 +44,8 @@ class Feed:
         self.settings = Settings(**settings)
         self.flusher = Flusher(self.settings.heartbeat_s)
         connections = Connections(self.settings.send_timeout_s)
-        self.streams = EventStreams(self.settings, connections, self.settings.max_readers)
+        pool = Pool("readers", "ROVER_MAX_READERS", self.settings.max_readers)
+        self.streams = EventStreams(self.settings, connections, pool)
         self.topic: Topic[str, bytes] = Topic(
             lambda event_id, text: sse(text, event_id=event_id),
             size=len,

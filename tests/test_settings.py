@@ -164,7 +164,7 @@ def test_settings_are_frozen() -> None:
 
 def test_repr_hides_tokens() -> None:
     assert "hunter2" not in repr(Settings(tokens="hunter2-hunter2-hunter2"))
-    assert "max_members=500" in repr(Settings(tokens="hunter2-hunter2-hunter2"))
+    assert "max_members=1500" in repr(Settings(tokens="hunter2-hunter2-hunter2"))
 
 
 def test_each_setting_has_a_help_text() -> None:

@@ -12,7 +12,7 @@ import anyio.lowlevel
 import pytest
 from anyio import create_task_group, fail_after
 
-from rover.errors import TooManyViews
+from rover.errors import PoolFull
 from rover.flush import Flusher
 from rover.settings import Settings
 from rover.telemetry.events import (
@@ -176,7 +176,7 @@ async def test_the_number_of_views_is_bounded_and_unused_ones_are_closed_first()
         with kept[0].subscribe():
             feed.skipped_s += BUSY_UNUSED_TIMEOUT_S + 1
             third = await feed.views.topic(Selection(hz=3))  # replaces the unused one
-            with third.subscribe(), pytest.raises(TooManyViews, match="ROVER_MAX_VIEWS"):
+            with third.subscribe(), pytest.raises(PoolFull, match="ROVER_MAX_VIEWS"):
                 await feed.views.topic(Selection(hz=4))
         assert kept[1].closed
 

@@ -46,7 +46,7 @@ class PacedTelemetry:
 
 def create_app(workload: Workload) -> ASGIApp:
     """A mission with the default settings, except that every reader and member may connect."""
-    settings = Settings(max_members=20_000)
+    settings = Settings(max_members=20_000, client_share=1)  # all clients have one address
     if workload.small_history:
         settings = replace(settings, telemetry_events=SMALL_HISTORY, history_samples=SMALL_HISTORY)
     return mission.create_app(

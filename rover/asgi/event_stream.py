@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import sys
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from anyio import CancelScope, sleep
 from starlette.responses import Response
 
 from rover.asgi.connections import wait_for_disconnect
-from rover.errors import Draining, TooManyReaders
+from rover.errors import Draining
 from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from rover.asgi.connections import Connections
     from rover.settings import Settings
+    from rover.shares import Pool
     from rover.topic import Subscriber
 
 logger = logging.getLogger("rover.streams")
@@ -67,28 +67,38 @@ class EventStreams:
     Args:
         settings: the timeouts.
         connections: to abort stalled clients.
-        limit: maximum number of open streams.
+        pool: limits the open streams; `None` for no limit.
 
     Attributes:
         open: the streams that have begun and not ended.
     """
 
     def __init__(
-        self, settings: Settings, connections: Connections, limit: int = sys.maxsize
+        self, settings: Settings, connections: Connections, pool: Pool | None = None
     ) -> None:
         self.settings = settings
         self.connections = connections
-        self.limit = limit
+        self.pool = pool
         self.open: set[EventStream] = set()
 
     def __len__(self) -> int:
         return len(self.open)
+
+    def check_capacity(self, client: str | None) -> None:
+        """Check that a client may open another stream.
+
+        Raises:
+            PoolFull: too many streams are open.
+        """
+        if self.pool is not None:
+            self.pool.check(client)
 
     def respond(
         self,
         subscriber: Subscriber[Any, bytes],
         preamble: bytes = HEARTBEAT,
         heartbeat: bytes = HEARTBEAT,
+        client: str | None = None,
     ) -> EventStream:
         """The response that follows `subscriber`.
 
@@ -96,13 +106,14 @@ class EventStreams:
             subscriber: of a topic of server-sent events.
             preamble: sent at once: proxies and browsers show nothing before the first byte.
             heartbeat: sent when the topic is silent; a comment by default.
+            client: who receives it, for the share of the limit.
 
         Raises:
-            TooManyReaders: `limit` streams are open.
+            PoolFull: too many streams are open. The response raises it too, if others have opened
+                streams in the meantime.
         """
-        if len(self.open) >= self.limit:
-            raise TooManyReaders(self.limit)
-        return EventStream(subscriber, preamble, self, heartbeat)
+        self.check_capacity(client)
+        return EventStream(subscriber, preamble, self, heartbeat, client)
 
     async def run(self) -> None:
         """Abort stalled clients until cancelled. All clients share one timer."""
@@ -128,6 +139,7 @@ class EventStream(Response):
     """
 
     __slots__ = (
+        "_client",
         "_heartbeat",
         "_own_headers",
         "_preamble",
@@ -140,6 +152,7 @@ class EventStream(Response):
 
     status_code = 200
     background = None
+    counts = True  # towards the limit of its streams
 
     def __init__(
         self,
@@ -147,7 +160,9 @@ class EventStream(Response):
         preamble: bytes,
         streams: EventStreams,
         heartbeat: bytes = HEARTBEAT,
+        client: str | None = None,
     ) -> None:
+        self._client = client
         self._heartbeat = heartbeat
         self._own_headers: list[tuple[bytes, bytes]] | None = None
         self._subscriber = subscriber
@@ -172,6 +187,9 @@ class EventStream(Response):
             await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
+        pool = self._streams.pool if self.counts else None
+        if pool is not None:
+            pool.acquire(self._client)
         self._streams.connections.limit_unacknowledged(receive)
         # The writer has a task of its own: waking a task steps through all frames that await in
         # it, and middleware adds a dozen frames to a request's task. It is a plain task with a
@@ -184,6 +202,8 @@ class EventStream(Response):
                 await self._listen(receive)
         finally:
             self._streams.open.discard(self)
+            if pool is not None:
+                pool.release(self._client)
             writer.cancel()
             with CancelScope(shield=True):
                 await asyncio.wait([writer])

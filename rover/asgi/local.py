@@ -10,10 +10,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from rover.addresses import Address, Proxies, address, forwarded_address, host_of, words
+from rover.addresses import Proxies, address, host_of, words
 from rover.addresses import host_name as host_name_of
+from rover.asgi.clients import ADDRESS_HEADERS, client_behind, is_proxy, is_tcp, peer_of
 from rover.asgi.servers.granian import UNIX_SOCKET_CLIENT
-from rover.asgi.servers.uvicorn import transport_of
 from rover.errors import AccessRefused
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ TEST_CLIENT = "testclient"
 
 PROXY_HEADERS = frozenset({b"forwarded", b"x-real-ip", b"via"})
 FORWARDED = b"x-forwarded-"
-ADDRESS_HEADERS = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 
 
 class LocalClients:
@@ -87,58 +86,25 @@ class LocalClients:
         return found is not None and found.is_loopback
 
     def _check_proxied(self, peer: str | None, headers: Mapping[bytes, Sequence[bytes]]) -> None:
-        proxy = None if peer is None else address(peer)
-        if (peer is not None and proxy is None) or proxy not in self._proxies:
+        if not is_proxy(peer, self._proxies):
             names = ", ".join(sorted(name.decode("latin-1") for name in headers))[:200]
             raise AccessRefused(
                 f"the request came through a proxy at {peer or 'a Unix socket'} ({names}); add it "
                 "to ROVER_TRUSTED_PROXIES, or set ROVER_TOKENS"
             )
         given = [headers[name] for name in ADDRESS_HEADERS if name in headers]
-        clients = [self._client_of(values) for values in given]
+        clients = [client_behind(self._proxies, values) for values in given]
         if not clients or not all(client and client.is_loopback for client in clients):
             raise AccessRefused(
                 "clients of other machines need a token: without ROVER_TOKENS, the proxy must name "
                 "a client of its own machine in X-Forwarded-For"
             )
 
-    def _client_of(self, values: Sequence[bytes]) -> Address | None:
-        """The address of the client: the last one in the chain that is not a trusted proxy."""
-        client = None
-        entries = [entry for value in values for entry in value.decode("latin-1").split(",")]
-        for entry in reversed(entries):
-            client = forwarded_address(_for_of(entry))
-            if client is None or client not in self._proxies:
-                return client
-        return client
-
-
-def _for_of(entry: str) -> str:
-    """The `for` parameter of an entry of `Forwarded`; entries of other headers have only that."""
-    parameters = [part.strip() for part in entry.split(";")]
-    chosen = [part for part in parameters if part.lower().startswith("for=")]
-    return chosen[0] if len(chosen) == 1 else entry
-
-
-def peer_of(scope: Scope, receive: Receive) -> str | None:
-    """The address of the other end of the connection; `None` for a Unix socket.
-
-    Options of uvicorn replace the client of the scope by an address from `X-Forwarded-For`, so the
-    address of the transport is used if there is one.
-    """
-    transport = transport_of(receive)
-    client = scope.get("client")
-    if transport is not None:
-        client = transport.get_extra_info("peername") or None
-    if client and client[0] != UNIX_SOCKET_CLIENT:
-        return str(client[0])
-    return "" if _is_tcp(scope) else None
-
 
 def _is_local_client(scope: Scope) -> bool:
     client = scope.get("client")
     if not client or client[0] == UNIX_SOCKET_CLIENT:
-        return not _is_tcp(scope)
+        return not is_tcp(scope)
     return _is_loopback(client[0])
 
 
@@ -157,9 +123,3 @@ def _is_test_client(scope: Scope) -> bool:
     if not client or client[0] != TEST_CLIENT or not server:
         return False
     return server[1] is not None and address(str(server[0])) is None
-
-
-def _is_tcp(scope: Scope) -> bool:
-    """Whether the server listens on an IP address and not on a Unix socket."""
-    server = scope.get("server")
-    return server is not None and address(str(server[0])) is not None

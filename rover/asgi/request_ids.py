@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from rover.addresses import Proxies, address
-from rover.asgi.local import peer_of
+from rover.asgi.clients import peer_of
 from rover.request import REQUEST_ID, current_scope
 
 if TYPE_CHECKING:

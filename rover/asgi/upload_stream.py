@@ -30,13 +30,20 @@ class ProgressStream(EventStream):
         upload: the upload.
         after: the last event that the client has received; `None` to send all events.
         streams: the open streams of this kind.
+        client: who receives it, for the share of the limit.
     """
 
     __slots__ = ()
 
-    def __init__(self, upload: Upload, after: EventId | None, streams: EventStreams) -> None:
+    def __init__(
+        self,
+        upload: Upload,
+        after: EventId | None,
+        streams: EventStreams,
+        client: str | None = None,
+    ) -> None:
         subscriber = upload.topic.subscribe(after or EventId(upload.topic.epoch, 0))
-        super().__init__(subscriber, HEARTBEAT, streams)
+        super().__init__(subscriber, HEARTBEAT, streams, client=client)
 
     def _last_event(self) -> bytes:
         return b""  # the upload's last event has been sent
@@ -51,12 +58,15 @@ class UploadStream(ProgressStream):
         file: the file in it.
         content_length: of the request, if the client stated it.
         streams: the open streams of this kind.
+        client: who sends the file, for the shares of the limits.
 
     Raises:
         RoverError: as `Commands.begin`.
     """
 
     __slots__ = ("_body", "_commands", "_file", "_upload")
+
+    counts = False  # uploads have a limit of their own
 
     def __init__(
         self,
@@ -65,12 +75,14 @@ class UploadStream(ProgressStream):
         file: FileField,
         content_length: int | None,
         streams: EventStreams,
+        client: str | None = None,
     ) -> None:
         self._commands = commands
         self._body = body
         self._file = file
-        self._upload = commands.begin(file.filename or "", file.size_hint(content_length))
-        super().__init__(self._upload, None, streams)
+        size = file.size_hint(content_length)
+        self._upload = commands.begin(file.filename or "", size, client)
+        super().__init__(self._upload, None, streams, client)
 
     async def _listen(self, receive: Receive) -> None:
         await self._commands.receive(self._upload, self._file)

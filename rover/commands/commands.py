@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from asyncio import CancelledError
+from functools import partial
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +35,12 @@ from rover.errors import (
     Draining,
     NotStarted,
     RoverError,
-    TooManyUploads,
     UnknownUpload,
     UploadInterrupted,
     UploadTooBig,
 )
 from rover.guard import Guard, SourceFailed, absorb_stray_cancellation
+from rover.shares import Pool
 from rover.supervise import BlockedNote, Health, State
 from sources.base import SourceError
 from sources.none import Off
@@ -85,6 +86,10 @@ class Commands:
         check_timeout_s: seconds without progress, finding or verdict after which a check fails.
         inbox: the folders for the files; by default in the data folder of the settings.
         on_finish: called with each upload that has finished.
+
+    Attributes:
+        inbox: the folders for the files.
+        pool: the uploads that are being received or checked.
     """
 
     def __init__(
@@ -106,6 +111,9 @@ class Commands:
         self._on_finish = on_finish
         self._clock = clock
         self._check_timeout_s = check_timeout_s
+        self.pool = Pool(
+            "uploads", "ROVER_MAX_UPLOADS", settings.max_uploads, settings.client_share
+        )
         self._uploads: dict[str, Upload] = {}  # by id, oldest first
         self._checks: TaskGroup | None = None
         self._closed = False
@@ -126,7 +134,7 @@ class Commands:
     @property
     def open_uploads(self) -> int:
         """Number of uploads that are being received or checked."""
-        return len(self._unfinished())
+        return len(self.pool)
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Check received files until cancelled or closed. Unfinished uploads then end as `FAILED`.
@@ -150,13 +158,16 @@ class Commands:
         if self._checks is not None:
             self._checks.cancel_scope.cancel()
 
-    def check_capacity(self) -> None:
+    def check_capacity(self, client: str | None = None) -> None:
         """Check that another upload may begin. Call it before the request's body is read.
+
+        Args:
+            client: who sends the file; `None` is this program.
 
         Raises:
             NotStarted: `run` has not started.
             Draining: the server is shutting down.
-            TooManyUploads: `ROVER_MAX_UPLOADS` uploads are unfinished.
+            PoolFull: `ROVER_MAX_UPLOADS` uploads are unfinished, or the client's share of them.
         """
         if self._closed:
             raise Draining(max(1, self._settings.retry_ms // 1000))
@@ -164,25 +175,27 @@ class Commands:
             raise CommandsOff
         if self._checks is None:
             raise NotStarted
-        if self.open_uploads >= self._settings.max_uploads:
-            raise TooManyUploads(self._settings.max_uploads)
+        self.pool.check(client)
 
-    def begin(self, name: str, size: int | None = None) -> Upload:
+    def begin(self, name: str, size: int | None = None, client: str | None = None) -> Upload:
         """Create an upload. The caller passes it to `receive` next.
 
         Args:
             name: the file's name as the client sent it; any string.
             size: bytes of the file, if the client stated it. It is published, but not relied on.
+            client: who sends the file; `None` is this program.
 
         Raises:
             RoverError: as `check_capacity`.
             SourceError: the steps of the validator cannot be read.
         """
-        self.check_capacity()
+        self.check_capacity(client)
         finished = [old.id for old in self._uploads.values() if old.finished.is_set()]
         for old_id in finished[: -self._settings.kept_uploads]:
             del self._uploads[old_id]
-        upload = Upload(name, size, self._steps(), self._notify)
+        release = partial(self.pool.release, client)
+        upload = Upload(name, size, self._steps(), self._notify, release)
+        self.pool.acquire(client)
         self._uploads[upload.id] = upload
         upload.publish_received("receiving the file")
         return upload

@@ -71,6 +71,7 @@ class Upload:
         size: int | None,
         steps: Sequence[Step],
         notify: Callable[[Topic[Any, Any]], None] | None = None,
+        on_finish: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = secrets.token_urlsafe(16)
         self.name = display_name(name)
@@ -85,6 +86,7 @@ class Upload:
         self.file: CommandFile | None = None
         self.receiving = CancelScope()
         self.steps = Steps(steps)
+        self._on_finish = on_finish
         self._fraction = 0.0
 
     def publish_received(self, detail: str) -> None:
@@ -169,6 +171,7 @@ class Upload:
     def _finish(self) -> None:
         self.topic.close()
         self.finished.set()
+        self._on_finish()
 
 
 def display_name(name: str) -> str:

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from rover import errors
 from rover.comms.protocol import Frame, MessageEvent, PresenceEvent, encode
+from rover.shares import Pool
 from rover.topic import Topic
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from anyio import CancelScope
 
     from rover.settings import Settings
+    from rover.shares import Refusal
     from rover.topic import EventId, Subscriber
 
     Notify = Callable[[Topic[Any, Any]], None]
@@ -41,6 +44,7 @@ class Member:
 
     Attributes:
         channel: the channel.
+        client: who it is, for the shares of the limits; several members may be of one client.
         name: unique in the channel, so not always the requested one.
         requested_name: the name that the client asked for, the same after it reconnects.
         subscriber: the channel's events. With `after`, it begins with the missed events; otherwise
@@ -60,8 +64,10 @@ class Member:
         joined: EventId,
         after: EventId | None,
         scope: CancelScope,
+        client: str | None = None,
     ) -> None:
         self.channel = channel
+        self.client = client
         self.name = name
         self.requested_name = requested_name
         self.joined = joined
@@ -109,11 +115,36 @@ class Member:
 
 
 class Channel:
-    """One channel."""
+    """One channel.
 
-    def __init__(self, name: str, settings: Settings, notify: Notify | None, clock: Clock) -> None:
+    Args:
+        name: of the channel.
+        settings: the limits.
+        notify: called with the topic when it has new events.
+        clock: POSIX seconds.
+        client: who opened the channel.
+        refused: counts the members that are refused.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        notify: Notify | None,
+        clock: Clock,
+        client: str | None = None,
+        refused: Counter[Refusal] | None = None,
+    ) -> None:
         self.name = name
+        self.client = client
         self.members: dict[str, Member] = {}
+        self.pool = Pool(
+            f"members of channel {name!r}",
+            "ROVER_MAX_MEMBERS",
+            settings.max_members,
+            settings.client_share,
+            refused,
+        )
         self.topic: Topic[Event, Frame] = Topic(
             encode,
             size=lambda frame: frame.size,
@@ -125,28 +156,27 @@ class Channel:
         self._clock = clock
         self._sent: dict[tuple[str, str, int], EventId] = {}  # messages with a ref, oldest first
 
-    def join(self, name: str, after: EventId | None, scope: CancelScope) -> Member:
+    def join(
+        self, name: str, after: EventId | None, scope: CancelScope, client: str | None = None
+    ) -> Member:
         """Add a member and publish its join.
 
         Raises:
-            ChannelFull: the channel has `ROVER_MAX_MEMBERS` members.
+            PoolFull: the channel has `ROVER_MAX_MEMBERS` members, or the client's share of them.
         """
-        if len(self.members) >= self._settings.max_members:
-            raise errors.ChannelFull(
-                f"channel {self.name!r} already has {len(self.members):,} members, its limit "
-                "(ROVER_MAX_MEMBERS)"
-            )
+        self.pool.acquire(client)
         requested_name = name or f"guest-{secrets.token_hex(2)}"
         name = self._unique(requested_name)
         event = PresenceEvent("join", name, len(self.members) + 1, self._clock())
         joined = self.topic.publish(event)
-        member = Member(self, name, requested_name, joined, after, scope)
+        member = Member(self, name, requested_name, joined, after, scope, client)
         self.members[name] = member
         return member
 
     def leave(self, member: Member) -> None:
         """Remove a member and publish its leave."""
         del self.members[member.name]
+        self.pool.release(member.client)
         event = PresenceEvent("leave", member.name, len(self.members), self._clock())
         self.topic.publish(event)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from contextlib import contextmanager
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,12 +13,14 @@ from anyio import CancelScope, sleep
 
 from rover import errors
 from rover.comms.channel import MAX_NAME_CHARACTERS, Channel, Member
+from rover.shares import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rover.comms.channel import Clock, Notify
     from rover.settings import Settings
+    from rover.shares import Refusal
     from rover.topic import EventId
 
 logger = logging.getLogger("rover.comms")
@@ -40,12 +43,17 @@ class Comms:
     """Every channel of one mission. A channel begins when its first member joins.
 
     An empty channel keeps its events. When a new channel is needed and there are `max_channels`,
-    the channel that has been empty longest is deleted.
+    the channel that has been empty longest is deleted. A channel counts for the client that opened
+    it. If that client's share is used, only its own empty channels are deleted.
 
     Args:
         settings: the limits.
         notify: called with the topic of each channel that has new events, as `Flusher.mark`.
         clock: POSIX seconds.
+
+    Attributes:
+        pool: the retained channels.
+        members_refused: counts refused members of all channels.
     """
 
     def __init__(
@@ -56,6 +64,10 @@ class Comms:
         self._clock = clock
         self._channels: dict[str, Channel] = {}  # empty ones in the order in which they emptied
         self._closed = False
+        self.pool = Pool(
+            "channels", "ROVER_MAX_CHANNELS", settings.max_channels, settings.client_share
+        )
+        self.members_refused: Counter[Refusal] = Counter()
 
     @property
     def members(self) -> int:
@@ -69,7 +81,11 @@ class Comms:
 
     @contextmanager
     def join(
-        self, channel_name: str, name: str = "", after: EventId | None = None
+        self,
+        channel_name: str,
+        name: str = "",
+        after: EventId | None = None,
+        client: str | None = None,
     ) -> Iterator[Member]:
         """A member of a channel until the block ends. Join and leave are published.
 
@@ -80,19 +96,21 @@ class Comms:
             name: 1 to 64 printable characters; generated if empty. If the channel has a member of
                 that name, a number is appended.
             after: the last event that the member has received, if it resumes.
+            client: who joins; `None` is this program.
 
         Raises:
             ChannelRefused: one of the names is not allowed.
-            ChannelFull: the channel is full, or there are too many channels.
+            PoolFull: the channel is full, there are too many channels, or the client's share of
+                one of these is used.
             MemberStalled: the member read no data for `ROVER_SEND_TIMEOUT_S`.
             Draining: the server is shutting down.
         """
         if self._closed:
             raise errors.Draining(RETRY_AFTER_S)
         name = _member_name(name)
-        channel = self._channel(channel_name)
+        channel = self._channel(channel_name, client)
         with CancelScope() as scope:
-            member = channel.join(name, after, scope)
+            member = channel.join(name, after, scope, client)
             try:
                 with member.subscriber:
                     yield member
@@ -127,26 +145,29 @@ class Comms:
     def _members(self) -> list[Member]:
         return [member for c in self._channels.values() for member in c.members.values()]
 
-    def _channel(self, name: str) -> Channel:
+    def _channel(self, name: str, client: str | None) -> Channel:
         if channel := self._channels.get(name):
             return channel
         if not CHANNEL_NAME.fullmatch(name):
             reason = "use up to 64 letters, digits, `_`, `.` and `-`, a letter or digit first"
             raise errors.ChannelRefused("channel", name, reason)
-        if len(self._channels) >= self._settings.max_channels:
-            self._delete_empty_channel()
-        channel = Channel(name, self._settings, self._notify, self._clock)
+        if self.pool.is_full(client):
+            self._delete_empty_channel(client)
+        self.pool.acquire(client)
+        channel = Channel(
+            name, self._settings, self._notify, self._clock, client, self.members_refused
+        )
         self._channels[name] = channel
         return channel
 
-    def _delete_empty_channel(self) -> None:
-        empty = next((channel for channel in self._channels.values() if not channel.members), None)
-        if empty is None:
-            raise errors.ChannelFull(
-                f"{len(self._channels):,} channels are in use, the limit (ROVER_MAX_CHANNELS)"
-            )
-        del self._channels[empty.name]
-        empty.topic.close()
+    def _delete_empty_channel(self, client: str | None) -> None:
+        own_only = self.pool.is_share_used(client)
+        for channel in self._channels.values():
+            if not channel.members and (channel.client == client or not own_only):
+                del self._channels[channel.name]
+                channel.topic.close()
+                self.pool.release(channel.client)
+                return
 
 
 def _member_name(name: str) -> str:

@@ -47,20 +47,24 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
         content_length = int(length) if length.isdecimal() else None
         if (content_length or 0) > settings.max_upload_bytes + MAX_OVERHEAD_BYTES:
             raise UploadTooBig(settings.max_upload_bytes)
-        mission.commands.check_capacity()
+        client = mission.serving.clients.name_of(request.scope, request.receive)
+        mission.commands.check_capacity(client)
         body = mission.serving.bodies.read(request.receive)
         file = await FileField.open(boundary, body)
         if len(file.ahead) > settings.max_upload_bytes:
             raise UploadTooBig(settings.max_upload_bytes)
         streams = mission.serving.progress_streams
-        return UploadStream(mission.commands, body, file, content_length, streams)
+        return UploadStream(mission.commands, body, file, content_length, streams, client)
 
     async def events(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])
         after = resume_point(request)
         if upload.topic.closed and after == upload.topic.last_id:
             return Response(status_code=204)  # an EventSource does not reconnect after it
-        return ProgressStream(upload, after, mission.serving.progress_streams)
+        client = mission.serving.clients.name_of(request.scope, request.receive)
+        streams = mission.serving.progress_streams
+        streams.check_capacity(client)
+        return ProgressStream(upload, after, streams, client)
 
     return [
         Route("/upload/rover-commands", upload, methods=["POST"]),

@@ -40,7 +40,7 @@ CLOSE_CODES: dict[type[errors.RoverError], int] = {
     errors.MessageRefused: 1008,
     errors.MessageTooBig: 1009,
     errors.Draining: 1012,
-    errors.ChannelFull: 1013,
+    errors.PoolFull: 1013,
     errors.MemberStalled: 1013,
 }
 """The close code for each error that ends a connection (RFC 6455, 7.4, and IANA's registry)."""
@@ -119,7 +119,8 @@ class CommsEndpoint(WebSocketEndpoint):
             await self.on_connect(websocket)
             channel = websocket.path_params["team_channel"]
             name = websocket.query_params.get("name", "")
-            with self._comms.join(channel, name, resume_point(websocket)) as member:
+            client = self._serving.clients.name_of(self.scope, self.receive)
+            with self._comms.join(channel, name, resume_point(websocket), client) as member:
                 await self._run(websocket, member)
         except WebSocketDisconnect:
             pass

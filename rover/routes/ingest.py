@@ -67,6 +67,11 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
     """
 
     async def ingest(request: Request) -> Response:
+        serving = mission.serving
+        with serving.ingests.hold(serving.clients.name_of(request.scope, request.receive)):
+            return await receive(request)
+
+    async def receive(request: Request) -> Response:
         source, settings = _source(request, mission.telemetry.feeds), mission.serving.settings
         media_type = _media_type(request)
         precision = choice(request, "precision", PER_SECOND) or "ns"

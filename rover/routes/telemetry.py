@@ -103,7 +103,7 @@ class Stream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond with the events that the query selects."""
-        stream = await self._open(Request(scope))
+        stream = await self._open(Request(scope, receive))
         await stream(scope, receive, send)
 
     async def _open(self, request: Request) -> EventStream:
@@ -116,12 +116,14 @@ class Stream:
             raise BadQuery("since", request.query_params["since"], reason)
         fields = names(request, "fields", telemetry.fields)
         hz = number(request, "hz", at_least=0.01, at_most=1000)
-        topic = await telemetry.views.topic(Selection(fields, hz))
+        client = serving.clients.name_of(request.scope, request.receive)
+        serving.streams.check_capacity(client)  # before a view is opened for it
+        topic = await telemetry.views.topic(Selection(fields, hz), client)
         subscriber = topic.subscribe(after, last=last, since=since)
         preamble = telemetry.state_events(serving.settings.retry_ms)
         if subscriber.position != after:  # else the client has the alarms' events
             preamble += telemetry.alarm_events()
-        return serving.streams.respond(subscriber, preamble, BEAT)
+        return serving.streams.respond(subscriber, preamble, BEAT, client)
 
 
 def history_json(span: Span, max_points: int, max_bytes: int = MAX_HISTORY_BYTES) -> bytes:

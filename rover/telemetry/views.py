@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from anyio import CancelScope, Event, create_task_group, move_on_after, sleep
 
-from rover.errors import NotStarted, TooManyViews
+from rover.errors import NotStarted
+from rover.shares import Pool
 from rover.telemetry.events import SampleEvent, sample_json, telemetry_topic
 from rover.topic import Batch, Gap, Topic
 from sources.base import Sample
@@ -32,7 +33,7 @@ UNUSED_TIMEOUT_S = 60.0
 """Seconds without a subscriber after which a view ends. A later request opens it again."""
 
 BUSY_UNUSED_TIMEOUT_S = 1.0
-"""The same when `max_views` views are open and one more is requested.
+"""The same when no view is left, or none of the client's share, and one more is requested.
 
 It is not 0: the client that just opened a view subscribes a moment later.
 """
@@ -75,8 +76,10 @@ class View:
         settings: Settings,
         flusher: Flusher,
         clock: Callable[[], float] = monotonic,
+        client: str | None = None,
     ) -> None:
         self.selection = selection
+        self.client = client
         self.topic = telemetry_topic(settings, flusher, source.epoch)
         self.used_at = clock()
         self.caught_up = Event()
@@ -176,6 +179,9 @@ class Views:
         settings: maximum number of views, and how much each retains.
         flusher: wakes their subscribers.
         clock: monotonic seconds.
+
+    Attributes:
+        pool: the open views. A view counts for the client that opened it, until it closes.
     """
 
     def __init__(
@@ -190,6 +196,7 @@ class Views:
         self._flusher = flusher
         self._clock = clock
         self._views: dict[Selection, View] = {}
+        self.pool = Pool("views", "ROVER_MAX_VIEWS", settings.max_views, settings.client_share)
         self._tasks: TaskGroup | None = None
 
     def __len__(self) -> int:
@@ -205,32 +212,39 @@ class Views:
                     self.close_unused(UNUSED_TIMEOUT_S)
             finally:
                 self._tasks = None
+                for view in self._views.values():
+                    self.pool.release(view.client)
                 self._views.clear()
 
-    async def topic(self, selection: Selection) -> Topic[TelemetryEvent, bytes]:
+    async def topic(
+        self, selection: Selection, client: str | None = None
+    ) -> Topic[TelemetryEvent, bytes]:
         """The topic of a selection, with all that the telemetry topic retains of it.
 
+        Args:
+            selection: what the client requested.
+            client: who requested it; `None` is this program.
+
         Raises:
-            TooManyViews: `max_views` other selections are in use.
+            PoolFull: `max_views` other selections are in use, or the client's share of them.
             NotStarted: `run` is not running.
         """
         if selection == Selection():
             return self._source
         view = self._views.get(selection)
         if view is None:
-            view = self._open(selection)
+            view = self._open(selection, client)
         view.used_at = self._clock()
         await view.caught_up.wait()
         return view.topic
 
-    def _open(self, selection: Selection) -> View:
+    def _open(self, selection: Selection, client: str | None) -> View:
         if self._tasks is None:
             raise NotStarted
-        if len(self._views) >= self._settings.max_views:
+        if self.pool.is_full(client):
             self.close_unused(BUSY_UNUSED_TIMEOUT_S)
-        if len(self._views) >= self._settings.max_views:
-            raise TooManyViews(self._settings.max_views)
-        view = View(selection, self._source, self._settings, self._flusher, self._clock)
+        self.pool.acquire(client)
+        view = View(selection, self._source, self._settings, self._flusher, self._clock, client)
         self._views[selection] = view
         self._tasks.start_soon(view.run_until_closed)
         return view
@@ -244,3 +258,4 @@ class Views:
             elif view.topic.closed or now - view.used_at > timeout_s:
                 view.close()
                 del self._views[selection]
+                self.pool.release(view.client)
