@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -27,6 +28,7 @@ from rover.descriptors import raise_limit
 from rover.errors import ConfigError, RoverError
 from rover.mission import create_app
 from rover.settings import CONFIG_VARIABLE, PREFIX, settings_table
+from rover.tokens.commands import add_token, describe_tokens, list_tokens, revoke_token
 from sources.base import SourceError
 from sources.values.ranges import Range
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from starlette.applications import Starlette
+
+    from rover.settings import Settings
 
 LOGGER_CONFIG = {"handlers": ["default"], "level": "INFO", "propagate": False}
 LOGGING = {
@@ -76,7 +80,33 @@ def parser() -> argparse.ArgumentParser:
     config = actions.add_parser("config").add_subparsers(metavar="check", required=True)
     check = config.add_parser("check", help="explain it; the exit status is 2 if it is wrong")
     check.add_argument("file", nargs="?", help=f"configuration file; by default {DEFAULT_FILE}")
+    token = actions.add_parser("token", help="access tokens of people and devices")
+    verbs = token.add_subparsers(metavar="add|list|revoke", required=True)
+    add = verbs.add_parser("add", help="add a token and print it, once")
+    add.add_argument("name", help="of the person or device")
+    add.add_argument("--scope", required=True, help="such as view,say:flight-*,upload")
+    add.add_argument("--role", default="", help="such as CAPCOM")
+    add.add_argument("--expires", help="such as 30d or 2026-12-31")
+    add.set_defaults(token=_add_token)
+    verbs.add_parser("list", help="list all tokens").set_defaults(token=_list_tokens)
+    revoke = verbs.add_parser("revoke", help="delete a token and end its streams")
+    revoke.add_argument("id", help="of the token, as `token list` shows it")
+    revoke.set_defaults(token=_revoke_token)
     return parser
+
+
+def _add_token(settings: Settings, args: argparse.Namespace) -> list[str]:
+    added = add_token(settings, args.name, args.scope, role=args.role, expires=args.expires)
+    return [added.text]
+
+
+def _list_tokens(settings: Settings, _: argparse.Namespace) -> list[str]:
+    return describe_tokens(list_tokens(settings), time())
+
+
+def _revoke_token(settings: Settings, args: argparse.Namespace) -> list[str]:
+    token = revoke_token(settings, args.id)
+    return [f"revoked token {token.id} of {token.name}"]
 
 
 def _port(text: str) -> int:
@@ -127,6 +157,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return check_config(args.file, {**os.environ, **chosen})
     try:
         config = Config.load(environ={**os.environ, **chosen})
+        if "token" in args:
+            sys.stdout.write("\n".join([*args.token(config.settings, args), ""]))
+            return 0
         raise_limit()  # before the app is created, which asks for the limit
         with Inbox(config.settings.data_dir).open():
             pass  # an unusable folder is reported in one line, before the server starts

@@ -9,6 +9,9 @@
     ├── AccessRefused           the client or its page has no access          403
     │   └── ScopeRequired       the client may not do this                    403
     ├── TokenRequired           the token is missing or wrong                 401
+    ├── AccessEnded             the client lost its access                    `bye` event · 1008
+    ├── TokenError              a command about tokens is wrong               at start
+    │   └── TokensUnreadable    the file of the tokens cannot be used         at start
     ├── BadQuery                a query parameter is invalid                  400 · 1008
     │   └── MalformedEventId    an event id is not `epoch-offset`             400 · 1008
     ├── BadBody                 a request's body is invalid                   400
@@ -124,6 +127,44 @@ class TokenRequired(RoverError):
         super().__init__(
             "this server requires a token: send `Authorization: Bearer TOKEN`, "
             "or open the page once with `?token=TOKEN`"
+        )
+
+
+ENDED = {
+    "revoked": "the token was revoked; ask for a new one",
+    "expired": "the token has expired; ask for a new one",
+    "changed": "the permissions of the token have changed; connect again",
+    "unavailable": "the server cannot read its tokens; its log says why",
+    "token_required": "this server now requires a token; connect again with one",
+}
+
+
+class AccessEnded(RoverError):
+    """A client has lost its access while a stream was open.
+
+    Attributes:
+        reason: stable, for machines: `revoked`, `expired`, `changed`, `unavailable` or
+            `token_required`.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(ENDED[reason])
+
+
+class TokenError(RoverError):
+    """A command about tokens is wrong, or cannot be done."""
+
+
+class TokensUnreadable(TokenError):
+    """The file of the tokens cannot be read, or it is damaged."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(
+            f"{path}: the tokens cannot be read: {reason}; restore the file, or delete it, restart "
+            "the server and add the tokens again"
         )
 
 

@@ -57,7 +57,10 @@ class Identity:
 
 
 EVERYONE = Identity(scopes=frozenset(SCOPES))
-"""A client with access and without a name: of this machine, or with a shared token."""
+"""A client with a shared token, which gives all access and no name."""
+
+LOCAL = Identity(scopes=frozenset(SCOPES))
+"""A client of this machine, while no token is required. Compare it by `is`."""
 
 
 def identity_of(scope: Mapping[str, Any]) -> Identity:

@@ -34,6 +34,7 @@ from rover.serving import Phase, Serving, Stage
 from rover.settings import PREFIX, Settings
 from rover.supervise import State
 from rover.telemetry import Telemetry
+from rover.tokens import Tokens
 from rover.watchdog import Watched, watch_loop
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class MissionControl:
         app: an ASGI app of all parts; its lifespan runs the mission.
         config: the configuration, with the URL of each source.
         settings: the settings.
+        tokens: which tokens give access.
         telemetry: the telemetry stream of this run.
         cameras: the images of this run.
         comms: the channels of this run.
@@ -134,6 +136,7 @@ class MissionControl:
             "commands", commands, {"commands": only}
         )
         self._validator = validators["commands"]
+        self.tokens = Tokens.of(self.settings)
         self._entered = False
         self._hosts = Hosts(self.lifespan)
         self._stack = AsyncExitStack()
@@ -255,7 +258,13 @@ class MissionControl:
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable
-            for run in (self.telemetry.run, self.cameras.run, self.comms.run, self.audit.run):
+            for run in (
+                self.telemetry.run,
+                self.cameras.run,
+                self.comms.run,
+                self.audit.run,
+                self.tokens.run,
+            ):
                 tasks.start_soon(run)
             await stack.enter_async_context(self.serving)
             if self.config.path is not None:

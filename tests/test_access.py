@@ -12,6 +12,7 @@ from rover.asgi.access import Access
 from rover.asgi.cookies import cookie_value
 from rover.asgi.problems import Problems
 from rover.settings import Settings
+from rover.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,10 @@ pytestmark = pytest.mark.anyio
 class Mission:
     settings: Settings = field(default_factory=Settings)
     phase: str = "running"
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens.of(self.settings)
 
 
 async def inside(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,7 +7,6 @@ from the page of another origin is refused if it could change or read something 
 
 from __future__ import annotations
 
-from secrets import compare_digest
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
@@ -15,7 +14,7 @@ from rover.addresses import words
 from rover.asgi.cookies import cookie_values
 from rover.asgi.local import LocalClients
 from rover.errors import AccessRefused, Draining, NotStarted, ScopeRequired, TokenRequired
-from rover.identity import EVERYONE, IDENTITY, Identity
+from rover.identity import IDENTITY, LOCAL, Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from rover.settings import Settings
+    from rover.tokens import Tokens
 
 COOKIE = "rover_token"
 NAME = COOKIE.encode()
@@ -41,7 +41,12 @@ class HasPhase(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """Tokens and origins."""
+        """Hosts, proxies and origins."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """Which tokens give access."""
         ...
 
     @property
@@ -70,7 +75,7 @@ class Access:
         self.app = app
         self._required = required
         self._mission = mission
-        self._tokens = [t.encode() for t in words(mission.settings.tokens)]
+        self._tokens = mission.tokens
         self._local = LocalClients(mission.settings.hosts, mission.settings.trusted_proxies)
         self._origins = set(words(mission.settings.allowed_origins))
         self._open_paths = open_paths
@@ -117,13 +122,12 @@ class Access:
             TokenRequired: the token is missing or wrong.
             AccessRefused: without tokens, the request does not come from this machine.
         """
-        if not self._tokens:
+        if not self._tokens.required:
             self._local.check(scope, receive)
-            return EVERYONE
+            return LOCAL
         for given in _tokens_of(scope):
-            for token in self._tokens:
-                if compare_digest(given, token):
-                    return EVERYONE
+            if (identity := self._tokens.identify(given)) is not None:
+                return identity
         raise TokenRequired
 
     def _check_origin(self, scope: Scope) -> None:
@@ -154,7 +158,7 @@ def _tokens_of(scope: Scope) -> Iterator[bytes]:
                 return
         elif name == b"cookie":
             cookies = cookies + b";" + value if cookies else value
-    if b"=" in scope["query_string"]:
+    if b"token=" in scope["query_string"]:
         for name, text in parse_qsl(scope["query_string"].decode("latin-1")):
             if name == "token":
                 yield text.encode()

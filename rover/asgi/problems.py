@@ -37,6 +37,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.AccessRefused: HTTPStatus.FORBIDDEN,
     errors.TokenRequired: HTTPStatus.UNAUTHORIZED,
+    errors.AccessEnded: HTTPStatus.UNAUTHORIZED,
     errors.BadQuery: HTTPStatus.BAD_REQUEST,
     errors.BadBody: HTTPStatus.BAD_REQUEST,
     errors.UnknownAlarm: HTTPStatus.NOT_FOUND,

@@ -1,0 +1,171 @@
+"""The tokens of a running server: the shared ones of the settings, and the named ones of the file.
+
+The file is read again when it changes. While a file exists, or after one existed, clients need a
+token. So a file that is deleted or damaged while the server runs gives nobody access.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from hmac import compare_digest
+from time import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from anyio import sleep, to_thread
+
+from rover.addresses import words
+from rover.errors import AccessEnded, TokensUnreadable
+from rover.identity import EVERYONE, LOCAL
+from rover.tokens.file import FILE_NAME, TokensFile
+from rover.tokens.grants import Grants
+from rover.tokens.token import MAX_TEXT_BYTES, PREFIX, Token, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from rover.identity import Identity
+    from rover.settings import Settings
+    from rover.tokens.file import Named, Stamp
+
+logger = logging.getLogger("rover.tokens")
+
+CHECK_PERIOD_S = 0.4
+"""Seconds between two checks of the file and of the times of expiry."""
+
+SUFFIX = re.compile(r"-\d+$")
+"""What a channel appends to the name of a member that has a second connection."""
+
+NO_DIGEST = b"\0" * 32
+"""Used for an unknown id, so that its check takes as long."""
+
+
+class Entry(NamedTuple):
+    """A token and what it gives."""
+
+    token: Token
+    identity: Identity
+
+
+class Tokens:
+    """Which tokens give access.
+
+    Args:
+        path: of the file of the named tokens.
+        shared: the tokens that have all scopes and no name.
+        clock: POSIX seconds.
+
+    Attributes:
+        required: whether a client needs a token.
+        grants: the open streams, which end when their token is revoked, expires or changes.
+    """
+
+    def __init__(
+        self, path: Path, shared: Iterable[str] = (), clock: Callable[[], float] = time
+    ) -> None:
+        self.grants = Grants(self.ended)
+        self._file = TokensFile(path)
+        self._shared = [token.encode() for token in shared]
+        self._clock = clock
+        self._entries: dict[bytes, Entry] = {}
+        self._names: frozenset[str] = frozenset()
+        self._stamp: Stamp | None = None
+        self._failure: str | None = None
+        self.required = bool(self._shared)
+        self._apply(self._read())
+
+    @classmethod
+    def of(cls, settings: Settings) -> Tokens:
+        """The tokens of the settings and of the data folder."""
+        return cls(settings.data_dir / FILE_NAME, words(settings.tokens))
+
+    def identify(self, given: bytes) -> Identity | None:
+        """The client that has this token; `None` if the token is wrong or has expired."""
+        for shared in self._shared:
+            if compare_digest(given, shared):
+                return EVERYONE
+        if len(given) > MAX_TEXT_BYTES:
+            return None
+        prefix, _, rest = given.partition(b"_")
+        token_id, _, secret = rest.partition(b"_")
+        entry = self._entries.get(token_id)
+        digest = NO_DIGEST if entry is None else entry.token.digest
+        is_right = compare_digest(digest_of(secret), digest)
+        if entry is None or not is_right or prefix != PREFIX.encode():
+            return None
+        return entry.identity if entry.token.is_valid_at(self._clock()) else None
+
+    def ended(self, identity: Identity) -> AccessEnded | None:
+        """Why a client that had access has it no longer; `None` if it has."""
+        if identity is LOCAL:
+            return AccessEnded("token_required") if self.required else None
+        if not identity.token:
+            return None
+        entry = self._entries.get(identity.token.encode())
+        if entry is None:
+            return AccessEnded("revoked" if self._failure is None else "unavailable")
+        if entry.identity != identity:
+            return AccessEnded("changed")
+        return None if entry.token.is_valid_at(self._clock()) else AccessEnded("expired")
+
+    def is_reserved(self, name: str) -> bool:
+        """Whether a name, or the name that a channel makes of it, belongs to a token."""
+        name = _folded(name)
+        return name in self._names or SUFFIX.sub("", name) in self._names
+
+    async def run(self) -> None:
+        """Read the file when it changes, and end streams without access, until cancelled."""
+        while True:
+            await sleep(CHECK_PERIOD_S)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read the file if it has changed, and end the streams of clients without access."""
+        changed = await to_thread.run_sync(self._read_if_changed, abandon_on_cancel=True)
+        if changed is not None:
+            self._apply(changed)
+        self.grants.end_due()
+
+    def _read_if_changed(self) -> tuple[Stamp | None, Named | TokensUnreadable | None] | None:
+        try:
+            if self._failure is None and self._file.stamp() == self._stamp:
+                return None
+        except TokensUnreadable:
+            pass  # `_read` reports it
+        return self._read()
+
+    def _read(self) -> tuple[Stamp | None, Named | TokensUnreadable | None]:
+        stamp = None
+        try:
+            stamp = self._file.stamp()  # before the content: a later change has another stamp
+            return stamp, self._file.read()
+        except TokensUnreadable as exc:
+            return stamp, exc
+
+    def _apply(self, read: tuple[Stamp | None, Named | TokensUnreadable | None]) -> None:
+        self._stamp, found = read
+        failure = str(found) if isinstance(found, TokensUnreadable) else None
+        if failure is not None:
+            if failure != self._failure:
+                logger.error("no named token gives access: %s", failure)
+        elif found is None and self._entries:
+            logger.error(
+                "no named token gives access: %s was deleted; restore it, or restart the server "
+                "without it",
+                self._file.path,
+            )
+        elif self._failure is not None:
+            logger.warning("%s can be read again", self._file.path)
+        self._failure = failure
+        named = found if isinstance(found, dict) else {}
+        if found is not None:
+            self.required = True
+        self._entries = {key.encode(): Entry(one, one.identity) for key, one in named.items()}
+        self._names = frozenset(_folded(token.name) for token in named.values())
+
+
+def _folded(name: str) -> str:
+    """The same text for names that look the same."""
+    return unicodedata.normalize("NFKC", name).casefold().strip()
