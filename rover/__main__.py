@@ -1,4 +1,4 @@
-"""`python -m rover` is the `cosmic-rover` command."""
+"""`python -m rover` is the `rover` command."""
 
 from rover.cli import main
 

@@ -304,9 +304,9 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 def _read(name: str, text: str, info: Field[Any]) -> object:
     kind: Callable[[str], object] = type(info.default)
-    if kind is not int and not text and _default(info):  # Path("") is the current folder
+    if kind is not int and not text and default_text(info):  # Path("") is the current folder
         raise SettingError(
-            name, text, f"must not be empty; leave it unset for the default, {_default(info)}"
+            name, text, f"must not be empty; leave it unset for the default, {default_text(info)}"
         )
     try:
         return kind(text.replace("_", "")) if kind is int else kind(text)
@@ -333,7 +333,7 @@ def range_of(info: Field[Any]) -> Range:
     return Range(*(info.metadata[key] for key in ("at_least", "at_most", "unit")))
 
 
-def _default(info: Field[Any]) -> str:
+def default_text(info: Field[Any]) -> str:
     """The default, for people; empty if an empty value is allowed."""
     return info.metadata["unset"] or _short(info.default)
 
@@ -353,7 +353,9 @@ def settings_table() -> str:
     ]
     for info in fields(Settings):
         unit = info.metadata["unit"]
-        default = info.metadata["unset"] or (f"`{_default(info)}`" if _default(info) else "none")
+        default = info.metadata["unset"] or (
+            f"`{default_text(info)}`" if default_text(info) else "none"
+        )
         rows.append(
             f"| `{PREFIX}{info.name.upper()}` | {default}{' ' + unit if unit else ''} "
             f"| {info.metadata['help']} |"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rover.cli import main
+from rover.settings import Settings, settings_table
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+FIELDS = dataclasses.fields(Settings)
 
 
 @pytest.fixture(autouse=True)
@@ -83,9 +87,7 @@ def test_a_data_folder_that_is_a_file_is_reported(
 
 
 def test_a_port_out_of_range_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--port", "99999"])
-    assert ended.value.code == 2
+    assert main(["--port", "99999"]) == 2
     assert "65,535" in capsys.readouterr().err
 
 
@@ -109,3 +111,33 @@ def test_an_open_address_without_tokens_is_reported(host: str, tokens: str, *, w
                 break
         process.terminate()
     assert any("ROVER_TOKENS" in line for line in lines) == warns
+
+
+@pytest.mark.parametrize("name", [info.name for info in FIELDS if info.repr])
+def test_each_setting_that_is_not_secret_has_an_option(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option = f"--{name.replace('_', '-')}"
+    assert main(["serve", option]) == 2  # the value is missing
+    assert "requires an argument" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", [info.name for info in dataclasses.fields(Settings) if not info.repr]
+)
+def test_a_secret_setting_has_no_option(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", f"--{name.replace('_', '-')}", "open-sesame-4f1c"]) == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+def test_an_unknown_command_is_refused_with_the_closest_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["sreve"]) == 2
+    assert "serve" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--settings"], ["settings"]])
+def test_the_settings_are_listed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == settings_table() + "\n"

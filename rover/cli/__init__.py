@@ -1,0 +1,5 @@
+"""The command line: `rover`, `cosmic-rover` and `python -m rover`."""
+
+from rover.cli.program import main
+
+__all__ = ["main"]

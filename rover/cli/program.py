@@ -1,0 +1,134 @@
+"""The `rover` command: finds its subcommand, and reports errors in one line."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rover import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAMS = ("rover", "cosmic-rover")
+
+COMMANDS = {
+    "serve": "rover.cli.serve:serve",
+    "config": "rover.cli.config:config",
+    "settings": "rover.cli.config:settings",
+    "token": "rover.cli.token:token",
+}
+"""The subcommands, each `module:name`, in the order of `--help`.
+
+A module is imported when its command runs or `--help` lists it. Such a module imports little more
+than click: a command imports the rest when it runs.
+"""
+
+DEFAULT_COMMAND = "serve"
+
+OWN_OPTIONS = ("--help", "--version", "--settings")
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as of shells: 128 and the number of SIGINT."""
+
+
+class Program(click.Group):
+    """A group of commands that are imported on use; options alone are those of `serve`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or `None`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name.
+
+        Raises:
+            click.UsageError: there is none; the message names the closest one.
+        """
+        if args[0] not in COMMANDS:
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f"; did you mean {near[0]}?" if near else f" ({', '.join(COMMANDS)})"
+            ctx.fail(f"no such command: {args[0]}{hint}")
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; those of `serve` may come without its name."""
+        if not args or (args[0].startswith("-") and args[0] not in OWN_OPTIONS):
+            args = _with_default_command(args)
+        return super().parse_args(ctx, args)
+
+
+def _with_default_command(args: list[str]) -> list[str]:
+    """`--config FILE config check` is `config check --config FILE`; all else is `serve`."""
+    for index, word in enumerate(args):
+        if word in COMMANDS and not args[index - 1].startswith("-"):
+            return [*args[index:], *args[:index]]
+    return [DEFAULT_COMMAND, *args]
+
+
+def _print_settings(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from rover.settings import settings_table
+
+        click.echo(settings_table())
+        ctx.exit()
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["--help", "-h"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--settings",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_settings,
+    help="List all settings and exit.",
+)
+def program() -> None:
+    """Mission control for a rover, a robot, or any other remote machine.
+
+    Without a command, `serve` runs.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments; those of this process by default.
+
+    Returns:
+        The exit status.
+    """
+    name = Path(sys.argv[0]).name
+    name = name if name in PROGRAMS else PROGRAMS[-1]
+    try:
+        result: Any = program.main(
+            None if argv is None else list(argv), prog_name=name, standalone_mode=False
+        )
+    except click.Abort:
+        return INTERRUPTED
+    except click.UsageError as exc:
+        command = exc.ctx.command_path if exc.ctx else name
+        text = exc.format_message().rstrip(".")
+        click.echo(f"{name}: {text} (see `{command} --help`)", err=True)
+        return exc.exit_code
+    except click.ClickException as exc:
+        click.echo(f"{name}: {exc.format_message()}", err=True)
+        return exc.exit_code
+    return result if isinstance(result, int) else 0

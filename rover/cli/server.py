@@ -1,0 +1,105 @@
+"""Runs uvicorn with a mission and with limits that uvicorn does not have."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+from uvicorn.config import LOGGING_CONFIG
+
+from rover.addresses import address
+from rover.asgi.servers.uvicorn_protocols import (
+    BoundedHTTPProtocol,
+    BoundedWebSocketProtocol,
+    max_frame_bytes,
+)
+from rover.commands.inbox import Inbox
+from rover.config import Config
+from rover.descriptors import raise_limit
+from rover.errors import RoverError
+from rover.mission import create_app
+from sources.base import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.applications import Starlette
+
+LOGGER_CONFIG = {"handlers": ["default"], "level": "INFO", "propagate": False}
+LOGGING = {
+    **LOGGING_CONFIG,
+    "filters": {"mask tokens": {"()": "rover.masking.MaskTokens"}},
+    "handlers": {
+        name: {**handler, "filters": ["mask tokens"]}
+        for name, handler in LOGGING_CONFIG["handlers"].items()
+    },
+    "loggers": {**LOGGING_CONFIG["loggers"], "rover": LOGGER_CONFIG, "sources": LOGGER_CONFIG},
+}
+"""uvicorn's logging configuration without tokens, and the same for the loggers of this project.
+
+Only the command configures logging: an app that is mounted in another app must not.
+"""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server on this address."""
+    found = address(host)
+    return host == "localhost" or (found is not None and found.is_loopback)
+
+
+def find_sources_in_this_folder() -> None:
+    """Let Python import modules of the current folder, as `python -m` does."""
+    if (folder := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False) -> int:
+    """Serve until a signal ends the server.
+
+    Args:
+        host: address to serve on.
+        port: the port; 0 for any free one.
+        chosen: variables that override those of the environment.
+        reload: whether to restart when a Python file changes.
+
+    Returns:
+        The exit status: 0, or 2 if a setting is wrong.
+    """
+    find_sources_in_this_folder()
+    try:
+        config = Config.load(environ={**os.environ, **chosen})
+        raise_limit()  # before the app is created, which asks for the limit
+        with Inbox(config.settings.data_dir).open():
+            pass  # an unusable folder is reported in one line, before the server starts
+        app: Starlette | str = create_app(config=config)
+    except (RoverError, SourceError) as exc:
+        sys.stderr.write(f"cosmic-rover: {exc}\n")
+        return 2
+    if not config.settings.tokens and not is_loopback(host):
+        sys.stderr.write(
+            f"cosmic-rover: serving on {host} without ROVER_TOKENS: only clients on this "
+            "machine get access, all others receive 403; set ROVER_TOKENS to serve them\n"
+        )
+    # After its shutdown uvicorn raises the signal again, for the handlers of its caller. The exit
+    # status is 0 then, and also if a signal arrives before uvicorn has started.
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sig, lambda *_: sys.exit(0))
+    if reload:  # the app runs in another process, which imports it by name
+        os.environ.update(chosen)
+        app = "rover.main:app"
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_config=LOGGING,
+        reload=reload,
+        proxy_headers=False,  # they would replace the address of the client, which is checked
+        http=BoundedHTTPProtocol,
+        ws=BoundedWebSocketProtocol,
+        ws_max_size=max_frame_bytes(config.settings.max_message_bytes),
+    )
+    return 0
