@@ -25,11 +25,24 @@ from rover.commands import Commands
 from rover.comms import Comms
 from rover.config import Config, SourceConfig
 from rover.config.names import unknown_names
+from rover.counts import Counts
 from rover.embedding import Hosts, beside
 from rover.images import Cameras, Images
 from rover.lifetime import entered
+from rover.metrics import MissionMetrics
 from rover.named_sources import named_sources
-from rover.routes import alarms, commands, comms, dashboard, events, images, ingest, ops, telemetry
+from rover.routes import (
+    alarms,
+    commands,
+    comms,
+    dashboard,
+    events,
+    images,
+    ingest,
+    metrics,
+    ops,
+    telemetry,
+)
 from rover.serving import Phase, Serving, Stage
 from rover.settings import PREFIX, Settings
 from rover.supervise import State
@@ -101,6 +114,8 @@ class MissionControl:
         comms: the channels of this run.
         commands: the command files of this run.
         audit: the audit log of this run.
+        counts: what happened in this run, for `metrics`.
+        metrics: a collector for a registry of prometheus-client.
         serving: the connections of this run.
 
     Raises:
@@ -147,6 +162,8 @@ class MissionControl:
     def _reset(self) -> None:
         settings = self.settings
         self.audit = AuditLog.of(settings)
+        self.counts = Counts()
+        self.metrics = MissionMetrics(self)
         self.serving = serving = Serving(settings)
         notify = serving.flusher.mark
         self.telemetry = Telemetry(
@@ -199,6 +216,8 @@ class MissionControl:
 
     def _record_upload(self, upload: Upload) -> None:
         report = upload.report
+        self.counts.uploads[upload.status.lower()] += 1
+        self.counts.upload_bytes += upload.received
         self.audit.record(
             f"upload.{upload.status.lower()}",
             upload=upload.id,
@@ -208,7 +227,11 @@ class MissionControl:
             detail=report["detail"],
         )
 
+    def _count_response(self, status: int) -> None:
+        self.counts.responses[status] += 1
+
     def _record_refusal(self, exc: Exception, status: HTTPStatus) -> None:
+        self.counts.refusals[status.value, type(exc).__name__] += 1
         if status in AUDITED_REFUSALS:
             self.audit.refuse(type(exc).__name__)
 
@@ -252,7 +275,7 @@ class MissionControl:
     async def _start(self) -> None:
         async with AsyncExitStack() as stack:
             stack.callback(setattr, self, "_entered", False)
-            await stack.enter_async_context(watch_loop(self._watched()))
+            await stack.enter_async_context(watch_loop(self._watched(), lag=self.counts.loop_lag))
             await stack.enter_async_context(self.audit)  # first, so that it ends last
             await stack.enter_async_context(entered((one.key, one.source) for one in self._sources))
             tasks = await stack.enter_async_context(create_task_group())
@@ -335,6 +358,13 @@ class MissionControl:
         shown[self._validator.key] = self._validator.as_json(self.commands.health)
         return shown
 
+    def failures(self) -> Mapping[str, int]:
+        """How often each source of telemetry or images ended or raised, and was restarted."""
+        feeds, images = self.telemetry.feeds, self.cameras.images
+        supervisors = [feed.supervisor for feed in feeds.values()]
+        supervisors += [one.receiver.supervisor for one in images.values()]
+        return {supervisor.name: supervisor.failures for supervisor in supervisors}
+
     def notifications(self) -> Sequence[Mapping[str, object]]:
         """The state of each receiver of notifications, as `/readyz` shows it."""
         return self.telemetry.notifier.as_json()
@@ -384,7 +414,7 @@ class MissionControl:
             "images": images.routes(self),
             "comms": comms.routes(self),
             "commands": commands.routes(self),
-            "ops": ops.routes(self),
+            "ops": [*ops.routes(self), *metrics.routes(self)],
             "dashboard": dashboard.routes(),
         }
         for route in (route for part in routes.values() for route in part):
@@ -393,7 +423,10 @@ class MissionControl:
                 access = Access(route.app, self, ops.OPEN_PATHS, required)
                 inner = Problems(access, self._record_refusal)
                 route.app = ResponseHeaders(
-                    inner, self.settings.allowed_origins, self.settings.trusted_proxies
+                    inner,
+                    self.settings.allowed_origins,
+                    self.settings.trusted_proxies,
+                    self._count_response,
                 )
             if isinstance(route, Route) and route.methods and self.settings.allowed_origins:
                 route.methods.add("OPTIONS")  # for preflights

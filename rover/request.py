@@ -8,34 +8,63 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from rover.identity import IDENTITY
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from rover.identity import Identity
 
 REQUEST_ID = "rover.request_id"
 """The key of the request id in an ASGI scope."""
 
-CLIENT = "rover.client"
-"""The key of the client's address in an ASGI scope, if it is not that of the connection."""
 
-current_scope: ContextVar[Mapping[str, Any] | None] = ContextVar("rover_scope", default=None)
-"""The ASGI scope of the request; `None` outside a request."""
+class CurrentRequest:
+    """A request, as far as records of it need it.
 
-
-def request_id(scope: Mapping[str, Any] | None = None) -> str:
-    """The id of a request, by default of the current one; empty if there is none."""
-    scope = current_scope.get() if scope is None else scope
-    return "" if scope is None else str(scope.get(REQUEST_ID, ""))
-
-
-def client_address(scope: Mapping[str, Any] | None = None) -> str:
-    """The client's address of a request, by default of the current one; empty if unknown.
-
-    It is the address of the connection, or that which a trusted proxy states.
+    Args:
+        scope: its ASGI scope.
+        address_of: returns the client's address, if it is not that of the connection.
     """
-    scope = current_scope.get() if scope is None else scope
-    if scope is None:
-        return ""
-    if (stated := scope.get(CLIENT)) is not None:
-        return str(stated)
-    client = scope.get("client")
-    return str(client[0]) if client else ""
+
+    __slots__ = ("_address_of", "_scope")
+
+    def __init__(
+        self, scope: Mapping[str, Any], address_of: Callable[[], str | None] | None = None
+    ) -> None:
+        self._scope = scope
+        self._address_of = address_of
+
+    @property
+    def id(self) -> str:
+        """The request id; empty if it has none."""
+        return str(self._scope.get(REQUEST_ID, ""))
+
+    @property
+    def address(self) -> str:
+        """The client's address, or that which a trusted proxy states; empty if unknown."""
+        if self._address_of is not None:
+            return self._address_of() or ""
+        client = self._scope.get("client")
+        return str(client[0]) if client else ""
+
+    @property
+    def identity(self) -> Identity | None:
+        """The client's identity; `None` before its access was checked."""
+        return self._scope.get(IDENTITY)
+
+
+current_request: ContextVar[CurrentRequest | None] = ContextVar("rover_request", default=None)
+"""The request of the current task; `None` outside a request."""
+
+
+def request_id() -> str:
+    """The id of the current request; empty if there is none."""
+    request = current_request.get()
+    return "" if request is None else request.id
+
+
+def client_address() -> str:
+    """The address of the client of the current request; empty if it is unknown."""
+    request = current_request.get()
+    return "" if request is None else request.address

@@ -210,6 +210,12 @@ class Settings:
     audit_files: int = setting(
         4, "audit files kept, including `audit.jsonl`; 0 turns the audit log off", at_least=0
     )
+    metrics_parameters: int = setting(
+        1_000,
+        "maximum number of parameters whose values `/metrics` has; 0 for none",
+        at_least=0,
+        at_most=100_000,
+    )
     spool_images: int = setting(
         32, "images kept on disk, if the camera has no files of them", at_least=1
     )

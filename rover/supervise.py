@@ -184,6 +184,7 @@ class Supervisor:
 
     Attributes:
         mistake: makes the source degraded until it is corrected; empty if there is none.
+        failures: how often the source ended or raised.
     """
 
     def __init__(
@@ -204,6 +205,7 @@ class Supervisor:
         self._clock = clock
         self._delivered = False
         self.mistake = ""
+        self.failures = 0
         state = State.OFF if is_off else State.STARTING
         self._health = Health(state, "turned off" if is_off else "no data yet", clock())
         self._blocked = BlockedNote()
@@ -260,6 +262,7 @@ class Supervisor:
                 self._delivered = False
                 why = await self._run_once(follow)
                 pause_s = backoff.after(monotonic() - began, delivered=self._delivered)
+                self.failures += 1
                 pause_s *= random.uniform(0.5, 1.0)  # noqa: S311 # jitter
                 self._change(State.DOWN, f"{why}; restart in {pause_s:.1f} s")
                 await sleep(pause_s)

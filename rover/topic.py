@@ -95,6 +95,7 @@ class Topic(Generic[Item, Frame]):
         epoch: the epoch of its event ids.
         subscribers: the number of open subscribers.
         closed: whether `close` was called.
+        delivered_bytes: bytes of released frames, times the subscribers that waited for them.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Topic(Generic[Item, Frame]):
         self.epoch = epoch or secrets.token_hex(4)
         self.subscribers = 0
         self.closed = False
+        self.delivered_bytes = 0
         self._encode = encode
         self._size = size
         self._max_events = max_events
@@ -123,6 +125,7 @@ class Topic(Generic[Item, Frame]):
         self._times: list[float] = []  # of the same events, never decreasing
         self._head = 0  # index of the oldest retained event in these lists
         self._bytes = 0
+        self._unreleased_bytes = 0
         self._expired = 0  # offset of the newest expired event
         self._expired_time = -inf
         self._accepted = 0  # `subscribe` accepts ids up to this offset
@@ -170,7 +173,9 @@ class Topic(Generic[Item, Frame]):
             at = self._times[-1] if self._times else self._expired_time
         self._limit_times(at)
         self._times.append(at)
-        self._bytes += self._size(frame)
+        size = self._size(frame)
+        self._bytes += size
+        self._unreleased_bytes += size
         while len(self) > 1 and (len(self) > self._max_events or self._bytes > self._max_bytes):
             self._expire_oldest()
         if self._notify is None:
@@ -213,6 +218,8 @@ class Topic(Generic[Item, Frame]):
             if self._released != self._last:
                 self._released = self._last
                 self._batches.clear()
+                self.delivered_bytes += self._unreleased_bytes * len(self._waiting)
+                self._unreleased_bytes = 0
             self._waking, self._waiting = list(self._waiting), {}
         now, self._waking = self._waking[:at_most], self._waking[at_most:]
         for future in now:
@@ -348,6 +355,11 @@ class Subscriber(Generic[Item, Frame]):
     def position(self) -> EventId:
         """The id of the last event that it received, or that it started after."""
         return EventId(self._topic.epoch, self._position)
+
+    @property
+    def lag(self) -> int:
+        """Number of offsets by which it is behind the newest event."""
+        return self._topic._last - self._position
 
     def __aiter__(self) -> Self:
         return self

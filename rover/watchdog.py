@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from types import FrameType
 
+    from rover.counts import Histogram
+
 logger = logging.getLogger("rover.sources")
 
 THRESHOLD_S = 0.5
@@ -69,10 +71,18 @@ class _Place(NamedTuple):
 
 @asynccontextmanager
 async def watch_loop(
-    sources: Sequence[Watched], threshold_s: float = THRESHOLD_S
+    sources: Sequence[Watched],
+    threshold_s: float = THRESHOLD_S,
+    lag: Histogram | None = None,
 ) -> AsyncIterator[None]:
-    """Watch the running event loop for this block."""
-    watchdog = _Watchdog(sources, threshold_s)
+    """Watch the running event loop for this block.
+
+    Args:
+        sources: those that the log can name.
+        threshold_s: seconds without a turn of the event loop after which it counts as blocked.
+        lag: gets the seconds by which each measurement is late.
+    """
+    watchdog = _Watchdog(sources, threshold_s, lag)
     watchdog.start()
     try:
         yield
@@ -81,8 +91,11 @@ async def watch_loop(
 
 
 class _Watchdog:
-    def __init__(self, sources: Sequence[Watched], threshold_s: float) -> None:
+    def __init__(
+        self, sources: Sequence[Watched], threshold_s: float, lag: Histogram | None
+    ) -> None:
         self._sources = sources
+        self._lag = lag
         self._threshold_s = threshold_s
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
@@ -106,6 +119,8 @@ class _Watchdog:
     def _turn(self) -> None:
         now, before = monotonic(), self._turn_at
         self._turn_at = now
+        if self._lag is not None and self._timer is not None:
+            self._lag.observe(max(0.0, now - before - INTERVAL_S))
         if now - before > self._threshold_s:
             self._wake.set()  # to report it at once
         self._timer = self._loop.call_later(INTERVAL_S, self._turn)

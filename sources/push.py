@@ -59,6 +59,7 @@ class PushTelemetry:
 
     Attributes:
         max_queue: as given.
+        accepted: number of samples that were accepted.
         reader: parses JSON bodies into samples for `take`.
         line_protocol: parses bodies in InfluxDB line protocol.
         period_s: exists only if it was given.
@@ -90,6 +91,7 @@ class PushTelemetry:
             source="push",
         )
         self.line_protocol = InfluxReader(self.reader)
+        self.accepted = 0
         self._queue: deque[Sample] = deque()
         self._arrived = Event()
 
@@ -117,6 +119,7 @@ class PushTelemetry:
         if self.waiting + len(samples) > self.max_queue:
             raise InboxFull(len(samples), self.waiting, self.max_queue)
         self._queue.extend(samples)
+        self.accepted += len(samples)
         self._arrived.set()
 
     async def samples(self) -> AsyncIterator[Sample]:

@@ -14,7 +14,7 @@ import pytest
 
 from rover.audit import AuditFile, AuditLog, append_record
 from rover.identity import Identity
-from rover.request import REQUEST_ID, current_scope
+from rover.request import REQUEST_ID, CurrentRequest, current_request
 from rover.settings import Settings
 from tests.waiting import until
 
@@ -45,9 +45,9 @@ def log(folder: Path, **options: Any) -> AuditLog:
 async def test_a_record_says_who_did_what_when_and_in_which_request(tmp_path: Path) -> None:
     scope = {"client": ("203.0.113.9", 5000), REQUEST_ID: "4f1c", "rover.identity": ADA}
     async with log(tmp_path) as audit:
-        before = current_scope.set(scope)
+        before = current_request.set(CurrentRequest(scope))
         audit.record("upload.complete", file="drive.txt", size=12)
-        current_scope.reset(before)
+        current_request.reset(before)
         audit.record("token.revoke", Identity("Grace"), name="k3f9")
     upload, revoked = records(tmp_path)
     assert upload == {
@@ -184,9 +184,9 @@ async def test_a_million_refusals_are_one_record_per_kind(tmp_path: Path) -> Non
     async with log(tmp_path) as audit:
         for number in range(3_000):
             scope = {"client": (f"2001:db8::{number % 2_000:x}", 1)}
-            before = current_scope.set(scope)
+            before = current_request.set(CurrentRequest(scope))
             audit.refuse("TokenRequired")
-            current_scope.reset(before)
+            current_request.reset(before)
         audit.refuse("AccessRefused")
         audit.summarize_refusals()
         audit.summarize_refusals()

@@ -32,6 +32,7 @@ PATHS = [
     "/upload/rover-commands",
     "/uploads/1/events",
     "/healthz",
+    "/metrics",
     "/readyz",
 ]
 HEADERS = [

@@ -79,9 +79,11 @@ async def test_a_trusted_proxy_chooses_well_formed_ids_only(
 async def test_refused_requests_and_uploads_are_in_the_audit_log(
     serve: Serve, tmp_path: Path
 ) -> None:
-    mission = MissionControl(Settings(data_dir=tmp_path), commands=Strict())
+    settings = Settings(data_dir=tmp_path, trusted_proxies="127.0.0.1")
+    mission = MissionControl(settings, commands=Strict())
     async with serve(mission.app) as url, httpx.AsyncClient(base_url=url) as client:
-        assert (await client.get("/images", headers={"Host": "evil.example"})).status_code == 403
+        behind_proxy = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9"}
+        assert (await client.get("/images", headers=behind_proxy)).status_code == 403
         body = {"file": ("../drive\n.txt", b"not a sequence")}
         upload = await client.post("/upload/rover-commands", files=body)
         audit = (await client.get("/readyz")).json()["audit"]
@@ -93,4 +95,4 @@ async def test_refused_requests_and_uploads_are_in_the_audit_log(
     assert (uploaded["size"], len(uploaded["sha256"])) == (14, 64)
     assert uploaded["by"]["address"] == "127.0.0.1"
     assert uploaded["request_id"] == upload.headers["x-request-id"]
-    assert (refused["reason"], refused["addresses"]) == ("AccessRefused", {"127.0.0.1": 1})
+    assert (refused["reason"], refused["addresses"]) == ("AccessRefused", {"203.0.113.9": 1})

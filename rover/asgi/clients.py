@@ -46,13 +46,18 @@ class Clients:
         identity: Identity | None = scope.get(IDENTITY)
         if identity is not None and identity.token:
             return f"token {identity.token}"
+        found = self.address_of(scope, receive)
+        return UNIX_SOCKET if found is None else client_name(found)
+
+    def address_of(self, scope: Scope, receive: Receive) -> str | None:
+        """The address of the client; `None` for a Unix socket."""
         peer = peer_of(scope, receive)
         if self._proxies is not None and is_proxy(peer, self._proxies):
             for wanted in ADDRESS_HEADERS:
                 values = [value for name, value in scope["headers"] if name == wanted]
                 if client := client_behind(self._proxies, values):
-                    return client_name(str(client))
-        return UNIX_SOCKET if peer is None else client_name(peer)
+                    return str(client)
+        return peer
 
     def is_proxy(self, host: str | None) -> bool:
         """Whether the other end of a connection is a trusted proxy; `None` is a Unix socket."""

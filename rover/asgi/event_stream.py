@@ -25,6 +25,7 @@ from anyio import CancelScope, sleep
 from starlette.responses import Response
 
 from rover.asgi.connections import wait_for_disconnect
+from rover.counts import GapCounts
 from rover.errors import Draining
 from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
@@ -71,6 +72,8 @@ class EventStreams:
 
     Attributes:
         open: the streams that have begun and not ended.
+        gaps: those that clients received.
+        stalled: number of clients that were aborted because they read no data.
     """
 
     def __init__(
@@ -80,6 +83,8 @@ class EventStreams:
         self.connections = connections
         self.pool = pool
         self.open: set[EventStream] = set()
+        self.gaps = GapCounts()
+        self.stalled = 0
 
     def __len__(self) -> int:
         return len(self.open)
@@ -122,8 +127,13 @@ class EventStreams:
             await sleep(timeout_s / 4)
             now = monotonic()
             for stream in [s for s in self.open if now - s.sending_since > timeout_s]:
+                self.stalled += 1
                 logger.info("aborted a client that read no data for %.0f s", timeout_s)
                 stream.abort()
+
+    def lags(self) -> list[int]:
+        """For each open stream, the number of offsets by which it is behind the newest event."""
+        return [stream._subscriber.lag for stream in self.open]
 
     def abort_stalled(self) -> None:
         """Abort every client that does not read what is being sent now."""
@@ -237,8 +247,11 @@ class EventStream(Response):
         async for news in self._subscriber:
             if isinstance(news, Batch):
                 body = news.body
+            elif isinstance(news, Gap):
+                self._streams.gaps.add(news)
+                body = gap_event(news)
             else:
-                body = gap_event(news) if isinstance(news, Gap) else self._heartbeat
+                body = self._heartbeat
             self.sending_since = monotonic()
             await send({"type": "http.response.body", "body": body, "more_body": True})
             self.sending_since = inf

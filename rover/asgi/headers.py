@@ -12,7 +12,7 @@ from rover.addresses import words
 from rover.asgi.request_ids import HEADER, RequestIds
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,10 +59,18 @@ class ResponseHeaders:
         app: the inner app.
         allowed_origins: comma-separated origins, as `ROVER_ALLOWED_ORIGINS`.
         trusted_proxies: comma-separated proxies, as `ROVER_TRUSTED_PROXIES`.
+        on_response: called with the status of each response that begins.
     """
 
-    def __init__(self, app: ASGIApp, allowed_origins: str = "", trusted_proxies: str = "") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        allowed_origins: str = "",
+        trusted_proxies: str = "",
+        on_response: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self.app = app
+        self._on_response = on_response
         self._request_ids = RequestIds(trusted_proxies)
         self._origins = frozenset(one.encode() for one in words(allowed_origins))
 
@@ -74,7 +82,9 @@ class ResponseHeaders:
         def completed(message: Message) -> RawHeaders:
             given: RawHeaders = message.get("headers", ())
             if message["type"] == ACCEPT:
+                self._on_response(101)
                 return [*given, request_id]
+            self._on_response(message["status"])
             names = {name.lower() for name, _ in given}
             missing = (default for default in DEFAULTS if default[0] not in names)
             return [*given, *missing, request_id, *for_origin]

@@ -134,6 +134,7 @@ class ImageResponse:
         while chunk := await reader.read(count):
             began = perf_counter()
             await self._send(send, chunk, more=True)
+            self._images.sent_bytes += len(chunk)
             fast = perf_counter() - began < FAST_SEND_S
             count = min(2 * count, MAX_CHUNK_BYTES) if fast else MIN_CHUNK_BYTES
         await self._send(send, b"", more=False)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
-from rover.addresses import Proxies, address
-from rover.asgi.clients import peer_of
-from rover.request import REQUEST_ID, current_scope
+from rover.asgi.clients import Clients, peer_of
+from rover.request import REQUEST_ID, CurrentRequest, current_request
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
@@ -30,23 +30,24 @@ class RequestIds:
     """
 
     def __init__(self, trusted_proxies: str = "") -> None:
-        self._proxies = Proxies(trusted_proxies) if trusted_proxies else None
+        self._clients = Clients(trusted_proxies) if trusted_proxies else None
 
     def begin(self, scope: Scope, receive: Receive) -> bytes:
         """Make the request that of the current task; returns its id."""
-        current_scope.set(scope)
+        address_of = None
+        if self._clients is not None:
+            address_of = partial(self._clients.address_of, scope, receive)
+        current_request.set(CurrentRequest(scope, address_of))
         if REQUEST_ID not in scope:  # else an app around this one chose it
-            given = self._given(self._proxies, scope, receive) if self._proxies else None
+            given = self._given(self._clients, scope, receive) if self._clients else None
             # it need not be secret: 0.2 µs instead of 0.6 µs for `secrets`
             scope[REQUEST_ID] = given or f"{random.getrandbits(64):016x}"
         return str(scope[REQUEST_ID]).encode("latin-1", "replace")
 
-    def _given(self, proxies: Proxies, scope: Scope, receive: Receive) -> str | None:
+    def _given(self, clients: Clients, scope: Scope, receive: Receive) -> str | None:
         """The id that a trusted proxy sent."""
         given = [value for name, value in scope["headers"] if name == HEADER]
         if len(given) != 1 or not WELL_FORMED.fullmatch(given[0]):
             return None
-        peer = peer_of(scope, receive)
-        proxy = None if peer is None else address(peer)
-        is_unknown = peer is not None and proxy is None
-        return None if is_unknown or proxy not in proxies else given[0].decode("ascii")
+        is_trusted = clients.is_proxy(peer_of(scope, receive))
+        return given[0].decode("ascii") if is_trusted else None

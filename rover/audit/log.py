@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from anyio import CancelScope, sleep, to_thread
 
 from rover.audit.file import AuditFile
-from rover.identity import IDENTITY
-from rover.request import client_address, current_scope, request_id
+from rover.request import client_address, current_request, request_id
 from rover.wire import dumps_ascii, iso
 from sources.rules.describe import describe
 
@@ -287,8 +286,8 @@ def _file_of(settings: Settings) -> AuditFile | None:
 def _encode(
     at: float, action: str, identity: Identity | None, details: Mapping[str, object]
 ) -> bytes:
-    if identity is None and (scope := current_scope.get()) is not None:
-        identity = scope.get(IDENTITY)
+    if identity is None and (request := current_request.get()) is not None:
+        identity = request.identity
     by = {
         "name": "" if identity is None else identity.name,
         "token": "" if identity is None else identity.token,

@@ -13,6 +13,7 @@ from anyio import CancelScope, sleep
 
 from rover import errors
 from rover.comms.channel import MAX_NAME_CHARACTERS, Channel, Member
+from rover.counts import GapCounts
 from rover.shares import Pool
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Comms:
     Attributes:
         pool: the retained channels.
         members_refused: counts refused members of all channels.
+        gaps: those that members received.
+        closed_members: number of members that the server closed, by the name of the error's class.
     """
 
     def __init__(
@@ -68,6 +71,15 @@ class Comms:
             "channels", "ROVER_MAX_CHANNELS", settings.max_channels, settings.client_share
         )
         self.members_refused: Counter[Refusal] = Counter()
+        self.gaps = GapCounts()
+        self.closed_members: Counter[str] = Counter()
+        self._deleted_events = 0  # of deleted channels
+
+    @property
+    def events(self) -> int:
+        """Number of events in all channels so far: messages, joins and leaves."""
+        retained = sum(channel.topic.last_id.offset for channel in self._channels.values())
+        return self._deleted_events + retained
 
     @property
     def members(self) -> int:
@@ -166,6 +178,7 @@ class Comms:
             if not channel.members and (channel.client == client or not own_only):
                 del self._channels[channel.name]
                 channel.topic.close()
+                self._deleted_events += channel.topic.last_id.offset
                 self.pool.release(channel.client)
                 return
 

@@ -45,6 +45,7 @@ class Images:
         name: of the camera.
         receiver: receives arriving images.
         closed: whether `close` was called.
+        sent_bytes: bytes of images that were sent to clients.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Images:
         self._camera = self.receiver.camera
         self._reading: set[CancelScope] = set()
         self.closed = False
+        self.sent_bytes = 0
 
     @property
     def health(self) -> Health:

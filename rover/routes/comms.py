@@ -125,6 +125,7 @@ class CommsEndpoint(WebSocketEndpoint):
         except WebSocketDisconnect:
             pass
         except errors.RoverError as exc:
+            self._comms.closed_members[type(exc).__name__] += 1
             await _close(websocket, exc)
         if member is not None and member.sending_since < inf:
             # stalled: the close frame is not sent either, and the server would wait for it
@@ -165,6 +166,7 @@ class CommsEndpoint(WebSocketEndpoint):
                         if (text := self._protocol.event(frame)) is not None:
                             await sender.send(text)
                 elif isinstance(news, Gap):
+                    self._comms.gaps.add(news)
                     await sender.send(self._protocol.gap(news))
         except WebSocketDisconnect:
             pass

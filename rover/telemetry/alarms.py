@@ -10,7 +10,7 @@ Source: ANSI/ISA-18.2-2016, 10 (alarm states) and 11.2 (shelving).
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from itertools import count
 from secrets import token_hex
@@ -139,6 +139,10 @@ class AlarmLog:
             self._latched.values(),
             key=lambda alarm: (-RANK[alarm.level], -RANK[alarm.worst], alarm.since),
         )
+
+    def levels(self) -> Counter[Level]:
+        """Number of alarms of each level; those that have ended and are latched are nominal."""
+        return Counter(alarm.level for alarm in self._latched.values())
 
     def apply(self, change: LimitChange) -> tuple[Alarm, Action]:
         """Record that a parameter entered or left a level."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from time import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,7 +10,7 @@ from rover.telemetry.order import JUMP_S
 from rover.wire import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from rover.telemetry.freshness import Freshness
     from sources.base import Parameter, Sample, Value
@@ -50,6 +51,10 @@ class Latest:
         self._values: dict[str, Value] = {}
         self._times: dict[str, float] = {}
 
+    def __len__(self) -> int:
+        """The number of parameters with a value."""
+        return len(self._values)
+
     def update(self, sample: Sample) -> None:
         """Store the values of a sample, each of which is the newest of its parameter."""
         self._values.update(sample.values)
@@ -62,6 +67,23 @@ class Latest:
     def known(self, fields: Collection[str] | None) -> bool:
         """Whether there is a value of any of these parameters; `None` for all."""
         return bool(self._values if fields is None else self._values.keys() & set(fields))
+
+    def live_numbers(self, periods_s: Mapping[str, float | None]) -> Iterator[tuple[str, float]]:
+        """The name and the newest value of each parameter that is live and a number or boolean.
+
+        The values are those at the time of this call. The iterator may be used in another thread.
+
+        Args:
+            periods_s: declared periods of the parameters.
+        """
+        values = list(self._values.items())
+        return (
+            (name, float(value))
+            for name, value in values
+            if isinstance(value, int | float)
+            and abs(value) <= sys.float_info.max
+            and self._quality(name, periods_s.get(name)) == "live"
+        )
 
     def as_json(
         self, parameters: Iterable[Parameter], fields: Collection[str] | None

@@ -43,7 +43,7 @@ from rover.wire import dumps, sse
 from sources.base import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from rover.flush import Flusher
     from rover.settings import Settings
@@ -170,6 +170,14 @@ class Telemetry:
         if not self.latest.known(fields):
             raise NoDataYet(f"no value has arrived yet; the source is {self.health.detail}")
         return self.latest.as_json(self._parameters, fields)
+
+    def live_numbers(self) -> Iterator[tuple[str, str, float]]:
+        """The name, the source and the newest value of each parameter that is live and a number.
+
+        The iterator may be used in another thread.
+        """
+        numbers = self.latest.live_numbers(self._periods_s)
+        return ((name, self.source_of(name), value) for name, value in numbers)
 
     async def run(self) -> None:
         """Publish the samples of all sources until cancelled."""

@@ -198,6 +198,13 @@ class Views:
         self._views: dict[Selection, View] = {}
         self.pool = Pool("views", "ROVER_MAX_VIEWS", settings.max_views, settings.client_share)
         self._tasks: TaskGroup | None = None
+        self._closed_bytes = 0
+
+    @property
+    def delivered_bytes(self) -> int:
+        """Bytes that were delivered to subscribers of all views so far."""
+        open_ = sum(view.topic.delivered_bytes for view in self._views.values())
+        return self._closed_bytes + open_
 
     def __len__(self) -> int:
         return len(self._views)
@@ -257,5 +264,6 @@ class Views:
                 view.used_at = now
             elif view.topic.closed or now - view.used_at > timeout_s:
                 view.close()
+                self._closed_bytes += view.topic.delivered_bytes
                 del self._views[selection]
                 self.pool.release(view.client)

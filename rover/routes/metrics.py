@@ -1,0 +1,39 @@
+"""The metrics of the mission for Prometheus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from anyio import CapacityLimiter, to_thread
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from rover.metrics import encode
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from rover.metrics import MissionMetrics
+
+
+class HasMetrics(Protocol):
+    """The part of a mission that this route uses."""
+
+    @property
+    def metrics(self) -> MissionMetrics:
+        """The metrics."""
+        ...
+
+
+def routes(mission: HasMetrics) -> list[BaseRoute]:
+    """`GET /metrics`. One response is encoded at a time; more requests wait."""
+    encoders = CapacityLimiter(1)
+
+    async def metrics(request: Request) -> Response:
+        accept = request.headers.get("accept", "")
+        async with encoders:
+            families = list(mission.metrics.collect())
+            body, content_type = await to_thread.run_sync(encode, families, accept)
+        return Response(body, headers={"Content-Type": content_type})
+
+    return [Route("/metrics", metrics)]
