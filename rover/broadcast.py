@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rover.asgi.problems import problem
-from rover.asgi.query import resume_point
+from rover.asgi.query import RESUME_POINT
 from rover.errors import Draining, NotStarted, RoverError
 from rover.serving import Phase, Serving, Stage
 from rover.settings import Settings
@@ -111,7 +111,7 @@ class Broadcast:
             if self.serving.phase is not Phase.RUNNING:
                 raise NotStarted(NOT_STARTED)
             client = self.serving.clients.name_of(request.scope, request.receive)
-            subscriber = self.topic.subscribe(resume_point(request))
+            subscriber = self.topic.subscribe(RESUME_POINT.of(request))
             return self.serving.streams.respond(subscriber, client=client)
         except RoverError as exc:
             return problem(exc)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from anyio import create_task_group, sleep
 from starlette.routing import Route, WebSocketRoute
 
+from rover.api import Described
 from rover.asgi.access import Access
 from rover.asgi.headers import ResponseHeaders
 from rover.asgi.problems import ProblemApp, Problems
@@ -33,6 +34,7 @@ from rover.metrics import MissionMetrics
 from rover.named_sources import named_sources
 from rover.routes import (
     alarms,
+    api,
     commands,
     comms,
     dashboard,
@@ -75,15 +77,6 @@ STREAMS_CLOSE_S = 1.0
 
 MIN_TRANSFER_SHARE = 0.5
 """Minimum share of `drain_s` for transfers, after members and event streams have closed."""
-
-REQUIRED_SCOPES = {
-    "/alarms/{alarm_id}/acknowledge": "say",
-    "/alarms/{alarm_id}/shelve": "say",
-    "/api/v2/write": "ingest",
-    "/ingest/telemetry": "ingest",
-    "/upload/rover-commands": "upload",
-}
-"""The scope that a client needs for a path. Other paths need `view`."""
 
 AUDITED_REFUSALS = frozenset(
     {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
@@ -414,12 +407,12 @@ class MissionControl:
             "images": images.routes(self),
             "comms": comms.routes(self),
             "commands": commands.routes(self),
-            "ops": [*ops.routes(self), *metrics.routes(self)],
+            "ops": [*ops.routes(self), *metrics.routes(self), *api.routes(self)],
             "dashboard": dashboard.routes(),
         }
         for route in (route for part in routes.values() for route in part):
             if isinstance(route, Route | WebSocketRoute):
-                required = REQUIRED_SCOPES.get(route.path, "view")
+                required = route.required_scope if isinstance(route, Described) else "view"
                 access = Access(route.app, self, ops.OPEN_PATHS, required)
                 inner = Problems(access, self._record_refusal)
                 route.app = ResponseHeaders(

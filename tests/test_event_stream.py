@@ -19,7 +19,7 @@ from starlette.routing import Route
 from rover.asgi.connections import Connections
 from rover.asgi.event_stream import EventStream, EventStreams
 from rover.asgi.problems import Problems
-from rover.asgi.query import resume_point, whole_number
+from rover.asgi.query import RESUME_POINT, WholeNumber
 from rover.flush import Flusher
 from rover.settings import Settings
 from rover.shares import Pool
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from tests.conftest import Serve
 
 pytestmark = pytest.mark.anyio
+
+LAST = WholeNumber(name="last", summary="", at_most=1000, default=0)
 
 
 class Feed:
@@ -61,8 +63,8 @@ class Feed:
         )
 
     async def respond(self, request: Request) -> EventStream:
-        last = whole_number(request, "last", at_most=1000) or 0
-        return self.streams.respond(self.topic.subscribe(resume_point(request), last=last))
+        topic = self.topic.subscribe(RESUME_POINT.of(request), last=LAST.of(request))
+        return self.streams.respond(topic)
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:

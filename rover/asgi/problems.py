@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.errors")
 
+PROBLEM = "application/problem+json"
+"""The media type of an error (RFC 9457)."""
+
 STATUS: dict[type[Exception], HTTPStatus] = {
     errors.NotStarted: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -65,17 +68,17 @@ STATUS: dict[type[Exception], HTTPStatus] = {
 """The status of each error. A class that is not listed has the status of its base class."""
 
 
-def status_of(exc: Exception) -> HTTPStatus:
-    """The HTTP status for an error."""
-    for kind in type(exc).__mro__:
-        if issubclass(kind, Exception) and kind in STATUS:
-            return STATUS[kind]
+def status_of(kind: type[Exception]) -> HTTPStatus:
+    """The HTTP status for a class of errors."""
+    for base in kind.__mro__:
+        if issubclass(base, Exception) and base in STATUS:
+            return STATUS[base]
     return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def problem(exc: RoverError | SourceError) -> Response:
     """The response for an error."""
-    status = status_of(exc)
+    status = status_of(type(exc))
     headers = {}
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(getattr(exc, "retry_after_s", 2))
@@ -105,7 +108,7 @@ def _respond(status: HTTPStatus, detail: str, headers: dict[str, str]) -> Respon
     body = {"title": status.phrase, "status": status.value, "detail": detail}
     if id_ := request_id():
         body["request_id"] = id_
-    return json_response(body, status.value, headers, "application/problem+json")
+    return json_response(body, status.value, headers, PROBLEM)
 
 
 class Problems:
@@ -132,7 +135,7 @@ class Problems:
         try:
             await self.app(scope, receive, send)
         except (RoverError, SourceError) as exc:
-            status = status_of(exc)
+            status = status_of(type(exc))
             self._on_refusal(exc, status)
             if status is HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.exception("%s: this error has no status", scope["path"])

@@ -1,90 +1,305 @@
-"""Values of query parameters, with errors that name the allowed values."""
+"""Query parameters: each is declared once, and both the routes and `/openapi.json` use it.
+
+LIMIT = WholeNumber("limit", "number of events", at_most=10_000, default=100)
+LIMIT.of(request)  # the value, checked
+LIMIT.schema       # the same bounds, as JSON Schema
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from rover.errors import BadQuery
-from rover.topic import EventId
+from rover.events import MAX_EPOCH_CHARACTERS, MAX_OFFSET_DIGITS, EventId
 from sources.values.ranges import Range
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from starlette.requests import HTTPConnection
 
-T = TypeVar("T", bound=str)
+Default = TypeVar("Default", covariant=True)
+Word = TypeVar("Word", bound=str)
+
+Schema = dict[str, Any]
+"""A JSON Schema."""
+
+MAX_DIGITS = 18
+"""Maximum number of digits of a whole number: every such number fits into 64 bits."""
 
 
-def whole_number(
-    request: HTTPConnection, name: str, *, at_least: int = 0, at_most: int
-) -> int | None:
-    """The whole number of the parameter `name`, or `None` if the query does not have it.
+class QueryParameter(Protocol):
+    """A query parameter, for the documents of the API."""
 
-    Raises:
-        BadQuery: it is not a whole number, or out of range.
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """What it selects, for people."""
+        ...
+
+    @property
+    def schema(self) -> Schema:
+        """Its values."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeNumber(Generic[Default]):
+    """A whole number between two bounds.
+
+    Attributes:
+        name: of the parameter.
+        summary: what it selects, for people.
+        at_least: the smallest number.
+        at_most: the largest number.
+        default: the value if the query does not have the parameter.
     """
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    allowed = Range(at_least, at_most)
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise BadQuery(name, text, allowed.must_be("a whole number"))
-    if (value := int(text)) not in allowed:
-        raise BadQuery(name, text, allowed.must_be())
-    return value
 
+    name: str
+    summary: str
+    at_least: int = 0
+    at_most: int
+    default: Default
 
-def number(request: HTTPConnection, name: str, *, at_least: float, at_most: float) -> float | None:
-    """The number of the parameter `name`, or `None` if the query does not have it.
+    def of(self, request: HTTPConnection) -> int | Default:
+        """The value in a request, or the default.
 
-    Raises:
-        BadQuery: it is not a number, or out of range.
-    """
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    value = _float(text)
-    if value in (allowed := Range(at_least, at_most)):
+        Raises:
+            BadQuery: it is not a whole number, or out of range.
+        """
+        text = request.query_params.get(self.name)
+        if text is None:
+            return self.default
+        allowed = Range(self.at_least, self.at_most)
+        if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+            raise BadQuery(self.name, text, allowed.must_be("a whole number"))
+        if (value := int(text)) not in allowed:
+            raise BadQuery(self.name, text, allowed.must_be())
         return value
-    raise BadQuery(name, text, allowed.must_be())
+
+    @property
+    def schema(self) -> Schema:
+        """Its values."""
+        bounds = {"type": "integer", "minimum": self.at_least, "maximum": self.at_most}
+        return bounds if self.default is None else {**bounds, "default": self.default}
 
 
-def choice(request: HTTPConnection, name: str, choices: Collection[T]) -> T | None:
-    """The parameter `name` if it is one of the choices, or `None` if the query does not have it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A number between two bounds.
 
-    Raises:
-        BadQuery: it is none of the choices.
+    Attributes:
+        name: of the parameter.
+        summary: what it selects, for people.
+        at_least: the smallest number.
+        at_most: the largest number.
     """
-    text = request.query_params.get(name)
-    found = next((known for known in choices if known == text), None)
-    if text is not None and found is None:
-        raise BadQuery(name, text, f"must be one of {', '.join(choices)}")
-    return found
+
+    name: str
+    summary: str
+    at_least: float
+    at_most: float
+
+    def of(self, request: HTTPConnection) -> float | None:
+        """The value in a request, or `None` if the query does not have it.
+
+        Raises:
+            BadQuery: it is not a number, or out of range.
+        """
+        text = request.query_params.get(self.name)
+        if text is None:
+            return None
+        value = _float(text)
+        if value in (allowed := Range(self.at_least, self.at_most)):
+            return value
+        raise BadQuery(self.name, text, allowed.must_be())
+
+    @property
+    def schema(self) -> Schema:
+        """Its values."""
+        return {"type": "number", "minimum": self.at_least, "maximum": self.at_most}
 
 
-def moment(request: HTTPConnection, name: str) -> float | None:
-    """The time of the parameter `name` in POSIX seconds, or `None` if the query does not have it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A time: ISO 8601, in UTC if it has no zone, or seconds since 1970.
 
-    Raises:
-        BadQuery: it is neither an ISO 8601 time nor POSIX seconds.
+    Attributes:
+        name: of the parameter.
+        summary: what it selects, for people.
     """
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    value = _float(text)
-    if math.isnan(value):
-        try:
-            at = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped `+`
-            value = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            value = math.nan
-    if math.isfinite(value):
-        return value
-    reason = "must be a time such as 2026-11-22T07:00:00Z, or seconds since 1970"
-    raise BadQuery(name, text, reason)
+
+    name: str
+    summary: str
+
+    def of(self, request: HTTPConnection) -> float | None:
+        """The time in POSIX seconds, or `None` if the query does not have it.
+
+        Raises:
+            BadQuery: it is neither an ISO 8601 time nor POSIX seconds.
+        """
+        text = request.query_params.get(self.name)
+        if text is None:
+            return None
+        value = _float(text)
+        if math.isnan(value):
+            try:
+                at = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped `+`
+                value = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+            except (ValueError, OverflowError):
+                value = math.nan
+        if math.isfinite(value):
+            return value
+        reason = "must be a time such as 2026-11-22T07:00:00Z, or seconds since 1970"
+        raise BadQuery(self.name, text, reason)
+
+    @property
+    def schema(self) -> Schema:
+        """Its values."""
+        return {
+            "anyOf": [
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "format": "date"},
+                {"type": "number"},
+            ]
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Generic[Word]):
+    """One of several words.
+
+    Attributes:
+        name: of the parameter.
+        summary: what it selects, for people.
+        choices: returns the words, which may change at run time.
+    """
+
+    name: str
+    summary: str
+    choices: Callable[[], Collection[Word]]
+
+    def of(self, request: HTTPConnection) -> Word | None:
+        """The word in a request, or `None` if the query does not have the parameter.
+
+        Raises:
+            BadQuery: it is none of the choices.
+        """
+        text, choices = request.query_params.get(self.name), self.choices()
+        found = next((known for known in choices if known == text), None)
+        if text is not None and found is None:
+            raise BadQuery(self.name, text, f"must be one of {', '.join(choices)}")
+        return found
+
+    @property
+    def schema(self) -> Schema:
+        """Its values, as they are now."""
+        return {"type": "string", "enum": list(self.choices())}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """A comma-separated list of names.
+
+    Attributes:
+        name: of the parameter.
+        summary: what it selects, for people.
+        known: returns the names, which may change at run time.
+    """
+
+    name: str
+    summary: str
+    known: Callable[[], Collection[str]]
+
+    def of(self, request: HTTPConnection) -> tuple[str, ...] | None:
+        """The names, without duplicates and sorted, or `None` if the query does not have them.
+
+        Raises:
+            BadQuery: a name is unknown, or the list is empty.
+        """
+        text = request.query_params.get(self.name)
+        if text is None:
+            return None
+        known = self.known()
+        found = {word.strip() for word in text.split(",")} - {""}
+        unknown = sorted(found.difference(known))
+        if unknown or not found:
+            reason = f"unknown: {', '.join(unknown)}" if unknown else "must not be empty"
+            known_names = ", ".join(sorted(known)) or "none yet"
+            raise BadQuery(self.name, text, f"{reason}; known: {known_names}")
+        return tuple(sorted(found))
+
+    @property
+    def schema(self) -> Schema:
+        """Its values. The names are not listed: they may change at any time."""
+        return {"type": "array", "items": {"type": "string"}, "minItems": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """Any text.
+
+    Attributes:
+        name: of the parameter.
+        summary: what it selects, for people.
+    """
+
+    name: str
+    summary: str
+
+    def of(self, request: HTTPConnection) -> str | None:
+        """The text in a request, or `None` if the query does not have it."""
+        return request.query_params.get(self.name)
+
+    @property
+    def schema(self) -> Schema:
+        """Its values."""
+        return {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePoint:
+    """The id of the last event that the client has received.
+
+    The header `Last-Event-ID` takes precedence over the parameter: a browser that reconnects
+    repeats the `?after=` of its first request unchanged.
+
+    Attributes:
+        name: of the parameter.
+        header: its name.
+        summary: what it selects, for people.
+    """
+
+    name: str = "after"
+    header: str = "Last-Event-ID"
+    summary: str = "id of the last event that the client has; the stream resumes after it"
+
+    def of(self, request: HTTPConnection) -> EventId | None:
+        """The id in a request, or `None` to start with new events.
+
+        Raises:
+            MalformedEventId: it is not of the form `epoch-offset`.
+        """
+        if text := request.headers.get(self.header):
+            return EventId.parse(text, name=self.header)
+        text = request.query_params.get(self.name)
+        return None if text is None else EventId.parse(text, name=self.name)
+
+    @property
+    def schema(self) -> Schema:
+        """Its values."""
+        epoch = f"[0-9A-Za-z]{{1,{MAX_EPOCH_CHARACTERS}}}"
+        return {"type": "string", "pattern": f"^{epoch}-[0-9]{{1,{MAX_OFFSET_DIGITS}}}$"}
+
+
+RESUME_POINT = ResumePoint()
 
 
 def _float(text: str) -> float:
@@ -93,38 +308,3 @@ def _float(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
-
-
-def names(request: HTTPConnection, name: str, known: Collection[str]) -> tuple[str, ...] | None:
-    """The comma-separated names of the parameter `name`, without duplicates and sorted.
-
-    Returns:
-        The names, or `None` if the query does not have the parameter.
-
-    Raises:
-        BadQuery: a name is unknown, or the list is empty.
-    """
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    found = {word.strip() for word in text.split(",")} - {""}
-    unknown = sorted(found.difference(known))
-    if unknown or not found:
-        reason = f"unknown: {', '.join(unknown)}" if unknown else "must not be empty"
-        raise BadQuery(name, text, f"{reason}; known: {', '.join(sorted(known)) or 'none yet'}")
-    return tuple(sorted(found))
-
-
-def resume_point(request: HTTPConnection) -> EventId | None:
-    """The last event that the client has received, or `None` to start with new events.
-
-    The header `Last-Event-ID` takes precedence over `?after=`: a browser that reconnects repeats
-    the `?after=` of its first request unchanged.
-
-    Raises:
-        MalformedEventId: it is not of the form `epoch-offset`.
-    """
-    if text := request.headers.get("last-event-id"):
-        return EventId.parse(text, name="Last-Event-ID")
-    text = request.query_params.get("after")
-    return None if text is None else EventId.parse(text)

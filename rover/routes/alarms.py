@@ -5,38 +5,37 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from starlette.routing import BaseRoute, Route
-
+from rover.api import Answer, Body, Operation
+from rover.api.operation import JSON
+from rover.api.schemas import MAX_BY_CHARACTERS, MAX_SHELF_MINUTES, ref
 from rover.asgi.json_body import json_object, text_field
-from rover.asgi.query import whole_number
+from rover.asgi.query import WholeNumber
 from rover.asgi.responses import json_response
-from rover.errors import BadBody
+from rover.errors import BadBody, UnknownAlarm
 from rover.telemetry.alarms import MAX_ENDED, MAX_UNACKNOWLEDGED
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import BaseRoute
 
     from rover.routes.telemetry import HasTelemetry
     from rover.telemetry.alarms import Alarm
 
-MAX_SHELF_MINUTES = 24 * 60
-
-MAX_NAME_CHARACTERS = 100
-
-MAX_LISTED = 1_000
-"""Maximum number of alarms in each list of a response, by default."""
+LIMIT = WholeNumber(
+    name="limit",
+    summary="maximum number of alarms in each list",
+    at_most=MAX_UNACKNOWLEDGED + MAX_ENDED,
+    default=1_000,
+)
 
 
 def routes(mission: HasTelemetry) -> list[BaseRoute]:
     """`GET /alarms`, and `POST /alarms/{id}/acknowledge` and `/shelve`."""
 
-    async def listing(request: Request) -> Response:
+    async def alarms(request: Request) -> Response:
         log = mission.telemetry.alarms
-        most = MAX_UNACKNOWLEDGED + MAX_ENDED
-        limit = whole_number(request, "limit", at_least=0, at_most=most)
-        limit = MAX_LISTED if limit is None else limit
-        latched = log.latched
+        limit, latched = LIMIT.of(request), log.latched
         return json_response(
             {
                 "active": sum(alarm.is_active for alarm in latched),
@@ -49,7 +48,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
 
     def note(body: dict[str, Any]) -> tuple[str, str]:
         name = text_field(
-            body, "by", required=True, max_characters=MAX_NAME_CHARACTERS, one_line=True
+            body, "by", required=True, max_characters=MAX_BY_CHARACTERS, one_line=True
         )
         return name, text_field(body, "comment")
 
@@ -85,7 +84,31 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         return json_response(mission.telemetry.alarms.as_json(alarm))
 
     return [
-        Route("/alarms", listing),
-        Route("/alarms/{alarm_id}/acknowledge", acknowledge, methods=["POST"]),
-        Route("/alarms/{alarm_id}/shelve", shelve, methods=["POST"]),
+        Operation(
+            "/alarms",
+            alarms,
+            "Alarms that are active or unacknowledged, and those that have ended",
+            query=[LIMIT],
+            answers={200: Answer("the most important and the newest first", ref("Alarms"))},
+        ),
+        Operation(
+            "/alarms/{alarm_id}/acknowledge",
+            acknowledge,
+            "Acknowledge an alarm",
+            method="POST",
+            body=Body({JSON: ref("Acknowledgement")}),
+            answers={200: Answer("the alarm", ref("Alarm"))},
+            errors=[BadBody, UnknownAlarm],
+            required_scope="say",
+        ),
+        Operation(
+            "/alarms/{alarm_id}/shelve",
+            shelve,
+            "Shelve an alarm for some minutes, or end that with 0",
+            method="POST",
+            body=Body({JSON: ref("Shelving")}),
+            answers={200: Answer("the alarm", ref("Alarm"))},
+            errors=[BadBody, UnknownAlarm],
+            required_scope="say",
+        ),
     ]

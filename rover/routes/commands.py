@@ -9,15 +9,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
+from rover.api import Answer, Body, Operation
+from rover.api.schemas import TEXT, ref
 from rover.asgi.multipart import MAX_OVERHEAD_BYTES, FileField, boundary_of
-from rover.asgi.query import resume_point
+from rover.asgi.query import RESUME_POINT
 from rover.asgi.upload_stream import ProgressStream, UploadStream
-from rover.errors import UploadTooBig
+from rover.errors import (
+    CommandsOff,
+    NotAnUpload,
+    TooManyUploads,
+    UnknownUpload,
+    UploadTooBig,
+)
+from rover.wire import EVENT_STREAM
+from sources.base import SourceError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.routing import BaseRoute
 
     from rover.commands import Commands
     from rover.serving import Serving
@@ -56,9 +66,9 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
         streams = mission.serving.progress_streams
         return UploadStream(mission.commands, body, file, content_length, streams, client)
 
-    async def events(request: Request) -> Response:
+    async def upload_events(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])
-        after = resume_point(request)
+        after = RESUME_POINT.of(request)
         if upload.topic.closed and after == upload.topic.last_id:
             return Response(status_code=204)  # an EventSource does not reconnect after it
         client = mission.serving.clients.name_of(request.scope, request.receive)
@@ -67,6 +77,27 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
         return ProgressStream(upload, after, streams, client)
 
     return [
-        Route("/upload/rover-commands", upload, methods=["POST"]),
-        Route("/uploads/{upload_id}/events", events),
+        Operation(
+            "/upload/rover-commands",
+            upload,
+            "Upload a command file, and have it checked",
+            description="The response begins before the file is complete. `asyncapi.json` "
+            "describes its events.",
+            method="POST",
+            body=Body({"multipart/form-data": ref("Upload")}),
+            answers={200: Answer("the progress, up to the verdict", TEXT, EVENT_STREAM)},
+            errors=[NotAnUpload, UploadTooBig, TooManyUploads, CommandsOff, SourceError],
+            required_scope="upload",
+        ),
+        Operation(
+            "/uploads/{upload_id}/events",
+            upload_events,
+            "The progress of an upload as server-sent events",
+            query=[RESUME_POINT],
+            answers={
+                200: Answer("events up to the verdict", TEXT, EVENT_STREAM),
+                204: Answer("the client has all events: an `EventSource` does not reconnect"),
+            },
+            errors=[UnknownUpload],
+        ),
     ]

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from anyio import Lock, create_task_group, move_on_after
 from starlette.endpoints import WebSocketEndpoint
-from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rover import errors
-from rover.asgi.query import resume_point
+from rover.api import Answer, Channel, Operation
+from rover.api.schemas import ref
+from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.responses import json_response
 from rover.comms.protocol import PROTOCOLS, SUBPROTOCOL, WireProtocol
 from rover.topic import Batch, Gap
@@ -47,6 +48,8 @@ CLOSE_CODES: dict[type[errors.RoverError], int] = {
 
 MAX_REASON_BYTES = 123
 """Maximum size of the reason in a close frame (RFC 6455, 5.5)."""
+
+NAME = Text(name="name", summary="name of the member")
 
 CLOSE_TIMEOUT_S = 0.5
 """Seconds to send a close frame. A stalled client does not receive it."""
@@ -118,9 +121,9 @@ class CommsEndpoint(WebSocketEndpoint):
         try:
             await self.on_connect(websocket)
             channel = websocket.path_params["team_channel"]
-            name = websocket.query_params.get("name", "")
+            name = NAME.of(websocket) or ""
             client = self._serving.clients.name_of(self.scope, self.receive)
-            with self._comms.join(channel, name, resume_point(websocket), client) as member:
+            with self._comms.join(channel, name, RESUME_POINT.of(websocket), client) as member:
                 await self._run(websocket, member)
         except WebSocketDisconnect:
             pass
@@ -219,9 +222,17 @@ def routes(mission: HasComms) -> list[BaseRoute]:
         return json_response({"channels": listed})
 
     return [
-        Route("/comms", channels, name="channels"),
+        Operation(
+            "/comms",
+            channels,
+            "The comms channels",
+            answers={200: Answer("each with its number of members", ref("Channels"))},
+        ),
         # `path`: a name with a slash is also refused with a reason
-        WebSocketRoute(
-            "/ws/comms/{team_channel:path}", partial(CommsEndpoint, mission=mission), name="comms"
+        Channel(
+            "/ws/comms/{team_channel:path}",
+            partial(CommsEndpoint, mission=mission),
+            "Join a comms channel",
+            query=[NAME, RESUME_POINT],
         ),
     ]

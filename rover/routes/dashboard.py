@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from rover.api import Answer, Operation
+from rover.api.schemas import TEXT
 from rover.asgi.access import COOKIE
 from rover.asgi.cookies import cookie_value
 from rover.errors import RoverError
@@ -71,7 +73,13 @@ def routes() -> list[BaseRoute]:
         return FileResponse(folder / "index.html", headers=PAGE_HEADERS)
 
     files = sorted(folder.rglob("*")) if folder else []
-    return [Route("/", page), *(_file_route(folder, f) for f in files if folder and f.is_file())]
+    home = Operation(
+        "/",
+        page,
+        "The Mission Control page",
+        answers={200: Answer("the page", TEXT, "text/html")},
+    )
+    return [home, *(_file_route(folder, f) for f in files if folder and f.is_file())]
 
 
 def _file_route(folder: Path, file: Path) -> BaseRoute:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.routing import BaseRoute, Route
-
-from rover.asgi.query import moment, names, whole_number
+from rover.api import Answer, Operation
+from rover.api.schemas import ref
+from rover.asgi.query import Moment, Names, Text, WholeNumber
 from rover.asgi.responses import json_response
 from rover.telemetry.event_log import MAX_EVENTS
 from sources.base import Severity
@@ -14,26 +14,32 @@ from sources.base import Severity
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import BaseRoute
 
     from rover.routes.telemetry import HasTelemetry
 
-LISTED = 100
-"""Number of events in a response, by default."""
+LIMIT = WholeNumber(
+    name="limit", summary="maximum number of events", at_most=MAX_EVENTS, default=100
+)
+SINCE = Moment(name="since", summary="time of the first event")
+UNTIL = Moment(name="until", summary="time before which the last event is")
+SEVERITY = Names(name="severity", summary="severities", known=lambda: tuple(Severity))
+NAME = Text(name="name", summary="name of the events")
+SOURCE = Text(name="source", summary="name of the source")
 
 
 def routes(mission: HasTelemetry) -> list[BaseRoute]:
     """`GET /events`."""
 
-    async def listing(request: Request) -> Response:
-        limit = whole_number(request, "limit", at_most=MAX_EVENTS)
+    async def source_events(request: Request) -> Response:
         log = mission.telemetry.events
         found = log.select(
-            limit=LISTED if limit is None else limit,
-            since=moment(request, "since"),
-            until=moment(request, "until"),
-            severities=names(request, "severity", tuple(Severity)),
-            name=request.query_params.get("name"),
-            source=request.query_params.get("source"),
+            limit=LIMIT.of(request),
+            since=SINCE.of(request),
+            until=UNTIL.of(request),
+            severities=SEVERITY.of(request),
+            name=NAME.of(request),
+            source=SOURCE.of(request),
         )
         return json_response(
             {
@@ -43,4 +49,12 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             }
         )
 
-    return [Route("/events", listing)]
+    return [
+        Operation(
+            "/events",
+            source_events,
+            "Events of the telemetry sources",
+            query=[LIMIT, SINCE, UNTIL, SEVERITY, NAME, SOURCE],
+            answers={200: Answer("the newest first", ref("Events"))},
+        )
+    ]

@@ -6,16 +6,20 @@ import re
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
-from starlette.routing import BaseRoute, Route
-
+from rover.api import Answer, Operation
+from rover.api.schemas import BINARY, ref
 from rover.asgi.image_response import ImageResponse
-from rover.asgi.query import choice, whole_number
+from rover.asgi.problems import PROBLEM
+from rover.asgi.query import Choice, Text, WholeNumber
 from rover.asgi.responses import json_response
+from rover.errors import NoDataYet
 from rover.wire import iso_or_none
+from sources.base import ImageBroken, SourceError, UnknownImage
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import BaseRoute
 
     from rover.images import Cameras
     from rover.images.cameras import Shot
@@ -24,8 +28,26 @@ if TYPE_CHECKING:
 FIRST_IMAGE_TIMEOUT_S = 10.0
 """Seconds that a request for the latest image waits while the camera is still starting."""
 
-MAX_LISTED = 1000
-DEFAULT_LISTED = 100
+LIMIT = WholeNumber(
+    name="limit", summary="maximum number of images", at_least=1, at_most=1000, default=100
+)
+
+IMAGE_ID = Text(name="id", summary="id of an image, instead of the latest")
+
+CONDITIONS = {
+    "Range": "one range of bytes",
+    "If-Range": "the entity tag for which `Range` applies",
+    "If-None-Match": "entity tags that the client has",
+}
+
+ANSWERS = {
+    200: Answer("the image, while it arrives", BINARY, "image/*", {"ETag": "of its bytes"}),
+    206: Answer("a range of its bytes", BINARY, "image/*", {"Content-Range": "the range"}),
+    304: Answer("the client has this image"),
+    416: Answer("the range begins after the last byte", ref("Problem"), PROBLEM),
+}
+
+ERRORS = (UnknownImage, ImageBroken, SourceError)
 
 
 class HasImages(Protocol):
@@ -46,34 +68,58 @@ def routes(
     mission: HasImages, first_image_timeout_s: float = FIRST_IMAGE_TIMEOUT_S
 ) -> list[BaseRoute]:
     """`GET /stream/rover-image`, `/images` and `/images/{image_id}`, each with `?camera=`."""
-
-    def camera(request: Request) -> str | None:
-        return choice(request, "camera", mission.cameras.images)
+    camera: Choice[str] = Choice(
+        name="camera", summary="name of the camera", choices=lambda: mission.cameras.images
+    )
 
     def respond(shot: Shot) -> ImageResponse:
         return ImageResponse(shot.images, shot.image, mission.serving.connections)
 
-    async def latest(request: Request) -> ImageResponse:
+    async def latest_image(request: Request) -> ImageResponse:
         cameras = mission.cameras
-        if (image_id := request.query_params.get("id")) is not None:
-            return respond(await cameras.find(image_id, camera(request)))
-        return respond(await cameras.latest(camera(request), first_image_timeout_s))
+        if (image_id := IMAGE_ID.of(request)) is not None:
+            return respond(await cameras.find(image_id, camera.of(request)))
+        return respond(await cameras.latest(camera.of(request), first_image_timeout_s))
 
-    async def one(request: Request) -> ImageResponse:
-        found = await mission.cameras.find(request.path_params["image_id"], camera(request))
+    async def image(request: Request) -> ImageResponse:
+        found = await mission.cameras.find(request.path_params["image_id"], camera.of(request))
         return respond(found)
 
-    async def listing(request: Request) -> Response:
-        limit = whole_number(request, "limit", at_least=1, at_most=MAX_LISTED)
-        shots = await mission.cameras.newest(
-            DEFAULT_LISTED if limit is None else limit, camera(request)
-        )
+    async def images(request: Request) -> Response:
+        shots = await mission.cameras.newest(LIMIT.of(request), camera.of(request))
         return json_response({"images": [image_json(shot) for shot in shots]})
 
-    by_id = Route("/images/{image_id:path}", one)
+    by_id = Operation(
+        "/images/{image_id:path}",
+        image,
+        "One image",
+        query=[camera],
+        headers=CONDITIONS,
+        answers=ANSWERS,
+        errors=ERRORS,
+    )
     # Starlette's `path` ends at a line break; a file name may contain one
     by_id.path_regex = re.compile(by_id.path_regex.pattern, re.DOTALL)
-    return [Route("/stream/rover-image", latest), Route("/images", listing), by_id]
+    return [
+        Operation(
+            "/stream/rover-image",
+            latest_image,
+            "The latest image, streamed while it arrives",
+            query=[IMAGE_ID, camera],
+            headers=CONDITIONS,
+            answers=ANSWERS,
+            errors=[*ERRORS, NoDataYet],
+        ),
+        Operation(
+            "/images",
+            images,
+            "The newest images",
+            query=[LIMIT, camera],
+            answers={200: Answer("the newest first", ref("Images"))},
+            errors=[SourceError],
+        ),
+        by_id,
+    ]
 
 
 def image_json(shot: Shot) -> dict[str, Any]:

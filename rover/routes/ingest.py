@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
-from rover.asgi.query import choice
+from rover.api import Answer, Body, Operation
+from rover.api.operation import JSON
+from rover.api.schemas import TEXT, ref
+from rover.asgi.query import Choice, Text
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery, BatchRefused, IngestTooBig, NotIngesting, UnknownMediaType
 from rover.telemetry.events import sample_json
 from rover.telemetry.values import usable_values
 from sources.base import Sample
-from sources.lines.influx import PER_SECOND
-from sources.push import PushTelemetry
+from sources.lines.influx import PER_SECOND, Precision
+from sources.push import InboxFull, PushTelemetry
 from sources.values.bulk import Bulk
 from sources.values.payload import PayloadRefused
 
@@ -27,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from starlette.requests import Request
+    from starlette.routing import BaseRoute
 
     from rover.asgi.body import Bodies
     from rover.routes.telemetry import HasTelemetry
     from rover.settings import Settings
-    from rover.telemetry.feed import Feed
 
 MEDIA_TYPES = frozenset(
     {
@@ -56,6 +58,16 @@ MAX_INLINE_BYTES = 16 * 2**10
 """Maximum size of a body that is parsed on the event loop; larger ones use a worker thread."""
 
 
+PRECISION: Choice[Precision] = Choice(
+    name="precision", summary="unit of the times in line protocol", choices=lambda: PER_SECOND
+)
+
+TAGS = Text(name="tags", summary="tags of line protocol that are part of a name")
+
+DEVICE = Text(name="device", summary="name of the device, a prefix of the names")
+
+ERRORS = (NotIngesting, UnknownMediaType, IngestTooBig, BatchRefused, InboxFull)
+
 WHITE_SPACE = b" \t\r\n\xef\xbb\xbf"
 """Bytes that may precede JSON; the last three are a byte order mark."""
 
@@ -65,6 +77,11 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
 
     Without a `push:` source, the status is 409. If there are several, `?source=` names one of them.
     """
+    source: Choice[str] = Choice(
+        name="source",
+        summary="name of the source, if there are several",
+        choices=lambda: _push_sources(mission),
+    )
 
     async def ingest(request: Request) -> Response:
         serving = mission.serving
@@ -72,20 +89,20 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             return await receive(request)
 
     async def receive(request: Request) -> Response:
-        source, settings = _source(request, mission.telemetry.feeds), mission.serving.settings
+        push, settings = _find(request, source, mission), mission.serving.settings
         media_type = _media_type(request)
-        precision = choice(request, "precision", PER_SECOND) or "ns"
-        tags, device = request.query_params.get("tags"), request.query_params.get("device", "")
+        precision = PRECISION.of(request) or "ns"
+        tags, device = TAGS.of(request), DEVICE.of(request) or ""
         body = await _receive(request, mission.serving.bodies, settings)
         if "json" in media_type or body.lstrip(WHITE_SPACE).startswith((b"{", b"[")):
-            found = source.reader.batch(body, device or None)
+            found = push.reader.batch(body, device or None)
         else:
-            found = source.line_protocol.samples(body, precision, tags, device)
+            found = push.line_protocol.samples(body, precision, tags, device)
         if len(body) > MAX_INLINE_BYTES:
-            samples = await run_sync(_check, source, found, settings.max_sample_bytes)
+            samples = await run_sync(_check, push, found, settings.max_sample_bytes)
         else:
-            samples = _check(source, found, settings.max_sample_bytes)
-        source.take(samples)
+            samples = _check(push, found, settings.max_sample_bytes)
+        push.take(samples)
         return json_response({"accepted": len(samples)}, 202)
 
     async def write(request: Request) -> Response:
@@ -93,21 +110,52 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         return Response(status_code=204)  # as InfluxDB answers
 
     return [
-        Route("/ingest/telemetry", ingest, methods=["POST"]),
-        Route("/api/v2/write", write, methods=["POST"]),
+        Operation(
+            "/ingest/telemetry",
+            ingest,
+            "Send samples",
+            description="The server detects the format from the body, unless the type is of JSON.",
+            method="POST",
+            query=[source, PRECISION, TAGS, DEVICE],
+            body=Body(
+                {JSON: ref("Samples"), "application/x-ndjson": TEXT, "text/plain": TEXT},
+            ),
+            answers={202: Answer("all samples enter the stream", ref("Accepted"))},
+            errors=ERRORS,
+            required_scope="ingest",
+        ),
+        Operation(
+            "/api/v2/write",
+            write,
+            "Send samples as clients of InfluxDB 2 do",
+            method="POST",
+            query=[source, PRECISION, TAGS, DEVICE],
+            body=Body({"text/plain": TEXT}),
+            answers={204: Answer("all samples enter the stream")},
+            errors=ERRORS,
+            required_scope="ingest",
+        ),
     ]
 
 
-def _source(request: Request, feeds: Mapping[str, Feed]) -> PushTelemetry:
-    open_to_clients = {
-        name: feed.source for name, feed in feeds.items() if isinstance(feed.source, PushTelemetry)
+def _find(request: Request, source: Choice[str], mission: HasTelemetry) -> PushTelemetry:
+    """The source that a request names, or the only one."""
+    found = _push_sources(mission)
+    if not found:
+        names = (type(feed.source).__name__ for feed in mission.telemetry.feeds.values())
+        raise NotIngesting(", ".join(names))
+    name = source.of(request)
+    if name is None and len(found) > 1:
+        raise BadQuery("source", "", f"must be one of {', '.join(found)}")
+    return found[name or next(iter(found))]
+
+
+def _push_sources(mission: HasTelemetry) -> dict[str, PushTelemetry]:
+    return {
+        name: feed.source
+        for name, feed in mission.telemetry.feeds.items()
+        if isinstance(feed.source, PushTelemetry)
     }
-    if not open_to_clients:
-        raise NotIngesting(", ".join(type(feed.source).__name__ for feed in feeds.values()))
-    name = choice(request, "source", open_to_clients)
-    if name is None and len(open_to_clients) > 1:
-        raise BadQuery("source", "", f"must be one of {', '.join(open_to_clients)}")
-    return open_to_clients[name or next(iter(open_to_clients))]
 
 
 def _media_type(request: Request) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from starlette.routing import BaseRoute, Route
-
 from rover import __version__
+from rover.api import Answer, Operation
+from rover.api.schemas import ref
 from rover.asgi.access import STRANGER
 from rover.asgi.responses import json_response
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import BaseRoute
 
     from rover.audit import AuditLog
 
@@ -63,4 +64,20 @@ def routes(mission: HasSources) -> list[BaseRoute]:
             }
         return json_response(body, 200 if ready else 503)
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+    readiness = ref("Readiness")
+    return [
+        Operation(
+            "/healthz",
+            healthz,
+            "Whether the process runs",
+            answers={200: Answer("it runs", ref("Health"))},
+            required_scope="",
+        ),
+        Operation(
+            "/readyz",
+            readyz,
+            "Whether the mission can serve, and the state of its sources",
+            answers={200: Answer("it can serve", readiness), 503: Answer("not yet", readiness)},
+            required_scope="",
+        ),
+    ]

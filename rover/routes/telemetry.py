@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Protocol
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
-from rover.asgi.query import moment, names, number, resume_point, whole_number
+from rover.api import Answer, Operation
+from rover.api.schemas import TEXT, ref
+from rover.asgi.query import RESUME_POINT, Moment, Names, Number, WholeNumber
 from rover.asgi.responses import json_response
-from rover.errors import BadQuery
+from rover.errors import BadQuery, NoDataYet, TooManyReaders, TooManyViews
 from rover.telemetry.events import BEAT, parameter_json
 from rover.telemetry.views import Selection
-from rover.wire import dumps, iso
+from rover.wire import EVENT_STREAM, dumps, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from starlette.routing import BaseRoute
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.event_stream import EventStream
@@ -39,6 +41,22 @@ MAX_HISTORIES = 2
 
 ROWS_AT_ONCE = 256
 """Number of rows that are encoded in one step, during which other threads cannot run."""
+
+RATE = Number(name="hz", summary="maximum samples per second", at_least=0.01, at_most=1000)
+
+SINCE = Moment(name="since", summary="time of the oldest retained event to begin with")
+
+HISTORY_SINCE = Moment(name="since", summary="time of the first sample")
+
+HISTORY_UNTIL = Moment(name="until", summary="time before which the last sample is")
+
+HISTORY_POINTS = WholeNumber(
+    name="max_points",
+    summary="maximum number of rows, with every spike",
+    at_least=1,
+    at_most=MAX_POINTS,
+    default=MAX_POINTS,
+)
 
 
 class HasTelemetry(Protocol):
@@ -63,14 +81,15 @@ class HasTelemetry(Protocol):
 def routes(mission: HasTelemetry) -> list[BaseRoute]:
     """`GET /stream/rover-telemetry`, and `/telemetry/parameters`, `/latest` and `/history`."""
     histories = CapacityLimiter(MAX_HISTORIES)
+    fields = fields_of(mission)
+    stream = TelemetryStream(mission)
 
     async def history(request: Request) -> Response:
         telemetry = mission.telemetry
-        fields = names(request, "fields", telemetry.fields)
-        limit = whole_number(request, "max_points", at_least=1, at_most=MAX_POINTS) or MAX_POINTS
-        since, until = moment(request, "since"), moment(request, "until")
+        chosen, limit = fields.of(request), HISTORY_POINTS.of(request)
+        since, until = HISTORY_SINCE.of(request), HISTORY_UNTIL.of(request)
         async with histories:
-            span = telemetry.history.between(since, until, fields)
+            span = telemetry.history.between(since, until, chosen)
             body = await to_thread.run_sync(history_json, span, limit)
         return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
@@ -79,19 +98,52 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         return json_response({"parameters": [parameter_json(p) for p in known]})
 
     async def latest(request: Request) -> Response:
-        telemetry = mission.telemetry
-        fields = names(request, "fields", telemetry.fields)
-        return json_response(telemetry.latest_values(fields))
+        return json_response(mission.telemetry.latest_values(fields.of(request)))
 
     return [
-        Route("/stream/rover-telemetry", Stream(mission), methods=["GET"]),
-        Route("/telemetry/parameters", parameters),
-        Route("/telemetry/latest", latest),
-        Route("/telemetry/history", history),
+        Operation(
+            "/stream/rover-telemetry",
+            stream,
+            "Telemetry as server-sent events",
+            description="`asyncapi.json` describes the events.",
+            query=stream.query,
+            answers={200: Answer("events without end", TEXT, EVENT_STREAM)},
+            errors=[TooManyReaders, TooManyViews],
+        ),
+        Operation(
+            "/telemetry/parameters",
+            parameters,
+            "The telemetry dictionary",
+            answers={200: Answer("all parameters", ref("Parameters"))},
+        ),
+        Operation(
+            "/telemetry/latest",
+            latest,
+            "The newest value of each parameter",
+            query=[fields],
+            answers={200: Answer("values, with the time and quality of each", ref("Latest"))},
+            errors=[NoDataYet],
+        ),
+        Operation(
+            "/telemetry/history",
+            history,
+            "Samples of a time range, as columns",
+            query=[HISTORY_SINCE, HISTORY_UNTIL, fields, HISTORY_POINTS],
+            answers={200: Answer("columns of equal length, oldest first", ref("History"))},
+        ),
     ]
 
 
-class Stream:
+def fields_of(mission: HasTelemetry) -> Names:
+    """The query parameter `fields`."""
+    return Names(
+        name="fields",
+        summary="names of parameters, all by default",
+        known=lambda: mission.telemetry.fields,
+    )
+
+
+class TelemetryStream:
     """The event stream, as an ASGI app.
 
     A function endpoint would cost 2 kB per client: Starlette keeps its wrapper as long as the
@@ -100,6 +152,14 @@ class Stream:
 
     def __init__(self, mission: HasTelemetry) -> None:
         self._mission = mission
+        self._fields = fields_of(mission)
+        self._last = WholeNumber(
+            name="last",
+            summary="number of retained events to begin with",
+            at_most=mission.serving.settings.telemetry_events,
+            default=None,
+        )
+        self.query = (self._fields, RATE, RESUME_POINT, self._last, SINCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond with the events that the query selects."""
@@ -108,18 +168,15 @@ class Stream:
 
     async def _open(self, request: Request) -> EventStream:
         telemetry, serving = self._mission.telemetry, self._mission.serving
-        after = resume_point(request)
-        last = whole_number(request, "last", at_most=serving.settings.telemetry_events) or 0
-        since = moment(request, "since")
-        if since is not None and "last" in request.query_params:
+        after, last = RESUME_POINT.of(request), self._last.of(request)
+        since, hz = SINCE.of(request), RATE.of(request)
+        if since is not None and last is not None:
             reason = "`last` and `since` exclude each other; send only one of them"
             raise BadQuery("since", request.query_params["since"], reason)
-        fields = names(request, "fields", telemetry.fields)
-        hz = number(request, "hz", at_least=0.01, at_most=1000)
         client = serving.clients.name_of(request.scope, request.receive)
         serving.streams.check_capacity(client)  # before a view is opened for it
-        topic = await telemetry.views.topic(Selection(fields, hz), client)
-        subscriber = topic.subscribe(after, last=last, since=since)
+        topic = await telemetry.views.topic(Selection(self._fields.of(request), hz), client)
+        subscriber = topic.subscribe(after, last=last or 0, since=since)
         preamble = telemetry.state_events(serving.settings.retry_ms)
         if subscriber.position != after:  # else the client has the alarms' events
             preamble += telemetry.alarm_events()

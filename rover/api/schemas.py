@@ -1,0 +1,329 @@
+"""JSON Schemas of the bodies of requests, responses and events, by name.
+
+Tests check real answers against them, and allow no property that is not here.
+
+Source: JSON Schema 2020-12, the dialect of OpenAPI 3.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+from rover.asgi.json_body import MAX_TEXT_CHARACTERS
+from rover.commands.steps import StepState
+from rover.commands.upload import Status
+from rover.comms.protocol import MAX_REF_CHARACTERS
+from rover.events import GapReason
+from rover.supervise import State
+from rover.telemetry.alarms import Action
+from rover.telemetry.latest import Quality
+from rover.telemetry.limits import Level
+from sources.base import Kind, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rover.asgi.query import Schema
+
+MAX_SHELF_MINUTES = 24 * 60
+"""Maximum minutes for which an alarm is shelved."""
+
+MAX_BY_CHARACTERS = 100
+"""Maximum length of the name of the person who acknowledges or shelves an alarm."""
+
+PRINTABLE = "[^\\u0000-\\u001f\\u007f-\\u009f]"
+"""A character of one line of text, as a regular expression of ECMA-262."""
+
+NAME = f"^{PRINTABLE}*[^\\u0000-\\u0020\\u007f-\\u00a0]{PRINTABLE}*$"
+"""One line of text that is not blank."""
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+INTEGER: Schema = {"type": "integer"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+BOOLEAN: Schema = {"type": "boolean"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+EVENT_ID: Schema = {"type": "string", "description": "`epoch-offset`, for `?after=`"}
+BINARY: Schema = {}
+"""Any bytes: OpenAPI 3.1 describes binary content by its media type alone."""
+
+FACTS: Schema = {
+    "type": "object",
+    "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+}
+"""Facts for people, by name."""
+
+
+def ref(name: str) -> Schema:
+    """A reference to a schema of `SCHEMAS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def obj(optional: Iterable[str] = (), /, **properties: Schema) -> Schema:
+    """An object that has all properties, except perhaps the optional ones."""
+    required = [name for name in properties if name not in set(optional)]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def one_of(words: Iterable[Any]) -> Schema:
+    """One of several words."""
+    return {"type": "string", "enum": [str(word) for word in words]}
+
+
+def const(word: str) -> Schema:
+    """Exactly this text."""
+    return {"type": "string", "const": word}
+
+
+def array(items: Schema, **more: Any) -> Schema:
+    """A list."""
+    return {"type": "array", "items": items, **more}
+
+
+def nullable(schema: Schema) -> Schema:
+    """The values of the schema, or null."""
+    if "type" in schema and "enum" not in schema:
+        kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        return {**schema, "type": [*kinds, "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+VALUE: Schema = {
+    "type": ["number", "boolean", "string", "object", "null"],
+    "additionalProperties": {"type": ["number", "null"]},
+    "description": "a value of a parameter; a vector is an object of numbers",
+}
+
+NOTE = nullable(obj(["until"], by=TEXT, comment=TEXT, at=TIME, until=nullable(TIME)))
+
+ALARM = {
+    "id": TEXT,
+    "t": TIME,
+    "parameter": TEXT,
+    "unit": TEXT,
+    "level": one_of(Level),
+    "worst": one_of(Level),
+    "value": NUMBER,
+    "side": one_of(("low", "high")),
+    "threshold": NUMBER,
+    "since": TIME,
+    "count": COUNT,
+    "acknowledged": NOTE,
+    "shelved": NOTE,
+}
+
+NOTE_BODY = {
+    "by": {"type": "string", "maxLength": MAX_BY_CHARACTERS, "pattern": NAME},
+    "comment": {
+        "type": "string",
+        "maxLength": MAX_TEXT_CHARACTERS,
+        "pattern": f"^({PRINTABLE}|\\n)*$",
+    },
+}
+
+TWO_BOUNDS = array(nullable(NUMBER), minItems=2, maxItems=2)
+
+SOURCE = {
+    "source": TEXT,
+    "simulated": BOOLEAN,
+    "state": one_of(State),
+    "detail": TEXT,
+    "since": TIME,
+    "lost": COUNT,
+    "last_lost": nullable(TEXT),
+    "replaced_times": COUNT,
+    "unusable": COUNT,
+    "last_unusable": nullable(TEXT),
+}
+
+STEPS = array(obj(["state"], name=TEXT, title=TEXT, state=one_of(StepState)))
+
+PLAIN_SAMPLE: Schema = {
+    "type": "object",
+    "properties": {"t": {"type": ["string", "number"]}},
+    "additionalProperties": VALUE,
+}
+
+SCHEMAS: dict[str, Schema] = {
+    "Problem": obj(title=TEXT, status=INTEGER, detail=TEXT),
+    "Parameters": obj(
+        parameters=array(
+            obj(
+                name=TEXT,
+                unit=TEXT,
+                kind=one_of(get_args(Kind)),
+                description=TEXT,
+                limits=obj(
+                    yellow=TWO_BOUNDS,
+                    red=TWO_BOUNDS,
+                    hysteresis=nullable(NUMBER),
+                    min_duration_s=NUMBER,
+                ),
+                period_s=nullable(NUMBER),
+                group=TEXT,
+            )
+        )
+    ),
+    "Sample": {
+        "type": "object",
+        "properties": {
+            "t": TIME,
+            "late": {"const": True, "description": "older than a sample before it"},
+            "folded": {**COUNT, "description": "samples that it replaces, with `hz`"},
+        },
+        "required": ["t"],
+        "additionalProperties": VALUE,
+    },
+    "Latest": {
+        "type": "object",
+        "properties": {
+            "t": TIME,
+            "details": {
+                "type": "object",
+                "additionalProperties": obj(
+                    t=TIME, quality=one_of(get_args(Quality)), age_s=NUMBER, source=TEXT
+                ),
+            },
+        },
+        "required": ["t", "details"],
+        "additionalProperties": VALUE,
+    },
+    "History": {
+        "type": "object",
+        "description": "columns of equal length",
+        "properties": {"t": array(TIME), "late": array(BOOLEAN)},
+        "required": ["t", "late"],
+        "additionalProperties": array(VALUE),
+    },
+    "Alarm": obj(**ALARM),
+    "AlarmEvent": obj(**ALARM, action=one_of(get_args(Action)), was=one_of(Level)),
+    "Alarms": obj(
+        active=COUNT,
+        latched=COUNT,
+        dropped=COUNT,
+        alarms=array(ref("Alarm")),
+        ended=array(ref("Alarm")),
+    ),
+    "Acknowledgement": obj(["comment"], **NOTE_BODY),
+    "Shelving": obj(
+        ["comment"],
+        **NOTE_BODY,
+        minutes={"type": "integer", "minimum": 0, "maximum": MAX_SHELF_MINUTES},
+    ),
+    "Event": obj(id=TEXT, t=TIME, severity=one_of(Severity), name=TEXT, message=TEXT, source=TEXT),
+    "Events": obj(events=array(ref("Event")), kept=COUNT, dropped=COUNT),
+    "Samples": {"anyOf": [PLAIN_SAMPLE, array(PLAIN_SAMPLE)]},
+    "Accepted": obj(accepted=COUNT),
+    "Image": obj(
+        id=TEXT,
+        camera=TEXT,
+        content_type=TEXT,
+        size=nullable(COUNT),
+        received=COUNT,
+        complete=BOOLEAN,
+        revision=TEXT,
+        taken_at=nullable(TIME),
+        received_at=nullable(TIME),
+        width=nullable(COUNT),
+        height=nullable(COUNT),
+        sha256=nullable(TEXT),
+        metadata=FACTS,
+        url={**TEXT, "description": "relative to the mount point"},
+        stream={**TEXT, "description": "relative to the mount point"},
+    ),
+    "Images": obj(images=array(ref("Image"))),
+    "Channels": obj(channels=array(obj(name=TEXT, members=COUNT, last_id=EVENT_ID))),
+    "Upload": obj(file={"type": "string", "contentMediaType": "application/octet-stream"}),
+    "Health": obj(status=const("ok"), version=TEXT),
+    "Readiness": obj(
+        ["phase", "sources", "notifications"],
+        ready=BOOLEAN,
+        phase=TEXT,
+        sources={
+            "type": "object",
+            "additionalProperties": obj(
+                ["lost", "last_lost", "replaced_times", "unusable", "last_unusable"], **SOURCE
+            ),
+        },
+        notifications=array(
+            obj(
+                receiver=TEXT,
+                state=one_of(("ok", "failing")),
+                sent=COUNT,
+                failed=COUNT,
+                waiting=COUNT,
+                dropped=COUNT,
+                last_sent=nullable(TIME),
+                last_error=nullable(TEXT),
+            )
+        ),
+    ),
+    "Document": {"type": "object"},
+    "StateEvent": obj(
+        source=TEXT,
+        state=one_of(State),
+        detail=TEXT,
+        since=TIME,
+        unusable=COUNT,
+        last_unusable=nullable(TEXT),
+    ),
+    "Gap": obj(after=EVENT_ID, resumed=EVENT_ID, lost=nullable(COUNT), reason=one_of(GapReason)),
+    "Bye": obj(detail=TEXT),
+    "Beat": obj(),
+    "Progress": {
+        **obj(
+            status=one_of(Status),
+            detail=TEXT,
+        ),
+        "additionalProperties": True,
+        "description": "`UPLOADING` has `id`, `name`, `received`, `size` and `plan`; `VALIDATING` "
+        "the step; the last event the results. An upload ends with `COMPLETE`, `REJECTED` or "
+        "`FAILED`.",
+    },
+    "Finding": obj(
+        severity=one_of(Severity),
+        code=TEXT,
+        message=TEXT,
+        line=nullable(INTEGER),
+        column=nullable(INTEGER),
+        hint=TEXT,
+        step=TEXT,
+    ),
+    "Say": obj(
+        ["ref"],
+        type=const("say"),
+        text=TEXT,
+        ref={"type": "string", "maxLength": MAX_REF_CHARACTERS},
+    ),
+    "Ping": obj(type=const("ping")),
+    "Pong": obj(type=const("pong")),
+    "Ack": obj(type=const("ack"), ref=TEXT, id=EVENT_ID),
+    "Refusal": obj(["ref"], type=const("error"), code=TEXT, detail=TEXT, ref=TEXT),
+    "Message": obj(
+        ["ref"],
+        **{"type": const("message"), "id": EVENT_ID, "from": TEXT},
+        text=TEXT,
+        at=TIME,
+        ref=TEXT,
+    ),
+    "Presence": obj(
+        type=one_of(("join", "leave")), id=EVENT_ID, name=TEXT, member_count=COUNT, at=TIME
+    ),
+    "ChannelGap": obj(
+        type=const("gap"),
+        after=EVENT_ID,
+        resumed=EVENT_ID,
+        lost=nullable(COUNT),
+        reason=one_of(GapReason),
+    ),
+    "Welcome": obj(
+        type=const("welcome"),
+        channel=TEXT,
+        you=TEXT,
+        members=array(TEXT),
+        member_count=COUNT,
+        last_id=EVENT_ID,
+        history=array({"anyOf": [ref("Message"), ref("Presence")]}),
+    ),
+}
+"""Every schema by its name in both documents."""
