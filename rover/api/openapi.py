@@ -93,7 +93,7 @@ def _parameters(operation: Operation) -> Iterator[dict[str, Any]]:
         yield query_parameter(parameter)
         if isinstance(parameter, ResumePoint):
             summary = f"takes precedence over `{parameter.name}`"
-            yield _header(parameter.header, summary, parameter.schema)
+            yield _header(parameter.header, summary, parameter.header_schema)
     for name, description in operation.headers.items():
         yield _header(name, description, TEXT)
 

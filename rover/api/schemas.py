@@ -140,8 +140,7 @@ STEPS = array(obj(["state"], name=TEXT, title=TEXT, state=one_of(StepState)))
 
 PLAIN_SAMPLE: Schema = {
     "type": "object",
-    "properties": {"t": {"type": ["string", "number"]}},
-    "additionalProperties": VALUE,
+    "description": "values by name, at any depth; `t` is the time, by default that of the arrival",
 }
 
 SCHEMAS: dict[str, Schema] = {
@@ -233,7 +232,9 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Images": obj(images=array(ref("Image"))),
     "Channels": obj(channels=array(obj(name=TEXT, members=COUNT, last_id=EVENT_ID))),
-    "Upload": obj(file={"type": "string", "contentMediaType": "application/octet-stream"}),
+    "Upload": obj(
+        file={"type": "string", "minLength": 1, "contentMediaType": "application/octet-stream"}
+    ),
     "Health": obj(status=const("ok"), version=TEXT),
     "Readiness": obj(
         ["phase", "sources", "notifications"],

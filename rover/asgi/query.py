@@ -27,6 +27,9 @@ Word = TypeVar("Word", bound=str)
 Schema = dict[str, Any]
 """A JSON Schema."""
 
+EVENT_ID = f"[0-9A-Za-z]{{1,{MAX_EPOCH_CHARACTERS}}}-[0-9]{{1,{MAX_OFFSET_DIGITS}}}"
+"""An event id, as a regular expression."""
+
 MAX_DIGITS = 18
 """Maximum number of digits of a whole number: every such number fits into 64 bits."""
 
@@ -212,11 +215,13 @@ class Names:
         name: of the parameter.
         summary: what it selects, for people.
         known: returns the names, which may change at run time.
+        listed: whether the names never change, so that the documents list them.
     """
 
     name: str
     summary: str
     known: Callable[[], Collection[str]]
+    listed: bool = False
 
     def of(self, request: HTTPConnection) -> tuple[str, ...] | None:
         """The names, without duplicates and sorted, or `None` if the query does not have them.
@@ -238,8 +243,9 @@ class Names:
 
     @property
     def schema(self) -> Schema:
-        """Its values. The names are not listed: they may change at any time."""
-        return {"type": "array", "items": {"type": "string"}, "minItems": 1}
+        """Its values."""
+        items = {"enum": list(self.known())} if self.listed else {"minLength": 1}
+        return {"type": "array", "items": {"type": "string", **items}, "minItems": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,18 +291,23 @@ class ResumePoint:
         """The id in a request, or `None` to start with new events.
 
         Raises:
-            MalformedEventId: it is not of the form `epoch-offset`.
+            MalformedEventId: one of both is not of the form `epoch-offset`.
         """
+        text = request.query_params.get(self.name)
+        after = None if text is None else EventId.parse(text, name=self.name)
         if text := request.headers.get(self.header):
             return EventId.parse(text, name=self.header)
-        text = request.query_params.get(self.name)
-        return None if text is None else EventId.parse(text, name=self.name)
+        return after
 
     @property
     def schema(self) -> Schema:
         """Its values."""
-        epoch = f"[0-9A-Za-z]{{1,{MAX_EPOCH_CHARACTERS}}}"
-        return {"type": "string", "pattern": f"^{epoch}-[0-9]{{1,{MAX_OFFSET_DIGITS}}}$"}
+        return {"type": "string", "pattern": f"^{EVENT_ID}$"}
+
+    @property
+    def header_schema(self) -> Schema:
+        """The values of the header; an empty one counts as none."""
+        return {"type": "string", "pattern": f"^({EVENT_ID})?$"}
 
 
 RESUME_POINT = ResumePoint()

@@ -74,6 +74,8 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         body = await json_object(request, mission.serving.bodies)
         by, comment = note(body)
         minutes = body.get("minutes")
+        if isinstance(minutes, float) and minutes.is_integer():
+            minutes = int(minutes)  # JSON has one type of number: 5.0 is 5
         if type(minutes) is not int or not 0 <= minutes <= MAX_SHELF_MINUTES:
             raise BadBody(
                 f"`minutes` must be a whole number of at least 0 and at most {MAX_SHELF_MINUTES:,}"

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
     from rover.routes.telemetry import HasTelemetry
 
+SEVERITIES = tuple(str(one) for one in Severity)
+
 LIMIT = WholeNumber(
     name="limit", summary="maximum number of events", at_most=MAX_EVENTS, default=100
 )
 SINCE = Moment(name="since", summary="time of the first event")
 UNTIL = Moment(name="until", summary="time before which the last event is")
-SEVERITY = Names(name="severity", summary="severities", known=lambda: tuple(Severity))
+SEVERITY = Names(name="severity", summary="severities", known=lambda: SEVERITIES, listed=True)
 NAME = Text(name="name", summary="name of the events")
 SOURCE = Text(name="source", summary="name of the source")
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rover.api import Answer, Operation
-from rover.api.schemas import TEXT, ref
+from rover.api.schemas import BINARY, ref
 from rover.asgi.query import RESUME_POINT, Moment, Names, Number, WholeNumber
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery, NoDataYet, TooManyReaders, TooManyViews
@@ -107,7 +107,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             "Telemetry as server-sent events",
             description="`asyncapi.json` describes the events.",
             query=stream.query,
-            answers={200: Answer("events without end", TEXT, EVENT_STREAM)},
+            answers={200: Answer("events without end", BINARY, EVENT_STREAM)},
             errors=[TooManyReaders, TooManyViews],
         ),
         Operation(

@@ -1,0 +1,245 @@
+"""`/openapi.json` and `/asyncapi.json`: they are valid, complete, and true of real answers."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+from anyio import fail_after
+from httpx_sse import aconnect_sse
+from jsonschema import Draft7Validator, Draft202012Validator, ValidationError
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from rover.api import Channel, Operation
+from rover.api.asyncapi import RECEIVED, SENT, TELEMETRY
+from rover.api.schemas import SCHEMAS
+from rover.asgi.access import SAFE_METHODS
+from rover.identity import SCOPES
+from rover.mission import MissionControl
+from rover.routes.dashboard import routes as page_routes
+from rover.settings import Settings
+from sources.base import Limits, Parameter, Sample
+from tests.api_schemas import check, check_json
+from tests.command_files import FILE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+WEB = Path(__file__).parents[1] / "web"
+ASYNCAPI_SCHEMA = WEB / "node_modules" / "@asyncapi" / "specs" / "schemas" / "3.0.0.json"
+
+START = 1_790_000_000.0
+
+
+class Thermometer:
+    """Yields one sample that is too warm, then nothing."""
+
+    parameters = (Parameter("temperature", "°C", limits=Limits(yellow=(None, 40.0))),)
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        yield Sample(START, {"temperature": 41.5})
+
+
+@pytest.fixture
+def mission(tmp_path: Path) -> MissionControl:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    settings = Settings(data_dir=tmp_path, commands="sim:?pace_s=0", camera=f"dir:{tmp_path}")
+    return MissionControl(settings, telemetry=Thermometer())
+
+
+@asynccontextmanager
+async def client_of(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        yield client
+
+
+async def document(app: Any, path: str = "/openapi.json") -> dict[str, Any]:
+    async with client_of(app) as client:
+        found: dict[str, Any] = (await client.get(path)).raise_for_status().json()
+        return found
+
+
+def test_every_route_is_described(mission: MissionControl) -> None:
+    files = {str(route) for route in page_routes() if not isinstance(route, Operation)}
+    for route in mission.routes_for():
+        assert str(route) in files or isinstance(route, Operation | Channel), (
+            f"{route} has no description: declare it as `Operation` or `Channel` of `rover.api`, "
+            "as the other modules of `rover/routes` do"
+        )
+
+
+def test_every_channel_has_its_messages(mission: MissionControl) -> None:
+    paths = {r.path.replace(":path", "") for r in mission.routes_for() if isinstance(r, Channel)}
+    assert paths <= SENT.keys() & RECEIVED.keys(), "add its messages to rover/api/asyncapi.py"
+
+
+def test_every_scope_exists_and_view_changes_nothing(mission: MissionControl) -> None:
+    operations = [route for route in mission.routes_for() if isinstance(route, Operation)]
+    for operation in operations:
+        assert operation.required_scope in ("", *SCOPES), operation.path
+        if operation.method not in SAFE_METHODS:
+            assert operation.required_scope not in ("", "view"), operation.path
+
+
+async def test_the_openapi_document_is_valid(mission: MissionControl) -> None:
+    async with mission:
+        OpenAPIV31SpecValidator(await document(mission.app)).validate()
+
+
+@pytest.mark.skipif(not ASYNCAPI_SCHEMA.exists(), reason="needs web/node_modules (make web)")
+async def test_the_asyncapi_document_is_valid(mission: MissionControl) -> None:
+    validator = Draft7Validator(json.loads(ASYNCAPI_SCHEMA.read_text()))
+    async with mission:
+        found = await document(mission.app, "/asyncapi.json")
+    validator.validate(found)
+    del found["info"]["title"]
+    with pytest.raises(ValidationError):
+        validator.validate(found)
+
+
+async def test_every_reference_has_a_target(mission: MissionControl) -> None:
+    async with mission:
+        for path in ("/openapi.json", "/asyncapi.json"):
+            found = await document(mission.app, path)
+            for pointer in references(found):
+                target: Any = found
+                for step in pointer.removeprefix("#/").split("/"):
+                    target = target[step]
+                assert target, pointer
+
+
+def references(value: Any) -> set[str]:
+    if isinstance(value, list):
+        return {pointer for one in value for pointer in references(one)}
+    if not isinstance(value, dict):
+        return set()
+    own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+    return own | references(list(value.values()))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_schema_is_valid(name: str) -> None:
+    Draft202012Validator.check_schema(SCHEMAS[name])
+
+
+async def test_links_work_under_a_prefix(mission: MissionControl) -> None:
+    host = Starlette()
+    mission.mount(host, "/lab/rover")
+    async with mission, client_of(host) as client:
+        at = "http://localhost/lab/rover/openapi.json"
+        found = (await client.get(at)).raise_for_status().json()
+        base = urljoin(at, found["servers"][0]["url"])
+        assert "/healthz" in found["paths"]
+        assert (await client.get(f"{base.rstrip('/')}/healthz")).status_code == 200
+
+
+async def test_an_app_of_some_parts_describes_those(mission: MissionControl) -> None:
+    async with mission:
+        some = (await document(mission.app_for("ops", "comms")))["paths"]
+        assert some.keys() == {"/comms", "/healthz", "/openapi.json", "/asyncapi.json", "/readyz"}
+        host = Starlette(routes=[Mount("/x", routes=mission.routes_for("ops", "commands"))])
+        assert "/upload/rover-commands" in (await document(host, "/x/openapi.json"))["paths"]
+
+
+async def test_without_tokens_a_token_is_optional(tmp_path: Path) -> None:
+    for tokens in ("", "a-token-of-the-lab"):
+        mission = MissionControl(Settings(data_dir=tmp_path, tokens=tokens, camera="none:"))
+        async with mission, client_of(mission.app) as client:
+            headers = {"Authorization": f"Bearer {tokens}"}
+            paths = (await client.get("/openapi.json", headers=headers)).json()["paths"]
+        security = paths["/upload/rover-commands"]["post"]["security"]
+        assert {"bearer": ["upload"]} in security
+        assert ({} in security) is (not tokens)
+        assert paths["/healthz"]["get"]["security"] == []
+
+
+ANSWERS = {
+    "/telemetry/parameters": "Parameters",
+    "/telemetry/latest": "Latest",
+    "/telemetry/history": "History",
+    "/alarms": "Alarms",
+    "/events": "Events",
+    "/images": "Images",
+    "/comms": "Channels",
+    "/healthz": "Health",
+    "/readyz": "Readiness",
+    "/nothing": "Problem",
+}
+
+
+FRAMES = {
+    "ack": "Ack",
+    "error": "Refusal",
+    "join": "Presence",
+    "message": "Message",
+    "pong": "Pong",
+    "welcome": "Welcome",
+}
+
+
+async def test_real_answers_conform(mission: MissionControl, serve: Serve) -> None:
+    async with serve(mission.app) as url, httpx.AsyncClient(base_url=url) as client:
+        with fail_after(20):
+            alarm = await first_alarm(client)
+            await client.get("/stream/rover-image")
+            async with connect(
+                url.replace("http", "ws") + "/ws/comms/flight",
+                subprotocols=[Subprotocol("rover.comms.v1")],
+            ) as member:
+                await check_member(member)
+                for path, name in ANSWERS.items():
+                    check_json(name, (await client.get(path)).content)
+            note = {"by": "Ada", "comment": "seen", "minutes": 5}
+            check("Shelving", note)
+            for action in ("acknowledge", "shelve"):
+                answer = await client.post(f"/alarms/{alarm['id']}/{action}", json=note)
+                check_json("Alarm", answer.raise_for_status().content)
+            check_json("Alarms", (await client.get("/alarms")).content)
+            await check_upload(client)
+
+
+async def first_alarm(client: httpx.AsyncClient) -> dict[str, Any]:
+    """The first alarm of the stream. All events up to it conform."""
+    names = {one.event or "message": one.payload["$ref"] for one in TELEMETRY.values()}
+    async with aconnect_sse(client, "GET", "/stream/rover-telemetry?last=9") as stream:
+        async for event in stream.aiter_sse():
+            value: dict[str, Any] = check_json(names[event.event].rpartition("/")[2], event.data)
+            if event.event == "alarm":
+                return value
+    raise AssertionError
+
+
+async def check_member(member: Any) -> None:
+    frames = ({"type": "ping"}, {"type": "say", "text": "hello", "ref": "1"}, {"type": "shout"})
+    for name, frame in zip(("Ping", "Say"), frames, strict=False):
+        check(name, frame)
+    for frame in frames:
+        await member.send(json.dumps(frame))
+    awaited = {"welcome", "pong", "ack", "message", "error"}
+    while awaited:
+        frame = json.loads(await member.recv())
+        check(FRAMES[frame["type"]], frame)
+        awaited.discard(frame["type"])
+
+
+async def check_upload(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/upload/rover-commands", files={"file": ("a.rcs", FILE)})
+    events = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+    for text in events:
+        value = json.loads(text)
+        check("Progress" if "status" in value else "Finding", value)
