@@ -144,7 +144,7 @@ PLAIN_SAMPLE: Schema = {
 }
 
 SCHEMAS: dict[str, Schema] = {
-    "Problem": obj(title=TEXT, status=INTEGER, detail=TEXT),
+    "Problem": obj(["request_id"], title=TEXT, status=INTEGER, detail=TEXT, request_id=TEXT),
     "Parameters": obj(
         parameters=array(
             obj(
@@ -237,7 +237,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Health": obj(status=const("ok"), version=TEXT),
     "Readiness": obj(
-        ["phase", "sources", "notifications"],
+        ["phase", "sources", "notifications", "audit"],
         ready=BOOLEAN,
         phase=TEXT,
         sources={
@@ -256,6 +256,15 @@ SCHEMAS: dict[str, Schema] = {
                 dropped=COUNT,
                 last_sent=nullable(TIME),
                 last_error=nullable(TEXT),
+            )
+        ),
+        audit=nullable(
+            obj(
+                ["since", "detail"],
+                state=one_of(("live", "down")),
+                since=TIME,
+                detail=TEXT,
+                dropped=COUNT,
             )
         ),
     ),

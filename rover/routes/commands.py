@@ -18,7 +18,7 @@ from rover.asgi.upload_stream import ProgressStream, UploadStream
 from rover.errors import (
     CommandsOff,
     NotAnUpload,
-    TooManyUploads,
+    PoolFull,
     UnknownUpload,
     UploadTooBig,
 )
@@ -86,7 +86,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             method="POST",
             body=Body({"multipart/form-data": ref("Upload")}),
             answers={200: Answer("the progress, up to the verdict", BINARY, EVENT_STREAM)},
-            errors=[NotAnUpload, UploadTooBig, TooManyUploads, CommandsOff, SourceError],
+            errors=[NotAnUpload, UploadTooBig, PoolFull, CommandsOff, SourceError],
             required_scope="upload",
         ),
         Operation(

@@ -16,7 +16,14 @@ from rover.api.operation import JSON
 from rover.api.schemas import TEXT, ref
 from rover.asgi.query import Choice, Text
 from rover.asgi.responses import json_response
-from rover.errors import BadQuery, BatchRefused, IngestTooBig, NotIngesting, UnknownMediaType
+from rover.errors import (
+    BadQuery,
+    BatchRefused,
+    IngestTooBig,
+    NotIngesting,
+    PoolFull,
+    UnknownMediaType,
+)
 from rover.telemetry.events import sample_json
 from rover.telemetry.values import usable_values
 from sources.base import Sample
@@ -66,7 +73,7 @@ TAGS = Text(name="tags", summary="tags of line protocol that are part of a name"
 
 DEVICE = Text(name="device", summary="name of the device, a prefix of the names")
 
-ERRORS = (NotIngesting, UnknownMediaType, IngestTooBig, BatchRefused, InboxFull)
+ERRORS = (NotIngesting, UnknownMediaType, IngestTooBig, BatchRefused, InboxFull, PoolFull)
 
 WHITE_SPACE = b" \t\r\n\xef\xbb\xbf"
 """Bytes that may precede JSON; the last three are a byte order mark."""

@@ -12,7 +12,7 @@ from rover.api import Answer, Operation
 from rover.api.schemas import BINARY, ref
 from rover.asgi.query import RESUME_POINT, Moment, Names, Number, WholeNumber
 from rover.asgi.responses import json_response
-from rover.errors import BadQuery, NoDataYet, TooManyReaders, TooManyViews
+from rover.errors import BadQuery, NoDataYet, PoolFull
 from rover.telemetry.events import BEAT, parameter_json
 from rover.telemetry.views import Selection
 from rover.wire import EVENT_STREAM, dumps, iso
@@ -108,7 +108,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             description="`asyncapi.json` describes the events.",
             query=stream.query,
             answers={200: Answer("events without end", BINARY, EVENT_STREAM)},
-            errors=[TooManyReaders, TooManyViews],
+            errors=[PoolFull],
         ),
         Operation(
             "/telemetry/parameters",
