@@ -120,7 +120,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
     for status, answer in operation.answers.items():
         described: dict[str, Any] = {"description": answer.description}
         if answer.schema is not None:
-            described["content"] = {answer.media_type: {"schema": answer.schema}}
+            schema = {"schema": answer.schema}
+            described["content"] = dict.fromkeys(answer.media_types, schema)
         if answer.headers:
             described["headers"] = {
                 name: {"description": text, "schema": TEXT} for name, text in answer.headers.items()

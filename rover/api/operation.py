@@ -29,13 +29,13 @@ class Answer:
     Attributes:
         description: for people.
         schema: of the body; `None` for a response without a body.
-        media_type: of the body; `image/*` for any image.
+        media_types: of the body; `image/*` for any image.
         headers: descriptions of headers that matter to clients, by name.
     """
 
     description: str
     schema: Schema | None = None
-    media_type: str = JSON
+    media_types: Sequence[str] = (JSON,)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

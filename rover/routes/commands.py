@@ -85,7 +85,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             "describes its events.",
             method="POST",
             body=Body({"multipart/form-data": ref("Upload")}),
-            answers={200: Answer("the progress, up to the verdict", BINARY, EVENT_STREAM)},
+            answers={200: Answer("the progress, up to the verdict", BINARY, [EVENT_STREAM])},
             errors=[NotAnUpload, UploadTooBig, PoolFull, CommandsOff, SourceError],
             required_scope="upload",
         ),
@@ -95,7 +95,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             "The progress of an upload as server-sent events",
             query=[RESUME_POINT],
             answers={
-                200: Answer("events up to the verdict", BINARY, EVENT_STREAM),
+                200: Answer("events up to the verdict", BINARY, [EVENT_STREAM]),
                 204: Answer("the client has all events: an `EventSource` does not reconnect"),
             },
             errors=[UnknownUpload],

@@ -77,7 +77,7 @@ def routes() -> list[BaseRoute]:
         "/",
         page,
         "The Mission Control page",
-        answers={200: Answer("the page", TEXT, "text/html")},
+        answers={200: Answer("the page", TEXT, ["text/html"])},
     )
     return [home, *(_file_route(folder, f) for f in files if folder and f.is_file())]
 

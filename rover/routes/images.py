@@ -41,10 +41,10 @@ CONDITIONS = {
 }
 
 ANSWERS = {
-    200: Answer("the image, while it arrives", BINARY, "image/*", {"ETag": "of its bytes"}),
-    206: Answer("a range of its bytes", BINARY, "image/*", {"Content-Range": "the range"}),
+    200: Answer("the image, while it arrives", BINARY, ["image/*"], {"ETag": "of its bytes"}),
+    206: Answer("a range of its bytes", BINARY, ["image/*"], {"Content-Range": "the range"}),
     304: Answer("the client has this image"),
-    416: Answer("the range begins after the last byte", ref("Problem"), PROBLEM),
+    416: Answer("the range begins after the last byte", ref("Problem"), [PROBLEM]),
 }
 
 ERRORS = (UnknownImage, ImageBroken, SourceError)

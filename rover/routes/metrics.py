@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from anyio import CapacityLimiter, to_thread
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
+from rover.api import Answer, Operation
+from rover.api.schemas import TEXT
 from rover.metrics import encode
+from rover.metrics.encode import OPEN_METRICS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.routing import BaseRoute
 
     from rover.metrics import MissionMetrics
 
@@ -36,4 +39,11 @@ def routes(mission: HasMetrics) -> list[BaseRoute]:
             body, content_type = await to_thread.run_sync(encode, families, accept)
         return Response(body, headers={"Content-Type": content_type})
 
-    return [Route("/metrics", metrics)]
+    return [
+        Operation(
+            "/metrics",
+            metrics,
+            "Numbers for Prometheus",
+            answers={200: Answer("all metrics", TEXT, ["text/plain", OPEN_METRICS])},
+        )
+    ]

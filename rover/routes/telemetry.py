@@ -107,7 +107,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             "Telemetry as server-sent events",
             description="`asyncapi.json` describes the events.",
             query=stream.query,
-            answers={200: Answer("events without end", BINARY, EVENT_STREAM)},
+            answers={200: Answer("events without end", BINARY, [EVENT_STREAM])},
             errors=[PoolFull],
         ),
         Operation(
