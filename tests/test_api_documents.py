@@ -151,7 +151,8 @@ async def test_links_work_under_a_prefix(mission: MissionControl) -> None:
 async def test_an_app_of_some_parts_describes_those(mission: MissionControl) -> None:
     async with mission:
         some = (await document(mission.app_for("ops", "comms")))["paths"]
-        assert some.keys() == {"/comms", "/healthz", "/openapi.json", "/asyncapi.json", "/readyz"}
+        assert {"/comms", "/healthz"} <= some.keys()
+        assert "/telemetry/latest" not in some
         host = Starlette(routes=[Mount("/x", routes=mission.routes_for("ops", "commands"))])
         assert "/upload/rover-commands" in (await document(host, "/x/openapi.json"))["paths"]
 
