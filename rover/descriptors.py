@@ -11,7 +11,7 @@ if sys.platform != "win32":
 logger = logging.getLogger("rover.descriptors")
 
 RESERVED_DESCRIPTORS = 128
-"""Descriptors that telemetry clients must leave for files, sources and other requests."""
+"""Descriptors that clients must leave for files, sources and reserved connections."""
 
 
 def raise_limit() -> None:
@@ -30,8 +30,16 @@ def raise_limit() -> None:
         logger.warning("the limit of open files stays at %d: %s", soft, exc)
 
 
-def max_clients(wanted: int) -> int:
-    """The number of clients that the system allows, at most `wanted`; logs a warning if fewer."""
+def max_clients(
+    wanted: int, what: str = "telemetry clients", setting: str = "ROVER_MAX_READERS"
+) -> int:
+    """The number of clients that the system allows, at most `wanted`; logs a warning if fewer.
+
+    Args:
+        wanted: the limit in the settings.
+        what: the kind of clients, for the warning.
+        setting: the variable with the limit, for the warning.
+    """
     if sys.platform == "win32":
         return wanted
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -39,10 +47,12 @@ def max_clients(wanted: int) -> int:
         return wanted
     allowed = max(1, allowed)
     logger.warning(
-        "this process may open %d files, so at most %d telemetry clients are served instead of %d "
-        "(ROVER_MAX_READERS); raise the limit with `ulimit -n` or LimitNOFILE=",
+        "this process may open %d files, so at most %d %s are served instead of %d "
+        "(%s); raise the limit with `ulimit -n` or LimitNOFILE=",
         soft,
         allowed,
+        what,
         wanted,
+        setting,
     )
     return allowed

@@ -287,9 +287,10 @@ class PoolFull(RoverError):
                 "(ROVER_CLIENT_SHARE); close one, or try again later"
             )
         else:
+            by = f" ({setting})" if setting else ""
             message = (
-                f"all {limit:,} {pool} are in use, the limit ({setting}), {held:,} of them by this "
-                "client; try again later"
+                f"all {limit:,} {pool} are in use, the limit{by}, {held:,} of them by this client; "
+                "try again later"
             )
         super().__init__(message)
 

@@ -18,6 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from rover.api import Described
 from rover.asgi.access import Access
+from rover.asgi.connection_limits import ConnectionLimits
 from rover.asgi.headers import ResponseHeaders
 from rover.asgi.problems import ProblemApp, Problems
 from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
@@ -110,6 +111,8 @@ class MissionControl:
         counts: what happened in this run, for `metrics`.
         metrics: a collector for a registry of prometheus-client.
         serving: the connections of this run.
+        connection_limits: the limits of connections, if the server is uvicorn with the protocols of
+            `python -m rover`.
 
     Raises:
         SettingError: a setting is out of range.
@@ -146,6 +149,7 @@ class MissionControl:
         self._validator = validators["commands"]
         self.tokens = Tokens.of(self.settings)
         self._entered = False
+        self.connection_limits = ConnectionLimits(self.settings)
         self._hosts = Hosts(self.lifespan)
         self._stack = AsyncExitStack()
         self._reset()
@@ -373,6 +377,7 @@ class MissionControl:
         """An app of some parts, by default of all. Its lifespan runs the mission."""
         app = ProblemApp(routes=self.routes_for(*parts), lifespan=self.lifespan)
         app.trusted_proxies = self.settings.trusted_proxies
+        app.begin_lifespan = self.connection_limits.begin_lifespan
         app.router.redirect_slashes = False  # a redirect would lack a prefix that a proxy strips
         return app
 

@@ -141,6 +141,12 @@ class Settings:
         at_least=0.001,
         at_most=1,
     )
+    max_connections: int = setting(
+        12_000,
+        "maximum number of connections; beyond it, only health checks and clients with a token are "
+        "served",
+        at_least=1,
+    )
     max_readers: int = setting(
         10_000, "maximum number of telemetry clients; more get 503", at_least=1
     )

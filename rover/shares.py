@@ -30,7 +30,7 @@ class Pool:
 
     Args:
         name: of what is counted, in the plural, for errors and metrics.
-        setting: the environment variable with the limit.
+        setting: the environment variable with the limit; empty if the limit is fixed.
         limit: the maximum for all clients together.
         share: the part of the limit that one client may hold, at most 1. It is rounded down, but
             each client may hold one.

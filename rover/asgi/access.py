@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
 from rover.addresses import words
+from rover.asgi.connection_limits import RESERVED
 from rover.asgi.cookies import cookie_values
 from rover.asgi.local import LocalClients
 from rover.errors import AccessRefused, Draining, NotStarted, ScopeRequired, TokenRequired
@@ -89,6 +90,7 @@ class Access:
             TokenRequired: the token is missing or wrong.
             ScopeRequired: the client may not do this.
             AccessRefused: the client's address or the page's origin is not allowed.
+            PoolFull: it is a reserved connection, and the client has no token.
         """
         if scope["type"] in ("http", "websocket"):
             if scope["path"].removeprefix(scope.get("root_path", "")) in self._open_paths:
@@ -101,6 +103,8 @@ class Access:
                     self._check_origin(scope)
                 if self._mission.phase != "running":
                     self._refuse_in_phase()
+                if RESERVED in scope and identity is LOCAL:
+                    raise scope[RESERVED]
         await self.app(scope, receive, send)
 
     def _refuse_in_phase(self) -> None:

@@ -159,9 +159,11 @@ class ProblemApp(Starlette):
 
     Attributes:
         trusted_proxies: those whose request ids are used, as `ROVER_TRUSTED_PROXIES`.
+        begin_lifespan: called with the scope and `receive` of the lifespan, before it runs.
     """
 
     trusted_proxies = ""
+    begin_lifespan: Callable[[Scope, Receive], None] | None = None
 
     def build_middleware_stack(self) -> ASGIApp:
         """The app's own middleware around its router."""
@@ -173,6 +175,8 @@ class ProblemApp(Starlette):
 
     async def _respond_to_refusals(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
+            if self.begin_lifespan is not None:
+                self.begin_lifespan(scope, receive)
             send = _without_traceback(send)
         try:
             await self.router(scope, receive, send)

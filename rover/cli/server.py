@@ -12,11 +12,8 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from rover.addresses import address
-from rover.asgi.servers.uvicorn_protocols import (
-    BoundedHTTPProtocol,
-    BoundedWebSocketProtocol,
-    max_frame_bytes,
-)
+from rover.asgi.servers.uvicorn import max_frame_bytes
+from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
 from rover.commands.inbox import Inbox
 from rover.config import Config
 from rover.descriptors import raise_limit

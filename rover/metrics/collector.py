@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from rover.asgi.connection_limits import ConnectionLimits
     from rover.audit import AuditLog
     from rover.commands import Commands
     from rover.comms import Comms
@@ -65,6 +66,7 @@ class HasMetrics(Protocol):
     commands: Commands
     audit: AuditLog
     counts: Counts
+    connection_limits: ConnectionLimits
 
     def sources(self) -> Mapping[str, Mapping[str, object]]:
         """What each source is, and its state."""
@@ -171,6 +173,7 @@ class MissionMetrics(Collector):
         one = self._mission
         pools = [one.serving.readers, one.serving.ingests, one.telemetry.views.pool]
         pools += [one.comms.pool, one.commands.pool]
+        pools += [one.connection_limits.pool, one.connection_limits.incomplete]
         yield gauge(
             "rover_pool_used",
             "How much of each limited resource is in use.",

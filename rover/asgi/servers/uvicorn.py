@@ -35,6 +35,12 @@ Ctrl-C reaches a worker process twice: from the terminal as SIGINT, and from the
 `uvicorn --workers` or `--reload` as SIGTERM. The parents of granian and hypercorn do the same.
 """
 
+MAX_JSON_ESCAPE_BYTES = 6
+"""Maximum bytes of a character of one byte in JSON, as in `\\u0000`."""
+
+MESSAGE_OVERHEAD_BYTES = 4 * 2**10
+"""Maximum bytes of a comms message in addition to its text."""
+
 SECOND_SIGNAL_DELAY_S = 0.5
 """Seconds between a second signal and uvicorn's handler for it.
 
@@ -52,3 +58,30 @@ def transport_of(receive: Receive) -> Transport | None:
     """
     transport = getattr(getattr(receive, "__self__", None), "transport", None)
     return transport if isinstance(transport, Transport) else None
+
+
+def max_frame_bytes(max_message_bytes: int) -> int:
+    """The limit of a WebSocket frame with a comms message of this size, however it is escaped."""
+    return MAX_JSON_ESCAPE_BYTES * max_message_bytes + MESSAGE_OVERHEAD_BYTES
+
+
+BOUNDED_PROTOCOLS = "rover.asgi.servers.uvicorn_protocols"
+
+
+def missing_options(receive: Receive, max_frame: int) -> str:
+    """The options without which this uvicorn does not limit what clients send; empty if it does.
+
+    Args:
+        receive: of the ASGI lifespan. It is a bound method of uvicorn's `LifespanOn`, which has the
+            attribute `config`; undocumented. Empty under other servers.
+        max_frame: bytes of a WebSocket message that suffice.
+    """
+    config = getattr(getattr(receive, "__self__", None), "config", None)
+    missing = []
+    for option, bounded in (("http", "BoundedHTTPProtocol"), ("ws", "BoundedWebSocketProtocol")):
+        protocol = getattr(config, f"{option}_protocol_class", None)
+        if protocol is not None and all(base.__name__ != bounded for base in protocol.__mro__):
+            missing.append(f"--{option} {BOUNDED_PROTOCOLS}:{bounded}")
+    if getattr(config, "ws_max_size", 0) > max_frame:
+        missing.append(f"--ws-max-size {max_frame}")
+    return " ".join(missing)

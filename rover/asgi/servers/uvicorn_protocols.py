@@ -3,7 +3,8 @@
 uvicorn's HTTP parser, httptools, limits neither the header's size nor its time. The parser of its
 WebSocket protocol ignores a handshake that it rejects: the client waits for an answer without end.
 
-`python -m rover` passes these classes to uvicorn as `http=` and `ws=`.
+`python -m rover` passes these classes to uvicorn as `http=` and `ws=`. They find the limits of
+connections, `ConnectionLimits`, in the state of the lifespan, if the app puts them there.
 """
 
 # ruff: noqa: D102 # the methods without a docstring are those of uvicorn's protocols
@@ -15,9 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
+
+from rover.asgi.connection_limits import LIMITS, RESERVED
+from rover.errors import PoolFull
 
 if TYPE_CHECKING:
     import asyncio
+
+    from websockets.frames import Frame
+    from websockets.http11 import Request
+
+    from rover.asgi.connection_limits import ConnectionLimits
 
 MAX_HEADER_BYTES = 64 * 2**10
 """Maximum bytes of a request's URL and headers, and of one part of a message that has not ended."""
@@ -37,16 +47,11 @@ Source: websockets/http11.py, `MAX_LINE_LENGTH`.
 HEADER_TIMEOUT_S = 10.0
 """Seconds from a request's first byte, or from the connection, to the end of its header."""
 
-MAX_JSON_ESCAPE_BYTES = 6
-"""Maximum bytes of a character of one byte in JSON, as in `\\u0000`."""
+RESERVED_HEADER_TIMEOUT_S = 2.0
+"""The same on a reserved connection, which others wait for."""
 
-MESSAGE_OVERHEAD_BYTES = 4 * 2**10
-"""Maximum bytes of a comms message in addition to its text."""
-
-
-def max_frame_bytes(max_message_bytes: int) -> int:
-    """The limit of a WebSocket frame with a comms message of this size, however it is escaped."""
-    return MAX_JSON_ESCAPE_BYTES * max_message_bytes + MESSAGE_OVERHEAD_BYTES
+MAX_CLOSE_REASON_BYTES = 123
+"""Maximum size of the reason in a close frame (RFC 6455, 5.5)."""
 
 
 class _LimitError(Exception):
@@ -71,15 +76,29 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._body_open = False
         self._header_bytes = 0
         self._header_count = 0
+        self._limits: ConnectionLimits | None = self.app_state.get(LIMITS)
+        self._reserved: PoolFull | None = None
+        self._is_incomplete = False  # the header that is open arrived in part
         self._parsed = False  # whether the parser delivered something of the data received last
         self._unparsed_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self._limits is not None:
+            try:
+                self._reserved = self._limits.open(transport)
+            except PoolFull as full:
+                transport.write(refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(full)))
+                transport.close()
+                return
+            if self._reserved is not None:
+                self.header_timeout_s = min(self.header_timeout_s, RESERVED_HEADER_TIMEOUT_S)
         self._start_header_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_header_timer()
+        if self._limits is not None:
+            self._limits.close(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -88,6 +107,14 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._stop_header_timer()
             return
+        if self._limits is not None and self._header_open and not self._is_incomplete:
+            self._is_incomplete = True
+            try:
+                self._limits.set_incomplete(self.transport, True)
+            except PoolFull as full:
+                self._refusal = (HTTPStatus.SERVICE_UNAVAILABLE, str(full))
+                self.send_400_response("")
+                return
         if self._parsed:
             self._unparsed_bytes = 0
         elif (unparsed := self._unparsed_bytes + len(data)) <= MAX_HEADER_BYTES:
@@ -102,6 +129,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self._reserved is not None:
+            self.scope[RESERVED] = self._reserved  # type: ignore[literal-required]
         self._parsed = self._header_open = True
         self._header_bytes = self._header_count = 0
 
@@ -129,6 +158,9 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._parsed, self._header_open, self._body_open = True, False, True
         self._stop_header_timer()
+        if self._is_incomplete and self._limits is not None:
+            self._is_incomplete = False
+            self._limits.set_incomplete(self.transport, False)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -186,13 +218,76 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol. It answers a handshake that its parser rejects with 400."""
+    """uvicorn's WebSocket protocol. It answers a handshake that its parser rejects with 400.
+
+    The parser checks the size of a message while it inflates it, and before it has all of its
+    fragments. uvicorn keeps each fragment, however small, as an object of its own, and answers each
+    ping of a client that reads no answers; this class does not.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits: ConnectionLimits | None = self.app_state.get(LIMITS)
+        self._is_incomplete = False
+        self._fragments = bytearray()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._limits is not None:
+            self._limits.close(self.transport)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self.handshake_initiated and self.conn.handshake_exc is not None:
-            self.transport.write(refusal(HTTPStatus.BAD_REQUEST, "malformed WebSocket handshake"))
-            self.transport.close()
+        if not self.handshake_initiated:
+            if self.conn.handshake_exc is not None:
+                detail = "malformed WebSocket handshake"
+                self.transport.write(refusal(HTTPStatus.BAD_REQUEST, detail))
+                self.transport.close()
+        elif self._limits is not None:
+            is_incomplete = bool(self.frames or self.conn.reader.buffer)
+            if is_incomplete != self._is_incomplete:
+                self._is_incomplete = is_incomplete
+                try:
+                    self._limits.set_incomplete(self.transport, is_incomplete)
+                except PoolFull as full:
+                    self._close(CloseCode.TRY_AGAIN_LATER, str(full))
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        reserved = self._limits and self._limits.reserved_for(self.transport)
+        if reserved and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+            self.scope[RESERVED] = reserved  # type: ignore[literal-required]
+
+    def handle_text(self, event: Frame) -> None:
+        super().handle_text(event)
+        self._keep_fragment(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        super().handle_bytes(event)
+        self._keep_fragment(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        self._fragments += event.data
+        if event.fin:
+            self.frames = [bytes(self._fragments)]
+            self._fragments = bytearray()
+            self.send_receive_event_to_app()
+
+    def handle_ping(self) -> None:
+        pongs = self.conn.data_to_send()
+        if self.writable.is_set():  # else the client does not read what is sent (RFC 6455, 5.5.3)
+            self.transport.write(b"".join(pongs))
+
+    def _keep_fragment(self, event: Frame) -> None:
+        if not event.fin:
+            self._fragments = bytearray(event.data)
+            self.frames = [b""]  # a message is incomplete
+
+    def _close(self, code: CloseCode, reason: str) -> None:
+        self.conn.fail(code, reason.encode()[:MAX_CLOSE_REASON_BYTES].decode(errors="ignore"))
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.close()
 
 
 def refusal(status: HTTPStatus, detail: str) -> bytes:

@@ -1,0 +1,169 @@
+"""Limits on connections, before a request is read: how many, and how many of one client.
+
+The protocols in `rover.asgi.servers.uvicorn_protocols` ask for each connection. A connection over a
+limit is served only if it is one of a few reserved ones, and then only health checks and clients
+with a token are: an operator can still find out what is wrong, and who it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from rover.asgi.clients import UNIX_SOCKET, Clients, client_name
+from rover.asgi.servers.uvicorn import max_frame_bytes, missing_options
+from rover.descriptors import max_clients
+from rover.errors import PoolFull
+from rover.shares import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope
+
+    from rover.settings import Settings
+
+logger = logging.getLogger("rover.connections")
+
+LIMITS = "rover.connection_limits"
+"""The key of the limits in the state of the ASGI lifespan, where the protocols find them."""
+
+RESERVED = "rover.reserved"
+"""The key in an ASGI scope of the `PoolFull` of a reserved connection."""
+
+RESERVED_CONNECTIONS = 32
+RESERVED_PER_CLIENT = 4
+
+MAX_INCOMPLETE = 384
+"""Maximum number of connections with a header or a WebSocket message that is incomplete.
+
+Each buffers up to 100 kB. The header of an ordinary request arrives in one piece.
+"""
+
+LOG_INTERVAL_S = 10.0
+"""Minimum seconds between two log lines about refused connections."""
+
+
+@dataclass(slots=True)
+class OpenConnection:
+    """One connection.
+
+    Attributes:
+        client: whose it is; `None` for a trusted proxy.
+        pool: that it counts in.
+        full: the limit that was reached, for a reserved connection.
+        is_incomplete: whether it has an incomplete header or message.
+    """
+
+    client: str | None
+    pool: Pool
+    full: PoolFull | None
+    is_incomplete: bool = False
+
+
+class ConnectionLimits:
+    """The open connections of a server.
+
+    Connections of trusted proxies have no share: they are of many clients.
+
+    Args:
+        settings: the limit, the share and the proxies.
+        clock: monotonic seconds.
+
+    Attributes:
+        pool: the connections, without reserved ones.
+        reserved: the reserved connections.
+        incomplete: those with an incomplete header or message.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = monotonic) -> None:
+        share = settings.client_share
+        limit = max_clients(settings.max_connections, "connections", "ROVER_MAX_CONNECTIONS")
+        self.pool = Pool("connections", "ROVER_MAX_CONNECTIONS", limit, share)
+        self.reserved = Pool(
+            "reserved connections",
+            "",
+            RESERVED_CONNECTIONS,
+            RESERVED_PER_CLIENT / RESERVED_CONNECTIONS,
+        )
+        self.incomplete = Pool("incomplete requests and messages", "", MAX_INCOMPLETE, share)
+        self._max_frame = max_frame_bytes(settings.max_message_bytes)
+        self._clients = Clients(settings.trusted_proxies)
+        self._open: dict[object, OpenConnection] = {}  # by transport
+        self._clock = clock
+        self._refused = 0  # since the last log line
+        self._log_at = 0.0
+
+    def begin_lifespan(self, scope: Scope, receive: Receive) -> None:
+        """Give the limits to the protocols of the server; log a warning if it has no limits."""
+        if "state" in scope:
+            scope["state"][LIMITS] = self
+        if options := missing_options(receive, self._max_frame):
+            logger.warning(
+                "this server does not limit the size of headers and messages, or the connections "
+                "of one client; start it by `python -m rover`, or give uvicorn the options %s",
+                options,
+            )
+
+    def open(self, transport: Any) -> PoolFull | None:
+        """Count a new connection, until `close`.
+
+        Returns:
+            `None`, or for a reserved connection the limit that is reached.
+
+        Raises:
+            PoolFull: a limit is reached, and no reserved connection is left for this client.
+        """
+        client, full, pool = self._client_of(transport), None, self.pool
+        try:
+            pool.acquire(client)
+        except PoolFull as exc:
+            self._log_refusal(exc)
+            if self.reserved.is_full(client):
+                raise
+            full, pool = exc, self.reserved
+            pool.acquire(client)
+        self._open[transport] = OpenConnection(client, pool, full)
+        return full
+
+    def close(self, transport: object) -> None:
+        """Count a connection no longer. It may have been refused."""
+        if (connection := self._open.pop(transport, None)) is not None:
+            connection.pool.release(connection.client)
+            if connection.is_incomplete:
+                self.incomplete.release(connection.client)
+
+    def set_incomplete(self, transport: object, is_incomplete: bool) -> None:
+        """Set whether a header or a message on a connection is incomplete.
+
+        Raises:
+            PoolFull: there are too many incomplete ones.
+        """
+        connection = self._open.get(transport)
+        if connection is None or connection.is_incomplete == is_incomplete:
+            return
+        if is_incomplete:
+            self.incomplete.acquire(connection.client)
+        else:
+            self.incomplete.release(connection.client)
+        connection.is_incomplete = is_incomplete
+
+    def reserved_for(self, transport: object) -> PoolFull | None:
+        """The limit that was reached when a reserved connection opened; `None` for others."""
+        connection = self._open.get(transport)
+        return None if connection is None else connection.full
+
+    def _client_of(self, transport: Any) -> str | None:
+        peer = transport.get_extra_info("peername")
+        host = str(peer[0]) if peer and isinstance(peer, tuple) else None
+        if self._clients.is_proxy(host):
+            return None
+        return UNIX_SOCKET if host is None else client_name(host)
+
+    def _log_refusal(self, refusal: PoolFull) -> None:
+        self._refused += 1
+        if (now := self._clock()) >= self._log_at:
+            logger.warning("refused %d connections; the last: %s", self._refused, refusal)
+            self._refused, self._log_at = 0, now + LOG_INTERVAL_S

@@ -1,0 +1,289 @@
+"""Limits on connections before a request is read, and on what a WebSocket client may send."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from anyio import EndOfStream, connect_tcp, fail_after
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+from rover.asgi.connection_limits import RESERVED_PER_CLIENT, ConnectionLimits
+from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
+from rover.errors import PoolFull
+from rover.mission import MissionControl
+from rover.settings import Settings
+from rover.shares import Pool
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from anyio.abc import SocketStream
+    from starlette.websockets import WebSocket
+
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+GREEDY, OTHER = "127.0.0.2", "127.0.0.3"
+TOKEN = "open-sesame-4f1c-9d2e"  # noqa: S105 # of this test only
+LIMIT, SHARE = 6, 2
+
+BOUNDED: dict[str, Any] = {"http": BoundedHTTPProtocol, "ws": BoundedWebSocketProtocol}
+
+
+class Clients:
+    """Raw connections to one server, each from an address of its own."""
+
+    def __init__(self, url: str, stack: AsyncExitStack) -> None:
+        self._port = int(url.rpartition(":")[2])
+        self._stack = stack
+
+    async def connect(self, address: str, sent: bytes = b"") -> SocketStream:
+        connection = await connect_tcp("127.0.0.1", self._port, local_host=address)
+        await self._stack.enter_async_context(connection)
+        if sent:
+            await connection.send(sent)
+        return connection
+
+    async def get(self, address: str, path: str, *headers: str) -> int:
+        """The status of a request on a connection of its own."""
+        lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers]
+        async with await connect_tcp("127.0.0.1", self._port, local_host=address) as connection:
+            await connection.send("\r\n".join(lines).encode() + b"\r\n\r\n")
+            return await status(connection)
+
+    async def join(self, address: str) -> SocketStream:
+        """A connection with a complete handshake of a WebSocket."""
+        handshake = (
+            b"GET /ws/comms/eva HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Sec-WebSocket-Version: 13\r\n\r\n"
+        )
+        connection = await self.connect(address, handshake)
+        assert await status(connection) == 101
+        return connection
+
+
+async def status(connection: SocketStream) -> int:
+    with fail_after(5):
+        return int((await connection.receive()).split()[1])
+
+
+@asynccontextmanager
+async def mission_with(
+    serve: Serve, tmp_path: Path, **settings: Any
+) -> AsyncIterator[tuple[ConnectionLimits, Clients]]:
+    settings = {"data_dir": tmp_path, "max_connections": LIMIT, **settings}
+    mission = MissionControl(
+        Settings(**settings), telemetry="push:", camera="none:", commands="none:"
+    )
+    async with serve(mission.app, **BOUNDED) as url:
+        async with AsyncExitStack() as stack:
+            yield mission.connection_limits, Clients(url, stack)
+        await until(lambda: not len(mission.connection_limits.pool))
+    limits = mission.connection_limits
+    assert (len(limits.reserved), len(limits.incomplete)) == (0, 0)
+
+
+async def test_beyond_its_share_of_connections_a_client_gets_only_health_checks(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with mission_with(serve, tmp_path) as (limits, clients):
+        for _ in range(SHARE):
+            await clients.connect(GREEDY)
+        await until(lambda: len(limits.pool) == SHARE)
+        assert await clients.get(GREEDY, "/healthz") == 200
+        assert await clients.get(GREEDY, "/telemetry/parameters") == 503
+        assert await clients.get(OTHER, "/telemetry/parameters") == 200
+        for _ in range(RESERVED_PER_CLIENT):
+            await clients.connect(GREEDY)
+        await until(lambda: len(limits.reserved) == RESERVED_PER_CLIENT)
+        assert await status(await clients.connect(GREEDY)) == 503  # before it sends anything
+        assert await clients.get(OTHER, "/telemetry/parameters") == 200
+        assert limits.pool.refused["share"] == RESERVED_PER_CLIENT + 3
+
+
+async def test_when_all_connections_are_used_health_checks_and_tokens_are_still_served(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with mission_with(serve, tmp_path, client_share=1, tokens=TOKEN) as (limits, clients):
+        for _ in range(LIMIT):
+            await clients.connect(GREEDY)
+        await until(lambda: len(limits.pool) == LIMIT)
+        bearer = f"Authorization: Bearer {TOKEN}"
+        assert await clients.get(OTHER, "/healthz") == 200
+        assert await clients.get(OTHER, "/telemetry/parameters", bearer) == 200
+        assert await clients.get(OTHER, "/telemetry/parameters") == 401
+
+
+async def test_a_trusted_proxy_has_no_share_of_the_connections(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with mission_with(serve, tmp_path, trusted_proxies=GREEDY) as (limits, clients):
+        for _ in range(LIMIT):
+            await clients.connect(GREEDY)
+        await until(lambda: len(limits.pool) == LIMIT)
+        assert not limits.pool.refused
+
+
+async def test_incomplete_headers_and_messages_of_one_client_are_limited(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with mission_with(serve, tmp_path, client_share=1) as (limits, clients):
+        limits.incomplete = Pool("incomplete requests", "", LIMIT, 1 / 3)
+        half = b"GET /comms HTTP/1.1\r\nHost: localhost\r\nX: "
+        members = [await clients.join(GREEDY) for _ in range(SHARE)]
+        opened = await clients.connect(GREEDY, half)
+        await until(lambda: len(limits.incomplete) == 1)
+        message = Frame(Opcode.TEXT, b"a" * 100).serialize(mask=True)
+        await members[0].send(message[:50])
+        await until(lambda: len(limits.incomplete) == 2)
+        assert await status(await clients.connect(GREEDY, half)) == 503
+        fragment = Frame(Opcode.TEXT, b"a", fin=False).serialize(mask=True)
+        await members[1].send(fragment)
+        closed = await members[1].receive()
+        assert closed[2:4] == (1013).to_bytes(2)
+        await members[0].send(message[50:])
+        assert b"Message: " in await members[0].receive()
+        await opened.send(b"\r\n\r\n")
+        assert await status(opened) == 200
+        await until(lambda: not len(limits.incomplete))
+
+
+def test_refused_connections_are_logged_at_intervals(caplog: pytest.LogCaptureFixture) -> None:
+    class Transport:
+        def get_extra_info(self, _: str) -> tuple[str, int]:
+            return (GREEDY, 50_000)
+
+    now_s = 100.0
+    limits = ConnectionLimits(Settings(max_connections=1), lambda: now_s)
+    caplog.set_level(logging.WARNING)
+    for second in range(100):
+        now_s = 100.0 + second / 10
+        with suppress(PoolFull):
+            limits.open(Transport())
+    assert len(caplog.records) == 1
+    now_s += 1.0
+    with suppress(PoolFull):
+        limits.open(Transport())
+    assert [record.args[0] for record in caplog.records if record.args] == [1, 99]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        ({}, ["BoundedHTTPProtocol", "BoundedWebSocketProtocol", "--ws-max-size"]),
+        (BOUNDED, ["--ws-max-size"]),
+        ({**BOUNDED, "ws_max_size": 100_000}, []),
+    ],
+)
+async def test_an_unbounded_uvicorn_is_reported_with_the_options_that_it_needs(
+    options: dict[str, Any],
+    missing: list[str],
+    serve: Serve,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    mission = MissionControl(
+        Settings(data_dir=tmp_path), telemetry="none:", camera="none:", commands="none:"
+    )
+    async with serve(mission.app, **options):
+        logged = [r.getMessage() for r in caplog.records if r.name == "rover.connections"]
+    assert len(logged) == bool(missing)
+    assert all(option in logged[0] for option in missing)
+
+
+class Channel:
+    """An app with a WebSocket that receives messages, served by the bounded protocols.
+
+    Attributes:
+        protocol: that of the last connection.
+        received: the messages.
+    """
+
+    def __init__(self) -> None:
+        self.protocol: Any = None
+        self.received: list[str] = []
+        self.app = Starlette(routes=[WebSocketRoute("/ws/comms/{channel}", self.receive)])
+
+    async def receive(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        self.protocol = websocket.scope["extensions"] and websocket._receive.__self__  # type: ignore[attr-defined]
+        async for text in websocket.iter_text():
+            self.received.append(text)
+
+
+def frames(opcode: Opcode, data: bytes, count: int) -> bytes:
+    return Frame(opcode, data, fin=opcode is Opcode.PING).serialize(mask=True) * count
+
+
+async def test_small_fragments_take_no_more_memory_than_their_text(serve: Serve) -> None:
+    channel = Channel()
+    async with (
+        serve(channel.app, ws_max_size=1000, **BOUNDED) as url,
+        AsyncExitStack() as stack,
+    ):
+        member = await Clients(url, stack).join(GREEDY)
+        await member.send(frames(Opcode.TEXT, b"x", 1))
+        await member.send(frames(Opcode.CONT, b"", 20_000) + frames(Opcode.CONT, b"y", 900))
+        await until(lambda: len(channel.protocol._fragments) == 901)
+        assert len(channel.protocol.frames) == 1
+        await member.send(Frame(Opcode.CONT, b"z").serialize(mask=True))
+        await until(lambda: channel.received)
+        assert channel.received == ["x" + "y" * 900 + "z"]
+        assert not channel.protocol._fragments
+
+
+@pytest.mark.parametrize("sent", [[b"a" * 100] * 11, [b"", *[b"a"] * 1001]])
+async def test_fragments_that_exceed_the_limit_together_end_with_1009(
+    serve: Serve, sent: list[bytes]
+) -> None:
+    channel = Channel()
+    async with (
+        serve(channel.app, ws_max_size=1000, **BOUNDED) as url,
+        connect(url.replace("http", "ws") + "/ws/comms/eva", compression=None) as member,
+    ):
+        with suppress(ConnectionClosed):
+            await member.send(iter(sent))
+        with pytest.raises(ConnectionClosed) as closed:
+            await member.recv()
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == 1009
+    assert channel.received == []
+
+
+async def test_a_message_that_inflates_beyond_the_limit_ends_with_1009(serve: Serve) -> None:
+    channel = Channel()
+    async with (
+        serve(channel.app, ws_max_size=1000, **BOUNDED) as url,
+        connect(url.replace("http", "ws") + "/ws/comms/eva") as member,
+    ):
+        await member.send("0" * 900)
+        await until(lambda: channel.received)
+        await member.send("0" * 10_000_000)
+        with pytest.raises(ConnectionClosed) as closed:
+            await member.recv()
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == 1009
+    assert channel.received == ["0" * 900]
+
+
+async def test_pings_of_a_client_that_reads_nothing_take_bounded_memory(serve: Serve) -> None:
+    channel = Channel()
+    async with serve(channel.app, **BOUNDED) as url, AsyncExitStack() as stack:
+        member = await Clients(url, stack).join(GREEDY)
+        await until(lambda: channel.protocol)
+        pings = frames(Opcode.PING, b"p" * 125, 4000)
+        with suppress(EndOfStream):
+            for _ in range(30):  # 15 MB, several times the buffers of the kernel
+                await member.send(pings)
+        assert channel.protocol.transport.get_write_buffer_size() < 2**20
