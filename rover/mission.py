@@ -161,7 +161,7 @@ class MissionControl:
         self.audit = AuditLog.of(settings)
         self.counts = Counts()
         self.metrics = MissionMetrics(self)
-        self.serving = serving = Serving(settings)
+        self.serving = serving = Serving(settings, self.tokens.grants)
         notify = serving.flusher.mark
         self.telemetry = Telemetry(
             {name: named.source for name, named in self._telemetry.items()},

@@ -26,6 +26,7 @@ from rover.asgi.shutdown import Shutdown, listen_for_signals
 from rover.descriptors import max_clients
 from rover.flush import Flusher
 from rover.shares import Pool
+from rover.tokens.grants import Grants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,6 +69,7 @@ class Serving:
 
     Args:
         settings: timeouts and limits.
+        grants: ends the streams of clients that lose their access.
 
     Attributes:
         settings: the same.
@@ -84,17 +86,18 @@ class Serving:
         phase: the phase of this run.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, grants: Grants | None = None) -> None:
+        grants = Grants() if grants is None else grants
         self.settings = settings
         self.flusher = Flusher(settings.heartbeat_s)
-        self.connections = Connections(settings.send_timeout_s)
+        self.connections = Connections(settings.send_timeout_s, grants=grants)
         self.clients = Clients(settings.trusted_proxies)
         share, max_readers = settings.client_share, max_clients(settings.max_readers)
         self.readers = Pool("readers", "ROVER_MAX_READERS", max_readers, share)
         self.ingests = Pool("ingests", "ROVER_MAX_INGESTS", settings.max_ingests, share)
         self.streams = EventStreams(settings, self.connections, self.readers)
         self.progress_streams = EventStreams(settings, self.connections, self.readers)
-        self.bodies = Bodies(settings.upload_timeout_s, settings.min_body_rate)
+        self.bodies = Bodies(settings.upload_timeout_s, settings.min_body_rate, grants=grants)
         self.websockets = 0
         self.phase = Phase.NOT_STARTED
         self.shutdown = Shutdown()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from contextlib import asynccontextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
@@ -20,9 +21,12 @@ from rover.asgi.connections import Connections
 from rover.asgi.event_stream import EventStream, EventStreams
 from rover.asgi.problems import Problems
 from rover.asgi.query import RESUME_POINT, WholeNumber
+from rover.errors import AccessEnded
 from rover.flush import Flusher
+from rover.identity import EVERYONE, IDENTITY
 from rover.settings import Settings
 from rover.shares import Pool
+from rover.tokens.grants import Grants
 from rover.topic import Topic
 from rover.wire import sse
 from tests.waiting import until
@@ -40,12 +44,14 @@ LAST = WholeNumber(name="last", summary="", at_most=1000, default=0)
 
 
 class Feed:
-    """An app of one topic with one route."""
+    """An app of one topic with one route. The access of its clients ends with `ended`."""
 
     def __init__(self, **settings: Any) -> None:
+        self.ended: AccessEnded | None = None
+        self.grants = Grants(lambda _: self.ended)
         self.settings = Settings(**settings)
         self.flusher = Flusher(self.settings.heartbeat_s)
-        connections = Connections(self.settings.send_timeout_s)
+        connections = Connections(self.settings.send_timeout_s, grants=self.grants)
         pool = Pool("readers", "ROVER_MAX_READERS", self.settings.max_readers)
         self.streams = EventStreams(self.settings, connections, pool)
         self.topic: Topic[str, bytes] = Topic(
@@ -63,6 +69,7 @@ class Feed:
         )
 
     async def respond(self, request: Request) -> EventStream:
+        request.scope[IDENTITY] = EVERYONE
         topic = self.topic.subscribe(RESUME_POINT.of(request), last=LAST.of(request))
         return self.streams.respond(topic)
 
@@ -210,6 +217,27 @@ async def test_a_stalled_client_is_aborted_and_delays_no_other_client(serve: Ser
                 with fail_after(1):
                     assert (await anext(events)).data.startswith(f"{n} ")
             await until(lambda: len(feed.streams) == 1)
+        await until(lambda: is_closed(stalled))
+        stalled.close()
+
+
+async def test_the_end_of_access_ends_streams_also_of_stalled_clients(serve: Serve) -> None:
+    feed = Feed()
+    async with serve(feed.app) as url, httpx.AsyncClient(timeout=10) as client:
+        stalled = connect(url, receive_bytes=4096)
+        async with aconnect_sse(client, "GET", f"{url}/stream") as source:
+            await until(lambda: len(feed.streams) == 2)
+            events = source.aiter_sse()
+            while all(stream.sending_since == inf for stream in feed.streams.open):
+                feed.topic.publish("x" * 100_000)
+                await anext(events)
+            feed.ended = AccessEnded("expired")
+            feed.grants.end_due()
+            with fail_after(1):
+                last = [event async for event in events][-1]
+                await until(lambda: len(feed.streams) == 0)
+        assert (last.event, last.json()["reason"]) == ("bye", "expired")
+        assert (await client.get(f"{url}/stream")).status_code == 401
         await until(lambda: is_closed(stalled))
         stalled.close()
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Self
 from anyio import current_time, move_on_after
 
 from rover.errors import Draining, UploadInterrupted, UploadStalled, UploadTooSlow
+from rover.tokens.grants import Grants
 
 if TYPE_CHECKING:
     from anyio import CancelScope
     from starlette.types import Message, Receive
 
+    from rover.identity import Identity
 
 RETRY_AFTER_S = 2
 """Seconds after which a client whose request a shutdown ended should send it again."""
@@ -28,9 +30,17 @@ class Bodies:
         timeout_s: seconds without data after which reading a body fails.
         min_rate: bytes per second, averaged over the transfer, below which reading a body fails.
         grace_s: seconds that a body may take in addition.
+        grants: ends the transfers of clients that lose their access.
     """
 
-    def __init__(self, timeout_s: float, min_rate: float, grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self,
+        timeout_s: float,
+        min_rate: float,
+        grace_s: float = GRACE_S,
+        grants: Grants | None = None,
+    ) -> None:
+        self.grants = Grants() if grants is None else grants
         self.timeout_s = timeout_s
         self.min_rate = min_rate
         self.grace_s = grace_s
@@ -41,9 +51,14 @@ class Bodies:
         """The number of bodies that a request waits for."""
         return len(self.waiting)
 
-    def read(self, receive: Receive) -> Body:
-        """The body of one request."""
-        return Body(receive, self)
+    def read(self, receive: Receive, identity: Identity | None = None) -> Body:
+        """The body of one request.
+
+        Args:
+            receive: of the request.
+            identity: of the client; `None` if its access was not checked.
+        """
+        return Body(receive, self, identity)
 
     def close(self) -> None:
         """Have every request that waits for its body fail with `Draining`."""
@@ -58,13 +73,15 @@ class Body:
     Args:
         receive: of the request.
         bodies: of all requests; with the timeout.
+        identity: of the client.
 
     Attributes:
         received: bytes so far.
         interrupted: whether the client disconnected.
     """
 
-    def __init__(self, receive: Receive, bodies: Bodies) -> None:
+    def __init__(self, receive: Receive, bodies: Bodies, identity: Identity | None = None) -> None:
+        self._identity = identity
         self.received = 0
         self.interrupted = False
         self._receive = receive
@@ -89,8 +106,11 @@ class Body:
             UploadTooSlow: the client sends less than the minimum rate. Only the time that the
                 server waits for the client counts.
             Draining: the server is shutting down.
+            AccessEnded: the client has lost its access.
         """
+        grants = self._bodies.grants
         while self._more:
+            grants.check(self._identity)
             message: Message = {"type": "timeout"}
             left_s = self._bodies.grace_s + self.received / self._bodies.min_rate - self._waited_s
             timeout_s = min(self._bodies.timeout_s, max(left_s, 0.0))
@@ -98,11 +118,13 @@ class Body:
             with move_on_after(0.0 if self._bodies.closed else timeout_s) as scope:
                 self._bodies.waiting.add(scope)
                 try:
-                    message = await self._receive()
+                    with grants.hold(self._identity, lambda _: scope.cancel()):
+                        message = await self._receive()
                 finally:
                     self._bodies.waiting.discard(scope)
                     self._waited_s += current_time() - began
             if message["type"] == "timeout":
+                grants.check(self._identity)
                 if self._bodies.closed:
                     raise Draining(RETRY_AFTER_S)
                 if timeout_s < self._bodies.timeout_s:

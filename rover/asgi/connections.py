@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from anyio import move_on_after, sleep
 
 from rover.asgi.servers.uvicorn import transport_of
+from rover.tokens.grants import Grants
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
@@ -50,10 +51,17 @@ class Connections:
     Args:
         timeout_s: seconds after which a client that reads no data is aborted.
         max_ended: maximum number of ended responses that `abort_ended` watches.
+        grants: ends the streams of clients that lose their access.
+
+    Attributes:
+        grants: the same.
     """
 
-    def __init__(self, timeout_s: float, max_ended: int = MAX_ENDED) -> None:
+    def __init__(
+        self, timeout_s: float, max_ended: int = MAX_ENDED, grants: Grants | None = None
+    ) -> None:
         self.timeout_s = timeout_s
+        self.grants = Grants() if grants is None else grants
         self._max_ended = max_ended
         self._ended: dict[Transport, int | None] = {}  # oldest first; unsent bytes when last seen
 

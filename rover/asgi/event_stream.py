@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from starlette.responses import Response
 from rover.asgi.connections import wait_for_disconnect
 from rover.counts import GapCounts
 from rover.errors import Draining
+from rover.identity import IDENTITY
 from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from rover.asgi.connections import Connections
+    from rover.errors import AccessEnded
     from rover.settings import Settings
     from rover.shares import Pool
     from rover.topic import Subscriber
@@ -49,6 +52,10 @@ HEADERS = [
 
 RETRY_SPREAD_MS = 4000
 """Milliseconds over which clients spread their reconnection after a shutdown."""
+
+
+CLOSE_TIMEOUT_S = 0.3
+"""Seconds that a client without access has to read the `bye` event before it is aborted."""
 
 
 def gap_event(gap: Gap) -> bytes:
@@ -156,6 +163,7 @@ class EventStream(Response):
         "_streams",
         "_subscriber",
         "aborted",
+        "close_reason",
         "scope",
         "sending_since",
     )
@@ -181,6 +189,7 @@ class EventStream(Response):
         self.scope = CancelScope()
         self.sending_since = inf
         self.aborted = False
+        self.close_reason: AccessEnded | None = None
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override] # there, a variable
@@ -190,13 +199,20 @@ class EventStream(Response):
         return self._own_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the client disconnects, the topic closes, or the client stalls."""
+        """Send until the client disconnects, stalls or loses its access, or the topic closes.
+
+        Raises:
+            AccessEnded: the client has lost its access before the response begins.
+            PoolFull: too many streams are open.
+        """
         headers = self._own_headers or HEADERS
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         if scope["method"] == "HEAD":
             await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
+        grants, identity = self._streams.connections.grants, scope.get(IDENTITY)
+        grants.check(identity)
         pool = self._streams.pool if self.counts else None
         if pool is not None:
             pool.acquire(self._client)
@@ -208,7 +224,8 @@ class EventStream(Response):
         writer.add_done_callback(self._end)
         self._streams.open.add(self)
         try:
-            with self._subscriber, self.scope:
+            close = partial(self.close, writer)
+            with self._subscriber, self.scope, grants.hold(identity, close):
                 await self._listen(receive)
         finally:
             self._streams.open.discard(self)
@@ -222,6 +239,13 @@ class EventStream(Response):
         if not writer.cancelled():  # the response ended before the client disconnected
             self._note_end(receive)
             writer.result()  # raises what the writer raised
+
+    def close(self, writer: asyncio.Task[None], reason: AccessEnded) -> None:
+        """Send `bye` with the reason and end the stream. A stalled client is aborted."""
+        self.close_reason = reason
+        asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
+        if not self._preamble:  # else the response has not begun
+            writer.cancel()
 
     def abort(self) -> None:
         """End the stream at once and close the connection. Buffered data is lost."""
@@ -244,6 +268,17 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": self._preamble, "more_body": True})
         self._preamble = b""  # frees memory: the stream may be open for days
         self.sending_since = inf
+        try:
+            if self.close_reason is None:
+                await self._write_events(send)
+        except asyncio.CancelledError:
+            if self.close_reason is None:
+                raise
+        self.sending_since = monotonic()
+        await send({"type": "http.response.body", "body": self._last_event()})
+        self.sending_since = inf
+
+    async def _write_events(self, send: Send) -> None:
         async for news in self._subscriber:
             if isinstance(news, Batch):
                 body = news.body
@@ -255,12 +290,12 @@ class EventStream(Response):
             self.sending_since = monotonic()
             await send({"type": "http.response.body", "body": body, "more_body": True})
             self.sending_since = inf
-        self.sending_since = monotonic()
-        await send({"type": "http.response.body", "body": self._last_event()})
-        self.sending_since = inf
 
     def _last_event(self) -> bytes:
-        """`bye`: the server is shutting down. It states when the client should reconnect."""
+        """`bye`: why the stream ends, and when the client should reconnect."""
+        if (reason := self.close_reason) is not None:
+            detail = dumps({"reason": reason.reason, "detail": str(reason)})
+            return sse(detail, event="bye", retry_ms=self._streams.settings.retry_ms)
         retry_ms = self._streams.settings.retry_ms + random.randrange(RETRY_SPREAD_MS)  # noqa: S311 # jitter
         detail = dumps({"detail": str(Draining(retry_ms // 1000))})
         return sse(detail, event="bye", retry_ms=retry_ms)

@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 from rover.asgi.connections import wait_for_disconnect
 from rover.asgi.ranges import is_not_modified, requested_range
+from rover.identity import IDENTITY
 from sources.base import SourceError
 from sources.rules.describe import describe
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.connections import Connections
+    from rover.identity import Identity
     from rover.images import Images
     from rover.images.reader import Reader
     from sources.base import Image
@@ -79,10 +81,12 @@ class ImageResponse:
         """Respond; returns after the last byte, or when the client has disconnected.
 
         Raises:
+            AccessEnded: the client has lost its access. Raised only before the response begins.
             SourceError: the image cannot be read. Raised only before the response begins.
             HTTPException: the range begins after the image's last byte.
         """
         request = Request(scope)
+        self._connections.grants.check(scope.get(IDENTITY))
         image, size = self._image, self._image.size
         headers = self._headers()
         if is_not_modified(request, headers["ETag"]):
@@ -101,7 +105,7 @@ class ImageResponse:
             return
         async with self._images.open(image, start, stop) as reader:
             await _start(send, status, headers)
-            await self._stream(reader, receive, send)
+            await self._stream(reader, scope.get(IDENTITY), receive, send)
         if self._complete:
             self._connections.end(receive)
         elif not self._disconnected:
@@ -109,13 +113,17 @@ class ImageResponse:
                 scope, receive, flush=self._broken, length_known=stop is not None
             )
 
-    async def _stream(self, reader: Reader, receive: Receive, send: Send) -> None:
-        """Send the image until its end, a disconnect or a timeout."""
+    async def _stream(
+        self, reader: Reader, identity: Identity | None, receive: Receive, send: Send
+    ) -> None:
+        """Send the image until its end, a disconnect, a timeout or the end of the access."""
         self._connections.limit_unacknowledged(receive)
+        grants = self._connections.grants
         async with create_task_group() as tasks:
             tasks.start_soon(self._watch, receive, tasks.cancel_scope)
             try:
-                await self._copy(reader, send)
+                with grants.hold(identity, lambda _: tasks.cancel_scope.cancel()):
+                    await self._copy(reader, send)
                 self._complete = True
             except SourceError as exc:
                 logger.info("a response is incomplete: %s", describe(exc))

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rover.errors import BadBody
+from rover.identity import IDENTITY
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,7 +25,7 @@ async def json_object(request: Request, bodies: Bodies) -> dict[str, Any]:
         BadBody: it is not a JSON object, or has more than `MAX_BYTES`.
     """
     body = bytearray()
-    async for chunk in bodies.read(request.receive):
+    async for chunk in bodies.read(request.receive, request.scope.get(IDENTITY)):
         body += chunk
         if len(body) > MAX_BYTES:
             raise BadBody(f"the body has more than {MAX_BYTES:,} bytes, its limit")

@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+from asyncio import get_running_loop
 from typing import TYPE_CHECKING
 
-from rover.asgi.event_stream import EventStream
+from rover.asgi.event_stream import CLOSE_TIMEOUT_S, EventStream
+from rover.commands.upload import Status
 from rover.topic import EventId
 from rover.wire import HEARTBEAT
 
 if TYPE_CHECKING:
+    from asyncio import Task
+
     from starlette.types import Receive
 
     from rover.asgi.body import Body
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from rover.asgi.multipart import FileField
     from rover.commands import Commands
     from rover.commands.upload import Upload
+    from rover.errors import AccessEnded
 
 
 class ProgressStream(EventStream):
@@ -46,6 +51,8 @@ class ProgressStream(EventStream):
         super().__init__(subscriber, HEARTBEAT, streams, client=client)
 
     def _last_event(self) -> bytes:
+        if self.close_reason is not None:
+            return super()._last_event()
         return b""  # the upload's last event has been sent
 
 
@@ -88,6 +95,13 @@ class UploadStream(ProgressStream):
         await self._commands.receive(self._upload, self._file)
         if not self._body.interrupted:
             await super()._listen(receive)
+
+    def close(self, writer: Task[None], reason: AccessEnded) -> None:
+        """End the stream. While the file arrives, the upload fails, and its last event says why."""
+        if self._upload.status is Status.UPLOADING:
+            get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
+        else:
+            super().close(writer, reason)
 
     def _note_end(self, receive: Receive) -> None:
         self._streams.connections.end(receive, unread=self._body.is_unread)

@@ -22,6 +22,7 @@ from rover.errors import (
     UnknownUpload,
     UploadTooBig,
 )
+from rover.identity import IDENTITY
 from rover.wire import EVENT_STREAM
 from sources.base import SourceError
 
@@ -59,7 +60,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             raise UploadTooBig(settings.max_upload_bytes)
         client = mission.serving.clients.name_of(request.scope, request.receive)
         mission.commands.check_capacity(client)
-        body = mission.serving.bodies.read(request.receive)
+        body = mission.serving.bodies.read(request.receive, request.scope.get(IDENTITY))
         file = await FileField.open(boundary, body)
         if len(file.ahead) > settings.max_upload_bytes:
             raise UploadTooBig(settings.max_upload_bytes)

@@ -21,6 +21,7 @@ from rover.api.schemas import ref
 from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.responses import json_response
 from rover.comms.protocol import PROTOCOLS, SUBPROTOCOL, WireProtocol
+from rover.identity import IDENTITY
 from rover.topic import Batch, Gap
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 CLOSE_CODES: dict[type[errors.RoverError], int] = {
     errors.NotText: 1003,
+    errors.AccessEnded: 1008,
     errors.BadQuery: 1008,
     errors.ChannelRefused: 1008,
     errors.MessageRefused: 1008,
@@ -123,7 +125,11 @@ class CommsEndpoint(WebSocketEndpoint):
             channel = websocket.path_params["team_channel"]
             name = NAME.of(websocket) or ""
             client = self._serving.clients.name_of(self.scope, self.receive)
-            with self._comms.join(channel, name, RESUME_POINT.of(websocket), client) as member:
+            grants, identity = self._serving.connections.grants, self.scope.get(IDENTITY)
+            with (
+                self._comms.join(channel, name, RESUME_POINT.of(websocket), client) as member,
+                grants.hold(identity, member.close),
+            ):
                 await self._run(websocket, member)
         except WebSocketDisconnect:
             pass

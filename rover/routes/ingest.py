@@ -24,6 +24,7 @@ from rover.errors import (
     PoolFull,
     UnknownMediaType,
 )
+from rover.identity import IDENTITY
 from rover.telemetry.events import sample_json
 from rover.telemetry.values import usable_values
 from sources.base import Sample
@@ -180,7 +181,7 @@ async def _receive(request: Request, bodies: Bodies, settings: Settings) -> byte
     if length.isdecimal() and int(length[:20]) > limit:
         raise IngestTooBig("body", "bytes", limit, "ROVER_MAX_INGEST_BYTES")
     body = bytearray()
-    async for chunk in bodies.read(request.receive):
+    async for chunk in bodies.read(request.receive, request.scope.get(IDENTITY)):
         body += chunk
         if len(body) > limit:
             raise IngestTooBig("body", "bytes", limit, "ROVER_MAX_INGEST_BYTES")

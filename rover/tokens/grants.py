@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from rover.errors import AccessEnded
     from rover.identity import Identity
 
+    Ended = Callable[[Identity], AccessEnded | None]
     End = Callable[[AccessEnded], object]
 
 
@@ -21,39 +21,59 @@ class Grants:
         ended: returns why the access of a client has ended; `None` while it has not.
     """
 
-    def __init__(self, ended: Callable[[Identity], AccessEnded | None] = lambda _: None) -> None:
-        self.ended = ended
-        self._open: dict[object, tuple[Identity, End]] = {}
+    def __init__(self, ended: Ended = lambda _: None) -> None:
+        self._ended = ended
+        self._open: set[Hold] = set()
 
     def __len__(self) -> int:
         return len(self._open)
 
-    @contextmanager
-    def hold(self, identity: Identity | None, end: End) -> Iterator[None]:
-        """Call `end` if the client loses its access during the block, or has lost it before.
+    def check(self, identity: Identity | None) -> None:
+        """Check that a client still has access.
+
+        Raises:
+            AccessEnded: it has lost it.
+        """
+        if identity is not None and (error := self._ended(identity)) is not None:
+            raise error
+
+    def hold(self, identity: Identity | None, end: End) -> Hold:
+        """A context manager that calls `end` if the client loses its access during the block.
 
         Args:
-            identity: of the client; `None` if its access was not checked.
-            end: ends the stream. It is called once, and must not block.
+            identity: of the client; `None` if its access was not checked, and is not checked now.
+            end: ends the stream; called once. It must not block.
         """
-        if identity is None:
-            yield
-            return
-        key = object()
-        self._open[key] = identity, end
-        try:
-            self._end_if_due(key)
-            yield
-        finally:
-            self._open.pop(key, None)
+        return Hold(self._open, self._ended, identity, end)
 
     def end_due(self) -> None:
         """End the streams of all clients that have lost their access."""
-        for key in list(self._open):
-            self._end_if_due(key)
+        for hold in list(self._open):
+            hold.end_if_due()
 
-    def _end_if_due(self, key: object) -> None:
-        identity, end = self._open[key]
-        if (error := self.ended(identity)) is not None:
-            del self._open[key]
-            end(error)
+
+class Hold:
+    """The access of one open stream. A client that has lost it before is ended at once."""
+
+    __slots__ = ("_end", "_ended", "_identity", "_open")
+
+    def __init__(self, open_: set[Hold], ended: Ended, identity: Identity | None, end: End) -> None:
+        self._open = open_
+        self._ended = ended
+        self._identity = identity
+        self._end = end
+
+    def __enter__(self) -> Self:
+        if self._identity is not None:
+            self._open.add(self)
+            self.end_if_due()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.discard(self)
+
+    def end_if_due(self) -> None:
+        """End the stream if its client has lost its access."""
+        if self._identity is not None and (error := self._ended(self._identity)) is not None:
+            self._open.discard(self)
+            self._end(error)
