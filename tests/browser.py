@@ -14,7 +14,6 @@ import uvicorn
 from anyio import (
     BrokenResourceError,
     EndOfStream,
-    Event,
     connect_tcp,
     create_task_group,
     create_tcp_listener,
@@ -24,8 +23,10 @@ from anyio import (
 from anyio.abc import SocketAttribute
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from playwright.sync_api import expect, sync_playwright
+from starlette.datastructures import MutableHeaders
 
 from rover.routes.dashboard import web_folder
+from tests.conftest import LoopbackServer
 from tests.programs import needs, skip_or_fail
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
         Response,
         WebSocket,
     )
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from rover.mission import MissionControl
 
@@ -63,6 +64,22 @@ LOG_POLICY_VIOLATIONS = """
 addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
   console.error(`${blockedURI} violates the policy ${violatedDirective}`));
 """
+
+SPEED = 3
+
+FAST_CLOCK = b"""
+{
+  const start = performance.now();
+  const now = performance.now.bind(performance);
+  const timeout = AbortSignal.timeout.bind(AbortSignal);
+  AbortSignal.timeout = delay => timeout(delay / %(speed)d);
+  performance.now = () => start + (now() - start) * %(speed)d;
+  for (const name of ['setTimeout', 'setInterval']) {
+    const original = self[name];
+    self[name] = (callback, delay = 0, ...rest) => original(callback, delay / %(speed)d, ...rest);
+  }
+}
+""" % {b"speed": SPEED}
 
 
 @contextmanager
@@ -173,6 +190,28 @@ class OpenStreams:
             await self.app(scope, receive, send)
         finally:
             self.count -= counted
+
+
+class FastClock:
+    """Middleware with which the timers of the page run faster, so that its timeouts take less time.
+
+    `Date` keeps its speed, because it is compared with the times of samples.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_clock(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["content-length"] = str(int(headers["content-length"]) + len(FAST_CLOCK))
+            await send(message)
+            if message["type"] == "http.response.start":
+                await send({"type": "http.response.body", "body": FAST_CLOCK, "more_body": True})
+
+        script = scope["type"] == "http" and scope["path"].endswith(".js")
+        await self.app(scope, receive, send_with_clock if script else send)
 
 
 class MissionServer:
@@ -288,25 +327,15 @@ class HalfOpenProxy:
         await sleep_forever()  # after a lost byte all others are lost, and the end too
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
 @asynccontextmanager
 async def _serving(mission: MissionControl, app: ASGIApp, port: int) -> AsyncIterator[int]:
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-    server = _Server(config)
+    server = LoopbackServer(config)
     with socket.create_server(("127.0.0.1", port)) as listener:
         async with create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             with fail_after(TIMEOUT_S):
-                await server.ready.wait()
+                await server.up.wait()
             yield listener.getsockname()[1]
             await mission.drain()
-            server.should_exit = True
+            server.stop()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
-from anyio import CancelScope, Event, create_task_group
+from anyio import CancelScope, Event, create_task_group, move_on_after, sleep
 
 from tests.programs import PACKAGES, reason_for
 
@@ -42,8 +42,8 @@ def shared_data() -> Path:
 class LoopbackServer(uvicorn.Server):
     """uvicorn in the event loop of a test.
 
-    Signals keep the handlers of pytest. `main_loop` ends at once, where uvicorn checks
-    `should_exit` every 0.1 s.
+    Signals keep the handlers of pytest. It stops at once, where uvicorn sleeps for 0.1 s before
+    each check whether it has to stop, and for 0.1 s while it stops.
 
     Attributes:
         url: the server's address, without a slash at the end; set when `up` is.
@@ -70,6 +70,18 @@ class LoopbackServer(uvicorn.Server):
             tasks.start_soon(super().main_loop)
             await self._stopping.wait()
             tasks.cancel_scope.cancel()
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        with move_on_after(self.config.timeout_graceful_shutdown):
+            while self.server_state.connections or self.server_state.tasks:
+                await sleep(0.001)
+        for task in self.server_state.tasks:
+            task.cancel(msg="the graceful shutdown timed out")
+        await self.lifespan.shutdown()
 
     def stop(self) -> None:
         """Begin the shutdown: `serve()` returns when it is complete."""

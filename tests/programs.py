@@ -15,6 +15,7 @@ import pytest
 IN_CI = os.environ.get("CI") == "true"
 
 PACKAGES = {
+    "caddy": "caddy",
     "chromium": "chromium fonts-dejavu-core libatomic1",
     "curl": "curl",
     "ip": "iproute2",

@@ -9,12 +9,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from itertools import cycle, product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.broken import DATA, FAULTS
-from tests.serving import ALONE, ROOT, serving
+from tests.serving import ALONE, FULL, ROOT, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,19 +65,20 @@ def details(url: str) -> dict[str, str]:
     return {name: source["detail"] for name, source in sources(url).items()}
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize(
-    "place",
-    [
-        "telemetry.samples",
-        "telemetry.exit",
-        "camera.images",
-        "camera.image",
-        "camera.open",
-        "camera.new",
-        "commands.validate",
-    ],
-)
+PLACES = [
+    "telemetry.samples",
+    "telemetry.exit",
+    "camera.images",
+    "camera.image",
+    "camera.open",
+    "camera.new",
+    "commands.validate",
+]
+PAIRS = list(product(PLACES, FAULTS)) if FULL else list(zip(PLACES, cycle(FAULTS), strict=False))
+"""Every place with every fault; in `make test`, every place and every fault."""
+
+
+@pytest.mark.parametrize(("place", "fault"), PAIRS)
 def test_a_fault_of_a_source_ends_nothing_else(tmp_path: Path, place: str, fault: str) -> None:
     environ = {**SOURCES, "BROKEN": f"{place} {fault}"}
     with serving(ALONE, "python -m rover", tmp_path, environ) as server:

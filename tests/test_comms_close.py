@@ -186,11 +186,11 @@ async def test_members_that_reset_their_connection_during_sends_are_removed(
         assert await receive_plain(ada) == "Message: still here"
 
 
-async def test_a_thousand_short_connections_leave_no_member(serve: Serve) -> None:
+async def test_hundreds_of_short_connections_leave_no_member(serve: Serve) -> None:
     async with comms(serve) as server:
 
         async def visit(n: int) -> None:
-            for k in range(25):
+            for k in range(8):
                 async with server.join(f"eva-{n % 4}", compression=None) as member:
                     if k % 2:
                         await receive(member)
@@ -201,4 +201,4 @@ async def test_a_thousand_short_connections_leave_no_member(serve: Serve) -> Non
         await until(lambda: server.comms.members == 0)
         for channel in server.comms.channels():
             assert channel.members == 0
-            assert channel.last_id.offset == 2 * 250  # one join and one leave for each
+            assert channel.last_id.offset == 2 * 80  # one join and one leave for each

@@ -230,8 +230,8 @@ def link(state):
 
 async def main(folder, server):
     site = Site(folder)
-    if server != "uvicorn":  # the kernel gives up after some 3 s instead of 15 minutes: tcp(7)
-        Path("/proc/sys/net/ipv4/tcp_retries2").write_text("3")
+    if server != "uvicorn":  # the kernel gives up within a second, not 15 minutes: tcp(7)
+        Path("/proc/sys/net/ipv4/tcp_retries2").write_text("1")
     async with under(server, site.mission.app) as port:
         files = open_files()
         clients = [await to_thread.run_sync(connected, port, stream) for stream in STREAMS]

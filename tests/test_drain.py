@@ -5,8 +5,9 @@ After the signal, `RESUMED` downloads and one upload continue and use the grace 
 end visibly incomplete.
 
 `make test` measures when the clients receive the last byte, with a crowd that is small enough to
-leave the processor to the server. `make drain` tests the full crowd under every server, and also
-how soon the process exits.
+leave the processor to the server. It tests the signal under every server, and the rest under
+uvicorn. `make drain` tests everything with the full crowd under every server, and also how soon the
+process exits.
 """
 
 from __future__ import annotations
@@ -53,17 +54,15 @@ RESUMED = 4
 IMAGE_BYTES = 8 * 2**20  # more than the kernel buffers of one connection
 
 ENDS = [
-    (ALONE, "python -m rover", signal.SIGTERM),
     (ALONE, "python -m rover", signal.SIGINT),
     (ALONE, "uvicorn", signal.SIGTERM),
     (ALONE, "hypercorn", signal.SIGINT),
     (ALONE, "granian", signal.SIGTERM),
 ]
-RELOADS = [
-    (ALONE, "uvicorn --reload"),
-    (ALONE, "hypercorn --reload"),
-    (ALONE, "granian --reload"),
-]
+RELOADS = [(ALONE, "uvicorn --reload")]
+STALLED = ["python -m rover"]
+WORKERS = ["uvicorn, 2 workers"]
+DRAINS = ["uvicorn"]
 SECOND_SIGNALS = [
     ("python -m rover", signal.SIGINT),
     ("uvicorn", signal.SIGTERM),
@@ -71,13 +70,22 @@ SECOND_SIGNALS = [
 ]
 if FULL:
     ENDS += [
+        (ALONE, "python -m rover", signal.SIGTERM),
         (ALONE, "uvicorn", signal.SIGINT),
         (ALONE, "hypercorn", signal.SIGTERM),
         (ALONE, "granian", signal.SIGINT),
         (FASTAPI, "uvicorn", signal.SIGTERM),
         (FASTAPI, "uvicorn", signal.SIGINT),
     ]
-    RELOADS += [(ALONE, "python -m rover --reload"), (FASTAPI, "uvicorn --reload")]
+    RELOADS += [
+        (ALONE, "hypercorn --reload"),
+        (ALONE, "granian --reload"),
+        (ALONE, "python -m rover --reload"),
+        (FASTAPI, "uvicorn --reload"),
+    ]
+    STALLED += ["hypercorn", "granian"]
+    WORKERS += ["hypercorn, 2 workers"]
+    DRAINS += ["hypercorn", "granian"]
     SECOND_SIGNALS += [
         ("python -m rover", signal.SIGTERM),
         ("uvicorn", signal.SIGINT),
@@ -194,7 +202,7 @@ def test_transfers_complete_in_the_grace_period(
     assert download.received > IMAGE_BYTES
 
 
-@pytest.mark.parametrize("server", ["python -m rover", "hypercorn", "granian"])
+@pytest.mark.parametrize("server", STALLED)
 def test_stalled_downloads_do_not_delay_the_exit(server: str, tmp_path: Path) -> None:
     about = settings(tmp_path)
     sizes = range(4_060_000, 4_420_000, 20_000)  # about the size of the kernel buffers,
@@ -253,7 +261,7 @@ def client_without_buffer(at: Serving, request: bytes) -> socket.socket:
     return client
 
 
-@pytest.mark.parametrize("server", ["uvicorn, 2 workers", "hypercorn, 2 workers"])
+@pytest.mark.parametrize("server", WORKERS)
 def test_each_worker_closes_its_connections(server: str, tmp_path: Path) -> None:
     with (
         serving(ALONE, server, tmp_path, settings(tmp_path)) as at,
@@ -328,7 +336,7 @@ def test_a_second_signal_ends_the_grace_period(
         assert "Traceback" not in at.log
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "granian"])
+@pytest.mark.parametrize("server", DRAINS)
 def test_a_draining_server_reports_it_and_refuses_new_streams(server: str, tmp_path: Path) -> None:
     about = settings(tmp_path, ROVER_DRAIN_S="30")
     host = Host("drains on request", "tests.draining:app", "/rover")

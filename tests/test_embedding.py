@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -31,10 +32,10 @@ from websockets.asyncio.client import connect
 
 from rover.asgi.lifespan import lifespan_of
 from rover.broadcast import Broadcast
+from rover.mission import create_app
 from rover.settings import Settings
 from tests.programs import needs
 from tests.serving import (
-    ALONE,
     EXAMPLES,
     EXIT_S,
     ROOT,
@@ -64,25 +65,36 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_one_stream_alone_under_a_prefix(tmp_path: Path) -> None:
-    host = Host("one stream", "one_stream:app", "/rover")
-    with serving(host, "uvicorn", tmp_path, up="/rover/telemetry/parameters") as at:
-        assert "battery_level" in await one_sample(at.url)
-        async with httpx.AsyncClient() as client:
-            for path in ("/", "/comms", "/images", "/healthz"):
-                assert (await client.get(at.url + path)).status_code == 404
+def example(name: str) -> Any:
+    """The app of a file in docs/embedding."""
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["app"]
 
 
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder of missions without settings."""
+    monkeypatch.setenv("ROVER_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.mark.usefixtures("data_dir")
+async def test_one_stream_alone_under_a_prefix(serve: Serve, client: httpx.AsyncClient) -> None:
+    async with serve(example("one_stream")) as url:
+        assert "battery_level" in await one_sample(f"{url}/rover")
+        for path in ("/", "/comms", "/images", "/healthz"):
+            assert (await client.get(f"{url}/rover{path}")).status_code == 404
+
+
+@pytest.mark.usefixtures("data_dir")
 async def test_two_missions_with_sources_of_their_own(
-    client: httpx.AsyncClient, tmp_path: Path
+    serve: Serve, client: httpx.AsyncClient
 ) -> None:
-    with serving(Host("two", "two_missions:app"), "uvicorn", tmp_path, up="/spirit/healthz") as at:
-        first, second = [await one_sample(f"{at.url}/{name}") for name in ("spirit", "opportunity")]
+    async with serve(example("two_missions")) as url:
+        first, second = [await one_sample(f"{url}/{name}") for name in ("spirit", "opportunity")]
         assert first["location"] != second["location"]
-        async with connect(f"ws://127.0.0.1:{at.port}/spirit/ws/comms/eva"):
-            other = await client.get(f"{at.url}/opportunity/comms")
+        async with connect(f"{url}/spirit/ws/comms/eva".replace("http", "ws", 1)):
+            other = await client.get(f"{url}/opportunity/comms")
         assert other.json() == {"channels": []}
-        assert at.end()[1] < EXIT_S
 
 
 async def test_plain_routes_beside_routes_of_the_host(
@@ -140,38 +152,38 @@ def nginx(folder: Path, kept: int, stripped: int) -> Iterator[int]:
         process.wait()
 
 
-QUICK = {"ROVER_COMMANDS": "sim:?pace_s=0", "ROVER_TRUSTED_PROXIES": "127.0.0.1"}
-
-
 async def test_behind_nginx_with_and_without_the_prefix(
-    client: httpx.AsyncClient, tmp_path: Path
+    serve: Serve, client: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "stripped").mkdir()
-    kept = Host("kept", "behind_nginx:app", "/kept")
-    with (
-        serving(kept, "uvicorn", tmp_path / "kept", QUICK) as first,
-        serving(ALONE, "uvicorn", tmp_path / "stripped", QUICK) as second,
-        nginx(tmp_path, first.port, second.port) as port,
-    ):
-        for prefix in ("/kept", "/stripped"):
-            await everything_works(f"http://127.0.0.1:{port}{prefix}")
-            spoofed = await client.get(
-                f"http://127.0.0.1:{port}{prefix}/images",
-                headers={"X-Forwarded-For": "203.0.113.5, 198.51.100.7"},
-            )
-            assert spoofed.status_code == 403
+    monkeypatch.setenv("ROVER_COMMANDS", "sim:?pace_s=0")
+    monkeypatch.setenv("ROVER_TELEMETRY", "sim:")
+    monkeypatch.setenv("ROVER_TRUSTED_PROXIES", "127.0.0.1")
+    monkeypatch.setenv("ROVER_DATA_DIR", str(tmp_path / "kept"))
+    kept = example("behind_nginx")
+    monkeypatch.setenv("ROVER_DATA_DIR", str(tmp_path / "stripped"))
+    stripped = create_app()
+    async with serve(kept) as first, serve(stripped) as second:
+        with nginx(tmp_path, port_of(first), port_of(second)) as port:
+            for prefix in ("/kept", "/stripped"):
+                await everything_works(f"http://127.0.0.1:{port}{prefix}")
+                spoofed = await client.get(
+                    f"http://127.0.0.1:{port}{prefix}/images",
+                    headers={"X-Forwarded-For": "203.0.113.5, 198.51.100.7"},
+                )
+                assert spoofed.status_code == 403
 
 
 async def test_without_trusted_proxies_nginx_is_refused(
-    client: httpx.AsyncClient, tmp_path: Path
+    serve: Serve, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    with (
-        serving(ALONE, "uvicorn", tmp_path) as alone,
-        nginx(tmp_path, free_port(), alone.port) as port,
-    ):
-        refused = await client.get(f"http://127.0.0.1:{port}/stripped/images")
+    async with serve(mission(tmp_path).app) as alone:
+        with nginx(tmp_path, free_port(), port_of(alone)) as port:
+            refused = await client.get(f"http://127.0.0.1:{port}/stripped/images")
     assert refused.status_code == 403
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
 
 
 async def everything_works(base: str) -> None:

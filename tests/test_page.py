@@ -22,7 +22,7 @@ from sources.base import Limits, Parameter, Sample, Severity, Value
 from sources.simulated.camera import SimulatedCamera
 from sources.simulated.telemetry import SimulatedTelemetry
 from sources.simulated.validator import SimulatedValidator
-from tests.browser import HalfOpenProxy, MissionServer, OpenStreams, Pages, chromium
+from tests.browser import FastClock, HalfOpenProxy, MissionServer, OpenStreams, Pages, chromium
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -119,6 +119,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MissionServer]:
     data_dir = tmp_path_factory.mktemp("rover-data")
     with MissionServer(lambda: fast_mission(data_dir, link_kbps=64)) as server:
         yield server
+
+
+def with_fast_clock(mission: MissionControl) -> FastClock:
+    return FastClock(mission.app)
 
 
 def wait_until_live(page: Page) -> None:
@@ -263,7 +267,7 @@ def test_in_a_silent_stream_alarms_are_not_current_and_an_acknowledgement_is_unc
     start_server: StartServer, start_proxy: StartProxy, pages: Pages, tmp_path: Path
 ) -> None:
     source = ScriptedTelemetry([Sample(time.time(), {"battery": 20.0, "speed": 0.1})])
-    server = start_server(lambda: scripted_mission(source, tmp_path))
+    server = start_server(lambda: scripted_mission(source, tmp_path), with_fast_clock)
     proxy = start_proxy(server)
     page = pages.open(proxy.url)
     alarm = page.get_by_test_id("alarms").locator("[data-parameter=battery]")
@@ -719,7 +723,7 @@ def test_the_page_reconnects_after_a_server_restart(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     pages.allow("net::ERR_CONNECTION_REFUSED", "net::ERR_CONNECTION_RESET", "503", "net::ERR_EMPTY")
-    server = start_server(lambda: fast_mission(tmp_path))
+    server = start_server(lambda: fast_mission(tmp_path), with_fast_clock)
     page = pages.open(server.url)
     wait_until_live(page)
     join(page, "restart", "capcom")
@@ -745,9 +749,10 @@ def test_the_page_reconnects_after_a_server_restart(
 
 
 def test_a_half_open_connection_is_noticed_and_replaced(
-    server: MissionServer, start_proxy: StartProxy, pages: Pages
+    start_server: StartServer, start_proxy: StartProxy, pages: Pages, tmp_path: Path
 ) -> None:
     state = "data-state"
+    server = start_server(lambda: fast_mission(tmp_path), with_fast_clock)
     proxy = start_proxy(server)
     page = pages.open(proxy.url)
     wait_until_live(page)
@@ -778,7 +783,8 @@ def test_the_verdict_of_an_upload_is_read_after_a_half_open_connection(
     start_server: StartServer, start_proxy: StartProxy, pages: Pages, tmp_path: Path
 ) -> None:
     slow = SimulatedValidator(pace_s=0.5)
-    server = start_server(lambda: MissionControl(Settings(data_dir=tmp_path), commands=slow))
+    settings = Settings(data_dir=tmp_path)
+    server = start_server(lambda: MissionControl(settings, commands=slow), with_fast_clock)
     proxy = start_proxy(server)
     page = pages.open(proxy.url)
     upload(page, "pass-first-drive.rcs")
