@@ -28,6 +28,9 @@ PREFIX = "ROVER_"
 CONFIG_VARIABLE = "ROVER_CONFIG"
 """The variable with the path of the configuration file, which is read before the settings."""
 
+CLIENT_VARIABLES = frozenset({"ROVER_URL", "ROVER_TOKEN", "ROVER_TOKEN_FILE"})
+"""Variables of commands that use a server, such as `rover tail`. They are no settings."""
+
 NEAR_MISS = 0.8
 """Similarity, from 0 to 1, from which a name counts as a misspelled setting.
 
@@ -296,6 +299,9 @@ class Settings:
         for name, text in environ.items():
             if name in known:
                 values[known[name].name] = _read(name, text, known[name])
+            elif name in CLIENT_VARIABLES:
+                if name == "ROVER_TOKEN" and not values.get("tokens", environ.get("ROVER_TOKENS")):
+                    logger.warning("ignoring ROVER_TOKEN: the server's tokens are in ROVER_TOKENS")
             elif name.startswith(PREFIX) and name != CONFIG_VARIABLE:
                 if near := closest(
                     name, (*known, CONFIG_VARIABLE)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rover.errors import SettingError
-from rover.settings import CONFIG_VARIABLE, PREFIX, Settings, settings_table
+from rover.settings import CLIENT_VARIABLES, CONFIG_VARIABLE, PREFIX, Settings, settings_table
 
 FIELDS = dataclasses.fields(Settings)
 
@@ -101,9 +101,14 @@ def test_a_misspelled_variable_is_refused_with_the_closest_name(name: str, meant
     assert refused.value.name == name
 
 
+@pytest.mark.parametrize("name", sorted(CLIENT_VARIABLES))
+def test_a_variable_of_client_commands_is_no_setting(name: str) -> None:
+    assert Settings.from_env({name: "http://lab.example"}) == Settings()
+
+
 def test_the_error_for_a_misspelled_variable_hides_its_value() -> None:
     with pytest.raises(SettingError) as refused:
-        Settings.from_env({"ROVER_TOKEN": "hunter2"})
+        Settings.from_env({"ROVER_TOKNS": "hunter2"})
     assert "hunter2" not in str(refused.value)
 
 

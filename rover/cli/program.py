@@ -19,6 +19,7 @@ PROGRAMS = ("rover", "cosmic-rover")
 
 COMMANDS = {
     "serve": "rover.cli.serve:serve",
+    "tail": "rover.cli.tail:tail",
     "config": "rover.cli.config:config",
     "settings": "rover.cli.config:settings",
     "token": "rover.cli.token:token",

@@ -1,0 +1,144 @@
+"""The options of commands that use a server, and how these commands end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from rover.client import Client
+
+    Command = Callable[..., Any]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+FAILED = 3
+"""Exit status if the server cannot be reached, refuses, or the outcome is unknown."""
+
+BROKEN_PIPE = 141
+"""Exit status if the reader of the output has ended, as in shells: 128 + SIGPIPE."""
+
+
+def connection_options(command: F) -> F:
+    """Add the options that say which server to use, and with which token."""
+    for option in (
+        click.option(
+            "--insecure", is_flag=True, help="Accept any certificate of the server. Unsafe."
+        ),
+        click.option(
+            "--ca", type=click.Path(path_type=Path), help="File with the certificates to trust."
+        ),
+        click.option(
+            "--token-file",
+            type=click.Path(path_type=Path),
+            envvar="ROVER_TOKEN_FILE",
+            show_envvar=True,
+            help="File whose first line is the access token.",
+        ),
+        click.option(
+            "--token",
+            envvar="ROVER_TOKEN",
+            show_envvar=True,
+            help="Access token. Prefer the variable: others can read the arguments of a process.",
+        ),
+        click.option(
+            "--url",
+            envvar="ROVER_URL",
+            show_envvar=True,
+            default="http://127.0.0.1:8000",
+            show_default=True,
+            help="Where the server's page is.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def run_with_client(
+    run: Callable[[Client], Awaitable[int]],
+    *,
+    url: str,
+    token: str | None,
+    token_file: Path | None,
+    ca: Path | None,
+    insecure: bool,
+) -> int:
+    """Run a command with a client; returns the exit status.
+
+    Raises:
+        click.UsageError: an option is wrong.
+    """
+    import anyio
+
+    from rover.client import Client, ClientError
+
+    token = token or (None if token_file is None else read_token(token_file))
+
+    async def with_client() -> int:
+        async with Client(url, token=token, verify=False if insecure else ca or True) as client:
+            return await run(client)
+
+    try:
+        return anyio.run(with_client)
+    except ClientError as exc:
+        report(explain(exc, has_token=token is not None))
+        return FAILED
+    except BrokenPipeError:
+        discard_output()
+        return BROKEN_PIPE
+
+
+def read_token(path: Path) -> str:
+    """The first line of a file.
+
+    Raises:
+        click.UsageError: the file cannot be read, or its first line is empty.
+    """
+    try:
+        token = path.read_text().split("\n", 1)[0].strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "is not text"
+        raise click.UsageError(f"{path}: the token cannot be read: {reason}") from exc
+    if not token:
+        raise click.UsageError(f"{path}: the first line is empty; it must be the token")
+    return token
+
+
+def explain(exc: Exception, *, has_token: bool) -> str:
+    """The error and, if a token may help, how to give one."""
+    from rover.client import Refused
+
+    if isinstance(exc, Refused) and exc.status in (401, 403) and not has_token:
+        return f"{exc}; give the token in ROVER_TOKEN or --token-file"
+    return str(exc)
+
+
+def report(text: str) -> None:
+    """Print one line for people on standard error."""
+    click.echo(f"{click.get_current_context().find_root().info_name}: {printable(text)}", err=True)
+
+
+def printable(text: str) -> str:
+    """The text in one line, without characters that a terminal obeys."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def discard_output() -> None:
+    """Discard what is still buffered for standard output, whose reader has ended."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write_line(text: str) -> None:
+    """Print a line at once, for programs that read the output.
+
+    Raises:
+        BrokenPipeError: the reader has ended.
+    """
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

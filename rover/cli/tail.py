@@ -1,0 +1,131 @@
+"""`rover tail`: follows telemetry, events or a comms channel."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rover.cli.connection import connection_options, report, run_with_client
+
+if TYPE_CHECKING:
+    from rover.client import Client, Gap, Interruption
+
+EPILOG = """\b
+Examples:
+  rover tail telemetry
+  rover tail telemetry --fields battery_level --hz 1 > battery.jsonl
+  rover tail telemetry --last 100 -n 100 --json | jq .battery_level
+  rover tail events
+  ROVER_TOKEN=rvr_… rover tail comms flight --url https://lab.example/rover/
+
+A terminal shows a live table. Otherwise, and with --json, each line is one JSON object. After a
+cut, the command connects again and resumes after the last event. Standard error reports cuts and
+gaps.
+"""
+
+
+@click.group(no_args_is_help=True, epilog=EPILOG)
+def tail() -> None:
+    """Follow telemetry, events or a comms channel."""
+
+
+@tail.command(epilog=EPILOG)
+@click.option("--fields", metavar="NAMES", help="Comma-separated names of parameters.")
+@click.option("--hz", type=float, metavar="HZ", help="Maximum number of samples a second.")
+@click.option("--last", type=int, metavar="COUNT", help="Begin with this many past samples.")
+@click.option("--since", metavar="TIME", help="Begin at this time: ISO 8601 or POSIX seconds.")
+@click.option("-n", "--count", type=click.IntRange(1), help="End after this many samples.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal.")
+@connection_options
+def telemetry(
+    fields: str | None,
+    hz: float | None,
+    last: int | None,
+    since: str | None,
+    count: int | None,
+    as_json: bool,
+    **connection: Any,
+) -> int:
+    """Follow the telemetry."""
+
+    async def run(client: Client) -> int:
+        if sys.stdout.isatty() and not as_json and count is None:
+            from rover.cli.live_table import show
+
+            return await show(client, options)
+        return await print_samples(client, options, count)
+
+    options = {
+        "fields": None if fields is None else fields.split(","),
+        "hz": hz,
+        "last": last,
+        "since": since,
+    }
+    return run_with_client(run, **connection)
+
+
+@tail.command(epilog=EPILOG)
+@click.option("--last", type=int, metavar="COUNT", help="Begin within this many past samples.")
+@click.option("--since", metavar="TIME", help="Begin at this time: ISO 8601 or POSIX seconds.")
+@click.option("-n", "--count", type=click.IntRange(1), help="End after this many events.")
+@connection_options
+def events(last: int | None, since: str | None, count: int | None, **connection: Any) -> int:
+    """Follow the events: alarms, states of sources, changes of the dictionary, messages of sources.
+
+    Each line is the JSON of the event, and its kind in `event`.
+    """
+
+    async def run(client: Client) -> int:
+        return await print_notices(client, {"last": last, "since": since}, count)
+
+    return run_with_client(run, **connection)
+
+
+async def print_samples(client: Client, options: dict[str, Any], count: int | None) -> int:
+    """Print each sample as a line of JSON."""
+    from rover.cli.connection import write_line
+    from rover.client import Gap, Interruption, Sample
+
+    printed = 0
+    async for event in client.telemetry(**options):
+        if isinstance(event, Sample):
+            write_line(event.data)
+            printed += 1
+            if printed == count:
+                break
+        elif isinstance(event, Gap | Interruption):
+            report_loss(event)
+    return 0
+
+
+async def print_notices(client: Client, options: dict[str, Any], count: int | None) -> int:
+    """Print each named event as a line of JSON."""
+    import json
+
+    from rover.cli.connection import write_line
+    from rover.client import Gap, Interruption, Notice
+
+    printed = 0
+    async for event in client.telemetry(**options):
+        if isinstance(event, Notice):
+            line = {"event": event.name, "id": event.id, **event.fields}
+            write_line(json.dumps(line, ensure_ascii=False))
+            printed += 1
+            if printed == count:
+                break
+        elif isinstance(event, Gap | Interruption):
+            report_loss(event)
+    return 0
+
+
+def report_loss(event: Gap | Interruption) -> None:
+    """Report missing events or a cut on standard error."""
+    from rover.client import Gap
+
+    if isinstance(event, Gap):
+        lost = "an unknown number of" if event.lost is None else f"{event.lost:,}"
+        report(f"gap: {lost} events are missing ({event.reason})")
+    else:
+        report(f"{event.reason}; connecting again in {event.retry_s:.1f} s")

@@ -1,0 +1,49 @@
+"""A client of Cosmic Rover servers for Python programs, on asyncio.
+
+    async with Client("https://lab.example/rover/", token="rvr_…") as rover:
+        async for event in rover.telemetry(fields=["battery_level"]):
+            if isinstance(event, Sample):
+                print(event.t, event.values["battery_level"])
+
+It imports nothing of the server. docs/client.md describes it.
+"""
+
+from rover.client.client import Client
+from rover.client.errors import (
+    ChannelClosed,
+    ClientError,
+    ConnectionFailed,
+    ImageChanged,
+    ImageIncomplete,
+    MessageRefused,
+    NotARover,
+    OutcomeUnknown,
+    Refused,
+    Silent,
+)
+from rover.client.sse import EventParser, ServerSentEvent
+from rover.client.stream import EventStream, Gap, Interruption
+from rover.client.telemetry import Beat, Notice, Sample, TelemetryStream
+
+__all__ = [
+    "Beat",
+    "ChannelClosed",
+    "Client",
+    "ClientError",
+    "ConnectionFailed",
+    "EventParser",
+    "EventStream",
+    "Gap",
+    "ImageChanged",
+    "ImageIncomplete",
+    "Interruption",
+    "MessageRefused",
+    "NotARover",
+    "Notice",
+    "OutcomeUnknown",
+    "Refused",
+    "Sample",
+    "ServerSentEvent",
+    "Silent",
+    "TelemetryStream",
+]

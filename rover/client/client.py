@@ -1,0 +1,167 @@
+"""The client of one server."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from rover import __version__
+from rover.client.errors import ClientError, NotARover
+from rover.client.http import check_status, translated_errors
+from rover.client.stream import CONNECT_TIMEOUT_S, EventStream
+from rover.client.telemetry import SILENCE_S, TelemetryStream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+ANSWER_TIMEOUT_S = 30.0
+"""Seconds without a byte after which a request that is no stream has failed."""
+
+
+class Client:
+    """A connection to a Cosmic Rover server. Use it as `async with Client(url) as rover:`.
+
+    It runs on asyncio. Streams reconnect and resume by themselves; leaving the block closes them.
+
+    Args:
+        url: where the server's page is, with its prefix, such as `https://lab.example/rover/`.
+        token: an access token.
+        verify: `False` to accept any certificate, or the path of trusted ones.
+        headers: sent with each request.
+
+    Raises:
+        ClientError: the URL is not of the form `http://` or `https://`.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        *,
+        token: str | None = None,
+        verify: bool | Path = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.url = checked_url(url)
+        self.headers = {"User-Agent": f"cosmic-rover/{__version__}", **(headers or {})}
+        if token:
+            if not (token.isascii() and token.isprintable() and " " not in token):
+                raise ClientError("the token must be printable ASCII without spaces")
+            self.headers["Authorization"] = f"Bearer {token}"
+        self.tls = _tls(verify) if self.url.startswith("https:") else None
+        self._streams: set[EventStream] = set()
+        self.http = httpx.AsyncClient(
+            headers=self.headers,
+            verify=self.tls or True,
+            timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            limits=httpx.Limits(max_connections=None),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for stream in list(self._streams):
+            await stream.aclose()
+        await self.http.aclose()
+
+    def telemetry(
+        self,
+        *,
+        fields: Sequence[str] | None = None,
+        hz: float | None = None,
+        last: int | None = None,
+        since: str | None = None,
+        after: str = "",
+        wait: bool = False,
+    ) -> TelemetryStream:
+        """The telemetry from now on, as an asynchronous iterator.
+
+        Samples come in the order of the server, each once. If samples are lost, a `Gap` says how
+        many. `Interruption` says that the connection was cut; the next values may be old by then.
+
+        Args:
+            fields: names of parameters; all by default.
+            hz: maximum number of samples a second.
+            last: number of past samples before the live ones.
+            since: past samples from this time on: ISO 8601 or POSIX seconds.
+            after: past samples after this id.
+            wait: whether to keep trying if the first attempt fails.
+        """
+        params = {
+            "fields": None if fields is None else ",".join(fields),
+            "hz": None if hz is None else f"{hz:g}",
+            "last": None if last is None else str(last),
+            "since": since,
+        }
+        return TelemetryStream(
+            self.stream(
+                "stream/rover-telemetry",
+                {name: value for name, value in params.items() if value is not None},
+                last_id=after,
+                silence_s=SILENCE_S,
+                wait=wait,
+            )
+        )
+
+    def stream(self, path: str, params: Mapping[str, str], **options: Any) -> EventStream:
+        """An event stream below the server's URL; `EventStream` describes the options."""
+        stream = EventStream(
+            self.http, self.url + path, params, on_close=self._streams.discard, **options
+        )
+        self._streams.add(stream)
+        return stream
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The JSON object at a path below the server's URL, such as `telemetry/latest`.
+
+        Raises:
+            ConnectionFailed: there is no connection.
+            Refused: the server does not allow it.
+            NotARover: the answer is not a JSON object.
+        """
+        url = self.url + path
+        with translated_errors(url):
+            async with self.http.stream("GET", url, params=params) as response:
+                await check_status(response)
+                await response.aread()
+        try:
+            value = response.json()
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise NotARover(f"{url} is not a Cosmic Rover server: the answer is not JSON")
+        return value
+
+
+def checked_url(url: str) -> str:
+    """The URL with a slash at its end.
+
+    Raises:
+        ClientError: it is malformed.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        usable = False
+    else:
+        usable = usable and not parts.query and not parts.fragment
+    if not usable:
+        raise ClientError(f"{url[:200]}: must be a URL such as http://127.0.0.1:8000")
+    return url.rstrip("/") + "/"
+
+
+def _tls(verify: bool | Path) -> ssl.SSLContext:
+    if verify is False:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    try:
+        return ssl.create_default_context(cafile=None if verify is True else str(verify))
+    except OSError as exc:
+        raise ClientError(f"{verify}: cannot be used as a certificate: {exc}") from exc

@@ -1,0 +1,115 @@
+"""Telemetry as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from rover.client.errors import NotARover
+from rover.client.sse import ServerSentEvent
+from rover.client.stream import EventStream, Gap, Interruption, json_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SILENCE_S = 12.0
+"""Seconds without a byte after which a telemetry stream counts as cut: the server sends an event,
+`beat` if there is no other, at least every 3 s."""
+
+OWN_KEYS = frozenset({"t", "late", "folded"})
+"""Keys of a sample that are not parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Values that were measured together.
+
+    Attributes:
+        id: resumes the stream after this sample.
+        t: when they were measured, in POSIX seconds.
+        values: by the name of the parameter.
+        late: whether a newer sample came before it.
+        folded: number of samples that it replaces, if the stream has a rate; else `None`.
+        data: the event as JSON, as the server sent it.
+    """
+
+    id: str
+    t: float
+    values: Mapping[str, Any]
+    late: bool
+    folded: int | None
+    data: str
+
+    @classmethod
+    def from_event(cls, event: ServerSentEvent) -> Self:
+        """The sample of an unnamed event.
+
+        Raises:
+            NotARover: it is no sample.
+        """
+        fields = json_object(event.data)
+        try:
+            t = datetime.fromisoformat(fields["t"]).timestamp()
+        except (KeyError, TypeError, ValueError):
+            raise NotARover(f"a sample has no time `t`: {event.data[:80]}") from None
+        values = {name: value for name, value in fields.items() if name not in OWN_KEYS}
+        return cls(
+            event.id, t, values, fields.get("late") is True, fields.get("folded"), event.data
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A named event: `state`, `alarm`, `dictionary` or `event`.
+
+    Attributes:
+        id: resumes the stream after this event.
+        name: of the event.
+        fields: its JSON.
+        data: the same as the server sent it.
+    """
+
+    id: str
+    name: str
+    fields: Mapping[str, Any]
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The server has sent no other event for 3 s: the connection works, and nothing is new."""
+
+
+TelemetryEvent = Sample | Notice | Beat | Gap | Interruption
+
+
+class TelemetryStream:
+    """The telemetry, across any number of connections. `EventStream` describes its errors."""
+
+    def __init__(self, events: EventStream) -> None:
+        self._events = events
+
+    @property
+    def last_id(self) -> str:
+        """The id of the newest event: resumes the stream, also in another process."""
+        return self._events.last_id
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> TelemetryEvent:
+        event = await anext(self._events)
+        if not isinstance(event, ServerSentEvent):
+            return event
+        if event.name == "message":
+            return Sample.from_event(event)
+        if event.name == "beat":
+            return Beat()
+        return Notice(event.id, event.name, json_object(event.data), event.data)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._events.aclose()
