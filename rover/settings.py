@@ -41,7 +41,8 @@ Other programs use names with this prefix too. `TELEMETRIE` has 0.84 of `TELEMET
 MIN_TOKEN_LENGTH = 16
 """Minimum number of characters of an access token."""
 
-NOTIFY_LEVELS = ("yellow", "red")
+CHOICES = {"notify_level": ("yellow", "red"), "log_format": ("text", "json")}
+"""The values of settings that have only a few."""
 
 DEFAULT_SOURCE = "`sim:`, or `none:` beside a real source"
 
@@ -121,6 +122,7 @@ class Settings:
     notify_level: str = setting(
         "yellow", "least severe level of alarms that `ROVER_NOTIFY` gets: `yellow` or `red`"
     )
+    log_format: str = setting("text", "format of the log lines of `rover serve`: `text` or `json`")
     heartbeat_s: float = setting(
         15.0, "maximum silence of a stream before a heartbeat", unit="s", at_least=0.05, at_most=300
     )
@@ -244,9 +246,10 @@ class Settings:
                 raise SettingError("ROVER_ALLOWED_ORIGINS", origin, reason)
         self._check_tokens()
         self._check_hosts()
-        if self.notify_level not in NOTIFY_LEVELS:
-            reason = f"must be one of {', '.join(NOTIFY_LEVELS)}"
-            raise SettingError("ROVER_NOTIFY_LEVEL", self.notify_level, reason)
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                reason = f"must be one of {', '.join(choices)}"
+                raise SettingError(PREFIX + name.upper(), value, reason)
 
     def _check_tokens(self) -> None:
         if not self.tokens:
