@@ -180,7 +180,7 @@ class Settings:
         2**20, "size limit of one request that sends telemetry", unit="bytes", at_least=256
     )
     max_ingests: int = setting(
-        192, "maximum number of requests being received that send telemetry", at_least=1
+        192, "maximum number of requests being received that send telemetry or JSON", at_least=1
     )
     max_channels: int = setting(200, "maximum number of comms channels", at_least=1)
     max_members: int = setting(
@@ -209,6 +209,12 @@ class Settings:
         100.0,
         "average rate below which the body of a request is refused, after 10 s",
         unit="bytes/s",
+        at_least=1,
+    )
+    body_timeout_s: float = setting(
+        3600.0,
+        "total time to receive the body of a request, at any rate",
+        unit="s",
         at_least=1,
     )
     kept_uploads: int = setting(200, "reports of finished uploads kept", at_least=1)
