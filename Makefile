@@ -18,7 +18,8 @@ NPM = PATH="$(CURDIR)/$(BIN):$$($(NODE)):$$PATH" npm --prefix web
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
 # tests that run a part of their cases unless TEST_FULL is set
-SHORTENED := tests/test_broken_sources.py
+SHORTENED := tests/test_broken_sources.py tests/test_disconnects.py \
+  tests/test_simulated_camera.py tests/test_simulated_validator.py
 
 export UV_PYTHON_DOWNLOADS := never
 

@@ -28,7 +28,7 @@ from rover.settings import Settings
 from rover.telemetry.events import NamedEvent
 from tests.conftest import running
 from tests.programs import needs
-from tests.serving import ROOT, free_port, wait_until_listening
+from tests.serving import FULL, ROOT, free_port, wait_until_listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -256,7 +256,11 @@ OWN_NETWORK = ["unshare", "--net", *(["--user", "--map-root-user"] if os.geteuid
 
 
 @pytest.mark.parametrize(
-    ("server", "loop"), [("uvicorn", "asyncio"), *((server, "uvloop") for server in SERVERS)]
+    ("server", "loop"),
+    [
+        ("uvicorn", "asyncio"),
+        *((server, "uvloop") for server in (SERVERS if FULL else ["granian"])),
+    ],
 )
 def test_an_unplugged_client_is_released(tmp_path: Path, server: str, loop: str) -> None:
     needs("ip")

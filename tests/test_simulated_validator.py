@@ -21,6 +21,7 @@ from sources.simulated.findings import MEANINGS
 from sources.simulated.schedule import ZONE_HEATER_W
 from sources.simulated.sequence import MAX_BYTES, MAX_LINES, seal
 from sources.simulated.validator import SimulatedValidator
+from tests.serving import FULL
 
 pytestmark = pytest.mark.anyio
 
@@ -524,7 +525,9 @@ async def check_arbitrary(data: bytes, folder: Path) -> None:
 
 
 FUZZ = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150 if FULL else 40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 WORDS = st.sampled_from(
     [*DICTIONARY, *dictionary.Zone, *dictionary.PASSES, "ON", "OFF", "NAVCAM", "1", "-20.5", "10m"]
