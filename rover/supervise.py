@@ -279,13 +279,7 @@ class Supervisor:
             if is_interrupt(exc) or not absorb_stray_cancellation():
                 raise
             detail = describe(exc)
-            logger.error(
-                "%s: the source failed: %s",
-                self.name,
-                detail,
-                exc_info=exc_info(exc),
-                extra={"source": self.name},
-            )
+            logger.error("%s: the source failed: %s", self.name, detail, exc_info=exc_info(exc))
             return detail
         return "the source ended"
 
@@ -306,7 +300,7 @@ class Supervisor:
 
     def _change(self, state: State, detail: str) -> None:
         log = logger.info if state is State.LIVE else logger.warning
-        log("%s: %s: %s", self.name, state, detail, extra={"source": self.name})
+        log("%s: %s: %s", self.name, state, detail)
         self._health = Health(state, detail, self._clock())
         self._publish()
 

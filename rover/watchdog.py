@@ -243,7 +243,6 @@ def _log_blocked(place: _Place, blocked_s: float) -> None:
             blocked_s,
             place.line,
             place.function,
-            extra={"source": place.watched.name},
         )
 
 

@@ -42,7 +42,7 @@ class ImageBroken(SourceError):
 Value = float | int | bool | str | Mapping[str, float] | None
 """One parameter's value. A mapping is a position or vector: `{"lat": 18.4, "lon": 77.5}`."""
 
-RESERVED = ("t", "late", "folded", "details")
+RESERVED = ("t", "late", "folded", "details", "resolution_s")
 """Keys of a sample that the server adds itself; no parameter has such a name."""
 
 Kind = Literal["number", "integer", "boolean", "text", "vector"]

@@ -521,7 +521,9 @@ def publish(reader: PayloadReader, payload: bytes | str) -> None:
         encode(EventId("e", 1), NamedEvent("sample", data))
         sent = json.loads(data)
         assert set(sent) - {"t", "late"} == set(sample.values) - {"t", "late"}
-        History((), 10).add(sample)
+        history = History()
+        history.add(sample)
+        history.archive()
     assert not {parameter.name for parameter in reader.parameters} & {*RESERVED}
 
 

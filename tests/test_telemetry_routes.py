@@ -241,17 +241,18 @@ async def test_a_late_sample_is_flagged_and_changes_neither_latest_nor_alarms(
 
 
 def test_the_json_of_a_history_has_all_rows_of_each_column() -> None:
-    history = History([Parameter("speed"), Parameter("mode", kind="text")], 10_000)
+    history = History([Parameter("speed"), Parameter("mode", kind="text")])
     for n in range(1000):
         history.add(Sample(START + n, {"speed": n + 0.5, "mode": f'"{n}"'}))
-    columns = json.loads(history_json(history.between(None, None, None), 1000))
+    columns = json.loads(history_json(history, None, None, None, 1000))
     assert columns == {
         "t": [iso(START + n) for n in range(1000)],
         "speed": [n + 0.5 for n in range(1000)],
         "mode": [f'"{n}"' for n in range(1000)],
         "late": [False] * 1000,
+        "resolution_s": 0,
     }
-    assert json.loads(history_json(history.between(START - 1, START, None), 9))["t"] == []
+    assert json.loads(history_json(history, START - 1, START, None, 9))["t"] == []
 
 
 @pytest.mark.parametrize(
@@ -265,20 +266,20 @@ def test_the_json_of_a_history_has_all_rows_of_each_column() -> None:
 def test_a_history_over_the_limit_of_bytes_has_fewer_points(
     values: Callable[[int], dict[str, Any]],
 ) -> None:
-    history = History([], 10_000)
+    history = History()
     for n in range(300):
         history.add(Sample(START + n, values(n)))
-    text = history_json(history.between(None, None, None), 300, 100_000)
+    text = history_json(history, None, None, None, 300, 100_000)
     points = len(json.loads(text)["t"])
     assert 1 <= points < 300
     assert points == 1 or len(text) <= 100_000
 
 
 def test_a_history_over_the_limit_of_bytes_keeps_texts_beside_numbers() -> None:
-    history = History([], 10_000)
+    history = History()
     for n in range(300):
         history.add(Sample(START + n, {"text": "x" * 1000} if n % 2 else {"speed": float(n)}))
-    columns = json.loads(history_json(history.between(None, None, None), 300, 50_000))
+    columns = json.loads(history_json(history, None, None, None, 300, 50_000))
     assert sum(text is not None for text in columns["text"]) >= 10
     assert max(speed for speed in columns["speed"] if speed is not None) == 298
 
@@ -294,6 +295,7 @@ async def test_history_responds_with_columns(serve: Serve) -> None:
         "battery": [90, 90],
         "speed": [10, 11],
         "late": [False, False],
+        "resolution_s": 0,
     }
     columns = downsampled.json()
     assert len(columns["t"]) <= 50

@@ -48,7 +48,7 @@ def create_app(workload: Workload) -> ASGIApp:
     """A mission with the default settings, except that every reader and member may connect."""
     settings = Settings(max_members=20_000, client_share=1)  # all clients have one address
     if workload.small_history:
-        settings = replace(settings, telemetry_events=SMALL_HISTORY, history_samples=SMALL_HISTORY)
+        settings = replace(settings, telemetry_events=SMALL_HISTORY)
     return mission.create_app(
         settings, telemetry=PacedTelemetry(workload.rate_hz), camera=NoCamera()
     )

@@ -190,8 +190,8 @@ SCHEMAS: dict[str, Schema] = {
     "History": {
         "type": "object",
         "description": "columns of equal length",
-        "properties": {"t": array(TIME), "late": array(BOOLEAN)},
-        "required": ["t", "late"],
+        "properties": {"t": array(TIME), "late": array(BOOLEAN), "resolution_s": NUMBER},
+        "required": ["t", "late", "resolution_s"],
         "additionalProperties": array(VALUE),
     },
     "Alarm": obj(**ALARM),

@@ -235,9 +235,7 @@ class Commands:
         except OSError as exc:
             detail = f"the server could not write the file: {exc.strerror}"
         except Exception:  # `chunks` may raise anything; the upload must finish
-            logger.exception(
-                "upload of %s: receiving it failed", upload.name, extra={"upload": upload.id}
-            )
+            logger.exception("upload of %s: receiving it failed", upload.name)
             detail = "receiving the file failed; see the server's log"
         if file is None or self._checks is None or self._closed:
             await self._fail(upload, detail)
@@ -298,13 +296,7 @@ class Commands:
             await self._discard(upload)
         upload.publish_verdict(verdict, file.sha256)
         self._on_finish(upload)
-        logger.info(
-            "upload of %s: %s: %s",
-            upload.name,
-            upload.status,
-            verdict.detail,
-            extra={"upload": upload.id},
-        )
+        logger.info("upload of %s: %s: %s", upload.name, upload.status, verdict.detail)
 
     async def _fail(self, upload: Upload, detail: str) -> None:
         with CancelScope(shield=True):
@@ -314,7 +306,7 @@ class Commands:
             self._on_finish(upload)
             # the drain logs the number of uploads that it ends
             log = logger.debug if detail is SHUTTING_DOWN else logger.warning
-            log("upload of %s: FAILED: %s", upload.name, detail, extra={"upload": upload.id})
+            log("upload of %s: FAILED: %s", upload.name, detail)
 
     async def _discard(self, upload: Upload) -> None:
         if upload.file is not None:

@@ -64,16 +64,14 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         )
 
     async def acknowledge(request: Request) -> Response:
-        with mission.serving.receiving(request):
-            body = await json_object(request, mission.serving.bodies)
+        body = await json_object(request, mission.serving.bodies)
         by, comment = note(body)
         alarm = mission.telemetry.acknowledge(request.path_params["alarm_id"], by, comment)
         record("alarm.acknowledge", alarm, by, comment)
         return json_response(mission.telemetry.alarms.as_json(alarm))
 
     async def shelve(request: Request) -> Response:
-        with mission.serving.receiving(request):
-            body = await json_object(request, mission.serving.bodies)
+        body = await json_object(request, mission.serving.bodies)
         by, comment = note(body)
         minutes = body.get("minutes")
         if isinstance(minutes, float) and minutes.is_integer():

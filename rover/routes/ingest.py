@@ -92,7 +92,8 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
     )
 
     async def ingest(request: Request) -> Response:
-        with mission.serving.receiving(request):
+        serving = mission.serving
+        with serving.ingests.hold(serving.clients.name_of(request.scope, request.receive)):
             return await receive(request)
 
     async def receive(request: Request) -> Response:

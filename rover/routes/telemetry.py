@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from rover.api import Answer, Operation
 from rover.api.schemas import BINARY, ref
+from rover.archive.table import table_of
 from rover.asgi.query import RESUME_POINT, Moment, Names, Number, WholeNumber
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery, NoDataYet, PoolFull
@@ -18,16 +19,17 @@ from rover.telemetry.views import Selection
 from rover.wire import EVENT_STREAM, dumps, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from starlette.routing import BaseRoute
     from starlette.types import Receive, Scope, Send
 
+    from rover.archive.table import Table
     from rover.asgi.event_stream import EventStream
     from rover.audit import AuditLog
     from rover.serving import Serving
     from rover.telemetry import Telemetry
-    from rover.telemetry.span import Span
+    from rover.telemetry.history import History
 
 
 MAX_POINTS = 20_000
@@ -89,8 +91,9 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         chosen, limit = fields.of(request), HISTORY_POINTS.of(request)
         since, until = HISTORY_SINCE.of(request), HISTORY_UNTIL.of(request)
         async with histories:
-            span = telemetry.history.between(since, until, chosen)
-            body = await to_thread.run_sync(history_json, span, limit)
+            body = await to_thread.run_sync(
+                history_json, telemetry.history, since, until, chosen, limit
+            )
         return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
     async def parameters(_: Request) -> Response:
@@ -183,20 +186,30 @@ class TelemetryStream:
         return serving.streams.respond(subscriber, preamble, BEAT, client)
 
 
-def history_json(span: Span, max_points: int, max_bytes: int = MAX_HISTORY_BYTES) -> bytes:
-    """The samples as columns in JSON, downsampled until both limits are met.
+def history_json(
+    history: History,
+    since: float | None,
+    until: float | None,
+    fields: Collection[str] | None,
+    max_points: int,
+    max_bytes: int = MAX_HISTORY_BYTES,
+) -> bytes:
+    """The samples of a time range as columns in JSON, with about `max_points` rows at most.
 
-    Every spike is kept, unless the spikes alone exceed `max_bytes`.
+    Of more samples, it has every spike, unless the spikes alone exceed `max_bytes`.
     """
-    span = span.downsampled(max_points)
-    while (size := span.json_bytes()) > max_bytes and len(span.t) > 1:
-        points = max(1, min(len(span.t) // 2, len(span.t) * max_bytes // size))
-        span = span.thinned(points)
-    return b"".join(_json_parts(span))
+    excerpt = history.load(since, until, fields, max_points)
+    table = table_of(excerpt, max_points)
+    while (size := table.json_bytes()) > max_bytes and max_points > 1:
+        max_points = max(1, min(len(table.t) // 2, len(table.t) * max_bytes // size))
+        table = table_of(excerpt, max_points)
+    if table.json_bytes() > max_bytes:
+        table = table.newest()
+    return b"".join(_json_parts(table, history.integers))
 
 
-def _json_parts(span: Span) -> Iterator[bytes]:
-    columns = span.as_columns()
+def _json_parts(table: Table, integers: Collection[str]) -> Iterator[bytes]:
+    columns = table.as_columns(integers)
     columns["t"] = [iso(t) for t in columns["t"]]
     before = "{"
     for name, column in columns.items():
@@ -206,4 +219,4 @@ def _json_parts(span: Span) -> Iterator[bytes]:
             yield ("," if start else "").encode() + rows.encode()
         yield b"]"
         before = ","
-    yield b"}"
+    yield f',"resolution_s":{table.resolution_s:.6g}}}'.encode()

@@ -1,242 +1,255 @@
-"""Samples by time, in columns: for plots and for queries about the past.
+"""All values of a mission by time, for plots and for queries about the past.
 
-Samples are stored in order of arrival and returned in order of time. So a late sample costs no more
-than any other, and the oldest to arrive is dropped first, even if a source's clock jumps.
+    samples ─▶ tail in memory ─▶ archive in a database (in a thread)
+
+The newest samples are in memory. Once there are enough of them, they go to the archive, which keeps
+them compressed until it reaches its limits. Queries read both.
 """
 
 from __future__ import annotations
 
-import math
-import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import logging
+import sqlite3
+from contextlib import suppress
+from math import inf
+from threading import Lock
+from time import time
+from typing import TYPE_CHECKING
 
-import numpy as np
+from anyio import sleep
 
-from rover.telemetry.span import Span
+from rover.archive.database import ArchiveDatabase
+from rover.archive.points import joined
+from rover.archive.table import Excerpt
+from rover.errors import LogDamaged
+from rover.logs.worker import Worker
+from rover.telemetry.tail import Entry, points_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
+    from pathlib import Path
 
-    from numpy.typing import NDArray
+    from sources.base import Parameter, Sample
 
-    from sources.base import Parameter, Sample, Value
+logger = logging.getLogger("rover.telemetry")
 
-ColumnKey = tuple[str, str]
-"""A parameter's name, and the name of a vector's component; `""` for a scalar."""
+ARCHIVE_SAMPLES = 1024
+"""Number of samples in memory from which they go to the archive."""
 
-MAX_COLUMNS = 2000
-"""Maximum number of columns; values of further parameters are not stored."""
+ARCHIVE_BYTES = 4 * 2**20
+"""Approximate size of samples in memory from which they go to the archive."""
 
-MIN_CAPACITY = 1024
-"""Number of rows that columns have at first; they grow as samples arrive."""
+ARCHIVE_S = 300.0
+"""Seconds after which samples in memory go to the archive, however few they are."""
 
-SPARE_ROWS = 1.25
-"""Maximum length of a column, relative to the history: spare rows make reallocation rare."""
+TICK_S = 0.25
+"""Seconds between two checks whether samples go to the archive."""
 
-ROW_BYTES = 17
-"""Size of a row without values: its time, its late flag, and the size of its objects."""
+RETRY_S = 1.0
+"""Seconds before another attempt, if the archive cannot store samples."""
 
-CELL_BYTES = 8
-"""Size of a number, or of the reference to an object."""
+MAX_TAIL_BYTES = 32 * 2**20
+"""Approximate maximum size of the samples in memory, while the archive cannot store them."""
 
-MAX_EXACT_INTEGER = 2**53
-"""Largest integer up to which a float64 represents every integer. A column with a larger one stores
-Python objects."""
+MAX_PARAMETERS = 2000
+"""Maximum number of parameters; values of others are not stored."""
 
-MISSING = {np.dtype(np.float64): math.nan, np.dtype(object): None}
-"""The content of a cell without a value, by the column's type."""
+SAMPLE_BYTES = 200
+"""Size of a sample in memory without its values."""
+
+VALUE_BYTES = 60
+"""Size of a value in memory without its text."""
+
+MAX_LOADED_POINTS = 4_000_000
+"""Approximate maximum number of points that a query reads."""
+
+MIN_POINTS = 64
+"""Minimum number of points of each parameter that a query reads, if there are that many."""
 
 
 class History:
-    """The newest samples, up to a count and a number of bytes; the oldest are dropped.
+    """The samples of a mission.
+
+    `add` is called on the event loop. `archive` and `load` block, and may be called in any thread.
 
     Args:
-        parameters: the dictionary, which defines the first columns.
-        max_samples: maximum number of samples, at least 1.
-        max_bytes: maximum size of the samples, without the columns' spare rows. The newest sample
-            is kept whatever its size.
+        parameters: the dictionary.
+        path: of the database; `None` for one in memory.
+        max_bytes: maximum size of the database; the oldest samples are dropped.
+        max_age_s: seconds after which samples are dropped.
+        clock: POSIX seconds.
+
+    Attributes:
+        dropped: number of samples that were dropped because the database could not be written.
     """
 
     def __init__(
-        self, parameters: Iterable[Parameter], max_samples: int, max_bytes: int = sys.maxsize
+        self,
+        parameters: Iterable[Parameter] = (),
+        *,
+        path: Path | None = None,
+        max_bytes: float = inf,
+        max_age_s: float = inf,
+        clock: Callable[[], float] = time,
     ) -> None:
-        self._max_samples = max_samples
+        self.dropped = 0
+        self._database = ArchiveDatabase(path)
         self._max_bytes = max_bytes
-        self._row_bytes = ROW_BYTES
-        self._capacity = 0  # length of every column
-        self._start = 0
-        self._end = 0
-        self._t = _empty_column(0, float)
-        self._late = _empty_column(0, bool)
-        self._object_bytes = _empty_column(0, int)  # size of each sample's objects
-        self._total_object_bytes = 0
-        self._columns: dict[ColumnKey, NDArray[Any]] = {}
-        self._components: dict[str, list[str]] = {}  # by parameter; [""] for a scalar
-        self._learned: set[ColumnKey] = set()  # columns that the dictionary lacks
-        self._integers: set[str] = set()  # parameters of kind `integer`
+        self._max_age_s = max_age_s
+        self._clock = clock
+        self._lock = Lock()  # for the database, and for removing samples from memory
+        self._tail: list[Entry] = []
+        self._tail_bytes = 0
+        self._archive_at = inf
+        self._names: dict[str, None] = {}
+        self._integers: set[str] = set()
+        self._failing = False
         self.set_parameters(parameters)
 
     def set_parameters(self, parameters: Iterable[Parameter]) -> None:
-        """Add the columns that a new dictionary needs. Existing columns stay."""
+        """Note the names and kinds of a new dictionary. Earlier names stay."""
         for parameter in parameters:
+            self._names[parameter.name] = None
             if parameter.kind == "integer":
                 self._integers.add(parameter.name)
-            if parameter.name in self._components:
-                continue
-            self._components[parameter.name] = []
-            if parameter.kind != "vector":
-                number = parameter.kind in ("number", "integer")
-                self._add_column((parameter.name, ""), float if number else object)
 
     def __len__(self) -> int:
-        return self._end - self._start
+        """The number of samples in memory."""
+        return len(self._tail)
 
     @property
     def names(self) -> Collection[str]:
-        """The parameters of the dictionary, and those that were received without an entry in it."""
-        return self._components.keys()
+        """The parameters of the dictionary, and those that have values."""
+        return self._names.keys()
 
-    def add(self, sample: Sample, *, late: bool = False) -> None:
-        """Store a sample, and drop the oldest beyond the limits.
+    @property
+    def integers(self) -> Collection[str]:
+        """The parameters whose numbers are whole, also if they are written as 3.0."""
+        return self._integers
+
+    def add(self, sample: Sample, *, late: bool = False, offset: int = 0, size: int = 0) -> None:
+        """Add a sample of any time.
 
         Args:
-            sample: of any time.
+            sample: its values.
             late: whether to flag it as late.
+            offset: of its event. A sample that is added again, after a restart, is stored once.
+            size: bytes of its JSON.
         """
-        if self._end == self._capacity:
-            self._reallocate()
-        self._t[self._end] = sample.t
-        self._late[self._end] = late
-        self._end += 1
-        for name, value in sample.values.items():
-            self._set_value(name, value)
-        self._drop_oldest()
+        if not self._names.keys() >= sample.values.keys():
+            self._learn(sample)
+        if not self._tail:
+            self._archive_at = self._clock() + ARCHIVE_S
+        entry = Entry(offset, late, sample, SAMPLE_BYTES + VALUE_BYTES * len(sample.values) + size)
+        self._tail.append(entry)
+        self._tail_bytes += entry.size
+        if self._tail_bytes > MAX_TAIL_BYTES:
+            self._drop_half()
 
-    def between(
-        self, since: float | None, until: float | None, fields: Collection[str] | None
-    ) -> Span:
-        """A copy of the samples in a time range, safe to use in another thread.
+    def _learn(self, sample: Sample) -> None:
+        for name in sample.values:
+            if len(self._names) < MAX_PARAMETERS:
+                self._names[name] = None
+
+    def _drop_half(self) -> None:
+        """Drop the older half of the samples in memory: the database cannot store them."""
+        if self._lock.acquire(blocking=False):  # else they are being stored
+            half = (len(self._tail) + 1) // 2
+            self.dropped += half
+            self._remove(half)
+            self._lock.release()
+
+    def _remove(self, count: int) -> None:
+        self._tail_bytes -= sum(entry.size for entry in self._tail[:count])
+        del self._tail[:count]
+
+    async def run(self) -> None:
+        """Archive samples, and limit the size of the archive, until cancelled."""
+        worker = Worker("rover archive")
+        try:
+            await worker.run(self._read_names)
+            while True:
+                await sleep(TICK_S)
+                if self.is_due:
+                    await worker.run(self.archive)
+        finally:
+            worker.stop()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether samples in memory should go to the archive."""
+        if not self._tail:
+            return False
+        is_full = len(self._tail) >= ARCHIVE_SAMPLES or self._tail_bytes >= ARCHIVE_BYTES
+        return (is_full and not self._failing) or self._clock() >= self._archive_at
+
+    def archive(self) -> None:
+        """Store the samples that are in memory, and drop the oldest beyond the limits."""
+        with self._lock:
+            entries = self._tail[:]
+            if not entries:
+                return
+            try:
+                store = self._database.store()
+                now = self._clock()
+                batch = points_of(entries, self._names, store.archived)
+                store.add(batch, now, max(entry.offset for entry in entries))
+                store.limit(self._max_bytes, now - self._max_age_s)
+            except (sqlite3.Error, OSError) as exc:
+                self._database.close()
+                self._archive_at = self._clock() + RETRY_S
+                if not self._failing:
+                    logger.error("the telemetry cannot be archived: %s; it stays in memory", exc)
+                self._failing = True
+                return
+            if self._failing:
+                logger.warning("archiving again; %d samples were lost", self.dropped)
+                self._failing = False
+            self._remove(len(entries))
+            self._archive_at = self._clock() + ARCHIVE_S
+
+    def _read_names(self) -> None:
+        with self._lock, suppress(sqlite3.Error, OSError):  # `archive` reports it
+            self._names.update(dict.fromkeys(self._database.store().names))
+
+    def load(
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        fields: Collection[str] | None = None,
+        max_points: int = MAX_LOADED_POINTS,
+    ) -> Excerpt:
+        """The values of a time range, or fewer points with the same spikes.
 
         Args:
             since: POSIX seconds, inclusive; `None` for no bound.
             until: POSIX seconds, exclusive; `None` for no bound.
             fields: names of parameters; `None` for all.
+            max_points: number of points of each parameter that is enough for the caller.
+
+        Raises:
+            LogDamaged: the database cannot be read.
         """
-        t = self._t[self._start : self._end]
-        in_order = np.argsort(t, kind="stable")  # linear if the times are nearly sorted
-        first = 0 if since is None else int(np.searchsorted(t, since, sorter=in_order))
-        last = len(t) if until is None else int(np.searchsorted(t, until, sorter=in_order))
-        rows = self._start + in_order[first:last]
-        return Span(
-            t=self._t[rows],
-            late=self._late[rows],
-            columns={
-                name: {part: self._columns[name, part][rows] for part in self._components[name]}
-                for name in (self._components if fields is None else fields)
-            },
-            integers=frozenset(self._integers),
+        names = list(self._names if fields is None else fields)
+        begin, end = -inf if since is None else since, inf if until is None else until
+        enough = max(MIN_POINTS, min(max_points, MAX_LOADED_POINTS // (16 * len(names) or 1)))
+        with self._lock:
+            tail = points_of(self._tail[:], dict.fromkeys(names), lambda _: 0)
+            try:
+                store = self._database.store()
+                loaded = {name: store.load(name, begin, end, enough) for name in names}
+            except (sqlite3.Error, OSError, ValueError) as exc:
+                self._database.close()
+                raise LogDamaged(f"the history cannot be read: {exc}") from exc
+        for name, points in tail.items():
+            if len(newest := points.between(begin, end)):
+                loaded[name][0].append(newest)
+        return Excerpt(
+            {name: joined(pieces) for name, (pieces, _) in loaded.items()},
+            all(complete for _, complete in loaded.values()),
         )
 
-    def _set_value(self, name: str, value: Value) -> None:
-        """Store a value of the newest sample. A parameter is a scalar or a vector, never both."""
-        if isinstance(value, Mapping):
-            if "" not in self._components.get(name, ()):
-                for component, number in value.items():
-                    self._set_cell((name, component), _number(number))
-        elif value is not None and self._components.get(name, [""]) == [""]:
-            self._set_cell((name, ""), value)
-
-    def _set_cell(self, key: ColumnKey, value: Value) -> None:
-        column = self._columns.get(key)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if column is None:  # a parameter or a component that the dictionary lacks
-            if len(self._columns) >= MAX_COLUMNS:
-                return
-            self._components.setdefault(key[0], [])
-            self._learned.add(key)
-            large = isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER and not key[1]
-            column = self._add_column(key, float if (key[1] or number) and not large else object)
-        elif column.dtype == np.float64 and not key[1]:
-            learned = not number and key in self._learned  # its earlier values were numbers
-            if learned or (isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER):
-                column = self._convert_to_objects(key)
-        if column.dtype == np.float64:
-            column[self._end - 1] = _number(value)
-        else:
-            column[self._end - 1] = value
-            self._object_bytes[self._end - 1] += (size := _object_size(value))
-            self._total_object_bytes += size
-
-    def _add_column(self, key: ColumnKey, dtype: type) -> NDArray[Any]:
-        self._components[key[0]].append(key[1])
-        self._row_bytes += CELL_BYTES
-        self._drop_oldest()
-        if self._capacity > self._max_capacity * SPARE_ROWS:
-            self._reallocate()
-        column = self._columns[key] = _empty_column(self._capacity, dtype)
-        return column
-
-    def _convert_to_objects(self, key: ColumnKey) -> NDArray[Any]:
-        """Replace a column of numbers with a column of Python objects."""
-        used = slice(self._start, self._end)
-        numbers = self._columns[key][used]
-        measured = ~np.isnan(numbers)
-        column = self._columns[key] = _empty_column(self._capacity, object)
-        column[used][measured] = numbers[measured]
-        self._object_bytes[used] += measured * _object_size(0.0)
-        self._total_object_bytes += int(measured.sum()) * _object_size(0.0)
-        return column
-
-    def _drop_oldest(self) -> None:
-        """Drop the oldest samples beyond the limits."""
-        while len(self) > 1 and (
-            len(self) > self._max_samples
-            or len(self) * self._row_bytes + self._total_object_bytes > self._max_bytes
-        ):
-            if size := int(self._object_bytes[self._start]):
-                self._total_object_bytes -= size
-                for column in self._columns.values():
-                    if column.dtype == object:
-                        column[self._start] = None
-            self._start += 1
-
-    @property
-    def _max_capacity(self) -> int:
-        """Maximum number of rows, spare rows included."""
-        samples = max(1, min(self._max_samples, self._max_bytes // self._row_bytes))
-        return int(samples * SPARE_ROWS) + 1
-
-    def _reallocate(self) -> None:
-        """Copy the samples to the start of new columns that have spare rows."""
-        used = slice(self._start, self._end)
-        self._start, self._end = 0, len(self)
-        self._capacity = min(max(2 * self._end, MIN_CAPACITY), self._max_capacity)
-
-        def copied(column: NDArray[Any]) -> NDArray[Any]:
-            new = _empty_column(self._capacity, column.dtype)
-            new[: self._end] = column[used]
-            return new
-
-        self._t, self._late, self._object_bytes = map(
-            copied, (self._t, self._late, self._object_bytes)
-        )
-        self._columns = {key: copied(column) for key, column in self._columns.items()}
-
-
-def _empty_column(rows: int, dtype: Any) -> NDArray[Any]:
-    return np.full(rows, MISSING.get(np.dtype(dtype), 0), dtype)
-
-
-def _object_size(value: Value) -> int:
-    """Bytes of an object outside its cell; 0 for booleans, which all columns share."""
-    return 0 if isinstance(value, bool) else sys.getsizeof(value)
-
-
-def _number(value: object) -> float:
-    """The value as a finite float; NaN if it is not a number or too large for a float."""
-    try:
-        number = float(value) if isinstance(value, int | float) else math.nan
-    except OverflowError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._database.close()

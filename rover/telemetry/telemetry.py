@@ -127,7 +127,7 @@ class Telemetry:
         self.notifier = Notifier(open_receivers(settings.notify), Level(settings.notify_level))
         self._derived = Derived(derived, self._is_stale)
         self._parameters = self._all_parameters()
-        self.history = History(self._parameters, settings.history_samples, settings.history_bytes)
+        self.history = History(self._parameters, max_bytes=settings.history_bytes)
         self._order = ParameterOrder(present=clock)
         self._limits = LimitWatch(self._parameters)
         self._freshness = Freshness(min_stale_s=min_stale_s)
@@ -182,7 +182,7 @@ class Telemetry:
     async def run(self) -> None:
         """Publish the samples of all sources until cancelled."""
         async with create_task_group() as tasks:
-            for run in (self.views.run, self._tick, self.notifier.run):
+            for run in (self.views.run, self._tick, self.notifier.run, self.history.run):
                 tasks.start_soon(run)
             for feed in self.feeds.values():
                 tasks.start_soon(feed.run)
@@ -210,8 +210,9 @@ class Telemetry:
         self._freshness.record(sample.values)
         newest, late, leads = self._order.place(sample)
         if late is not None:  # it changes neither the latest values nor the alarms
-            self.history.add(late, late=True)
-            self.topic.publish(SampleEvent(sample_json(late, late=True), late, late=True), at=-inf)
+            late_data = sample_json(late, late=True)
+            event = self.topic.publish(SampleEvent(late_data, late, late=True), at=-inf)
+            self.history.add(late, late=True, offset=event.offset, size=len(late_data))
         if newest is None:
             return
         computed, unusable = self._derived.update(newest)
@@ -229,10 +230,10 @@ class Telemetry:
                 self._publish_newest(one, sample_json(one), leads=False)
 
     def _publish_newest(self, sample: Sample, data: str, *, leads: bool) -> None:
-        self.history.add(sample)
         self.latest.update(sample)
         # clocks differ: an event is never earlier than the one before it
-        self.topic.publish(SampleEvent(data, sample), at=sample.t if leads else -inf)
+        event = self.topic.publish(SampleEvent(data, sample), at=sample.t if leads else -inf)
+        self.history.add(sample, offset=event.offset, size=len(data))
         for change in self._limits.check(sample):
             self._record(change)
 

@@ -1,5 +1,5 @@
 import { getJson } from './http.ts';
-import type { WireHistory, WireSample } from './wire.ts';
+import type { Value, WireHistory, WireSample } from './wire.ts';
 
 /**
  * The values of `fields` from `fromMs` (`null`: the oldest) until before `untilMs` (`null`: now).
@@ -22,7 +22,9 @@ export async function readHistory(
 
 /** Convert columns to samples. */
 export function samplesOf(history: WireHistory): readonly WireSample[] {
-  const columns = Object.entries(history).filter(([name]) => name !== 't');
+  const columns = Object.entries(history).filter(
+    (column): column is [string, readonly Value[]] => column[0] !== 't' && Array.isArray(column[1]),
+  );
   return history.t.map((t, i) => {
     const sample = Object.fromEntries(columns.map(([name, values]) => [name, values[i] ?? null]));
     return { ...sample, t } as WireSample;

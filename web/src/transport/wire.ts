@@ -10,9 +10,12 @@ export type WireSample = { readonly t: string } & { readonly [name: string]: Val
 export const RESERVED_KEYS: ReadonlySet<string> = new Set(['t', 'late', 'folded']);
 
 /** Samples as columns of equal length, ordered by time. */
-export type WireHistory = { readonly t: readonly string[] } & {
-  readonly [name: string]: readonly Value[];
-};
+export interface WireHistory {
+  readonly t: readonly string[];
+  /** Seconds by which values may be displaced; 0 if no value was left out. */
+  readonly resolution_s: number;
+  readonly [name: string]: readonly Value[] | number;
+}
 
 /** The newest value of each parameter, and its time, quality and age in `details`. */
 export interface WireLatest {

@@ -1,0 +1,7 @@
+"""Years of telemetry in compressed columns, with smaller copies for plots of long spans.
+
+codec     arrays to bytes and back, without loss
+points    the values of one parameter, in order of time
+reduce    fewer points with the same spikes
+store     chunks of points in an SQLite database
+"""

@@ -1,0 +1,234 @@
+"""Chunks of points as rows of an SQLite database."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rover.archive.codec import pack, pack_times, unpack
+from rover.archive.points import SCALAR, Points
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from sqlite3 import Connection
+
+    from numpy.typing import NDArray
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS parameter (
+    id INTEGER PRIMARY KEY,
+    name TEXT UNIQUE NOT NULL,
+    archived INTEGER NOT NULL -- offset of the newest event whose values are stored
+);
+CREATE TABLE IF NOT EXISTS times (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS chunk (
+    id INTEGER PRIMARY KEY,
+    parameter INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    first REAL NOT NULL, -- time of the first point, POSIX seconds
+    last REAL NOT NULL,
+    points INTEGER NOT NULL,
+    stored REAL NOT NULL, -- time of the last change, POSIX seconds
+    times INTEGER, -- those of level 0, which parameters of the same samples share
+    own_times BLOB, -- those of other levels
+    parts TEXT, -- names of a vector's components
+    late BLOB, -- NULL if no point was late
+    data BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS chunk_by_time ON chunk (parameter, level, first, last, points);
+CREATE INDEX IF NOT EXISTS chunk_by_age ON chunk (stored);
+CREATE INDEX IF NOT EXISTS chunk_by_times ON chunk (times);
+"""
+
+SELECT = "SELECT id, first, last, points FROM chunk WHERE parameter = ? AND level = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A row without its data.
+
+    Attributes:
+        id: of the row.
+        first: time of the first point, POSIX seconds.
+        last: time of the last point, POSIX seconds.
+        points: their number.
+    """
+
+    id: int
+    first: float
+    last: float
+    points: int
+
+    def points_between(self, since: float, until: float) -> int:
+        """The number of points in a time range, if they are evenly spaced."""
+        duration_s = self.last - self.first
+        if duration_s <= 0:
+            return self.points
+        return int(self.points * (min(until, self.last) - max(since, self.first)) / duration_s)
+
+
+class Chunks:
+    """The table of chunks.
+
+    Args:
+        db: the database. The caller begins and commits the transactions.
+    """
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+        self._times: dict[bytes, int] = {}
+        db.executescript(SCHEMA)
+
+    def parameters(self) -> dict[str, tuple[int, int]]:
+        """The id of each parameter, and the offset up to which it is stored, by name."""
+        rows = self._db.execute("SELECT name, id, archived FROM parameter")
+        return {name: (id_, archived) for name, id_, archived in rows}
+
+    def set_archived(self, name: str, offset: int) -> int:
+        """Note the offset up to which a parameter is stored; returns its id."""
+        sql = (
+            "INSERT INTO parameter (name, archived) VALUES (?1, ?2)"
+            " ON CONFLICT (name) DO UPDATE SET archived = max(archived, ?2) RETURNING id"
+        )
+        found: int = self._db.execute(sql, (name, offset)).fetchone()[0]
+        return found
+
+    def page_bytes(self) -> int:
+        """The size of the pages that are in use, those of other tables included."""
+        pages, free, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    def newest(self, parameter: int, level: int) -> Chunk | None:
+        """The newest chunk of a level."""
+        return self._one(f"{SELECT} ORDER BY first DESC, id DESC LIMIT 1", parameter, level)
+
+    def oldest(self, parameter: int, level: int) -> Chunk | None:
+        """The oldest chunk of a level."""
+        return self._one(f"{SELECT} ORDER BY first, id LIMIT 1", parameter, level)
+
+    def between(self, parameter: int, level: int, since: float, until: float) -> list[Chunk]:
+        """The chunks that may overlap a time range, in order of time; also the one before it.
+
+        Args:
+            parameter: its id.
+            level: of the chunks.
+            since: POSIX seconds.
+            until: POSIX seconds, exclusive.
+        """
+        before = self._one(
+            f"{SELECT} AND first <= ? ORDER BY first DESC, id DESC LIMIT 1", parameter, level, since
+        )
+        start = since if before is None else before.first
+        sql = f"{SELECT} AND first >= ? AND first < ? ORDER BY first, id"
+        return [Chunk(*row) for row in self._db.execute(sql, (parameter, level, start, until))]
+
+    def complete_after(self, parameter: int, level: int, since: float, points: int) -> list[Chunk]:
+        """The chunks that begin at a time or later and have at least that number of points."""
+        sql = f"{SELECT} AND first >= ? AND points >= ? ORDER BY first, id"
+        return [Chunk(*row) for row in self._db.execute(sql, (parameter, level, since, points))]
+
+    def load(self, chunk: int, times: dict[int, NDArray[np.float64]] | None = None) -> Points:
+        """The points of a chunk.
+
+        Args:
+            chunk: its id.
+            times: those that earlier calls have read, to share them.
+        """
+        shared, own, parts, late, data = self._db.execute(
+            "SELECT times, own_times, parts, late, data FROM chunk WHERE id = ?", (chunk,)
+        ).fetchone()
+        if shared is None:
+            t = unpack(own)
+        elif times is None or shared not in times:
+            row = self._db.execute("SELECT data FROM times WHERE id = ?", (shared,)).fetchone()
+            t = unpack(row[0])
+            if times is not None:
+                times[shared] = t
+        else:
+            t = times[shared]
+        names = SCALAR if parts is None else tuple(json.loads(parts))
+        flags = np.zeros(len(t), bool) if late is None else unpack(late)
+        return Points(t, flags, names, tuple(map(unpack, _split(data))))
+
+    def save(
+        self, parameter: int, level: int, points: Points, stored: float, replaced: int | None = None
+    ) -> Chunk:
+        """Store a chunk.
+
+        Args:
+            parameter: its id.
+            level: of the chunk.
+            points: its points.
+            stored: POSIX seconds of now.
+            replaced: id of the chunk that it replaces.
+        """
+        if replaced is not None:
+            self.delete(replaced)
+        first, last = float(points.t[0]), float(points.t[-1])
+        row = self._db.execute(
+            "INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            (
+                replaced,
+                parameter,
+                level,
+                first,
+                last,
+                len(points),
+                stored,
+                self._shared_times(points.t) if level == 0 else None,
+                pack_times(points.t) if level > 0 else None,
+                None if points.parts == SCALAR else json.dumps(points.parts),
+                pack(points.late) if points.late.any() else None,
+                _join(map(pack, points.columns)),
+            ),
+        ).fetchone()
+        return Chunk(row[0], first, last, len(points))
+
+    def delete(self, chunk: int) -> None:
+        """Delete a chunk."""
+        sql = "DELETE FROM chunk WHERE id = ? RETURNING times"
+        (times,) = self._db.execute(sql, (chunk,)).fetchone()
+        if times is None:
+            return
+        shared = self._db.execute("SELECT 1 FROM chunk WHERE times = ? LIMIT 1", (times,))
+        if shared.fetchone() is None:
+            self._db.execute("DELETE FROM times WHERE id = ?", (times,))
+            self._times = {key: row for key, row in self._times.items() if row != times}
+
+    def unchanged_since(self, stored: float, limit: int) -> list[int]:
+        """The ids of chunks that have not changed since a time, the oldest change first."""
+        sql = "SELECT id FROM chunk WHERE stored < ? ORDER BY stored LIMIT ?"
+        return [row[0] for row in self._db.execute(sql, (stored, limit))]
+
+    def share_no_times(self) -> None:
+        """Let later chunks share no times with earlier ones."""
+        self._times.clear()
+
+    def _shared_times(self, t: NDArray[np.float64]) -> int:
+        key = t.tobytes()
+        if (row := self._times.get(key)) is None:
+            sql = "INSERT INTO times (data) VALUES (?) RETURNING id"
+            row = self._times[key] = self._db.execute(sql, (pack_times(t),)).fetchone()[0]
+        return row
+
+    def _one(self, sql: str, *values: object) -> Chunk | None:
+        row = self._db.execute(sql, values).fetchone()
+        return row and Chunk(*row)
+
+
+def _join(packed: Iterable[bytes]) -> bytes:
+    return b"".join(len(one).to_bytes(4, "little") + one for one in packed)
+
+
+def _split(data: bytes) -> Iterator[bytes]:
+    start = 0
+    while start < len(data):
+        end = start + 4 + int.from_bytes(data[start : start + 4], "little")
+        yield data[start + 4 : end]
+        start = end

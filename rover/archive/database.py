@@ -1,0 +1,49 @@
+"""The database file of the archive, or a database in memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from rover.archive.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ArchiveDatabase:
+    """The database of the archive, opened when it is needed.
+
+    Args:
+        path: of a file that another part creates; `None` for a database in memory.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._inode = 0
+        self._db: sqlite3.Connection | None = None
+        self._store: Store | None = None
+
+    def store(self) -> Store:
+        """The store.
+
+        Raises:
+            OSError: the file does not exist.
+            sqlite3.Error: it cannot be used.
+        """
+        inode = 0 if self._path is None else self._path.stat().st_ino
+        if self._store is None or inode != self._inode:  # a damaged file is replaced
+            self.close()
+            self._db = sqlite3.connect(
+                self._path or ":memory:", isolation_level=None, check_same_thread=False
+            )
+            self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a database in memory
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._store, self._inode = Store(self._db), inode
+        return self._store
+
+    def close(self) -> None:
+        """Close the database; one in memory stays."""
+        if self._db is not None and self._path is not None:
+            self._db.close()
+            self._db = self._store = None
