@@ -171,7 +171,7 @@ class MissionControl:
             derived=self.config.derived,
         )
         self.cameras = Cameras({name: self._images(name) for name in self._cameras})
-        self.comms = Comms(settings, notify=notify)
+        self.comms = Comms(settings, notify=notify, has_name=self.tokens.has_name)
         self.commands = Commands(
             self._validator.source,
             settings,

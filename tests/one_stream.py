@@ -14,6 +14,7 @@ from rover.asgi.problems import Problems, http_problem
 from rover.audit import AuditLog
 from rover.serving import Serving
 from rover.settings import Settings
+from rover.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -38,6 +39,7 @@ class OneStream:
         self.settings = Settings(**settings)
         self.serving = Serving(self.settings)
         self.audit = AuditLog(None)
+        self.tokens = Tokens.of(self.settings)
 
     def app(
         self, routes: Sequence[BaseRoute], *run: Callable[[], Coroutine[Any, Any, None]]

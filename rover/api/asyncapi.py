@@ -61,7 +61,9 @@ TELEMETRY = {
     "event": StreamMessage("an event of a source", ref("Event"), "event"),
     "gap": GAP,
     "beat": StreamMessage("nothing else was sent for 3 s", ref("Beat"), "beat"),
-    "bye": StreamMessage("the server is shutting down", ref("Bye"), "bye"),
+    "bye": StreamMessage(
+        "the server is shutting down, or the client has lost its access", ref("Bye"), "bye"
+    ),
 }
 
 UPLOAD = {

@@ -13,6 +13,7 @@ from rover.asgi.json_body import MAX_TEXT_CHARACTERS
 from rover.commands.steps import StepState
 from rover.commands.upload import Status
 from rover.comms.protocol import MAX_REF_CHARACTERS
+from rover.errors import ENDED
 from rover.events import GapReason
 from rover.supervise import State
 from rover.telemetry.alarms import Action
@@ -278,7 +279,11 @@ SCHEMAS: dict[str, Schema] = {
         last_unusable=nullable(TEXT),
     ),
     "Gap": obj(after=EVENT_ID, resumed=EVENT_ID, lost=nullable(COUNT), reason=one_of(GapReason)),
-    "Bye": obj(detail=TEXT),
+    "Bye": obj(
+        ["reason"],
+        reason={**one_of(ENDED), "description": "why the client has no access any more"},
+        detail=TEXT,
+    ),
     "Beat": obj(),
     "Progress": {
         **obj(
@@ -287,8 +292,8 @@ SCHEMAS: dict[str, Schema] = {
         ),
         "additionalProperties": True,
         "description": "`UPLOADING` has `id`, `name`, `received`, `size` and `plan`; `VALIDATING` "
-        "the step; the last event the results. An upload ends with `COMPLETE`, `REJECTED` or "
-        "`FAILED`.",
+        "the step; the last event the results. The first and the last have `by`, if the sender has "
+        "a name. An upload ends with `COMPLETE`, `REJECTED` or `FAILED`.",
     },
     "Finding": obj(
         severity=one_of(Severity),
@@ -310,14 +315,21 @@ SCHEMAS: dict[str, Schema] = {
     "Ack": obj(type=const("ack"), ref=TEXT, id=EVENT_ID),
     "Refusal": obj(["ref"], type=const("error"), code=TEXT, detail=TEXT, ref=TEXT),
     "Message": obj(
-        ["ref"],
+        ["ref", "role"],
         **{"type": const("message"), "id": EVENT_ID, "from": TEXT},
         text=TEXT,
         at=TIME,
         ref=TEXT,
+        role={**TEXT, "description": "of the member's token, such as `CAPCOM`"},
     ),
     "Presence": obj(
-        type=one_of(("join", "leave")), id=EVENT_ID, name=TEXT, member_count=COUNT, at=TIME
+        ["role"],
+        type=one_of(("join", "leave")),
+        id=EVENT_ID,
+        name=TEXT,
+        role=TEXT,
+        member_count=COUNT,
+        at=TIME,
     ),
     "ChannelGap": obj(
         type=const("gap"),
@@ -327,10 +339,17 @@ SCHEMAS: dict[str, Schema] = {
         reason=one_of(GapReason),
     ),
     "Welcome": obj(
+        ["may_say", "roles"],
         type=const("welcome"),
         channel=TEXT,
         you=TEXT,
+        may_say={"const": False, "description": "the member may only listen"},
         members=array(TEXT),
+        roles={
+            "type": "object",
+            "additionalProperties": TEXT,
+            "description": "by the names of the members that have one",
+        },
         member_count=COUNT,
         last_id=EVENT_ID,
         history=array({"anyOf": [ref("Message"), ref("Presence")]}),

@@ -114,10 +114,10 @@ class Access:
 
     def _has_access(self, scope: Scope, receive: Receive) -> bool:
         try:
-            scope[IDENTITY] = self._identify(scope, receive)
+            identity = scope[IDENTITY] = self._identify(scope, receive)
         except (AccessRefused, TokenRequired):
             return False
-        return True
+        return identity.allows("view")
 
     def _identify(self, scope: Scope, receive: Receive) -> Identity:
         """Who the client is.

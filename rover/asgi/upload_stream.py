@@ -66,6 +66,7 @@ class UploadStream(ProgressStream):
         content_length: of the request, if the client stated it.
         streams: the open streams of this kind.
         client: who sends the file, for the shares of the limits.
+        by: the name of the person who sends it; empty if unknown.
 
     Raises:
         RoverError: as `Commands.begin`.
@@ -83,12 +84,13 @@ class UploadStream(ProgressStream):
         content_length: int | None,
         streams: EventStreams,
         client: str | None = None,
+        by: str = "",
     ) -> None:
         self._commands = commands
         self._body = body
         self._file = file
         size = file.size_hint(content_length)
-        self._upload = commands.begin(file.filename or "", size, client)
+        self._upload = commands.begin(file.filename or "", size, client, by)
         super().__init__(self._upload, None, streams, client)
 
     async def _listen(self, receive: Receive) -> None:

@@ -177,13 +177,16 @@ class Commands:
             raise NotStarted
         self.pool.check(client)
 
-    def begin(self, name: str, size: int | None = None, client: str | None = None) -> Upload:
+    def begin(
+        self, name: str, size: int | None = None, client: str | None = None, by: str = ""
+    ) -> Upload:
         """Create an upload. The caller passes it to `receive` next.
 
         Args:
             name: the file's name as the client sent it; any string.
             size: bytes of the file, if the client stated it. It is published, but not relied on.
             client: who sends the file; `None` is this program.
+            by: the name of the person who sends it; empty if unknown.
 
         Raises:
             RoverError: as `check_capacity`.
@@ -194,7 +197,7 @@ class Commands:
         for old_id in finished[: -self._settings.kept_uploads]:
             del self._uploads[old_id]
         release = partial(self.pool.release, client)
-        upload = Upload(name, size, self._steps(), self._notify, release)
+        upload = Upload(name, size, self._steps(), self._notify, release, by)
         self.pool.acquire(client)
         self._uploads[upload.id] = upload
         upload.publish_received("receiving the file")

@@ -50,9 +50,12 @@ class Upload:
         size: bytes of the file, if the client stated it.
         steps: the steps of the check.
         notify: called with the topic after each event; see `rover.topic.Topic`.
+        on_finish: called after the last event.
+        by: the name of the person who sends the file; empty if unknown.
 
     Attributes:
         id: names the upload in URLs; it cannot be guessed.
+        by: the name of the person who sends the file; empty if unknown.
         name: the file's name, safe to show.
         size: bytes of the file. Until all have arrived: the stated size, or `None`.
         received: bytes that have arrived.
@@ -72,13 +75,15 @@ class Upload:
         steps: Sequence[Step],
         notify: Callable[[Topic[Any, Any]], None] | None = None,
         on_finish: Callable[[], None] = lambda: None,
+        by: str = "",
     ) -> None:
+        self.by = by
         self.id = secrets.token_urlsafe(16)
         self.name = display_name(name)
         self.size = size
         self.received = 0
         self.status = Status.UPLOADING
-        self.report: Mapping[str, Any] = {}
+        self.report: dict[str, Any] = {}
         self.topic: Topic[tuple[str | None, Mapping[str, Any]], bytes] = Topic(
             _encode, size=len, max_events=MAX_EVENTS, max_bytes=MAX_EVENT_BYTES, notify=notify
         )
@@ -166,6 +171,8 @@ class Upload:
     def _publish(self, status: Status, detail: str, **fields: Any) -> None:
         self.status = status
         self.report = {"status": status, "detail": detail, **fields}
+        if self.by and "id" in fields:
+            self.report["by"] = self.by
         self.topic.publish((None, self.report))
 
     def _finish(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rover import errors
 from rover.comms.protocol import Frame, MessageEvent, PresenceEvent, encode
+from rover.identity import EVERYONE
 from rover.shares import Pool
 from rover.topic import Topic
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from anyio import CancelScope
 
+    from rover.identity import Identity
     from rover.settings import Settings
     from rover.shares import Refusal
     from rover.topic import EventId, Subscriber
@@ -45,6 +47,7 @@ class Member:
     Attributes:
         channel: the channel.
         client: who it is, for the shares of the limits; several members may be of one client.
+        identity: what it may do, and its role.
         name: unique in the channel, so not always the requested one.
         requested_name: the name that the client asked for, the same after it reconnects.
         subscriber: the channel's events. With `after`, it begins with the missed events; otherwise
@@ -65,8 +68,10 @@ class Member:
         after: EventId | None,
         scope: CancelScope,
         client: str | None = None,
+        identity: Identity = EVERYONE,
     ) -> None:
         self.channel = channel
+        self.identity = identity
         self.client = client
         self.name = name
         self.requested_name = requested_name
@@ -89,7 +94,7 @@ class Member:
                 requested name is sent once, and returns the id of the first time.
 
         Raises:
-            MessageRefused: it is empty, or cannot be encoded.
+            MessageRefused: it is empty or cannot be encoded, or the member may only listen.
             MessageTooBig: it is longer than `ROVER_MAX_MESSAGE_BYTES`.
         """
         return self.channel.say(self, text, ref)
@@ -103,6 +108,16 @@ class Member:
     def names(self, limit: int) -> list[str]:
         """Up to `limit` names of members, in the order in which they joined."""
         return list(islice(self.channel.members, limit))
+
+    def roles(self, limit: int) -> dict[str, str]:
+        """The roles of those among `names` that have one, by name."""
+        members = islice(self.channel.members.values(), limit)
+        return {one.name: one.identity.role for one in members if one.identity.role}
+
+    @property
+    def may_say(self) -> bool:
+        """Whether the member may send messages in this channel."""
+        return self.identity.allows("say", self.channel.name)
 
     @property
     def member_count(self) -> int:
@@ -124,6 +139,7 @@ class Channel:
         clock: POSIX seconds.
         client: who opened the channel.
         refused: counts the members that are refused.
+        has_name: whether a name belongs to a token; other members do not get it.
     """
 
     def __init__(
@@ -134,8 +150,10 @@ class Channel:
         clock: Clock,
         client: str | None = None,
         refused: Counter[Refusal] | None = None,
+        has_name: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self.name = name
+        self._has_name = has_name
         self.client = client
         self.members: dict[str, Member] = {}
         self.pool = Pool(
@@ -157,7 +175,12 @@ class Channel:
         self._sent: dict[tuple[str, str, int], EventId] = {}  # messages with a ref, oldest first
 
     def join(
-        self, name: str, after: EventId | None, scope: CancelScope, client: str | None = None
+        self,
+        name: str,
+        after: EventId | None,
+        scope: CancelScope,
+        client: str | None = None,
+        identity: Identity = EVERYONE,
     ) -> Member:
         """Add a member and publish its join.
 
@@ -167,9 +190,10 @@ class Channel:
         self.pool.acquire(client)
         requested_name = name or f"guest-{secrets.token_hex(2)}"
         name = self._unique(requested_name)
-        event = PresenceEvent("join", name, len(self.members) + 1, self._clock())
+        count = len(self.members) + 1
+        event = PresenceEvent("join", name, count, self._clock(), identity.role)
         joined = self.topic.publish(event)
-        member = Member(self, name, requested_name, joined, after, scope, client)
+        member = Member(self, name, requested_name, joined, after, scope, client, identity)
         self.members[name] = member
         return member
 
@@ -177,13 +201,20 @@ class Channel:
         """Remove a member and publish its leave."""
         del self.members[member.name]
         self.pool.release(member.client)
-        event = PresenceEvent("leave", member.name, len(self.members), self._clock())
+        role = member.identity.role
+        event = PresenceEvent("leave", member.name, len(self.members), self._clock(), role)
         self.topic.publish(event)
 
     def say(self, member: Member, text: str, ref: str | None) -> EventId:
         """See `Member.say`."""
         if not text.strip():
             raise errors.MessageRefused("empty", "a message must not be empty")
+        if not member.may_say:
+            raise errors.MessageRefused(
+                "not_allowed",
+                f"you may only listen in channel {self.name!r}: your token lacks the scope "
+                f"`say:{self.name}`",
+            )
         if "\0" in text:
             raise errors.MessageRefused("malformed", "a message must not contain NUL characters")
         try:
@@ -193,7 +224,7 @@ class Channel:
             raise errors.MessageRefused("malformed", detail) from None
         if size > self._settings.max_message_bytes:
             raise errors.MessageTooBig(self._settings.max_message_bytes)
-        event = MessageEvent(member.name, text, self._clock(), ref)
+        event = MessageEvent(member.name, text, self._clock(), ref, member.identity.role)
         if ref is None:
             return self.topic.publish(event)
         key = (member.requested_name, ref, hash(text))
@@ -222,4 +253,8 @@ class Channel:
         taken = {other.casefold() for other in self.members}
         suffixes = chain([""], (f"-{n}" for n in count(2)))
         candidates = (name[: MAX_NAME_CHARACTERS - len(suffix)] + suffix for suffix in suffixes)
-        return next(n for n in candidates if n.casefold() not in taken)
+        return next(
+            one
+            for one in candidates
+            if one.casefold() not in taken and (one == name or not self._has_name(one))
+        )

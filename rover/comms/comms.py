@@ -14,12 +14,14 @@ from anyio import CancelScope, sleep
 from rover import errors
 from rover.comms.channel import MAX_NAME_CHARACTERS, Channel, Member
 from rover.counts import GapCounts
+from rover.identity import EVERYONE
 from rover.shares import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rover.comms.channel import Clock, Notify
+    from rover.identity import Identity
     from rover.settings import Settings
     from rover.shares import Refusal
     from rover.topic import EventId
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rover.comms")
 
 CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+SUFFIX = re.compile(r"-\d+$")
+"""What is appended to the name of a member whose name the channel already has."""
 
 RETRY_AFTER_S = 2
 """Seconds after which a member that was closed by a shutdown should connect again."""
@@ -51,6 +56,8 @@ class Comms:
         settings: the limits.
         notify: called with the topic of each channel that has new events, as `Flusher.mark`.
         clock: POSIX seconds.
+        has_name: whether a name belongs to a token, as `Tokens.has_name`. Clients without such a
+            token cannot use it.
 
     Attributes:
         pool: the retained channels.
@@ -60,8 +67,13 @@ class Comms:
     """
 
     def __init__(
-        self, settings: Settings, notify: Notify | None = None, clock: Clock = time
+        self,
+        settings: Settings,
+        notify: Notify | None = None,
+        clock: Clock = time,
+        has_name: Callable[[str], bool] = lambda _: False,
     ) -> None:
+        self._has_name = has_name
         self._settings = settings
         self._notify = notify
         self._clock = clock
@@ -98,6 +110,7 @@ class Comms:
         name: str = "",
         after: EventId | None = None,
         client: str | None = None,
+        identity: Identity = EVERYONE,
     ) -> Iterator[Member]:
         """A member of a channel until the block ends. Join and leave are published.
 
@@ -106,9 +119,10 @@ class Comms:
         Args:
             channel_name: up to 64 letters, digits, `_`, `.` and `-`, a letter or digit first.
             name: 1 to 64 printable characters; generated if empty. If the channel has a member of
-                that name, a number is appended.
+                that name, a number is appended. Ignored if the identity has a name.
             after: the last event that the member has received, if it resumes.
             client: who joins; `None` is this program.
+            identity: the name and role of the client, and what it may do.
 
         Raises:
             ChannelRefused: one of the names is not allowed.
@@ -119,10 +133,12 @@ class Comms:
         """
         if self._closed:
             raise errors.Draining(RETRY_AFTER_S)
-        name = _member_name(name)
+        name = _member_name(identity.name or name)
+        if not identity.name and self._is_reserved(name):
+            raise errors.ChannelRefused("member name", name, "it belongs to a token; use another")
         channel = self._channel(channel_name, client)
         with CancelScope() as scope:
-            member = channel.join(name, after, scope, client)
+            member = channel.join(name, after, scope, client, identity)
             try:
                 with member.subscriber:
                     yield member
@@ -154,6 +170,10 @@ class Comms:
         for member in self._members():
             member.close(errors.Draining(RETRY_AFTER_S))
 
+    def _is_reserved(self, name: str) -> bool:
+        """Whether a name belongs to a token, or looks like that of its second connection."""
+        return self._has_name(name) or self._has_name(SUFFIX.sub("", name))
+
     def _members(self) -> list[Member]:
         return [member for c in self._channels.values() for member in c.members.values()]
 
@@ -167,7 +187,13 @@ class Comms:
             self._delete_empty_channel(client)
         self.pool.acquire(client)
         channel = Channel(
-            name, self._settings, self._notify, self._clock, client, self.members_refused
+            name,
+            self._settings,
+            self._notify,
+            self._clock,
+            client,
+            self.members_refused,
+            self._has_name,
         )
         self._channels[name] = channel
         return channel

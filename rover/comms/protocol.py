@@ -36,12 +36,14 @@ class MessageEvent(NamedTuple):
         text: the message.
         at: POSIX seconds.
         ref: the sender's name for the message, if it has one.
+        role: of the member, such as `CAPCOM`; may be empty.
     """
 
     name: str
     text: str
     at: float
     ref: str | None = None
+    role: str = ""
 
 
 class PresenceEvent(NamedTuple):
@@ -52,12 +54,14 @@ class PresenceEvent(NamedTuple):
         name: the member's name.
         member_count: members of the channel after this event.
         at: POSIX seconds.
+        role: of the member, such as `CAPCOM`; may be empty.
     """
 
     kind: Literal["join", "leave"]
     name: str
     member_count: int
     at: float
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
     else:
         kind, plain = event.kind, None
         fields = {"name": event.name, "member_count": event.member_count}
+    if event.role:
+        fields["role"] = event.role
     text = dumps({"type": kind, "id": str(event_id), **fields, "at": iso(event.at)})
     return Frame(text, plain, len(text.encode()) + len((plain or "").encode()))
 
@@ -165,9 +171,11 @@ class CommsV1:
         """The members and the newest messages.
 
         `last_id` is the member's own join. `members` already includes all joins and leaves up to
-        that event, also those that a resuming member receives again.
+        that event, also those that a resuming member receives again. `roles` has the roles of the
+        members that have one, if any. `may_say` is false for a member that may only listen, and
+        missing for others.
         """
-        fields = {
+        fields: dict[str, Any] = {
             "type": "welcome",
             "channel": member.channel.name,
             "you": member.name,
@@ -175,6 +183,10 @@ class CommsV1:
             "member_count": member.member_count,
             "last_id": str(member.joined),
         }
+        if roles := member.roles(MAX_WELCOME_NAMES):
+            fields["roles"] = roles
+        if not member.may_say:
+            fields["may_say"] = False
         history = ",".join(frame.json for frame in member.history())
         return f'{dumps(fields)[:-1]},"history":[{history}]}}'  # the frames are JSON already
 

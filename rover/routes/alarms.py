@@ -12,6 +12,7 @@ from rover.asgi.json_body import json_object, text_field
 from rover.asgi.query import WholeNumber
 from rover.asgi.responses import json_response
 from rover.errors import BadBody, UnknownAlarm
+from rover.identity import EVERYONE, IDENTITY
 from rover.telemetry.alarms import MAX_ENDED, MAX_UNACKNOWLEDGED
 
 if TYPE_CHECKING:
@@ -46,11 +47,17 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             }
         )
 
-    def note(body: dict[str, Any]) -> tuple[str, str]:
+    def note(request: Request, body: dict[str, Any]) -> tuple[str, str]:
+        """Who acts, and the comment. The name of a token counts, else the stated name."""
+        comment = text_field(body, "comment")
+        if name := request.scope.get(IDENTITY, EVERYONE).name:
+            return name, comment
         name = text_field(
             body, "by", required=True, max_characters=MAX_BY_CHARACTERS, one_line=True
         )
-        return name, text_field(body, "comment")
+        if mission.tokens.has_name(name):
+            raise BadBody(f"`by`: {name!r} is the name of a token; send that token, or your name")
+        return name, comment
 
     def record(action: str, alarm: Alarm, by: str, comment: str, **more: object) -> None:
         mission.audit.record(
@@ -65,14 +72,14 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
 
     async def acknowledge(request: Request) -> Response:
         body = await json_object(request, mission.serving.bodies)
-        by, comment = note(body)
+        by, comment = note(request, body)
         alarm = mission.telemetry.acknowledge(request.path_params["alarm_id"], by, comment)
         record("alarm.acknowledge", alarm, by, comment)
         return json_response(mission.telemetry.alarms.as_json(alarm))
 
     async def shelve(request: Request) -> Response:
         body = await json_object(request, mission.serving.bodies)
-        by, comment = note(body)
+        by, comment = note(request, body)
         minutes = body.get("minutes")
         if isinstance(minutes, float) and minutes.is_integer():
             minutes = int(minutes)  # JSON has one type of number: 5.0 is 5

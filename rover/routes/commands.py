@@ -22,7 +22,7 @@ from rover.errors import (
     UnknownUpload,
     UploadTooBig,
 )
-from rover.identity import IDENTITY
+from rover.identity import EVERYONE, IDENTITY
 from rover.wire import EVENT_STREAM
 from sources.base import SourceError
 
@@ -60,12 +60,15 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             raise UploadTooBig(settings.max_upload_bytes)
         client = mission.serving.clients.name_of(request.scope, request.receive)
         mission.commands.check_capacity(client)
-        body = mission.serving.bodies.read(request.receive, request.scope.get(IDENTITY))
+        identity = request.scope.get(IDENTITY, EVERYONE)
+        body = mission.serving.bodies.read(request.receive, identity)
         file = await FileField.open(boundary, body)
         if len(file.ahead) > settings.max_upload_bytes:
             raise UploadTooBig(settings.max_upload_bytes)
         streams = mission.serving.progress_streams
-        return UploadStream(mission.commands, body, file, content_length, streams, client)
+        return UploadStream(
+            mission.commands, body, file, content_length, streams, client, identity.name
+        )
 
     async def upload_events(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])

@@ -21,7 +21,7 @@ from rover.api.schemas import ref
 from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.responses import json_response
 from rover.comms.protocol import PROTOCOLS, SUBPROTOCOL, WireProtocol
-from rover.identity import IDENTITY
+from rover.identity import EVERYONE, IDENTITY
 from rover.topic import Batch, Gap
 
 if TYPE_CHECKING:
@@ -125,9 +125,10 @@ class CommsEndpoint(WebSocketEndpoint):
             channel = websocket.path_params["team_channel"]
             name = NAME.of(websocket) or ""
             client = self._serving.clients.name_of(self.scope, self.receive)
-            grants, identity = self._serving.connections.grants, self.scope.get(IDENTITY)
+            after = RESUME_POINT.of(websocket)
+            grants, identity = self._serving.connections.grants, self.scope.get(IDENTITY, EVERYONE)
             with (
-                self._comms.join(channel, name, RESUME_POINT.of(websocket), client) as member,
+                self._comms.join(channel, name, after, client, identity) as member,
                 grants.hold(identity, member.close),
             ):
                 await self._run(websocket, member)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rover.serving import Serving
     from rover.telemetry import Telemetry
     from rover.telemetry.history import History
+    from rover.tokens import Tokens
 
 
 MAX_POINTS = 20_000
@@ -77,6 +78,11 @@ class HasTelemetry(Protocol):
     @property
     def audit(self) -> AuditLog:
         """Records what people do."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """The names of people and devices."""
         ...
 
 

@@ -7,7 +7,6 @@ token. So a file that is deleted or damaged while the server runs gives nobody a
 from __future__ import annotations
 
 import logging
-import re
 import unicodedata
 from hmac import compare_digest
 from time import time
@@ -35,8 +34,8 @@ logger = logging.getLogger("rover.tokens")
 CHECK_PERIOD_S = 0.4
 """Seconds between two checks of the file and of the times of expiry."""
 
-SUFFIX = re.compile(r"-\d+$")
-"""What a channel appends to the name of a member that has a second connection."""
+INVISIBLE = dict.fromkeys(map(ord, "\u115f\u1160\u2800\u3164\uffa0"))
+"""Letters and signs that show nothing."""
 
 NO_DIGEST = b"\0" * 32
 """Used for an unknown id, so that its check takes as long."""
@@ -110,10 +109,9 @@ class Tokens:
             return AccessEnded("changed")
         return None if entry.token.is_valid_at(self._clock()) else AccessEnded("expired")
 
-    def is_reserved(self, name: str) -> bool:
-        """Whether a name, or the name that a channel makes of it, belongs to a token."""
-        name = _folded(name)
-        return name in self._names or SUFFIX.sub("", name) in self._names
+    def has_name(self, name: str) -> bool:
+        """Whether a token has this name, or one that looks the same."""
+        return _folded(name) in self._names
 
     async def run(self) -> None:
         """Read the file when it changes, and end streams without access, until cancelled."""
@@ -167,5 +165,6 @@ class Tokens:
 
 
 def _folded(name: str) -> str:
-    """The same text for names that look the same."""
-    return unicodedata.normalize("NFKC", name).casefold().strip()
+    """The same text for names that differ only in case, spaces and forms of their letters."""
+    visible = unicodedata.normalize("NFKC", name).translate(INVISIBLE)
+    return " ".join(visible.casefold().split())

@@ -8,6 +8,11 @@ import type { Message } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
 
+/** The role of a member, after the name. */
+function role(text: string | undefined) {
+  return text ? html` <span class="dim">${text}</span>` : nothing;
+}
+
 /** The comms panel: the members and messages of one channel, and a form to send a message. */
 export class RoverComms extends PageElement {
   declare store: CommsStore;
@@ -49,8 +54,8 @@ export class RoverComms extends PageElement {
           )}
         </div>
         <form class="compose" @submit=${(event: SubmitEvent) => this.#send(event)}>
-          <input name="text" autocomplete="off" maxlength="4000" aria-label=${`Message to ${channelName}`} placeholder=${`Message to ${channelName}`} data-testid="compose" />
-          <button type="submit" class="primary" aria-label="Send" title="Send">${icon('send')}</button>
+          <input name="text" autocomplete="off" maxlength="4000" aria-label=${`Message to ${channelName}`} placeholder=${channel.maySay ? `Message to ${channelName}` : 'You may only listen in this channel'} ?disabled=${!channel.maySay} data-testid="compose" />
+          <button type="submit" class="primary" ?disabled=${!channel.maySay} aria-label="Send" title="Send">${icon('send')}</button>
         </form>
       </section>
     `;
@@ -88,7 +93,7 @@ export class RoverComms extends PageElement {
         <button type="submit" class="visually-hidden" tabindex="-1">Join</button>
       </form>
       <ul class="members" aria-label="Members" data-old=${this.store.connection.state !== 'open'} data-testid="members">
-        ${channel.members.map((member) => html`<li data-you=${member === channel.you}>${member}</li>`)}
+        ${channel.members.map((member) => html`<li data-you=${member === channel.you}>${member}${role(channel.roles.get(member))}</li>`)}
       </ul>
     `;
   }
@@ -115,7 +120,7 @@ export class RoverComms extends PageElement {
       previous?.from === message.from && Date.parse(message.at) - Date.parse(previous.at) < 120_000;
     return html`<div class="message" data-mine=${mine} data-grouped=${grouped} data-id=${message.id}
       data-state=${delivered ? 'delivered' : nothing}>
-      <span class=${grouped ? 'visually-hidden' : 'from'}>${message.from}</span>
+      <span class=${grouped ? 'visually-hidden' : 'from'}>${message.from}${role(message.role)}</span>
       <p>${message.text}</p>
       <span class="stamp">${delivered ? html`<span class="visually-hidden">delivered</span>${icon('check')}` : nothing}
         <time datetime=${message.at}>${message.at.slice(11, 19)}</time></span>

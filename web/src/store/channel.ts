@@ -49,6 +49,10 @@ export class Channel {
   /** May exceed the length of `members`: the server lists only the first of a large channel. */
   memberCount = 0;
   you: string | null = null;
+  /** Whether we may send messages. */
+  maySay = true;
+  /** The roles of members that have one, by name. */
+  readonly roles = new Map<string, string>();
   gap: Gap | null = null;
   /** The newest error. */
   notice: Notice | null = null;
@@ -97,7 +101,10 @@ export class Channel {
   #welcome(event: Extract<ChannelEvent, { type: 'welcome' }>): void {
     this.you = event.you;
     this.#ownNames.add(event.you);
+    this.maySay = event.may_say !== false;
     this.members = event.members;
+    this.roles.clear();
+    for (const [name, role] of Object.entries(event.roles ?? {})) this.roles.set(name, role);
     this.memberCount = event.member_count;
     this.#joinOffset = offset(event.last_id);
     for (const message of event.history) this.#add(message);
@@ -108,8 +115,11 @@ export class Channel {
   #updateMembers({
     type,
     name,
+    role,
     member_count,
   }: Extract<ChannelEvent, { type: 'join' | 'leave' }>): void {
+    if (type === 'leave') this.roles.delete(name);
+    else if (role !== undefined) this.roles.set(name, role);
     this.members = type === 'join' ? [...this.members, name] : without(this.members, name);
     this.memberCount = member_count;
   }
@@ -138,9 +148,9 @@ export class Channel {
     this.notice = { text, at: Date.now() };
   }
 
-  #add({ id, from, text, at }: Message): void {
+  #add({ id, from, role, text, at }: Message): void {
     if (this.#ids.has(id)) return;
-    this.messages.push({ id, from, text, at });
+    this.messages.push({ id, from, text, at, ...(role === undefined ? {} : { role }) });
     this.#ids.add(id);
     for (const oldest of this.messages.splice(0, this.messages.length - MAX_MESSAGES)) {
       this.#ids.delete(oldest.id);

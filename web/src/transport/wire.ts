@@ -141,6 +141,8 @@ export interface ImageInfo {
 export interface Message {
   readonly id: string;
   readonly from: string;
+  /** Of the sender's token, such as `CAPCOM`. */
+  readonly role?: string;
   readonly text: string;
   readonly at: string;
   /** The sender's name for the message. */
@@ -152,8 +154,12 @@ export type ChannelEvent =
       readonly type: 'welcome';
       readonly channel: string;
       readonly you: string;
+      /** `false`: we may only listen. */
+      readonly may_say?: false;
       /** The first members of a large channel; includes joins and leaves up to `last_id`. */
       readonly members: readonly string[];
+      /** By the names of the members that have one. */
+      readonly roles?: { readonly [name: string]: string };
       readonly member_count: number;
       /** The id of our own join, which follows the missed events when resuming. */
       readonly last_id: string;
@@ -168,6 +174,7 @@ export type ChannelEvent =
       readonly type: 'join' | 'leave';
       readonly id: string;
       readonly name: string;
+      readonly role?: string;
       readonly member_count: number;
     }
   | ({ readonly type: 'gap' } & Gap)
