@@ -20,6 +20,8 @@ PROGRAMS = ("rover", "cosmic-rover")
 COMMANDS = {
     "serve": "rover.cli.serve:serve",
     "tail": "rover.cli.tail:tail",
+    "image": "rover.cli.image:image",
+    "upload": "rover.cli.upload:upload",
     "config": "rover.cli.config:config",
     "settings": "rover.cli.config:settings",
     "token": "rover.cli.token:token",

@@ -21,9 +21,11 @@ from rover.client.errors import (
     Refused,
     Silent,
 )
+from rover.client.images import ImageDownload
 from rover.client.sse import EventParser, ServerSentEvent
 from rover.client.stream import EventStream, Gap, Interruption
 from rover.client.telemetry import Beat, Notice, Sample, TelemetryStream
+from rover.client.uploads import Finding, Upload, UploadStatus
 
 __all__ = [
     "Beat",
@@ -33,8 +35,10 @@ __all__ = [
     "ConnectionFailed",
     "EventParser",
     "EventStream",
+    "Finding",
     "Gap",
     "ImageChanged",
+    "ImageDownload",
     "ImageIncomplete",
     "Interruption",
     "MessageRefused",
@@ -46,4 +50,6 @@ __all__ = [
     "ServerSentEvent",
     "Silent",
     "TelemetryStream",
+    "Upload",
+    "UploadStatus",
 ]

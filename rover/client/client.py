@@ -11,12 +11,15 @@ import httpx
 from rover import __version__
 from rover.client.errors import ClientError, NotARover
 from rover.client.http import check_status, translated_errors
+from rover.client.images import ImageDownload
 from rover.client.stream import CONNECT_TIMEOUT_S, EventStream
 from rover.client.telemetry import SILENCE_S, TelemetryStream
+from rover.client.uploads import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
 ANSWER_TIMEOUT_S = 30.0
 """Seconds without a byte after which a request that is no stream has failed."""
@@ -106,6 +109,50 @@ class Client:
                 wait=wait,
             )
         )
+
+    def image(
+        self,
+        image_id: str | None = None,
+        *,
+        camera: str | None = None,
+        on_retry: Callable[[str, float], None] = lambda *_: None,
+    ) -> ImageDownload:
+        """The bytes of an image, also while it still arrives: `async with rover.image() as image:`.
+
+        Args:
+            image_id: of the image; by default the latest.
+            camera: the name of the camera; by default any.
+            on_retry: called after a cut with the reason and the seconds until the next attempt.
+        """
+        params = {"id": image_id, "camera": camera}
+        given = {name: value for name, value in params.items() if value is not None}
+        return ImageDownload(self.http, self.url + "stream/rover-image", given, on_retry)
+
+    async def images(self, limit: int = 100, *, camera: str | None = None) -> list[dict[str, Any]]:
+        """Descriptions of the newest images, newest first, as the server's JSON.
+
+        Raises:
+            ClientError: as `get`.
+        """
+        camera_param = {} if camera is None else {"camera": camera}
+        found = await self.get("images", {"limit": str(limit), **camera_param})
+        images: list[dict[str, Any]] = found.get("images", [])
+        return images
+
+    def upload(
+        self,
+        source: Path | bytes | BinaryIO,
+        name: str = "",
+        on_progress: Callable[[int, int | None], None] = lambda *_: None,
+    ) -> Upload:
+        """Send a command file and follow its check: `async with rover.upload(path) as upload:`.
+
+        Args:
+            source: the path of the file, its bytes, or a file that is open for reading in binary.
+            name: of the file; by default that of the path.
+            on_progress: called with the bytes sent, and the size of the file or `None`.
+        """
+        return Upload(self, source, name, on_progress)
 
     def stream(self, path: str, params: Mapping[str, str], **options: Any) -> EventStream:
         """An event stream below the server's URL; `EventStream` describes the options."""

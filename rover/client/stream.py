@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -76,10 +77,13 @@ class EventStream:
         silence_s: seconds without a byte after which the connection counts as cut. The server's
             heartbeats must be more frequent.
         wait: whether to keep trying if the first attempt fails. Later ones are always repeated.
+        give_up_s: seconds without a connection after which the last error is raised; `None` to keep
+            trying.
         is_last: whether an event is the last one, after which the iteration ends.
         on_close: called once, when the stream is closed.
 
     Attributes:
+        url: of the stream.
         last_id: the id of the newest event.
 
     Raises:
@@ -97,15 +101,18 @@ class EventStream:
         last_id: str = "",
         silence_s: float = 45.0,
         wait: bool = False,
+        give_up_s: float | None = None,
         is_last: Callable[[ServerSentEvent], bool] = lambda _: False,
         on_close: Callable[[EventStream], None] = lambda _: None,
     ) -> None:
         self.last_id = last_id
         self._http = http
-        self._url = url
+        self.url = url
         self._params = dict(params or {})
         self._timeout = httpx.Timeout(silence_s, connect=CONNECT_TIMEOUT_S)
         self._wait = wait
+        self._give_up_s = give_up_s
+        self._cut_at: float | None = None
         self._is_last = is_last
         self._on_close = on_close
         self._backoff = Backoff()
@@ -163,6 +170,7 @@ class EventStream:
         event = self._ready.popleft()
         self.last_id = event.id
         self._backoff.succeed()
+        self._cut_at = None
         if event.name == "gap":
             return Gap.from_json(json_object(event.data))
         if event.name == "bye":
@@ -179,10 +187,10 @@ class EventStream:
             headers[b"Last-Event-ID"] = self.last_id.encode()
             for name in ("last", "since", "after"):  # they would send events a second time
                 self._params.pop(name, None)
-        with translated_errors(self._url):
+        with translated_errors(self.url):
             request = self._http.build_request(
                 "GET",
-                self._url,
+                self.url,
                 params=self._params or None,
                 headers=headers,
                 timeout=self._timeout,
@@ -192,7 +200,7 @@ class EventStream:
                 await check_status(response)
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if response.status_code != 204 and kind != "text/event-stream":
-                    raise NotARover(f"{self._url} is not an event stream but {kind or 'empty'}")
+                    raise NotARover(f"{self.url} is not an event stream but {kind or 'empty'}")
             except BaseException:
                 await response.aclose()
                 raise
@@ -213,7 +221,7 @@ class EventStream:
 
     async def _read(self) -> None:
         assert self._chunks is not None  # noqa: S101 # for mypy
-        with translated_errors(self._url):
+        with translated_errors(self.url):
             try:
                 chunk = await anext(self._chunks)
             except StopAsyncIteration:
@@ -221,7 +229,7 @@ class EventStream:
         try:
             self._ready.extend(self._parser.feed(chunk))
         except EventTooBig as exc:
-            raise NotARover(f"{self._url}: {exc}") from exc
+            raise NotARover(f"{self.url}: {exc}") from exc
         if self._parser.retry_ms is not None:
             self._backoff.retry_s = max(self._parser.retry_ms / 1000, 0.05)
 
@@ -230,7 +238,10 @@ class EventStream:
         temporary = isinstance(exc, ConnectionFailed) or (
             isinstance(exc, Refused) and exc.is_temporary
         )
-        if not temporary or not (self._connected_once or self._wait):
+        now = monotonic()
+        self._cut_at = now if self._cut_at is None else self._cut_at
+        given_up = self._give_up_s is not None and now - self._cut_at > self._give_up_s
+        if not temporary or given_up or not (self._connected_once or self._wait):
             await self.aclose()
             raise exc
         return self._retry(str(exc), exc.retry_after_s if isinstance(exc, Refused) else None)
