@@ -23,7 +23,7 @@ SHORTENED := tests/test_broken_sources.py tests/test_disconnects.py \
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test test-all coverage failed check drain asgi embedding-table format web wheel release bench bench-page soak docs screenshot lock clean help
+.PHONY: run test test-all coverage failed check drain asgi embedding-table format web wheel release bench bench-page siege soak docs screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -95,6 +95,11 @@ bench: $(ENV) ## figures, as ratios against peers in the same run
 
 bench-page: $(ENV) $(PAGE) ## CPU of the page in Chromium, with 50 parameters at 50 Hz and idle
 	$(BIN)/python -m bench page
+
+siege: $(ENV) $(PAGE) ## attack a server for a minute, then send 20,000 random requests
+	$(BIN)/python -m bench siege
+	$(BIN)/python -m bench access
+	FUZZ_REQUESTS=20000 $(BIN)/pytest --quiet --capture no tests/test_fuzz.py
 
 soak: $(ENV) ## 20 minutes of readers coming and going; memory, tasks and files must stay flat
 	$(BIN)/python -m bench soak --minutes 20

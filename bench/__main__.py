@@ -1,4 +1,7 @@
-"""Compare the server with its peers (the default), soak it with readers, or measure the page."""
+"""Compare the server with its peers (the default), soak it with readers, or measure the page.
+
+`siege` attacks the server, and `access` measures the cost of the access check.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from bench import access
 from bench.extremes import Extremes
 from bench.fanout import SCENARIOS, FanOut
 from bench.load_generator import LoadGenerator
@@ -19,6 +23,7 @@ from bench.page import measure_page
 from bench.peers import CHANNELS, STREAMS
 from bench.processes import BenchError, exit_on_signals
 from bench.report import Report
+from bench.siege import __main__ as siege
 from bench.soak import Soak
 
 if TYPE_CHECKING:
@@ -34,6 +39,11 @@ QUICK = ("10hz", "200hz")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark that the command line asks for; return the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["siege"]:
+        return siege.main(argv[1:])
+    if argv[:1] == ["access"]:
+        return access.main()
     args = _parse(argv)
     if sys.platform != "linux":
         print("bench: the load generator needs Linux (epoll and /proc)", file=sys.stderr)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,7 +31,13 @@ class BenchError(Exception):
 
 @contextmanager
 def child(
-    command: Sequence[str | Path], *, core: int | None, folder: Path, errors: IO[bytes]
+    command: Sequence[str | Path],
+    *,
+    core: int | None,
+    folder: Path,
+    errors: IO[bytes],
+    output: IO[bytes] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a process while inside the block.
 
@@ -40,13 +46,15 @@ def child(
         core: the only core it may use; `None` for any.
         folder: its working directory.
         errors: receives its standard error.
+        output: receives its standard output; a pipe by default.
+        environment: variables in addition to those of this process.
     """
     process = subprocess.Popen(
         command,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE if output is None else output,
         stderr=errors,
         start_new_session=True,  # Ctrl-C reaches only this process, which then stops the child
         preexec_fn=partial(_prepare_child, core, os.getpid()),

@@ -34,7 +34,8 @@
         ├── UploadTooBig        a file exceeds the size limit                 413
         ├── UploadInterrupted   the client disconnected                       400
         │   ├── UploadStalled   the client sent no data for too long          408
-        │   └── UploadTooSlow   the client sends less than the minimum rate   408
+        │   ├── UploadTooSlow   the client sends less than the minimum rate   408
+        │   └── UploadTimedOut  the body takes longer than the total time     408
         ├── CommandsOff         command files are not checked here            409
         └── UnknownUpload       no upload has that id                         404
 
@@ -402,6 +403,19 @@ class UploadTooSlow(UploadInterrupted):
             f"the client sent {received:,} bytes in {waited_s:.1f} s, less than the limit of "
             f"{min_rate:,g} bytes/s (ROVER_MIN_BODY_RATE); the data was discarded, send it again "
             "over a faster connection",
+        )
+
+
+class UploadTimedOut(UploadInterrupted):
+    """The body takes longer than `ROVER_BODY_TIMEOUT_S`."""
+
+    def __init__(self, received: int, timeout_s: float) -> None:
+        super().__init__(received)
+        self.timeout_s = timeout_s
+        self.args = (
+            f"the client sent {received:,} bytes in {timeout_s:g} s and has not finished "
+            "(ROVER_BODY_TIMEOUT_S); the data was discarded, send it again over a faster "
+            "connection",
         )
 
 

@@ -214,7 +214,9 @@ class Guard:
                 if aclose is not None:
                     await self.call(f"the cleanup of {what}", aclose)
             if timeout.cancelled_caught:
-                logger.warning("%s: the cleanup of %s timed out", self.name, what)
+                logger.warning(
+                    "%s: the cleanup of %s timed out", self.name, what, extra={"source": self.name}
+                )
 
     def failure(self, what: str, exc: BaseException) -> SourceFailed:
         """The error to raise instead of an exception of the source, which is logged."""
@@ -224,7 +226,13 @@ class Guard:
         key = (what, type(exc).__name__)
         self._failures[key] += 1
         if self._failures[key].bit_count() == 1:  # the 1st, 2nd, 4th, 8th … only
-            logger.error("%s: %s", self.name, failure, exc_info=exc_info(exc))
+            logger.error(
+                "%s: %s",
+                self.name,
+                failure,
+                exc_info=exc_info(exc),
+                extra={"source": self.name},
+            )
         return failure
 
 

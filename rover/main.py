@@ -1,9 +1,11 @@
 """The app that the environment describes: `uvicorn rover.main:app`."""
 
 from rover.errors import RoverError
+from rover.log_lines import protect_server_logs
 from rover.mission import create_app
 from sources.base import SourceError
 
+protect_server_logs()
 try:
     app = create_app()
 except (RoverError, SourceError) as exc:

@@ -1,4 +1,4 @@
-"""A logging filter that hides tokens in the URLs of requests."""
+"""Hides tokens, tickets and sign-in codes in the URLs of log lines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from urllib.parse import unquote_plus
 PARAMETER = re.compile(r"(?<=[?&])([^=&\s\"]*)=([^&\s\"]*)")
 MASK = "…"
 
+SECRETS = frozenset({"token", "ticket", "code"})
+"""Query parameters whose values are hidden."""
+
 
 class MaskTokens(logging.Filter):
-    """Replaces the value of each `token` parameter by `…`, and passes every record."""
+    """Replaces the value of each parameter in `SECRETS` by `…`, and passes every record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the message and its arguments."""
@@ -21,12 +24,15 @@ class MaskTokens(logging.Filter):
         return True
 
 
+def masked(text: str) -> str:
+    """The text with `…` instead of secrets."""
+    return PARAMETER.sub(_mask_parameter, text) if "=" in text else text
+
+
 def _masked(value: object) -> object:
-    if not isinstance(value, str) or "=" not in value:
-        return value
-    return PARAMETER.sub(_mask_parameter, value)
+    return masked(value) if isinstance(value, str) else value
 
 
 def _mask_parameter(match: re.Match[str]) -> str:
     name = match[1]
-    return f"{name}={MASK}" if unquote_plus(name) == "token" else match[0]
+    return f"{name}={MASK}" if unquote_plus(name).lower() in SECRETS else match[0]

@@ -443,7 +443,7 @@ def log_sources(sources: Mapping[str, Mapping[str, object]]) -> None:
             note = " (simulated)"
         elif about["state"] == State.OFF:
             note = f" (turned off; {PREFIX}{name.partition('.')[0].upper()} turns it on)"
-        logger.info("%s: the source is %s%s", name, about["source"], note)
+        logger.info("%s: the source is %s%s", name, about["source"], note, extra={"source": name})
 
 
 def create_app(

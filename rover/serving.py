@@ -31,6 +31,8 @@ from rover.tokens.grants import Grants
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from starlette.requests import Request
+
     from rover.settings import Settings
 
 logger = logging.getLogger("rover")
@@ -78,7 +80,7 @@ class Serving:
         clients: names the clients of requests.
         readers: the open event streams; at most `max_readers`, or fewer if the system allows fewer
             open files.
-        ingests: the requests being received that send telemetry.
+        ingests: the requests being received that send telemetry or JSON.
         streams: event streams without end.
         progress_streams: event streams that end with their topic.
         bodies: the request bodies that clients are sending.
@@ -97,7 +99,12 @@ class Serving:
         self.ingests = Pool("ingests", "ROVER_MAX_INGESTS", settings.max_ingests, share)
         self.streams = EventStreams(settings, self.connections, self.readers)
         self.progress_streams = EventStreams(settings, self.connections, self.readers)
-        self.bodies = Bodies(settings.upload_timeout_s, settings.min_body_rate, grants=grants)
+        self.bodies = Bodies(
+            settings.upload_timeout_s,
+            settings.min_body_rate,
+            total_s=settings.body_timeout_s,
+            grants=grants,
+        )
         self.websockets = 0
         self.phase = Phase.NOT_STARTED
         self.shutdown = Shutdown()
@@ -116,6 +123,16 @@ class Serving:
         """
         self._stages = stages
         self._counts = counts
+
+    @contextmanager
+    def receiving(self, request: Request) -> Iterator[None]:
+        """Count a request with a body in `ingests` for the duration of the block.
+
+        Raises:
+            PoolFull: there are too many, or too many of this client.
+        """
+        with self.ingests.hold(self.clients.name_of(request.scope, request.receive)):
+            yield
 
     @contextmanager
     def open_websocket(self) -> Iterator[None]:

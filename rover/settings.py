@@ -41,7 +41,8 @@ Other programs use names with this prefix too. `TELEMETRIE` has 0.84 of `TELEMET
 MIN_TOKEN_LENGTH = 16
 """Minimum number of characters of an access token."""
 
-NOTIFY_LEVELS = ("yellow", "red")
+CHOICES = {"notify_level": ("yellow", "red"), "log_format": ("text", "json")}
+"""The values of settings that have only a few."""
 
 DEFAULT_SOURCE = "`sim:`, or `none:` beside a real source"
 
@@ -121,6 +122,7 @@ class Settings:
     notify_level: str = setting(
         "yellow", "least severe level of alarms that `ROVER_NOTIFY` gets: `yellow` or `red`"
     )
+    log_format: str = setting("text", "format of the log lines of `rover serve`: `text` or `json`")
     heartbeat_s: float = setting(
         15.0, "maximum silence of a stream before a heartbeat", unit="s", at_least=0.05, at_most=300
     )
@@ -175,7 +177,7 @@ class Settings:
         2**20, "size limit of one request that sends telemetry", unit="bytes", at_least=256
     )
     max_ingests: int = setting(
-        192, "maximum number of requests being received that send telemetry", at_least=1
+        192, "maximum number of requests being received that send telemetry or JSON", at_least=1
     )
     max_channels: int = setting(200, "maximum number of comms channels", at_least=1)
     max_members: int = setting(
@@ -204,6 +206,12 @@ class Settings:
         100.0,
         "average rate below which the body of a request is refused, after 10 s",
         unit="bytes/s",
+        at_least=1,
+    )
+    body_timeout_s: float = setting(
+        3600.0,
+        "total time to receive the body of a request, at any rate",
+        unit="s",
         at_least=1,
     )
     kept_uploads: int = setting(200, "reports of finished uploads kept", at_least=1)
@@ -241,9 +249,10 @@ class Settings:
                 raise SettingError("ROVER_ALLOWED_ORIGINS", origin, reason)
         self._check_tokens()
         self._check_hosts()
-        if self.notify_level not in NOTIFY_LEVELS:
-            reason = f"must be one of {', '.join(NOTIFY_LEVELS)}"
-            raise SettingError("ROVER_NOTIFY_LEVEL", self.notify_level, reason)
+        for name, choices in CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                reason = f"must be one of {', '.join(choices)}"
+                raise SettingError(PREFIX + name.upper(), value, reason)
 
     def _check_tokens(self) -> None:
         if not self.tokens:

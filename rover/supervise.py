@@ -279,7 +279,13 @@ class Supervisor:
             if is_interrupt(exc) or not absorb_stray_cancellation():
                 raise
             detail = describe(exc)
-            logger.error("%s: the source failed: %s", self.name, detail, exc_info=exc_info(exc))
+            logger.error(
+                "%s: the source failed: %s",
+                self.name,
+                detail,
+                exc_info=exc_info(exc),
+                extra={"source": self.name},
+            )
             return detail
         return "the source ended"
 
@@ -300,7 +306,7 @@ class Supervisor:
 
     def _change(self, state: State, detail: str) -> None:
         log = logger.info if state is State.LIVE else logger.warning
-        log("%s: %s: %s", self.name, state, detail)
+        log("%s: %s: %s", self.name, state, detail, extra={"source": self.name})
         self._health = Health(state, detail, self._clock())
         self._publish()
 

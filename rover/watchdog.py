@@ -243,6 +243,7 @@ def _log_blocked(place: _Place, blocked_s: float) -> None:
             blocked_s,
             place.line,
             place.function,
+            extra={"source": place.watched.name},
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from anyio import sleep
 
 from rover.asgi.body import Bodies
-from rover.errors import UploadStalled, UploadTooSlow
+from rover.errors import UploadStalled, UploadTimedOut, UploadTooSlow
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
@@ -54,4 +54,19 @@ async def test_time_that_the_server_takes_for_a_chunk_does_not_count() -> None:
 async def test_a_silent_client_times_out_before_the_rate_counts() -> None:
     body = Bodies(timeout_s=0.05, min_rate=1, grace_s=60).read(client(60, b"x", 1))
     with pytest.raises(UploadStalled):
+        await anext(body)
+
+
+async def test_a_body_that_takes_longer_than_the_total_time_is_refused_at_any_rate() -> None:
+    fast = client(0.01, bytes(2**16), 10**6)
+    body = Bodies(timeout_s=5, min_rate=1000, grace_s=60, total_s=0.1).read(fast)
+    with pytest.raises(UploadTimedOut) as refused:
+        async for _ in body:
+            pass
+    assert refused.value.received > 2**16
+
+
+async def test_the_total_time_is_not_longer_than_the_slowest_client_may_take() -> None:
+    body = Bodies(timeout_s=5, min_rate=1000, grace_s=0.05, total_s=60).read(client(60, b"x", 1))
+    with pytest.raises(UploadTooSlow):
         await anext(body)

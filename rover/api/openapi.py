@@ -35,7 +35,12 @@ SECURITY_SCHEMES = {
 COMMON_ERRORS = (errors.NotStarted, errors.Draining, errors.AccessRefused, errors.TokenRequired)
 """The errors of each operation that does not serve every client."""
 
-BODY_ERRORS = (errors.UploadInterrupted, errors.UploadStalled, errors.UploadTooSlow)
+BODY_ERRORS = (
+    errors.UploadInterrupted,
+    errors.UploadStalled,
+    errors.UploadTooSlow,
+    errors.UploadTimedOut,
+)
 """The errors of each operation that has a body."""
 
 

@@ -1,12 +1,19 @@
-"""The body of a request as it arrives, with a timeout between its chunks and a minimum rate."""
+"""The body of a request as it arrives: limited in silence, in average rate, and in time."""
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Self
 
 from anyio import current_time, move_on_after
 
-from rover.errors import Draining, UploadInterrupted, UploadStalled, UploadTooSlow
+from rover.errors import (
+    Draining,
+    UploadInterrupted,
+    UploadStalled,
+    UploadTimedOut,
+    UploadTooSlow,
+)
 from rover.tokens.grants import Grants
 
 if TYPE_CHECKING:
@@ -30,6 +37,7 @@ class Bodies:
         timeout_s: seconds without data after which reading a body fails.
         min_rate: bytes per second, averaged over the transfer, below which reading a body fails.
         grace_s: seconds that a body may take in addition.
+        total_s: seconds after which reading a body fails, at any rate.
         grants: ends the transfers of clients that lose their access.
     """
 
@@ -38,12 +46,14 @@ class Bodies:
         timeout_s: float,
         min_rate: float,
         grace_s: float = GRACE_S,
+        total_s: float = inf,
         grants: Grants | None = None,
     ) -> None:
         self.grants = Grants() if grants is None else grants
         self.timeout_s = timeout_s
         self.min_rate = min_rate
         self.grace_s = grace_s
+        self.total_s = total_s
         self.closed = False
         self.waiting: set[CancelScope] = set()
 
@@ -104,7 +114,8 @@ class Body:
             UploadInterrupted: the client disconnected.
             UploadStalled: the client sent no data for the timeout.
             UploadTooSlow: the client sends less than the minimum rate. Only the time that the
-                server waits for the client counts.
+                server waits for the client counts, here and for `UploadTimedOut`.
+            UploadTimedOut: the body takes longer than the total time.
             Draining: the server is shutting down.
             AccessEnded: the client has lost its access.
         """
@@ -112,7 +123,8 @@ class Body:
         while self._more:
             grants.check(self._identity)
             message: Message = {"type": "timeout"}
-            left_s = self._bodies.grace_s + self.received / self._bodies.min_rate - self._waited_s
+            allowed_s = self._bodies.grace_s + self.received / self._bodies.min_rate
+            left_s = min(allowed_s, self._bodies.total_s) - self._waited_s
             timeout_s = min(self._bodies.timeout_s, max(left_s, 0.0))
             began = current_time()
             with move_on_after(0.0 if self._bodies.closed else timeout_s) as scope:
@@ -128,6 +140,8 @@ class Body:
                 if self._bodies.closed:
                     raise Draining(RETRY_AFTER_S)
                 if timeout_s < self._bodies.timeout_s:
+                    if allowed_s > self._bodies.total_s:
+                        raise UploadTimedOut(self.received, self._bodies.total_s)
                     raise UploadTooSlow(self.received, self._waited_s, self._bodies.min_rate)
                 raise UploadStalled(self.received, timeout_s)
             if message["type"] == "http.disconnect":

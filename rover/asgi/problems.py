@@ -57,6 +57,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.UploadInterrupted: HTTPStatus.BAD_REQUEST,
     errors.UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
     errors.UploadTooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    errors.UploadTimedOut: HTTPStatus.REQUEST_TIMEOUT,
     errors.CommandsOff: HTTPStatus.CONFLICT,
     errors.UnknownUpload: HTTPStatus.NOT_FOUND,
     UnknownImage: HTTPStatus.NOT_FOUND,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging.config
 import os
 import signal
 import sys
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.config import LOGGING_CONFIG
 
 from rover.addresses import address
 from rover.asgi.servers.uvicorn import max_frame_bytes
@@ -18,6 +18,7 @@ from rover.commands.inbox import Inbox
 from rover.config import Config
 from rover.descriptors import raise_limit
 from rover.errors import RoverError
+from rover.log_lines import logging_config
 from rover.mission import create_app
 from sources.base import SourceError
 
@@ -25,21 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.applications import Starlette
-
-LOGGER_CONFIG = {"handlers": ["default"], "level": "INFO", "propagate": False}
-LOGGING = {
-    **LOGGING_CONFIG,
-    "filters": {"mask tokens": {"()": "rover.masking.MaskTokens"}},
-    "handlers": {
-        name: {**handler, "filters": ["mask tokens"]}
-        for name, handler in LOGGING_CONFIG["handlers"].items()
-    },
-    "loggers": {**LOGGING_CONFIG["loggers"], "rover": LOGGER_CONFIG, "sources": LOGGER_CONFIG},
-}
-"""uvicorn's logging configuration without tokens, and the same for the loggers of this project.
-
-Only the command configures logging: an app that is mounted in another app must not.
-"""
 
 
 def is_loopback(host: str) -> bool:
@@ -69,6 +55,9 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
     find_sources_in_this_folder()
     try:
         config = Config.load(environ={**os.environ, **chosen})
+        # only the command configures logging: an app that is mounted in another app must not
+        log_config = logging_config(config.settings.log_format)
+        logging.config.dictConfig(log_config)
         raise_limit()  # before the app is created, which asks for the limit
         with Inbox(config.settings.data_dir).open():
             pass  # an unusable folder is reported in one line, before the server starts
@@ -92,7 +81,7 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
         app,
         host=host,
         port=port,
-        log_config=LOGGING,
+        log_config=log_config,
         reload=reload,
         proxy_headers=False,  # they would replace the address of the client, which is checked
         http=BoundedHTTPProtocol,

@@ -238,7 +238,9 @@ class Commands:
         except OSError as exc:
             detail = f"the server could not write the file: {exc.strerror}"
         except Exception:  # `chunks` may raise anything; the upload must finish
-            logger.exception("upload of %s: receiving it failed", upload.name)
+            logger.exception(
+                "upload of %s: receiving it failed", upload.name, extra={"upload": upload.id}
+            )
             detail = "receiving the file failed; see the server's log"
         if file is None or self._checks is None or self._closed:
             await self._fail(upload, detail)
@@ -299,7 +301,13 @@ class Commands:
             await self._discard(upload)
         upload.publish_verdict(verdict, file.sha256)
         self._on_finish(upload)
-        logger.info("upload of %s: %s: %s", upload.name, upload.status, verdict.detail)
+        logger.info(
+            "upload of %s: %s: %s",
+            upload.name,
+            upload.status,
+            verdict.detail,
+            extra={"upload": upload.id},
+        )
 
     async def _fail(self, upload: Upload, detail: str) -> None:
         with CancelScope(shield=True):
@@ -309,7 +317,7 @@ class Commands:
             self._on_finish(upload)
             # the drain logs the number of uploads that it ends
             log = logger.debug if detail is SHUTTING_DOWN else logger.warning
-            log("upload of %s: FAILED: %s", upload.name, detail)
+            log("upload of %s: FAILED: %s", upload.name, detail, extra={"upload": upload.id})
 
     async def _discard(self, upload: Upload) -> None:
         if upload.file is not None:

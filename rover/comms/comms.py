@@ -161,7 +161,13 @@ class Comms:
         for member in self._members():
             if now - member.sending_since > timeout_s:
                 channel = member.channel.name
-                logger.info("%s: %s read no data for %g s", channel, member.name, timeout_s)
+                logger.info(
+                    "%s: %s read no data for %g s",
+                    channel,
+                    member.name,
+                    timeout_s,
+                    extra={"channel": channel},
+                )
                 member.close(errors.MemberStalled(timeout_s))
 
     def close(self) -> None:

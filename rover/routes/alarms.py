@@ -71,14 +71,16 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         )
 
     async def acknowledge(request: Request) -> Response:
-        body = await json_object(request, mission.serving.bodies)
+        with mission.serving.receiving(request):
+            body = await json_object(request, mission.serving.bodies)
         by, comment = note(request, body)
         alarm = mission.telemetry.acknowledge(request.path_params["alarm_id"], by, comment)
         record("alarm.acknowledge", alarm, by, comment)
         return json_response(mission.telemetry.alarms.as_json(alarm))
 
     async def shelve(request: Request) -> Response:
-        body = await json_object(request, mission.serving.bodies)
+        with mission.serving.receiving(request):
+            body = await json_object(request, mission.serving.bodies)
         by, comment = note(request, body)
         minutes = body.get("minutes")
         if isinstance(minutes, float) and minutes.is_integer():

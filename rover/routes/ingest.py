@@ -92,8 +92,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
     )
 
     async def ingest(request: Request) -> Response:
-        serving = mission.serving
-        with serving.ingests.hold(serving.clients.name_of(request.scope, request.receive)):
+        with mission.serving.receiving(request):
             return await receive(request)
 
     async def receive(request: Request) -> Response:

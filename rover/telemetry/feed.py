@@ -118,7 +118,13 @@ class Feed:
         self.unusable += 1
         self.last_unusable = value
         if self.unusable.bit_count() == 1:
-            logger.warning("%s: unusable value %d: %s", self._label, self.unusable, value)
+            logger.warning(
+                "%s: unusable value %d: %s",
+                self._label,
+                self.unusable,
+                value,
+                extra={"source": self._label},
+            )
 
     def update_dictionary(self, *, changed_only: bool = False) -> bool:
         """Use the source's dictionary; returns whether it has changed.

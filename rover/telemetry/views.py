@@ -8,10 +8,12 @@ telemetry topic, so an id of one resumes in the other.
 from __future__ import annotations
 
 import math
-from time import monotonic
+from contextlib import nullcontext
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from anyio import CancelScope, Event, create_task_group, move_on_after, sleep
+from anyio import CancelScope, Event, Lock, create_task_group, move_on_after, sleep
+from anyio.lowlevel import checkpoint
 
 from rover.errors import NotStarted
 from rover.shares import Pool
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from rover.settings import Settings
     from rover.telemetry.events import TelemetryEvent
     from rover.topic import Heartbeat
+
+SLICE_S = 0.005
+"""Seconds after which a view that reads many events lets other tasks run."""
 
 UNUSED_TIMEOUT_S = 60.0
 """Seconds without a subscriber after which a view ends. A later request opens it again."""
@@ -64,6 +69,8 @@ class PendingSample(NamedTuple):
 class View:
     """One selection of the telemetry, kept up to date by a task of its own.
 
+    It first reads what the telemetry topic retains, in turn with other new views.
+
     Named events (`state`, `alarm`, `dictionary`) pass at once and unchanged. A sample without any
     of the fields is left out. With `hz`, a sample's key `folded` counts the samples that it
     replaces.
@@ -77,9 +84,11 @@ class View:
         flusher: Flusher,
         clock: Callable[[], float] = monotonic,
         client: str | None = None,
+        replay: Lock | None = None,
     ) -> None:
         self.selection = selection
         self.client = client
+        self._replay = replay or Lock()
         self.topic = telemetry_topic(settings, flusher, source.epoch)
         self.used_at = clock()
         self.caught_up = Event()
@@ -115,26 +124,33 @@ class View:
                 if caught_up:
                     self.caught_up.set()
                 waiting = caught_up and self._pending is not None
+                news: Batch[TelemetryEvent, bytes] | Gap | Heartbeat | None = None
                 with move_on_after(self._due - self._clock() if waiting else None):
                     try:
-                        self._update(await anext(events), past)
+                        news = await anext(events)
                     except StopAsyncIteration:
                         break
+                if isinstance(news, Batch):
+                    async with nullcontext() if caught_up else self._replay:
+                        await self._update(news, past)
+                elif isinstance(news, Gap):  # this task was too slow: report the same gap
+                    self._pending, self._folded = None, 0
+                    self.topic.expire_to(news.resumed.offset - 1)
         self._publish_pending(live=True)
         self.topic.close()
 
-    def _update(self, news: Batch[TelemetryEvent, bytes] | Gap | Heartbeat, past: int) -> None:
-        if isinstance(news, Batch):
-            for offset, event in zip(news.offsets, news.items, strict=True):
-                self.topic.accept_ids_to(offset)
-                if isinstance(event, SampleEvent):
-                    self._add(offset, event, live=offset > past)
-                else:
-                    self._publish_pending(live=offset > past)
-                    self.topic.publish(event, offset=offset)
-        elif isinstance(news, Gap):  # this task was too slow: report the same gap
-            self._pending, self._folded = None, 0
-            self.topic.expire_to(news.resumed.offset - 1)
+    async def _update(self, batch: Batch[TelemetryEvent, bytes], past: int) -> None:
+        began = perf_counter()
+        for offset, event in zip(batch.offsets, batch.items, strict=True):
+            if perf_counter() - began > SLICE_S:
+                await checkpoint()
+                began = perf_counter()
+            self.topic.accept_ids_to(offset)
+            if isinstance(event, SampleEvent):
+                self._add(offset, event, live=offset > past)
+            else:
+                self._publish_pending(live=offset > past)
+                self.topic.publish(event, offset=offset)
 
     def _add(self, offset: int, event: SampleEvent, *, live: bool) -> None:
         if (sample := self._select(event.sample)) is None:
@@ -197,6 +213,7 @@ class Views:
         self._clock = clock
         self._views: dict[Selection, View] = {}
         self.pool = Pool("views", "ROVER_MAX_VIEWS", settings.max_views, settings.client_share)
+        self._replay = Lock()  # one view replays at a time
         self._tasks: TaskGroup | None = None
         self._closed_bytes = 0
 
@@ -251,7 +268,15 @@ class Views:
         if self.pool.is_full(client):
             self.close_unused(BUSY_UNUSED_TIMEOUT_S)
         self.pool.acquire(client)
-        view = View(selection, self._source, self._settings, self._flusher, self._clock, client)
+        view = View(
+            selection,
+            self._source,
+            self._settings,
+            self._flusher,
+            self._clock,
+            client,
+            self._replay,
+        )
         self._views[selection] = view
         self._tasks.start_soon(view.run_until_closed)
         return view

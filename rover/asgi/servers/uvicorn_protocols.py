@@ -11,6 +11,7 @@ connections, `ConnectionLimits`, in the state of the lifespan, if the app puts t
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,22 @@ class _LimitError(Exception):
     """A request exceeds a limit. The parser reports it to uvicorn as a malformed request."""
 
 
+class _ClientLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger whose records have the address of a client as `client`.
+
+    uvicorn's messages about malformed requests do not name it. Without the address, one could not
+    see who floods the log.
+    """
+
+    def __init__(self, logger: logging.Logger, client: tuple[str, int] | None) -> None:
+        super().__init__(logger, {"client": client[0] if client else ""})
+
+    @property
+    def level(self) -> int:
+        """The level of the logger, which uvicorn reads."""
+        return self.logger.level
+
+
 class BoundedHTTPProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol. It answers 414, 431 or 408 and closes the connection over a limit.
 
@@ -84,6 +101,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.logger = _ClientLogger(self.logger, self.client)  # type: ignore[assignment] # same methods
         if self._limits is not None:
             try:
                 self._reserved = self._limits.open(transport)
@@ -235,6 +253,10 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self._limits is not None:
             self._limits.close(self.transport)
         super().connection_lost(exc)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.logger = _ClientLogger(self.logger, self.client)  # type: ignore[assignment] # same methods
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

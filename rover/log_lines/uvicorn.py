@@ -1,0 +1,44 @@
+"""uvicorn: its messages about connections, several of which it logs for one connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
+
+ACCESS_LOGGER = "uvicorn.access"
+
+ACCESS_FIELDS = ("client", "method", "path", "http_version", "status")
+"""The arguments of its access records, in order."""
+
+CONNECTION_MESSAGES = frozenset(
+    {
+        '%s - "%s %s HTTP/%s" %d',
+        '%s - "WebSocket %s" [accepted]',
+        '%s - "WebSocket %s" 403',
+        '%s - "WebSocket %s" %d',
+    }
+)
+"""Messages whose first argument is the address and port of a client."""
+
+REDUNDANT = frozenset(
+    {
+        # websockets logs these to uvicorn's logger; uvicorn has logged the same connection
+        *("connection open", "connection closed", "connection rejected (%d %s)"),
+        # logged for each WebSocket that is refused with an HTTP response: uvicorn 0.52 sets
+        # `handshake_complete` only when it accepts one
+        "ASGI callable returned without completing handshake.",
+    }
+)
+"""Messages about a connection that has another line."""
+
+CLIENT_MISTAKES = frozenset({"Invalid UTF-8 sequence received from client."})
+"""Messages whose traceback shows only what the client sent."""
+
+
+def client_of(record: logging.LogRecord) -> str:
+    """The address and port of the client in a record about a connection; else empty."""
+    if record.msg in CONNECTION_MESSAGES and isinstance(record.args, tuple) and record.args:
+        return str(record.args[0])
+    return ""
