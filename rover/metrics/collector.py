@@ -171,12 +171,16 @@ class MissionMetrics(Collector):
 
     def _pools(self) -> Iterator[Metric]:
         one = self._mission
-        pools = [one.serving.readers, one.serving.ingests, one.telemetry.views.pool]
-        pools += [one.comms.pool, one.commands.pool]
-        pools += [one.connection_limits.pool, one.connection_limits.incomplete]
+        connections = one.connection_limits
+        pools = [
+            *(connections.pool, connections.reserved, connections.incomplete),
+            *(one.serving.readers, one.serving.ingests, one.telemetry.views.pool),
+            *(one.comms.pool, one.commands.pool),
+        ]
         yield gauge(
             "rover_pool_used",
-            "How much of each limited resource is in use.",
+            "How much of each limited resource is in use. Connections are counted under "
+            "`rover serve` only.",
             {pool.name: len(pool) for pool in pools},
             "pool",
         )
