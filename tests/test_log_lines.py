@@ -21,7 +21,7 @@ from rover.log_lines import (
     protect_server_logs,
 )
 from rover.log_lines.limit import MAX_CONNECTION_LINES, MAX_KINDS
-from rover.log_lines.servers import ACCESS_LOGGERS, ERROR_LOGGERS
+from rover.log_lines.servers import LOGGERS
 from rover.request import REQUEST_ID, CurrentRequest, current_request
 from rover.settings import Settings
 from tests.serving import ALONE, serving
@@ -180,7 +180,7 @@ def test_a_mistake_of_a_client_has_no_traceback() -> None:
 
 @pytest.fixture
 def server_filters() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in (*ACCESS_LOGGERS, *ERROR_LOGGERS)]
+    loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [list(logger.filters) for logger in loggers]
     yield
     for logger, filters in zip(loggers, before, strict=True):

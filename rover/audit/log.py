@@ -131,7 +131,7 @@ class AuditLog:
             if not self._refusals:
                 self._refusals_since = self._clock()
             by_address = self._refusals.setdefault(kind, Counter())
-            address = client_address()
+            address = client_address() or "unknown"
             if address not in by_address and len(by_address) >= MAX_ADDRESSES:
                 address = ""
             by_address[address] += 1
@@ -296,9 +296,10 @@ def _encode(
     fields = {
         **{name: _bounded(value) for name, value in details.items()},
         "by": {name: _bounded(value) for name, value in by.items() if value},
-        "request_id": request_id() or None,
+        "request_id": request_id(),
     }
-    record = {"time": iso(at), "action": action, **fields}
+    known = {name: value for name, value in fields.items() if value not in (None, "", {})}
+    record = {"time": iso(at), "action": action, **known}
     return dumps_ascii(record).encode() + b"\n"
 
 

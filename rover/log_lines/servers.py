@@ -7,23 +7,27 @@ import logging
 from rover.log_lines.limit import LimitRepeats
 from rover.masking import MaskTokens
 
-ACCESS_LOGGERS = ("uvicorn.access", "hypercorn.access", "granian.access")
-
-ERROR_LOGGERS = (
+LOGGERS = (
+    *("uvicorn.access", "hypercorn.access", "granian.access"),
     *("uvicorn.error", "hypercorn.error", "_granian", "granian"),
-    *("asyncio", "websockets.server", "python_multipart", "rover.errors", "rover.streams"),
+    *(
+        "asyncio",
+        "websockets.server",
+        "python_multipart.multipart",
+        "rover.errors",
+        "rover.streams",
+    ),
 )
 
 
 def protect_server_logs() -> None:
-    """Hide tokens in the logs of uvicorn, hypercorn and granian, and limit repeated errors.
+    """Hide secrets in the logs of uvicorn, hypercorn and granian, and limit repeated lines.
 
     It adds filters to their loggers and changes no handler, level or format. Only the app that a
     server imports by name calls it: in another app, the log is that app's.
     """
-    for name in (*ACCESS_LOGGERS, *ERROR_LOGGERS):
+    for name in LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(one, MaskTokens) for one in logger.filters):
             logger.addFilter(MaskTokens())
-            if name in ERROR_LOGGERS:
-                logger.addFilter(LimitRepeats())
+            logger.addFilter(LimitRepeats())
