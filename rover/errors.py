@@ -7,8 +7,12 @@
     ├── NotStarted              the mission's lifespan was not run            503
     ├── Draining                the server is shutting down                   503 · 1012
     ├── AccessRefused           the client or its page has no access          403
-    │   └── ScopeRequired       the client may not do this                    403
-    ├── TokenRequired           the token is missing or wrong                 401
+    │   ├── ScopeRequired       the client may not do this                    403
+    │   └── FormRefused         a form was not sent by its own page           403
+    ├── TokenRequired           the token is missing                          401
+    │   ├── SessionEnded        the browser was signed in, and is not any more 401
+    │   └── WrongToken          the token is wrong                            401
+    │       └── TooManyFailures the client sent too many wrong tokens         429
     ├── AccessEnded             the client lost its access                    `bye` event · 1008
     ├── TokenError              a command about tokens is wrong               at start
     │   └── TokensUnreadable    the file of the tokens cannot be used         at start
@@ -121,13 +125,45 @@ class ScopeRequired(AccessRefused):
         super().__init__(f"this needs a token with the scope `{scope}`; ask for one with it")
 
 
+class FormRefused(AccessRefused):
+    """A form for signing in or out was not sent by a page of this server, or is out of date."""
+
+
 class TokenRequired(RoverError):
-    """The request has no token, or a wrong one."""
+    """The request has no token."""
+
+    def __init__(
+        self,
+        detail: str = (
+            "this server requires a token: send `Authorization: Bearer TOKEN`, or sign in with a "
+            "browser at /sign-in"
+        ),
+    ) -> None:
+        super().__init__(detail)
+
+
+class SessionEnded(TokenRequired):
+    """The request has the cookie of a session that has ended."""
 
     def __init__(self) -> None:
+        super().__init__("you are signed out: the session has ended; sign in again at /sign-in")
+
+
+class WrongToken(TokenRequired):
+    """The token is wrong, has expired or was revoked."""
+
+    def __init__(self, detail: str = "the token is wrong, has expired or was revoked") -> None:
+        super().__init__(detail)
+
+
+class TooManyFailures(WrongToken):
+    """The token is wrong, and the client has sent too many wrong ones."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
         super().__init__(
-            "this server requires a token: send `Authorization: Bearer TOKEN`, "
-            "or open the page once with `?token=TOKEN`"
+            f"the token is wrong, and too many wrong tokens were sent; try again in "
+            f"{retry_after_s} s. A right token is accepted at once"
         )
 
 
@@ -137,6 +173,8 @@ ENDED = {
     "changed": "the permissions of the token have changed; connect again",
     "unavailable": "the server cannot read its tokens; its log says why",
     "token_required": "this server now requires a token; connect again with one",
+    "signed_out": "you are signed out; sign in again",
+    "session_expired": "the session has expired; sign in again",
 }
 
 
@@ -144,8 +182,8 @@ class AccessEnded(RoverError):
     """A client has lost its access while a stream was open.
 
     Attributes:
-        reason: stable, for machines: `revoked`, `expired`, `changed`, `unavailable` or
-            `token_required`.
+        reason: stable, for machines: `revoked`, `expired`, `changed`, `unavailable`,
+            `token_required`, `signed_out` or `session_expired`.
     """
 
     def __init__(self, reason: str) -> None:

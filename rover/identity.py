@@ -6,7 +6,7 @@ is the permission for the channels that match the pattern.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 SCOPES = ("view", "say", "upload", "ingest", "release", "admin")
 """All scopes. `admin` includes the others."""
+
+ANY = "any"
+"""Required instead of a scope: whatever scopes a client has, it may do this."""
 
 IDENTITY = "rover.identity"
 """The key of the identity in an ASGI scope."""
@@ -29,22 +32,24 @@ class Identity:
         scopes: what the client may do, such as `view` or `say:flight-*`.
         role: such as `CAPCOM`; empty without one.
         token: the id of its token, which may be logged; empty without one.
+        session: the id of its browser session, which may be logged; empty without one.
     """
 
     name: str = ""
     scopes: frozenset[str] = frozenset()
     role: str = ""
     token: str = ""
+    session: str = field(default="", compare=False)
 
     def allows(self, scope: str, target: str | None = None) -> bool:
         """Whether the client may do something.
 
         Args:
-            scope: one of `SCOPES`.
+            scope: one of `SCOPES`, or `ANY`.
             target: of the action, such as the name of a channel. `None` asks whether the client may
                 do it for any target.
         """
-        if scope in self.scopes or "admin" in self.scopes:
+        if scope in self.scopes or scope == ANY or "admin" in self.scopes:
             return True
         patterns = [
             pattern

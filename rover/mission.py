@@ -18,10 +18,13 @@ from starlette.routing import Route, WebSocketRoute
 
 from rover.api import Described
 from rover.asgi.access import Access
+from rover.asgi.clients import Clients
 from rover.asgi.connection_limits import ConnectionLimits
 from rover.asgi.headers import ResponseHeaders
 from rover.asgi.problems import ProblemApp, Problems
 from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
+from rover.asgi.session_cookies import SessionCookies
+from rover.asgi.sign_in import SignInForms
 from rover.audit import AuditLog
 from rover.commands import Commands
 from rover.comms import Comms
@@ -44,9 +47,11 @@ from rover.routes import (
     ingest,
     metrics,
     ops,
+    session,
     telemetry,
 )
 from rover.serving import Phase, Serving, Stage
+from rover.sessions import SignIns
 from rover.settings import PREFIX, Settings
 from rover.supervise import State
 from rover.telemetry import Telemetry
@@ -79,12 +84,14 @@ STREAMS_CLOSE_S = 1.0
 MIN_TRANSFER_SHARE = 0.5
 """Minimum share of `drain_s` for transfers, after members and event streams have closed."""
 
+OPEN_PATHS = ops.OPEN_PATHS | session.OPEN_PATHS
+
 AUDITED_REFUSALS = frozenset(
     {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 )
 """Statuses of refused requests that the audit log counts."""
 
-Part = Literal["telemetry", "images", "comms", "commands", "ops", "dashboard"]
+Part = Literal["telemetry", "images", "comms", "commands", "ops", "access", "dashboard"]
 """A part of the mission that another app can include."""
 
 
@@ -103,6 +110,7 @@ class MissionControl:
         config: the configuration, with the URL of each source.
         settings: the settings.
         tokens: which tokens give access.
+        sign_ins: the sessions of browsers, and tickets.
         telemetry: the telemetry stream of this run.
         cameras: the images of this run.
         comms: the channels of this run.
@@ -148,6 +156,9 @@ class MissionControl:
         )
         self._validator = validators["commands"]
         self.tokens = Tokens.of(self.settings)
+        self.sign_ins = SignIns(self.tokens, self.settings)
+        self.session_cookies = SessionCookies(Clients(self.settings.trusted_proxies))
+        self.sign_in_forms = SignInForms(self.session_cookies, self.tokens)
         self._entered = False
         self.connection_limits = ConnectionLimits(self.settings)
         self._hosts = Hosts(self.lifespan)
@@ -413,13 +424,14 @@ class MissionControl:
             "comms": comms.routes(self),
             "commands": commands.routes(self),
             "ops": [*ops.routes(self), *metrics.routes(self), *api.routes(self)],
-            "dashboard": dashboard.routes(),
+            "access": session.routes(self),
+            "dashboard": dashboard.routes(self),
         }
         for route in (route for part in routes.values() for route in part):
             if isinstance(route, Route | WebSocketRoute):
                 required = route.required_scope if isinstance(route, Described) else "view"
-                access = Access(route.app, self, ops.OPEN_PATHS, required)
-                inner = Problems(access, self._record_refusal)
+                access = Access(route.app, self, OPEN_PATHS, required)
+                inner = Problems(access, self._record_refusal, self.sign_in_forms.for_error)
                 route.app = ResponseHeaders(
                     inner,
                     self.settings.allowed_origins,

@@ -100,6 +100,19 @@ class Settings:
         "this machine are served",
         secret=True,
     )
+    session_s: float = setting(
+        7 * 86_400.0,
+        "time after which a signed-in browser must sign in again",
+        unit="s",
+        at_least=60,
+        at_most=90 * 86_400,
+    )
+    session_idle_s: float = setting(
+        12 * 3_600.0,
+        "time without a request after which a signed-in browser must sign in again",
+        unit="s",
+        at_least=60,
+    )
     hosts: str = setting(
         "",
         "comma-separated host names of this server, in addition to localhost; other names are "

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from rover import __version__, errors
 from rover.api.schemas import SCHEMAS, TEXT, ref
-from rover.asgi.access import COOKIE
 from rover.asgi.problems import PROBLEM, status_of
 from rover.asgi.query import ResumePoint
 
@@ -22,17 +21,34 @@ if TYPE_CHECKING:
 
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "an access token"},
-    "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "of the page"},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "rover_session_8000",
+        "description": "of a browser that signed in; its name has the port of the server",
+    },
     "query": {
         "type": "apiKey",
         "in": "query",
         "name": "token",
-        "description": "where no header can be sent: an `EventSource` or a WebSocket of a page",
+        "description": "an access token, for clients that cannot set headers",
+    },
+    "ticket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "for one `EventSource` or WebSocket of a page; `POST /tickets` makes it",
     },
 }
-"""The ways to send a token, by name."""
+"""The ways to get access, by name."""
 
-COMMON_ERRORS = (errors.NotStarted, errors.Draining, errors.AccessRefused, errors.TokenRequired)
+COMMON_ERRORS = (
+    errors.NotStarted,
+    errors.Draining,
+    errors.AccessRefused,
+    errors.TokenRequired,
+    errors.TooManyFailures,
+)
 """The errors of each operation that does not serve every client."""
 
 BODY_ERRORS = (

@@ -146,6 +146,20 @@ PLAIN_SAMPLE: Schema = {
 
 SCHEMAS: dict[str, Schema] = {
     "Problem": obj(["request_id"], title=TEXT, status=INTEGER, detail=TEXT, request_id=TEXT),
+    "SignIn": obj(
+        ["token", "code", "next"],
+        key={**TEXT, "description": "of the form, which belongs to a cookie"},
+        token=TEXT,
+        code=TEXT,
+        next={**TEXT, "description": "path to redirect to"},
+    ),
+    "Session": obj(
+        name=TEXT,
+        role=TEXT,
+        scopes=array(TEXT),
+        signed_in={**BOOLEAN, "description": "whether the client has a session, which it can end"},
+    ),
+    "Ticket": obj(ticket=TEXT, expires_s=COUNT),
     "Parameters": obj(
         parameters=array(
             obj(

@@ -7,26 +7,31 @@ from the page of another origin is refused if it could change or read something 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
 from rover.addresses import words
+from rover.asgi.clients import Clients
 from rover.asgi.connection_limits import RESERVED
-from rover.asgi.cookies import cookie_values
 from rover.asgi.local import LocalClients
-from rover.errors import AccessRefused, Draining, NotStarted, ScopeRequired, TokenRequired
+from rover.asgi.session_cookies import MARK, SessionCookies
+from rover.errors import (
+    AccessRefused,
+    Draining,
+    NotStarted,
+    ScopeRequired,
+    SessionEnded,
+    TokenRequired,
+)
 from rover.identity import IDENTITY, LOCAL, Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from rover.sessions import SignIns
     from rover.settings import Settings
     from rover.tokens import Tokens
-
-COOKIE = "rover_token"
-NAME = COOKIE.encode()
 
 SCHEMES = (b"bearer", b"token")
 """Schemes of `Authorization`. Clients of InfluxDB use the second."""
@@ -51,6 +56,11 @@ class HasPhase(Protocol):
         ...
 
     @property
+    def sign_ins(self) -> SignIns:
+        """The sessions of browsers, and tickets."""
+        ...
+
+    @property
     def phase(self) -> str:
         """`running`; requests are refused if `not started`, `draining` or `ended`."""
         ...
@@ -63,7 +73,8 @@ class Access:
         app: the inner app.
         mission: the tokens, origins and phase.
         open_paths: served in any phase and to any client, such as health checks.
-        required: the scope that a client needs, one of `rover.identity.SCOPES`.
+        required: the scope that a client needs, one of `rover.identity.SCOPES`
+            or `ANY`.
     """
 
     def __init__(
@@ -77,6 +88,9 @@ class Access:
         self._required = required
         self._mission = mission
         self._tokens = mission.tokens
+        self._sign_ins = mission.sign_ins
+        self._clients = Clients(mission.settings.trusted_proxies)
+        self._cookies = SessionCookies(self._clients)
         self._local = LocalClients(mission.settings.hosts, mission.settings.trusted_proxies)
         self._origins = set(words(mission.settings.allowed_origins))
         self._open_paths = open_paths
@@ -87,7 +101,7 @@ class Access:
         Raises:
             NotStarted: the mission's lifespan was not run.
             Draining: the server is shutting down.
-            TokenRequired: the token is missing or wrong.
+            TokenRequired: the token is missing or wrong, or the session has ended.
             ScopeRequired: the client may not do this.
             AccessRefused: the client's address or the page's origin is not allowed.
             PoolFull: it is a reserved connection, and the client has no token.
@@ -123,16 +137,41 @@ class Access:
         """Who the client is.
 
         Raises:
-            TokenRequired: the token is missing or wrong.
+            TokenRequired: the token is missing or wrong, or the session has ended.
             AccessRefused: without tokens, the request does not come from this machine.
         """
         if not self._tokens.required:
-            self._local.check(scope, receive)
+            try:
+                self._local.check(scope, receive)
+            except AccessRefused:
+                with suppress(TokenRequired):
+                    return self._signed_in(scope, receive)
+                raise
             return LOCAL
-        for given in _tokens_of(scope):
-            if (identity := self._tokens.identify(given)) is not None:
+        if (token := _token_of(scope)) is None:
+            return self._signed_in(scope, receive)
+        if (identity := self._tokens.identify(token)) is None:
+            raise self._sign_ins.failure(self._clients.name_of(scope, receive))
+        return identity
+
+    def _signed_in(self, scope: Scope, receive: Receive) -> Identity:
+        """The client of a ticket in the query, else of the session in the cookies.
+
+        Raises:
+            TokenRequired: there is neither.
+            SessionEnded: the session has ended.
+        """
+        if scope["type"] == "websocket" or scope["method"] == "GET":
+            ticket = _in_query(scope, b"ticket")
+            if ticket is not None and (identity := self._sign_ins.redeem(ticket)) is not None:
                 return identity
-        raise TokenRequired
+        if not any(MARK in value for name, value in scope["headers"] if name == b"cookie"):
+            raise TokenRequired
+        given = self._cookies.read(scope, receive)
+        found = {one for one in map(self._sign_ins.sessions.find, given) if one is not None}
+        if len(found) != 1:  # sessions of two people: another program may have set one of them
+            raise SessionEnded if given else TokenRequired
+        return found.pop()
 
     def _check_origin(self, scope: Scope) -> None:
         hosts = _values_of(scope, b"host")
@@ -151,21 +190,21 @@ def _values_of(scope: Scope, wanted: bytes) -> list[str]:
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
-def _tokens_of(scope: Scope) -> Iterator[bytes]:
-    """The tokens of a request: of its `Authorization`, else of its query, else of its cookies."""
-    cookies = b""
+def _token_of(scope: Scope) -> bytes | None:
+    """The token of a request: of its `Authorization`, else of its query."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, credentials = value.partition(b" ")
             if scheme.lower() in SCHEMES:
-                yield credentials.strip()
-                return
-        elif name == b"cookie":
-            cookies = cookies + b";" + value if cookies else value
-    if b"token=" in scope["query_string"]:
-        for name, text in parse_qsl(scope["query_string"].decode("latin-1")):
-            if name == "token":
-                yield text.encode()
-                return
-    if NAME in cookies:
-        yield from cookie_values(cookies, NAME)
+                return bytes(credentials.strip())
+    return _in_query(scope, b"token")
+
+
+def _in_query(scope: Scope, wanted: bytes) -> bytes | None:
+    """The value of a parameter. Its name must not be percent-encoded."""
+    query: bytes = scope["query_string"]
+    if wanted + b"=" in query:
+        for name, value in parse_qsl(query.decode("latin-1")):
+            if name == wanted.decode():
+                return value.encode()
+    return None

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +16,4 @@ def cookie_values(header: bytes, name: bytes) -> Iterator[bytes]:
     for pair in header.split(b";"):
         key, _, value = pair.partition(b"=")
         if key.strip() == name:
-            yield unquote_to_bytes(value.strip().strip(b'"'))
-
-
-def cookie_value(text: str) -> str:
-    """The text as the value of a cookie, which `cookie_values` turns back."""
-    return quote(text, safe="")
+            yield value.strip().strip(b'"')

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    PageFor = Callable[[Exception, HTTPStatus, dict[str, str], Scope, Receive], Response | None]
+
 logger = logging.getLogger("rover.errors")
 
 PROBLEM = "application/problem+json"
@@ -40,6 +42,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.Draining: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.AccessRefused: HTTPStatus.FORBIDDEN,
     errors.TokenRequired: HTTPStatus.UNAUTHORIZED,
+    errors.TooManyFailures: HTTPStatus.TOO_MANY_REQUESTS,
     errors.AccessEnded: HTTPStatus.UNAUTHORIZED,
     errors.BadQuery: HTTPStatus.BAD_REQUEST,
     errors.BadBody: HTTPStatus.BAD_REQUEST,
@@ -80,13 +83,17 @@ def status_of(kind: type[Exception]) -> HTTPStatus:
 def problem(exc: RoverError | SourceError) -> Response:
     """The response for an error."""
     status = status_of(type(exc))
-    headers = {}
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(getattr(exc, "retry_after_s", 2))
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer realm="mission control"'
     detail = describe(exc) if isinstance(exc, SourceError) else str(exc)
-    return _respond(status, detail, headers)
+    return _respond(status, detail, headers_of(exc, status))
+
+
+def headers_of(exc: Exception, status: HTTPStatus) -> dict[str, str]:
+    """Headers of the response to an error."""
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        return {"Retry-After": str(getattr(exc, "retry_after_s", 2))}
+    if status is HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": 'Bearer realm="mission control"'}
+    return {}
 
 
 async def http_problem(connection: HTTPConnection, exc: Exception) -> Response:
@@ -121,15 +128,18 @@ class Problems:
     Args:
         app: the inner app.
         on_refusal: called with each error and its status.
+        page_for: returns a page for an error if the client is a browser.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         on_refusal: Callable[[Exception, HTTPStatus], None] = lambda *_: None,
+        page_for: PageFor = lambda *_: None,
     ) -> None:
         self.app = app
         self._on_refusal = on_refusal
+        self._page_for = page_for
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the inner app, and respond if it raises."""
@@ -140,7 +150,8 @@ class Problems:
             self._on_refusal(exc, status)
             if status is HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.exception("%s: this error has no status", scope["path"])
-            await _respond_with(problem(exc), scope, receive, send)
+            page = self._page_for(exc, status, headers_of(exc, status), scope, receive)
+            await _respond_with(page or problem(exc), scope, receive, send)
 
 
 async def _respond_with(response: Response, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from rover.api import Answer, Operation
 from rover.api.schemas import TEXT
-from rover.asgi.access import COOKIE
-from rover.asgi.cookies import cookie_value
 from rover.errors import RoverError
+from rover.routes.session import follow_link
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+    from rover.routes.session import HasSignIns
 
 POLICY = "; ".join(
     [
@@ -61,7 +62,7 @@ def web_folder() -> Path | None:
     return None
 
 
-def routes() -> list[BaseRoute]:
+def routes(mission: HasSignIns) -> list[BaseRoute]:
     """`GET /`, and the files of the page."""
     folder = web_folder()
 
@@ -69,7 +70,7 @@ def routes() -> list[BaseRoute]:
         if folder is None:
             raise PageNotBuilt
         if token := request.query_params.get("token"):
-            return _signed_in(request, token)
+            return follow_link(mission, request, token)
         return FileResponse(folder / "index.html", headers=PAGE_HEADERS)
 
     files = sorted(folder.rglob("*")) if folder else []
@@ -90,17 +91,3 @@ def _file_route(folder: Path, file: Path) -> BaseRoute:
         return FileResponse(file, headers=headers)
 
     return Route(f"/{name}", respond)
-
-
-def _signed_in(request: Request, token: str) -> Response:
-    """Store the token in a cookie, and redirect to the address without it."""
-    response = RedirectResponse("./", 303)
-    response.set_cookie(
-        COOKIE,
-        cookie_value(token),
-        path=request.scope.get("root_path", "") + "/",
-        secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
-        httponly=True,
-        samesite="strict",
-    )
-    return response

@@ -19,10 +19,13 @@ class Grants:
 
     Args:
         ended: returns why the access of a client has ended; `None` while it has not.
+
+    Attributes:
+        ended: the same; sessions replace it before the first stream opens.
     """
 
     def __init__(self, ended: Ended = lambda _: None) -> None:
-        self._ended = ended
+        self.ended = ended
         self._open: set[Hold] = set()
 
     def __len__(self) -> int:
@@ -34,7 +37,7 @@ class Grants:
         Raises:
             AccessEnded: it has lost it.
         """
-        if identity is not None and (error := self._ended(identity)) is not None:
+        if identity is not None and (error := self.ended(identity)) is not None:
             raise error
 
     def hold(self, identity: Identity | None, end: End) -> Hold:
@@ -44,7 +47,7 @@ class Grants:
             identity: of the client; `None` if its access was not checked, and is not checked now.
             end: ends the stream; called once. It must not block.
         """
-        return Hold(self._open, self._ended, identity, end)
+        return Hold(self._open, self.ended, identity, end)
 
     def end_due(self) -> None:
         """End the streams of all clients that have lost their access."""

@@ -1,0 +1,126 @@
+"""The cookies of signed-in browsers, `rover_session_<port>`.
+
+Browsers send the cookies of a host to all of its ports, so the name contains the port that the
+browser uses, which is that of the `Host` header.
+
+The path of the cookie is the prefix below which the browser finds the server. A proxy may have
+removed that prefix, so the server cannot name it: it sends no `Path`, and the browser uses the
+folder of the URL that set the cookie (RFC 6265, 5.1.4). So routes that set cookies must be at the
+top, such as `/sign-in`.
+
+With HTTPS, the name begins with `__Host-`, so that programs on other hosts of the same domain
+cannot set it. Browsers accept that only with `Path=/`. Below a known prefix it begins with
+`__Secure-`, so that several servers of one host do not overwrite each other's cookies.
+
+Source: RFC 6265bis, 4.1.3 (prefixes of names).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from rover.asgi.clients import peer_of
+from rover.asgi.cookies import cookie_values
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope
+
+    from rover.asgi.clients import Clients
+
+SESSION = "session"
+
+MARK = b"rover_session_"
+
+HOST_PORT = re.compile(rb".*[^:]:([0-9]{1,5})")
+
+FORWARDED_PROTO = re.compile(rb'(?:^|[;,\s])proto="?([a-z]+)"?', re.IGNORECASE)
+
+MAX_VALUES = 4
+"""Maximum number of cookies of one name that are looked at."""
+
+
+class SessionCookies:
+    """Reads and sets the cookies.
+
+    Args:
+        clients: knows the trusted proxies.
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def is_https(self, scope: Scope, receive: Receive) -> bool:
+        """Whether the browser uses HTTPS, as the server or a trusted proxy knows."""
+        if scope.get("scheme") in ("https", "wss"):
+            return True
+        if not self._clients.is_proxy(peer_of(scope, receive)):
+            return False
+        forwarded: list[bytes] = []
+        for name, value in scope["headers"]:
+            if name == b"x-forwarded-proto":
+                forwarded += value.split(b",")
+            elif name == b"forwarded":
+                forwarded += FORWARDED_PROTO.findall(value)
+        return bool(forwarded) and forwarded[-1].strip().lower() == b"https"
+
+    def name_of(self, scope: Scope, receive: Receive, kind: str = SESSION) -> str:
+        """The name of the cookie that a response sets."""
+        return self._names(scope, receive, kind)[0]
+
+    def read(self, scope: Scope, receive: Receive, kind: str = SESSION) -> list[bytes]:
+        """The values of the cookie. Browsers may send several, of different paths."""
+        header = b";".join(value for name, value in scope["headers"] if name == b"cookie")
+        if not header:
+            return []
+        names = self._names(scope, receive, kind)
+        values = (value for name in names for value in cookie_values(header, name.encode()))
+        return list(dict.fromkeys(values))[:MAX_VALUES]
+
+    def _names(self, scope: Scope, receive: Receive, kind: str) -> list[str]:
+        """The name for the port in `Host`. Without one, also that for the port of the server.
+
+        Some programs send a `Host` without the port.
+        """
+        is_https = self.is_https(scope, receive)
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        ports = [match[1].decode() for host in hosts if (match := HOST_PORT.fullmatch(host))]
+        if not ports:
+            server = scope.get("server") or (None, None)
+            ports = ["443" if is_https else "80", *([str(server[1])] if server[1] else [])]
+        prefix = ""
+        if is_https:
+            prefix = "__Secure-" if scope.get("root_path", "").strip("/") else "__Host-"
+        return [f"{prefix}rover_{kind}_{port}" for port in ports]
+
+    def set(
+        self,
+        response: Response,
+        scope: Scope,
+        receive: Receive,
+        value: str,
+        *,
+        kind: str = SESSION,
+        max_age_s: float | None = None,
+    ) -> None:
+        """Have the browser store a cookie.
+
+        Args:
+            response: of a route at the top.
+            scope: of the request.
+            receive: of the request.
+            value: of the cookie.
+            kind: part of its name.
+            max_age_s: seconds for which it is stored; 0 deletes it; `None` until the browser ends.
+        """
+        name = self.name_of(scope, receive, kind)
+        response.set_cookie(
+            name,
+            value,
+            max_age=None if max_age_s is None else int(max_age_s),
+            path="/" if name.startswith("__Host-") else None,
+            secure=name.startswith("__"),
+            httponly=True,
+            samesite="strict",
+        )
