@@ -18,6 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from rover.api import Described
 from rover.asgi.access import Access
+from rover.asgi.authentication import Authentication
 from rover.asgi.clients import Clients
 from rover.asgi.connection_limits import ConnectionLimits
 from rover.asgi.headers import ResponseHeaders
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from starlette.applications import Starlette
+    from starlette.authentication import AuthenticationBackend
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
@@ -104,6 +106,8 @@ class MissionControl:
         telemetry: a source, its URL, or several by name, instead of those of the config.
         camera: a camera, its URL, or several by name, instead of those of the config.
         commands: a validator or its URL, instead of that of the config.
+        authentication: a backend of Starlette's `AuthenticationMiddleware`, which gives access to
+            the users of your app. All other clients then need a token.
 
     Attributes:
         app: an ASGI app of all parts; its lifespan runs the mission.
@@ -137,6 +141,7 @@ class MissionControl:
         telemetry: Given[TelemetrySource] | None = None,
         camera: Given[Camera] | None = None,
         commands: CommandValidator | str | None = None,
+        authentication: AuthenticationBackend | None = None,
     ) -> None:
         if config is None:
             config = Config.load() if settings is None else Config.of(settings)
@@ -156,6 +161,9 @@ class MissionControl:
         )
         self._validator = validators["commands"]
         self.tokens = Tokens.of(self.settings)
+        self._authentication = authentication
+        if authentication is not None:
+            self.tokens.required = True
         self.sign_ins = SignIns(self.tokens, self.settings)
         self.session_cookies = SessionCookies(Clients(self.settings.trusted_proxies))
         self.sign_in_forms = SignInForms(self.session_cookies, self.tokens)
@@ -430,7 +438,9 @@ class MissionControl:
         for route in (route for part in routes.values() for route in part):
             if isinstance(route, Route | WebSocketRoute):
                 required = route.required_scope if isinstance(route, Described) else "view"
-                access = Access(route.app, self, OPEN_PATHS, required)
+                access: ASGIApp = Access(route.app, self, OPEN_PATHS, required)
+                if self._authentication is not None:
+                    access = Authentication(access, self._authentication)
                 inner = Problems(access, self._record_refusal, self.sign_in_forms.for_error)
                 route.app = ResponseHeaders(
                     inner,
@@ -465,8 +475,14 @@ def create_app(
     telemetry: Given[TelemetrySource] | None = None,
     camera: Given[Camera] | None = None,
     commands: CommandValidator | str | None = None,
+    authentication: AuthenticationBackend | None = None,
 ) -> Starlette:
     """An ASGI app that runs one mission. The arguments are those of `MissionControl`."""
     return MissionControl(
-        settings, config=config, telemetry=telemetry, camera=camera, commands=commands
+        settings,
+        config=config,
+        telemetry=telemetry,
+        camera=camera,
+        commands=commands,
+        authentication=authentication,
     ).app

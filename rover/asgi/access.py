@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
 from rover.addresses import words
+from rover.asgi.authentication import AUTHENTICATED
 from rover.asgi.clients import Clients
 from rover.asgi.connection_limits import RESERVED
 from rover.asgi.local import LocalClients
@@ -140,6 +141,9 @@ class Access:
             TokenRequired: the token is missing or wrong, or the session has ended.
             AccessRefused: without tokens, the request does not come from this machine.
         """
+        authenticated: Identity | None = scope.get(AUTHENTICATED)
+        if authenticated is not None:
+            return authenticated
         if not self._tokens.required:
             try:
                 self._local.check(scope, receive)
