@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from rover import errors
+from rover.comms.pace import Pace
 from rover.comms.protocol import Frame, MessageEvent, PresenceEvent, encode
 from rover.identity import EVERYONE
 from rover.shares import Pool
@@ -85,7 +86,8 @@ class Member:
     def say(self, text: str, ref: str | None = None) -> EventId:
         """Send a message to everyone in the channel, this member included; returns its id.
 
-        Never waits. A member that reads too slowly receives a gap.
+        Never waits. Between two messages, await `Channel.pace`, so that nobody is faster than
+        the members that read. A member that reads too slowly receives a gap.
 
         Args:
             text: the message.
@@ -170,6 +172,7 @@ class Channel:
             max_bytes=settings.room_bytes,
             notify=notify,
         )
+        self.pace = Pace(settings.room_bytes, settings.room_events)
         self._settings = settings
         self._clock = clock
         self._sent: dict[tuple[str, str, int], EventId] = {}  # messages with a ref, oldest first
@@ -200,6 +203,7 @@ class Channel:
     def leave(self, member: Member) -> None:
         """Remove a member and publish its leave."""
         del self.members[member.name]
+        self.pace.leave(member)
         self.pool.release(member.client)
         role = member.identity.role
         event = PresenceEvent("leave", member.name, len(self.members), self._clock(), role)
@@ -224,6 +228,7 @@ class Channel:
             raise errors.MessageRefused("malformed", detail) from None
         if size > self._settings.max_message_bytes:
             raise errors.MessageTooBig(self._settings.max_message_bytes)
+        self.pace.add(2 * size)  # the topic keeps it in both protocols
         event = MessageEvent(member.name, text, self._clock(), ref, member.identity.role)
         if ref is None:
             return self.topic.publish(event)

@@ -170,7 +170,9 @@ class CommsEndpoint(WebSocketEndpoint):
 
     async def _send_events(self, sender: Sender, both: CancelScope) -> None:
         try:
+            pace = sender.member.channel.pace
             async for news in sender.member.subscriber:
+                pace.advance(sender.member)
                 if isinstance(news, Batch):
                     for frame in news.frames:
                         if (text := self._protocol.event(frame)) is not None:
@@ -186,6 +188,8 @@ class CommsEndpoint(WebSocketEndpoint):
         try:
             while (message := await websocket.receive())["type"] == "websocket.receive":
                 await self._handle(await self.decode(websocket, message), sender)
+                channel = sender.member.channel
+                await channel.pace.wait(channel.members.values(), monotonic())
         except WebSocketDisconnect:
             pass
         except errors.RoverError as exc:
