@@ -217,7 +217,7 @@ class MissionControl:
                 abort=serving.streams.abort_stalled,
             ),
             Stage(
-                open=lambda: downloads() + uploads() + len(serving.bodies) + serving.websockets,
+                open=lambda: downloads() + uploads() + serving.requests + serving.websockets,
                 timeout_s=settings.drain_s,
                 min_timeout_s=MIN_TRANSFER_SHARE * settings.drain_s,
                 abort=self._abort_transfers,
@@ -263,6 +263,7 @@ class MissionControl:
 
     def _abort_transfers(self) -> None:
         self.serving.bodies.close()
+        self.serving.large_responses.close()
         self.commands.close()
         self.cameras.close()
 

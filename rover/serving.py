@@ -22,6 +22,7 @@ from rover.asgi.body import Bodies
 from rover.asgi.clients import Clients
 from rover.asgi.connections import Connections
 from rover.asgi.event_stream import EventStreams
+from rover.asgi.large_response import LargeResponses
 from rover.asgi.shutdown import Shutdown, listen_for_signals
 from rover.descriptors import max_clients
 from rover.flush import Flusher
@@ -81,6 +82,7 @@ class Serving:
         readers: the open event streams; at most `max_readers`, or fewer if the system allows fewer
             open files.
         ingests: the requests being received that send telemetry or JSON.
+        large_responses: histories and lists.
         streams: event streams without end.
         progress_streams: event streams that end with their topic.
         bodies: the request bodies that clients are sending.
@@ -97,6 +99,7 @@ class Serving:
         share, max_readers = settings.client_share, max_clients(settings.max_readers)
         self.readers = Pool("readers", "ROVER_MAX_READERS", max_readers, share)
         self.ingests = Pool("ingests", "ROVER_MAX_INGESTS", settings.max_ingests, share)
+        self.large_responses = LargeResponses(self.connections, self.clients, share)
         self.streams = EventStreams(settings, self.connections, self.readers)
         self.progress_streams = EventStreams(settings, self.connections, self.readers)
         self.bodies = Bodies(
@@ -123,6 +126,11 @@ class Serving:
         """
         self._stages = stages
         self._counts = counts
+
+    @property
+    def requests(self) -> int:
+        """Number of requests with a body or a large response that have not ended."""
+        return len(self.bodies) + len(self.large_responses.open)
 
     @contextmanager
     def receiving(self, request: Request) -> Iterator[None]:

@@ -10,19 +10,33 @@ A client is a token, an address, or an IPv6 network: `rover.asgi.clients` names 
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from math import floor
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from anyio import Event, move_on_after
 
 from rover.errors import PoolFull
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 ROUNDING = 1e-9
 """Added before rounding down: `100 * 0.29` is a little less than 29."""
 
 Refusal = Literal["limit", "share"]
+
+
+class Waiter(NamedTuple):
+    """A client that waits for one of a limited resource.
+
+    Attributes:
+        client: who waits.
+        acquired: set when it has got one.
+    """
+
+    client: str | None
+    acquired: Event
 
 
 class Pool:
@@ -56,6 +70,7 @@ class Pool:
         self.refused: Counter[Refusal] = Counter() if refused is None else refused
         self._used = 0
         self._held: dict[str, int] = {}
+        self._waiters: list[Waiter] = []  # in the order in which they began to wait
 
     def __len__(self) -> int:
         """The number in use."""
@@ -101,14 +116,53 @@ class Pool:
             self._held[client] = self._held.get(client, 0) + 1
 
     def release(self, client: str | None) -> None:
-        """Count one less."""
+        """Count one less. The first client that waits and has a share left gets it."""
         self._used -= 1
-        if client is None:
-            return
-        if (left := self._held[client] - 1) > 0:
-            self._held[client] = left
-        else:
-            del self._held[client]
+        if client is not None:
+            self._held[client] -= 1
+            if not self._held[client]:
+                del self._held[client]
+        for waiter in self._waiters:
+            if not self.is_full(waiter.client):
+                self._waiters.remove(waiter)
+                self.acquire(waiter.client)
+                waiter.acquired.set()
+                return
+
+    @asynccontextmanager
+    async def place(self, client: str | None, timeout_s: float) -> AsyncIterator[None]:
+        """Wait for one, and count it for the duration of the block.
+
+        Args:
+            client: who holds it.
+            timeout_s: seconds to wait.
+
+        Raises:
+            PoolFull: all are still in use then, or the client's share is.
+        """
+        await self._wait(client, timeout_s)
+        try:
+            yield
+        finally:
+            self.release(client)
+
+    async def _wait(self, client: str | None, timeout_s: float) -> None:
+        if self.is_full(client):
+            waiter = Waiter(client, Event())
+            self._waiters.append(waiter)
+            try:
+                with move_on_after(timeout_s):
+                    await waiter.acquired.wait()
+            except BaseException:
+                if waiter.acquired.is_set():
+                    self.release(client)
+                raise
+            finally:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+            if waiter.acquired.is_set():
+                return
+        self.acquire(client)
 
     @contextmanager
     def hold(self, client: str | None) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -16,6 +17,8 @@ from anyio.lowlevel import checkpoint
 from PIL import Image as Pillow
 
 from rover.images import Images
+from rover.images.cameras import Shot
+from rover.routes.images import images_json
 from rover.settings import Settings
 from sources.directory import DirectoryCamera
 from tests.fake_camera import spooled
@@ -85,6 +88,26 @@ async def test_a_limit_out_of_range_is_refused(serve: Serve, tmp_path: Path, lim
         assert response.status_code == 400
         assert response.headers["content-type"] == "application/problem+json"
         assert "at least 1 and at most 1,000" in response.json()["detail"]
+
+
+async def test_a_list_says_whether_there_are_more_images(serve: Serve, tmp_path: Path) -> None:
+    async with site(serve, tmp_path) as at:
+        for n in range(3):
+            at.complete(f"{n}.png")
+        for limit, more in ((2, True), (3, False)):
+            listed = (await at.client.get(f"/images?limit={limit}")).json()
+            assert (len(listed["images"]), listed["more"]) == (limit, more)
+
+
+async def test_a_list_is_truncated_at_its_size_limit(serve: Serve, tmp_path: Path) -> None:
+    async with site(serve, tmp_path) as at:
+        for n in range(5):
+            at.complete(f"{n}.png")
+        shots = [Shot(None, at.images, image) for image in await at.images.newest()]
+    size = len(images_json(shots, 5))
+    for max_bytes, count in ((size, 5), (size // 2, 2), (1, 1)):
+        listed = json.loads(images_json(shots, 5, max_bytes))
+        assert (len(listed["images"]), listed["more"]) == (count, count < 5)
 
 
 async def test_a_request_before_the_first_image_waits_for_it(serve: Serve, tmp_path: Path) -> None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from anyio import connect_tcp, fail_after
+from anyio import (
+    connect_tcp,
+    create_task_group,
+    fail_after,
+    sleep_forever,
+    wait_all_tasks_blocked,
+)
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -57,6 +63,42 @@ def test_a_client_that_holds_its_share_is_refused_and_others_are_served() -> Non
     with pool.hold(GREEDY):
         assert len(pool) == LIMIT
     assert (len(pool), pool.held_by(GREEDY)) == (LIMIT - 1, SHARE - 1)
+
+
+async def test_waiting_clients_get_a_place_in_turn_unless_their_share_is_used() -> None:
+    pool = Pool("responses", "", LIMIT, 1 / 3)
+    got: list[str] = []
+
+    async def wait(client: str) -> None:
+        async with pool.place(client, 60):
+            got.append(client)
+            await sleep_forever()
+
+    async with create_task_group() as waiting:
+        for client in (GREEDY, GREEDY, GREEDY, OTHER):
+            waiting.start_soon(wait, client)
+        await wait_all_tasks_blocked()
+        assert got == [GREEDY, GREEDY, OTHER]
+        pool.acquire(None)
+        pool.acquire(None)
+        pool.acquire(None)
+        waiting.start_soon(wait, "127.0.0.4")
+        pool.release(None)  # the next in turn has used its share
+        await wait_all_tasks_blocked()
+        assert got == [GREEDY, GREEDY, OTHER, "127.0.0.4"]
+        waiting.cancel_scope.cancel()
+    assert (len(pool), pool.held_by(GREEDY)) == (2, 0)
+
+
+async def test_a_client_that_waits_too_long_is_refused() -> None:
+    pool = Pool("responses", "", 3, 1 / 3)
+    with pool.hold(GREEDY):
+        with pytest.raises(PoolFull):
+            async with pool.place(GREEDY, 0.01):
+                pass
+        async with pool.place(OTHER, 0.01):
+            assert len(pool) == 2
+    assert (len(pool), pool.refused) == (0, {"share": 1})
 
 
 class Crowd:

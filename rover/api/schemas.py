@@ -245,7 +245,7 @@ SCHEMAS: dict[str, Schema] = {
         url={**TEXT, "description": "relative to the mount point"},
         stream={**TEXT, "description": "relative to the mount point"},
     ),
-    "Images": obj(images=array(ref("Image"))),
+    "Images": obj(images=array(ref("Image")), more=BOOLEAN),
     "Channels": obj(channels=array(obj(name=TEXT, members=COUNT, last_id=EVENT_ID))),
     "Upload": obj(
         file={"type": "string", "minLength": 1, "contentMediaType": "application/octet-stream"}

@@ -175,7 +175,7 @@ class MissionMetrics(Collector):
         pools = [
             *(connections.pool, connections.reserved, connections.incomplete),
             *(one.serving.readers, one.serving.ingests, one.telemetry.views.pool),
-            *(one.comms.pool, one.commands.pool),
+            *(one.comms.pool, one.commands.pool, one.serving.large_responses.pool),
         ]
         yield gauge(
             "rover_pool_used",

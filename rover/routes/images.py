@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from rover.api import Answer, Operation
 from rover.api.schemas import BINARY, ref
 from rover.asgi.image_response import ImageResponse
+from rover.asgi.large_response import MAX_BYTES
 from rover.asgi.problems import PROBLEM
 from rover.asgi.query import Choice, Text, WholeNumber
-from rover.asgi.responses import json_response
 from rover.errors import NoDataYet
-from rover.wire import iso_or_none
+from rover.wire import dumps, iso_or_none
 from sources.base import ImageBroken, SourceError, UnknownImage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
@@ -86,8 +89,9 @@ def routes(
         return respond(found)
 
     async def images(request: Request) -> Response:
-        shots = await mission.cameras.newest(LIMIT.of(request), camera.of(request))
-        return json_response({"images": [image_json(shot) for shot in shots]})
+        limit = LIMIT.of(request)
+        shots = await mission.cameras.newest(limit + 1, camera.of(request))
+        return mission.serving.large_responses.respond(partial(images_json, shots, limit))
 
     by_id = Operation(
         "/images/{image_id:path}",
@@ -120,6 +124,23 @@ def routes(
         ),
         by_id,
     ]
+
+
+def images_json(shots: Sequence[Shot], limit: int, max_bytes: int = MAX_BYTES) -> bytes:
+    """The first `limit` images as JSON, or fewer if they exceed `max_bytes`.
+
+    The key `more` says whether there are others.
+    """
+    rows: list[str] = []
+    size = 0
+    for shot in shots[:limit]:
+        row = dumps(image_json(shot))
+        size += len(row.encode())
+        if rows and size > max_bytes:
+            break
+        rows.append(row)
+    more = dumps(len(rows) < len(shots))
+    return f'{{"images":[{",".join(rows)}],"more":{more}}}'.encode()
 
 
 def image_json(shot: Shot) -> dict[str, Any]:

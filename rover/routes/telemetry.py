@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
-from starlette.responses import Response
 
 from rover.api import Answer, Operation
 from rover.api.schemas import BINARY, ref
 from rover.archive.table import table_of
+from rover.asgi.large_response import MAX_BYTES
 from rover.asgi.query import RESUME_POINT, Moment, Names, Number, WholeNumber
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery, NoDataYet, PoolFull
@@ -21,6 +21,7 @@ from rover.wire import EVENT_STREAM, dumps, iso
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from starlette.responses import Response
     from starlette.routing import BaseRoute
     from starlette.types import Receive, Scope, Send
 
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 20_000
 """Maximum number of points of a history, requested or not."""
-
-MAX_HISTORY_BYTES = 8 * 2**20
-"""Approximate maximum size of a history as JSON. A larger one has fewer points."""
-
-MAX_HISTORIES = 2
-"""Maximum number of histories that are prepared at the same time; more requests wait."""
 
 ROWS_AT_ONCE = 256
 """Number of rows that are encoded in one step, during which other threads cannot run."""
@@ -88,7 +83,6 @@ class HasTelemetry(Protocol):
 
 def routes(mission: HasTelemetry) -> list[BaseRoute]:
     """`GET /stream/rover-telemetry`, and `/telemetry/parameters`, `/latest` and `/history`."""
-    histories = CapacityLimiter(MAX_HISTORIES)
     fields = fields_of(mission)
     stream = TelemetryStream(mission)
 
@@ -96,11 +90,8 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         telemetry = mission.telemetry
         chosen, limit = fields.of(request), HISTORY_POINTS.of(request)
         since, until = HISTORY_SINCE.of(request), HISTORY_UNTIL.of(request)
-        async with histories:
-            body = await to_thread.run_sync(
-                history_json, telemetry.history, since, until, chosen, limit
-            )
-        return Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json")
+        encode = partial(history_json, telemetry.history, since, until, chosen, limit)
+        return mission.serving.large_responses.respond(encode)
 
     async def parameters(_: Request) -> Response:
         known = mission.telemetry.parameters
@@ -198,7 +189,7 @@ def history_json(
     until: float | None,
     fields: Collection[str] | None,
     max_points: int,
-    max_bytes: int = MAX_HISTORY_BYTES,
+    max_bytes: int = MAX_BYTES,
 ) -> bytes:
     """The samples of a time range as columns in JSON, with about `max_points` rows at most.
 

@@ -1,0 +1,119 @@
+"""A large JSON response: encoded by a worker thread, few at a time, and counted until it is sent.
+
+Until a client has read a response, the server buffers it. So `LargeResponse` holds a place of a
+pool while it is encoded and sent, and a client that reads nothing is aborted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope, CapacityLimiter, current_time, to_thread
+from starlette.responses import Response
+
+from rover.asgi.body import RETRY_AFTER_S
+from rover.errors import Draining
+from rover.shares import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from rover.asgi.clients import Clients
+    from rover.asgi.connections import Connections
+
+MAX_BYTES = 8 * 2**20
+"""Approximate maximum size of one response. Larger results are thinned or truncated."""
+
+MAX_RESPONSES = 12
+"""Maximum number of responses that are encoded or sent at the same time; more requests wait."""
+
+MAX_ENCODED = 2
+"""Maximum number that are encoded at the same time."""
+
+WAIT_S = 20.0
+"""Seconds that a request waits for other responses to be read."""
+
+CHUNK_BYTES = 64 * 2**10
+
+
+class LargeResponses:
+    """The large responses of a mission.
+
+    Args:
+        connections: to abort stalled clients.
+        clients: names the clients of requests.
+        share: the part of `MAX_RESPONSES` that one client may use.
+        wait_s: seconds that a request waits.
+
+    Attributes:
+        pool: the responses that are encoded or sent.
+        open: cancels each request that waits, is encoded or is sent.
+    """
+
+    def __init__(
+        self, connections: Connections, clients: Clients, share: float, wait_s: float = WAIT_S
+    ) -> None:
+        self.connections = connections
+        self.clients = clients
+        self.pool = Pool("large responses", "", MAX_RESPONSES, share)
+        self.encoding = CapacityLimiter(MAX_ENCODED)
+        self.wait_s = wait_s
+        self.open: set[CancelScope] = set()
+
+    def close(self) -> None:
+        """Abort the responses that are not sent, and refuse the requests that wait."""
+        for sending in self.open:
+            sending.cancel()
+
+    def respond(self, encode: Callable[[], bytes]) -> LargeResponse:
+        """A response of JSON. It raises `PoolFull` if others are not read in time.
+
+        Args:
+            encode: returns the JSON; a worker thread calls it when the response has a place.
+        """
+        return LargeResponse(encode, self)
+
+
+class LargeResponse(Response):
+    """The response to one request."""
+
+    def __init__(self, encode: Callable[[], bytes], responses: LargeResponses) -> None:
+        super().__init__(headers={"Cache-Control": "no-store"}, media_type="application/json")
+        self._encode = encode
+        self._responses = responses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait for a place, encode, and send until the client has read nearly all.
+
+        Raises:
+            PoolFull: no place was free in time.
+            Draining: the server is shutting down.
+        """
+        responses, started = self._responses, False
+        client = responses.clients.name_of(scope, receive)
+        with CancelScope() as sending:
+            responses.open.add(sending)
+            try:
+                async with responses.pool.place(client, responses.wait_s):
+                    async with responses.encoding:
+                        body = await to_thread.run_sync(self._encode)
+                    started = True
+                    await self._send(body, send, sending)
+            finally:
+                responses.open.discard(sending)
+        if sending.cancelled_caught:
+            if not started:
+                raise Draining(RETRY_AFTER_S)
+            await responses.connections.end_incomplete(scope, receive, length_known=True)
+
+    async def _send(self, body: bytes, send: Send, sending: CancelScope) -> None:
+        self.headers["Content-Length"] = str(len(body))
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        for start in range(0, len(body), CHUNK_BYTES):
+            sending.deadline = current_time() + self._responses.connections.timeout_s
+            chunk = body[start : start + CHUNK_BYTES]
+            # it waits until the client has read the earlier chunks
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
