@@ -79,19 +79,9 @@ class ResponseHeaders:
         request_id = (HEADER, self._request_ids.begin(scope, receive))
         for_origin = self._for_origin(scope) if self._origins else ()
 
-        def completed(message: Message) -> RawHeaders:
-            given: RawHeaders = message.get("headers", ())
-            if message["type"] == ACCEPT:
-                self._on_response(101)
-                return [*given, request_id]
-            self._on_response(message["status"])
-            names = {name.lower() for name, _ in given}
-            missing = (default for default in DEFAULTS if default[0] not in names)
-            return [*given, *missing, request_id, *for_origin]
-
         def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] in STARTS:
-                message = {**message, "headers": completed(message)}
+                message = {**message, "headers": self._headers(message, request_id, for_origin)}
             return send(message)
 
         if self._origins and scope["type"] == "http" and scope["method"] == "OPTIONS":
@@ -101,6 +91,18 @@ class ResponseHeaders:
             await send({"type": "http.response.body", "body": b""})
         else:
             await self.app(scope, receive, send_with_headers)
+
+    def _headers(
+        self, message: Message, request_id: tuple[bytes, bytes], for_origin: RawHeaders
+    ) -> RawHeaders:
+        given: RawHeaders = message.get("headers", ())
+        if message["type"] == ACCEPT:
+            self._on_response(101)
+            return [*given, request_id]
+        self._on_response(message["status"])
+        names = {name.lower() for name, _ in given}
+        missing = (default for default in DEFAULTS if default[0] not in names)
+        return [*given, *missing, request_id, *for_origin]
 
     def _for_origin(self, scope: Scope) -> RawHeaders:
         vary = (b"vary", b"Origin")

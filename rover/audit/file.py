@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from errno import EINVAL, EIO
+from errno import EINVAL, ENOSPC
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class AuditFile:
                 lines = b"\n" + lines
             try:
                 if self._write(file, lines) != len(lines):
-                    raise OSError(EIO, "only a part was written")
+                    raise OSError(ENOSPC, os.strerror(ENOSPC))  # the rest did not fit
             except OSError:
                 os.ftruncate(file, end)
                 raise

@@ -253,9 +253,10 @@ class AuditLog:
         with self._lock:
             is_new = self._failing is None
             since = self._clock() if self._failing is None else self._failing[0]
-            self._failing = (since, describe(exc))
+            reason = exc.strerror or describe(exc)
+            self._failing = (since, reason)
         if is_new:
-            logger.error("the audit log cannot be written: %s", describe(exc))
+            logger.error("the audit log cannot be written: %s", reason)
 
 
 def append_record(

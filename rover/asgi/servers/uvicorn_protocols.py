@@ -12,6 +12,7 @@ connections, `ConnectionLimits`, in the state of the lifespan, if the app puts t
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -66,13 +67,16 @@ class _ClientLogger(logging.LoggerAdapter[logging.Logger]):
     see who floods the log.
     """
 
-    def __init__(self, logger: logging.Logger, client: tuple[str, int] | None) -> None:
-        super().__init__(logger, {"client": client[0] if client else ""})
-
     @property
     def level(self) -> int:
         """The level of the logger, which uvicorn reads."""
         return self.logger.level
+
+
+@lru_cache(1024)
+def _logger_of(host: str) -> logging.Logger:
+    """The logger for the connections of an address. They share it, to save memory."""
+    return _ClientLogger(logging.getLogger("uvicorn.error"), {"client": host})  # type: ignore[return-value] # it has the methods that uvicorn calls
 
 
 class BoundedHTTPProtocol(HttpToolsProtocol):
@@ -101,7 +105,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.logger = _ClientLogger(self.logger, self.client)  # type: ignore[assignment] # same methods
+        self.logger = _logger_of(self.client[0] if self.client else "")
         if self._limits is not None:
             try:
                 self._reserved = self._limits.open(transport)
@@ -256,7 +260,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.logger = _ClientLogger(self.logger, self.client)  # type: ignore[assignment] # same methods
+        self.logger = _logger_of(self.client[0] if self.client else "")
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
