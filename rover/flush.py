@@ -4,6 +4,10 @@ A topic with 10,000 subscribers must not wake them for each of 200 events a seco
 releases all events published since its last flush, measures how long the subscribers take to write
 them, and then pauses for at least as long. Events go out at once while that is cheap, and in
 growing batches as it becomes expensive.
+
+Before it releases events, it commits them. Events that must survive a power cut wait for the disk
+in a second task, which does not delay the others. If the log cannot commit, events go on without
+it, with a new epoch.
 """
 
 from __future__ import annotations
@@ -15,9 +19,12 @@ import anyio
 from anyio import Event, create_task_group
 from anyio.lowlevel import checkpoint
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from rover.logs.memory import MemoryLog
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from rover.logs.base import Log
     from rover.topic import Topic
 
 PAUSE_FACTOR = 3.0
@@ -47,6 +54,7 @@ class Flusher:
     Args:
         heartbeat_s: maximum seconds that a topic is silent before its subscribers receive a
             `Heartbeat`.
+        log: keeps the events of the topics that have a store; by default a log in memory.
         clock: monotonic seconds.
         sleep: waits for a number of seconds.
     """
@@ -55,16 +63,20 @@ class Flusher:
         self,
         heartbeat_s: float,
         *,
+        log: Log | None = None,
         clock: Callable[[], float] = perf_counter,
         sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
     ) -> None:
         self._heartbeat_s = heartbeat_s
+        self._log = log or MemoryLog()
         self._clock = clock
         self._sleep = sleep
         self._marked: set[Topic[Any, Any]] = set()
         self._released_at: dict[Topic[Any, Any], float] = {}
         self._heartbeats_s: dict[Topic[Any, Any], float] = {}  # shorter than `heartbeat_s`
         self._wakeup = Event()
+        self._unsynced: dict[Topic[Any, Any], int] = {}  # topics, and the offsets to release
+        self._sync_wakeup = Event()
 
     def mark(self, topic: Topic[Any, Any]) -> None:
         """Release the topic soon; pass this method as a topic's `notify`.
@@ -83,21 +95,45 @@ class Flusher:
         """Release topics and send heartbeats until cancelled."""
         async with create_task_group() as tasks:
             tasks.start_soon(self._run_heartbeats)
+            tasks.start_soon(self._run_syncs)
             while True:
                 await self._wakeup.wait()
                 self._wakeup = Event()
-                took_s = await self._flush()
-                if took_s > MIN_FLUSH_S:
-                    await self._sleep(max(took_s, min(PAUSE_FACTOR * took_s, PAUSE_CAP_S)))
+                await self._pause(await self._flush())
 
     async def _flush(self) -> float:
-        """Release all marked topics; returns the seconds until the subscribers have run."""
+        """Commit and release all marked topics; returns the seconds that the subscribers took."""
         marked, self._marked = self._marked, set()
+        ready = [(topic, topic.last_id.offset) for topic in marked]
+        if not await self._log.commit():
+            _renew(marked)
         started = self._clock()
-        for topic in marked:
-            await self._release(topic)
+        for topic, offset in ready:
+            if topic.store is not None and topic.store.durable:
+                self._unsynced[topic] = offset
+                self._sync_wakeup.set()
+            else:
+                await self._release(topic, offset)
         await checkpoint()  # returns after all woken subscribers have run
         return self._clock() - started
+
+    async def _run_syncs(self) -> None:
+        """Release topics whose events must survive a power cut."""
+        while True:
+            await self._sync_wakeup.wait()
+            self._sync_wakeup = Event()
+            ready, self._unsynced = self._unsynced, {}
+            if not await self._log.sync():
+                _renew(ready)
+            started = self._clock()
+            for topic, offset in ready.items():
+                await self._release(topic, offset)
+            await checkpoint()
+            await self._pause(self._clock() - started)
+
+    async def _pause(self, took_s: float) -> None:
+        if took_s > MIN_FLUSH_S:
+            await self._sleep(max(took_s, min(PAUSE_FACTOR * took_s, PAUSE_CAP_S)))
 
     async def _run_heartbeats(self) -> None:
         while True:
@@ -110,12 +146,17 @@ class Flusher:
         for topic, released_at in list(self._released_at.items()):
             heartbeat_s = self._heartbeats_s.get(topic, self._heartbeat_s)
             if now - released_at > heartbeat_s * 0.7:
-                await self._release(topic)
+                await self._release(topic, 0)  # a heartbeat, and nothing that is not committed
 
-    async def _release(self, topic: Topic[Any, Any]) -> None:
+    async def _release(self, topic: Topic[Any, Any], up_to: int) -> None:
         self._released_at[topic] = self._clock()
         if topic.closed:
             del self._released_at[topic]
             self._heartbeats_s.pop(topic, None)
-        while topic.release(MAX_WOKEN):
+        while topic.release(MAX_WOKEN, up_to):
             await checkpoint()
+
+
+def _renew(topics: Iterable[Topic[Any, Any]]) -> None:
+    for topic in topics:
+        topic.renew_if_stored()

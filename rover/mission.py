@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from anyio import create_task_group, sleep
+from anyio import CancelScope, Event, create_task_group, sleep
 from starlette.routing import Route, WebSocketRoute
 
 from rover.api import Described
@@ -25,6 +25,7 @@ from rover.asgi.headers import ResponseHeaders
 from rover.asgi.problems import ProblemApp, Problems
 from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
 from rover.asgi.session_cookies import SessionCookies
+from rover.asgi.shutdown import listen_for_signals
 from rover.asgi.sign_in import SignInForms
 from rover.audit import AuditLog
 from rover.commands import Commands
@@ -35,6 +36,7 @@ from rover.counts import Counts
 from rover.embedding import Hosts, beside
 from rover.images import Cameras, Images
 from rover.lifetime import entered
+from rover.logs import log_of
 from rover.metrics import MissionMetrics
 from rover.named_sources import named_sources
 from rover.routes import (
@@ -125,6 +127,7 @@ class MissionControl:
         serving: the connections of this run.
         connection_limits: the limits of connections, if the server is uvicorn with the protocols of
             `python -m rover`.
+        log: keeps the events of this run.
 
     Raises:
         SettingError: a setting is out of range.
@@ -180,7 +183,8 @@ class MissionControl:
         self.audit = AuditLog.of(settings)
         self.counts = Counts()
         self.metrics = MissionMetrics(self)
-        self.serving = serving = Serving(settings, self.tokens.grants)
+        self.log = log = log_of(settings)
+        self.serving = serving = Serving(settings, self.tokens.grants, log)
         notify = serving.flusher.mark
         self.telemetry = Telemetry(
             {name: named.source for name, named in self._telemetry.items()},
@@ -188,14 +192,16 @@ class MissionControl:
             serving.flusher,
             translate=self.config.translation,
             derived=self.config.derived,
+            log=log,
         )
         self.cameras = Cameras({name: self._images(name) for name in self._cameras})
-        self.comms = Comms(settings, notify=notify, has_name=self.tokens.has_name)
+        self.comms = Comms(settings, notify=notify, has_name=self.tokens.has_name, log=log)
         self.commands = Commands(
             self._validator.source,
             settings,
             notify=lambda topic: serving.flusher.limit_silence(topic, UPLOAD_HEARTBEAT_S),
             on_finish=self._record_upload,
+            log=log,
         )
 
         def downloads() -> int:
@@ -292,13 +298,19 @@ class MissionControl:
     async def _start(self) -> None:
         async with AsyncExitStack() as stack:
             stack.callback(setattr, self, "_entered", False)
+            stack.push_async_callback(self.log.close)
+            if not await self._open_log():
+                self._stack = stack.pop_all()
+                return
             await stack.enter_async_context(watch_loop(self._watched(), lag=self.counts.loop_lag))
             await stack.enter_async_context(self.audit)  # first, so that it ends last
             await stack.enter_async_context(entered((one.key, one.source) for one in self._sources))
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable
+            await self.telemetry.load()
             for run in (
+                self.log.run,
                 self.telemetry.run,
                 self.cameras.run,
                 self.comms.run,
@@ -312,6 +324,18 @@ class MissionControl:
             log_sources(self.sources())
             tasks.start_soon(self._log_unknown_names)
             self._stack = stack.pop_all()
+
+    async def _open_log(self) -> bool:
+        """Open the log; returns whether no signal came while the process waited as a standby."""
+        shutdown = self.serving.shutdown
+        with listen_for_signals(shutdown), CancelScope() as scope:
+            async with create_task_group() as tasks:
+                tasks.start_soon(shutdown.watch_parent)
+                tasks.start_soon(_cancel_after, shutdown.requested, scope)
+                await self.log.open()
+                tasks.cancel_scope.cancel()
+            return True
+        return False
 
     async def _log_unknown_names(self) -> None:
         """Log the names in the configuration that no source has."""
@@ -452,6 +476,11 @@ class MissionControl:
             if isinstance(route, Route) and route.methods and self.settings.allowed_origins:
                 route.methods.add("OPTIONS")  # for preflights
         return routes
+
+
+async def _cancel_after(event: Event, scope: CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
 
 
 def log_sources(sources: Mapping[str, Mapping[str, object]]) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from rover.logs.base import Log
     from rover.settings import Settings
 
 logger = logging.getLogger("rover")
@@ -73,6 +74,7 @@ class Serving:
     Args:
         settings: timeouts and limits.
         grants: ends the streams of clients that lose their access.
+        log: keeps the events of topics that have a store.
 
     Attributes:
         settings: the same.
@@ -90,10 +92,12 @@ class Serving:
         phase: the phase of this run.
     """
 
-    def __init__(self, settings: Settings, grants: Grants | None = None) -> None:
+    def __init__(
+        self, settings: Settings, grants: Grants | None = None, log: Log | None = None
+    ) -> None:
         grants = Grants() if grants is None else grants
         self.settings = settings
-        self.flusher = Flusher(settings.heartbeat_s)
+        self.flusher = Flusher(settings.heartbeat_s, log=log)
         self.connections = Connections(settings.send_timeout_s, grants=grants)
         self.clients = Clients(settings.trusted_proxies)
         share, max_readers = settings.client_share, max_clients(settings.max_readers)

@@ -41,7 +41,11 @@ Other programs use names with this prefix too. `TELEMETRIE` has 0.84 of `TELEMET
 MIN_TOKEN_LENGTH = 16
 """Minimum number of characters of an access token."""
 
-CHOICES = {"notify_level": ("yellow", "red"), "log_format": ("text", "json")}
+CHOICES = {
+    "log": ("", "sqlite:", "memory:"),
+    "log_format": ("text", "json"),
+    "notify_level": ("yellow", "red"),
+}
 """The values of settings that have only a few."""
 
 DEFAULT_SOURCE = "`sim:`, or `none:` beside a real source"
@@ -93,6 +97,12 @@ class Settings:
     )
     data_dir: Path = setting(
         Path("rover-data"), "folder for accepted command files and for unfinished transfers"
+    )
+    log: str = setting(
+        "",
+        "where the mission is recorded: `sqlite:` in the data folder, or `memory:`, which a "
+        "restart forgets",
+        unset="`sqlite:`; `memory:` in an app of your own",
     )
     tokens: str = setting(
         "",
@@ -264,7 +274,7 @@ class Settings:
         self._check_hosts()
         for name, choices in CHOICES.items():
             if (value := getattr(self, name)) not in choices:
-                reason = f"must be one of {', '.join(choices)}"
+                reason = f"must be one of {', '.join(filter(None, choices))}"
                 raise SettingError(PREFIX + name.upper(), value, reason)
 
     def _check_tokens(self) -> None:

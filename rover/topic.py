@@ -1,10 +1,14 @@
-"""A topic: an ordered, bounded log of events in memory, with any number of subscribers.
+"""A topic: the newest events of an ordered log, with any number of subscribers.
+
+    publish ─▶ memory and log ─▶ commit ─▶ release ─▶ subscribers
 
 Telemetry, each comms channel, the progress of an upload and the growth of an image are topics. A
 topic guarantees:
 
 - All subscribers receive the same events in the same order. Ids are `epoch-offset`. Offsets
-  increase, and each topic has its own epoch.
+  increase, and each topic has its own epochs.
+- An id stands for one event forever. With a store, subscribers receive an event only after its
+  commit, so a restarted server goes on with the same ids.
 - Each event is encoded once, when it is published, for any number of subscribers.
 - A subscriber is a position, not a queue. A slow subscriber needs no more memory than a fast one.
 - No event is lost silently. If a subscriber asks for expired events, or is so slow that events
@@ -16,20 +20,26 @@ A topic is not thread-safe: publish and read on one event loop.
 
 from __future__ import annotations
 
-import secrets
+import logging
 import sys
 from asyncio import CancelledError, Future, get_running_loop
 from bisect import bisect_left, bisect_right
+from collections import deque
 from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from anyio.lowlevel import checkpoint
 
-from rover.events import HEARTBEAT, EventId, Gap, GapReason, Heartbeat
+from rover.events import HEARTBEAT, Epochs, EventId, Gap, GapReason, Heartbeat, new_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from rover.logs.base import Record, Stream
+    from rover.logs.store import Store
+
+logger = logging.getLogger("rover.log")
 
 __all__ = [
     "HEARTBEAT",
@@ -90,9 +100,15 @@ class Topic(Generic[Item, Frame]):
         notify: called after each `publish`; it must arrange a call of `release`. Without it,
             `publish` releases each event at once.
         epoch: letters and digits; random by default.
+        epochs: those of the topic that this one is derived from, instead of `epoch`.
+        store: keeps the events. It requires `notify`, and a flusher that commits the log.
+        is_transient: whether an event counts apart from the others, and may be deleted before
+            older ones without a gap.
+        max_transient: maximum number of transient events; further ones replace the oldest.
 
     Attributes:
-        epoch: the epoch of its event ids.
+        epochs: the epochs of its event ids.
+        store: keeps the events; `None` if the topic keeps them itself.
         subscribers: the number of open subscribers.
         closed: whether `close` was called.
         delivered_bytes: bytes of released frames, times the subscribers that waited for them.
@@ -108,8 +124,15 @@ class Topic(Generic[Item, Frame]):
         batch_bytes: int = 256 * 1024,
         notify: Callable[[Topic[Item, Frame]], None] | None = None,
         epoch: str | None = None,
+        epochs: Epochs | None = None,
+        store: Store[Item] | None = None,
+        is_transient: Callable[[Item], bool] | None = None,
+        max_transient: int = 0,
     ) -> None:
-        self.epoch = epoch or secrets.token_hex(4)
+        if store is not None and notify is None:
+            raise TypeError("a topic with a store needs a flusher")
+        self.epochs = epochs or Epochs(epoch)
+        self.store = store
         self.subscribers = 0
         self.closed = False
         self.delivered_bytes = 0
@@ -119,6 +142,10 @@ class Topic(Generic[Item, Frame]):
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._notify = notify
+        self._is_transient = is_transient
+        self._max_transient = max_transient
+        self._transient: deque[int] = deque()  # offsets of retained transient events
+        self._transient_bytes = 0
         self._frames: list[Frame] = []
         self._offsets: list[int] = []  # of the same events
         self._items: list[Item] = []  # of the same events
@@ -136,9 +163,19 @@ class Topic(Generic[Item, Frame]):
         self._waking: list[Future[None]] = []  # waiting subscribers of the current release
 
     @property
+    def epoch(self) -> str:
+        """The epoch of new events."""
+        return self.epochs.current
+
+    @property
     def last_id(self) -> EventId:
         """The id of the newest event; its offset is 0 before the first event."""
-        return EventId(self.epoch, self._last)
+        return self.epochs.id(self._last)
+
+    @property
+    def released_id(self) -> EventId:
+        """The id of the newest event that subscribers can read."""
+        return self.epochs.id(self._released)
 
     def __len__(self) -> int:
         """The number of retained events."""
@@ -163,26 +200,51 @@ class Topic(Generic[Item, Frame]):
         """
         if self.closed:
             raise RuntimeError("published to a closed topic")
-        event_id = EventId(self.epoch, self._last + 1 if offset is None else offset)
+        event_id = self.epochs.id(self._last + 1 if offset is None else offset)
         frame = self._encode(event_id, item)  # before any change, because it may raise
-        self._last = event_id.offset
+        if self.store is not None:
+            if self.store.stream is None:
+                self.store.begin(self.epochs.all)
+            self.store.append(event_id.offset, item)
+        self._append(event_id.offset, item, frame, at)
+        if self._notify is None:
+            self.release()
+        else:
+            self._notify(self)
+        return event_id
+
+    def _append(self, offset: int, item: Item, frame: Frame, at: float) -> None:
+        self._last = offset
         self._frames.append(frame)
-        self._offsets.append(self._last)
+        self._offsets.append(offset)
         self._items.append(item)
         if at == -inf:
             at = self._times[-1] if self._times else self._expired_time
         self._limit_times(at)
         self._times.append(at)
         size = self._size(frame)
-        self._bytes += size
         self._unreleased_bytes += size
-        while len(self) > 1 and (len(self) > self._max_events or self._bytes > self._max_bytes):
-            self._expire_oldest()
-        if self._notify is None:
-            self.release()
+        if self._is_transient is not None and self._is_transient(item):
+            self._transient.append(offset)
+            self._transient_bytes += size
+            if len(self._transient) > self._max_transient:
+                self._delete_transient()
         else:
-            self._notify(self)
-        return event_id
+            self._bytes += size
+        while (counted := len(self) - len(self._transient)) > 1 and (
+            counted > self._max_events or self._bytes > self._max_bytes
+        ):
+            self._expire_oldest()
+
+    def _delete_transient(self) -> None:
+        """Delete the oldest transient event. Nobody misses it, so there is no gap."""
+        offset = self._transient.popleft()
+        if self.store is not None:
+            self.store.expire_transient(offset + 1)
+        index = bisect_left(self._offsets, offset, lo=self._head)
+        self._transient_bytes -= self._size(self._frames[index])
+        for column in (self._frames, self._offsets, self._items, self._times):
+            del column[index]
 
     def _limit_times(self, at: float) -> None:
         """Set all later times back to `at`."""
@@ -193,8 +255,15 @@ class Topic(Generic[Item, Frame]):
             self._times[index] = at
 
     def _expire_oldest(self) -> None:
-        self._bytes -= self._size(self._frames[self._head])
+        size = self._size(self._frames[self._head])
         self._expired = self._offsets[self._head]
+        if self._transient and self._transient[0] == self._expired:
+            self._transient.popleft()
+            self._transient_bytes -= size
+        else:
+            self._bytes -= size
+        if self.store is not None:
+            self.store.expire(self._expired + 1)
         self._expired_time = self._times[self._head]
         self._head += 1
         if self._head * 8 > len(self._frames):  # rarely, so that an event costs O(1)
@@ -202,24 +271,98 @@ class Topic(Generic[Item, Frame]):
                 del column[: self._head]
             self._head = 0
 
-    def release(self, at_most: int = sys.maxsize) -> bool:
-        """Let subscribers read all events published so far, and wake those that wait.
+    async def load(self) -> list[Record]:
+        """Retain the newest events of the store, and go on with its epoch and offsets.
+
+        Call it once, before the first event.
+
+        Returns:
+            The records of the retained events, oldest first; empty without a store.
+
+        Raises:
+            LogDamaged: the events cannot be read.
+        """
+        stream = None if self.store is None else self.store.stream
+        if self.store is None or stream is None:
+            return []
+        self.restore_position(stream)
+        limit = self._max_events + self._max_transient
+        records = await self.store.newest(limit, self._max_bytes)
+        return [record for record in records if self.restore(record) is not None]
+
+    def restore_position(self, stream: Stream) -> None:
+        """Go on with the epoch and the offsets of a stream; its events count as expired."""
+        self.epochs.restore(stream.epochs)
+        self._last = self._expired = self._released = stream.last
+
+    def restore(self, record: Record) -> Item | None:
+        """Retain an event of the store, newer than all that are retained.
+
+        Returns:
+            The event; `None` if it cannot be read.
+        """
+        assert self.store is not None  # noqa: S101 # the record is from it
+        offset = record.offset
+        try:
+            item, at = self.store.unpack(record)
+            frame = self._encode(self.epochs.id(offset), item)
+        except (LookupError, TypeError, ValueError) as exc:
+            logger.warning("%s: event %d cannot be read: %r", self.store.key, offset, exc)
+            return None
+        if not len(self):
+            self._expired, self._expired_time = offset - 1, at if offset > 1 else -inf
+        last = max(self._last, offset)
+        self._append(offset, item, frame, at)
+        self._last = self._released = last
+        self._unreleased_bytes = 0
+        return item
+
+    def renew(self, epoch: str | None = None) -> None:
+        """Begin an epoch after the released events. Later events keep their offsets.
+
+        Subscribers go on without a gap. The ids of released events remain valid in this process.
+
+        Args:
+            epoch: letters and digits; random by default.
+        """
+        self.epochs.renew(epoch or new_epoch(), self._released + 1)
+        if self.store is not None:
+            self.store.begin(self.epochs.all)
+        start = bisect_right(self._offsets, self._released, lo=self._head)
+        for index in range(start, len(self._offsets)):
+            event_id = self.epochs.id(self._offsets[index])
+            self._frames[index] = self._encode(event_id, self._items[index])
+
+    def renew_if_stored(self) -> None:
+        """Begin an epoch if events are to be released without a commit; call it before `release`.
+
+        If the process then ends, the next one cannot know these events, and must not use their ids.
+        """
+        if self.store is not None and self._released != self._last and self.store.keeps_epoch:
+            self.renew()
+
+    def release(self, at_most: int = sys.maxsize, up_to: int = sys.maxsize) -> bool:
+        """Let subscribers read events, and wake those that wait.
 
         If there are no new events, each waiting subscriber receives a heartbeat.
 
         Args:
             at_most: maximum number of subscribers to wake in this call. Call again to wake the
                 others. Events published between these calls wait for the release after this one.
+            up_to: the offset of the last event to release: it is committed. All by default.
 
         Returns:
             Whether subscribers of this release are left to wake.
         """
         if not self._waking:  # a release has a fixed end, however busy the topic is
-            if self._released != self._last:
-                self._released = self._last
+            if (released := min(self._last, up_to)) > self._released:
+                self._released = released
                 self._batches.clear()
-                self.delivered_bytes += self._unreleased_bytes * len(self._waiting)
-                self._unreleased_bytes = 0
+                later = bisect_right(self._offsets, released, lo=self._head)
+                later_bytes = sum(map(self._size, self._frames[later:]))
+                released_bytes = self._unreleased_bytes - later_bytes
+                self.delivered_bytes += released_bytes * len(self._waiting)
+                self._unreleased_bytes = later_bytes
             self._waking, self._waiting = list(self._waiting), {}
         now, self._waking = self._waking[:at_most], self._waking[at_most:]
         for future in now:
@@ -257,8 +400,16 @@ class Topic(Generic[Item, Frame]):
     def close(self) -> None:
         """Close the topic: subscribers receive the remaining events, then their iteration ends."""
         self.closed = True
+        if self.store is not None and self._notify is not None:
+            self._notify(self)  # the flusher releases the last events after their commit
+            return
         self.release()
         self.release()  # subscribers that began to wait during an unfinished release
+
+    @property
+    def ended(self) -> bool:
+        """Whether the topic is closed, and all of its events are released."""
+        return self.closed and self._released >= self._last
 
     def retained(self) -> Sequence[Frame]:
         """The frames of all retained events, oldest first."""
@@ -281,12 +432,12 @@ class Topic(Generic[Item, Frame]):
         if after is None and since is not None:
             index = bisect_left(self._times, since, lo=self._head)
             expired = index == self._head and self._expired > 0 and since <= self._expired_time
-            first = EventId(self.epoch, 0)
+            first = self.epochs.id(0)
             gap = Gap(first, self._oldest, None, GapReason.EXPIRED) if expired else None
             return Subscriber(self, self._position_before(len(self._times) - index), gap)
         if after is None:
             return Subscriber(self, self._position_before(last), None)
-        if after.epoch != self.epoch or after.offset > max(self._last, self._accepted):
+        if after != self.epochs.id(after.offset) or after.offset > max(self._last, self._accepted):
             gap = Gap(after, self._oldest, None, GapReason.EPOCH)
         elif after.offset < self._expired:
             gap = Gap(after, self._oldest, self._expired - after.offset, GapReason.EXPIRED)
@@ -297,7 +448,7 @@ class Topic(Generic[Item, Frame]):
     @property
     def _oldest(self) -> EventId:
         """The id of the oldest retained event, or else of the next event."""
-        return EventId(self.epoch, self._offsets[self._head] if len(self) else self._last + 1)
+        return self.epochs.id(self._offsets[self._head] if len(self) else self._last + 1)
 
     def _position_before(self, count: int) -> int:
         """The position before the newest `count` events."""
@@ -311,7 +462,7 @@ class Topic(Generic[Item, Frame]):
             return None
         if position < self._expired:
             lost = self._expired - position
-            return Gap(EventId(self.epoch, position), self._oldest, lost, GapReason.SLOW)
+            return Gap(self.epochs.id(position), self._oldest, lost, GapReason.SLOW)
         batch = self._batches.get(position)
         if batch is None:
             if len(self._batches) >= MAX_SHARED_BATCHES:
@@ -354,7 +505,7 @@ class Subscriber(Generic[Item, Frame]):
     @property
     def position(self) -> EventId:
         """The id of the last event that it received, or that it started after."""
-        return EventId(self._topic.epoch, self._position)
+        return self._topic.epochs.id(self._position)
 
     @property
     def lag(self) -> int:
@@ -371,7 +522,7 @@ class Subscriber(Generic[Item, Frame]):
         topic = self._topic
         if self._position < topic._released:
             await checkpoint()  # let other tasks run while this one catches up
-        elif topic.closed:
+        elif topic.ended:
             raise StopAsyncIteration
         else:
             # one future per subscriber: a shared event costs twice as much to wake
@@ -384,7 +535,7 @@ class Subscriber(Generic[Item, Frame]):
                 raise
         news = topic._next(self._position)
         if news is None:
-            if topic.closed:
+            if topic.ended:
                 raise StopAsyncIteration
             return HEARTBEAT
         self._position = topic._expired if isinstance(news, Gap) else news.offsets[-1]

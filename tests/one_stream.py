@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 
 from rover.asgi.problems import Problems, http_problem
 from rover.audit import AuditLog
+from rover.logs import MemoryLog
 from rover.serving import Serving
 from rover.settings import Settings
 from rover.tokens import Tokens
@@ -40,6 +41,7 @@ class OneStream:
         self.serving = Serving(self.settings)
         self.audit = AuditLog(None)
         self.tokens = Tokens.of(self.settings)
+        self.log = MemoryLog()
 
     def app(
         self, routes: Sequence[BaseRoute], *run: Callable[[], Coroutine[Any, Any, None]]

@@ -252,7 +252,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Health": obj(status=const("ok"), version=TEXT),
     "Readiness": obj(
-        ["phase", "sources", "notifications", "audit"],
+        ["phase", "sources", "notifications", "audit", "recording"],
         ready=BOOLEAN,
         phase=TEXT,
         sources={
@@ -281,6 +281,13 @@ SCHEMAS: dict[str, Schema] = {
                 detail=TEXT,
                 dropped=COUNT,
             )
+        ),
+        recording=obj(
+            log=TEXT,
+            recording=BOOLEAN,
+            outage=nullable(obj(since=TIME, reason=TEXT)),
+            lost=COUNT,
+            set_aside=nullable(TEXT),
         ),
     ),
     "Document": {"type": "object"},

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from rover.asgi.event_stream import CLOSE_TIMEOUT_S, EventStream
 from rover.commands.upload import Status
-from rover.topic import EventId
 from rover.wire import HEARTBEAT
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from rover.commands import Commands
     from rover.commands.upload import Upload
     from rover.errors import AccessEnded
+    from rover.events import EventId
 
 
 class ProgressStream(EventStream):
@@ -47,7 +47,7 @@ class ProgressStream(EventStream):
         streams: EventStreams,
         client: str | None = None,
     ) -> None:
-        subscriber = upload.topic.subscribe(after or EventId(upload.topic.epoch, 0))
+        subscriber = upload.topic.subscribe(after or upload.topic.epochs.id(0))
         super().__init__(subscriber, HEARTBEAT, streams, client=client)
 
     def _last_event(self) -> bytes:

@@ -54,7 +54,7 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
     """
     find_sources_in_this_folder()
     try:
-        config = Config.load(environ={**os.environ, **chosen})
+        config = Config.load(environ={**os.environ, **chosen}).recorded()
         # only the command configures logging: an app that is mounted in another app must not
         log_config = logging_config(config.settings.log_format)
         logging.config.dictConfig(log_config)

@@ -28,6 +28,7 @@ from anyio import (
 
 from rover.commands.check import check
 from rover.commands.inbox import Inbox
+from rover.commands.records import forget, save, saved_uploads
 from rover.commands.throttle import Throttle
 from rover.commands.upload import Status, Upload
 from rover.errors import (
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from rover.commands.inbox import CommandFile
+    from rover.logs.base import Log
     from rover.settings import Settings
     from rover.supervise import Blocked
     from rover.topic import Topic
@@ -72,6 +74,8 @@ CHECK_TIMEOUT_S = 300.0
 CLEANUP_TIMEOUT_S = 1.0
 """Seconds that the task of a request has to delete its file at shutdown."""
 
+RESTARTED = "the server was restarted before the check ended; send the file again"
+
 SHUTTING_DOWN = "the server is shutting down; the file was not stored, send it again"
 
 
@@ -86,6 +90,7 @@ class Commands:
         check_timeout_s: seconds without progress, finding or verdict after which a check fails.
         inbox: the folders for the files; by default in the data folder of the settings.
         on_finish: called with each upload that has finished.
+        log: keeps the uploads; `None` if a restart may forget them.
 
     Attributes:
         inbox: the folders for the files.
@@ -102,6 +107,7 @@ class Commands:
         check_timeout_s: float = CHECK_TIMEOUT_S,
         inbox: Inbox | None = None,
         on_finish: Callable[[Upload], None] = lambda _: None,
+        log: Log | None = None,
     ) -> None:
         self.inbox = inbox or Inbox(settings.data_dir)
         self._validator = validator
@@ -109,6 +115,8 @@ class Commands:
         self._settings = settings
         self._notify = notify
         self._on_finish = on_finish
+        self._log = log
+        self._begun = 0
         self._clock = clock
         self._check_timeout_s = check_timeout_s
         self.pool = Pool(
@@ -143,6 +151,7 @@ class Commands:
             SettingError: the data folder is not writable.
         """
         with self.inbox.open():
+            await self._restore()
             try:
                 async with create_task_group() as self._checks:
                     task_status.started()
@@ -151,6 +160,28 @@ class Commands:
                 self._closed = True
                 with CancelScope(shield=True):
                     await self._fail_unfinished()
+
+    async def _restore(self) -> None:
+        """Take over the uploads from before a restart. Unfinished ones have failed."""
+        if self._log is None:
+            return
+        for upload_id, saved in saved_uploads(self._log).items():
+            upload = Upload(
+                saved.name,
+                saved.size,
+                (),
+                self._notify,
+                by=saved.by,
+                upload_id=upload_id,
+                log=self._log,
+            )
+            upload.restore(saved)
+            self._uploads[upload_id] = upload
+            self._begun = max(saved.number, self._begun)
+            if not saved.finished:
+                await upload.load()
+                upload.publish_failure(RESTARTED)
+                self._finish(upload)
 
     def close(self) -> None:
         """Refuse new uploads, and end unfinished ones as `FAILED`."""
@@ -196,12 +227,25 @@ class Commands:
         finished = [old.id for old in self._uploads.values() if old.finished.is_set()]
         for old_id in finished[: -self._settings.kept_uploads]:
             del self._uploads[old_id]
+            if self._log is not None:
+                forget(self._log, old_id)
         release = partial(self.pool.release, client)
-        upload = Upload(name, size, self._steps(), self._notify, release, by)
+        upload = Upload(name, size, self._steps(), self._notify, release, by, log=self._log)
         self.pool.acquire(client)
         self._uploads[upload.id] = upload
         upload.publish_received("receiving the file")
+        self._begun += 1
+        upload.number = self._begun
+        self._save(upload)
         return upload
+
+    def _save(self, upload: Upload) -> None:
+        if self._log is not None:
+            save(self._log, upload.id, upload.saved())
+
+    def _finish(self, upload: Upload) -> None:
+        self._save(upload)
+        self._on_finish(upload)
 
     def _steps(self) -> Sequence[Step]:
         steps = self._guard.read("steps", lambda: self._validator.steps)
@@ -300,7 +344,7 @@ class Commands:
         else:
             await self._discard(upload)
         upload.publish_verdict(verdict, file.sha256)
-        self._on_finish(upload)
+        self._finish(upload)
         logger.info(
             "upload of %s: %s: %s",
             upload.name,
@@ -314,7 +358,7 @@ class Commands:
             await self._discard(upload)
         if not upload.finished.is_set():
             upload.publish_failure(detail)
-            self._on_finish(upload)
+            self._finish(upload)
             # the drain logs the number of uploads that it ends
             log = logger.debug if detail is SHUTTING_DOWN else logger.warning
             log("upload of %s: FAILED: %s", upload.name, detail, extra={"upload": upload.id})

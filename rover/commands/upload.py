@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, Event
 
+from rover.commands.records import SavedUpload, UploadEvent, upload_store
 from rover.commands.steps import Steps
+from rover.errors import LogDamaged
 from rover.topic import EventId, Topic
 from rover.wire import dumps, sse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from rover.commands.inbox import CommandFile
+    from rover.logs.base import Log
     from sources.base import Finding, Progress, Step, Verdict
 
 MAX_EVENTS = 1_000
@@ -52,10 +56,13 @@ class Upload:
         notify: called with the topic after each event; see `rover.topic.Topic`.
         on_finish: called after the last event.
         by: the name of the person who sends the file; empty if unknown.
+        upload_id: of an upload from before a restart.
+        log: keeps the events; `None` if a restart may forget them.
 
     Attributes:
         id: names the upload in URLs; it cannot be guessed.
         by: the name of the person who sends the file; empty if unknown.
+        number: counts the uploads of this data folder.
         name: the file's name, safe to show.
         size: bytes of the file. Until all have arrived: the stated size, or `None`.
         received: bytes that have arrived.
@@ -76,23 +83,62 @@ class Upload:
         notify: Callable[[Topic[Any, Any]], None] | None = None,
         on_finish: Callable[[], None] = lambda: None,
         by: str = "",
+        upload_id: str = "",
+        log: Log | None = None,
     ) -> None:
         self.by = by
-        self.id = secrets.token_urlsafe(16)
+        self.id = upload_id or secrets.token_urlsafe(16)
         self.name = display_name(name)
         self.size = size
         self.received = 0
+        self.number = 0
         self.status = Status.UPLOADING
         self.report: dict[str, Any] = {}
-        self.topic: Topic[tuple[str | None, Mapping[str, Any]], bytes] = Topic(
-            _encode, size=len, max_events=MAX_EVENTS, max_bytes=MAX_EVENT_BYTES, notify=notify
+        self.topic: Topic[UploadEvent, bytes] = Topic(
+            _encode,
+            size=len,
+            max_events=MAX_EVENTS,
+            max_bytes=MAX_EVENT_BYTES,
+            notify=notify,
+            store=None if log is None else upload_store(log, self.id),
         )
+        self._is_loaded = True
         self.finished = Event()
         self.file: CommandFile | None = None
         self.receiving = CancelScope()
         self.steps = Steps(steps)
         self._on_finish = on_finish
         self._fraction = 0.0
+
+    def restore(self, saved: SavedUpload) -> None:
+        """Take over what the log holds of an upload from before a restart."""
+        self.number = saved.number
+        self.received = saved.received
+        self.report = dict(saved.report)
+        self.status = Status(saved.report.get("status", Status.FAILED))
+        self._is_loaded = False
+        if saved.finished:
+            self.finished.set()
+            self.topic.closed = True
+
+    def saved(self) -> SavedUpload:
+        """What a restart needs to know."""
+        return SavedUpload(
+            number=self.number,
+            name=self.name,
+            size=self.size,
+            received=self.received,
+            finished=self.finished.is_set(),
+            report=self.report,
+            by=self.by,
+        )
+
+    async def load(self) -> None:
+        """Load the events from before a restart; call it before a subscriber is made."""
+        if not self._is_loaded:
+            self._is_loaded = True
+            with suppress(LogDamaged):
+                await self.topic.load()
 
     def publish_received(self, detail: str) -> None:
         """Publish the number of received bytes, and the steps that will follow."""
@@ -193,6 +239,6 @@ def truncate(text: str) -> str:
     return text if len(text) <= MAX_TEXT_CHARACTERS else text[: MAX_TEXT_CHARACTERS - 1] + "…"
 
 
-def _encode(event_id: EventId, event: tuple[str | None, Mapping[str, Any]]) -> bytes:
+def _encode(event_id: EventId, event: UploadEvent) -> bytes:
     name, fields = event
     return sse(dumps(fields), event=name, event_id=event_id)

@@ -20,20 +20,25 @@ from rover.topic import Topic
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from anyio import CancelScope
 
+    from rover.comms.records import ChannelEvent
     from rover.identity import Identity
+    from rover.logs.base import Record
+    from rover.logs.store import Store
     from rover.settings import Settings
     from rover.shares import Refusal
     from rover.topic import EventId, Subscriber
 
     Notify = Callable[[Topic[Any, Any]], None]
     Clock = Callable[[], float]
-    Event = MessageEvent | PresenceEvent
 
 MAX_NAME_CHARACTERS = 64
+
+MAX_PRESENCE_EVENTS = 1_000
+"""Maximum number of joins and leaves kept in a channel. They never replace messages."""
 
 MAX_HISTORY_BYTES = 256 * 1024
 """Maximum size of the history in a `welcome`: WebSocket clients accept 1 MiB by default."""
@@ -78,7 +83,7 @@ class Member:
         self.requested_name = requested_name
         self.joined = joined
         self.resumed = after is not None
-        self.subscriber: Subscriber[Event, Frame] = channel.topic.subscribe(after)
+        self.subscriber: Subscriber[ChannelEvent, Frame] = channel.topic.subscribe(after)
         self.sending_since = inf
         self.close_reason: errors.RoverError | None = None
         self._scope = scope
@@ -142,6 +147,7 @@ class Channel:
         client: who opened the channel.
         refused: counts the members that are refused.
         has_name: whether a name belongs to a token; other members do not get it.
+        store: keeps the events; `None` if a restart may forget them.
     """
 
     def __init__(
@@ -153,6 +159,7 @@ class Channel:
         client: str | None = None,
         refused: Counter[Refusal] | None = None,
         has_name: Callable[[str], bool] = lambda _: False,
+        store: Store[ChannelEvent] | None = None,
     ) -> None:
         self.name = name
         self._has_name = has_name
@@ -165,17 +172,22 @@ class Channel:
             settings.client_share,
             refused,
         )
-        self.topic: Topic[Event, Frame] = Topic(
+        self.topic: Topic[ChannelEvent, Frame] = Topic(
             encode,
             size=lambda frame: frame.size,
             max_events=settings.room_events,
             max_bytes=settings.room_bytes,
             notify=notify,
+            store=store,
+            is_transient=lambda event: isinstance(event, PresenceEvent),
+            max_transient=MAX_PRESENCE_EVENTS,
         )
         self.pace = Pace(settings.room_bytes, settings.room_events)
+        if store is not None and store.stream is not None:
+            self.topic.restore_position(store.stream)
         self._settings = settings
         self._clock = clock
-        self._sent: dict[tuple[str, str, int], EventId] = {}  # messages with a ref, oldest first
+        self._sent: dict[tuple[str, str, int], int] = {}  # offsets of messages with a ref
 
     def join(
         self,
@@ -229,15 +241,34 @@ class Channel:
         if size > self._settings.max_message_bytes:
             raise errors.MessageTooBig(self._settings.max_message_bytes)
         self.pace.add(2 * size)  # the topic keeps it in both protocols
-        event = MessageEvent(member.name, text, self._clock(), ref, member.identity.role)
+        event = MessageEvent(
+            member.name, text, self._clock(), ref, member.identity.role, member.requested_name
+        )
         if ref is None:
             return self.topic.publish(event)
-        key = (member.requested_name, ref, hash(text))
-        if key not in self._sent:
-            self._sent[key] = self.topic.publish(event)
+        known = self._sent.get((member.requested_name, ref, hash(text)))
+        if known is not None:
+            return self.topic.epochs.id(known)
+        event_id = self.topic.publish(event)
+        self._note_sent(event, event_id.offset)
+        return event_id
+
+    def restore(self, records: Iterable[Record]) -> None:
+        """Retain the events of the log; call it before any other event."""
+        for record in records:
+            if (event := self.topic.restore(record)) and isinstance(event, MessageEvent):
+                self._note_sent(event, record.offset)
+
+    def _note_sent(self, event: MessageEvent, offset: int) -> None:
+        if event.ref is not None:
+            self._sent[event.requested_name, event.ref, hash(event.text)] = offset
             if len(self._sent) > self._settings.room_events:
                 del self._sent[next(iter(self._sent))]
-        return self._sent[key]
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether it retains a message."""
+        return any(frame.plain is not None for frame in self.topic.retained())
 
     def history(self) -> list[Frame]:
         """The newest messages, oldest first.

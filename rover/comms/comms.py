@@ -1,19 +1,21 @@
-"""The channels of one mission, in memory."""
+"""The channels of one mission."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
 from anyio import CancelScope, sleep
 
 from rover import errors
-from rover.comms.channel import MAX_NAME_CHARACTERS, Channel, Member
+from rover.comms.channel import MAX_NAME_CHARACTERS, MAX_PRESENCE_EVENTS, Channel, Member
+from rover.comms.records import PREFIX, channel_store
 from rover.counts import GapCounts
+from rover.events import EventId
 from rover.identity import EVERYONE
 from rover.shares import Pool
 
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 
     from rover.comms.channel import Clock, Notify
     from rover.identity import Identity
+    from rover.logs.base import Log
     from rover.settings import Settings
     from rover.shares import Refusal
-    from rover.topic import EventId
 
 logger = logging.getLogger("rover.comms")
 
@@ -32,6 +34,9 @@ CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 SUFFIX = re.compile(r"-\d+$")
 """What is appended to the name of a member whose name the channel already has."""
+
+MAX_STORED_CHANNELS = 10_000
+"""Maximum number of channels in the log."""
 
 RETRY_AFTER_S = 2
 """Seconds after which a member that was closed by a shutdown should connect again."""
@@ -49,8 +54,9 @@ class Comms:
     """Every channel of one mission. A channel begins when its first member joins.
 
     An empty channel keeps its events. When a new channel is needed and there are `max_channels`,
-    the channel that has been empty longest is deleted. A channel counts for the client that opened
-    it. If that client's share is used, only its own empty channels are deleted.
+    the channel that has been empty longest is closed. A channel counts for the client that opened
+    it. If that client's share is used, only its own empty channels are closed. The log keeps the
+    events of a closed channel; without a log, they are deleted.
 
     Args:
         settings: the limits.
@@ -58,6 +64,7 @@ class Comms:
         clock: POSIX seconds.
         has_name: whether a name belongs to a token, as `Tokens.has_name`. Clients without such a
             token cannot use it.
+        log: keeps the channels; `None` if a restart may forget them.
 
     Attributes:
         pool: the retained channels.
@@ -72,9 +79,11 @@ class Comms:
         notify: Notify | None = None,
         clock: Clock = time,
         has_name: Callable[[str], bool] = lambda _: False,
+        log: Log | None = None,
     ) -> None:
         self._has_name = has_name
         self._settings = settings
+        self._log = log
         self._notify = notify
         self._clock = clock
         self._channels: dict[str, Channel] = {}  # empty ones in the order in which they emptied
@@ -99,9 +108,50 @@ class Comms:
         return sum(len(channel.members) for channel in self._channels.values())
 
     def channels(self) -> list[ChannelInfo]:
-        """All retained channels, empty ones included, sorted by name."""
-        channels = sorted(self._channels.values(), key=lambda channel: channel.name)
-        return [ChannelInfo(c.name, len(c.members), c.topic.last_id) for c in channels]
+        """All channels with events, empty ones included, sorted by name."""
+        found = {
+            stream.key.removeprefix(PREFIX): ChannelInfo(
+                stream.key.removeprefix(PREFIX), 0, EventId(stream.epochs[-1][0], stream.last)
+            )
+            for stream in (self._log.streams(PREFIX) if self._log is not None else ())
+        }
+        for channel in self._channels.values():
+            members, last_id = len(channel.members), channel.topic.released_id
+            found[channel.name] = ChannelInfo(channel.name, members, last_id)
+        return sorted(found.values())
+
+    async def load(self, channel_name: str, client: str | None = None) -> None:
+        """Open a channel with its events from the log; call it before `join`.
+
+        Args:
+            channel_name: as in `join`.
+            client: as in `join`.
+
+        Raises:
+            ChannelRefused: as in `join`.
+            PoolFull: as in `join`.
+        """
+        if self._log is None or channel_name in self._channels:
+            return
+        if self._log.stream(PREFIX + channel_name) is None:
+            return
+        with suppress(errors.LogDamaged):  # the channel then goes on without its old events
+            await self._log.commit()  # also the last events of a channel that was just closed
+            store = channel_store(self._log, channel_name, self._clock)
+            limit = self._settings.room_events + MAX_PRESENCE_EVENTS
+            records = await store.newest(limit, self._settings.room_bytes)
+            if channel_name not in self._channels:
+                self._channel(channel_name, client).restore(records)
+
+    async def synced(self) -> None:
+        """Return when everything published so far survives a power cut, or the log fails."""
+        if self._log is not None:
+            await self._log.sync()
+
+    async def committed(self) -> None:
+        """Return when everything published so far survives this process, or the log fails."""
+        if self._log is not None:
+            await self._log.commit()
 
     @contextmanager
     def join(
@@ -192,6 +242,11 @@ class Comms:
         if self.pool.is_full(client):
             self._delete_empty_channel(client)
         self.pool.acquire(client)
+        store = None
+        if self._log is not None:
+            store = channel_store(self._log, name, self._clock)
+            if store.stream is None:
+                self._limit_stored(self._log)
         channel = Channel(
             name,
             self._settings,
@@ -200,9 +255,23 @@ class Comms:
             client,
             self.members_refused,
             self._has_name,
+            store,
         )
         self._channels[name] = channel
         return channel
+
+    def _limit_stored(self, log: Log) -> None:
+        """Delete a stored channel if there are too many.
+
+        It is the one that began last, so that new channels cannot replace old ones.
+        """
+        stored = log.streams(PREFIX)
+        if len(stored) < MAX_STORED_CHANNELS:
+            return
+        for stream in reversed(stored):
+            if stream.key.removeprefix(PREFIX) not in self._channels:
+                log.delete(stream.key)
+                return
 
     def _delete_empty_channel(self, client: str | None) -> None:
         own_only = self.pool.is_share_used(client)
@@ -211,6 +280,8 @@ class Comms:
                 del self._channels[channel.name]
                 channel.topic.close()
                 self._deleted_events += channel.topic.last_id.offset
+                if self._log is not None and not channel.has_messages:
+                    self._log.delete(PREFIX + channel.name)
                 self.pool.release(channel.client)
                 return
 

@@ -37,6 +37,7 @@ class MessageEvent(NamedTuple):
         at: POSIX seconds.
         ref: the sender's name for the message, if it has one.
         role: of the member, such as `CAPCOM`; may be empty.
+        requested_name: the name that the member asked for.
     """
 
     name: str
@@ -44,6 +45,7 @@ class MessageEvent(NamedTuple):
     at: float
     ref: str | None = None
     role: str = ""
+    requested_name: str = ""
 
 
 class PresenceEvent(NamedTuple):

@@ -99,6 +99,10 @@ class Config:
         """The configuration of these settings alone."""
         return cls(settings=settings)._overridden()
 
+    def recorded(self) -> Self:
+        """The configuration of a server of its own, which records its mission by default."""
+        return replace(self, settings=replace(self.settings, log=self.settings.log or "sqlite:"))
+
     def completed(
         self, *, telemetry: object = None, camera: object = None, commands: object = None
     ) -> Self:

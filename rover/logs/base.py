@@ -10,17 +10,14 @@ and `commit` returns `False` at once. It writes what it still holds when it can 
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from rover.events import MAX_EPOCHS
 from rover.wire import iso
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-
-MAX_EPOCHS = 64
-"""Maximum number of epochs of a stream that are kept; the oldest are dropped."""
 
 
 class Record(NamedTuple):
@@ -127,7 +124,11 @@ class Log(Protocol):
         ...
 
     def keeps_epoch(self, key: str) -> bool:
-        """Whether the newest epoch of a stream is committed, so that it survives the process."""
+        """Whether the newest epoch of a stream is stored or being stored.
+
+        If the process ends now, the next one may go on with this epoch. So events that are not
+        committed need a new one before anybody sees them.
+        """
         ...
 
     def append(self, key: str, record: Record) -> None:
@@ -224,11 +225,6 @@ class Index:
     def values_with_prefix(self, prefix: str) -> Mapping[str, str]:
         """The values whose key has a prefix."""
         return {key: value for key, value in self.values.items() if key.startswith(prefix)}
-
-
-def new_epoch() -> str:
-    """A random epoch."""
-    return secrets.token_hex(4)
 
 
 def up_to(records: Iterable[Record], max_bytes: int | None) -> list[Record]:

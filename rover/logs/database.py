@@ -177,7 +177,7 @@ class Database:
             connection.execute("INSERT INTO epochs VALUES (?, ?, ?)", (id_, first, epoch))
         if batch.rows:
             connection.executemany(
-                "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)", batch.rows
+                "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", batch.rows
             )
         for key, value in batch.items.items():
             if value is None:

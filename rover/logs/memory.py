@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from anyio import sleep_forever
@@ -74,10 +76,12 @@ class MemoryLog:
     def trim(self, key: str, before: int, kinds: Collection[str] | None = None) -> None:
         """See `Log.trim`."""
         records = self._records[key]
+        if kinds is None:
+            first = bisect_left(records, before, key=attrgetter("offset"))
+            del records[: min(first, len(records) - 1)]
+            return
         records[:-1] = [
-            record
-            for record in records[:-1]
-            if record.offset >= before or not (kinds is None or record.kind in kinds)
+            record for record in records[:-1] if record.offset >= before or record.kind not in kinds
         ]
 
     def delete(self, key: str) -> None:

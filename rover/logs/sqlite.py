@@ -14,12 +14,13 @@ import logging
 import sqlite3
 from contextlib import suppress
 from functools import partial
-from time import strftime, time
+from time import monotonic, strftime, time
 from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, move_on_after, sleep, to_thread
 
-from rover.logs.base import Index, Outage, Record, Stream, new_epoch
+from rover.events import new_epoch
+from rover.logs.base import Index, Outage, Record, Stream
 from rover.logs.contents import contents_read_only, is_damage, read, set_aside
 from rover.logs.database import Batch, Database, Hole
 from rover.logs.folder import DataFolder, boot_id
@@ -106,7 +107,7 @@ class SqliteLog:
         self._ids: dict[str, int] = {}
         self._next_id = 1
         self._run = ""  # the run that wrote last into the file of this index
-        self._kept: dict[str, str] = {}  # the newest committed epoch of each stream
+        self._kept: dict[str, str] = {}  # the newest epoch of each stream in the file
         self._batch = Batch()
         self._pending_bytes = 0
         self._commits = self._synced = 0  # number of transactions
@@ -295,23 +296,26 @@ class SqliteLog:
         if not done:
             self._begin_outage(f"the disk has not finished a write for {self._slow_s:g} s")
             return False
-        return task.result()
+        return task.result() and self.outage is None
 
     async def _write(self) -> bool:
         batch, self._batch = self._batch, Batch()
         pending_bytes, self._pending_bytes = self._pending_bytes, 0
+        begun = {key: epoch for id_, key, epoch, *_ in batch.begun if self._ids.get(key) == id_}
+        self._kept |= begun
+        began = monotonic()
         try:
             unfinished = await self._writer.run(self._write_batch, batch)
         except Exception as exc:  # whatever fails, the live streams go on
+            for key in begun:
+                self._kept.pop(key, None)
             self._put_back(batch, pending_bytes)
             self._begin_outage(self._reason(exc))
             return False
         self._batch.trims = {trim: batch.trims[trim] for trim in unfinished} | self._batch.trims
-        for id_, key, epoch, *_ in batch.begun:
-            if self._ids.get(key) == id_:
-                self._kept[key] = epoch
         self._commits += 1
-        self._end_outage()
+        if monotonic() - began < self._slow_s / 2:
+            self._end_outage()
         return True
 
     def _write_batch(self, batch: Batch) -> set[Trim]:

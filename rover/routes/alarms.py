@@ -75,6 +75,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             body = await json_object(request, mission.serving.bodies)
         by, comment = note(request, body)
         alarm = mission.telemetry.acknowledge(request.path_params["alarm_id"], by, comment)
+        await mission.telemetry.synced()
         record("alarm.acknowledge", alarm, by, comment)
         return json_response(mission.telemetry.alarms.as_json(alarm))
 
@@ -91,6 +92,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             )
         alarm_id = request.path_params["alarm_id"]
         alarm = mission.telemetry.shelve(alarm_id, by, comment, minutes)
+        await mission.telemetry.synced()
         record("alarm.shelve", alarm, by, comment, minutes=minutes)
         return json_response(mission.telemetry.alarms.as_json(alarm))
 

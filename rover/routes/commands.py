@@ -73,6 +73,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
     async def upload_events(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])
         after = RESUME_POINT.of(request)
+        await upload.load()
         if upload.topic.closed and after == upload.topic.last_id:
             return Response(status_code=204)  # an EventSource does not reconnect after it
         client = mission.serving.clients.name_of(request.scope, request.receive)

@@ -125,6 +125,7 @@ class CommsEndpoint(WebSocketEndpoint):
             channel = websocket.path_params["team_channel"]
             name = NAME.of(websocket) or ""
             client = self._serving.clients.name_of(self.scope, self.receive)
+            await self._comms.load(channel, client)
             after = RESUME_POINT.of(websocket)
             grants, identity = self._serving.connections.grants, self.scope.get(IDENTITY, EVERYONE)
             with (
@@ -163,6 +164,7 @@ class CommsEndpoint(WebSocketEndpoint):
     async def _run(self, websocket: WebSocket, member: Member) -> None:
         sender = Sender(websocket, member)
         if (welcome := self._protocol.welcome(member)) is not None:
+            await self._comms.committed()  # a client may resume after the ids in the welcome
             await sender.send(welcome)
         async with create_task_group() as tasks:
             tasks.start_soon(self._send_events, sender, tasks.cancel_scope)
@@ -202,6 +204,9 @@ class CommsEndpoint(WebSocketEndpoint):
             return
         async with sender.lock:
             if (reply := self._protocol.receive(text, sender.member)) is not None:
+                topic = sender.member.channel.topic
+                if topic.released_id != topic.last_id:  # what is acknowledged is kept
+                    await self._comms.synced()
                 await sender.send_locked(reply)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from rover.audit import AuditLog
+    from rover.logs import Log
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Paths that are served in any phase and to any client. Only clients with access get details."""
@@ -44,6 +45,11 @@ class HasSources(Protocol):
         """The audit log."""
         ...
 
+    @property
+    def log(self) -> Log:
+        """What keeps the events."""
+        ...
+
 
 def routes(mission: HasSources) -> list[BaseRoute]:
     """`GET /healthz` and `GET /readyz`."""
@@ -61,6 +67,7 @@ def routes(mission: HasSources) -> list[BaseRoute]:
                 "sources": mission.sources(),
                 "notifications": mission.notifications(),
                 "audit": mission.audit.as_json(),
+                "recording": mission.log.as_json(),
             }
         return json_response(body, 200 if ready else 503)
 

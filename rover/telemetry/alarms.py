@@ -9,25 +9,30 @@ Source: ANSI/ISA-18.2-2016, 10 (alarm states) and 11.2 (shelving).
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
+from operator import itemgetter
 from secrets import token_hex
 from time import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from rover.errors import UnknownAlarm
-from rover.telemetry.limits import RANK, Level
+from rover.telemetry.limits import RANK, Bound, Level, LimitChange
 from rover.telemetry.quantity import Comparison
 from rover.wire import dumps, iso, iso_or_none, sse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rover.telemetry.limits import LimitChange
+    from rover.logs.base import Log
 
 logger = logging.getLogger("rover.telemetry")
+
+KEY = "alarm/"
+"""The prefix of the alarms' names in the log."""
 
 MAX_ENDED = 1_000
 """Maximum number of ended and acknowledged alarms that are kept; the oldest are dropped."""
@@ -103,6 +108,13 @@ class Alarm:
         """Whether the newest value is outside the limits."""
         return self.level is not Level.NOMINAL
 
+    def as_change(self) -> LimitChange:
+        """The change that raised it, to go on from after a restart."""
+        bound = Bound(self.level, self.side, self.threshold, margin=0.0)
+        return LimitChange(
+            self.parameter, self.unit, self.level, Level.NOMINAL, self.value, self.since, bound
+        )
+
     def __str__(self) -> str:
         """One line for people: `speed is red: 90 m/s, above 80 m/s`."""
         comparison = Comparison(self.value, self.threshold, self.side, self.unit)
@@ -114,16 +126,19 @@ class AlarmLog:
 
     Args:
         clock: POSIX seconds.
+        log: keeps the alarms; `None` if a restart may forget them.
 
     Attributes:
         ended: alarms that have ended and were acknowledged, oldest first.
         dropped: number of unacknowledged alarms that were dropped: see `MAX_UNACKNOWLEDGED`.
     """
 
-    def __init__(self, clock: Callable[[], float] = time) -> None:
-        self.ended: deque[Alarm] = deque(maxlen=MAX_ENDED)
+    def __init__(self, clock: Callable[[], float] = time, log: Log | None = None) -> None:
+        self.ended: deque[Alarm] = deque()
         self.dropped = 0
         self._clock = clock
+        self._log = log
+        self._changes = 0
         self._epoch = token_hex(4)
         self._numbers = count(1)
         self._latched: dict[tuple[str, str], Alarm] = {}  # by parameter and side
@@ -143,6 +158,25 @@ class AlarmLog:
     def levels(self) -> Counter[Level]:
         """Number of alarms of each level; those that have ended and are latched are nominal."""
         return Counter(alarm.level for alarm in self._latched.values())
+
+    def restore(self) -> None:
+        """Take the alarms from the log, before any other alarm."""
+        saved: list[tuple[int, Alarm]] = []
+        for key, text in self._log.values(KEY).items() if self._log is not None else ():
+            try:
+                saved.append(_read_alarm(text))
+            except (LookupError, TypeError, ValueError) as exc:
+                logger.warning("telemetry: %s of the log cannot be read: %r", key, exc)
+        for number, alarm in sorted(saved, key=itemgetter(0)):  # in the order of their changes
+            self._changes = number
+            if not alarm.is_active and alarm.acknowledged is not None and alarm.shelved is None:
+                self.ended.append(alarm)
+                continue
+            self._latched[alarm.parameter, alarm.side] = self._by_id[alarm.id] = alarm
+            if alarm.shelved is not None:
+                self._shelved[alarm.id] = alarm
+            if not alarm.is_active:
+                self._waiting[alarm.id] = alarm
 
     def apply(self, change: LimitChange) -> tuple[Alarm, Action]:
         """Record that a parameter entered or left a level."""
@@ -271,6 +305,7 @@ class AlarmLog:
     def _settle(self, alarm: Alarm) -> None:
         """Unlatch the alarm if nothing keeps it, and drop others beyond the limit."""
         self._events = None
+        self._save(alarm)
         self._shelved.pop(alarm.id, None)
         if alarm.shelved is not None:
             self._shelved[alarm.id] = alarm
@@ -279,10 +314,14 @@ class AlarmLog:
         elif alarm.acknowledged is not None and alarm.shelved is None:
             self._unlatch(alarm)
             self.ended.append(alarm)
+            if len(self.ended) > MAX_ENDED:
+                self._forget(self.ended.popleft())
         else:
             self._waiting[alarm.id] = alarm
             if len(self._waiting) > MAX_UNACKNOWLEDGED:
-                self._unlatch(next(iter(self._waiting.values())))
+                dropped = next(iter(self._waiting.values()))
+                self._unlatch(dropped)
+                self._forget(dropped)
                 self.dropped += 1
                 if self.dropped.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … only
                     logger.warning(
@@ -291,10 +330,31 @@ class AlarmLog:
                         MAX_UNACKNOWLEDGED,
                     )
 
+    def _save(self, alarm: Alarm) -> None:
+        if self._log is not None:
+            self._changes += 1
+            self._log.put(f"{KEY}{alarm.id}", dumps({"n": self._changes, **asdict(alarm)}))
+
+    def _forget(self, alarm: Alarm) -> None:
+        if self._log is not None:
+            self._log.put(f"{KEY}{alarm.id}", None)
+
     def _unlatch(self, alarm: Alarm) -> None:
         del self._latched[alarm.parameter, alarm.side], self._by_id[alarm.id]
         self._waiting.pop(alarm.id, None)
         self._shelved.pop(alarm.id, None)
+
+
+def _read_alarm(text: str) -> tuple[int, Alarm]:
+    """The number of an alarm's last change, and the alarm."""
+    fields = json.loads(text)
+    number = int(fields.pop("n"))
+    for name in ("acknowledged", "shelved"):
+        if fields[name] is not None:
+            fields[name] = Note(**fields[name])
+    for name in ("level", "worst"):
+        fields[name] = Level(fields[name])
+    return number, Alarm(**fields)
 
 
 def _is_current(shelf: Note | None, now: float) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
+from contextlib import suppress
 from itertools import count, islice
 from math import inf
 from secrets import token_hex
@@ -13,8 +15,9 @@ from sources.base import Severity
 from sources.rules.describe import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
+    from rover.logs.base import Record
     from sources.base import Event
 
 MAX_EVENTS = 5_000
@@ -83,6 +86,15 @@ class EventLog:
         self.dropped += len(self._events) == MAX_EVENTS
         self._events.append(logged)
         return logged
+
+    def restore(self, records: Iterable[Record]) -> None:
+        """Store the events of records, oldest first, before any other event."""
+        for record in records:
+            with suppress(LookupError, TypeError, ValueError):  # the file is damaged
+                fields = json.loads(record.data)
+                t = float(fields["t"]) if record.t is None else record.t
+                severity = Severity(fields["severity"])
+                self._events.append(LoggedEvent(**{**fields, "t": t, "severity": severity}))
 
     def select(
         self,

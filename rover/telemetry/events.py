@@ -11,7 +11,9 @@ from rover.wire import dumps, iso, sse
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rover.events import Epochs
     from rover.flush import Flusher
+    from rover.logs.store import Store
     from rover.settings import Settings
     from rover.supervise import Health
     from rover.topic import EventId
@@ -34,10 +36,12 @@ class NamedEvent(NamedTuple):
     Attributes:
         name: the event's name.
         data: JSON.
+        t: its own time in POSIX seconds; `None` if it has none.
     """
 
     name: str
     data: str
+    t: float | None = None
 
 
 class SampleEvent(NamedTuple):
@@ -47,14 +51,18 @@ class SampleEvent(NamedTuple):
         data: JSON of the sample.
         sample: the same as values.
         late: whether it is older than a sample before it.
+        leads: whether no parameter has a newer time.
     """
 
     data: str
     sample: Sample
     late: bool = False
+    leads: bool = True
 
 
 TelemetryEvent = NamedEvent | SampleEvent
+
+TelemetryTopic = Topic[TelemetryEvent, bytes]
 
 
 def encode(event_id: EventId, event: TelemetryEvent) -> bytes:
@@ -64,16 +72,27 @@ def encode(event_id: EventId, event: TelemetryEvent) -> bytes:
 
 
 def telemetry_topic(
-    settings: Settings, flusher: Flusher, epoch: str | None = None
-) -> Topic[TelemetryEvent, bytes]:
-    """A topic of telemetry with the settings' limits, whose subscribers `flusher` wakes."""
-    topic: Topic[TelemetryEvent, bytes] = Topic(
+    settings: Settings,
+    flusher: Flusher,
+    epochs: Epochs | None = None,
+    store: Store[TelemetryEvent] | None = None,
+) -> TelemetryTopic:
+    """A topic of telemetry with the settings' limits, whose subscribers `flusher` wakes.
+
+    Args:
+        settings: the limits.
+        flusher: wakes the subscribers.
+        epochs: of the topic that this one is derived from.
+        store: keeps the events.
+    """
+    topic: TelemetryTopic = Topic(
         encode,
         size=len,
         max_events=settings.telemetry_events,
         max_bytes=settings.telemetry_bytes,
         notify=flusher.mark,
-        epoch=epoch,
+        epochs=epochs,
+        store=store,
     )
     flusher.limit_silence(topic, BEAT_INTERVAL_S)
     return topic

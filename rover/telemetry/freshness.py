@@ -45,6 +45,22 @@ class Freshness:
         """Record that a value of each of these names has arrived."""
         self._received_at.update(dict.fromkeys(names, self._clock()))
 
+    def restore(self, name: str, silent_s: float, observed_s: float | None) -> None:
+        """Use what was known of a name before a restart.
+
+        Args:
+            name: of the parameter or source.
+            silent_s: seconds since its last value.
+            observed_s: its observed period; `None` if it is unknown.
+        """
+        self._received_at[name] = self._received_at_tick[name] = self._clock() - silent_s
+        if observed_s is not None:
+            self._observed_s[name] = observed_s
+
+    def observed_s(self, name: str) -> float | None:
+        """The observed period; `None` if it is unknown."""
+        return self._observed_s.get(name)
+
     def tick(self) -> None:
         """Observe the periods; call it about once a second."""
         for name, received_at in self._received_at.items():

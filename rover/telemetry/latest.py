@@ -60,6 +60,10 @@ class Latest:
         self._values.update(sample.values)
         self._times.update(dict.fromkeys(sample.values, sample.t))
 
+    def items(self) -> Iterator[tuple[str, tuple[float, Value]]]:
+        """The time and value of each parameter, by its name."""
+        return ((name, (self._times[name], value)) for name, value in self._values.items())
+
     def newest(self, name: str) -> tuple[float, Value]:
         """The time and value of a parameter; `(0.0, None)` if there is none."""
         return self._times.get(name, 0.0), self._values.get(name)

@@ -146,6 +146,30 @@ class LimitWatch:
             changes += self._check(name, value, t)
         return changes
 
+    def restore(self, outside: LimitChange) -> None:
+        """Take a parameter as outside a limit, as it was before a restart."""
+        name, bound = outside.parameter, outside.bound
+        same = (
+            b for b in self._bounds.get(name, ()) if (b.level, b.side) == (bound.level, bound.side)
+        )
+        bound = next(same, bound)
+        since = {bound: outside.t}
+        self._outside[name] = _Outside(outside.unit, bound, since, outside.value, outside.t)
+
+    def check_restored(self, newest: Callable[[str], tuple[float, Value]]) -> Sequence[LimitChange]:
+        """Return the changes since the restart: the values or the limits may be others now.
+
+        Args:
+            newest: the time and value of a parameter; the value is `None` if there is none.
+        """
+        changes: list[LimitChange] = []
+        for name, outside in list(self._outside.items()):
+            t, value = newest(name)
+            if not _is_number(value):
+                t, value = outside.t, outside.value
+            changes += self._check(name, value, t)
+        return changes
+
     def check(self, sample: Sample) -> Sequence[LimitChange]:
         """Return the changes of level that the values of a sample cause.
 

@@ -67,6 +67,11 @@ class ParameterOrder:
         self._doubtful: dict[str, float] = {}  # the last doubtful time of each parameter
         self._doubts = self._set_back = 0
 
+    def restore(self, name: str, t: float) -> None:
+        """Use a parameter's newest time from before a restart."""
+        self.newest[name] = t
+        self._ahead = max(t, self._ahead)
+
     def place(self, sample: Sample) -> Placed:
         """Split a sample into its newest and its late values.
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from math import inf
 from time import time
 from typing import TYPE_CHECKING, Any
 
 from anyio import create_task_group, sleep
 
-from rover.errors import NoDataYet
+from rover.errors import LogDamaged, NoDataYet
 from rover.supervise import FIRST_PAUSE_S, Health, State, source_key, worst
 from rover.telemetry.alarms import AlarmLog
 from rover.telemetry.derived import Derived
-from rover.telemetry.event_log import EventLog
+from rover.telemetry.event_log import MAX_EVENTS, EventLog
 from rover.telemetry.events import (
     NamedEvent,
     SampleEvent,
@@ -37,6 +38,8 @@ from rover.telemetry.names import ParameterNames
 from rover.telemetry.notify import Notifier
 from rover.telemetry.order import ParameterOrder
 from rover.telemetry.receivers import open_receivers
+from rover.telemetry.recorder import Recorder
+from rover.telemetry.records import STREAM, telemetry_store
 from rover.telemetry.translation import Translation
 from rover.telemetry.views import Views
 from rover.wire import dumps, sse
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from rover.flush import Flusher
+    from rover.logs.base import Log
     from rover.settings import Settings
     from rover.telemetry.alarms import Action, Alarm
     from rover.telemetry.derived import DerivedParameter
@@ -79,6 +83,7 @@ class Telemetry:
         translate: from the names of each source to those of the mission; by default they are the
             same.
         derived: parameters that are computed from others.
+        log: keeps the telemetry; `None` if a restart may forget it.
 
     Attributes:
         feeds: one for each source, by name.
@@ -99,6 +104,7 @@ class Telemetry:
         first_pause_s: float = FIRST_PAUSE_S,
         translate: Translate = lambda _, publish_as: Translation(publish_as=publish_as),
         derived: Sequence[DerivedParameter] = (),
+        log: Log | None = None,
     ) -> None:
         by_name = sources if isinstance(sources, Mapping) else {ONLY: sources}
         self._names = ParameterNames()
@@ -120,9 +126,10 @@ class Telemetry:
             )
 
         self.feeds = {name: feed(name, source) for name, source in by_name.items()}
-        self.topic = telemetry_topic(settings, flusher)
+        store = None if log is None else telemetry_store(log, clock)
+        self.topic = telemetry_topic(settings, flusher, store=store)
         self.views = Views(self.topic, settings, flusher)
-        self.alarms = AlarmLog(clock)
+        self.alarms = AlarmLog(clock, log)
         self.events = EventLog()
         self.notifier = Notifier(open_receivers(settings.notify), Level(settings.notify_level))
         self._derived = Derived(derived, self._is_stale)
@@ -132,6 +139,9 @@ class Telemetry:
         self._limits = LimitWatch(self._parameters)
         self._freshness = Freshness(min_stale_s=min_stale_s)
         self.latest = Latest(self._freshness, self.source_of, self._is_silent, clock)
+        self._log = log
+        parts = self.topic, self.latest, self._order, self._freshness, self.history, clock
+        self._recorder = None if log is None else Recorder(log, *parts)
         flusher.mark(self.topic)  # starts heartbeats before the first event
 
     @property
@@ -179,6 +189,27 @@ class Telemetry:
         numbers = self.latest.live_numbers(self._periods_s)
         return ((name, self.source_of(name), value) for name, value in numbers)
 
+    async def load(self) -> None:
+        """Restore the telemetry from the log; call it before `run`."""
+        if self._log is None or self._recorder is None:
+            return
+        await self._recorder.load()
+        with suppress(LogDamaged):
+            events = await self._log.read(STREAM, kinds=("event",), limit=MAX_EVENTS, newest=True)
+            self.events.restore(events)
+        self.alarms.restore()
+        for alarm in self.alarms.latched:
+            if alarm.is_active:
+                self._limits.restore(alarm.as_change())
+        if all(feed.declared for feed in self.feeds.values()):
+            for change in self._limits.check_restored(self.latest.newest):
+                self._record(change)
+
+    async def synced(self) -> None:
+        """Return when everything published so far survives a power cut, or the log fails."""
+        if self._log is not None:
+            await self._log.sync()
+
     async def run(self) -> None:
         """Publish the samples of all sources until cancelled."""
         async with create_task_group() as tasks:
@@ -201,6 +232,8 @@ class Telemetry:
             self._freshness.tick()
             for feed in self.feeds.values():
                 feed.tick()
+            if self._recorder is not None:
+                self._recorder.save()
 
     def _publish(self, feed: Feed, sample: Sample, data: str) -> None:
         if self.topic.closed:
@@ -232,15 +265,16 @@ class Telemetry:
     def _publish_newest(self, sample: Sample, data: str, *, leads: bool) -> None:
         self.latest.update(sample)
         # clocks differ: an event is never earlier than the one before it
-        event = self.topic.publish(SampleEvent(data, sample), at=sample.t if leads else -inf)
-        self.history.add(sample, offset=event.offset, size=len(data))
+        event = SampleEvent(data, sample, leads=leads)
+        event_id = self.topic.publish(event, at=sample.t if leads else -inf)
+        self.history.add(sample, offset=event_id.offset, size=len(data))
         for change in self._limits.check(sample):
             self._record(change)
 
     def _publish_event(self, feed: Feed, event: Event) -> None:
         if not self.topic.closed:
             logged = self.events.add(event, feed.name)
-            self.topic.publish(NamedEvent("event", dumps(logged.as_json())))
+            self.topic.publish(NamedEvent("event", dumps(logged.as_json()), logged.t))
 
     def _is_silent(self, parameter: str) -> bool:
         feed = self.feeds.get(self.source_of(parameter))

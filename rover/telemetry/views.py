@@ -89,7 +89,7 @@ class View:
         self.selection = selection
         self.client = client
         self._replay = replay or Lock()
-        self.topic = telemetry_topic(settings, flusher, source.epoch)
+        self.topic = telemetry_topic(settings, flusher, source.epochs)
         self.used_at = clock()
         self.caught_up = Event()
         self._source = source

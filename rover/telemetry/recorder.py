@@ -1,0 +1,128 @@
+"""Keeps the newest value of each parameter in the log, and restores the telemetry after a restart.
+
+The events themselves are in the topic's stream. Reading all of them would take too long, so the
+newest values are saved every few seconds, and a restart reads only the events after that.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from rover.errors import LogDamaged
+from rover.logs.schema import SAMPLE_KINDS
+from rover.telemetry.records import STREAM, samples
+from rover.wire import dumps
+from sources.base import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rover.logs.base import Log, Record
+    from rover.telemetry.events import TelemetryTopic
+    from rover.telemetry.freshness import Freshness
+    from rover.telemetry.history import History
+    from rover.telemetry.latest import Latest
+    from rover.telemetry.order import ParameterOrder
+
+SNAPSHOT = "telemetry/latest"
+"""The name of the saved values in the log."""
+
+SAVE_PERIOD_S = 5.0
+"""Seconds between two times that the newest values are saved."""
+
+
+class Recorder:
+    """The newest values, in the log.
+
+    Args:
+        log: keeps them.
+        topic: of the telemetry.
+        latest: the newest values.
+        order: the newest time of each parameter.
+        freshness: when the last value of each parameter arrived.
+        history: the samples by time.
+        clock: POSIX seconds.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        topic: TelemetryTopic,
+        latest: Latest,
+        order: ParameterOrder,
+        freshness: Freshness,
+        history: History,
+        clock: Callable[[], float],
+    ) -> None:
+        self._log = log
+        self._topic = topic
+        self._latest = latest
+        self._order = order
+        self._freshness = freshness
+        self._history = history
+        self._clock = clock
+        self._saved = 0  # the offset of the newest event that is saved
+        self._saved_at = 0.0
+
+    def save(self) -> None:
+        """Save the newest values, if there are new ones and it is time."""
+        now, offset = self._clock(), self._topic.last_id.offset
+        if offset == self._saved or abs(now - self._saved_at) < SAVE_PERIOD_S:
+            return
+        self._saved, self._saved_at = offset, now
+        values = {
+            name: {
+                "t": t,
+                "value": value,
+                "newest": self._order.newest.get(name, t),
+                "received_at": now - self._freshness.silent_s(name),
+                "period_s": self._freshness.observed_s(name),
+            }
+            for name, (t, value) in self._latest.items()
+        }
+        self._log.put(SNAPSHOT, dumps({"offset": offset, "values": values}))
+
+    async def load(self) -> None:
+        """Restore the telemetry: the topic's events, the newest values and the samples by time."""
+        try:
+            records = await self._topic.load()
+            self._saved = self._restore_snapshot()
+            before = records[0].offset - 1 if records else None
+            older = await self._log.read(
+                STREAM, after=self._saved, until=before, kinds=SAMPLE_KINDS
+            )
+        except LogDamaged:
+            return  # the log reports it, and sets the file aside when it writes
+        for record, sample in samples([*older, *records]):
+            self._restore_sample(record, sample)
+
+    def _restore_snapshot(self) -> int:
+        """Restore the saved values; returns the offset of the newest event that they include."""
+        text = self._log.values(SNAPSHOT).get(SNAPSHOT)
+        if text is None:
+            return 0
+        with suppress(LookupError, TypeError, ValueError):
+            snapshot: Mapping[str, Any] = json.loads(text)
+            for name, saved in snapshot["values"].items():
+                self._latest.update(Sample(float(saved["t"]), {name: saved["value"]}))
+                self._order.restore(name, float(saved["newest"]))
+                silent_s = max(0.0, self._clock() - float(saved["received_at"]))
+                self._freshness.restore(name, silent_s, saved["period_s"])
+            return int(snapshot["offset"])
+        return 0
+
+    def _restore_sample(self, record: Record, sample: Sample) -> None:
+        late = record.kind == "late"
+        size = len(record.data)
+        self._history.add(sample, late=late, offset=record.offset, size=size)
+        if record.offset <= self._saved:
+            return
+        silent_s = max(0.0, self._clock() - record.at)
+        for name in sample.values:
+            self._freshness.restore(name, silent_s, None)
+            if not late:
+                self._order.restore(name, sample.t)
+        if not late:
+            self._latest.update(sample)

@@ -1,0 +1,80 @@
+"""The telemetry as the log keeps it."""
+
+from __future__ import annotations
+
+import json
+from math import inf, nan
+from typing import TYPE_CHECKING, Any
+
+from rover.logs.schema import SAMPLE_KINDS
+from rover.logs.store import Packed, Store
+from rover.telemetry.events import NamedEvent, SampleEvent, TelemetryEvent
+from sources.base import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rover.logs.base import Log, Record
+
+STREAM = "telemetry"
+"""The key of the stream."""
+
+
+def telemetry_store(log: Log, clock: Callable[[], float]) -> Store[TelemetryEvent]:
+    """The stream of the telemetry topic."""
+    return Store(log, STREAM, pack=pack, unpack=unpack, clock=clock)
+
+
+def pack(event: TelemetryEvent) -> Packed:
+    """The event as a record.
+
+    A sample's kind is `sample` if it has the newest time of all parameters, `late` if it is older
+    than the newest of its parameters, and else `behind`.
+    """
+    if isinstance(event, NamedEvent):
+        return Packed(event.name, event.data, event.t)
+    kind = "late" if event.late else "sample" if event.leads else "behind"
+    return Packed(kind, event.data, event.sample.t)
+
+
+def unpack(record: Record) -> tuple[TelemetryEvent, float]:
+    """The event of a record.
+
+    Raises:
+        LookupError: the record is not of an event.
+        TypeError: the same.
+        ValueError: the same.
+    """
+    if record.kind not in SAMPLE_KINDS:
+        return NamedEvent(record.kind, record.data, record.t), -inf
+    late, leads = record.kind == "late", record.kind == "sample"
+    sample = sample_of(record)
+    return SampleEvent(record.data, sample, late, leads), sample.t if leads else -inf
+
+
+def sample_of(record: Record) -> Sample:
+    """The sample of a record, with its exact time.
+
+    Raises:
+        TypeError: the record is not of a sample.
+        ValueError: the same.
+    """
+    if record.t is None:
+        raise ValueError("a sample needs a time")
+    values: dict[str, Any] = json.loads(record.data)
+    del values["t"]
+    values.pop("late", None)
+    for name, value in values.items():
+        if isinstance(value, dict) and None in value.values():
+            values[name] = {part: nan if one is None else one for part, one in value.items()}
+    return Sample(record.t, values)
+
+
+def samples(records: Iterable[Record]) -> Iterable[tuple[Record, Sample]]:
+    """The samples of records; records that cannot be read are left out."""
+    for record in records:
+        if record.kind in SAMPLE_KINDS:
+            try:
+                yield record, sample_of(record)
+            except (LookupError, TypeError, ValueError):
+                continue
