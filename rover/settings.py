@@ -106,8 +106,8 @@ class Settings:
     )
     tokens: str = setting(
         "",
-        "comma-separated access tokens of at least 16 characters; without any, only clients on "
-        "this machine are served",
+        "comma-separated shared tokens of at least 16 characters; without these and without named "
+        "tokens (`rover token add`), only clients on this machine are served",
         secret=True,
     )
     session_s: float = setting(

@@ -114,13 +114,14 @@ def test_a_token_is_refused_from_its_time_of_expiry(settings: Settings, clock: C
 
 @pytest.mark.parametrize("clock_s", [0.0, 1.0, NOW - 3_600])
 def test_a_clock_before_the_creation_of_a_token_does_not_revive_it(
-    settings: Settings, clock: Clock, clock_s: float
+    settings: Settings, clock: Clock, clock_s: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     expiring, lasting = add(settings, expires="30d").encode(), add(settings).encode()
     clock.now = clock_s
     tokens = running(settings, clock)
     assert tokens.identify(expiring) is None
     assert tokens.identify(lasting) is not None
+    assert len([one for one in caplog.records if one.levelno == logging.ERROR]) == 1
 
 
 def test_a_clock_that_is_slightly_slow_does_not_matter(settings: Settings, clock: Clock) -> None:
@@ -291,6 +292,24 @@ async def test_a_file_that_is_none_does_not_block(
     tokens = running(settings, clock)
     assert tokens.required
     await tokens.refresh()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(settings: Settings, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.touch()
+    settings.data_dir.mkdir()
+    (settings.data_dir / "tokens.json.lock").symlink_to(other)
+    with pytest.raises(TokenError):
+        add(settings)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_the_files_that_root_creates_belong_to_the_owner_of_the_folder(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    os.chown(settings.data_dir, 4_321, 4_321)
+    add(settings)
+    for path in settings.data_dir.glob("tokens.json*"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (4_321, 4_321)
 
 
 def _add_some(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from rover.addresses import words
 from rover.asgi.authentication import AUTHENTICATED
@@ -207,8 +207,9 @@ def _token_of(scope: Scope) -> bytes | None:
 def _in_query(scope: Scope, wanted: bytes) -> bytes | None:
     """The value of a parameter. Its name must not be percent-encoded."""
     query: bytes = scope["query_string"]
-    if wanted + b"=" in query:
-        for name, value in parse_qsl(query.decode("latin-1")):
-            if name == wanted.decode():
-                return value.encode()
+    prefix = wanted + b"="
+    if prefix in query:
+        for field in query.split(b"&"):
+            if field.startswith(prefix) and field != prefix:
+                return unquote_to_bytes(field.removeprefix(prefix).replace(b"+", b" "))
     return None

@@ -62,7 +62,8 @@ class LocalClients:
             client = scope.get("client")
             raise AccessRefused(
                 f"clients at {client[0] if client else 'an unknown address'} need a token: "
-                "without ROVER_TOKENS, this server serves only clients on its own machine"
+                "without tokens, this server serves only clients on its own machine; add one with "
+                "`rover token add`, or set ROVER_TOKENS"
             )
         if len(hosts) != 1:
             raise AccessRefused(

@@ -101,10 +101,8 @@ class TokensFile:
         """
         folder = self.path.parent
         folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-        lock_path = self.path.with_name(f"{self.path.name}.lock")
-        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        lock = _open_lock(self.path.with_name(f"{self.path.name}.lock"))
         try:
-            _give_to_owner_of(folder, lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
             tokens = self.read() or {}
             yield tokens
@@ -120,7 +118,7 @@ class TokensFile:
             new.unlink()  # of a process that was killed
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
         with os.fdopen(descriptor, "wb") as file:
-            _give_to_owner_of(folder, descriptor)
+            _give_to_owner(descriptor, folder)
             file.write(_encode(tokens))
             file.flush()
             os.fsync(descriptor)
@@ -136,8 +134,16 @@ def _stamp(status: os.stat_result) -> Stamp:
     return Stamp(status.st_mtime_ns, status.st_ino, status.st_size)
 
 
-def _give_to_owner_of(folder: Path, descriptor: int) -> None:
-    """Let the server read a file that root created in its folder."""
+def _open_lock(path: Path) -> int:
+    with suppress(FileExistsError):
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        _give_to_owner(lock, path.parent)
+        return lock
+    return os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _give_to_owner(descriptor: int, folder: Path) -> None:
+    """Let the server use a new file that root has created in its folder."""
     if os.geteuid() == 0:
         status = folder.stat()
         os.fchown(descriptor, status.st_uid, status.st_gid)

@@ -20,6 +20,7 @@ from rover.identity import EVERYONE, LOCAL
 from rover.tokens.file import FILE_NAME, TokensFile
 from rover.tokens.grants import Grants
 from rover.tokens.token import MAX_TEXT_BYTES, PREFIX, Token, digest_of
+from rover.wire import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -160,8 +161,21 @@ class Tokens:
         named = found if isinstance(found, dict) else {}
         if found is not None:
             self.required = True
+        self._warn_of_the_clock(named)
         self._entries = {key.encode(): Entry(one, one.identity) for key, one in named.items()}
         self._names = frozenset(_folded(token.name) for token in named.values())
+
+    def _warn_of_the_clock(self, named: Named) -> None:
+        now = self._clock()
+        early = [one for one in named.values() if now < one.created and not one.is_valid_at(now)]
+        if early:
+            logger.error(
+                "%d tokens give no access: the clock of this machine shows %s, before the creation "
+                "of token %s; set the clock",
+                len(early),
+                iso(now),
+                early[0].id,
+            )
 
 
 def _folded(name: str) -> str:
