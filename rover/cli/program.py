@@ -20,6 +20,7 @@ PROGRAMS = ("rover", "cosmic-rover")
 COMMANDS = {
     "serve": "rover.cli.serve:serve",
     "tail": "rover.cli.tail:tail",
+    "say": "rover.cli.comms:say",
     "image": "rover.cli.image:image",
     "upload": "rover.cli.upload:upload",
     "config": "rover.cli.config:config",

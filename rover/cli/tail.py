@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rover.cli.comms import comms
 from rover.cli.connection import connection_options, report, run_with_client
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ def events(last: int | None, since: str | None, count: int | None, **connection:
         return await print_notices(client, {"last": last, "since": since}, count)
 
     return run_with_client(run, **connection)
+
+
+tail.add_command(comms)
 
 
 async def print_samples(client: Client, options: dict[str, Any], count: int | None) -> int:

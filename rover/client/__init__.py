@@ -9,6 +9,7 @@ It imports nothing of the server. docs/client.md describes it.
 """
 
 from rover.client.client import Client
+from rover.client.comms import Channel, Message, Presence
 from rover.client.errors import (
     ChannelClosed,
     ClientError,
@@ -29,6 +30,7 @@ from rover.client.uploads import Finding, Upload, UploadStatus
 
 __all__ = [
     "Beat",
+    "Channel",
     "ChannelClosed",
     "Client",
     "ClientError",
@@ -41,10 +43,12 @@ __all__ = [
     "ImageDownload",
     "ImageIncomplete",
     "Interruption",
+    "Message",
     "MessageRefused",
     "NotARover",
     "Notice",
     "OutcomeUnknown",
+    "Presence",
     "Refused",
     "Sample",
     "ServerSentEvent",

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from rover import __version__
+from rover.client.comms import Channel
 from rover.client.errors import ClientError, NotARover
 from rover.client.http import check_status, translated_errors
 from rover.client.images import ImageDownload
@@ -153,6 +154,16 @@ class Client:
             on_progress: called with the bytes sent, and the size of the file or `None`.
         """
         return Upload(self, source, name, on_progress)
+
+    def comms(self, channel: str, name: str = "", *, after: str = "") -> Channel:
+        """A member of a comms channel: `async with rover.comms("flight", "Ada") as channel:`.
+
+        Args:
+            channel: the name of the channel.
+            name: of the member; by default the server chooses one.
+            after: resume after this event, instead of the newest messages.
+        """
+        return Channel(self, channel, name, after)
 
     def stream(self, path: str, params: Mapping[str, str], **options: Any) -> EventStream:
         """An event stream below the server's URL; `EventStream` describes the options."""

@@ -84,19 +84,20 @@ async def check_status(response: httpx.Response) -> None:
         if len(body) > MAX_PROBLEM_BYTES:
             break
     retry_after_s = retry_after(response.headers.get("retry-after"))
-    raise Refused(response.status_code, _detail(response, body), retry_after_s)
+    detail = problem_detail(response.headers.get("content-type", ""), body)
+    raise Refused(response.status_code, detail or response.reason_phrase, retry_after_s)
 
 
-def _detail(response: httpx.Response, body: bytes) -> str:
-    if "json" in response.headers.get("content-type", ""):
-        try:
-            document = json.loads(body)
-        except ValueError:
-            document = None
-        if isinstance(document, dict) and isinstance(document.get("detail"), str):
-            detail: str = document["detail"]
-            return detail
-    return response.reason_phrase
+def problem_detail(content_type: str, body: bytes) -> str:
+    """The `detail` of a problem document (RFC 9457); empty if it has none."""
+    if "json" not in content_type:
+        return ""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return ""
+    detail = document.get("detail") if isinstance(document, dict) else None
+    return detail if isinstance(detail, str) else ""
 
 
 def retry_after(text: str | None) -> float | None:

@@ -1,0 +1,338 @@
+"""Comms channels: messages and members, across any number of connections.
+
+The protocol is `rover.comms.v1`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, urlencode
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidStatus,
+    WebSocketException,
+)
+from websockets.typing import Subprotocol
+
+from rover.client.backoff import Backoff
+from rover.client.errors import (
+    ChannelClosed,
+    ClientError,
+    ConnectionFailed,
+    MessageRefused,
+    NotARover,
+    Refused,
+)
+from rover.client.http import problem_detail, retry_after
+from rover.client.stream import CONNECT_TIMEOUT_S, Gap, Interruption, json_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rover.client.client import Client
+
+SUBPROTOCOL = Subprotocol("rover.comms.v1")
+
+PING_S = 10.0
+"""Seconds between two pings, and seconds within which the server must answer one."""
+
+MAX_FRAME_BYTES = 64 * 2**20
+"""Maximum size of a frame. A `welcome` contains past messages."""
+
+MAX_WAITING = 10_000
+"""Maximum number of events that wait for the program; the oldest are dropped as a `Gap`."""
+
+TEMPORARY = frozenset({1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014})
+"""Close codes after which the client connects again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Somebody said something.
+
+    Attributes:
+        id: of the event.
+        sender: the member's name.
+        text: the message.
+        at: when, in ISO 8601.
+        fields: the event's JSON.
+    """
+
+    id: str
+    sender: str
+    text: str
+    at: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A member joined or left.
+
+    Attributes:
+        id: of the event.
+        kind: `join` or `leave`.
+        name: the member's name.
+        member_count: members of the channel after it.
+        at: when, in ISO 8601.
+        fields: the event's JSON.
+    """
+
+    id: str
+    kind: str
+    name: str
+    member_count: int
+    at: str
+    fields: Mapping[str, Any]
+
+
+CommsEvent = Message | Presence | Gap | Interruption
+
+
+class Channel:
+    """A member of a channel: use it in `async with`, and iterate over it.
+
+    It connects again after a cut, and resumes after the last event that it received. While it is
+    open, it receives events in a task of its own; at most `MAX_WAITING` wait for the program.
+
+    Args:
+        client: the client of the server.
+        channel: the name of the channel.
+        name: of the member; by default the server chooses one.
+        after: resume after this event, instead of the newest messages.
+
+    Attributes:
+        you: the member's name, as the server knows it.
+        members: the names at the last connection; long lists are truncated.
+        last_id: the id of the newest event that has arrived.
+
+    Raises:
+        ConnectionFailed: the first attempt failed.
+        Refused: the server does not allow it.
+        ChannelClosed: the server closed the channel and does not want the client back.
+        NotARover: the server does not speak the protocol.
+    """
+
+    def __init__(self, client: Client, channel: str, name: str = "", after: str = "") -> None:
+        self.you = ""
+        self.members: list[str] = []
+        self.last_id = after
+        self._client = client
+        self._channel = channel
+        self._name = name
+        self._backoff = Backoff()
+        self._connection: ClientConnection | None = None
+        self._waiting: deque[CommsEvent] = deque()
+        self._dropped = 0
+        self._news = asyncio.Event()
+        self._said: dict[str, tuple[str, asyncio.Future[str]]] = {}
+        self._error: ClientError | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Join the channel."""
+        connection = await self._connect()
+        self._task = asyncio.create_task(self._run(connection))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave the channel."""
+        connection = self._connection
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if connection is not None:  # the task may not have begun
+            await connection.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> CommsEvent:
+        while not self._waiting and not self._dropped:
+            if self._error is not None:
+                raise self._error
+            self._news.clear()
+            await self._news.wait()
+        if self._dropped:
+            lost, self._dropped = self._dropped, 0
+            return Gap(lost, "slow")
+        return self._waiting.popleft()
+
+    async def say(self, text: str) -> str:
+        """Send a message; returns its id when the server has accepted it.
+
+        After a cut it is sent again with the same `ref`, so that the channel has it once.
+
+        Raises:
+            MessageRefused: the channel does not accept the message.
+            ClientError: as the class.
+        """
+        if self._error is not None:
+            raise self._error
+        ref = secrets.token_hex(8)
+        accepted = asyncio.get_running_loop().create_future()
+        self._said[ref] = (text, accepted)
+        try:
+            if self._connection is not None:
+                with suppress(ConnectionClosed):  # it is sent again on the next connection
+                    await self._connection.send(_say(text, ref))
+            accepted_id: str = await accepted
+            return accepted_id
+        finally:
+            del self._said[ref]
+
+    async def _run(self, connection: ClientConnection) -> None:
+        """Receive from this connection and from those after it, until an error is permanent."""
+        while True:
+            error = await self._receive(connection)
+            while isinstance(error, ConnectionFailed) or _is_temporary(error):
+                delay_s = self._backoff.next_delay_s(getattr(error, "retry_after_s", None))
+                self._add(Interruption(str(error), delay_s))
+                await asyncio.sleep(delay_s)
+                try:
+                    connection = await self._connect()
+                    break
+                except ClientError as exc:
+                    error = exc
+            else:
+                self._fail(error)
+                return
+
+    async def _connect(self) -> ClientConnection:
+        """Join, and handle the welcome."""
+        base = self._client.url.replace("http", "ws", 1)
+        query = {"name": self._name, "after": self.last_id}
+        given = urlencode({key: value for key, value in query.items() if value})
+        url = f"{base}ws/comms/{quote(self._channel, safe='')}{'?' if given else ''}{given}"
+        host = url.split("/")[2]
+        headers = dict(self._client.headers)
+        try:
+            connection = await connect(
+                url,
+                subprotocols=[SUBPROTOCOL],
+                additional_headers={k: v for k, v in headers.items() if k != "User-Agent"},
+                user_agent_header=headers["User-Agent"],
+                ssl=self._client.tls,
+                open_timeout=CONNECT_TIMEOUT_S,
+                ping_interval=PING_S,
+                ping_timeout=PING_S,
+                close_timeout=1,
+                max_size=MAX_FRAME_BYTES,
+            )
+        except InvalidStatus as exc:
+            response = exc.response
+            kind = response.headers.get("content-type", "")
+            detail = problem_detail(kind, bytes(response.body or b"")) or response.reason_phrase
+            seconds = retry_after(response.headers.get("retry-after"))
+            raise Refused(response.status_code, detail, seconds) from exc
+        except InvalidHandshake as exc:
+            raise NotARover(f"{host} has no comms channels: {exc}") from exc
+        except TimeoutError as exc:
+            raise ConnectionFailed(f"{host} does not answer: the connection timed out") from exc
+        except (OSError, EOFError, WebSocketException) as exc:
+            raise ConnectionFailed(f"cannot connect to {host}: {exc}") from exc
+        try:
+            if connection.subprotocol != SUBPROTOCOL:
+                raise NotARover(f"{host} does not speak {SUBPROTOCOL}")
+            self._welcome(json_object(await _next_frame(connection)))
+            for ref, (text, _) in list(self._said.items()):
+                await connection.send(_say(text, ref))
+        except ConnectionClosed as exc:
+            raise _closed(exc) from exc
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _welcome(self, fields: Mapping[str, Any]) -> None:
+        if fields.get("type") != "welcome":
+            raise NotARover("the channel does not begin with a welcome")
+        self.you = str(fields.get("you", ""))
+        # with the same name, the server recognises messages that are sent again
+        self._name = self._name or self.you
+        self.members = [str(name) for name in fields.get("members", [])]
+        for past in fields.get("history", []):
+            self._handle(past)
+
+    async def _receive(self, connection: ClientConnection) -> ClientError:
+        """Receive until the connection ends; returns why."""
+        try:
+            while True:
+                self._handle(json_object(await _next_frame(connection)))
+                self._backoff.succeed()
+        except ClientError as exc:
+            return exc
+        finally:
+            self._connection = None
+            await connection.close()
+
+    def _handle(self, fields: Mapping[str, Any]) -> None:
+        event_id = str(fields.get("id", ""))
+        match fields.get("type"):
+            case "message":
+                sender, text = str(fields.get("from", "")), str(fields.get("text", ""))
+                self._add(Message(event_id, sender, text, str(fields.get("at", "")), fields))
+                self.last_id = event_id
+            case "join" | "leave" as kind:
+                name, count = str(fields.get("name", "")), int(fields.get("member_count", 0))
+                at = str(fields.get("at", ""))
+                self._add(Presence(event_id, str(kind), name, count, at, fields))
+                self.last_id = event_id
+            case "gap":
+                self._add(Gap.from_json(fields))
+            case "ack":
+                if (waiting := self._said.get(str(fields.get("ref")))) and not waiting[1].done():
+                    waiting[1].set_result(event_id)
+            case "error":
+                refused = MessageRefused(str(fields.get("code")), str(fields.get("detail", "")))
+                if (waiting := self._said.get(str(fields.get("ref")))) and not waiting[1].done():
+                    waiting[1].set_exception(refused)
+
+    def _add(self, event: CommsEvent) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._waiting.popleft()
+            self._dropped += 1
+        self._waiting.append(event)
+        self._news.set()
+
+    def _fail(self, error: ClientError) -> None:
+        self._error = error
+        self._news.set()
+        for _, accepted in self._said.values():
+            if not accepted.done():
+                accepted.set_exception(error)
+
+
+async def _next_frame(connection: ClientConnection) -> str:
+    try:
+        frame = await connection.recv()
+    except ConnectionClosed as exc:
+        raise _closed(exc) from exc
+    return frame if isinstance(frame, str) else ""
+
+
+def _closed(exc: ConnectionClosed) -> ClientError:
+    if exc.rcvd is None:
+        return ConnectionFailed("the connection to the channel was cut")
+    return ChannelClosed(exc.rcvd.code, exc.rcvd.reason)
+
+
+def _is_temporary(error: ClientError) -> bool:
+    if isinstance(error, ChannelClosed):
+        return error.code in TEMPORARY
+    return isinstance(error, Refused) and error.is_temporary
+
+
+def _say(text: str, ref: str) -> str:
+    return json.dumps({"type": "say", "text": text, "ref": ref})
