@@ -23,6 +23,8 @@ COMMANDS = {
     "say": "rover.cli.comms:say",
     "image": "rover.cli.image:image",
     "upload": "rover.cli.upload:upload",
+    "doctor": "rover.cli.doctor:doctor",
+    "conform": "rover.cli.conform:conform",
     "config": "rover.cli.config:config",
     "settings": "rover.cli.config:settings",
     "token": "rover.cli.token:token",

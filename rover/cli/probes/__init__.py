@@ -1,0 +1,1 @@
+"""Checks of servers from outside: `rover doctor` and `rover conform`."""
