@@ -32,8 +32,8 @@ MAX_RESPONSES = 12
 MAX_ENCODED = 1
 """Maximum number that are encoded at the same time.
 
-Two threads encode no faster than one, and each holds the values that it loaded: with texts of 64 kB,
-12 requests for a history took 252 MiB with two, and 184 MiB with one.
+Two threads encode no faster than one, and each holds the values that it loaded. With texts of
+64 kB, 12 requests for a history took 252 MiB with two, and 184 MiB with one.
 """
 
 WAIT_S = 20.0
