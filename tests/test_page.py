@@ -36,6 +36,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).parents[1]
 COMMAND_FILES = ROOT / "docs" / "samples"
+TOKEN = "sesame-sesame-sesame"  # noqa: S105 # of this test only
+
+HTML = "text/html"
+
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 STEPS = ["syntax", "checksum", "power", "thermal", "timing", "safety"]
 IMAGE_SIZE = "image => [image.naturalWidth, image.naturalHeight]"
@@ -842,21 +846,86 @@ def test_the_page_works_under_a_prefix(
     expect_verdict(page, "COMPLETE")
 
 
-def test_a_token_in_the_url_becomes_a_cookie(
+def sign_in(page: Page, token: str = TOKEN) -> None:
+    page.get_by_label("Access token").fill(token)
+    page.keyboard.press("Enter")
+    wait_until_live(page)
+
+
+def test_a_token_in_the_url_becomes_a_session(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
-    pages.allow("401", "favicon.ico")  # browsers request it for pages without an icon
-    server = start_server(lambda: fast_mission(tmp_path, tokens="sesame-sesame-sesame"))
-    without_token = pages.open(server.url)
-    expect(without_token.locator("mission-control")).to_have_count(0)
-
-    page = pages.open(server.url + "?token=sesame-sesame-sesame")
+    server = start_server(lambda: fast_mission(tmp_path, tokens=TOKEN))
+    page = pages.open(f"{server.url}?token={TOKEN}")
     wait_until_live(page)
     assert page.url == server.url
     upload(page, "pass-night.rcs")
     expect_verdict(page, "COMPLETE")
     [cookie] = page.context.cookies()
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert TOKEN not in cookie["value"]
+
+
+def test_a_person_signs_in_and_out(start_server: StartServer, pages: Pages, tmp_path: Path) -> None:
+    pages.allow("401")
+    server = start_server(lambda: fast_mission(tmp_path, tokens=TOKEN))
+    page = pages.open(server.url)
+    assert accessibility_violations(page) == []
+    page.get_by_label("Access token").fill("wrong-wrong-wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert accessibility_violations(page) == []
+    sign_in(page)
+    assert page.url == server.url
+    page.get_by_test_id("sign-out").click()
+    expect(page.get_by_label("Access token")).to_be_visible()
+    assert "rover_session" not in str(page.context.cookies())
+    page.goto(server.url)
+    expect(page.locator("mission-control")).to_have_count(0)
+
+
+def test_a_page_whose_session_ends_keeps_a_draft_and_continues_after_signing_in(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    pages.allow("401", "WebSocket")
+    mission = fast_mission(tmp_path, tokens=TOKEN)
+    server = start_server(lambda: mission)
+    page = pages.open(server.url)
+    sign_in(page)
+    join(page, "flight", "capcom")
+    page.get_by_test_id("compose").fill("half a thought")
+    cookies = {c.get("name", ""): c.get("value", "") for c in page.context.cookies()}
+    [session] = [value for name, value in cookies.items() if "session" in name]
+    server.call(mission.sign_ins.sessions.end, session.partition("_")[0])
+    expect(page.get_by_test_id("signed-out")).to_be_visible()
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "signed-out")
+    expect(page.get_by_test_id("comms-state")).not_to_have_attribute("data-state", "open")
+    assert accessibility_violations(page) == []
+    with page.context.expect_page() as opened:
+        page.get_by_test_id("signed-out").get_by_role("link").click()
+    sign_in(opened.value)
+    expect(page.get_by_test_id("signed-out")).to_have_count(0)
+    wait_until_live(page)
+    expect(page.get_by_test_id("comms-state")).to_have_attribute("data-state", "open")
+    expect(page.get_by_test_id("compose")).to_have_value("half a thought")
+
+
+def test_a_link_of_another_site_signs_in_after_a_button_and_finds_a_session(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    pages.allow("401", "other.example")
+    server = start_server(lambda: fast_mission(tmp_path, tokens=TOKEN))
+    page = pages.profile(server.url).new_page()
+    links = f'<a href="{server.url}?token={TOKEN}">one</a> <a href="{server.url}">two</a>'
+    page.route("http://other.example/", lambda route: route.fulfill(body=links, content_type=HTML))
+    page.goto("http://other.example/")
+    page.get_by_role("link", name="one").click()
+    page.get_by_role("button", name="Sign in").click()
+    wait_until_live(page)
+    page.goto("http://other.example/")
+    page.get_by_role("link", name="two").click()  # the browser sends no strict cookie at first
+    wait_until_live(page)
+    assert page.url == server.url
 
 
 def test_real_mission_data_is_shown(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from anyio import create_task_group, fail_after
+from anyio import create_task_group, current_time, fail_after
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from starlette.types import ASGIApp
+
+    from tests.conftest import Serve
 
 TOKEN = "open-sesame-4f1c"  # noqa: S105 # of this test only
 
@@ -49,6 +51,12 @@ def browser(
     return httpx.AsyncClient(transport=transport, base_url=url, **options)
 
 
+def visible_fields_of(page: httpx.Response) -> list[str]:
+    """The names of the fields that a person must fill in."""
+    names = re.findall(r'<input[^>]*name="(\w+)"', page.text)
+    return [name for name in names if name not in fields_of(page)]
+
+
 def fields_of(page: httpx.Response) -> dict[str, str]:
     """The hidden fields of a page's form."""
     return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
@@ -68,6 +76,7 @@ async def test_a_browser_signs_in_and_out(mission: MissionControl) -> None:
         assert page.status_code == 401
         assert page.headers["content-type"].startswith("text/html")
         assert page.headers["cache-control"] == "no-store"
+        assert visible_fields_of(page) == ["token"]
         assert "script-src" not in page.headers["content-security-policy"]
         answer = await client.post("/sign-in", data={**fields_of(page), "token": TOKEN})
         assert (answer.status_code, answer.headers["location"]) == (303, "./")
@@ -129,6 +138,7 @@ async def test_the_link_of_another_site_signs_in_only_after_a_button(
     async with browser(mission.app) as client:
         page = await client.get("/", params={"token": TOKEN}, headers={"sec-fetch-site": site})
         assert page.status_code == 200
+        assert visible_fields_of(page) == []
         assert (await client.get("/session")).status_code == 401
         assert (await client.post("/sign-in", data=fields_of(page))).status_code == 303
         assert (await client.get("/session")).status_code == 200
@@ -433,6 +443,7 @@ async def test_a_one_time_link_signs_in_one_remote_browser(open_mission: Mission
     async with browser(mission.app) as client, browser(mission.app, address="10.0.0.9") as other:
         assert (await client.get("/", headers=HTML)).status_code == 403
         page = await client.get("/sign-in", params={"code": code})
+        assert visible_fields_of(page) == []
         previewed = await other.get("/sign-in", params={"code": code})  # a link preview
         answer = await client.post("/sign-in", data=fields_of(page))
         assert answer.status_code == 303
@@ -460,6 +471,22 @@ async def test_the_body_of_a_form_is_bounded(mission: MissionControl) -> None:
         for data in ({"token": "x" * 20_000}, {f"f{n}": "" for n in range(100)}):
             assert (await client.post("/sign-in", data=data)).status_code == 400
         assert (await client.post("/sign-in", json={"token": TOKEN})).status_code == 400
+
+
+async def test_signing_out_ends_an_open_event_stream(tmp_path: Path, serve: Serve) -> None:
+    settings = mission_settings(tmp_path)
+    app = MissionControl(settings).app
+    async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:
+        await sign_in(client)
+        async with client.stream("GET", "/stream/rover-telemetry") as stream:
+            chunks = stream.aiter_bytes()
+            await anext(chunks)
+            began = current_time()
+            async with create_task_group() as tasks:
+                tasks.start_soon(client.post, "/sign-out")
+                rest = b"".join([chunk async for chunk in chunks])
+            assert current_time() - began < 1
+            assert b"event: bye" in rest
 
 
 async def test_signing_out_ends_the_open_streams_of_the_session(mission: MissionControl) -> None:

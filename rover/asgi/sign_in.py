@@ -108,7 +108,7 @@ class SignInForms:
         if not self._tokens.required:
             return page("No access", [_paragraph(error or NO_TOKENS)], status=status)
         browser, hidden = self._hidden(scope, receive)
-        parts = [form("sign-in", hidden, FIELD), f'<p class="hint">{HINT}</p>']
+        parts = [form(hidden, FIELD), f'<p class="hint">{HINT}</p>']
         # A browser sends no strict cookie with the first request after a link from another site.
         is_first = scope["method"] == "GET" and not is_own_navigation(scope)
         refresh = hidden["next"] if is_first else ""
@@ -145,7 +145,7 @@ class SignInForms:
         name = f" as {person}" if person else ""
         parts = [
             _paragraph(f"Do you want to sign in{name} with this browser?"),
-            form("sign-in", {**hidden, **secret}),
+            form({**hidden, **secret}),
         ]
         response = page("Sign in", parts, status=status, error=error)
         self._cookies.set(response, scope, receive, browser, kind=BROWSER)

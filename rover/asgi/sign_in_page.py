@@ -76,25 +76,18 @@ HINT = (
 )
 
 
-def form(
-    action: str, hidden: Mapping[str, str], fields: str = FIELD, button: str = "Sign in"
-) -> str:
-    """A form.
+def form(hidden: Mapping[str, str], fields: str = "") -> str:
+    """The form that signs in.
 
     Args:
-        action: the URL, relative to the page.
         hidden: fields that the page does not show.
         fields: HTML of the other fields.
-        button: text of the button.
     """
     inputs = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in hidden.items()
     )
-    return (
-        f'<form method="post" action="{escape(action)}">{inputs}{fields}'
-        f"<button>{escape(button)}</button></form>"
-    )
+    return f'<form method="post" action="sign-in">{inputs}{fields}<button>Sign in</button></form>'
 
 
 def page(

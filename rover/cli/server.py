@@ -11,27 +11,21 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from rover.addresses import address
 from rover.asgi.servers.uvicorn import max_frame_bytes
 from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
+from rover.cli.first_sign_in import first_sign_in
 from rover.commands.inbox import Inbox
 from rover.config import Config
 from rover.descriptors import raise_limit
 from rover.errors import RoverError
 from rover.log_lines import logging_config
-from rover.mission import create_app
+from rover.mission import MissionControl
 from sources.base import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.applications import Starlette
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server on this address."""
-    found = address(host)
-    return host == "localhost" or (found is not None and found.is_loopback)
 
 
 def find_sources_in_this_folder() -> None:
@@ -61,19 +55,16 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
         raise_limit()  # before the app is created, which asks for the limit
         with Inbox(config.settings.data_dir).open():
             pass  # an unusable folder is reported in one line, before the server starts
-        app: Starlette | str = create_app(config=config)
+        mission = MissionControl(config=config)
     except (RoverError, SourceError) as exc:
         sys.stderr.write(f"cosmic-rover: {exc}\n")
         return 2
-    if not config.settings.tokens and not is_loopback(host):
-        sys.stderr.write(
-            f"cosmic-rover: serving on {host} without ROVER_TOKENS: only clients on this "
-            "machine get access, all others receive 403; set ROVER_TOKENS to serve them\n"
-        )
+    sys.stderr.write(first_sign_in(None if reload else mission, host, port))
     # After its shutdown uvicorn raises the signal again, for the handlers of its caller. The exit
     # status is 0 then, and also if a signal arrives before uvicorn has started.
     for sig in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sig, lambda *_: sys.exit(0))
+    app: Starlette | str = mission.app
     if reload:  # the app runs in another process, which imports it by name
         os.environ.update(chosen)
         app = "rover.main:app"

@@ -5,7 +5,8 @@
  *
  * - panels: `simulated`, `source-state` (a source that is not live or ready), `unusable`
  * - header: `connection` (`data-state` live | starting | stale | degraded | down | off |
- *   connecting | reconnecting | silent | disconnected), `sources`
+ *   connecting | reconnecting | silent | disconnected | signed-out), `sources`, `session`,
+ *   `sign-out`, `signed-out` (the notice of a browser without access)
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
  *   not-loaded), `filmstrip`, `follow-latest`, `image-details`
  * - rover-telemetry: `values` (`data-old` while the stream is silent), `value-NAME` (`data-level`

@@ -5,6 +5,7 @@ import { telemetryStatus } from '../store/telemetry-status.ts';
 import { every } from '../store/ticker.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
+import { sessionControls, sessionNotice } from './session-controls.ts';
 import { levelOf, unknownSince } from './source-labels.ts';
 
 /** The title, the state of each source and of the telemetry stream, and the time. */
@@ -25,6 +26,7 @@ export class MissionHeader extends PageElement {
 
   protected override willUpdate(): void {
     this.follow(this.mission.readiness);
+    this.follow(this.mission.session);
   }
 
   protected override render() {
@@ -36,12 +38,13 @@ export class MissionHeader extends PageElement {
           <a href="#images">Images</a><a href="#telemetry">Telemetry</a
           ><a href="#comms">Comms</a><a href="#commands">Commands</a>
         </nav>
-        ${this.#sources()} ${this.#status(now)}
+        ${this.#sources()} ${this.#status(now)} ${sessionControls(this.mission.session)}
         <div class="utc" role="timer" aria-label="Time, UTC">
           <time class="clock" datetime=${new Date(now).toISOString().slice(0, 19)}>${clock(now)}</time>
           <span class="date"><abbr title="Coordinated Universal Time">UTC</abbr> ${day(now)} · <abbr title="day of the year">DOY</abbr> ${dayOfYear(now)}</span>
         </div>
       </header>
+      ${sessionNotice(this.mission.session)}
     `;
   }
 
@@ -65,6 +68,11 @@ export class MissionHeader extends PageElement {
   }
 
   #status(now: number) {
+    if (this.mission.session.signedOut) {
+      return html`<div class="connection" data-level="alarm" data-testid="connection" data-state="signed-out">
+        ${icon('alarm')}<strong role="status" aria-label="Telemetry connection">Signed out</strong>
+      </div>`;
+    }
     const { stream } = this.mission.telemetry;
     const { level, label, detail, silentS } = telemetryStatus(stream, now);
     const { source, sampleAgeS } = stream;

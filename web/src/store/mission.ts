@@ -2,6 +2,7 @@ import { CommandsStore } from './commands.ts';
 import { CommsStore } from './comms.ts';
 import { ImagesStore } from './images.ts';
 import { ReadinessStore } from './readiness.ts';
+import { SessionStore } from './session.ts';
 import { TelemetryStore } from './telemetry.ts';
 
 /** The state of the whole page. The root element creates it and passes its parts to the panels. */
@@ -11,6 +12,7 @@ export class Mission {
   readonly comms = new CommsStore();
   readonly commands = new CommandsStore();
   readonly readiness = new ReadinessStore(this.telemetry.stream);
+  readonly session = new SessionStore(this.readiness, this.comms);
 
   start(): void {
     this.telemetry.start();
@@ -18,5 +20,6 @@ export class Mission {
     this.comms.start();
     this.commands.start();
     this.readiness.start();
+    this.session.start();
   }
 }

@@ -59,6 +59,19 @@ export async function postJson<T>(path: string, body: object, timeoutMs = 10_000
   return requestJson(path, init, [], timeoutMs);
 }
 
+/** Send a request without a body. Throws as `getJson`. */
+export async function post(path: string, timeoutMs = 10_000): Promise<void> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  let response: Response;
+  try {
+    response = await fetch(at(path), { method: 'POST', signal });
+  } catch (error) {
+    throw new Unreachable(error);
+  }
+  if (!response.ok)
+    throw new HttpError(response.status, problemDetail(response.status, await response.text()));
+}
+
 async function requestJson<T>(
   path: string,
   init: RequestInit,

@@ -30,6 +30,17 @@ export interface WireLatest {
   readonly [name: string]: unknown;
 }
 
+/** Who the client is. */
+export interface Session {
+  /** Empty if unknown. */
+  readonly name: string;
+  /** Such as `CAPCOM`; may be empty. */
+  readonly role: string;
+  readonly scopes: readonly string[];
+  /** Whether this browser has a session, which it can end. */
+  readonly signed_in: boolean;
+}
+
 export type WireLevel = 'nominal' | 'yellow' | 'red';
 
 /** What a person did with an alarm, and when; `until` is the end of a shelf. */

@@ -1,0 +1,61 @@
+"""What `rover serve` prints if other machines can reach a server without tokens."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv6Address
+from typing import TYPE_CHECKING
+
+from rover.addresses import address
+from rover.sessions.codes import CODE_S
+
+if TYPE_CHECKING:
+    from rover.mission import MissionControl
+
+DOCUMENTATION_NETWORK = ("192.0.2.1", 9)
+"""An address to which the system would use its default route (RFC 5737). No packet is sent."""
+
+ADD_TOKEN = "cosmic-rover token add NAME --scope view"  # noqa: S105 # a command
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server on this address."""
+    found = address(host)
+    return host == "localhost" or (found is not None and found.is_loopback)
+
+
+def first_sign_in(mission: MissionControl | None, host: str, port: int) -> str:
+    """What the person who starts the server must know; empty if nothing.
+
+    It includes a URL with which one browser of another machine can sign in.
+
+    Args:
+        mission: issues the code of the URL; `None` if it runs in another process.
+        host: the address that the server listens on.
+        port: the port; 0 if the system chooses one.
+    """
+    if is_loopback(host) or (mission is not None and mission.tokens.required):
+        return ""
+    lines = [
+        f"cosmic-rover: {host} can be reached from other machines, but the server has no tokens: "
+        "clients of other machines receive 403.",
+        f"  To give people access: {ADD_TOKEN}",
+    ]
+    if mission is not None:
+        code = mission.sign_ins.codes.issue()
+        url = f"http://{reachable(host)}:{port or 'PORT'}/sign-in?code={code}"
+        lines.append(f"  To sign in with one browser, once, within {CODE_S // 60} minutes: {url}")
+    return "\n".join([*lines, ""])
+
+
+def reachable(host: str) -> str:
+    """The host for a URL: for all addresses, the one of the network with the default route."""
+    found = address(host)
+    if found is not None and found.is_unspecified:
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.connect(DOCUMENTATION_NETWORK)
+                return str(probe.getsockname()[0])
+        except OSError:  # no network
+            return socket.gethostname()
+    return f"[{found}]" if isinstance(found, IPv6Address) else host
