@@ -72,7 +72,7 @@ class UploadStream(ProgressStream):
         RoverError: as `Commands.begin`.
     """
 
-    __slots__ = ("_body", "_commands", "_file", "_upload")
+    __slots__ = ("_access_ended", "_body", "_commands", "_file", "_upload")
 
     counts = False  # uploads have a limit of their own
 
@@ -86,6 +86,7 @@ class UploadStream(ProgressStream):
         client: str | None = None,
         by: str = "",
     ) -> None:
+        self._access_ended = False
         self._commands = commands
         self._body = body
         self._file = file
@@ -101,9 +102,13 @@ class UploadStream(ProgressStream):
     def close(self, writer: Task[None], reason: AccessEnded) -> None:
         """End the stream. While the file arrives, the upload fails, and its last event says why."""
         if self._upload.status is Status.UPLOADING:
+            self._access_ended = True
             get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
         else:
             super().close(writer, reason)
 
     def _note_end(self, receive: Receive) -> None:
-        self._streams.connections.end(receive, unread=self._body.is_unread)
+        connections = self._streams.connections
+        connections.end(receive, unread=self._body.is_unread)
+        if self._access_ended and self._body.is_unread:  # else the client may send on
+            get_running_loop().call_later(CLOSE_TIMEOUT_S, connections.abort, receive)
