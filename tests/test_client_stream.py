@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import fail_after
 
+from rover import client
 from rover.client import (
     Client,
     ClientError,
@@ -180,3 +181,8 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert retry_after("soon") is None
     assert retry_after("\u0663") is None
     assert retry_after(None) is None
+
+
+def test_the_public_names_are_sorted() -> None:
+    assert sorted(client.__all__) == client.__all__
+    assert all(getattr(client, name).__doc__ for name in client.__all__)

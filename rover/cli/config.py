@@ -48,7 +48,12 @@ def check(file: str | None, **options: str | None) -> int:
     return 2 if report.problems else 0
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  rover settings | grep MAX_
+"""
+)
 def settings() -> None:
     """List the settings of the server, with their variables and defaults."""
     from rover.settings import settings_table

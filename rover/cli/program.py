@@ -28,6 +28,7 @@ COMMANDS = {
     "config": "rover.cli.config:config",
     "settings": "rover.cli.config:settings",
     "token": "rover.cli.token:token",
+    "completion": "rover.cli.completion:completion",
 }
 """The subcommands, each `module:name`, in the order of `--help`.
 
@@ -74,6 +75,8 @@ class Program(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; those of `serve` may come without its name."""
+        if ctx.resilient_parsing:  # a shell completes words, and no command is not `serve` there
+            return super().parse_args(ctx, args)
         if not args or (args[0].startswith("-") and args[0] not in OWN_OPTIONS):
             args = _with_default_command(args)
         return super().parse_args(ctx, args)
@@ -108,7 +111,7 @@ def _print_settings(ctx: click.Context, _: click.Parameter, value: bool) -> None
 def program() -> None:
     """Mission control for a rover, a robot, or any other remote machine.
 
-    Without a command, `serve` runs.
+    Without a command, serve runs. `COMMAND --help` shows examples.
     """
 
 

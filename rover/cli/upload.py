@@ -59,7 +59,7 @@ def upload(files: tuple[str, ...], name: str | None, as_json: bool, **connection
         raise click.UsageError("--name needs exactly one file")
     for file in files:
         if file != "-" and not Path(file).is_file():
-            raise click.UsageError(f"{file}: is no file")
+            raise click.UsageError(f"{file}: not found, or not a file")
 
     async def run(client: Client) -> int:
         from rover.client import ClientError

@@ -31,7 +31,7 @@ class Backoff:
         """Seconds to wait before the next attempt.
 
         Args:
-            retry_after_s: what the server asked for, in `Retry-After`.
+            retry_after_s: seconds that the server asked for, in `Retry-After`.
         """
         ceiling = max(self.retry_s, min(self.retry_s * 2.0**self.failures, MAX_DELAY_S))
         self.failures = min(self.failures + 1, 16)

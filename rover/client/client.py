@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 ANSWER_TIMEOUT_S = 30.0
-"""Seconds without a byte after which a request that is no stream has failed."""
+"""Seconds without a byte after which a request for a document has failed."""
 
 
 class Client:
@@ -177,7 +177,7 @@ class Client:
         """The JSON object at a path below the server's URL, such as `telemetry/latest`.
 
         Raises:
-            ConnectionFailed: there is no connection.
+            ConnectionFailed: the server cannot be reached.
             Refused: the server does not allow it.
             NotARover: the answer is not a JSON object.
         """

@@ -118,7 +118,7 @@ class Channel:
     Raises:
         ConnectionFailed: the first attempt failed.
         Refused: the server does not allow it.
-        ChannelClosed: the server closed the channel and does not want the client back.
+        ChannelClosed: the server closed the channel and does not allow a return.
         NotARover: the server does not speak the protocol.
     """
 

@@ -1,15 +1,15 @@
 """The errors of the client. The message of each is one sentence for people.
 
 ClientError
-├── ConnectionFailed     no connection, or it was cut; trying again may help
+├── ConnectionFailed     the server cannot be reached, or the connection was cut
 │   └── Silent           the server sent nothing for too long
 ├── Refused              the server answered with an error status
-├── NotARover            the URL is no Cosmic Rover server
-├── ImageChanged         another image took the place of the one that was being received
+├── NotARover            another server answers at the URL
+├── ImageChanged         the image was replaced while it was received
 ├── ImageIncomplete      an image cannot be received completely
 ├── MessageRefused       a channel does not accept a message
-├── ChannelClosed        the server closed a channel and does not want the client back
-└── OutcomeUnknown       nobody knows whether the server did what was asked
+├── ChannelClosed        the server closed a channel and does not allow a return
+└── OutcomeUnknown       the connection was cut before the outcome arrived
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class ClientError(Exception):
 
 
 class ConnectionFailed(ClientError):
-    """There is no connection to the server, or it was cut."""
+    """The server cannot be reached, or the connection was cut."""
 
 
 class Silent(ConnectionFailed):
@@ -32,7 +32,7 @@ class Refused(ClientError):
 
     Attributes:
         status: the HTTP status.
-        detail: what the server says about it; empty if it says nothing.
+        detail: the reason that the server gives; empty without one.
         retry_after_s: seconds after which the server wants to be asked again, or `None`.
     """
 
@@ -49,7 +49,7 @@ class Refused(ClientError):
 
 
 class NotARover(ClientError):
-    """The answer is none of a Cosmic Rover server."""
+    """The answer does not come from a Cosmic Rover server."""
 
 
 class ImageChanged(ClientError):

@@ -26,7 +26,7 @@ def translated_errors(url: str) -> Iterator[None]:
     """Raise errors of httpx as errors of the client.
 
     Raises:
-        ConnectionFailed: there is no connection, or it was cut.
+        ConnectionFailed: the server cannot be reached, or the connection was cut.
         NotARover: the answer is not HTTP.
     """
     host = httpx.URL(url).netloc.decode()

@@ -179,7 +179,7 @@ class ImageDownload:
         headers = response.headers
         kind = headers.get("content-type", "")
         if "x-image-id" not in headers:
-            raise NotARover(f"{self._url} is no image of a Cosmic Rover server but {kind}")
+            raise NotARover(f"{self._url} is not an image of a Cosmic Rover server but {kind}")
         etag = headers.get("etag", "")
         if self._begun and etag != self.etag:
             raise ImageChanged("the image was replaced while it was being received")

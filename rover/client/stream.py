@@ -139,7 +139,7 @@ class EventStream:
         self._on_close(self)
 
     async def connect(self) -> httpx.Response:
-        """Connect now, if there is no connection; returns the response, whose body is not read.
+        """Connect now, unless it is connected; returns the response, whose body is not read.
 
         Raises:
             ClientError: as the class.

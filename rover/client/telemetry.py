@@ -46,7 +46,7 @@ class Sample:
         """The sample of an unnamed event.
 
         Raises:
-            NotARover: it is no sample.
+            NotARover: it is not a sample.
         """
         fields = json_object(event.data)
         try:

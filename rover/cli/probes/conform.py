@@ -29,7 +29,7 @@ SLOWDOWN_S = 1.0
 STALLED = 3
 """Number of stalled clients."""
 
-LOST = re.compile(r"gap|reset|lost|missed|expired|overrun|truncat", re.IGNORECASE)
+LOST = re.compile(r"gap|reset|lost|missed|expired|overrun|truncated", re.IGNORECASE)
 """Words in the name or the data of an event that reports a loss."""
 
 

@@ -111,7 +111,7 @@ async def status_without_token(client: Client, **headers: str) -> int:
 
 
 async def access(client: Client) -> list[Result]:
-    """Who gets data without a token."""
+    """Whether clients get data without a token."""
     local = is_this_machine(client)
     spoofed = {
         "spoofed Host": {"Host": "attacker.example"},

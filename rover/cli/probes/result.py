@@ -20,13 +20,13 @@ COLORS: dict[Level, str] = {"ok": "green", "warn": "yellow", "fail": "red", "ski
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a check found.
+    """The result of one check.
 
     Attributes:
         check: the name of the check.
         level: `ok`, `warn`, `fail`, or `skip` if it could not be checked.
-        found: what was measured.
-        fix: what to do about it; empty if nothing.
+        found: the measurement, for people.
+        fix: the remedy; empty if there is nothing to do.
         weight: points that the check is worth.
     """
 
