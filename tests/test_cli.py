@@ -110,7 +110,7 @@ def test_an_open_address_without_tokens_is_reported(host: str, tokens: str, *, w
             if "running on" in line.lower():
                 break
         process.terminate()
-    assert any("ROVER_TOKENS" in line for line in lines) == warns
+    assert any("/sign-in?code=" in line for line in lines) == warns
 
 
 @pytest.mark.parametrize("name", [info.name for info in FIELDS if info.repr])
