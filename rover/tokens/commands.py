@@ -1,4 +1,4 @@
-"""`cosmic-rover token add`, `list` and `revoke`, as functions.
+"""`rover token add`, `list` and `revoke`, as functions.
 
 A running server notices each change within a second.
 """

@@ -1,4 +1,4 @@
-"""The words of `cosmic-rover token add`: names, scopes and times of expiry."""
+"""The words of `rover token add`: names, scopes and times of expiry."""
 
 from __future__ import annotations
 
