@@ -23,7 +23,7 @@ SHORTENED := tests/test_broken_sources.py tests/test_disconnects.py \
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test test-all coverage failed check drain asgi embedding-table format web wheel release bench bench-page siege soak docs screenshot lock clean help
+.PHONY: run test test-all coverage failed check drain kills asgi embedding-table format web wheel release bench bench-page siege soak docs screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -55,6 +55,9 @@ without-3.%:
 drain: $(ENV) $(PAGE) ## test in full what `make test` shortens: 2,500 clients, every host, server and fault
 	TEST_FULL=1 $(BIN)/pytest --quiet --capture no tests/test_drain.py tests/test_servers.py \
 	  $(SHORTENED)
+
+kills: $(ENV) ## kill a server 300 times under 200 readers, 20 members and 5 uploads
+	TEST_FULL=1 $(BIN)/pytest --quiet tests/test_log_machine.py tests/test_kills.py
 
 asgi: $(ENV) $(PAGE) ## check the app with the ASGI inspector, which needs Python 3.12+
 	$(BIN)/pytest tests/test_asgion.py

@@ -1,0 +1,88 @@
+"""A server that can be killed and started again within a few milliseconds.
+
+This process imports everything once and listens. For each line on its standard input it forks a
+child that serves on the same socket, and writes the child's process id. While no child runs,
+clients wait in the socket's queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+from anyio import sleep
+
+from rover.asgi.servers.uvicorn_protocols import (
+    BoundedHTTPProtocol,
+    BoundedWebSocketProtocol,
+)
+from rover.mission import create_app
+from rover.settings import Settings
+from sources.base import Finding, Parameter, Progress, Sample, Step, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+PERIOD_S = 0.004
+
+
+class Counter:
+    """Samples that are never the same: each process begins with its own random-looking number."""
+
+    parameters = (Parameter("count"), Parameter("process"), Parameter("hot"))
+    period_s = 1.0
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        count = 0
+        while True:
+            count += 1
+            yield Sample(time.time(), {"count": count, "process": os.getpid(), "hot": count % 50})
+            await sleep(PERIOD_S)
+
+
+class Checker:
+    """A check with a few steps of progress, some findings, and a verdict."""
+
+    steps = (Step("one", "One"), Step("two", "Two"))
+
+    async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
+        for n in range(6):
+            yield Progress("one" if n < 3 else "two", n / 6, f"line {n} in {os.getpid()}")
+            await sleep(0.02)
+        yield Verdict(accepted=True, errors=0, warnings=0, detail="good")
+
+
+def serve(listening: socket.socket, folder: Path) -> None:
+    settings = Settings(data_dir=folder, log="sqlite:", client_share=1.0, max_uploads=50)
+    app = create_app(settings, telemetry=Counter(), camera="none:", commands=Checker())
+    config = uvicorn.Config(
+        app,
+        log_level="critical",
+        lifespan="on",
+        http=BoundedHTTPProtocol,
+        ws=BoundedWebSocketProtocol,
+    )
+    asyncio.run(uvicorn.Server(config).serve([listening]))
+
+
+def main() -> None:
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1000)
+    folder = Path(sys.argv[1])
+    print(listening.getsockname()[1], flush=True)
+    for _ in sys.stdin:
+        if (child := os.fork()) == 0:
+            serve(listening, folder)
+            os._exit(0)
+        print(child, flush=True)
+        os.waitpid(child, 0)
+        print("ended", flush=True)
+
+
+if __name__ == "__main__":
+    main()

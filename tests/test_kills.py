@@ -1,0 +1,112 @@
+"""`kill -9` at random moments, under clients that return: their records are gapless and equal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.kill_clients import Book, Member, Uploader, events_of, read
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+FULL = bool(os.environ.get("TEST_FULL"))
+KILLS = 300 if FULL else 20
+READERS = 200 if FULL else 20
+MEMBERS = 20 if FULL else 6
+UPLOADERS = 5 if FULL else 3
+
+
+class Server:
+    """The process that forks servers."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.port = port
+        self._stdin, self._stdout = process.stdin, process.stdout
+        self._pid = 0
+
+    async def start(self) -> None:
+        self._stdin.write(b"start\n")
+        self._pid = int(await self._stdout.readline())
+
+    async def kill(self) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+        assert await self._stdout.readline() == b"ended\n"
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Server]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.kill_server",
+        str(folder),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    server = Server(process, int(await process.stdout.readline()))
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.kill()
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.timeout(3600 if FULL else 90)
+async def test_every_record_is_gapless_and_equal_after_many_kills(tmp_path: Path) -> None:
+    book, dice = Book(), random.Random(7)
+    async with serving(tmp_path / "data") as server, asyncio.TaskGroup() as tasks:
+        members = [Member(server.port, book, f"eva-{n % 2}", f"m{n}") for n in range(MEMBERS)]
+        uploaders = [Uploader(server.port, book) for _ in range(UPLOADERS)]
+        queries = ("", "", "?fields=count,hot")
+        running = [
+            tasks.create_task(coroutine)
+            for coroutine in (
+                *(read(server.port, book, queries[n % 3]) for n in range(READERS)),
+                *(member.run() for member in members),
+                *(uploader.run() for uploader in uploaders),
+            )
+        ]
+        for _ in range(KILLS):
+            before = book.received
+            async with asyncio.timeout(30):
+                while book.received < before + 5 * READERS:
+                    await asyncio.sleep(0.005)
+            await asyncio.sleep(dice.uniform(0, 0.2))
+            await server.kill()
+            await server.start()
+        await asyncio.sleep(1.5 if not FULL else 5)
+        ends = {id_: end for uploader in uploaders for id_, end in uploader.ends.items()}
+        assert {"COMPLETE", "FAILED"} <= set(ends.values())
+        for upload_id, end in list(ends.items())[-20:]:
+            statuses = [e async for e in events_of(server.port, f"/uploads/{upload_id}/events")]
+            assert f'"{end}"' in statuses[-1].data
+        for task in running:
+            task.cancel()
+    assert book.mistakes == []
+    messages: dict[tuple[str, str], list[str]] = {}
+    for (stream, event_id), content in book.contents.items():
+        if stream.startswith("eva-") and "ref" in (event := json.loads(content)):
+            messages.setdefault((stream, event["ref"]), []).append(event_id)
+    for member in members:
+        *acknowledged, _ = member.acknowledged.items()  # the last may not have arrived
+        assert len(acknowledged) > KILLS / 2
+        for ref, event_id in acknowledged:
+            assert messages[member.channel, ref] == [event_id]  # it was sent once
