@@ -60,7 +60,7 @@ def selectors(expression: str) -> list[promql.VectorSelector]:
 
 async def labels_of(folder: Path) -> dict[str, set[str]]:
     """The names of the labels of each sample in `/metrics`; of all that a family may have."""
-    async with mission(folder) as one:
+    async with mission(folder, log="sqlite:") as one:
         with one.comms.join("eva"):
             one.counts.responses[200] += 1
             one.counts.refusals[404, "UnknownImage"] += 1

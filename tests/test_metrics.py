@@ -236,7 +236,7 @@ def test_a_histogram_counts_a_value_in_the_class_that_includes_it() -> None:
 
 
 async def test_the_documentation_lists_all_metrics(tmp_path: Path) -> None:
-    async with mission(tmp_path) as one:
+    async with mission(tmp_path, log="sqlite:") as one:
         families = list(one.metrics.collect())
     rows = [
         f"| `{family.name}{'_total' if family.type == 'counter' else ''}` | {family.type} "

@@ -96,3 +96,22 @@ async def test_refused_requests_and_uploads_are_in_the_audit_log(
     assert uploaded["by"]["address"] == "127.0.0.1"
     assert uploaded["request_id"] == upload.headers["x-request-id"]
     assert (refused["reason"], refused["addresses"]) == ("AccessRefused", {"203.0.113.9": 1})
+
+
+async def test_readyz_says_since_when_the_audit_log_cannot_be_written(
+    serve: Serve, tmp_path: Path
+) -> None:
+    mission = MissionControl(Settings(data_dir=tmp_path / "data", log="memory:"), camera="none:")
+    async with serve(mission.app) as url, httpx.AsyncClient(base_url=url) as client:
+        (tmp_path / "data").rename(tmp_path / "elsewhere")
+        for _ in range(3):
+            refused = await client.get("/images", headers={"Host": "evil.example"})
+            assert refused.status_code == 403
+        mission.audit.summarize_refusals()
+        await until(lambda: (mission.audit.as_json() or {})["state"] == "down")
+        response = await client.get("/readyz")
+        audit = response.json()["audit"]
+        assert (response.status_code, audit["state"]) == (200, "down")
+        assert {"since", "detail"} < audit.keys()
+        (tmp_path / "elsewhere").rename(tmp_path / "data")
+        await until(lambda: (mission.audit.as_json() or {})["state"] == "live")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rover.comms import Comms
     from rover.counts import Counts
     from rover.images import Cameras
+    from rover.logs import Log
     from rover.serving import Serving
     from rover.settings import Settings
     from rover.shares import Refusal
@@ -67,6 +68,7 @@ class HasMetrics(Protocol):
     audit: AuditLog
     counts: Counts
     connection_limits: ConnectionLimits
+    log: Log
 
     def sources(self) -> Mapping[str, Mapping[str, object]]:
         """What each source is, and its state."""
@@ -352,6 +354,18 @@ class MissionMetrics(Collector):
                 "rover_audit_up",
                 "Whether the audit log can be written.",
                 float(status["state"] == State.LIVE),
+            )
+        recording = self._mission.log.as_json()
+        if recording["log"] != "memory:":
+            yield gauge(
+                "rover_recording_up",
+                "Whether telemetry, messages and uploads are recorded on disk.",
+                float(bool(recording["recording"])),
+            )
+            yield counter(
+                "rover_lost_records_total",
+                "Records that were not written because the disk failed or was full.",
+                float(recording["lost"]),
             )
         yield counter("rover_audit_records_total", "Records in the audit log.", audit.written)
         yield counter(
