@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from starlette.types import Message, Receive, Scope, Send
+
     from tests.conftest import Serve
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +73,36 @@ async def test_the_response_begins_while_half_of_the_file_is_missing(
         await client.read_until(b'"status":"COMPLETE"')
         assert b'"received":17,"size":17,' in client.received
     assert files_of(mission.commands) == [STORED]
+
+
+async def test_behind_a_proxy_the_response_begins_after_the_file(
+    tmp_path: Path, serve: Serve
+) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    received, received_at_start = 0, -1
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        async def count() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message
+
+        async def note_start(message: Message) -> None:
+            nonlocal received_at_start
+            if message["type"] == "http.response.start":
+                received_at_start = received
+            await send(message)
+
+        await mission.app(scope, count, note_start)
+
+    async with serve(counted) as url, sender(url) as client:
+        await client.request(f"Content-Length: {len(BODY)}", "X-Forwarded-For: 192.0.2.1")
+        await client.send(BODY[: len(BEGIN) + 5])
+        await until(lambda: mission.commands.open_uploads == 1)
+        await client.send(BODY[len(BEGIN) + 5 :])
+        await client.read_until(b'"status":"COMPLETE"')
+    assert received_at_start == len(BODY)
 
 
 async def test_the_file_is_on_disk_when_complete_is_received(tmp_path: Path, serve: Serve) -> None:

@@ -28,6 +28,11 @@ PROXY_HEADERS = frozenset({b"forwarded", b"x-real-ip", b"via"})
 FORWARDED = b"x-forwarded-"
 
 
+def is_proxied(scope: Scope) -> bool:
+    """Whether a request has a header of a proxy."""
+    return any(name in PROXY_HEADERS or name.startswith(FORWARDED) for name, _ in scope["headers"])
+
+
 class LocalClients:
     """Refuses requests that do not come from this machine.
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from asyncio import get_running_loop
 from typing import TYPE_CHECKING
 
+from anyio import Event
+
 from rover.asgi.event_stream import CLOSE_TIMEOUT_S, EventStream
 from rover.commands.upload import Status
 from rover.wire import HEARTBEAT
@@ -15,7 +17,7 @@ from rover.wire import HEARTBEAT
 if TYPE_CHECKING:
     from asyncio import Task
 
-    from starlette.types import Receive
+    from starlette.types import Message, Receive, Send
 
     from rover.asgi.body import Body
     from rover.asgi.event_stream import EventStreams
@@ -59,6 +61,10 @@ class ProgressStream(EventStream):
 class UploadStream(ProgressStream):
     """The events of a new upload, while the same request sends its file.
 
+    Through a proxy, the response begins when the file has been received. nginx forwards nothing
+    more of a request once its response has begun: a file that does not fit into the buffers of the
+    connection would stall.
+
     Args:
         commands: receives the file.
         body: the body of the request.
@@ -67,12 +73,13 @@ class UploadStream(ProgressStream):
         streams: the open streams of this kind.
         client: who sends the file, for the shares of the limits.
         by: the name of the person who sends it; empty if unknown.
+        proxied: whether the request came through a proxy.
 
     Raises:
         RoverError: as `Commands.begin`.
     """
 
-    __slots__ = ("_access_ended", "_body", "_commands", "_file", "_upload")
+    __slots__ = ("_access_ended", "_begins", "_body", "_commands", "_file", "_upload")
 
     counts = False  # uploads have a limit of their own
 
@@ -85,7 +92,12 @@ class UploadStream(ProgressStream):
         streams: EventStreams,
         client: str | None = None,
         by: str = "",
+        *,
+        proxied: bool = False,
     ) -> None:
+        self._begins = Event()
+        if not proxied:
+            self._begins.set()
         self._access_ended = False
         self._commands = commands
         self._body = body
@@ -96,8 +108,13 @@ class UploadStream(ProgressStream):
 
     async def _listen(self, receive: Receive) -> None:
         await self._commands.receive(self._upload, self._file)
+        self._begins.set()
         if not self._body.interrupted:
             await super()._listen(receive)
+
+    async def _write(self, start: Message, send: Send) -> None:
+        await self._begins.wait()
+        await super()._write(start, send)
 
     def close(self, writer: Task[None], reason: AccessEnded) -> None:
         """End the stream. While the file arrives, the upload fails, and its last event says why."""

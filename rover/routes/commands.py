@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from rover.api import Answer, Body, Operation
 from rover.api.schemas import BINARY, ref
+from rover.asgi.local import is_proxied
 from rover.asgi.multipart import MAX_OVERHEAD_BYTES, FileField, boundary_of
 from rover.asgi.query import RESUME_POINT
 from rover.asgi.upload_stream import ProgressStream, UploadStream
@@ -67,7 +68,14 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             raise UploadTooBig(settings.max_upload_bytes)
         streams = mission.serving.progress_streams
         return UploadStream(
-            mission.commands, body, file, content_length, streams, client, identity.name
+            mission.commands,
+            body,
+            file,
+            content_length,
+            streams,
+            client,
+            identity.name,
+            proxied=is_proxied(request.scope),
         )
 
     async def upload_events(request: Request) -> Response:
@@ -86,7 +94,8 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             "/upload/rover-commands",
             upload,
             "Upload a command file, and have it checked",
-            description="The response begins before the file is complete. `asyncapi.json` "
+            description="The response begins before the file is complete, or behind a proxy when "
+            "it is. `asyncapi.json` "
             "describes its events.",
             method="POST",
             body=Body({"multipart/form-data": ref("Upload")}),
