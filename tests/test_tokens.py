@@ -10,6 +10,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio import fail_after, to_thread
 
 from rover.cli import main
 from rover.errors import AccessEnded, TokenError, TokensUnreadable
@@ -269,6 +270,25 @@ async def test_revoking_the_last_token_does_not_open_the_door(
 ) -> None:
     revoke_token(settings, add(settings))
     assert running(settings, clock).required
+
+
+async def test_a_revocation_does_not_wait_for_threads_of_others(
+    settings: Settings, clock: Clock
+) -> None:
+    text = add(settings)
+    tokens = running(settings, clock)
+    revoke_token(settings, text)
+    threads = to_thread.current_default_thread_limiter()
+    borrowers = [object() for _ in range(int(threads.total_tokens))]
+    for borrower in borrowers:
+        threads.acquire_on_behalf_of_nowait(borrower)
+    try:
+        with fail_after(5):
+            await tokens.refresh()
+    finally:
+        for borrower in borrowers:
+            threads.release_on_behalf_of(borrower)
+    assert tokens.identify(text.encode()) is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can read every file")

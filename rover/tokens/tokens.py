@@ -12,7 +12,7 @@ from hmac import compare_digest
 from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from anyio import sleep, to_thread
+from anyio import CapacityLimiter, sleep, to_thread
 
 from rover.addresses import words
 from rover.errors import AccessEnded, TokensUnreadable
@@ -73,6 +73,7 @@ class Tokens:
         self._names: frozenset[str] = frozenset()
         self._stamp: Stamp | None = None
         self._failure: str | None = None
+        self._thread = CapacityLimiter(1)  # its own: slow disks may occupy all shared threads
         self.required = bool(self._shared)
         self._apply(self._read())
 
@@ -122,7 +123,9 @@ class Tokens:
 
     async def refresh(self) -> None:
         """Read the file if it has changed, and end the streams of clients without access."""
-        changed = await to_thread.run_sync(self._read_if_changed, abandon_on_cancel=True)
+        changed = await to_thread.run_sync(
+            self._read_if_changed, abandon_on_cancel=True, limiter=self._thread
+        )
         if changed is not None:
             self._apply(changed)
         self.grants.end_due()
