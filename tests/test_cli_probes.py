@@ -12,6 +12,8 @@ from anyio import Lock, create_task_group, sleep, to_thread
 from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol
 from rover.cli import main
 from rover.cli.doctor import FAILED_CHECK
+from rover.cli.probes.doctor import check
+from rover.client import Client
 from rover.mission import create_app
 from rover.settings import Settings
 from tests.cutting import events, scripted
@@ -94,6 +96,22 @@ async def test_the_doctor_finds_each_mistake(
         "WebSocket": "fail",
         "cuts": "fail",
     }
+
+
+async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+    """A proxy that buffers: the stream does not begin, everything else works."""
+    if scope["type"] == "http" and scope["path"].endswith("rover-telemetry"):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    else:
+        await careless(scope, receive, send)
+
+
+async def test_the_doctor_reports_a_stream_that_does_not_begin(serve: Serve) -> None:
+    async with serve(silent, lifespan="off", http="httptools") as url, Client(url) as client:
+        found = {one.check: one.level async for one in check(client, 0.1, begin_s=0.2)}
+    assert found["buffering"] == "fail"
+    assert "WebSocket" in found
 
 
 async def test_telemetry_conforms(serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from functools import partial
@@ -11,7 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio import create_task_group, sleep, to_thread
+from anyio import create_task_group, run_process, sleep, to_thread
 
 from rover.cli import main
 from rover.cli.connection import BROKEN_PIPE, FAILED
@@ -124,3 +125,13 @@ async def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str
     assert await run("tail", "telemetry", "--token-file", "/nowhere/token") == 2
     assert await run("tail", "telemetry", "--hz", "fast") == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+async def test_lines_are_utf_8_in_any_locale() -> None:
+    text = "driving \N{RIGHTWARDS ARROW} imaging \N{ROCKET}"
+    fields = json.dumps({"t": "2026-09-21T14:13:20Z", "activity": text}, ensure_ascii=False)
+    async with scripted(events(f"id: a-1\ndata: {fields}\n\n")) as server:
+        command = ["-m", "rover", "tail", "telemetry", "-n", "1", "--url", server.url]
+        environ = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+        done = await run_process([sys.executable, *command], env=environ)
+    assert json.loads(done.stdout)["activity"] == text

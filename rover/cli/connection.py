@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -78,6 +79,7 @@ def run_with_client(
 
     from rover.client import Client, ClientError
 
+    _make_output_encodable()
     token = token or (None if token_file is None else read_token(token_file))
 
     async def with_client() -> int:
@@ -92,6 +94,13 @@ def run_with_client(
     except BrokenPipeError:
         discard_output()
         return BROKEN_PIPE
+
+
+def _make_output_encodable() -> None:
+    """Let each text be written: in UTF-8 for programs, and with replacements for a terminal."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        is_terminal = sys.stdout.isatty()
+        sys.stdout.reconfigure(encoding=None if is_terminal else "utf-8", errors="replace")
 
 
 def read_token(path: Path) -> str:

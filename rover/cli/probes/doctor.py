@@ -22,8 +22,8 @@ from anyio import (
 from anyio.streams.tls import TLSAttribute
 
 from rover.cli.probes.result import Result
-from rover.cli.probes.timed_stream import TimedStream, timed_stream
-from rover.client import ClientError, Refused
+from rover.cli.probes.timed_stream import RESPONSE_TIMEOUT_S, TimedStream, timed_stream
+from rover.client import ClientError, Refused, Silent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,14 +37,18 @@ HEARTBEAT_S = 30.0
 MAX_CLOCK_DIFFERENCE_S = 2.0
 HEADER_BYTES = 2**20
 STREAM = "stream/rover-telemetry"
+UNBUFFERED = "turn buffering off in each proxy: in nginx `proxy_buffering off;`"
 
 
-async def check(client: Client, watch_s: float) -> AsyncIterator[Result]:
+async def check(
+    client: Client, watch_s: float, begin_s: float = RESPONSE_TIMEOUT_S
+) -> AsyncIterator[Result]:
     """Check a server.
 
     Args:
         client: with a token, if the server needs one.
         watch_s: seconds to watch a stream for cuts and silences.
+        begin_s: seconds within which a stream must begin.
 
     Raises:
         ClientError: the server cannot be reached, or it refuses the token.
@@ -55,16 +59,18 @@ async def check(client: Client, watch_s: float) -> AsyncIterator[Result]:
     for result in await access(client):
         yield result
     yield await header_limit(client)
-    async with timed_stream(
-        client.http, client.url + STREAM, {"Accept-Encoding": "gzip, br"}
-    ) as one:
-        await one.read_for(FIRST_EVENT_S + 4, count=1)
-        for result in first_event(one):
-            yield result
-        yield clock(one)
-        yield await websocket(client)
-        await one.read_for(watch_s)
-        yield cuts(one, watch_s)
+    yield await websocket(client)
+    offered = {"Accept-Encoding": "gzip, br"}
+    try:
+        async with timed_stream(client.http, client.url + STREAM, offered, begin_s) as one:
+            await one.read_for(FIRST_EVENT_S + 4, count=1)
+            for result in first_event(one):
+                yield result
+            yield clock(one)
+            await one.read_for(watch_s)
+            yield cuts(one, watch_s)
+    except Silent as exc:
+        yield Result("buffering", "fail", f"the stream does not begin: {exc}", UNBUFFERED)
 
 
 def is_this_machine(client: Client) -> bool:
@@ -187,10 +193,9 @@ def first_event(stream: TimedStream) -> list[Result]:
     headers = stream.response.headers
     first_s = stream.first_byte_s
     results = []
-    fix = "turn buffering off in each proxy: in nginx `proxy_buffering off;`"
     if first_s is None or first_s > FIRST_EVENT_S:
         found = "no event arrives" if first_s is None else f"the first event takes {first_s:.1f} s"
-        results.append(Result("buffering", "fail", found, fix))
+        results.append(Result("buffering", "fail", found, UNBUFFERED))
     else:
         results.append(Result("buffering", "ok", f"the first event arrives after {first_s:.2f} s"))
     encoding = headers.get("content-encoding", "identity")

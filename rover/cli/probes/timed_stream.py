@@ -87,7 +87,10 @@ class TimedStream:
 
 @asynccontextmanager
 async def timed_stream(
-    http: httpx.AsyncClient, url: str, headers: Mapping[str, str] | None = None
+    http: httpx.AsyncClient,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    begin_s: float = RESPONSE_TIMEOUT_S,
 ) -> AsyncIterator[TimedStream]:
     """Open an event stream.
 
@@ -103,7 +106,7 @@ async def timed_stream(
             headers={b"Accept": b"text/event-stream", **encoded},
             timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
         )
-        with move_on_after(RESPONSE_TIMEOUT_S) as scope:
+        with move_on_after(begin_s) as scope:
             response = await http.send(request, stream=True)
         if scope.cancelled_caught:
             raise httpx.ReadTimeout("no response", request=request)
