@@ -10,6 +10,7 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from rover.comms.protocol import SUBPROTOCOL
+from rover.identity import EVERYONE
 from rover.mission import MissionControl
 from rover.settings import Settings
 from rover.telemetry.limits import Bound, Level, LimitChange
@@ -240,7 +241,8 @@ def test_a_token_of_a_device_can_only_send_telemetry(site: Site) -> None:
 def test_a_second_token_in_a_request_adds_no_scopes(site: Site, weak: str) -> None:
     strong, path = site.tokens[""], "/telemetry/latest"
     site.tokens["wrong"] = "rvr_01234567_0123"
-    cookie = {"Cookie": f"rover_token={strong}"}
+    session = site.mission.sign_ins.sessions.start(EVERYONE, "10.0.0.7")
+    cookie = {"Cookie": f"rover_session_80={session}"}
     status = 403 if weak == "rover-7" else 401
     assert site.ask(weak, "GET", path, headers=cookie).status_code == status
     assert site.ask(weak, "GET", f"{path}?token={strong}").status_code == status

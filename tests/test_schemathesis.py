@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import tempfile
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from rover.api import Operation, openapi_document
 from rover.mission import MissionControl
+from rover.sessions.failures import Failures
 from rover.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ atexit.register(FOLDER.cleanup)
 
 def mission_in(folder: Path) -> MissionControl:
     Image.new("RGB", (8, 8)).save(folder / "a.png")
-    return MissionControl(
+    mission = MissionControl(
         Settings(
             data_dir=folder / "data",
             telemetry="push:",
@@ -60,6 +62,8 @@ def mission_in(folder: Path) -> MissionControl:
             tokens=TOKEN,
         )
     )
+    mission.sign_ins.failures = Failures(count(0.0, 60.0).__next__)  # each wrong token gets 401
+    return mission
 
 
 def schema_of(mission: MissionControl) -> BaseSchema:

@@ -10,12 +10,16 @@ A test fails if a mission has a route without a description.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from starlette.types import Receive, Scope, Send
 
     from rover.asgi.query import QueryParameter, Schema
 
@@ -67,8 +71,9 @@ class Operation(Route):
         body: of its requests.
         answers: its responses by status, without errors.
         errors: the errors that it raises. `rover.asgi.problems.STATUS` has their status.
-        required_scope: the scope that a client needs, one of `rover.identity.SCOPES`; empty if
-            the route serves any client.
+        required_scope: the scope that a client needs, one of `rover.identity.SCOPES`, or
+            `rover.identity.ANY`; empty if the route serves any client.
+        other_methods: those of other operations at the same path, for `Allow`.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class Operation(Route):
         answers: Mapping[int, Answer],
         errors: Sequence[type[Exception]] = (),
         required_scope: str = "view",
+        other_methods: Sequence[str] = (),
     ) -> None:
         super().__init__(path, endpoint, methods=[method])
         self.method = method
@@ -98,6 +104,15 @@ class Operation(Route):
         self.answers = answers
         self.errors = errors
         self.required_scope = required_scope
+        self.other_methods = other_methods
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the endpoint, or raise a 405 that names the methods of all operations here."""
+        methods = self.methods or set()
+        if self.other_methods and scope["method"] not in methods:
+            allowed = ", ".join(sorted({*methods, *self.other_methods}))
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
+        await super().handle(scope, receive, send)
 
 
 class Channel(WebSocketRoute):

@@ -172,6 +172,8 @@ class Access:
         if not any(MARK in value for name, value in scope["headers"] if name == b"cookie"):
             raise TokenRequired
         given = self._cookies.read(scope, receive)
+        if len(given) == 1 and (identity := self._sign_ins.sessions.find(given[0])) is not None:
+            return identity
         found = {one for one in map(self._sign_ins.sessions.find, given) if one is not None}
         if len(found) != 1:  # sessions of two people: another program may have set one of them
             raise SessionEnded if given else TokenRequired

@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl
 from rover.errors import BadBody, FormRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.types import Scope
 
@@ -45,7 +47,7 @@ class FormKeys:
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
 
-    def browser_of(self, cookies: list[bytes]) -> str:
+    def browser_of(self, cookies: Sequence[bytes]) -> str:
         """The value for the cookie of a browser: that which it has, else a new one."""
         for value in cookies:
             if BROWSER.fullmatch(value):
@@ -56,7 +58,7 @@ class FormKeys:
         """The key for the forms of a browser."""
         return hmac.new(self._secret, browser.encode(), sha256).hexdigest()
 
-    def check(self, cookies: list[bytes], key: str) -> None:
+    def check(self, cookies: Sequence[bytes], key: str) -> None:
         """Check the key of a form.
 
         Raises:

@@ -18,6 +18,7 @@ Source: RFC 6265bis, 4.1.3 (prefixes of names).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rover.asgi.clients import peer_of
@@ -55,44 +56,42 @@ class SessionCookies:
         """Whether the browser uses HTTPS, as the server or a trusted proxy knows."""
         if scope.get("scheme") in ("https", "wss"):
             return True
-        if not self._clients.is_proxy(peer_of(scope, receive)):
-            return False
         forwarded: list[bytes] = []
         for name, value in scope["headers"]:
             if name == b"x-forwarded-proto":
                 forwarded += value.split(b",")
             elif name == b"forwarded":
                 forwarded += FORWARDED_PROTO.findall(value)
-        return bool(forwarded) and forwarded[-1].strip().lower() == b"https"
+        if not forwarded or forwarded[-1].strip().lower() != b"https":
+            return False
+        return self._clients.is_proxy(peer_of(scope, receive))
 
     def name_of(self, scope: Scope, receive: Receive, kind: str = SESSION) -> str:
         """The name of the cookie that a response sets."""
         return self._names(scope, receive, kind)[0]
 
-    def read(self, scope: Scope, receive: Receive, kind: str = SESSION) -> list[bytes]:
+    def read(self, scope: Scope, receive: Receive, kind: str = SESSION) -> tuple[bytes, ...]:
         """The values of the cookie. Browsers may send several, of different paths."""
-        header = b";".join(value for name, value in scope["headers"] if name == b"cookie")
-        if not header:
-            return []
-        names = self._names(scope, receive, kind)
-        values = (value for name in names for value in cookie_values(header, name.encode()))
-        return list(dict.fromkeys(values))[:MAX_VALUES]
+        cookies = [value for name, value in scope["headers"] if name == b"cookie"]
+        if not cookies:
+            return ()
+        header = cookies[0] if len(cookies) == 1 else b";".join(cookies)
+        return _values(header, self._names(scope, receive, kind))
 
-    def _names(self, scope: Scope, receive: Receive, kind: str) -> list[str]:
+    def _names(self, scope: Scope, receive: Receive, kind: str) -> tuple[str, ...]:
         """The name for the port in `Host`. Without one, also that for the port of the server.
 
         Some programs send a `Host` without the port.
         """
-        is_https = self.is_https(scope, receive)
         hosts = [value for name, value in scope["headers"] if name == b"host"]
-        ports = [match[1].decode() for host in hosts if (match := HOST_PORT.fullmatch(host))]
-        if not ports:
-            server = scope.get("server") or (None, None)
-            ports = ["443" if is_https else "80", *([str(server[1])] if server[1] else [])]
-        prefix = ""
-        if is_https:
-            prefix = "__Secure-" if scope.get("root_path", "").strip("/") else "__Host-"
-        return [f"{prefix}rover_{kind}_{port}" for port in ports]
+        server = scope.get("server")
+        return _names_for(
+            hosts[0] if hosts else b"",
+            server[1] if server else None,
+            kind,
+            is_https=self.is_https(scope, receive),
+            is_below_prefix=bool(scope.get("root_path", "").strip("/")),
+        )
 
     def set(
         self,
@@ -124,3 +123,23 @@ class SessionCookies:
             httponly=True,
             samesite="strict",
         )
+
+
+@lru_cache(1024)
+def _values(header: bytes, names: tuple[str, ...]) -> tuple[bytes, ...]:
+    values = (value for name in names for value in cookie_values(header, name.encode()))
+    return tuple(dict.fromkeys(values))[:MAX_VALUES]
+
+
+@lru_cache(256)
+def _names_for(
+    host: bytes, server_port: int | None, kind: str, *, is_https: bool, is_below_prefix: bool
+) -> tuple[str, ...]:
+    if match := HOST_PORT.fullmatch(host):
+        ports = [match[1].decode("ascii")]
+    else:
+        ports = ["443" if is_https else "80", *([str(server_port)] if server_port else [])]
+    prefix = ""
+    if is_https:
+        prefix = "__Secure-" if is_below_prefix else "__Host-"
+    return tuple(f"{prefix}rover_{kind}_{port}" for port in ports)

@@ -29,7 +29,7 @@ SECRETS = (b"token=", b"ticket=", b"code=")
 
 NO_TOKENS = (
     "this server has no tokens, so it serves only its own machine; on that machine, run "
-    "`cosmic-rover token add NAME --scope view` and sign in with the token"
+    "`rover token add NAME --scope view` and sign in with the token"
 )
 
 

@@ -72,7 +72,7 @@ FIELD = (
 
 HINT = (
     "You get a token from the person who runs this server: "
-    "<code>cosmic-rover token add NAME --scope view</code>"
+    "<code>rover token add NAME --scope view</code>"
 )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DOCUMENTATION_NETWORK = ("192.0.2.1", 9)
 """An address to which the system would use its default route (RFC 5737). No packet is sent."""
 
-ADD_TOKEN = "cosmic-rover token add NAME --scope view"  # noqa: S105 # a command
+ADD_TOKEN = "rover token add NAME --scope view"  # noqa: S105 # a command
 
 
 def is_loopback(host: str) -> bool:

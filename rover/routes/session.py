@@ -121,6 +121,7 @@ def routes(mission: HasSignIns) -> list[BaseRoute]:
             "The page with which a browser signs in",
             answers={200: PAGE, 303: Answer("the client has access; it is redirected")},
             required_scope="",
+            other_methods=["POST"],
         ),
         Operation(
             "/sign-in",
@@ -131,6 +132,7 @@ def routes(mission: HasSignIns) -> list[BaseRoute]:
             answers={303: Answer("signed in; the client is redirected and has a cookie")},
             errors=[BadBody, FormRefused, ScopeRequired, WrongToken, TooManyFailures],
             required_scope="",
+            other_methods=["GET", "HEAD"],
         ),
         Operation(
             "/sign-out",
