@@ -6,12 +6,13 @@ lock orders their sends, so that the reply to a message precedes the message its
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from anyio import Lock, create_task_group, move_on_after
+from anyio import Lock, create_task_group, move_on_after, sleep
 from starlette.endpoints import WebSocketEndpoint
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -52,6 +53,9 @@ MAX_REASON_BYTES = 123
 """Maximum size of the reason in a close frame (RFC 6455, 5.5)."""
 
 NAME = Text(name="name", summary="name of the member")
+
+LAST_FRAMES_S = 1.0
+"""Seconds to handle the frames that a client sent before it closed, after a send has failed."""
 
 CLOSE_TIMEOUT_S = 0.5
 """Seconds to send a close frame. A stalled client does not receive it."""
@@ -165,7 +169,8 @@ class CommsEndpoint(WebSocketEndpoint):
         sender = Sender(websocket, member)
         if (welcome := self._protocol.welcome(member)) is not None:
             await self._comms.committed()  # a client may resume after the ids in the welcome
-            await sender.send(welcome)
+            with suppress(WebSocketDisconnect):  # frames sent before the close still count
+                await sender.send(welcome)
         async with create_task_group() as tasks:
             tasks.start_soon(self._send_events, sender, tasks.cancel_scope)
             tasks.start_soon(self._receive, websocket, sender, tasks.cancel_scope)
@@ -183,7 +188,7 @@ class CommsEndpoint(WebSocketEndpoint):
                     self._comms.gaps.add(news)
                     await sender.send(self._protocol.gap(news))
         except WebSocketDisconnect:
-            pass
+            await sleep(LAST_FRAMES_S)  # `_receive` ends earlier: the server reports the close
         both.cancel()
 
     async def _receive(self, websocket: WebSocket, sender: Sender, both: CancelScope) -> None:
@@ -207,7 +212,8 @@ class CommsEndpoint(WebSocketEndpoint):
                 topic = sender.member.channel.topic
                 if topic.released_id != topic.last_id:  # what is acknowledged is kept
                     await self._comms.synced()
-                await sender.send_locked(reply)
+                with suppress(WebSocketDisconnect):
+                    await sender.send_locked(reply)
 
 
 async def _close(websocket: WebSocket, error: errors.RoverError) -> None:
