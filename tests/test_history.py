@@ -324,3 +324,28 @@ def test_a_learned_parameter_may_change_from_numbers_to_text() -> None:
         history.add(Sample(T + t, {"mode": value}))
     columns = query(history, ["mode"])
     assert (columns["t"], columns["mode"]) == ([T, T + 2], [1, "drive"])
+
+
+def test_tables_have_every_value_in_order_of_time(archive: Callable[[History], None]) -> None:
+    history = History()
+    for n in range(3000):
+        history.add(Sample(T + n, {"a": n, "text": str(n)} if n % 3 else {"a": n, "b": True}))
+        if n % 1024 == 1023:
+            archive(history)
+    tables = list(history.tables(T + 10, T + 2900))
+    assert all(len(table.t) <= 3000 for table in tables)
+    times = [t for table in tables for t in table.t.tolist()]
+    columns = [table.as_columns() for table in tables]
+    assert times == [T + n for n in range(10, 2900)]
+    assert [a for found in columns for a in found["a"]] == list(range(10, 2900))
+    texts = [text for found in columns for text in found["text"]]
+    assert texts == [str(n) if n % 3 else None for n in range(10, 2900)]
+    assert history.kinds() == {"a": {"": "i"}, "b": {"": "b"}, "text": {"": "s"}}
+
+
+def test_chunks_of_large_texts_are_small() -> None:
+    history = History()
+    for n in range(300):
+        history.add(Sample(T + n, {"text": str(n) * 20_000}))
+        history.archive()
+    assert len(list(history.tables())) > 2

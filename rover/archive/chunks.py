@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from rover.archive.codec import pack, pack_times, unpack
 from rover.archive.points import SCALAR, Points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from sqlite3 import Connection
 
     from numpy.typing import NDArray
@@ -21,7 +21,8 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS parameter (
     id INTEGER PRIMARY KEY,
     name TEXT UNIQUE NOT NULL,
-    archived INTEGER NOT NULL -- offset of the newest event whose values are stored
+    archived INTEGER NOT NULL, -- offset of the newest event whose values are stored
+    kinds TEXT NOT NULL -- types of its values by component, as JSON: `{"": "fi"}`
 );
 CREATE TABLE IF NOT EXISTS times (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS chunk (
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS chunk (
     first REAL NOT NULL, -- time of the first point, POSIX seconds
     last REAL NOT NULL,
     points INTEGER NOT NULL,
+    open INTEGER NOT NULL, -- 1 if newer points may be added
     stored REAL NOT NULL, -- time of the last change, POSIX seconds
     times INTEGER, -- those of level 0, which parameters of the same samples share
     own_times BLOB, -- those of other levels
@@ -38,12 +40,12 @@ CREATE TABLE IF NOT EXISTS chunk (
     late BLOB, -- NULL if no point was late
     data BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS chunk_by_time ON chunk (parameter, level, first, last, points);
+CREATE INDEX IF NOT EXISTS chunk_by_time ON chunk (parameter, level, first, last, points, open);
 CREATE INDEX IF NOT EXISTS chunk_by_age ON chunk (stored);
 CREATE INDEX IF NOT EXISTS chunk_by_times ON chunk (times);
 """
 
-SELECT = "SELECT id, first, last, points FROM chunk WHERE parameter = ? AND level = ?"
+SELECT = "SELECT id, first, last, points, open FROM chunk WHERE parameter = ? AND level = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,14 @@ class Chunk:
         first: time of the first point, POSIX seconds.
         last: time of the last point, POSIX seconds.
         points: their number.
+        is_open: whether newer points may be added.
     """
 
     id: int
     first: float
     last: float
     points: int
+    is_open: bool
 
     def points_between(self, since: float, until: float) -> int:
         """The number of points in a time range, if they are evenly spaced."""
@@ -68,6 +72,30 @@ class Chunk:
         if duration_s <= 0:
             return self.points
         return int(self.points * (min(until, self.last) - max(since, self.first)) / duration_s)
+
+
+class Stored(NamedTuple):
+    """What is stored of a parameter.
+
+    Attributes:
+        id: its id.
+        archived: offset of the newest event whose value is stored.
+        kinds: letters of the types of its values (`rover.archive.points.KINDS`) by component.
+    """
+
+    id: int
+    archived: int
+    kinds: Mapping[str, str]
+
+    def with_kinds(self, kinds: Mapping[str, str]) -> Mapping[str, str]:
+        """Its kinds, and others."""
+        if all(letter in self.kinds.get(part, "") for part, letter in kinds.items()):
+            return self.kinds
+        parts = dict.fromkeys([*self.kinds, *kinds])
+        return {
+            part: "".join(sorted({*self.kinds.get(part, ""), *kinds.get(part, "")}))
+            for part in parts
+        }
 
 
 class Chunks:
@@ -82,18 +110,19 @@ class Chunks:
         self._times: dict[bytes, int] = {}
         db.executescript(SCHEMA)
 
-    def parameters(self) -> dict[str, tuple[int, int]]:
-        """The id of each parameter, and the offset up to which it is stored, by name."""
-        rows = self._db.execute("SELECT name, id, archived FROM parameter")
-        return {name: (id_, archived) for name, id_, archived in rows}
+    def parameters(self) -> dict[str, Stored]:
+        """What is stored of each parameter, by name."""
+        rows = self._db.execute("SELECT name, id, archived, kinds FROM parameter")
+        return {name: Stored(id_, offset, json.loads(kinds)) for name, id_, offset, kinds in rows}
 
-    def set_archived(self, name: str, offset: int) -> int:
-        """Note the offset up to which a parameter is stored; returns its id."""
-        sql = (
-            "INSERT INTO parameter (name, archived) VALUES (?1, ?2)"
-            " ON CONFLICT (name) DO UPDATE SET archived = max(archived, ?2) RETURNING id"
+    def note(self, name: str, archived: int, kinds: Mapping[str, str]) -> int:
+        """Note what is stored of a parameter; returns its id."""
+        row = self._db.execute(
+            "INSERT INTO parameter (name, archived, kinds) VALUES (?, ?, ?) ON CONFLICT (name)"
+            " DO UPDATE SET archived = excluded.archived, kinds = excluded.kinds RETURNING id",
+            (name, archived, json.dumps(kinds)),
         )
-        found: int = self._db.execute(sql, (name, offset)).fetchone()[0]
+        found: int = row.fetchone()[0]
         return found
 
     def page_bytes(self) -> int:
@@ -126,12 +155,21 @@ class Chunks:
         )
         start = since if before is None else before.first
         sql = f"{SELECT} AND first >= ? AND first < ? ORDER BY first, id"
-        return [Chunk(*row) for row in self._db.execute(sql, (parameter, level, start, until))]
+        return [_chunk(row) for row in self._db.execute(sql, (parameter, level, start, until))]
 
-    def complete_after(self, parameter: int, level: int, since: float, points: int) -> list[Chunk]:
-        """The chunks that begin at a time or later and have at least that number of points."""
-        sql = f"{SELECT} AND first >= ? AND points >= ? ORDER BY first, id"
-        return [Chunk(*row) for row in self._db.execute(sql, (parameter, level, since, points))]
+    def start_after(self, parameter: int, since: float, count: int) -> float | None:
+        """The time at which the n-th chunk of level 0 after a time begins."""
+        row = self._db.execute(
+            "SELECT first FROM chunk WHERE parameter = ? AND level = 0 AND first > ?"
+            " ORDER BY first LIMIT 1 OFFSET ?",
+            (parameter, since, count - 1),
+        ).fetchone()
+        return row and float(row[0])
+
+    def complete_after(self, parameter: int, level: int, since: float) -> list[Chunk]:
+        """The complete chunks that begin at a time or later."""
+        sql = f"{SELECT} AND first >= ? AND NOT open ORDER BY first, id"
+        return [_chunk(row) for row in self._db.execute(sql, (parameter, level, since))]
 
     def load(self, chunk: int, times: dict[int, NDArray[np.float64]] | None = None) -> Points:
         """The points of a chunk.
@@ -157,7 +195,14 @@ class Chunks:
         return Points(t, flags, names, tuple(map(unpack, _split(data))))
 
     def save(
-        self, parameter: int, level: int, points: Points, stored: float, replaced: int | None = None
+        self,
+        parameter: int,
+        level: int,
+        points: Points,
+        stored: float,
+        *,
+        is_open: bool = False,
+        replaced: int | None = None,
     ) -> Chunk:
         """Store a chunk.
 
@@ -166,13 +211,14 @@ class Chunks:
             level: of the chunk.
             points: its points.
             stored: POSIX seconds of now.
+            is_open: whether newer points may be added.
             replaced: id of the chunk that it replaces.
         """
         if replaced is not None:
             self.delete(replaced)
         first, last = float(points.t[0]), float(points.t[-1])
         row = self._db.execute(
-            "INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            "INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (
                 replaced,
                 parameter,
@@ -180,6 +226,7 @@ class Chunks:
                 first,
                 last,
                 len(points),
+                is_open,
                 stored,
                 self._shared_times(points.t) if level == 0 else None,
                 pack_times(points.t) if level > 0 else None,
@@ -188,7 +235,7 @@ class Chunks:
                 _join(map(pack, points.columns)),
             ),
         ).fetchone()
-        return Chunk(row[0], first, last, len(points))
+        return Chunk(row[0], first, last, len(points), is_open)
 
     def delete(self, chunk: int) -> None:
         """Delete a chunk."""
@@ -219,7 +266,12 @@ class Chunks:
 
     def _one(self, sql: str, *values: object) -> Chunk | None:
         row = self._db.execute(sql, values).fetchone()
-        return row and Chunk(*row)
+        return None if row is None else _chunk(row)
+
+
+def _chunk(row: tuple[int, float, float, int, int]) -> Chunk:
+    id_, first, last, points, is_open = row
+    return Chunk(id_, first, last, points, bool(is_open))
 
 
 def _join(packed: Iterable[bytes]) -> bytes:

@@ -20,6 +20,15 @@ MAX_EXACT_INTEGER = 2**53
 
 INT64 = range(-(2**63), 2**63)
 
+KINDS = {
+    "f": "float64",
+    "i": "integers that a float64 can represent",
+    "I": "64-bit integers",
+    "b": "booleans",
+    "s": "text",
+    "o": "JSON values of several types",
+}
+
 SCALAR = ("",)
 """The components of a parameter that is not a vector."""
 
@@ -94,10 +103,26 @@ class Points:
         objects = (column for column in self.columns if column.dtype == object)
         return sum(sum(map(getsizeof, column)) for column in objects)
 
+    def kinds(self) -> dict[str, str]:
+        """A letter for the type of each component, as in `KINDS`."""
+        return {
+            part: kind_of(column) for part, column in zip(self.parts, self.columns, strict=True)
+        }
+
     def between(self, since: float, until: float) -> Points:
         """The points in a time range; `until` is exclusive."""
         first, last = np.searchsorted(self.t, (since, until))
         return self[first:last]
+
+
+def kind_of(column: NDArray[Any]) -> str:
+    """The letter for the type of a column, as in `KINDS`."""
+    if column.dtype == np.int64:
+        small = np.abs(column).max() <= MAX_EXACT_INTEGER and column.min() > INT64.start
+        return "i" if small else "I"
+    if column.dtype == object:
+        return "s" if all(isinstance(value, str) for value in column) else "o"
+    return "b" if column.dtype == np.bool_ else "f"
 
 
 def column_of(values: Sequence[Any]) -> NDArray[Any]:

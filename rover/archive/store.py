@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rover.archive.chunks import Chunk, Chunks
+from rover.archive.chunks import Chunk, Chunks, Stored
 from rover.archive.points import joined
 from rover.archive.reduce import reduced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from sqlite3 import Connection
 
     from numpy.typing import NDArray
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 CHUNK = 1024
 """Number of points of a complete chunk. Late values make it larger, up to twice as large."""
+
+MAX_CHUNK_BYTES = 4 * 2**20
+"""Size of texts from which a chunk is complete, however few they are."""
 
 LEVELS = 6
 """Number of levels. The last has one point for about a million values."""
@@ -53,6 +56,9 @@ NEIGHBOURS = 8
 """Number of points on each side of a late value that decide whether it is a spike."""
 
 
+NOTHING = Stored(0, 0, {})
+
+
 class Store:
     """Stores and reads the values of all parameters.
 
@@ -63,7 +69,7 @@ class Store:
     def __init__(self, db: Connection) -> None:
         self._db = db
         self._chunks = Chunks(db)
-        self._ids: dict[str, tuple[int, int]] = {}  # id and newest stored offset, by name
+        self._stored: dict[str, Stored] = {}  # by name
         self._newest: dict[tuple[int, int], Chunk | None] = {}  # by parameter and level
         self._pending: dict[tuple[int, int], list[Points]] = {}  # extremes for that level
         self._reload()
@@ -71,14 +77,18 @@ class Store:
     @property
     def names(self) -> list[str]:
         """The names of the parameters that it has, or has had, values of."""
-        return list(self._ids)
+        return list(self._stored)
 
     def archived(self, name: str) -> int:
         """The offset of the newest event whose value of a parameter is stored; 0 without one."""
-        return self._ids.get(name, (0, 0))[1]
+        return self._stored[name].archived if name in self._stored else 0
+
+    def kinds(self, name: str) -> Mapping[str, str]:
+        """Letters of the types of a parameter's values, by component (`points.KINDS`)."""
+        return self._stored[name].kinds if name in self._stored else {}
 
     def _reload(self) -> None:
-        self._ids = self._chunks.parameters()
+        self._stored = self._chunks.parameters()
         self._forget()
 
     def _forget(self) -> None:
@@ -112,22 +122,25 @@ class Store:
         """
         waiting = list(batch.items())
         while waiting:
-            stored_ids = {}
+            changed = {}
             with self._transaction():
                 until = monotonic() + TRANSACTION_S
                 while waiting and monotonic() < until:
                     name, points = waiting.pop()
-                    parameter = self._chunks.set_archived(name, offset)
+                    before = self._stored.get(name, NOTHING)
+                    newest = max(offset, before.archived)
+                    kinds = before.with_kinds(points.kinds())
+                    parameter = self._chunks.note(name, newest, kinds)
                     self._add(parameter, points, stored)
-                    stored_ids[name] = parameter, max(offset, self.archived(name))
-            self._ids |= stored_ids
+                    changed[name] = Stored(parameter, newest, kinds)
+            self._stored |= changed
         self._chunks.share_no_times()
 
     def _add(self, parameter: int, points: Points, stored: float) -> None:
         newest = self._newest_chunk(parameter, 0)
         start = -inf
         if newest is not None:
-            start = newest.first if newest.points < CHUNK else newest.last
+            start = newest.first if newest.is_open else newest.last
         late = int(np.searchsorted(points.t, start))
         if late:
             self._insert(parameter, 0, points[:late], stored)
@@ -143,9 +156,9 @@ class Store:
             until: POSIX seconds, exclusive.
             level: 0 for all values, at most `LEVELS` - 1.
         """
-        if name not in self._ids:
+        if name not in self._stored:
             return
-        parameter, _ = self._ids[name]
+        parameter = self._stored[name].id
         while level >= 0 and since < until:
             for chunk in self._chunks.between(parameter, level, since, until):
                 points = self._chunks.load(chunk.id).between(since, until)
@@ -178,14 +191,23 @@ class Store:
 
     def level_for(self, name: str, since: float, until: float, points: int) -> int:
         """The highest level that has at least that number of points in a time range."""
-        if name not in self._ids:
+        if name not in self._stored:
             return 0
-        parameter, _ = self._ids[name]
+        parameter = self._stored[name].id
         for level in range(LEVELS - 1, 0, -1):
             chunks = self._chunks.between(parameter, level, since, until)
             if sum(chunk.points_between(since, until) for chunk in chunks) >= points:
                 return level
         return 0
+
+    def window_end(self, names: Iterable[str], since: float, chunks: int) -> float:
+        """The end of a time range that has about that number of chunks of each parameter.
+
+        It is infinite if there are fewer.
+        """
+        stored = (self._stored[name].id for name in names if name in self._stored)
+        starts = (self._chunks.start_after(parameter, since, chunks) for parameter in stored)
+        return min((start for start in starts if start is not None), default=inf)
 
     def limit(self, max_bytes: float, stored_after: float) -> None:
         """Delete the chunks that have not changed for the longest time, and return their space.
@@ -212,14 +234,17 @@ class Store:
         """Add points that are newer than all complete chunks of a level."""
         newest = self._newest_chunk(parameter, level)
         replaced = None
-        if newest is not None and newest.points < CHUNK:
+        if newest is not None and newest.is_open:
             before = self._chunks.load(newest.id)
             if before.parts == points.parts:
                 points, replaced = before.then(points), newest.id
         for piece in _pieces(points):
-            saved = self._chunks.save(parameter, level, piece, stored, replaced)
-            self._newest[parameter, level], replaced = saved, None
-            if len(piece) >= CHUNK and level + 1 < LEVELS:
+            is_open = len(piece) < CHUNK and piece.object_bytes() < MAX_CHUNK_BYTES
+            self._newest[parameter, level] = self._chunks.save(
+                parameter, level, piece, stored, is_open=is_open, replaced=replaced
+            )
+            replaced = None
+            if not is_open and level + 1 < LEVELS:
                 self._reduce(parameter, level, piece, stored)
 
     def _reduce(self, parameter: int, level: int, complete: Points, stored: float) -> None:
@@ -230,7 +255,7 @@ class Store:
         else:  # also those that an earlier process has stored
             newest = self._newest_chunk(*above)
             since = -inf if newest is None else nextafter(newest.last, inf)
-            chunks = self._chunks.complete_after(parameter, level, since, CHUNK)
+            chunks = self._chunks.complete_after(parameter, level, since)
             self._pending[above] = [reduced(self._chunks.load(chunk.id)) for chunk in chunks]
         if len(self._pending[above]) < CHUNKS_AT_ONCE:
             return
@@ -267,7 +292,7 @@ class Store:
         edges = np.linspace(0, len(merged), pieces + 1).astype(int).tolist()
         replaced: int | None = chunk.id
         for start, end in pairwise(edges):
-            self._chunks.save(parameter, level, merged[start:end], stored, replaced)
+            self._chunks.save(parameter, level, merged[start:end], stored, replaced=replaced)
             replaced = None
         self._newest.pop((parameter, level), None)
         if level + 1 == LEVELS:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import suppress
+import sys
+from contextlib import contextmanager, suppress
 from math import inf
 from threading import Lock
 from time import time
@@ -18,17 +19,20 @@ from typing import TYPE_CHECKING
 
 from anyio import sleep
 
+from rover.archive.chunks import Stored
 from rover.archive.database import ArchiveDatabase
 from rover.archive.points import joined
-from rover.archive.table import Excerpt
+from rover.archive.table import Excerpt, Table, table_of
 from rover.errors import LogDamaged
 from rover.logs.worker import Worker
 from rover.telemetry.tail import Entry, points_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from rover.archive.points import Points
+    from rover.archive.store import Store
     from sources.base import Parameter, Sample
 
 logger = logging.getLogger("rover.telemetry")
@@ -62,6 +66,9 @@ VALUE_BYTES = 60
 
 MAX_LOADED_POINTS = 4_000_000
 """Approximate maximum number of points that a query reads."""
+
+MAX_WINDOW_CHUNKS = 64
+"""Approximate maximum number of chunks of one table of `History.tables`."""
 
 MIN_POINTS = 64
 """Minimum number of points of each parameter that a query reads, if there are that many."""
@@ -233,21 +240,87 @@ class History:
         names = list(self._names if fields is None else fields)
         begin, end = -inf if since is None else since, inf if until is None else until
         enough = max(MIN_POINTS, min(max_points, MAX_LOADED_POINTS // (16 * len(names) or 1)))
-        with self._lock:
+        return self._excerpt(
+            names, begin, end, lambda store, name: store.load(name, begin, end, enough)
+        )
+
+    def _excerpt(
+        self,
+        names: Sequence[str],
+        since: float,
+        until: float,
+        read: Callable[[Store, str], tuple[list[Points], bool]],
+    ) -> Excerpt:
+        """What `read` returns of the archive, and the samples in memory."""
+        with self._lock, self._reading() as store:
             tail = points_of(self._tail[:], dict.fromkeys(names), lambda _: 0)
-            try:
-                store = self._database.store()
-                loaded = {name: store.load(name, begin, end, enough) for name in names}
-            except (sqlite3.Error, OSError, ValueError) as exc:
-                self._database.close()
-                raise LogDamaged(f"the history cannot be read: {exc}") from exc
+            loaded = {name: read(store, name) for name in names}
         for name, points in tail.items():
-            if len(newest := points.between(begin, end)):
+            if len(newest := points.between(since, until)):
                 loaded[name][0].append(newest)
         return Excerpt(
             {name: joined(pieces) for name, (pieces, _) in loaded.items()},
             all(complete for _, complete in loaded.values()),
         )
+
+    def kinds(self, fields: Collection[str] | None = None) -> dict[str, dict[str, str]]:
+        """Letters of the types of values (`points.KINDS`), by parameter and component.
+
+        Args:
+            fields: names of parameters; `None` for all.
+
+        Raises:
+            LogDamaged: the database cannot be read.
+        """
+        names = list(self._names if fields is None else fields)
+        with self._lock, self._reading() as store:
+            tail = points_of(self._tail[:], dict.fromkeys(names), lambda _: 0)
+            stored = {name: Stored(0, 0, store.kinds(name)) for name in names}
+        return {
+            name: dict(stored[name].with_kinds(tail[name].kinds() if name in tail else {}))
+            for name in names
+        }
+
+    def tables(
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        fields: Collection[str] | None = None,
+    ) -> Iterator[Table]:
+        """All values of a time range in order of time, in tables of a limited size.
+
+        Args:
+            since: POSIX seconds, inclusive; `None` for no bound.
+            until: POSIX seconds, exclusive; `None` for no bound.
+            fields: names of parameters; `None` for all.
+
+        Raises:
+            LogDamaged: the database cannot be read.
+        """
+        names = list(self._names if fields is None else fields)
+        letters = {letter for parts in self.kinds(names).values() for letter in parts.values()}
+        chunks = 1 if letters & {"s", "o"} else max(1, MAX_WINDOW_CHUNKS // (len(names) or 1))
+        begin, end = -inf if since is None else since, inf if until is None else until
+        while begin < end:
+            with self._lock, self._reading() as store:
+                window_end = min(end, store.window_end(names, begin, chunks))
+            table = table_of(self._window(names, begin, window_end), sys.maxsize)
+            if len(table.t):
+                yield table
+            begin = window_end
+
+    def _window(self, names: Sequence[str], since: float, until: float) -> Excerpt:
+        return self._excerpt(
+            names, since, until, lambda store, name: ([*store.read(name, since, until)], True)
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[Store]:
+        try:
+            yield self._database.store()
+        except (sqlite3.Error, OSError, ValueError) as exc:
+            self._database.close()
+            raise LogDamaged(f"the history cannot be read: {exc}") from exc
 
     def close(self) -> None:
         """Close the database."""
