@@ -1,4 +1,4 @@
-"""A large JSON response: encoded by a worker thread, few at a time, and counted until it is sent.
+"""Large responses: encoded by a worker thread, few at a time, and counted until they are sent.
 
 Until a client has read a response, the server buffers it. So `LargeResponse` holds a place of a
 pool while it is encoded and sent, and a client that reads nothing is aborted.
@@ -6,9 +6,12 @@ pool while it is encoded and sent, and a client that reads nothing is aborted.
 
 from __future__ import annotations
 
+import logging
+from math import inf
 from typing import TYPE_CHECKING
 
 from anyio import CancelScope, CapacityLimiter, current_time, to_thread
+from anyio.lowlevel import checkpoint
 from starlette.responses import Response
 
 from rover.asgi.body import RETRY_AFTER_S
@@ -16,12 +19,14 @@ from rover.errors import Draining
 from rover.shares import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.clients import Clients
     from rover.asgi.connections import Connections
+
+logger = logging.getLogger("rover.errors")
 
 MAX_BYTES = 8 * 2**20
 """Approximate maximum size of one response. Larger results are thinned or truncated."""
@@ -79,14 +84,30 @@ class LargeResponses:
         """
         return LargeResponse(encode, self)
 
+    def stream(
+        self, pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str]
+    ) -> StreamedResponse:
+        """A response of unknown length. It raises `PoolFull` if others are not read in time.
 
-class LargeResponse(Response):
+        Args:
+            pieces: of the body; a worker thread asks for each of them. If it raises after the first
+                one, the response is visibly incomplete.
+            media_type: of the body.
+            headers: further headers.
+        """
+        return StreamedResponse(pieces, self, media_type, headers)
+
+
+class _Response(Response):
     """The response to one request."""
 
-    def __init__(self, encode: Callable[[], bytes], responses: LargeResponses) -> None:
-        super().__init__(headers={"Cache-Control": "no-store"}, media_type="application/json")
-        self._encode = encode
+    def __init__(
+        self, responses: LargeResponses, media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", **headers}, media_type=media_type)
         self._responses = responses
+        self._started = False
+        self._length_known = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wait for a place, encode, and send until the client has read nearly all.
@@ -95,29 +116,83 @@ class LargeResponse(Response):
             PoolFull: no place was free in time.
             Draining: the server is shutting down.
         """
-        responses, started = self._responses, False
+        responses = self._responses
         client = responses.clients.name_of(scope, receive)
         with CancelScope() as sending:
             responses.open.add(sending)
             try:
                 async with responses.pool.place(client, responses.wait_s):
-                    async with responses.encoding:
-                        body = await to_thread.run_sync(self._encode)
-                    started = True
-                    await self._send(body, send, sending)
+                    await self._respond(send, sending)
+            except Exception:
+                if not self._started:
+                    raise
+                logger.exception("a response is incomplete")
+                sending.cancel()
+                await checkpoint()
             finally:
                 responses.open.discard(sending)
         if sending.cancelled_caught:
-            if not started:
+            if not self._started:
                 raise Draining(RETRY_AFTER_S)
-            await responses.connections.end_incomplete(scope, receive, length_known=True)
+            await responses.connections.end_incomplete(
+                scope, receive, length_known=self._length_known
+            )
+
+    async def _respond(self, send: Send, sending: CancelScope) -> None:
+        raise NotImplementedError
+
+    async def _start(self, send: Send) -> None:
+        self._started = True
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
 
     async def _send(self, body: bytes, send: Send, sending: CancelScope) -> None:
-        self.headers["Content-Length"] = str(len(body))
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        """Send a part of the body; each chunk waits until the client has read the earlier ones."""
         for start in range(0, len(body), CHUNK_BYTES):
             sending.deadline = current_time() + self._responses.connections.timeout_s
             chunk = body[start : start + CHUNK_BYTES]
-            # it waits until the client has read the earlier chunks
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+class LargeResponse(_Response):
+    """A response of JSON."""
+
+    def __init__(self, encode: Callable[[], bytes], responses: LargeResponses) -> None:
+        super().__init__(responses, "application/json", {})
+        self._encode = encode
+
+    async def _respond(self, send: Send, sending: CancelScope) -> None:
+        async with self._responses.encoding:
+            body = await to_thread.run_sync(self._encode)
+        self.headers["Content-Length"] = str(len(body))
+        await self._start(send)
+        await self._send(body, send, sending)
         await send({"type": "http.response.body", "body": b""})
+
+
+class StreamedResponse(_Response):
+    """A response of unknown length, whose pieces are encoded one at a time."""
+
+    def __init__(
+        self,
+        pieces: Iterator[bytes],
+        responses: LargeResponses,
+        media_type: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(responses, media_type, {"X-Accel-Buffering": "no", **headers})
+        del self.headers["Content-Length"]
+        self._length_known = False
+        self._pieces = pieces
+
+    async def _respond(self, send: Send, sending: CancelScope) -> None:
+        piece = await self._next()
+        await self._start(send)
+        while piece is not None:
+            await self._send(piece, send, sending)
+            sending.deadline = inf  # the next piece may take long
+            piece = await self._next()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _next(self) -> bytes | None:
+        async with self._responses.encoding:
+            return await to_thread.run_sync(next, self._pieces, None)

@@ -1,0 +1,65 @@
+"""Tables of past values as files: CSV, JSON lines, Parquet and MCAP, in constant memory.
+
+history.tables() ─▶ align ─▶ a writer ─▶ pieces of the file
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rover.exports.align import Aligner
+from rover.exports.columns import columns_of
+from rover.exports.csv import CsvWriter
+from rover.exports.jsonl import JsonLinesWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from rover.archive.table import Table
+    from rover.exports.columns import Writer
+
+FORMATS = ("csv", "jsonl", "parquet", "mcap")
+
+
+def writer_of(file_format: str) -> Callable[..., Writer]:
+    """The class that writes a format, one of `FORMATS`.
+
+    Raises:
+        ImportError: its library is not installed.
+    """
+    if file_format == "parquet":
+        from rover.exports.parquet import ParquetWriter
+
+        return ParquetWriter
+    if file_format == "mcap":
+        from rover.exports.mcap import McapWriter
+
+        return McapWriter
+    return CsvWriter if file_format == "csv" else JsonLinesWriter
+
+
+def export(
+    tables: Iterable[Table],
+    kinds: Mapping[str, Mapping[str, str]],
+    make: Callable[..., Writer],
+    align: Aligner | None = None,
+) -> Iterator[bytes]:
+    """The pieces of a file, which are not empty.
+
+    Args:
+        tables: in order of time.
+        kinds: of the parameters, as `History.kinds` returns them.
+        make: the class of the writer.
+        align: fills in values; `None` to leave the rows as they are.
+    """
+    columns = columns_of(kinds)
+    writer = make(columns)
+    for table in tables:
+        rows = table if align is None else align(table)
+        if len(rows.t) and (piece := writer.write(rows)):
+            yield piece
+    if last := writer.end():
+        yield last
+
+
+__all__ = ["FORMATS", "Aligner", "export", "writer_of"]
