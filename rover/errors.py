@@ -21,6 +21,7 @@
     ├── BadBody                 a request's body is invalid                   400
     ├── UnknownAlarm            no alarm has that id                          404
     ├── NoDataYet               no data has arrived yet                       404
+    ├── FormatMissing           a library is not installed                    501
     ├── LogDamaged              recorded events cannot be read                503
     ├── ChannelRefused          a channel's or member's name is not allowed   400 · 1008
     ├── MessageRefused          a channel does not accept the message         `error` event · 1008
@@ -246,6 +247,14 @@ class UnknownAlarm(RoverError):
 
 class LogDamaged(RoverError):
     """Recorded events cannot be read."""
+
+
+class FormatMissing(RoverError):
+    """The library that writes a format is not installed."""
+
+    def __init__(self, file_format: str) -> None:
+        extra = f"cosmic-rover[{file_format}]"
+        super().__init__(f"this server cannot write {file_format}; install `{extra}`")
 
 
 class NoDataYet(RoverError):

@@ -151,7 +151,7 @@ def test_aligned_rows_have_the_newest_value_of_each_parameter() -> None:
     history.add(Sample(T + 1, {"b": "x"}))
     history.add(Sample(T + 1.5, {"a": 9.0}), late=True)
     history.add(Sample(T + 2, {"a": 2.0}))
-    [table] = map(Aligner(), history.tables())
+    [table] = Aligner().tables(*history.tables())
     assert table.as_columns() == {
         "t": [T, T + 1, T + 2],
         "a": [1.0, 1.0, 2.0],
@@ -167,9 +167,17 @@ def test_rows_at_a_period_go_on_from_one_table_to_the_next() -> None:
         if n % 1024 == 0:
             history.archive()
     align = Aligner(0.5)
-    tables = [align(table) for table in history.tables()]
+    tables = [rows for table in history.tables() for rows in align.tables(table)]
     times = [t for table in tables for t in table.t.tolist()]
     assert times == [T + n / 2 for n in range(600)]
     values = [a for table in tables for a in table.as_columns()["a"]]
     assert values[:4] == [None, 5.0, 9.0, 15.0]
     assert not any(math.isnan(value) for value in values[1:])
+
+
+def test_rows_of_a_long_gap_come_in_tables_of_a_limited_size() -> None:
+    history = History()
+    for t in (T, T + 86_400):
+        history.add(Sample(t, {"a": 1.0}))
+    tables = Aligner(0.5).tables(*history.tables())
+    assert max(len(table.t) for table in tables) < 20_000

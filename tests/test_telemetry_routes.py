@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -399,3 +400,33 @@ async def test_a_silent_stream_has_beat_events_that_a_page_can_see(serve: Serve)
     async with serve(TelemetryApp(ManualSource(), heartbeat_s=0.05).app) as url:
         events = await read(f"{url}/stream/rover-telemetry", 3, "beat")
     assert [(event.event, event.data, event.id) for event in events] == [("beat", "{}", "")] * 3
+
+
+async def test_an_export_has_every_sample_of_the_time_range(serve: Serve) -> None:
+    async with serving(serve, ManualSource(1000)) as (url, _):
+        export = f"{url}/telemetry/export"
+        csv = await get(export, since=START + 10, until=START + 12, fields="speed")
+        lines = await get(export, format="jsonl")
+        aligned = await get(export, align=100, fields="speed")
+        parquet = await get(export, format="parquet")
+        wrong = await get(export, format="xls")
+    assert csv.text.splitlines() == [
+        "t,speed,late",
+        f"{iso(START + 10)},10,false",
+        f"{iso(START + 11)},11,false",
+    ]
+    assert csv.headers["content-disposition"] == 'attachment; filename="telemetry.csv"'
+    assert len(lines.text.splitlines()) == 1000
+    assert len(aligned.text.splitlines()) == 11
+    assert parquet.content[:4] == parquet.content[-4:] == b"PAR1"
+    assert wrong.status_code == 400
+
+
+async def test_an_export_in_a_format_without_its_library_names_the_extra(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rover.exports.mcap", None)
+    async with serving(serve, ManualSource(1)) as (url, _):
+        answer = await get(f"{url}/telemetry/export", format="mcap")
+    assert answer.status_code == 501
+    assert "cosmic-rover[mcap]" in answer.json()["detail"]

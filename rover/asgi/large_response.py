@@ -184,6 +184,14 @@ class StreamedResponse(_Response):
         self._length_known = False
         self._pieces = pieces
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond; see `_Response`."""
+        if scope["method"] == "HEAD":
+            await self._start(send)
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await super().__call__(scope, receive, send)
+
     async def _respond(self, send: Send, sending: CancelScope) -> None:
         piece = await self._next()
         await self._start(send)

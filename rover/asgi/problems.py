@@ -48,6 +48,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.BadBody: HTTPStatus.BAD_REQUEST,
     errors.UnknownAlarm: HTTPStatus.NOT_FOUND,
     errors.NoDataYet: HTTPStatus.NOT_FOUND,
+    errors.FormatMissing: HTTPStatus.NOT_IMPLEMENTED,
     errors.LogDamaged: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ChannelRefused: HTTPStatus.BAD_REQUEST,
     errors.PoolFull: HTTPStatus.SERVICE_UNAVAILABLE,

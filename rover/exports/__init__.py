@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rover.errors import FormatMissing
 from rover.exports.align import Aligner
 from rover.exports.columns import columns_of
 from rover.exports.csv import CsvWriter
@@ -18,23 +19,32 @@ if TYPE_CHECKING:
     from rover.archive.table import Table
     from rover.exports.columns import Writer
 
-FORMATS = ("csv", "jsonl", "parquet", "mcap")
+FORMATS = {
+    "csv": "text/csv; charset=utf-8; header=present",
+    "jsonl": "application/jsonl",
+    "mcap": "application/vnd.mcap",
+    "parquet": "application/vnd.apache.parquet",
+}
+"""The media type of each format."""
 
 
 def writer_of(file_format: str) -> Callable[..., Writer]:
     """The class that writes a format, one of `FORMATS`.
 
     Raises:
-        ImportError: its library is not installed.
+        FormatMissing: its library is not installed.
     """
-    if file_format == "parquet":
-        from rover.exports.parquet import ParquetWriter
+    try:
+        if file_format == "parquet":
+            from rover.exports.parquet import ParquetWriter
 
-        return ParquetWriter
-    if file_format == "mcap":
-        from rover.exports.mcap import McapWriter
+            return ParquetWriter
+        if file_format == "mcap":
+            from rover.exports.mcap import McapWriter
 
-        return McapWriter
+            return McapWriter
+    except ImportError as exc:
+        raise FormatMissing(file_format) from exc
     return CsvWriter if file_format == "csv" else JsonLinesWriter
 
 
@@ -55,9 +65,9 @@ def export(
     columns = columns_of(kinds)
     writer = make(columns)
     for table in tables:
-        rows = table if align is None else align(table)
-        if len(rows.t) and (piece := writer.write(rows)):
-            yield piece
+        for rows in [table] if align is None else align.tables(table):
+            if piece := writer.write(rows):
+                yield piece
     if last := writer.end():
         yield last
 

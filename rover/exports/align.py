@@ -10,7 +10,13 @@ import numpy as np
 from rover.archive.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+
+MAX_ROWS = 16_384
+"""Maximum number of rows of a table at a period: a gap of a year has many."""
 
 
 class Aligner:
@@ -23,30 +29,43 @@ class Aligner:
     def __init__(self, period_s: float = 0.0) -> None:
         self._period_s = period_s
         self._newest: dict[tuple[str, str], Any] = {}
-        self._next = -math.inf  # the first row of the next table, as a multiple of the period
+        self._next = 0  # the first row of the next table, as a multiple of the period
+        self._begun = False
 
-    def __call__(self, table: Table) -> Table:
+    def tables(self, table: Table) -> Iterator[Table]:
         """The rows for the next table; late rows are left out."""
         keep = ~table.late
         t = table.t[keep]
-        rows = np.arange(len(t))
-        times = t
-        if self._period_s and len(t):
-            first = max(self._next, math.ceil(t[0] / self._period_s))
-            last = math.floor(t[-1] / self._period_s)
-            times = np.arange(first, last + 1) * self._period_s
-            rows = np.searchsorted(t, times, side="right") - 1
-            self._next = max(self._next, last + 1)
-        columns: dict[str, dict[str, NDArray[Any]]] = {}
-        for name, parts in table.columns.items():
-            for part, column in parts.items():
-                filled = self._filled((name, part), column[keep])
-                columns.setdefault(name, {})[part] = filled[rows]
-        for (name, part), value in self._newest.items():
-            if part not in columns.setdefault(name, {}):
-                dtype = float if isinstance(value, float) else object
-                columns[name][part] = np.full(len(times), value, dtype)
-        return Table(times, np.zeros(len(times), bool), columns, table.resolution_s)
+        if not len(t):
+            return
+        before = {key: _constant(value) for key, value in self._newest.items()}
+        columns = {
+            (name, part): self._filled((name, part), column[keep])
+            for name, parts in table.columns.items()
+            for part, column in parts.items()
+        }
+        for times in self._times(t):
+            row = np.searchsorted(t, times, side="right") - 1
+            found: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in table.columns}
+            for (name, part), column in columns.items():
+                found[name][part] = column[row]
+            for (name, part), value in before.items():
+                if (name, part) not in columns:
+                    found.setdefault(name, {})[part] = np.repeat(value, len(times))
+            yield Table(times, np.zeros(len(times), bool), found, table.resolution_s)
+
+    def _times(self, t: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+        if not self._period_s:
+            yield t
+            return
+        first = math.ceil(t[0] / self._period_s)
+        self._next = max(self._next, first) if self._begun else first
+        self._begun = True
+        end = math.floor(t[-1] / self._period_s) + 1
+        while self._next < end:
+            last = min(end, self._next + MAX_ROWS)
+            yield np.arange(self._next, last) * self._period_s
+            self._next = last
 
     def _filled(self, key: tuple[str, str], column: NDArray[Any]) -> NDArray[Any]:
         """The column with the value before each missing one, also from earlier tables."""
@@ -66,3 +85,11 @@ class Aligner:
         if len(source) and source[-1] >= 0:
             self._newest[key] = column[source[-1]]
         return filled
+
+
+def _constant(value: Any) -> NDArray[Any]:
+    if isinstance(value, float):
+        return np.array([value])
+    column = np.empty(1, object)
+    column[0] = value
+    return column

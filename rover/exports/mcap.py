@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from mcap.writer import Writer as Mcap
 
-from rover import __version__
 from rover.exports.columns import json_text
 from rover.exports.jsonl import samples
 from rover.exports.sink import Sink, nanoseconds
@@ -37,7 +36,7 @@ class McapWriter:
         self._columns = columns
         self._sink = Sink()
         self._writer = Mcap(self._sink)  # type: ignore[arg-type] # it uses `write` and `tell` only
-        self._writer.start(profile="", library=f"cosmic-rover {__version__}")
+        self._writer.start(profile="", library="cosmic-rover")
         schema = self._writer.register_schema(
             "rover.Sample", "jsonschema", json_text(_schema(columns)).encode()
         )

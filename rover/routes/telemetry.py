@@ -11,9 +11,10 @@ from rover.api import Answer, Operation
 from rover.api.schemas import BINARY, ref
 from rover.archive.table import table_of
 from rover.asgi.large_response import MAX_BYTES
-from rover.asgi.query import RESUME_POINT, Moment, Names, Number, WholeNumber
+from rover.asgi.query import RESUME_POINT, Choice, Moment, Names, Number, WholeNumber
 from rover.asgi.responses import json_response
-from rover.errors import BadQuery, NoDataYet, PoolFull
+from rover.errors import BadQuery, FormatMissing, NoDataYet, PoolFull
+from rover.exports import FORMATS, Aligner, export, writer_of
 from rover.telemetry.events import BEAT, parameter_json
 from rover.telemetry.views import Selection
 from rover.wire import EVENT_STREAM, dumps, iso
@@ -57,6 +58,18 @@ HISTORY_POINTS = WholeNumber(
 )
 
 
+FORMAT = Choice(
+    name="format", summary="of the file, `csv` by default", choices=lambda: list(FORMATS)
+)
+ALIGN = Number(
+    name="align",
+    summary="seconds from one row to the next, each with the newest value of every parameter; "
+    "0 keeps the rows",
+    at_least=0,
+    at_most=86_400,
+)
+
+
 class HasTelemetry(Protocol):
     """The parts of a mission that these routes use."""
 
@@ -92,6 +105,22 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         since, until = HISTORY_SINCE.of(request), HISTORY_UNTIL.of(request)
         encode = partial(history_json, telemetry.history, since, until, chosen, limit)
         return mission.serving.large_responses.respond(encode)
+
+    async def exported(request: Request) -> Response:
+        past = mission.telemetry.history
+        chosen, period_s = fields.of(request), ALIGN.of(request)
+        since, until = HISTORY_SINCE.of(request), HISTORY_UNTIL.of(request)
+        file_format = FORMAT.of(request) or "csv"
+        writer = writer_of(file_format)
+        align = None if period_s is None else Aligner(period_s)
+
+        def pieces() -> Iterator[bytes]:
+            yield from export(past.tables(since, until, chosen), past.kinds(chosen), writer, align)
+
+        name = f'attachment; filename="telemetry.{file_format}"'
+        return mission.serving.large_responses.stream(
+            pieces(), FORMATS[file_format], {"Content-Disposition": name}
+        )
 
     async def parameters(_: Request) -> Response:
         known = mission.telemetry.parameters
@@ -130,6 +159,15 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             "Samples of a time range, as columns",
             query=[HISTORY_SINCE, HISTORY_UNTIL, fields, HISTORY_POINTS],
             answers={200: Answer("columns of equal length, oldest first", ref("History"))},
+        ),
+        Operation(
+            "/telemetry/export",
+            exported,
+            "Past telemetry as a file, however long",
+            description="Every value is exact. A row has the values of one time.",
+            query=[FORMAT, HISTORY_SINCE, HISTORY_UNTIL, fields, ALIGN],
+            answers={200: Answer("the file", BINARY, [*FORMATS.values()])},
+            errors=[FormatMissing, PoolFull],
         ),
     ]
 
