@@ -104,6 +104,15 @@ class Settings:
         "restart forgets",
         unset="`sqlite:`; `memory:` in an app of your own",
     )
+    keep_days: float = setting(
+        3650.0, "days for which the recorded telemetry is kept", at_least=0.01
+    )
+    keep_bytes: int = setting(
+        20 * 2**30,
+        "maximum size of `mission.db`; the oldest telemetry is deleted",
+        unit="bytes",
+        at_least=2**20,
+    )
     tokens: str = setting(
         "",
         "comma-separated shared tokens of at least 16 characters; without these and without named "
@@ -188,7 +197,7 @@ class Settings:
         32, "maximum number of combinations of `fields` and `hz` in use", at_least=1
     )
     history_bytes: int = setting(
-        64 * 2**20, "bytes of past samples, compressed, in memory", unit="bytes", at_least=65536
+        64 * 2**20, "bytes of past samples, compressed, if they are in memory (`ROVER_LOG=memory:`)", unit="bytes", at_least=65536
     )
     max_sample_bytes: int = setting(
         64 * 2**10,

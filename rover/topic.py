@@ -393,6 +393,11 @@ class Topic(Generic[Item, Frame]):
         self._accepted = max(offset, self._accepted)
 
     @property
+    def expired_to(self) -> int:
+        """The offset of the newest expired event; 0 if none has expired."""
+        return self._expired
+
+    @property
     def expired_time(self) -> float:
         """POSIX seconds of the newest expired event; minus infinity if none has expired."""
         return self._expired_time

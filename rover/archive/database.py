@@ -39,6 +39,7 @@ class ArchiveDatabase:
             )
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a database in memory
             self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint = 0")  # the log does it
             self._store, self._inode = Store(self._db), inode
         return self._store
 

@@ -79,6 +79,11 @@ class Log(Protocol):
         ...
 
     @property
+    def file(self) -> Path | None:
+        """The SQLite file of the log, for tables of other parts; `None` if there is none."""
+        ...
+
+    @property
     def outage(self) -> Outage | None:
         """Since when and why nothing is recorded; `None` while the log records."""
         ...

@@ -99,6 +99,7 @@ class Database:
 
     def _prepare(self, max_pages: int | None) -> None:
         connection = self._connection
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # `checkpoint` does it

@@ -13,6 +13,7 @@ from rover.logs.base import Index, Outage, Record, Stream, up_to
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
 
 MAX_RECORDS = 1_000
 """Maximum number of records of each stream; the oldest are dropped. Topics hold the same events,
@@ -27,6 +28,7 @@ class MemoryLog:
     """
 
     name = "memory:"
+    file: Path | None = None
     outage: Outage | None = None
 
     def __init__(self, max_records: int = MAX_RECORDS) -> None:

@@ -122,6 +122,11 @@ class SqliteLog:
         """See `Log.name`."""
         return f"sqlite:{self.path}"
 
+    @property
+    def file(self) -> Path | None:
+        """See `Log.file`."""
+        return self.path
+
     async def open(self) -> None:
         """Open the log; see `Log.open`. While another process has the data folder, wait.
 

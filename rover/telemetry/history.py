@@ -87,6 +87,7 @@ class History:
         clock: POSIX seconds.
 
     Attributes:
+        archived: offset of the newest event up to which all samples are in the archive.
         dropped: number of samples that were dropped because the database could not be written.
     """
 
@@ -99,6 +100,7 @@ class History:
         max_age_s: float = inf,
         clock: Callable[[], float] = time,
     ) -> None:
+        self.archived = 0
         self.dropped = 0
         self._database = ArchiveDatabase(path)
         self._max_bytes = max_bytes
@@ -200,7 +202,8 @@ class History:
                 store = self._database.store()
                 now = self._clock()
                 batch = points_of(entries, self._names, store.archived)
-                store.add(batch, now, max(entry.offset for entry in entries))
+                newest = max(entry.offset for entry in entries)
+                store.add(batch, now, newest)
                 store.limit(self._max_bytes, now - self._max_age_s)
             except (sqlite3.Error, OSError) as exc:
                 self._database.close()
@@ -213,6 +216,7 @@ class History:
                 logger.warning("archiving again; %d samples were lost", self.dropped)
                 self._failing = False
             self._remove(len(entries))
+            self.archived = max(self.archived, newest)
             self._archive_at = self._clock() + ARCHIVE_S
 
     def _read_names(self) -> None:

@@ -33,6 +33,10 @@ SAVE_PERIOD_S = 5.0
 """Seconds between two times that the newest values are saved."""
 
 
+DROP_EVENTS = 1000
+"""Number of archived events from which they are deleted from the log."""
+
+
 class Recorder:
     """The newest values, in the log.
 
@@ -65,6 +69,7 @@ class Recorder:
         self._clock = clock
         self._saved = 0  # the offset of the newest event that is saved
         self._saved_at = 0.0
+        self._dropped_before = 0
 
     def save(self) -> None:
         """Save the newest values, if there are new ones and it is time."""
@@ -83,6 +88,13 @@ class Recorder:
             for name, (t, value) in self._latest.items()
         }
         self._log.put(SNAPSHOT, dumps({"offset": offset, "values": values}))
+
+    def drop_archived(self) -> None:
+        """Delete the samples in the log that are in the archive, unless clients may resume there."""
+        before = min(self._history.archived, self._topic.expired_to) + 1
+        if before - self._dropped_before >= DROP_EVENTS:
+            self._dropped_before = before
+            self._log.trim(STREAM, before, SAMPLE_KINDS)
 
     async def load(self) -> None:
         """Restore the telemetry: the topic's events, the newest values and the samples by time."""

@@ -61,6 +61,8 @@ logger = logging.getLogger("rover.telemetry")
 ONLY = "telemetry"
 """The name of a source that is the only one."""
 
+DAY_S = 86_400.0
+
 TICK_S = 1.0
 """Seconds between two checks of the dictionary and of the parameters' periods."""
 
@@ -134,7 +136,13 @@ class Telemetry:
         self.notifier = Notifier(open_receivers(settings.notify), Level(settings.notify_level))
         self._derived = Derived(derived, self._is_stale)
         self._parameters = self._all_parameters()
-        self.history = History(self._parameters, max_bytes=settings.history_bytes)
+        file = None if log is None else log.file
+        self.history = History(
+            self._parameters,
+            path=file,
+            max_bytes=settings.history_bytes if file is None else settings.keep_bytes,
+            max_age_s=settings.keep_days * DAY_S,
+        )
         self._order = ParameterOrder(present=clock)
         self._limits = LimitWatch(self._parameters)
         self._freshness = Freshness(min_stale_s=min_stale_s)
@@ -234,6 +242,7 @@ class Telemetry:
                 feed.tick()
             if self._recorder is not None:
                 self._recorder.save()
+                self._recorder.drop_archived()
 
     def _publish(self, feed: Feed, sample: Sample, data: str) -> None:
         if self.topic.closed:
