@@ -197,7 +197,10 @@ class Settings:
         32, "maximum number of combinations of `fields` and `hz` in use", at_least=1
     )
     history_bytes: int = setting(
-        64 * 2**20, "bytes of past samples, compressed, if they are in memory (`ROVER_LOG=memory:`)", unit="bytes", at_least=65536
+        64 * 2**20,
+        "bytes of past samples, compressed, if they are in memory (`ROVER_LOG=memory:`)",
+        unit="bytes",
+        at_least=65536,
     )
     max_sample_bytes: int = setting(
         64 * 2**10,

@@ -8,8 +8,9 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from anyio import fail_after
+from anyio import fail_after, sleep
 
+from rover.archive.table import table_of
 from rover.comms.protocol import CommsV1
 from rover.mission import MissionControl
 from rover.settings import Settings
@@ -42,9 +43,11 @@ class Device:
 
 
 @asynccontextmanager
-async def running(folder: Path, *verdict: Any) -> AsyncIterator[tuple[MissionControl, Device]]:
+async def running(
+    folder: Path, *verdict: Any, **settings_: Any
+) -> AsyncIterator[tuple[MissionControl, Device]]:
     device = Device()
-    settings = Settings(data_dir=folder, log="sqlite:", room_events=5)
+    settings = Settings(data_dir=folder, log="sqlite:", room_events=5, **settings_)
     mission = MissionControl(settings, telemetry=device, camera="none:", commands=Script(*verdict))
     async with mission:
         yield mission, device
@@ -244,3 +247,31 @@ async def test_a_welcome_names_no_id_that_a_restart_would_use_again(tmp_path: Pa
     async with running(copy) as (mission, _):
         with mission.comms.join("ops", "bo") as bo:
             assert (bo.joined.epoch, bo.joined.offset) == (joined.epoch, joined.offset + 1)
+
+
+async def test_the_history_has_every_sample_once(tmp_path: Path) -> None:
+    async with running(tmp_path / "a") as (mission, device):
+        await publish(mission, device, *(sample(n) for n in range(30)))
+        mission.telemetry.history.archive()
+        await publish(mission, device, *(sample(n) for n in range(30, 40)))
+        copy = killed(tmp_path / "a")
+    async with running(copy) as (mission, device):
+        await publish(mission, device, sample(40))
+        for _ in range(2):
+            table = table_of(mission.telemetry.history.load(fields=["big"]), 1000)
+            assert table.as_columns()["big"] == [2**53 + n for n in range(41)]
+            mission.telemetry.history.archive()
+
+
+async def test_archived_samples_are_deleted_from_the_log(tmp_path: Path) -> None:
+    async with running(tmp_path / "a", telemetry_events=10) as (mission, device):
+        await publish(mission, device, *(sample(n) for n in range(2000)))
+        mission.telemetry.history.archive()
+        with fail_after(5):  # a few are deleted at each commit
+            while len(await mission.log.read("telemetry", kinds=["sample"])) > 20:
+                await publish(mission, device, sample(2000))
+                await sleep(0.05)
+        copy = killed(tmp_path / "a")
+    async with running(copy) as (mission, _):
+        table = table_of(mission.telemetry.history.load(fields=["big"]), 5000)
+        assert len(table.t) >= 2000

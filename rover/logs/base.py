@@ -18,6 +18,7 @@ from rover.wire import iso
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
 
 class Record(NamedTuple):

@@ -257,7 +257,7 @@ class History:
     ) -> Excerpt:
         """What `read` returns of the archive, and the samples in memory."""
         with self._lock, self._reading() as store:
-            tail = points_of(self._tail[:], dict.fromkeys(names), lambda _: 0)
+            tail = points_of(self._tail[:], dict.fromkeys(names), store.archived)
             loaded = {name: read(store, name) for name in names}
         for name, points in tail.items():
             if len(newest := points.between(since, until)):

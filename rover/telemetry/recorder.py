@@ -90,7 +90,7 @@ class Recorder:
         self._log.put(SNAPSHOT, dumps({"offset": offset, "values": values}))
 
     def drop_archived(self) -> None:
-        """Delete the samples in the log that are in the archive, unless clients may resume there."""
+        """Delete archived samples from the log, unless clients may resume there."""
         before = min(self._history.archived, self._topic.expired_to) + 1
         if before - self._dropped_before >= DROP_EVENTS:
             self._dropped_before = before
