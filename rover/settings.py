@@ -105,7 +105,7 @@ class Settings:
         unset="`sqlite:`; `memory:` in an app of your own",
     )
     keep_days: float = setting(
-        3650.0, "days for which the recorded telemetry is kept", at_least=0.01
+        3650.0, "time for which the recorded telemetry is kept", unit="days", at_least=0.01
     )
     keep_bytes: int = setting(
         20 * 2**30,
