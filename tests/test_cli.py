@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from logging import getLogger
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +15,23 @@ from rover.cli import main
 from rover.settings import Settings, settings_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FIELDS = dataclasses.fields(Settings)
+
+
+@pytest.fixture(autouse=True)
+def loggers() -> Iterator[None]:
+    """Undo the configuration of logging, which the command does for its process."""
+    names = ("", "rover", "sources", "uvicorn", "uvicorn.access")
+    before = [(one, one.handlers[:], one.propagate, one.level) for one in map(getLogger, names)]
+    yield
+    for one, handlers, propagate, level in before:
+        for handler in set(one.handlers).difference(handlers):
+            one.removeHandler(handler)
+        one.propagate = propagate
+        one.setLevel(level)
 
 
 @pytest.fixture(autouse=True)
