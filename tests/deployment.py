@@ -30,15 +30,20 @@ class Proxy:
         url: of the mission, with the prefix and without a slash at the end.
         prefix: the path of the mission.
         http_port: the port without TLS.
-        trust: makes clients trust the proxy's certificate.
+        certificate: of the proxy, which signs itself.
         log: of the requests, if the proxy writes one.
     """
 
     url: str
     prefix: str
     http_port: int
-    trust: ssl.SSLContext
+    certificate: Path
     log: Path
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """Makes clients trust the proxy."""
+        return ssl.create_default_context(cafile=self.certificate)
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -94,12 +99,11 @@ def nginx(folder: Path, upstream_port: int, prefix: str) -> Iterator[Proxy]:
     )
     command = [program, "-e", f"{folder}/error.log", "-c", str(config)]
     with _running(command, https_port, folder):
-        trust = ssl.create_default_context(cafile=public)
         yield Proxy(
             f"https://localhost:{https_port}{prefix}",
             prefix,
             http_port,
-            trust,
+            public,
             log,
         )
 
@@ -126,12 +130,11 @@ def caddy(folder: Path, upstream_port: int, prefix: str) -> Iterator[Proxy]:
     environ = {"ROVER_DOMAIN": "localhost", "ROVER_UPSTREAM": f"127.0.0.1:{upstream_port}"}
     command = [program, "run", "--config", str(config), "--adapter", "caddyfile"]
     with _running(command, https_port, folder, environ):
-        trust = ssl.create_default_context(cafile=public)
         yield Proxy(
             f"https://localhost:{https_port}{prefix}",
             prefix,
             http_port,
-            trust,
+            public,
             folder / "log",
         )
 

@@ -23,6 +23,7 @@ PACKAGES = {
     "mosquitto_passwd": "mosquitto",
     "nginx": "nginx",
     "openssl": "openssl",
+    "systemd-analyze": "systemd",
 }
 """The Debian packages of each program and of the libraries that the same tests need."""
 

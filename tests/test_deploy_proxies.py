@@ -17,6 +17,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from websockets.asyncio.client import connect
 
+from rover.cli.probes import doctor
+from rover.client import Client
 from rover.settings import Settings
 from tests.deployment import DEPLOY, PROXIES, Proxy
 from tests.serving import ALONE, serving
@@ -84,6 +86,13 @@ async def test_the_page_over_http_2_needs_a_token(proxy: Proxy, client: httpx.As
     assert (await client.get("healthz")).status_code == 200
 
 
+async def test_rover_doctor_finds_no_mistake(proxy: Proxy) -> None:
+    async with Client(proxy.url, token=TOKEN, verify=proxy.certificate) as client:
+        found = [(result.check, result.level) async for result in doctor.check(client, watch_s=0)]
+    assert {"encryption", "buffering", "WebSocket"} <= dict(found).keys()
+    assert [name for name, state in found if state != "ok"] == []
+
+
 async def test_plain_http_is_redirected(proxy: Proxy) -> None:
     async with httpx.AsyncClient() as plain:
         answer = await plain.get(f"http://localhost:{proxy.http_port}/images?limit=1")
@@ -149,15 +158,25 @@ async def test_a_large_upload_arrives_whole(proxy: Proxy) -> None:
     assert b'"status":"REJECTED"' in answer
 
 
-async def test_a_token_in_a_url_becomes_a_secure_cookie_and_is_not_logged(
-    proxy: Proxy, client: httpx.AsyncClient
-) -> None:
+async def test_a_browser_signs_in(proxy: Proxy) -> None:
+    browser = {"Accept": "text/html", "Origin": proxy.url.removesuffix(proxy.prefix)}
+    async with httpx.AsyncClient(verify=proxy.trust, headers=browser, timeout=10) as client:
+        form = await client.get(f"{proxy.url}/sign-in")
+        hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form.text)
+        fields = {**dict(hidden), "token": TOKEN}
+        answer = await client.post(f"{proxy.url}/sign-in", data=fields)
+        assert answer.status_code == 303, answer.text
+        assert urljoin(str(answer.url), answer.headers["location"]) == f"{proxy.url}/"
+        assert "; Secure" in answer.headers["set-cookie"]
+        assert (await client.get(f"{proxy.url}/session")).json()["signed_in"]
+
+
+async def test_a_token_in_a_url_is_not_logged(proxy: Proxy, client: httpx.AsyncClient) -> None:
     del client.headers["Authorization"]
-    answer = await client.get("", params={"token": TOKEN})
-    assert answer.status_code == 303
-    assert urljoin(str(answer.url), answer.headers["location"]) == f"{proxy.url}/"
-    assert "; Secure" in answer.headers["set-cookie"]
+    answer = await client.get("telemetry/latest", params={"token": TOKEN})
+    assert answer.status_code == 200
     if proxy.log.exists():
+        assert "/telemetry/latest" in proxy.log.read_text()
         assert TOKEN not in proxy.log.read_text()
 
 

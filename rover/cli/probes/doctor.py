@@ -15,6 +15,7 @@ from anyio import (
     BrokenResourceError,
     ClosedResourceError,
     EndOfStream,
+    aclose_forcefully,
     connect_tcp,
     fail_after,
     move_on_after,
@@ -103,17 +104,20 @@ async def tls(client: Client) -> Result:
         context.set_alpn_protocols(["http/1.1"])
     protocol = stream.extra(TLSAttribute.alpn_protocol, None) or "http/1.1"  # noqa: S610
     version = stream.extra(TLSAttribute.tls_version)  # noqa: S610
-    await stream.aclose()
+    await aclose_forcefully(stream)  # a server of HTTP/2 has sent its settings, which are not read
     name = "HTTP/2" if protocol == "h2" else "HTTP/1.1"
     return Result("encryption", "ok", f"{version}, {name}")
 
 
-async def status_without_token(client: Client, **headers: str) -> int:
-    """The status of a request for data without the token."""
+async def answer_without_token(client: Client, **headers: str) -> tuple[int, bool]:
+    """The status of a request for data without the token, and whether the response has data.
+
+    Caddy answers requests for other hosts with an empty 200.
+    """
     async with httpx.AsyncClient(verify=client.tls or True, timeout=10) as stranger:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         response = await stranger.get(client.url + "telemetry/parameters", headers=given)
-    return response.status_code
+    return response.status_code, response.is_success and bool(response.content)
 
 
 async def access(client: Client) -> list[Result]:
@@ -126,8 +130,7 @@ async def access(client: Client) -> list[Result]:
     }
     results = []
     try:
-        status = await status_without_token(client)
-        open_ = status < httpx.codes.BAD_REQUEST
+        status, open_ = await answer_without_token(client)
         if open_ and not local:
             fix = "add a token with `rover token add` on the server: anybody can read now"
             results.append(Result("without a token", "fail", f"data is served ({status})", fix))
@@ -135,14 +138,15 @@ async def access(client: Client) -> list[Result]:
             who = "this machine is served" if open_ else "refused"
             results.append(Result("without a token", "ok", f"{who} ({status})"))
         for name, headers in spoofed.items():
-            status = await status_without_token(client, **headers)
-            if status < httpx.codes.BAD_REQUEST:
+            status, open_ = await answer_without_token(client, **headers)
+            if open_:
                 fix = (
                     "check ROVER_HOSTS and ROVER_TRUSTED_PROXIES, and the headers that proxies set"
                 )
                 results.append(Result(name, "fail", f"data is served ({status})", fix))
             else:
-                results.append(Result(name, "ok", f"refused ({status})"))
+                shown = "refused" if status >= httpx.codes.BAD_REQUEST else "no data is served"
+                results.append(Result(name, "ok", f"{shown} ({status})"))
     except httpx.TransportError as exc:
         results.append(Result("access", "warn", f"the connection was cut: {exc}"))
     return results
