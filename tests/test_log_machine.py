@@ -23,6 +23,8 @@ from rover.events import EventId
 from rover.flush import Flusher
 from rover.logs import SqliteLog
 from rover.logs.database import Batch, Database
+from rover.logs.journal import read_journal
+from rover.logs.schema import MAX_OFFSET
 from rover.logs.store import Packed, Store
 from rover.topic import Batch as Events
 from rover.topic import Gap, Topic
@@ -184,8 +186,10 @@ class LogMachine(RuleBasedStateMachine):
         with sqlite3.connect(self.folder / "mission.db") as connection:
             epochs = {epoch for (epoch,) in connection.execute("SELECT epoch FROM epochs")}
             (newest,) = connection.execute("SELECT max(id) FROM records").fetchone()
+            (run,) = connection.execute("SELECT value FROM meta WHERE key = 'run'").fetchone()
         connection.close()
-        committed = (newest or 0) & ((1 << 40) - 1)
+        rows = read_journal(self.folder / "mission.journal", [run]) or []
+        committed = max([newest or 0, *(row[0] for row in rows)]) & MAX_OFFSET
         assert committed >= released.offset or released.epoch not in epochs
 
     def teardown(self) -> None:

@@ -65,13 +65,7 @@ async def offsets(log: SqliteLog) -> list[int]:
 
 async def until_recording(log: SqliteLog) -> None:
     with fail_after(5):
-        while not await log.commit():
-            await sleep(RETRY_S)
-
-
-async def until_outage(log: SqliteLog) -> None:
-    with fail_after(5):
-        while await log.commit():
+        while not await log.sync():
             await sleep(RETRY_S)
 
 
@@ -110,11 +104,36 @@ async def test_everything_is_there_after_a_clean_end(tmp_path: Path) -> None:
 async def test_the_epoch_goes_on_after_the_process_was_killed(tmp_path: Path) -> None:
     async with opened(tmp_path / "a") as log:
         await recorded(log, 1, 5)
-        log.append("telemetry", record(6))  # not committed
+        log.append("telemetry", record(6))
+        assert await log.commit()
         copy = crash(tmp_path / "a", tmp_path / "b")
     async with opened(copy) as log:
         assert epochs(log) == [("abc", 1)]
-        assert await offsets(log) == [1, 2, 3, 4, 5]
+        assert await offsets(log) == [1, 2, 3, 4, 5, 6]
+        (stream,) = log.streams()
+        assert stream.last == 6
+
+
+async def test_records_that_exceed_the_journal_are_committed_by_a_transaction(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path / "a") as log:
+        await recorded(log, 1, 1)
+        for offset in range(2, 8):
+            log.append("telemetry", record(offset, "x" * 2**20))
+            assert await log.commit()
+        copy = crash(tmp_path / "a", tmp_path / "b")
+    async with opened(copy) as log:
+        assert await offsets(log) == [1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_without_the_journal_of_a_killed_process_an_epoch_begins(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a") as log:
+        await recorded(log, 1, 5)
+        copy = crash(tmp_path / "a", tmp_path / "b")
+    (copy / "mission.journal").unlink()
+    async with opened(copy) as log:
+        assert [first for _, first in epochs(log)] == [1, 6]
 
 
 async def test_a_power_cut_begins_an_epoch_after_what_is_left(tmp_path: Path) -> None:
@@ -152,10 +171,10 @@ async def test_a_full_disk_is_an_outage_that_ends_by_itself(tmp_path: Path) -> N
         await recorded(log, 1, 5)
         for offset in range(6, 206):
             log.append("telemetry", record(offset, "x" * 1000))
-        assert not await log.commit()
+        assert await log.commit()  # the journal has them
+        assert not await log.sync()
         assert log.outage is not None
         assert "full" in log.outage.reason
-        assert not await log.sync()
         log.begin("telemetry", "def", 6)
         log.append("telemetry", record(206))
         assert not log.keeps_epoch("telemetry")
@@ -180,7 +199,7 @@ async def test_a_long_outage_leaves_a_hole_that_is_recorded(
         await recorded(log, 1, 5)
         gate.clear()
         log.append("telemetry", record(6))
-        assert not await log.commit()
+        assert not await log.sync()
         for offset in range(7, 40):
             log.append("telemetry", record(offset, "x" * 2**20))
         lost = log.as_json()["lost"]
@@ -239,7 +258,7 @@ async def test_a_deleted_file_is_made_again_and_ids_are_not_reused(tmp_path: Pat
         assert await log.commit()
         delete(tmp_path)
         log.append("telemetry", record(6))
-        assert not await log.commit()
+        assert not await log.sync()
         await until_recording(log)
         assert await offsets(log) == [6]
         quiet = crash(tmp_path, tmp_path / "copy")
@@ -328,7 +347,7 @@ async def test_a_mission_starts_on_a_disk_that_cannot_be_written(tmp_path: Path)
         assert epochs(log) == [("abc", 1)]
         log.begin("telemetry", "def", 6)
         log.append("telemetry", record(6))
-        assert not await log.commit()
+        assert not await log.sync()
         await until_recording(log)
         assert await offsets(log) == [1, 2, 3, 4, 5, 6]
         assert log.set_aside is None
@@ -355,7 +374,7 @@ async def test_a_file_that_appears_during_an_outage_is_set_aside(tmp_path: Path)
         delete(tmp_path / "mine")
         shutil.copy(other / "mission.db", tmp_path / "mine")
         log.append("telemetry", record(6))
-        assert not await log.commit()
+        assert not await log.sync()
         await until_recording(log)
         assert await offsets(log) == [6]
         assert log.set_aside is not None

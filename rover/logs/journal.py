@@ -1,0 +1,129 @@
+"""A file in memory that outlives the process: records until their transaction.
+
+A transaction costs 20 to 100 µs, so there are only a few in a second. A record must not wait for
+the next one, and must survive `kill -9` before anybody sees it. So it is first copied into this
+file, which is mapped into memory: that costs about a microsecond and no system call, and the kernel
+keeps the pages when the process ends. A power cut may lose them.
+
+The file has two segments. While a transaction writes the records of one, new records go to the
+other one.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from math import isnan, nan
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+SEGMENT_BYTES = 4 * 2**20
+"""Size of a segment: at 1,000 samples of 400 bytes a second, it lasts 10 s."""
+
+HEADER = struct.Struct("=8s16sQQ")
+"""Magic, run, and the number of used bytes of both segments."""
+
+HEADER_BYTES = 4096
+
+USED = struct.Struct("=Q")
+USED_AT = 24
+"""Position of the number of used bytes of the first segment."""
+
+MAGIC = b"ROVERJ1\n"
+
+ROW = struct.Struct("=qddBI")
+"""Id, server time, own time, length of the kind, and length of the data."""
+
+Row = tuple[int, float, float | None, str, str]
+"""Id, server time, own time, kind and data of a record."""
+
+
+class Journal:
+    """The records that are not in the database yet.
+
+    Args:
+        path: of the file; created if it does not exist.
+        run: the id of this run: 16 letters and digits.
+
+    Raises:
+        OSError: for example, the disk is full.
+    """
+
+    def __init__(self, path: Path, run: str) -> None:
+        size = HEADER_BYTES + 2 * SEGMENT_BYTES
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if hasattr(os, "posix_fallocate"):  # else a full disk would end the process (SIGBUS)
+                os.posix_fallocate(descriptor, 0, size)
+            else:
+                os.ftruncate(descriptor, size)
+            self._map = mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
+        HEADER.pack_into(self._map, 0, MAGIC, run.encode("ascii"), 0, 0)
+        self._used = [0, 0]
+        self._active = 0
+
+    def append(self, row: Row) -> bool:
+        """Store a record; returns `False` if it does not fit."""
+        id_, at, t, kind, data = row
+        kind_bytes, data_bytes = kind.encode(), data.encode()
+        head = ROW.pack(id_, at, nan if t is None else t, len(kind_bytes), len(data_bytes))
+        content = head + kind_bytes + data_bytes
+        used = self._used[self._active]
+        end = used + len(content)
+        if end > SEGMENT_BYTES:
+            return False
+        start = HEADER_BYTES + self._active * SEGMENT_BYTES
+        self._map[start + used : start + end] = content
+        self._set_used(self._active, end)  # last: a record counts only when it is complete
+        return True
+
+    def seal(self) -> None:
+        """Let further records go to the other segment, if that is empty. Call it with a batch."""
+        if not self._used[1 - self._active]:
+            self._active = 1 - self._active
+
+    def clear_sealed(self) -> None:
+        """Forget the records before the last `seal`: they are in the database."""
+        self._set_used(1 - self._active, 0)
+
+    def _set_used(self, segment: int, used: int) -> None:
+        self._used[segment] = used
+        USED.pack_into(self._map, USED_AT + USED.size * segment, used)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._map.close()
+
+
+def read_journal(path: Path, runs: Collection[str]) -> list[Row] | None:
+    """The records that one of these runs left; `None` if the file is not of one of them."""
+    try:
+        content = path.read_bytes()
+        magic, run, *used = HEADER.unpack_from(content)
+        if magic != MAGIC or run.decode("ascii") not in runs:
+            return None
+        return [
+            row
+            for segment, end in enumerate(used)
+            for row in _rows(content, HEADER_BYTES + segment * SEGMENT_BYTES, end)
+        ]
+    except (OSError, ValueError, struct.error):
+        return None
+
+
+def _rows(content: bytes, start: int, length: int) -> Iterator[Row]:
+    position, end = start, start + length
+    while position < end:
+        id_, at, t, kind_length, data_length = ROW.unpack_from(content, position)
+        position += ROW.size
+        kind = content[position : position + kind_length].decode()
+        position += kind_length
+        data = content[position : position + data_length].decode()
+        position += data_length
+        yield id_, at, None if isnan(t) else t, kind, data
