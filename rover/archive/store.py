@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CHUNK = 1024
 """Number of points of a complete chunk. Late values make it larger, up to twice as large."""
 
-MAX_CHUNK_BYTES = 4 * 2**20
+MAX_CHUNK_BYTES = 2**20
 """Size of texts from which a chunk is complete, however few they are."""
 
 LEVELS = 6
@@ -49,7 +49,7 @@ TRANSACTION_S = 0.001
 DROP_AT_ONCE = 8
 """Number of chunks that are deleted in one transaction."""
 
-MAX_OBJECT_BYTES = 16 * 2**20
+MAX_OBJECT_BYTES = 8 * 2**20
 """Size of the texts of one parameter from which a query keeps only the changes."""
 
 NEIGHBOURS = 8
