@@ -24,6 +24,7 @@ PATHS = {
     "/telemetry/parameters": "GET",
     "/telemetry/latest": "GET",
     "/telemetry/history": "GET",
+    "/telemetry/export": "GET",
     "/ingest/telemetry": "POST",
     "/api/v2/write": "POST",
     "/events": "GET",
