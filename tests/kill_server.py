@@ -1,17 +1,19 @@
 """A server that can be killed and started again within a few milliseconds.
 
 This process imports everything once and listens. For each line on its standard input it forks a
-child that serves on the same socket, and writes the child's process id. While no child runs,
-clients wait in the socket's queue.
+child that serves on the same socket, and writes the child's process id; it writes it again when the
+child has ended. While no child serves, clients wait in the socket's queue.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,17 +73,24 @@ def serve(listening: socket.socket, folder: Path) -> None:
     asyncio.run(uvicorn.Server(config).serve([listening]))
 
 
+def report_ended(*_: object) -> None:
+    """Write the id of each child that has ended."""
+    with suppress(ChildProcessError):
+        while (child := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+            print("ended", child, flush=True)
+
+
 def main() -> None:
     listening = socket.create_server(("127.0.0.1", 0), backlog=1000)
     folder = Path(sys.argv[1])
-    print(listening.getsockname()[1], flush=True)
+    signal.signal(signal.SIGCHLD, report_ended)
+    print("port", listening.getsockname()[1], flush=True)
     for _ in sys.stdin:
         if (child := os.fork()) == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             serve(listening, folder)
             os._exit(0)
-        print(child, flush=True)
-        os.waitpid(child, 0)
-        print("ended", flush=True)
+        print("started", child, flush=True)
 
 
 if __name__ == "__main__":

@@ -22,33 +22,57 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 FULL = bool(os.environ.get("TEST_FULL"))
-KILLS = 300 if FULL else 20
 READERS = 200 if FULL else 20
 MEMBERS = 20 if FULL else 6
 UPLOADERS = 5 if FULL else 3
 
 
 class Server:
-    """The process that forks servers."""
+    """The process that forks servers.
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.port = port
-        self._stdin, self._stdout = process.stdin, process.stdout
-        self._pid = 0
+    Args:
+        process: the process.
+        standby: whether a second server waits to take over.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, standby: bool) -> None:
+        self._process = process
+        self._standby = standby
+        self._children: list[int] = []
+        self.port = 0
 
     async def start(self) -> None:
-        self._stdin.write(b"start\n")
-        self._pid = int(await self._stdout.readline())
+        self.port = int((await self._read("port"))[0])
+        for _ in range(1 + self._standby):
+            await self._fork()
 
     async def kill(self) -> None:
-        os.kill(self._pid, signal.SIGKILL)
-        assert await self._stdout.readline() == b"ended\n"
+        """Kill the server that serves, and start another one."""
+        first = self._children.pop(0)
+        os.kill(first, signal.SIGKILL)
+        assert await self._read("ended") == [str(first)]
+        await self._fork()
+
+    async def stop(self) -> None:
+        for child in self._children:
+            os.kill(child, signal.SIGKILL)
+        self._process.kill()
+        await self._process.wait()
+
+    async def _fork(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"start\n")
+        self._children.append(int((await self._read("started"))[0]))
+
+    async def _read(self, word: str) -> list[str]:
+        assert self._process.stdout is not None
+        found, *rest = (await self._process.stdout.readline()).decode().split()
+        assert found == word
+        return rest
 
 
 @asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Server]:
+async def serving(folder: Path, standby: bool) -> AsyncIterator[Server]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -58,21 +82,25 @@ async def serving(folder: Path) -> AsyncIterator[Server]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    assert process.stdout is not None
-    server = Server(process, int(await process.stdout.readline()))
-    await server.start()
+    server = Server(process, standby)
     try:
+        await server.start()
         yield server
     finally:
-        await server.kill()
-        process.kill()
-        await process.wait()
+        await server.stop()
 
 
 @pytest.mark.timeout(3600 if FULL else 90)
-async def test_every_record_is_gapless_and_equal_after_many_kills(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kills", "standby"),
+    [(300 if FULL else 20, False), (20 if FULL else 4, True)],
+    ids=["restart", "standby"],
+)
+async def test_every_record_is_gapless_and_equal_after_many_kills(
+    tmp_path: Path, kills: int, standby: bool
+) -> None:
     book, dice = Book(), random.Random(7)
-    async with serving(tmp_path / "data") as server, asyncio.TaskGroup() as tasks:
+    async with serving(tmp_path / "data", standby) as server, asyncio.TaskGroup() as tasks:
         members = [Member(server.port, book, f"eva-{n % 2}", f"m{n}") for n in range(MEMBERS)]
         uploaders = [Uploader(server.port, book) for _ in range(UPLOADERS)]
         queries = ("", "", "?fields=count,hot")
@@ -84,14 +112,13 @@ async def test_every_record_is_gapless_and_equal_after_many_kills(tmp_path: Path
                 *(uploader.run() for uploader in uploaders),
             )
         ]
-        for _ in range(KILLS):
+        for _ in range(kills):
             before = book.received
             async with asyncio.timeout(30):
                 while book.received < before + 5 * READERS:
                     await asyncio.sleep(0.005)
             await asyncio.sleep(dice.uniform(0, 0.2))
             await server.kill()
-            await server.start()
         await asyncio.sleep(1.5 if not FULL else 5)
         ends = {id_: end for uploader in uploaders for id_, end in uploader.ends.items()}
         assert {"COMPLETE", "FAILED"} <= set(ends.values())
@@ -107,6 +134,6 @@ async def test_every_record_is_gapless_and_equal_after_many_kills(tmp_path: Path
             messages.setdefault((stream, event["ref"]), []).append(event_id)
     for member in members:
         *acknowledged, _ = member.acknowledged.items()  # the last may not have arrived
-        assert len(acknowledged) > KILLS / 2
+        assert len(acknowledged) > kills / 2
         for ref, event_id in acknowledged:
             assert messages[member.channel, ref] == [event_id]  # it was sent once
