@@ -283,7 +283,7 @@ async def test_quiet_streams_keep_their_last_offset_in_a_file_that_is_made_again
         assert stream.last == 5
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(16))
 async def test_flipped_bytes_never_keep_the_log_from_recording(tmp_path: Path, seed: int) -> None:
     async with opened(tmp_path) as log:
         await recorded(log, 1, 300)

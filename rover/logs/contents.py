@@ -8,9 +8,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rover.errors import LogDamaged
+from rover.errors import LogDamaged, RoverError
 from rover.logs.base import Index, Record, Stream, up_to
-from rover.logs.schema import MAX_OFFSET, OFFSET_BITS, SAMPLE_KINDS
+from rover.logs.schema import MAX_OFFSET, OFFSET_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -41,7 +41,7 @@ def contents_read_only(path: Path) -> Contents:
     An exclusive connection needs no file beside the database: the disk may be full.
     """
     for mode in ("rw", "ro&immutable=1"):
-        with suppress(sqlite3.Error), closing(connect(path, mode)) as connection:
+        with suppress(Exception), closing(connect(path, mode)) as connection:  # also damage
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             return contents_of(connection)
     return Contents(Index(), {}, {})
@@ -56,11 +56,13 @@ def set_aside(path: Path, suffix: str) -> Path:
     return kept
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Whether the file itself is wrong. Other errors, such as a full disk, may end by themselves.
 
-    Text that is not UTF-8 raises an error without a code.
+    Text that is not UTF-8 raises a `UnicodeError`, or an error of SQLite without a code.
     """
+    if isinstance(error, OSError | RoverError | sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        return False
     code = getattr(error, "sqlite_errorcode", None)
     return code is None or code & 0xFF in (
         sqlite3.SQLITE_CORRUPT,
@@ -118,7 +120,7 @@ def read(
             rows = connection.execute(query, (*bounds, *chosen, -1 if limit is None else limit))
             found = (Record(id_ & MAX_OFFSET, at, *rest) for id_, at, *rest in rows)
             records = up_to(found, max_bytes)
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, UnicodeError) as exc:
         raise LogDamaged(f"{path} cannot be read: {exc}") from exc
     return records[::-1] if newest else records
 
@@ -148,8 +150,6 @@ def of_kinds(kinds: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
     """The condition of a query for records of some kinds, and its parameters."""
     if kinds is None:
         return "", ()
-    if not SAMPLE_KINDS.intersection(kinds):  # SQLite uses a partial index only with its condition
-        named = f" AND kind NOT IN ({', '.join(map(repr, sorted(SAMPLE_KINDS)))})"
-    else:
-        named = ""
+    # SQLite uses a partial index only for a query with its condition
+    named = "" if "sample" in kinds else " AND kind <> 'sample'"
     return f"{named} AND kind IN ({', '.join('?' * len(kinds))})", tuple(kinds)

@@ -377,7 +377,7 @@ class SqliteLog:
         except FileNotFoundError:
             self._close_quietly()
             raise
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, UnicodeDecodeError) as exc:
             if is_damage(exc):
                 self._close_damaged(str(exc))
             raise
@@ -463,10 +463,10 @@ class SqliteLog:
     def _recover(self, contents: Contents) -> Contents:
         """Store what the last run left in the journal; returns the contents after that."""
         meta = contents.meta
-        if self._database is None or not meta or meta["clean"] == "yes":
+        if self._database is None or not meta or meta.get("clean") == "yes":
             return contents
-        rows = read_journal(self._journal_path, (meta["run"], meta.get("previous", "")))
-        if rows is None or meta["boot"] != self._boot():
+        rows = read_journal(self._journal_path, _runs(meta))
+        if rows is None or meta.get("boot") != self._boot():
             return contents
         ids = set(contents.ids.values())
         self._database.write(Batch(rows=[row for row in rows if row[0] >> OFFSET_BITS in ids]))
@@ -477,7 +477,7 @@ class SqliteLog:
         try:
             self._database = self._open_database(self.path)
             return self._database.contents()
-        except sqlite3.Error as exc:
+        except Exception as exc:  # a damaged file causes errors of many types
             if not is_damage(exc):
                 self._close_quietly()
                 raise
@@ -489,15 +489,15 @@ class SqliteLog:
         """Whether clients may have newer events than the file."""
         if not meta:
             return False
-        if self._folder.last_run() not in (meta["run"], meta.get("previous", "")):
+        if self._folder.last_run() not in _runs(meta):
             logger.warning(
                 "%s is not of the last run; it was probably restored from a backup", self.path
             )
             return True
         boot = self._boot()
-        if meta["clean"] == "yes":
+        if meta.get("clean") == "yes":
             return False
-        if boot and boot == meta["boot"] and meta.get("journal") != "yes":
+        if boot and boot == meta.get("boot") and meta.get("journal") != "yes":
             return False
         logger.warning("the machine went down; the newest telemetry may be lost")
         return True
@@ -556,3 +556,8 @@ class SqliteLog:
             return False
         self._synced = max(commits, self._synced)
         return True
+
+
+def _runs(meta: Mapping[str, str]) -> tuple[str, ...]:
+    """The last run, and the one before it, which counts if the last one ended at its start."""
+    return tuple(run for key in ("run", "previous") if (run := meta.get(key)))
