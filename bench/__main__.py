@@ -1,6 +1,7 @@
 """Compare the server with its peers (the default), soak it with readers, or measure the page.
 
-`siege` attacks the server, and `access` measures the cost of the access check.
+`siege` attacks the server, `access` measures the cost of the access check, and `archive` that of
+storing and reading years of telemetry.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from bench import access
+from bench import access, archive
 from bench.extremes import Extremes
 from bench.fanout import SCENARIOS, FanOut
 from bench.load_generator import LoadGenerator
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return siege.main(argv[1:])
     if argv[:1] == ["access"]:
         return access.main()
+    if argv[:1] == ["archive"]:
+        return archive.main(argv[1:])
     args = _parse(argv)
     if sys.platform != "linux":
         print("bench: the load generator needs Linux (epoll and /proc)", file=sys.stderr)

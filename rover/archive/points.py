@@ -12,6 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from numpy.typing import NDArray
 
@@ -28,6 +29,8 @@ KINDS = {
     "s": "text",
     "o": "JSON values of several types",
 }
+
+SCALAR_TYPES = frozenset({float, int, bool, str})
 
 SCALAR = ("",)
 """The components of a parameter that is not a vector."""
@@ -58,24 +61,33 @@ class Points:
         return Points(self.t[rows], self.late[rows], self.parts, columns)
 
     @classmethod
-    def of(cls, t: NDArray[np.float64], late: NDArray[np.bool_], values: Sequence[Any]) -> Points:
+    def of(
+        cls,
+        t: NDArray[np.float64],
+        late: NDArray[np.bool_],
+        values: Sequence[Any],
+        types: AbstractSet[type] | None = None,
+    ) -> Points:
         """Points in order of time, from values in any order.
 
         If the first value is a vector, scalars are left out, and the reverse: a parameter is one or
         the other.
+
+        Args:
+            t: POSIX seconds, shape (n,).
+            late: whether each value was late, shape (n,).
+            values: n of them.
+            types: of the values, if the caller knows them.
         """
-        vectors = {kind for kind in set(map(type, values)) if issubclass(kind, Mapping)}
-        if not vectors:
-            return cls(t, late, SCALAR, (column_of(values),)).in_order()
-        rows = [
-            i
-            for i, one in enumerate(values)
-            if (type(one) in vectors) is (type(values[0]) in vectors)
-        ]
-        if len(rows) < len(values):
+        types = set(map(type, values)) if types is None else types
+        vectors = {one for one in types - SCALAR_TYPES if issubclass(one, Mapping)}
+        if vectors and len(types) > len(vectors):
+            is_vector = type(values[0]) in vectors
+            rows = [i for i, one in enumerate(values) if (type(one) in vectors) is is_vector]
             t, late, values = t[rows], late[rows], [values[i] for i in rows]
-        if type(values[0]) not in vectors:
-            return cls(t, late, SCALAR, (column_of(values),)).in_order()
+            types = set(map(type, values))
+        if not types & vectors:
+            return cls(t, late, SCALAR, (column_of(values, types),)).in_order()
         parts = tuple(dict.fromkeys(part for value in values for part in value))
         columns = tuple(
             np.array([number(value.get(part)) for value in values], float) for part in parts
@@ -125,9 +137,14 @@ def kind_of(column: NDArray[Any]) -> str:
     return "b" if column.dtype == np.bool_ else "f"
 
 
-def column_of(values: Sequence[Any]) -> NDArray[Any]:
-    """The values as an array of the narrowest type that holds each exactly."""
-    kinds = set(map(type, values))
+def column_of(values: Sequence[Any], types: AbstractSet[type] | None = None) -> NDArray[Any]:
+    """The values as an array of the narrowest type that holds each exactly.
+
+    Args:
+        values: JSON values.
+        types: of the values, if the caller knows them.
+    """
+    kinds = set(map(type, values)) if types is None else types
     if kinds == {float}:
         return np.array(values, float)
     if kinds == {bool}:

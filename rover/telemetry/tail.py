@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from time import sleep
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import NoneType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rover.archive.points import Points
+from rover.archive.points import Points, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from sources.base import Sample
-
-YIELD_ROWS = 64
-"""Number of samples that are converted in one step, during which other threads cannot run."""
+    from sources.base import Sample, Value
 
 
 class Entry(NamedTuple):
@@ -44,24 +41,35 @@ def points_of(
         names: parameters to include.
         archived: the offset up to which a parameter is left out.
     """
-    rows: dict[str, list[int]] = {name: [] for name in names}
-    values: dict[str, list[Any]] = {name: [] for name in names}
-    first = {name: archived(name) for name in names}
-    newest = max(first.values(), default=0)
-    for row, (offset, _, sample, _) in enumerate(entries):
-        if row % YIELD_ROWS == 0:
-            sleep(0)
-        is_new = offset > newest or offset == 0
-        for name, value in sample.values.items():
-            if value is not None and name in rows and (is_new or offset > first[name]):
-                rows[name].append(row)
-                values[name].append(value)
+    groups: dict[tuple[str, ...], tuple[list[int], list[tuple[Value, ...]]]] = {}
+    for row, (_, _, sample, _) in enumerate(entries):  # samples of the same parameters together
+        key = tuple(sample.values)
+        if key not in groups:
+            groups[key] = ([], [])
+        rows, values = groups[key]
+        rows.append(row)
+        values.append(tuple(sample.values.values()))
     t = np.array([entry.sample.t for entry in entries], float)
     late = np.array([entry.late for entry in entries], bool)
-    found = {}
-    for name, chosen in rows.items():
-        if chosen:
-            every = len(chosen) == len(entries)
-            where = slice(None) if every else np.array(chosen)
-            found[name] = Points.of(t[where], late[where], values[name])
-    return found
+    offsets = np.array([entry.offset for entry in entries], np.int64)
+    archived_to = {name: archived(name) for name in names}
+    may_be_old = bool(((offsets > 0) & (offsets <= max(archived_to.values(), default=0))).any())
+    found: dict[str, list[Points]] = {}
+    for parameters, (rows, values) in groups.items():
+        where = np.array(rows)
+        every = slice(None) if len(rows) == len(entries) else where
+        for name, column in zip(parameters, zip(*values, strict=True), strict=True):
+            if name not in names:
+                continue
+            types = set(map(type, column))
+            if NoneType in types or may_be_old:
+                is_new = (offsets[where] > archived_to[name]) | (offsets[where] == 0)
+                keep = [i for i, value in enumerate(column) if is_new[i] and value is not None]
+                if keep:
+                    some = where[keep]
+                    one = Points.of(t[some], late[some], [column[i] for i in keep])
+                    found.setdefault(name, []).append(one)
+            else:
+                found.setdefault(name, []).append(Points.of(t[every], late[every], column, types))
+    whole = ((name, joined(pieces)) for name, pieces in found.items())
+    return {name: points for name, points in whole if points is not None}
