@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from rover.logs import MemoryLog, Outage
 from rover.mission import MissionControl
 from rover.settings import Settings
 from sources.base import Event as SourceEvent
@@ -543,6 +544,23 @@ def test_old_values_are_marked_with_their_age(
     expect(page.locator("tr.latest td[data-stale]")).to_have_count(1)
     expect(page.get_by_test_id("value-speed").locator(".age")).to_have_count(0)
     assert accessibility_violations(page) == []
+
+
+def test_an_outage_of_the_log_is_shown_while_it_lasts(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    mission = scripted_mission(ScriptedTelemetry(), tmp_path)
+    server = start_server(lambda: mission)
+    log = mission.log
+    assert isinstance(log, MemoryLog)
+    log.outage = Outage(1_790_000_000.0, "the disk is full")
+    page = pages.open(server.url)
+    shown = page.get_by_test_id("not-recording")
+    expect(shown).to_contain_text("2026-09-21 14:13:20Z")
+    expect(shown).to_have_attribute("title", "the disk is full")
+    assert accessibility_violations(page) == []
+    log.outage = None
+    expect(shown).to_have_count(0)
 
 
 def test_numbers_keep_their_unit_and_all_their_digits(

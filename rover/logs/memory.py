@@ -48,7 +48,14 @@ class MemoryLog:
 
     def as_json(self) -> dict[str, Any]:
         """See `Log.as_json`."""
-        return {"log": self.name, "recording": False, "outage": None, "lost": 0, "set_aside": None}
+        outage = self.outage and self.outage.as_json()
+        return {
+            "log": self.name,
+            "recording": False,
+            "outage": outage,
+            "lost": 0,
+            "set_aside": None,
+        }
 
     def streams(self, prefix: str = "") -> Sequence[Stream]:
         """See `Log.streams`."""

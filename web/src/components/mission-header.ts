@@ -3,6 +3,7 @@ import { age, clock, day, dayOfYear, label as nameOf, timestamp } from '../forma
 import type { Mission } from '../store/mission.ts';
 import { telemetryStatus } from '../store/telemetry-status.ts';
 import { every } from '../store/ticker.ts';
+import type { Readiness } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
 import { sessionControls, sessionNotice } from './session-controls.ts';
@@ -62,9 +63,17 @@ export class MissionHeader extends PageElement {
             ${isCurrent ? html`<span class="state">${source.state}</span>` : nothing}
           </li>`;
         })}
-        ${isCurrent ? nothing : html`<li class="unknown">${unknownSince(store)}</li>`}
+        ${isCurrent ? this.#outage(store.readiness) : html`<li class="unknown">${unknownSince(store)}</li>`}
       </ul>
     `;
+  }
+
+  #outage({ recording }: Readiness) {
+    if (!recording?.outage) return nothing;
+    const { since, reason } = recording.outage;
+    return html`<li data-level="alarm" data-testid="not-recording" title=${reason}>
+      ${icon('alarm')}<span role="status">not recorded since ${timestamp(since)}</span>
+    </li>`;
   }
 
   #status(now: number) {

@@ -268,4 +268,12 @@ export interface Readiness {
   readonly ready: boolean;
   /** By kind (`telemetry`), or by kind and name if there are several (`telemetry.arm`). */
   readonly sources: { readonly [name: string]: SourceReadiness };
+  /** The log of the mission. Without access to the mission, it is not there. */
+  readonly recording?: Recording;
+}
+
+/** The log of the mission as `readyz` shows it. */
+export interface Recording {
+  /** Since when nothing is recorded, and why; `null` while nothing is wrong. */
+  readonly outage: { readonly since: string; readonly reason: string } | null;
 }
