@@ -14,6 +14,7 @@ from rover.archive.table import table_of
 from rover.comms.protocol import CommsV1
 from rover.mission import MissionControl
 from rover.settings import Settings
+from rover.telemetry.recorder import NamedEvents
 from rover.topic import Batch, Gap
 from sources.base import Event, Limits, Parameter, Sample, Severity
 from sources.push import PushTelemetry
@@ -166,6 +167,18 @@ async def test_events_of_sources_are_listed_with_the_same_ids(tmp_path: Path) ->
         copy = killed(tmp_path / "a")
     async with running(copy) as (mission, _device):
         assert mission.telemetry.events.select(limit=10) == before
+
+
+async def test_the_log_keeps_a_limited_number_of_events(tmp_path: Path) -> None:
+    async with running(tmp_path / "a") as (mission, _):
+        named = NamedEvents(mission.log, max_events=20, step=5)
+        for n in range(100):
+            mission.telemetry._publish_named("event", f'{{"n":{n}}}')
+            named.note(mission.telemetry.topic.last_id.offset)
+        await mission.telemetry.synced()
+        kept = await mission.log.read("telemetry", kinds=("event",))
+        assert 20 <= len(kept) <= 25
+        assert kept[-1].data == '{"n":99}'
 
 
 def texts(frames: Iterable[Any]) -> list[str]:

@@ -7,6 +7,7 @@ newest values are saved every few seconds, and a restart reads only the events a
 from __future__ import annotations
 
 import json
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,46 @@ DROP_EVENTS = 1000
 """Number of archived events from which they are deleted from the log."""
 
 
+NAMED_KINDS = ("alarm", "dictionary", "event", "state")
+
+MAX_NAMED = 500_000
+"""Maximum number of events other than samples in the log; the oldest are deleted."""
+
+NAMED_STEP = 1_000
+"""Number of these events that are deleted together."""
+
+MAX_UNARCHIVED = 20_000
+"""Maximum number of samples before the retained events that a restart reads for the archive."""
+
+
+class NamedEvents:
+    """Limits the number of events other than samples in the log.
+
+    Args:
+        log: keeps them.
+        max_events: maximum number of events; the oldest are deleted.
+        step: number of events that are deleted together.
+
+    Attributes:
+        marks: the offset of each `step`-th event, oldest first.
+    """
+
+    def __init__(self, log: Log, max_events: int = MAX_NAMED, step: int = NAMED_STEP) -> None:
+        self.marks: deque[int] = deque()
+        self._log = log
+        self._max_marks = max_events // step
+        self._step = step
+        self._count = 0
+
+    def note(self, offset: int) -> None:
+        """Count an event, and delete the oldest beyond the limit."""
+        self._count += 1
+        if self._count % self._step == 0:
+            self.marks.append(offset)
+            if len(self.marks) > self._max_marks:
+                self._log.trim(STREAM, self.marks.popleft(), NAMED_KINDS)
+
+
 class Recorder:
     """The newest values, in the log.
 
@@ -48,6 +89,9 @@ class Recorder:
         freshness: when the last value of each parameter arrived.
         history: the samples by time.
         clock: POSIX seconds.
+
+    Attributes:
+        named: limits the events other than samples.
     """
 
     def __init__(
@@ -70,6 +114,7 @@ class Recorder:
         self._saved = 0  # the offset of the newest event that is saved
         self._saved_at = 0.0
         self._dropped_before = 0
+        self.named = NamedEvents(log)
 
     def save(self) -> None:
         """Save the newest values, if there are new ones and it is time."""
@@ -87,7 +132,8 @@ class Recorder:
             }
             for name, (t, value) in self._latest.items()
         }
-        self._log.put(SNAPSHOT, dumps({"offset": offset, "values": values}))
+        snapshot = {"offset": offset, "values": values, "marks": list(self.named.marks)}
+        self._log.put(SNAPSHOT, dumps(snapshot))
 
     def drop_archived(self) -> None:
         """Delete archived samples from the log, unless clients may resume there."""
@@ -103,7 +149,7 @@ class Recorder:
             self._saved = self._restore_snapshot()
             before = records[0].offset - 1 if records else None
             older = await self._log.read(
-                STREAM, after=self._saved, until=before, kinds=SAMPLE_KINDS
+                STREAM, until=before, kinds=SAMPLE_KINDS, limit=MAX_UNARCHIVED, newest=True
             )
         except LogDamaged:
             return  # the log reports it, and sets the file aside when it writes
@@ -122,6 +168,7 @@ class Recorder:
                 self._order.restore(name, float(saved["newest"]))
                 silent_s = max(0.0, self._clock() - float(saved["received_at"]))
                 self._freshness.restore(name, silent_s, saved["period_s"])
+            self.named.marks.extend(map(int, snapshot["marks"]))
             return int(snapshot["offset"])
         return 0
 

@@ -283,7 +283,7 @@ class Telemetry:
     def _publish_event(self, feed: Feed, event: Event) -> None:
         if not self.topic.closed:
             logged = self.events.add(event, feed.name)
-            self.topic.publish(NamedEvent("event", dumps(logged.as_json()), logged.t))
+            self._publish_named("event", dumps(logged.as_json()), logged.t)
 
     def _is_silent(self, parameter: str) -> bool:
         feed = self.feeds.get(self.source_of(parameter))
@@ -300,8 +300,7 @@ class Telemetry:
     def _publish_dictionary(self) -> None:
         self._parameters = self._all_parameters()
         self.history.set_parameters(self._parameters)
-        if not self.topic.closed:
-            self.topic.publish(NamedEvent("dictionary", dictionary_json(self._parameters)))
+        self._publish_named("dictionary", dictionary_json(self._parameters))
         for change in self._limits.set_parameters(self._parameters, self.latest.newest):
             self._record(change)
 
@@ -359,9 +358,13 @@ class Telemetry:
         self.notifier.report(
             alarm, action, alarm.level if was is None else was, self.alarms.as_json
         )
-        if not self.topic.closed:
-            self.topic.publish(NamedEvent("alarm", self.alarms.event_json(alarm, action, was)))
+        self._publish_named("alarm", self.alarms.event_json(alarm, action, was))
 
     def _publish_state(self, feed: Feed) -> None:
+        self._publish_named("state", feed.state_json())
+
+    def _publish_named(self, name: str, data: str, t: float | None = None) -> None:
         if not self.topic.closed:
-            self.topic.publish(NamedEvent("state", feed.state_json()))
+            event_id = self.topic.publish(NamedEvent(name, data, t))
+            if self._recorder is not None:
+                self._recorder.named.note(event_id.offset)
