@@ -35,6 +35,7 @@ from rover.config.names import unknown_names
 from rover.counts import Counts
 from rover.embedding import Hosts, beside
 from rover.images import Cameras, Images
+from rover.images.kept import KeptImages
 from rover.lifetime import entered
 from rover.logs import log_of
 from rover.metrics import MissionMetrics
@@ -265,7 +266,17 @@ class MissionControl:
             spool if len(self._cameras) == 1 else spool / camera,
             name=camera,
             notify=self.serving.flusher.mark,
+            kept=self._kept_images(camera),
         )
+
+    def _kept_images(self, camera: str) -> KeptImages | None:
+        folder, max_bytes = (
+            self.settings.data_dir / "images" / camera,
+            self.settings.keep_image_bytes,
+        )
+        if self.log.file is None or not max_bytes:
+            return None
+        return KeptImages(self.log, folder, camera, max_bytes)
 
     def _abort_transfers(self) -> None:
         self.serving.bodies.close()
@@ -309,6 +320,7 @@ class MissionControl:
             stack.callback(tasks.cancel_scope.cancel)
             await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable
             await self.telemetry.load()
+            await self.cameras.load()
             for run in (
                 self.log.run,
                 self.telemetry.run,

@@ -113,6 +113,12 @@ class Settings:
         unit="bytes",
         at_least=2**20,
     )
+    keep_image_bytes: int = setting(
+        2 * 2**30,
+        "maximum size of the kept images of a camera that has no files of them; 0 keeps none",
+        unit="bytes",
+        at_least=0,
+    )
     tokens: str = setting(
         "",
         "comma-separated shared tokens of at least 16 characters; without these and without named "

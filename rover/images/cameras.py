@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from anyio import create_task_group, sleep
 
 from rover.errors import NoDataYet
+from rover.images.images import age_key
 from rover.supervise import State
 from sources.base import UnknownImage
 
@@ -55,6 +55,11 @@ class Cameras:
     def readers(self) -> int:
         """Number of open readers."""
         return sum(images.readers for images in self.images.values())
+
+    async def load(self) -> None:
+        """Take the kept images from the log; call it before `run`."""
+        for images in self.images.values():
+            await images.load()
 
     async def run(self) -> None:
         """Receive arriving images of all cameras until cancelled."""
@@ -130,9 +135,7 @@ class Cameras:
 
 
 def _age(shot: Shot) -> float:
-    """A number that is smaller for newer images."""
-    times = (shot.image.taken_at, shot.image.received_at)
-    return -max((t for t in times if t is not None), default=inf)
+    return age_key(shot.image)
 
 
 def _reason(one: tuple[str, Images]) -> str:

@@ -6,9 +6,11 @@ image that is a regular file is read from there.
 
 from __future__ import annotations
 
+import heapq
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from anyio import TASK_STATUS_IGNORED, CancelScope
@@ -19,11 +21,12 @@ from sources.base import ImageBroken, UnknownImage
 from sources.rules.describe import describe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
     from anyio.abc import TaskStatus
 
+    from rover.images.kept import KeptImages
     from rover.images.reader import Reader
     from rover.settings import Settings
     from rover.supervise import Health
@@ -40,6 +43,7 @@ class Images:
         spool_dir: the folder for arriving images; by default in the data folder of the settings.
         name: of the camera.
         notify: called with the topic of each image that has grown, as `Flusher.mark`.
+        kept: keeps complete images without a file; `None` to keep none.
 
     Attributes:
         name: of the camera.
@@ -56,10 +60,12 @@ class Images:
         *,
         name: str = "camera",
         notify: Callable[[Topic[Any, Any]], None] | None = None,
+        kept: KeptImages | None = None,
     ) -> None:
         self.name = name
         spool_dir = spool_dir or settings.data_dir / "spool"
-        self.receiver = Receiver(name, camera, settings, spool_dir, notify)
+        self.receiver = Receiver(name, camera, settings, spool_dir, notify, kept)
+        self._kept = kept
         self._camera = self.receiver.camera
         self._reading: set[CancelScope] = set()
         self.closed = False
@@ -75,6 +81,11 @@ class Images:
         """Number of open readers."""
         return len(self._reading)
 
+    async def load(self) -> None:
+        """Take the kept images from the log; call it before `run`."""
+        if self._kept is not None:
+            await self._kept.load()
+
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Receive arriving images until cancelled."""
         await self.receiver.run(task_status=task_status)
@@ -87,8 +98,7 @@ class Images:
 
     async def newest(self, limit: int | None = None) -> Sequence[Image]:
         """The newest `limit` images, or all of them, newest first."""
-        images = await self._camera.images()
-        return [self._as_received(image) for image in islice(images, limit)]
+        return [self._as_received(image) for image in islice(await self._listed(), limit)]
 
     async def find(self, image_id: str) -> Image:
         """The image with that id, which may be any string.
@@ -96,18 +106,18 @@ class Images:
         Raises:
             UnknownImage: no image has that id.
         """
-        image = await self._camera.image(image_id)
+        image = await self._image(image_id)
         if image is None:
             raise UnknownImage(image_id)
         return self._as_received(image)
 
     async def current(self) -> Image | None:
         """The newest image that has any bytes and is not broken; `None` if there is none."""
-        for listed in await self._camera.images():
+        for listed in await self._listed():
             spool = self.receiver.spool_of(listed)
             if not (listed.complete or listed.received) or (spool is not None and spool.broken):
                 continue
-            image = await self._camera.image(listed.id)  # the list may be out of date
+            image = await self._image(listed.id)  # the list may be out of date
             if image is not None:
                 return self._as_received(image)
         return None
@@ -170,12 +180,26 @@ class Images:
             UnknownImage: the camera no longer holds it.
             ImageBroken: it has another revision.
         """
-        now = await self._camera.image(image.id)
+        now = await self._image(image.id)
         if now is None:
             raise UnknownImage(image.id)
         if now.revision != image.revision:
             raise ImageBroken(image.id, "it was replaced; request it again")
         return now
+
+    async def _listed(self) -> Iterable[Image]:
+        """The images of the camera, and the kept ones that it no longer has, newest first."""
+        images = await self._camera.images()
+        kept = self._kept.newest() if self._kept is not None else ()
+        if not kept:
+            return images
+        listed = list(images)
+        ids = {image.id for image in listed}
+        return heapq.merge(listed, (one for one in kept if one.id not in ids), key=age_key)
+
+    async def _image(self, image_id: str) -> Image | None:
+        image = await self._camera.image(image_id)
+        return self._kept.find(image_id) if image is None and self._kept is not None else image
 
     def _as_received(self, image: Image) -> Image:
         """The image with the number of bytes that clients can read now."""
@@ -189,3 +213,9 @@ class Images:
             complete=spool.complete,
             size=spool.received if spool.complete else image.size,
         )
+
+
+def age_key(image: Image) -> float:
+    """A number that is smaller for newer images."""
+    times = (image.taken_at, image.received_at)
+    return -max((t for t in times if t is not None), default=inf)

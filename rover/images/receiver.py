@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup, TaskStatus
 
+    from rover.images.kept import KeptImages
     from rover.settings import Settings
     from rover.supervise import Health
     from rover.topic import Topic
@@ -44,6 +45,7 @@ class Receiver:
         settings: the limits.
         spool_dir: the folder of the spools.
         notify: called with the topic of each spool that has grown, as `Flusher.mark`.
+        kept: keeps complete images without a file; `None` to keep none.
 
     Attributes:
         spools: by image id, oldest first.
@@ -58,7 +60,9 @@ class Receiver:
         settings: Settings,
         spool_dir: Path,
         notify: Callable[[Topic[Any, Any]], None] | None,
+        kept: KeptImages | None = None,
     ) -> None:
+        self._kept = kept
         self.spools: dict[str, Spool] = {}
         self._settings = settings
         self._spool_dir = spool_dir
@@ -182,3 +186,5 @@ class Receiver:
         if now.complete and now.path is not None and self.spools.get(image.id) is spool:
             del self.spools[image.id]  # new readers read the file
             await spool.release()
+        if now.path is None and self._kept is not None:
+            await self._kept.keep(now, spool)

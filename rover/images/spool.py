@@ -147,7 +147,7 @@ class Spool:
             ImageBroken: the file cannot be read.
         """
         try:
-            return await run_sync(self._pread, position, at_most)
+            return await run_sync(self.pread, position, at_most)
         except OSError as exc:
             raise ImageBroken(self.image_id, f"it cannot be read from the spool: {exc}") from exc
 
@@ -156,7 +156,12 @@ class Spool:
         self._file.write(data)
         self._file.flush()
 
-    def _pread(self, position: int, at_most: int) -> bytes:
+    def pread(self, position: int, at_most: int) -> bytes:
+        """Received bytes; empty at the end. Blocks.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
         assert self._file is not None  # noqa: S101 # bytes were received
         return os.pread(self._file.fileno(), at_most, position)
 

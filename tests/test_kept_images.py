@@ -1,0 +1,107 @@
+"""Images of cameras without files: what a restart keeps, up to a limit."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rover.mission import MissionControl
+from rover.settings import Settings
+from tests.fake_camera import FakeCamera
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from rover.images import Images
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, max_bytes: int = 2**20, log: str = "sqlite:"
+) -> AsyncIterator[tuple[Images, FakeCamera]]:
+    camera = FakeCamera()
+    settings = Settings(data_dir=folder, log=log, keep_image_bytes=max_bytes)
+    mission = MissionControl(settings, telemetry="none:", camera=camera, commands="none:")
+    async with mission:
+        yield mission.cameras.images["camera"], camera
+
+
+async def take(images: Images, camera: FakeCamera, image_id: str, data: bytes) -> None:
+    """Let an image arrive completely."""
+    fake = camera.begin(image_id)
+    camera.send(fake, data)
+    camera.finish(fake)
+    await until(lambda: (spool := images.receiver.spools.get(image_id)) and spool.complete)
+
+
+async def ids(images: Images) -> list[str]:
+    return [image.id for image in await images.newest()]
+
+
+async def content(images: Images, image_id: str) -> bytes:
+    image = await images.find(image_id)
+    async with images.open(image) as reader:
+        return b"".join([chunk async for chunk in chunks_of(reader)])
+
+
+async def chunks_of(reader: object) -> AsyncIterator[bytes]:
+    while chunk := await reader.read(1000):  # type: ignore[attr-defined] # any reader
+        yield chunk
+
+
+async def test_images_of_a_camera_without_files_remain_after_a_restart(tmp_path: Path) -> None:
+    async with running(tmp_path) as (images, camera):
+        await take(images, camera, "sol 1/é", b"first" * 1000)
+        await take(images, camera, "second", b"second")
+        arriving = camera.begin("unfinished")
+        camera.send(arriving, b"part")
+    async with running(tmp_path) as (images, camera):
+        assert await ids(images) == ["second", "sol 1/é"]
+        assert await content(images, "sol 1/é") == b"first" * 1000
+        assert (current := await images.current())
+        assert current.id == "second"
+        await take(images, camera, "third", b"third")
+        assert set(await ids(images)) == {"third", "second", "sol 1/é"}
+
+
+async def test_an_image_that_the_camera_has_again_is_listed_once(tmp_path: Path) -> None:
+    async with running(tmp_path) as (images, camera):
+        await take(images, camera, "one", b"before")
+    async with running(tmp_path) as (images, camera):
+        await take(images, camera, "one", b"after")
+        assert await ids(images) == ["one"]
+        assert await content(images, "one") == b"after"
+    async with running(tmp_path) as (images, camera):
+        assert await content(images, "one") == b"after"
+        assert len(list((tmp_path / "images" / "camera").iterdir())) == 1
+
+
+async def test_the_oldest_images_are_deleted_beyond_the_limit(tmp_path: Path) -> None:
+    async with running(tmp_path, max_bytes=25_000) as (images, camera):
+        for n in range(5):
+            await take(images, camera, f"image {n}", b"x" * 10_000)
+        await take(images, camera, "too large", b"x" * 30_000)
+    async with running(tmp_path, max_bytes=25_000) as (images, camera):
+        assert await ids(images) == ["image 4", "image 3"]
+        assert len(list((tmp_path / "images" / "camera").iterdir())) == 2
+
+
+async def test_images_whose_files_were_deleted_are_not_listed(tmp_path: Path) -> None:
+    async with running(tmp_path) as (images, camera):
+        await take(images, camera, "one", b"one")
+        await take(images, camera, "two", b"two")
+    next((tmp_path / "images" / "camera").iterdir()).unlink()
+    async with running(tmp_path) as (images, _):
+        assert len(await ids(images)) == 1
+
+
+async def test_a_log_in_memory_keeps_no_images(tmp_path: Path) -> None:
+    async with running(tmp_path, log="memory:") as (images, camera):
+        await take(images, camera, "one", b"one")
+    assert not (tmp_path / "images").exists()
