@@ -178,7 +178,7 @@ def test_each_setting_has_a_help_text() -> None:
 
 
 def test_the_name_of_a_number_ends_with_its_unit() -> None:
-    endings = {"s": "_s", "ms": "_ms", "bytes": "_bytes", "bytes/s": "_rate"}
+    endings = {"s": "_s", "ms": "_ms", "bytes": "_bytes", "bytes/s": "_rate", "days": "_days"}
     for info in FIELDS:
         unit = info.metadata["unit"]
         assert info.name.endswith(endings[unit]) if unit else True, info.name
