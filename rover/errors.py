@@ -23,6 +23,7 @@
     ├── NoDataYet               no data has arrived yet                       404
     ├── FormatMissing           a library is not installed                    501
     ├── LogDamaged              recorded events cannot be read                503
+    ├── NotAMission             a file is not a mission that can be read      at start
     ├── ChannelRefused          a channel's or member's name is not allowed   400 · 1008
     ├── MessageRefused          a channel does not accept the message         `error` event · 1008
     ├── MessageTooBig           a message exceeds the size limit              1009
@@ -247,6 +248,13 @@ class UnknownAlarm(RoverError):
 
 class LogDamaged(RoverError):
     """Recorded events cannot be read."""
+
+
+class NotAMission(RoverError):
+    """A file or folder is not a mission that can be read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
 
 
 class FormatMissing(RoverError):

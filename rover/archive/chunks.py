@@ -103,16 +103,18 @@ class Chunks:
 
     Args:
         db: the database. The caller begins and commits the transactions.
+        create: whether to create tables that do not exist.
     """
 
-    def __init__(self, db: Connection) -> None:
+    def __init__(self, db: Connection, *, create: bool = True) -> None:
         self._db = db
         self._times: dict[bytes, int] = {}
-        db.executescript(SCHEMA)
+        if create:
+            db.executescript(SCHEMA)
 
     def parameters(self) -> dict[str, Stored]:
         """What is stored of each parameter, by name."""
-        rows = self._db.execute("SELECT name, id, archived, kinds FROM parameter")
+        rows = self._db.execute("SELECT name, id, archived, kinds FROM parameter ORDER BY id")
         return {name: Stored(id_, offset, json.loads(kinds)) for name, id_, offset, kinds in rows}
 
     def note(self, name: str, archived: int, kinds: Mapping[str, str]) -> int:

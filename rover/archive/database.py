@@ -11,6 +11,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+class RecordedArchive:
+    """The archive of a recorded mission, which is only read.
+
+    Args:
+        db: a connection with a read transaction, which stays open.
+
+    Raises:
+        sqlite3.Error: the database cannot be read.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        found = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'chunk'").fetchone()
+        if found is None:  # nothing was archived so far
+            db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._store = Store(db, create=found is None)
+
+    def store(self) -> Store:
+        """The store."""
+        return self._store
+
+    def close(self) -> None:
+        """Do nothing: the owner of the connection closes it."""
+
+
 class ArchiveDatabase:
     """The database of the archive, opened when it is needed.
 

@@ -54,7 +54,8 @@ def _extremes(column: NDArray[Any], starts: NDArray[np.intp]) -> Iterator[NDArra
     if column.dtype == np.bool_:
         column = column.view(np.int8)
     size = starts[1] if len(starts) > 1 else len(column)
-    has_nan = column.dtype == np.float64 and np.isnan(column.sum())
+    with np.errstate(over="ignore", invalid="ignore"):  # a sum of huge values may be NaN too
+        has_nan = column.dtype == np.float64 and np.isnan(column.sum())
     if len(starts) * size == len(column) and not has_nan and (np.diff(starts) == size).all():
         groups = column.reshape(-1, size)
         yield starts + groups.argmin(axis=1)

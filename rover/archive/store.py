@@ -64,11 +64,12 @@ class Store:
 
     Args:
         db: an SQLite database with automatic commits (`isolation_level=None`).
+        create: whether to create tables that do not exist.
     """
 
-    def __init__(self, db: Connection) -> None:
+    def __init__(self, db: Connection, *, create: bool = True) -> None:
         self._db = db
-        self._chunks = Chunks(db)
+        self._chunks = Chunks(db, create=create)
         self._stored: dict[str, Stored] = {}  # by name
         self._newest: dict[tuple[int, int], Chunk | None] = {}  # by parameter and level
         self._pending: dict[tuple[int, int], list[Points]] = {}  # extremes for that level
@@ -120,7 +121,7 @@ class Store:
         Raises:
             sqlite3.Error: some are not stored; `archived` tells which.
         """
-        waiting = list(batch.items())
+        waiting = list(batch.items())[::-1]
         while waiting:
             changed = {}
             with self._transaction():

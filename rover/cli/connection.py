@@ -22,6 +22,9 @@ F = TypeVar("F", bound="Callable[..., Any]")
 FAILED = 3
 """Exit status if the server cannot be reached, refuses, or the outcome is unknown."""
 
+WRONG_FILE = 2
+"""Exit status if a local file cannot be used."""
+
 BROKEN_PIPE = 141
 """Exit status if the reader of the output has ended, as in shells: 128 + SIGPIPE."""
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "tail": "rover.cli.tail:tail",
     "say": "rover.cli.comms:say",
     "image": "rover.cli.image:image",
+    "export": "rover.cli.export:export",
     "upload": "rover.cli.upload:upload",
     "doctor": "rover.cli.doctor:doctor",
     "conform": "rover.cli.conform:conform",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from rover.client.telemetry import SILENCE_S, TelemetryStream
 from rover.client.uploads import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -164,6 +165,23 @@ class Client:
             after: resume after this event, instead of the newest messages.
         """
         return Channel(self, channel, name, after)
+
+    @asynccontextmanager
+    async def download(
+        self, path: str, params: Mapping[str, str] | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes at a path below the server's URL, as they arrive.
+
+        Raises:
+            ConnectionFailed: the server cannot be reached, or the connection was cut.
+            Refused: the server does not allow it.
+            NotARover: the answer is not HTTP.
+        """
+        url = self.url + path
+        with translated_errors(url):
+            async with self.http.stream("GET", url, params=params) as response:
+                await check_status(response)
+                yield response.aiter_bytes()
 
     def stream(self, path: str, params: Mapping[str, str], **options: Any) -> EventStream:
         """An event stream below the server's URL; `EventStream` describes the options."""

@@ -17,10 +17,10 @@ from threading import Lock
 from time import time
 from typing import TYPE_CHECKING
 
-from anyio import sleep
+from anyio import sleep, sleep_forever
 
 from rover.archive.chunks import Stored
-from rover.archive.database import ArchiveDatabase
+from rover.archive.database import ArchiveDatabase, RecordedArchive
 from rover.archive.points import joined
 from rover.archive.table import Excerpt, Table, table_of
 from rover.errors import LogDamaged
@@ -82,6 +82,8 @@ class History:
     Args:
         parameters: the dictionary.
         path: of the database; `None` for one in memory.
+        recorded: a connection to the database of a recorded mission, which is only read, instead of
+            `path`. It has a read transaction, and its owner closes it after the history.
         max_bytes: maximum size of the database; the oldest samples are dropped.
         max_age_s: seconds after which samples are dropped.
         clock: POSIX seconds.
@@ -96,13 +98,15 @@ class History:
         parameters: Iterable[Parameter] = (),
         *,
         path: Path | None = None,
+        recorded: sqlite3.Connection | None = None,
         max_bytes: float = inf,
         max_age_s: float = inf,
         clock: Callable[[], float] = time,
     ) -> None:
         self.archived = 0
         self.dropped = 0
-        self._database = ArchiveDatabase(path)
+        self._is_recorded = recorded is not None
+        self._database = ArchiveDatabase(path) if recorded is None else RecordedArchive(recorded)
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._clock = clock
@@ -114,6 +118,8 @@ class History:
         self._integers: set[str] = set()
         self._failing = False
         self.set_parameters(parameters)
+        if self._is_recorded:
+            self._read_names()
 
     def set_parameters(self, parameters: Iterable[Parameter]) -> None:
         """Note the names and kinds of a new dictionary. Earlier names stay."""
@@ -152,7 +158,7 @@ class History:
         entry = Entry(offset, late, sample, SAMPLE_BYTES + VALUE_BYTES * len(sample.values) + size)
         self._tail.append(entry)
         self._tail_bytes += entry.size
-        if self._tail_bytes > MAX_TAIL_BYTES:
+        if self._tail_bytes > MAX_TAIL_BYTES and not self._is_recorded:
             self._drop_half()
 
     def _learn(self, sample: Sample) -> None:
@@ -174,6 +180,8 @@ class History:
 
     async def run(self) -> None:
         """Archive samples, and limit the size of the archive, until cancelled."""
+        if self._is_recorded:
+            await sleep_forever()
         worker = Worker("rover archive")
         try:
             await worker.run(self._read_names)

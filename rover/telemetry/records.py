@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 from rover.logs.schema import SAMPLE_KINDS
 from rover.logs.store import Packed, Store
-from rover.telemetry.events import NamedEvent, SampleEvent, TelemetryEvent
-from sources.base import Sample
+from rover.telemetry.events import NamedEvent, SampleEvent, TelemetryEvent, dictionary_json
+from sources.base import Limits, Parameter, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from rover.logs.base import Log, Record
 
 STREAM = "telemetry"
 """The key of the stream."""
 
+DICTIONARY = "telemetry/dictionary"
+"""The name of the dictionary in the log."""
+
 
 def telemetry_store(log: Log, clock: Callable[[], float]) -> Store[TelemetryEvent]:
     """The stream of the telemetry topic."""
     return Store(log, STREAM, pack=pack, unpack=unpack, clock=clock)
+
+
+def save_dictionary(log: Log, parameters: Iterable[Parameter]) -> None:
+    """Store the dictionary, which a recorded mission needs without its sources."""
+    log.put(DICTIONARY, dictionary_json(parameters))
+
+
+def saved_dictionary(values: Mapping[str, str]) -> list[Parameter]:
+    """The stored dictionary; without the parameters that cannot be read.
+
+    Args:
+        values: of the log, by key.
+    """
+    found = []
+    with suppress(LookupError, TypeError, ValueError):
+        for fields in json.loads(values[DICTIONARY])["parameters"]:
+            limits = fields.pop("limits")
+            limits |= {name: tuple(limits[name]) for name in ("yellow", "red")}
+            found.append(Parameter(**fields, limits=Limits(**limits)))
+    return found
 
 
 def pack(event: TelemetryEvent) -> Packed:

@@ -39,7 +39,7 @@ from rover.telemetry.notify import Notifier
 from rover.telemetry.order import ParameterOrder
 from rover.telemetry.receivers import open_receivers
 from rover.telemetry.recorder import Recorder
-from rover.telemetry.records import STREAM, telemetry_store
+from rover.telemetry.records import STREAM, save_dictionary, telemetry_store
 from rover.telemetry.translation import Translation
 from rover.telemetry.views import Views
 from rover.wire import dumps, sse
@@ -202,6 +202,7 @@ class Telemetry:
         if self._log is None or self._recorder is None:
             return
         await self._recorder.load()
+        save_dictionary(self._log, self._parameters)
         with suppress(LogDamaged):
             events = await self._log.read(STREAM, kinds=("event",), limit=MAX_EVENTS, newest=True)
             self.events.restore(events)
@@ -300,6 +301,8 @@ class Telemetry:
     def _publish_dictionary(self) -> None:
         self._parameters = self._all_parameters()
         self.history.set_parameters(self._parameters)
+        if self._log is not None:
+            save_dictionary(self._log, self._parameters)
         self._publish_named("dictionary", dictionary_json(self._parameters))
         for change in self._limits.set_parameters(self._parameters, self.latest.newest):
             self._record(change)

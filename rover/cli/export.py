@@ -1,0 +1,180 @@
+"""`rover export`: saves past telemetry as a file, from a server or from a recorded mission."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from math import isfinite, nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rover.cli.connection import (
+    BROKEN_PIPE,
+    WRONG_FILE,
+    connection_options,
+    discard_output,
+    report,
+    run_with_client,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rover.client import Client
+
+FORMATS = ("csv", "jsonl", "parquet", "mcap")
+
+MAX_ALIGN_S = 86_400.0
+
+EPILOG = """\b
+Examples:
+  rover export -o drive.csv --since 2026-11-28
+  rover export -o drive.parquet --since 2026-11-28T09:00Z --until 2026-11-28T10:00Z
+  rover export -o drive.mcap --fields location,battery_level --align 0.1
+  rover export --from rover-data -o all.jsonl
+  rover export --from drive.rover | head
+
+Times are ISO 8601, in UTC if they have no zone, or seconds since 1970. FILE appears when it is
+complete. --from needs no server, and one may use the data folder at the same time.
+"""
+
+
+def moment(_: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """POSIX seconds of an option.
+
+    Raises:
+        click.BadParameter: it is not a time.
+    """
+    if text is None:
+        return None
+    try:
+        found = float(text)
+    except ValueError:
+        try:
+            at = datetime.fromisoformat(text)
+            found = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            found = nan
+    if not isfinite(found):
+        raise click.BadParameter(
+            f"{text}: must be a time such as 2026-11-28T09:00:00Z, or seconds since 1970"
+        )
+    return found
+
+
+def _format_of(name: str | None, output: str) -> str:
+    if name is not None:
+        return name
+    suffix = Path(output).suffix.lower().removeprefix(".")
+    if output == "-" or not suffix:
+        return "csv"
+    if suffix not in FORMATS:
+        raise click.UsageError(f"{output}: give --format, one of {', '.join(FORMATS)}")
+    return suffix
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "-o", "--output", default="-", metavar="FILE", help="File, or - for the output, the default."
+)
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(FORMATS),
+    help="Format of the file. By default that of its name, or csv.",
+)
+@click.option("--since", callback=moment, metavar="TIME", help="Time of the first row.")
+@click.option("--until", callback=moment, metavar="TIME", help="Time before which the last row is.")
+@click.option("--fields", metavar="NAMES", help="Parameters, with commas between. By default all.")
+@click.option(
+    "--align",
+    type=click.FloatRange(0, MAX_ALIGN_S),
+    metavar="SECONDS",
+    help="Rows at this period, with the newest value of each parameter; 0 keeps the rows.",
+)
+@click.option(
+    "--from",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Data folder or .rover file, instead of a server.",
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@connection_options
+def export(
+    output: str,
+    file_format: str | None,
+    since: float | None,
+    until: float | None,
+    fields: str | None,
+    align: float | None,
+    path: Path | None,
+    force: bool,
+    **connection: Any,
+) -> int:
+    """Save past telemetry as CSV, JSON lines, Parquet or MCAP."""
+    chosen = _format_of(file_format, output)
+    if output != "-" and Path(output).exists() and not force:
+        raise click.UsageError(f"{output}: exists; give --force to replace it")
+    if output == "-" and chosen in ("parquet", "mcap") and sys.stdout.isatty():
+        raise click.UsageError(f"{chosen} is not text; give -o FILE")
+
+    def save(pieces: Iterator[bytes]) -> int:
+        from rover.cli.saving import save_pieces
+
+        return save_pieces(pieces, output, force=force)
+
+    if path is not None:
+        names = None if fields is None else [name for name in fields.split(",") if name]
+        return _from_mission(path, save, chosen, since, until, names, align)
+    params = {
+        "format": chosen,
+        "since": None if since is None else repr(since),
+        "until": None if until is None else repr(until),
+        "fields": fields,
+        "align": None if align is None else repr(align),
+    }
+    given = {name: value for name, value in params.items() if value is not None}
+
+    async def run(client: Client) -> int:
+        from rover.cli.saving import save_stream
+
+        async with client.download("telemetry/export", given) as pieces:
+            return await save_stream(pieces, output, force=force)
+
+    return run_with_client(run, **connection)
+
+
+def _from_mission(
+    path: Path,
+    save: Callable[[Iterator[bytes]], int],
+    file_format: str,
+    since: float | None,
+    until: float | None,
+    names: list[str] | None,
+    align: float | None,
+) -> int:
+    from rover.errors import RoverError
+    from rover.exports import Aligner, writer_of
+    from rover.exports import export as pieces_of
+    from rover.missions import Snapshot
+
+    try:
+        with Snapshot(path) as mission:
+            history = mission.history()
+            if unknown := set(names or ()).difference(history.names):
+                raise click.UsageError(
+                    f"--fields: no such parameter: {min(unknown)} ({', '.join(history.names)})"
+                )
+            aligner = None if align is None else Aligner(align)
+            writer = writer_of(file_format)
+            tables = history.tables(since, until, names)
+            return save(pieces_of(tables, history.kinds(names), writer, aligner))
+    except RoverError as exc:
+        report(str(exc))
+        return WRONG_FILE
+    except BrokenPipeError:
+        discard_output()
+        return BROKEN_PIPE

@@ -1,0 +1,130 @@
+"""Writes a file that appears when it is complete."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rover.cli.connection import FAILED, report
+from rover.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable, Iterator
+
+
+@contextmanager
+def file_that_appears(path: Path, *, force: bool) -> Iterator[Path]:
+    """The name of a file beside a path, which gets that path at the end of the block.
+
+    If the block raises, the file is deleted.
+
+    Args:
+        path: of the complete file.
+        force: whether to replace a file at the path.
+
+    Raises:
+        FileExistsError: a file is at the path by then.
+        OSError: the file cannot be renamed.
+    """
+    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        descriptor = os.open(part, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if force:
+            part.replace(path)
+        else:
+            os.link(part, path)  # fails if the file exists, where a rename would replace it
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()
+
+
+class Output:
+    """Writes pieces to a file or to standard output, and shows how much.
+
+    Args:
+        descriptor: of the file.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.written = 0
+
+    def write(self, piece: bytes) -> None:
+        """Write a piece completely.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        left = memoryview(piece)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        self.written += len(piece)
+
+
+@contextmanager
+def _opened(output: str, *, force: bool) -> Iterator[Output]:
+    if output == "-":
+        yield Output(sys.stdout.fileno())
+        return
+    with file_that_appears(Path(output), force=force) as part:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            yield Output(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def save_pieces(pieces: Iterable[bytes], output: str, *, force: bool) -> int:
+    """Save the pieces of a file; returns the exit status.
+
+    Raises:
+        BrokenPipeError: the reader of the output has ended.
+    """
+    try:
+        with _opened(output, force=force) as file, progress_bar(output) as update:
+            for piece in pieces:
+                file.write(piece)
+                update(file.written, None)
+    except OSError as exc:
+        return failed(output, exc)
+    return 0
+
+
+async def save_stream(pieces: AsyncIterable[bytes], output: str, *, force: bool) -> int:
+    """Save the pieces of a file as they arrive; returns the exit status.
+
+    Raises:
+        BrokenPipeError: the reader of the output has ended.
+    """
+    try:
+        with _opened(output, force=force) as file, progress_bar(output) as update:
+            async for piece in pieces:
+                file.write(piece)
+                update(file.written, None)
+    except OSError as exc:
+        return failed(output, exc)
+    return 0
+
+
+def failed(output: str, exc: OSError) -> int:
+    """Report that a file cannot be written; returns the exit status.
+
+    Raises:
+        BrokenPipeError: the error is that the reader of the output has ended.
+    """
+    if isinstance(exc, BrokenPipeError):
+        raise exc
+    if isinstance(exc, FileExistsError):
+        report(f"{output}: exists by now; give --force to replace it")
+    else:
+        report(f"{output}: cannot be written: {exc.strerror}")
+    return FAILED

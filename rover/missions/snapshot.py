@@ -1,0 +1,155 @@
+"""A mission as it is at one moment, read from a data folder or from a recorded file.
+
+A server may write to the data folder at the same time: one read transaction gives all reads the
+same content, and the server does not wait for it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from rover.archive.database import RecordedArchive
+from rover.errors import NotAMission
+from rover.logs.base import Record
+from rover.logs.contents import connect, contents_of, id_range
+from rover.logs.journal import read_journal
+from rover.logs.schema import APPLICATION_ID, MAX_OFFSET, MIGRATIONS
+from rover.logs.sqlite import FILE_NAME, JOURNAL_NAME
+from rover.telemetry.history import History
+from rover.telemetry.records import STREAM, samples, saved_dictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rover.logs.contents import Contents
+    from rover.logs.journal import Row
+    from sources.base import Parameter, Sample
+
+
+class Snapshot:
+    """A mission at the moment when it is opened. Use it as a context manager, in one thread.
+
+    Args:
+        path: of a data folder, or of a file that `rover record` wrote.
+
+    Attributes:
+        path: of the SQLite file.
+        db: a connection with a read transaction.
+        contents: its streams and values.
+
+    Raises:
+        NotAMission: there is no mission, or it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.is_folder = path.is_dir()
+        self.path = path / FILE_NAME if self.is_folder else path
+        self._journal: list[Row] = []
+        if not self.path.is_file():
+            raise NotAMission(self.path, "does not exist")
+        self.db = connect_read_only(self.path)
+        try:
+            if self.is_folder:
+                self._read_journal(path / JOURNAL_NAME)
+            self.db.execute("BEGIN")
+            self.contents: Contents = contents_of(self.db)
+        except (sqlite3.Error, UnicodeError) as exc:
+            self.db.close()
+            raise NotAMission(self.path, str(exc)) from exc
+
+    def _read_journal(self, path: Path) -> None:
+        """Read the records that the server has not moved to the database.
+
+        It may move them while the journal is read. So the journal is read before the transaction
+        begins, which then has what was moved.
+        """
+        query = "SELECT value FROM meta WHERE key IN ('run', 'previous') AND value <> ''"
+        runs = [run for (run,) in self.db.execute(query)]
+        with suppress(UnicodeError):  # it was overwritten while it was read
+            self._journal = read_journal(path, runs) or []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The dictionary at the end."""
+        return saved_dictionary(self.contents.index.values)
+
+    def history(self) -> History:
+        """The values by time. Use it while this snapshot is open.
+
+        Raises:
+            NotAMission: the database cannot be read.
+        """
+        history = History(self.parameters, recorded=self.db)
+        for record, sample in self.samples():
+            history.add(sample, late=record.kind == "late", offset=record.offset)
+        return history
+
+    def records(self, key: str) -> Iterator[Record]:
+        """The records of a stream, in the order of their offsets.
+
+        Raises:
+            NotAMission: they cannot be read.
+        """
+        if key not in self.contents.ids:
+            return
+        first, last = id_range(self.contents.ids[key])
+        newest = first
+        query = "SELECT id, at, t, kind, data FROM records WHERE id > ? AND id <= ? ORDER BY id"
+        try:
+            for row in self.db.execute(query, (first, last)):
+                newest = row[0]
+                yield _record(row)
+        except (sqlite3.Error, UnicodeError) as exc:
+            raise NotAMission(self.path, str(exc)) from exc
+        for row in sorted(row for row in self._journal if newest < row[0] <= last):
+            yield _record(row)
+
+    def samples(self) -> Iterator[tuple[Record, Sample]]:
+        """The samples that are not completely in the archive, in the order of their arrival.
+
+        Raises:
+            NotAMission: they cannot be read.
+        """
+        archived = RecordedArchive(self.db).store().archived
+        for record, sample in samples(self.records(STREAM)):
+            if any(record.offset > archived(name) for name in sample.values):
+                yield record, sample
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """A connection to the file of a mission. It writes nothing.
+
+    Raises:
+        NotAMission: it is not a mission, or cannot be read.
+    """
+    is_live = path.with_name(f"{path.name}-wal").exists()
+    # without a write-ahead log, the connection needs no file beside the database
+    db = connect(path, "ro" if is_live else "ro&immutable=1")
+    try:
+        found = db.execute("PRAGMA application_id").fetchone()[0]
+        version: int = db.execute("PRAGMA user_version").fetchone()[0]
+        if found != APPLICATION_ID:
+            raise NotAMission(path, "is not a mission")
+        if version > len(MIGRATIONS):
+            raise NotAMission(path, "was written by a newer version of Cosmic Rover")
+    except sqlite3.Error as exc:
+        db.close()
+        raise NotAMission(path, str(exc)) from exc
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _record(row: Row) -> Record:
+    id_, at, t, kind, data = row
+    return Record(id_ & MAX_OFFSET, at, kind, data, t)
