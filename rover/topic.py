@@ -34,7 +34,7 @@ from anyio.lowlevel import checkpoint
 from rover.events import HEARTBEAT, Epochs, EventId, Gap, GapReason, Heartbeat, new_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rover.logs.base import Record, Stream
     from rover.logs.store import Store
@@ -288,19 +288,45 @@ class Topic(Generic[Item, Frame]):
         self.restore_position(stream)
         limit = self._max_events + self._max_transient
         records = await self.store.newest(limit, self._max_bytes)
-        return [record for record in records if self.restore(record) is not None]
+        return [record for record, _ in self.restore(records)]
 
     def restore_position(self, stream: Stream) -> None:
         """Go on with the epoch and the offsets of a stream; its events count as expired."""
         self.epochs.restore(stream.epochs)
         self._last = self._expired = self._released = stream.last
 
-    def restore(self, record: Record) -> Item | None:
-        """Retain an event of the store, newer than all that are retained.
+    def restore(self, records: Iterable[Record]) -> list[tuple[Record, Item]]:
+        """Retain events of the store; call it once, after `restore_position`.
+
+        If an event is missing or cannot be read, all events before it count as expired. Then a
+        client that resumes before it receives a gap.
+
+        Args:
+            records: the newest of the stream, oldest first.
 
         Returns:
-            The event; `None` if it cannot be read.
+            The retained events and their records.
         """
+        last = self._last
+        found: list[tuple[Record, Item]] = []
+        for record in records:
+            if found and record.offset != self._last + 1 and self._is_transient is None:
+                self.expire_to(record.offset - 1)  # it was not recorded
+                found.clear()
+            item = self._restore(record)
+            if item is None:
+                self.expire_to(record.offset)
+                found.clear()
+            else:
+                found.append((record, item))
+        if self._last < last:
+            self.expire_to(last)
+            found.clear()
+        self._released = self._last
+        self._unreleased_bytes = 0
+        return found
+
+    def _restore(self, record: Record) -> Item | None:
         assert self.store is not None  # noqa: S101 # the record is from it
         offset = record.offset
         try:
@@ -311,10 +337,7 @@ class Topic(Generic[Item, Frame]):
             return None
         if not len(self):
             self._expired, self._expired_time = offset - 1, at if offset > 1 else -inf
-        last = max(self._last, offset)
         self._append(offset, item, frame, at)
-        self._last = self._released = last
-        self._unreleased_bytes = 0
         return item
 
     def renew(self, epoch: str | None = None) -> None:

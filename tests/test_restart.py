@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from contextlib import asynccontextmanager
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -103,6 +104,34 @@ async def test_readers_resume_with_the_same_events_and_no_gap(tmp_path: Path) ->
         ids = [event.split(b"\n")[0] for event in await stored(mission, start)]
         epoch = start.epoch.encode()
         assert ids == [b"id: %s-%d" % (epoch, n) for n in range(1, len(ids) + 1)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM records WHERE id & 0xff = 4",
+        "UPDATE records SET data = '{' WHERE id & 0xff = 4",
+        "UPDATE streams SET last = 100",
+    ],
+    ids=["a hole", "a damaged event", "no newest events"],
+)
+async def test_a_client_receives_a_gap_for_events_that_were_not_recorded(
+    tmp_path: Path, change: str
+) -> None:
+    async with running(tmp_path / "a") as (mission, device):
+        await publish(mission, device, *map(sample, range(1, 7)))
+        epochs = mission.telemetry.topic.epochs
+    with sqlite3.connect(tmp_path / "a" / "mission.db") as connection:
+        connection.execute(change)
+    connection.close()
+    async with running(tmp_path / "a") as (mission, device):
+        topic = mission.telemetry.topic
+        await publish(mission, device, sample(8))
+        (first, *_) = await events_of(topic.subscribe(epochs.id(2)), 1)
+        assert isinstance(first, Gap)
+        after = 100 if "last" in change else 4
+        (first, *_) = await events_of(topic.subscribe(epochs.id(after)), 1)
+        assert first.startswith(f"id: {epochs.id(after + 1)}\n".encode())
 
 
 async def test_newest_values_keep_their_times_and_ages(tmp_path: Path) -> None:

@@ -255,8 +255,8 @@ class Channel:
 
     def restore(self, records: Iterable[Record]) -> None:
         """Retain the events of the log; call it before any other event."""
-        for record in records:
-            if (event := self.topic.restore(record)) and isinstance(event, MessageEvent):
+        for record, event in self.topic.restore(records):
+            if isinstance(event, MessageEvent):
                 self._note_sent(event, record.offset)
 
     def _note_sent(self, event: MessageEvent, offset: int) -> None:

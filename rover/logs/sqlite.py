@@ -499,7 +499,7 @@ class SqliteLog:
             return False
         if boot and boot == meta.get("boot") and meta.get("journal") != "yes":
             return False
-        logger.warning("the machine went down; the newest telemetry may be lost")
+        logger.warning("the newest telemetry of the last run may be lost")
         return True
 
     def _open_again(self, batch: Batch) -> None:
