@@ -1,0 +1,107 @@
+"""What recording costs: CPU per sample of each thread, and the delay of a sample.
+
+The same mission runs with a log in memory and with one in a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anyio import create_task_group
+
+from rover.flush import Flusher
+from rover.logs import Log, MemoryLog, SqliteLog
+from rover.settings import Settings
+from rover.telemetry import Telemetry
+from rover.telemetry.events import SampleEvent
+from rover.topic import Batch
+from sources.base import Parameter, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+WARM_UP_S = 1.0
+
+
+class Device:
+    """Samples of 14 parameters at a fixed rate."""
+
+    parameters = tuple(Parameter(f"parameter_{n}") for n in range(14))
+    period_s = 1.0
+
+    def __init__(self, rate_hz: float) -> None:
+        self._rate_hz = rate_hz
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        began, count = time.perf_counter(), 0
+        while True:
+            count += 1
+            values = {one.name: 87.25 + count % 7 + n for n, one in enumerate(self.parameters)}
+            yield Sample(time.time(), values)
+            if (early_s := began + count / self._rate_hz - time.perf_counter()) > 0:
+                await asyncio.sleep(early_s)
+
+
+def cpu_s() -> dict[str, float]:
+    """CPU seconds of each thread of this process, by its name."""
+    found = {}
+    for thread in threading.enumerate():
+        stat = Path(f"/proc/self/task/{thread.native_id}/schedstat")
+        if stat.exists():
+            found[thread.name] = int(stat.read_text().split()[0]) / 1e9
+    return found
+
+
+async def measure(log: Log, rate_hz: float, readers: int, seconds: float) -> str:
+    await log.open()
+    flusher = Flusher(15, log=log)
+    telemetry = Telemetry(Device(rate_hz), Settings(), flusher, log=log)
+    delays_s: list[float] = []
+
+    async def read() -> None:
+        with telemetry.topic.subscribe() as subscriber:
+            async for news in subscriber:
+                now = time.time()
+                if isinstance(news, Batch):
+                    events = (one for one in news.items if isinstance(one, SampleEvent))
+                    delays_s.extend(now - one.sample.t for one in events)
+
+    async with create_task_group() as tasks:
+        for run in (log.run, flusher.run, telemetry.run, *[read] * readers):
+            tasks.start_soon(run)
+        await asyncio.sleep(WARM_UP_S)
+        delays_s.clear()
+        before, first = cpu_s(), telemetry.topic.last_id.offset
+        await asyncio.sleep(seconds)
+        count = telemetry.topic.last_id.offset - first
+        used = {name: s - before.get(name, 0.0) for name, s in cpu_s().items()}
+        tasks.cancel_scope.cancel()
+    await log.close()
+    delays_s.sort()
+    lines = [f"{log.name.partition(':')[0]}: {count / seconds:,.0f} samples/s, {readers} readers"]
+    lines += [
+        f"    {name:<22}{s / count * 1e6:8.1f} µs of CPU per sample"
+        for name, s in used.items()
+        if s / count > 1e-7
+    ]
+    p50_s, p99_s = (delays_s[int(len(delays_s) * part)] for part in (0.5, 0.99))
+    lines.append(f"    delay: p50 {p50_s * 1e3:.2f} ms, p99 {p99_s * 1e3:.2f} ms")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench recording", description=__doc__)
+    parser.add_argument("--rate", type=float, default=1000, help="samples a second (%(default)s)")
+    parser.add_argument("--readers", type=int, default=1, help="subscribers (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=10, help="of each log (%(default)s)")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as folder:
+        for log in (MemoryLog(), SqliteLog(Path(folder))):
+            print(asyncio.run(measure(log, args.rate, args.readers, args.seconds)))
+    return 0
