@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from rover.events import EventId
 from rover.flush import Flusher
 from rover.logs import SqliteLog
-from rover.logs.database import Batch, Database
+from rover.logs.database import Database
 from rover.logs.journal import read_journal
 from rover.logs.schema import MAX_OFFSET
 from rover.logs.store import Packed, Store
@@ -31,6 +31,8 @@ from rover.topic import Gap, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from rover.logs.batch import Batch
 
 MAX_EVENTS = 8
 

@@ -17,12 +17,14 @@ from anyio import create_task_group, fail_after, sleep
 
 from rover.errors import SettingError
 from rover.logs import Record, SqliteLog
-from rover.logs.database import Batch, Database
+from rover.logs.database import Database
 from rover.logs.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from rover.logs.batch import Batch
 
 pytestmark = pytest.mark.anyio
 

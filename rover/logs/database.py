@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rover.errors import SettingError
 from rover.logs.contents import Contents, connect, contents_of, id_range, of_kinds
@@ -15,61 +14,12 @@ from rover.logs.schema import APPLICATION_ID, MIGRATIONS, migrate
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rover.logs.batch import Batch, Trim
+
 MAX_DELETED = 2_000
 """Maximum number of records that one transaction deletes: others wait for it."""
 
 FILE_MODE = 0o600
-
-
-Trim = tuple[int, frozenset[str] | None]
-"""The id of a stream, and the kinds of records to delete; `None` for all."""
-
-
-class Hole(NamedTuple):
-    """Offsets of one stream that were not recorded.
-
-    Attributes:
-        stream: the id of the stream.
-        first: its first offset.
-        last: its last offset.
-        since: POSIX seconds of the first.
-        until: POSIX seconds of the last.
-        reason: why.
-    """
-
-    stream: int
-    first: int
-    last: int
-    since: float
-    until: float
-    reason: str
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one transaction writes.
-
-    Attributes:
-        deleted: ids of streams to delete, before everything else.
-        begun: streams and epochs that have begun: id, key, epoch, its first offset, and the offset
-            of the stream's newest record.
-        rows: id, server time, own time, kind and data of records.
-        items: values by key; `None` to delete.
-        holes: offsets that were dropped, by the id of the stream.
-        trims: by stream and kinds, the first offset that stays.
-    """
-
-    deleted: set[int] = field(default_factory=set)
-    begun: list[tuple[int, str, str, int, int]] = field(default_factory=list)
-    rows: list[tuple[int, float, float | None, str, str]] = field(default_factory=list)
-    items: dict[str, str | None] = field(default_factory=dict)
-    holes: dict[int, Hole] = field(default_factory=dict)
-    trims: dict[Trim, int] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(
-            self.rows or self.items or self.begun or self.trims or self.deleted or self.holes
-        )
 
 
 class Database:

@@ -22,8 +22,9 @@ from anyio import CancelScope, move_on_after, sleep, to_thread
 
 from rover.events import new_epoch
 from rover.logs.base import Index, Outage, Record, Stream
+from rover.logs.batch import Batch
 from rover.logs.contents import contents_read_only, is_damage, read, set_aside
-from rover.logs.database import Batch, Database, Hole
+from rover.logs.database import Database
 from rover.logs.folder import DataFolder, boot_id
 from rover.logs.journal import Journal, read_journal
 from rover.logs.schema import OFFSET_BITS
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    from rover.logs.batch import Trim
     from rover.logs.contents import Contents
-    from rover.logs.database import Trim
 
 logger = logging.getLogger("rover.log")
 
@@ -60,9 +61,6 @@ CLOSE_TIMEOUT_S = 0.5
 
 MAX_PENDING_BYTES = 16 * 2**20
 """Maximum bytes of records that wait for the disk; the oldest are dropped and counted."""
-
-ROW_BYTES = 200
-"""Size of a waiting record without its data."""
 
 CHECKPOINT_BYTES = 4 * 2**20
 """Size of the write-ahead log from which a thread of its own moves it to the file."""
@@ -115,7 +113,6 @@ class SqliteLog:
         self._run = ""  # the run that wrote last into the file of this index
         self._kept: dict[str, str] = {}  # the newest epoch of each stream in the file
         self._batch = Batch()
-        self._pending_bytes = 0
         self._journal: Journal | None = None
         self._is_journaled = self._was_journaled = True  # everything waiting, and being written
         self._store_timer: asyncio.TimerHandle | None = None
@@ -239,13 +236,12 @@ class SqliteLog:
         """See `Log.append`."""
         offset, at, kind, data, t = record
         row = self._ids[key] << OFFSET_BITS | offset, at, t, kind, data
-        self._batch.rows.append(row)
+        self._batch.append(row)
         if self._journal is None or not self._journal.append(row):
             self._is_journaled = False
         self._index.streams[key].last = offset
-        self._pending_bytes += ROW_BYTES + len(data)
-        if self._pending_bytes > MAX_PENDING_BYTES:
-            self._drop_oldest()
+        if self._batch.size > MAX_PENDING_BYTES:
+            self._limit_pending()
 
     def trim(self, key: str, before: int, kinds: Collection[str] | None = None) -> None:
         """See `Log.trim`."""
@@ -258,12 +254,7 @@ class SqliteLog:
         id_ = self._ids.pop(key)
         self._is_journaled = False  # only records are
         self._kept.pop(key, None)
-        batch = self._batch
-        batch.deleted.add(id_)
-        batch.begun = [one for one in batch.begun if one[0] != id_]
-        batch.rows = [row for row in batch.rows if row[0] >> OFFSET_BITS != id_]
-        batch.trims = {trim: before for trim, before in batch.trims.items() if trim[0] != id_}
-        batch.holes.pop(id_, None)
+        self._batch.delete(id_)
 
     def put(self, key: str, value: str | None) -> None:
         """See `Log.put`."""
@@ -344,7 +335,6 @@ class SqliteLog:
         self._was_journaled, self._is_journaled = self._is_journaled, True
         if self._journal is not None:
             self._journal.seal()
-        pending_bytes, self._pending_bytes = self._pending_bytes, 0
         begun = {key: epoch for id_, key, epoch, *_ in batch.begun if self._ids.get(key) == id_}
         self._kept |= begun
         began = monotonic()
@@ -353,7 +343,7 @@ class SqliteLog:
         except Exception as exc:  # whatever fails, the live streams go on
             for key in begun:
                 self._kept.pop(key, None)
-            self._put_back(batch, pending_bytes)
+            self._put_back(batch)
             self._is_journaled = self._is_journaled and self._was_journaled
             self._was_journaled = True
             self._begin_outage(self._reason(exc))
@@ -382,34 +372,15 @@ class SqliteLog:
                 self._close_damaged(str(exc))
             raise
 
-    def _put_back(self, batch: Batch, pending_bytes: int) -> None:
+    def _put_back(self, batch: Batch) -> None:
         """Put what was not written before what was appended since."""
         since, self._batch = self._batch, batch
-        batch.deleted |= since.deleted
-        batch.begun += since.begun
-        batch.rows += since.rows
-        batch.items |= since.items
-        batch.trims |= since.trims
-        for id_ in since.deleted:
-            batch.rows = [row for row in batch.rows if row[0] >> OFFSET_BITS != id_]
-            batch.begun = [one for one in batch.begun if one[0] != id_]
-        self._pending_bytes += pending_bytes
-        if self._pending_bytes > MAX_PENDING_BYTES:
-            self._drop_oldest()
+        batch.extend(since)
+        self._limit_pending()
 
-    def _drop_oldest(self) -> None:
-        """Drop the older half of the waiting records, and note the holes that this leaves."""
-        rows = self._batch.rows
-        half = (len(rows) + 1) // 2
+    def _limit_pending(self) -> None:
         reason = self.outage.reason if self.outage else "the disk is too slow"
-        for id_, at, _, _, data in rows[:half]:
-            stream, offset = id_ >> OFFSET_BITS, id_ & ((1 << OFFSET_BITS) - 1)
-            hole = self._batch.holes.get(stream)
-            first, since = (offset, at) if hole is None else (hole.first, hole.since)
-            self._batch.holes[stream] = Hole(stream, first, offset, since, at, reason)
-            self._pending_bytes -= ROW_BYTES + len(data)
-        del rows[:half]
-        self.lost += half
+        self.lost += self._batch.drop_oldest(MAX_PENDING_BYTES, reason)
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, FileNotFoundError):
