@@ -23,6 +23,7 @@
     ├── NoDataYet               no data has arrived yet                       404
     ├── FormatMissing           a library is not installed                    501
     ├── LogDamaged              recorded events cannot be read                503
+    ├── MissionRecorded         a recorded mission does not change            409
     ├── NotAMission             a file is not a mission that can be read      at start
     ├── ChannelRefused          a channel's or member's name is not allowed   400 · 1008
     ├── MessageRefused          a channel does not accept the message         `error` event · 1008
@@ -250,6 +251,13 @@ class LogDamaged(RoverError):
     """Recorded events cannot be read."""
 
 
+class MissionRecorded(RoverError):
+    """A recorded mission does not change."""
+
+    def __init__(self) -> None:
+        super().__init__("this mission is recorded; it can be viewed, but not changed")
+
+
 class NotAMission(RoverError):
     """A file or folder is not a mission that can be read."""
 
@@ -283,7 +291,7 @@ class MessageRefused(RoverError):
     """A channel does not accept this message.
 
     Attributes:
-        code: stable, for machines: `empty`, `malformed`, `unknown_type`.
+        code: stable, for machines: `empty`, `malformed`, `recorded`, `unknown_type`.
     """
 
     def __init__(self, code: str, detail: str) -> None:

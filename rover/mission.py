@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -34,6 +35,7 @@ from rover.config import Config, SourceConfig
 from rover.config.names import unknown_names
 from rover.counts import Counts
 from rover.embedding import Hosts, beside
+from rover.errors import MissionRecorded
 from rover.images import Cameras, Images
 from rover.images.kept import KeptImages
 from rover.lifetime import entered
@@ -63,15 +65,16 @@ from rover.tokens import Tokens
 from rover.watchdog import Watched, watch_loop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from starlette.applications import Starlette
     from starlette.authentication import AuthenticationBackend
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from rover.asgi.lifespan import AnyApp
     from rover.commands.upload import Upload
+    from rover.logs.base import Log
     from rover.named_sources import Given, NamedSource, NamedSources
     from sources.base import Camera, CommandValidator, TelemetrySource
 
@@ -111,6 +114,7 @@ class MissionControl:
         commands: a validator or its URL, instead of that of the config.
         authentication: a backend of Starlette's `AuthenticationMiddleware`, which gives access to
             the users of your app. All other clients then need a token.
+        log: makes what keeps the events of a run, instead of that of `ROVER_LOG`.
 
     Attributes:
         app: an ASGI app of all parts; its lifespan runs the mission.
@@ -146,6 +150,7 @@ class MissionControl:
         camera: Given[Camera] | None = None,
         commands: CommandValidator | str | None = None,
         authentication: AuthenticationBackend | None = None,
+        log: Callable[[], Log] | None = None,
     ) -> None:
         if config is None:
             config = Config.load() if settings is None else Config.of(settings)
@@ -166,6 +171,7 @@ class MissionControl:
         self._validator = validators["commands"]
         self.tokens = Tokens.of(self.settings)
         self._authentication = authentication
+        self._make_log = log or partial(log_of, self.settings)
         if authentication is not None:
             self.tokens.required = True
         self.sign_ins = SignIns(self.tokens, self.settings)
@@ -184,7 +190,7 @@ class MissionControl:
         self.audit = AuditLog.of(settings)
         self.counts = Counts()
         self.metrics = MissionMetrics(self)
-        self.log = log = log_of(settings)
+        self.log = log = self._make_log()
         self.serving = serving = Serving(settings, self.tokens.grants, log)
         notify = serving.flusher.mark
         self.telemetry = Telemetry(
@@ -475,7 +481,10 @@ class MissionControl:
         for route in (route for part in routes.values() for route in part):
             if isinstance(route, Route | WebSocketRoute):
                 required = route.required_scope if isinstance(route, Described) else "view"
-                access: ASGIApp = Access(route.app, self, OPEN_PATHS, required)
+                endpoint = route.app
+                if self.log.recorded is not None and required not in ("", "view"):
+                    endpoint = refuse_changes
+                access: ASGIApp = Access(endpoint, self, OPEN_PATHS, required)
                 if self._authentication is not None:
                     access = Authentication(access, self._authentication)
                 inner = Problems(access, self._record_refusal, self.sign_in_forms.for_error)
@@ -488,6 +497,11 @@ class MissionControl:
             if isinstance(route, Route) and route.methods and self.settings.allowed_origins:
                 route.methods.add("OPTIONS")  # for preflights
         return routes
+
+
+async def refuse_changes(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Raise `MissionRecorded`: an ASGI app instead of those that change a mission."""
+    raise MissionRecorded
 
 
 async def _cancel_after(event: Event, scope: CancelScope) -> None:

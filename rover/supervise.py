@@ -16,6 +16,7 @@ from anyio import create_task_group, sleep, sleep_forever
 
 from rover.guard import absorb_stray_cancellation, exc_info, is_interrupt
 from sources.base import SourceError
+from sources.none import Off, Recorded
 from sources.rules.describe import describe, one_line
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class State(StrEnum):
     """The state of a source."""
 
     OFF = "off"  # turned off with `none:`
+    RECORDED = "recorded"  # of a recorded mission: it does not run
     STARTING = "starting"  # no data yet
     LIVE = "live"
     DEGRADED = "degraded"  # it delivers data, but no usable value
@@ -82,14 +84,28 @@ class Health:
     since: float
 
 
+FIRST_DETAILS = {
+    State.OFF: "turned off",
+    State.RECORDED: "recorded",
+    State.STARTING: "no data yet",
+}
+
 BEST_FIRST = (
     State.OFF,
+    State.RECORDED,
     State.LIVE,
     State.STARTING,
     State.STALE,
     State.DEGRADED,
     State.DOWN,
 )
+
+
+def idle_state(source: object) -> State | None:
+    """The state of a source that does not run; `None` for all others."""
+    if isinstance(source, Recorded):
+        return State.RECORDED
+    return State.OFF if isinstance(source, Off) else None
 
 
 def worst(several: Iterable[Health]) -> Health:
@@ -175,7 +191,7 @@ class Supervisor:
 
     Args:
         name: of the source, for log lines.
-        is_off: whether the source is turned off.
+        idle: the state of a source that does not run: `off` or `recorded`.
         silence: called about once a second; returns the seconds of silence if the source is stale,
             else `None`.
         on_change: called with each new health.
@@ -191,14 +207,14 @@ class Supervisor:
         self,
         name: str,
         *,
-        is_off: bool = False,
+        idle: State | None = None,
         silence: Callable[[], float | None] | None = None,
         on_change: Callable[[Health], None] | None = None,
         first_pause_s: float = FIRST_PAUSE_S,
         clock: Callable[[], float] = time,
     ) -> None:
         self.name = name
-        self._is_off = is_off
+        self._is_idle = idle is not None
         self._silence = silence
         self._on_change = on_change
         self._first_pause_s = first_pause_s
@@ -206,8 +222,8 @@ class Supervisor:
         self._delivered = False
         self.mistake = ""
         self.failures = 0
-        state = State.OFF if is_off else State.STARTING
-        self._health = Health(state, "turned off" if is_off else "no data yet", clock())
+        state = State.STARTING if idle is None else idle
+        self._health = Health(state, FIRST_DETAILS[state], clock())
         self._blocked = BlockedNote()
 
     @property
@@ -252,7 +268,7 @@ class Supervisor:
         Any exception of `follow` is an error of the source, including a stray `CancelledError` and
         `SystemExit`.
         """
-        if self._is_off:
+        if self._is_idle:
             await sleep_forever()
         async with create_task_group() as tasks:
             tasks.start_soon(self._watch)

@@ -19,6 +19,10 @@ class Off:
     """Marks a part that is turned off. Its state is `off`, and it is never restarted."""
 
 
+class Recorded(Off):
+    """Marks a part of a recorded mission. Its state is `recorded`, and it never runs."""
+
+
 class NoTelemetry(Off):
     """No telemetry."""
 
@@ -49,6 +53,21 @@ class NoCamera(Off):
         """Yield nothing, without end."""
         await sleep_forever()
         yield  # type: ignore[misc] # makes it a generator
+
+
+class RecordedTelemetry(NoTelemetry, Recorded):
+    """The dictionary of a recorded mission.
+
+    Args:
+        parameters: the dictionary.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters = parameters  # type: ignore[misc] # of this mission
+
+
+class RecordedCamera(NoCamera, Recorded):
+    """A camera of a recorded mission; the mission itself has its images."""
 
 
 class NoValidator(Off):

@@ -83,7 +83,7 @@ async def test_a_source_that_is_off_does_not_run() -> None:
     async def follow() -> None:
         raise AssertionError("runs")
 
-    supervisor = Supervisor("test", is_off=True)
+    supervisor = Supervisor("test", idle=State.OFF)
     async with create_task_group() as tasks:
         tasks.start_soon(supervisor.run, follow)
         await asyncio.sleep(0)

@@ -288,6 +288,7 @@ SCHEMAS: dict[str, Schema] = {
             outage=nullable(obj(since=TIME, reason=TEXT)),
             lost=COUNT,
             set_aside=nullable(TEXT),
+            recorded={"type": ["object", "null"]},
         ),
     ),
     "Document": {"type": "object"},

@@ -47,6 +47,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.BadQuery: HTTPStatus.BAD_REQUEST,
     errors.BadBody: HTTPStatus.BAD_REQUEST,
     errors.UnknownAlarm: HTTPStatus.NOT_FOUND,
+    errors.MissionRecorded: HTTPStatus.CONFLICT,
     errors.NoDataYet: HTTPStatus.NOT_FOUND,
     errors.FormatMissing: HTTPStatus.NOT_IMPLEMENTED,
     errors.LogDamaged: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -23,6 +23,8 @@ COMMANDS = {
     "say": "rover.cli.comms:say",
     "image": "rover.cli.image:image",
     "export": "rover.cli.export:export",
+    "record": "rover.cli.record:record",
+    "open": "rover.cli.open:open_",
     "upload": "rover.cli.upload:upload",
     "doctor": "rover.cli.doctor:doctor",
     "conform": "rover.cli.conform:conform",

@@ -28,7 +28,12 @@ users of this machine can read the arguments of a process:
 """
 
 
-def _port(_: click.Context, __: click.Parameter, text: str) -> int:
+def port_number(_: click.Context, __: click.Parameter, text: str) -> int:
+    """The port of an option.
+
+    Raises:
+        click.BadParameter: it is not a port.
+    """
     if not text.isdecimal() or int(text) not in PORTS:
         raise click.BadParameter(f"{text}: {PORTS.must_be()}")
     return int(text)
@@ -36,7 +41,7 @@ def _port(_: click.Context, __: click.Parameter, text: str) -> int:
 
 @click.command(cls=ServerCommand, epilog=EPILOG)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
-@click.option("--port", default="8000", callback=_port, show_default=True, help="Port.")
+@click.option("--port", default="8000", callback=port_number, show_default=True, help="Port.")
 @click.option("--reload", is_flag=True, help="Restart when a Python file in this folder changes.")
 @setting_options
 def serve(host: str, port: int, reload: bool, **options: str | None) -> int:

@@ -6,6 +6,8 @@ import logging.config
 import os
 import signal
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,10 @@ from rover.descriptors import raise_limit
 from rover.errors import RoverError
 from rover.log_lines import logging_config
 from rover.mission import MissionControl
+from rover.missions import RecordedMission
+from rover.settings import Settings
 from sources.base import SourceError
+from sources.none import RecordedCamera, RecordedTelemetry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +55,7 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
     try:
         config = Config.load(environ={**os.environ, **chosen}).recorded()
         # only the command configures logging: an app that is mounted in another app must not
-        log_config = logging_config(config.settings.log_format)
-        logging.config.dictConfig(log_config)
+        logging.config.dictConfig(logging_config(config.settings.log_format))
         raise_limit()  # before the app is created, which asks for the limit
         with Inbox(config.settings.data_dir).open():
             pass  # an unusable folder is reported in one line, before the server starts
@@ -60,23 +64,70 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
         sys.stderr.write(f"cosmic-rover: {exc}\n")
         return 2
     sys.stderr.write(first_sign_in(None if reload else mission, host, port))
-    # After its shutdown uvicorn raises the signal again, for the handlers of its caller. The exit
-    # status is 0 then, and also if a signal arrives before uvicorn has started.
-    for sig in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sig, lambda *_: sys.exit(0))
     app: Starlette | str = mission.app
     if reload:  # the app runs in another process, which imports it by name
         os.environ.update(chosen)
         app = "rover.main:app"
+    _serve(app, host, port, config.settings, reload=reload)
+    return 0
+
+
+def run_recorded(file: Path, host: str, port: int) -> int:
+    """Serve a recorded mission until a signal ends the server; returns the exit status.
+
+    Args:
+        file: of the mission.
+        host: address to serve on.
+        port: the port; 0 for any free one.
+
+    Raises:
+        RoverError: the file or a setting is wrong.
+        OSError: the disk is full, for example.
+    """
+    given = Settings.from_env()
+    with tempfile.TemporaryDirectory(prefix="rover-") as folder:
+        data_dir = Path(folder)
+        recorded = RecordedMission(file)
+        recorded.extract(data_dir)
+        logging.config.dictConfig(logging_config(given.log_format))
+        raise_limit()
+        mission = open_mission(recorded, replace(given, data_dir=data_dir))
+        sys.stderr.write(first_sign_in(mission, host, port))
+        _serve(mission.app, host, port, mission.settings)
+    return 0
+
+
+def open_mission(recorded: RecordedMission, settings: Settings) -> MissionControl:
+    """A recorded mission.
+
+    Args:
+        recorded: the mission.
+        settings: with a data folder into which its files were extracted.
+    """
+    return MissionControl(
+        settings,
+        telemetry=RecordedTelemetry(recorded.parameters),
+        camera={name: RecordedCamera() for name in recorded.cameras} or "none:",
+        commands="none:",
+        log=recorded.log,
+    )
+
+
+def _serve(
+    app: Starlette | str, host: str, port: int, settings: Settings, *, reload: bool = False
+) -> None:
+    # After its shutdown uvicorn raises the signal again, for the handlers of its caller. The exit
+    # status is 0 then, and also if a signal arrives before uvicorn has started.
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sig, lambda *_: sys.exit(0))
     uvicorn.run(
         app,
         host=host,
         port=port,
-        log_config=log_config,
+        log_config=logging_config(settings.log_format),
         reload=reload,
         proxy_headers=False,  # they would replace the address of the client, which is checked
         http=BoundedHTTPProtocol,
         ws=BoundedWebSocketProtocol,
-        ws_max_size=max_frame_bytes(config.settings.max_message_bytes),
+        ws_max_size=max_frame_bytes(settings.max_message_bytes),
     )
-    return 0

@@ -148,6 +148,7 @@ class Channel:
         refused: counts the members that are refused.
         has_name: whether a name belongs to a token; other members do not get it.
         store: keeps the events; `None` if a restart may forget them.
+        is_recorded: whether it is of a recorded mission, in which nothing can be said.
     """
 
     def __init__(
@@ -160,9 +161,12 @@ class Channel:
         refused: Counter[Refusal] | None = None,
         has_name: Callable[[str], bool] = lambda _: False,
         store: Store[ChannelEvent] | None = None,
+        *,
+        is_recorded: bool = False,
     ) -> None:
         self.name = name
         self._has_name = has_name
+        self._is_recorded = is_recorded
         self.client = client
         self.members: dict[str, Member] = {}
         self.pool = Pool(
@@ -225,6 +229,8 @@ class Channel:
         """See `Member.say`."""
         if not text.strip():
             raise errors.MessageRefused("empty", "a message must not be empty")
+        if self._is_recorded:
+            raise errors.MessageRefused("recorded", str(errors.MissionRecorded()))
         if not member.may_say:
             raise errors.MessageRefused(
                 "not_allowed",

@@ -256,6 +256,7 @@ class Comms:
             self.members_refused,
             self._has_name,
             store,
+            is_recorded=self._log is not None and self._log.recorded is not None,
         )
         self._channels[name] = channel
         return channel

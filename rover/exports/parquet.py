@@ -1,4 +1,4 @@
-"""Apache Parquet: typed columns, compressed with Zstandard. Each table is a row group.
+"""Apache Parquet: typed columns, compressed with Zstandard, in row groups of the same size.
 
 A column whose values have several types that no Parquet type holds exactly has JSON texts; its
 metadata says so (`rover: json`).
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from rover.archive.table import Table
     from rover.exports.columns import Column
 
+GROUP_ROWS = 16_384
+"""Number of rows of a row group. Equal values give equal files, however they are stored."""
+
+MAX_GROUP_BYTES = 32 * 2**20
+"""Size of the waiting rows from which they are a row group, however few they are."""
+
 JSON = {b"rover": b"json"}
 """Metadata of a column with JSON texts."""
 
@@ -37,6 +43,7 @@ class ParquetWriter:
         fields += [_field(column) for column in columns]
         fields.append(pa.field("late", pa.bool_(), nullable=False))
         self._schema = pa.schema(fields)
+        self._waiting: list[pa.Table] = []
         self._sink = Sink()
         self._writer = pq.ParquetWriter(
             pa.PythonFile(self._sink, "w"), self._schema, compression="zstd"
@@ -52,11 +59,28 @@ class ParquetWriter:
             arrays.append(pa.array(values, field.type))
         arrays.append(pa.array(table.late))
         arrays[0] = arrays[0].cast(pa.timestamp("ns", "UTC"))
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._waiting.append(pa.Table.from_arrays(arrays, schema=self._schema))
+        if (
+            sum(one.num_rows for one in self._waiting) >= GROUP_ROWS
+            or sum(one.nbytes for one in self._waiting) >= MAX_GROUP_BYTES
+        ):
+            self._write_groups()
         return self._sink.taken()
+
+    def _write_groups(self) -> None:
+        """Write the complete row groups that wait, or all rows if they are too large to wait."""
+        rows = pa.concat_tables(self._waiting).combine_chunks()
+        complete = rows.num_rows - rows.num_rows % GROUP_ROWS
+        if rows.nbytes >= MAX_GROUP_BYTES:
+            complete = rows.num_rows
+        for start in range(0, complete, GROUP_ROWS):
+            self._writer.write_table(rows[start : min(start + GROUP_ROWS, complete)])
+        self._waiting = [rows[complete:]]
 
     def end(self) -> bytes:
         """See `Writer.end`."""
+        if sum(one.num_rows for one in self._waiting):
+            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
         self._writer.close()
         return self._sink.taken()
 

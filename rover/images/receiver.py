@@ -11,9 +11,8 @@ from anyio import TASK_STATUS_IGNORED, create_task_group
 from rover.guard import absorb_stray_cancellation
 from rover.images.guarded import GuardedCamera, InvalidImage
 from rover.images.spool import Spool
-from rover.supervise import Supervisor, source_key
+from rover.supervise import Supervisor, idle_state, source_key
 from sources.base import ImageBroken, SourceError
-from sources.none import Off
 from sources.rules.describe import describe, one_line
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Receiver:
         self._spool_dir = spool_dir
         self._notify = notify
         label = source_key("camera", name)
-        self.supervisor = Supervisor(label, is_off=isinstance(camera, Off))
+        self.supervisor = Supervisor(label, idle=idle_state(camera))
         self.camera = GuardedCamera(label, camera, self.supervisor.degrade)
         self._tasks: TaskGroup | None = None
 

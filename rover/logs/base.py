@@ -17,6 +17,7 @@ from rover.events import MAX_EPOCHS
 from rover.wire import iso
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
@@ -82,6 +83,11 @@ class Log(Protocol):
     @property
     def file(self) -> Path | None:
         """The SQLite file of the log, for tables of other parts; `None` if there is none."""
+        ...
+
+    @property
+    def recorded(self) -> sqlite3.Connection | None:
+        """A connection to the file of a recorded mission, which is only read; else `None`."""
         ...
 
     @property

@@ -102,6 +102,7 @@ def read(
     limit: int | None,
     newest: bool,
     max_bytes: int | None,
+    mode: str = "ro",
 ) -> list[Record]:
     """Committed records of a stream; see `Log.read`.
 
@@ -116,7 +117,7 @@ def read(
     )
     bounds = (first + after, last if until is None else first + until)
     try:
-        with closing(connect(path, "ro")) as connection:
+        with closing(connect(path, mode)) as connection:
             rows = connection.execute(query, (*bounds, *chosen, -1 if limit is None else limit))
             found = (Record(id_ & MAX_OFFSET, at, *rest) for id_, at, *rest in rows)
             records = up_to(found, max_bytes)
@@ -130,7 +131,7 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
 
     Args:
         path: of the file.
-        mode: `rw` or `ro`.
+        mode: `rw`, `ro`, or `ro&immutable=1` for a file that never changes.
 
     Raises:
         sqlite3.Error: it cannot be opened.

@@ -12,6 +12,7 @@ from anyio import sleep_forever
 from rover.logs.base import Index, Outage, Record, Stream, up_to
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
@@ -29,6 +30,7 @@ class MemoryLog:
 
     name = "memory:"
     file: Path | None = None
+    recorded: sqlite3.Connection | None = None
     outage: Outage | None = None
 
     def __init__(self, max_records: int = MAX_RECORDS) -> None:

@@ -82,6 +82,8 @@ class SqliteLog:
         retry_s: seconds between two attempts to write during an outage.
     """
 
+    recorded: sqlite3.Connection | None = None
+
     def __init__(
         self,
         data_dir: Path,

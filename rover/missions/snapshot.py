@@ -17,6 +17,7 @@ from rover.logs.contents import connect, contents_of, id_range
 from rover.logs.journal import read_journal
 from rover.logs.schema import APPLICATION_ID, MAX_OFFSET, MIGRATIONS
 from rover.logs.sqlite import FILE_NAME, JOURNAL_NAME
+from rover.missions.files import pieces_of_file, stored_pieces
 from rover.telemetry.history import History
 from rover.telemetry.records import STREAM, samples, saved_dictionary
 
@@ -112,6 +113,19 @@ class Snapshot:
             raise NotAMission(self.path, str(exc)) from exc
         for row in sorted(row for row in self._journal if newest < row[0] <= last):
             yield _record(row)
+
+    def file(self, name: str) -> Iterator[bytes] | None:
+        """The bytes of an accepted command file or an image; `None` if it does not exist.
+
+        Args:
+            name: its path relative to the data folder.
+        """
+        if self.is_folder:
+            return pieces_of_file(self.path.parent / name)
+        try:
+            return stored_pieces(self.db, name)
+        except sqlite3.Error:  # the file is not one that `rover record` wrote
+            return None
 
     def samples(self) -> Iterator[tuple[Record, Sample]]:
         """The samples that are not completely in the archive, in the order of their arrival.

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from anyio.lowlevel import checkpoint
 
 from rover.guard import Guard
-from rover.supervise import FIRST_PAUSE_S, State, Supervisor
+from rover.supervise import FIRST_PAUSE_S, State, Supervisor, idle_state
 from rover.telemetry.dictionary import dictionary_of, first_dictionary_of, period_of
 from rover.telemetry.events import sample_json, state_json
 from rover.telemetry.freshness import MIN_STALE_S, Freshness
 from rover.telemetry.values import Unusable, usable_values
 from sources.base import RESERVED, Event, Lossy, Sample, SourceError
-from sources.none import Off
 from sources.rules import sample_mistake
 from sources.rules.describe import describe
 
@@ -83,7 +82,7 @@ class Feed:
         self.parameters = self._translated_parameters()
         self.supervisor = Supervisor(
             label,
-            is_off=isinstance(source, Off),
+            idle=idle_state(source),
             silence=self._silence,
             on_change=lambda _: on_change(self),
             first_pause_s=first_pause_s,

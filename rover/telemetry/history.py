@@ -28,7 +28,7 @@ from rover.logs.worker import Worker
 from rover.telemetry.tail import Entry, points_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rover.archive.points import Points
@@ -301,6 +301,21 @@ class History:
     ) -> Iterator[Table]:
         """All values of a time range in order of time, in tables of a limited size.
 
+        The arguments and errors are those of `windows`.
+        """
+        for window in self.windows(since, until, fields):
+            table = table_of(Excerpt(window), sys.maxsize)
+            if len(table.t):
+                yield table
+
+    def windows(
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        fields: Collection[str] | None = None,
+    ) -> Iterator[Mapping[str, Points | None]]:
+        """All values of consecutive time ranges of a limited size, by parameter.
+
         Args:
             since: POSIX seconds, inclusive; `None` for no bound.
             until: POSIX seconds, exclusive; `None` for no bound.
@@ -316,9 +331,7 @@ class History:
         while begin < end:
             with self._lock, self._reading() as store:
                 window_end = min(end, store.window_end(names, begin, chunks))
-            table = table_of(self._window(names, begin, window_end), sys.maxsize)
-            if len(table.t):
-                yield table
+            yield self._window(names, begin, window_end).series
             begin = window_end
 
     def _window(self, names: Sequence[str], since: float, until: float) -> Excerpt:

@@ -140,6 +140,7 @@ class Telemetry:
         self.history = History(
             self._parameters,
             path=file,
+            recorded=None if log is None else log.recorded,
             max_bytes=settings.history_bytes if file is None else settings.keep_bytes,
             max_age_s=settings.keep_days * DAY_S,
         )

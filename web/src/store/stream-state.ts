@@ -4,7 +4,7 @@ import type { WorkerMessage } from '../transport/telemetry-worker.ts';
 import type { SourceStatus } from '../transport/wire.ts';
 
 /** The worst state first. */
-const WORST_FIRST = ['down', 'degraded', 'stale', 'starting', 'live', 'off'] as const;
+const WORST_FIRST = ['down', 'degraded', 'stale', 'starting', 'live', 'recorded', 'off'] as const;
 
 /** The state of the telemetry stream: its connection, its silence, and its sources. */
 export class StreamState {

@@ -30,6 +30,7 @@ const SOURCE_STATES: Readonly<
   stale: { level: 'caution', label: 'Stale', detail: 'no new samples' },
   degraded: { level: 'alarm', label: 'Degraded', detail: 'no value is usable' },
   down: { level: 'alarm', label: 'Down', detail: 'the source is down' },
+  recorded: { level: 'none', label: 'Recorded', detail: 'a recorded mission' },
   off: { level: 'none', label: 'Off', detail: 'telemetry is turned off' },
 };
 

@@ -107,7 +107,7 @@ export interface Parameter {
   readonly source?: string;
 }
 
-export type SourceState = 'starting' | 'live' | 'stale' | 'down' | 'degraded' | 'off';
+export type SourceState = 'starting' | 'live' | 'stale' | 'down' | 'degraded' | 'recorded' | 'off';
 
 /** The state of a telemetry source. */
 export interface SourceStatus {

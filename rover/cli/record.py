@@ -1,0 +1,80 @@
+"""`rover record`: writes a part of a mission into one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rover.cli.connection import FAILED, WRONG_FILE, report
+from rover.cli.export import moment
+
+EPILOG = """\b
+Examples:
+  rover record drive.rover
+  rover record --since 2026-11-28T09:00Z --until 2026-11-28T10:00Z drive.rover
+  rover record --from /var/lib/rover sol-812.rover && rover open sol-812.rover
+
+The file has the telemetry, events, alarms, messages, uploads, accepted command files and kept
+images of that time. A server may use the data folder at the same time. FILE appears when it is
+complete.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--since", callback=moment, metavar="TIME", help="Time of the first sample.")
+@click.option(
+    "--until", callback=moment, metavar="TIME", help="Time before which the last sample is."
+)
+@click.option(
+    "--from",
+    "path",
+    type=click.Path(path_type=Path),
+    envvar="ROVER_DATA_DIR",
+    show_envvar=True,
+    default="rover-data",
+    show_default=True,
+    metavar="PATH",
+    help="Data folder or .rover file.",
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+def record(file: Path, since: float | None, until: float | None, path: Path, force: bool) -> int:
+    """Write a part of a mission into one file, which rover open serves."""
+    import sqlite3
+
+    from rover.cli.progress import progress_bar
+    from rover.cli.saving import failed, file_that_appears
+    from rover.errors import RoverError
+    from rover.missions import Snapshot
+    from rover.missions import record as write
+
+    if file.exists() and not force:
+        raise click.UsageError(f"{file}: exists; give --force to replace it")
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--until must be later than --since")
+    try:
+        with (
+            Snapshot(path) as mission,
+            file_that_appears(file, force=force) as part,
+            progress_bar(file.name) as update,
+        ):
+            manifest = write(
+                mission,
+                part,
+                since,
+                until,
+                name=file.stem,
+                on_progress=lambda size: update(size, None),
+            )
+    except RoverError as exc:
+        report(str(exc))
+        return WRONG_FILE
+    except OSError as exc:
+        return failed(str(file), exc)
+    except sqlite3.Error as exc:
+        report(f"{file}: cannot be written: {exc}")
+        return FAILED
+    counts = ", ".join(f"{number:,} {noun}" for noun, number in manifest["counts"].items())
+    report(f"{file}: {counts}")
+    return 0

@@ -1,0 +1,128 @@
+"""The log of a recorded mission: it is read, and nothing is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from anyio import sleep_forever, to_thread
+
+from rover.logs.base import Index, Outage, Record, Stream
+from rover.logs.contents import contents_of, read
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+
+class RecordedLog:
+    """Reads records. What is appended is not kept: it exists only in topics.
+
+    Args:
+        path: of the file, which must not change.
+        db: a connection to it with a read transaction, which `close` closes.
+        manifest: what the file has, as JSON.
+    """
+
+    outage: Outage | None = None
+
+    def __init__(
+        self, path: Path, db: sqlite3.Connection, manifest: Mapping[str, Any] | None = None
+    ) -> None:
+        self.file: Path | None = path
+        self.recorded: sqlite3.Connection | None = db
+        self._path, self._db = path, db
+        self._manifest = manifest
+        self._index = Index()
+        self._ids: dict[str, int] = {}
+
+    @property
+    def name(self) -> str:
+        """See `Log.name`."""
+        return f"recorded:{self._path}"
+
+    def as_json(self) -> dict[str, Any]:
+        """See `Log.as_json`."""
+        return {
+            "log": self.name,
+            "recording": False,
+            "outage": None,
+            "lost": 0,
+            "set_aside": None,
+            "recorded": self._manifest,
+        }
+
+    async def open(self) -> None:
+        """See `Log.open`."""
+        contents = await to_thread.run_sync(contents_of, self._db)
+        self._index, self._ids = contents.index, contents.ids
+
+    async def close(self) -> None:
+        """See `Log.close`."""
+        self._db.close()
+
+    async def run(self) -> None:
+        """There is nothing to maintain."""
+        await sleep_forever()
+
+    def streams(self, prefix: str = "") -> Sequence[Stream]:
+        """See `Log.streams`."""
+        return self._index.with_prefix(prefix)
+
+    def stream(self, key: str) -> Stream | None:
+        """See `Log.stream`."""
+        return self._index.streams.get(key)
+
+    def begin(self, key: str, epoch: str, first: int = 1) -> None:
+        """See `Log.begin`."""
+        self._index.begin(key, epoch, first)
+
+    def keeps_epoch(self, key: str) -> bool:
+        """Whether the stream has begun: another process never goes on with it."""
+        return key in self._index.streams
+
+    def append(self, key: str, record: Record) -> None:
+        """Do not keep the record."""
+        self._index.streams[key].last = record.offset
+
+    def trim(self, key: str, before: int, kinds: Collection[str] | None = None) -> None:
+        """Delete nothing."""
+
+    def delete(self, key: str) -> None:
+        """Delete nothing."""
+
+    def put(self, key: str, value: str | None) -> None:
+        """Set a value until the log closes; see `Log.put`."""
+        if value is None:
+            self._index.values.pop(key, None)
+        else:
+            self._index.values[key] = value
+
+    def values(self, prefix: str = "") -> Mapping[str, str]:
+        """See `Log.values`."""
+        return self._index.values_with_prefix(prefix)
+
+    async def read(
+        self,
+        key: str,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        kinds: Collection[str] | None = None,
+        limit: int | None = None,
+        newest: bool = False,
+        max_bytes: int | None = None,
+    ) -> list[Record]:
+        """See `Log.read`."""
+        if key not in self._ids:
+            return []
+        args = (self._ids[key], after, until, kinds, limit, newest, max_bytes)
+        return await to_thread.run_sync(read, self._path, *args, "ro&immutable=1")
+
+    async def commit(self) -> bool:
+        """Return at once: clients may read events that are not kept."""
+        return True
+
+    async def sync(self) -> bool:
+        """Return at once."""
+        return True

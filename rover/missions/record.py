@@ -1,0 +1,257 @@
+"""Writes a part of a mission into one file, which `rover open` serves.
+
+The file is a `mission.db` with two more tables: `manifest`, what it has, and `files`, the accepted
+command files and the images. Its samples are all in the archive. Memory does not depend on the
+length of the mission.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, suppress
+from math import inf
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from rover import __version__
+from rover.archive.store import Store
+from rover.commands.records import PREFIX as UPLOAD
+from rover.comms.records import PREFIX as COMMS
+from rover.logs.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
+from rover.missions.alarms import alarm_before
+from rover.missions.files import FILES_SCHEMA, add_file
+from rover.missions.latest import NewestValues
+from rover.telemetry.alarms import KEY as ALARM
+from rover.telemetry.recorder import SNAPSHOT
+from rover.telemetry.records import DICTIONARY, STREAM
+from rover.wire import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from rover.logs.base import Record
+    from rover.missions.snapshot import Snapshot
+
+IMAGE = "image/"
+"""The beginning of the names of images in the log."""
+
+MANIFEST_SCHEMA = "CREATE TABLE manifest (key TEXT PRIMARY KEY, value TEXT NOT NULL);"
+
+
+def record(
+    mission: Snapshot,
+    path: Path,
+    since: float | None = None,
+    until: float | None = None,
+    *,
+    name: str = "",
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Write a new file with a part of a mission; returns its manifest.
+
+    Args:
+        mission: it is read only.
+        path: of the file, which must not exist.
+        since: POSIX seconds, inclusive; `None` for all from the beginning.
+        until: POSIX seconds, exclusive; `None` for all to the end.
+        name: of the mission, for people.
+        on_progress: called with the bytes of the file so far.
+
+    Raises:
+        NotAMission: the mission cannot be read.
+        LogDamaged: the same.
+        OSError: the file cannot be written.
+        sqlite3.Error: the same.
+    """
+    path.touch(0o600, exist_ok=False)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        # a file that is not complete is deleted, so it needs no way back
+        db.execute("PRAGMA journal_mode = OFF")
+        db.execute("PRAGMA synchronous = OFF")
+        migrate(db, 0)
+        db.executescript(MANIFEST_SCHEMA + FILES_SCHEMA)
+        writer = _Writer(mission, db, since, until, on_progress)
+        counts = writer.write()
+        manifest = {
+            "name": name,
+            "since": None if since is None else iso(since),
+            "until": None if until is None else iso(until),
+            "created": iso(time()),
+            "version": __version__,
+            "counts": counts,
+        }
+        db.executemany(
+            "INSERT INTO manifest VALUES (?, ?)",
+            [(key, json.dumps(value)) for key, value in manifest.items()],
+        )
+    return manifest
+
+
+class _Writer:
+    """Copies the parts of a mission.
+
+    Args:
+        mission: the mission.
+        db: the new file.
+        since: POSIX seconds.
+        until: POSIX seconds, exclusive.
+        on_progress: called with the bytes of the file so far.
+    """
+
+    def __init__(
+        self,
+        mission: Snapshot,
+        db: sqlite3.Connection,
+        since: float | None,
+        until: float | None,
+        on_progress: Callable[[int], None],
+    ) -> None:
+        self._mission = mission
+        self._db = db
+        self._since, self._until = since, until
+        self._begin = -inf if since is None else since
+        self._end = inf if until is None else until
+        self._on_progress = on_progress
+        self._items = mission.contents.index.values
+
+    def write(self) -> dict[str, int]:
+        """Copy everything; returns the number of values, events and so on."""
+        counts = {"values": self._write_values()}
+        self._db.execute("BEGIN")
+        counts["events"] = self._write_telemetry_events()
+        counts["messages"] = self._write_messages()
+        counts["uploads"], counts["commands"] = self._write_uploads()
+        counts["images"] = self._write_images()
+        self._write_holes()
+        self._put(DICTIONARY, self._items.get(DICTIONARY))
+        self._db.execute("COMMIT")
+        return counts
+
+    def _is_inside(self, t: float | None) -> bool:
+        return t is not None and self._begin <= t < self._end
+
+    def _report(self) -> None:
+        pages, size = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+        )
+        self._on_progress(pages * size)
+
+    def _put(self, key: str, value: str | None) -> None:
+        if value is not None:
+            self._db.execute("INSERT INTO items VALUES (?, ?)", (key, value))
+
+    def _write_values(self) -> int:
+        store, newest, count = Store(self._db), NewestValues(), 0
+        history = self._mission.history()
+        for window in history.windows(self._since, self._until):
+            batch = {name: points for name, points in window.items() if points is not None}
+            store.add(batch, time())
+            newest.update(batch)
+            count += sum(map(len, batch.values()))
+            self._report()
+        self._put(SNAPSHOT, newest.as_json(self._items.get(SNAPSHOT)))
+        return count
+
+    def _write_holes(self) -> None:
+        """Copy the notes of times in which nothing was recorded."""
+        holes = self._mission.db.execute(
+            "SELECT * FROM holes WHERE until >= ? AND since < ?", (self._begin, self._end)
+        )
+        self._db.executemany("INSERT INTO holes VALUES (?, ?, ?, ?, ?, ?)", holes)
+
+    def _write_stream(self, key: str, records: Iterable[Record]) -> int:
+        """Copy records of a stream, with its epochs and their offsets; returns their number."""
+        id_, count, last = self._mission.contents.ids[key], 0, 0
+        for one in records:
+            last = one.offset
+            row = id_ << OFFSET_BITS | one.offset, one.at, one.t, one.kind, one.data
+            self._db.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
+            count += 1
+            if count % 1000 == 0:
+                self._report()
+        if count:
+            self._db.execute("INSERT INTO streams VALUES (?, ?, ?)", (id_, key, last))
+            epochs = self._mission.contents.index.streams[key].epochs
+            self._db.executemany(
+                "INSERT INTO epochs VALUES (?, ?, ?)",
+                [(id_, first, epoch) for epoch, first in epochs],
+            )
+        return count
+
+    def _write_telemetry_events(self) -> int:
+        """Copy states, events, alarms and dictionaries, and the alarms as they are at the end."""
+        before: dict[str, dict[str, Any]] = {}
+        after: set[str] = set()
+
+        def chosen() -> Iterable[Record]:
+            for one in self._mission.records(STREAM):
+                if one.kind in SAMPLE_KINDS:
+                    continue
+                if one.kind == "alarm":
+                    with suppress(ValueError, LookupError, TypeError):
+                        fields = json.loads(one.data)
+                        if one.at < self._end:
+                            before[fields["id"]] = fields
+                        else:
+                            after.add(fields["id"])
+                if self._is_inside(one.at if one.t is None else one.t):
+                    yield one
+
+        if STREAM not in self._mission.contents.ids:
+            return 0
+        count = self._write_stream(STREAM, chosen())
+        for key, text in self._items.items():
+            if key.startswith(ALARM):
+                id_ = key.removeprefix(ALARM)
+                saved = alarm_before(text, before.get(id_), self._end, has_changed=id_ in after)
+                self._put(key, saved)
+        return count
+
+    def _keys(self, prefix: str) -> list[str]:
+        return [key for key in self._mission.contents.ids if key.startswith(prefix)]
+
+    def _write_messages(self) -> int:
+        """Copy messages, joins and leaves; returns the number of messages."""
+        messages = 0
+        for key in self._keys(COMMS):
+            chosen = [one for one in self._mission.records(key) if self._is_inside(one.at)]
+            messages += sum(one.kind == "message" for one in chosen)
+            self._write_stream(key, chosen)
+        return messages
+
+    def _write_uploads(self) -> tuple[int, int]:
+        """Copy the uploads that began in the time range; returns their number and that of files."""
+        uploads = files = 0
+        for key in self._keys(UPLOAD):
+            records = list(self._mission.records(key))
+            if not records or not self._is_inside(records[0].at) or key not in self._items:
+                continue
+            self._write_stream(key, records)
+            self._put(key, self._items[key])
+            uploads += 1
+            with suppress(ValueError, LookupError, TypeError):
+                digest = json.loads(self._items[key])["report"].get("sha256")
+                if isinstance(digest, str):
+                    files += self._add_file(f"commands/{digest}")
+        return uploads, files
+
+    def _write_images(self) -> int:
+        images = 0
+        for key, text in self._items.items():
+            if not key.startswith(IMAGE):
+                continue
+            with suppress(ValueError, LookupError, TypeError):
+                known = json.loads(text)
+                taken_at = known.get("taken_at")
+                t = known.get("received_at") if taken_at is None else taken_at
+                if self._is_inside(t) and self._add_file(f"images/{key.removeprefix(IMAGE)}"):
+                    self._put(key, text)
+                    images += 1
+        return images
+
+    def _add_file(self, name: str) -> bool:
+        added = add_file(self._db, name, self._mission.file(name))
+        self._report()
+        return added

@@ -1,0 +1,76 @@
+"""A recorded mission that is served: its log, its dictionary, its cameras and its files."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
+
+from rover.errors import NotAMission
+from rover.logs.recorded import RecordedLog
+from rover.missions.files import extract
+from rover.missions.record import IMAGE
+from rover.missions.snapshot import Snapshot, connect_read_only
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sources.base import Parameter
+
+
+class RecordedMission:
+    """What a file of `rover record` has. The file must not change while it is served.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        path: of the file.
+        manifest: when and from what it was recorded, as JSON.
+        parameters: the dictionary.
+        cameras: the names of the cameras that it has images of.
+
+    Raises:
+        NotAMission: the file does not exist, is not a mission, or is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.is_dir():
+            raise NotAMission(path, "is a folder; write a file with rover record, and open that")
+        with Snapshot(path) as mission:
+            self.parameters: Sequence[Parameter] = mission.parameters
+            items = mission.contents.index.values
+            names = [key.removeprefix(IMAGE) for key in items if key.startswith(IMAGE)]
+            self.cameras = sorted({name.rpartition("/")[0] for name in names})
+            self.manifest: dict[str, Any] = {}
+            with suppress(sqlite3.Error, ValueError):  # not written by `rover record`
+                rows = mission.db.execute("SELECT key, value FROM manifest")
+                self.manifest = {key: json.loads(value) for key, value in rows}
+
+    def log(self) -> RecordedLog:
+        """A log that reads the file.
+
+        Raises:
+            NotAMission: the file cannot be read any more.
+        """
+        db = connect_read_only(self.path)
+        db.execute("BEGIN")
+        return RecordedLog(self.path, db, self.manifest)
+
+    def extract(self, folder: Path) -> None:
+        """Write the command files and the images into a data folder.
+
+        Raises:
+            NotAMission: the file is damaged.
+            OSError: the disk is full, for example.
+        """
+        if not self.manifest:
+            return
+        try:
+            with closing(connect_read_only(self.path)) as db:
+                extract(db, folder)
+        except (sqlite3.Error, ValueError) as exc:
+            raise NotAMission(self.path, str(exc)) from exc
