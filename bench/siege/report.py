@@ -17,6 +17,9 @@ MAX_GROWTH_BYTES = 64 * MIB
 MAX_DELIVERY_S = 5.0
 MAX_LOG_BYTES = 4 * MIB
 
+MAX_NOTES = 20
+"""Maximum number of problems of clients, and of pauses of the server, in a report."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -100,8 +103,13 @@ def table(outcome: Outcome) -> str:
         answers = ", ".join(f"{n:,} of {s}" for s, n in sorted(attack["statuses"].items()))
         counts = f"{attack['connections']:,} | {attack['refused']:,}"
         lines.append(f"| {name} | {counts} | {answers or 'none'} |")
-    for problem in outcome.experience.problems[:10]:
-        lines.append(f"\n{problem}")
+    lines += [
+        "",
+        f"The server ran for {outcome.ran_s:.0f} s and waited {outcome.waited_s:.0f} s for ",
+    ]
+    lines[-1] += "its core: repeat on an idle machine if it waited long."
+    notes = [*outcome.experience.problems, *outcome.blocked]
+    lines += ["", *notes[:MAX_NOTES]] if notes else []
     return "\n".join(lines)
 
 

@@ -46,6 +46,9 @@ class Outcome:
         rss_peak: the most resident bytes during and after them.
         log_bytes: what the server wrote to its log during the siege.
         tracebacks: number of tracebacks in the log.
+        ran_s: CPU time of the server's main thread.
+        waited_s: time that this thread waited for its core because other processes used it.
+        blocked: lines of the log that say where the event loop was blocked.
         attacks: what the server answered, by attack.
         alive: whether the server still runs.
     """
@@ -56,6 +59,9 @@ class Outcome:
     rss_peak: int
     log_bytes: int
     tracebacks: int
+    ran_s: float
+    waited_s: float
+    blocked: Sequence[str]
     attacks: dict[str, dict[str, Any]]
     alive: bool
 
@@ -69,8 +75,8 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Memory:
-    """The resident memory of a process, measured now and then.
+class Process:
+    """The resident memory and the CPU time of a process.
 
     Attributes:
         pid: of the process.
@@ -90,6 +96,14 @@ class Memory:
         self.peak = max(self.peak, rss)
         return rss
 
+    def scheduled(self) -> tuple[float, float]:
+        """Seconds that the main thread has run, and waited for a core; zeros if it has ended."""
+        try:
+            ran_ns, waited_ns, _ = Path(f"/proc/{self.pid}/schedstat").read_text().split()
+        except OSError:
+            return 0.0, 0.0
+        return int(ran_ns) / 1e9, int(waited_ns) / 1e9
+
     async def watch(self) -> None:
         """Measure until cancelled."""
         while True:
@@ -106,19 +120,23 @@ def besiege(names: Sequence[str], seconds: float, cores: Cores) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="rover-siege-") as name:
         folder = Path(name)
         with (folder / "log").open("wb+") as log, _server(folder, log, cores) as (process, port):
-            memory = Memory(process.pid)
+            server = Process(process.pid)
             experience, before, attacks = asyncio.run(
-                _run(names, seconds, port, memory, folder, cores)
+                _run(names, seconds, port, server, folder, cores)
             )
             alive = process.poll() is None
+            ran_s, waited_s = server.scheduled()
             written = (folder / "log").read_bytes()
     return Outcome(
         names,
         experience,
         before,
-        memory.peak,
+        server.peak,
         len(written),
         written.count(b"Traceback (most recent call last)"),
+        ran_s,
+        waited_s,
+        [line for line in written.decode(errors="replace").splitlines() if " is blocked " in line],
         attacks,
         alive,
     )
@@ -160,7 +178,7 @@ def _is_healthy(port: int) -> bool:
 
 
 async def _run(
-    names: Sequence[str], seconds: float, port: int, memory: Memory, folder: Path, cores: Cores
+    names: Sequence[str], seconds: float, port: int, server: Process, folder: Path, cores: Cores
 ) -> tuple[Experience, int, dict[str, dict[str, Any]]]:
     experience = Experience()
     file = FILE.read_bytes()
@@ -169,8 +187,8 @@ async def _run(
         for one in (read(port, experience), talk(port, experience), upload(port, experience, file))
     ]
     await asyncio.sleep(CALM_S)
-    before = memory.measure()
-    watching = asyncio.create_task(memory.watch())
+    before = server.measure()
+    watching = asyncio.create_task(server.watch())
     command = [sys.executable, "-m", "bench.siege.attacks", str(port), str(seconds), *names]
     with (folder / "attacks").open("wb+") as errors:
         with child(command, core=cores.load, folder=folder, errors=errors) as attackers:
