@@ -438,6 +438,7 @@ class MissionControl:
     def app_for(self, *parts: Part) -> Starlette:
         """An app of some parts, by default of all. Its lifespan runs the mission."""
         app = ProblemApp(routes=self.routes_for(*parts), lifespan=self.lifespan)
+        app.allowed_origins = self.settings.allowed_origins
         app.trusted_proxies = self.settings.trusted_proxies
         app.begin_lifespan = self.connection_limits.begin_lifespan
         app.router.redirect_slashes = False  # a redirect would lack a prefix that a proxy strips

@@ -46,6 +46,7 @@ async def test_each_response_has_each_security_header_once(serve: Serve, tmp_pat
             assert "vary" not in headers
         signed_in = await client.get("/?token=any")
         assert signed_in.headers["cache-control"] == "no-store"
+        client.cookies.clear()  # a session gives access under any name
         refused = await client.get("/images", headers={"Host": "evil.example"})
         assert (refused.status_code, refused.headers["x-content-type-options"]) == (403, "nosniff")
         async with client.stream("GET", "/stream/rover-telemetry") as stream:
@@ -105,6 +106,18 @@ async def test_with_all_origins_no_credentials_are_allowed(serve: Serve, tmp_pat
         ):
             assert answer.headers[ALLOW_ORIGIN] == "*"
             assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_an_allowed_origin_may_read_each_error(serve: Serve, tmp_path: Path) -> None:
+    async with serve(mission(tmp_path, LAB).app) as url, httpx.AsyncClient(base_url=url) as client:
+        for method, path, status in (
+            ("GET", "/nothing", 404),
+            ("DELETE", "/images", 405),
+            ("GET", "/images?limit=0", 400),
+        ):
+            response = await client.request(method, path, headers={"Origin": LAB})
+            assert response.status_code == status
+            assert response.headers["access-control-allow-origin"] == LAB
 
 
 async def test_without_allowed_origins_options_is_not_a_method(

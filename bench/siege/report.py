@@ -123,14 +123,15 @@ def one_line(outcome: Outcome) -> str:
         f"{(outcome.rss_peak - outcome.rss_before) / MIB:.0f} MiB",
         f"{seen.slowest_s:.2f} s",
         f"{outcome.log_bytes / MIB:.2f} MiB",
+        f"{outcome.ran_s:.1f} s, {outcome.waited_s:.1f} s",
         ", ".join(missed) or "none",
     )
     return f"| {' | '.join(cells)} |"
 
 
-HEAD = (
-    "| attack | silence | memory | message | log | missed |\n| --- | --: | --: | --: | --: | --- |"
-)
+HEAD = """\
+| attack | silence | memory | message | log | server ran, waited | missed |
+| --- | --: | --: | --: | --: | --: | --- |"""
 
 
 def reached(outcomes: Iterable[Outcome]) -> bool:

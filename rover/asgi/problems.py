@@ -172,10 +172,12 @@ class ProblemApp(Starlette):
     exception reaches the server, which logs it and responds with 500.
 
     Attributes:
+        allowed_origins: those whose pages may read the errors, as `ROVER_ALLOWED_ORIGINS`.
         trusted_proxies: those whose request ids are used, as `ROVER_TRUSTED_PROXIES`.
         begin_lifespan: called with the scope and `receive` of the lifespan, before it runs.
     """
 
+    allowed_origins = ""
     trusted_proxies = ""
     begin_lifespan: Callable[[Scope, Receive], None] | None = None
 
@@ -196,7 +198,7 @@ class ProblemApp(Starlette):
             await self.router(scope, receive, send)
         except HTTPException as exc:
             respond = partial(_respond_to_refusal, exc)
-            headers = ResponseHeaders(respond, trusted_proxies=self.trusted_proxies)
+            headers = ResponseHeaders(respond, self.allowed_origins, self.trusted_proxies)
             await headers(scope, receive, send)
 
 
