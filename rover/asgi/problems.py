@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import Match
 
 from rover import errors
 from rover.asgi.headers import ResponseHeaders
@@ -197,9 +198,18 @@ class ProblemApp(Starlette):
         try:
             await self.router(scope, receive, send)
         except HTTPException as exc:
+            if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+                exc.headers = {"Allow": ", ".join(self._methods_of(scope))}
             respond = partial(_respond_to_refusal, exc)
             headers = ResponseHeaders(respond, self.allowed_origins, self.trusted_proxies)
             await headers(scope, receive, send)
+
+    def _methods_of(self, scope: Scope) -> list[str]:
+        """The methods of a path. It may have several routes; Starlette names those of the first."""
+        matching = (one for one in self.router.routes if one.matches(scope)[0] is not Match.NONE)
+        return sorted(
+            {method for one in matching for method in getattr(one, "methods", None) or ()}
+        )
 
 
 async def _respond_to_refusal(
