@@ -11,6 +11,7 @@ export interface TelemetryStatus {
     | 'Stale'
     | 'Degraded'
     | 'Off'
+    | 'Recorded'
     | 'Down'
     | 'Unknown'
     | 'Connecting'
