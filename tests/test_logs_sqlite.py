@@ -129,6 +129,40 @@ async def test_records_that_exceed_the_journal_are_committed_by_a_transaction(
         assert await offsets(log) == [1, 2, 3, 4, 5, 6, 7]
 
 
+async def test_a_log_without_a_journal_records_by_transactions(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a") as log:
+        await recorded(log, 1, 3)
+    (tmp_path / "a" / "mission.journal").unlink()
+    (tmp_path / "a" / "mission.journal").mkdir()
+    async with opened(tmp_path / "a") as log:
+        await recorded(log, 4, 5)
+        assert log.set_aside is None
+        copy = crash(tmp_path / "a", tmp_path / "b")
+    async with opened(copy) as log:
+        assert epochs(log) == [("abc", 1)]
+        assert await offsets(log) == [1, 2, 3, 4, 5]
+
+
+async def test_a_start_that_cannot_be_noted_keeps_the_file(tmp_path: Path) -> None:
+    async with opened(tmp_path) as log:
+        await recorded(log, 1, 3)
+    log = sqlite_log(tmp_path)
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    begin_run = log._folder.begin_run
+    log._folder.begin_run = full  # type: ignore[method-assign]
+    await log.open()
+    assert log.outage is not None
+    log._folder.begin_run = begin_run  # type: ignore[method-assign]
+    log.append("telemetry", record(4))
+    await log._writes.join()
+    assert log.set_aside is None
+    assert await offsets(log) == [1, 2, 3, 4]
+    await log.close()
+
+
 async def test_without_the_journal_of_a_killed_process_an_epoch_begins(tmp_path: Path) -> None:
     async with opened(tmp_path / "a") as log:
         await recorded(log, 1, 5)

@@ -47,6 +47,9 @@ STORE_INTERVAL_S = 0.2
 """Seconds that records wait in the journal for their transaction. Each costs up to 100 µs, however
 small it is."""
 
+COMMIT_INTERVAL_S = 0.0025
+"""Minimum seconds between the starts of two transactions, if there is no journal."""
+
 SLOW_S = 2.0
 """Seconds after which a transaction or an `fsync` counts as an outage. Events then go on."""
 
@@ -122,7 +125,7 @@ class SqliteLog:
         self._writer, self._syncer, self._keeper = (
             Worker(f"rover log {name}") for name in ("writer", "fsync", "checkpoint")
         )
-        self._writes = Rounds(self._write)
+        self._writes = Rounds(self._write, COMMIT_INTERVAL_S)
         self._syncs = Rounds(self._sync)
 
     @property
@@ -509,14 +512,20 @@ class SqliteLog:
             database.set_meta(
                 run=run, previous=previous, boot=self._boot(), clean="", journal=journal
             )
+            self._run = run
             if has_journal and self._journal is None:
-                self._journal = Journal(self._journal_path, run)
+                self._open_journal(database)
             self._folder.begin_run()
         except (sqlite3.Error, OSError) as exc:
             self._close_quietly()
             self._begin_outage(f"{self.path} cannot be written: {exc}")
-        else:
-            self._run = self._folder.run
+
+    def _open_journal(self, database: Database) -> None:
+        try:
+            self._journal = Journal(self._journal_path, self._run)
+        except OSError as exc:
+            database.set_meta(journal="")
+            logger.warning("each event waits for a transaction: no %s: %s", self._journal_path, exc)
 
     async def _sync(self) -> bool:
         commits, database = self._commits, self._database
