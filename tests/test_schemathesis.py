@@ -40,6 +40,7 @@ NOT_IN_A_SCHEMA = {
     "/images/{image_id}": "a range must begin within the image",
     "/stream/rover-telemetry": "`fields` are known names; `last` and `since` exclude each other",
     "/telemetry/latest": "`fields` are known names",
+    "/telemetry/export": "`fields` are known names",
     "/telemetry/history": "`fields` are known names",
     "/ingest/telemetry": "line protocol, and the names in a sample",
     "/api/v2/write": "line protocol",

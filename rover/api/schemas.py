@@ -283,6 +283,7 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
         recording=obj(
+            ["recorded"],
             log=TEXT,
             recording=BOOLEAN,
             outage=nullable(obj(since=TIME, reason=TEXT)),
