@@ -151,11 +151,11 @@ async def test_a_start_that_cannot_be_noted_keeps_the_file(tmp_path: Path) -> No
     def full() -> None:
         raise OSError(28, "No space left on device")
 
-    begin_run = log._folder.begin_run
-    log._folder.begin_run = full  # type: ignore[method-assign]
+    begin_run = log._file.folder.begin_run
+    log._file.folder.begin_run = full  # type: ignore[method-assign]
     await log.open()
     assert log.outage is not None
-    log._folder.begin_run = begin_run  # type: ignore[method-assign]
+    log._file.folder.begin_run = begin_run  # type: ignore[method-assign]
     log.append("telemetry", record(4))
     await log._writes.join()
     assert log.set_aside is None

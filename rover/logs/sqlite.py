@@ -13,9 +13,8 @@ import asyncio
 import logging
 import sqlite3
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from time import monotonic, strftime, time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, move_on_after, sleep, to_thread
@@ -23,10 +22,10 @@ from anyio import CancelScope, move_on_after, sleep, to_thread
 from rover.events import new_epoch
 from rover.logs.base import Index, Outage, Record, Stream
 from rover.logs.batch import Batch
-from rover.logs.contents import contents_read_only, is_damage, read, set_aside
+from rover.logs.contents import read
 from rover.logs.database import Database
-from rover.logs.folder import DataFolder, boot_id
-from rover.logs.journal import Journal, read_journal
+from rover.logs.folder import boot_id
+from rover.logs.mission_file import MissionFile
 from rover.logs.schema import OFFSET_BITS
 from rover.logs.worker import Rounds, Worker
 
@@ -34,14 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from rover.logs.batch import Trim
-    from rover.logs.contents import Contents
 
 logger = logging.getLogger("rover.log")
-
-FILE_NAME = "mission.db"
-
-JOURNAL_NAME = "mission.journal"
 
 STORE_INTERVAL_S = 0.2
 """Seconds that records wait in the journal for their transaction. Each costs up to 100 µs, however
@@ -98,27 +91,20 @@ class SqliteLog:
         close_timeout_s: float = CLOSE_TIMEOUT_S,
         retry_s: float = RETRY_S,
     ) -> None:
-        self.path = data_dir / FILE_NAME
-        self._journal_path = data_dir / JOURNAL_NAME
+        self._file = MissionFile(data_dir, open_database, boot)
+        self.path = self._file.path
         self.outage: Outage | None = None
         self.lost = 0
-        self.set_aside: Path | None = None
         self._clock = clock
-        self._open_database = open_database
-        self._boot = boot
         self._slow_s = slow_s
         self._close_timeout_s = close_timeout_s
         self._retry_s = retry_s
-        self._folder = DataFolder(data_dir)
         self._opened = False
-        self._database: Database | None = None
         self._index = Index()
         self._ids: dict[str, int] = {}
         self._next_id = 1
-        self._run = ""  # the run that wrote last into the file of this index
         self._kept: dict[str, str] = {}  # the newest epoch of each stream in the file
         self._batch = Batch()
-        self._journal: Journal | None = None
         self._is_journaled = self._was_journaled = True  # everything waiting, and being written
         self._store_timer: asyncio.TimerHandle | None = None
         self._commits = self._synced = 0  # number of transactions
@@ -134,6 +120,11 @@ class SqliteLog:
         return f"sqlite:{self.path}"
 
     @property
+    def set_aside(self) -> Path | None:
+        """The new name of a file that could not be used; `None` if there is none."""
+        return self._file.set_aside
+
+    @property
     def file(self) -> Path | None:
         """See `Log.file`."""
         return self.path
@@ -144,18 +135,27 @@ class SqliteLog:
         Raises:
             SettingError: the folder is not writable, or a newer version wrote the file.
         """
-        if not self._folder.acquire():
+        folder = self._file.folder
+        if not folder.acquire():
             logger.warning(
                 "%s is in use by another process; this one waits as its standby", self.path.parent
             )
-            while not self._folder.acquire():  # noqa: ASYNC110 # of another process
+            while not folder.acquire():  # noqa: ASYNC110 # of another process
                 await sleep(STANDBY_POLL_S)
             logger.warning("the other process has ended; this one takes over")
         try:
-            await self._writer.run(self._open_first)
+            opened = await self._writer.run(self._file.open)
         except BaseException:
-            self._folder.release()
+            folder.release()
             raise
+        self._index, self._ids = opened.contents.index, opened.contents.ids
+        self._next_id = max(self._ids.values(), default=0) + 1
+        self._kept = {key: stream.epochs[-1][0] for key, stream in self._index.streams.items()}
+        if opened.failure:
+            self._begin_outage(opened.failure)
+        if opened.may_lack:
+            for stream in self._index.streams.values():
+                self.begin(stream.key, new_epoch(), stream.last + 1)
         self._opened = True
 
     async def close(self) -> None:
@@ -168,24 +168,12 @@ class SqliteLog:
         clean = self._opened and self.outage is None and not self._batch
         with CancelScope(shield=True), move_on_after(self._close_timeout_s):
             # if the disk hangs, the writer does this later, or the process ends before
-            await self._writer.run(self._close_file, clean)
+            await self._writer.run(partial(self._file.close, clean=clean))
         for worker in (self._writer, self._syncer, self._keeper):
             worker.stop()
         with CancelScope(shield=True):
             await self._writes.cancel()
             await self._syncs.cancel()
-
-    def _close_file(self, clean: bool) -> None:
-        """Close the file and release the folder, in the writer thread."""
-        if self._database is not None:
-            with suppress(sqlite3.Error, OSError):
-                if clean:
-                    self._database.set_meta(clean="yes")
-        self._close_quietly()
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
-        self._folder.release()
 
     async def run(self) -> None:
         """See `Log.run`."""
@@ -193,9 +181,9 @@ class SqliteLog:
             await sleep(self._retry_s)
             if self.outage is not None:
                 await asyncio.wait((self._writes.join(),))
-            elif self._database is not None:
+            elif (database := self._file.database) is not None:
                 with suppress(sqlite3.Error, OSError):  # a write reports it
-                    await self._checkpoint(self._database)
+                    await self._checkpoint(database)
 
     async def _checkpoint(self, database: Database) -> None:
         """Move the write-ahead log to the file, mostly without delaying a transaction."""
@@ -242,7 +230,7 @@ class SqliteLog:
         offset, at, kind, data, t = record
         row = self._ids[key] << OFFSET_BITS | offset, at, t, kind, data
         self._batch.append(row)
-        if self._journal is None or not self._journal.append(row):
+        if (journal := self._file.journal) is None or not journal.append(row):
             self._is_journaled = False
         self._index.streams[key].last = offset
         if self._batch.size > MAX_PENDING_BYTES:
@@ -338,13 +326,14 @@ class SqliteLog:
     async def _write(self) -> bool:
         batch, self._batch = self._batch, Batch()
         self._was_journaled, self._is_journaled = self._is_journaled, True
-        if self._journal is not None:
-            self._journal.seal()
+        if self._file.journal is not None:
+            self._file.journal.seal()
         begun = {key: epoch for id_, key, epoch, *_ in batch.begun if self._ids.get(key) == id_}
         self._kept |= begun
         began = monotonic()
         try:
-            unfinished = await self._writer.run(self._write_batch, batch)
+            write = self._file.write
+            unfinished = await self._writer.run(write, batch, self._index, self._ids)
         except Exception as exc:  # whatever fails, the live streams go on
             for key in begun:
                 self._kept.pop(key, None)
@@ -354,28 +343,13 @@ class SqliteLog:
             self._begin_outage(self._reason(exc))
             return False
         self._was_journaled = True
-        if self._journal is not None:
-            self._journal.clear_sealed()
+        if self._file.journal is not None:
+            self._file.journal.clear_sealed()
         self._batch.trims = {trim: batch.trims[trim] for trim in unfinished} | self._batch.trims
         self._commits += 1
         if monotonic() - began < self._slow_s / 2:
             self._end_outage()
         return True
-
-    def _write_batch(self, batch: Batch) -> set[Trim]:
-        """Write a batch, in the writer thread. A file that cannot be used any more is closed."""
-        if self._database is None:
-            self._open_again(batch)
-        assert self._database is not None  # noqa: S101 # `_open_again` raises otherwise
-        try:
-            return self._database.write(batch)
-        except FileNotFoundError:
-            self._close_quietly()
-            raise
-        except (sqlite3.Error, UnicodeDecodeError) as exc:
-            if is_damage(exc):
-                self._close_damaged(str(exc))
-            raise
 
     def _put_back(self, batch: Batch) -> None:
         """Put what was not written before what was appended since."""
@@ -405,130 +379,8 @@ class SqliteLog:
                 "recording again after %.1f s; %d records were lost in all", seconds, self.lost
             )
 
-    def _close_quietly(self) -> None:
-        if self._database is not None:
-            with suppress(sqlite3.Error, OSError):
-                self._database.close()
-            self._database = None
-
-    def _close_damaged(self, reason: str) -> None:
-        """Set the file aside: it may still contain most of the mission."""
-        self._close_quietly()
-        with suppress(OSError):
-            kept = set_aside(self.path, strftime("damaged-%Y%m%d-%H%M%S"))
-            self.set_aside = kept
-            logger.error("%s is damaged (%s); it is kept as %s", self.path, reason, kept)
-
-    def _open_first(self) -> None:
-        """Open the file and read its index, in the writer thread."""
-        try:
-            contents = self._recover(self._open_or_set_aside())
-        except (sqlite3.Error, OSError) as exc:
-            self._begin_outage(f"{self.path} cannot be opened: {exc}")
-            contents = contents_read_only(self.path)  # so that the epochs go on
-        self._index, self._ids = contents.index, contents.ids
-        self._next_id = max(self._ids.values(), default=0) + 1
-        self._run = contents.meta.get("run", "")
-        self._kept = {key: stream.epochs[-1][0] for key, stream in self._index.streams.items()}
-        if self._may_have_lost(contents.meta):
-            for stream in self._index.streams.values():
-                self.begin(stream.key, new_epoch(), stream.last + 1)
-        if self._database is not None:
-            self._begin_run(self._database)
-
-    def _recover(self, contents: Contents) -> Contents:
-        """Store what the last run left in the journal; returns the contents after that."""
-        meta = contents.meta
-        if self._database is None or not meta or meta.get("clean") == "yes":
-            return contents
-        rows = read_journal(self._journal_path, _runs(meta))
-        if rows is None or meta.get("boot") != self._boot():
-            return contents
-        ids = set(contents.ids.values())
-        self._database.write(Batch(rows=[row for row in rows if row[0] >> OFFSET_BITS in ids]))
-        meta["journal"] = "stored"
-        return replace(self._database.contents(), meta=meta)
-
-    def _open_or_set_aside(self) -> Contents:
-        try:
-            self._database = self._open_database(self.path)
-            return self._database.contents()
-        except Exception as exc:  # a damaged file causes errors of many types
-            if not is_damage(exc):
-                self._close_quietly()
-                raise
-            self._close_damaged(str(exc))
-        self._database = self._open_database(self.path)
-        return self._database.contents()
-
-    def _may_have_lost(self, meta: Mapping[str, str]) -> bool:
-        """Whether clients may have newer events than the file."""
-        if not meta:
-            return False
-        if self._folder.last_run() not in _runs(meta):
-            logger.warning(
-                "%s is not of the last run; it was probably restored from a backup", self.path
-            )
-            return True
-        boot = self._boot()
-        if meta.get("clean") == "yes":
-            return False
-        if boot and boot == meta.get("boot") and meta.get("journal") != "yes":
-            return False
-        logger.warning("the newest telemetry of the last run may be lost")
-        return True
-
-    def _open_again(self, batch: Batch) -> None:
-        """Open the file after an outage, and write the index again if the file is a new one."""
-        contents = self._open_or_set_aside()
-        assert self._database is not None  # noqa: S101 # just opened
-        if contents.meta.get("run", "") != self._run or not contents.meta:
-            if contents.index.streams:  # nothing is known about it
-                self._database.close()
-                kept = set_aside(self.path, strftime("replaced-%Y%m%d-%H%M%S"))
-                self.set_aside = kept
-                logger.error("%s is of another run; it is kept as %s", self.path, kept)
-                self._database = self._open_database(self.path)
-            batch.begun[:0] = [
-                (self._ids[key], key, epoch, first, stream.last)
-                for key, stream in list(self._index.streams.items())
-                for epoch, first in stream.epochs
-            ]
-            batch.items = {**self._index.values, **batch.items}
-        self._begin_run(self._database, is_late=True)
-
-    def _begin_run(self, database: Database, *, is_late: bool = False) -> None:
-        """Note this run in the file.
-
-        Args:
-            database: the file.
-            is_late: whether the log was in use before this call. Then it gets no journal, which
-                would lack the records before.
-        """
-        try:
-            run, previous = self._folder.run, "" if is_late else self._run
-            has_journal = self._journal is not None or not is_late
-            journal = "yes" if has_journal else ""
-            database.set_meta(
-                run=run, previous=previous, boot=self._boot(), clean="", journal=journal
-            )
-            self._run = run
-            if has_journal and self._journal is None:
-                self._open_journal(database)
-            self._folder.begin_run()
-        except (sqlite3.Error, OSError) as exc:
-            self._close_quietly()
-            self._begin_outage(f"{self.path} cannot be written: {exc}")
-
-    def _open_journal(self, database: Database) -> None:
-        try:
-            self._journal = Journal(self._journal_path, self._run)
-        except OSError as exc:
-            database.set_meta(journal="")
-            logger.warning("each event waits for a transaction: no %s: %s", self._journal_path, exc)
-
     async def _sync(self) -> bool:
-        commits, database = self._commits, self._database
+        commits, database = self._commits, self._file.database
         if database is None:
             return False
         try:
@@ -538,8 +390,3 @@ class SqliteLog:
             return False
         self._synced = max(commits, self._synced)
         return True
-
-
-def _runs(meta: Mapping[str, str]) -> tuple[str, ...]:
-    """The last run, and the one before it, which counts if the last one ended at its start."""
-    return tuple(run for key in ("run", "previous") if (run := meta.get(key)))
