@@ -24,6 +24,9 @@
     ├── FormatMissing           a library is not installed                    501
     ├── LogDamaged              recorded events cannot be read                503
     ├── MissionRecorded         a recorded mission does not change            409
+    ├── FolderInUse             a server uses the data folder                 at start
+    ├── ImportFailed            a file cannot be imported                     at start
+    ├── ReaderMissing           the library for a file is not installed       at start
     ├── NotAMission             a file is not a mission that can be read      at start
     ├── ChannelRefused          a channel's or member's name is not allowed   400 · 1008
     ├── MessageRefused          a channel does not accept the message         `error` event · 1008
@@ -256,6 +259,31 @@ class MissionRecorded(RoverError):
 
     def __init__(self) -> None:
         super().__init__("this mission is recorded; it can be viewed, but not changed")
+
+
+class FolderInUse(RoverError):
+    """A server uses the data folder."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is in use by a server; stop it, or import into the server with --url"
+        )
+
+
+class ImportFailed(RoverError):
+    """A file cannot be imported."""
+
+    def __init__(self, path: Path, place: str, reason: str) -> None:
+        super().__init__(": ".join(filter(None, (str(path), place, reason))))
+
+
+class ReaderMissing(RoverError):
+    """The library that reads the format of a file is not installed."""
+
+    def __init__(self, path: Path, module: str) -> None:
+        extra = {"mcap": "mcap", "mcap_ros2": "rosbag", "pyarrow": "parquet"}
+        name = extra.get(module.partition(".")[0], "rosbag")
+        super().__init__(f"{path}: cannot be read here; install `cosmic-rover[{name}]`")
 
 
 class NotAMission(RoverError):

@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "rover.cli.export:export",
     "record": "rover.cli.record:record",
     "open": "rover.cli.open:open_",
+    "import": "rover.cli.import_:import_",
     "upload": "rover.cli.upload:upload",
     "doctor": "rover.cli.doctor:doctor",
     "conform": "rover.cli.conform:conform",

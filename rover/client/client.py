@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import httpx
+from anyio import sleep
 
 from rover import __version__
 from rover.client.comms import Channel
-from rover.client.errors import ClientError, NotARover
+from rover.client.errors import ClientError, NotARover, Refused
 from rover.client.http import check_status, translated_errors
 from rover.client.images import ImageDownload
 from rover.client.stream import CONNECT_TIMEOUT_S, EventStream
@@ -19,9 +20,12 @@ from rover.client.telemetry import SILENCE_S, TelemetryStream
 from rover.client.uploads import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
+
+MAX_INGEST_ATTEMPTS = 60
+"""Maximum number of attempts to send samples to a server whose inbox is full."""
 
 ANSWER_TIMEOUT_S = 30.0
 """Seconds without a byte after which a request for a document has failed."""
@@ -165,6 +169,31 @@ class Client:
             after: resume after this event, instead of the newest messages.
         """
         return Channel(self, channel, name, after)
+
+    async def ingest(self, samples: Iterable[str]) -> None:
+        """Send samples to the server, which needs a `push:` source. While it is full, wait.
+
+        Args:
+            samples: each as a JSON object with the time `t`.
+
+        Raises:
+            ConnectionFailed: the server cannot be reached. It may have the samples.
+            Refused: the server does not accept them. It has none of them.
+            NotARover: the answer is not HTTP.
+        """
+        url, body = self.url + "ingest/telemetry", "\n".join(samples).encode()
+        headers = {"Content-Type": "application/x-ndjson"}
+        for attempt in range(MAX_INGEST_ATTEMPTS):
+            try:
+                with translated_errors(url):
+                    response = await self.http.post(url, content=body, headers=headers)
+                    await check_status(response)
+            except Refused as exc:
+                if exc.status not in (429, 503) or attempt == MAX_INGEST_ATTEMPTS - 1:
+                    raise
+                await sleep(exc.retry_after_s or 1.0)
+            else:
+                return
 
     @asynccontextmanager
     async def download(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 TOPIC = "telemetry"
 
+SCHEMA = "rover.Sample"
+"""The name of the schema of samples."""
+
 TYPES = {"f": "number", "i": "integer", "I": "integer", "b": "boolean", "s": "string"}
 """Types of JSON Schema by the letters of `rover.archive.points.KINDS`."""
 
@@ -38,7 +41,7 @@ class McapWriter:
         self._writer = Mcap(self._sink)  # type: ignore[arg-type] # it uses `write` and `tell` only
         self._writer.start(profile="", library="cosmic-rover")
         schema = self._writer.register_schema(
-            "rover.Sample", "jsonschema", json_text(_schema(columns)).encode()
+            SCHEMA, "jsonschema", json_text(_schema(columns)).encode()
         )
         self._channel = self._writer.register_channel(TOPIC, "json", schema)
 

@@ -16,6 +16,12 @@ _MISSING = frozenset({"", "null", "n/a", "#n/a", "--"})
 _BLANK = frozenset({"na", "none", "nil", "-", "#num!", "#value!", "#div/0!"})
 _COMMA_NUMBER = re.compile(r"[+-]?(\d+,\d*|,\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
+INT64_DIGITS = 19
+"""Digits from which an integer may have more than 64 bits."""
+
+MAX_INTEGER_CHARACTERS = 20
+"""Maximum characters of a 64-bit integer, with its sign."""
+
 
 def form_of(cell: Cell) -> Form:
     """The form in which a cell can be read."""
@@ -41,7 +47,9 @@ def _form_of_text(text: str) -> Form:
         return "text"
     if "." in text:
         return "point"
-    return "integer" if text.lstrip("+-").isdecimal() and len(text) <= 18 else "point"
+    if not text.lstrip("+-").isdecimal() or len(text) > MAX_INTEGER_CHARACTERS:
+        return "point"
+    return "integer" if len(text) < INT64_DIGITS or abs(int(text)) < 2**63 else "point"
 
 
 def _form_of_word(text: str) -> Form:

@@ -1,0 +1,107 @@
+"""Reads MCAP with JSON, ROS 1 and ROS 2 messages."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from mcap.exceptions import McapError
+from mcap.reader import NonSeekingReader, make_reader
+
+from rover.errors import ImportFailed
+from rover.exports.mcap import SCHEMA
+from rover.imports.base import imported, time_of
+from rover.imports.messages import MessageValues
+from rover.imports.text import values_of
+from sources.values.flatten import Flattener, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from rover.imports.base import Imported
+
+NANOSECONDS = 10**9
+
+
+def read_mcap(path: Path) -> Iterator[Imported]:
+    """The messages in order of their log times. Samples of an export are read exactly.
+
+    Values of other messages are named by their topics: `/imu` gives `imu.angular_velocity`. The
+    checksums of the file are checked.
+
+    Raises:
+        ImportFailed: the file is damaged, or a message cannot be decoded.
+        ImportError: the library for a ROS 2 message is not installed.
+    """
+    messages = MessageValues()
+    flattener = Flattener()
+    decoders: dict[int, Callable[[bytes], Any]] = {}
+    number = 0
+    with path.open("rb") as file:
+        try:
+            for schema, channel, message in _messages(file):
+                number += 1
+                place, t = f"message {number:,}", message.log_time / NANOSECONDS
+                late = False
+                if channel.message_encoding == "json":
+                    fields = json.loads(message.data)
+                    if not isinstance(fields, dict):
+                        fields = {"value": fields}
+                    if schema is not None and schema.name == SCHEMA:
+                        t, late = time_of(fields.pop("t")) or t, fields.pop("late", False) is True
+                        values = values_of(flattener, fields)
+                    else:
+                        values = messages.of(channel.topic, fields)
+                else:
+                    if channel.id not in decoders:
+                        decoders[channel.id] = _decoder(path, place, channel, schema)
+                    values = messages.of(channel.topic, decoders[channel.id](message.data))
+                yield imported(path, place, t, values, late=late, position=file.tell())
+        except ImportFailed:
+            raise
+        except (McapError, EOFError, struct.error) as exc:
+            text = f"the file is truncated or damaged: {str(exc) or type(exc).__name__}"
+            raise ImportFailed(path, f"message {number + 1:,}", text) from exc
+        except (ValueError, LookupError, TypeError, TooLarge) as exc:
+            raise ImportFailed(path, f"message {number:,}", str(exc)) from exc
+
+
+def _messages(file: BinaryIO) -> Iterator[tuple[Any, Any, Any]]:
+    """The messages; of a truncated file, those before its end in the order of the file.
+
+    Raises:
+        McapError: the file is damaged.
+    """
+    reader = make_reader(file, validate_crcs=True)
+    try:
+        reader.get_summary()
+    except (McapError, EOFError, struct.error):
+        file.seek(0)
+        return NonSeekingReader(file, validate_crcs=True).iter_messages(log_time_order=False)
+    return reader.iter_messages()
+
+
+def _decoder(path: Path, place: str, channel: Any, schema: Any) -> Callable[[bytes], Any]:
+    """A function that decodes the messages of a channel.
+
+    Raises:
+        ImportFailed: nothing here decodes them.
+        ImportError: the library is not installed.
+    """
+    if channel.message_encoding == "cdr":
+        from mcap_ros2.decoder import DecoderFactory
+
+        decode: Callable[[bytes], Any] | None
+        decode = DecoderFactory().decoder_for(channel.message_encoding, schema)
+        if decode is not None:
+            return decode
+    name = "" if schema is None else PurePosixPath(schema.name).name
+    raise ImportFailed(
+        path,
+        place,
+        f"topic {channel.topic}: messages {name} encoded as {channel.message_encoding!r} cannot be "
+        "read; json and cdr with ros2msg can",
+    )

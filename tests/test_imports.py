@@ -1,0 +1,264 @@
+"""Importing files: exact values, the place of each mistake, and how much was imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from anyio import to_thread
+from mcap.writer import Writer as McapFile
+from mcap_ros2.writer import Writer as Ros2File
+from rosbags.rosbag1 import Writer as Rosbag1
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as Rosbag2
+from rosbags.typesys import Stores, get_typestore
+
+from rover.cli import main
+from rover.cli.connection import WRONG_FILE
+from rover.exports import export, writer_of
+from rover.logs.folder import DataFolder
+from rover.mission import MissionControl
+from rover.missions import Snapshot
+from rover.settings import Settings
+from sources.push import PushTelemetry
+from tests.test_exports import mission
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rover.telemetry.history import History
+    from tests.conftest import Serve
+
+T = 1_790_000_000.0
+
+
+def exported(history: History, file_format: str) -> bytes:
+    return b"".join(export(history.tables(), history.kinds(), writer_of(file_format)))
+
+
+def run(*arguments: object) -> int:
+    return main(["import", *map(str, arguments)])
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    with Snapshot(folder) as snapshot:
+        return [json.loads(line) for line in exported(snapshot.history(), "jsonl").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def history() -> History:
+    return mission()
+
+
+@pytest.mark.parametrize("file_format", ["jsonl", "mcap", "parquet"])
+def test_an_export_is_imported_exactly(file_format: str, history: History, tmp_path: Path) -> None:
+    file = tmp_path / "drive"
+    file.write_bytes(exported(history, file_format))
+    assert run(file, "--into", tmp_path / "data") == 0
+    with Snapshot(tmp_path / "data") as snapshot:
+        again = snapshot.history()
+        for one in ("jsonl", "csv", "mcap", "parquet"):
+            assert exported(again, one) == exported(history, one)
+
+
+def test_an_exported_csv_is_imported_with_its_times_and_late_rows(
+    history: History, tmp_path: Path
+) -> None:
+    file = tmp_path / "drive.csv"
+    file.write_bytes(exported(history, "csv"))
+    assert run(file, "--into", tmp_path / "data") == 0
+    found = rows_of(tmp_path / "data")
+    expected = [json.loads(line) for line in exported(history, "jsonl").splitlines()]
+    for name in ("t", "late", "speed", "count", "big", "on"):
+        assert [row.get(name) for row in found] == [row.get(name) for row in expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "expected"),
+    [
+        ("time;v\n2026-11-28T09:00:00Z;1,5\n", (), [("2026-11-28T09:00:00.000Z", 1.5)]),
+        ("# log\nv,time_ms\n2,1790000000250\n", (), [("2026-09-21T14:13:20.250Z", 2)]),
+        ("v,other\n2,1790000000\n", ("--time", "other"), [("2026-09-21T14:13:20.000Z", 2)]),
+        ('{"timestamp": 1790000000, "v": 3}\n', (), [("2026-09-21T14:13:20.000Z", 3)]),
+    ],
+)
+def test_tables_of_other_programs_are_imported(
+    text: str, options: tuple[str, ...], expected: list[tuple[str, Any]], tmp_path: Path
+) -> None:
+    file = tmp_path / "other"
+    file.write_text(text)
+    assert run(file, "--into", tmp_path / "data", *options) == 0
+    assert [(row["t"], row["v"]) for row in rows_of(tmp_path / "data")] == expected
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[1]", '{"v": 1}', '{"t": "soon", "v": 1}', f'{{"t": {T}, "v": {2**70}}}']
+)
+def test_a_wrong_line_is_named_and_the_lines_before_it_are_imported(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_text(f'{{"t": {T}, "v": 1}}\n\n{{"t": {T + 1}, "v": 2}}\n{line}\n{{"t": {T + 2}}}\n')
+    assert run(file, "--into", tmp_path / "data") == WRONG_FILE
+    done, error = capsys.readouterr().err.splitlines()
+    assert "imported 2 samples" in done
+    assert "log.jsonl: line 4:" in error
+    assert [row["v"] for row in rows_of(tmp_path / "data")] == [1, 2]
+
+
+@pytest.mark.parametrize("file_format", ["mcap", "parquet"])
+def test_a_truncated_file_is_reported(
+    file_format: str, history: History, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, data = tmp_path / "drive", exported(history, file_format)
+    file.write_bytes(data[: len(data) // 2])
+    assert run(file, "--into", tmp_path / "data") == WRONG_FILE
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_the_messages_before_the_end_of_a_truncated_mcap_are_imported(
+    history: History, tmp_path: Path
+) -> None:
+    file = tmp_path / "drive.mcap"
+    file.write_bytes(exported(history, "mcap")[:-50])
+    assert run(file, "--into", tmp_path / "data") == WRONG_FILE
+    with Snapshot(tmp_path / "data") as snapshot:
+        assert exported(snapshot.history(), "jsonl") == exported(history, "jsonl")
+
+
+def test_files_that_cannot_be_read_are_one_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "image").write_bytes(b"\x89PNG\r\n\0")
+    (tmp_path / "notime.csv").write_text("a,b\nx,y\n")
+    (tmp_path / "empty").write_bytes(b"")
+    for name in ("nowhere", "image", "notime.csv", "empty"):
+        assert run(tmp_path / name, "--into", tmp_path / "data") == WRONG_FILE
+        assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_late_values_find_their_place_and_the_newest_value_stays(tmp_path: Path) -> None:
+    new, old = tmp_path / "new.jsonl", tmp_path / "old.jsonl"
+    new.write_text("".join(f'{{"t": {T + n}, "v": {n}}}\n' for n in range(5000)))
+    old.write_text("".join(f'{{"t": {T + n + 0.5}, "v": {n}}}\n' for n in range(100)))
+    assert run(new, old, "--into", tmp_path / "data") == 0
+    rows = rows_of(tmp_path / "data")
+    assert [row["v"] for row in rows[:6]] == [0, 0, 1, 1, 2, 2]
+    assert len(rows) == 5100
+    with Snapshot(tmp_path / "data") as snapshot:
+        latest = json.loads(snapshot.contents.index.values["telemetry/latest"])["values"]["v"]
+    assert (latest["t"], latest["value"]) == (T + 4999, 4999)
+
+
+@pytest.mark.anyio
+async def test_a_server_shows_what_was_imported(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_text(f'{{"t": {T}, "speed": 1.5, "location": {{"lat": 18.4, "lon": 77.4}}}}\n')
+    assert run(file, "--into", tmp_path / "data") == 0
+    settings = Settings(data_dir=tmp_path / "data", log="sqlite:")
+    async with MissionControl(settings, telemetry="none:", camera="none:", commands="none:") as one:
+        latest = one.telemetry.latest_values()
+        assert (latest["speed"], latest["location"]) == (1.5, {"lat": 18.4, "lon": 77.4})
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_text(f'{{"t": {T}, "v": 1}}\n')
+    folder = DataFolder(tmp_path / "data")
+    assert folder.acquire()
+    assert run(file, "--into", tmp_path / "data") == WRONG_FILE
+    folder.release()
+    assert run(file, "--into", tmp_path / "data") == 0
+
+
+@pytest.mark.anyio
+async def test_a_running_server_receives_the_samples(serve: Serve, tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_text("".join(f'{{"t": {T + n}, "big": {2**62 + n}}}\n' for n in range(1200)))
+    settings = Settings(data_dir=tmp_path / "data")
+    one = MissionControl(settings, telemetry=PushTelemetry(), camera="none:", commands="none:")
+    async with serve(one.app) as url:
+        assert await to_thread.run_sync(run, file, "--url", url) == 0
+        await until(lambda: len(one.telemetry.history) == 1200)
+        assert one.telemetry.latest_values()["big"] == 2**62 + 1199
+
+
+IMU = "geometry_msgs/Vector3 v\nfloat32 temp\nuint8[] raw\nstring mode\n"
+VECTOR = "=" * 80 + "\nMSG: geometry_msgs/Vector3\nfloat64 x\nfloat64 y\nfloat64 z\n"
+
+
+def test_ros_2_messages_in_mcap_are_imported(tmp_path: Path) -> None:
+    file = tmp_path / "drive.mcap"
+    with file.open("wb") as stream:
+        writer = Ros2File(stream)
+        schema = writer.register_msgdef("lab_msgs/msg/Imu", IMU + VECTOR)
+        for n in range(3):
+            message = {
+                "v": {"x": float(n), "y": -0.5, "z": 1e300},
+                "temp": 20.5,
+                "raw": list(range(100)),
+                "mode": "drive",
+            }
+            at = int(T + n) * 10**9
+            writer.write_message("/rover/imu", schema, message, log_time=at, publish_time=at)
+        writer.finish()  # type: ignore[no-untyped-call]
+    assert run(file, "--into", tmp_path / "data") == 0
+    rows = rows_of(tmp_path / "data")
+    assert [row["rover.imu.v"]["x"] for row in rows] == [0.0, 1.0, 2.0]
+    assert (rows[0]["rover.imu.v"]["z"], rows[0]["rover.imu.mode"]) == (1e300, "drive")
+    assert rows[2]["t"] == "2026-09-21T14:13:22.000Z"
+
+
+def test_json_messages_in_mcap_are_named_by_their_topics(tmp_path: Path) -> None:
+    file = tmp_path / "drive.mcap"
+    with file.open("wb") as stream:
+        writer = McapFile(stream)
+        writer.start()
+        schema = writer.register_schema("Battery", "jsonschema", b"{}")
+        channel = writer.register_channel("/battery", "json", schema)
+        data = json.dumps({"level": 87, "cell": {"volts": 3.7}}).encode()
+        writer.add_message(channel, int(T) * 10**9, data, int(T) * 10**9)
+        unknown = writer.register_channel("/raw", "protobuf", 0)
+        writer.add_message(unknown, int(T + 1) * 10**9, b"\x08\x01", int(T + 1) * 10**9)
+        writer.finish()  # type: ignore[no-untyped-call]
+    assert run(file, "--into", tmp_path / "data") == WRONG_FILE
+    assert rows_of(tmp_path / "data") == [
+        {"t": "2026-09-21T14:13:20.000Z", "battery.level": 87, "battery.cell.volts": 3.7}
+    ]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_bags_of_ros_are_imported(version: int, tmp_path: Path) -> None:
+    store = get_typestore(Stores.ROS1_NOETIC if version == 1 else Stores.ROS2_HUMBLE)
+    vector = store.types["geometry_msgs/msg/Vector3"]
+    path = tmp_path / ("drive.bag" if version == 1 else "drive")
+    serialize = store.serialize_ros1 if version == 1 else store.serialize_cdr
+    with (
+        Rosbag1(path)
+        if version == 1
+        else Rosbag2(path, version=9, storage_plugin=StoragePlugin.SQLITE3)
+    ) as bag:
+        connection = bag.add_connection("/wheel", vector.__msgtype__, typestore=store)
+        for n in range(3):
+            data = serialize(vector(float(n), 2.0, 3.0), vector.__msgtype__)
+            bag.write(connection, int(T + n) * 10**9, data)
+    assert run(path, "--into", tmp_path / "data") == 0
+    rows = rows_of(tmp_path / "data")
+    assert [row["wheel"] for row in rows] == [{"x": n, "y": 2, "z": 3} for n in (0.0, 1.0, 2.0)]
+
+
+def test_help_does_not_import_the_readers() -> None:
+    code = "import sys; from rover.cli import main; main(['import', '--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"rosbags", "mcap", "pyarrow", "numpy"} & set(done.stdout.split())
+
+
+def test_samples_without_values_are_not_stored(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_text(f'{{"t": {T}, "v": null}}\n{{"t": {T + 1}, "v": 1}}\n')
+    assert run(file, "--into", tmp_path / "data") == 0
+    assert len(rows_of(tmp_path / "data")) == 1
