@@ -125,3 +125,12 @@ async def test_without_allowed_origins_options_is_not_a_method(
 ) -> None:
     async with serve(mission(tmp_path).app) as url, httpx.AsyncClient(base_url=url) as client:
         assert (await client.options("/images")).status_code == 405
+
+
+async def test_a_link_with_a_token_starts_no_session_without_tokens(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with serve(mission(tmp_path).app) as url, httpx.AsyncClient(base_url=url) as client:
+        answer = await client.get("/?token=any")
+        assert answer.status_code == 303
+        assert "set-cookie" not in answer.headers

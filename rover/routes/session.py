@@ -13,7 +13,7 @@ from rover.asgi.forms import FORM_TYPE, check_same_origin, form_fields, local_ta
 from rover.asgi.responses import json_response
 from rover.asgi.sign_in import accepts_html, is_own_navigation
 from rover.errors import BadBody, FormRefused, ScopeRequired, TooManyFailures, WrongToken
-from rover.identity import ANY, identity_of
+from rover.identity import ANY, LOCAL, identity_of
 from rover.sessions.tickets import TICKET_S
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def follow_link(mission: HasSignIns, request: Request, token: str) -> Response:
     If another site has the link, the person must press a button first.
     """
     identity = identity_of(request.scope)
+    if identity is LOCAL:  # without tokens, nobody signs in
+        return RedirectResponse("./", 303, {"Cache-Control": "no-store"})
     if not is_own_navigation(request.scope):
         return mission.sign_in_forms.button(
             request.scope, request.receive, {"token": token}, person=identity.name
