@@ -464,6 +464,11 @@ class MissionControl:
         """
         return beside(host, path, self.app_for(*parts), self.lifespan)
 
+    def _is_change(self, part: Part, required_scope: str) -> bool:
+        """Whether a route would change a mission that is recorded."""
+        is_recorded = self.log.recorded is not None
+        return is_recorded and part != "access" and required_scope not in ("", "view")
+
     def _make_routes(self) -> dict[Part, list[BaseRoute]]:
         routes: dict[Part, list[BaseRoute]] = {
             "telemetry": [
@@ -479,11 +484,11 @@ class MissionControl:
             "access": session.routes(self),
             "dashboard": dashboard.routes(self),
         }
-        for route in (route for part in routes.values() for route in part):
+        for part, route in ((name, one) for name, several in routes.items() for one in several):
             if isinstance(route, Route | WebSocketRoute):
                 required = route.required_scope if isinstance(route, Described) else "view"
                 endpoint = route.app
-                if self.log.recorded is not None and required not in ("", "view"):
+                if self._is_change(part, required):
                     endpoint = refuse_changes
                 access: ASGIApp = Access(endpoint, self, OPEN_PATHS, required)
                 if self._authentication is not None:

@@ -86,7 +86,7 @@ class Health:
 
 FIRST_DETAILS = {
     State.OFF: "turned off",
-    State.RECORDED: "recorded",
+    State.RECORDED: "of a recorded mission",
     State.STARTING: "no data yet",
 }
 

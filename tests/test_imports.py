@@ -165,6 +165,16 @@ async def test_a_server_shows_what_was_imported(tmp_path: Path) -> None:
         assert (latest["speed"], latest["location"]) == (1.5, {"lat": 18.4, "lon": 77.4})
 
 
+def test_what_was_imported_is_recorded(history: History, tmp_path: Path) -> None:
+    file = tmp_path / "drive.jsonl"
+    file.write_bytes(exported(history, "jsonl"))
+    assert run(file, "--into", tmp_path / "data") == 0
+    assert main(["record", "--from", str(tmp_path / "data"), str(tmp_path / "drive.rover")]) == 0
+    assert rows_of(tmp_path / "drive.rover") == rows_of(tmp_path / "data")
+    with Snapshot(tmp_path / "drive.rover") as snapshot:
+        assert len(list(snapshot.records("telemetry"))) == 1000
+
+
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
     file.write_text(f'{{"t": {T}, "v": 1}}\n')

@@ -115,6 +115,8 @@ async def test_an_opened_file_has_the_same_mission(tmp_path: Path) -> None:
         for name in FORMATS:
             assert await exported(mission, format=name) == exports[name]
         assert mission.sources()["telemetry"]["state"] == "recorded"
+        topic = mission.telemetry.topic
+        assert len(topic) >= 1000  # clients begin with the last samples
         assert (tmp_path / "open" / "commands" / SHA256).read_bytes() == FILE
     assert file.read_bytes() == content
     again = tmp_path / "again.rover"
@@ -194,6 +196,7 @@ async def test_an_opened_file_refuses_every_change(tmp_path: Path) -> None:
         ):
             assert response.status_code == 409, response.text
             assert "recorded" in response.json()["detail"]
+        assert (await client.get("/session")).status_code == 200
         with mission.comms.join("ops", "ada") as ada, pytest.raises(MessageRefused) as refused:
             ada.say("hello")
         assert refused.value.code == "recorded"

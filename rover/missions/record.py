@@ -18,17 +18,18 @@ from rover import __version__
 from rover.archive.store import Store
 from rover.commands.records import PREFIX as UPLOAD
 from rover.comms.records import PREFIX as COMMS
+from rover.events import new_epoch
 from rover.logs.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
 from rover.missions.alarms import alarm_before
 from rover.missions.files import FILES_SCHEMA, add_file
-from rover.missions.latest import NewestValues
+from rover.missions.latest import LastRows, NewestValues
 from rover.telemetry.alarms import KEY as ALARM
 from rover.telemetry.recorder import SNAPSHOT
 from rover.telemetry.records import DICTIONARY, STREAM
 from rover.wire import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from rover.logs.base import Record
@@ -115,12 +116,16 @@ class _Writer:
         self._end = inf if until is None else until
         self._on_progress = on_progress
         self._items = mission.contents.index.values
+        self._newest = NewestValues()
+        self._last = LastRows()
 
     def write(self) -> dict[str, int]:
         """Copy everything; returns the number of values, events and so on."""
         counts = {"values": self._write_values()}
         self._db.execute("BEGIN")
-        counts["events"] = self._write_telemetry_events()
+        counts["events"], last = self._write_telemetry_events()
+        self._db.execute("UPDATE parameter SET archived = ?", (last,))
+        self._put(SNAPSHOT, self._newest.as_json(last, self._items.get(SNAPSHOT)))
         counts["messages"] = self._write_messages()
         counts["uploads"], counts["commands"] = self._write_uploads()
         counts["images"] = self._write_images()
@@ -149,9 +154,10 @@ class _Writer:
             batch = {name: points for name, points in window.items() if points is not None}
             store.add(batch, time())
             newest.update(batch)
+            self._last.add(window)
             count += sum(map(len, batch.values()))
             self._report()
-        self._put(SNAPSHOT, newest.as_json(self._items.get(SNAPSHOT)))
+        self._newest = newest
         return count
 
     def _write_holes(self) -> None:
@@ -161,9 +167,17 @@ class _Writer:
         )
         self._db.executemany("INSERT INTO holes VALUES (?, ?, ?, ?, ?, ?)", holes)
 
-    def _write_stream(self, key: str, records: Iterable[Record]) -> int:
-        """Copy records of a stream, with its epochs and their offsets; returns their number."""
-        id_, count, last = self._mission.contents.ids[key], 0, 0
+    def _write_stream(self, key: str, records: Iterable[Record], epoch: str = "") -> int:
+        """Copy records of a stream; returns their number.
+
+        Args:
+            key: of the stream.
+            records: in the order of their offsets, which they keep.
+            epoch: of all of them, instead of the epochs that they had.
+        """
+        ids = self._mission.contents.ids
+        id_ = ids[key] if key in ids else max(ids.values(), default=0) + 1
+        count = last = 0
         for one in records:
             last = one.offset
             row = id_ << OFFSET_BITS | one.offset, one.at, one.t, one.kind, one.data
@@ -173,15 +187,21 @@ class _Writer:
                 self._report()
         if count:
             self._db.execute("INSERT INTO streams VALUES (?, ?, ?)", (id_, key, last))
-            epochs = self._mission.contents.index.streams[key].epochs
+            epochs = [(epoch, 1)] if epoch else self._mission.contents.index.streams[key].epochs
             self._db.executemany(
                 "INSERT INTO epochs VALUES (?, ?, ?)",
                 [(id_, first, epoch) for epoch, first in epochs],
             )
         return count
 
-    def _write_telemetry_events(self) -> int:
-        """Copy states, events, alarms and dictionaries, and the alarms as they are at the end."""
+    def _write_telemetry_events(self) -> tuple[int, int]:
+        """Copy states, events, alarms and dictionaries, and the alarms as they are at the end.
+
+        The last samples are events too, because clients begin with them.
+
+        Returns:
+            The number of events without these samples, and the offset of the newest.
+        """
         before: dict[str, dict[str, Any]] = {}
         after: set[str] = set()
 
@@ -199,15 +219,25 @@ class _Writer:
                 if self._is_inside(one.at if one.t is None else one.t):
                     yield one
 
-        if STREAM not in self._mission.contents.ids:
-            return 0
-        count = self._write_stream(STREAM, chosen())
+        last = 0
+
+        def all_events() -> Iterator[Record]:
+            nonlocal last
+            for one in chosen():
+                last = one.offset
+                yield one
+            for sample in self._last.records(last + 1):
+                last = sample.offset
+                yield sample
+
+        # a new epoch: the ids of these samples were those of other events
+        count = self._write_stream(STREAM, all_events(), new_epoch()) - len(self._last)
         for key, text in self._items.items():
             if key.startswith(ALARM):
                 id_ = key.removeprefix(ALARM)
                 saved = alarm_before(text, before.get(id_), self._end, has_changed=id_ in after)
                 self._put(key, saved)
-        return count
+        return count, last
 
     def _keys(self, prefix: str) -> list[str]:
         return [key for key in self._mission.contents.ids if key.startswith(prefix)]
