@@ -20,6 +20,7 @@ from rover.commands.inbox import Inbox
 from rover.config import Config
 from rover.descriptors import raise_limit
 from rover.errors import RoverError
+from rover.heaps import limit_heaps
 from rover.log_lines import logging_config
 from rover.mission import MissionControl
 from rover.missions import RecordedMission
@@ -57,6 +58,7 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
         # only the command configures logging: an app that is mounted in another app must not
         logging.config.dictConfig(logging_config(config.settings.log_format))
         raise_limit()  # before the app is created, which asks for the limit
+        limit_heaps()
         with Inbox(config.settings.data_dir).open():
             pass  # an unusable folder is reported in one line, before the server starts
         mission = MissionControl(config=config)
@@ -91,6 +93,7 @@ def run_recorded(file: Path, host: str, port: int) -> int:
         recorded.extract(data_dir)
         logging.config.dictConfig(logging_config(given.log_format))
         raise_limit()
+        limit_heaps()
         mission = open_mission(recorded, replace(given, data_dir=data_dir))
         sys.stderr.write(first_sign_in(mission, host, port))
         _serve(mission.app, host, port, mission.settings)
