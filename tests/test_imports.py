@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -221,6 +222,22 @@ def test_ros_2_messages_in_mcap_are_imported(tmp_path: Path) -> None:
     assert [row["rover.imu.v"]["x"] for row in rows] == [0.0, 1.0, 2.0]
     assert (rows[0]["rover.imu.v"]["z"], rows[0]["rover.imu.mode"]) == (1e300, "drive")
     assert rows[2]["t"] == "2026-09-21T14:13:22.000Z"
+
+
+def test_ros_1_messages_in_mcap_are_imported(tmp_path: Path) -> None:
+    file = tmp_path / "drive.mcap"
+    with file.open("wb") as stream:
+        writer = McapFile(stream)
+        writer.start("ros1")
+        text = b"time stamp\nfloat64 x\nint64 big\nstring mode\n"
+        schema = writer.register_schema("lab_msgs/Wheel", "ros1msg", text)
+        channel = writer.register_channel("/wheel", "ros1", schema)
+        data = struct.pack("<IIdqI5s", int(T), 5, 0.1, 2**62 + 1, 5, b"drive")
+        writer.add_message(channel, int(T) * 10**9, data, int(T) * 10**9)
+        writer.finish()  # type: ignore[no-untyped-call]
+    assert run(file, "--into", tmp_path / "data") == 0
+    (row,) = rows_of(tmp_path / "data")
+    assert (row["wheel.x"], row["wheel.big"], row["wheel.mode"]) == (0.1, 2**62 + 1, "drive")
 
 
 def test_json_messages_in_mcap_are_named_by_their_topics(tmp_path: Path) -> None:

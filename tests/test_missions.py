@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from errno import EPERM
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,6 +13,7 @@ from anyio import to_thread
 
 from rover.cli import main
 from rover.cli.connection import FAILED, WRONG_FILE
+from rover.cli.saving import file_that_appears
 from rover.exports import FORMATS
 from rover.missions import Snapshot
 from sources.base import Sample
@@ -109,3 +111,19 @@ async def test_a_snapshot_does_not_change_while_the_server_writes(tmp_path: Path
             await to_thread.run_sync(mission.telemetry.history.archive)
             rows = [len(table.t) for table in snapshot.history().tables()]
     assert sum(rows) == 1200
+
+
+def test_a_file_appears_on_file_systems_without_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "drive.csv"
+    with file_that_appears(path, force=False) as part:
+        part.write_text("mine")
+    with pytest.raises(FileExistsError), file_that_appears(path, force=False) as part:
+        part.write_text("other")
+    assert path.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [path]

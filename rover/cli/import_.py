@@ -28,7 +28,7 @@ Examples:
   rover import bag.db3 field.bag --into field-test && rover record --from field-test field.rover
   rover import log.jsonl --url http://rover.lab:8000
 
-Formats are CSV, JSON lines, Parquet, MCAP (JSON and ROS 2 messages) and ROS bags. --into needs no
+Formats are CSV, JSON lines, Parquet, MCAP (JSON and ROS messages) and ROS bags. --into needs no
 server, and stores values with the times of the file. Without it, samples go to a server with a
 push: source. If a file cannot be read to its end, an error says where, and how much was imported.
 """

@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from contextlib import contextmanager, suppress
+from errno import EEXIST
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,10 +42,27 @@ def file_that_appears(path: Path, *, force: bool) -> Iterator[Path]:
         if force:
             part.replace(path)
         else:
-            os.link(part, path)  # fails if the file exists, where a rename would replace it
+            _rename_to_new(part, path)
     finally:
         with suppress(FileNotFoundError):
             part.unlink()
+
+
+def _rename_to_new(part: Path, path: Path) -> None:
+    """Rename a file, unless there is one of that name.
+
+    Raises:
+        FileExistsError: there is one.
+        OSError: the file cannot be renamed.
+    """
+    try:
+        os.link(part, path)  # fails if the file exists, where a rename would replace it
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, such as exFAT
+        if path.exists():
+            raise FileExistsError(EEXIST, os.strerror(EEXIST), str(path)) from None
+        part.rename(path)
 
 
 class Output:

@@ -98,10 +98,22 @@ def _decoder(path: Path, place: str, channel: Any, schema: Any) -> Callable[[byt
         decode = DecoderFactory().decoder_for(channel.message_encoding, schema)
         if decode is not None:
             return decode
+    if channel.message_encoding == "ros1" and schema is not None:
+        return _ros_1_decoder(schema)
     name = "" if schema is None else PurePosixPath(schema.name).name
     raise ImportFailed(
         path,
         place,
         f"topic {channel.topic}: messages {name} encoded as {channel.message_encoding!r} cannot be "
-        "read; json and cdr with ros2msg can",
+        "read; json, ros1, and cdr with ros2msg can",
     )
+
+
+def _ros_1_decoder(schema: Any) -> Callable[[bytes], Any]:
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    package, _, name = schema.name.partition("/")
+    type_name = f"{package}/msg/{name.removeprefix('msg/')}"
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg(schema.data.decode(), type_name))
+    return lambda data: store.deserialize_ros1(data, type_name)
