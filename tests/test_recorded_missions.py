@@ -143,6 +143,19 @@ async def test_a_time_range_has_the_mission_as_it_was_at_its_end(tmp_path: Path)
         assert recorded["name"] == "drive"
 
 
+async def test_an_upload_that_was_not_finished_stays_so(tmp_path: Path) -> None:
+    file = tmp_path / "drive.rover"
+    async with running(tmp_path / "data") as (mission, _):
+        upload = mission.commands.begin("a.seq")
+        await until(lambda: upload.topic.released_id == upload.topic.last_id)
+        await mission.log.sync()
+        assert await run("record", "--from", tmp_path / "data", file) == 0
+        report = upload.report
+        upload.publish_failure("the test is over")
+    async with opened(file, tmp_path / "open") as mission:
+        assert mission.commands.find(upload.id).report == report
+
+
 async def test_images_of_the_range_are_in_the_file(tmp_path: Path) -> None:
     file, folder = tmp_path / "drive.rover", tmp_path / "data"
     async with running(folder) as (mission, device):

@@ -162,7 +162,10 @@ class Commands:
                     await self._fail_unfinished()
 
     async def _restore(self) -> None:
-        """Take over the uploads from before a restart. Unfinished ones have failed."""
+        """Take over the uploads from before a restart. Unfinished ones have failed.
+
+        In a recorded mission, they stay as they were.
+        """
         if self._log is None:
             return
         for upload_id, saved in saved_uploads(self._log).items():
@@ -178,7 +181,7 @@ class Commands:
             upload.restore(saved)
             self._uploads[upload_id] = upload
             self._begun = max(saved.number, self._begun)
-            if not saved.finished:
+            if not saved.finished and self._log.recorded is None:
                 await upload.load()
                 upload.publish_failure(RESTARTED)
                 self._finish(upload)
