@@ -139,6 +139,11 @@ class Chunks:
         """The newest chunk of a level."""
         return self._one(f"{SELECT} ORDER BY first DESC, id DESC LIMIT 1", parameter, level)
 
+    def before(self, parameter: int, level: int, chunk: Chunk) -> Chunk | None:
+        """The chunk before another one."""
+        sql = f"{SELECT} AND first <= ? AND id != ? ORDER BY first DESC, id DESC LIMIT 1"
+        return self._one(sql, parameter, level, chunk.first, chunk.id)
+
     def oldest(self, parameter: int, level: int) -> Chunk | None:
         """The oldest chunk of a level."""
         return self._one(f"{SELECT} ORDER BY first, id LIMIT 1", parameter, level)

@@ -139,9 +139,9 @@ class Store:
 
     def _add(self, parameter: int, points: Points, stored: float) -> None:
         newest = self._newest_chunk(parameter, 0)
-        start = -inf
-        if newest is not None:
-            start = newest.first if newest.is_open else newest.last
+        if newest is not None and newest.is_open:  # it takes all values since the one before
+            newest = self._chunks.before(parameter, 0, newest)
+        start = -inf if newest is None else newest.last
         late = int(np.searchsorted(points.t, start))
         if late:
             self._insert(parameter, 0, points[:late], stored)
@@ -292,8 +292,10 @@ class Store:
         pieces = 1 if len(merged) <= 2 * CHUNK else -(-len(merged) // CHUNK)
         edges = np.linspace(0, len(merged), pieces + 1).astype(int).tolist()
         replaced: int | None = chunk.id
+        is_open = chunk.is_open and pieces == 1
         for start, end in pairwise(edges):
-            self._chunks.save(parameter, level, merged[start:end], stored, replaced=replaced)
+            piece = merged[start:end]
+            self._chunks.save(parameter, level, piece, stored, is_open=is_open, replaced=replaced)
             replaced = None
         self._newest.pop((parameter, level), None)
         if level + 1 == LEVELS:
