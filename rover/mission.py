@@ -217,6 +217,10 @@ class MissionControl:
         def uploads() -> int:
             return self.commands.open_uploads
 
+        def abort_stalled() -> None:
+            serving.streams.abort_stalled()
+            serving.replays.abort_stalled()
+
         serving.drain_in_order(
             Stage(
                 open=lambda: serving.websockets,
@@ -224,10 +228,10 @@ class MissionControl:
                 timeout_s=WEBSOCKET_CLOSE_S,
             ),
             Stage(
-                open=lambda: len(serving.streams),
+                open=lambda: len(serving.streams) + len(serving.replays),
                 close=self.telemetry.close,
                 timeout_s=STREAMS_CLOSE_S,
-                abort=serving.streams.abort_stalled,
+                abort=abort_stalled,
             ),
             Stage(
                 open=lambda: downloads() + uploads() + serving.requests + serving.websockets,
@@ -237,6 +241,7 @@ class MissionControl:
             ),
             counts={
                 "telemetry readers": lambda: len(serving.streams),
+                "replays": lambda: len(serving.replays),
                 "members": lambda: self.comms.members,
                 "downloads": downloads,
                 "uploads": uploads,

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover")
 
+MAX_REPLAYS = 24
+"""Maximum number of open replays. Each holds a few megabytes of past samples."""
+
 
 class Phase(StrEnum):
     """The phase of one run of the server."""
@@ -86,6 +89,8 @@ class Serving:
         ingests: the requests being received that send telemetry or JSON.
         large_responses: histories and lists.
         streams: event streams without end.
+        replay_pool: limits the open replays to `MAX_REPLAYS`.
+        replays: event streams of the recorded mission.
         progress_streams: event streams that end with their topic.
         bodies: the request bodies that clients are sending.
         websockets: open WebSocket connections.
@@ -105,6 +110,8 @@ class Serving:
         self.ingests = Pool("ingests", "ROVER_MAX_INGESTS", settings.max_ingests, share)
         self.large_responses = LargeResponses(self.connections, self.clients, share)
         self.streams = EventStreams(settings, self.connections, self.readers)
+        self.replay_pool = Pool("replays", "", MAX_REPLAYS, share)
+        self.replays = EventStreams(settings, self.connections, self.replay_pool)
         self.progress_streams = EventStreams(settings, self.connections, self.readers)
         self.bodies = Bodies(
             settings.upload_timeout_s,
@@ -163,6 +170,7 @@ class Serving:
             for run in (
                 self.flusher.run,
                 self.streams.run,
+                self.replays.run,
                 self.progress_streams.run,
                 self.shutdown.watch_parent,
                 self._drain_when_requested,

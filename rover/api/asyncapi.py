@@ -61,6 +61,9 @@ TELEMETRY = {
     "event": StreamMessage("an event of a source", ref("Event"), "event"),
     "gap": GAP,
     "beat": StreamMessage("nothing else was sent for 3 s", ref("Beat"), "beat"),
+    "comms": StreamMessage("a message of a channel, in a replay", ref("PastMessage"), "comms"),
+    "clock": StreamMessage("the time of a replay, each second", ref("ReplayClock"), "clock"),
+    "end": StreamMessage("the replay has reached now, and ends", ref("ReplayClock"), "end"),
     "bye": StreamMessage(
         "the server is shutting down, or the client has lost its access", ref("Bye"), "bye"
     ),

@@ -308,6 +308,8 @@ SCHEMAS: dict[str, Schema] = {
         detail=TEXT,
     ),
     "Beat": obj(),
+    "ReplayClock": obj(t=TIME, speed=NUMBER),
+    "PastMessage": obj(channel=TEXT, **{"from": TEXT}, text=TEXT, role=nullable(TEXT), at=TIME),
     "Progress": {
         **obj(
             status=one_of(Status),

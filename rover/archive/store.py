@@ -169,6 +169,19 @@ class Store:
                 since = max(since, nextafter(newest.last, inf))
             level -= 1
 
+    def newest_before(self, name: str, until: float) -> Points | None:
+        """The points of the chunk with the newest value before a time; `None` if there is none."""
+        if name not in self._stored:
+            return None
+        chunks = self._chunks.between(self._stored[name].id, 0, nextafter(until, -inf), until)
+        pieces = (self._chunks.load(chunk.id).between(-inf, until) for chunk in chunks)
+        return joined([points for points in pieces if len(points)])
+
+    def first(self) -> float:
+        """The time of the oldest point of all parameters; infinite without any."""
+        oldest = (self._chunks.oldest(stored.id, 0) for stored in self._stored.values())
+        return min((chunk.first for chunk in oldest if chunk is not None), default=inf)
+
     def load(self, name: str, since: float, until: float, enough: int) -> tuple[list[Points], bool]:
         """Pieces of a time range, in order of time, and whether they have all of its points.
 

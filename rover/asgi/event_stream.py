@@ -20,7 +20,7 @@ import random
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio import CancelScope, sleep
 from starlette.responses import Response
@@ -33,13 +33,15 @@ from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.types import Message, Receive, Scope, Send
 
     from rover.asgi.connections import Connections
     from rover.errors import AccessEnded
     from rover.settings import Settings
     from rover.shares import Pool
-    from rover.topic import Subscriber
+    from rover.topic import Heartbeat, Subscriber
 
 logger = logging.getLogger("rover.streams")
 
@@ -67,6 +69,21 @@ def gap_event(gap: Gap) -> bytes:
         "reason": gap.reason,
     }
     return sse(dumps(fields), event="gap")
+
+
+class Events(Protocol):
+    """Where the events of a stream come from: a `Subscriber`, or a replay."""
+
+    @property
+    def lag(self) -> int:
+        """Number of offsets behind the newest event."""
+        ...
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[Batch[Any, bytes] | Gap | Heartbeat]: ...
 
 
 class EventStreams:
@@ -174,7 +191,7 @@ class EventStream(Response):
 
     def __init__(
         self,
-        subscriber: Subscriber[Any, bytes],
+        subscriber: Events,
         preamble: bytes,
         streams: EventStreams,
         heartbeat: bytes = HEARTBEAT,

@@ -109,10 +109,14 @@ class MissionMetrics(Collector):
 
     def _clients(self) -> Iterator[Metric]:
         serving, telemetry = self._mission.serving, self._mission.telemetry
-        streams = {"telemetry": serving.streams, "uploads": serving.progress_streams}
+        streams = {
+            "telemetry": serving.streams,
+            "replays": serving.replays,
+            "uploads": serving.progress_streams,
+        }
         yield gauge(
             "rover_readers",
-            "Open streams: telemetry, progress of uploads, and images.",
+            "Open streams: telemetry, replays, progress of uploads, and images.",
             {
                 **{name: len(one) for name, one in streams.items()},
                 "images": self._mission.cameras.readers,
@@ -177,6 +181,7 @@ class MissionMetrics(Collector):
         pools = [
             *(connections.pool, connections.reserved, connections.incomplete),
             *(one.serving.readers, one.serving.ingests, one.telemetry.views.pool),
+            one.serving.replay_pool,
             *(one.comms.pool, one.commands.pool, one.serving.large_responses.pool),
         ]
         yield gauge(

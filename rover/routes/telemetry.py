@@ -15,6 +15,7 @@ from rover.asgi.query import RESUME_POINT, Choice, Moment, Names, Number, WholeN
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery, FormatMissing, NoDataYet, PoolFull
 from rover.exports import FORMATS, Aligner, export, writer_of
+from rover.routes.replay import AT, SPEED, open_replay
 from rover.telemetry.events import BEAT, parameter_json
 from rover.telemetry.views import Selection
 from rover.wire import EVENT_STREAM, dumps, iso
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rover.archive.table import Table
     from rover.asgi.event_stream import EventStream
     from rover.audit import AuditLog
+    from rover.logs.base import Log
     from rover.serving import Serving
     from rover.telemetry import Telemetry
     from rover.telemetry.history import History
@@ -84,6 +86,11 @@ class HasTelemetry(Protocol):
         ...
 
     @property
+    def log(self) -> Log:
+        """Keeps the events."""
+        ...
+
+    @property
     def audit(self) -> AuditLog:
         """Records what people do."""
         ...
@@ -134,7 +141,8 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             "/stream/rover-telemetry",
             stream,
             "Telemetry as server-sent events",
-            description="`asyncapi.json` describes the events.",
+            description="`asyncapi.json` describes the events. With `at`, the recorded mission is "
+            "replayed from that time on, at first the newest values, states and alarms.",
             query=stream.query,
             answers={200: Answer("events without end", BINARY, [EVENT_STREAM])},
             errors=[PoolFull],
@@ -197,7 +205,7 @@ class TelemetryStream:
             at_most=mission.serving.settings.telemetry_events,
             default=None,
         )
-        self.query = (self._fields, RATE, RESUME_POINT, self._last, SINCE)
+        self.query = (self._fields, RATE, RESUME_POINT, self._last, SINCE, AT, SPEED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond with the events that the query selects."""
@@ -206,6 +214,8 @@ class TelemetryStream:
 
     async def _open(self, request: Request) -> EventStream:
         telemetry, serving = self._mission.telemetry, self._mission.serving
+        if (at := AT.of(request)) is not None:
+            return await open_replay(self._mission, request, at, self._fields.of(request))
         after, last = RESUME_POINT.of(request), self._last.of(request)
         since, hz = SINCE.of(request), RATE.of(request)
         if since is not None and last is not None:

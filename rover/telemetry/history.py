@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from math import inf
 from threading import Lock
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anyio import sleep, sleep_forever
 
@@ -292,6 +292,40 @@ class History:
             name: dict(stored[name].with_kinds(tail[name].kinds() if name in tail else {}))
             for name in names
         }
+
+    def newest_before(
+        self, until: float, fields: Collection[str] | None = None
+    ) -> dict[str, tuple[float, Any]]:
+        """The time and value of each parameter's newest sample before a time.
+
+        Args:
+            until: POSIX seconds, exclusive.
+            fields: names of parameters; `None` for all.
+
+        Raises:
+            LogDamaged: the database cannot be read.
+        """
+
+        def read(store: Store, name: str) -> tuple[list[Points], bool]:
+            points = store.newest_before(name, until)
+            return ([] if points is None else [points]), True
+
+        names = list(self._names if fields is None else fields)
+        found = {}
+        for name, points in self._excerpt(names, -inf, until, read).series.items():
+            if points is not None and len(points):
+                table = table_of(Excerpt({name: points[-1:]}), sys.maxsize)
+                found[name] = float(table.t[-1]), table.as_columns(self._integers)[name][-1]
+        return found
+
+    def first(self) -> float:
+        """The time of the oldest sample in POSIX seconds; infinite without any.
+
+        Raises:
+            LogDamaged: the database cannot be read.
+        """
+        with self._lock, self._reading() as store:
+            return min([store.first(), *(entry.sample.t for entry in self._tail)])
 
     def tables(
         self,

@@ -1,0 +1,367 @@
+"""The recorded mission as it was: samples, states, alarms, events and messages by time.
+
+    history (samples by their own time) ─┐
+    log (the rest by the server's time) ─┴▶ one order of time ─▶ at a speed ─▶ server-sent events
+
+A replay reads the record in pieces of limited size, so its memory does not depend on its length.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from heapq import heapify, heappop, heapreplace
+from itertools import islice
+from math import inf
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from anyio import move_on_after, to_thread
+
+from rover.errors import BadQuery
+from rover.telemetry.events import sample_json
+from rover.telemetry.records import STREAM
+from rover.topic import Batch
+from rover.wire import dumps, iso, sse
+from sources.base import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+
+    from anyio import Event
+
+    from rover.logs.base import Log, Record
+    from rover.telemetry.history import History
+
+NAMED = ("state", "alarm", "event", "dictionary")
+"""Kinds of the telemetry's records that are not samples."""
+
+COMMS = "comms/"
+"""The prefix of the keys of channels in the log."""
+
+CLOCK_S = 1.0
+"""Seconds between two `clock` events."""
+
+MARGIN_S = 1.0
+"""Seconds before now up to which samples are read, because newer ones may still arrive. A replay
+ends less than twice as long before now."""
+
+BATCH_BYTES = 64 * 2**10
+"""Approximate maximum bytes of events that are sent at once."""
+
+ROWS = 256
+"""Number of samples that a thread reads at once."""
+
+PAGE_RECORDS = 128
+"""Maximum number of records that are read at once."""
+
+PAGE_BYTES = 128 * 2**10
+"""Maximum bytes of records that are read at once."""
+
+MAX_ALARM_RECORDS = 20_000
+"""Maximum number of past `alarm` events from which the alarms of a moment are found."""
+
+MAX_PAST = 100
+"""Maximum number of past events, and of messages of each channel, that a replay begins with."""
+
+REPLAY_ID = r"-?\d{1,15}(\.\d{1,9})?-\d{1,9}"
+"""The form of a replay's event ids: POSIX seconds, and the number of the event at that time."""
+
+
+class Position(NamedTuple):
+    """A place in a replay.
+
+    Attributes:
+        t: POSIX seconds.
+        sent: number of events of exactly that time before the place.
+    """
+
+    t: float
+    sent: int = 0
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> Position:
+        """The place after the event with that id.
+
+        Raises:
+            BadQuery: it is not the id of an event of a replay.
+        """
+        if not re.fullmatch(REPLAY_ID, text):
+            raise BadQuery(name, text, "must be the id of an event of a replay")
+        t, _, sent = text.rpartition("-")
+        return cls(float(t), int(sent))
+
+    def __str__(self) -> str:
+        return f"{self.t!r}-{self.sent}"
+
+
+class Moment(NamedTuple):
+    """One recorded event.
+
+    Attributes:
+        t: POSIX seconds.
+        name: of the event; `None` for a sample; `""` for the end of what is recorded so far.
+        data: JSON.
+    """
+
+    t: float
+    name: str | None
+    data: str
+
+
+class Recording:
+    """What is recorded, by time.
+
+    Args:
+        history: the samples.
+        log: the other events.
+        clock: POSIX seconds.
+    """
+
+    def __init__(self, history: History, log: Log, clock: Callable[[], float] = time) -> None:
+        self.history = history
+        self.log = log
+        self.clock = clock
+
+    async def first(self) -> float:
+        """The time of the first sample or event in POSIX seconds; infinite without any."""
+        records = await self.log.read(STREAM, kinds=NAMED, limit=1)
+        samples = await to_thread.run_sync(self.history.first)
+        return min([samples, *(record.at for record in records)])
+
+    async def offset_before(self, t: float) -> int:
+        """The offset of the last event of the telemetry that was published before a time."""
+        stream = self.log.stream(STREAM)
+        low, high = 0, 0 if stream is None else stream.last
+        while low < high:  # the first event after `low` decides
+            middle = (low + high) // 2
+            found = await self.log.read(STREAM, after=middle, kinds=NAMED, limit=1)
+            if found and found[0].at < t:
+                low = found[0].offset
+            else:
+                high = middle
+        return low
+
+    async def before(self, t: float, fields: Collection[str] | None) -> list[bytes]:
+        """What a client needs to know of a moment: events without ids.
+
+        These are the newest dictionary, states, values, alarms, events and messages before it.
+        """
+        newest = await to_thread.run_sync(self.history.newest_before, t, fields)
+        rows: dict[float, dict[str, Any]] = {}
+        for name, (at, value) in newest.items():
+            rows.setdefault(at, {})[name] = value
+        until = await self.offset_before(t)
+        found = [*await self._past("dictionary", until, 1)]
+        states = await self._past("state", until, PAGE_RECORDS)
+        found += {json.loads(one.data)["source"]: one for one in states}.values()
+        alarms = await self._past("alarm", until, MAX_ALARM_RECORDS)
+        found += await to_thread.run_sync(latched, alarms)
+        found += await self._past("event", until, MAX_PAST)
+        frames = [sse(one.data, event=one.kind) for one in found]
+        for channel in self.log.streams(COMMS):
+            past = await self.log.read(channel.key, kinds=("message",), limit=1000, newest=True)
+            messages = [one for one in past if one.at < t][-MAX_PAST:]
+            frames += [sse(message_json(channel.key, one), event="comms") for one in messages]
+        samples = (sample_json(Sample(at, values)) for at, values in sorted(rows.items()))
+        return [*frames, *map(sse, samples)]
+
+    async def _past(self, kind: str, until: int, limit: int) -> list[Record]:
+        """The newest records of a kind up to an offset, oldest first."""
+        return await self.log.read(STREAM, until=until, kinds=(kind,), limit=limit, newest=True)
+
+    def samples(
+        self, since: float, until: float, fields: Collection[str] | None
+    ) -> Iterator[Moment]:
+        """The samples of a time range; blocks."""
+        for table in self.history.tables(since, until, fields):
+            columns = table.as_columns(self.history.integers)
+            times = columns.pop("t")
+            del columns["late"]  # in order of time, none is
+            for row, t in enumerate(times):
+                values = {
+                    name: column[row] for name, column in columns.items() if column[row] is not None
+                }
+                yield Moment(t, None, sample_json(Sample(t, values)))
+
+    async def records(
+        self, key: str, kinds: Sequence[str], since: float, until: float, after: dict[str, int]
+    ) -> AsyncIterator[Moment]:
+        """The records of a stream that were published in a time range.
+
+        Args:
+            key: of the stream.
+            kinds: of the records.
+            since: POSIX seconds. A later record with an earlier time counts as of this time.
+            until: POSIX seconds, exclusive.
+            after: the offset before the first record of each stream, which is kept up to date.
+        """
+        is_first = key not in after
+        after.setdefault(key, await self.offset_before(since) if key == STREAM else 0)
+        while page := await self.log.read(
+            key, after=after[key], kinds=kinds, limit=PAGE_RECORDS, max_bytes=PAGE_BYTES
+        ):
+            for record in page:
+                if record.at >= until:
+                    return
+                after[key] = record.offset
+                if is_first and record.at < since:
+                    continue
+                since = max(since, record.at)
+                if key == STREAM:
+                    yield Moment(since, record.kind, record.data)
+                else:
+                    yield Moment(since, "comms", message_json(key, record))
+
+    async def moments(self, since: float, fields: Collection[str] | None) -> AsyncIterator[Moment]:
+        """Everything from a time on, in order of time, until now.
+
+        An event with an empty name follows what is recorded so far.
+        """
+        after: dict[str, int] = {}
+        while (until := self.clock() - MARGIN_S) > since + MARGIN_S:
+            keys = [STREAM, *(one.key for one in self.log.streams(COMMS))]
+            sources = [_in_thread(self.samples(since, until, fields))]
+            sources += [
+                self.records(key, NAMED if key == STREAM else ("message",), since, until, after)
+                for key in keys
+            ]
+            async for moment in merged(sources):
+                yield moment
+            yield Moment(until, "", "")
+            since = until
+
+
+class Replay:
+    """The events of one client, at a speed.
+
+    Args:
+        recording: reads the events.
+        start: where it begins.
+        speed: recorded seconds per second.
+        fields: names of parameters; `None` for all.
+        has_past: whether it begins with the newest values, states and alarms of that moment.
+        stopping: set when the server shuts down.
+    """
+
+    lag = 0
+
+    def __init__(
+        self,
+        recording: Recording,
+        start: Position,
+        speed: float,
+        fields: Collection[str] | None,
+        *,
+        has_past: bool,
+        stopping: Event,
+    ) -> None:
+        self._recording = recording
+        self._start = start
+        self._speed = speed
+        self._fields = fields
+        self._has_past = has_past
+        self.stopping = stopping
+        self.position = start
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def clock_event(self, t: float, name: str = "clock") -> bytes:
+        """The time of the replay, as an event without an id."""
+        return sse(dumps({"t": iso(t), "speed": self._speed}), event=name)
+
+    async def __aiter__(self) -> AsyncIterator[Batch[Any, bytes]]:
+        """The events, each when it is due, and the clock."""
+        start = self._start
+        if self._has_past:
+            for frame in await self._recording.before(start.t, self._fields):
+                yield Batch([frame], [0], [None])
+        began, clock_at, skipped = monotonic(), 0.0, start.sent
+        moments = self._recording.moments(start.t, self._fields)
+        moment = await anext(moments, None)
+        while moment is not None and not self.stopping.is_set():
+            frames, size, now = [], 0, start.t + (monotonic() - began) * self._speed
+            while moment is not None and moment.t <= now and size < BATCH_BYTES:
+                if skipped and moment.t == start.t and moment.name != "":
+                    skipped -= 1
+                elif moment.name != "":
+                    frames.append(self._frame(moment))
+                    size += len(frames[-1])
+                moment = await anext(moments, None)
+            due = inf if moment is None else moment.t
+            if monotonic() >= clock_at:
+                frames.append(self.clock_event(max(start.t, min(now, due))))
+                clock_at = monotonic() + CLOCK_S
+            if frames:
+                yield Batch(frames, [0] * len(frames), [None] * len(frames))
+            elif moment is not None:
+                delay_s = min((due - now) / self._speed, clock_at - monotonic())
+                with move_on_after(max(0.0, delay_s)):
+                    await self.stopping.wait()
+
+    def _frame(self, moment: Moment) -> bytes:
+        sent = self.position.sent if moment.t == self.position.t else 0
+        self.position = Position(moment.t, sent + 1)
+        return sse(moment.data, event=moment.name, event_id=self.position)
+
+
+async def merged(sources: Sequence[AsyncIterator[Moment]]) -> AsyncIterator[Moment]:
+    """The events of all sources in order of time; of equal times, in the order of the sources."""
+    heap = [
+        (first.t, index, first)
+        for index, source in enumerate(sources)
+        if (first := await anext(source, None)) is not None
+    ]
+    heapify(heap)
+    while heap:
+        _, index, moment = heap[0]
+        yield moment
+        following = await anext(sources[index], None)
+        if following is None:
+            heappop(heap)
+        else:
+            heapreplace(heap, (following.t, index, following))
+
+
+async def _in_thread(moments: Iterator[Moment]) -> AsyncIterator[Moment]:
+    """The same, read in a thread."""
+    while some := await to_thread.run_sync(partial(_take, moments)):
+        for moment in some:
+            yield moment
+
+
+def _take(moments: Iterator[Moment]) -> list[Moment]:
+    return list(islice(moments, ROWS))
+
+
+def message_json(key: str, record: Record) -> str:
+    """A message of a channel as JSON."""
+    fields = json.loads(record.data)
+    at = record.at if record.t is None else record.t
+    return dumps(
+        {
+            "channel": key.removeprefix(COMMS),
+            "from": fields["name"],
+            "text": fields["text"],
+            "role": fields.get("role"),
+            "at": iso(at),
+        }
+    )
+
+
+def latched(records: Iterable[Record]) -> list[Record]:
+    """The `alarm` events of the alarms that are active, shelved or not acknowledged at the end."""
+    newest = {}
+    for record in records:
+        alarm = json.loads(record.data)
+        newest[alarm["id"]] = record, alarm
+    return [
+        record._replace(data=dumps({**alarm, "action": "latched"}))
+        for record, alarm in newest.values()
+        if alarm["level"] != "nominal" or alarm["acknowledged"] is None or alarm["shelved"]
+    ]

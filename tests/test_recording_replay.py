@@ -1,0 +1,143 @@
+"""Replay of the recorded mission: `GET /stream/rover-telemetry?at=`."""
+
+from __future__ import annotations
+
+import json
+from time import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from anyio import Event, fail_after
+from httpx_sse import ServerSentEvent, aconnect_sse
+
+from rover.logs import MemoryLog
+from rover.logs.base import Record
+from rover.telemetry.history import History
+from rover.telemetry.records import STREAM
+from rover.telemetry.replay import Position, Recording, Replay
+from rover.wire import dumps, iso
+from sources.base import Sample
+from tests.test_restart import running
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+T = 1_790_000_000.0
+
+
+class Past:
+    """A record of ten samples, one a second, a state, an alarm and a message."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.log = MemoryLog()
+        self.log.begin(STREAM, "e1")
+        self.log.begin("comms/ops", "e2")
+        for n in range(10):
+            self.history.add(Sample(T + n, {"speed": n}), offset=n + 1)
+        self.history.add(Sample(T + 0.5, {"battery": 90}), offset=11)
+        self.named(20, 0.2, "state", source="telemetry", state="LIVE")
+        self.named(21, 1.2, "alarm", id="a", level="red", acknowledged=None, shelved=None)
+        self.named(22, 6.2, "alarm", id="a", level="nominal", acknowledged={}, shelved=None)
+        said = {"name": "Ana", "text": "halt", "role": "CAPCOM", "ref": None}
+        self.log.append("comms/ops", Record(1, T + 5.5, "message", dumps(said), T + 5.5))
+
+    def named(self, offset: int, after_s: float, kind: str, **data: Any) -> None:
+        self.log.append(STREAM, Record(offset, T + after_s, kind, dumps(data)))
+
+    async def events(
+        self, t: float, sent: int = 0, *, has_past: bool = True, speed: float = 1000.0
+    ) -> list[str]:
+        """The ids or else the data of the events of a replay, without its clock."""
+        recording = Recording(self.history, self.log, lambda: T + 11)
+        replay = Replay(
+            recording, Position(t, sent), speed, None, has_past=has_past, stopping=Event()
+        )
+        body = b"".join([batch.body async for batch in replay])
+        events = [one for one in body.decode().replace("\r\n", "\n").split("\n\n") if one]
+        return [one for one in events if "event: clock" not in one]
+
+
+async def test_a_replay_begins_with_what_was_known_and_goes_on_in_order_of_time() -> None:
+    events = await Past().events(T + 4)
+    past = [one for one in events if "id: " not in one]
+    assert [json.loads(one.split("data: ")[1].split("\n")[0]) for one in past[1:]] == [
+        {"id": "a", "level": "red", "acknowledged": None, "shelved": None, "action": "latched"},
+        {"t": iso(T + 0.5), "battery": 90},
+        {"t": iso(T + 3), "speed": 3},
+    ]
+    assert "state" in past[0]
+    times = [float(one.split("id: ")[1].split("-")[0]) for one in events if "id: " in one]
+    assert times == [T + 4, T + 5, T + 5.5, T + 6, T + 6.2, T + 7, T + 8, T + 9]
+
+
+async def test_an_acknowledged_alarm_that_ended_before_is_not_there() -> None:
+    past = [one for one in await Past().events(T + 7) if "id: " not in one]
+    assert not any("event: alarm" in one for one in past)
+
+
+@pytest.mark.parametrize("has_seen", range(8))
+async def test_a_client_resumes_after_each_event_without_gap_or_duplicate(has_seen: int) -> None:
+    past = Past()
+    past.named(23, 6.2, "event", severity="info")  # two of one time
+    whole = [one for one in await past.events(T + 4) if "id: " in one]
+    event_id = whole[has_seen].split("id: ")[1].split("\n")[0]
+    position = Position.parse(event_id, "Last-Event-ID")
+    resumed = await past.events(*position, has_past=False)
+    ids = [one.split("id: ")[1].split("\n")[0] for one in whole]
+    assert [one.split("data: ")[1].split("\n")[0] for one in resumed] == [
+        one.split("data: ")[1].split("\n")[0] for one in whole[has_seen + 1 :]
+    ]
+    assert len(set(ids)) == len(whole)
+    assert [one.split("id: ")[1].split("\n")[0] for one in resumed] == ids[has_seen + 1 :]
+
+
+async def test_the_offset_before_a_time_is_found_among_many() -> None:
+    past = Past()
+    recording = Recording(past.history, past.log)
+    assert await recording.offset_before(T) == 0
+    assert await recording.offset_before(T + 1.2) == 20
+    assert await recording.offset_before(T + 1.3) == 21
+    assert await recording.offset_before(T + 99) == 22
+    assert await recording.first() == T
+
+
+async def replay_of(url: str, **headers: str) -> list[ServerSentEvent]:
+    async with (
+        httpx.AsyncClient(timeout=10) as client,
+        aconnect_sse(client, "GET", url, headers=headers) as source,
+    ):
+        assert source.response.status_code == 200, await source.response.aread()
+        return [event async for event in source.aiter_sse()]
+
+
+async def test_a_recorded_mission_is_replayed_over_http(serve: Serve, tmp_path: Path) -> None:
+    now = time()
+    async with running(tmp_path) as (mission, device), serve(mission.app, lifespan="off") as url:
+        sent = [Sample(now - 60 + n, {"speed": float(n)}) for n in range(30)]
+        device.push.take(sent)
+        with fail_after(5):
+            await until(lambda: len(mission.telemetry.history) == len(sent))
+        stream = f"{url}/stream/rover-telemetry"
+        events = await replay_of(f"{stream}?at={now - 55}&speed=1000&fields=speed")
+        samples = [json.loads(e.data)["speed"] for e in events if e.event == "message" and e.id]
+        assert samples == [float(n) for n in range(5, 30)]
+        assert events[-1].event == "end"
+        for query, status in [
+            (f"at={now - 90}", 400),
+            (f"at={now + 60}", 400),
+            (f"at={now}&speed=0", 400),
+            (f"at={now - 50}&speed=1001", 400),
+        ]:
+            async with httpx.AsyncClient() as client:
+                assert (await client.get(f"{stream}?{query}")).status_code == status
+        async with httpx.AsyncClient() as client:
+            refused = await client.get(f"{stream}?at={now - 50}", headers={"Last-Event-ID": "e-1"})
+            assert refused.status_code == 400
+        assert len(mission.serving.replay_pool) == 0
