@@ -5,8 +5,9 @@ A running server notices each change within a second.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rover.audit.log import append_record
 from rover.errors import TokenError
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from rover.settings import Settings
 
 
-class NewToken(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NewToken:
     """A token that was added.
 
     Attributes:
