@@ -11,6 +11,7 @@ import pytest
 from anyio import Event, fail_after
 from httpx_sse import ServerSentEvent, aconnect_sse
 
+from rover.errors import LogDamaged
 from rover.logs import MemoryLog
 from rover.logs.base import Record
 from rover.telemetry.history import History
@@ -101,11 +102,24 @@ async def test_a_client_resumes_after_each_event_without_gap_or_duplicate(has_se
 async def test_the_offset_before_a_time_is_found_among_many() -> None:
     past = Past()
     recording = Recording(past.history, past.log)
-    assert await recording.offset_before(T) == 0
-    assert await recording.offset_before(T + 1.2) == 20
-    assert await recording.offset_before(T + 1.3) == 21
-    assert await recording.offset_before(T + 99) == 22
+    assert await recording.offset_before(T + 1.2, "alarm") == 0
+    assert await recording.offset_before(T + 1.3, "alarm") == 21
+    assert await recording.offset_before(T + 99, "alarm") == 22
+    assert await recording.offset_before(T + 99, "state") == 20
+    assert await recording.offset_before(T + 99, "event") == 0
     assert await recording.first() == T
+
+
+class DamagedHistory(History):
+    def tables(self, *_: Any) -> Any:
+        raise LogDamaged("the history cannot be read")
+
+
+async def test_a_replay_ends_early_if_the_record_cannot_be_read() -> None:
+    recording = Recording(DamagedHistory(), Past().log, lambda: T + 11)
+    replay = Replay(recording, Position(T), 1000, None, has_past=False, stopping=Event())
+    assert [batch async for batch in replay] == []
+    assert isinstance(replay.failure, LogDamaged)
 
 
 async def replay_of(url: str, **headers: str) -> list[ServerSentEvent]:
@@ -129,6 +143,13 @@ async def test_a_recorded_mission_is_replayed_over_http(serve: Serve, tmp_path: 
         samples = [json.loads(e.data)["speed"] for e in events if e.event == "message" and e.id]
         assert samples == [float(n) for n in range(5, 30)]
         assert events[-1].event == "end"
+        seen = [e.id for e in events if e.id]
+        resumed = await replay_of(
+            f"{stream}?at={now - 55}&speed=1000&fields=speed", **{"Last-Event-ID": seen[9]}
+        )
+        assert [e.id for e in resumed if e.event == "message"] == [
+            e.id for e in events if e.event == "message" and e.id in seen[10:]
+        ]
         for query, status in [
             (f"at={now - 90}", 400),
             (f"at={now + 60}", 400),

@@ -9,7 +9,7 @@ from rover.asgi.event_stream import EventStream
 from rover.asgi.query import Moment, Number
 from rover.errors import BadQuery
 from rover.telemetry.replay import Position, Recording, Replay
-from rover.wire import HEARTBEAT, iso
+from rover.wire import HEARTBEAT, dumps, iso, sse
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -59,6 +59,9 @@ class ReplayStream(EventStream):
     def _last_event(self) -> bytes:
         if self.close_reason is not None or self._replay.stopping.is_set():
             return super()._last_event()
+        if (failure := self._replay.failure) is not None:
+            retry_ms = self._streams.settings.retry_ms
+            return sse(dumps({"detail": str(failure)}), event="bye", retry_ms=retry_ms)
         return self._replay.clock_event(self._replay.position.t, "end")
 
 

@@ -9,6 +9,7 @@ A replay reads the record in pieces of limited size, so its memory does not depe
 from __future__ import annotations
 
 import json
+import logging
 import re
 from functools import partial
 from heapq import heapify, heappop, heapreplace
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from anyio import move_on_after, to_thread
 
-from rover.errors import BadQuery
+from rover.errors import BadQuery, LogDamaged
 from rover.telemetry.events import sample_json
 from rover.telemetry.records import STREAM
 from rover.topic import Batch
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from rover.logs.base import Log, Record
     from rover.telemetry.history import History
+
+logger = logging.getLogger("rover.telemetry")
 
 NAMED = ("state", "alarm", "event", "dictionary")
 """Kinds of the telemetry's records that are not samples."""
@@ -126,17 +129,18 @@ class Recording:
 
     async def first(self) -> float:
         """The time of the first sample or event in POSIX seconds; infinite without any."""
-        records = await self.log.read(STREAM, kinds=NAMED, limit=1)
-        samples = await to_thread.run_sync(self.history.first)
-        return min([samples, *(record.at for record in records)])
+        found = [await to_thread.run_sync(self.history.first)]
+        for kind in NAMED:  # of one kind, the log finds records by its index
+            found += [one.at for one in await self.log.read(STREAM, kinds=(kind,), limit=1)]
+        return min(found)
 
-    async def offset_before(self, t: float) -> int:
-        """The offset of the last event of the telemetry that was published before a time."""
+    async def offset_before(self, t: float, kind: str) -> int:
+        """The offset of the last event of a kind of the telemetry, published before a time."""
         stream = self.log.stream(STREAM)
         low, high = 0, 0 if stream is None else stream.last
         while low < high:  # the first event after `low` decides
             middle = (low + high) // 2
-            found = await self.log.read(STREAM, after=middle, kinds=NAMED, limit=1)
+            found = await self.log.read(STREAM, after=middle, kinds=(kind,), limit=1)
             if found and found[0].at < t:
                 low = found[0].offset
             else:
@@ -152,13 +156,12 @@ class Recording:
         rows: dict[float, dict[str, Any]] = {}
         for name, (at, value) in newest.items():
             rows.setdefault(at, {})[name] = value
-        until = await self.offset_before(t)
-        found = [*await self._past("dictionary", until, 1)]
-        states = await self._past("state", until, PAGE_RECORDS)
+        found = [*await self._past("dictionary", t, 1)]
+        states = await self._past("state", t, PAGE_RECORDS)
         found += {json.loads(one.data)["source"]: one for one in states}.values()
-        alarms = await self._past("alarm", until, MAX_ALARM_RECORDS)
+        alarms = await self._past("alarm", t, MAX_ALARM_RECORDS)
         found += await to_thread.run_sync(latched, alarms)
-        found += await self._past("event", until, MAX_PAST)
+        found += await self._past("event", t, MAX_PAST)
         frames = [sse(one.data, event=one.kind) for one in found]
         for channel in self.log.streams(COMMS):
             past = await self.log.read(channel.key, kinds=("message",), limit=1000, newest=True)
@@ -167,8 +170,9 @@ class Recording:
         samples = (sample_json(Sample(at, values)) for at, values in sorted(rows.items()))
         return [*frames, *map(sse, samples)]
 
-    async def _past(self, kind: str, until: int, limit: int) -> list[Record]:
-        """The newest records of a kind up to an offset, oldest first."""
+    async def _past(self, kind: str, t: float, limit: int) -> list[Record]:
+        """The newest records of a kind that were published before a time, oldest first."""
+        until = await self.offset_before(t, kind)
         return await self.log.read(STREAM, until=until, kinds=(kind,), limit=limit, newest=True)
 
     def samples(
@@ -186,26 +190,28 @@ class Recording:
                 yield Moment(t, None, sample_json(Sample(t, values)))
 
     async def records(
-        self, key: str, kinds: Sequence[str], since: float, until: float, after: dict[str, int]
+        self, key: str, kind: str, since: float, until: float, after: dict[tuple[str, str], int]
     ) -> AsyncIterator[Moment]:
         """The records of a stream that were published in a time range.
 
         Args:
             key: of the stream.
-            kinds: of the records.
+            kind: of the records.
             since: POSIX seconds. A later record with an earlier time counts as of this time.
             until: POSIX seconds, exclusive.
-            after: the offset before the first record of each stream, which is kept up to date.
+            after: the offset before the first record of each stream and kind; it is updated.
         """
-        is_first = key not in after
-        after.setdefault(key, await self.offset_before(since) if key == STREAM else 0)
+        place = key, kind
+        is_first = place not in after
+        if is_first:
+            after[place] = await self.offset_before(since, kind) if key == STREAM else 0
         while page := await self.log.read(
-            key, after=after[key], kinds=kinds, limit=PAGE_RECORDS, max_bytes=PAGE_BYTES
+            key, after=after[place], kinds=(kind,), limit=PAGE_RECORDS, max_bytes=PAGE_BYTES
         ):
             for record in page:
                 if record.at >= until:
                     return
-                after[key] = record.offset
+                after[place] = record.offset
                 if is_first and record.at < since:
                     continue
                 since = max(since, record.at)
@@ -219,14 +225,12 @@ class Recording:
 
         An event with an empty name follows what is recorded so far.
         """
-        after: dict[str, int] = {}
+        after: dict[tuple[str, str], int] = {}
         while (until := self.clock() - MARGIN_S) > since + MARGIN_S:
-            keys = [STREAM, *(one.key for one in self.log.streams(COMMS))]
+            places = [(STREAM, kind) for kind in NAMED]
+            places += [(one.key, "message") for one in self.log.streams(COMMS)]
             sources = [_in_thread(self.samples(since, until, fields))]
-            sources += [
-                self.records(key, NAMED if key == STREAM else ("message",), since, until, after)
-                for key in keys
-            ]
+            sources += [self.records(*place, since, until, after) for place in places]
             async for moment in merged(sources):
                 yield moment
             yield Moment(until, "", "")
@@ -243,6 +247,10 @@ class Replay:
         fields: names of parameters; `None` for all.
         has_past: whether it begins with the newest values, states and alarms of that moment.
         stopping: set when the server shuts down.
+
+    Attributes:
+        position: the newest event that the client has.
+        failure: why the record cannot be read; `None` if it can.
     """
 
     lag = 0
@@ -264,6 +272,7 @@ class Replay:
         self._has_past = has_past
         self.stopping = stopping
         self.position = start
+        self.failure: LogDamaged | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -276,7 +285,18 @@ class Replay:
         return sse(dumps({"t": iso(t), "speed": self._speed}), event=name)
 
     async def __aiter__(self) -> AsyncIterator[Batch[Any, bytes]]:
-        """The events, each when it is due, and the clock."""
+        """The events, each when it is due, and the clock.
+
+        They end early if the record cannot be read; `failure` is then set.
+        """
+        try:
+            async for batch in self._batches():
+                yield batch
+        except LogDamaged as exc:
+            logger.error("a replay ended at %s: %s", iso(self.position.t), exc)
+            self.failure = exc
+
+    async def _batches(self) -> AsyncIterator[Batch[Any, bytes]]:
         start = self._start
         if self._has_past:
             for frame in await self._recording.before(start.t, self._fields):
