@@ -162,3 +162,26 @@ async def test_a_recorded_mission_is_replayed_over_http(serve: Serve, tmp_path: 
             refused = await client.get(f"{stream}?at={now - 50}", headers={"Last-Event-ID": "e-1"})
             assert refused.status_code == 400
         assert len(mission.serving.replay_pool) == 0
+
+
+async def test_replays_have_a_share_for_each_client_and_end_with_a_shutdown(
+    serve: Serve, tmp_path: Path
+) -> None:
+    now = time()
+    async with (
+        running(tmp_path, client_share=1 / 24) as (mission, device),
+        serve(mission.app, lifespan="off") as url,
+        httpx.AsyncClient(timeout=10) as client,
+    ):
+        device.push.take([Sample(now - 60 + n, {"speed": float(n)}) for n in range(60)])
+        await until(lambda: len(mission.telemetry.history) == 60)
+        stream = f"{url}/stream/rover-telemetry?at={now - 50}"
+        async with aconnect_sse(client, "GET", stream) as source:
+            events = source.aiter_sse()
+            assert (await anext(events)).event != "bye"
+            assert (await client.get(stream)).status_code == 503
+            await mission.drain()
+            with fail_after(5):
+                assert [event.event async for event in events][-1] == "bye"
+    assert mission.serving.replay_pool.refused == {"share": 1}
+    assert len(mission.serving.replays) == 0
