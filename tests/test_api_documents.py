@@ -172,6 +172,19 @@ async def test_without_tokens_a_token_is_optional(tmp_path: Path) -> None:
         assert paths["/healthz"]["get"]["security"] == []
 
 
+async def test_each_operation_with_a_scope_needs_a_right_token(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, tokens="a-token-of-the-lab", camera="none:")
+    mission = MissionControl(settings, telemetry="none:")
+    operations = [route for route in mission.routes_for() if isinstance(route, Operation)]
+    protected = [one for one in operations if one.required_scope]
+    async with mission, client_of(mission.app) as client:
+        for operation in protected:
+            for headers in ({}, {"Authorization": "Bearer wrong"}):
+                answer = await client.request(operation.method, operation.path, headers=headers)
+                assert answer.status_code in (401, 429), operation.path  # 429: many failures
+    assert len(protected) > 20
+
+
 ANSWERS = {
     "/telemetry/parameters": "Parameters",
     "/telemetry/latest": "Latest",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import socket
+import struct
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, connect_tcp, fail_after
+from anyio.abc import SocketAttribute
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
@@ -17,6 +20,7 @@ from rover.asgi.servers.uvicorn_protocols import (
     BoundedHTTPProtocol,
     BoundedWebSocketProtocol,
 )
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -164,3 +168,29 @@ async def test_a_refusal_never_becomes_part_of_a_running_response(serve: Serve) 
     response, _ = await exchange(serve, begin, GET, http=ImpatientHTTPProtocol)
     assert response.count(b"HTTP/1.1") <= 1
     assert b" 408 " not in response
+
+
+class RecordedHTTPProtocol(BoundedHTTPProtocol):
+    """Records the lost connections, and whether a timer still keeps each in memory."""
+
+    lost: ClassVar[list[tuple[Exception | None, bool]]] = []
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.lost.append((exc, self.timeout_keep_alive_task is not None))
+
+
+async def test_no_timer_keeps_a_connection_that_was_reset(serve: Serve) -> None:
+    RecordedHTTPProtocol.lost.clear()
+    async with serve(APP, http=RecordedHTTPProtocol) as url:
+        port = int(url.rpartition(":")[2])
+        client = await connect_tcp("127.0.0.1", port)
+        await client.send(GET + b"\r\n")
+        assert status(await client.receive()) == 200
+        sock = client.extra(SocketAttribute.raw_socket)  # noqa: S610 # no Django
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await client.aclose()
+        await until(lambda: RecordedHTTPProtocol.lost)
+    [(reset, has_timer)] = RecordedHTTPProtocol.lost
+    assert isinstance(reset, ConnectionResetError)
+    assert not has_timer

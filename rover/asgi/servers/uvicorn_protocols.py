@@ -122,6 +122,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self._limits is not None:
             self._limits.close(self.transport)
         super().connection_lost(exc)
+        # after a reset, uvicorn's timer would keep the request in memory for 5 s
+        self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
         self._parsed = False
