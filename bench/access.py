@@ -25,6 +25,9 @@ MAX_COST_US = 3.0
 
 SHARED_TOKEN = "a-token-of-the-bench"
 
+SIGNED_IN = "session"
+"""Used instead of a token: the browser has a session."""
+
 BROWSER = [
     (b"host", b"localhost:8000"),
     (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0.0.0"),
@@ -47,6 +50,7 @@ def main() -> int:
         shared = Settings(data_dir=Path(folder, "shared"), camera="none:", tokens=SHARED_TOKEN)
         named = Settings(data_dir=Path(folder, "named"), camera="none:", telemetry="none:")
         for title, settings, token in (
+            ("a browser that has signed in", shared, SIGNED_IN),
             ("a client of this machine, without tokens", alone, ""),
             ("a shared token", shared, SHARED_TOKEN),
             ("a named token", named, add_token(named, "Ada", "view").text),
@@ -58,18 +62,24 @@ def main() -> int:
 
 
 async def _cost_us(settings: Settings, token: str) -> float:
-    authorization = [(b"authorization", f"Bearer {token}".encode())] if token else []
+    own = [(b"authorization", f"Bearer {token}".encode())] if token else []
     scope = {
         "type": "http",
         "method": "GET",
         "path": "/telemetry/latest",
         "root_path": "",
         "query_string": b"",
-        "headers": [*BROWSER, *authorization],
+        "headers": [*BROWSER, *own],
         "client": ("127.0.0.1", 50_000),
     }
     async with MissionControl(settings) as mission:
         access = Access(_inner, mission)
+        if token == SIGNED_IN:
+            identity = mission.tokens.identify(SHARED_TOKEN.encode())
+            assert identity is not None
+            session = mission.sign_ins.sessions.start(identity, "127.0.0.1")
+            cookies = f"theme=dark; rover_session_8000={session}".encode()
+            scope["headers"] = [*BROWSER, (b"cookie", cookies)]
         costs = [
             await _seconds(access, scope) - await _seconds(_inner, scope) for _ in range(ROUNDS)
         ]

@@ -16,7 +16,7 @@ from rover.asgi.authentication import AUTHENTICATED
 from rover.asgi.clients import Clients
 from rover.asgi.connection_limits import RESERVED
 from rover.asgi.local import LocalClients
-from rover.asgi.session_cookies import MARK, SessionCookies
+from rover.asgi.session_cookies import SessionCookies
 from rover.errors import (
     AccessRefused,
     Draining,
@@ -169,8 +169,6 @@ class Access:
             ticket = _in_query(scope, b"ticket")
             if ticket is not None and (identity := self._sign_ins.redeem(ticket)) is not None:
                 return identity
-        if not any(MARK in value for name, value in scope["headers"] if name == b"cookie"):
-            raise TokenRequired
         given = self._cookies.read(scope, receive)
         if len(given) == 1 and (identity := self._sign_ins.sessions.find(given[0])) is not None:
             return identity

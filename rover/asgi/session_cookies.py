@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 
 SESSION = "session"
 
-MARK = b"rover_session_"
+PREFIX = b"rover_"
+"""The beginning of the names of all cookies of this program."""
+
+SECURE = ("https", "wss")
+
+FORWARDED = (b"x-forwarded-proto", b"forwarded")
 
 HOST_PORT = re.compile(rb".*[^:]:([0-9]{1,5})")
 
@@ -54,7 +59,7 @@ class SessionCookies:
 
     def is_https(self, scope: Scope, receive: Receive) -> bool:
         """Whether the browser uses HTTPS, as the server or a trusted proxy knows."""
-        if scope.get("scheme") in ("https", "wss"):
+        if scope.get("scheme") in SECURE:
             return True
         forwarded: list[bytes] = []
         for name, value in scope["headers"]:
@@ -68,28 +73,36 @@ class SessionCookies:
 
     def name_of(self, scope: Scope, receive: Receive, kind: str = SESSION) -> str:
         """The name of the cookie that a response sets."""
-        return self._names(scope, receive, kind)[0]
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        return self._names(scope, host, kind, is_https=self.is_https(scope, receive))[0]
 
     def read(self, scope: Scope, receive: Receive, kind: str = SESSION) -> tuple[bytes, ...]:
         """The values of the cookie. Browsers may send several, of different paths."""
-        cookies = [value for name, value in scope["headers"] if name == b"cookie"]
-        if not cookies:
+        cookies = host = b""
+        is_forwarded = False
+        for name, value in scope["headers"]:  # once, because each request pays for it
+            if name == b"cookie":
+                cookies = cookies + b";" + value if cookies else value
+            elif name == b"host":
+                host = host or value
+            elif name in FORWARDED:
+                is_forwarded = True
+        if PREFIX not in cookies:
             return ()
-        header = cookies[0] if len(cookies) == 1 else b";".join(cookies)
-        return _values(header, self._names(scope, receive, kind))
+        is_https = scope.get("scheme") in SECURE or (is_forwarded and self.is_https(scope, receive))
+        return _values(cookies, self._names(scope, host, kind, is_https=is_https))
 
-    def _names(self, scope: Scope, receive: Receive, kind: str) -> tuple[str, ...]:
+    def _names(self, scope: Scope, host: bytes, kind: str, *, is_https: bool) -> tuple[str, ...]:
         """The name for the port in `Host`. Without one, also that for the port of the server.
 
         Some programs send a `Host` without the port.
         """
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
         server = scope.get("server")
         return _names_for(
-            hosts[0] if hosts else b"",
+            host,
             server[1] if server else None,
             kind,
-            is_https=self.is_https(scope, receive),
+            is_https=is_https,
             is_below_prefix=bool(scope.get("root_path", "").strip("/")),
         )
 
