@@ -306,9 +306,9 @@ async def test_thousands_of_connections_leave_nothing_behind(serve: Serve, tmp_p
             gc.collect()
             return len(gc.get_objects())
 
-        objects = await objects_after(500)  # with the objects that are made once and kept
-        more = await objects_after(3_000) - objects
+        objects = await objects_after(2_100)  # with what is kept, such as joins
+        more = await objects_after(2_500) - objects
         print(f"{tasks} tasks as before, {files} → {open_files()} files, {more} objects more")
         assert open_files() <= files + 2
-        # telemetry retains some events meanwhile; one object per connection would be 3,000
-        assert more < 2_500
+        # telemetry retains some events meanwhile; one object per connection would be 2,500
+        assert more < 2_000

@@ -181,8 +181,9 @@ async def test_the_prefix_without_a_slash_redirects_to_the_page(
     page = await client.get(at.url)
     assert page.status_code == 200
     assert page.url.path == f"{at.prefix}/"
-    signed_in = await client.get(f"{at.url}/?token=any", follow_redirects=False)
-    assert urljoin(str(signed_in.url), signed_in.headers["location"]) == f"{at.url}/"
+    linked = await client.get(f"{at.url}/?token=any", follow_redirects=False)
+    assert urljoin(str(linked.url), linked.headers["location"]) == f"{at.url}/"
+    assert (await client.get(f"{at.url}/sign-in?code=any")).status_code == 200
     [cookie] = client.cookies.jar
     assert cookie.path == (at.prefix or "/")
 

@@ -216,6 +216,9 @@ class TelemetryStream:
         telemetry, serving = self._mission.telemetry, self._mission.serving
         if (at := AT.of(request)) is not None:
             return await open_replay(self._mission, request, at, self._fields.of(request))
+        if SPEED.of(request) is not None:
+            reason = "is for replays; send `at` too"
+            raise BadQuery("speed", request.query_params["speed"], reason)
         after, last = RESUME_POINT.of(request), self._last.of(request)
         since, hz = SINCE.of(request), RATE.of(request)
         if since is not None and last is not None:
