@@ -175,8 +175,9 @@ class History:
             self._lock.release()
 
     def _remove(self, count: int) -> None:
-        self._tail_bytes -= sum(entry.size for entry in self._tail[:count])
         del self._tail[:count]
+        # summed again, because `add` may change it at the same time in another thread
+        self._tail_bytes = sum(entry.size for entry in self._tail)
 
     async def run(self) -> None:
         """Archive samples, and limit the size of the archive, until cancelled."""
