@@ -317,3 +317,16 @@ async def test_archived_samples_are_deleted_from_the_log(tmp_path: Path) -> None
     async with running(copy) as (mission, _):
         table = table_of(mission.telemetry.history.load(fields=["big"]), 5000)
         assert len(table.t) >= 2000
+
+
+async def test_all_files_of_the_data_folder_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    async with running(folder) as (mission, device):
+        await publish(mission, device, sample(1))
+        await mission.log.sync()
+        modes = {
+            path.relative_to(folder).as_posix(): path.stat().st_mode & 0o077
+            for path in [folder, *folder.rglob("*")]
+        }
+    assert "mission.lock" in modes
+    assert not any(modes.values()), modes

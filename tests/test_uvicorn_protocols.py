@@ -7,12 +7,20 @@ import struct
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, connect_tcp, fail_after
-from anyio.abc import SocketAttribute
+from anyio import (
+    BrokenResourceError,
+    ClosedResourceError,
+    EndOfStream,
+    connect_tcp,
+    fail_after,
+    sleep,
+)
+from anyio.abc import SocketAttribute, SocketStream
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
+from rover.asgi.headers import DEFAULTS
 from rover.asgi.servers.uvicorn_protocols import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
@@ -41,7 +49,7 @@ HANDSHAKE = (
 
 
 class ImpatientHTTPProtocol(BoundedHTTPProtocol):
-    header_timeout_s = 0.2
+    header_timeout_s = unread_timeout_s = 0.2
 
 
 async def answer(request: Request) -> PlainTextResponse:
@@ -194,3 +202,27 @@ async def test_no_timer_keeps_a_connection_that_was_reset(serve: Serve) -> None:
     [(reset, has_timer)] = RecordedHTTPProtocol.lost
     assert isinstance(reset, ConnectionResetError)
     assert not has_timer
+
+
+async def send_slowly(client: SocketStream) -> None:
+    while True:
+        await client.send(b"x")
+        await sleep(0.02)
+
+
+async def test_a_body_that_nobody_reads_may_not_take_for_ever(serve: Serve) -> None:
+    begun = b"POST /stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+    async with (
+        serve(APP, http=ImpatientHTTPProtocol, ws=BoundedWebSocketProtocol) as url,
+        await connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as client,
+    ):
+        await client.send(begun)
+        assert (await client.receive()).startswith(b"HTTP/1.1 405 ")
+        with fail_after(5), pytest.raises((BrokenResourceError, ClosedResourceError)):
+            await send_slowly(client)
+
+
+async def test_an_early_refusal_has_the_security_headers(serve: Serve) -> None:
+    received, _ = await exchange(serve, b"GET /" + b"a" * MAX_URL_BYTES + b" HTTP/1.1\r\n\r\n")
+    for name, value in DEFAULTS:
+        assert name + b": " + value + b"\r\n" in received

@@ -57,7 +57,8 @@ class Inbox:
             self.incoming.mkdir(FOLDER_MODE, exist_ok=True)
             self.accepted.mkdir(FOLDER_MODE, exist_ok=True)
             _sync(self._data_dir, self._fsync)
-            lock = (self._data_dir / "incoming.lock").open("wb")
+            flags = os.O_WRONLY | os.O_CREAT
+            lock = os.fdopen(os.open(self._data_dir / "incoming.lock", flags, FILE_MODE), "wb")
         except OSError as exc:
             reason = f"must be a writable folder: {exc.strerror}"
             raise SettingError("ROVER_DATA_DIR", self._data_dir, reason) from exc

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 FOLDER_MODE = 0o700
+FILE_MODE = 0o600
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -41,7 +42,8 @@ class DataFolder:
         """
         try:
             self.path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-            lock = (self.path / "mission.lock").open("a+b")
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+            lock = os.fdopen(os.open(self.path / "mission.lock", flags, FILE_MODE), "a+b")
         except OSError as exc:
             reason = f"must be a writable folder: {exc.strerror}"
             raise SettingError("ROVER_DATA_DIR", self.path, reason) from exc

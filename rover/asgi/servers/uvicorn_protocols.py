@@ -21,6 +21,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode
 
 from rover.asgi.connection_limits import LIMITS, RESERVED
+from rover.asgi.headers import DEFAULTS
 from rover.errors import PoolFull
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ Source: websockets/http11.py, `MAX_LINE_LENGTH`.
 
 HEADER_TIMEOUT_S = 10.0
 """Seconds from a request's first byte, or from the connection, to the end of its header."""
+
+UNREAD_TIMEOUT_S = 10.0
+"""Seconds from a response to the end of its request's body, if the response came first."""
 
 RESERVED_HEADER_TIMEOUT_S = 2.0
 """The same on a reserved connection, which others wait for."""
@@ -88,11 +92,13 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     """
 
     header_timeout_s = HEADER_TIMEOUT_S
+    unread_timeout_s = UNREAD_TIMEOUT_S
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._refusal = (HTTPStatus.BAD_REQUEST, "Invalid HTTP request received.")
         self._header_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
         self._header_open = False
         self._body_open = False
         self._header_bytes = 0
@@ -119,6 +125,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_header_timer()
+        self._stop_unread_timer()
         if self._limits is not None:
             self._limits.close(self.transport)
         super().connection_lost(exc)
@@ -193,7 +200,14 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._parsed, self._body_open = True, False
+        self._stop_unread_timer()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Limit the time in which the rest of a request's body arrives: nobody reads it."""
+        super().on_response_complete()
+        if self._body_open and not self.transport.is_closing():
+            self._unread_timer = self.loop.call_later(self.unread_timeout_s, self.transport.close)
 
     def handle_websocket_upgrade(self) -> None:
         lines = (len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
@@ -226,6 +240,11 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+
+    def _stop_unread_timer(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     def _time_out(self) -> None:
         self._header_timer = None
@@ -320,9 +339,10 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
 def refusal(status: HTTPStatus, detail: str) -> bytes:
     """A complete response in plain text, after which the connection is closed."""
+    defaults = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in DEFAULTS)
     head = (
         "content-type: text/plain; charset=utf-8\r\n"
         f"content-length: {len(detail)}\r\n"
-        "connection: close\r\n\r\n"
+        f"{defaults}connection: close\r\n\r\n"
     )
     return STATUS_LINE[status] + (head + detail).encode("ascii")
