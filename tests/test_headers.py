@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from anyio import connect_tcp
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -134,3 +135,16 @@ async def test_a_link_with_a_token_starts_no_session_without_tokens(
         answer = await client.get("/?token=any")
         assert answer.status_code == 303
         assert "set-cookie" not in answer.headers
+
+
+async def test_a_proxy_with_the_defaults_of_nginx_needs_a_token(
+    serve: Serve, tmp_path: Path
+) -> None:
+    request = b"GET /images HTTP/1.0\r\nHost: 127.0.0.1:8000\r\nConnection: close\r\n\r\n"
+    for tokens, status in (("", b"403"), (TOKEN, b"401")):
+        async with (
+            serve(mission(tmp_path, tokens=tokens).app) as url,
+            await connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as client,
+        ):
+            await client.send(request)
+            assert (await client.receive()).split(b" ")[1] == status

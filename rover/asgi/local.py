@@ -59,6 +59,12 @@ class LocalClients:
                 hosts.append(value)
             elif name in PROXY_HEADERS or name.startswith(FORWARDED):
                 proxied.setdefault(name, []).append(value)
+        if scope.get("http_version") == "1.0" and not proxied:
+            raise AccessRefused(
+                "the request has HTTP/1.0, which proxies such as nginx use by default; have the "
+                "proxy send X-Forwarded-For and add it to ROVER_TRUSTED_PROXIES, or set "
+                "ROVER_TOKENS"
+            )
         if proxied:
             self._check_proxied(peer_of(scope, receive), proxied)
         elif _is_test_client(scope):
