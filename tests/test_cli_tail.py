@@ -135,3 +135,10 @@ async def test_lines_are_utf_8_in_any_locale() -> None:
         environ = {**os.environ, "PYTHONIOENCODING": "latin-1"}
         done = await run_process([sys.executable, *command], env=environ)
     assert json.loads(done.stdout)["activity"] == text
+
+
+async def test_a_token_file_on_the_command_line_is_used_instead_of_a_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ROVER_TOKEN", "a-token-of-someone-else")
+    assert await run("tail", "telemetry", "--token-file", str(tmp_path / "missing")) == 2

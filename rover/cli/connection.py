@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -83,7 +84,8 @@ def run_with_client(
     from rover.client import Client, ClientError
 
     _make_output_encodable()
-    token = token or (None if token_file is None else read_token(token_file))
+    if token_file is not None and (not token or _is_option("token_file", before="token")):
+        token = read_token(token_file)
 
     async def with_client() -> int:
         async with Client(url, token=token, verify=False if insecure else ca or True) as client:
@@ -129,6 +131,15 @@ def explain(exc: Exception, *, has_token: bool) -> str:
     if isinstance(exc, Refused) and exc.status in (401, 403) and not has_token:
         return f"{exc}; give the token in ROVER_TOKEN or --token-file"
     return str(exc)
+
+
+def _is_option(name: str, *, before: str) -> bool:
+    """Whether a value is from the command line, and that of `before` is not."""
+    context, given = click.get_current_context(), ParameterSource.COMMANDLINE
+    return (
+        context.get_parameter_source(name) is given
+        and context.get_parameter_source(before) is not given
+    )
 
 
 def report(text: str) -> None:
