@@ -234,7 +234,7 @@ async def test_small_fragments_take_no_more_memory_than_their_text(serve: Serve)
     ):
         member = await Clients(url, stack).join(GREEDY)
         await member.send(frames(Opcode.TEXT, b"x", 1))
-        await member.send(frames(Opcode.CONT, b"", 20_000) + frames(Opcode.CONT, b"y", 900))
+        await member.send(frames(Opcode.CONT, b"", 10) + frames(Opcode.CONT, b"y", 900))
         await until(lambda: len(channel.protocol._fragments) == 901)
         assert len(channel.protocol.frames) == 1
         await member.send(Frame(Opcode.CONT, b"z").serialize(mask=True))

@@ -78,6 +78,14 @@ APP = Starlette(
 )
 
 
+async def accept(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.receive()
+
+
+ECHO = Starlette(routes=[WebSocketRoute("/ws", accept)])
+
+
 async def exchange(
     serve: Serve, *parts: bytes, http: type[BoundedHTTPProtocol] = BoundedHTTPProtocol
 ) -> tuple[bytes, int]:
@@ -226,3 +234,15 @@ async def test_an_early_refusal_has_the_security_headers(serve: Serve) -> None:
     received, _ = await exchange(serve, b"GET /" + b"a" * MAX_URL_BYTES + b" HTTP/1.1\r\n\r\n")
     for name, value in DEFAULTS:
         assert name + b": " + value + b"\r\n" in received
+
+
+async def test_empty_fragments_end_the_connection(serve: Serve) -> None:
+    async with (
+        serve(ECHO, http=BoundedHTTPProtocol, ws=BoundedWebSocketProtocol) as url,
+        await connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as client,
+    ):
+        await client.send(HANDSHAKE + b"\r\n")
+        assert b"101" in await client.receive()
+        await client.send(b"\x01\x80abcd" + b"\x00\x80abcd" * 5_000)
+        with fail_after(5):
+            assert (await client.receive())[:4].endswith(b"\x03\xf0")  # close code 1008

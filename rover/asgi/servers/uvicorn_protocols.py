@@ -50,6 +50,12 @@ Source: websockets/http11.py, `MAX_LINE_LENGTH`.
 HEADER_TIMEOUT_S = 10.0
 """Seconds from a request's first byte, or from the connection, to the end of its header."""
 
+WEBSOCKET_SLICE_BYTES = 4096
+"""Bytes of WebSocket frames that are parsed before the limits are checked again."""
+
+MAX_EMPTY_FRAGMENTS = 16
+"""Maximum number of empty fragments of a message. They cost time, but no bytes of its limit."""
+
 UNREAD_TIMEOUT_S = 10.0
 """Seconds from a response to the end of its request's body, if the response came first."""
 
@@ -273,6 +279,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._limits: ConnectionLimits | None = self.app_state.get(LIMITS)
         self._is_incomplete = False
         self._fragments = bytearray()
+        self._empty_fragments = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._limits is not None:
@@ -284,6 +291,12 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self.logger = _logger_of(self.client[0] if self.client else "")
 
     def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), WEBSOCKET_SLICE_BYTES):  # it may hold 40,000 frames
+            if self.transport.is_closing():
+                return
+            self._receive(data[start : start + WEBSOCKET_SLICE_BYTES])
+
+    def _receive(self, data: bytes) -> None:
         super().data_received(data)
         if not self.handshake_initiated:
             if self.conn.handshake_exc is not None:
@@ -314,6 +327,12 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._keep_fragment(event)
 
     def handle_cont(self, event: Frame) -> None:
+        self._empty_fragments += not event.data
+        if self._empty_fragments > MAX_EMPTY_FRAGMENTS:
+            if not self.close_sent:
+                reason = f"a message has more than {MAX_EMPTY_FRAGMENTS} empty fragments"
+                self._close(CloseCode.POLICY_VIOLATION, reason)
+            return
         self._fragments += event.data
         if event.fin:
             self.frames = [bytes(self._fragments)]
@@ -328,6 +347,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     def _keep_fragment(self, event: Frame) -> None:
         if not event.fin:
             self._fragments = bytearray(event.data)
+            self._empty_fragments = 0
             self.frames = [b""]  # a message is incomplete
 
     def _close(self, code: CloseCode, reason: str) -> None:
