@@ -18,13 +18,12 @@ from anyio import (
 )
 from starlette.types import Message
 
+from rover.asgi.close_frames import MAX_REASON_BYTES, close_reason
 from rover.comms import Comms
 from rover.comms.protocol import SUBPROTOCOL
 from rover.routes.comms import (
     CLOSE_CODES,
-    MAX_REASON_BYTES,
     CommsEndpoint,
-    close_reason,
 )
 from rover.settings import Settings
 from tests.one_stream import OneStream

@@ -112,7 +112,7 @@ def asyncapi_document(routes: Iterable[Described]) -> dict[str, Any]:
     """The AsyncAPI document.
 
     Args:
-        routes: what the app serves. Those that are no streams are left out.
+        routes: what the app serves. Those that are not streams are left out.
     """
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}

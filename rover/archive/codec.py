@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rover.archive.points import MAX_EXACT_INTEGER
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -25,9 +27,6 @@ POWERS = 10.0 ** np.arange(10)[:, None]
 
 FEW = 8
 """Number of values that exclude most powers of 10."""
-
-MAX_EXACT = 2**53
-"""A float64 represents every integer up to this one."""
 
 HEADER = struct.Struct("<cBBq")
 """The kind of the array, its number of decimals, the bytes of a difference, and the first value."""
@@ -106,7 +105,7 @@ def _scaled(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], int] | None
     for decimals in np.flatnonzero(exact).tolist():
         power = 10.0**decimals
         scaled = np.rint(values * power)
-        if not np.abs(scaled).max() < MAX_EXACT:  # also for NaN
+        if not np.abs(scaled).max() < MAX_EXACT_INTEGER:  # also for NaN
             break
         integers = scaled.astype(np.int64)
         # the bits are compared, because -0.0 is equal to 0.0

@@ -119,7 +119,7 @@ class Store:
             offset: of the newest event that they are from.
 
         Raises:
-            sqlite3.Error: some are not stored; `archived` tells which.
+            sqlite3.Error: some are not stored; `archived` returns which.
         """
         waiting = list(batch.items())[::-1]
         while waiting:

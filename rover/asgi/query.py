@@ -1,8 +1,10 @@
 """Query parameters: each is declared once, and both the routes and `/openapi.json` use it.
 
-LIMIT = WholeNumber("limit", "number of events", at_most=10_000, default=100)
-LIMIT.of(request)  # the value, checked
-LIMIT.schema       # the same bounds, as JSON Schema
+    LIMIT = WholeNumber(name="limit", summary="number of events", at_most=10_000, default=100)
+    LIMIT.of(request)  # the value, checked
+    LIMIT.schema       # the same bounds, as JSON Schema
+
+An invalid value raises `BadQuery`.
 """
 
 from __future__ import annotations

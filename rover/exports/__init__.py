@@ -1,6 +1,8 @@
 """Tables of past values as files: CSV, JSON lines, Parquet and MCAP, in constant memory.
 
-history.tables() ─▶ align ─▶ a writer ─▶ pieces of the file
+    history.tables() ─▶ align ─▶ a writer ─▶ pieces of the file
+
+Each format has a writer in a module of its name.
 """
 
 from __future__ import annotations

@@ -230,6 +230,13 @@ class Index:
         stream.epochs[:] = [*kept, (epoch, first)][-MAX_EPOCHS:]
         return stream
 
+    def put(self, key: str, value: str | None) -> None:
+        """Set a value; `None` deletes it."""
+        if value is None:
+            self.values.pop(key, None)
+        else:
+            self.values[key] = value
+
     def with_prefix(self, prefix: str) -> Sequence[Stream]:
         """The streams whose key has a prefix."""
         return [stream for key, stream in self.streams.items() if key.startswith(prefix)]

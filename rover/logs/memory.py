@@ -102,10 +102,7 @@ class MemoryLog:
 
     def put(self, key: str, value: str | None) -> None:
         """See `Log.put`."""
-        if value is None:
-            self._index.values.pop(key, None)
-        else:
-            self._index.values[key] = value
+        self._index.put(key, value)
 
     def values(self, prefix: str = "") -> Mapping[str, str]:
         """See `Log.values`."""

@@ -93,10 +93,7 @@ class RecordedLog:
 
     def put(self, key: str, value: str | None) -> None:
         """Set a value until the log closes; see `Log.put`."""
-        if value is None:
-            self._index.values.pop(key, None)
-        else:
-            self._index.values[key] = value
+        self._index.put(key, value)
 
     def values(self, prefix: str = "") -> Mapping[str, str]:
         """See `Log.values`."""

@@ -251,10 +251,7 @@ class SqliteLog:
 
     def put(self, key: str, value: str | None) -> None:
         """See `Log.put`."""
-        if value is None:
-            self._index.values.pop(key, None)
-        else:
-            self._index.values[key] = value
+        self._index.put(key, value)
         self._batch.items[key] = value
         self._is_journaled = False  # only records are
 

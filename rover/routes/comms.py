@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from rover import errors
 from rover.api import Answer, Channel, Operation
 from rover.api.schemas import ref
+from rover.asgi.close_frames import close_reason
 from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.responses import json_response
 from rover.comms.protocol import PROTOCOLS, SUBPROTOCOL, WireProtocol
@@ -48,9 +49,6 @@ CLOSE_CODES: dict[type[errors.RoverError], int] = {
     errors.MemberStalled: 1013,
 }
 """The close code for each error that ends a connection (RFC 6455, 7.4, and IANA's registry)."""
-
-MAX_REASON_BYTES = 123
-"""Maximum size of the reason in a close frame (RFC 6455, 5.5)."""
 
 NAME = Text(name="name", summary="name of the member")
 
@@ -224,13 +222,6 @@ async def _close(websocket: WebSocket, error: errors.RoverError) -> None:
             await websocket.close(code, close_reason(str(error)))
         except (WebSocketDisconnect, RuntimeError):
             return  # the client closed first
-
-
-def close_reason(text: str) -> str:
-    """The text, truncated to the size of a close frame."""
-    if len(text.encode()) <= MAX_REASON_BYTES:
-        return text
-    return text.encode()[: MAX_REASON_BYTES - 3].decode(errors="ignore") + "…"
 
 
 def routes(mission: HasComms) -> list[BaseRoute]:

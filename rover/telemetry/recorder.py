@@ -33,10 +33,8 @@ SNAPSHOT = "telemetry/latest"
 SAVE_PERIOD_S = 5.0
 """Seconds between two times that the newest values are saved."""
 
-
 DROP_EVENTS = 1000
 """Number of archived events from which they are deleted from the log."""
-
 
 NAMED_KINDS = ("alarm", "dictionary", "event", "state")
 

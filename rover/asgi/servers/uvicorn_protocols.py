@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
+from rover.asgi.close_frames import close_reason
 from rover.asgi.connection_limits import LIMITS, RESERVED
 from rover.asgi.headers import DEFAULTS
 from rover.errors import PoolFull
@@ -61,9 +62,6 @@ UNREAD_TIMEOUT_S = 10.0
 
 RESERVED_HEADER_TIMEOUT_S = 2.0
 """The same on a reserved connection, which others wait for."""
-
-MAX_CLOSE_REASON_BYTES = 123
-"""Maximum size of the reason in a close frame (RFC 6455, 5.5)."""
 
 
 class _LimitError(Exception):
@@ -351,7 +349,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.frames = [b""]  # a message is incomplete
 
     def _close(self, code: CloseCode, reason: str) -> None:
-        self.conn.fail(code, reason.encode()[:MAX_CLOSE_REASON_BYTES].decode(errors="ignore"))
+        self.conn.fail(code, close_reason(reason))
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.transport.close()
