@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ipaddress import IPv4Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    ip_address,
+    ip_network,
+)
 
 Address = IPv4Address | IPv6Address
 
@@ -19,6 +23,10 @@ It has no user information, path, zone id or character outside ASCII (RFC 9110, 
 
 ENTRY = re.compile(r"(?:for=)?\"?(?:\[([0-9a-f:.]{2,45})\](?::[0-9]{0,5})?|([0-9a-f:.]{2,45}))\"?")
 IPV4_PORT = re.compile(r"([0-9.]{7,15}):[0-9]{0,5}")
+
+WIDEST_IPV4 = 8
+WIDEST_IPV6 = 7
+"""Prefixes of the largest private networks: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193)."""
 
 UNIX = "unix"
 """The name of all clients that connect over a Unix socket, in a list of proxies."""
@@ -89,6 +97,9 @@ class Proxies:
     Args:
         text: comma-separated addresses, networks such as `10.0.0.0/8`, `unix`, or `*` for all.
 
+    Attributes:
+        all: whether the set is `*`.
+
     Raises:
         ValueError: an entry is none of these. The text of the error is the entry.
     """
@@ -104,6 +115,20 @@ class Proxies:
                     self._networks.append(ip_network(entry))
                 except ValueError:
                     raise ValueError(entry) from None
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the set has all addresses, or a network larger than the private ones.
+
+        Networks next to each other count as one: `0.0.0.0/1, 128.0.0.0/1` are all of IPv4.
+        """
+        v4 = [one for one in self._networks if isinstance(one, IPv4Network)]
+        v6 = [one for one in self._networks if isinstance(one, IPv6Network)]
+        return (
+            self.all
+            or any(one.prefixlen < WIDEST_IPV4 for one in collapse_addresses(v4))
+            or any(one.prefixlen < WIDEST_IPV6 for one in collapse_addresses(v6))
+        )
 
     def __contains__(self, proxy: Address | None) -> bool:
         """Whether a proxy is in the set; `None` is a client of a Unix socket."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from anyio import CancelScope, Event, create_task_group, sleep
 from starlette.routing import Route, WebSocketRoute
 
+from rover.addresses import Proxies
 from rover.api import Described
 from rover.asgi.access import Access
 from rover.asgi.authentication import Authentication
@@ -35,7 +36,7 @@ from rover.config import Config, SourceConfig
 from rover.config.names import unknown_names
 from rover.counts import Counts
 from rover.embedding import Hosts, beside
-from rover.errors import MissionRecorded
+from rover.errors import MissionRecorded, SettingError
 from rover.images import Cameras, Images
 from rover.images.kept import KeptImages
 from rover.lifetime import entered
@@ -174,6 +175,7 @@ class MissionControl:
         self._make_log = log or partial(log_of, self.settings)
         if authentication is not None:
             self.tokens.required = True
+        self._check_proxies()
         self.sign_ins = SignIns(self.tokens, self.settings)
         self.session_cookies = SessionCookies(Clients(self.settings.trusted_proxies))
         self.sign_in_forms = SignInForms(self.session_cookies, self.tokens)
@@ -184,6 +186,12 @@ class MissionControl:
         self._reset()
         self._routes = self._make_routes()
         self.app = self.app_for()
+
+    def _check_proxies(self) -> None:
+        trusted = self.settings.trusted_proxies
+        if not self.tokens.required and Proxies(trusted).is_wide:
+            reason = "requires tokens: add one with `rover token add`, or set ROVER_TOKENS"
+            raise SettingError("ROVER_TRUSTED_PROXIES", trusted, reason)
 
     def _reset(self) -> None:
         settings = self.settings

@@ -146,7 +146,8 @@ class Settings:
     trusted_proxies: str = setting(
         "",
         "comma-separated proxies whose `X-Forwarded-For` is believed: addresses, networks such as "
-        "`10.0.0.0/8`, `unix` for Unix sockets; `*` for all requires `ROVER_TOKENS`",
+        "`10.0.0.0/8`, `unix` for Unix sockets; `*` for all, and networks larger than `/8` (IPv6: "
+        "`/7`), require tokens",
     )
     allowed_origins: str = setting(
         "", "comma-separated origins of other sites whose pages may connect; `*` allows all"
@@ -314,12 +315,10 @@ class Settings:
                 reason = "must be a host name such as rover.lab.example, without a port"
                 raise SettingError("ROVER_HOSTS", host, reason) from None
         try:
-            proxies = Proxies(self.trusted_proxies)
+            Proxies(self.trusted_proxies)
         except ValueError as exc:
             reason = "must be an address, a network such as 10.0.0.0/8, unix, or *"
             raise SettingError("ROVER_TRUSTED_PROXIES", str(exc), reason) from None
-        if proxies.all and not self.tokens:
-            raise SettingError("ROVER_TRUSTED_PROXIES", "*", "requires ROVER_TOKENS")
 
     @classmethod
     def from_env(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,17 @@ from starlette.responses import PlainTextResponse
 
 from rover.asgi.access import Access
 from rover.asgi.problems import Problems
+from rover.errors import SettingError
 from rover.identity import EVERYONE, Identity
+from rover.mission import MissionControl
 from rover.sessions import SignIns
 from rover.settings import Settings
 from rover.tokens import Tokens
+from rover.tokens.commands import add_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -178,6 +182,7 @@ PROXIED = [
     *(("x-forwarded-for", "127.0.0.1"), ("x-forwarded-for", "203.0.113.5, 127.0.0.1")),
     *(("x-forwarded-for", ""), ("x-forwarded-for", "testclient"), ("x-forwarded-anything", "")),
     *(("forwarded", "for=127.0.0.1"), ("x-real-ip", "127.0.0.1"), ("via", "1.1 proxy.example")),
+    *(("cf-connecting-ip", "127.0.0.1"), ("true-client-ip", ""), ("cdn-loop", "cloudflare")),
 ]
 
 
@@ -225,6 +230,28 @@ async def test_behind_a_trusted_proxy_the_last_untrusted_address_is_the_client(
     server = UNIX_SOCKET if client is None else ("127.0.0.1", 8000)
     got = await ask(client=client, server=server, more=headers, settings=settings)
     assert got[0] == status
+
+
+ALL_PROXIES = [
+    *("*", "0.0.0.0/0", "::/0", "0.0.0.0/1, 128.0.0.0/1", "::/1, 8000::/1", "127.0.0.1, 0.0.0.0/1"),
+    ", ".join(f"{first}.0.0.0/8" for first in range(256) if first != 10),
+]
+
+
+@pytest.mark.parametrize("trusted", ALL_PROXIES)
+async def test_trust_in_all_proxies_requires_tokens(trusted: str, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, trusted_proxies=trusted)
+    with pytest.raises(SettingError) as refused:
+        MissionControl(settings)
+    assert refused.value.name == "ROVER_TRUSTED_PROXIES"
+    MissionControl(replace(settings, tokens=TOKEN))
+    add_token(settings, "Ada", "view")
+    MissionControl(settings)
+
+
+@pytest.mark.parametrize("trusted", ["10.0.0.0/8, 172.16.0.0/12, unix", "fc00::/7, ::1", ""])
+async def test_trust_in_some_proxies_requires_no_tokens(trusted: str, tmp_path: Path) -> None:
+    MissionControl(Settings(data_dir=tmp_path, trusted_proxies=trusted))
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

@@ -28,10 +28,13 @@ from rover.asgi.servers.uvicorn_protocols import (
     BoundedHTTPProtocol,
     BoundedWebSocketProtocol,
 )
+from rover.mission import MissionControl
+from rover.settings import Settings
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
 
     from starlette.requests import Request
     from starlette.websockets import WebSocket
@@ -76,6 +79,13 @@ APP = Starlette(
         WebSocketRoute("/ws", decline),
     ]
 )
+
+
+async def show_target(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(f"{request.headers.getlist('host')} {request.url.path}")
+
+
+APP.router.routes.append(Route("/{path:path}", show_target, methods=["OPTIONS"]))
 
 
 async def accept(websocket: WebSocket) -> None:
@@ -134,6 +144,39 @@ async def test_a_request_over_a_limit_gets_a_status_and_the_connection_is_closed
     response, _ = await exchange(serve, request_)
     assert status(response) == expected
     assert response.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (b"/a", b"['localhost'] /a"),
+        (b"/http://evil.example/a", b"['localhost'] /http://evil.example/a"),
+        (b"http://evil.example/a?b", b"['evil.example'] /a"),
+        (b"HTTP://evil.example:80", b"['evil.example:80'] /"),
+        (b"http://localhost@evil.example/", b"['localhost@evil.example'] /"),
+        (b"ws://localhost:8000?x=http://evil.example", b"['localhost:8000'] /"),
+    ],
+)
+async def test_the_host_in_the_url_replaces_that_of_the_header(
+    serve: Serve, target: bytes, expected: bytes
+) -> None:
+    request = b"OPTIONS %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % target
+    response, _ = await exchange(serve, request)
+    assert response.endswith(expected)
+
+
+async def test_the_host_in_the_url_of_a_handshake_replaces_that_of_the_header(
+    serve: Serve, tmp_path: Path
+) -> None:
+    mission = MissionControl(Settings(data_dir=tmp_path), telemetry="none:", camera="none:")
+    begin = HANDSHAKE.replace(b"/ws", b"/ws/comms/a")
+    statuses = []
+    async with serve(mission.app, http=BoundedHTTPProtocol, ws=BoundedWebSocketProtocol) as url:
+        for host in (b"localhost", b"evil.example"):
+            async with await connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as client:
+                await client.send(begin.replace(b"/ws", b"http://" + host + b"/ws") + b"\r\n")
+                statuses.append(status(await client.receive()))
+    assert statuses == [101, 403]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 TEST_CLIENT = "testclient"
 """The client address of Starlette's `TestClient`, which calls the app without a server."""
 
-PROXY_HEADERS = frozenset({b"forwarded", b"x-real-ip", b"via"})
+PROXY_HEADERS = frozenset(
+    {
+        *(b"forwarded", b"x-real-ip", b"via", b"cdn-loop"),
+        *(b"x-client-ip", b"x-cluster-client-ip", b"x-original-forwarded-for"),
+        *(b"true-client-ip", b"cf-connecting-ip", b"fastly-client-ip", b"fly-client-ip"),
+    }
+)
+"""Headers that only proxies send. Their values count only if a proxy is trusted."""
+
 FORWARDED = b"x-forwarded-"
 
 

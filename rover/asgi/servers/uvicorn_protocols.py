@@ -12,6 +12,7 @@ connections, `ConnectionLimits`, in the state of the lifespan, if the app puts t
 from __future__ import annotations
 
 import logging
+import re
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,9 @@ MAX_HANDSHAKE_LINE_BYTES = 8 * 2**10
 
 Source: websockets/http11.py, `MAX_LINE_LENGTH`.
 """
+
+ABSOLUTE_FORM = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)([^#]*)", re.IGNORECASE)
+"""A request target with the authority in group 1 (RFC 9112, 3.2.2)."""
 
 HEADER_TIMEOUT_S = 10.0
 """Seconds from a request's first byte, or from the connection, to the end of its header."""
@@ -196,7 +200,20 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self._is_incomplete and self._limits is not None:
             self._is_incomplete = False
             self._limits.set_incomplete(self.transport, False)
+        if target := ABSOLUTE_FORM.match(self.url):
+            self._use_authority(target[1], target[2])
         super().on_headers_complete()
+
+    def _use_authority(self, authority: bytes, path: bytes) -> None:
+        """Replace the value of `Host` by the authority of the URL, which decides (RFC 9112, 3.2.2).
+
+        uvicorn would ignore the authority, and the app would check another host than that which
+        the client asked for.
+        """
+        self.url = path if path.startswith(b"/") else b"/" + path
+        for position, (name, _) in enumerate(self.headers):
+            if name == b"host":
+                self.headers[position] = (name, authority)
 
     def on_body(self, body: bytes) -> None:
         self._parsed = True
