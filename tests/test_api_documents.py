@@ -189,6 +189,7 @@ ANSWERS = {
     "/telemetry/parameters": "Parameters",
     "/telemetry/latest": "Latest",
     "/telemetry/history": "History",
+    "/telemetry/span": "Span",
     "/alarms": "Alarms",
     "/events": "Events",
     "/images": "Images",

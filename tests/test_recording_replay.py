@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,13 @@ async def test_the_offset_before_a_time_is_found_among_many() -> None:
     assert await recording.offset_before(T + 99, "state") == 20
     assert await recording.offset_before(T + 99, "event") == 0
     assert await recording.first() == T
+    assert await recording.last() == T + 6.2
+
+
+async def test_a_record_without_events_ends_with_its_newest_sample() -> None:
+    past = Past()
+    assert await Recording(past.history, MemoryLog()).last() == T + 9
+    assert await Recording(History(), MemoryLog()).last() == -inf
 
 
 class DamagedHistory(History):

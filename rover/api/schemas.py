@@ -209,6 +209,7 @@ SCHEMAS: dict[str, Schema] = {
         "required": ["t", "late", "resolution_s"],
         "additionalProperties": array(VALUE),
     },
+    "Span": obj(first=nullable(TIME), last=nullable(TIME), now=TIME),
     "Alarm": obj(**ALARM),
     "AlarmEvent": obj(**ALARM, action=one_of(get_args(Action)), was=one_of(Level)),
     "Alarms": obj(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from rover.errors import BadQuery, FormatMissing, NoDataYet, PoolFull
 from rover.exports import FORMATS, Aligner, export, writer_of
 from rover.routes.replay import AT, SPEED, open_replay
 from rover.telemetry.events import BEAT, parameter_json
+from rover.telemetry.replay import Recording
 from rover.telemetry.views import Selection
 from rover.wire import EVENT_STREAM, dumps, iso
 
@@ -102,7 +104,7 @@ class HasTelemetry(Protocol):
 
 
 def routes(mission: HasTelemetry) -> list[BaseRoute]:
-    """`GET /stream/rover-telemetry`, and `/telemetry/parameters`, `/latest` and `/history`."""
+    """`GET /stream/rover-telemetry`, and the paths below `/telemetry`."""
     fields = fields_of(mission)
     stream = TelemetryStream(mission)
 
@@ -128,6 +130,12 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         return mission.serving.large_responses.stream(
             pieces(), FORMATS[file_format], {"Content-Disposition": name}
         )
+
+    async def span(_: Request) -> Response:
+        recording = Recording(mission.telemetry.history, mission.log)
+        ends = [await recording.first(), await recording.last()]
+        first, last = [iso(t) if isfinite(t) else None for t in ends]
+        return json_response({"first": first, "last": last, "now": iso(recording.clock())})
 
     async def parameters(_: Request) -> Response:
         known = mission.telemetry.parameters
@@ -167,6 +175,14 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             "Samples of a time range, as columns",
             query=[HISTORY_SINCE, HISTORY_UNTIL, fields, HISTORY_POINTS],
             answers={200: Answer("columns of equal length, oldest first", ref("History"))},
+        ),
+        Operation(
+            "/telemetry/span",
+            span,
+            "The time range that is recorded",
+            description="A replay can begin at any time from `first` to `now`, the time of the "
+            "server.",
+            answers={200: Answer("its ends, `null` while nothing is recorded", ref("Span"))},
         ),
         Operation(
             "/telemetry/export",

@@ -134,6 +134,13 @@ class Recording:
             found += [one.at for one in await self.log.read(STREAM, kinds=(kind,), limit=1)]
         return min(found)
 
+    async def last(self) -> float:
+        """The time of the newest event, or sample without events; -infinite without any."""
+        if newest := await self.log.read(STREAM, limit=1, newest=True):
+            return newest[0].at
+        samples = await to_thread.run_sync(self.history.newest_before, inf)
+        return max((at for at, _ in samples.values()), default=-inf)
+
     async def offset_before(self, t: float, kind: str) -> int:
         """The offset of the last event of a kind of the telemetry, published before a time."""
         stream = self.log.stream(STREAM)
