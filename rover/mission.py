@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from anyio import CancelScope, Event, create_task_group, sleep
 from starlette.routing import Route, WebSocketRoute
 
-from rover.addresses import Proxies
+from rover.addresses import Proxies, words
 from rover.api import Described
 from rover.asgi.access import Access
 from rover.asgi.authentication import Authentication
@@ -41,6 +41,7 @@ from rover.images import Cameras, Images
 from rover.images.kept import KeptImages
 from rover.lifetime import entered
 from rover.logs import log_of
+from rover.masking import hide
 from rover.metrics import MissionMetrics
 from rover.named_sources import named_sources
 from rover.routes import (
@@ -171,6 +172,7 @@ class MissionControl:
         )
         self._validator = validators["commands"]
         self.tokens = Tokens.of(self.settings)
+        hide(words(self.settings.tokens))
         self._authentication = authentication
         self._make_log = log or partial(log_of, self.settings)
         if authentication is not None:

@@ -73,8 +73,16 @@ def test_json_lines_have_the_time_the_level_and_what_is_known() -> None:
     }
     assert exception.splitlines()[-1] == "ValueError: no link"
     request = json.loads(JsonFormatter().format(access("192.0.2.7:4000", "/images")))
-    assert (request["client"], request["method"]) == ("192.0.2.7:4000", "GET")
+    assert (request["client"], request["port"]) == ("192.0.2.7", 4000)
+    assert (request["method"], request["http_version"]) == ("GET", "1.1")
     assert (request["path"], request["status"]) == ("/images", 200)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::7"])
+def test_json_lines_have_one_form_of_a_client(host: str) -> None:
+    websocket = record('%s - "WebSocket %s" 403', f"{host}:4000", "/ws", name="uvicorn.error")
+    for one in (access(f"{host}:4000"), websocket, record("malformed", client=host)):
+        assert json.loads(JsonFormatter().format(one))["client"] == host
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(colors=False), JsonFormatter()])

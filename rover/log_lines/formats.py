@@ -5,15 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import TYPE_CHECKING
 
-from rover.log_lines.uvicorn import ACCESS_FIELDS, ACCESS_LOGGER
+from rover.log_lines.uvicorn import access_fields
 from rover.masking import masked
 from rover.request import request_id
 from rover.wire import dumps_ascii, iso
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FIELDS = ("client", "source", "channel", "upload")
 """Attributes of a record that become members of a JSON line, if they are there."""
@@ -46,10 +42,10 @@ class TextFormatter(logging.Formatter):
         padding = " " * (9 - len(level))
         if self._colors and record.levelno in COLORS:
             level = f"\x1b[{COLORS[record.levelno]}m{level}\x1b[0m"
-        notes = {"client": getattr(record, "client", ""), "request_id": request_id()}
+        notes = {"client": masked(str(getattr(record, "client", ""))), "request_id": request_id()}
         message = escaped(masked(record.getMessage().strip()))
         shown = "".join(
-            f" {name}={escaped(str(text))}" for name, text in notes.items() if text not in message
+            f" {name}={escaped(text)}" for name, text in notes.items() if text not in message
         )
         lines = [f"{level}{padding} {message}{shown}"]
         if exception := _exception(record):
@@ -61,8 +57,9 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line, in ASCII.
 
     Its members are `time` (RFC 3339, UTC), `level`, `logger`, `message`, and where they are known
-    `request_id`, `client`, `source`, `channel`, `upload`, and `exception` as one text. Lines about
-    requests also have `method`, `path`, `http_version` and `status`.
+    `request_id`, `client` (an IP address), `source`, `channel`, `upload`, and `exception` as one
+    text. Lines about requests also have `port` of the client, `method`, `path`, `http_version` and
+    `status`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -71,30 +68,24 @@ class JsonFormatter(logging.Formatter):
             "time": iso(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": masked(record.getMessage().strip()),
+            "message": record.getMessage().strip(),
             "request_id": request_id(),
         }
         fields |= {name: getattr(record, name, None) for name in FIELDS}
-        fields |= _access_fields(record)
+        fields |= access_fields(record)
         fields["exception"] = _exception(record)
-        return dumps_ascii({name: value for name, value in fields.items() if value})
+        return dumps_ascii(
+            {
+                name: masked(value) if isinstance(value, str) else value
+                for name, value in fields.items()
+                if value
+            }
+        )
 
 
 def escaped(text: str) -> str:
     r"""The text on one line: `\n`, `\x1b` and others as Python writes them."""
     return UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
-
-
-def _access_fields(record: logging.LogRecord) -> Mapping[str, object]:
-    args = record.args
-    if record.name != ACCESS_LOGGER or not isinstance(args, tuple):
-        return {}
-    if len(args) != len(ACCESS_FIELDS):
-        return {}
-    return {
-        name: masked(value) if isinstance(value, str) else value
-        for name, value in zip(ACCESS_FIELDS, args, strict=True)
-    }
 
 
 def _exception(record: logging.LogRecord) -> str:

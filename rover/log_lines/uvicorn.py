@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Mapping
 
 ACCESS_LOGGER = "uvicorn.access"
 
-ACCESS_FIELDS = ("client", "method", "path", "http_version", "status")
-"""The arguments of its access records, in order."""
+ACCESS_FIELDS = ("method", "path", "http_version", "status")
+"""The arguments of its access records, in order, after the address and port of the client."""
+
+ADDRESS = re.compile(r"(.*):([0-9]+)")
 
 CONNECTION_MESSAGES = frozenset(
     {
@@ -42,3 +46,16 @@ def client_of(record: logging.LogRecord) -> str:
     if record.msg in CONNECTION_MESSAGES and isinstance(record.args, tuple) and record.args:
         return str(record.args[0])
     return ""
+
+
+def access_fields(record: logging.LogRecord) -> Mapping[str, object]:
+    """The members of a JSON line about a request: `client`, `port` and `ACCESS_FIELDS`.
+
+    A line about a WebSocket has only `client` and `port`.
+    """
+    match = ADDRESS.fullmatch(client_of(record))
+    fields: dict[str, object] = {} if match is None else {"client": match[1], "port": int(match[2])}
+    args = record.args
+    if record.name == ACCESS_LOGGER and isinstance(args, tuple) and len(args) > len(ACCESS_FIELDS):
+        fields |= zip(ACCESS_FIELDS, args[1:], strict=True)
+    return fields

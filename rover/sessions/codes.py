@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 CODE_S = 600
 """Seconds for which a code can be used."""
 
+PREFIX = "rvc_"
+"""The beginning of each code, by which log lines find it."""
+
 CODE_BYTES = 24
 
 MAX_TEXT_BYTES = 128
@@ -31,7 +34,7 @@ class Codes:
 
     def issue(self) -> str:
         """A new code."""
-        code = secrets.token_urlsafe(CODE_BYTES)
+        code = PREFIX + secrets.token_urlsafe(CODE_BYTES)
         self._ends[_digest_of(code.encode())] = self._clock() + CODE_S
         return code
 
