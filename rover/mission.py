@@ -14,7 +14,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from anyio import CancelScope, Event, create_task_group, sleep
+from anyio import CancelScope, Event, create_task_group, sleep, to_thread
 from starlette.routing import Route, WebSocketRoute
 
 from rover.addresses import Proxies, words
@@ -44,6 +44,7 @@ from rover.logs import log_of
 from rover.masking import hide
 from rover.metrics import MissionMetrics
 from rover.named_sources import named_sources
+from rover.private_folder import make_private
 from rover.routes import (
     alarms,
     api,
@@ -135,6 +136,7 @@ class MissionControl:
         connection_limits: the limits of connections, if the server is uvicorn with the protocols of
             `python -m rover`.
         log: keeps the events of this run.
+        access_of_others: why other users of the machine may read the data folder; empty if not.
 
     Raises:
         SettingError: a setting is out of range.
@@ -181,6 +183,7 @@ class MissionControl:
         self.sign_ins = SignIns(self.tokens, self.settings)
         self.session_cookies = SessionCookies(Clients(self.settings.trusted_proxies))
         self.sign_in_forms = SignInForms(self.session_cookies, self.tokens)
+        self.access_of_others = ""
         self._entered = False
         self.connection_limits = ConnectionLimits(self.settings)
         self._hosts = Hosts(self.lifespan)
@@ -334,6 +337,7 @@ class MissionControl:
             if not await self._open_log():
                 self._stack = stack.pop_all()
                 return
+            self.access_of_others = await to_thread.run_sync(make_private, self.settings.data_dir)
             await stack.enter_async_context(watch_loop(self._watched(), lag=self.counts.loop_lag))
             await stack.enter_async_context(self.audit)  # first, so that it ends last
             await stack.enter_async_context(entered((one.key, one.source) for one in self._sources))

@@ -253,7 +253,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Health": obj(status=const("ok"), version=TEXT),
     "Readiness": obj(
-        ["phase", "sources", "notifications", "audit", "recording"],
+        ["phase", "sources", "notifications", "audit", "recording", "data_folder"],
         ready=BOOLEAN,
         phase=TEXT,
         sources={
@@ -274,6 +274,7 @@ SCHEMAS: dict[str, Schema] = {
                 last_error=nullable(TEXT),
             )
         ),
+        data_folder=obj(private=BOOLEAN, detail=nullable(TEXT)),
         audit=nullable(
             obj(
                 ["since", "detail"],

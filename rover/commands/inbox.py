@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
-"""Other users of the machine have no access to the files. Existing folders keep their mode."""
+"""Other users of the machine have no access. `make_private` changes existing folders."""
 
 
 class Inbox:

@@ -50,6 +50,11 @@ class HasSources(Protocol):
         """What keeps the events."""
         ...
 
+    @property
+    def access_of_others(self) -> str:
+        """Why other users of the machine may read the data folder; empty if not."""
+        ...
+
 
 def routes(mission: HasSources) -> list[BaseRoute]:
     """`GET /healthz` and `GET /readyz`."""
@@ -62,12 +67,14 @@ def routes(mission: HasSources) -> list[BaseRoute]:
         ready = mission.phase == "running"
         body: dict[str, object] = {"ready": ready}
         if not request.scope.get(STRANGER):
+            others = mission.access_of_others
             body |= {
                 "phase": mission.phase,
                 "sources": mission.sources(),
                 "notifications": mission.notifications(),
                 "audit": mission.audit.as_json(),
                 "recording": mission.log.as_json(),
+                "data_folder": {"private": not others, "detail": others or None},
             }
         return json_response(body, 200 if ready else 503)
 
