@@ -38,6 +38,7 @@ from rover.counts import Counts
 from rover.embedding import Hosts, beside
 from rover.errors import MissionRecorded, SettingError
 from rover.images import Cameras, Images
+from rover.images.arrivals import Arrivals
 from rover.images.kept import KeptImages
 from rover.lifetime import entered
 from rover.logs import log_of
@@ -214,7 +215,10 @@ class MissionControl:
             derived=self.config.derived,
             log=log,
         )
-        self.cameras = Cameras({name: self._images(name) for name in self._cameras})
+        arrivals = Arrivals(log)
+        self.cameras = Cameras(
+            {name: self._images(name, arrivals) for name in self._cameras}, arrivals
+        )
         self.comms = Comms(settings, notify=notify, has_name=self.tokens.has_name, log=log)
         self.commands = Commands(
             self._validator.source,
@@ -282,7 +286,7 @@ class MissionControl:
         if status in AUDITED_REFUSALS:
             self.audit.refuse(type(exc).__name__)
 
-    def _images(self, camera: str) -> Images:
+    def _images(self, camera: str, arrivals: Arrivals) -> Images:
         spool = self.settings.data_dir / "spool"
         return Images(
             self._cameras[camera].source,
@@ -291,6 +295,7 @@ class MissionControl:
             name=camera,
             notify=self.serving.flusher.mark,
             kept=self._kept_images(camera),
+            arrivals=arrivals,
         )
 
     def _kept_images(self, camera: str) -> KeptImages | None:

@@ -67,6 +67,14 @@ def iso_or_none(t: float | None) -> str | None:
     return None if t is None else iso(t)
 
 
+def iso_or_text(t: float) -> str:
+    """The time for people; also one that RFC 3339 does not have."""
+    try:
+        return iso(t)
+    except ValueError:
+        return f"{t:g}"
+
+
 def sse(
     data: str, *, event: str | None = None, event_id: object = None, retry_ms: int | None = None
 ) -> bytes:

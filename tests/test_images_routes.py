@@ -61,6 +61,8 @@ async def test_the_list_describes_each_image_and_its_links_work(
         assert newest | {"received_at": None} == {
             "id": "new é.png",
             "camera": "camera",
+            "state": "arriving",
+            "available": True,
             "content_type": "image/png",
             "size": 100,
             "received": 40,
@@ -103,7 +105,7 @@ async def test_a_list_is_truncated_at_its_size_limit(serve: Serve, tmp_path: Pat
     async with site(serve, tmp_path) as at:
         for n in range(5):
             at.complete(f"{n}.png")
-        shots = [Shot(None, at.images, image) for image in await at.images.newest()]
+        shots = [Shot("camera", image, "complete") for image in await at.images.newest()]
     size = len(images_json(shots, 5))
     for max_bytes, count in ((size, 5), (size // 2, 2), (1, 1)):
         listed = json.loads(images_json(shots, 5, max_bytes))

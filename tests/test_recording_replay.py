@@ -15,6 +15,7 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from rover.errors import LogDamaged
 from rover.logs import MemoryLog
 from rover.logs.base import Record
+from rover.logs.search import offset_before
 from rover.telemetry.history import History
 from rover.telemetry.records import STREAM
 from rover.telemetry.replay import Position, Recording, Replay
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 T = 1_790_000_000.0
+
+
+async def image_data(record: Record) -> str | None:
+    return record.data if "unreadable" not in record.data else None
+
+
+def recording_of(history: History, log: MemoryLog) -> Recording:
+    return Recording(history, log, lambda: T + 11, image_json=image_data)
 
 
 class Past:
@@ -57,7 +66,7 @@ class Past:
         self, t: float, sent: int = 0, *, has_past: bool = True, speed: float = 1000.0
     ) -> list[str]:
         """The ids or else the data of the events of a replay, without its clock."""
-        recording = Recording(self.history, self.log, lambda: T + 11)
+        recording = recording_of(self.history, self.log)
         replay = Replay(
             recording, Position(t, sent), speed, None, has_past=has_past, stopping=Event()
         )
@@ -102,20 +111,50 @@ async def test_a_client_resumes_after_each_event_without_gap_or_duplicate(has_se
 
 async def test_the_offset_before_a_time_is_found_among_many() -> None:
     past = Past()
-    recording = Recording(past.history, past.log)
-    assert await recording.offset_before(T + 1.2, "alarm") == 0
-    assert await recording.offset_before(T + 1.3, "alarm") == 21
-    assert await recording.offset_before(T + 99, "alarm") == 22
-    assert await recording.offset_before(T + 99, "state") == 20
-    assert await recording.offset_before(T + 99, "event") == 0
-    assert await recording.first() == T
-    assert await recording.last() == T + 6.2
+    for t, kind, offset in [
+        (T + 1.2, "alarm", 0),
+        (T + 1.3, "alarm", 21),
+        (T + 99, "alarm", 22),
+        (T + 99, "state", 20),
+        (T + 99, "event", 0),
+    ]:
+        assert await offset_before(past.log, STREAM, t, kind) == offset
+    recording = recording_of(past.history, past.log)
+    assert (await recording.first(), await recording.last()) == (T, T + 6.2)
 
 
 async def test_a_record_without_events_ends_with_its_newest_sample() -> None:
     past = Past()
-    assert await Recording(past.history, MemoryLog()).last() == T + 9
-    assert await Recording(History(), MemoryLog()).last() == -inf
+    assert await recording_of(past.history, MemoryLog()).last() == T + 9
+    assert await recording_of(History(), MemoryLog()).last() == -inf
+
+
+async def test_images_share_the_clock_of_the_samples() -> None:
+    past = Past()
+    past.log.begin("images", "e3")
+    for offset, (after_s, image_id, state) in enumerate(
+        [
+            (1.5, "a", "arriving"),
+            (1.7, "b", "complete"),
+            (2.5, "a", "complete"),
+            (4.5, "c", "arriving"),
+            (5.2, "unreadable", "arriving"),
+            (6.4, "c", "broken"),
+        ],
+        1,
+    ):
+        data = dumps({"camera": "mast", "id": image_id, "state": state})
+        past.log.append("images", Record(offset, T + after_s, "image", data))
+    events = [one for one in await past.events(T + 4) if "event: image" in one]
+    before, after = [one for one in events if "id: " not in one], [e for e in events if "id: " in e]
+    shown = [json.loads(one.split("data: ")[1].split("\n")[0]) for one in before + after]
+    assert [(one["id"], one["state"]) for one in shown] == [
+        ("b", "complete"),
+        ("a", "complete"),
+        ("c", "arriving"),
+        ("c", "broken"),
+    ]
+    assert [float(one.split("id: ")[1].split("-")[0]) for one in after] == [T + 4.5, T + 6.4]
 
 
 class DamagedHistory(History):
@@ -124,7 +163,7 @@ class DamagedHistory(History):
 
 
 async def test_a_replay_ends_early_if_the_record_cannot_be_read() -> None:
-    recording = Recording(DamagedHistory(), Past().log, lambda: T + 11)
+    recording = recording_of(DamagedHistory(), Past().log)
     replay = Replay(recording, Position(T), 1000, None, has_past=False, stopping=Event())
     assert [batch async for batch in replay] == []
     assert isinstance(replay.failure, LogDamaged)

@@ -62,6 +62,7 @@ TELEMETRY = {
     "gap": GAP,
     "beat": StreamMessage("nothing else was sent for 3 s", ref("Beat"), "beat"),
     "comms": StreamMessage("a message of a channel, in a replay", ref("PastMessage"), "comms"),
+    "image": StreamMessage("an image has changed, in a replay", ref("Image"), "image"),
     "clock": StreamMessage("the time of a replay, each second", ref("ReplayClock"), "clock"),
     "end": StreamMessage("the replay has reached now, and ends", ref("ReplayClock"), "end"),
     "bye": StreamMessage(

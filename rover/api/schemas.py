@@ -232,6 +232,8 @@ SCHEMAS: dict[str, Schema] = {
     "Image": obj(
         id=TEXT,
         camera=TEXT,
+        state=one_of(("arriving", "complete", "broken")),
+        available={**BOOLEAN, "description": "whether its bytes can be requested"},
         content_type=TEXT,
         size=nullable(COUNT),
         received=COUNT,

@@ -11,11 +11,13 @@ from anyio import create_task_group, sleep
 from rover.errors import NoDataYet
 from rover.images.images import age_key
 from rover.supervise import State
-from sources.base import UnknownImage
+from rover.wire import iso_or_text
+from sources.base import SourceError, UnknownImage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rover.images.arrivals import Arrival, Arrivals, ImageState
     from rover.images.images import Images
     from sources.base import Image
 
@@ -23,19 +25,24 @@ if TYPE_CHECKING:
 POLL_INTERVAL_S = 0.05
 """Seconds between two checks for the first image."""
 
+MAX_CANDIDATES = 100
+"""Number of images of a past moment among which one is found whose bytes can be read."""
+
 
 class Shot(NamedTuple):
     """An image and the camera that it is from.
 
     Attributes:
-        camera: its name; `None` if the mission has only one.
-        images: the images of that camera.
+        camera: the name of the camera.
         image: the image.
+        state: of the image.
+        available: whether its bytes can be read.
     """
 
-    camera: str | None
-    images: Images
+    camera: str
     image: Image
+    state: ImageState
+    available: bool = True
 
 
 class Cameras:
@@ -43,13 +50,15 @@ class Cameras:
 
     Args:
         images: those of each camera, by its name.
+        arrivals: has the images of the past; `None` if nothing is recorded.
 
     Attributes:
         images: the same.
     """
 
-    def __init__(self, images: Mapping[str, Images]) -> None:
+    def __init__(self, images: Mapping[str, Images], arrivals: Arrivals | None = None) -> None:
         self.images = images
+        self._arrivals = arrivals
 
     @property
     def readers(self) -> int:
@@ -102,6 +111,56 @@ class Cameras:
                 continue
         raise UnknownImage(image_id)
 
+    async def known_at(self, t: float, limit: int, camera: str | None = None) -> Sequence[Shot]:
+        """The images that were known at a time, each as it was then; newest first.
+
+        Images that were complete before anything was recorded are among them.
+
+        Args:
+            t: POSIX seconds, exclusive.
+            limit: maximum number of images.
+            camera: its name; `None` for all cameras.
+
+        Raises:
+            LogDamaged: the log cannot be read.
+        """
+        arrivals = [] if self._arrivals is None else await self._arrivals.before(t, limit, camera)
+        recorded = [await self.past(arrival) for arrival in arrivals]
+        found = {(shot.camera, shot.image.id) for shot in recorded}
+        for name, images in self._chosen(camera):
+            older = (image for image in await images.newest() if image.complete)
+            recorded += [
+                self._shot(name, image)
+                for image in older
+                if (name, image.id) not in found and (image.received_at or t) < t
+            ]
+        return sorted(recorded, key=_age)[:limit]
+
+    async def past(self, arrival: Arrival) -> Shot:
+        """A recorded image as it was then, and whether its bytes can be read now."""
+        images = self.images.get(arrival.camera)
+        try:
+            now = None if images is None else await images.find_revision(arrival.image)
+        except SourceError:
+            now = None
+        return Shot(arrival.camera, arrival.image, arrival.state, now is not None)
+
+    async def latest_at(self, t: float, camera: str | None = None) -> Shot:
+        """The newest image that was complete at a time and whose bytes can be read.
+
+        Args:
+            t: POSIX seconds, exclusive.
+            camera: its name; `None` for all cameras.
+
+        Raises:
+            LogDamaged: the log cannot be read.
+            NoDataYet: there is none.
+        """
+        for shot in await self.known_at(t, MAX_CANDIDATES, camera):
+            if shot.available and shot.state == "complete":
+                return await self.find(shot.image.id, shot.camera)
+        raise NoDataYet(f"no image that was complete at {iso_or_text(t)} can be read")
+
     async def latest(self, camera: str | None = None, timeout_s: float = 0.0) -> Shot:
         """The newest image that has any bytes and is not broken.
 
@@ -131,7 +190,7 @@ class Cameras:
         return list(self.images.items()) if camera is None else [(camera, self.images[camera])]
 
     def _shot(self, name: str, image: Image) -> Shot:
-        return Shot(name if len(self.images) > 1 else None, self.images[name], image)
+        return Shot(name, image, self.images[name].state_of(image))
 
 
 def _age(shot: Shot) -> float:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskStatus
 
+    from rover.images.arrivals import Arrivals, ImageState
     from rover.images.kept import KeptImages
     from rover.images.reader import Reader
     from rover.settings import Settings
@@ -44,6 +45,7 @@ class Images:
         name: of the camera.
         notify: called with the topic of each image that has grown, as `Flusher.mark`.
         kept: keeps complete images without a file; `None` to keep none.
+        arrivals: records when images arrive; `None` to record nothing.
 
     Attributes:
         name: of the camera.
@@ -61,10 +63,11 @@ class Images:
         name: str = "camera",
         notify: Callable[[Topic[Any, Any]], None] | None = None,
         kept: KeptImages | None = None,
+        arrivals: Arrivals | None = None,
     ) -> None:
         self.name = name
         spool_dir = spool_dir or settings.data_dir / "spool"
-        self.receiver = Receiver(name, camera, settings, spool_dir, notify, kept)
+        self.receiver = Receiver(name, camera, settings, spool_dir, notify, kept, arrivals)
         self._kept = kept
         self._camera = self.receiver.camera
         self._reading: set[CancelScope] = set()
@@ -110,6 +113,18 @@ class Images:
         if image is None:
             raise UnknownImage(image_id)
         return self._as_received(image)
+
+    async def find_revision(self, image: Image) -> Image | None:
+        """The image of that id and revision as it is now; `None` if it no longer exists."""
+        now = await self._image(image.id)
+        return None if now is None or now.revision != image.revision else self._as_received(now)
+
+    def state_of(self, image: Image) -> ImageState:
+        """The state of an image that `newest` or `find` has returned."""
+        if image.complete:
+            return "complete"
+        spool = self.receiver.spool_of(image)
+        return "broken" if spool is not None and spool.broken else "arriving"
 
     async def current(self) -> Image | None:
         """The newest image that has any bytes and is not broken; `None` if there is none."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from asyncio import CancelledError
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from anyio import TASK_STATUS_IGNORED, create_task_group
 
 from rover.guard import absorb_stray_cancellation
+from rover.images.arrivals import Arrival
 from rover.images.guarded import GuardedCamera, InvalidImage
 from rover.images.spool import Spool
 from rover.supervise import Supervisor, idle_state, source_key
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup, TaskStatus
 
+    from rover.images.arrivals import Arrivals, ImageState
     from rover.images.kept import KeptImages
     from rover.settings import Settings
     from rover.supervise import Health
@@ -45,6 +48,7 @@ class Receiver:
         spool_dir: the folder of the spools.
         notify: called with the topic of each spool that has grown, as `Flusher.mark`.
         kept: keeps complete images without a file; `None` to keep none.
+        arrivals: records when images arrive; `None` to record nothing.
 
     Attributes:
         spools: by image id, oldest first.
@@ -60,8 +64,11 @@ class Receiver:
         spool_dir: Path,
         notify: Callable[[Topic[Any, Any]], None] | None,
         kept: KeptImages | None = None,
+        arrivals: Arrivals | None = None,
     ) -> None:
+        self._name = name
         self._kept = kept
+        self._arrivals = arrivals
         self.spools: dict[str, Spool] = {}
         self._settings = settings
         self._spool_dir = spool_dir
@@ -134,17 +141,26 @@ class Receiver:
                 spool = self.spool_of(image)
                 if spool is None or spool.broken:  # else the camera repeats it after a restart
                     await self._discard(image_id, "the camera sends it again from the start")
-                    await self.receive(image)
+                    is_new = await self.receive(image) is not None
+                    if not image.complete:
+                        await self._record(image, "arriving")
+                    elif not is_new:  # its file is complete
+                        await self._record(image, "complete")
 
     async def _discard(self, image_id: str, reason: str) -> None:
         if spool := self.spools.pop(image_id, None):
             await spool.discard(reason)
 
+    async def _record(self, image: Image, state: ImageState) -> None:
+        if self._arrivals is not None:
+            await self._arrivals.record(Arrival(self._name, image, state))
+
     async def _receive(self, image: Image, spool: Spool) -> None:
         reason = SHUTTING_DOWN
+        received = image
         try:
             with spool.receiving:
-                await self._copy(image, spool)
+                received = await self._copy(image, spool)
                 reason = ""
             if spool.receiving.cancelled_caught:
                 reason = spool.discard_reason
@@ -163,8 +179,15 @@ class Receiver:
                 log = logger.debug if reason is SHUTTING_DOWN else logger.warning
                 log("image %r is broken after %d bytes: %s", image.id, spool.received, reason)
             await spool.finish(reason)
+        if not (received.complete and received.path is not None):
+            received = replace(received, received=spool.received, received_at=spool.received_at)
+        if not reason:
+            await self._record(replace(received, complete=True, size=spool.received), "complete")
+        elif not spool.discard_reason:
+            await self._record(received, "broken")
 
-    async def _copy(self, image: Image, spool: Spool) -> None:
+    async def _copy(self, image: Image, spool: Spool) -> Image:
+        """Receive all bytes; returns the image as the camera then describes it."""
         max_bytes = self._settings.max_image_bytes
         await spool.create_file(self._spool_dir)
         async with self.camera.open(image.id) as chunks:
@@ -187,3 +210,4 @@ class Receiver:
             await spool.release()
         if now.path is None and self._kept is not None:
             await self._kept.keep(now, spool)
+        return now

@@ -19,6 +19,7 @@ from rover.archive.store import Store
 from rover.commands.records import PREFIX as UPLOAD
 from rover.comms.records import PREFIX as COMMS
 from rover.events import new_epoch
+from rover.images.arrivals import STREAM as ARRIVALS
 from rover.logs.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
 from rover.missions.alarms import alarm_before
 from rover.missions.files import FILES_SCHEMA, add_file
@@ -279,6 +280,8 @@ class _Writer:
                 if self._is_inside(t) and self._add_file(f"images/{key.removeprefix(IMAGE)}"):
                     self._put(key, text)
                     images += 1
+        arrivals = self._mission.records(ARRIVALS)
+        self._write_stream(ARRIVALS, (one for one in arrivals if self._is_inside(one.at)))
         return images
 
     def _add_file(self, name: str) -> bool:

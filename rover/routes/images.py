@@ -12,8 +12,9 @@ from rover.api.schemas import BINARY, ref
 from rover.asgi.image_response import ImageResponse
 from rover.asgi.large_response import MAX_BYTES
 from rover.asgi.problems import PROBLEM
-from rover.asgi.query import Choice, Text, WholeNumber
-from rover.errors import NoDataYet
+from rover.asgi.query import Choice, Moment, Text, WholeNumber
+from rover.errors import BadQuery, NoDataYet
+from rover.images.arrivals import arrival_of
 from rover.wire import dumps, iso_or_none
 from sources.base import ImageBroken, SourceError, UnknownImage
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from rover.images import Cameras
     from rover.images.cameras import Shot
+    from rover.logs.base import Record
     from rover.serving import Serving
 
 FIRST_IMAGE_TIMEOUT_S = 10.0
@@ -34,6 +36,8 @@ FIRST_IMAGE_TIMEOUT_S = 10.0
 LIMIT = WholeNumber(
     name="limit", summary="maximum number of images", at_least=1, at_most=1000, default=100
 )
+
+AT = Moment(name="at", summary="time in the past, for what was known before it")
 
 IMAGE_ID = Text(name="id", summary="id of an image, instead of the latest")
 
@@ -76,12 +80,18 @@ def routes(
     )
 
     def respond(shot: Shot) -> ImageResponse:
-        return ImageResponse(shot.images, shot.image, mission.serving.connections)
+        images = mission.cameras.images[shot.camera]
+        return ImageResponse(images, shot.image, mission.serving.connections)
 
     async def latest_image(request: Request) -> ImageResponse:
-        cameras = mission.cameras
+        cameras, at = mission.cameras, AT.of(request)
         if (image_id := IMAGE_ID.of(request)) is not None:
+            if at is not None:
+                reason = "`at` and `id` exclude each other; send only one of them"
+                raise BadQuery("at", request.query_params["at"], reason)
             return respond(await cameras.find(image_id, camera.of(request)))
+        if at is not None:
+            return respond(await cameras.latest_at(at, camera.of(request)))
         return respond(await cameras.latest(camera.of(request), first_image_timeout_s))
 
     async def image(request: Request) -> ImageResponse:
@@ -89,9 +99,14 @@ def routes(
         return respond(found)
 
     async def images(request: Request) -> Response:
-        limit = LIMIT.of(request)
-        shots = await mission.cameras.newest(limit + 1, camera.of(request))
-        return mission.serving.large_responses.respond(partial(images_json, shots, limit))
+        cameras, limit, at = mission.cameras, LIMIT.of(request), AT.of(request)
+        if at is None:
+            shots = await cameras.newest(limit + 1, camera.of(request))
+        else:
+            shots = await cameras.known_at(at, limit + 1, camera.of(request))
+        several = len(cameras.images) > 1
+        encode = partial(images_json, shots, limit, several=several)
+        return mission.serving.large_responses.respond(encode)
 
     by_id = Operation(
         "/images/{image_id:path}",
@@ -109,7 +124,7 @@ def routes(
             "/stream/rover-image",
             latest_image,
             "The latest image, streamed while it arrives",
-            query=[IMAGE_ID, camera],
+            query=[IMAGE_ID, camera, AT],
             headers=CONDITIONS,
             answers=ANSWERS,
             errors=[*ERRORS, NoDataYet],
@@ -118,7 +133,9 @@ def routes(
             "/images",
             images,
             "The newest images",
-            query=[LIMIT, camera],
+            description="With `at`, each image as it was then. `available` says whether its bytes "
+            "can still be requested.",
+            query=[LIMIT, camera, AT],
             answers={200: Answer("the newest first", ref("Images"))},
             errors=[SourceError],
         ),
@@ -126,7 +143,9 @@ def routes(
     ]
 
 
-def images_json(shots: Sequence[Shot], limit: int, max_bytes: int = MAX_BYTES) -> bytes:
+def images_json(
+    shots: Sequence[Shot], limit: int, max_bytes: int = MAX_BYTES, *, several: bool = False
+) -> bytes:
     """The first `limit` images as JSON, or fewer if they exceed `max_bytes`.
 
     The key `more` says whether there are others.
@@ -134,7 +153,7 @@ def images_json(shots: Sequence[Shot], limit: int, max_bytes: int = MAX_BYTES) -
     rows: list[str] = []
     size = 0
     for shot in shots[:limit]:
-        row = dumps(image_json(shot))
+        row = dumps(image_json(shot, several=several))
         size += len(row.encode())
         if rows and size > max_bytes:
             break
@@ -143,13 +162,28 @@ def images_json(shots: Sequence[Shot], limit: int, max_bytes: int = MAX_BYTES) -
     return f'{{"images":[{",".join(rows)}],"more":{more}}}'.encode()
 
 
-def image_json(shot: Shot) -> dict[str, Any]:
-    """An image as clients see it. Links are relative to the app's mount point."""
+async def past_image_json(cameras: Cameras, record: Record) -> str | None:
+    """A recorded image as JSON; `None` if the record cannot be read."""
+    if (arrival := arrival_of(record)) is None:
+        return None
+    shot = await cameras.past(arrival)
+    return dumps(image_json(shot, several=len(cameras.images) > 1))
+
+
+def image_json(shot: Shot, *, several: bool) -> dict[str, Any]:
+    """An image as clients see it. Links are relative to the app's mount point.
+
+    Args:
+        shot: the image.
+        several: whether the mission has several cameras, so that links name the camera.
+    """
     image, quoted = shot.image, quote(shot.image.id, safe="")
-    camera = "" if shot.camera is None else f"camera={shot.camera}"
+    camera = f"camera={shot.camera}" if several else ""
     return {
         "id": image.id,
-        "camera": shot.images.name,
+        "camera": shot.camera,
+        "state": shot.state,
+        "available": shot.available,
         "content_type": image.content_type,
         "size": image.size,
         "received": image.received,

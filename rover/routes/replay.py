@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 from rover.asgi.event_stream import EventStream
 from rover.asgi.query import Moment, Number
 from rover.errors import BadQuery
+from rover.routes.images import past_image_json
 from rover.telemetry.replay import Position, Recording, Replay
-from rover.wire import HEARTBEAT, dumps, iso, sse
+from rover.wire import HEARTBEAT, dumps, iso_or_text, sse
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from rover.asgi.event_stream import EventStreams
+    from rover.images import Cameras
     from rover.logs.base import Log
     from rover.serving import Serving
     from rover.telemetry import Telemetry
@@ -34,6 +37,11 @@ class HasRecord(Protocol):
     @property
     def telemetry(self) -> Telemetry:
         """The telemetry stream."""
+        ...
+
+    @property
+    def cameras(self) -> Cameras:
+        """The images."""
         ...
 
     @property
@@ -78,7 +86,8 @@ async def open_replay(
     serving, speed = mission.serving, SPEED.of(request) or 1.0
     client = serving.clients.name_of(request.scope, request.receive)
     serving.replays.check_capacity(client)
-    recording = Recording(mission.telemetry.history, mission.log)
+    image_json = partial(past_image_json, mission.cameras)
+    recording = Recording(mission.telemetry.history, mission.log, image_json=image_json)
     text = request.headers.get("Last-Event-ID")
     start = Position.parse(text, "Last-Event-ID") if text else Position(at)
     if start.t > recording.clock():
@@ -98,11 +107,3 @@ async def open_replay(
         stopping=serving.shutdown.requested,
     )
     return ReplayStream(replay, serving.replays, client)
-
-
-def iso_or_text(t: float) -> str:
-    """The time for people; also one that RFC 3339 does not have."""
-    try:
-        return iso(t)
-    except ValueError:
-        return f"{t:g}"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rover.archive.table import Table
     from rover.asgi.event_stream import EventStream
     from rover.audit import AuditLog
+    from rover.images import Cameras
     from rover.logs.base import Log
     from rover.serving import Serving
     from rover.telemetry import Telemetry
@@ -80,6 +81,11 @@ class HasTelemetry(Protocol):
     @property
     def telemetry(self) -> Telemetry:
         """The telemetry stream."""
+        ...
+
+    @property
+    def cameras(self) -> Cameras:
+        """The images."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""The recorded mission as it was: samples, states, alarms, events and messages by time.
+"""The recorded mission as it was: samples, states, alarms, events, messages and images by time.
 
     history (samples by their own time) ─┐
     log (the rest by the server's time) ─┴▶ one order of time ─▶ at a speed ─▶ server-sent events
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from contextlib import suppress
 from functools import partial
 from heapq import heapify, heappop, heapreplace
 from itertools import islice
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from anyio import move_on_after, to_thread
 
 from rover.errors import BadQuery, LogDamaged
+from rover.logs.search import offset_before
 from rover.telemetry.events import sample_json
 from rover.telemetry.records import STREAM
 from rover.topic import Batch
@@ -28,7 +30,15 @@ from rover.wire import dumps, iso, sse
 from sources.base import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Sequence,
+    )
 
     from anyio import Event
 
@@ -42,6 +52,12 @@ NAMED = ("state", "alarm", "event", "dictionary")
 
 COMMS = "comms/"
 """The prefix of the keys of channels in the log."""
+
+IMAGES = "images"
+"""The key of the images in the log."""
+
+OTHERS = {COMMS: "message", IMAGES: "image"}
+"""Kinds of the records of other streams, by the prefix of their keys."""
 
 CLOCK_S = 1.0
 """Seconds between two `clock` events."""
@@ -65,8 +81,12 @@ PAGE_BYTES = 128 * 2**10
 MAX_ALARM_RECORDS = 20_000
 """Maximum number of past `alarm` events from which the alarms of a moment are found."""
 
+RECORDS_PER_IMAGE = 3
+"""Approximate maximum number of records of an image: it begins to arrive, and is complete."""
+
 MAX_PAST = 100
-"""Maximum number of past events, and of messages of each channel, that a replay begins with."""
+"""Maximum number of past events, of images, and of messages of each channel, that a replay begins
+with."""
 
 REPLAY_ID = r"-?\d{1,15}(\.\d{1,9})?-\d{1,9}"
 """The form of a replay's event ids: POSIX seconds, and the number of the event at that time."""
@@ -113,6 +133,18 @@ class Moment(NamedTuple):
     data: str
 
 
+class Place(NamedTuple):
+    """Records of one stream.
+
+    Attributes:
+        key: of the stream.
+        kind: of the records.
+    """
+
+    key: str
+    kind: str
+
+
 class Recording:
     """What is recorded, by time.
 
@@ -120,18 +152,30 @@ class Recording:
         history: the samples.
         log: the other events.
         clock: POSIX seconds.
+        image_json: the record of an image as clients see it; `None` if it cannot be read. By
+            default its data.
     """
 
-    def __init__(self, history: History, log: Log, clock: Callable[[], float] = time) -> None:
+    def __init__(
+        self,
+        history: History,
+        log: Log,
+        clock: Callable[[], float] = time,
+        *,
+        image_json: Callable[[Record], Awaitable[str | None]] | None = None,
+    ) -> None:
         self.history = history
         self.log = log
         self.clock = clock
+        self._image_json = image_json or data_of
 
     async def first(self) -> float:
         """The time of the first sample or event in POSIX seconds; infinite without any."""
         found = [await to_thread.run_sync(self.history.first)]
-        for kind in NAMED:  # of one kind, the log finds records by its index
-            found += [one.at for one in await self.log.read(STREAM, kinds=(kind,), limit=1)]
+        for place in self._places():  # of one kind, the log finds records by its index
+            found += [
+                one.at for one in await self.log.read(place.key, kinds=(place.kind,), limit=1)
+            ]
         return min(found)
 
     async def last(self) -> float:
@@ -141,23 +185,20 @@ class Recording:
         samples = await to_thread.run_sync(self.history.newest_before, inf)
         return max((at for at, _ in samples.values()), default=-inf)
 
-    async def offset_before(self, t: float, kind: str) -> int:
-        """The offset of the last event of a kind of the telemetry, published before a time."""
-        stream = self.log.stream(STREAM)
-        low, high = 0, 0 if stream is None else stream.last
-        while low < high:  # the first event after `low` decides
-            middle = (low + high) // 2
-            found = await self.log.read(STREAM, after=middle, kinds=(kind,), limit=1)
-            if found and found[0].at < t:
-                low = found[0].offset
-            else:
-                high = middle
-        return low
+    def _places(self) -> list[Place]:
+        """The kinds of records that are replayed."""
+        others = [
+            Place(one.key, kind)
+            for prefix, kind in OTHERS.items()
+            for one in self.log.streams(prefix)
+        ]
+        return [*(Place(STREAM, kind) for kind in NAMED), *others]
 
     async def before(self, t: float, fields: Collection[str] | None) -> list[bytes]:
         """What a client needs to know of a moment: events without ids.
 
-        These are the newest dictionary, states, values, alarms, events and messages before it.
+        These are the newest dictionary, states, values, alarms, events, messages and images before
+        it.
         """
         newest = await to_thread.run_sync(self.history.newest_before, t, fields)
         rows: dict[float, dict[str, Any]] = {}
@@ -170,6 +211,8 @@ class Recording:
         found += await to_thread.run_sync(latched, alarms)
         found += await self._past("event", t, MAX_PAST)
         frames = [sse(one.data, event=one.kind) for one in found]
+        images = [await self._image_json(one) for one in await self._past_images(t)]
+        frames += [sse(data, event="image") for data in images if data is not None]
         for channel in self.log.streams(COMMS):
             past = await self.log.read(channel.key, kinds=("message",), limit=1000, newest=True)
             messages = [one for one in past if one.at < t][-MAX_PAST:]
@@ -179,8 +222,22 @@ class Recording:
 
     async def _past(self, kind: str, t: float, limit: int) -> list[Record]:
         """The newest records of a kind that were published before a time, oldest first."""
-        until = await self.offset_before(t, kind)
+        until = await offset_before(self.log, STREAM, t, kind)
         return await self.log.read(STREAM, until=until, kinds=(kind,), limit=limit, newest=True)
+
+    async def _past_images(self, t: float) -> list[Record]:
+        """The newest record of each image that changed last before a time, oldest first."""
+        until = await offset_before(self.log, IMAGES, t, "image")
+        newest: dict[tuple[str, str], Record] = {}
+        for record in await self.log.read(
+            IMAGES, until=until, limit=RECORDS_PER_IMAGE * MAX_PAST, newest=True
+        ):
+            with suppress(LookupError, TypeError, ValueError):  # the file is damaged
+                fields = json.loads(record.data)
+                place = fields["camera"], fields["id"]
+                newest.pop(place, None)
+                newest[place] = record
+        return list(newest.values())[-MAX_PAST:]
 
     def samples(
         self, since: float, until: float, fields: Collection[str] | None
@@ -197,21 +254,20 @@ class Recording:
                 yield Moment(t, None, sample_json(Sample(t, values)))
 
     async def records(
-        self, key: str, kind: str, since: float, until: float, after: dict[tuple[str, str], int]
+        self, place: Place, since: float, until: float, after: dict[Place, int]
     ) -> AsyncIterator[Moment]:
         """The records of a stream that were published in a time range.
 
         Args:
-            key: of the stream.
-            kind: of the records.
+            place: the stream, and the kind of the records.
             since: POSIX seconds. A later record with an earlier time counts as of this time.
             until: POSIX seconds, exclusive.
             after: the offset before the first record of each stream and kind; it is updated.
         """
-        place = key, kind
+        key, kind = place
         is_first = place not in after
         if is_first:
-            after[place] = await self.offset_before(since, kind) if key == STREAM else 0
+            after[place] = await offset_before(self.log, key, since, kind)
         while page := await self.log.read(
             key, after=after[place], kinds=(kind,), limit=PAGE_RECORDS, max_bytes=PAGE_BYTES
         ):
@@ -224,6 +280,9 @@ class Recording:
                 since = max(since, record.at)
                 if key == STREAM:
                     yield Moment(since, record.kind, record.data)
+                elif key == IMAGES:
+                    if (data := await self._image_json(record)) is not None:
+                        yield Moment(since, "image", data)
                 else:
                     yield Moment(since, "comms", message_json(key, record))
 
@@ -232,12 +291,10 @@ class Recording:
 
         An event with an empty name follows what is recorded so far.
         """
-        after: dict[tuple[str, str], int] = {}
+        after: dict[Place, int] = {}
         while (until := self.clock() - MARGIN_S) > since + MARGIN_S:
-            places = [(STREAM, kind) for kind in NAMED]
-            places += [(one.key, "message") for one in self.log.streams(COMMS)]
             sources = [_in_thread(self.samples(since, until, fields))]
-            sources += [self.records(*place, since, until, after) for place in places]
+            sources += [self.records(place, since, until, after) for place in self._places()]
             async for moment in merged(sources):
                 yield moment
             yield Moment(until, "", "")
@@ -353,6 +410,11 @@ async def merged(sources: Sequence[AsyncIterator[Moment]]) -> AsyncIterator[Mome
             heappop(heap)
         else:
             heapreplace(heap, (following.t, index, following))
+
+
+async def data_of(record: Record) -> str | None:
+    """The data of a record."""
+    return record.data
 
 
 async def _in_thread(moments: Iterator[Moment]) -> AsyncIterator[Moment]:

@@ -132,6 +132,9 @@ export interface ImageInfo {
   readonly id: string;
   /** The name of its camera. */
   readonly camera: string;
+  readonly state?: 'arriving' | 'complete' | 'broken';
+  /** Whether its bytes can be requested; those of past images may be deleted. */
+  readonly available?: boolean;
   readonly content_type: string;
   readonly size: number | null;
   readonly received: number;

@@ -1,0 +1,131 @@
+"""When images arrived: a stream of the log, for replays and for lists of a past moment."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import fields
+from time import time
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from rover.events import new_epoch
+from rover.logs.base import Record
+from rover.logs.search import offset_before
+from rover.wire import dumps
+from sources.base import Image
+from sources.rules.describe import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rover.logs.base import Log
+
+logger = logging.getLogger("rover.images")
+
+STREAM = "images"
+"""The key of the stream."""
+
+KIND = "image"
+"""The kind of its records."""
+
+MAX_RECORDS = 100_000
+"""Maximum number of records; the oldest are deleted."""
+
+TRIM_STEP = 1_000
+"""Number of records that are deleted together."""
+
+PAGE_RECORDS = 500
+"""Number of records that are read at once."""
+
+MAX_READ = 20_000
+"""Maximum number of records that are read for one list."""
+
+ImageState = Literal["arriving", "complete", "broken"]
+"""The state of an image: it is `broken` if its bytes will not all arrive."""
+
+STORED = tuple(info.name for info in fields(Image) if info.name != "path")
+
+
+class Arrival(NamedTuple):
+    """An image at a time in the past.
+
+    Attributes:
+        camera: the name of the camera.
+        image: as it was then.
+        state: of the image then.
+    """
+
+    camera: str
+    image: Image
+    state: ImageState
+
+
+class Arrivals:
+    """The changes of the images of all cameras, in the log.
+
+    Args:
+        log: keeps them.
+        clock: POSIX seconds.
+        max_records: maximum number of changes that are kept.
+    """
+
+    def __init__(
+        self, log: Log, clock: Callable[[], float] = time, max_records: int = MAX_RECORDS
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._max_records = max_records
+
+    async def record(self, arrival: Arrival) -> None:
+        """Record a change; returns when it survives the end of the process, or the log fails."""
+        stream = self._log.stream(STREAM)
+        if stream is None:
+            self._log.begin(STREAM, new_epoch())
+        offset = 1 if stream is None else stream.last + 1
+        data = arrival_json(arrival)
+        self._log.append(STREAM, Record(offset, self._clock(), KIND, data, arrival.image.taken_at))
+        if offset % TRIM_STEP == 0 and offset > self._max_records:
+            self._log.trim(STREAM, offset - self._max_records + 1)
+        await self._log.commit()
+
+    async def before(self, t: float, limit: int, camera: str | None = None) -> list[Arrival]:
+        """The images that were known at a time, each as it was then; the last to change first.
+
+        Args:
+            t: POSIX seconds, exclusive.
+            limit: maximum number of images.
+            camera: its name; `None` for all cameras.
+
+        Raises:
+            LogDamaged: the log cannot be read.
+        """
+        found: dict[tuple[str, str], Arrival] = {}
+        until = await offset_before(self._log, STREAM, t, KIND)
+        for _ in range(MAX_READ // PAGE_RECORDS):
+            page = await self._log.read(STREAM, until=until, limit=PAGE_RECORDS, newest=True)
+            for record in reversed(page):
+                arrival = arrival_of(record)
+                if arrival is not None and camera in (None, arrival.camera):
+                    found.setdefault((arrival.camera, arrival.image.id), arrival)
+                if len(found) == limit:
+                    return list(found.values())
+            if not page:
+                break
+            until = page[0].offset - 1
+        return list(found.values())
+
+
+def arrival_json(arrival: Arrival) -> str:
+    """The data of a record."""
+    known = {name: getattr(arrival.image, name) for name in STORED}
+    return dumps({"camera": arrival.camera, "state": arrival.state, **known})
+
+
+def arrival_of(record: Record) -> Arrival | None:
+    """The change that a record describes; `None` if it cannot be read."""
+    try:
+        known: dict[str, Any] = json.loads(record.data)
+        return Arrival(known.pop("camera"), state=known.pop("state"), image=Image(**known))
+    except (LookupError, TypeError, ValueError) as exc:
+        logger.warning("image %d of the log cannot be read: %s", record.offset, describe(exc))
+        return None
