@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ from urllib.parse import urlsplit
 import anyio
 from anyio import connect_tcp, create_task_group, create_tcp_listener
 from anyio.abc import SocketAttribute
+
+LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -96,6 +99,10 @@ class Script:
             head = b""
             while b"\r\n\r\n" not in head:
                 head += await stream.receive()
+            head, _, body = head.partition(b"\r\n\r\n")
+            length = LENGTH.search(head)
+            while length and len(body) < int(length[1]):  # a close with unread data is a reset
+                body += await stream.receive()
             self.requests.append(head)
             number = len(self.requests) - 1
             if number < len(self._responses):

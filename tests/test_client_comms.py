@@ -9,9 +9,8 @@ import pytest
 from anyio import fail_after, to_thread
 
 from rover.cli import main
-from rover.cli.connection import FAILED
+from rover.cli.connection import WRONG_USE
 from rover.client import (
-    ChannelClosed,
     Client,
     ClientError,
     ConnectionFailed,
@@ -100,10 +99,10 @@ async def test_a_refused_message_raises_and_the_channel_stays_open(serve: Serve)
 
 async def test_a_channel_that_is_not_allowed_is_not_tried_again(serve: Serve) -> None:
     async with serving(serve) as at, Client(at.url) as rover:
-        with pytest.raises(ChannelClosed) as closed:
+        with pytest.raises(Refused) as refused:
             async with rover.comms("a/b"):
                 pass
-    assert closed.value.code == 1008
+    assert refused.value.status == 400
 
 
 async def test_a_refused_handshake_has_the_detail_of_the_server() -> None:
@@ -142,6 +141,6 @@ async def test_the_commands_say_and_follow(
         tail = ["tail", "comms", "flight", "-n", "1", "--url", at.url]
         assert await to_thread.run_sync(main, tail) == 0
         [line] = capsys.readouterr().out.splitlines()
-        assert await to_thread.run_sync(main, ["say", "flight", " ", "--url", at.url]) == FAILED
+        assert await to_thread.run_sync(main, ["say", "flight", " ", "--url", at.url]) == WRONG_USE
     found = json.loads(line)
     assert (found["id"], found["from"], found["text"]) == (message_id, "Ada", "Drive is complete")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio import fail_after, to_thread
+from anyio import fail_after, run_process, to_thread
 
 from rover.cli import main
-from rover.cli.connection import FAILED
+from rover.cli.connection import FAILED, WRONG_USE
 from rover.client import Client, ImageChanged, ImageDownload, ImageIncomplete, NotARover, Refused
 from tests.cutting import cutting, scripted
 from tests.image_site import DATA, SIZE, site
@@ -167,6 +169,16 @@ async def test_a_file_that_cannot_be_written_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with scripted(answer("200 OK", b"image", "a")) as server:
-        command = ["image", "--url", server.url, "-o", "/nowhere/latest.png"]
-        assert await to_thread.run_sync(main, command) == FAILED
+        command = ["image", "--url", server.url, "-o", "/proc/latest.png"]
+        assert await to_thread.run_sync(main, command) == WRONG_USE
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+async def test_a_full_disk_is_one_line_and_no_file_stays(tmp_path: Path) -> None:
+    body = b"image" * 1000
+    async with scripted(answer("200 OK", body, "a")) as server:
+        limited = 'ulimit -f 1; exec "$0" -m rover image --url "$1" -o "$2"'
+        command = ["sh", "-c", limited, sys.executable, server.url, str(tmp_path / "latest.png")]
+        done = await run_process(command, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (FAILED, 1)
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 # tests run on asyncio

@@ -18,7 +18,7 @@ from rosbags.rosbag2 import Writer as Rosbag2
 from rosbags.typesys import Stores, get_typestore
 
 from rover.cli import main
-from rover.cli.connection import WRONG_FILE
+from rover.cli.connection import WRONG_USE
 from rover.exports import export, writer_of
 from rover.logs.folder import DataFolder
 from rover.mission import MissionControl
@@ -104,7 +104,7 @@ def test_a_wrong_line_is_named_and_the_lines_before_it_are_imported(
 ) -> None:
     file = tmp_path / "log.jsonl"
     file.write_text(f'{{"t": {T}, "v": 1}}\n\n{{"t": {T + 1}, "v": 2}}\n{line}\n{{"t": {T + 2}}}\n')
-    assert run(file, "--into", tmp_path / "data") == WRONG_FILE
+    assert run(file, "--into", tmp_path / "data") == WRONG_USE
     done, error = capsys.readouterr().err.splitlines()
     assert "imported 2 samples" in done
     assert "log.jsonl: line 4:" in error
@@ -117,7 +117,7 @@ def test_a_truncated_file_is_reported(
 ) -> None:
     file, data = tmp_path / "drive", exported(history, file_format)
     file.write_bytes(data[: len(data) // 2])
-    assert run(file, "--into", tmp_path / "data") == WRONG_FILE
+    assert run(file, "--into", tmp_path / "data") == WRONG_USE
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
@@ -126,7 +126,7 @@ def test_the_messages_before_the_end_of_a_truncated_mcap_are_imported(
 ) -> None:
     file = tmp_path / "drive.mcap"
     file.write_bytes(exported(history, "mcap")[:-50])
-    assert run(file, "--into", tmp_path / "data") == WRONG_FILE
+    assert run(file, "--into", tmp_path / "data") == WRONG_USE
     with Snapshot(tmp_path / "data") as snapshot:
         assert exported(snapshot.history(), "jsonl") == exported(history, "jsonl")
 
@@ -137,8 +137,8 @@ def test_files_that_cannot_be_read_are_one_error(
     (tmp_path / "image").write_bytes(b"\x89PNG\r\n\0")
     (tmp_path / "notime.csv").write_text("a,b\nx,y\n")
     (tmp_path / "empty").write_bytes(b"")
-    for name in ("nowhere", "image", "notime.csv", "empty"):
-        assert run(tmp_path / name, "--into", tmp_path / "data") == WRONG_FILE
+    for name in ("image", "notime.csv", "empty"):
+        assert run(tmp_path / name, "--into", tmp_path / "data") == WRONG_USE
         assert len(capsys.readouterr().err.splitlines()) == 2
 
 
@@ -181,7 +181,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     file.write_text(f'{{"t": {T}, "v": 1}}\n')
     folder = DataFolder(tmp_path / "data")
     assert folder.acquire()
-    assert run(file, "--into", tmp_path / "data") == WRONG_FILE
+    assert run(file, "--into", tmp_path / "data") == WRONG_USE
     folder.release()
     assert run(file, "--into", tmp_path / "data") == 0
 
@@ -252,7 +252,7 @@ def test_json_messages_in_mcap_are_named_by_their_topics(tmp_path: Path) -> None
         unknown = writer.register_channel("/raw", "protobuf", 0)
         writer.add_message(unknown, int(T + 1) * 10**9, b"\x08\x01", int(T + 1) * 10**9)
         writer.finish()  # type: ignore[no-untyped-call]
-    assert run(file, "--into", tmp_path / "data") == WRONG_FILE
+    assert run(file, "--into", tmp_path / "data") == WRONG_USE
     assert rows_of(tmp_path / "data") == [
         {"t": "2026-09-21T14:13:20.000Z", "battery.level": 87, "battery.cell.volts": 3.7}
     ]

@@ -12,7 +12,7 @@ import pytest
 from anyio import to_thread
 
 from rover.cli import main
-from rover.cli.connection import FAILED, WRONG_FILE
+from rover.cli.connection import FAILED, WRONG_USE
 from rover.cli.saving import file_that_appears
 from rover.exports import FORMATS
 from rover.missions import Snapshot
@@ -93,9 +93,9 @@ async def test_an_export_that_fails_leaves_no_file(
 ) -> None:
     file, taken = tmp_path / "drive.csv", tmp_path / "taken.csv"
     taken.write_text("mine")
-    assert await run("export", "--from", tmp_path / "nowhere", "-o", file) == WRONG_FILE
+    assert await run("export", "--from", tmp_path / "nowhere", "-o", file) == WRONG_USE
     (tmp_path / "mission.db").write_text("not a database, but as long as the header of one " * 9)
-    assert await run("export", "--from", tmp_path, "-o", file) == WRONG_FILE
+    assert await run("export", "--from", tmp_path, "-o", file) == WRONG_USE
     assert await run("export", "--url", "http://127.0.0.1:9", "-o", file) == FAILED
     assert await run("export", "--from", tmp_path, "-o", taken) == 2
     assert len(capsys.readouterr().err.splitlines()) == 4

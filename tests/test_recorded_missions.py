@@ -16,7 +16,7 @@ import httpx
 import pytest
 from anyio import to_thread
 
-from rover.cli.connection import WRONG_FILE
+from rover.cli.connection import WRONG_USE
 from rover.cli.server import open_mission
 from rover.commands.records import saved_uploads
 from rover.errors import MessageRefused
@@ -219,10 +219,10 @@ async def test_a_record_that_fails_leaves_no_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "drive.rover"
-    assert await run("record", "--from", tmp_path / "nowhere", file) == WRONG_FILE
-    assert await run("record", "--since", "20", "--until", "10", file) == WRONG_FILE
-    assert await run("open", tmp_path) == WRONG_FILE
-    assert await run("open", tmp_path / "nowhere.rover") == WRONG_FILE
+    assert await run("record", "--from", tmp_path / "nowhere", file) == WRONG_USE
+    assert await run("record", "--since", "20", "--until", "10", file) == WRONG_USE
+    assert await run("open", tmp_path) == WRONG_USE
+    assert await run("open", tmp_path / "nowhere.rover") == WRONG_USE
     assert len(capsys.readouterr().err.splitlines()) == 4
     assert os.listdir(tmp_path) == []  # noqa: PTH208 # quick
 

@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from rover.client import Channel, Client, Message, Presence
 
 
+def message_text(ctx: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """The text of a message; that of the input for the argument `-`.
+
+    Raises:
+        click.BadParameter: it is not UTF-8, or it is empty.
+    """
+    if text is None or ctx.resilient_parsing:
+        return text
+    if text == "-" and isinstance(parameter, click.Argument):
+        try:
+            text = sys.stdin.buffer.read().decode().rstrip("\n")
+        except UnicodeDecodeError:
+            raise click.BadParameter("the input must be UTF-8") from None
+    if not text.strip():
+        raise click.BadParameter("a message must not be empty")
+    return text
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -27,7 +45,7 @@ The command joins the channel, so its members see it. A terminal shows text. Oth
 )
 @click.argument("channel")
 @click.option("--name", default="", help="Name of the member. By default the server chooses one.")
-@click.option("--say", "text", help="Send this message first.")
+@click.option("--say", "text", callback=message_text, help="Send this message first.")
 @click.option("--after", default="", metavar="ID", help="Resume after this event.")
 @click.option("-n", "--count", type=click.IntRange(1), help="End after this many messages.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal.")
@@ -63,13 +81,11 @@ It prints the id of each message when the server has accepted it.
 """
 )
 @click.argument("channel")
-@click.argument("text")
+@click.argument("text", callback=message_text)
 @click.option("--name", default="", help="Name of the member. By default the server chooses one.")
 @connection_options
 def say(channel: str, text: str, name: str, **connection: Any) -> int:
     """Send TEXT to the comms channel CHANNEL. TEXT may be - for the input."""
-    if text == "-":
-        text = sys.stdin.read().rstrip("\n")
 
     async def run(client: Client) -> int:
         async with client.comms(channel, name) as member:

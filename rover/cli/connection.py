@@ -14,7 +14,7 @@ from click.core import ParameterSource
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from rover.client import Client
+    from rover.client import Client, ClientError
 
     Command = Callable[..., Any]
 
@@ -23,8 +23,8 @@ F = TypeVar("F", bound="Callable[..., Any]")
 FAILED = 3
 """Exit status if the server cannot be reached, refuses, or the outcome is unknown."""
 
-WRONG_FILE = 2
-"""Exit status if a local file cannot be used."""
+WRONG_USE = 2
+"""Exit status if an argument, a setting or a local file is wrong. click has the same one."""
 
 BROKEN_PIPE = 141
 """Exit status if the reader of the output has ended, as in shells: 128 + SIGPIPE."""
@@ -37,7 +37,9 @@ def connection_options(command: F) -> F:
             "--insecure", is_flag=True, help="Accept any certificate of the server. Unsafe."
         ),
         click.option(
-            "--ca", type=click.Path(path_type=Path), help="File with the certificates to trust."
+            "--ca",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="File with the certificates to trust.",
         ),
         click.option(
             "--token-file",
@@ -81,9 +83,10 @@ def run_with_client(
     """
     import anyio
 
-    from rover.client import Client, ClientError
+    from rover.client import Client, ClientError, InvalidArgument
 
     _make_output_encodable()
+    check_texts()
     if token_file is not None and (not token or _is_option("token_file", before="token")):
         token = read_token(token_file)
 
@@ -93,12 +96,49 @@ def run_with_client(
 
     try:
         return anyio.run(with_client)
+    except InvalidArgument as exc:
+        raise click.UsageError(printable(str(exc))) from exc
     except ClientError as exc:
         report(explain(exc, has_token=token is not None))
-        return FAILED
+        return status_of(exc)
     except BrokenPipeError:
         discard_output()
         return BROKEN_PIPE
+
+
+def check_texts() -> None:
+    """Check that the arguments of the running command are Unicode. Names of files need not be.
+
+    Raises:
+        click.UsageError: one is not.
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if parameter.type is click.STRING and isinstance(value, str) and not _is_unicode(value):
+            name = parameter.make_metavar(context)
+            if isinstance(parameter, click.Option):
+                name = max(parameter.opts, key=len)
+            raise click.UsageError(f"{name}: must be UTF-8")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the text has no lone surrogate, which Python makes of a byte that is not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def status_of(exc: ClientError) -> int:
+    """The exit status after an error of the client."""
+    from rover.client import InvalidArgument, MessageRefused, Refused
+
+    match exc:
+        case InvalidArgument() | Refused(status=400) | MessageRefused(code="malformed"):
+            return WRONG_USE
+    return FAILED
 
 
 def _make_output_encodable() -> None:

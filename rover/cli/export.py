@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
-from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +10,13 @@ import click
 
 from rover.cli.connection import (
     BROKEN_PIPE,
-    WRONG_FILE,
+    WRONG_USE,
     connection_options,
     discard_output,
     report,
     run_with_client,
 )
+from rover.cli.moment import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,29 +40,6 @@ complete. --from needs no server, and one may use the data folder at the same ti
 """
 
 
-def moment(_: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    """POSIX seconds of an option.
-
-    Raises:
-        click.BadParameter: it is not a time.
-    """
-    if text is None:
-        return None
-    try:
-        found = float(text)
-    except ValueError:
-        try:
-            at = datetime.fromisoformat(text)
-            found = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            found = nan
-    if not isfinite(found):
-        raise click.BadParameter(
-            f"{text}: must be a time such as 2026-11-28T09:00:00Z, or seconds since 1970"
-        )
-    return found
-
-
 def _format_of(name: str | None, output: str) -> str:
     if name is not None:
         return name
@@ -77,7 +53,12 @@ def _format_of(name: str | None, output: str) -> str:
 
 @click.command(epilog=EPILOG)
 @click.option(
-    "-o", "--output", default="-", metavar="FILE", help="File, or - for the output, the default."
+    "-o",
+    "--output",
+    default="-",
+    type=click.Path(),
+    metavar="FILE",
+    help="File, or - for the output, the default.",
 )
 @click.option(
     "--format",
@@ -115,9 +96,10 @@ def export(
     **connection: Any,
 ) -> int:
     """Save past telemetry as CSV, JSON lines, Parquet or MCAP."""
+    from rover.cli.saving import check_output
+
     chosen = _format_of(file_format, output)
-    if output != "-" and Path(output).exists() and not force:
-        raise click.UsageError(f"{output}: exists; give --force to replace it")
+    check_output(output, force=force)
     if output == "-" and chosen in ("parquet", "mcap") and sys.stdout.isatty():
         raise click.UsageError(f"{chosen} is not text; give -o FILE")
 
@@ -174,7 +156,7 @@ def _from_mission(
             return save(pieces_of(tables, history.kinds(names), writer, aligner))
     except RoverError as exc:
         report(str(exc))
-        return WRONG_FILE
+        return WRONG_USE
     except BrokenPipeError:
         discard_output()
         return BROKEN_PIPE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rover.cli.connection import FAILED, connection_options, report, run_with_client
+from rover.cli.connection import connection_options, report, run_with_client
 
 if TYPE_CHECKING:
     from rover.client import Client, ImageDownload
@@ -30,7 +30,14 @@ missing rest. FILE appears when the image is complete.
 
 
 @click.command(epilog=EPILOG)
-@click.option("-o", "--output", required=True, metavar="FILE", help="File, or - for the output.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(),
+    metavar="FILE",
+    help="File, or - for the output.",
+)
 @click.option("--id", "image_id", metavar="ID", help="Id of the image. By default the latest.")
 @click.option("--camera", metavar="NAME", help="Name of the camera. By default any.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
@@ -39,9 +46,10 @@ def image(
     output: str, image_id: str | None, camera: str | None, force: bool, **connection: Any
 ) -> int:
     """Save an image of the rover."""
+    from rover.cli.saving import check_output, failed
+
     path = Path(output)
-    if output != "-" and path.exists() and not force:
-        raise click.UsageError(f"{output}: exists; give --force to replace it")
+    check_output(output, force=force)
 
     async def run(client: Client) -> int:
         from rover.client import ImageChanged
@@ -55,14 +63,8 @@ def image(
                 if (output == "-" and download.received) or restarts == MAX_RESTARTS:
                     raise
                 report(f"{exc}; beginning again")
-            except FileExistsError:
-                report(f"{output}: exists by now; give --force to replace it")
-                return FAILED
-            except BrokenPipeError:
-                raise
             except OSError as exc:
-                report(f"{output}: cannot be written: {exc.strerror}")
-                return FAILED
+                return failed(output, exc)
             else:
                 break
         return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rover.cli.connection import FAILED, WRONG_FILE, connection_options, report, run_with_client
+from rover.cli.connection import FAILED, WRONG_USE, connection_options, report, run_with_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,6 +50,9 @@ push: source. If a file cannot be read to its end, an error says where, and how 
 @connection_options
 def import_(files: Sequence[Path], into: Path | None, time: str | None, **connection: Any) -> int:
     """Add the samples of recorded files to a mission."""
+    for file in files:
+        if not file.exists():
+            raise click.UsageError(f"{file}: does not exist")
     if into is not None:
         return _into_folder(files, into, time)
 
@@ -78,10 +81,10 @@ def _into_folder(files: Sequence[Path], into: Path, time: str | None) -> int:
                     done.report()
     except (ImportFailed, LogDamaged) as exc:
         report(str(exc))
-        return WRONG_FILE if isinstance(exc, ImportFailed) else FAILED
+        return WRONG_USE if isinstance(exc, ImportFailed) else FAILED
     except RoverError as exc:
         report(str(exc))
-        return WRONG_FILE
+        return WRONG_USE
     return 0
 
 
@@ -95,7 +98,7 @@ async def _send(client: Client, file: Path, time: str | None) -> int:
             done.add(batch)
     except RoverError as exc:
         report(str(exc))
-        return WRONG_FILE
+        return WRONG_USE
     finally:
         done.report()
     return 0

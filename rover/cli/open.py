@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rover.cli.connection import WRONG_FILE, report
+from rover.cli.connection import WRONG_USE, report
 from rover.cli.serve import port_number
 
 EPILOG = """\b
@@ -26,11 +26,13 @@ variables.
 @click.option("--port", default="8000", callback=port_number, show_default=True, help="Port.")
 def open_(file: Path, host: str, port: int) -> int:
     """Serve a file of rover record until a signal ends the server."""
+    from rover.cli.listening import check_address
     from rover.cli.server import run_recorded
     from rover.errors import RoverError
 
+    check_address(host, port)
     try:
         return run_recorded(file, host, port)
     except (RoverError, OSError) as exc:
         report(str(exc))
-        return WRONG_FILE
+        return WRONG_USE

@@ -42,7 +42,7 @@ than click: a command imports the rest when it runs.
 
 DEFAULT_COMMAND = "serve"
 
-OWN_OPTIONS = ("--help", "--version", "--settings")
+OWN_OPTIONS = ("--help", "-h", "--version", "--settings")
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as of shells: 128 and the number of SIGINT."""
@@ -136,6 +136,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except click.Abort:
         return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as exc:
+        click.echo(exc.format_message(), err=True)
+        return exc.exit_code
     except click.UsageError as exc:
         command = exc.ctx.command_path if exc.ctx else name
         text = exc.format_message().rstrip(".")

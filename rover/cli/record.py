@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from rover.cli.connection import FAILED, WRONG_FILE, report
-from rover.cli.export import moment
+from rover.cli.connection import FAILED, WRONG_USE, report
+from rover.cli.moment import moment
 
 EPILOG = """\b
 Examples:
@@ -44,13 +44,12 @@ def record(file: Path, since: float | None, until: float | None, path: Path, for
     import sqlite3
 
     from rover.cli.progress import progress_bar
-    from rover.cli.saving import failed, file_that_appears
+    from rover.cli.saving import check_output, failed, file_that_appears
     from rover.errors import RoverError
     from rover.missions import Snapshot
     from rover.missions import record as write
 
-    if file.exists() and not force:
-        raise click.UsageError(f"{file}: exists; give --force to replace it")
+    check_output(str(file), force=force)
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--until must be later than --since")
     try:
@@ -69,7 +68,7 @@ def record(file: Path, since: float | None, until: float | None, path: Path, for
             )
     except RoverError as exc:
         report(str(exc))
-        return WRONG_FILE
+        return WRONG_USE
     except OSError as exc:
         return failed(str(file), exc)
     except sqlite3.Error as exc:

@@ -6,15 +6,42 @@ import os
 import secrets
 import sys
 from contextlib import contextmanager, suppress
-from errno import EEXIST
+from errno import EDQUOT, EEXIST, EFBIG, EIO, ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rover.cli.connection import FAILED, report
+import click
+
+from rover.cli.connection import FAILED, WRONG_USE, report
 from rover.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Iterator
+
+
+DISK_ERRORS = (EDQUOT, EFBIG, EIO, ENOSPC)
+"""Errors of a disk, where another command would fail too."""
+
+
+def check_output(output: str, *, force: bool) -> None:
+    """Check, before anything is sent, that a file can appear at a path.
+
+    Args:
+        output: the path, or `-` for the output.
+        force: whether to replace a file at the path.
+
+    Raises:
+        click.UsageError: it cannot.
+    """
+    if output == "-":
+        return
+    path = Path(output)
+    if path.exists() and not path.is_file():
+        raise click.UsageError(f"{output or repr(output)}: must be a file, or - for the output")
+    if path.exists() and not force:
+        raise click.UsageError(f"{output}: exists; give --force to replace it")
+    if not path.parent.is_dir():
+        raise click.UsageError(f"{output}: the folder {path.parent} does not exist")
 
 
 @contextmanager
@@ -134,7 +161,7 @@ async def save_stream(pieces: AsyncIterable[bytes], output: str, *, force: bool)
 
 
 def failed(output: str, exc: OSError) -> int:
-    """Report that a file cannot be written; returns the exit status.
+    """Report that a file cannot be written; returns the exit status, which depends on the reason.
 
     Raises:
         BrokenPipeError: the error is that the reader of the output has ended.
@@ -145,4 +172,4 @@ def failed(output: str, exc: OSError) -> int:
         report(f"{output}: exists by now; give --force to replace it")
     else:
         report(f"{output}: cannot be written: {exc.strerror}")
-    return FAILED
+    return FAILED if exc.errno in DISK_ERRORS else WRONG_USE

@@ -15,6 +15,7 @@ import uvicorn
 
 from rover.asgi.servers.uvicorn import max_frame_bytes
 from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
+from rover.cli.connection import WRONG_USE, report
 from rover.cli.first_sign_in import first_sign_in
 from rover.commands.inbox import Inbox
 from rover.config import Config
@@ -63,8 +64,8 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
             pass  # an unusable folder is reported in one line, before the server starts
         mission = MissionControl(config=config)
     except (RoverError, SourceError) as exc:
-        sys.stderr.write(f"cosmic-rover: {exc}\n")
-        return 2
+        report(str(exc))
+        return WRONG_USE
     sys.stderr.write(first_sign_in(None if reload else mission, host, port))
     app: Starlette | str = mission.app
     if reload:  # the app runs in another process, which imports it by name

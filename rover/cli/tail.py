@@ -9,6 +9,7 @@ import click
 
 from rover.cli.comms import comms
 from rover.cli.connection import connection_options, report, run_with_client
+from rover.cli.moment import moment
 
 if TYPE_CHECKING:
     from rover.client import Client, Gap, Interruption
@@ -36,7 +37,12 @@ def tail() -> None:
 @click.option("--fields", metavar="NAMES", help="Comma-separated names of parameters.")
 @click.option("--hz", type=float, metavar="HZ", help="Maximum number of samples a second.")
 @click.option("--last", type=int, metavar="COUNT", help="Begin with this many past samples.")
-@click.option("--since", metavar="TIME", help="Begin at this time: ISO 8601 or POSIX seconds.")
+@click.option(
+    "--since",
+    callback=moment,
+    metavar="TIME",
+    help="Begin at this time: ISO 8601 or POSIX seconds.",
+)
 @click.option("-n", "--count", type=click.IntRange(1), help="End after this many samples.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal.")
 @connection_options
@@ -44,7 +50,7 @@ def telemetry(
     fields: str | None,
     hz: float | None,
     last: int | None,
-    since: str | None,
+    since: float | None,
     count: int | None,
     as_json: bool,
     **connection: Any,
@@ -56,30 +62,36 @@ def telemetry(
             from rover.cli.live_table import show
 
             return await show(client, options)
-        return await print_samples(client, options, count)
+        return await print_samples(client, options, count, since)
 
     options = {
         "fields": None if fields is None else fields.split(","),
         "hz": hz,
         "last": last,
-        "since": since,
+        "since": None if since is None else repr(since),
     }
     return run_with_client(run, **connection)
 
 
 @tail.command(epilog=EPILOG)
 @click.option("--last", type=int, metavar="COUNT", help="Begin within this many past samples.")
-@click.option("--since", metavar="TIME", help="Begin at this time: ISO 8601 or POSIX seconds.")
+@click.option(
+    "--since",
+    callback=moment,
+    metavar="TIME",
+    help="Begin at this time: ISO 8601 or POSIX seconds.",
+)
 @click.option("-n", "--count", type=click.IntRange(1), help="End after this many events.")
 @connection_options
-def events(last: int | None, since: str | None, count: int | None, **connection: Any) -> int:
+def events(last: int | None, since: float | None, count: int | None, **connection: Any) -> int:
     """Follow the events: alarms, states of sources, changes of the dictionary, messages of sources.
 
     Each line is the JSON of the event, and its kind in `event`.
     """
 
     async def run(client: Client) -> int:
-        return await print_notices(client, {"last": last, "since": since}, count)
+        options = {"last": last, "since": None if since is None else repr(since)}
+        return await print_notices(client, options, count, since)
 
     return run_with_client(run, **connection)
 
@@ -87,14 +99,18 @@ def events(last: int | None, since: str | None, count: int | None, **connection:
 tail.add_command(comms)
 
 
-async def print_samples(client: Client, options: dict[str, Any], count: int | None) -> int:
-    """Print each sample as a line of JSON."""
+async def print_samples(
+    client: Client, options: dict[str, Any], count: int | None, since: float | None = None
+) -> int:
+    """Print each sample as a line of JSON, except those before `since`, in POSIX seconds."""
     from rover.cli.connection import write_line
     from rover.client import Gap, Interruption, Sample
 
     printed = 0
     async for event in client.telemetry(**options):
         if isinstance(event, Sample):
+            if since is not None and event.t < since:
+                continue
             write_line(event.data)
             printed += 1
             if printed == count:
@@ -104,8 +120,10 @@ async def print_samples(client: Client, options: dict[str, Any], count: int | No
     return 0
 
 
-async def print_notices(client: Client, options: dict[str, Any], count: int | None) -> int:
-    """Print each named event as a line of JSON."""
+async def print_notices(
+    client: Client, options: dict[str, Any], count: int | None, since: float | None = None
+) -> int:
+    """Print each named event as a line of JSON, except those before `since`, in POSIX seconds."""
     import json
 
     from rover.cli.connection import write_line
@@ -114,6 +132,8 @@ async def print_notices(client: Client, options: dict[str, Any], count: int | No
     printed = 0
     async for event in client.telemetry(**options):
         if isinstance(event, Notice):
+            if since is not None and event.t is not None and event.t < since:
+                continue
             line = {"event": event.name, "id": event.id, **event.fields}
             write_line(json.dumps(line, ensure_ascii=False))
             printed += 1

@@ -11,11 +11,13 @@ import click
 
 from rover.cli.connection import (
     FAILED,
+    WRONG_USE,
     connection_options,
     explain,
     printable,
     report,
     run_with_client,
+    status_of,
     write_line,
 )
 
@@ -49,7 +51,7 @@ Exit status:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE...")
 @click.option("--name", help="Name of the file for the server. With one file only.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON.")
 @connection_options
@@ -70,12 +72,12 @@ def upload(files: tuple[str, ...], name: str | None, as_json: bool, **connection
                 status = await _upload(client, file, name, as_json=as_json)
             except ClientError as exc:
                 report(f"{file}: {explain(exc, has_token='Authorization' in client.headers)}")
-                status = FAILED
+                status = status_of(exc)
             except BrokenPipeError:
                 raise
             except OSError as exc:
                 report(f"{file}: cannot be read: {exc.strerror}")
-                status = 2
+                status = WRONG_USE
             worst = max(worst, status)
         return worst
 
@@ -124,6 +126,6 @@ def _show_status(file: str, event: UploadStatus) -> None:
         write_line(printable(f"{file}: {event.status}: {event.detail}"))
     elif event.state in ENDED:
         title = str(event.fields.get("title") or event.step)
-        plain = f"{title}: {event.state}"
-        detail = "" if event.detail in ("", plain) else f" ({event.detail})"
-        click.echo(printable(f"{file}: {plain}{detail}"), err=True)
+        reason = event.detail.removeprefix(f"{title}: ")
+        detail = "" if reason in ("", event.state) else f" ({reason})"
+        click.echo(printable(f"{file}: {title}: {event.state}{detail}"), err=True)

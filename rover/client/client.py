@@ -12,7 +12,7 @@ from anyio import sleep
 
 from rover import __version__
 from rover.client.comms import Channel
-from rover.client.errors import ClientError, NotARover, Refused
+from rover.client.errors import InvalidArgument, NotARover, Refused
 from rover.client.http import check_status, translated_errors
 from rover.client.images import ImageDownload
 from rover.client.stream import CONNECT_TIMEOUT_S, EventStream
@@ -43,7 +43,7 @@ class Client:
         headers: sent with each request.
 
     Raises:
-        ClientError: the URL is not of the form `http://` or `https://`.
+        InvalidArgument: the URL, the token or the file of certificates cannot be used.
     """
 
     def __init__(
@@ -58,16 +58,19 @@ class Client:
         self.headers = {"User-Agent": f"cosmic-rover/{__version__}", **(headers or {})}
         if token:
             if not (token.isascii() and token.isprintable() and " " not in token):
-                raise ClientError("the token must be printable ASCII without spaces")
+                raise InvalidArgument("token: must be printable ASCII without spaces")
             self.headers["Authorization"] = f"Bearer {token}"
         self.tls = _tls(verify) if self.url.startswith("https:") else None
         self._streams: set[EventStream] = set()
-        self.http = httpx.AsyncClient(
-            headers=self.headers,
-            verify=self.tls or True,
-            timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            limits=httpx.Limits(max_connections=None),
-        )
+        try:
+            self.http = httpx.AsyncClient(
+                headers=self.headers,
+                verify=self.tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # trusts no server
+                timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+                limits=httpx.Limits(max_connections=None),
+            )
+        except (ValueError, ImportError, httpx.InvalidURL) as exc:  # of HTTPS_PROXY, for example
+            raise InvalidArgument(f"the proxy of the environment cannot be used: {exc}") from exc
 
     async def __aenter__(self) -> Self:
         return self
@@ -179,7 +182,7 @@ class Client:
         Raises:
             ConnectionFailed: the server cannot be reached. It may have the samples.
             Refused: the server does not accept them. It has none of them.
-            NotARover: the answer is not HTTP.
+            NotARover: the answer is not that of a Cosmic Rover server.
         """
         url, body = self.url + "ingest/telemetry", "\n".join(samples).encode()
         headers = {"Content-Type": "application/x-ndjson"}
@@ -188,6 +191,7 @@ class Client:
                 with translated_errors(url):
                     response = await self.http.post(url, content=body, headers=headers)
                     await check_status(response)
+                    _json_object(url, response)
             except Refused as exc:
                 if exc.status not in (429, 503) or attempt == MAX_INGEST_ATTEMPTS - 1:
                     raise
@@ -199,17 +203,19 @@ class Client:
     async def download(
         self, path: str, params: Mapping[str, str] | None = None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The bytes at a path below the server's URL, as they arrive.
+        """The file at a path below the server's URL, as its bytes arrive.
 
         Raises:
             ConnectionFailed: the server cannot be reached, or the connection was cut.
             Refused: the server does not allow it.
-            NotARover: the answer is not HTTP.
+            NotARover: the answer is not a file.
         """
         url = self.url + path
         with translated_errors(url):
             async with self.http.stream("GET", url, params=params) as response:
                 await check_status(response)
+                if not response.headers.get("content-disposition", "").startswith("attachment"):
+                    raise _not_a_rover(url, "a file", response)
                 yield response.aiter_bytes()
 
     def stream(self, path: str, params: Mapping[str, str], **options: Any) -> EventStream:
@@ -233,31 +239,53 @@ class Client:
             async with self.http.stream("GET", url, params=params) as response:
                 await check_status(response)
                 await response.aread()
-        try:
-            value = response.json()
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise NotARover(f"{url} is not a Cosmic Rover server: the answer is not JSON")
-        return value
+        return _json_object(url, response)
+
+
+def _json_object(url: str, response: httpx.Response) -> dict[str, Any]:
+    """The JSON object of a response that was read.
+
+    Raises:
+        NotARover: it is not a JSON object.
+    """
+    try:
+        value = response.json()
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise _not_a_rover(url, "a JSON object", response)
+    return value
+
+
+def _not_a_rover(url: str, expected: str, response: httpx.Response) -> NotARover:
+    kind = response.headers.get("content-type", "").partition(";")[0] or "empty"
+    return NotARover(f"{url} is not {expected} of a Cosmic Rover server but {kind}")
 
 
 def checked_url(url: str) -> str:
-    """The URL with a slash at its end.
+    """The URL in its normal form, with a slash at its end.
 
     Raises:
-        ClientError: it is malformed.
+        InvalidArgument: it is malformed.
     """
     try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
-    except ValueError:
+        found = httpx.URL(url)
+        urlsplit(url)  # refuses brackets without an address
+        found.raw_host.decode().encode("idna")  # the length of each label, as the name look-up
+        usable = (
+            url.isprintable()
+            and " " not in url
+            and found.scheme in ("http", "https")
+            and found.host
+            and (found.port is None or found.port in range(1, 2**16))
+            and not (found.query or found.fragment)
+        )
+    except (httpx.InvalidURL, ValueError):  # UnicodeError is a ValueError
         usable = False
     else:
-        usable = usable and not parts.query and not parts.fragment
-    if not usable:
-        raise ClientError(f"{url[:200]}: must be a URL such as http://127.0.0.1:8000")
-    return url.rstrip("/") + "/"
+        if usable:
+            return str(found).rstrip("/") + "/"
+    raise InvalidArgument(f"url={url[:200]}: must be a URL such as http://127.0.0.1:8000")
 
 
 def _tls(verify: bool | Path) -> ssl.SSLContext:
@@ -269,4 +297,5 @@ def _tls(verify: bool | Path) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=None if verify is True else str(verify))
     except OSError as exc:
-        raise ClientError(f"{verify}: cannot be used as a certificate: {exc}") from exc
+        reason = "it has no PEM certificate" if isinstance(exc, ssl.SSLError) else exc.strerror
+        raise InvalidArgument(f"{verify}: cannot be used as certificates: {reason}") from exc

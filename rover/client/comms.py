@@ -11,16 +11,13 @@ import secrets
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidHandshake,
-    InvalidStatus,
-    WebSocketException,
-)
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
 from rover.client.backoff import Backoff
@@ -32,7 +29,7 @@ from rover.client.errors import (
     NotARover,
     Refused,
 )
-from rover.client.http import problem_detail, retry_after
+from rover.client.http import host_of, translated_handshake_errors
 from rover.client.stream import CONNECT_TIMEOUT_S, Gap, Interruption, json_object
 
 if TYPE_CHECKING:
@@ -93,6 +90,13 @@ class Presence:
     member_count: int
     at: str
     fields: Mapping[str, Any]
+
+
+class _Connect(connect):
+    """A handshake that follows no redirect, as the requests of the client."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
 
 
 CommsEvent = Message | Presence | Gap | Interruption
@@ -214,10 +218,10 @@ class Channel:
         query = {"name": self._name, "after": self.last_id}
         given = urlencode({key: value for key, value in query.items() if value})
         url = f"{base}ws/comms/{quote(self._channel, safe='')}{'?' if given else ''}{given}"
-        host = url.split("/")[2]
+        host = host_of(url)
         headers = dict(self._client.headers)
-        try:
-            connection = await connect(
+        with translated_handshake_errors(url):
+            connection = await _Connect(
                 url,
                 subprotocols=[SUBPROTOCOL],
                 additional_headers={k: v for k, v in headers.items() if k != "User-Agent"},
@@ -229,18 +233,6 @@ class Channel:
                 close_timeout=1,
                 max_size=MAX_FRAME_BYTES,
             )
-        except InvalidStatus as exc:
-            response = exc.response
-            kind = response.headers.get("content-type", "")
-            detail = problem_detail(kind, bytes(response.body or b"")) or response.reason_phrase
-            seconds = retry_after(response.headers.get("retry-after"))
-            raise Refused(response.status_code, detail, seconds) from exc
-        except InvalidHandshake as exc:
-            raise NotARover(f"{host} has no comms channels: {exc}") from exc
-        except TimeoutError as exc:
-            raise ConnectionFailed(f"{host} does not answer: the connection timed out") from exc
-        except (OSError, EOFError, WebSocketException) as exc:
-            raise ConnectionFailed(f"cannot connect to {host}: {exc}") from exc
         try:
             if connection.subprotocol != SUBPROTOCOL:
                 raise NotARover(f"{host} does not speak {SUBPROTOCOL}")
@@ -249,6 +241,10 @@ class Channel:
                 await connection.send(_say(text, ref))
         except ConnectionClosed as exc:
             raise _closed(exc) from exc
+        except ChannelClosed as exc:
+            if exc.code == CloseCode.POLICY_VIOLATION:  # of a name or `after`, as 400 over HTTP
+                raise Refused(HTTPStatus.BAD_REQUEST, exc.reason) from exc
+            raise
         except BaseException:
             await connection.close()
             raise

@@ -1,6 +1,7 @@
 """The errors of the client. The message of each is one sentence for people.
 
 ClientError
+├── InvalidArgument      an argument of the client cannot be used; nothing was sent
 ├── ConnectionFailed     the server cannot be reached, or the connection was cut
 │   └── Silent           the server sent nothing for too long
 ├── Refused              the server answered with an error status
@@ -17,6 +18,10 @@ from __future__ import annotations
 
 class ClientError(Exception):
     """Base class of the client's errors."""
+
+
+class InvalidArgument(ClientError, ValueError):
+    """An argument of the client cannot be used. Nothing was sent."""
 
 
 class ConnectionFailed(ClientError):

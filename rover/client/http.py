@@ -1,9 +1,13 @@
-"""httpx's errors and error statuses as errors of the client."""
+"""Failures of connections and error statuses as errors of the client.
+
+HTTP and WebSockets share the sentences, so that each command reports a failure in the same words.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,14 +15,28 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import httpx
+from websockets.exceptions import (
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidProxy,
+    InvalidStatus,
+    ProxyError,
+    WebSocketException,
+)
 
-from rover.client.errors import ConnectionFailed, NotARover, Refused, Silent
+from rover.client.errors import ClientError, ConnectionFailed, NotARover, Refused, Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MAX_PROBLEM_BYTES = 64 * 2**10
 """Maximum number of bytes that are read of an error's document."""
+
+NOT_HERE = (404, 405, 501)
+"""Statuses of servers that do not have the path or its method."""
+
+ERRNO = re.compile(r"\[Errno (\d+)\]")
+"""asyncio joins the errors of several addresses into one text."""
 
 
 @contextmanager
@@ -29,22 +47,78 @@ def translated_errors(url: str) -> Iterator[None]:
         ConnectionFailed: the server cannot be reached, or the connection was cut.
         NotARover: the answer is not HTTP.
     """
-    host = httpx.URL(url).netloc.decode()
+    host = host_of(url)
     try:
         yield
     except httpx.ReadTimeout as exc:
         raise Silent(f"{host} sends nothing: the connection timed out") from exc
     except httpx.TimeoutException as exc:
-        raise ConnectionFailed(f"{host} does not answer: the connection timed out") from exc
-    except httpx.ConnectError as exc:
-        raise ConnectionFailed(f"cannot connect to {host}: {_cause(exc)}") from exc
+        raise _timed_out(host) from exc
+    except (httpx.ConnectError, httpx.ProxyError) as exc:
+        raise _not_connected(host, exc) from exc
     except httpx.RemoteProtocolError as exc:
         text = str(exc).lower()
         if "disconnected" in text or "closed connection" in text or "reset" in text:
-            raise ConnectionFailed(f"{host} cut the connection") from exc
-        raise NotARover(f"the answer of {host} is not HTTP; is the URL right?") from exc
+            raise _closed(host) from exc
+        raise _not_http(host) from exc
+    except httpx.DecodingError as exc:
+        raise NotARover(f"the answer of {host} is not compressed as its header says") from exc
     except httpx.TransportError as exc:
         raise ConnectionFailed(f"the connection to {host} was cut: {_cause(exc)}") from exc
+
+
+@contextmanager
+def translated_handshake_errors(url: str) -> Iterator[None]:
+    """Raise errors of a WebSocket's handshake as errors of the client.
+
+    Raises:
+        ConnectionFailed: the server cannot be reached, or the connection was cut.
+        Refused: the server answers with an error status.
+        NotARover: the answer is not that of a WebSocket.
+    """
+    host = host_of(url)
+    try:
+        yield
+    except InvalidStatus as exc:
+        answer = exc.response
+        raise refusal(
+            answer.status_code, answer.headers, answer.reason_phrase, bytes(answer.body or b"")
+        ) from exc
+    except (ProxyError, InvalidProxy) as exc:
+        raise _not_connected(host, exc) from exc
+    except InvalidMessage as exc:
+        if isinstance(exc.__cause__, EOFError | ConnectionError):
+            raise _closed(host) from exc
+        raise _not_http(host) from exc
+    except InvalidHandshake as exc:
+        raise NotARover(f"{host} has no comms channels; is the URL right?") from exc
+    except (TimeoutError, OSError, EOFError, WebSocketException) as exc:
+        if isinstance(exc, TimeoutError):
+            raise _timed_out(host) from exc
+        if isinstance(exc, ConnectionResetError | BrokenPipeError | EOFError):
+            raise _closed(host) from exc
+        raise _not_connected(host, exc) from exc
+
+
+def host_of(url: str) -> str:
+    """The host and port of a URL, without a user name or password."""
+    return httpx.URL(url).netloc.decode()
+
+
+def _timed_out(host: str) -> ConnectionFailed:
+    return ConnectionFailed(f"{host} does not answer: the connection timed out")
+
+
+def _not_connected(host: str, exc: Exception) -> ConnectionFailed:
+    return ConnectionFailed(f"cannot connect to {host}: {_cause(exc)}")
+
+
+def _closed(host: str) -> ConnectionFailed:
+    return ConnectionFailed(f"{host} cut the connection")
+
+
+def _not_http(host: str) -> NotARover:
+    return NotARover(f"the answer of {host} is not HTTP; is the URL right?")
 
 
 def _cause(exc: BaseException) -> str:
@@ -58,11 +132,12 @@ def _cause(exc: BaseException) -> str:
         if isinstance(found, OSError) and found.errno is not None and found.strerror:
             # asyncio puts the address into the text; a failed name look-up has its own numbers
             return (os.strerror(found.errno) if found.errno > 0 else found.strerror).lower()
+        if isinstance(found, OSError) and (number := ERRNO.search(str(found))):
+            return os.strerror(int(number[1])).lower()
+        if isinstance(found, ExceptionGroup):  # one error for each address of the host
+            return _cause(found.exceptions[0])
         found = found.__cause__ or found.__context__
-    text = str(exc)
-    if "attempts failed" in text:
-        return "connection refused"
-    return text.lower() or type(exc).__name__
+    return str(exc).lower() or type(exc).__name__
 
 
 async def check_status(response: httpx.Response) -> None:
@@ -74,18 +149,23 @@ async def check_status(response: httpx.Response) -> None:
     """
     if response.is_success:
         return
-    if response.is_redirect:
-        raise NotARover(
-            f"the server redirects to {response.headers.get('location', '')[:200]}; use that URL"
-        )
     body = b""
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > MAX_PROBLEM_BYTES:
             break
-    retry_after_s = retry_after(response.headers.get("retry-after"))
-    detail = problem_detail(response.headers.get("content-type", ""), body)
-    raise Refused(response.status_code, detail or response.reason_phrase, retry_after_s)
+    raise refusal(response.status_code, response.headers, response.reason_phrase, body)
+
+
+def refusal(status: int, headers: Mapping[str, str], reason: str, body: bytes) -> ClientError:
+    """The error of an answer that is no success: `NotARover` for a redirect, else `Refused`."""
+    if 300 <= status < 400 and "location" in headers:
+        return NotARover(f"the server redirects to {headers['location'][:200]}; use that URL")
+    kind = headers.get("content-type", "")
+    detail = problem_detail(kind, body) or reason
+    if status in NOT_HERE and "problem" not in kind:  # Cosmic Rover sends problem documents
+        detail = f"{detail or 'no such path'}; is the URL right?"
+    return Refused(status, detail, retry_after(headers.get("retry-after")))
 
 
 def problem_detail(content_type: str, body: bytes) -> str:

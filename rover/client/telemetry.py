@@ -75,6 +75,15 @@ class Notice:
     fields: Mapping[str, Any]
     data: str
 
+    @property
+    def t(self) -> float | None:
+        """When it happened, or when a state began, in POSIX seconds; `None` without a time."""
+        try:
+            text = self.fields.get("t") or self.fields.get("since")
+            return datetime.fromisoformat(text).timestamp()  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            return None
+
 
 @dataclass(frozen=True, slots=True)
 class Beat:
