@@ -25,8 +25,8 @@ from rover.flush import Flusher
 from rover.logs import SqliteLog
 from rover.logs.database import Database
 from rover.logs.journal import read_journal
-from rover.logs.schema import MAX_OFFSET
 from rover.logs.store import Packed, Store
+from rover.schema import MAX_OFFSET
 from rover.topic import Batch as Events
 from rover.topic import Gap, Topic
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rover.logs.batch import ROW_BYTES, Batch, Hole
-from rover.logs.schema import OFFSET_BITS
+from rover.schema import OFFSET_BITS
 
 T0 = 1_790_000_000.0
 

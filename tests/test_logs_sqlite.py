@@ -18,7 +18,7 @@ from anyio import create_task_group, fail_after, sleep
 from rover.errors import SettingError
 from rover.logs import Record, SqliteLog
 from rover.logs.database import Database
-from rover.logs.schema import MIGRATIONS
+from rover.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

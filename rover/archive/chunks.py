@@ -10,40 +10,13 @@ import numpy as np
 
 from rover.archive.codec import pack, pack_times, unpack
 from rover.archive.points import SCALAR, Points
+from rover.schema import ARCHIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from sqlite3 import Connection
 
     from numpy.typing import NDArray
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS parameter (
-    id INTEGER PRIMARY KEY,
-    name TEXT UNIQUE NOT NULL,
-    archived INTEGER NOT NULL, -- offset of the newest event whose values are stored
-    kinds TEXT NOT NULL -- types of its values by component, as JSON: `{"": "fi"}`
-);
-CREATE TABLE IF NOT EXISTS times (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS chunk (
-    id INTEGER PRIMARY KEY,
-    parameter INTEGER NOT NULL,
-    level INTEGER NOT NULL,
-    first REAL NOT NULL, -- time of the first point, POSIX seconds
-    last REAL NOT NULL,
-    points INTEGER NOT NULL,
-    open INTEGER NOT NULL, -- 1 if newer points may be added
-    stored REAL NOT NULL, -- time of the last change, POSIX seconds
-    times INTEGER, -- those of level 0, which parameters of the same samples share
-    own_times BLOB, -- those of other levels
-    parts TEXT, -- names of a vector's components
-    late BLOB, -- NULL if no point was late
-    data BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS chunk_by_time ON chunk (parameter, level, first, last, points, open);
-CREATE INDEX IF NOT EXISTS chunk_by_age ON chunk (stored);
-CREATE INDEX IF NOT EXISTS chunk_by_times ON chunk (times);
-"""
 
 SELECT = "SELECT id, first, last, points, open FROM chunk WHERE parameter = ? AND level = ?"
 
@@ -110,7 +83,7 @@ class Chunks:
         self._db = db
         self._times: dict[bytes, int] = {}
         if create:
-            db.executescript(SCHEMA)
+            db.executescript(ARCHIVE)
 
     def parameters(self) -> dict[str, Stored]:
         """What is stored of each parameter, by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from rover.logs.schema import MAX_OFFSET, OFFSET_BITS
+from rover.schema import MAX_OFFSET, OFFSET_BITS
 
 if TYPE_CHECKING:
     from rover.logs.journal import Row

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rover.errors import LogDamaged, RoverError
 from rover.logs.base import Index, Record, Stream, up_to
-from rover.logs.schema import MAX_OFFSET, OFFSET_BITS
+from rover.schema import MAX_OFFSET, OFFSET_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection

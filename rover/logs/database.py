@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rover.errors import SettingError
 from rover.logs.contents import Contents, connect, contents_of, id_range, of_kinds
-from rover.logs.schema import APPLICATION_ID, MIGRATIONS, migrate
+from rover.schema import APPLICATION_ID, MIGRATIONS, migrate
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from rover.logs.batch import Batch
 from rover.logs.contents import contents_read_only, is_damage, set_aside
 from rover.logs.folder import DataFolder
 from rover.logs.journal import Journal, read_journal
-from rover.logs.schema import OFFSET_BITS
+from rover.schema import OFFSET_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

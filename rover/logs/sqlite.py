@@ -26,8 +26,8 @@ from rover.logs.contents import read
 from rover.logs.database import Database
 from rover.logs.folder import boot_id
 from rover.logs.mission_file import MissionFile
-from rover.logs.schema import OFFSET_BITS
 from rover.logs.worker import Rounds, Worker
+from rover.schema import OFFSET_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

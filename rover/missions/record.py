@@ -20,10 +20,10 @@ from rover.commands.records import PREFIX as UPLOAD
 from rover.comms.records import PREFIX as COMMS
 from rover.events import new_epoch
 from rover.images.arrivals import STREAM as ARRIVALS
-from rover.logs.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
 from rover.missions.alarms import alarm_before
 from rover.missions.files import FILES_SCHEMA, add_file
 from rover.missions.latest import LastRows, NewestValues
+from rover.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
 from rover.telemetry.alarms import KEY as ALARM
 from rover.telemetry.recorder import SNAPSHOT
 from rover.telemetry.records import DICTIONARY, STREAM

@@ -16,8 +16,8 @@ from rover.logs.base import Record
 from rover.logs.contents import connect, contents_of, id_range
 from rover.logs.journal import read_journal
 from rover.logs.mission_file import FILE_NAME, JOURNAL_NAME
-from rover.logs.schema import APPLICATION_ID, MAX_OFFSET, MIGRATIONS
 from rover.missions.files import pieces_of_file, stored_pieces
+from rover.schema import APPLICATION_ID, MAX_OFFSET, MIGRATIONS
 from rover.telemetry.history import History
 from rover.telemetry.records import STREAM, samples, saved_dictionary
 

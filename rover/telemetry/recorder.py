@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rover.errors import LogDamaged
-from rover.logs.schema import SAMPLE_KINDS
+from rover.schema import SAMPLE_KINDS
 from rover.telemetry.records import STREAM, samples
 from rover.wire import dumps
 from sources.base import Sample

@@ -7,8 +7,8 @@ from contextlib import suppress
 from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
-from rover.logs.schema import SAMPLE_KINDS
 from rover.logs.store import Packed, Store
+from rover.schema import SAMPLE_KINDS
 from rover.telemetry.events import NamedEvent, SampleEvent, TelemetryEvent, dictionary_json
 from sources.base import Limits, Parameter, Sample
 

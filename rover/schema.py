@@ -6,6 +6,10 @@
     holes     offsets that were published while nothing was recorded
     items     named texts: alarms, newest values, uploads
     meta      the run that wrote last, and whether it closed the file
+    parameter, times, chunk     the archive of the telemetry
+
+One version covers all tables of the file. A change of any of them is a further migration, and what
+reads a recorded mission, which is never written, must also read the tables of earlier versions.
 
 One integer as the key of a record keeps the records of a stream together and in order, and needs no
 second index. The view `events` shows stream, offset and times for people.
@@ -55,7 +59,36 @@ CREATE VIEW events AS
     FROM records JOIN streams ON streams.id = records.id >> 40;
 """
 
-MIGRATIONS = (VERSION_1,)
+ARCHIVE = """
+CREATE TABLE IF NOT EXISTS parameter (
+    id INTEGER PRIMARY KEY,
+    name TEXT UNIQUE NOT NULL,
+    archived INTEGER NOT NULL, -- offset of the newest event whose values are stored
+    kinds TEXT NOT NULL -- types of its values by component, as JSON: `{"": "fi"}`
+);
+CREATE TABLE IF NOT EXISTS times (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS chunk (
+    id INTEGER PRIMARY KEY,
+    parameter INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    first REAL NOT NULL, -- time of the first point, POSIX seconds
+    last REAL NOT NULL,
+    points INTEGER NOT NULL,
+    open INTEGER NOT NULL, -- 1 if newer points may be added
+    stored REAL NOT NULL, -- time of the last change, POSIX seconds
+    times INTEGER, -- those of level 0, which parameters of the same samples share
+    own_times BLOB, -- those of other levels
+    parts TEXT, -- names of a vector's components
+    late BLOB, -- NULL if no point was late
+    data BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS chunk_by_time ON chunk (parameter, level, first, last, points, open);
+CREATE INDEX IF NOT EXISTS chunk_by_age ON chunk (stored);
+CREATE INDEX IF NOT EXISTS chunk_by_times ON chunk (times);
+"""
+"""The tables of the archive, also for a database in memory."""
+
+MIGRATIONS = (VERSION_1, ARCHIVE)
 """The statements from version 0, an empty file, to 1, from 1 to 2, and so on."""
 
 
