@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,15 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from rover.api import Channel, Operation
-from rover.api.asyncapi import RECEIVED, SENT, TELEMETRY
+from rover.api.asyncapi import STREAMS, TELEMETRY
+from rover.api.examples import EXAMPLES
 from rover.api.schemas import SCHEMAS
 from rover.asgi.access import SAFE_METHODS
 from rover.identity import ANY, SCOPES
 from rover.mission import MissionControl
 from rover.routes.dashboard import routes as page_routes
 from rover.settings import Settings
+from rover.wire import EVENT_STREAM
 from sources.base import Limits, Parameter, Sample
 from tests.api_schemas import check, check_json
 from tests.command_files import FILE
@@ -86,9 +89,38 @@ def test_every_route_is_described(mission: MissionControl) -> None:
         )
 
 
-def test_every_channel_has_its_messages(mission: MissionControl) -> None:
-    paths = {r.path.replace(":path", "") for r in mission.routes_for() if isinstance(r, Channel)}
-    assert paths <= SENT.keys() & RECEIVED.keys(), "add its messages to rover/api/asyncapi.py"
+def test_every_stream_has_its_messages(mission: MissionControl) -> None:
+    streams = {
+        route.path.replace(":path", "")
+        for route in mission.routes_for()
+        if isinstance(route, Channel)
+        or (isinstance(route, Operation) and EVENT_STREAM in media_types(route))
+    }
+    assert streams | {"/stream/rover-image"} == STREAMS.keys()
+
+
+def media_types(operation: Operation) -> set[str]:
+    """The media types of all answers of an operation."""
+    return {kind for answer in operation.answers.values() for kind in answer.media_types}
+
+
+async def test_the_asyncapi_document_has_clear_names_and_examples(mission: MissionControl) -> None:
+    async with mission:
+        found = await document(mission.app, "/asyncapi.json")
+    assert found["channels"].keys() == {"telemetry", "comms", "image", "upload", "uploadProgress"}
+    assert "receiveComms" in found["operations"]
+    for channel in found["channels"].values():
+        addressed = set(re.findall(r"{(\w+)}", channel["address"]))
+        assert addressed == channel.get("parameters", {}).keys()
+        for message in channel["messages"].values():
+            assert "examples" in message or message["contentType"] == "image/*", message
+    for operation in found["operations"].values():
+        assert operation["messages"]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_conforms(name: str) -> None:
+    check(name, EXAMPLES[name])
 
 
 def test_every_scope_exists_and_view_changes_nothing(mission: MissionControl) -> None:

@@ -2,22 +2,23 @@
 
 Addresses are relative to the folder of the document, so they are right under any prefix.
 
-Source: AsyncAPI 3.0.0; its WebSocket binding 0.1.0.
+Source: AsyncAPI 3.0.0; its HTTP binding 0.3.0 and WebSocket binding 0.1.0.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from rover import __version__
-from rover.api.operation import Channel
-from rover.api.schemas import SCHEMAS, TEXT, ref
+from rover.api.examples import EXAMPLES
+from rover.api.operation import Channel, Operation
+from rover.api.schemas import BINARY, SCHEMAS, TEXT, ref
 from rover.comms.protocol import SUBPROTOCOL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from rover.api.operation import Described
     from rover.asgi.query import Schema
@@ -27,28 +28,36 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class StreamMessage:
-    """One kind of event or frame.
+    """One kind of event, frame or body.
 
     Attributes:
         summary: when it is sent.
         payload: its data.
         event: the name of the server-sent event; `None` for an unnamed one.
         content_type: of its data.
+        example: of its data; by default that of its schema.
     """
 
     summary: str
     payload: Schema
     event: str | None = None
     content_type: str = JSON
+    example: object = None
 
     def as_json(self, name: str) -> dict[str, Any]:
         """The message as AsyncAPI describes it."""
-        return {
+        message: dict[str, Any] = {
             "name": self.event or name,
             "summary": self.summary,
             "contentType": self.content_type,
             "payload": self.payload,
         }
+        example = self.example
+        if example is None:
+            example = EXAMPLES.get(self.payload.get("$ref", "").rpartition("/")[2])
+        if example is not None:
+            message["examples"] = [{"payload": example}]
+        return message
 
 
 GAP = StreamMessage("events are missing at this place", ref("Gap"), "gap")
@@ -77,14 +86,14 @@ UPLOAD = {
 }
 
 FROM_MEMBERS = {
-    "text": StreamMessage("a message, without a subprotocol", TEXT, content_type="text/plain"),
+    "text": StreamMessage("a message, without a subprotocol", TEXT, None, "text/plain", "Go"),
     "say": StreamMessage("a message; with a `ref`, the reply is `ack`", ref("Say")),
     "ping": StreamMessage("a page checks its connection", ref("Ping")),
 }
 
 TO_MEMBERS = {
     "line": StreamMessage(
-        "`Message: …` or `Gap: …`, without a subprotocol", TEXT, content_type="text/plain"
+        "`Message: …` or `Gap: …`, without a subprotocol", TEXT, None, "text/plain", "Message: Go"
     ),
     "welcome": StreamMessage("the first frame", ref("Welcome")),
     "message": StreamMessage("a member sent a message", ref("Message")),
@@ -95,18 +104,42 @@ TO_MEMBERS = {
     "gap": StreamMessage("events are missing at this place", ref("ChannelGap")),
 }
 
+IMAGE = {"image": StreamMessage("the bytes of an image, while it arrives", BINARY, None, "image/*")}
+
 Messages = dict[str, StreamMessage]
 
-SENT: Mapping[str, Messages] = {
-    "/stream/rover-telemetry": TELEMETRY,
-    "/upload/rover-commands": UPLOAD,
-    "/uploads/{upload_id}/events": UPLOAD,
-    "/ws/comms/{team_channel}": TO_MEMBERS,
-}
-"""What the server sends, by path."""
 
-RECEIVED: Mapping[str, Messages] = {"/ws/comms/{team_channel}": FROM_MEMBERS}
-"""What clients send, by path."""
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A stream of an app, or a WebSocket.
+
+    Attributes:
+        id: of the channel in the document.
+        sent: what the server sends.
+        received: what clients send, without the requests that `openapi.json` describes.
+        parameters: descriptions of the parameters of its path.
+    """
+
+    id: str
+    sent: Messages
+    received: Messages = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+STREAMS: Mapping[str, Stream] = {
+    "/stream/rover-telemetry": Stream("telemetry", TELEMETRY),
+    "/stream/rover-image": Stream("image", IMAGE),
+    "/upload/rover-commands": Stream("upload", UPLOAD),
+    "/uploads/{upload_id}/events": Stream(
+        "uploadProgress",
+        UPLOAD,
+        parameters={"upload_id": "`id` in the first event of the upload"},
+    ),
+    "/ws/comms/{team_channel}": Stream(
+        "comms", TO_MEMBERS, FROM_MEMBERS, {"team_channel": "name of the channel, such as `flight`"}
+    ),
+}
+"""The streams by their paths."""
 
 
 def asyncapi_document(routes: Iterable[Described]) -> dict[str, Any]:
@@ -118,22 +151,23 @@ def asyncapi_document(routes: Iterable[Described]) -> dict[str, Any]:
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     for route in routes:
-        path = re.sub(r":\w+}", "}", route.path)
-        if path not in SENT:
+        stream = STREAMS.get(re.sub(r":\w+}", "}", route.path))
+        if stream is None:
             continue
-        name = route.name
-        channels[name] = _channel(path, route)
-        operations[f"{name}.send"] = _operation("send", name, SENT[path])
-        if path in RECEIVED:
-            operations[f"{name}.receive"] = _operation("receive", name, RECEIVED[path])
+        channels[stream.id] = _channel(stream, route)
+        for action, messages in (("send", stream.sent), ("receive", stream.received)):
+            if messages:
+                name = f"{action}{stream.id[0].upper()}{stream.id[1:]}"
+                operations[name] = _operation(action, stream, messages, route)
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Cosmic Rover",
             "version": __version__,
-            "description": "Addresses are relative to the folder of this document. Streams are "
-            "server-sent events over HTTP; a channel is a WebSocket, with the subprotocol "
-            f"`{SUBPROTOCOL}` or without one. `openapi.json` describes the requests.",
+            "description": "Addresses are relative to the folder of this document. `comms` is a "
+            f"WebSocket, with the subprotocol `{SUBPROTOCOL}` or without one. `image` is the bytes "
+            "of a response. The other channels are server-sent events over HTTP. `openapi.json` "
+            "describes the requests.",
         },
         "defaultContentType": JSON,
         "channels": channels,
@@ -142,30 +176,37 @@ def asyncapi_document(routes: Iterable[Described]) -> dict[str, Any]:
     }
 
 
-def _channel(path: str, route: Described) -> dict[str, Any]:
-    messages = {**SENT[path], **RECEIVED.get(path, {})}
+def _channel(stream: Stream, route: Described) -> dict[str, Any]:
+    messages = {**stream.sent, **stream.received}
     channel: dict[str, Any] = {
-        "address": path.removeprefix("/"),
+        "address": re.sub(r":\w+}", "}", route.path).removeprefix("/"),
         "title": route.summary,
         "messages": {name: message.as_json(name) for name, message in messages.items()},
     }
-    if route.param_convertors:
-        channel["parameters"] = {name: {} for name in route.param_convertors}
-    if isinstance(route, Channel):
-        query = {one.name: {**one.schema, "description": one.summary} for one in route.query}
-        channel["bindings"] = {
-            "ws": {"method": "GET", "query": {"type": "object", "properties": query}}
+    if stream.parameters:
+        channel["parameters"] = {
+            name: {"description": text} for name, text in stream.parameters.items()
         }
+    if isinstance(route, Channel):
+        channel["bindings"] = {"ws": {"method": "GET", "query": _query(route)}}
     return channel
 
 
-def _operation(
-    action: Literal["send", "receive"], channel: str, messages: Messages
-) -> dict[str, Any]:
+def _query(route: Described) -> dict[str, Any]:
+    """The query parameters as one schema."""
+    properties = {one.name: {**one.schema, "description": one.summary} for one in route.query}
+    return {"type": "object", "properties": properties}
+
+
+def _operation(action: str, stream: Stream, messages: Messages, route: Described) -> dict[str, Any]:
     """One direction; `send` is from the server to its clients."""
-    names: Sequence[str] = list(messages)
-    return {
+    operation: dict[str, Any] = {
         "action": action,
-        "channel": {"$ref": f"#/channels/{channel}"},
-        "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in names],
+        "title": route.summary,
+        "channel": {"$ref": f"#/channels/{stream.id}"},
+        "messages": [{"$ref": f"#/channels/{stream.id}/messages/{name}"} for name in messages],
     }
+    if isinstance(route, Operation):
+        binding = {"method": route.method, "query": _query(route), "bindingVersion": "0.3.0"}
+        operation["bindings"] = {"http": binding}
+    return operation
