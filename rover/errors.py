@@ -115,6 +115,17 @@ class Draining(RoverError):
         super().__init__(f"the server is shutting down; try again in {retry_after_s} s")
 
 
+class RevisionGone(RoverError):
+    """The image with that id was replaced. The requested revision no longer exists."""
+
+    def __init__(self, image_id: str) -> None:
+        self.image_id = image_id
+        super().__init__(
+            f"image {image_id!r} was replaced, and the requested revision no longer exists; "
+            "GET /images lists the present ones"
+        )
+
+
 class AccessRefused(RoverError):
     """The client's address or the page's origin is not allowed."""
 

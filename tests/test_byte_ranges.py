@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rover.asgi.ranges import parse_range
+from tests.fake_camera import spooled
 from tests.image_site import DATA, SIZE, site
 
 if TYPE_CHECKING:
@@ -89,6 +90,93 @@ async def test_a_range_is_ignored_while_the_size_is_unknown(serve: Serve, tmp_pa
             assert response.status_code == 200
             at.camera.finish(arriving)
             assert await response.aread() == b"12345"
+
+
+async def test_an_image_of_unknown_size_is_resumed_with_a_very_large_end(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """RFC 8673: the end of the range stands for the end of the image."""
+    async with site(serve, tmp_path) as at:
+        arriving = at.camera.begin("a.png")
+        at.camera.send(arriving, b"12345")
+        part = {"Range": "bytes=2-9007199254740991"}
+        async with at.client.stream("GET", "/images/a.png", headers=part) as response:
+            assert response.status_code == 206
+            assert response.headers["content-range"] == "bytes 2-9007199254740991/*"
+            at.camera.send(arriving, b"678")
+            at.camera.finish(arriving)
+            assert await response.aread() == b"345678"
+
+
+@pytest.mark.parametrize("path", ["/stream/rover-image", "/images/a.png"])
+async def test_a_download_is_never_resumed_with_another_image(
+    serve: Serve, tmp_path: Path, path: str
+) -> None:
+    async with site(serve, tmp_path) as at:
+        at.complete("a.png", b"the first image")
+        first = await at.client.get(path)
+        assert (await at.client.get(path, headers={"Range": "bytes=4-"})).content in (
+            b"first image",
+            b"the first image",
+        )
+        if path == "/images/a.png":
+            at.camera.begin("a.png", revision="2")
+            at.camera.send(at.camera.held["a.png"], b"another image")
+            at.camera.finish(at.camera.held["a.png"])
+        else:
+            at.complete("b.png", b"another image")
+        resumed = await at.client.get(path, headers={"Range": "bytes=4-"})
+        assert (resumed.status_code, resumed.content) == (200, b"another image")
+        assert "accept-ranges" not in resumed.headers
+        tags = [first.headers["etag"], resumed.headers["etag"]]
+        for tag, status in zip(tags, (200, 206), strict=True):
+            part = {"Range": "bytes=4-", "If-Range": tag}
+            assert (await at.client.get(path, headers=part)).status_code == status
+        for tag, status in zip(tags, (412, 206), strict=True):
+            part = {"Range": "bytes=4-", "If-Match": tag}
+            assert (await at.client.get(path, headers=part)).status_code == status
+
+
+async def test_the_url_of_a_revision_stands_for_these_bytes_only(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with site(serve, tmp_path) as at:
+        at.complete("a b/c.png", b"the first image")
+        url = (await at.client.get("/images")).json()["images"][0]["url"]
+        whole = await at.client.get(f"/{url}")
+        assert whole.headers["accept-ranges"] == "bytes"
+        for path in ("/images/a b/c.png", "/images/a%20b%2Fc.png"):
+            response = await at.client.get(path)
+            assert response.url.join(response.headers["content-location"]) == whole.url
+        part = {"Range": "bytes=4-8"}
+        assert (await at.client.get(f"/{url}", headers=part)).content == b"first"
+        at.camera.begin("a b/c.png", revision="2")
+        at.camera.finish(at.camera.held["a b/c.png"])
+        gone = await at.client.get(f"/{url}", headers=part)
+        assert (gone.status_code, gone.headers["content-type"]) == (412, "application/problem+json")
+
+
+async def test_preconditions_compare_the_date(serve: Serve, tmp_path: Path) -> None:
+    async with site(serve, tmp_path) as at:
+        at.complete()
+        await spooled(at.images, "a.png")
+        at.images.receiver.spools["a.png"].received_at = 1e9
+        date = (await at.client.head("/images/a.png")).headers["last-modified"]
+        assert date == "Sun, 09 Sep 2001 01:46:40 GMT"
+        later, earlier = "Sun, 09 Sep 2001 01:46:41 GMT", "Sunday, 09-Sep-01 01:46:39 GMT"
+
+        async def status(**headers: str) -> int:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            return (await at.client.get("/images/a.png", headers=named)).status_code
+
+        assert await status(If_Unmodified_Since=date) == 200
+        assert await status(If_Unmodified_Since=earlier) == 412
+        assert await status(If_Unmodified_Since="yesterday") == 200
+        assert await status(If_Unmodified_Since=earlier, If_Match="*") == 200
+        assert await status(If_Match='"x"', If_None_Match="*") == 412
+        assert await status(If_Modified_Since=later) == 304
+        assert await status(If_Modified_Since=earlier) == 200
+        assert await status(If_Modified_Since=later, If_None_Match='"x"') == 200
 
 
 async def test_preconditions_compare_the_entity_tag(serve: Serve, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ async def test_bytes_are_sent_as_they_arrive(
     async with site(serve, tmp_path, http) as at:
         arriving = at.camera.begin("a.png", size=size)
         at.camera.send(arriving, DATA[:1000])
-        async with at.client.stream("GET", "/stream/rover-image") as response:
+        async with at.client.stream("GET", "/images/a.png") as response:
             assert response.headers.get("content-length") == (str(size) if size else None)
             assert response.headers["x-accel-buffering"] == "no"
             assert ("accept-ranges" in response.headers) is (size is not None)

@@ -43,7 +43,8 @@ async def test_the_latest_image_and_one_by_id(serve: Serve, tmp_path: Path) -> N
             assert response.headers["content-type"] == "image/png"
             assert response.headers["x-image-id"] == "new.png"
             assert response.headers["x-content-type-options"] == "nosniff"
-            assert response.headers["accept-ranges"] == "bytes"
+            assert response.headers["content-location"] == "../images/new.png?revision=1"
+            assert ("accept-ranges" in response.headers) is (path != "/stream/rover-image")
             assert response.headers["content-disposition"] == 'inline; filename="new.png"'
             assert "no-cache" in response.headers["cache-control"]
         assert (await at.client.get("/stream/rover-image?id=old.png")).content == b"old"
@@ -74,7 +75,7 @@ async def test_the_list_describes_each_image_and_its_links_work(
             "height": None,
             "sha256": None,
             "metadata": {},
-            "url": "images/new%20%C3%A9.png",
+            "url": "images/new%20%C3%A9.png?revision=1",
             "stream": "stream/rover-image?id=new%20%C3%A9.png",
         }
         assert newest["received_at"].endswith("Z")

@@ -1,6 +1,6 @@
 """One image as an HTTP response, streamed while it arrives.
 
-Source: RFC 9110, 8.8.3 (ETag); RFC 6266 (Content-Disposition). Ranges: `rover.asgi.ranges`.
+Source: RFC 9110, 8.7 (Content-Location), 8.8.3 (ETag); RFC 6266 (Content-Disposition).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from starlette.requests import Request
 
 from rover.asgi.connections import wait_for_disconnect
-from rover.asgi.ranges import is_not_modified, requested_range
+from rover.asgi.preconditions import check_preconditions, last_modified
+from rover.asgi.ranges import requested_part
 from rover.identity import IDENTITY
 from sources.base import SourceError
 from sources.rules.describe import describe
@@ -61,20 +62,33 @@ class _StalledError(Exception):
 class ImageResponse:
     """An ASGI app that responds with one image, or a range of it, while it arrives.
 
-    If the size is unknown, the body is chunked and a `Range` is ignored. The response waits for
-    bytes that have not arrived. If the image breaks, the response is visibly incomplete: shorter
-    than its `Content-Length`, or without the last chunk.
+    If the size is unknown, the body is chunked. The response waits for bytes that have not arrived.
+    If the image breaks, the response is visibly incomplete: shorter than its `Content-Length`, or
+    without the last chunk.
 
     Args:
         images: reads the image.
         image: the image.
         connections: aborts a client that reads no data for its timeout.
+        location: the URL of this revision of the image.
+        url_is_stable: whether the requested URL always stands for this revision; see
+            `rover.asgi.ranges`. `None` if it stands for all revisions of this id.
     """
 
-    def __init__(self, images: Images, image: Image, connections: Connections) -> None:
+    def __init__(
+        self,
+        images: Images,
+        image: Image,
+        connections: Connections,
+        location: str = "",
+        *,
+        url_is_stable: bool | None = None,
+    ) -> None:
         self._images = images
         self._image = image
         self._connections = connections
+        self._location = location
+        self._url_is_stable = url_is_stable
         self._complete = self._broken = self._disconnected = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,21 +97,24 @@ class ImageResponse:
         Raises:
             AccessEnded: the client has lost its access. Raised only before the response begins.
             SourceError: the image cannot be read. Raised only before the response begins.
-            HTTPException: the range begins after the image's last byte.
+            HTTPException: a precondition is false, or the range begins after the last byte.
         """
         request = Request(scope)
         self._connections.grants.check(scope.get(IDENTITY))
         image, size = self._image, self._image.size
-        headers = self._headers()
-        if is_not_modified(request, headers["ETag"]):
+        is_stable = self._url_is_stable
+        if is_stable is None:
+            is_stable = self._images.served.add(image)
+        headers = self._headers(is_stable=is_stable)
+        tag = headers["ETag"]
+        if check_preconditions(request, tag, headers.get("Last-Modified")):
             del headers["Content-Type"], headers["Content-Disposition"]
             await _respond(send, 304, headers)
             return
         status, start, stop = 200, 0, size
-        if size is not None and (part := requested_range(request, size, headers["ETag"])):
-            start, stop = part
-            status = 206
-            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        if part := requested_part(request, size, tag, url_is_stable=is_stable):
+            status, start, stop = 206, part.start, part.stop
+            headers["Content-Range"] = part.content_range
         if stop is not None:
             headers["Content-Length"] = str(stop - start)
         if scope["method"] == "HEAD":
@@ -154,7 +171,7 @@ class ImageResponse:
         if scope.cancelled_caught:
             raise _StalledError
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self, *, is_stable: bool) -> dict[str, str]:
         image = self._image
         headers = {
             "Content-Type": image.content_type,
@@ -166,7 +183,11 @@ class ImageResponse:
             # an image may come from anywhere, and an SVG may contain a script
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
         }
-        if image.size is not None:
+        if self._location:
+            headers["Content-Location"] = self._location
+        if image.complete and (modified := last_modified(image.received_at)):
+            headers["Last-Modified"] = modified
+        if image.size is not None and is_stable:
             headers["Accept-Ranges"] = "bytes"
         if not image.complete:
             headers["X-Accel-Buffering"] = "no"  # else nginx buffers the image

@@ -47,6 +47,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.AccessEnded: HTTPStatus.UNAUTHORIZED,
     errors.BadQuery: HTTPStatus.BAD_REQUEST,
     errors.BadBody: HTTPStatus.BAD_REQUEST,
+    errors.RevisionGone: HTTPStatus.PRECONDITION_FAILED,
     errors.UnknownAlarm: HTTPStatus.NOT_FOUND,
     errors.MissionRecorded: HTTPStatus.CONFLICT,
     errors.NoDataYet: HTTPStatus.NOT_FOUND,

@@ -1,19 +1,39 @@
-"""Range requests and preconditions of representations whose bytes an entity tag identifies.
+"""Range requests for bytes that an entity tag identifies.
 
-Source: RFC 9110, 8.8.3 (ETag), 13 (preconditions), 14 (ranges).
+Source: RFC 9110, 14 (ranges), 13.1.5 (If-Range); RFC 8673 (bytes that are still arriving).
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
+RANGE = re.compile(r"bytes=[ \t]*(\d{0,19})-(\d{0,19})[ \t]*", re.ASCII | re.IGNORECASE)
+
+VERY_LARGE = 2**53 - 1
+"""From this position on, the end of a range stands for the end of bytes of unknown size.
+
+Source: RFC 8673, 2.
+"""
+
+
+class Part(NamedTuple):
+    """A range of bytes.
+
+    Attributes:
+        start: the position of its first byte.
+        stop: the position after its last byte; `None` for the end, while the size is unknown.
+        content_range: the header `Content-Range`.
+    """
+
+    start: int
+    stop: int | None
+    content_range: str
 
 
 def parse_range(text: str, size: int) -> tuple[int, int] | None:
@@ -34,11 +54,21 @@ def parse_range(text: str, size: int) -> tuple[int, int] | None:
     return start, min(int(last) + 1, size) if last else size
 
 
-def requested_range(request: Request, size: int, etag: str) -> tuple[int, int] | None:
-    """The `(start, stop)` that a request asks for; `None` for the whole.
+def requested_part(
+    request: Request, size: int | None, etag: str, *, url_is_stable: bool
+) -> Part | None:
+    """The range that a request asks for; `None` for the whole.
 
     Ranges are defined for GET only (RFC 9110, 14.2). With `If-Range`, only the same entity tag
-    matches: a date never does, since no `Last-Modified` is sent.
+    matches: a date is too coarse.
+
+    Args:
+        request: the request.
+        size: of all bytes; `None` while it is unknown. Then only a range to a very large position
+            is used.
+        etag: the strong entity tag of the bytes.
+        url_is_stable: whether the URL has always stood for these bytes. If not, a range is used
+            only with `If-Range` or `If-Match`: without them, the client may have other bytes.
 
     Raises:
         HTTPException: 416, if the range begins after the last byte.
@@ -47,24 +77,26 @@ def requested_range(request: Request, size: int, etag: str) -> tuple[int, int] |
     condition = request.headers.get("if-range")
     if text is None or request.method != "GET" or condition not in (None, etag):
         return None
+    if not url_is_stable and condition is None and "if-match" not in request.headers:
+        return None
+    if size is None:
+        return _growing_part(text)
     part = parse_range(text, size)
-    if part is not None and part[0] == part[1]:
+    if part is None:
+        return None
+    start, stop = part
+    if start == stop:
         raise HTTPException(
             416,
             f"the range begins after the last byte: the image has {size:,} bytes",
             {"Content-Range": f"bytes */{size}"},
         )
-    return part
+    return Part(start, stop, f"bytes {start}-{stop - 1}/{size}")
 
 
-def is_not_modified(request: Request, etag: str) -> bool:
-    """Whether `If-None-Match` names the entity tag, so that the response is 304.
-
-    The comparison is weak (RFC 9110, 13.1.2).
-    """
-    tags = request.headers.get("if-none-match")
-    if tags is None:
-        return False
-    return tags.strip() == "*" or etag in (
-        tag.strip().removeprefix("W/") for tag in tags.split(",")
-    )
+def _growing_part(text: str) -> Part | None:
+    match = RANGE.fullmatch(text)
+    if match is None or not all(match.groups()) or int(match[2]) < VERY_LARGE:
+        return None
+    first, last = int(match[1]), int(match[2])
+    return Part(first, None, f"bytes {first}-{last}/*") if first < VERY_LARGE else None

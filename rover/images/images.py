@@ -17,6 +17,7 @@ from anyio import TASK_STATUS_IGNORED, CancelScope
 
 from rover.images.reader import CameraReader, FileReader
 from rover.images.receiver import SHUTTING_DOWN, Receiver
+from rover.images.served import ServedRevisions
 from sources.base import ImageBroken, UnknownImage
 from sources.rules.describe import describe
 
@@ -50,6 +51,7 @@ class Images:
     Attributes:
         name: of the camera.
         receiver: receives arriving images.
+        served: the revisions that clients have received.
         closed: whether `close` was called.
         sent_bytes: bytes of images that were sent to clients.
     """
@@ -68,6 +70,7 @@ class Images:
         self.name = name
         spool_dir = spool_dir or settings.data_dir / "spool"
         self.receiver = Receiver(name, camera, settings, spool_dir, notify, kept, arrivals)
+        self.served = ServedRevisions()
         self._kept = kept
         self._camera = self.receiver.camera
         self._reading: set[CancelScope] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from rover.api import Answer, Operation
 from rover.api.schemas import BINARY, ref
@@ -13,7 +13,7 @@ from rover.asgi.image_response import ImageResponse
 from rover.asgi.large_response import MAX_BYTES
 from rover.asgi.problems import PROBLEM
 from rover.asgi.query import Choice, Moment, Text, WholeNumber
-from rover.errors import BadQuery, NoDataYet
+from rover.errors import BadQuery, NoDataYet, RevisionGone
 from rover.images.arrivals import arrival_of
 from rover.wire import dumps, iso_or_none
 from sources.base import ImageBroken, SourceError, UnknownImage
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
+    from starlette.types import Scope
 
     from rover.images import Cameras
     from rover.images.cameras import Shot
@@ -41,20 +42,34 @@ AT = Moment(name="at", summary="time in the past, for what was known before it")
 
 IMAGE_ID = Text(name="id", summary="id of an image, instead of the latest")
 
+REVISION = Text(
+    name="revision", summary="of the image; the answer is 412 if the image has another one now"
+)
+
 CONDITIONS = {
-    "Range": "one range of bytes",
+    "Range": "one range of bytes. If the URL does not stand for one revision of an image, it is "
+    "used only with `If-Range` or `If-Match`",
     "If-Range": "the entity tag for which `Range` applies",
+    "If-Match": "entity tags; the answer is 412 if the image has another one",
+    "If-Unmodified-Since": "a date; the answer is 412 if the image has changed since then",
     "If-None-Match": "entity tags that the client has",
+    "If-Modified-Since": "the date of the image that the client has",
 }
 
 ANSWERS = {
-    200: Answer("the image, while it arrives", BINARY, ["image/*"], {"ETag": "of its bytes"}),
+    200: Answer(
+        "the image, while it arrives",
+        BINARY,
+        ["image/*"],
+        {"ETag": "of its bytes", "Content-Location": "the URL of this revision"},
+    ),
     206: Answer("a range of its bytes", BINARY, ["image/*"], {"Content-Range": "the range"}),
     304: Answer("the client has this image"),
+    412: Answer("it is not the image that the client asks for", ref("Problem"), [PROBLEM]),
     416: Answer("the range begins after the last byte", ref("Problem"), [PROBLEM]),
 }
 
-ERRORS = (UnknownImage, ImageBroken, SourceError)
+ERRORS = (UnknownImage, ImageBroken, RevisionGone, SourceError)
 
 
 class HasImages(Protocol):
@@ -79,9 +94,18 @@ def routes(
         name="camera", summary="name of the camera", choices=lambda: mission.cameras.images
     )
 
-    def respond(shot: Shot) -> ImageResponse:
-        images = mission.cameras.images[shot.camera]
-        return ImageResponse(images, shot.image, mission.serving.connections)
+    def respond(request: Request, shot: Shot, *, by_id: bool) -> ImageResponse:
+        revision = REVISION.of(request) if by_id else None
+        if revision not in (None, shot.image.revision):
+            raise RevisionGone(shot.image.id)
+        cameras = mission.cameras.images
+        return ImageResponse(
+            cameras[shot.camera],
+            shot.image,
+            mission.serving.connections,
+            path_to_top(request.scope) + image_url(shot, several=len(cameras) > 1),
+            url_is_stable=None if by_id and revision is None else by_id,
+        )
 
     async def latest_image(request: Request) -> ImageResponse:
         cameras, at = mission.cameras, AT.of(request)
@@ -89,14 +113,17 @@ def routes(
             if at is not None:
                 reason = "`at` and `id` exclude each other; send only one of them"
                 raise BadQuery("at", request.query_params["at"], reason)
-            return respond(await cameras.find(image_id, camera.of(request)))
+            found = await cameras.find(image_id, camera.of(request))
+            return respond(request, found, by_id=True)
         if at is not None:
-            return respond(await cameras.latest_at(at, camera.of(request)))
-        return respond(await cameras.latest(camera.of(request), first_image_timeout_s))
+            found = await cameras.latest_at(at, camera.of(request))
+        else:
+            found = await cameras.latest(camera.of(request), first_image_timeout_s)
+        return respond(request, found, by_id=False)
 
     async def image(request: Request) -> ImageResponse:
         found = await mission.cameras.find(request.path_params["image_id"], camera.of(request))
-        return respond(found)
+        return respond(request, found, by_id=True)
 
     async def images(request: Request) -> Response:
         cameras, limit, at = mission.cameras, LIMIT.of(request), AT.of(request)
@@ -112,7 +139,7 @@ def routes(
         "/images/{image_id:path}",
         image,
         "One image",
-        query=[camera],
+        query=[REVISION, camera],
         headers=CONDITIONS,
         answers=ANSWERS,
         errors=ERRORS,
@@ -124,7 +151,7 @@ def routes(
             "/stream/rover-image",
             latest_image,
             "The latest image, streamed while it arrives",
-            query=[IMAGE_ID, camera, AT],
+            query=[IMAGE_ID, REVISION, camera, AT],
             headers=CONDITIONS,
             answers=ANSWERS,
             errors=[*ERRORS, NoDataYet],
@@ -178,7 +205,7 @@ def image_json(shot: Shot, *, several: bool) -> dict[str, Any]:
         several: whether the mission has several cameras, so that links name the camera.
     """
     image, quoted = shot.image, quote(shot.image.id, safe="")
-    camera = f"camera={shot.camera}" if several else ""
+    camera = f"&camera={shot.camera}" if several else ""
     return {
         "id": image.id,
         "camera": shot.camera,
@@ -195,6 +222,21 @@ def image_json(shot: Shot, *, several: bool) -> dict[str, Any]:
         "height": image.height,
         "sha256": image.sha256,
         "metadata": image.metadata,
-        "url": f"images/{quoted}{'?' if camera else ''}{camera}",
-        "stream": f"stream/rover-image?id={quoted}{'&' if camera else ''}{camera}",
+        "url": image_url(shot, several=several),
+        "stream": f"stream/rover-image?id={quoted}{camera}",
     }
+
+
+def image_url(shot: Shot, *, several: bool) -> str:
+    """The URL of this revision of an image, relative to the app's mount point."""
+    query = {"revision": shot.image.revision, "camera": shot.camera if several else ""}
+    known = urlencode({name: value for name, value in query.items() if value}, quote_via=quote)
+    return f"images/{quote(shot.image.id, safe='')}{known and f'?{known}'}"
+
+
+def path_to_top(scope: Scope) -> str:
+    """The app's mount point, relative to the URL of a request."""
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    prefix: str = scope.get("root_path", "")
+    depth = path.count(b"/") - prefix.rstrip("/").count("/")
+    return "../" * (depth - 1)
