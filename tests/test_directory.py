@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import os
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
+from unittest.mock import ANY
 
 import pytest
 from anyio import create_task_group, fail_after
@@ -15,7 +18,8 @@ from rover.guard import closing
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory import DirectoryCamera
 from sources.directory.folder import EMPTY, Folder
-from sources.values.image_header import Header, has_end, read_header
+from sources.values.image_end import is_whole
+from sources.values.image_header import Header, read_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,12 +124,50 @@ def test_headers_of_other_variants_of_the_formats() -> None:
     assert read_header(file) == Header("image/jpeg", 33, 44)
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP"])
-def test_only_a_complete_file_has_its_end(form: str) -> None:
+FORMS = ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_only_a_complete_file_is_whole(form: str) -> None:
     data = image_bytes(form)
     kind = f"image/{form.lower()}"
-    assert has_end(io.BytesIO(data), kind)
-    assert not any(has_end(io.BytesIO(data[:n]), kind) for n in range(len(data) - 1))
+    assert is_whole(io.BytesIO(data), kind)
+    for search in (False, True):
+        assert not any(
+            is_whole(io.BytesIO(data[:n]), kind, search=search) for n in range(len(data) - 1)
+        )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_other_bytes_after_the_end_are_found_by_a_search(form: str) -> None:
+    for more in (b"\0" * 100, b"SEFT" + bytes(range(256)) * 9000):
+        assert is_whole(io.BytesIO(image_bytes(form) + more), f"image/{form.lower()}", search=True)
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("JPEG", {"progressive": True, "exif": b"Exif\0\0" + b"\xff\xd9" * 9_000}),
+        ("JPEG", {"restart_marker_blocks": 1}),
+        ("GIF", {"save_all": True, "append_images": [Pillow.new("RGB", (40, 30), "red")]}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("TIFF", {"save_all": True, "append_images": [Pillow.new("RGB", (9, 9))]}),
+        ("BMP", {"bits": 8}),
+        ("WEBP", {"lossless": True}),
+        ("PNG", {"save_all": True, "append_images": [Pillow.new("RGB", (40, 30), "red")]}),
+    ],
+)
+def test_variants_of_the_formats_are_whole_at_their_end_only(
+    form: str, options: dict[str, object]
+) -> None:
+    Pillow.effect_noise((40, 30), 60).convert("RGB").save(file := io.BytesIO(), form, **options)
+    data = file.getvalue()
+    kind = f"image/{form.lower()}"
+    assert is_whole(file, kind)
+    assert not any(
+        is_whole(io.BytesIO(data[:n]), kind) for n in range(0, len(data) - 1, len(data) // 300)
+    )
+    assert not is_whole(io.BytesIO(data[:-2]), kind, search=True)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"])
@@ -146,10 +188,10 @@ def test_an_image_that_claims_an_enormous_size_is_not_decoded() -> None:
 async def test_images_are_recognized_by_content_and_listed_newest_first(
     folder: Path, camera: DirectoryCamera, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(folder / "old.dat", image_bytes("JPEG"), 1000)
-    write(folder / "new.jpg", png := image_bytes("PNG"), 3000)
-    write(folder / "b.png", png, 2000)
-    write(folder / "c.png", png, 2000)
+    write(folder / "old.dat", image_bytes("JPEG"), 1_790_001_000)
+    write(folder / "new.jpg", png := image_bytes("PNG"), 1_790_003_000)
+    write(folder / "b.png", png, 1_790_002_000)
+    write(folder / "c.png", png, 1_790_002_000)
     write(folder / "notes.png", b"only a text")
     write(folder / "empty.png", b"")
     with caplog.at_level(logging.INFO, "sources.directory"):
@@ -161,7 +203,7 @@ async def test_images_are_recognized_by_content_and_listed_newest_first(
     image = (await camera.images())[0]
     assert (image.content_type, image.size, image.received) == ("image/png", len(png), len(png))
     assert (image.width, image.height, image.complete) == (40, 30, True)
-    assert (image.path, image.received_at) == (folder / "new.jpg", 3000)
+    assert (image.path, image.received_at) == (folder / "new.jpg", 1_790_003_000)
     assert await read(camera, "new.jpg", 10) == png[10:]
 
 
@@ -245,35 +287,118 @@ async def test_a_reader_follows_a_file_that_grows(folder: Path, camera: Director
     assert got == [png[50:]]
 
 
-async def test_a_file_without_an_end_is_complete_once_it_has_settled(
+@pytest.mark.parametrize("form", FORMS)
+async def test_an_image_that_stopped_arriving_is_never_complete(
+    folder: Path, camera: DirectoryCamera, clock: Clock, form: str
+) -> None:
+    data = image_bytes(form)
+    write(folder / "old", data[: len(data) // 2], 1_795_000_000)
+    await camera.refresh()
+    write(folder / "new", data[: len(data) // 2])
+    for _ in range(3):
+        await camera.refresh()
+        clock.now += 10 * SETTLE_S
+        assert [(image.complete, image.size) for image in await camera.images()] == [
+            (False, None),
+            (False, None),
+        ]
+    append(folder / "old", data[len(data) // 2 :])
+    append(folder / "new", data[len(data) // 2 :])
+    await camera.refresh()
+    await camera.refresh()
+    assert [image.complete for image in await camera.images()] == [True, True]
+
+
+async def test_an_image_with_other_bytes_after_its_end_is_complete_once_it_has_settled(
     folder: Path, camera: DirectoryCamera, clock: Clock
 ) -> None:
-    write(folder / "a.gif", image_bytes("GIF"))
-    assert await ids(camera) == ["a.gif"]
-    arriving = await camera.image("a.gif")
+    write(folder / "a.jpg", image_bytes("JPEG") + b"of a phone")
+    assert await ids(camera) == ["a.jpg"]
+    arriving = await camera.image("a.jpg")
     clock.now += SETTLE_S - 1
-    append(folder / "a.gif", b"\0")
+    append(folder / "a.jpg", b"!")
     await camera.refresh()
     clock.now += SETTLE_S - 1
     await camera.refresh()
-    image = await camera.image("a.gif")
+    image = await camera.image("a.jpg")
     assert image is not None
     assert not image.complete
     clock.now += 1
     await camera.refresh()
-    image = await camera.image("a.gif")
+    image = await camera.image("a.jpg")
     assert image is not None
     assert arriving is not None
     assert (image.complete, image.revision) == (True, arriving.revision)
 
 
-async def test_an_old_file_is_complete_at_the_first_scan(
+async def test_an_old_file_is_complete_at_the_first_scan_if_it_is_whole(
     folder: Path, camera: DirectoryCamera
 ) -> None:
-    write(folder / "a.tif", image_bytes("TIFF"), 1000)
-    write(folder / "truncated.png", image_bytes()[:500], 1000)
+    write(folder / "a.tif", image_bytes("TIFF"), 1_790_000_000)
+    write(folder / "b.jpg", image_bytes("JPEG") + b"of a phone", 1_780_000_000)
+    write(folder / "truncated.png", image_bytes()[:500], 1_770_000_000)
     await camera.refresh()
-    assert [image.complete for image in await camera.images()] == [True, True]
+    assert [image.complete for image in await camera.images()] == [True, True, False]
+
+
+@pytest.mark.parametrize("form", ["TIFF", "WEBP", "BMP"])
+async def test_nothing_is_read_of_a_file_whose_beginning_is_filled_in_at_last(
+    folder: Path, camera: DirectoryCamera, form: str
+) -> None:
+    data = image_bytes(form)
+    head = data[:4] + bytes(4) if form == "TIFF" else data[:2] + bytes(6) + data[8:20]
+    if form == "WEBP":
+        head = b"RIFF" + bytes(4) + b"WEBP"
+    write(folder / "a", head + data[len(head) : 600])
+    await camera.refresh()
+    arriving = await camera.image("a")
+    assert arriving is not None
+    assert (arriving.received, arriving.complete) == (0, False)
+    append(folder / "a", data[600:])
+    await camera.refresh()
+    with (folder / "a").open("r+b") as file:
+        file.write(data[: len(head)])
+    await camera.refresh()
+    assert await camera.image("a") == replace(arriving, received_at=ANY, width=40, height=30)
+    await camera.refresh()
+    whole = await camera.image("a")
+    assert whole is not None
+    assert (whole.complete, whole.received, whole.revision) == (True, len(data), arriving.revision)
+    assert await read(camera, "a") == data
+
+
+async def test_a_growing_file_whose_beginning_changes_is_replaced(
+    folder: Path, camera: DirectoryCamera
+) -> None:
+    data = image_bytes("JPEG", size=(300, 200))
+    write(folder / "a.jpg", data[:20] + b"?" + data[21:5000])
+    await camera.refresh()
+    async with closing(camera.open("a.jpg")) as chunks:
+        assert len(await anext(chunks)) == 5000
+        with (folder / "a.jpg").open("r+b") as file:
+            file.write(data)
+        await camera.refresh()
+        with pytest.raises(ImageBroken, match="replaced"):
+            await anext(chunks)
+    assert await read(camera, "a.jpg") == data
+
+
+async def test_the_latest_image_is_the_one_that_arrived_last(
+    folder: Path, camera: DirectoryCamera
+) -> None:
+    """Clocks of cameras are at 1970 after a reset, or ahead. The newest write comes first."""
+    png = image_bytes()
+    now = time.time()
+    for name, t in (("a", 0), ("b", now + 9e8), ("c", 1_700_000_000), ("d", 1_600_000_000)):
+        write(folder / name, png, t)
+    assert await ids(camera) == ["b", "a", "c", "d"]
+    for name, t in (("future", now + 9e8), ("now", None), ("1970", 0.0)):
+        write(folder / name, png, t)
+        await camera.refresh()
+    assert [image.id for image in await camera.images()][:3] == ["1970", "now", "future"]
+    assert all(image.received_at <= time.time() for image in await camera.images())
+    write(folder / "c", image_bytes(shade=1), 1.0)
+    assert (await ids(camera))[0] == "c"
 
 
 @pytest.mark.parametrize("how", ["renamed over", "written again", "written again, longer"])
@@ -365,7 +490,7 @@ async def test_new_yields_each_image_once(folder: Path, camera: DirectoryCamera)
         write(folder / "2.png", png, 2000)
         write(folder / "1.png", png, 1000)
         await camera.refresh()
-        assert [await anext(new), await anext(new)] == ["1.png", "2.png"]
+        assert [await anext(new), await anext(new)] == ["2.png", "1.png"]
         write(folder / "there.png", image_bytes(shade=1))
         await camera.refresh()
         assert await anext(new) == "there.png"

@@ -4,14 +4,19 @@ The first bytes of a file, not its name, decide whether it is an image. Hidden a
 (`.x`, `x~`, `x.part`, `x.tmp` …), subfolders and symlinks are skipped. Only files that changed are
 opened, so scanning an unchanged folder costs one `stat` per name.
 
-A file is complete when it ends as its format requires (PNG, JPEG, WebP, BMP), or when it has not
-changed for `settle_s`, or when it is a minute old at the first scan. So if a writer pauses for
-longer, or at an apparent end, its file counts as complete. If the writer then continues, the image
-counts as replaced. A file that is renamed into the folder when it is finished has no such problem.
+An image is complete when its file has all bytes that its format requires (`image_end`), at its end
+or, once it has not changed for `settle_s`, anywhere. A file that stops before that is not complete,
+however long ago it stopped. If a complete file changes, the image counts as replaced.
+
+Writers of TIFF, WebP and BMP fill in the beginning of a file at last. Nothing of such a file is
+readable before it is complete, and was not changed since the scan before.
+
+Images are in the order in which they arrived here. The times of files are of another clock, which
+may be wrong: they count only for the files of the first scan, if they are not in the future.
 
 Two changes cannot be detected: a file rewritten with the same length within one tick of the file
-system's clock; and a file rewritten between two scans that is now longer, and has the same last
-kilobyte at its old end.
+system's clock; and a file rewritten between two scans that is now longer, and has the same first
+and last bytes at its old end.
 
 All functions block, and run in a worker thread.
 """
@@ -23,30 +28,42 @@ import stat
 import time
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from sources.base import Image
 from sources.directory.signature import Signature
-from sources.values.image_header import has_end, read_header
+from sources.values.image_end import PATCHED, is_whole
+from sources.values.image_header import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-TAIL_BYTES = 1024
-"""Bytes at the end of an arriving file that are compared at the next scan."""
+ENDS_BYTES = 4096
+"""Bytes at the beginning and at the end of an arriving file that are compared at the next scan."""
 
 MAX_ID_LENGTH = 200
 """Maximum number of characters of an image id."""
 
-FINISHED_AGE_S = 60.0
-"""Seconds since the last change after which a file is complete at the first scan."""
-
-MAX_TIME_S = 253_402_300_800
-"""POSIX seconds of the year 10000, the first time that RFC 3339 cannot express."""
+MIN_TIME_S = 946_684_800.0
+"""POSIX seconds of the year 2000. A file has an earlier time if its clock was not set."""
 
 TEMPORARY = ("~", ".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".swp")
 """Endings of the names of unfinished files."""
+
+
+class Arrival(NamedTuple):
+    """When the first bytes of a revision arrived here, in an order with all others.
+
+    Attributes:
+        scan: the number of the scan that found it; 0 for the first.
+        t: POSIX seconds of the last change of the file before that scan.
+        name: of the file.
+    """
+
+    scan: int
+    t: float
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +73,20 @@ class FileState:
     Attributes:
         signature: of the file then.
         unchanged_since: by the folder's clock.
+        arrival: of the image's revision.
         image: the image in the file; `None` if it is not an image.
         problem: why it is not an image.
-        tail: the last bytes of an arriving image; they stay in place while it only grows.
+        ends: the first and the last bytes of an arriving image; they stay while it only grows.
+        searched: whether its end was searched for in the whole file.
     """
 
     signature: Signature
     unchanged_since: float
+    arrival: Arrival
     image: Image | None = None
     problem: str = ""
-    tail: bytes = b""
+    ends: tuple[bytes, bytes] = (b"", b"")
+    searched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +95,21 @@ class Scan:
 
     Attributes:
         files: by file name.
-        images: newest first by time of change, then by name.
+        number: of the scan.
+        images: the newest arrival first.
         new: names of images that are new, or were replaced, since the scan before.
         skipped: names of files that are not images, and why, if the scan before did not list them.
     """
 
     files: Mapping[str, FileState]
+    number: int = -1
     images: Sequence[Image] = ()
     new: Sequence[str] = ()
     skipped: Sequence[tuple[str, str]] = ()
 
 
 EMPTY = Scan({})
+"""Before the first scan."""
 
 
 class Folder:
@@ -93,7 +117,7 @@ class Folder:
 
     Args:
         path: of the folder; resolved again at each scan.
-        settle_s: a file that has not changed for this many seconds is complete.
+        settle_s: seconds without a change after which an image may have other bytes after its end.
         clock: seconds, monotonic.
     """
 
@@ -119,7 +143,8 @@ class Folder:
                     continue
                 if stat.S_ISREG(status.st_mode):
                     known = before.files.get(entry.name)
-                    files[entry.name] = self._state(entry.name, Signature.of(status), known)
+                    arrival = self._arrival(entry.name, status, before.number + 1)
+                    files[entry.name] = self._state(Signature.of(status), arrival, known)
         return _compare(files, before)
 
     def signature(self, name: str) -> Signature | None:
@@ -143,47 +168,75 @@ class Folder:
             raise OSError(0, "not a regular file")
         return file
 
-    def _state(self, name: str, signature: Signature, before: FileState | None) -> FileState:
+    def _arrival(self, name: str, status: os.stat_result, scan: int) -> Arrival:
+        is_true = scan == 0 and MIN_TIME_S <= status.st_mtime <= status.st_ctime + 1
+        return Arrival(scan, status.st_mtime if is_true else status.st_ctime, name)
+
+    def _state(self, signature: Signature, arrival: Arrival, before: FileState | None) -> FileState:
         now = self._clock()
-        if before is not None and before.signature == signature:
-            image = before.image
-            if image is None or image.complete or now - before.unchanged_since < self._settle_s:
-                return before
-            return replace(before, image=self._completed(image), tail=b"")
+        name = arrival.name
+        unchanged = before if before is not None and before.signature == signature else None
+        if unchanged is not None and not self._is_to_search(unchanged, now):
+            return unchanged
         if problem := problem_of_name(name):
-            return FileState(signature, now, problem=problem)
+            return FileState(signature, now, arrival, problem=problem)
         try:
             with self.open(name) as file:
-                return self._inspect(name, file, before, now)
+                if unchanged is not None:
+                    return self._searched(file, unchanged, now)
+                return self._inspect(file, arrival, before, now)
         except OSError as exc:
-            return FileState(signature, now, problem=exc.strerror or str(exc))
+            return FileState(signature, now, arrival, problem=exc.strerror or str(exc))
+
+    def _is_to_search(self, state: FileState, now: float) -> bool:
+        """Whether an unchanged file may be complete without that its end was noticed."""
+        image = state.image
+        if image is None or image.complete or state.searched:
+            return False
+        return image.content_type in PATCHED or now - state.unchanged_since >= self._settle_s
+
+    def _searched(self, file: BinaryIO, before: FileState, now: float) -> FileState:
+        assert before.image is not None  # noqa: S101 # `_is_to_search`
+        if Signature.of(os.fstat(file.fileno())) != before.signature:
+            return before  # the next scan inspects it
+        has_settled = now - before.unchanged_since >= self._settle_s
+        if is_whole(file, before.image.content_type, search=has_settled):
+            return replace(before, image=self._completed(before.image, before.signature))
+        return replace(before, searched=has_settled)
 
     def _inspect(
-        self, name: str, file: BinaryIO, before: FileState | None, now: float
+        self, file: BinaryIO, arrival: Arrival, before: FileState | None, now: float
     ) -> FileState:
         status = os.fstat(file.fileno())
         signature = Signature.of(status)
         header = read_header(file)
         if header is None:
-            return FileState(signature, now, problem="not an image of a known format")
+            problem = "not an image of a known format"
+            return FileState(signature, now, arrival, problem=problem)
+        is_patched = header.content_type in PATCHED
+        revision = sha256(repr(tuple(signature)).encode()).hexdigest()[:16]
+        if before is not None and _is_arriving(before, signature):
+            assert before.image is not None  # noqa: S101 # it is arriving
+            if is_patched or _has_only_grown(file, signature, before):
+                revision, arrival = before.image.revision, before.arrival
         image = Image(
-            name,
+            arrival.name,
             header.content_type,
-            received=status.st_size,
-            revision=_grown_revision(before, file, signature)
-            or sha256(repr(tuple(signature)).encode()).hexdigest()[:16],
-            received_at=status.st_mtime if 0 <= status.st_mtime < MAX_TIME_S else None,
+            received=0 if is_patched else status.st_size,
+            revision=revision,
+            received_at=time.time() if arrival.scan else arrival.t,
             width=header.width,
             height=header.height,
         )
-        old = before is None and time.time() - status.st_mtime > max(FINISHED_AGE_S, self._settle_s)
-        if old or has_end(file, header.content_type):
-            return FileState(signature, now, self._completed(image))
-        file.seek(max(status.st_size - TAIL_BYTES, 0))
-        return FileState(signature, now, image, tail=file.read(min(TAIL_BYTES, status.st_size)))
+        is_old = before is None and time.time() - status.st_mtime >= self._settle_s
+        if (is_old or not is_patched) and is_whole(file, header.content_type, search=is_old):
+            return FileState(signature, now, arrival, self._completed(image, signature))
+        return FileState(signature, now, arrival, image, ends=_ends(file, status.st_size))
 
-    def _completed(self, image: Image) -> Image:
-        return replace(image, complete=True, size=image.received, path=self.path / image.id)
+    def _completed(self, image: Image, signature: Signature) -> Image:
+        size = signature.size
+        path = self.path / image.id
+        return replace(image, complete=True, size=size, received=size, path=path)
 
 
 def is_temporary(name: str) -> bool:
@@ -204,15 +257,24 @@ def problem_of_name(name: str) -> str:
     return ""
 
 
-def _grown_revision(before: FileState | None, file: BinaryIO, signature: Signature) -> str:
-    """The revision before, if the file has only grown since; else empty."""
-    if before is None or before.image is None or before.image.complete:
-        return ""
-    shrunk = signature.size < before.signature.size
-    if shrunk or not signature.is_same_file(before.signature):
-        return ""
-    file.seek(before.signature.size - len(before.tail))
-    return before.image.revision if file.read(len(before.tail)) == before.tail else ""
+def _is_arriving(before: FileState, signature: Signature) -> bool:
+    """Whether this file was an incomplete image at the scan before."""
+    is_incomplete = before.image is not None and not before.image.complete
+    return is_incomplete and signature.is_same_file(before.signature)
+
+
+def _has_only_grown(file: BinaryIO, signature: Signature, before: FileState) -> bool:
+    """Whether the bytes of an arriving image stayed the same, as far as they are compared."""
+    size = before.signature.size
+    return signature.size >= size and _ends(file, size) == before.ends
+
+
+def _ends(file: BinaryIO, size: int) -> tuple[bytes, bytes]:
+    """The first and the last bytes of the first `size` bytes."""
+    file.seek(0)
+    first = file.read(min(ENDS_BYTES, size))
+    file.seek(max(size - ENDS_BYTES, 0))
+    return first, file.read(min(ENDS_BYTES, size))
 
 
 def _compare(files: dict[str, FileState], before: Scan) -> Scan:
@@ -221,19 +283,18 @@ def _compare(files: dict[str, FileState], before: Scan) -> Scan:
     if not changed and len(files) == len(known):
         return before
 
-    def newness(name: str) -> tuple[int, str]:
-        return files[name].signature.mtime_ns, name
+    def arrival(name: str) -> Arrival:
+        return files[name].arrival
 
-    images = [
-        image for name in sorted(files, key=newness, reverse=True) if (image := files[name].image)
-    ]
+    by_arrival = sorted(files, key=arrival, reverse=True)
+    images = [image for name in by_arrival if (image := files[name].image)]
     new: list[str] = []
     skipped: list[tuple[str, str]] = []
-    for name in sorted(changed, key=newness):
+    for name in sorted(changed, key=arrival):
         state, last = files[name], known.get(name)
         if state.image is None:
             if last is None or last.problem != state.problem:
                 skipped.append((name, state.problem))
         elif last is None or last.image is None or last.image.revision != state.image.revision:
             new.append(name)
-    return Scan(files, images, new, skipped)
+    return Scan(files, before.number + 1, images, new, skipped)

@@ -1,4 +1,4 @@
-"""The format of an image file, its size in pixels, and whether its end has arrived.
+"""The format of an image file, and its size in pixels.
 
 Only headers are read and nothing is decoded, so a hostile file costs a few small reads whatever
 size it claims. (Pillow warns about or refuses large images when it opens them, and reads a whole
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from os import SEEK_END
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     Size = tuple[int, int] | None
-
-PNG_END = bytes.fromhex("00000000 49454e44 ae426082")
-JPEG_END = b"\xff\xd9"
 
 MAX_SEGMENTS = 1000
 """Maximum number of JPEG segments that are searched for the frame header; a few are usual."""
@@ -61,32 +57,6 @@ def read_header(file: BinaryIO) -> Header | None:
                 return Header(content_type)
             return Header(content_type, *size)
     return None
-
-
-def has_end(file: BinaryIO, content_type: str) -> bool:
-    """Whether the file ends as a complete image of its format ends.
-
-    A complete image may give `False`: GIF and TIFF have no recognizable end, and some programs
-    append their own bytes to a JPEG.
-    """
-    length = file.seek(0, SEEK_END)
-    if content_type == "image/png":
-        return _last(file, length, len(PNG_END)) == PNG_END
-    if content_type == "image/jpeg":
-        return _last(file, length, len(JPEG_END)) == JPEG_END
-    file.seek(0)
-    start = file.read(8)
-    if content_type == "image/webp":
-        size = 8 + int.from_bytes(start[4:8], "little")
-        return len(start) == 8 and length == size + size % 2
-    if content_type == "image/bmp":
-        return len(start) == 8 and length == int.from_bytes(start[2:6], "little")
-    return False
-
-
-def _last(file: BinaryIO, length: int, count: int) -> bytes:
-    file.seek(max(length - count, 0))
-    return file.read(count)
 
 
 def _png(start: bytes, _: BinaryIO) -> Size:

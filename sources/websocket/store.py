@@ -8,7 +8,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from sources.base import Image
-from sources.values.image_header import has_end, read_header
+from sources.values.image_end import is_whole
+from sources.values.image_header import read_header
 from sources.values.names import free_name
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class ImageStore:
         header = read_header(file)
         if header is None or header.content_type not in _SUFFIXES:
             raise NotAnImage("it is neither a JPEG nor a PNG image")
-        if not has_end(BytesIO(data.rstrip(b"\0")), header.content_type):  # cameras pad with zeros
+        if not is_whole(BytesIO(data), header.content_type, search=True):  # cameras pad with zeros
             raise NotAnImage(f"the image of {len(data):,} bytes is truncated")
         digest = sha256(data).hexdigest()
         moment = datetime.fromtimestamp(received_at if taken_at is None else taken_at, UTC)
