@@ -539,3 +539,60 @@ class UnknownUpload(UploadError):
             f"no upload has the id {upload_id!r}, or its report has expired (ROVER_KEPT_UPLOADS); "
             "send the file again"
         )
+
+
+class UploadExists(UploadError):
+    """An upload has that id already."""
+
+    def __init__(self, upload_id: str) -> None:
+        self.upload_id = upload_id
+        super().__init__(
+            f"an upload with the id {upload_id!r} exists; GET /uploads/{upload_id} has its report"
+        )
+
+
+class BadUploadId(UploadError):
+    """The id that the client chose for an upload is not allowed."""
+
+    def __init__(self, upload_id: str) -> None:
+        self.upload_id = upload_id
+        super().__init__(
+            f"the id {upload_id[:80]!r} is not allowed: must be 1 to 64 letters, digits, `-` or `_`"
+        )
+
+
+class WrongFileName(UploadError):
+    """The validator does not check files with such a name."""
+
+    def __init__(self, name: str, suffixes: Sequence[str]) -> None:
+        self.name = name
+        self.suffixes = suffixes
+        super().__init__(
+            f"the name of the file is {name[:80]!r}: must end in one of {', '.join(suffixes)}"
+        )
+
+
+class NoArtifact(UploadError):
+    """The upload has no compiled product."""
+
+    def __init__(self, upload_id: str, status: str) -> None:
+        self.upload_id = upload_id
+        super().__init__(f"the upload {upload_id!r} has no artifact; its status is {status}")
+
+
+class TooLateToCancel(UploadError):
+    """The upload ended before it could be cancelled."""
+
+    def __init__(self, outcome: str, detail: str) -> None:
+        self.outcome = outcome
+        super().__init__(f"too late: {outcome}: {detail}")
+
+
+class FileChanged(UploadError):
+    """A command file changed while it was checked."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the validator, not the file, is faulty: it changed the file that it checked, so that "
+            "its verdict is about other bytes"
+        )

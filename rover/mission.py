@@ -59,6 +59,7 @@ from rover.routes import (
     ops,
     session,
     telemetry,
+    uploads,
 )
 from rover.serving import Phase, Serving, Stage
 from rover.sessions import SignIns
@@ -226,6 +227,7 @@ class MissionControl:
             notify=lambda topic: serving.flusher.limit_silence(topic, UPLOAD_HEARTBEAT_S),
             on_finish=self._record_upload,
             log=log,
+            source=self._validator.scheme,
         )
 
         def downloads() -> int:
@@ -274,7 +276,7 @@ class MissionControl:
             upload=upload.id,
             file=upload.name,
             size=upload.received,
-            sha256=report.get("sha256"),
+            sha256=upload.sha256 or None,
             detail=report["detail"],
         )
 
@@ -503,7 +505,7 @@ class MissionControl:
             ],
             "images": images.routes(self),
             "comms": comms.routes(self),
-            "commands": commands.routes(self),
+            "commands": [*commands.routes(self), *uploads.routes(self)],
             "ops": [*ops.routes(self), *metrics.routes(self), *api.routes(self)],
             "access": session.routes(self),
             "dashboard": dashboard.routes(self),

@@ -241,6 +241,9 @@ class Settings:
     max_uploads: int = setting(
         24, "maximum number of uploads being received or checked", at_least=1
     )
+    max_checks: int = setting(
+        8, "maximum number of command files being checked; others wait in a queue", at_least=1
+    )
     upload_timeout_s: float = setting(
         30.0, "time without data after which an upload is aborted", unit="s", at_least=0.1
     )
@@ -256,7 +259,9 @@ class Settings:
         unit="s",
         at_least=1,
     )
-    kept_uploads: int = setting(200, "reports of finished uploads kept", at_least=1)
+    kept_uploads: int = setting(
+        5_000, "finished uploads of which the record is kept", at_least=1, at_most=100_000
+    )
     audit_bytes: int = setting(
         16 * 2**20,
         "size of `audit.jsonl` in the data folder from which a new file begins",

@@ -307,12 +307,16 @@ class Progress:
         fraction: of the whole check, 0 to 1.
         detail: one line for people.
         skipped: the step does not run for this file; `detail` gives the reason.
+        line: number of lines that the step has checked; `None` if it does not go line by line.
+        lines: number of lines that it will check; `None` if unknown.
     """
 
     step: str
     fraction: float
     detail: str
     skipped: bool = False
+    line: int | None = None
+    lines: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,8 +365,54 @@ class Verdict:
     artifact_type: str = "application/octet-stream"
 
 
+@dataclass(frozen=True, slots=True)
+class CommandDictionary:
+    """What a validator checks against.
+
+    Attributes:
+        name: for people, such as a file name and a version.
+        sha256: of its bytes, in lower-case hex.
+    """
+
+    name: str
+    sha256: str
+
+
+@runtime_checkable
+class HasDictionary(Protocol):
+    """A validator that checks against a dictionary. The report of each upload names it."""
+
+    @property
+    def dictionary(self) -> CommandDictionary:
+        """The dictionary that the next check uses."""
+        ...
+
+
+@runtime_checkable
+class LimitsSize(Protocol):
+    """A validator with a size limit. The server refuses larger files before it reads them."""
+
+    @property
+    def max_bytes(self) -> int:
+        """Maximum size of a file, in bytes."""
+        ...
+
+
+@runtime_checkable
+class LimitsNames(Protocol):
+    """A validator for some kinds of files. The server refuses others before it reads them."""
+
+    @property
+    def suffixes(self) -> Sequence[str]:
+        """Ends of the names of files, such as `.rcs`, in any case; empty for any name."""
+        ...
+
+
 class CommandValidator(Protocol):
-    """Checks a command file. Several checks may run at once."""
+    """Checks a command file. Several checks may run at once.
+
+    It may also have a `dictionary`, `max_bytes` and `suffixes`.
+    """
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -372,8 +422,9 @@ class CommandValidator(Protocol):
     def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
         """Check the file at `path`; yield progress and findings, and at the end one `Verdict`.
 
-        The file is complete, does not change during the check, and may have any content: a binary
-        file is rejected with a finding. Work that needs the CPU for longer than some
+        The file is a read-only copy with the suffix of the uploaded file. It is complete, does not
+        change during the check, and may have any content: a binary file is rejected with a
+        finding. A check that changes the copy fails. Work that needs the CPU for longer than some
         milliseconds runs off the event loop.
 
         Raises:

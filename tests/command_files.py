@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import Event, create_task_group, fail_after
 
 from rover.commands import Commands
+from rover.flush import Flusher
 from rover.settings import Settings
 from sources.base import Finding, Progress, Step, Verdict
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from rover.commands.upload import Upload
+    from sources.base import CommandValidator
 
 ACCEPTED = Verdict(True, 0, 1, "may be sent", {"commands": 2})
 REJECTED = Verdict(False, 1, 0, "may not be sent")
@@ -66,14 +68,19 @@ class Ticks:
 async def running(
     tmp_path: Path,
     *items: Any,
-    validator: Script | None = None,
+    validator: CommandValidator | None = None,
     limits: dict[str, Any] | None = None,
     **options: Any,
 ) -> AsyncIterator[Commands]:
-    """Running `Commands` whose validator yields the items."""
+    """Running `Commands` whose validator yields the items. With a `log`, it keeps the uploads."""
     settings = Settings(data_dir=tmp_path / "data", **(limits or {}))
+    flusher = Flusher(15.0, log=options["log"]) if "log" in options else None
+    if flusher is not None:
+        options["notify"] = flusher.mark
     commands = Commands(validator or Script(*items), settings, **options)
     async with create_task_group() as tasks:
+        if flusher is not None:
+            tasks.start_soon(flusher.run)
         await tasks.start(lambda *, task_status: commands.run(task_status=task_status))
         yield commands
         tasks.cancel_scope.cancel()

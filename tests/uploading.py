@@ -11,7 +11,7 @@ from anyio import connect_tcp, fail_after
 from httpx_sse import aconnect_sse
 
 from rover.commands import Commands
-from rover.routes import commands
+from rover.routes import commands, uploads
 from tests.command_files import FILE, Script
 from tests.one_stream import OneStream
 from tests.waiting import until
@@ -44,12 +44,15 @@ class Mission:
     ) -> None:
         site = OneStream(data_dir=tmp_path / "data", **settings)
         self.settings = site.settings
+        self.log = site.log
         self.streams = site.serving.progress_streams
         self.script = Script(*items)
         notify = site.serving.flusher.mark
-        self.commands = Commands(validator or self.script, self.settings, notify=notify)
+        self.commands = Commands(
+            validator or self.script, self.settings, notify=notify, log=site.log
+        )
         site.commands = self.commands
-        self.app = site.app(commands.routes(site), self.commands.run)
+        self.app = site.app([*commands.routes(site), *uploads.routes(site)], self.commands.run)
 
     async def all_finished(self) -> None:
         """Wait until no upload is being received or checked."""

@@ -139,6 +139,47 @@ SOURCE = {
 
 STEPS = array(obj(["state"], name=TEXT, title=TEXT, state=one_of(StepState)))
 
+SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+
+ARTIFACT = obj(sha256=SHA256, size=COUNT, type=TEXT)
+
+UPLOAD = {
+    "id": TEXT,
+    "name": {**TEXT, "description": "of the file"},
+    "status": one_of(Status),
+    "detail": TEXT,
+    "size": {**nullable(COUNT), "description": "bytes of the file, if known"},
+    "received": COUNT,
+    "sha256": nullable(SHA256),
+    "by": {**nullable(TEXT), "description": "who sent the file"},
+    "began": nullable(TIME),
+    "ended": nullable(TIME),
+    "errors": nullable(COUNT),
+    "warnings": nullable(COUNT),
+    "artifact": nullable(ARTIFACT),
+    "cancelled": BOOLEAN,
+    "recovered": {
+        **BOOLEAN,
+        "description": "the server was restarted after it accepted the file, before it said so",
+    },
+    "links": obj(
+        ["artifact"],
+        report={**TEXT, "description": "relative to the mount point, as all links"},
+        events=TEXT,
+        artifact=TEXT,
+    ),
+}
+
+FINDING = obj(
+    severity=one_of(Severity),
+    code=TEXT,
+    message=TEXT,
+    line=nullable(INTEGER),
+    column=nullable(INTEGER),
+    hint=TEXT,
+    step=TEXT,
+)
+
 PLAIN_SAMPLE: Schema = {
     "type": "object",
     "description": "values by name, at any depth; `t` is the time, by default that of the arrival",
@@ -253,6 +294,25 @@ SCHEMAS: dict[str, Schema] = {
     "Upload": obj(
         file={"type": "string", "minLength": 1, "contentMediaType": "application/octet-stream"}
     ),
+    "Uploads": obj(
+        uploads=array(obj(**UPLOAD)),
+        next={**nullable(INTEGER), "description": "`cursor` of the next page; null on the last"},
+        accepts=obj(
+            max_bytes=COUNT,
+            suffixes=array(
+                TEXT, description="ends of the names of files, in any case; empty for any name"
+            ),
+        ),
+    ),
+    "UploadReport": obj(
+        **UPLOAD,
+        validator=nullable(obj(source=TEXT, dictionary=nullable(obj(name=TEXT, sha256=TEXT)))),
+        steps=STEPS,
+        findings=array(FINDING),
+        omitted={**COUNT, "description": "findings beyond the limits, which are counted only"},
+        summary=FACTS,
+    ),
+    "Cancelled": obj(id=TEXT, outcome=const("cancelled"), detail=TEXT),
     "Health": obj(status=const("ok"), version=TEXT),
     "Readiness": obj(
         ["phase", "sources", "notifications", "audit", "recording", "data_folder"],
@@ -324,15 +384,7 @@ SCHEMAS: dict[str, Schema] = {
         "the step; the last event the results. The first and the last have `by`, if the sender has "
         "a name. An upload ends with `COMPLETE`, `REJECTED` or `FAILED`.",
     },
-    "Finding": obj(
-        severity=one_of(Severity),
-        code=TEXT,
-        message=TEXT,
-        line=nullable(INTEGER),
-        column=nullable(INTEGER),
-        hint=TEXT,
-        step=TEXT,
-    ),
+    "Finding": FINDING,
     "Say": obj(
         ["ref"],
         type=const("say"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import mimetypes
-import re
 from hashlib import sha256
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from starlette.requests import Request
 
 from rover.asgi.connections import wait_for_disconnect
+from rover.asgi.disposition import disposition
 from rover.asgi.preconditions import check_preconditions, last_modified
 from rover.asgi.ranges import requested_part
 from rover.identity import IDENTITY
@@ -198,9 +198,7 @@ def _disposition(image: Image) -> str:
     name = image.id.rpartition("/")[2]
     if mimetypes.guess_type(name)[0] != image.content_type:
         name += mimetypes.guess_extension(image.content_type) or ""
-    plain = re.sub(r"[^\w.+-]", "_", name, flags=re.ASCII)
-    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
-    return f'inline; filename="{plain}"{extended}'
+    return disposition("inline", name)
 
 
 async def _start(send: Send, status: int, headers: dict[str, str]) -> None:

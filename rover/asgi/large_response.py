@@ -76,13 +76,21 @@ class LargeResponses:
         for sending in self.open:
             sending.cancel()
 
-    def respond(self, encode: Callable[[], bytes]) -> LargeResponse:
-        """A response of JSON. It raises `PoolFull` if others are not read in time.
+    def respond(
+        self,
+        encode: Callable[[], bytes],
+        media_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> LargeResponse:
+        """A response of known length. It raises `PoolFull` if others are not read in time.
 
         Args:
-            encode: returns the JSON; a worker thread calls it when the response has a place.
+            encode: returns the body; a worker thread calls it when the response has a place. It
+                may raise an error, which is then the response.
+            media_type: of the body.
+            headers: further headers.
         """
-        return LargeResponse(encode, self)
+        return LargeResponse(encode, self, media_type, headers or {})
 
     def stream(
         self, pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str]
@@ -154,10 +162,16 @@ class _Response(Response):
 
 
 class LargeResponse(_Response):
-    """A response of JSON."""
+    """A response of known length."""
 
-    def __init__(self, encode: Callable[[], bytes], responses: LargeResponses) -> None:
-        super().__init__(responses, "application/json", {})
+    def __init__(
+        self,
+        encode: Callable[[], bytes],
+        responses: LargeResponses,
+        media_type: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(responses, media_type, headers)
         self._encode = encode
 
     async def _respond(self, send: Send, sending: CancelScope) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from anyio import current_time, move_on_after
 from anyio.lowlevel import checkpoint
 
+from rover.commands.lenient import lenient
 from rover.commands.throttle import Throttle
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
 from sources.rules import report_mistake
@@ -31,6 +32,7 @@ async def check(
     upload: Upload,
     path: Path,
     *,
+    lines: int,
     timeout_s: float,
     clock: Callable[[], float],
 ) -> Verdict:
@@ -41,6 +43,7 @@ async def check(
         validator: checks the file.
         upload: publishes the progress and the findings.
         path: the file.
+        lines: number of lines of the file.
         timeout_s: seconds without progress, finding or verdict after which the check fails.
         clock: monotonic seconds, for the rate of progress events.
 
@@ -48,16 +51,17 @@ async def check(
         SourceError: the check timed out, or the validator failed or does not keep its contract.
     """
     upload.publish_progress(Progress(upload.steps.first, 0.0, "the check begins"))
-    throttle, step = Throttle(PROGRESS_PERIOD_S, clock), ""
+    throttle, rate, step = Throttle(PROGRESS_PERIOD_S, clock), LineRate(clock), ""
     verdict: Verdict | None = None
     errors = 0
     with move_on_after(timeout_s) as timeout:
         async with guard.iterate("validate()", validator.validate, path) as items:
-            async for item in items:
+            async for yielded in items:
                 timeout.deadline = current_time() + timeout_s
                 await checkpoint()  # the validator may never wait, which would block the loop
                 if verdict is not None:
                     raise SourceError(f"{FAULT} yielded another item after its verdict")
+                item = guard.read("validate()", lenient, yielded, lines)
                 if mistake := guard.read("validate()", report_mistake, item):
                     raise SourceError(f"{FAULT} made a mistake: {mistake.text}")
                 if isinstance(item, Verdict):
@@ -67,12 +71,13 @@ async def check(
                     upload.steps.record_finding(item)
                     upload.publish_finding(item)
                     upload.publish_ended_steps()
-                else:
+                elif isinstance(item, Progress):
                     upload.steps.record_progress(item)
                     upload.publish_ended_steps()
+                    lines_per_s = rate.after(item)
                     if not item.skipped and (throttle.is_due() or item.step != step):
                         step = item.step
-                        upload.publish_progress(item)
+                        upload.publish_progress(item, lines_per_s)
     if timeout.cancelled_caught:
         raise SourceError(f"the check timed out: it made no progress for {timeout_s:g} s")
     if verdict is None:
@@ -80,3 +85,27 @@ async def check(
     if verdict.accepted and (errors or verdict.errors):
         raise SourceError(f"{FAULT} accepted a file with errors")
     return verdict
+
+
+class LineRate:
+    """Measures how many lines per second a step checks.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._step = ""
+        self._line = 0
+        self._began = 0.0
+
+    def after(self, progress: Progress) -> float | None:
+        """Lines per second since the first progress of the step; `None` if it is unknown."""
+        if progress.line is None:
+            return None
+        now = self._clock()
+        if progress.step != self._step or progress.line < self._line:
+            self._step, self._line, self._began = progress.step, progress.line, now
+        seconds = now - self._began
+        return round((progress.line - self._line) / seconds, 1) if seconds > 0 else None

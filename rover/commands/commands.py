@@ -11,7 +11,7 @@ Before the last event of an upload is published, its file is either stored or de
 from __future__ import annotations
 
 import logging
-from asyncio import CancelledError
+import re
 from functools import partial
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
@@ -26,27 +26,28 @@ from anyio import (
     to_thread,
 )
 
-from rover.commands.check import check
+from rover.commands.accepts import Accepts
+from rover.commands.checks import CHECK_TIMEOUT_S, SHUTTING_DOWN, Checks
 from rover.commands.inbox import Inbox
-from rover.commands.records import forget, save, saved_uploads
 from rover.commands.throttle import Throttle
-from rover.commands.upload import Status, Upload
+from rover.commands.upload import Status, Upload, display_name
+from rover.commands.uploads import Uploads
 from rover.errors import (
+    BadUploadId,
     CommandsOff,
     Draining,
     NotStarted,
     RoverError,
-    UnknownUpload,
     UploadInterrupted,
     UploadTooBig,
+    WrongFileName,
 )
-from rover.guard import Guard, SourceFailed, absorb_stray_cancellation
+from rover.guard import Guard
 from rover.shares import Pool
 from rover.supervise import BlockedNote, Health, State
 from sources.base import SourceError
 from sources.none import Off
 from sources.rules import steps_mistake
-from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -54,11 +55,12 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from rover.commands.inbox import CommandFile
+    from rover.commands.records import SavedUpload
     from rover.logs.base import Log
     from rover.settings import Settings
     from rover.supervise import Blocked
     from rover.topic import Topic
-    from sources.base import CommandValidator, Step, Verdict
+    from sources.base import CommandValidator, Step
 
 logger = logging.getLogger("rover.commands")
 
@@ -68,15 +70,15 @@ WRITE_BYTES = 2**20
 PROGRESS_PERIOD_S = 0.25
 """Minimum number of seconds between two events about received bytes."""
 
-CHECK_TIMEOUT_S = 300.0
-"""Seconds without progress, finding or verdict after which a check fails."""
-
 CLEANUP_TIMEOUT_S = 1.0
 """Seconds that the task of a request has to delete its file at shutdown."""
 
+UPLOAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""An id that a client may choose. It is also the name of the incoming file."""
+
 RESTARTED = "the server was restarted before the check ended; send the file again"
 
-SHUTTING_DOWN = "the server is shutting down; the file was not stored, send it again"
+FILE_LOST = "the file was accepted, but it is missing after a restart; send it again"
 
 
 class Commands:
@@ -91,10 +93,12 @@ class Commands:
         inbox: the folders for the files; by default in the data folder of the settings.
         on_finish: called with each upload that has finished.
         log: keeps the uploads; `None` if a restart may forget them.
+        source: the scheme or the name of the validator, for the reports.
 
     Attributes:
         inbox: the folders for the files.
         pool: the uploads that are being received or checked.
+        uploads: all uploads, also the finished ones.
     """
 
     def __init__(
@@ -108,22 +112,33 @@ class Commands:
         inbox: Inbox | None = None,
         on_finish: Callable[[Upload], None] = lambda _: None,
         log: Log | None = None,
+        source: str = "",
     ) -> None:
         self.inbox = inbox or Inbox(settings.data_dir)
+        self.uploads = Uploads(log, settings.kept_uploads, notify, self.inbox.delete_artifact)
         self._validator = validator
         self._guard = Guard("commands", validator)
         self._settings = settings
         self._notify = notify
         self._on_finish = on_finish
         self._log = log
-        self._begun = 0
+        self._source = source or type(validator).__name__
         self._clock = clock
-        self._check_timeout_s = check_timeout_s
+        self._checks = Checks(
+            self._guard,
+            validator,
+            self.inbox,
+            finish=self._finish,
+            save=self.uploads.save,
+            sync=self._sync,
+            clock=clock,
+            timeout_s=check_timeout_s,
+            limit=settings.max_checks,
+        )
         self.pool = Pool(
             "uploads", "ROVER_MAX_UPLOADS", settings.max_uploads, settings.client_share
         )
-        self._uploads: dict[str, Upload] = {}  # by id, oldest first
-        self._checks: TaskGroup | None = None
+        self._tasks: TaskGroup | None = None
         self._closed = False
         off = isinstance(validator, Off)
         detail = "turned off" if off else "ready"
@@ -150,10 +165,13 @@ class Commands:
         Raises:
             SettingError: the data folder is not writable.
         """
-        with self.inbox.open():
-            await self._restore()
+        left = self.uploads.restore()
+        with self.inbox.open(keep=[upload.id for upload, saved in left if saved.is_accepted]):
+            if self._log is None or self._log.recorded is None:
+                for upload, saved in left:
+                    await self._end_after_restart(upload, saved)
             try:
-                async with create_task_group() as self._checks:
+                async with create_task_group() as self._tasks:
                     task_status.started()
                     await sleep_forever()
             finally:
@@ -161,36 +179,46 @@ class Commands:
                 with CancelScope(shield=True):
                     await self._fail_unfinished()
 
-    async def _restore(self) -> None:
-        """Take over the uploads from before a restart. Unfinished ones have failed.
+    async def _end_after_restart(self, upload: Upload, saved: SavedUpload) -> None:
+        """Finish an upload from before a restart: its file is either stored or deleted."""
+        await upload.load()
+        if not saved.is_accepted:
+            upload.publish_failure(RESTARTED)
+        else:
+            try:
+                stored = await to_thread.run_sync(self.inbox.recover, upload.id, upload.sha256)
+            except OSError:
+                logger.exception("upload of %s: storing the file failed", upload.name)
+                stored = False
+            if stored:
+                upload.publish_verdict(recovered=True)
+                logger.warning(
+                    "upload of %s: COMPLETE: it was accepted before the restart, and is reported "
+                    "now",
+                    upload.name,
+                    extra={"upload": upload.id},
+                )
+            else:
+                upload.publish_failure(FILE_LOST)
+        self._finish(upload)
 
-        In a recorded mission, they stay as they were.
-        """
-        if self._log is None:
-            return
-        for upload_id, saved in saved_uploads(self._log).items():
-            upload = Upload(
-                saved.name,
-                saved.size,
-                (),
-                self._notify,
-                by=saved.by,
-                upload_id=upload_id,
-                log=self._log,
-            )
-            upload.restore(saved)
-            self._uploads[upload_id] = upload
-            self._begun = max(saved.number, self._begun)
-            if not saved.finished and self._log.recorded is None:
-                await upload.load()
-                upload.publish_failure(RESTARTED)
-                self._finish(upload)
+    async def _sync(self) -> bool:
+        return True if self._log is None else await self._log.sync()
 
     def close(self) -> None:
         """Refuse new uploads, and end unfinished ones as `FAILED`."""
         self._closed = True
-        if self._checks is not None:
-            self._checks.cancel_scope.cancel()
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+
+    @property
+    def accepts(self) -> Accepts:
+        """Which files the validator checks.
+
+        Raises:
+            SourceError: its limits cannot be read.
+        """
+        return Accepts.of(self._guard, self._validator, self._settings.max_upload_bytes)
 
     def check_capacity(self, client: str | None = None) -> None:
         """Check that another upload may begin. Call it before the request's body is read.
@@ -207,12 +235,28 @@ class Commands:
             raise Draining(max(1, self._settings.retry_ms // 1000))
         if self.health.state is State.OFF:
             raise CommandsOff
-        if self._checks is None:
+        if self._tasks is None:
             raise NotStarted
         self.pool.check(client)
 
+    def check_id(self, upload_id: str) -> None:
+        """Check that a client may choose an id.
+
+        Raises:
+            BadUploadId: it has other characters than allowed.
+            UploadExists: an upload has it.
+        """
+        if not UPLOAD_ID.fullmatch(upload_id):
+            raise BadUploadId(upload_id)
+        self.uploads.check_unused(upload_id)
+
     def begin(
-        self, name: str, size: int | None = None, client: str | None = None, by: str = ""
+        self,
+        name: str,
+        size: int | None = None,
+        client: str | None = None,
+        by: str = "",
+        upload_id: str = "",
     ) -> Upload:
         """Create an upload. The caller passes it to `receive` next.
 
@@ -221,33 +265,41 @@ class Commands:
             size: bytes of the file, if the client stated it. It is published, but not relied on.
             client: who sends the file; `None` is this program.
             by: the name of the person who sends it; empty if unknown.
+            upload_id: the id that the client chose; empty for a new one.
 
         Raises:
-            RoverError: as `check_capacity`.
-            SourceError: the steps of the validator cannot be read.
+            RoverError: as `check_capacity` and `check_id`.
+            UploadTooBig: the stated size is over the limit.
+            WrongFileName: the validator does not check such files.
+            SourceError: the steps or the limits of the validator cannot be read.
         """
         self.check_capacity(client)
-        finished = [old.id for old in self._uploads.values() if old.finished.is_set()]
-        for old_id in finished[: -self._settings.kept_uploads]:
-            del self._uploads[old_id]
-            if self._log is not None:
-                forget(self._log, old_id)
-        release = partial(self.pool.release, client)
-        upload = Upload(name, size, self._steps(), self._notify, release, by, log=self._log)
+        if upload_id:
+            self.check_id(upload_id)
+        accepts = self.accepts
+        accepts.check_size(size)
+        if not accepts.allows(display_name(name)):
+            raise WrongFileName(display_name(name), accepts.suffixes)
+        upload = Upload(
+            name,
+            size,
+            self._steps(),
+            self._notify,
+            partial(self.pool.release, client),
+            by,
+            upload_id,
+            log=self._log,
+            client=client,
+        )
+        upload.validator = {"source": self._source, "dictionary": accepts.dictionary}
+        upload.max_bytes = accepts.max_bytes
         self.pool.acquire(client)
-        self._uploads[upload.id] = upload
         upload.publish_received("receiving the file")
-        self._begun += 1
-        upload.number = self._begun
-        self._save(upload)
+        self.uploads.add(upload)
         return upload
 
-    def _save(self, upload: Upload) -> None:
-        if self._log is not None:
-            save(self._log, upload.id, upload.saved())
-
     def _finish(self, upload: Upload) -> None:
-        self._save(upload)
+        self.uploads.save(upload)
         self._on_finish(upload)
 
     def _steps(self) -> Sequence[Step]:
@@ -262,10 +314,20 @@ class Commands:
         Raises:
             UnknownUpload: no upload has that id.
         """
-        try:
-            return self._uploads[upload_id]
-        except KeyError:
-            raise UnknownUpload(upload_id) from None
+        return self.uploads.find(upload_id)
+
+    async def cancel(self, upload: Upload) -> bool:
+        """Cancel an upload, unless its verdict is known; returns whether it was cancelled.
+
+        Returns when the upload has finished and its record survives a power cut.
+        """
+        if not upload.finished.is_set() and not upload.is_concluding:
+            upload.receiving.cancel()
+            upload.checking.cancel()
+            await upload.finished.wait()
+        await upload.finished.wait()
+        await self._sync()
+        return upload.entry.cancelled
 
     async def receive(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
         """Write the file to disk and start its check. Returns before the check has finished.
@@ -278,7 +340,7 @@ class Commands:
             with upload.receiving:
                 file = await self._write(upload, chunks)
         except get_cancelled_exc_class():
-            await self._fail(upload, str(UploadInterrupted(upload.received)))
+            await self._checks.fail(upload, str(UploadInterrupted(upload.received)))
             raise
         except RoverError as exc:
             detail = str(exc)
@@ -289,11 +351,13 @@ class Commands:
                 "upload of %s: receiving it failed", upload.name, extra={"upload": upload.id}
             )
             detail = "receiving the file failed; see the server's log"
-        if file is None or self._checks is None or self._closed:
-            await self._fail(upload, detail)
+        if upload.receiving.cancelled_caught and not self._closed:
+            await self._checks.cancel(upload)
+        elif file is None or self._tasks is None or self._closed:
+            await self._checks.fail(upload, detail)
         else:
             upload.status = Status.VALIDATING
-            self._checks.start_soon(self._check, upload, file)
+            self._tasks.start_soon(self._checks.run, upload, file)
 
     async def _write(self, upload: Upload, chunks: AsyncIterator[bytes]) -> CommandFile:
         upload.file = file = self.inbox.create(upload.id)
@@ -302,8 +366,8 @@ class Commands:
         written = 0
         async for chunk in chunks:
             upload.received += len(chunk)
-            if upload.received > self._settings.max_upload_bytes:
-                raise UploadTooBig(self._settings.max_upload_bytes)
+            if upload.received > upload.max_bytes:
+                raise UploadTooBig(upload.max_bytes)
             block.append(chunk)
             if upload.received - written >= WRITE_BYTES:
                 await to_thread.run_sync(file.write, b"".join(block))
@@ -313,73 +377,14 @@ class Commands:
                 upload.publish_received("receiving the file")
         await to_thread.run_sync(file.write, b"".join(block))
         upload.size = upload.received
+        upload.sha256 = file.sha256
         upload.publish_received("received the file")
         return file
 
-    async def _check(self, upload: Upload, file: CommandFile) -> None:
-        try:
-            verdict = await check(
-                self._guard,
-                self._validator,
-                upload,
-                file.path,
-                timeout_s=self._check_timeout_s,
-                clock=self._clock,
-            )
-            await self._conclude(upload, file, verdict)
-        except SourceFailed as exc:
-            await self._fail(upload, f"the check itself failed, not the file: {describe(exc)}")
-        except SourceError as exc:
-            await self._fail(upload, describe(exc))
-        except CancelledError as exc:
-            if not absorb_stray_cancellation():
-                raise
-            await self._fail(upload, f"the check itself failed, not the file: {describe(exc)}")
-
-    async def _conclude(self, upload: Upload, file: CommandFile, verdict: Verdict) -> None:
-        if verdict.accepted:
-            try:
-                await to_thread.run_sync(file.store)  # not cancelled: a stored file is published
-            except OSError as exc:
-                detail = f"the file was accepted, but storing it failed: {exc.strerror}"
-                await self._fail(upload, detail)
-                return
-        else:
-            await self._discard(upload)
-        upload.publish_verdict(verdict, file.sha256)
-        self._finish(upload)
-        logger.info(
-            "upload of %s: %s: %s",
-            upload.name,
-            upload.status,
-            verdict.detail,
-            extra={"upload": upload.id},
-        )
-
-    async def _fail(self, upload: Upload, detail: str) -> None:
-        with CancelScope(shield=True):
-            await self._discard(upload)
-        if not upload.finished.is_set():
-            upload.publish_failure(detail)
-            self._finish(upload)
-            # the drain logs the number of uploads that it ends
-            log = logger.debug if detail is SHUTTING_DOWN else logger.warning
-            log("upload of %s: FAILED: %s", upload.name, detail, extra={"upload": upload.id})
-
-    async def _discard(self, upload: Upload) -> None:
-        if upload.file is not None:
-            try:
-                await to_thread.run_sync(upload.file.discard)
-            except OSError:
-                logger.exception("upload of %s: deleting %s failed", upload.name, upload.file.path)
-
     async def _fail_unfinished(self) -> None:
-        for upload in self._unfinished():
+        for upload in self.uploads.unfinished():
             if upload.status is Status.UPLOADING:
                 upload.receiving.cancel()  # `receive` then fails the upload
                 with move_on_after(CLEANUP_TIMEOUT_S):
                     await upload.finished.wait()
-            await self._fail(upload, SHUTTING_DOWN)
-
-    def _unfinished(self) -> list[Upload]:
-        return [upload for upload in self._uploads.values() if not upload.finished.is_set()]
+            await self._checks.fail(upload, SHUTTING_DOWN)

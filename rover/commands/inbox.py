@@ -1,23 +1,29 @@
 """Command files on disk: those that are being received or checked, and the accepted ones.
 
-    <data_dir>/incoming/<id>       being received or checked; deleted afterwards
-    <data_dir>/commands/<sha256>   accepted and complete, also after a power failure
+    <data_dir>/incoming/<id>         being received or checked; deleted afterwards
+    <data_dir>/incoming/<id>.check*  the copy that the validator reads; deleted after the check
+    <data_dir>/commands/<sha256>     accepted and complete, also after a power failure
+    <data_dir>/artifacts/<sha256>    what the validator compiled from an accepted file
 
-Both folders are on one file system, so that accepting a file is one rename. All functions block.
+All folders are on one file system, so that accepting a file is one rename. All functions block.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-from contextlib import contextmanager
-from hashlib import sha256
+import re
+import shutil
+import stat
+from contextlib import contextmanager, suppress
+from hashlib import file_digest, sha256
 from typing import TYPE_CHECKING
 
-from rover.errors import SettingError
+from rover.errors import FileChanged, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
     from typing import IO
 
@@ -27,6 +33,14 @@ if TYPE_CHECKING:
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 """Other users of the machine have no access. `make_private` changes existing folders."""
+
+READ_ONLY = 0o400
+
+SUFFIX = re.compile(r"\.[A-Za-z0-9_-]{1,16}")
+"""A suffix that the validator's copy keeps: programs choose the format of a file by it."""
+
+COPY_MARK = ".check"
+"""In the name of the validator's copy. Ids have no dot, so it is no other incoming file."""
 
 
 class Inbox:
@@ -40,22 +54,26 @@ class Inbox:
     def __init__(self, data_dir: Path, fsync: Fsync = os.fsync) -> None:
         self.incoming = data_dir / "incoming"
         self.accepted = data_dir / "commands"
+        self.artifacts = data_dir / "artifacts"
         self._data_dir = data_dir
         self._fsync = fsync
 
     @contextmanager
-    def open(self) -> Iterator[None]:
+    def open(self, keep: Collection[str] = ()) -> Iterator[None]:
         """Create the folders, and delete incoming files that a crash has left.
 
         Several processes may share the folders: only a process that is alone deletes files.
+
+        Args:
+            keep: names of incoming files that are still needed.
 
         Raises:
             SettingError: the folder is not writable.
         """
         try:
             self._data_dir.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-            self.incoming.mkdir(FOLDER_MODE, exist_ok=True)
-            self.accepted.mkdir(FOLDER_MODE, exist_ok=True)
+            for folder in (self.incoming, self.accepted, self.artifacts):
+                folder.mkdir(FOLDER_MODE, exist_ok=True)
             _sync(self._data_dir, self._fsync)
             flags = os.O_WRONLY | os.O_CREAT
             lock = os.fdopen(os.open(self._data_dir / "incoming.lock", flags, FILE_MODE), "wb")
@@ -63,7 +81,7 @@ class Inbox:
             reason = f"must be a writable folder: {exc.strerror}"
             raise SettingError("ROVER_DATA_DIR", self._data_dir, reason) from exc
         with lock:
-            self._delete_leftovers(lock)
+            self._delete_leftovers(lock, keep)
             yield
 
     def create(self, name: str) -> CommandFile:
@@ -74,14 +92,74 @@ class Inbox:
         """
         return CommandFile(self.incoming / name, self.accepted, self._fsync)
 
-    def _delete_leftovers(self, lock: IO[bytes]) -> None:
+    def recover(self, name: str, digest: str) -> bool:
+        """Store an incoming file that was accepted before a crash; returns whether it is stored.
+
+        Args:
+            name: of the incoming file.
+            digest: its SHA-256, in lower-case hex.
+
+        Raises:
+            OSError: it cannot be read or stored.
+        """
+        stored, incoming = self.accepted / digest, self.incoming / name
+        if not stored.exists() and incoming.exists():
+            if _digest_of(incoming) != digest:
+                return False
+            incoming.replace(stored)
+        incoming.unlink(missing_ok=True)
+        if not stored.exists():
+            return False
+        _sync(self.accepted, self._fsync)
+        return True
+
+    def store_artifact(self, content: bytes) -> str:
+        """Store a compiled product by its SHA-256, which is returned. It survives a power failure.
+
+        Raises:
+            OSError: for example, the disk is full.
+        """
+        digest = sha256(content).hexdigest()
+        path = self.artifacts / digest
+        if path.exists():
+            return digest
+        unfinished = self.artifacts / f"{digest}.new"
+        try:
+            with os.fdopen(
+                os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb"
+            ) as file:
+                file.write(content)
+                file.flush()
+                self._fsync(file.fileno())
+            unfinished.replace(path)
+        except OSError:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise
+        _sync(self.artifacts, self._fsync)
+        return digest
+
+    def artifact(self, digest: str) -> bytes:
+        """A stored artifact.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return (self.artifacts / digest).read_bytes()
+
+    def delete_artifact(self, digest: str) -> None:
+        """Delete a stored artifact."""
+        (self.artifacts / digest).unlink(missing_ok=True)
+
+    def _delete_leftovers(self, lock: IO[bytes], keep: Collection[str]) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pass  # another process is receiving these files
         else:
             for leftover in self.incoming.iterdir():
-                leftover.unlink()
+                if leftover.name not in keep:
+                    _delete(leftover)
         fcntl.flock(lock, fcntl.LOCK_SH)
 
 
@@ -96,11 +174,19 @@ class CommandFile:
         # with a buffer, `close` could fail: disk full
         self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._digest = sha256()
+        self._line_ends = 0
+        self._last = b""
+        self._copy: Path | None = None
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the written bytes, in lower-case hex."""
         return self._digest.hexdigest()
+
+    @property
+    def lines(self) -> int:
+        """Number of lines; the last one may lack its line end."""
+        return self._line_ends + (self._last not in (b"", b"\n"))
 
     def write(self, data: bytes) -> None:
         """Append to the file. The bytes are visible to other readers of `path` afterwards.
@@ -109,19 +195,65 @@ class CommandFile:
             OSError: for example, the disk is full.
         """
         self._digest.update(data)
+        self._line_ends += data.count(b"\n")
+        self._last = data[-1:] or self._last
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
 
-    def store(self) -> Path:
-        """Move the file to the accepted files, named by its SHA-256. It survives a power failure.
+    def copy(self, name: str) -> Path:
+        """A read-only copy for the validator, with the suffix of `name`.
 
-        Files with the same content are stored once.
+        The file itself is out of its reach, also for a thread that outlives the check.
+
+        Raises:
+            OSError: for example, the disk is full.
+        """
+        suffix = SUFFIX.fullmatch("." + name.rpartition(".")[2]) if "." in name else None
+        copy = self.path.with_name(self.path.name + COPY_MARK + (suffix[0] if suffix else ""))
+        self._copy = copy
+        descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READ_ONLY)
+        with self.path.open("rb") as source, os.fdopen(descriptor, "wb") as target:
+            shutil.copyfileobj(source, target, 2**20)
+        return copy
+
+    def check_copy(self) -> None:
+        """Check that the validator has not changed its copy, and delete the copy.
+
+        Raises:
+            FileChanged: it has.
+        """
+        copy, self._copy = self._copy, None
+        if copy is None:
+            return
+        try:
+            changed = _digest_of(copy) != self.sha256
+        except OSError:  # it is not a file any more
+            changed = True
+        with suppress(OSError):
+            _delete(copy)
+        if changed:
+            raise FileChanged
+
+    def sync(self) -> None:
+        """Write the file to disk, and check that it has the bytes that were received.
+
+        Raises:
+            FileChanged: another program has changed it.
+            OSError: the file may not survive a power failure.
+        """
+        self._fsync(self._file.fileno())
+        if _digest_of(self.path) != self.sha256:
+            raise FileChanged
+
+    def store(self) -> Path:
+        """Move the file to the accepted files, named by its SHA-256. Call `sync` before.
+
+        It survives a power failure. Files with the same content are stored once.
 
         Raises:
             OSError: the file may not survive a power failure.
         """
-        self._fsync(self._file.fileno())
         self._file.close()
         stored = self.path.replace(self._accepted / self.sha256)
         _sync(self._accepted, self._fsync)
@@ -131,6 +263,29 @@ class CommandFile:
         """Delete the file, unless it was stored. It may be called more than once."""
         self._file.close()
         self.path.unlink(missing_ok=True)
+        if self._copy is not None:
+            _delete(self._copy)
+
+
+def _digest_of(path: Path) -> str:
+    """SHA-256 of a regular file, in lower-case hex.
+
+    Raises:
+        OSError: it cannot be read, or is not a regular file.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO would block
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _delete(path: Path) -> None:
+    """Delete a file, or what a validator has put in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync(folder: Path, fsync: Fsync) -> None:

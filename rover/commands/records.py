@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PREFIX = "upload/"
 """The beginning of the names of uploads in the log."""
 
+FINDING = "finding"
+"""The kind of the records of findings."""
+
 UploadEvent = tuple[str | None, Mapping[str, Any]]
 """The name of an event, `None` for one with a status, and its fields."""
 
@@ -31,6 +34,14 @@ class SavedUpload(NamedTuple):
         finished: whether its last event was published.
         report: the newest event with a status.
         by: the name of the person who sent the file; empty if unknown.
+        began: POSIX seconds; `None` in records of older versions.
+        ended: POSIX seconds; `None` before the end.
+        sha256: of the file, in lower-case hex; empty before all of it has arrived.
+        validator: which validator and dictionary check it, as clients see it.
+        verdict: the fields of the verdict; `None` before it. A file whose verdict is here and
+            `accepted` is accepted.
+        artifact: SHA-256, size and media type of the compiled product; `None` without one.
+        omitted: number of findings that the log does not have.
     """
 
     number: int
@@ -40,11 +51,36 @@ class SavedUpload(NamedTuple):
     finished: bool
     report: Mapping[str, Any]
     by: str = ""
+    began: float | None = None
+    ended: float | None = None
+    sha256: str = ""
+    validator: Mapping[str, Any] | None = None
+    verdict: Mapping[str, Any] | None = None
+    artifact: Mapping[str, Any] | None = None
+    omitted: int = 0
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the check has accepted the file."""
+        return self.verdict is not None and self.verdict.get("accepted") is True
 
 
 def upload_store(log: Log, upload_id: str) -> Store[UploadEvent]:
-    """The stream of an upload. A verdict survives a power cut before anybody sees it."""
-    return Store(log, PREFIX + upload_id, pack=_pack, unpack=_unpack, durable=True, bounded=True)
+    """The stream of an upload. A verdict survives a power cut before anybody sees it.
+
+    The log keeps the findings that expire in the topic: the report has them.
+    """
+    return Store(log, PREFIX + upload_id, pack=_pack, unpack=_unpack, durable=True)
+
+
+async def saved_findings(log: Log, upload_id: str) -> list[dict[str, Any]]:
+    """The fields of all findings that the log has, in order.
+
+    Raises:
+        LogDamaged: they cannot be read.
+    """
+    records = await log.read(PREFIX + upload_id, kinds=(FINDING,))
+    return [json.loads(record.data) for record in records]
 
 
 def save(log: Log, upload_id: str, upload: SavedUpload) -> None:
@@ -58,15 +94,26 @@ def forget(log: Log, upload_id: str) -> None:
     log.delete(PREFIX + upload_id)
 
 
+def saved_upload(log: Log, upload_id: str) -> SavedUpload | None:
+    """The stored upload with that id; `None` if there is none."""
+    return _parse(log.values(PREFIX + upload_id).get(PREFIX + upload_id, ""))
+
+
 def saved_uploads(log: Log) -> dict[str, SavedUpload]:
     """The stored uploads by id, oldest first; those that cannot be read are left out."""
-    found: dict[str, SavedUpload] = {}
-    for key, text in log.values(PREFIX).items():
-        try:
-            found[key.removeprefix(PREFIX)] = SavedUpload(**json.loads(text))
-        except (TypeError, ValueError):
-            continue
+    found = {
+        key.removeprefix(PREFIX): saved
+        for key, text in log.values(PREFIX).items()
+        if (saved := _parse(text)) is not None
+    }
     return dict(sorted(found.items(), key=lambda item: item[1].number))
+
+
+def _parse(text: str) -> SavedUpload | None:
+    try:
+        return SavedUpload(**json.loads(text))
+    except (TypeError, ValueError):
+        return None
 
 
 def _pack(event: UploadEvent) -> Packed:

@@ -263,9 +263,12 @@ class _Writer:
             self._put(key, self._items[key])
             uploads += 1
             with suppress(ValueError, LookupError, TypeError):
-                digest = json.loads(self._items[key])["report"].get("sha256")
+                item = json.loads(self._items[key])
+                digest = item["report"].get("sha256")
                 if isinstance(digest, str):
                     files += self._add_file(f"commands/{digest}")
+                if artifact := item.get("artifact"):
+                    self._add_file(f"artifacts/{artifact['sha256']}")
         return uploads, files
 
     def _write_images(self) -> int:

@@ -51,6 +51,10 @@ def _progress_mistake(progress: Progress) -> Mistake | None:
     skipped: object = progress.skipped
     if not isinstance(skipped, bool):
         return _mistake("commands.step", "skipped", skipped, progress, "must be True or False")
+    for attribute, number in (("line", progress.line), ("lines", progress.lines)):
+        if number is not None and (type(number) is not int or number < 0):
+            error = "must be a whole number of at least 0"
+            return _mistake("commands.place", attribute, number, progress, error)
     if not is_number(progress.fraction):
         return _mistake(
             "commands.fraction", "fraction", progress.fraction, progress, "must be a number"

@@ -1,0 +1,189 @@
+"""The record of uploads over HTTP: the list, whole reports, artifacts, and the end of an upload."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from starlette.responses import Response
+
+from rover.api import Answer, Operation
+from rover.api.schemas import BINARY, ref
+from rover.asgi.disposition import disposition
+from rover.asgi.preconditions import check_preconditions
+from rover.asgi.query import Moment, Names, Text, WholeNumber
+from rover.asgi.responses import json_response
+from rover.commands.upload import Status
+from rover.commands.uploads import Filter
+from rover.errors import LogDamaged, NoArtifact, TooLateToCancel, UnknownUpload
+from rover.wire import dumps
+from sources.base import SourceError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from rover.audit import AuditLog
+    from rover.commands import Commands
+    from rover.commands.entry import Artifact
+    from rover.commands.inbox import Inbox
+    from rover.serving import Serving
+
+STATUSES = tuple(str(one) for one in Status)
+
+MAX_CURSOR = 10**15
+
+LIMIT = WholeNumber(
+    name="limit", summary="maximum number of uploads", at_least=1, at_most=1_000, default=100
+)
+CURSOR = WholeNumber(
+    name="cursor",
+    summary="`next` of the page before; none for the newest uploads",
+    at_most=MAX_CURSOR,
+    default=None,
+)
+STATUS = Names(name="status", summary="statuses", known=lambda: STATUSES, listed=True)
+NAME = Text(name="name", summary="part of the name of the file, in any case")
+BY = Text(name="by", summary="who sent the file")
+SHA256 = Text(name="sha256", summary="SHA-256 of the file, in lower-case hex")
+SINCE = Moment(name="since", summary="time of the earliest begin")
+UNTIL = Moment(name="until", summary="time before which the upload began")
+
+OUTCOMES = {Status.COMPLETE: "accepted", Status.REJECTED: "rejected", Status.FAILED: "failed"}
+"""What became of an upload that cannot be cancelled."""
+
+BY_ID = "/uploads/{upload_id}"
+METHODS = ("GET", "HEAD", "DELETE")
+
+
+class HasUploads(Protocol):
+    """The parts of a mission that these routes use."""
+
+    @property
+    def commands(self) -> Commands:
+        """The command files."""
+        ...
+
+    @property
+    def serving(self) -> Serving:
+        """The connections and the settings."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """Records who cancelled an upload."""
+        ...
+
+
+def routes(mission: HasUploads) -> list[BaseRoute]:
+    """`GET /uploads`, `GET` and `DELETE /uploads/{upload_id}`, and its artifact."""
+
+    async def uploads(request: Request) -> Response:
+        chosen = Filter(
+            STATUS.of(request),
+            NAME.of(request),
+            BY.of(request),
+            SHA256.of(request),
+            SINCE.of(request),
+            UNTIL.of(request),
+        )
+        found, after = mission.commands.uploads.page(chosen, LIMIT.of(request), CURSOR.of(request))
+        body = {
+            "uploads": [entry.as_json() for entry in found],
+            "next": after,
+            "accepts": mission.commands.accepts.as_json(),
+        }
+        return mission.serving.large_responses.respond(lambda: dumps(body).encode())
+
+    async def report(request: Request) -> Response:
+        body = await mission.commands.find(request.path_params["upload_id"]).as_json()
+        return mission.serving.large_responses.respond(lambda: dumps(body).encode())
+
+    async def artifact(request: Request) -> Response:
+        upload = mission.commands.find(request.path_params["upload_id"])
+        if (found := upload.artifact) is None:
+            raise NoArtifact(upload.id, upload.status)
+        headers = _artifact_headers(found, upload.name)
+        if check_preconditions(request, headers["ETag"], None):
+            return Response(status_code=304, headers=headers)
+        read = partial(_read, mission.commands.inbox, found)
+        return mission.serving.large_responses.respond(read, found.type, headers)
+
+    async def cancel(request: Request) -> Response:
+        upload = mission.commands.find(request.path_params["upload_id"])
+        was_finished = upload.finished.is_set()
+        cancelled = await mission.commands.cancel(upload)
+        if not was_finished:
+            mission.audit.record("upload.cancel", upload=upload.id, cancelled=cancelled)
+        if not cancelled:
+            raise TooLateToCancel(OUTCOMES[upload.status], upload.report["detail"])
+        detail = upload.report["detail"]
+        return json_response({"id": upload.id, "outcome": "cancelled", "detail": detail})
+
+    return [
+        Operation(
+            "/uploads",
+            uploads,
+            "The uploads of command files",
+            query=[LIMIT, CURSOR, STATUS, NAME, BY, SHA256, SINCE, UNTIL],
+            answers={200: Answer("the newest first", ref("Uploads"))},
+            errors=[SourceError],
+        ),
+        Operation(
+            BY_ID,
+            report,
+            "The whole report of an upload",
+            answers={200: Answer("with all findings", ref("UploadReport"))},
+            errors=[UnknownUpload, LogDamaged],
+            other_methods=METHODS,
+        ),
+        Operation(
+            BY_ID,
+            cancel,
+            "Cancel an upload",
+            description="A file that is cancelled was not accepted and is deleted. If the verdict "
+            "is known, the response is a 409 with it.",
+            method="DELETE",
+            answers={200: Answer("it is cancelled", ref("Cancelled"))},
+            errors=[UnknownUpload, TooLateToCancel],
+            required_scope="upload",
+            other_methods=METHODS,
+        ),
+        Operation(
+            f"{BY_ID}/artifact",
+            artifact,
+            "What the validator compiled from an accepted file",
+            headers={"If-None-Match": "entity tags that the client has"},
+            answers={
+                200: Answer(
+                    "its bytes",
+                    BINARY,
+                    ["*/*"],
+                    {"ETag": "their SHA-256", "Repr-Digest": "their SHA-256 (RFC 9530)"},
+                ),
+                304: Answer("the client has it"),
+            },
+            errors=[UnknownUpload, NoArtifact],
+        ),
+    ]
+
+
+def _artifact_headers(artifact: Artifact, name: str) -> dict[str, str]:
+    digest = b64encode(bytes.fromhex(artifact.sha256)).decode("ascii")
+    return {
+        "ETag": f'"{artifact.sha256}"',
+        "Repr-Digest": f"sha-256=:{digest}:",
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": disposition("attachment", f"{name}.artifact"),
+        "X-Content-Type-Options": "nosniff",
+        # a validator may compile HTML from a file that anybody sent
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+
+
+def _read(inbox: Inbox, artifact: Artifact) -> bytes:
+    try:
+        return inbox.artifact(artifact.sha256)
+    except OSError as exc:
+        raise LogDamaged(f"the artifact cannot be read: {exc.strerror}") from exc

@@ -1,0 +1,183 @@
+"""The record of uploads over HTTP: the list, reports, artifacts, and the truth about a cancel."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from anyio import Event, create_task_group, wait_all_tasks_blocked
+
+from tests.api_schemas import check_json
+from tests.command_files import ACCEPTED, FILE, REJECTED, SHA256, STORED, files_of
+from tests.test_uploads import COMPILED, ERROR, PRODUCT
+from tests.uploading import BEGIN, PATH, Mission, sender, upload
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def served(mission: Mission, serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
+    async with serve(mission.app) as url, httpx.AsyncClient(base_url=url, timeout=10) as client:
+        yield client
+
+
+async def test_the_list_the_report_and_the_artifact(tmp_path: Path, serve: Serve) -> None:
+    async with served(Mission(tmp_path, COMPILED), serve) as client:
+        sent = await upload(str(client.base_url).rstrip("/"), name="sol 42.rcs")
+        listed = check_json("Uploads", (await client.get("/uploads")).content)
+        [entry] = listed["uploads"]
+        report = check_json(
+            "UploadReport", (await client.get("/" + entry["links"]["report"])).content
+        )
+        artifact = await client.get("/" + entry["links"]["artifact"])
+        etag = artifact.headers["etag"]
+        again = await client.get(artifact.url, headers={"If-None-Match": etag})
+    assert (entry["id"], entry["name"]) == (sent[0]["id"], "sol 42.rcs")
+    assert (entry["status"], entry["sha256"], entry["size"]) == ("COMPLETE", SHA256, len(FILE))
+    assert entry["began"] <= entry["ended"]
+    assert {name: report[name] for name in entry} == entry
+    assert artifact.content == PRODUCT
+    assert artifact.headers["content-type"] == "application/x-sequence"
+    assert etag == f'"{sha256(PRODUCT).hexdigest()}"'
+    assert artifact.headers["content-length"] == str(len(PRODUCT))
+    assert artifact.headers["x-content-type-options"] == "nosniff"
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_a_rejected_upload_has_findings_and_no_artifact(tmp_path: Path, serve: Serve) -> None:
+    async with served(Mission(tmp_path, ERROR, REJECTED), serve) as client:
+        sent = await upload(str(client.base_url).rstrip("/"))
+        upload_id = sent[0]["id"]
+        report = check_json("UploadReport", (await client.get(f"/uploads/{upload_id}")).content)
+        missing = await client.get(f"/uploads/{upload_id}/artifact")
+        unknown = await client.get("/uploads/nobody")
+    assert [finding["code"] for finding in report["findings"]] == ["syntax"]
+    assert report["status"] == "REJECTED"
+    assert (missing.status_code, unknown.status_code) == (404, 404)
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["b.rcs", "a.rcs"]),
+        ("limit=1", ["b.rcs"]),
+        ("status=REJECTED", ["b.rcs", "a.rcs"]),
+        ("status=COMPLETE,FAILED", []),
+        ("name=A.", ["a.rcs"]),
+        ("by=Ada", []),
+        (f"sha256={SHA256}", ["b.rcs", "a.rcs"]),
+        ("since=2026-11-22", ["b.rcs", "a.rcs"]),
+        ("until=2026-11-22", []),
+    ],
+)
+async def test_queries_of_the_list(
+    tmp_path: Path, serve: Serve, query: str, names: list[str]
+) -> None:
+    async with served(Mission(tmp_path, REJECTED), serve) as client:
+        for name in ("a.rcs", "b.rcs"):
+            await upload(str(client.base_url).rstrip("/"), name=name)
+        listed = (await client.get(f"/uploads?{query}")).json()
+        assert [one["name"] for one in listed["uploads"]] == names
+        if (cursor := listed["next"]) is not None:
+            rest = (await client.get(f"/uploads?{query}&cursor={cursor}")).json()
+            assert [one["name"] for one in rest["uploads"]] == ["a.rcs"]
+        assert (await client.get("/uploads?status=GOOD")).status_code == 400
+
+
+async def test_a_check_that_is_cancelled_deletes_the_file(tmp_path: Path, serve: Serve) -> None:
+    mission = Mission(tmp_path, Event(), ACCEPTED)
+    async with served(mission, serve) as client, create_task_group() as tasks:
+        events: list[dict[str, Any]] = []
+
+        async def send() -> None:
+            events.extend(await upload(str(client.base_url).rstrip("/")))
+
+        tasks.start_soon(send)
+        await until(lambda: mission.script.checked)
+        [running] = mission.commands.uploads.unfinished()
+        for _ in range(2):
+            answer = await client.delete(f"/uploads/{running.id}")
+            assert (answer.status_code, answer.json()["outcome"]) == (200, "cancelled")
+            check_json("Cancelled", answer.content)
+        assert files_of(mission.commands) == []
+        assert mission.commands.open_uploads == 0
+        [entry] = (await client.get("/uploads")).json()["uploads"]
+    assert (entry["status"], entry["cancelled"]) == ("FAILED", True)
+    assert (events[-1]["status"], events[-1]["cancelled"]) == ("FAILED", True)
+    assert mission.script.closed == 1
+
+
+async def test_an_upload_that_arrives_is_cancelled(tmp_path: Path, serve: Serve) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    async with served(mission, serve) as client, sender(str(client.base_url)) as arriving:
+        await arriving.request("Content-Length: 1000000")
+        await arriving.send(BEGIN + FILE)
+        await arriving.read_until(b"UPLOADING")
+        [running] = mission.commands.uploads.unfinished()
+        answer = await client.delete(f"/uploads/{running.id}")
+        assert (answer.status_code, answer.json()["outcome"]) == (200, "cancelled")
+        await arriving.read_until(b'"cancelled":true')
+        assert files_of(mission.commands) == []
+        assert mission.script.checked == []
+
+
+@pytest.mark.parametrize(
+    ("items", "outcome"),
+    [((ACCEPTED,), "accepted"), ((REJECTED,), "rejected"), ((OSError("boom"),), "failed")],
+)
+async def test_a_finished_upload_is_not_cancelled(
+    tmp_path: Path, serve: Serve, items: tuple[Any, ...], outcome: str
+) -> None:
+    mission = Mission(tmp_path, *items)
+    async with served(mission, serve) as client:
+        sent = await upload(str(client.base_url).rstrip("/"))
+        answer = await client.delete(f"/uploads/{sent[0]['id']}")
+        report = (await client.get(f"/uploads/{sent[0]['id']}")).json()
+    assert answer.status_code == 409
+    assert outcome in answer.json()["detail"]
+    assert (report["status"], report["cancelled"]) == (sent[-1]["status"], False)
+    assert files_of(mission.commands) == ([STORED] if outcome == "accepted" else [])
+
+
+async def test_a_cancel_while_the_file_is_stored_is_too_late(tmp_path: Path, serve: Serve) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    storing, go = Event(), Event()
+
+    async def sync() -> bool:
+        storing.set()
+        await go.wait()
+        return True
+
+    async with served(mission, serve) as client, create_task_group() as tasks:
+        mission.log.sync = sync  # type: ignore[method-assign]
+        tasks.start_soon(upload, str(client.base_url).rstrip("/"))
+        await storing.wait()
+        [running] = mission.commands.uploads.unfinished()
+        answers: list[httpx.Response] = []
+
+        async def delete() -> None:
+            answers.append(await client.delete(f"/uploads/{running.id}"))
+
+        tasks.start_soon(delete)
+        await wait_all_tasks_blocked()
+        go.set()
+    assert answers[0].status_code == 409
+    assert files_of(mission.commands) == [STORED]
+
+
+async def test_the_path_of_uploads_allows_three_methods(tmp_path: Path, serve: Serve) -> None:
+    async with served(Mission(tmp_path), serve) as client:
+        refused = await client.post("/uploads/nobody")
+        listed = await client.get(PATH)
+    assert (refused.status_code, listed.status_code) == (405, 405)
+    assert refused.headers["allow"] == "DELETE, GET, HEAD"
