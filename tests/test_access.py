@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio import create_task_group
 from starlette.responses import PlainTextResponse
 
 from rover.asgi.access import Access
@@ -347,6 +348,41 @@ async def test_with_tokens_a_client_without_one_is_refused(
     given: dict[str, Any], kind: str
 ) -> None:
     assert (await ask(settings=Settings(tokens=TOKEN), kind=kind, **given))[0] == 401
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_a_new_token_gives_access_at_once(tmp_path: Path, kind: str, is_first: bool) -> None:
+    settings = Settings(data_dir=tmp_path)
+    if not is_first:
+        add_token(settings, "Ada", "view")
+    mission = Mission(settings)
+    remote: dict[str, Any] = {"client": "10.0.0.7", "kind": kind, "mission": mission}
+    refused = await ask(authorization=f"Bearer rvr_01234567_{'0' * 40}", **remote)
+    assert refused[0] == (403 if is_first else 401)
+    for _ in range(3):
+        token = add_token(settings, "Ada", "view").text
+        assert (await ask(authorization=f"Bearer {token}", **remote))[0] in (200, 101)
+        assert (await ask(authorization=f"Bearer {token}0", **remote))[0] == 401
+
+
+async def test_many_unknown_tokens_share_the_checks_of_the_file(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    add_token(settings, "Ada", "view")
+    tokens = Tokens.of(settings)
+    reads = 0
+
+    async def refresh() -> None:
+        nonlocal reads
+        reads += 1
+
+    tokens.refresh = refresh  # type: ignore[method-assign]
+    async with create_task_group() as tasks:
+        for number in range(500):
+            tasks.start_soon(tokens.identify_new, f"rvr_{number:08x}_{'0' * 40}".encode())
+    assert 1 <= reads <= 3
+    assert await tokens.identify_new(b"x" * 53) is None
+    assert await tokens.identify_new(b"rvr_") is None
 
 
 async def test_the_repr_of_settings_has_no_token() -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from anyio import Event, connect_tcp, create_task_group, fail_after, to_thread
+from anyio import Event, connect_tcp, create_task_group, fail_after, sleep, to_thread
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from rover.asgi.event_stream import CLOSE_TIMEOUT_S
 from rover.comms.protocol import SUBPROTOCOL
 from rover.mission import MissionControl
 from rover.settings import Settings
@@ -142,7 +143,7 @@ async def test_a_revocation_ends_every_kind_of_stream(serve: Serve, tmp_path: Pa
             async with create_task_group() as tasks:
                 tasks.start_soon(note, "events", partial(last_event, events))
                 tasks.start_soon(note, "image", partial(read_to_end, image))
-                tasks.start_soon(note, "upload", partial(read_to_end, upload))
+                tasks.start_soon(note, "upload", partial(last_event, upload))
                 tasks.start_soon(note, "ingest", partial(body_until, ingest, b"}"))
                 tasks.start_soon(note, "plain", partial(close_of, plain))
                 tasks.start_soon(note, "json", partial(close_of, json_))
@@ -152,6 +153,29 @@ async def test_a_revocation_ends_every_kind_of_stream(serve: Serve, tmp_path: Pa
         assert b"HTTP/1.1 401" in ended["ingest"]
         assert ended["plain"][0] == ended["json"][0] == 1008
         assert at.mission.commands.open_uploads == 0
+
+
+async def test_a_client_that_sends_before_it_reads_receives_the_end_of_its_upload(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with site(serve, tmp_path) as at, httpx.AsyncClient() as client:
+        token = at.add("Ada", "upload")
+        await at.mission.tokens.refresh()
+
+        async def file() -> AsyncIterator[bytes]:
+            yield BEGIN + b"half"
+            await until(lambda: at.mission.commands.open_uploads)
+            await to_thread.run_sync(revoke_token, at.settings, token)
+            await until(lambda: not at.mission.commands.open_uploads)
+            for _ in range(12):  # the server discards it
+                yield b"x" * 10**5
+                await sleep(CLOSE_TIMEOUT_S / 10)
+
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": FORM}
+        url = f"{at.url}/upload/rover-commands"
+        response = await client.post(url, content=file(), headers=headers)
+        assert b"FAILED" in response.content
+        assert (await client.get(f"{at.url}/uploads/x/events", headers=headers)).status_code == 401
 
 
 async def test_other_clients_keep_their_streams(serve: Serve, tmp_path: Path) -> None:

@@ -95,11 +95,14 @@ def test_a_session_of_a_one_time_code_ends_when_tokens_are_required(sessions: Se
     assert sessions.find(sessions.start(LOCAL, "10.0.0.7").encode()) is None
 
 
-def test_sign_ins_of_one_client_do_not_evict_the_session_of_another(sessions: Sessions) -> None:
+def test_sign_ins_of_one_client_do_not_evict_the_session_of_another(
+    sessions: Sessions, clock: Clock
+) -> None:
     other = sessions.start(EVERYONE, "10.0.0.8").encode()
     used = sessions.start(EVERYONE, "10.0.0.7").encode()
     unused = sessions.start(EVERYONE, "10.0.0.7").encode()
     for _ in range(MAX_SESSIONS_PER_OWNER):
+        clock.now += 1
         assert sessions.find(used)
         sessions.start(EVERYONE, "10.0.0.7")
     assert sessions.find(unused) is None

@@ -109,9 +109,12 @@ class Access:
         """
         if scope["type"] in ("http", "websocket"):
             if scope["path"].removeprefix(scope.get("root_path", "")) in self._open_paths:
-                scope[STRANGER] = not self._has_access(scope, receive)
+                scope[STRANGER] = not await self._has_access(scope, receive)
             else:
-                identity = scope[IDENTITY] = self._identify(scope, receive)
+                identity = self._identify(scope, receive)
+                if identity is None:
+                    identity = await self._identify_new(scope, receive)
+                scope[IDENTITY] = identity
                 if not identity.allows(self._required):
                     raise ScopeRequired(self._required)
                 if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
@@ -127,18 +130,21 @@ class Access:
             raise Draining(2)
         raise NotStarted
 
-    def _has_access(self, scope: Scope, receive: Receive) -> bool:
+    async def _has_access(self, scope: Scope, receive: Receive) -> bool:
         try:
-            identity = scope[IDENTITY] = self._identify(scope, receive)
+            identity = self._identify(scope, receive)
+            if identity is None:
+                identity = await self._identify_new(scope, receive)
         except (AccessRefused, TokenRequired):
             return False
+        scope[IDENTITY] = identity
         return identity.allows("view")
 
-    def _identify(self, scope: Scope, receive: Receive) -> Identity:
-        """Who the client is.
+    def _identify(self, scope: Scope, receive: Receive) -> Identity | None:
+        """Who the client is; `None` if it has an unknown token.
 
         Raises:
-            TokenRequired: the token is missing or wrong, or the session has ended.
+            TokenRequired: there is no token, or the session has ended.
             AccessRefused: without tokens, the request does not come from this machine.
         """
         authenticated: Identity | None = scope.get(AUTHENTICATED)
@@ -148,15 +154,29 @@ class Access:
             try:
                 self._local.check(scope, receive)
             except AccessRefused:
+                if _token_of(scope) is not None:
+                    return None
                 with suppress(TokenRequired):
                     return self._signed_in(scope, receive)
                 raise
             return LOCAL
         if (token := _token_of(scope)) is None:
             return self._signed_in(scope, receive)
-        if (identity := self._tokens.identify(token)) is None:
-            raise self._sign_ins.failure(self._clients.name_of(scope, receive))
-        return identity
+        return self._tokens.identify(token)
+
+    async def _identify_new(self, scope: Scope, receive: Receive) -> Identity:
+        """Who the client with an unknown token is, if the token was added a moment ago.
+
+        Raises:
+            WrongToken: the token is wrong.
+            AccessRefused: the same, and there are no tokens.
+        """
+        identity = await self._tokens.identify_new(_token_of(scope) or b"")
+        if identity is not None:
+            return identity
+        if not self._tokens.required:
+            self._local.check(scope, receive)
+        raise self._sign_ins.failure(self._clients.name_of(scope, receive))
 
     def _signed_in(self, scope: Scope, receive: Receive) -> Identity:
         """The client of a ticket in the query, else of the session in the cookies.
@@ -165,7 +185,7 @@ class Access:
             TokenRequired: there is neither.
             SessionEnded: the session has ended.
         """
-        if scope["type"] == "websocket" or scope["method"] == "GET":
+        if scope["query_string"] and (scope["type"] == "websocket" or scope["method"] == "GET"):
             ticket = _in_query(scope, b"ticket")
             if ticket is not None and (identity := self._sign_ins.redeem(ticket)) is not None:
                 return identity
@@ -201,14 +221,14 @@ def _token_of(scope: Scope) -> bytes | None:
             scheme, _, credentials = value.partition(b" ")
             if scheme.lower() in SCHEMES:
                 return bytes(credentials.strip())
-    return _in_query(scope, b"token")
+    return _in_query(scope, b"token") if scope["query_string"] else None
 
 
 def _in_query(scope: Scope, wanted: bytes) -> bytes | None:
     """The value of a parameter. Its name must not be percent-encoded."""
     query: bytes = scope["query_string"]
-    prefix = wanted + b"="
-    if prefix in query:
+    if wanted in query:
+        prefix = wanted + b"="
         for field in query.split(b"&"):
             if field.startswith(prefix) and field != prefix:
                 return unquote_to_bytes(field.removeprefix(prefix).replace(b"+", b" "))

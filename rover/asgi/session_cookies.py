@@ -37,7 +37,7 @@ PREFIX = b"rover_"
 
 SECURE = ("https", "wss")
 
-FORWARDED = (b"x-forwarded-proto", b"forwarded")
+X_FORWARDED_PROTO, FORWARDED = b"x-forwarded-proto", b"forwarded"
 
 HOST_PORT = re.compile(rb".*[^:]:([0-9]{1,5})")
 
@@ -63,9 +63,9 @@ class SessionCookies:
             return True
         forwarded: list[bytes] = []
         for name, value in scope["headers"]:
-            if name == b"x-forwarded-proto":
+            if name == X_FORWARDED_PROTO:
                 forwarded += value.split(b",")
-            elif name == b"forwarded":
+            elif name == FORWARDED:
                 forwarded += FORWARDED_PROTO.findall(value)
         if not forwarded or forwarded[-1].strip().lower() != b"https":
             return False
@@ -74,37 +74,23 @@ class SessionCookies:
     def name_of(self, scope: Scope, receive: Receive, kind: str = SESSION) -> str:
         """The name of the cookie that a response sets."""
         host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        return self._names(scope, host, kind, is_https=self.is_https(scope, receive))[0]
+        is_https = self.is_https(scope, receive)
+        return _names(host, _port_of(scope), kind, is_https, _is_below_prefix(scope))[0]
 
     def read(self, scope: Scope, receive: Receive, kind: str = SESSION) -> tuple[bytes, ...]:
         """The values of the cookie. Browsers may send several, of different paths."""
-        cookies = host = b""
-        is_forwarded = False
-        for name, value in scope["headers"]:  # once, because each request pays for it
-            if name == b"cookie":
-                cookies = cookies + b";" + value if cookies else value
-            elif name == b"host":
-                host = host or value
-            elif name in FORWARDED:
-                is_forwarded = True
+        headers = scope["headers"]
+        known = dict(headers)  # in C, because each request pays for it
+        cookies = known.get(b"cookie", b"")
+        host = known.get(b"host", b"")
+        if len(known) < len(headers):  # some have several values
+            cookies = b";".join(value for name, value in headers if name == b"cookie")
+            host = next((value for name, value in headers if name == b"host"), b"")
         if PREFIX not in cookies:
             return ()
+        is_forwarded = X_FORWARDED_PROTO in known or FORWARDED in known
         is_https = scope.get("scheme") in SECURE or (is_forwarded and self.is_https(scope, receive))
-        return _values(cookies, self._names(scope, host, kind, is_https=is_https))
-
-    def _names(self, scope: Scope, host: bytes, kind: str, *, is_https: bool) -> tuple[str, ...]:
-        """The name for the port in `Host`. Without one, also that for the port of the server.
-
-        Some programs send a `Host` without the port.
-        """
-        server = scope.get("server")
-        return _names_for(
-            host,
-            server[1] if server else None,
-            kind,
-            is_https=is_https,
-            is_below_prefix=bool(scope.get("root_path", "").strip("/")),
-        )
+        return _values(cookies, host, _port_of(scope), kind, is_https, _is_below_prefix(scope))
 
     def set(
         self,
@@ -138,21 +124,37 @@ class SessionCookies:
         )
 
 
+def _port_of(scope: Scope) -> int | None:
+    server = scope.get("server")
+    return server[1] if server else None
+
+
+def _is_below_prefix(scope: Scope) -> bool:
+    return scope.get("root_path", "") not in ("", "/")
+
+
 @lru_cache(1024)
-def _values(header: bytes, names: tuple[str, ...]) -> tuple[bytes, ...]:
-    values = (value for name in names for value in cookie_values(header, name.encode()))
+def _values(
+    cookies: bytes, host: bytes, server_port: int | None, kind: str, is_https: bool, is_below: bool
+) -> tuple[bytes, ...]:
+    names = _names(host, server_port, kind, is_https, is_below)
+    values = (value for name in names for value in cookie_values(cookies, name.encode()))
     return tuple(dict.fromkeys(values))[:MAX_VALUES]
 
 
 @lru_cache(256)
-def _names_for(
-    host: bytes, server_port: int | None, kind: str, *, is_https: bool, is_below_prefix: bool
+def _names(
+    host: bytes, server_port: int | None, kind: str, is_https: bool, is_below: bool
 ) -> tuple[str, ...]:
+    """The name for the port in `Host`. Without one, also that for the port of the server.
+
+    Some programs send a `Host` without the port.
+    """
     if match := HOST_PORT.fullmatch(host):
         ports = [match[1].decode("ascii")]
     else:
         ports = ["443" if is_https else "80", *([str(server_port)] if server_port else [])]
     prefix = ""
     if is_https:
-        prefix = "__Secure-" if is_below_prefix else "__Host-"
+        prefix = "__Secure-" if is_below else "__Host-"
     return tuple(f"{prefix}rover_{kind}_{port}" for port in ports)

@@ -79,7 +79,7 @@ class UploadStream(ProgressStream):
         RoverError: as `Commands.begin`.
     """
 
-    __slots__ = ("_access_ended", "_begins", "_body", "_commands", "_file", "_upload")
+    __slots__ = ("_begins", "_body", "_commands", "_file", "_upload")
 
     counts = False  # uploads have a limit of their own
 
@@ -98,7 +98,6 @@ class UploadStream(ProgressStream):
         self._begins = Event()
         if not proxied:
             self._begins.set()
-        self._access_ended = False
         self._commands = commands
         self._body = body
         self._file = file
@@ -117,15 +116,15 @@ class UploadStream(ProgressStream):
         await super()._write(start, send)
 
     def close(self, writer: Task[None], reason: AccessEnded) -> None:
-        """End the stream. While the file arrives, the upload fails, and its last event says why."""
+        """End the stream. While the file arrives, the upload fails, and its last event says why.
+
+        The connection is not closed: a client that sends the whole file before it reads would get
+        an error instead of the event. The server discards the rest for `UNREAD_TIMEOUT_S`.
+        """
         if self._upload.status is Status.UPLOADING:
-            self._access_ended = True
             get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
         else:
             super().close(writer, reason)
 
     def _note_end(self, receive: Receive) -> None:
-        connections = self._streams.connections
-        connections.end(receive, unread=self._body.is_unread)
-        if self._access_ended and self._body.is_unread:  # else the client may send on
-            get_running_loop().call_later(CLOSE_TIMEOUT_S, connections.abort, receive)
+        self._streams.connections.end(receive, unread=self._body.is_unread)

@@ -81,7 +81,7 @@ def routes(mission: HasSignIns) -> list[BaseRoute]:
             identity = mission.sign_ins.check_code(code.encode(), client)
         else:
             token = fields.get("token", "").strip().encode()
-            identity = mission.sign_ins.check_token(token, client)
+            identity = await mission.sign_ins.check_token(token, client)
         if not identity.allows("view"):
             raise ScopeRequired("view")
         return start_session(mission, request, identity, local_target(fields.get("next", "")))

@@ -1,7 +1,7 @@
 """The sessions of signed-in browsers, in memory. A restart of the server ends them.
 
-The text of a session is `<id>_<secret>`. The id may be logged. The server keeps only a hash of the
-secret, which has 256 random bits.
+The text of a session is `<id>_<secret>`. The id may be logged. The secret has 256 random bits. The
+server keeps a hash of it, and the text itself in a cache while the session is used.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ MAX_SESSIONS_PER_OWNER = 100
 
 ID_BYTES = 8
 SECRET_BYTES = 32
+
+IDLE_STEP_S = 1.0
+"""Seconds by which the end of an idle session is extended at least; each extension costs time."""
 
 MAX_TEXT_BYTES = 128
 """Longer texts are not sessions, and are not hashed."""
@@ -75,6 +78,7 @@ class Sessions:
         self._idle_s = idle_s
         self._clock = clock
         self._sessions: BoundedStore[Session] = BoundedStore(MAX_SESSIONS, MAX_SESSIONS_PER_OWNER)
+        self._verified: dict[bytes, Session] = {}  # saves the hash of each further request
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -101,19 +105,34 @@ class Sessions:
 
     def find(self, text: bytes) -> Identity | None:
         """The client of a session; `None` if the session is unknown or has ended."""
-        if len(text) > MAX_TEXT_BYTES:
+        session = self._verified.get(text)
+        if session is None and (session := self._verify(text)) is None:
             return None
-        key, _, secret = text.partition(b"_")
-        session_id = key.decode("latin-1")
-        session = self._sessions.get(session_id)
-        if session is None or not compare_digest(_digest_of(secret), session.digest):
+        session_id = session.identity.session
+        if self._sessions.get(session_id) is not session:  # signed out, or replaced
+            del self._verified[text]
             return None
         if self._why_ended(session) is not None:
             self._sessions.pop(session_id)
             return None
-        self._sessions.use(session_id)
-        session.idle_ends = self._clock() + self._idle_s
+        idle_ends = self._clock() + self._idle_s
+        if idle_ends >= session.idle_ends + IDLE_STEP_S:
+            session.idle_ends = idle_ends
+            self._sessions.use(session_id)
         return session.identity
+
+    def _verify(self, text: bytes) -> Session | None:
+        """The session whose secret is in the text."""
+        if len(text) > MAX_TEXT_BYTES:
+            return None
+        key, _, secret = text.partition(b"_")
+        session = self._sessions.get(key.decode("latin-1"))
+        if session is None or not compare_digest(_digest_of(secret), session.digest):
+            return None
+        if len(self._verified) >= MAX_SESSIONS:
+            self._verified.clear()
+        self._verified[text] = session
+        return session
 
     def end(self, session_id: str) -> bool:
         """End a session and its open streams; returns whether there was one."""
@@ -129,7 +148,8 @@ class Sessions:
         return AccessEnded("signed_out") if session is None else self._why_ended(session)
 
     def _why_ended(self, session: Session) -> AccessEnded | None:
-        if self._clock() >= min(session.ends, session.idle_ends):
+        now = self._clock()
+        if now >= session.idle_ends or now >= session.ends:
             return AccessEnded("session_expired")
         return self._tokens.ended(session.signed_in_as)
 

@@ -45,7 +45,7 @@ class SignIns:
         self._tokens = tokens
         tokens.grants.ended = self.sessions.ended
 
-    def check_token(self, token: bytes, client: str) -> Identity:
+    async def check_token(self, token: bytes, client: str) -> Identity:
         """The client that has this token.
 
         Args:
@@ -56,7 +56,7 @@ class SignIns:
             WrongToken: the token is wrong or has expired.
             TooManyFailures: it is wrong, and the client has sent too many wrong ones.
         """
-        identity = self._tokens.identify(token)
+        identity = self._tokens.identify(token) or await self._tokens.identify_new(token)
         if identity is None:
             raise self.failure(client)
         return identity

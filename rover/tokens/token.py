@@ -28,6 +28,9 @@ MAX_TEXT_BYTES = 128
 CLOCK_TOLERANCE_S = 300.0
 """Seconds that the clock may be before the creation of a token that expires."""
 
+TEXT = re.compile(rb"rvr_([0-9a-f]{8})_[0-9a-f]{40}")
+"""The text of a token, with its id in group 1."""
+
 ID = re.compile(r"[0-9a-f]{8}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 

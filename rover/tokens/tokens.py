@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import unicodedata
 from hmac import compare_digest
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
-from anyio import CapacityLimiter, sleep, to_thread
+from anyio import CapacityLimiter, Lock, move_on_after, sleep, to_thread
 
 from rover.addresses import words
 from rover.errors import AccessEnded, TokensUnreadable
 from rover.identity import EVERYONE, LOCAL
 from rover.tokens.file import FILE_NAME, TokensFile
 from rover.tokens.grants import Grants
-from rover.tokens.token import MAX_TEXT_BYTES, PREFIX, Token, digest_of
+from rover.tokens.token import MAX_TEXT_BYTES, PREFIX, TEXT, Token, digest_of
 from rover.wire import iso
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ logger = logging.getLogger("rover.tokens")
 
 CHECK_PERIOD_S = 0.4
 """Seconds between two checks of the file and of the times of expiry."""
+
+NEW_CHECK_PERIOD_S = 0.02
+"""Seconds between two checks of the file for unknown tokens, however many clients send them."""
+
+NEW_CHECK_TIMEOUT_S = 1.0
+"""Maximum seconds that a client with an unknown token waits for such a check."""
 
 INVISIBLE = dict.fromkeys(map(ord, "\u115f\u1160\u2800\u3164\uffa0"))
 """Letters and signs that show nothing."""
@@ -74,6 +80,8 @@ class Tokens:
         self._stamp: Stamp | None = None
         self._failure: str | None = None
         self._thread = CapacityLimiter(1)  # its own: slow disks may occupy all shared threads
+        self._new_check = Lock()
+        self._new_checked_at = 0.0  # monotonic
         self.required = bool(self._shared)
         self._apply(self._read())
 
@@ -97,6 +105,25 @@ class Tokens:
         if entry is None or not is_right or prefix != PREFIX.encode():
             return None
         return entry.identity if entry.token.is_valid_at(self._clock()) else None
+
+    async def identify_new(self, given: bytes) -> Identity | None:
+        """The client of a token that may be newer than the last check of the file.
+
+        One check serves all clients that have waited for it.
+
+        Returns:
+            `None` if the token is not in the file either, or the disk does not respond in time.
+        """
+        if (match := TEXT.fullmatch(given)) is None or match[1] in self._entries:
+            return None
+        arrived_at = monotonic()
+        with move_on_after(NEW_CHECK_TIMEOUT_S):
+            async with self._new_check:
+                if self._new_checked_at < arrived_at:
+                    await sleep(max(0.0, self._new_checked_at + NEW_CHECK_PERIOD_S - monotonic()))
+                    self._new_checked_at = monotonic()
+                    await self.refresh()
+        return self.identify(given)
 
     def ended(self, identity: Identity) -> AccessEnded | None:
         """Why a client that had access has it no longer; `None` if it has."""
