@@ -46,6 +46,7 @@ from rover.masking import hide
 from rover.metrics import MissionMetrics
 from rover.named_sources import named_sources
 from rover.private_folder import make_private
+from rover.retention import RetentionClock
 from rover.routes import (
     alarms,
     api,
@@ -206,6 +207,7 @@ class MissionControl:
         self.counts = Counts()
         self.metrics = MissionMetrics(self)
         self.log = log = self._make_log()
+        self.retention = RetentionClock(log)
         self.serving = serving = Serving(settings, self.tokens.grants, log)
         notify = serving.flusher.mark
         self.telemetry = Telemetry(
@@ -215,12 +217,19 @@ class MissionControl:
             translate=self.config.translation,
             derived=self.config.derived,
             log=log,
+            retention=self.retention.now,
         )
         arrivals = Arrivals(log)
         self.cameras = Cameras(
             {name: self._images(name, arrivals) for name in self._cameras}, arrivals
         )
-        self.comms = Comms(settings, notify=notify, has_name=self.tokens.has_name, log=log)
+        self.comms = Comms(
+            settings,
+            notify=notify,
+            has_name=self.tokens.has_name,
+            log=log,
+            retention=self.retention.now,
+        )
         self.commands = Commands(
             self._validator.source,
             settings,
@@ -351,10 +360,12 @@ class MissionControl:
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable
+            self.retention.load()
             await self.telemetry.load()
             await self.cameras.load()
             for run in (
                 self.log.run,
+                self.retention.run,
                 self.telemetry.run,
                 self.cameras.run,
                 self.comms.run,

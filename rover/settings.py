@@ -232,6 +232,12 @@ class Settings:
     room_bytes: int = setting(
         2**20, "bytes of messages kept in each channel", unit="bytes", at_least=1024
     )
+    keep_comms_days: float = setting(
+        0.0,
+        "time for which messages are kept; 0 keeps them up to the limits of number and bytes",
+        unit="days",
+        at_least=0,
+    )
     welcome_events: int = setting(
         50, "newest messages that a new member of a channel receives", at_least=0
     )

@@ -408,6 +408,11 @@ class Topic(Generic[Item, Frame]):
         self._last = self._expired = max(offset, self._last)
         self._expired_time = max(at, self._expired_time)
 
+    def expire_oldest(self, count: int) -> None:
+        """Expire that number of the oldest events."""
+        for _ in range(count):
+            self._expire_oldest()
+
     def accept_ids_to(self, offset: int) -> None:
         """Let clients resume after ids up to `offset`, even if no event here has them.
 
@@ -442,6 +447,10 @@ class Topic(Generic[Item, Frame]):
     def retained(self) -> Sequence[Frame]:
         """The frames of all retained events, oldest first."""
         return self._frames[self._head :]
+
+    def retained_items(self) -> Sequence[Item]:
+        """The same events before they were encoded."""
+        return self._items[self._head :]
 
     def subscribe(
         self, after: EventId | None = None, *, last: int = 0, since: float | None = None

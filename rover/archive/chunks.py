@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -228,10 +229,21 @@ class Chunks:
             self._db.execute("DELETE FROM times WHERE id = ?", (times,))
             self._times = {key: row for key, row in self._times.items() if row != times}
 
-    def unchanged_since(self, stored: float, limit: int) -> list[int]:
-        """The ids of chunks that have not changed since a time, the oldest change first."""
-        sql = "SELECT id FROM chunk WHERE stored < ? ORDER BY stored LIMIT ?"
-        return [row[0] for row in self._db.execute(sql, (stored, limit))]
+    def newest_stored(self) -> float:
+        """The time of the newest change of any chunk; -infinite without one."""
+        (stored,) = self._db.execute("SELECT max(stored) FROM chunk").fetchone()
+        return -inf if stored is None else float(stored)
+
+    def unchanged_since(self, stored: float, limit: int, earliest: float = -inf) -> list[int]:
+        """The ids of chunks that have not changed since a time, the oldest change first.
+
+        Args:
+            stored: POSIX seconds.
+            limit: maximum number of chunks.
+            earliest: leave out the chunks that changed before this time.
+        """
+        sql = "SELECT id FROM chunk WHERE stored >= ? AND stored < ? ORDER BY stored, id LIMIT ?"
+        return [row[0] for row in self._db.execute(sql, (earliest, stored, limit))]
 
     def share_no_times(self) -> None:
         """Let later chunks share no times with earlier ones."""

@@ -21,6 +21,7 @@ import numpy as np
 from rover.archive.chunks import Chunk, Chunks, Stored
 from rover.archive.points import joined
 from rover.archive.reduce import reduced
+from rover.retention import EARLIEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -115,12 +116,14 @@ class Store:
 
         Args:
             batch: by parameter.
-            stored: POSIX seconds of now.
+            stored: POSIX seconds of now. If the clock was set back, the time of the newest chunk
+                counts, so that chunks are deleted in the order in which they were stored.
             offset: of the newest event that they are from.
 
         Raises:
             sqlite3.Error: some are not stored; `archived` returns which.
         """
+        stored = max(stored, self._chunks.newest_stored())
         waiting = list(batch.items())[::-1]
         while waiting:
             changed = {}
@@ -228,9 +231,10 @@ class Store:
 
         Args:
             max_bytes: of the whole database.
-            stored_after: POSIX seconds; chunks that have not changed since are deleted too.
+            stored_after: POSIX seconds; chunks that have not changed since are deleted too, if
+                their age is known.
         """
-        while chunks := self._chunks.unchanged_since(stored_after, DROP_AT_ONCE):
+        while chunks := self._chunks.unchanged_since(stored_after, DROP_AT_ONCE, EARLIEST):
             self._drop(chunks)
         while self._chunks.page_bytes() > max_bytes:
             if not (chunks := self._chunks.unchanged_since(inf, DROP_AT_ONCE)):

@@ -15,6 +15,7 @@ from rover import errors
 from rover.comms.pace import Pace
 from rover.comms.protocol import Frame, MessageEvent, PresenceEvent, encode
 from rover.identity import EVERYONE
+from rover.retention import expired_count
 from rover.shares import Pool
 from rover.topic import Topic
 
@@ -264,6 +265,11 @@ class Channel:
         for record, event in self.topic.restore(records):
             if isinstance(event, MessageEvent):
                 self._note_sent(event, record.offset)
+
+    def expire(self, before: float) -> None:
+        """Expire the events that are older than a time in POSIX seconds."""
+        times = (event.at for event in self.topic.retained_items())
+        self.topic.expire_oldest(expired_count(times, before))
 
     def _note_sent(self, event: MessageEvent, offset: int) -> None:
         if event.ref is not None:

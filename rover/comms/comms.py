@@ -6,10 +6,11 @@ import logging
 import re
 from collections import Counter
 from contextlib import contextmanager, suppress
+from math import inf
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
-from anyio import CancelScope, sleep
+from anyio import CancelScope, create_task_group, sleep
 
 from rover import errors
 from rover.comms.channel import MAX_NAME_CHARACTERS, MAX_PRESENCE_EVENTS, Channel, Member
@@ -17,6 +18,7 @@ from rover.comms.records import PREFIX, channel_store
 from rover.counts import GapCounts
 from rover.events import EventId
 from rover.identity import EVERYONE
+from rover.retention import expired_count
 from rover.shares import Pool
 
 if TYPE_CHECKING:
@@ -37,6 +39,14 @@ SUFFIX = re.compile(r"-\d+$")
 
 MAX_STORED_CHANNELS = 10_000
 """Maximum number of channels in the log."""
+
+DAY_S = 86_400.0
+
+EXPIRE_PERIOD_S = 60.0
+"""Seconds between two times that old messages are deleted."""
+
+EXPIRE_RECORDS = 2_000
+"""Maximum number of records of a closed channel that are deleted at once."""
 
 RETRY_AFTER_S = 2
 """Seconds after which a member that was closed by a shutdown should connect again."""
@@ -65,6 +75,7 @@ class Comms:
         has_name: whether a name belongs to a token, as `Tokens.has_name`. Clients without such a
             token cannot use it.
         log: keeps the channels; `None` if a restart may forget them.
+        retention: POSIX seconds, for `keep_comms_days`; by default those of `clock`.
 
     Attributes:
         pool: the retained channels.
@@ -80,8 +91,10 @@ class Comms:
         clock: Clock = time,
         has_name: Callable[[str], bool] = lambda _: False,
         log: Log | None = None,
+        retention: Callable[[], float] | None = None,
     ) -> None:
         self._has_name = has_name
+        self._retention = retention or clock
         self._settings = settings
         self._log = log
         self._notify = notify
@@ -141,7 +154,9 @@ class Comms:
             limit = self._settings.room_events + MAX_PRESENCE_EVENTS
             records = await store.newest(limit, self._settings.room_bytes)
             if channel_name not in self._channels:
-                self._channel(channel_name, client).restore(records)
+                channel = self._channel(channel_name, client)
+                channel.restore(records)
+                channel.expire(self._expire_before())
 
     async def synced(self) -> None:
         """Return when everything published so far survives a power cut, or the log fails."""
@@ -200,10 +215,52 @@ class Comms:
             raise member.close_reason
 
     async def run(self) -> None:
-        """Close stalled members until cancelled. All members share one timer."""
+        """Close stalled members and expire old messages until cancelled."""
+        async with create_task_group() as tasks:
+            tasks.start_soon(self._close_stalled)
+            if self._settings.keep_comms_days:
+                tasks.start_soon(self._expire)
+
+    async def _close_stalled(self) -> None:
         while True:
             await sleep(self._settings.send_timeout_s / 4)
             self.close_stalled(monotonic())
+
+    async def _expire(self) -> None:
+        while True:
+            with suppress(errors.LogDamaged):  # the log reports it when it writes
+                await self.expire()
+            await sleep(EXPIRE_PERIOD_S)
+
+    def _expire_before(self) -> float:
+        """The time before which messages are too old."""
+        days = self._settings.keep_comms_days
+        return self._retention() - days * DAY_S if days else -inf
+
+    async def expire(self) -> None:
+        """Delete the messages that are older than `ROVER_KEEP_COMMS_DAYS`, also of closed channels.
+
+        A closed channel without other messages is deleted.
+
+        Raises:
+            LogDamaged: the log cannot be read.
+        """
+        before = self._expire_before()
+        for channel in self._channels.values():
+            channel.expire(before)
+        if self._log is None:
+            return
+        for stream in self._log.streams(PREFIX):
+            is_open = stream.key.removeprefix(PREFIX) in self._channels
+            if is_open or not (page := await self._log.read(stream.key, limit=EXPIRE_RECORDS)):
+                continue
+            count = expired_count((one.at for one in page), before)
+            if stream.key.removeprefix(PREFIX) in self._channels:  # opened meanwhile
+                continue
+            if count == len(page) and page[-1].offset == stream.last:
+                self._log.delete(stream.key)
+            elif count:
+                self._log.trim(stream.key, page[count - 1].offset + 1)
 
     def close_stalled(self, now: float) -> None:
         """Close every member that has read no data for `send_timeout_s`."""

@@ -87,6 +87,7 @@ class History:
         max_bytes: maximum size of the database; the oldest samples are dropped.
         max_age_s: seconds after which samples are dropped.
         clock: POSIX seconds.
+        retention: POSIX seconds, for `max_age_s`; by default those of `clock`.
 
     Attributes:
         archived: offset of the newest event up to which all samples are in the archive.
@@ -102,6 +103,7 @@ class History:
         max_bytes: float = inf,
         max_age_s: float = inf,
         clock: Callable[[], float] = time,
+        retention: Callable[[], float] | None = None,
     ) -> None:
         self.archived = 0
         self.dropped = 0
@@ -110,6 +112,7 @@ class History:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._clock = clock
+        self._retention = retention or clock
         self._lock = Lock()  # for the database, and for removing samples from memory
         self._tail: list[Entry] = []
         self._tail_bytes = 0
@@ -209,11 +212,10 @@ class History:
                 return
             try:
                 store = self._database.store()
-                now = self._clock()
                 batch = points_of(entries, self._names, store.archived)
                 newest = max(entry.offset for entry in entries)
-                store.add(batch, now, newest)
-                store.limit(self._max_bytes, now - self._max_age_s)
+                store.add(batch, self._clock(), newest)
+                store.limit(self._max_bytes, self._retention() - self._max_age_s)
             except (sqlite3.Error, OSError) as exc:
                 self._database.close()
                 self._archive_at = self._clock() + RETRY_S

@@ -86,6 +86,7 @@ class Telemetry:
             same.
         derived: parameters that are computed from others.
         log: keeps the telemetry; `None` if a restart may forget it.
+        retention: POSIX seconds, for `keep_days`; by default those of the machine.
 
     Attributes:
         feeds: one for each source, by name.
@@ -107,6 +108,7 @@ class Telemetry:
         translate: Translate = lambda _, publish_as: Translation(publish_as=publish_as),
         derived: Sequence[DerivedParameter] = (),
         log: Log | None = None,
+        retention: Callable[[], float] | None = None,
     ) -> None:
         by_name = sources if isinstance(sources, Mapping) else {ONLY: sources}
         self._names = ParameterNames()
@@ -143,6 +145,7 @@ class Telemetry:
             recorded=None if log is None else log.recorded,
             max_bytes=settings.history_bytes if file is None else settings.keep_bytes,
             max_age_s=settings.keep_days * DAY_S,
+            retention=retention,
         )
         self._order = ParameterOrder(present=clock)
         self._limits = LimitWatch(self._parameters)
