@@ -26,8 +26,8 @@ OTHERS = 0o077
 """The bits of a mode that give access to other users."""
 
 OWN = (
-    *("audit.*", "incoming", "incoming.lock", "commands", "images", "spool"),
-    *("mission.*", "tokens.json*"),
+    *("audit.*", "incoming", "incoming.lock", "commands", "artifacts"),
+    *("images", "spool", "mission.*", "tokens.json*"),
 )
 """Patterns of the names in a data folder that this program creates."""
 

@@ -59,6 +59,7 @@ class Wire:
         self.open.set()
         self.busy = False
         self.broken: Exception | None = None
+        self.received_bytes = 0
         self.client, self.inbox = create_memory_object_stream[Message](math.inf)
         self.client.send_nowait({"type": "websocket.connect"})
 
@@ -73,6 +74,7 @@ class Wire:
         self.busy = False
         if self.broken is not None:
             raise self.broken
+        self.received_bytes += len(message.get("text", "").encode())
         kind = json.loads(message["text"])["type"] if "text" in message else message["type"]
         self.sent.append(kind.removeprefix("websocket."))
 
@@ -132,6 +134,16 @@ async def test_a_member_of_a_silent_channel_is_not_stalled() -> None:
         comms.close_stalled(now=monotonic() + 1000)
         ada.say("still here")
         await until(lambda: ada.sent == ["ack", "message", "message"])
+
+
+async def test_the_bytes_that_members_receive_are_counted() -> None:
+    comms = Comms(Settings())
+    async with wired(comms) as ada, wired(comms) as bo:
+        for text in ("hello", "-40 °C"):
+            bo.say(text)
+        await until(lambda: ada.sent == ["join", "message", "message"])
+        await until(lambda: bo.sent.count("message") == 2)
+        assert comms.sent_bytes == ada.received_bytes + bo.received_bytes > 500
 
 
 @pytest.mark.parametrize("ref", [None, "r"])

@@ -82,6 +82,7 @@ class Comms:
         members_refused: counts refused members of all channels.
         gaps: those that members received.
         closed_members: number of members that the server closed, by the name of the error's class.
+        sent_bytes: bytes of the texts that members received.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Comms:
         self.members_refused: Counter[Refusal] = Counter()
         self.gaps = GapCounts()
         self.closed_members: Counter[str] = Counter()
+        self.sent_bytes = 0
         self._deleted_events = 0  # of deleted channels
 
     @property

@@ -161,9 +161,11 @@ class MissionMetrics(Collector):
         )
         yield counter(
             "rover_sent_bytes_total",
-            "Bytes of events, to telemetry clients that keep up, and of images.",
+            "Bytes of events, to telemetry clients that keep up and to members of channels, and of "
+            "images.",
             {
                 "telemetry": telemetry.topic.delivered_bytes + telemetry.views.delivered_bytes,
+                "comms": self._mission.comms.sent_bytes,
                 "images": sum(one.sent_bytes for one in self._mission.cameras.images.values()),
             },
             "stream",

@@ -76,8 +76,9 @@ class HasComms(Protocol):
 class Sender:
     """Sends frames to one member, for two tasks that take turns."""
 
-    def __init__(self, websocket: WebSocket, member: Member) -> None:
+    def __init__(self, websocket: WebSocket, member: Member, comms: Comms) -> None:
         self.member = member
+        self._comms = comms
         self.lock = Lock(fast_acquire=True)  # no checkpoint for each frame of a batch
         self._websocket = websocket
 
@@ -98,6 +99,7 @@ class Sender:
         except RuntimeError as exc:  # uvicorn closed it, for example after a ping without an answer
             raise WebSocketDisconnect(1006) from exc
         self.member.sending_since = inf
+        self._comms.sent_bytes += len(text) if text.isascii() else len(text.encode())
 
 
 class CommsEndpoint(WebSocketEndpoint):
@@ -164,7 +166,7 @@ class CommsEndpoint(WebSocketEndpoint):
         return text
 
     async def _run(self, websocket: WebSocket, member: Member) -> None:
-        sender = Sender(websocket, member)
+        sender = Sender(websocket, member, self._comms)
         if (welcome := self._protocol.welcome(member)) is not None:
             await self._comms.committed()  # a client may resume after the ids in the welcome
             with suppress(WebSocketDisconnect):  # frames sent before the close still count
