@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from anyio import EndOfStream, connect_tcp, fail_after
+from anyio import (
+    BrokenResourceError,
+    EndOfStream,
+    Event,
+    connect_tcp,
+    create_task_group,
+    fail_after,
+    move_on_after,
+)
 from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
+from websockets.frames import CTRL_OPCODES, Frame, Opcode
 
 from rover.asgi.connection_limits import RESERVED_PER_CLIENT, ConnectionLimits
-from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
+from rover.asgi.servers.uvicorn_protocols import (
+    MAX_EMPTY_FRAMES,
+    SLICE_MESSAGES,
+    BoundedHTTPProtocol,
+    BoundedWebSocketProtocol,
+)
 from rover.errors import PoolFull
 from rover.mission import MissionControl
 from rover.settings import Settings
@@ -27,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anyio.abc import SocketStream
+    from starlette.requests import Request
     from starlette.websockets import WebSocket
 
     from tests.conftest import Serve
@@ -61,12 +77,13 @@ class Clients:
             await connection.send("\r\n".join(lines).encode() + b"\r\n\r\n")
             return await status(connection)
 
-    async def join(self, address: str) -> SocketStream:
+    async def join(self, address: str, *headers: str) -> SocketStream:
         """A connection with a complete handshake of a WebSocket."""
+        more = "".join(f"{header}\r\n" for header in headers).encode()
         handshake = (
             b"GET /ws/comms/eva HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
             b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            b"Sec-WebSocket-Version: 13\r\n\r\n"
+            b"Sec-WebSocket-Version: 13\r\n" + more + b"\r\n"
         )
         connection = await self.connect(address, handshake)
         assert await status(connection) == 101
@@ -223,7 +240,7 @@ class Channel:
 
 
 def frames(opcode: Opcode, data: bytes, count: int) -> bytes:
-    return Frame(opcode, data, fin=opcode is Opcode.PING).serialize(mask=True) * count
+    return Frame(opcode, data, fin=opcode in CTRL_OPCODES).serialize(mask=True) * count
 
 
 async def test_small_fragments_take_no_more_memory_than_their_text(serve: Serve) -> None:
@@ -283,7 +300,112 @@ async def test_pings_of_a_client_that_reads_nothing_take_bounded_memory(serve: S
         member = await Clients(url, stack).join(GREEDY)
         await until(lambda: channel.protocol)
         pings = frames(Opcode.PING, b"p" * 125, 4000)
-        with suppress(EndOfStream):
+        with suppress(EndOfStream, BrokenResourceError):
             for _ in range(30):  # 15 MB, several times the buffers of the kernel
                 await member.send(pings)
         assert channel.protocol.transport.get_write_buffer_size() < 2**20
+
+
+@pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG, Opcode.CONT])
+async def test_many_frames_without_data_end_with_1008(serve: Serve, opcode: Opcode) -> None:
+    channel = Channel()
+    async with serve(channel.app, **BOUNDED) as url, AsyncExitStack() as stack:
+        member = await Clients(url, stack).join(GREEDY)
+        await member.send(frames(Opcode.TEXT, b"x", 1))
+        empty = frames(opcode, b"" if opcode is Opcode.CONT else b"p", 1)
+        await member.send(empty * MAX_EMPTY_FRAMES)
+        await member.send(frames(Opcode.CONT, b"y", 1) + empty * 100)
+        received = b""
+        with fail_after(5), suppress(EndOfStream, BrokenResourceError):
+            while True:
+                received += await member.receive()
+        assert (1008).to_bytes(2) in received
+
+
+async def test_messages_of_a_fast_client_wait_for_the_app_and_take_bounded_memory(
+    serve: Serve,
+) -> None:
+    goes_on, received = Event(), 0
+    protocols: list[Any] = []
+
+    async def receive(websocket: WebSocket) -> None:
+        nonlocal received
+        await websocket.accept()
+        protocols.append(websocket._receive.__self__)  # type: ignore[attr-defined]
+        async for _ in websocket.iter_text():
+            await goes_on.wait()
+            received += 1
+
+    app = Starlette(routes=[WebSocketRoute("/ws/comms/{channel}", receive)])
+    async with serve(app, **BOUNDED) as url, AsyncExitStack() as stack:
+        member = await Clients(url, stack).join(GREEDY)
+        with move_on_after(0.3):
+            await member.send(Frame(Opcode.TEXT, b"x").serialize(mask=True) * 2_000_000)
+        assert protocols[0].queue.qsize() <= 2 * SLICE_MESSAGES
+        assert 0 < protocols[0].held_bytes <= 2**18
+        goes_on.set()
+        await until(lambda: received > 20_000)
+        assert protocols[0].held_bytes <= 2**18
+
+
+async def test_pipelined_requests_are_answered_in_turn_and_take_bounded_memory(
+    serve: Serve,
+) -> None:
+    async def answer(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(request.query_params["n"])
+
+    app = Starlette(routes=[Route("/", answer)])
+    requests = b"".join(b"GET /?n=%06d HTTP/1.1\r\nHost: l\r\n\r\n" % n for n in range(3_000))
+    received = b""
+    protocol: Any = PipeliningHTTPProtocol
+    async with (
+        serve(app, http=protocol, ws=BoundedWebSocketProtocol) as url,
+        AsyncExitStack() as stack,
+    ):
+        connection = await Clients(url, stack).connect(GREEDY)
+        async with create_task_group() as tasks:
+            tasks.start_soon(connection.send, requests)
+            with fail_after(10):
+                while not received.endswith(b"002999"):
+                    received += await connection.receive()
+    assert [int(n) for n in re.findall(rb"\r\n\r\n(\d{6})", received)] == list(range(3_000))
+    assert 0 < protocol.most_pipelined < 100
+
+
+class PipeliningHTTPProtocol(BoundedHTTPProtocol):
+    """Records the most requests that waited at once on a connection."""
+
+    most_pipelined: ClassVar[int] = 0
+
+    def is_app_busy(self) -> bool:
+        PipeliningHTTPProtocol.most_pipelined = max(self.most_pipelined, len(self.pipeline))
+        return super().is_app_busy()
+
+
+async def test_a_body_in_many_chunks_arrives_whole(serve: Serve) -> None:
+    async def length(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(len(await request.body())))
+
+    app = Starlette(routes=[Route("/", length, methods=["POST"])])
+    head = b"POST / HTTP/1.1\r\nHost: l\r\n"
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
+    plain = head + b"Content-Length: 1000000\r\n\r\n" + b"x" * 1_000_000
+    received = b""
+    async with serve(app, **BOUNDED) as url, AsyncExitStack() as stack:
+        connection = await Clients(url, stack).connect(GREEDY, chunked + plain)
+        with fail_after(10):
+            while not received.endswith(b"1000000"):
+                received += await connection.receive()
+    assert received.count(b"HTTP/1.1 200") == 2
+    assert b"50000HTTP" in received
+
+
+async def test_members_behind_a_proxy_take_turns_of_their_own(serve: Serve, tmp_path: Path) -> None:
+    async with mission_with(serve, tmp_path, trusted_proxies=GREEDY, tokens=TOKEN) as (
+        limits,
+        clients,
+    ):
+        for address in ("192.0.2.1", "192.0.2.2"):
+            bearer = f"Authorization: Bearer {TOKEN}"
+            await clients.join(GREEDY, f"X-Forwarded-For: {address}", bearer)
+        assert {"192.0.2.1", "192.0.2.2"} <= set(limits.turns._clients)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rover.asgi.clients import UNIX_SOCKET, Clients, client_name
 from rover.asgi.servers.uvicorn import max_frame_bytes, missing_options
+from rover.asgi.turns import Turns
 from rover.descriptors import max_clients
 from rover.errors import PoolFull
 from rover.shares import Pool
@@ -76,6 +77,7 @@ class ConnectionLimits:
         pool: the connections, without reserved ones.
         reserved: the reserved connections.
         incomplete: those with an incomplete header or message.
+        turns: share the time in which the clients' data is parsed.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = monotonic) -> None:
@@ -89,6 +91,7 @@ class ConnectionLimits:
             RESERVED_PER_CLIENT / RESERVED_CONNECTIONS,
         )
         self.incomplete = Pool("incomplete requests and messages", "", MAX_INCOMPLETE, share)
+        self.turns = Turns()
         self._max_frame = max_frame_bytes(settings.max_message_bytes)
         self._clients = Clients(settings.trusted_proxies)
         self._open: dict[object, OpenConnection] = {}  # by transport
@@ -116,7 +119,7 @@ class ConnectionLimits:
         Raises:
             PoolFull: a limit is reached, and no reserved connection is left for this client.
         """
-        client, full, pool = self._client_of(transport), None, self.pool
+        client, full, pool = self.client_of(transport), None, self.pool
         try:
             pool.acquire(client)
         except PoolFull as exc:
@@ -155,7 +158,12 @@ class ConnectionLimits:
         connection = self._open.get(transport)
         return None if connection is None else connection.full
 
-    def _client_of(self, transport: Any) -> str | None:
+    def client_behind(self, scope: Scope, receive: Receive) -> str:
+        """The name of the client of a request, also behind a trusted proxy."""
+        return self._clients.name_of(scope, receive)
+
+    def client_of(self, transport: Any) -> str | None:
+        """The name of the client of a connection; `None` for a trusted proxy."""
         peer = transport.get_extra_info("peername")
         host = str(peer[0]) if peer and isinstance(peer, tuple) else None
         if self._clients.is_proxy(host):

@@ -12,6 +12,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
+import anyio.lowlevel
 from anyio import Lock, create_task_group, move_on_after, sleep
 from starlette.endpoints import WebSocketEndpoint
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -57,6 +58,10 @@ LAST_FRAMES_S = 1.0
 
 CLOSE_TIMEOUT_S = 0.5
 """Seconds to send a close frame. A stalled client does not receive it."""
+
+
+FRAMES_PER_TURN = 16
+"""Number of frames after which a member's task lets the event loop run others."""
 
 
 class HasComms(Protocol):
@@ -181,9 +186,11 @@ class CommsEndpoint(WebSocketEndpoint):
             async for news in sender.member.subscriber:
                 pace.advance(sender.member)
                 if isinstance(news, Batch):
-                    for frame in news.frames:
+                    for number, frame in enumerate(news.frames, 1):
                         if (text := self._protocol.event(frame)) is not None:
                             await sender.send(text)
+                        if not number % FRAMES_PER_TURN:  # a send rarely waits
+                            await anyio.lowlevel.checkpoint()
                 elif isinstance(news, Gap):
                     self._comms.gaps.add(news)
                     await sender.send(self._protocol.gap(news))

@@ -22,17 +22,17 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode
 
 from rover.asgi.close_frames import close_reason
-from rover.asgi.connection_limits import LIMITS, RESERVED
+from rover.asgi.connection_limits import RESERVED
 from rover.asgi.headers import DEFAULTS
+from rover.asgi.servers.uvicorn_turns import SLICE_BYTES, HeldFlowControl, SlicedProtocol
 from rover.errors import PoolFull
 
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGIReceiveEvent
     from websockets.frames import Frame
     from websockets.http11 import Request
-
-    from rover.asgi.connection_limits import ConnectionLimits
 
 MAX_HEADER_BYTES = 64 * 2**10
 """Maximum bytes of a request's URL and headers, and of one part of a message that has not ended."""
@@ -55,11 +55,29 @@ ABSOLUTE_FORM = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)([^#]*)", re.IGNORECA
 HEADER_TIMEOUT_S = 10.0
 """Seconds from a request's first byte, or from the connection, to the end of its header."""
 
-WEBSOCKET_SLICE_BYTES = 4096
-"""Bytes of WebSocket frames that are parsed before the limits are checked again."""
+REQUEST_S = 0.0005
+"""Estimated seconds of the app for a request."""
 
-MAX_EMPTY_FRAGMENTS = 16
-"""Maximum number of empty fragments of a message. They cost time, but no bytes of its limit."""
+MESSAGE_S = 0.0001
+"""Estimated seconds of the app for a WebSocket message."""
+
+SLICE_MESSAGES = 8
+"""Number of messages per slice of a WebSocket's data. The app handles them without a pause."""
+
+MIN_SLICE_BYTES = 64
+"""Minimum bytes of such a slice. They may hold 9 messages."""
+
+MAX_EMPTY_FRAMES = 256
+"""Number of pings, pongs and empty fragments of a WebSocket after which they are counted by time.
+
+They cost time, and count for no other limit.
+"""
+
+EMPTY_FRAME_INTERVAL_S = 0.05
+"""Minimum seconds between two of them then, on average."""
+
+CLOSE_DELAY_S = 0.25
+"""Seconds from a close frame to the close of the connection, if a WebSocket breaks a limit."""
 
 UNREAD_TIMEOUT_S = 10.0
 """Seconds from a response to the end of its request's body, if the response came first."""
@@ -91,7 +109,7 @@ def _logger_of(host: str) -> logging.Logger:
     return _ClientLogger(logging.getLogger("uvicorn.error"), {"client": host})  # type: ignore[return-value] # it has the methods that uvicorn calls
 
 
-class BoundedHTTPProtocol(HttpToolsProtocol):
+class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
     """uvicorn's HTTP protocol. It answers 414, 431 or 408 and closes the connection over a limit.
 
     If a response has already begun on this connection, the connection is aborted instead.
@@ -111,7 +129,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._body_open = False
         self._header_bytes = 0
         self._header_count = 0
-        self._limits: ConnectionLimits | None = self.app_state.get(LIMITS)
+        self._body_left = 0  # bytes, if the header has its length
         self._reserved: PoolFull | None = None
         self._is_incomplete = False  # the header that is open arrived in part
         self._parsed = False  # whether the parser delivered something of the data received last
@@ -119,8 +137,11 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = HeldFlowControl(transport, self.continue_parsing)
         self.logger = _logger_of(self.client[0] if self.client else "")
+        client = None
         if self._limits is not None:
+            client = self._limits.client_of(transport)
             try:
                 self._reserved = self._limits.open(transport)
             except PoolFull as full:
@@ -129,24 +150,36 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
                 return
             if self._reserved is not None:
                 self.header_timeout_s = min(self.header_timeout_s, RESERVED_HEADER_TIMEOUT_S)
+        self.join_turns(client)
         self._start_header_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_header_timer()
         self._stop_unread_timer()
+        self.leave_turns()
         if self._limits is not None:
             self._limits.close(self.transport)
         super().connection_lost(exc)
         # after a reset, uvicorn's timer would keep the request in memory for 5 s
         self._unset_keepalive_if_required()
 
-    def data_received(self, data: bytes) -> None:
+    def is_app_busy(self) -> bool:
+        return self.flow.read_paused or bool(self.pipeline)
+
+    def slice_bytes(self) -> int:
+        return max(super().slice_bytes(), self._body_left)  # which takes no longer, as one piece
+
+    def parse(self, data: bytes) -> None:
         self._parsed = False
-        super().data_received(data)
-        if self.transport.is_closing():
+        HttpToolsProtocol.data_received(self, data)
+        if self.transport.is_closing() or self._turn_of is None:
             self._stop_header_timer()
             return
-        if self._limits is not None and self._header_open and not self._is_incomplete:
+        if (
+            self._limits is not None
+            and self._header_open
+            and not (self._is_incomplete or self._held)
+        ):
             self._is_incomplete = True
             try:
                 self._limits.set_incomplete(self.transport, True)
@@ -171,7 +204,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         if self._reserved is not None:
             self.scope[RESERVED] = self._reserved  # type: ignore[literal-required]
         self._parsed = self._header_open = True
-        self._header_bytes = self._header_count = 0
+        self._header_bytes = self._header_count = self._body_left = 0
+        self._estimated_s += REQUEST_S
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -191,6 +225,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         ):
             self._set_header_refusal()
             raise _LimitError
+        if len(name) == len(b"content-length") and name.lower() == b"content-length":
+            self._body_left = int(value) if value.isdigit() else 0
         if self._header_open:  # uvicorn would add trailers to the headers of the running request
             super().on_header(name, value)
 
@@ -217,6 +253,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._parsed = True
+        self._body_left = max(0, self._body_left - len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -227,6 +264,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Limit the time in which the rest of a request's body arrives: nobody reads it."""
         super().on_response_complete()
+        self.continue_parsing()
         if self._body_open and not self.transport.is_closing():
             self._unread_timer = self.loop.call_later(self.unread_timeout_s, self.transport.close)
 
@@ -237,6 +275,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
             self._refusal = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
             self.send_400_response(detail)
         else:
+            self.leave_turns()
             super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
@@ -271,7 +310,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
         self._header_timer = None
         if self.transport.is_closing():
             return
-        if self.flow.read_paused or self.pipeline:  # this server delays the rest of the header
+        if self.is_app_busy() or self._held:  # this server delays the rest of the header
             self._start_header_timer()
         elif self._header_open:
             detail = f"the header did not arrive within {self.header_timeout_s:g} s"
@@ -281,7 +320,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
             self.transport.close()  # the client has sent no request
 
 
-class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
+class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol. It answers a handshake that its parser rejects with 400.
 
     The parser checks the size of a message while it inflates it, and before it has all of its
@@ -289,14 +328,31 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     ping of a client that reads no answers; this class does not.
     """
 
+    _app_has_messages = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._limits: ConnectionLimits | None = self.app_state.get(LIMITS)
         self._is_incomplete = False
         self._fragments = bytearray()
-        self._empty_fragments = 0
+        self._empty_frames = 0.0  # one less after each interval
+        self._empty_frame_at = 0.0
+        self._slice_messages = 0
+        self._slice_bytes = MIN_SLICE_BYTES
+        self._is_ended = False
+
+    @property
+    def read_paused(self) -> bool:
+        """Whether the app has not received all messages. uvicorn sets it, and reads on after."""
+        return self._app_has_messages
+
+    @read_paused.setter
+    def read_paused(self, paused: bool) -> None:
+        self._app_has_messages = paused
+        if not paused and self.transport is not None:
+            self.continue_parsing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.leave_turns()
         if self._limits is not None:
             self._limits.close(self.transport)
         super().connection_lost(exc)
@@ -304,15 +360,25 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.logger = _logger_of(self.client[0] if self.client else "")
+        self.join_turns(None if self._limits is None else self._limits.client_of(transport))
 
-    def data_received(self, data: bytes) -> None:
-        for start in range(0, len(data), WEBSOCKET_SLICE_BYTES):  # it may hold 40,000 frames
-            if self.transport.is_closing():
-                return
-            self._receive(data[start : start + WEBSOCKET_SLICE_BYTES])
+    async def receive(self) -> ASGIReceiveEvent:
+        event = await super().receive()
+        self.pause_if_held()  # uvicorn resumes reading after the last message
+        return event
 
-    def _receive(self, data: bytes) -> None:
-        super().data_received(data)
+    def is_app_busy(self) -> bool:
+        return self._app_has_messages or self._is_ended
+
+    def slice_bytes(self) -> int:
+        return self._slice_bytes
+
+    def parse(self, data: bytes) -> None:
+        is_open, self._slice_messages = self.handshake_initiated, 0
+        WebSocketsSansIOProtocol.data_received(self, data)
+        if is_open:
+            size = len(data) * SLICE_MESSAGES // (self._slice_messages or SLICE_MESSAGES // 2)
+            self._slice_bytes = min(max(size, MIN_SLICE_BYTES), SLICE_BYTES)
         if not self.handshake_initiated:
             if self.conn.handshake_exc is not None:
                 detail = "malformed WebSocket handshake"
@@ -320,7 +386,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
                 self.transport.close()
         elif self._limits is not None:
             is_incomplete = bool(self.frames or self.conn.reader.buffer)
-            if is_incomplete != self._is_incomplete:
+            if is_incomplete != self._is_incomplete and not (is_incomplete and self._held):
                 self._is_incomplete = is_incomplete
                 try:
                     self._limits.set_incomplete(self.transport, is_incomplete)
@@ -329,9 +395,13 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        reserved = self._limits and self._limits.reserved_for(self.transport)
-        if reserved and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        if self._limits is None or self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            return
+        if reserved := self._limits.reserved_for(self.transport):
             self.scope[RESERVED] = reserved  # type: ignore[literal-required]
+        if self._limits.client_of(self.transport) is None:  # a proxy
+            self.leave_turns()
+            self.join_turns(self._limits.client_behind(self.scope, self.receive))  # type: ignore[arg-type] # Starlette's types of the same
 
     def handle_text(self, event: Frame) -> None:
         super().handle_text(event)
@@ -342,12 +412,8 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._keep_fragment(event)
 
     def handle_cont(self, event: Frame) -> None:
-        self._empty_fragments += not event.data
-        if self._empty_fragments > MAX_EMPTY_FRAGMENTS:
-            if not self.close_sent:
-                reason = f"a message has more than {MAX_EMPTY_FRAGMENTS} empty fragments"
-                self._close(CloseCode.POLICY_VIOLATION, reason)
-            return
+        if not event.data and not event.fin:
+            self._count_empty_frame()
         self._fragments += event.data
         if event.fin:
             self.frames = [bytes(self._fragments)]
@@ -358,18 +424,56 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         pongs = self.conn.data_to_send()
         if self.writable.is_set():  # else the client does not read what is sent (RFC 6455, 5.5.3)
             self.transport.write(b"".join(pongs))
+        self._count_empty_frame()
+
+    def handle_pong(self, event: Frame) -> None:
+        super().handle_pong(event)
+        self._count_empty_frame()
+
+    def send_receive_event_to_app(self) -> None:
+        self._estimated_s += MESSAGE_S
+        self._slice_messages += 1
+        super().send_receive_event_to_app()
 
     def _keep_fragment(self, event: Frame) -> None:
         if not event.fin:
             self._fragments = bytearray(event.data)
-            self._empty_fragments = 0
             self.frames = [b""]  # a message is incomplete
 
+    def _count_empty_frame(self) -> None:
+        now_s = self.loop.time()
+        earned = (now_s - self._empty_frame_at) / EMPTY_FRAME_INTERVAL_S
+        self._empty_frames = max(0.0, self._empty_frames - earned) + 1
+        self._empty_frame_at = now_s
+        if self._empty_frames > MAX_EMPTY_FRAMES:
+            reason = f"more than {1 / EMPTY_FRAME_INTERVAL_S:g} pings, pongs or empty fragments/s"
+            self._close(CloseCode.POLICY_VIOLATION, reason)
+
+    def handle_parser_exception(self) -> None:
+        self._end()
+
     def _close(self, code: CloseCode, reason: str) -> None:
-        self.conn.fail(code, close_reason(reason))
+        if not self.close_sent:
+            self.conn.fail(code, close_reason(reason))
+            self._end()
+
+    def _end(self) -> None:
+        """Send the close frame, read nothing more, and close the connection a little later.
+
+        If it were closed at once, the client's data that is not read would cause a reset, after
+        which the client cannot read the close frame.
+        """
+        self._is_ended = True
+        self._discard_held()
+        self.transport.pause_reading()
         self.transport.write(b"".join(self.conn.data_to_send()))
+        sent = self.conn.close_sent
+        code, reason = (1006, "") if sent is None else (sent.code, sent.reason)
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.close_sent = True
-        self.transport.close()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(CLOSE_DELAY_S, self.transport.close)
 
 
 def refusal(status: HTTPStatus, detail: str) -> bytes:
