@@ -286,6 +286,13 @@ class Settings:
     spool_images: int = setting(
         32, "images kept on disk, if the camera has no files of them", at_least=1
     )
+    stalled_image_s: float = setting(
+        120.0,
+        "seconds that a response waits for the next byte of an image that arrives",
+        unit="s",
+        at_least=1,
+        at_most=86_400,
+    )
     max_image_bytes: int = setting(
         4 * 2**30,
         "size limit of an image that arrives; a larger one is aborted",

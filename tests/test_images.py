@@ -6,6 +6,7 @@ import os
 import random
 from asyncio import CancelledError
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -125,7 +126,8 @@ async def test_readers_of_a_broken_image_receive_its_bytes_and_then_the_reason(
 ) -> None:
     camera = FakeCamera()
     async with receiving(camera, tmp_path) as images:
-        camera.finish(whole := camera.begin("whole.png"))
+        camera.send(whole := camera.begin("whole.png"), b"whole")
+        camera.finish(whole)
         arriving = camera.begin("a.png")
         camera.send(arriving, DATA[:700_000])
         async with images.open(arriving.image) as reader:
@@ -157,6 +159,67 @@ async def test_an_image_with_another_size_than_stated_is_broken(tmp_path: Path) 
         async with images.open(long.image) as reader:
             got, reason = await read_until_broken(reader)
         assert (got, "500 bytes" in reason) == (b"", True)
+
+
+def _is_broken(images: Images, image_id: str) -> bool:
+    spool = images.receiver.spools.get(image_id)
+    return spool is not None and bool(spool.broken)
+
+
+async def test_a_complete_image_with_another_size_than_stated_is_broken(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as images:
+        for image_id, data, size in (("a", DATA[:900], 1000), ("b", b"", 0), ("c", b"", None)):
+            fake = camera.begin(image_id)
+            camera.send(fake, data)
+            fake.image = replace(fake.image, size=size, complete=True)
+            camera.change(fake, ended=True)
+            await until(partial(_is_broken, images, image_id))
+            state, reason = images.state_of(await images.find(image_id))
+            assert (state, bool(reason)) == ("broken", True)
+            async with images.open(fake.image) as reader:
+                assert (await read_until_broken(reader))[0] == data
+        assert await images.current() is None
+
+
+async def test_the_camera_s_chunks_end_before_the_size_of_the_image(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path, Settings(spool_images=1)) as images:
+        short = camera.begin("short.png")
+        camera.send(short, DATA[:900])
+        camera.finish(short)
+        camera.begin("next.png")
+        await until(lambda: "short.png" not in images.receiver.spools)
+        short.image = replace(short.image, size=1000)
+        async with images.open(short.image, 0, 1000) as reader:
+            assert (await read_until_broken(reader))[0] == DATA[:900]
+
+
+async def test_a_stalled_image_is_named_so_and_its_readers_wait_for_a_limited_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rover.images.images.STALLED_S", 0.0)
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path, Settings(stalled_image_s=1)) as images:
+        camera.send(older := camera.begin("older.png"), DATA[:500])
+        arriving = camera.begin("a.png", size=1000)
+        camera.send(arriving, DATA[:500])
+        await spooled(images, "a.png", 500)
+        state, reason = images.state_of(await images.find("a.png"))
+        assert (state, bool(reason)) == ("stalled", True)
+        assert (newest := await images.current())
+        assert newest.id == "a.png"
+        camera.finish(older)
+        await spooled(images, "older.png")
+        assert (newest := await images.current())
+        assert newest.id == "older.png"
+        async with images.open(arriving.image, 200, 700) as reader:
+            with fail_after(5):
+                assert (await read_until_broken(reader))[0] == DATA[200:500]
+        camera.send(arriving, DATA[500:1000])
+        camera.finish(arriving)
+        async with images.open(arriving.image, 200, 700) as reader:
+            assert await read_all(reader) == DATA[200:700]
 
 
 async def test_an_image_over_the_size_limit_is_broken(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ async def test_the_list_describes_each_image_and_its_links_work(
             "id": "new é.png",
             "camera": "camera",
             "state": "arriving",
+            "reason": "",
             "available": True,
             "content_type": "image/png",
             "size": 100,

@@ -273,7 +273,8 @@ SCHEMAS: dict[str, Schema] = {
     "Image": obj(
         id=TEXT,
         camera=TEXT,
-        state=one_of(("arriving", "complete", "broken")),
+        state=one_of(("arriving", "stalled", "complete", "broken")),
+        reason={**TEXT, "description": "why it is stalled or broken; may be empty"},
         available={**BOOLEAN, "description": "whether its bytes can be requested"},
         content_type=TEXT,
         size=nullable(COUNT),

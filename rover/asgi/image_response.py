@@ -45,6 +45,9 @@ A slow client reads a small chunk before it counts as stalled.
 MAX_CHUNK_BYTES = 2**19
 """Maximum size of a chunk. Each chunk from a file costs a call in a worker thread."""
 
+MAX_BUFFERED_BYTES = 16 * 2**20
+"""Approximate bytes of the chunks of all readers of a camera; more readers get smaller chunks."""
+
 FAST_SEND_S = 0.05
 """Seconds within which a chunk must be sent for the next one to be twice as large."""
 
@@ -161,7 +164,8 @@ class ImageResponse:
             await self._send(send, chunk, more=True)
             self._images.sent_bytes += len(chunk)
             fast = perf_counter() - began < FAST_SEND_S
-            count = min(2 * count, MAX_CHUNK_BYTES) if fast else MIN_CHUNK_BYTES
+            most = min(MAX_CHUNK_BYTES, MAX_BUFFERED_BYTES // max(self._images.readers, 1))
+            count = max(min(2 * count, most), MIN_CHUNK_BYTES) if fast else MIN_CHUNK_BYTES
         await self._send(send, b"", more=False)
 
     async def _send(self, send: Send, body: bytes, *, more: bool) -> None:

@@ -40,7 +40,7 @@ PAGE_RECORDS = 500
 MAX_READ = 20_000
 """Maximum number of records that are read for one list."""
 
-ImageState = Literal["arriving", "complete", "broken"]
+ImageState = Literal["arriving", "stalled", "complete", "broken"]
 """The state of an image: it is `broken` if its bytes will not all arrive."""
 
 STORED = tuple(info.name for info in fields(Image) if info.name != "path")

@@ -36,12 +36,14 @@ class Shot(NamedTuple):
         camera: the name of the camera.
         image: the image.
         state: of the image.
+        reason: why it is stalled or broken; may be empty.
         available: whether its bytes can be read.
     """
 
     camera: str
     image: Image
     state: ImageState
+    reason: str = ""
     available: bool = True
 
 
@@ -143,7 +145,7 @@ class Cameras:
             now = None if images is None else await images.find_revision(arrival.image)
         except SourceError:
             now = None
-        return Shot(arrival.camera, arrival.image, arrival.state, now is not None)
+        return Shot(arrival.camera, arrival.image, arrival.state, available=now is not None)
 
     async def latest_at(self, t: float, camera: str | None = None) -> Shot:
         """The newest image that was complete at a time and whose bytes can be read.
@@ -190,7 +192,8 @@ class Cameras:
         return list(self.images.items()) if camera is None else [(camera, self.images[camera])]
 
     def _shot(self, name: str, image: Image) -> Shot:
-        return Shot(name, image, self.images[name].state_of(image))
+        state, reason = self.images[name].state_of(image)
+        return Shot(name, image, state, reason)
 
 
 def _age(shot: Shot) -> float:

@@ -20,6 +20,7 @@ from rover.images.receiver import SHUTTING_DOWN, Receiver
 from rover.images.served import ServedRevisions
 from sources.base import ImageBroken, UnknownImage
 from sources.rules.describe import describe
+from sources.values.blocking import BlockingCalls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -34,6 +35,16 @@ if TYPE_CHECKING:
     from rover.supervise import Health
     from rover.topic import Topic
     from sources.base import Camera, Image
+
+
+MAX_THREADS = 16
+"""Maximum number of threads that read files of images for clients."""
+
+READ_TIMEOUT_S = 10.0
+"""Maximum seconds of one read from a file."""
+
+STALLED_S = 5.0
+"""Seconds without a new byte after which an arriving image counts as stalled."""
 
 
 class Images:
@@ -71,6 +82,7 @@ class Images:
         spool_dir = spool_dir or settings.data_dir / "spool"
         self.receiver = Receiver(name, camera, settings, spool_dir, notify, kept, arrivals)
         self.served = ServedRevisions()
+        self._calls = BlockingCalls(MAX_THREADS, READ_TIMEOUT_S)
         self._kept = kept
         self._camera = self.receiver.camera
         self._reading: set[CancelScope] = set()
@@ -122,23 +134,32 @@ class Images:
         now = await self._image(image.id)
         return None if now is None or now.revision != image.revision else self._as_received(now)
 
-    def state_of(self, image: Image) -> ImageState:
-        """The state of an image that `newest` or `find` has returned."""
-        if image.complete:
-            return "complete"
+    def state_of(self, image: Image) -> tuple[ImageState, str]:
+        """The state of an image that `newest` or `find` has returned, and its reason if known."""
         spool = self.receiver.spool_of(image)
-        return "broken" if spool is not None and spool.broken else "arriving"
+        if spool is not None and spool.broken:
+            return "broken", spool.broken
+        if image.complete:
+            return "complete", ""
+        if spool is not None and spool.silent_s > STALLED_S:
+            return "stalled", f"no byte has arrived for {spool.silent_s:.0f} s"
+        return "arriving", ""
 
     async def current(self) -> Image | None:
-        """The newest image that has any bytes and is not broken; `None` if there is none."""
+        """The newest image that has any bytes and is not broken; `None` if there is none.
+
+        A stalled image counts only if there is no other.
+        """
+        stalled = None
         for listed in await self._listed():
-            spool = self.receiver.spool_of(listed)
-            if not (listed.complete or listed.received) or (spool is not None and spool.broken):
+            state, _ = self.state_of(listed)
+            if not (listed.complete or listed.received) or state == "broken":
                 continue
             image = await self._image(listed.id)  # the list may be out of date
-            if image is not None:
+            if image is not None and state != "stalled":
                 return self._as_received(image)
-        return None
+            stalled = stalled or image
+        return self._as_received(stalled) if stalled is not None else None
 
     @asynccontextmanager
     async def open(
@@ -177,7 +198,7 @@ class Images:
         if spool is not None:
             return await stack.enter_async_context(spool.read(start, stop))
         if image.path is not None:
-            opening = FileReader.open(image, image.path, start, stop)
+            opening = FileReader.open(image, image.path, self._calls, start, stop)
             try:
                 file = await stack.enter_async_context(opening)
             except OSError as exc:
@@ -186,7 +207,7 @@ class Images:
             await self._check_revision(image)  # after opening: the file is of this revision
             return file
         chunks = await stack.enter_async_context(self._camera.open(image.id, start))
-        reader = CameraReader(chunks, start, stop)
+        reader = CameraReader(image, chunks, start, stop)
         await reader.begin()
         await self._check_revision(image)  # after the first bytes: they are of this revision
         return reader

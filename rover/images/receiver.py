@@ -97,10 +97,13 @@ class Receiver:
     def spool_of(self, image: Image) -> Spool | None:
         """The spool of this revision of the image, if there is one.
 
-        A broken spool is not used if the camera has the complete image.
+        A broken spool is not used if the camera has the complete image, unless the camera then
+        sends more or fewer bytes than it says.
         """
         spool = self.spools.get(image.id)
-        if spool is None or spool.revision != image.revision or (spool.broken and image.complete):
+        if spool is None or spool.revision != image.revision:
+            return None
+        if spool.broken and image.complete and not spool.has_wrong_size:
             return None
         return spool
 
@@ -115,7 +118,8 @@ class Receiver:
         spool = self.spool_of(image)
         if spool is None:
             replaced = self.spools.pop(image.id, None)
-            spool = self.spools[image.id] = Spool(image, self._notify)
+            timeout_s = self._settings.stalled_image_s
+            spool = self.spools[image.id] = Spool(image, self._notify, timeout_s)
             self._tasks.start_soon(self._receive, image, spool)
             if replaced is not None:
                 await replaced.discard("it was replaced")
@@ -198,12 +202,16 @@ class Receiver:
                         image.id, f"it is larger than {max_bytes:,} bytes (ROVER_MAX_IMAGE_BYTES)"
                     )
                 if image.size is not None and received > image.size:
+                    spool.has_wrong_size = True
                     raise ImageBroken(image.id, f"it is larger than its size, {image.size:,} bytes")
                 await spool.append(chunk)
         now = await self.camera.image(image.id)
         if now is None or now.revision != image.revision:  # deleted or replaced after its last byte
             now = image
-        if now.size not in (None, spool.received):
+        if now.size not in (None, spool.received) or not spool.received:
+            spool.has_wrong_size = True
+            if not spool.received:
+                raise ImageBroken(image.id, "it has no bytes")
             raise ImageBroken(image.id, f"only {spool.received:,} of {now.size:,} bytes arrived")
         if now.complete and now.path is not None and self.spools.get(image.id) is spool:
             del self.spools[image.id]  # new readers read the file

@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import asynccontextmanager
-from time import time
+from math import inf
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from anyio import CancelScope
+from anyio import CancelScope, fail_after
 from anyio.to_thread import run_sync
 
 from rover.topic import Batch, Topic
@@ -54,6 +55,7 @@ class Spool:
     Args:
         image: the image. The spool is of this revision only.
         notify: called with the topic of the growth; see `rover.topic.Topic`.
+        timeout_s: maximum seconds that a reader waits for the next byte.
 
     Attributes:
         image_id: the id of the image.
@@ -62,13 +64,17 @@ class Spool:
         received_at: POSIX seconds of the last byte received.
         complete: whether all bytes have arrived.
         broken: the reason why the image will not be complete; empty if it is not broken.
+        has_wrong_size: whether it is broken because it has not the size that the camera states.
         receiving: the receiving task runs in this scope.
         discard_reason: why the owner discarded the spool; empty if it did not.
         growth: the topic of new bytes.
     """
 
     def __init__(
-        self, image: Image, notify: Callable[[Topic[Any, Any]], None] | None = None
+        self,
+        image: Image,
+        notify: Callable[[Topic[Any, Any]], None] | None = None,
+        timeout_s: float = inf,
     ) -> None:
         self.image_id = image.id
         self.revision = image.revision
@@ -76,6 +82,8 @@ class Spool:
         self.received_at: float | None = None
         self.complete = False
         self.broken = ""
+        self.has_wrong_size = False
+        self.timeout_s = timeout_s
         self.receiving = CancelScope()
         self.discard_reason = ""
         self.growth: Topic[Growth, Growth] = Topic(
@@ -85,8 +93,14 @@ class Spool:
             max_bytes=RECENT_BYTES,
             notify=notify,
         )
+        self._grown_at = monotonic()
         self._file: BinaryIO | None = None
         self._references = 2  # of the owner and the receiving task; a reader adds one
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last byte arrived, or since the image began to arrive."""
+        return monotonic() - self._grown_at
 
     async def create_file(self, folder: Path) -> None:
         """Create the file, and the folder if it does not exist.
@@ -108,6 +122,7 @@ class Spool:
         growth = Growth(self.received, data)
         self.received += len(data)
         self.received_at = time()
+        self._grown_at = monotonic()
         self.growth.publish(growth)
 
     async def finish(self, broken: str = "") -> None:
@@ -177,13 +192,14 @@ class SpoolReader:
         self._position = start
         self._stop = stop
         self._known = spool.received  # bytes that are readable without waiting
+        self._began = monotonic()
         self._recent = Growth(0, b"")  # those of them that are in memory
 
     async def read(self, at_most: int) -> bytes:
         """The next bytes; empty at the end. Waits until bytes arrive.
 
         Raises:
-            ImageBroken: the image is broken.
+            ImageBroken: the image is broken, or its next byte does not arrive in time.
         """
         if self._stop is not None:
             at_most = min(at_most, self._stop - self._position)
@@ -203,8 +219,13 @@ class SpoolReader:
 
     async def _wait(self) -> bool:
         """Wait for new bytes. Returns `False` at the end of the image."""
+        waited_s = min(monotonic() - self._began, self._spool.silent_s)
         try:
-            news = await anext(self._subscriber)
+            with fail_after(max(self._spool.timeout_s - waited_s, 0)):
+                news = await anext(self._subscriber)
+        except TimeoutError:
+            reason = f"no byte has arrived for {self._spool.silent_s:.0f} s"
+            raise ImageBroken(self._spool.image_id, reason) from None
         except StopAsyncIteration:
             if self._spool.broken:
                 raise ImageBroken(self._spool.image_id, self._spool.broken) from None

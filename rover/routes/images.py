@@ -210,6 +210,7 @@ def image_json(shot: Shot, *, several: bool) -> dict[str, Any]:
         "id": image.id,
         "camera": shot.camera,
         "state": shot.state,
+        "reason": shot.reason,
         "available": shot.available,
         "content_type": image.content_type,
         "size": image.size,

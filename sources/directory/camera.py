@@ -10,14 +10,15 @@ import errno
 import logging
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from anyio import CancelScope, Event, Lock, create_task_group, sleep
-from anyio.to_thread import run_sync
 
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory.folder import EMPTY, FileState, Folder, Scan, problem_of_name
 from sources.directory.signature import Signature
+from sources.values.blocking import BlockingCalls
 from sources.values.files import unreadable
 from sources.values.ranges import POSITIVE_S, Range
 
@@ -34,6 +35,15 @@ logger = logging.getLogger("sources.directory")
 CHUNK_BYTES = 2**20
 """Maximum bytes of one chunk, the limit of the contract."""
 
+MAX_THREADS = 4
+"""Maximum number of threads in which the folder is read."""
+
+CALL_TIMEOUT_S = 5.0
+"""Maximum seconds of a read of a file, or of a look at it."""
+
+SCAN_TIMEOUT_S = 60.0
+"""Maximum seconds of a scan."""
+
 SCAN_PAUSE_RATIO = 10
 """The pause between two scans is at least this many times the duration of a scan."""
 
@@ -45,7 +55,7 @@ HINTS = {
 
 
 class DirectoryCamera:
-    """The images in a folder, newest first by time of change, then by name; ids are file names.
+    """The images in a folder, the newest arrival first; ids are file names.
 
     Use it as an async context manager. `sources.directory.folder` defines which files are images,
     and when an image is complete.
@@ -53,7 +63,7 @@ class DirectoryCamera:
     Args:
         path: the folder; it may be a symlink, and may be removed and created again.
         poll_s: seconds between two scans; longer in folders that take long to scan.
-        settle_s: a file that has not changed for this many seconds is complete, whatever its end.
+        settle_s: seconds without a change after which an image may have other bytes after its end.
         clock: seconds, monotonic.
 
     Raises:
@@ -71,6 +81,8 @@ class DirectoryCamera:
         self._poll_s = POSITIVE_S.number("poll_s", poll_s)
         settle_s = Range(at_least=0, unit="s").number("settle_s", settle_s)
         self._folder = Folder(path, settle_s, clock)
+        self._calls = BlockingCalls(MAX_THREADS, CALL_TIMEOUT_S)
+        self._scans = BlockingCalls(1, SCAN_TIMEOUT_S)
         self._last = EMPTY
         self._problem = ""
         self._changed = Event()
@@ -103,7 +115,7 @@ class DirectoryCamera:
             return None
         state = self._last.files.get(image_id)
         if state is None or (state.image is not None and state.image.complete):
-            now = await run_sync(self._folder.signature, image_id)
+            now = await self._calls.run(self._folder.signature, image_id)
             if now != (None if state is None else state.signature):
                 await self.refresh()
         return self._known(image_id)
@@ -114,7 +126,7 @@ class DirectoryCamera:
         if image is None:
             raise UnknownImage(image_id)
         state = self._last.files[image_id]
-        file = await run_sync(self._open, image_id, state.signature)
+        file = await self._calls.run(self._open, image_id, state.signature)
         try:
             position = start
             while True:
@@ -126,15 +138,15 @@ class DirectoryCamera:
                     raise ImageBroken(image_id, "it was replaced" if now else "it was removed")
                 while position < image.received:
                     count = min(CHUNK_BYTES, image.received - position)
-                    data = await run_sync(_read, file, position, count, image, state)
+                    data = await self._calls.run(_read, file, position, count, image, state)
                     position += len(data)
                     yield data
                 if image.complete:
                     return
                 await changed.wait()
         finally:
-            with CancelScope(shield=True):
-                await run_sync(file.close)
+            with CancelScope(shield=True), suppress(TimeoutError):
+                await self._calls.run(file.close)
 
     def new(self) -> AsyncIterator[str]:
         """Yield ids as scans find them.
@@ -150,7 +162,7 @@ class DirectoryCamera:
         """Scan the folder now instead of at the next poll."""
         async with self._scanning:
             try:
-                scan, problem = await run_sync(self._folder.scan, self._last), ""
+                scan, problem = await self._scans.run(self._folder.scan, self._last), ""
             except OSError as exc:
                 removed = exc.errno in (errno.ENOENT, errno.ENOTDIR)
                 scan, problem = EMPTY if removed else self._last, str(self._unreadable(exc))

@@ -203,7 +203,7 @@ export class RoverImage extends PageElement {
           const taken = image.taken_at ?? image.received_at;
           return html`<li>
             <button type="button" aria-current=${current ? 'true' : 'false'}
-              title=${image.id} @click=${() => this.store.select(image)}>
+              title=${image.reason ? `${image.id}: ${image.reason}` : image.id} @click=${() => this.store.select(image)}>
               ${url ? html`<img src=${url} alt="" loading="lazy" decoding="async" />` : html`<span class="blank">${typeName(image)}</span>`}
               <span class="visually-hidden">${image.id}</span>
               <span class="when">${image.complete || (current && shown?.status.state === 'complete') ? (taken?.slice(11, 19) ?? '') : percentReceived(image)}</span>
@@ -220,6 +220,7 @@ function typeName(image: ImageInfo): string {
   return subtype.replace(/^x-/, '').slice(0, 10).toUpperCase();
 }
 
-function percentReceived({ received, size }: ImageInfo): string {
+function percentReceived({ received, size, state }: ImageInfo): string {
+  if (state === 'stalled' || state === 'broken') return state;
   return size ? `${Math.floor((100 * received) / size)} %` : 'arriving';
 }

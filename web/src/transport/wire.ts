@@ -132,7 +132,9 @@ export interface ImageInfo {
   readonly id: string;
   /** The name of its camera. */
   readonly camera: string;
-  readonly state?: 'arriving' | 'complete' | 'broken';
+  readonly state?: 'arriving' | 'stalled' | 'complete' | 'broken';
+  /** Why it is stalled or broken; may be empty. */
+  readonly reason?: string;
   /** Whether its bytes can be requested; those of past images may be deleted. */
   readonly available?: boolean;
   readonly content_type: string;
