@@ -98,6 +98,35 @@ async def test_a_preflight_needs_no_token_but_an_allowed_origin(
             assert not [name for name in refused.headers if name.startswith("access-control")]
 
 
+async def test_an_allowed_origin_may_use_all_documented_headers(
+    serve: Serve, tmp_path: Path
+) -> None:
+    app = mission(tmp_path, LAB).app
+    async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:
+        document = (await client.get("/openapi.json")).json()
+        preflight = (await client.options("/images", headers={"Origin": LAB})).headers
+        answer = (await client.get("/images", headers={"Origin": LAB})).headers
+    operations = [
+        one for path in document["paths"].values() for one in path.values() if isinstance(one, dict)
+    ]
+    sent = {
+        parameter["name"].lower()
+        for one in operations
+        for parameter in one.get("parameters", ())
+        if parameter.get("in") == "header"
+    }
+    received = {
+        name.lower()
+        for one in operations
+        for response in one.get("responses", {}).values()
+        for name in response.get("headers", {})
+    }
+    assert {"if-match", "last-event-id"} < sent
+    assert sent <= set(preflight["access-control-allow-headers"].split(", "))
+    assert {"etag", "content-location"} < received
+    assert received <= set(answer["access-control-expose-headers"].split(", "))
+
+
 async def test_with_all_origins_no_credentials_are_allowed(serve: Serve, tmp_path: Path) -> None:
     app = mission(tmp_path, "*").app
     async with serve(app) as url, httpx.AsyncClient(base_url=url) as client:

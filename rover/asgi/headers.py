@@ -34,8 +34,8 @@ ACCEPT = "websocket.accept"
 STARTS = frozenset({"http.response.start", "websocket.http.response.start", ACCEPT})
 
 EXPOSED = (
-    b"accept-ranges, content-disposition, content-length, content-range, etag, retry-after, "
-    b"www-authenticate, x-image-id, x-request-id"
+    b"accept-ranges, content-disposition, content-length, content-location, content-range, etag, "
+    b"location, repr-digest, retry-after, www-authenticate, x-image-id, x-request-id"
 )
 """Headers that a page of another origin may read. The streams and images use them."""
 
@@ -43,7 +43,8 @@ PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
     (
         b"access-control-allow-headers",
-        b"authorization, content-type, last-event-id, range, if-range, if-none-match",
+        b"authorization, content-type, last-event-id, range, if-match, if-modified-since, "
+        b"if-none-match, if-range, if-unmodified-since",
     ),
     (b"access-control-max-age", b"600"),
 )
