@@ -275,3 +275,16 @@ def test_input_that_is_not_utf_8_is_wrong_use() -> None:
     done = subprocess.run(command, input=b"\xff", capture_output=True, check=False)
     assert done.returncode == WRONG_USE
     assert len(done.stderr.splitlines()) == 1
+
+
+async def test_the_title_of_a_skipped_step_is_printed_once(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = {"status": "VALIDATING", "step": "power", "title": "Power budget", "state": "skipped"}
+    step["detail"] = "Power budget: the plan does not drive"
+    outcome = {"status": "COMPLETE", "detail": "accepted"}
+    body = "".join(f"data: {json.dumps({'id': 'u', **one})}\n\n" for one in (step, outcome))
+    async with scripted(events(body)) as server:
+        assert await run("upload", str(file), "--url", server.url) == 0
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == f"{file}: Power budget: skipped (the plan does not drive)"

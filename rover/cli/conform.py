@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,10 +54,12 @@ def conform(stream: str, seconds: float, publish: str, as_json: bool, **connecti
         from rover.cli.probes.result import score, show
 
         results = []
-        async for result in Conformance(client.http, stream, seconds, publish).check():
-            results.append(result)
-            if not as_json:
-                show(result)
+        conformance = Conformance(client.http, stream, seconds, publish)
+        async with aclosing(conformance.check()) as checks:
+            async for result in checks:
+                results.append(result)
+                if not as_json:
+                    show(result)
         reached, most = score(results)
         if as_json:
             click.echo(json_of(results, url=stream, score=reached, of=most))

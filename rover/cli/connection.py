@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import EDQUOT, EFBIG, EIO, ENOSPC
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +26,9 @@ FAILED = 3
 
 WRONG_USE = 2
 """Exit status if an argument, a setting or a local file is wrong. click has the same one."""
+
+DISK_ERRORS = (EDQUOT, EFBIG, EIO, ENOSPC)
+"""Errors of a disk, where another command would fail too."""
 
 BROKEN_PIPE = 141
 """Exit status if the reader of the output has ended, as in shells: 128 + SIGPIPE."""
@@ -192,8 +196,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+class OutputFailed(click.ClickException):
+    """Standard output cannot be written, for example because a disk is full."""
+
+    exit_code = FAILED
+
+    def __init__(self, exc: OSError) -> None:
+        super().__init__(f"the output cannot be written: {exc.strerror}")
+
+
 def discard_output() -> None:
-    """Discard what is still buffered for standard output, whose reader has ended."""
+    """Discard what is still buffered for standard output, which cannot be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -202,6 +215,12 @@ def write_line(text: str) -> None:
 
     Raises:
         BrokenPipeError: the reader has ended.
+        OutputFailed: the output cannot be written.
     """
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise OutputFailed(exc) from exc

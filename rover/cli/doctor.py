@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,10 +50,11 @@ def doctor(server: str | None, minutes: float | None, as_json: bool, **connectio
 
         results = []
         watch_s = SHORT_WATCH_S if minutes is None else minutes * 60
-        async for result in probe.check(client, watch_s):
-            results.append(result)
-            if not as_json:
-                show(result)
+        async with aclosing(probe.check(client, watch_s)) as checks:
+            async for result in checks:
+                results.append(result)
+                if not as_json:
+                    show(result)
         if as_json:
             click.echo(json_of(results, url=client.url))
         return FAILED_CHECK if any(result.level == "fail" for result in results) else 0

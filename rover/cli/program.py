@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rover import __version__
+from rover.cli.connection import BROKEN_PIPE, DISK_ERRORS, OutputFailed, discard_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,12 +46,33 @@ DEFAULT_COMMAND = "serve"
 
 OWN_OPTIONS = ("--help", "-h", "--version", "--settings")
 
+STDERR = 2
+"""The largest descriptor of a standard stream."""
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as of shells: 128 and the number of SIGINT."""
 
 
+class OutputClosed(Exception):
+    """The reader of the output has ended. click would exit with 1 after a `BrokenPipeError`."""
+
+
 class Program(click.Group):
     """A group of commands that are imported on use; options alone are those of `serve`."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the arguments, which prints the help or the version."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError as exc:
+            raise OutputClosed from exc
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as exc:
+            raise OutputClosed from exc
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of `COMMANDS`."""
@@ -119,6 +142,16 @@ def program() -> None:
     """
 
 
+def _open_standard_streams() -> None:
+    """Open the standard streams that the caller has closed, so that no socket has their numbers."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(descriptor)
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (STDERR, "stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -128,6 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    _open_standard_streams()
     name = Path(sys.argv[0]).name
     name = name if name in PROGRAMS else PROGRAMS[-1]
     try:
@@ -136,6 +170,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except click.Abort:
         return INTERRUPTED
+    except OutputClosed:
+        discard_output()
+        return BROKEN_PIPE
     except click.exceptions.NoArgsIsHelpError as exc:
         click.echo(exc.format_message(), err=True)
         return exc.exit_code
@@ -146,5 +183,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exc.exit_code
     except click.ClickException as exc:
         click.echo(f"{name}: {exc.format_message()}", err=True)
+        if isinstance(exc, OutputFailed):
+            discard_output()
         return exc.exit_code
+    except OSError as exc:
+        if exc.errno not in DISK_ERRORS or exc.filename is not None:
+            raise
+        failed = OutputFailed(exc)  # of click.echo
+        click.echo(f"{name}: {failed.format_message()}", err=True)
+        discard_output()
+        return failed.exit_code
     return result if isinstance(result, int) else 0

@@ -6,21 +6,17 @@ import os
 import secrets
 import sys
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, EEXIST, EFBIG, EIO, ENOSPC
+from errno import EEXIST
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rover.cli.connection import FAILED, WRONG_USE, report
+from rover.cli.connection import DISK_ERRORS, FAILED, WRONG_USE, report
 from rover.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Iterator
-
-
-DISK_ERRORS = (EDQUOT, EFBIG, EIO, ENOSPC)
-"""Errors of a disk, where another command would fail too."""
 
 
 def check_output(output: str, *, force: bool) -> None:
@@ -171,5 +167,6 @@ def failed(output: str, exc: OSError) -> int:
     if isinstance(exc, FileExistsError):
         report(f"{output}: exists by now; give --force to replace it")
     else:
-        report(f"{output}: cannot be written: {exc.strerror}")
+        what = "the output" if output == "-" else output
+        report(f"{what}: cannot be written: {exc.strerror}")
     return FAILED if exc.errno in DISK_ERRORS else WRONG_USE

@@ -14,7 +14,7 @@ from rover.cli.probes.timed_stream import TimedStream, timed_stream
 from rover.client import ClientError, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from rover.client import ServerSentEvent
 
@@ -52,7 +52,7 @@ class Conformance:
         self._seconds = seconds
         self._publish = publish
 
-    async def check(self) -> AsyncIterator[Result]:
+    async def check(self) -> AsyncGenerator[Result]:
         """All results.
 
         Raises:

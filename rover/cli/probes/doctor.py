@@ -27,7 +27,7 @@ from rover.cli.probes.timed_stream import RESPONSE_TIMEOUT_S, TimedStream, timed
 from rover.client import ClientError, Refused, Silent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from anyio.abc import ByteStream
 
@@ -43,7 +43,7 @@ UNBUFFERED = "turn buffering off in each proxy: in nginx `proxy_buffering off;`"
 
 async def check(
     client: Client, watch_s: float, begin_s: float = RESPONSE_TIMEOUT_S
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result]:
     """Check a server.
 
     Args:

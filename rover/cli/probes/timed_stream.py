@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -13,7 +14,6 @@ from anyio import (
     BrokenResourceError,
     EndOfStream,
     create_memory_object_stream,
-    create_task_group,
     move_on_after,
 )
 
@@ -112,12 +112,16 @@ async def timed_stream(
             raise httpx.ReadTimeout("no response", request=request)
     try:
         await check_status(response)
-        async with create_task_group() as tasks:
-            send, receive = create_memory_object_stream[tuple[float, bytes]](inf)
-            tasks.start_soon(_read, response, send)
-            with receive:
+        send, receive = create_memory_object_stream[tuple[float, bytes]](inf)
+        # not a task group: it would wrap errors of the caller, such as a broken pipe, in a group
+        reading = asyncio.create_task(_read(response, send))
+        try:
+            with send, receive:
                 yield TimedStream(response, began, receive)
-            tasks.cancel_scope.cancel()
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
     finally:
         await response.aclose()
 
