@@ -461,13 +461,13 @@ class NotAnUpload(UploadError):
 
 
 class UploadTooBig(UploadError):
-    """The file is larger than `ROVER_MAX_UPLOAD_BYTES`."""
+    """The file is larger than `ROVER_MAX_UPLOAD_BYTES`, or than the validator allows."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         super().__init__(
-            f"the file is larger than {limit_bytes:,} bytes, the limit (ROVER_MAX_UPLOAD_BYTES); "
-            "split the sequence"
+            f"the file is larger than {limit_bytes:,} bytes, the limit (ROVER_MAX_UPLOAD_BYTES, or "
+            "that of the validator); split the sequence"
         )
 
 
@@ -569,6 +569,16 @@ class WrongFileName(UploadError):
         self.suffixes = suffixes
         super().__init__(
             f"the name of the file is {name[:80]!r}: must end in one of {', '.join(suffixes)}"
+        )
+
+
+class UploadEncoded(UploadError):
+    """The body of an upload has a `Content-Encoding`."""
+
+    def __init__(self, encoding: str) -> None:
+        self.encoding = encoding
+        super().__init__(
+            f"the body has the Content-Encoding {encoding[:80]!r}; send the file without one"
         )
 
 

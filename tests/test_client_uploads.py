@@ -38,6 +38,8 @@ pytestmark = pytest.mark.anyio
 
 WARNING = base.Finding(Severity.WARNING, "power.low", "9 Wh left", 2, 7, "sleep first")
 
+NOT_FOUND = b"HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n"
+
 BEGUN = 'id: a-1\nretry: 50\ndata: {"status": "UPLOADING", "id": "u1", "detail": ""}\n\n'
 
 
@@ -84,12 +86,28 @@ async def test_after_a_cut_the_events_are_followed_by_id(serve: Serve, tmp_path:
     assert f"GET /uploads/{upload.id}/events".encode() in proxy.requests[1]
 
 
+async def test_a_cut_before_the_first_event_loses_no_outcome(serve: Serve, tmp_path: Path) -> None:
+    mission = Mission(tmp_path, WARNING, ACCEPTED, retry_ms=50)
+    async with (
+        serve(mission.app) as url,
+        cutting(url, 20) as proxy,
+        Client(proxy.url) as rover,
+    ):
+        upload = rover.upload(FILE, "sol 42.seq")
+        found = await read(upload)
+    assert upload.outcome
+    assert upload.outcome.status == "COMPLETE"
+    assert upload.outcome.fields["id"] == upload.id
+    assert [event.code for event in found if isinstance(event, Finding)] == ["power.low"]
+    assert b"POST" not in b"".join(proxy.requests[1:])
+
+
 @pytest.mark.parametrize(
     "answers",
     [
-        [b""],  # cut before the response
-        [events("")],  # cut before the id
-        [events(BEGUN), b"HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n"],  # a restarted server
+        [b"", NOT_FOUND],  # cut before the response, and the server does not know the id
+        [events("retry: 50\n\n"), NOT_FOUND],  # cut before the first event
+        [events(BEGUN), NOT_FOUND],  # a restarted server
         [events(BEGUN), b"HTTP/1.1 204 No\r\n\r\n"],
     ],
 )

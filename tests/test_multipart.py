@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rover.asgi.form_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_PADDING_BYTES
 from rover.asgi.multipart import MAX_OVERHEAD_BYTES, MAX_PARTS, FileField, boundary_of
 from rover.errors import NotAnUpload
 
@@ -92,9 +93,68 @@ async def test_bytes_are_yielded_before_the_rest_has_arrived() -> None:
 async def test_the_file_name_is_the_one_that_the_client_sent(name: str) -> None:
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')  # as curl does
     filename, _ = await read(form(part("file", b"x", escaped)))
-    assert filename == (
-        "a" if name == "C:\\a" else name
-    )  # the parser removes the path that old browsers send
+    assert filename == name
+
+
+def with_disposition(parameters: str) -> bytes:
+    head = f'--line\r\nContent-Disposition: form-data; name="file"; {parameters}\r\n\r\n'
+    return form(head.encode() + b"x\r\n")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ("filename*=UTF-8''s%C3%B3l%2042.seq", "sól 42.seq"),
+        ("filename*=utf-8'en'a%27b.seq", "a'b.seq"),
+        ("filename*=ISO-8859-1''s%F3l.seq", "sól.seq"),
+        ("filename=plain.seq; filename*=UTF-8''%E2%98%84.seq", "☄.seq"),
+        ("filename*=UTF-8''%E2%98%84.seq; filename=plain.seq", "☄.seq"),
+        ("filename*=UTF-8''%FF; filename=plain.seq", "plain.seq"),
+        ("filename*=x-unknown''a.seq; filename=plain.seq", "plain.seq"),
+        ("filename=plain.seq", "plain.seq"),
+        ('FileName = "a;b.seq"', "a;b.seq"),
+        ('filename="a%22b%0D%0a.seq"', 'a"b\r\n.seq'),
+        ('filename="100%25.seq"', "100%25.seq"),
+        (r'filename="a\"b\\c.seq"', 'a"b\\c.seq'),
+        (r'filename="C:\plans\a.seq"', r"C:\plans\a.seq"),
+    ],
+)
+async def test_the_forms_of_a_file_name(parameters: str, name: str) -> None:
+    assert await read(with_disposition(parameters)) == (name, b"x")
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 16])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"This is a multipart form.\r\n" + form(part("file", b"x", "a")),
+        b"\r\n\r\n" + form(part("file", b"x", "a")),
+        b"--linen\r\n" + form(part("file", b"x", "a")),
+        form(part("file", b"x", "a")).replace(b"--line\r\n", b"--line \t \r\n"),
+        form(part("file", b"x", "a")).replace(b"--line--\r\n", b"--line--  "),
+        form(part("file", b"x", "a")) + b"an epilogue\r\n--line\r\n",
+        form(part("file", b"x", "a", "X-Folded: one\r\n two")),
+        form(part("file", b"x", "a", "content-transfer-encoding: Binary")),
+        form(
+            b'--line\r\nContent-Disposition: form-data; name="e"\r\n\r\n', part("file", b"x", "a")
+        ),
+        form(b"--line\r\n\r\nno headers\r\n", part("file", b"x", "a")),
+    ],
+    ids=[
+        "preamble",
+        "empty lines",
+        "resembling preamble",
+        "padding",
+        "padding at the end",
+        "epilogue",
+        "folded header",
+        "encoding",
+        "empty field",
+        "no headers",
+    ],
+)
+async def test_everything_that_rfc_2046_allows_is_accepted(body: bytes, size: int) -> None:
+    assert await read(body, size=size) == ("a", b"x")
 
 
 async def test_the_error_for_a_form_without_the_field_names_its_fields() -> None:
@@ -111,12 +171,15 @@ async def test_the_error_for_a_form_without_the_field_names_its_fields() -> None
         (form(part("file", b"", "")), "not a file"),
         (form(part("file", b"", "a.seq")), "'a.seq' is empty"),
         (form(part("file", b"x", "a"), part("file", b"y", "b")), "two fields `file`"),
-        (b"", "incomplete"),
-        (b"DRIVE 10\n", "malformed"),
-        (b'{"sequence": []}', "malformed"),
+        (b"", "`--line`"),
+        (b"DRIVE 10\n", "`--line`"),
+        (b'{"sequence": []}', "`--line`"),
+        (form(part("file", b"x", "a")).replace(b"\r\n", b"\n"), "LF"),
+        (form(part("file", b"eA==", "a", "Content-Transfer-Encoding: base64")), "'base64'"),
+        (with_disposition('filename="a'), "Content-Disposition"),
         (form(part("file", b"x", "a"))[:-8], "incomplete"),
         (part("file", b"x", "a")[:30], "incomplete"),
-        (form(b"--line\r\nno header\r\n\r\nx\r\n"), "malformed"),
+        (form(b"--line\r\nno header\r\n\r\nx\r\n"), "'no header'"),
         (
             form(b"--line\r\nContent-Type: text/plain\r\n\r\nx\r\n"),
             "no field `file`; its fields: ``",
@@ -135,8 +198,9 @@ async def test_a_form_without_exactly_one_file_is_refused(
     ("body", "hint"),
     [
         (form(*[part("x", b"")] * (MAX_PARTS + 1)), f"more than {MAX_PARTS} fields"),
-        (form(part("file", b"x", "a" * 10_000)), "malformed: Maximum header size"),
-        (form(part("file", b"x", "a", *["X: y"] * 100)), "malformed: Maximum header count"),
+        (form(part("file", b"x", "a" * 10_000)), f"{MAX_HEADER_BYTES:,} bytes"),
+        (form(part("file", b"x", "a", *["X: y"] * 100)), f"{MAX_HEADERS} headers"),
+        (b"--line" + b" " * 300, f"{MAX_PADDING_BYTES} blanks"),
         (
             form(part("x", bytes(MAX_OVERHEAD_BYTES)), part("file", b"x", "a")),
             f"{MAX_OVERHEAD_BYTES:,} bytes",
@@ -150,7 +214,7 @@ async def test_a_form_without_exactly_one_file_is_refused(
             f"{MAX_OVERHEAD_BYTES:,} bytes",
         ),
     ],
-    ids=["parts", "header", "headers", "field before", "field after", "epilogue"],
+    ids=["parts", "header", "headers", "padding", "field before", "field after", "epilogue"],
 )
 async def test_everything_except_the_file_is_limited(body: bytes, hint: str) -> None:
     with pytest.raises(NotAnUpload, match=hint):

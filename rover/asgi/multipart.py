@@ -3,21 +3,19 @@
 Starlette's `request.form()` first writes the complete file to a temporary file, at a ninth of the
 speed. The response to an upload must begin before that.
 
-Source: RFC 7578 (multipart/form-data); RFC 2046, 5.1 (delimiters).
+Source: RFC 7578 (multipart/form-data).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from python_multipart import MultipartParser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
-
+from rover.asgi.disposition import file_name, parse_header
+from rover.asgi.form_parser import FormParser
 from rover.errors import NotAnUpload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 FIELD = "file"
 
@@ -51,25 +49,11 @@ class FileField:
         self._boundary = boundary
         self.ahead = b""
         self._pieces: list[bytes] = []
-        self._overhead_bytes = 0
+        self._received = 0
+        self._file_bytes = 0
         self._others: list[str] = []
-        self._parts = 0
-        self._header = self._value = self._disposition = b""
         self._in_file = False
-        self._closed = False
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin_part,
-                "on_header_field": self._read_header,
-                "on_header_value": self._read_value,
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._end_headers,
-                "on_part_data": self._read_data,
-                "on_part_end": self._end_part,
-                "on_end": self._end_form,
-            },
-        )
+        self._parser = FormParser(boundary, self)
 
     @classmethod
     async def open(cls, boundary: bytes, body: AsyncIterator[bytes]) -> Self:
@@ -91,9 +75,13 @@ class FileField:
         """Size of the file in bytes, if the file is the last part of a body of `content_length`."""
         if content_length is None:
             return None
-        closing = len(b"\r\n--" + self._boundary + b"--\r\n")
-        overhead = self._overhead_bytes if self._closed else self._overhead_bytes + closing
-        return max(content_length - overhead, len(self.ahead))
+        closing = 0 if self._parser.closed else len(b"\r\n--" + self._boundary + b"--\r\n")
+        return max(content_length - self._overhead_bytes - closing, len(self.ahead))
+
+    @property
+    def _overhead_bytes(self) -> int:
+        held = self._parser.held if self._in_file else 0
+        return self._received - self._file_bytes - held
 
     def __aiter__(self) -> Self:
         return self
@@ -110,18 +98,15 @@ class FileField:
         async for chunk in self._body:
             if data := self._feed(chunk):
                 return data
-        if not self._closed:
-            raise NotAnUpload("the form is incomplete: it ends before its closing boundary")
+        self._parser.end()
         raise StopAsyncIteration
 
     def _feed(self, chunk: bytes) -> bytes:
-        try:
-            self._parser.write(chunk)
-        except FormParserError as exc:
-            raise NotAnUpload(f"the form is malformed: {exc}") from exc
-        data = b"".join(self._pieces)
+        self._received += len(chunk)
+        self._parser.feed(chunk)
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
-        self._overhead_bytes += len(chunk) - len(data)
+        self._file_bytes += len(data)
         if self._overhead_bytes > MAX_OVERHEAD_BYTES:
             raise NotAnUpload(
                 f"the form has more than {MAX_OVERHEAD_BYTES:,} bytes in addition to the file; "
@@ -129,46 +114,38 @@ class FileField:
             )
         return data
 
-    def _begin_part(self) -> None:
-        self._parts += 1
-        if self._parts > MAX_PARTS:
+    def begin_part(self, headers: Mapping[str, str]) -> None:
+        """See `FormParser`."""
+        if self._parser.parts > MAX_PARTS:
             raise NotAnUpload(f"the form has more than {MAX_PARTS} fields; send only `{FIELD}`")
-        self._disposition = b""
-
-    def _read_header(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
-
-    def _read_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _end_header(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._disposition = self._value
-        self._header = self._value = b""
-
-    def _end_headers(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        name = options.get(b"name", b"").decode(errors="replace")
+        value = headers.get("content-disposition", "")
+        try:
+            _, parameters = parse_header(value)
+        except ValueError:
+            raise NotAnUpload(
+                f"field {self._parser.parts} of the form has the Content-Disposition "
+                f'{value[:80]!r}: must be of the form `form-data; name="{FIELD}"; filename="…"`'
+            ) from None
+        name = parameters.get("name", "")
         if name != FIELD:
             self._others.append(name[:80])
             return
         if self.filename is not None:
             raise NotAnUpload(f"the form has two fields `{FIELD}`; send one file at a time")
-        filename = options.get(b"filename")
+        filename = file_name(parameters)
         if not filename:
             raise NotAnUpload(f"the field `{FIELD}` is not a file; {HINT}, with the @")
-        self.filename = filename.decode(errors="replace")
+        self.filename = filename
         self._in_file = True
 
-    def _read_data(self, data: bytes, start: int, end: int) -> None:
+    def receive(self, data: bytes) -> None:
+        """See `FormParser`."""
         if self._in_file:
-            self._pieces.append(data[start:end])
+            self._pieces.append(data)
 
-    def _end_part(self) -> None:
+    def end_part(self) -> None:
+        """See `FormParser`."""
         self._in_file = False
-
-    def _end_form(self) -> None:
-        self._closed = True
 
 
 def boundary_of(content_type: str | None) -> bytes:
@@ -177,11 +154,14 @@ def boundary_of(content_type: str | None) -> bytes:
     Raises:
         NotAnUpload: the type is not that of a form, or has no usable boundary.
     """
-    kind, options = parse_options_header(content_type)
-    if kind != b"multipart/form-data":
+    try:
+        kind, parameters = parse_header(content_type or "")
+    except ValueError:
+        kind, parameters = "", {}
+    if kind != "multipart/form-data":
         stated = f"is {content_type[:80]!r}" if content_type else "is missing"
         raise NotAnUpload(f"the Content-Type {stated}; it must be `multipart/form-data`; {HINT}")
-    boundary = options.get(b"boundary", b"")
+    boundary = parameters.get("boundary", "").encode("latin-1", errors="replace")
     if not 1 <= len(boundary) <= 70:
         raise NotAnUpload("the Content-Type needs a `boundary` of 1 to 70 characters")
     return boundary

@@ -70,6 +70,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.UploadExists: HTTPStatus.CONFLICT,
     errors.BadUploadId: HTTPStatus.BAD_REQUEST,
     errors.WrongFileName: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.UploadEncoded: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.NoArtifact: HTTPStatus.NOT_FOUND,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
     UnknownImage: HTTPStatus.NOT_FOUND,

@@ -67,16 +67,11 @@ class UploadStream(ProgressStream):
 
     Args:
         commands: receives the file.
+        upload: has begun.
         body: the body of the request.
         file: the file in it.
-        content_length: of the request, if the client stated it.
         streams: the open streams of this kind.
-        client: who sends the file, for the shares of the limits.
-        by: the name of the person who sends it; empty if unknown.
         proxied: whether the request came through a proxy.
-
-    Raises:
-        RoverError: as `Commands.begin`.
     """
 
     __slots__ = ("_begins", "_body", "_commands", "_file", "_upload")
@@ -86,12 +81,10 @@ class UploadStream(ProgressStream):
     def __init__(
         self,
         commands: Commands,
+        upload: Upload,
         body: Body,
         file: FileField,
-        content_length: int | None,
         streams: EventStreams,
-        client: str | None = None,
-        by: str = "",
         *,
         proxied: bool = False,
     ) -> None:
@@ -101,9 +94,8 @@ class UploadStream(ProgressStream):
         self._commands = commands
         self._body = body
         self._file = file
-        size = file.size_hint(content_length)
-        self._upload = commands.begin(file.filename or "", size, client, by)
-        super().__init__(self._upload, None, streams, client)
+        self._upload = upload
+        super().__init__(upload, None, streams, upload.client)
 
     async def _listen(self, receive: Receive) -> None:
         await self._commands.receive(self._upload, self._file)

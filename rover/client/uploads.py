@@ -86,8 +86,8 @@ UploadEvent = UploadStatus | Finding | Gap | Interruption
 class Upload:
     """One upload: iterate over it in `async with` to send the file and to receive its events.
 
-    The last event is an `UploadStatus` with the outcome. After a cut, the client follows the events
-    of the upload by its id.
+    The last event is an `UploadStatus` with the outcome. The client chooses the id of the upload.
+    After a cut, it follows the events of the upload by this id, also if no event had arrived.
 
     Args:
         client: the client of the server.
@@ -96,7 +96,7 @@ class Upload:
         on_progress: called with the bytes sent, and the size of the file or `None`.
 
     Attributes:
-        id: of the upload; empty until the server has sent it.
+        id: of the upload.
         outcome: the last event; `None` before it.
 
     Raises:
@@ -113,7 +113,7 @@ class Upload:
         name: str = "",
         on_progress: Callable[[int, int | None], None] = lambda *_: None,
     ) -> None:
-        self.id = ""
+        self.id = secrets.token_urlsafe(16)
         self.outcome: UploadStatus | None = None
         self._client = client
         self._source = source
@@ -141,8 +141,6 @@ class Upload:
             event = await anext(self._events)
         except (ClientError, StopAsyncIteration) as exc:
             raise self._unknown(str(exc)) from exc
-        if isinstance(event, Interruption) and not self.id:
-            raise self._unknown(event.reason)
         if not isinstance(event, ServerSentEvent):
             return event
         return self._value(event)
@@ -175,9 +173,8 @@ class Upload:
         return status
 
     def _unknown(self, reason: str) -> OutcomeUnknown:
-        which = f"upload {self.id}" if self.id else "the upload"
         return OutcomeUnknown(
-            f"the outcome of {which} is unknown ({reason or 'the stream ended'}); "
+            f"the outcome of upload {self.id} is unknown ({reason or 'the stream ended'}); "
             "the server may have accepted the file"
         )
 
@@ -195,11 +192,13 @@ class Upload:
         request = http.build_request(
             "POST",
             url,
+            params={"id": self.id},
             content=self._body(body, size, head, tail),
             headers={**headers, "Accept": "text/event-stream"},
             timeout=timeout,
         )
         try:
+            response: httpx.Response | None
             with translated_errors(url):
                 response = await http.send(request, stream=True)
                 try:
@@ -207,21 +206,23 @@ class Upload:
                 except Refused:
                     await response.aclose()
                     raise
-        except ConnectionFailed as exc:
-            if self._sent_all:
-                raise self._unknown(str(exc)) from exc
-            raise
+        except ConnectionFailed:
+            if not self._sent_all:
+                raise
+            response = None
         finally:
             if not isinstance(self._source, bytes) and body is not self._source:
                 body.close()
         events = self._client.stream(
-            "uploads",
+            f"uploads/{self.id}/events",
             {},
             silence_s=SILENCE_S,
+            wait=True,
             give_up_s=GIVE_UP_S,
             is_last=lambda event: event.name == "message" and _is_final(event),
         )
-        events.attach(response)
+        if response is not None:
+            events.attach(response)
         return events
 
     def _open(self) -> tuple[BinaryIO, int | None]:

@@ -6,6 +6,7 @@ import secrets
 import sys
 import unicodedata
 from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -191,7 +192,13 @@ class Upload:
     @property
     def entry(self) -> Entry:
         """The upload as lists show it."""
-        return Entry.of(self.id, self.saved())
+        return replace(Entry.of(self.id, self.saved()), status=str(self.status))
+
+    async def wait_reported(self) -> None:
+        """Return when the last event is released: its record survives a power cut."""
+        with self.topic.subscribe() as subscriber:
+            async for _ in subscriber:
+                pass
 
     async def load(self) -> None:
         """Load the events from before a restart; call it before a subscriber is made."""

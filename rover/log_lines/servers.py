@@ -13,7 +13,6 @@ LOGGERS = (
     *(
         "asyncio",
         "websockets.server",
-        "python_multipart.multipart",
         "rover.errors",
         "rover.streams",
     ),

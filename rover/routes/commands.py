@@ -11,17 +11,24 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.responses import Response
 
 from rover.api import Answer, Body, Operation
+from rover.api.operation import JSON
 from rover.api.schemas import BINARY, ref
 from rover.asgi.local import is_proxied
 from rover.asgi.multipart import MAX_OVERHEAD_BYTES, FileField, boundary_of
-from rover.asgi.query import RESUME_POINT
+from rover.asgi.prefer import Preferences
+from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.upload_stream import ProgressStream, UploadStream
+from rover.asgi.upload_verdict import UploadVerdict
 from rover.errors import (
+    BadUploadId,
     CommandsOff,
     NotAnUpload,
     PoolFull,
     UnknownUpload,
+    UploadEncoded,
+    UploadExists,
     UploadTooBig,
+    WrongFileName,
 )
 from rover.identity import EVERYONE, IDENTITY
 from rover.wire import EVENT_STREAM
@@ -33,6 +40,13 @@ if TYPE_CHECKING:
 
     from rover.commands import Commands
     from rover.serving import Serving
+
+
+UPLOAD_ID = Text(
+    name="id",
+    summary="id of the upload, chosen by the client: 1 to 64 letters, digits, `-` or `_`. A client "
+    "that chooses it can ask for the outcome whenever its connection breaks",
+)
 
 
 class HasCommands(Protocol):
@@ -52,31 +66,44 @@ class HasCommands(Protocol):
 def routes(mission: HasCommands) -> list[BaseRoute]:
     """`POST /upload/rover-commands` and `GET /uploads/{upload_id}/events`."""
 
-    async def upload(request: Request) -> Response:
-        settings = mission.serving.settings
+    async def upload(request: Request) -> Response | UploadVerdict:
+        check_encoding(request)
         boundary = boundary_of(request.headers.get("content-type"))
         length = request.headers.get("content-length", "")
         content_length = int(length) if length.isdecimal() else None
-        if (content_length or 0) > settings.max_upload_bytes + MAX_OVERHEAD_BYTES:
-            raise UploadTooBig(settings.max_upload_bytes)
         client = mission.serving.clients.name_of(request.scope, request.receive)
         mission.commands.check_capacity(client)
+        if upload_id := UPLOAD_ID.of(request):
+            mission.commands.check_id(upload_id)
+        max_bytes = mission.commands.accepts.max_bytes
+        if (content_length or 0) > max_bytes + MAX_OVERHEAD_BYTES:
+            raise UploadTooBig(max_bytes)
         identity = request.scope.get(IDENTITY, EVERYONE)
         body = mission.serving.bodies.read(request.receive, identity)
         file = await FileField.open(boundary, body)
-        if len(file.ahead) > settings.max_upload_bytes:
-            raise UploadTooBig(settings.max_upload_bytes)
-        streams = mission.serving.progress_streams
-        return UploadStream(
-            mission.commands,
-            body,
-            file,
-            content_length,
-            streams,
+        if len(file.ahead) > max_bytes:
+            raise UploadTooBig(max_bytes)
+        begun = mission.commands.begin(
+            file.filename or "",
+            file.size_hint(content_length),
             client,
             identity.name,
-            proxied=is_proxied(request.scope),
+            upload_id or "",
         )
+        preferences = Preferences.of(request)
+        if preferences.wait_s is not None:
+            return UploadVerdict(
+                mission.commands,
+                begun,
+                file,
+                body,
+                mission.serving,
+                preferences,
+                f"../uploads/{begun.id}",
+            )
+        streams = mission.serving.progress_streams
+        proxied = is_proxied(request.scope)
+        return UploadStream(mission.commands, begun, body, file, streams, proxied=proxied)
 
     async def upload_events(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])
@@ -98,9 +125,36 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             "it is. `asyncapi.json` "
             "describes its events.",
             method="POST",
+            query=[UPLOAD_ID],
+            headers={
+                "Prefer": "`wait`: one JSON report when the check has ended; `wait=30`: that, or "
+                "202 after 30 s; `respond-async`: 202 when the file has arrived"
+            },
             body=Body({"multipart/form-data": ref("Upload")}),
-            answers={200: Answer("the progress, up to the verdict", BINARY, [EVENT_STREAM])},
-            errors=[NotAnUpload, UploadTooBig, PoolFull, CommandsOff, SourceError],
+            answers={
+                200: Answer(
+                    "the progress, up to the verdict; with `Prefer: wait` an `UploadReport` as "
+                    "JSON",
+                    BINARY,
+                    [EVENT_STREAM, JSON],
+                ),
+                202: Answer(
+                    "the file has arrived, and its check goes on",
+                    ref("UploadReport"),
+                    headers={"Location": "of the report"},
+                ),
+            },
+            errors=[
+                NotAnUpload,
+                BadUploadId,
+                UploadExists,
+                UploadTooBig,
+                UploadEncoded,
+                WrongFileName,
+                PoolFull,
+                CommandsOff,
+                SourceError,
+            ],
             required_scope="upload",
         ),
         Operation(
@@ -115,3 +169,14 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             errors=[UnknownUpload],
         ),
     ]
+
+
+def check_encoding(request: Request) -> None:
+    """Check that the body of a request is the file as it is.
+
+    Raises:
+        UploadEncoded: it has a content encoding.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise UploadEncoded(encoding)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from sources.base import Finding, Progress, Severity, SourceError, Step, Verdict
+from sources.base import (
+    CommandDictionary,
+    Finding,
+    Progress,
+    Severity,
+    SourceError,
+    Step,
+    Verdict,
+)
 from sources.simulated.checks.checksum import check_checksum
 from sources.simulated.checks.header import HEADERS
 from sources.simulated.checks.power import check_power
@@ -17,6 +26,7 @@ from sources.simulated.checks.syntax import parse
 from sources.simulated.checks.thermal import check_thermal
 from sources.simulated.checks.timing import check_timing
 from sources.simulated.compiled import CONTENT_TYPE, compile_sequence
+from sources.simulated.dictionary import DICTIONARY
 from sources.simulated.findings import STEPS, Check, finding
 from sources.simulated.schedule import Schedule
 from sources.simulated.sequence import MAX_BYTES, NAME, Sequence, format_duration
@@ -34,6 +44,9 @@ MIN_PROGRESS = 0.01
 
 REQUIRED_HEADERS = {"power": ("battery", "local"), "thermal": ("local",)}
 """Header lines that a step requires; without them it is skipped."""
+
+
+DICTIONARY_SHA256 = sha256(repr(sorted(DICTIONARY.items())).encode()).hexdigest()
 
 
 class SimulatedValidator:
@@ -65,6 +78,11 @@ class SimulatedValidator:
         """Syntax, checksum, power, thermal, timing, safety."""
         return STEPS
 
+    @property
+    def dictionary(self) -> CommandDictionary:
+        """The commands of the simulated rover."""
+        return CommandDictionary("commands of the simulated rover", DICTIONARY_SHA256)
+
     async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
         """Check a sequence; see `CommandValidator`. Yields at most 906 findings, but counts all."""
         run = _SequenceCheck(path, self._rover)
@@ -85,7 +103,12 @@ class SimulatedValidator:
                         yield report
                 if share is not None and (index + share) / len(STEPS) >= reported + MIN_PROGRESS:
                     reported = (index + share) / len(STEPS)
-                    yield Progress(step.name, reported, f"{step.title}: {share:.0%}")
+                    detail = f"{step.title}: {share:.0%}"
+                    if step.name == "syntax":
+                        line = round(share * run.lines)
+                        yield Progress(step.name, reported, detail, line=line, lines=run.lines)
+                    else:
+                        yield Progress(step.name, reported, detail)
             if (hidden := found.total() - MAX_FINDINGS_PER_STEP) > 0:
                 message = f"{hidden:,} more findings of this step are not shown"
                 yield finding(f"{step.name}.more", message, hint="correct those above first")
@@ -121,6 +144,11 @@ class _SequenceCheck:
         self._data = b""
         self._sequence = Sequence()
         self._schedule = Schedule(self._sequence.header, [])
+
+    @property
+    def lines(self) -> int:
+        """Number of lines of the file, once it was read."""
+        return self._data.count(b"\n") + 1
 
     def check(self, step: str) -> Iterator[Finding | float]:
         """The running check of one step; it does nothing if the file is not readable."""

@@ -1,0 +1,135 @@
+"""One JSON answer at the end of an upload, for clients that cannot read while they send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anyio import create_task_group, move_on_after
+
+from rover.asgi.connections import wait_for_disconnect
+from rover.asgi.responses import json_response
+from rover.identity import IDENTITY
+from rover.wire import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from anyio import CancelScope
+    from starlette.types import Receive, Scope, Send
+
+    from rover.asgi.body import Body
+    from rover.asgi.prefer import Preferences
+    from rover.commands import Commands
+    from rover.commands.upload import Upload
+    from rover.errors import AccessEnded
+    from rover.serving import Serving
+
+
+class UploadVerdict:
+    """An ASGI app that receives a file, waits for the verdict, and responds with the report.
+
+    If the verdict is not there in time, the response is 202 with the report so far.
+
+    Args:
+        commands: receives the file.
+        upload: has begun.
+        chunks: the file.
+        body: the body of the request, which has the file.
+        serving: the connections.
+        preferences: how long to wait.
+        location: of the report, relative to the request.
+    """
+
+    def __init__(
+        self,
+        commands: Commands,
+        upload: Upload,
+        chunks: AsyncIterator[bytes],
+        body: Body,
+        serving: Serving,
+        preferences: Preferences,
+        location: str,
+    ) -> None:
+        self._commands = commands
+        self._upload = upload
+        self._chunks = chunks
+        self._body = body
+        self._serving = serving
+        self._preferences = preferences
+        self._location = location
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Receive, wait and respond. The check continues if the client disconnects meanwhile.
+
+        Raises:
+            AccessEnded: the client has lost its access while it waited.
+        """
+        await self._commands.receive(self._upload, self._chunks)
+        if self._body.interrupted:
+            return
+        await respond_with_verdict(
+            self._upload, self._serving, self._preferences, self._location, scope, receive, send
+        )
+        self._serving.connections.end(receive, unread=self._body.is_unread)
+
+
+async def respond_with_verdict(
+    upload: Upload,
+    serving: Serving,
+    preferences: Preferences,
+    location: str,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Wait for the verdict as long as the client prefers, and respond with the report.
+
+    Args:
+        upload: whose file has arrived.
+        serving: the connections.
+        preferences: how long to wait; by default not at all.
+        location: of the report, relative to the request.
+        scope: of the request.
+        receive: of the request.
+        send: of the request.
+        headers: further headers.
+
+    Raises:
+        AccessEnded: the client has lost its access while it waited.
+    """
+    identity, grants = scope.get(IDENTITY), serving.connections.grants
+    grants.check(identity)
+    ended: list[AccessEnded] = []
+    disconnected = False
+
+    async def watch(both: CancelScope) -> None:
+        nonlocal disconnected
+        await wait_for_disconnect(receive)
+        disconnected = True
+        both.cancel()
+
+    async with create_task_group() as tasks:
+
+        def end(reason: AccessEnded) -> None:
+            ended.append(reason)
+            tasks.cancel_scope.cancel()
+
+        with grants.hold(identity, end):
+            tasks.start_soon(watch, tasks.cancel_scope)
+            with move_on_after(preferences.wait_s or 0.0):
+                await upload.wait_reported()
+            tasks.cancel_scope.cancel()
+    if ended:
+        raise ended[0]
+    if disconnected:
+        return
+    sent = {"Location": location, **(headers or {})}
+    if preferences.applied:
+        sent["Preference-Applied"] = preferences.applied
+    report = await upload.as_json()
+    if upload.topic.ended:
+        response = serving.large_responses.respond(lambda: dumps(report).encode(), headers=sent)
+        await response(scope, receive, send)
+    else:
+        await json_response(report, 202, sent)(scope, receive, send)
