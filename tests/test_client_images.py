@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,7 @@ async def test_an_arriving_image_is_received_to_its_end_across_a_cut(
                         at.camera.finish(arriving)
     assert received == DATA
     assert len(proxy.requests) == 2
+    assert re.search(rb"(?i)\r\nrange: bytes=\d{6}-9007199254740991\r\n", proxy.requests[1])
 
 
 @pytest.mark.parametrize(

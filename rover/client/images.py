@@ -33,6 +33,9 @@ SILENCE_S = 120.0
 MAX_FAILURES = 6
 """Maximum number of attempts in a row that bring no new byte."""
 
+VERY_LARGE = 2**53 - 1
+"""The end of a range that stands for the end of an image of unknown size (RFC 8673, 2)."""
+
 CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", re.ASCII)
 
 
@@ -146,7 +149,8 @@ class ImageDownload:
     async def _connect(self) -> None:
         headers = {"Accept-Encoding": "identity"}
         if self.received:
-            headers |= {"Range": f"bytes={self.received}-", "If-Range": self.etag}
+            end = VERY_LARGE if self.size is None else ""
+            headers |= {"Range": f"bytes={self.received}-{end}", "If-Range": self.etag}
         timeout = httpx.Timeout(SILENCE_S, connect=CONNECT_TIMEOUT_S)
         with translated_errors(self._url):
             request = self._http.build_request(

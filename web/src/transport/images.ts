@@ -100,7 +100,9 @@ export class ImageDownload {
     const headers = new Headers();
     const resumable = this.received > 0 && this.#etag !== null && !this.#etag.startsWith('W/');
     if (resumable && this.#etag !== null) {
-      headers.set('range', `bytes=${this.received}-`);
+      // RFC 8673: while the size is unknown, a very large end stands for the end of the image.
+      const end = this.expected === null ? Number.MAX_SAFE_INTEGER : '';
+      headers.set('range', `bytes=${this.received}-${end}`);
       headers.set('if-range', this.#etag);
     }
     const cache = this.image.complete && !resumable ? 'default' : 'no-store';
