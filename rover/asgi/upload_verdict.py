@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.body import Body
+    from rover.asgi.large_response import LargeResponses
     from rover.asgi.prefer import Preferences
     from rover.commands import Commands
     from rover.commands.upload import Upload
     from rover.errors import AccessEnded
-    from rover.serving import Serving
 
 
 class UploadVerdict:
@@ -35,7 +35,7 @@ class UploadVerdict:
         upload: has begun.
         chunks: the file.
         body: the body of the request, which has the file.
-        serving: the connections.
+        responses: send large ones, with their connections.
         preferences: how long to wait.
         location: of the report, relative to the request.
     """
@@ -46,7 +46,7 @@ class UploadVerdict:
         upload: Upload,
         chunks: AsyncIterator[bytes],
         body: Body,
-        serving: Serving,
+        responses: LargeResponses,
         preferences: Preferences,
         location: str,
     ) -> None:
@@ -54,7 +54,7 @@ class UploadVerdict:
         self._upload = upload
         self._chunks = chunks
         self._body = body
-        self._serving = serving
+        self._responses = responses
         self._preferences = preferences
         self._location = location
 
@@ -68,14 +68,14 @@ class UploadVerdict:
         if self._body.interrupted:
             return
         await respond_with_verdict(
-            self._upload, self._serving, self._preferences, self._location, scope, receive, send
+            self._upload, self._responses, self._preferences, self._location, scope, receive, send
         )
-        self._serving.connections.end(receive, unread=self._body.is_unread)
+        self._responses.connections.end(receive, unread=self._body.is_unread)
 
 
 async def respond_with_verdict(
     upload: Upload,
-    serving: Serving,
+    responses: LargeResponses,
     preferences: Preferences,
     location: str,
     scope: Scope,
@@ -87,7 +87,7 @@ async def respond_with_verdict(
 
     Args:
         upload: whose file has arrived.
-        serving: the connections.
+        responses: send large ones, with their connections.
         preferences: how long to wait; by default not at all.
         location: of the report, relative to the request.
         scope: of the request.
@@ -98,7 +98,7 @@ async def respond_with_verdict(
     Raises:
         AccessEnded: the client has lost its access while it waited.
     """
-    identity, grants = scope.get(IDENTITY), serving.connections.grants
+    identity, grants = scope.get(IDENTITY), responses.connections.grants
     grants.check(identity)
     ended: list[AccessEnded] = []
     disconnected = False
@@ -129,7 +129,7 @@ async def respond_with_verdict(
         sent["Preference-Applied"] = preferences.applied
     report = await upload.as_json()
     if upload.topic.ended:
-        response = serving.large_responses.respond(lambda: dumps(report).encode(), headers=sent)
+        response = responses.respond(lambda: dumps(report).encode(), headers=sent)
         await response(scope, receive, send)
     else:
         await json_response(report, 202, sent)(scope, receive, send)

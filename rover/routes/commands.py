@@ -97,7 +97,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
                 begun,
                 file,
                 body,
-                mission.serving,
+                mission.serving.large_responses,
                 preferences,
                 f"../uploads/{begun.id}",
             )

@@ -26,7 +26,7 @@ from sources.simulated.checks.syntax import parse
 from sources.simulated.checks.thermal import check_thermal
 from sources.simulated.checks.timing import check_timing
 from sources.simulated.compiled import CONTENT_TYPE, compile_sequence
-from sources.simulated.dictionary import DICTIONARY
+from sources.simulated.dictionary import table
 from sources.simulated.findings import STEPS, Check, finding
 from sources.simulated.schedule import Schedule
 from sources.simulated.sequence import MAX_BYTES, NAME, Sequence, format_duration
@@ -46,7 +46,7 @@ REQUIRED_HEADERS = {"power": ("battery", "local"), "thermal": ("local",)}
 """Header lines that a step requires; without them it is skipped."""
 
 
-DICTIONARY_SHA256 = sha256(repr(sorted(DICTIONARY.items())).encode()).hexdigest()
+DICTIONARY_SHA256 = sha256(table().encode()).hexdigest()
 
 
 class SimulatedValidator:
