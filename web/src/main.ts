@@ -5,8 +5,12 @@
  *
  * - panels: `simulated`, `source-state` (a source that is not live or ready), `unusable`
  * - header: `connection` (`data-state` live | starting | stale | degraded | down | off |
- *   connecting | reconnecting | silent | disconnected | signed-out), `sources`, `session`,
+ *   connecting | reconnecting | silent | disconnected | signed-out | replay), `sources`, `session`,
  *   `sign-out`, `signed-out` (the notice of a browser without access)
+ * - time-bar: `time` (`data-state` live | loading | playing | paused | waiting | ended), `replay-time`
+ *   (its `datetime`), `replay-state`, `play`, `back-1`, `back-10`, `scrubber`, `range`, `speed`, `go-to`,
+ *   `go-live`, `live-alarms`, `time-notice`, `time-retry`. In a replay: `alarms-replay`,
+ *   `recorded-channel`, `commands-replay`
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
  *   not-loaded), `filmstrip`, `follow-latest`, `image-details`
  * - rover-telemetry: `values` (`data-old` while the stream is silent), `value-NAME` (`data-level`
@@ -31,6 +35,7 @@ import './styles/page.css';
 import './styles/controls.css';
 import './styles/parts.css';
 import './styles/header.css';
+import './styles/time-bar.css';
 import './styles/image.css';
 import './styles/telemetry.css';
 import './styles/parameter-cards.css';
@@ -51,6 +56,7 @@ import { RoverImage } from './components/rover-image.ts';
 import { RoverTelemetry } from './components/rover-telemetry.ts';
 import { SampleTable } from './components/sample-table.ts';
 import { StripChart } from './components/strip-chart.ts';
+import { TimeBar } from './components/time-bar.ts';
 import { TraverseMap } from './components/traverse-map.ts';
 
 const elements = {
@@ -63,6 +69,7 @@ const elements = {
   'traverse-map': TraverseMap,
   'sample-table': SampleTable,
   'mission-header': MissionHeader,
+  'time-bar': TimeBar,
   'rover-image': RoverImage,
   'rover-telemetry': RoverTelemetry,
   'rover-comms': RoverComms,

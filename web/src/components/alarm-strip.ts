@@ -1,4 +1,4 @@
-import { html, nothing } from 'lit';
+import { html, nothing, type PropertyValues } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import { age, label } from '../format.ts';
 import { storedOperator } from '../store/alarm-actions.ts';
@@ -31,9 +31,14 @@ export class AlarmStrip extends PageElement {
   #announcedAtMs = Number.NEGATIVE_INFINITY;
   #form: OpenForm | null = null;
 
-  protected override willUpdate(): void {
+  protected override willUpdate(changed: PropertyValues<this>): void {
     this.follow(this.store);
     const now = performance.now();
+    if (changed.has('store')) {
+      // The alarms of another time are not news.
+      this.#form = null;
+      this.#announced = new Map(this.store.alarms.latched.map((alarm) => [alarm.id, alarm]));
+    }
     if (now - this.#announcedAtMs < ANNOUNCE_PERIOD_MS) return;
     const alarms = this.store.alarms.latched;
     const text = news(this.#announced, alarms);
@@ -59,6 +64,7 @@ export class AlarmStrip extends PageElement {
     return html`
       <p class="alarm-counts" data-testid="alarm-counts" data-active=${active} data-unacknowledged=${open}>
         <strong>Alarms</strong> <span>${active} active</span> <span>${open} not acknowledged</span>
+        ${this.store.clock === null ? nothing : html`<span class="dim" data-testid="alarms-replay">as they were; they can be handled live only</span>`}
         ${
           silentS === null
             ? nothing
@@ -90,7 +96,16 @@ export class AlarmStrip extends PageElement {
       <span class="reading">${value}</span>
       <span class="dim">${limit}</span>
       <span class="since dim">since <time datetime=${alarm.since}>${time(alarm.since)}</time></span>
-      <span class="tools">
+      ${this.store.clock === null ? this.#tools(alarm) : nothing}
+      <span class="condition">${condition(alarm)}</span>
+      ${this.#actionState(id)}
+      ${this.#form?.id === id ? this.#formOf(alarm, this.#form.kind) : nothing}
+    </li>`;
+  }
+
+  #tools(alarm: WireAlarm) {
+    const { parameter: name, acknowledged, shelved } = alarm;
+    return html`<span class="tools">
         ${acknowledged === null ? this.#button(alarm, 'acknowledge', 'Acknowledge') : nothing}
         ${
           shelved === null
@@ -98,11 +113,7 @@ export class AlarmStrip extends PageElement {
             : html`<button type="button" data-testid="unshelve" aria-label=${`Unshelve ${label(name)}`}
                 @click=${() => this.#unshelve(alarm, shelved.by)}>Unshelve</button>`
         }
-      </span>
-      <span class="condition">${condition(alarm)}</span>
-      ${this.#actionState(id)}
-      ${this.#form?.id === id ? this.#formOf(alarm, this.#form.kind) : nothing}
-    </li>`;
+      </span>`;
   }
 
   #button({ id, parameter }: WireAlarm, kind: OpenForm['kind'], text: string) {

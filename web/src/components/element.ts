@@ -1,4 +1,4 @@
-import { LitElement, type ReactiveController } from 'lit';
+import { LitElement, type PropertyValues, type ReactiveController } from 'lit';
 import type { Store } from '../store/store.ts';
 
 /**
@@ -6,17 +6,34 @@ import type { Store } from '../store/store.ts';
  * across panels, and stylesheets are linked files, which the Content-Security-Policy requires.
  */
 export abstract class PageElement extends LitElement {
-  readonly #followed = new Set<Store>();
+  readonly #followed = new Map<Store, StoreController>();
+  readonly #wanted = new Set<Store>();
 
   protected override createRenderRoot(): HTMLElement {
     return this;
   }
 
-  /** Render after changes of `store`, at most once per `periodMs`. A second call has no effect. */
+  /**
+   * Render after changes of `store`, at most once per `periodMs`. Call it in each `willUpdate`:
+   * stores that are not followed again, because the panel has others now, are no longer followed.
+   */
   protected follow(store: Store, periodMs = 0): void {
+    this.#wanted.add(store);
     if (this.#followed.has(store)) return;
-    this.#followed.add(store);
-    this.addController(new StoreController(store, () => this.requestUpdate(), periodMs));
+    const controller = new StoreController(store, () => this.requestUpdate(), periodMs);
+    this.#followed.set(store, controller);
+    this.addController(controller);
+  }
+
+  protected override update(changed: PropertyValues): void {
+    for (const [store, controller] of this.#followed) {
+      if (this.#wanted.has(store)) continue;
+      this.removeController(controller);
+      controller.hostDisconnected();
+      this.#followed.delete(store);
+    }
+    this.#wanted.clear();
+    super.update(changed);
   }
 }
 

@@ -3,28 +3,40 @@ import { Mission } from '../store/mission.ts';
 import { every } from '../store/ticker.ts';
 import { PageElement } from './element.ts';
 import { markPage } from './page-mark.ts';
+import { timeKey } from './time-keys.ts';
 
-/** The page: a header and the four panels of one mission. */
+/** The page: a header and the four panels of one mission, live or in a replay. */
 export class MissionControl extends PageElement {
   readonly #mission = new Mission();
 
   override connectedCallback(): void {
     super.connectedCallback();
+    const { telemetry, time } = this.#mission;
     this.#mission.start();
-    // Not a watcher of the store: those are not called while the page is hidden.
-    every(1_000, () => markPage(this.#mission.telemetry.alarms.unacknowledgedRed));
+    const mark = () => markPage(telemetry.alarms.unacknowledgedRed, !time.isLive);
+    mark();
+    // Not only a watcher of the stores: those are not called while the page is hidden.
+    every(1_000, mark);
+    time.watch(mark);
+    document.addEventListener('keydown', (event) => timeKey(event, time));
+  }
+
+  protected override willUpdate(): void {
+    this.follow(this.#mission.time);
+    this.toggleAttribute('data-replay', !this.#mission.time.isLive);
   }
 
   protected override render() {
     const mission = this.#mission;
+    const { telemetry, images, comms } = mission.shown;
     return html`
       <a class="skip" href="#images">Skip to the panels</a>
       <mission-header .mission=${mission}></mission-header>
       <main>
-        <rover-image id="images" .store=${mission.images} .readiness=${mission.readiness}></rover-image>
-        <rover-telemetry id="telemetry" .store=${mission.telemetry} .readiness=${mission.readiness}></rover-telemetry>
-        <rover-comms id="comms" .store=${mission.comms}></rover-comms>
-        <rover-commands id="commands" .store=${mission.commands} .readiness=${mission.readiness}></rover-commands>
+        <rover-image id="images" .store=${images} .readiness=${mission.readiness}></rover-image>
+        <rover-telemetry id="telemetry" .store=${telemetry} .readiness=${mission.readiness}></rover-telemetry>
+        <rover-comms id="comms" .store=${comms}></rover-comms>
+        <rover-commands id="commands" .store=${mission.commands} .readiness=${mission.readiness} .isReplay=${!mission.time.isLive}></rover-commands>
       </main>
     `;
   }

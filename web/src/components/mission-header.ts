@@ -1,6 +1,7 @@
 import { html, nothing } from 'lit';
 import { age, clock, day, dayOfYear, label as nameOf, timestamp } from '../format.ts';
 import type { Mission } from '../store/mission.ts';
+import type { Replay } from '../store/replay.ts';
 import { telemetryStatus } from '../store/telemetry-status.ts';
 import { every } from '../store/ticker.ts';
 import type { Readiness } from '../transport/wire.ts';
@@ -28,10 +29,12 @@ export class MissionHeader extends PageElement {
   protected override willUpdate(): void {
     this.follow(this.mission.readiness);
     this.follow(this.mission.session);
+    this.follow(this.mission.time);
   }
 
   protected override render() {
     const now = Date.now();
+    const { session, telemetry, time } = this.mission;
     return html`
       <header>
         <h1>${icon('logo')}<span class="name">Cosmic Rover</span> <span class="product">Mission Control</span></h1>
@@ -39,13 +42,14 @@ export class MissionHeader extends PageElement {
           <a href="#images">Images</a><a href="#telemetry">Telemetry</a
           ><a href="#comms">Comms</a><a href="#commands">Commands</a>
         </nav>
-        ${this.#sources()} ${this.#status(now)} ${sessionControls(this.mission.session)}
-        <div class="utc" role="timer" aria-label="Time, UTC">
+        ${time.isLive ? this.#sources() : html`<span class="sources"></span>`} ${this.#status(now)} ${sessionControls(session)}
+        <div class="utc" role="timer" aria-label="Time, UTC" ?hidden=${!time.isLive}>
           <time class="clock" datetime=${new Date(now).toISOString().slice(0, 19)}>${clock(now)}</time>
           <span class="date"><abbr title="Coordinated Universal Time">UTC</abbr> ${day(now)} · <abbr title="day of the year">DOY</abbr> ${dayOfYear(now)}</span>
         </div>
       </header>
-      ${sessionNotice(this.mission.session)}
+      <time-bar .time=${time} .live=${telemetry}></time-bar>
+      ${sessionNotice(session)}
     `;
   }
 
@@ -76,12 +80,22 @@ export class MissionHeader extends PageElement {
     </li>`;
   }
 
+  /** The state of the telemetry at the time of the replay. */
+  #past({ telemetry }: Replay) {
+    const { source } = telemetry.stream;
+    return html`<div class="connection" data-level="none" data-testid="connection" data-state="replay" title=${source?.detail ?? nothing}>
+      ${icon('clock')}<strong aria-label="Telemetry">Replay</strong>
+      <span class="detail">${source === null ? 'state of the telemetry unknown' : `telemetry was ${source.state}`}</span>
+    </div>`;
+  }
+
   #status(now: number) {
     if (this.mission.session.signedOut) {
       return html`<div class="connection" data-level="alarm" data-testid="connection" data-state="signed-out">
         ${icon('alarm')}<strong role="status" aria-label="Telemetry connection">Signed out</strong>
       </div>`;
     }
+    if (this.mission.time.replay !== null) return this.#past(this.mission.time.replay);
     const { stream } = this.mission.telemetry;
     const { level, label, detail, silentS } = telemetryStatus(stream, now);
     const { source, sampleAgeS } = stream;

@@ -1,10 +1,11 @@
-/** The mark of red alarms in the title and the icon of the page. Hidden pages have it too. */
+/** The mark of red alarms, and of a replay, in the title and the icon of the page, hidden or not. */
 
 const TITLE = document.title;
 
-/** Show the number of red alarms that need attention; 0 removes the mark. */
-export function markPage(count: number): void {
-  const title = count > 0 ? `(${count}) ${TITLE}` : TITLE;
+/** Show the number of red alarms that need attention, and whether the page shows a replay. */
+export function markPage(count: number, isReplay: boolean): void {
+  const marked = count > 0 ? `(${count}) ${TITLE}` : TITLE;
+  const title = isReplay ? `REPLAY ${marked}` : marked;
   if (document.title === title) return;
   document.title = title;
   const icon = document.querySelector<HTMLLinkElement>('link[rel="icon"]');

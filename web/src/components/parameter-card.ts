@@ -1,4 +1,4 @@
-import { html, nothing, svg } from 'lit';
+import { html, nothing, type PropertyValues, svg } from 'lit';
 import { age, degrees, number, quantity, shortName } from '../format.ts';
 import type { Reading } from '../store/readings.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
@@ -42,6 +42,10 @@ export class ParameterCard extends PageElement {
   };
   #sparkline: unknown = nothing;
   #drawnAt = Number.NEGATIVE_INFINITY;
+
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    if (changed.has('store')) this.#drawnAt = Number.NEGATIVE_INFINITY;
+  }
 
   protected override render() {
     const { store, plotted, shown } = this;

@@ -80,7 +80,7 @@ export class ParameterCards extends PageElement {
             : html`<traverse-map data-testid="map" .track=${store.traverse.track} .position=${position} .stale=${this.#isPlaceStale()}
                 .headingDeg=${this.#heading()}></traverse-map>`
         }
-        ${guard([...parameters, ...plotted, this.#nameLength], () => this.#groups(groups))}
+        ${guard([store, ...parameters, ...plotted, this.#nameLength], () => this.#groups(groups))}
         ${parameters.length === 0 && total > 0 ? html`<p class="none dim">${this.#onlyAlarms && this.#search === '' ? 'No value is outside its limits.' : 'No parameter matches.'}</p>` : nothing}
       </div></div>`;
   }

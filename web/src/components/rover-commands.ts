@@ -53,7 +53,13 @@ const SEVERITY_ICONS: Readonly<Record<Finding['severity'], IconName>> = {
 export class RoverCommands extends PageElement {
   declare store: CommandsStore;
   declare readiness: ReadinessStore;
-  static override properties = { store: { attribute: false }, readiness: { attribute: false } };
+  /** Whether the page shows a replay, in which no file is uploaded. */
+  declare isReplay: boolean;
+  static override properties = {
+    store: { attribute: false },
+    readiness: { attribute: false },
+    isReplay: { attribute: false },
+  };
 
   constructor() {
     super();
@@ -69,6 +75,7 @@ export class RoverCommands extends PageElement {
   }
 
   protected override render() {
+    if (this.isReplay) return this.#replay();
     const { upload } = this.store;
     return html`
       <section class="panel" aria-labelledby="commands-title">
@@ -87,6 +94,18 @@ export class RoverCommands extends PageElement {
           }
         </div>
         ${upload === null ? this.#dropzone() : this.#upload(upload)}
+      </section>
+    `;
+  }
+
+  #replay() {
+    return html`
+      <section class="panel" aria-labelledby="commands-title">
+        <div class="bar"><h2 id="commands-title">Commands</h2></div>
+        <div class="empty" data-testid="commands-replay">
+          <strong>Replay: no uploads</strong>
+          <span>Command files can be uploaded live only${this.store.busy ? '. Your upload continues' : ''}.</span>
+        </div>
       </section>
     `;
   }
@@ -205,14 +224,14 @@ export class RoverCommands extends PageElement {
 
   #setDragOver(event: DragEvent, over: boolean): void {
     event.preventDefault();
-    this.toggleAttribute('over', over && !this.store.busy);
+    this.toggleAttribute('over', over && !this.store.busy && !this.isReplay);
   }
 
   #drop(event: DragEvent): void {
     event.preventDefault();
     this.removeAttribute('over');
     const file = event.dataTransfer?.files[0];
-    if (file && !this.store.busy) this.store.send(file);
+    if (file && !this.store.busy && !this.isReplay) this.store.send(file);
   }
 }
 

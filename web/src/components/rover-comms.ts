@@ -32,16 +32,22 @@ export class RoverComms extends PageElement {
   }
 
   protected override render() {
-    const { channel, channelName } = this.store;
+    const { channel, channelName, isReplay } = this.store;
+    const maySend = channel.maySay && !isReplay;
+    const hint = isReplay
+      ? 'Replay: messages can be sent live only'
+      : channel.maySay
+        ? `Message to ${channelName}`
+        : 'You may only listen in this channel';
     return html`
       <section class="panel" aria-labelledby="comms-title">
         <div class="bar">
           <h2 id="comms-title">Comms</h2>
-          ${this.#state()}
+          ${isReplay ? this.#recordedChannels() : this.#state()}
         </div>
-        ${this.#joinForm()} ${this.#notices()}
+        ${isReplay ? nothing : [this.#joinForm(), this.#notices()]}
         <div class="log" role="log" aria-label=${`Messages in ${channelName}`} tabindex="0" data-testid="log">
-          ${channel.messages.length + channel.drafts.length === 0 ? html`<div class="empty small"><span>No messages in <strong>${channelName}</strong> yet.</span></div>` : nothing}
+          ${channel.messages.length + channel.drafts.length === 0 ? html`<div class="empty small"><span>No messages in <strong>${channelName}</strong> ${isReplay ? 'before this time' : 'yet'}.</span></div>` : nothing}
           ${repeat(
             channel.messages,
             (message) => message.id,
@@ -54,11 +60,21 @@ export class RoverComms extends PageElement {
           )}
         </div>
         <form class="compose" @submit=${(event: SubmitEvent) => this.#send(event)}>
-          <input name="text" autocomplete="off" maxlength="4000" aria-label=${`Message to ${channelName}`} placeholder=${channel.maySay ? `Message to ${channelName}` : 'You may only listen in this channel'} ?disabled=${!channel.maySay} data-testid="compose" />
-          <button type="submit" class="primary" ?disabled=${!channel.maySay} aria-label="Send" title="Send">${icon('send')}</button>
+          <input name="text" autocomplete="off" maxlength="4000" aria-label=${`Message to ${channelName}`} placeholder=${hint} ?disabled=${!maySend} data-testid="compose" />
+          <button type="submit" class="primary" ?disabled=${!maySend} aria-label="Send" title="Send">${icon('send')}</button>
         </form>
       </section>
     `;
+  }
+
+  #recordedChannels() {
+    const { channels, channelName } = this.store;
+    const names = [...new Set([channelName, ...channels.map(({ name }) => name)])].sort();
+    return html`<label class="pick"><span class="visually-hidden">Recorded channel</span>
+      <select data-testid="recorded-channel" @change=${(event: Event) => this.store.show((event.target as HTMLSelectElement).value)}>
+        ${names.map((name) => html`<option value=${name} ?selected=${name === channelName}>${name}</option>`)}
+      </select>
+    </label>`;
   }
 
   #state() {

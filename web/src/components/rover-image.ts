@@ -11,6 +11,13 @@ import { type IconName, icon } from './icons.ts';
 import type { ImageStage } from './image-stage.ts';
 import { sourceLabels } from './source-labels.ts';
 
+const NOT_LOADED = {
+  type: 'This browser cannot display this image',
+  size: 'Large image, not loaded',
+  arriving: 'This image was still arriving',
+  deleted: 'The server no longer has this image',
+} as const;
+
 /** The images panel: one image while it arrives, its details, and the recent images. */
 export class RoverImage extends PageElement {
   declare store: ImagesStore;
@@ -32,7 +39,7 @@ export class RoverImage extends PageElement {
       <section class="panel" aria-labelledby="image-title">
         <div class="bar">
           <h2 id="image-title">Images</h2>
-          ${sourceLabels(this.readiness, 'camera')}
+          ${sourceLabels(this.readiness, 'camera', this.store.clock !== null)}
           ${this.readiness.isOff('camera') && shown === null ? nothing : this.#controls(shown)}
         </div>
         <div class="view">
@@ -100,7 +107,9 @@ export class RoverImage extends PageElement {
     }
     return list === null
       ? html`<div class="empty"><span>Loading images…</span></div>`
-      : html`<div class="empty"><strong>No image received yet</strong><span>Images appear here while they arrive.</span></div>`;
+      : this.store.clock !== null
+        ? html`<div class="empty"><strong>No image before this time</strong></div>`
+        : html`<div class="empty"><strong>No image received yet</strong><span>Images appear here while they arrive.</span></div>`;
   }
 
   #view(shown: ShownImage) {
@@ -120,13 +129,14 @@ export class RoverImage extends PageElement {
 
   #notLoaded({ image, status }: ShownImage) {
     const size = image.size === null ? 'unknown size' : bytes(image.size);
-    const large = status.state === 'not-loaded' && status.reason === 'size';
+    const reason = status.state === 'not-loaded' ? status.reason : 'type';
+    const large = reason === 'size';
     return html`<div class="empty overlay">
-      <strong>${large ? 'Large image, not loaded' : 'This browser cannot display this image'}</strong>
+      <strong>${NOT_LOADED[reason]}</strong>
       <span>${image.id} · ${image.content_type} · ${size}</span>
       <span class="actions">
         ${large ? html`<button type="button" @click=${() => this.store.load()}>Load</button>` : nothing}
-        <a class="button" href=${at(image.url)} download=${image.id}>Download</a>
+        ${reason === 'deleted' || reason === 'arriving' ? nothing : html`<a class="button" href=${at(image.url)} download=${image.id}>Download</a>`}
       </span>
     </div>`;
   }
@@ -173,7 +183,7 @@ export class RoverImage extends PageElement {
           <span class="dim" title=${status.reason}>${status.reason}</span>
           <button type="button" @click=${() => this.store.load()}>Try again</button>`;
       default:
-        return html`<span class="dim">not loaded</span>`;
+        return html`<span class="dim">${status.state === 'not-loaded' && status.reason === 'arriving' ? 'arriving' : 'not loaded'}</span>`;
     }
   }
 

@@ -1,4 +1,4 @@
-import { html, nothing } from 'lit';
+import { html, nothing, type PropertyValues } from 'lit';
 import { clock, plural, timestamp } from '../format.ts';
 import type { SourceEvent } from '../store/events.ts';
 import { type Mark, marksOf } from '../store/marks.ts';
@@ -49,9 +49,18 @@ export class RoverTelemetry extends PageElement {
   readonly #pausedEvents = new Map<string, readonly SourceEvent[]>();
   #selected: SourceEvent | null = null;
 
-  protected override willUpdate(): void {
+  protected override willUpdate(changed: PropertyValues<this>): void {
     this.follow(this.readiness);
     this.follow(this.store);
+    if (changed.has('store')) this.#showAll();
+  }
+
+  /** Plots of another time are neither paused nor at an event. */
+  #showAll(): void {
+    this.#pausedAtS = null;
+    this.#pausedViews.clear();
+    this.#pausedEvents.clear();
+    this.#selected = null;
   }
 
   protected override render() {
@@ -64,7 +73,7 @@ export class RoverTelemetry extends PageElement {
         @choose-event=${(event: CustomEvent<SourceEvent | null>) => this.#select(event.detail)}>
         <div class="bar">
           <h2 id="telemetry-title">Telemetry</h2>
-          ${sourceLabels(this.readiness, 'telemetry')}
+          ${sourceLabels(this.readiness, 'telemetry', store.clock !== null)}
           <span class="sampled dim" title="Time of the newest sample">
             ${store.sampleAt === null ? nothing : timestamp(new Date(store.sampleAt).toISOString())}
           </span>
@@ -81,8 +90,12 @@ export class RoverTelemetry extends PageElement {
   #empty() {
     const { dictionary, parameters } = this.store;
     const reason = this.store.source?.detail ?? dictionary.error;
+    const past = this.store.clock === null ? null : 'No value before this time';
+    const live = this.readiness.isOff('telemetry')
+      ? 'Telemetry is off'
+      : 'Waiting for the first sample';
     return html`<div class="empty" data-testid="telemetry-empty">
-      <strong>${this.readiness.isOff('telemetry') ? 'Telemetry is off' : 'Waiting for the first sample'}</strong>
+      <strong>${past ?? live}</strong>
       <span>${reason || (parameters.length > 0 ? `${parameters.length} parameters are defined.` : '')}</span>
     </div>`;
   }
@@ -129,9 +142,11 @@ export class RoverTelemetry extends PageElement {
 
   /**
    * The time at which plots end, in seconds: the newest of the plotted values that arrived last. A
-   * parameter whose clock is wrong, or was set back, does not count for long.
+   * parameter whose clock is wrong, or was set back, does not count for long. Plots of a replay end
+   * at its time.
    */
   #newestS(): number {
+    if (this.store.clock !== null) return this.store.clock.ms / 1000;
     const readings = this.#plotted().flatMap(({ name }) => this.store.reading(name) ?? []);
     if (readings.length === 0) return (this.store.sampleAt ?? 0) / 1000;
     const youngestS = Math.min(...readings.map(({ ageS }) => ageS));
@@ -186,9 +201,13 @@ export class RoverTelemetry extends PageElement {
           </select>
         </label>
         <button type="button" class="tool wide" data-testid="table" aria-pressed=${this.#table} @click=${() => this.#setTable(!this.#table)}>Table</button>
-        <button type="button" class="tool wide" data-testid="pause" aria-pressed=${paused} @click=${() => this.#pause(!paused)}>
-          ${icon(paused ? 'play' : 'pause')}${paused ? html`Paused <span class="figures">${clock((this.#pausedAtS ?? 0) * 1000)}</span>` : 'Pause'}
-        </button>
+        ${
+          this.store.clock !== null && !paused // a replay is paused as a whole
+            ? nothing
+            : html`<button type="button" class="tool wide" data-testid="pause" aria-pressed=${paused} @click=${() => this.#pause(!paused)}>
+                ${icon(paused ? 'play' : 'pause')}${paused ? html`Paused <span class="figures">${clock((this.#pausedAtS ?? 0) * 1000)}</span>` : 'Pause'}
+              </button>`
+        }
       </div>
     `;
   }

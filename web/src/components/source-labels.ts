@@ -24,9 +24,10 @@ export function unknownSince({ answeredAt }: ReadinessStore): string {
 
 /**
  * Labels for a panel's title: its simulated sources, those that are off or not live at present, and
- * the values and messages that were left out. The header says that states are unknown.
+ * the values and messages that were left out. The header says that states are unknown. In a replay,
+ * only simulated sources have labels.
  */
-export function sourceLabels(readiness: ReadinessStore, part: Part) {
+export function sourceLabels(readiness: ReadinessStore, part: Part, isReplay = false) {
   const sources = readiness.sourcesOf(part);
   const simulated = sources.filter(([, source]) => source.simulated);
   const names = simulated.map(([name]) => name).join(', ');
@@ -38,6 +39,14 @@ export function sourceLabels(readiness: ReadinessStore, part: Part) {
             simulated.length === sources.length ? 'simulated' : `simulated: ${names}`
           }</span>`
     }
+    ${isReplay ? nothing : present(readiness, sources)}
+  `;
+}
+
+type Sources = ReturnType<ReadinessStore['sourcesOf']>;
+
+function present(readiness: ReadinessStore, sources: Sources) {
+  return html`
     ${sources
       .filter(([, { state }]) => state === 'off' || readiness.isCurrent)
       .map(([name, source]) => problem(sources.length > 1 ? `${name} ` : '', source))}

@@ -1,5 +1,10 @@
+import { Backoff } from '../transport/backoff.ts';
+import { getJson } from '../transport/http.ts';
 import type { Parameter, Value, WireAlarm, WireLevel } from '../transport/wire.ts';
 import { checkLimits, type Level, type LimitState } from './limits.ts';
+
+/** Maximum number of alarms requested: all that the server lists. */
+const MAX_ALARMS = 11_000;
 
 const LEVELS = { nominal: 'nominal', yellow: 'caution', red: 'alarm' } as const;
 const RANK = { nominal: 0, yellow: 1, red: 2 } as const;
@@ -25,6 +30,7 @@ export class Alarms {
   #reported = new Set<string>();
   /** Ids of the alarms that have changed since `beginRead`. */
   #changed = new Set<string>();
+  #reads = 0;
 
   /** Those that need attention first, then by severity, the newest first. */
   get latched(): readonly WireAlarm[] {
@@ -64,6 +70,28 @@ export class Alarms {
     this.#changed.add(alarm.id);
     if (isLatched(alarm)) this.#records.set(alarm.id, alarm);
     else this.#records.delete(alarm.id);
+  }
+
+  /**
+   * Read all alarms after a time in which events may be lost; retries until it succeeds. Returns
+   * whether no later read has replaced this one.
+   */
+  async read(): Promise<boolean> {
+    const read = ++this.#reads;
+    const backoff = new Backoff(1_000, 30_000);
+    while (read === this.#reads) {
+      this.beginRead();
+      try {
+        const { alarms } = await getJson<{ alarms: readonly WireAlarm[] }>(
+          `alarms?limit=${MAX_ALARMS}`,
+        );
+        if (read === this.#reads) this.replace(alarms);
+        return read === this.#reads;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+      }
+    }
+    return false;
   }
 
   /** Call it before the list of the server is requested; then `replace` with the response. */

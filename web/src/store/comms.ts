@@ -1,5 +1,6 @@
 import { ChannelConnection, type ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
+import type { RecordedMessage } from '../transport/wire.ts';
 import { Channel, Draft } from './channel.ts';
 import { Store } from './store.ts';
 import { every, pollWhileVisible } from './ticker.ts';
@@ -17,24 +18,22 @@ export class CommsStore extends Store {
   channelName: string;
   name: string;
   connection: ChannelStatus = { state: 'closed' };
+  /** Whether this has recorded messages, and sends none. */
+  readonly isReplay: boolean;
   channels: readonly ChannelInfo[] = [];
   #channels = new Map<string, Channel>();
   #socket: ChannelConnection | null = null;
 
-  constructor() {
+  constructor(isReplay = false) {
     super();
+    this.isReplay = isReplay;
     const { channel, name } = storedNames();
     this.channelName = channel ?? 'flight';
     this.name = name ?? `guest-${1000 + Math.floor(Math.random() * 9000)}`;
   }
 
   get channel(): Channel {
-    let channel = this.#channels.get(this.channelName);
-    if (!channel) {
-      channel = new Channel();
-      this.#channels.set(this.channelName, channel);
-    }
-    return channel;
+    return this.#channelOf(this.channelName);
   }
 
   /** Number of unconfirmed messages in the channels that are not open. */
@@ -57,6 +56,23 @@ export class CommsStore extends Store {
     });
   }
 
+  /** Show the recorded messages of a channel. */
+  show(channelName: string): void {
+    this.channelName = channelName;
+    this.changed();
+  }
+
+  /** Add a message of a replay. */
+  addRecorded({ channel, from, text, role, at }: RecordedMessage): void {
+    // A recorded message has no id. A replay that connects again begins with the same messages.
+    const id = `${at} ${from} ${text}`;
+    const message = { type: 'message', id, from, text, at } as const;
+    this.#channelOf(channel).apply(role === null ? message : { ...message, role });
+    if (this.channels.every(({ name }) => name !== channel))
+      this.channels = [...this.channels, { name: channel, members: 0 }];
+    this.changed();
+  }
+
   join(channelName: string, name: string): void {
     const same = channelName === this.channelName && name === this.name;
     if (same && this.connection.state !== 'refused') return;
@@ -77,6 +93,15 @@ export class CommsStore extends Store {
     this.channel.drafts.push(new Draft(ref, text, Date.now()));
     this.#sendQueued();
     this.changed();
+  }
+
+  #channelOf(name: string): Channel {
+    let channel = this.#channels.get(name);
+    if (!channel) {
+      channel = new Channel();
+      this.#channels.set(name, channel);
+    }
+    return channel;
   }
 
   #open(): void {

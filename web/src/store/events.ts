@@ -39,6 +39,11 @@ export class Events {
   #isReading = false;
   #retryAtMs = 0;
 
+  /** `untilMs`: of a replay, before which older events are requested. */
+  constructor(untilMs: number | null = null) {
+    if (untilMs !== null) this.#completeFromS = untilMs / 1000;
+  }
+
   /** All events in memory, the newest times first. */
   get newest(): readonly SourceEvent[] {
     if (this.#added.length > 0) this.#merge();

@@ -3,6 +3,7 @@ import { at, HttpError } from '../transport/http.ts';
 import { ImageDownload, listImages, Truncated } from '../transport/images.ts';
 import type { ImageInfo } from '../transport/wire.ts';
 import { RateMeter } from './rate.ts';
+import type { ReplayClock } from './replay-clock.ts';
 import { Store } from './store.ts';
 import { displayable, keyOf, Thumbnails } from './thumbnails.ts';
 import { every, pollWhileVisible } from './ticker.ts';
@@ -32,8 +33,11 @@ export type ImageStatus =
   | { readonly state: 'arriving' }
   | { readonly state: 'complete'; readonly verified: boolean }
   | { readonly state: 'broken'; readonly reason: string }
-  /** Not loaded: the browser cannot display the type, or the image is large. */
-  | { readonly state: 'not-loaded'; readonly reason: 'type' | 'size' };
+  /**
+   * Not loaded: the browser cannot display the type, or the image is large. In a replay: the image
+   * was still arriving, or the server no longer has it.
+   */
+  | { readonly state: 'not-loaded'; readonly reason: 'type' | 'size' | 'arriving' | 'deleted' };
 
 /** The image on the screen. `frame` holds the bytes to draw. */
 export interface ShownImage {
@@ -47,7 +51,7 @@ export interface ShownImage {
   readonly byteAge: Age;
 }
 
-/** The newest images, and the one on the screen: the latest, or one that was selected. */
+/** The newest images, at present or of a replay, and the one on the screen: the latest, or one that was selected. */
 export class ImagesStore extends Store {
   readonly thumbnails = new Thumbnails();
   list: readonly ImageInfo[] | null = null;
@@ -58,12 +62,46 @@ export class ImagesStore extends Store {
   followLatest = true;
   /** The camera whose images are listed; `null` for all cameras. */
   camera: string | null = null;
+  /** The time that a replay has reached; `null` if this is the present. */
+  readonly clock: ReplayClock | null;
+  #isSuspended = false;
   #selected: ImageInfo | null = null;
   #cache = new Map<string, Blob>();
   #abort: AbortController | null = null;
   #download: ImageDownload | null = null;
   #polling = false;
   #makingThumbnail = false;
+
+  constructor(clock: ReplayClock | null = null) {
+    super();
+    this.clock = clock;
+  }
+
+  /** Request nothing until `resume`: the panel shows a replay. */
+  suspend(): void {
+    this.#isSuspended = true;
+    if (this.shown?.status.state === 'arriving') this.#abort?.abort();
+  }
+
+  resume(): void {
+    this.#isSuspended = false;
+    if (this.shown?.status.state === 'arriving') this.#show(this.shown.image, true);
+    void this.#poll();
+  }
+
+  /** Read the images of the replay's time. */
+  async readPast(): Promise<void> {
+    await this.#poll();
+  }
+
+  /** Add an image of a replay, as it was at the replay's time. */
+  addRecorded(image: ImageInfo): void {
+    if (this.camera !== null && image.camera !== this.camera) return;
+    const others = (this.list ?? []).filter((one) => !isSame(one, image));
+    this.list = [image, ...others].slice(0, LIST_LIMIT);
+    this.#update();
+    this.changed();
+  }
 
   start(): void {
     pollWhileVisible(POLL_MS, () => void this.#poll());
@@ -101,11 +139,11 @@ export class ImagesStore extends Store {
   }
 
   async #poll(): Promise<void> {
-    if (this.#polling) return;
+    if (this.#polling || this.#isSuspended) return;
     this.#polling = true;
     try {
       const { camera } = this;
-      const list = await listImages(LIST_LIMIT, camera);
+      const list = await listImages(LIST_LIMIT, camera, this.clock?.ms);
       if (camera !== this.camera) return; // another one was chosen meanwhile
       this.list = list;
       this.listedAt = Date.now();
@@ -161,7 +199,8 @@ export class ImagesStore extends Store {
       : this.list?.find((one) => isSame(one, this.#selected));
     if (!image) return;
     const current = this.shown;
-    if (current === null || keyOf(current.image) !== keyOf(image)) {
+    const arrived = image.complete && isNotLoaded(current, 'arriving');
+    if (current === null || keyOf(current.image) !== keyOf(image) || arrived) {
       this.#show(image);
       return;
     }
@@ -192,6 +231,13 @@ export class ImagesStore extends Store {
     if (cached) {
       Object.assign(shown, { frame: cached, received: cached.size, expected: cached.size });
       void this.#verify(shown, cached);
+    } else if (image.available === false) {
+      shown.status = { state: 'not-loaded', reason: 'deleted' };
+    } else if (this.clock !== null && image.state === 'broken') {
+      shown.status = { state: 'broken', reason: 'not all bytes arrived' };
+    } else if (this.clock !== null && !image.complete) {
+      // Its bytes would be those that arrived later.
+      shown.status = { state: 'not-loaded', reason: 'arriving' };
     } else if (!displayable(image.content_type)) {
       shown.status = { state: 'not-loaded', reason: 'type' };
     } else if (!requested && large(image)) {
@@ -246,6 +292,10 @@ export class ImagesStore extends Store {
     }
     void this.thumbnails.make(image, blob).then(() => this.changed());
   }
+}
+
+function isNotLoaded(shown: ShownImage | null, reason: string): boolean {
+  return shown?.status.state === 'not-loaded' && shown.status.reason === reason;
 }
 
 function large({ size, width, height }: ImageInfo): boolean {

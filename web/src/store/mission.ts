@@ -2,10 +2,17 @@ import { CommandsStore } from './commands.ts';
 import { CommsStore } from './comms.ts';
 import { ImagesStore } from './images.ts';
 import { ReadinessStore } from './readiness.ts';
+import type { Replay } from './replay.ts';
 import { SessionStore } from './session.ts';
 import { TelemetryStore } from './telemetry.ts';
+import { TimeControl } from './time-control.ts';
 
-/** The state of the whole page. The root element creates it and passes its parts to the panels. */
+/**
+ * The state of the whole page. The root element creates it and passes its parts to the panels.
+ *
+ * A replay has stores of its own, which the panels show instead. The live ones continue, so that
+ * alarms are noticed during a replay, and that live is there at once.
+ */
 export class Mission {
   readonly telemetry = new TelemetryStore();
   readonly images = new ImagesStore();
@@ -13,13 +20,27 @@ export class Mission {
   readonly commands = new CommandsStore();
   readonly readiness = new ReadinessStore(this.telemetry.stream);
   readonly session = new SessionStore(this.readiness, this.comms);
+  readonly time = new TimeControl();
+
+  /** The stores that the panels show. */
+  get shown(): Pick<Replay, 'telemetry' | 'images' | 'comms'> {
+    return this.time.replay ?? this;
+  }
 
   start(): void {
+    this.time.start();
     this.telemetry.start();
     this.images.start();
     this.comms.start();
     this.commands.start();
     this.readiness.start();
     this.session.start();
+    let isLive = true;
+    this.time.watch(() => {
+      if (isLive === this.time.isLive) return;
+      isLive = this.time.isLive;
+      if (isLive) this.images.resume();
+      else this.images.suspend();
+    });
   }
 }

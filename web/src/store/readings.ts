@@ -16,6 +16,9 @@ export interface Reading {
 const STALE_PERIODS = 5;
 const MIN_STALE_S = 2;
 
+/** Seconds after which a value is stale in a replay if its period is unknown. */
+const UNKNOWN_STALE_S = 60;
+
 /** Factor by which an observed period shrinks in a second in which values are closer together. */
 const DECAY = 0.9;
 
@@ -90,8 +93,24 @@ export class Readings {
     const { value, t, age, observedS, servedStale } = entry;
     const ageS = age.ms / 1000;
     const period = periodS || Math.max(observedS, stepS ?? 0) || null;
-    const limitS = period === null ? Infinity : Math.max(MIN_STALE_S, STALE_PERIODS * period);
+    const limitS = period === null ? Infinity : staleAfterS(period);
     return { value, t, ageS, stale: servedStale || ageS > limitS };
+  }
+
+  /** The same at a past time `nowS`, before which all values are: their own times count. */
+  readingAt(
+    nowS: number,
+    name: string,
+    periodS: number | null,
+    stepS: number | null,
+  ): Reading | null {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return null;
+    const { value, t } = entry;
+    const ageS = Math.max(0, nowS - t);
+    const period = periodS || stepS;
+    const limitS = period === null ? UNKNOWN_STALE_S : staleAfterS(period);
+    return { value, t, ageS, stale: ageS > limitS };
   }
 
   delete(name: string): void {
@@ -101,4 +120,8 @@ export class Readings {
   clear(): void {
     this.#entries.clear();
   }
+}
+
+function staleAfterS(periodS: number): number {
+  return Math.max(MIN_STALE_S, STALE_PERIODS * periodS);
 }

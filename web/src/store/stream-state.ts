@@ -12,8 +12,14 @@ export class StreamState {
   /** The state of each source by name. */
   readonly sources = new Map<string, SourceStatus>();
   readonly #rhythm = new Rhythm();
+  readonly #isLive: boolean;
   #received = false;
   #sampleAge: Age | null = null;
+
+  /** `isLive`: `false` for a replay, which is never silent: its clock stops with its events. */
+  constructor(isLive = true) {
+    this.#isLive = isLive;
+  }
 
   apply(message: WorkerMessage): void {
     if (message.type === 'connection') {
@@ -41,6 +47,7 @@ export class StreamState {
    * The store notifies its watchers twice a second while this is a number.
    */
   get silentS(): number | null {
+    if (!this.#isLive) return null;
     const { state } = this.connection;
     const lost = state === 'waiting' || (state === 'connecting' && this.#received);
     return lost || this.isSilent ? this.#rhythm.silentMs / 1000 : null;

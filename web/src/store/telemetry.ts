@@ -1,5 +1,4 @@
 import { Age } from '../transport/age.ts';
-import { Backoff } from '../transport/backoff.ts';
 import { getJson } from '../transport/http.ts';
 import { followTelemetry } from '../transport/telemetry.ts';
 import type { WorkerMessage } from '../transport/telemetry-worker.ts';
@@ -8,7 +7,6 @@ import type {
   Parameter,
   SourceStatus,
   Value,
-  WireAlarm,
   WireLatest,
   WireSample,
 } from '../transport/wire.ts';
@@ -18,6 +16,7 @@ import { Archive } from './archive.ts';
 import { Dictionary } from './dictionary.ts';
 import { type EventFilter, Events } from './events.ts';
 import { type Reading, Readings } from './readings.ts';
+import type { ReplayClock } from './replay-clock.ts';
 import { componentsOf, valuesOf } from './rows.ts';
 import { joined, Series, type View } from './series.ts';
 import { Store } from './store.ts';
@@ -29,9 +28,6 @@ import { Traverse } from './traverse.ts';
 const MAX_VALUES = 20_000;
 const MAX_TOTAL = 2_000_000;
 const MIN_VALUES = 2_000;
-
-/** Maximum number of alarms requested: all that the server lists. */
-const MAX_ALARMS = 11_000;
 
 /** Milliseconds between two changes while values get older, for their ages. */
 const TICK_MS = 1000;
@@ -54,7 +50,10 @@ export interface SeenGap extends Gap {
   readonly seenAt: number;
 }
 
-/** The latest values, those held in memory, the alarms, and the state of the telemetry stream. */
+/**
+ * The latest values, those held in memory, the alarms, and the state of the telemetry stream: at
+ * present, or of a replay.
+ */
 export class TelemetryStore extends Store {
   readonly traverse = new Traverse();
   readonly alarms = new Alarms();
@@ -65,18 +64,26 @@ export class TelemetryStore extends Store {
     },
     () => this.changed(),
   );
-  readonly events = new Events();
+  readonly events: Events;
   /** The latest value of each parameter, which may be older than the newest sample. */
   readonly latest = new Readings();
   /** The connection, its silence and its sources; all values are old if `stream.silentS` is set. */
-  readonly stream = new StreamState();
+  readonly stream: StreamState;
   readonly dictionary = new Dictionary();
   readonly archive = new Archive();
   gaps: readonly SeenGap[] = [];
   /** The time of the last sample, in milliseconds of the epoch. */
   sampleAt: number | null = null;
+  /** The time that a replay has reached; `null` if this is the present. */
+  readonly clock: ReplayClock | null;
   readonly #series = new Map<string, Series>();
-  #alarmReads = 0;
+
+  constructor(clock: ReplayClock | null = null) {
+    super();
+    this.clock = clock;
+    this.stream = new StreamState(clock === null);
+    this.events = new Events(clock?.ms ?? null);
+  }
 
   get parameters(): readonly Parameter[] {
     return this.dictionary.parameters;
@@ -95,6 +102,8 @@ export class TelemetryStore extends Store {
   reading(name: string): Reading | null {
     const periodS = this.parameter(name)?.period_s ?? null;
     const stepS = this.#series.get(name)?.longestStepS(PERIOD_STEPS) ?? null;
+    if (this.clock !== null)
+      return this.latest.readingAt(this.clock.ms / 1000, name, periodS, stepS);
     const reading = this.latest.reading(name, periodS, stepS);
     return reading === null || this.stream.silentS === null ? reading : { ...reading, stale: true };
   }
@@ -112,7 +121,24 @@ export class TelemetryStore extends Store {
   start(): void {
     followTelemetry((message) => this.apply(message));
     every(TICK_MS, () => this.changed());
-    void this.#readDictionary();
+    void this.readDictionary();
+  }
+
+  /** The replay has advanced. */
+  advanced(): void {
+    this.changed();
+  }
+
+  /** Add values that are older than those in memory, in order of time. */
+  addPast(samples: readonly WireSample[]): void {
+    const oldest = new Map([...this.#series].map(([name, one]) => [name, one.oldest]));
+    for (const sample of samples) {
+      const tS = Date.parse(sample.t) / 1000;
+      for (const [name, value] of valuesOf(sample)) {
+        if (tS < (oldest.get(name) ?? 0)) this.#record(name, tS, value, true);
+      }
+    }
+    this.changed();
   }
 
   /**
@@ -205,7 +231,7 @@ export class TelemetryStore extends Store {
 
   #pushAll(samples: readonly WireSample[], ageMs: number): void {
     const age = new Age(ageMs);
-    const isFirst = this.latest.size === 0 && samples.length > 0;
+    const isFirst = this.latest.size === 0 && samples.length > 0 && this.clock === null;
     for (const sample of samples) this.#push(sample, age);
     if (isFirst) void this.#restoreLatest();
   }
@@ -250,7 +276,7 @@ export class TelemetryStore extends Store {
 
   #findPlace(): void {
     if (this.traverse.find(this.parameters, this.#valueOf))
-      void this.traverse.load().then(() => this.changed());
+      void this.traverse.load(this.clock?.ms ?? null).then(() => this.changed());
   }
 
   #breakS(name: string, series: Series): number {
@@ -265,10 +291,11 @@ export class TelemetryStore extends Store {
     this.archive.clear();
     this.alarms.clear();
     this.#findPlace();
-    void this.#readDictionary();
+    void this.readDictionary();
   }
 
-  async #readDictionary(): Promise<void> {
+  /** Read the dictionary that the server has now. */
+  async readDictionary(): Promise<void> {
     this.#replaceDictionary(await this.dictionary.read(() => this.changed()));
     this.changed();
   }
@@ -283,32 +310,11 @@ export class TelemetryStore extends Store {
 
   /** Read alarms and events after a time in which some may be lost. */
   #readLists(): void {
-    void this.#readAlarms();
-    void this.#readEvents();
-  }
-
-  /** Read all alarms after a time in which events may be lost. */
-  async #readAlarms(): Promise<void> {
-    const read = ++this.#alarmReads;
-    const backoff = new Backoff(1_000, 30_000);
-    while (read === this.#alarmReads) {
-      this.alarms.beginRead();
-      try {
-        const { alarms } = await getJson<{ alarms: readonly WireAlarm[] }>(
-          `alarms?limit=${MAX_ALARMS}`,
-        );
-        if (read !== this.#alarmReads) return;
-        this.alarms.replace(alarms);
-        this.changed();
-        return;
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, backoff.next()));
-      }
-    }
-  }
-
-  async #readEvents(): Promise<void> {
-    if (await this.events.read()) this.changed();
+    const notify = (isNew: boolean) => {
+      if (isNew) this.changed();
+    };
+    void this.alarms.read().then(notify);
+    void this.events.read().then(notify);
   }
 
   /** Read the latest values and their ages: some may be older than the samples of the stream. */

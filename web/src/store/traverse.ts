@@ -53,13 +53,17 @@ export class Traverse {
     if (this.#loading > 0 && this.#pending.length < MAX_PENDING) this.#pending.push([tS, position]);
   }
 
-  /** Begin the track where the history begins. Without the history, it begins with this page. */
-  async load(): Promise<void> {
+  /**
+   * Begin the track where the history begins. Without the history, it begins with this page.
+   *
+   * `untilMs`: where the history ends; `null` for now.
+   */
+  async load(untilMs: number | null): Promise<void> {
     const place = this.#place;
     if (place === null || place.names.some((name) => name.includes(','))) return;
     this.#loading += 1;
     try {
-      const samples = await readHistory(place.names, null, null, HISTORY_POINTS);
+      const samples = await readHistory(place.names, null, untilMs, HISTORY_POINTS);
       if (place !== this.#place) return;
       const received = this.#pending;
       this.track.clear();

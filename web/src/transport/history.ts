@@ -2,19 +2,17 @@ import { getJson } from './http.ts';
 import type { Value, WireHistory, WireSample } from './wire.ts';
 
 /**
- * The values of `fields` from `fromMs` (`null`: the oldest) until before `untilMs` (`null`: now).
+ * The values of `fields` (`null`: all) from `fromMs` (`null`: the oldest) until before `untilMs` (`null`: now).
  * The server thins them to about `maxPoints` and keeps every spike. Throws the errors of `getJson`.
  */
 export async function readHistory(
-  fields: readonly string[],
+  fields: readonly string[] | null,
   fromMs: number | null,
   untilMs: number | null,
   maxPoints: number,
 ): Promise<readonly WireSample[]> {
-  const query = new URLSearchParams({
-    fields: fields.join(),
-    max_points: String(maxPoints),
-  });
+  const query = new URLSearchParams(fields === null ? {} : { fields: fields.join() });
+  query.set('max_points', String(maxPoints));
   if (untilMs !== null) query.set('until', new Date(untilMs).toISOString());
   if (fromMs !== null) query.set('since', new Date(fromMs).toISOString());
   return samplesOf(await getJson<WireHistory>(`telemetry/history?${query}`));

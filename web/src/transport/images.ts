@@ -8,17 +8,20 @@ const LIST_TIMEOUT_MS = 4_000;
 /**
  * The newest images, the newest first, including those that are arriving.
  *
- * `camera`: `null` for all cameras.
+ * `camera`: `null` for all cameras. `atMs`: a past moment, for the images as they were then; `null`
+ * for now.
  */
 export async function listImages(
   limit: number,
   camera: string | null,
+  atMs: number | null = null,
 ): Promise<readonly ImageInfo[]> {
-  const only = camera === null ? '' : `&camera=${encodeURIComponent(camera)}`;
-  const { images } = await getJson<{ images: readonly ImageInfo[] }>(
-    `images?limit=${limit}${only}`,
-    { timeoutMs: LIST_TIMEOUT_MS },
-  );
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (camera !== null) query.set('camera', camera);
+  if (atMs !== null) query.set('at', new Date(atMs).toISOString());
+  const { images } = await getJson<{ images: readonly ImageInfo[] }>(`images?${query}`, {
+    timeoutMs: LIST_TIMEOUT_MS,
+  });
   return images;
 }
 

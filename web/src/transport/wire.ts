@@ -30,6 +30,22 @@ export interface WireLatest {
   readonly [name: string]: unknown;
 }
 
+/** The time range that is recorded, and the time of the server; `null` while nothing is recorded. */
+export interface WireSpan {
+  readonly first: string | null;
+  readonly last: string | null;
+  readonly now: string;
+}
+
+/** A message of a channel, as a replay sends it. */
+export interface RecordedMessage {
+  readonly channel: string;
+  readonly from: string;
+  readonly text: string;
+  readonly role: string | null;
+  readonly at: string;
+}
+
 /** Who the client is. */
 export interface Session {
   /** Empty if unknown. */
@@ -148,6 +164,9 @@ export interface ImageInfo {
   readonly height: number | null;
   readonly sha256: string | null;
   readonly metadata: { readonly [name: string]: string | number | boolean | null };
+  readonly state?: 'arriving' | 'complete' | 'broken';
+  /** `false`: the server has no longer its bytes, which only lists of a past moment contain. */
+  readonly available?: boolean;
   readonly url: string;
   readonly stream: string;
   /** The path of a small version, if the server makes one. */
