@@ -24,6 +24,9 @@ const TIME_AXIS_PX = 22;
 /** Maximum distance of the pointer from a mark that it points at. */
 const POINTING_PX = 6;
 
+/** The part of the time axis at its end that is too short for a label. */
+const LABEL_FRACTION = 0.03;
+
 /** Maximum width of the label of a mark. */
 const LABEL_PX = 460;
 
@@ -232,8 +235,11 @@ export class StripChart extends PageElement {
           grid,
           size: this.last ? TIME_AXIS_PX : 0,
           space: 76,
-          values: (_, ticks, __, ___, stepS) =>
-            this.last ? ticks.map((one) => timeLabel(one, stepS)) : [],
+          values: (_, ticks, __, ___, stepS) => {
+            // The label of a tick at the end would be cut.
+            const endS = this.untilS - LABEL_FRACTION * (this.untilS - this.fromS);
+            return this.last ? ticks.map((one) => (one > endS ? '' : timeLabel(one, stepS))) : [];
+          },
         },
         {
           ...text,

@@ -65,6 +65,7 @@ export class ImagesStore extends Store {
   /** The time that a replay has reached; `null` if this is the present. */
   readonly clock: ReplayClock | null;
   #isSuspended = false;
+  #hasNew = false;
   #selected: ImageInfo | null = null;
   #cache = new Map<string, Blob>();
   #abort: AbortController | null = null;
@@ -89,16 +90,19 @@ export class ImagesStore extends Store {
     void this.#poll();
   }
 
-  /** Read the images of the replay's time. */
-  async readPast(): Promise<void> {
-    await this.#poll();
-  }
-
-  /** Add an image of a replay, as it was at the replay's time. */
+  /** Add an image of a replay, as it was at the replay's time. Call `advanced` after several. */
   addRecorded(image: ImageInfo): void {
+    this.#hasNew = true;
     if (this.camera !== null && image.camera !== this.camera) return;
     const others = (this.list ?? []).filter((one) => !isSame(one, image));
     this.list = [image, ...others].slice(0, LIST_LIMIT);
+  }
+
+  /** The replay has advanced. */
+  advanced(): void {
+    if (this.list !== null && !this.#hasNew) return;
+    this.#hasNew = false;
+    this.list ??= [];
     this.#update();
     this.changed();
   }

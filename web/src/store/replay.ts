@@ -47,13 +47,13 @@ export class Replay {
   reached(ms: number): void {
     this.clock.advance(ms);
     this.telemetry.advanced();
+    this.images.advanced();
   }
 
   /** Read what the stream does not contain, once the state at the start has been applied. */
   async readPast(): Promise<void> {
     // Without a recorded dictionary, that of the present has the units.
     if (this.telemetry.dictionary.state === 'loading') void this.telemetry.readDictionary();
-    void this.images.readPast();
     try {
       const { telemetry } = this;
       const startMs = this.#startMs;

@@ -205,7 +205,12 @@ export class TimeControl extends Store {
     const atMs = begins ? firstMs : Math.min(ms, latestMs);
     this.targetMs = atMs;
     this.#connection?.close(); // The shown picture stands still.
-    this.#open(new Replay(atMs), isStill);
+    const replay = new Replay(atMs);
+    if (this.replay !== null) {
+      replay.comms.channelName = this.replay.comms.channelName;
+      replay.images.camera = this.replay.images.camera;
+    }
+    this.#open(replay, isStill);
   }
 
   /** Open a new replay, or continue the one that is shown. */
@@ -250,9 +255,6 @@ export class TimeControl extends Store {
 
   /** The panels show a replay whose first state has arrived. */
   #show(replay: Replay, isStill: boolean): void {
-    const { comms, images } = this.replay ?? {};
-    if (comms) replay.comms.channelName = comms.channelName;
-    if (images) replay.images.camera = images.camera;
     this.replay = replay;
     this.targetMs = null;
     this.#setState(isStill ? 'paused' : 'playing');

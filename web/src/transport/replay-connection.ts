@@ -170,8 +170,9 @@ export class ReplayConnection {
   #receive({ event, data, id }: SseEvent): void {
     const isNew = id !== this.#lastId;
     const ms = isNew ? timeOf(id) : Number.NEGATIVE_INFINITY;
-    if (this.#request.still && ms > this.#request.atMs) return;
-    this.#lastId = id;
+    // The clock has no id of its own: its `id` is that of the event before it.
+    if (!this.#request.still || ms <= this.#request.atMs) this.#lastId = id;
+    else if (event !== 'clock') return;
     const value = parse(data);
     if (value === null) return;
     if (event === 'message') this.#samples.push(value as WireSample);
@@ -179,7 +180,7 @@ export class ReplayConnection {
       this.#flush();
       this.#named(event, value);
     }
-    if (isNew) this.#reach(ms);
+    if (id === this.#lastId) this.#reach(ms);
   }
 
   #named(event: string, value: unknown): void {

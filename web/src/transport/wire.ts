@@ -164,9 +164,6 @@ export interface ImageInfo {
   readonly height: number | null;
   readonly sha256: string | null;
   readonly metadata: { readonly [name: string]: string | number | boolean | null };
-  readonly state?: 'arriving' | 'complete' | 'broken';
-  /** `false`: the server has no longer its bytes, which only lists of a past moment contain. */
-  readonly available?: boolean;
   readonly url: string;
   readonly stream: string;
   /** The path of a small version, if the server makes one. */
