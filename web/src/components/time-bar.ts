@@ -69,7 +69,8 @@ export class TimeBar extends PageElement {
     const { time } = this;
     const isLive = time.isLive && time.targetMs === null;
     return html`
-      <div class="time-bar" role="group" aria-label="Time" data-testid="time" data-state=${time.state} ?data-replay=${!time.isLive}
+      <section aria-label="Time">
+      <div class="time-bar" data-testid="time" data-state=${time.state} ?data-replay=${!time.isLive}
         @mousedown=${keepFocus}>
         <div class="now">
           ${time.isLive ? html`<strong class="live">LIVE</strong>` : this.#shown()}
@@ -86,6 +87,7 @@ export class TimeBar extends PageElement {
         ${time.isLive ? nothing : this.#goLive()}
       </div>
       ${this.#notice()}
+      </section>
     `;
   }
 
@@ -110,7 +112,7 @@ export class TimeBar extends PageElement {
   }
 
   #button(text: string, title: string, onClick: () => void, testId?: string) {
-    return html`<button type="button" class="tool" title=${title} aria-label=${title} data-testid=${testId ?? nothing} @click=${onClick}>${text}</button>`;
+    return html`<button type="button" class="tool" title=${title} data-testid=${testId ?? nothing} @click=${onClick}>${text}</button>`;
   }
 
   #playButton() {

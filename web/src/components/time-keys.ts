@@ -7,7 +7,7 @@ const LONG_SEEK_MS = 60_000;
 /** Elements in which keys have another meaning. */
 const TYPING = 'input:not([type="range"]), textarea, select, [contenteditable]';
 const PRESSED_BY_SPACE = 'button, summary, a, label, [role="button"]';
-const SCROLLED = '[tabindex="0"], input[type="range"]';
+const SCROLLED = '[tabindex="0"]';
 
 /**
  * Control the time with a key: space pauses and plays, the arrows seek 10 s (with Shift 1 min), `,`
