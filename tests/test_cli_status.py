@@ -15,12 +15,13 @@ from rover.cli import main
 from rover.cli.connection import FAILED, WRONG_USE
 from tests.cutting import events, scripted
 from tests.serving import free_port
+from tests.test_cli import loggers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures(loggers.__name__)]
 
 SURROGATE = "\udcff"
 """What Python makes of the byte 0xFF in an argument."""
