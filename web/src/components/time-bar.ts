@@ -98,7 +98,7 @@ export class TimeBar extends PageElement {
       <strong class="replay">REPLAY</strong>
       <span class="moment" role="timer" aria-label="Time of the replay, UTC">
         <time class="clock" data-testid="replay-time" datetime=${isoTime(ms)}>${day(ms)} ${clock(ms)}<abbr title="Coordinated Universal Time">Z</abbr></time>
-        <span class="dim">DOY ${dayOfYear(ms)} · ${age(time.agoS)} ago</span>
+        <span class="dim">DOY ${dayOfYear(ms)} · ${age(time.elapsedS)} ago</span>
       </span>
       <span class="state" role="status" data-testid="replay-state">${this.#stateText()}</span>
     `;

@@ -79,7 +79,7 @@ export class TimeControl extends Store {
   }
 
   /** Seconds by which the shown time is in the past. */
-  get agoS(): number {
+  get elapsedS(): number {
     return Math.max(0, (this.span.nowMs - this.shownMs) / 1000);
   }
 
