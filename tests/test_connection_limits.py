@@ -24,7 +24,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CTRL_OPCODES, Frame, Opcode
 
-from rover.asgi.connection_limits import RESERVED_PER_CLIENT, ConnectionLimits
+from rover.asgi.connection_limits import RESERVED_CONNECTIONS, RESERVED_PER_CLIENT, ConnectionLimits
 from rover.asgi.servers.uvicorn_protocols import (
     MAX_EMPTY_FRAMES,
     SLICE_MESSAGES,
@@ -124,7 +124,7 @@ async def test_beyond_its_share_of_connections_a_client_gets_only_health_checks(
         for _ in range(RESERVED_PER_CLIENT):
             await clients.connect(GREEDY)
         await until(lambda: len(limits.reserved) == RESERVED_PER_CLIENT)
-        assert await status(await clients.connect(GREEDY)) == 503  # before it sends anything
+        assert await clients.get(GREEDY, "/healthz") == 200  # replaces the oldest of its own
         assert await clients.get(OTHER, "/telemetry/parameters") == 200
         assert limits.pool.refused["share"] == RESERVED_PER_CLIENT + 3
 
@@ -140,6 +140,83 @@ async def test_when_all_connections_are_used_health_checks_and_tokens_are_still_
         assert await clients.get(OTHER, "/healthz") == 200
         assert await clients.get(OTHER, "/telemetry/parameters", bearer) == 200
         assert await clients.get(OTHER, "/telemetry/parameters") == 401
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /hea",
+        b"",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n",
+        b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx",
+    ],
+)
+async def test_strangers_that_wait_keep_no_reserved_connection_from_others(
+    serve: Serve, tmp_path: Path, sent: bytes
+) -> None:
+    async with mission_with(serve, tmp_path, client_share=1, tokens=TOKEN) as (limits, clients):
+        strangers = [f"127.0.1.{n + 1}" for n in range(RESERVED_CONNECTIONS // RESERVED_PER_CLIENT)]
+        for address in [strangers[0]] * LIMIT:
+            await clients.connect(address, b"GET /hea")
+        await until(lambda: len(limits.pool) == LIMIT)
+        for address in strangers * RESERVED_PER_CLIENT:
+            await clients.connect(address, sent)
+        await until(lambda: len(limits.reserved) == RESERVED_CONNECTIONS or b"Content" in sent)
+        await until(lambda: all(one.protected_until_s == 0 for one in limits._unproven.values()))
+        bearer = f"Authorization: Bearer {TOKEN}"
+        with fail_after(2):
+            for _ in range(5):
+                assert await clients.get(OTHER, "/healthz") == 200
+                assert await clients.get(OTHER, "/telemetry/parameters", bearer) == 200
+
+
+async def test_strangers_end_no_stream_of_a_reserved_connection(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with mission_with(serve, tmp_path, client_share=1, tokens=TOKEN) as (limits, clients):
+        for _ in range(LIMIT):
+            await clients.connect(GREEDY)
+        await until(lambda: len(limits.pool) == LIMIT)
+        member = await clients.join(OTHER, f"Authorization: Bearer {TOKEN}")
+        for n in range(2 * RESERVED_CONNECTIONS):
+            await clients.connect(f"127.0.1.{n + 1}", b"GET /hea")
+        await until(lambda: len(limits.reserved) == RESERVED_CONNECTIONS)
+        await member.send(Frame(Opcode.TEXT, b"hello").serialize(mask=True))
+        with fail_after(5):
+            assert b"Message: hello" in await member.receive()
+
+
+class FakeTransport:
+    """A connection from an address."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self.is_aborted = False
+
+    def get_extra_info(self, _: str) -> tuple[str, int]:
+        return (self._address, 50_000)
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+def test_strangers_lose_their_reserved_connections_before_clients_that_had_a_token() -> None:
+    limits = ConnectionLimits(Settings(max_connections=1), lambda: 1000.0)
+    limits.open(FakeTransport(GREEDY))
+    limits.remember(OTHER)
+    own = FakeTransport(OTHER)
+    strangers = [FakeTransport(f"192.0.2.{n}") for n in range(RESERVED_CONNECTIONS - 1)]
+    for transport in [own, *strangers]:
+        limits.open(transport)
+    with pytest.raises(PoolFull):
+        limits.open(FakeTransport("192.0.2.200"))  # the others may have sent requests already
+    for transport in [own, *strangers]:
+        limits.protect(transport, 0.0)
+    limits.open(FakeTransport("192.0.2.201"))
+    assert strangers[0].is_aborted
+    limits.open(FakeTransport(OTHER))
+    assert [one.is_aborted for one in strangers[:3]] == [True, True, False]
+    assert not own.is_aborted
 
 
 async def test_a_trusted_proxy_has_no_share_of_the_connections(
@@ -177,21 +254,17 @@ async def test_incomplete_headers_and_messages_of_one_client_are_limited(
 
 
 def test_refused_connections_are_logged_at_intervals(caplog: pytest.LogCaptureFixture) -> None:
-    class Transport:
-        def get_extra_info(self, _: str) -> tuple[str, int]:
-            return (GREEDY, 50_000)
-
     now_s = 100.0
     limits = ConnectionLimits(Settings(max_connections=1), lambda: now_s)
     caplog.set_level(logging.WARNING)
     for second in range(100):
         now_s = 100.0 + second / 10
         with suppress(PoolFull):
-            limits.open(Transport())
+            limits.open(FakeTransport(GREEDY))
     assert len(caplog.records) == 1
     now_s += 1.0
     with suppress(PoolFull):
-        limits.open(Transport())
+        limits.open(FakeTransport(GREEDY))
     assert [record.args[0] for record in caplog.records if record.args] == [1, 99]  # type: ignore[index]
 
 

@@ -13,8 +13,8 @@ from urllib.parse import unquote_to_bytes
 
 from rover.addresses import words
 from rover.asgi.authentication import AUTHENTICATED
-from rover.asgi.clients import Clients
-from rover.asgi.connection_limits import RESERVED
+from rover.asgi.clients import Clients, client_name
+from rover.asgi.connection_limits import LIMITS, RESERVED
 from rover.asgi.local import LocalClients
 from rover.asgi.session_cookies import SessionCookies
 from rover.errors import (
@@ -30,6 +30,7 @@ from rover.identity import IDENTITY, LOCAL, Identity
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from rover.asgi.connection_limits import ConnectionLimits
     from rover.sessions import SignIns
     from rover.settings import Settings
     from rover.tokens import Tokens
@@ -121,9 +122,19 @@ class Access:
                     self._check_origin(scope)
                 if self._mission.phase != "running":
                     self._refuse_in_phase()
-                if RESERVED in scope and identity is LOCAL:
-                    raise scope[RESERVED]
+                if identity is not LOCAL:
+                    self._note_operator(scope)
+                elif RESERVED in scope:
+                    raise scope[RESERVED].full
         await self.app(scope, receive, send)
+
+    def _note_operator(self, scope: Scope) -> None:
+        """Keep a connection for the client, and prefer its next ones."""
+        if RESERVED in scope:
+            scope[RESERVED].prove()
+        limits: ConnectionLimits | None = (scope.get("state") or {}).get(LIMITS)
+        if limits is not None and (client := scope.get("client")):
+            limits.remember(client_name(client[0]))
 
     def _refuse_in_phase(self) -> None:
         if self._mission.phase in ("draining", "ended"):

@@ -3,12 +3,17 @@
 The protocols in `rover.asgi.servers.uvicorn_protocols` ask for each connection. A connection over a
 limit is served only if it is one of a few reserved ones, and then only health checks and clients
 with a token are: an operator can still find out what is wrong, and who it is.
+
+A reserved connection serves one request. Until a token or a session has proven whose it is, it is
+aborted if another one needs its place: strangers cannot fill the reserve by waiting.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +37,13 @@ LIMITS = "rover.connection_limits"
 """The key of the limits in the state of the ASGI lifespan, where the protocols find them."""
 
 RESERVED = "rover.reserved"
-"""The key in an ASGI scope of the `PoolFull` of a reserved connection."""
+"""The key in an ASGI scope of the `Reservation` of a reserved connection."""
 
-RESERVED_CONNECTIONS = 32
+RESERVED_CONNECTIONS = 64
 RESERVED_PER_CLIENT = 4
+
+MAX_KNOWN = 1024
+"""Maximum number of clients with a token that are remembered."""
 
 MAX_INCOMPLETE = 384
 """Maximum number of connections with a header or a WebSocket message that is incomplete.
@@ -47,6 +55,19 @@ LOG_INTERVAL_S = 10.0
 """Minimum seconds between two log lines about refused connections."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A reserved connection.
+
+    Attributes:
+        full: the limit that is reached.
+        prove: called if the client has a token or a session.
+    """
+
+    full: PoolFull
+    prove: Callable[[], None]
+
+
 @dataclass(slots=True)
 class OpenConnection:
     """One connection.
@@ -54,14 +75,17 @@ class OpenConnection:
     Attributes:
         client: whose it is; `None` for a trusted proxy.
         pool: that it counts in.
-        full: the limit that was reached, for a reserved connection.
+        reservation: `None` unless it is reserved.
         is_incomplete: whether it has an incomplete header or message.
+        protected_until_s: when a reserved connection may be aborted for another, in the clock's
+            seconds.
     """
 
     client: str | None
     pool: Pool
-    full: PoolFull | None
+    reservation: Reservation | None = None
     is_incomplete: bool = False
+    protected_until_s: float = 0.0
 
 
 class ConnectionLimits:
@@ -95,6 +119,8 @@ class ConnectionLimits:
         self._max_frame = max_frame_bytes(settings.max_message_bytes)
         self._clients = Clients(settings.trusted_proxies)
         self._open: dict[object, OpenConnection] = {}  # by transport
+        self._unproven: dict[Any, OpenConnection] = {}  # reserved ones by transport, oldest first
+        self._known: dict[str, None] = {}  # clients that have used a token or a session
         self._clock = clock
         self._refused = 0  # since the last log line
         self._log_at = 0.0
@@ -110,29 +136,71 @@ class ConnectionLimits:
                 options,
             )
 
-    def open(self, transport: Any) -> PoolFull | None:
+    def open(self, transport: Any) -> Reservation | None:
         """Count a new connection, until `close`.
 
         Returns:
-            `None`, or for a reserved connection the limit that is reached.
+            `None`, or the reservation of a reserved connection. It is protected until `protect`.
 
         Raises:
             PoolFull: a limit is reached, and no reserved connection is left for this client.
         """
-        client, full, pool = self.client_of(transport), None, self.pool
+        client = self.client_of(transport)
         try:
-            pool.acquire(client)
+            self.pool.acquire(client)
         except PoolFull as exc:
             self._log_refusal(exc)
-            if self.reserved.is_full(client):
+            if self.reserved.is_full(client) and not self._abort_unproven(client):
                 raise
-            full, pool = exc, self.reserved
-            pool.acquire(client)
-        self._open[transport] = OpenConnection(client, pool, full)
-        return full
+            self.reserved.acquire(client)
+            reservation = Reservation(exc, partial(self._prove, transport))
+            connection = OpenConnection(client, self.reserved, reservation, protected_until_s=inf)
+            self._open[transport] = self._unproven[transport] = connection
+            return reservation
+        self._open[transport] = OpenConnection(client, self.pool)
+        return None
+
+    def protect(self, transport: object, seconds: float) -> None:
+        """Do not abort a reserved connection for another one for some seconds, from now."""
+        if (connection := self._unproven.get(transport)) is not None:
+            connection.protected_until_s = self._clock() + seconds
+
+    def remember(self, client: str) -> None:
+        """Prefer the reserved connections of a client that has used a token or a session."""
+        if client not in self._known:
+            self._known[client] = None
+            if len(self._known) > MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+
+    def _prove(self, transport: object) -> None:
+        if (connection := self._unproven.pop(transport, None)) and connection.client is not None:
+            self.remember(connection.client)
+
+    def _abort_unproven(self, newcomer: str | None) -> bool:
+        """Abort the oldest connection that a newcomer may replace; returns whether there was one.
+
+        Clients that have never used a token lose theirs first, and cannot replace those of others.
+        """
+        own_only = self.reserved.is_share_used(newcomer)
+        now_s = self._clock()
+        found = None
+        for transport, connection in self._unproven.items():
+            if now_s < connection.protected_until_s or (own_only and connection.client != newcomer):
+                continue
+            if connection.client not in self._known:
+                found = transport
+                break
+            if found is None and newcomer in self._known:
+                found = transport
+        if found is None:
+            return False
+        self.close(found)
+        found.abort()
+        return True
 
     def close(self, transport: object) -> None:
         """Count a connection no longer. It may have been refused."""
+        self._unproven.pop(transport, None)
         if (connection := self._open.pop(transport, None)) is not None:
             connection.pool.release(connection.client)
             if connection.is_incomplete:
@@ -153,10 +221,10 @@ class ConnectionLimits:
             self.incomplete.release(connection.client)
         connection.is_incomplete = is_incomplete
 
-    def reserved_for(self, transport: object) -> PoolFull | None:
-        """The limit that was reached when a reserved connection opened; `None` for others."""
+    def reservation_of(self, transport: object) -> Reservation | None:
+        """The reservation of a reserved connection; `None` for others."""
         connection = self._open.get(transport)
-        return None if connection is None else connection.full
+        return None if connection is None else connection.reservation
 
     def client_behind(self, scope: Scope, receive: Receive) -> str:
         """The name of the client of a request, also behind a trusted proxy."""

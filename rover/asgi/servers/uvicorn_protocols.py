@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from websockets.frames import Frame
     from websockets.http11 import Request
 
+    from rover.asgi.connection_limits import Reservation
+
 MAX_HEADER_BYTES = 64 * 2**10
 """Maximum bytes of a request's URL and headers, and of one part of a message that has not ended."""
 
@@ -82,6 +84,12 @@ CLOSE_DELAY_S = 0.25
 UNREAD_TIMEOUT_S = 10.0
 """Seconds from a response to the end of its request's body, if the response came first."""
 
+ARRIVAL_S = 0.005
+"""Seconds from a reserved connection to its request, in which it is not aborted for another one."""
+
+RESPONSE_S = 1.0
+"""Seconds from the end of such a request to its response, in which it is not aborted."""
+
 RESERVED_HEADER_TIMEOUT_S = 2.0
 """The same on a reserved connection, which others wait for."""
 
@@ -125,12 +133,13 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
         self._refusal = (HTTPStatus.BAD_REQUEST, "Invalid HTTP request received.")
         self._header_timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
+        self._has_begun = False  # whether the first bytes of a request have arrived
         self._header_open = False
         self._body_open = False
         self._header_bytes = 0
         self._header_count = 0
         self._body_left = 0  # bytes, if the header has its length
-        self._reserved: PoolFull | None = None
+        self._reserved: Reservation | None = None
         self._is_incomplete = False  # the header that is open arrived in part
         self._parsed = False  # whether the parser delivered something of the data received last
         self._unparsed_bytes = 0
@@ -150,8 +159,14 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
                 return
             if self._reserved is not None:
                 self.header_timeout_s = min(self.header_timeout_s, RESERVED_HEADER_TIMEOUT_S)
+                # one turn of the loop more: what has arrived until then is read before
+                self.loop.call_later(ARRIVAL_S, self.loop.call_soon, self._end_arrival)
         self.join_turns(client)
         self._start_header_timer()
+
+    def _end_arrival(self) -> None:
+        if not self._has_begun and self._limits is not None:
+            self._limits.protect(self.transport, 0.0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_header_timer()
@@ -187,6 +202,8 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
                 self._refusal = (HTTPStatus.SERVICE_UNAVAILABLE, str(full))
                 self.send_400_response("")
                 return
+        if self._reserved and self._limits and (self._header_open or self._body_open):
+            self._limits.protect(self.transport, 0.0)
         if self._parsed:
             self._unparsed_bytes = 0
         elif (unparsed := self._unparsed_bytes + len(data)) <= MAX_HEADER_BYTES:
@@ -203,7 +220,7 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
         super().on_message_begin()
         if self._reserved is not None:
             self.scope[RESERVED] = self._reserved  # type: ignore[literal-required]
-        self._parsed = self._header_open = True
+        self._has_begun = self._parsed = self._header_open = True
         self._header_bytes = self._header_count = self._body_left = 0
         self._estimated_s += REQUEST_S
 
@@ -259,6 +276,8 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._parsed, self._body_open = True, False
         self._stop_unread_timer()
+        if self._reserved and self._limits:
+            self._limits.protect(self.transport, RESPONSE_S)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -397,8 +416,8 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self._limits is None or self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             return
-        if reserved := self._limits.reserved_for(self.transport):
-            self.scope[RESERVED] = reserved  # type: ignore[literal-required]
+        if reservation := self._limits.reservation_of(self.transport):
+            self.scope[RESERVED] = reservation  # type: ignore[literal-required]
         if self._limits.client_of(self.transport) is None:  # a proxy
             self.leave_turns()
             self.join_turns(self._limits.client_behind(self.scope, self.receive))  # type: ignore[arg-type] # Starlette's types of the same
