@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from rover.config.sources import NAME, NAME_RULE, SourceConfig
 from rover.guard import is_simulated
+from rover.schemes import ALL_SCHEMES
 from rover.supervise import source_key
 from rover.wire import iso
 from sources.base import Lossy, Source, SourceError, Timed
@@ -113,7 +114,7 @@ def _named(kind: SourceKind, name: str, given: S | str) -> NamedSource[S]:
 
 
 def _from_url(kind: SourceKind, name: str, config: SourceConfig) -> NamedSource[S]:
-    source: Any = open_source(kind, **config.location)
-    ours = type(source).__module__.startswith("sources.")
+    source: Any = open_source(kind, **config.location, schemes=ALL_SCHEMES)
+    ours = type(source).__module__.startswith(("sources.", "rover."))
     scheme = f"{config.url.strip().partition(':')[0]}:" if ours else type(source).__name__
     return NamedSource(kind, name, source, scheme)

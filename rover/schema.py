@@ -21,9 +21,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
+    from pathlib import Path
 
 APPLICATION_ID = 0x524F5652
 """Marks the file as a mission: `ROVR`."""
+
+FILE_NAME = "mission.db"
+
+MAGIC = b"SQLite format 3\0"
+
+HEADER_BYTES = 100
+"""Size of the header of an SQLite file. Source: https://sqlite.org/fileformat.html, 1.3."""
 
 OFFSET_BITS = 40
 """Bits of an offset: at 1,000 events a second, they last 34 years."""
@@ -90,6 +98,21 @@ CREATE INDEX IF NOT EXISTS chunk_by_times ON chunk (times);
 
 MIGRATIONS = (VERSION_1, ARCHIVE)
 """The statements from version 0, an empty file, to 1, from 1 to 2, and so on."""
+
+
+def is_mission(path: Path) -> bool:
+    """Whether a path is a recorded mission: a file of `rover record`, or a data folder.
+
+    The header of a `mission.db` that is in use may still be in its write-ahead log.
+    """
+    if path.is_dir() or path.name == FILE_NAME:
+        return (path if path.name == FILE_NAME else path / FILE_NAME).is_file()
+    try:
+        with path.open("rb") as file:
+            header = file.read(HEADER_BYTES)
+    except OSError:
+        return False
+    return header[:16] == MAGIC and header[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:

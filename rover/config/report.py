@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rover.config.names import unknown_names
 from rover.errors import SettingError
+from rover.schemes import ALL_SCHEMES
 from rover.settings import Settings
 from rover.supervise import source_key
 from rover.telemetry.calibration import Points, Polynomial
@@ -88,7 +89,7 @@ def report_on(config: Config) -> Report:
 def _add_source(report: Report, kind: SourceKind, name: str, one: SourceConfig) -> Source | None:
     note = "" if one.setting else " (not configured)"
     try:
-        source = open_source(kind, **one.location)
+        source = open_source(kind, **one.location, schemes=ALL_SCHEMES)
     except SourceError as exc:
         report.problems.append(str(exc))
         source = None

@@ -12,7 +12,7 @@ from rover.archive.store import Store
 from rover.errors import FolderInUse, LogDamaged
 from rover.logs.database import Database
 from rover.logs.folder import DataFolder
-from rover.logs.mission_file import FILE_NAME
+from rover.schema import FILE_NAME
 from rover.telemetry.history import MAX_PARAMETERS
 from rover.telemetry.recorder import SNAPSHOT
 from rover.telemetry.tail import Entry, points_of

@@ -16,7 +16,7 @@ from rover.logs.batch import Batch
 from rover.logs.contents import contents_read_only, is_damage, set_aside
 from rover.logs.folder import DataFolder
 from rover.logs.journal import Journal, read_journal
-from rover.schema import OFFSET_BITS
+from rover.schema import FILE_NAME, OFFSET_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from rover.logs.database import Database
 
 logger = logging.getLogger("rover.log")
-
-FILE_NAME = "mission.db"
 
 JOURNAL_NAME = "mission.journal"
 

@@ -15,9 +15,9 @@ from rover.errors import NotAMission
 from rover.logs.base import Record
 from rover.logs.contents import connect, contents_of, id_range
 from rover.logs.journal import read_journal
-from rover.logs.mission_file import FILE_NAME, JOURNAL_NAME
+from rover.logs.mission_file import JOURNAL_NAME
 from rover.missions.files import pieces_of_file, stored_pieces
-from rover.schema import APPLICATION_ID, MAX_OFFSET, MIGRATIONS
+from rover.schema import APPLICATION_ID, FILE_NAME, MAX_OFFSET, MIGRATIONS
 from rover.telemetry.history import History
 from rover.telemetry.records import STREAM, samples, saved_dictionary
 

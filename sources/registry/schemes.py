@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from sources.registry.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from sources.base import SourceKind
 
@@ -33,11 +34,18 @@ class Scheme:
             to the `?` (`url`); or, with `as written`, one of these three, if nothing, a path or
             `//` follows the colon.
         extra: the optional dependencies that it needs, as in `pip install cosmic-rover[extra]`.
+        variants: other factories, each for the paths for which a function returns `True`.
     """
 
     factory: str
     takes: Takes = "nothing"
     extra: str = ""
+    variants: tuple[tuple[Callable[[Path], bool], str], ...] = ()
+
+    def factory_for(self, path: Path) -> str:
+        """The factory for a path."""
+        chosen = (factory for matches, factory in self.variants if matches(path))
+        return next(chosen, self.factory)
 
 
 SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {

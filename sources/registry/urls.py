@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
 from urllib.parse import unquote
 
@@ -15,7 +17,6 @@ from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from sources.base import SourceKind
     from sources.registry.schemes import Takes
@@ -90,6 +91,8 @@ def _open(kind: SourceKind, url: str, folder: Path | None, schemes: Schemes) -> 
         factory = import_own(schemes, kind, head, rest)
     else:
         path = _path(scheme.takes, place, rest)
+        if path is not None and scheme.variants:
+            scheme = replace(scheme, factory=scheme.factory_for((folder or Path()) / path))
         factory = import_scheme(scheme)
     if inspect.iscoroutinefunction(factory):
         raise Refused(

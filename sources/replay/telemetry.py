@@ -13,6 +13,7 @@ import numpy as np
 
 from sources.base import Parameter, Sample, SourceError
 from sources.replay.recording import ReadOptions, Recording
+from sources.values.pace import Schedule
 from sources.values.ranges import OptionError, Range
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 256
 """Rows that are read from the disk at once."""
-
-MAX_SLIP_S = 1.0
-"""Seconds off schedule after which the schedule starts again from now."""
 
 MAX_PERIOD_S = 10.0
 """Maximum seconds between two rows at the recorded pace; above it, one row per second."""
@@ -128,7 +126,7 @@ class ReplayTelemetry:
         """Yield the rows in order of time, from the first row on."""
         times_s = self._recording.times_s
         gap_s = 0.0
-        due = self._clock()
+        schedule = Schedule(self._clock, self._sleep)
         while True:
             for start in range(0, self.rows, BATCH_ROWS):
                 stop = min(start + BATCH_ROWS, self.rows)
@@ -136,27 +134,10 @@ class ReplayTelemetry:
                 for index, values in enumerate(batch, start):
                     if index:
                         gap_s = float(times_s[index] - times_s[index - 1]) / self._speed
-                    due = await self._wait(due + gap_s, gap_s)
-                    yield Sample(due, values)
+                    yield Sample(await schedule.wait(gap_s), values)
             if not self._loop:
                 await self._sleep(math.inf)  # if it ended, the server would restart it
             gap_s = self._period_s  # from the last row to the first
-
-    async def _wait(self, due: float, gap_s: float) -> float:
-        """Wait until `due`, and return the time then.
-
-        The wall clock may be adjusted, and the machine may be suspended. If the replay is more than
-        `MAX_SLIP_S` off schedule, the schedule starts again from now: missed rows do not follow in
-        a burst, and no pause lasts an hour.
-        """
-        now = self._clock()
-        wait_s = due - now
-        if wait_s < -MAX_SLIP_S:
-            due, wait_s = now, 0.0
-        elif wait_s > gap_s + MAX_SLIP_S:
-            due, wait_s = now + gap_s, gap_s
-        await self._sleep(max(0.0, wait_s))
-        return due
 
 
 def _period_s(times_s: NDArray[np.float64]) -> float:
