@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rover.archive.levels import CHUNK
 from rover.archive.points import SCALAR, Points
-from rover.archive.store import CHUNK, Store
+from rover.archive.store import Store
 from rover.archive.table import table_of
 from rover.telemetry.history import History
 from sources.base import Sample

@@ -12,9 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rover.archive.codec import pack, pack_times, unpack
+from rover.archive.levels import CHUNK, LEVELS
 from rover.archive.points import SCALAR, Points, column_of
 from rover.archive.reduce import reduced
-from rover.archive.store import CHUNK, LEVELS, Store
+from rover.archive.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,9 +228,11 @@ def test_late_flags_and_a_change_from_numbers_to_text_are_stored(store: Store) -
 def test_a_parameter_that_becomes_a_vector_is_stored(store: Store) -> None:
     store.add({"p": points([NOW], [1.0])}, NOW)
     store.add({"p": points([NOW + 1, NOW + 2], [{"x": 1.0}, {"x": 2.0, "y": 3.0}])}, NOW)
-    scalar, vector = store.read("p", NOW, NOW + 9)
-    assert (scalar.parts, vector.parts) == (SCALAR, ("x", "y"))
-    assert math.isnan(vector.columns[1][0])
+    (only,) = store.read("p", NOW, NOW + 9)
+    assert only.parts == ("", "x", "y")
+    nan = math.nan
+    expected = [[1.0, nan, nan], [nan, 1.0, 2.0], [nan, nan, 3.0]]
+    assert np.array_equal(only.columns, expected, equal_nan=True)
 
 
 def test_a_full_disk_loses_no_stored_value() -> None:

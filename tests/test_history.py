@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rover.archive.table import Table, table_of
 from rover.errors import LogDamaged
-from rover.telemetry.history import ARCHIVE_S, MAX_TAIL_BYTES, History
+from rover.telemetry.history import ARCHIVE_S, ARCHIVE_SAMPLES, MAX_TAIL_BYTES, History
 from sources.base import Parameter, Sample
 
 if TYPE_CHECKING:
@@ -126,9 +126,11 @@ def test_samples_are_archived_when_there_are_many_or_after_some_minutes() -> Non
     assert [history.is_due, history.is_due] == [False, True]
     history.archive()
     assert (len(history), history.is_due) == (0, False)
-    for n in range(1024):
+    for n in range(ARCHIVE_SAMPLES + 1):
         history.add(Sample(T + n, {"speed": 1.0}))
     assert history.is_due
+    history.archive()
+    assert len(history) == 1  # the archive has whole chunks
 
 
 def test_the_oldest_samples_are_dropped_beyond_the_limits() -> None:
@@ -341,6 +343,50 @@ def test_tables_have_every_value_in_order_of_time(archive: Callable[[History], N
     texts = [text for found in columns for text in found["text"]]
     assert texts == [str(n) if n % 3 else None for n in range(10, 2900)]
     assert history.kinds() == {"a": {"": "i"}, "b": {"": "b"}, "text": {"": "s"}}
+
+
+ANY_VALUE = st.one_of(
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=3),
+    st.booleans(),
+    st.fixed_dictionaries({}, optional={"x": st.floats(-9, 9), "y": st.floats(-9, 9)}).filter(bool),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.dictionaries(st.sampled_from("ab"), ANY_VALUE))),
+    st.integers(1, 20),
+)
+def test_every_value_of_any_type_is_returned_once_in_order_of_time(
+    samples: list[tuple[int, dict[str, Any]]], archived: int
+) -> None:
+    history = History()
+    for number, (seconds, values) in enumerate(samples):
+        history.add(Sample(T + seconds, values))
+        if number % archived == 0:
+            history.archive()
+    for name in "ab":
+        expected = sorted(
+            ((T + seconds, values[name]) for seconds, values in samples if name in values),
+            key=lambda one: one[0],
+        )
+        rows = [
+            (t, value)
+            for table in history.tables(fields=[name])
+            for t, value in zip(table.t.tolist(), table.as_columns()[name], strict=True)
+        ]
+        found = query(history, [name])
+        assert list(zip(found["t"], found[name], strict=True)) == rows
+        assert [(t, _plain(value)) for t, value in rows] == expected
+
+
+def _plain(value: Any) -> Any:
+    """The value without the components that were not measured."""
+    if isinstance(value, dict):
+        return {part: number for part, number in value.items() if number is not None}
+    return value
 
 
 def test_chunks_of_large_texts_are_small() -> None:

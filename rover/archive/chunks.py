@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from rover.archive.codec import pack, pack_times, unpack
-from rover.archive.points import SCALAR, Points
+from rover.archive.codec import unpack
+from rover.archive.packed import Packed, pack_points, unpack_points
 from rover.schema import ARCHIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
     from sqlite3 import Connection
 
+    import numpy as np
     from numpy.typing import NDArray
+
+    from rover.archive.points import Points
 
 SELECT = "SELECT id, first, last, points, open FROM chunk WHERE parameter = ? AND level = ?"
 
@@ -82,7 +83,7 @@ class Chunks:
 
     def __init__(self, db: Connection, *, create: bool = True) -> None:
         self._db = db
-        self._times: dict[bytes, int] = {}
+        self._times: dict[bytes, int] = {}  # the row of compressed times
         if create:
             db.executescript(ARCHIVE)
 
@@ -91,15 +92,17 @@ class Chunks:
         rows = self._db.execute("SELECT name, id, archived, kinds FROM parameter ORDER BY id")
         return {name: Stored(id_, offset, json.loads(kinds)) for name, id_, offset, kinds in rows}
 
-    def note(self, name: str, archived: int, kinds: Mapping[str, str]) -> int:
-        """Note what is stored of a parameter; returns its id."""
-        row = self._db.execute(
-            "INSERT INTO parameter (name, archived, kinds) VALUES (?, ?, ?) ON CONFLICT (name)"
-            " DO UPDATE SET archived = excluded.archived, kinds = excluded.kinds RETURNING id",
-            (name, archived, json.dumps(kinds)),
+    def add_parameter(self, name: str) -> int:
+        """Add a parameter without values; returns its id."""
+        sql = "INSERT INTO parameter (name, archived, kinds) VALUES (?, 0, '{}') RETURNING id"
+        return int(self._db.execute(sql, (name,)).fetchone()[0])
+
+    def update(self, stored: Stored) -> None:
+        """Note what is stored of a parameter."""
+        self._db.execute(
+            "UPDATE parameter SET archived = ?, kinds = ? WHERE id = ?",
+            (stored.archived, json.dumps(stored.kinds), stored.id),
         )
-        found: int = row.fetchone()[0]
-        return found
 
     def page_bytes(self) -> int:
         """The size of the pages that are in use, those of other tables included."""
@@ -171,9 +174,7 @@ class Chunks:
                 times[shared] = t
         else:
             t = times[shared]
-        names = SCALAR if parts is None else tuple(json.loads(parts))
-        flags = np.zeros(len(t), bool) if late is None else unpack(late)
-        return Points(t, flags, names, tuple(map(unpack, _split(data))))
+        return unpack_points(t, parts, late, data)
 
     def save(
         self,
@@ -184,6 +185,7 @@ class Chunks:
         *,
         is_open: bool = False,
         replaced: int | None = None,
+        packed: Packed | None = None,
     ) -> Chunk:
         """Store a chunk.
 
@@ -194,9 +196,12 @@ class Chunks:
             stored: POSIX seconds of now.
             is_open: whether newer points may be added.
             replaced: id of the chunk that it replaces.
+            packed: the points, if they are compressed already.
         """
         if replaced is not None:
             self.delete(replaced)
+        if packed is None:
+            (packed,) = pack_points([points])
         first, last = float(points.t[0]), float(points.t[-1])
         row = self._db.execute(
             "INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
@@ -209,11 +214,11 @@ class Chunks:
                 len(points),
                 is_open,
                 stored,
-                self._shared_times(points.t) if level == 0 else None,
-                pack_times(points.t) if level > 0 else None,
-                None if points.parts == SCALAR else json.dumps(points.parts),
-                pack(points.late) if points.late.any() else None,
-                _join(map(pack, points.columns)),
+                self._shared_times(packed.times) if level == 0 else None,
+                None if level == 0 else packed.times,
+                packed.parts,
+                packed.late,
+                packed.data,
             ),
         ).fetchone()
         return Chunk(row[0], first, last, len(points), is_open)
@@ -249,11 +254,10 @@ class Chunks:
         """Let later chunks share no times with earlier ones."""
         self._times.clear()
 
-    def _shared_times(self, t: NDArray[np.float64]) -> int:
-        key = t.tobytes()
-        if (row := self._times.get(key)) is None:
+    def _shared_times(self, packed: bytes) -> int:
+        if (row := self._times.get(packed)) is None:
             sql = "INSERT INTO times (data) VALUES (?) RETURNING id"
-            row = self._times[key] = self._db.execute(sql, (pack_times(t),)).fetchone()[0]
+            row = self._times[packed] = self._db.execute(sql, (packed,)).fetchone()[0]
         return row
 
     def _one(self, sql: str, *values: object) -> Chunk | None:
@@ -264,15 +268,3 @@ class Chunks:
 def _chunk(row: tuple[int, float, float, int, int]) -> Chunk:
     id_, first, last, points, is_open = row
     return Chunk(id_, first, last, points, bool(is_open))
-
-
-def _join(packed: Iterable[bytes]) -> bytes:
-    return b"".join(len(one).to_bytes(4, "little") + one for one in packed)
-
-
-def _split(data: bytes) -> Iterator[bytes]:
-    start = 0
-    while start < len(data):
-        end = start + 4 + int.from_bytes(data[start : start + 4], "little")
-        yield data[start + 4 : end]
-        start = end

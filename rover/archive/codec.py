@@ -17,13 +17,26 @@ import numpy as np
 from rover.archive.points import MAX_EXACT_INTEGER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
     from numpy.typing import NDArray
 
 LEVEL = 1
 """Level of zlib. Higher levels save 2 % and take three times as long."""
 
+NOISE_BYTES = 64
+"""Number of bytes that decide whether the lowest bytes are noise."""
+
+MIN_NOISE_VALUES = 48
+"""Number of different bytes among them from which they are noise: random bytes have 56. Then they
+are stored as they are, with up to one more byte for each value: to compress them would take more
+time than everything else."""
+
 POWERS = 10.0 ** np.arange(10)[:, None]
 """The powers of 10 that make integers of most numbers."""
+
+COLUMNS_AT_ONCE = 64
+"""Maximum number of columns that are compressed together, because of the memory."""
 
 FEW = 8
 """Number of values that exclude most powers of 10."""
@@ -43,12 +56,12 @@ def pack_times(t: NDArray[np.float64]) -> bytes:
     Args:
         t: POSIX seconds, shape (n,), n at least 1.
     """
-    if (found := _scaled(t)) is None:
-        return _pack_raw(t)
-    scaled, decimals = found
-    steps = np.zeros_like(scaled)  # all the same at a steady rate, so their differences are 0
-    steps[1:] = scaled[1:] - scaled[:-1]
-    return _pack_integers(TIMES, steps, decimals, int(scaled[0]))
+    return pack_all_times([t])[0]
+
+
+def pack_all_times(columns: Sequence[NDArray[np.float64]]) -> list[bytes]:
+    """Compress several arrays of times, as `pack_times` does."""
+    return _together(columns, _pack_times)
 
 
 def pack(values: NDArray[Any]) -> bytes:
@@ -57,16 +70,52 @@ def pack(values: NDArray[Any]) -> bytes:
     Args:
         values: float64, int64, booleans or JSON values (dtype object), shape (n,), n at least 1.
     """
-    if values.dtype == np.bool_:
-        return BOOLEANS + struct.pack("<I", len(values)) + np.packbits(values).tobytes()
-    if values.dtype == np.int64:
-        return _pack_integers(INTEGERS, values, 0, 0)
-    if values.dtype != np.float64:
-        text = json.dumps(values.tolist(), ensure_ascii=False, separators=(",", ":"))
-        return OBJECTS + zlib.compress(text.encode(), LEVEL)
-    if (found := _scaled(values)) is None:
-        return _pack_raw(values)
-    return _pack_integers(FLOATS, *found, 0)
+    return pack_all([values])[0]
+
+
+def pack_all(columns: Sequence[NDArray[Any]]) -> list[bytes]:
+    """Compress several columns, as `pack` does.
+
+    Numbers of the same length are computed together: most of the time of a column of 1,024 values
+    is the overhead of NumPy's calls.
+    """
+    return _together(columns, _pack_columns)
+
+
+def _together(
+    columns: Sequence[NDArray[Any]],
+    compress: Callable[[Sequence[NDArray[Any]]], Iterable[bytes]],
+) -> list[bytes]:
+    """Call a function with the columns of each type and length, and return the results in order."""
+    packed = [b""] * len(columns)
+    groups: dict[tuple[np.dtype[Any], int], list[int]] = {}
+    for index, column in enumerate(columns):
+        groups.setdefault((column.dtype, len(column)), []).append(index)
+    for members in groups.values():
+        for start in range(0, len(members), COLUMNS_AT_ONCE):
+            some = members[start : start + COLUMNS_AT_ONCE]
+            for index, data in zip(some, compress([columns[i] for i in some]), strict=True):
+                packed[index] = data
+    return packed
+
+
+def _pack_columns(columns: Sequence[NDArray[Any]]) -> Iterable[bytes]:
+    dtype = columns[0].dtype
+    if dtype == np.float64:
+        return _pack_floats(np.stack(columns))
+    if dtype == np.int64:
+        numbers = np.stack(columns)
+        return _pack_integers(INTEGERS, numbers, [0] * len(numbers), [0] * len(numbers))
+    return map(_pack_booleans if dtype == np.bool_ else _pack_objects, columns)
+
+
+def _pack_times(columns: Sequence[NDArray[np.float64]]) -> Iterator[bytes]:
+    def encode(scaled: NDArray[np.int64], decimals: Sequence[int]) -> Iterator[bytes]:
+        steps = np.zeros_like(scaled)  # all the same at a steady rate, so their differences are 0
+        steps[:, 1:] = scaled[:, 1:] - scaled[:, :-1]
+        return _pack_integers(TIMES, steps, decimals, scaled[:, 0].tolist())
+
+    return _pack_scaled(np.stack(columns), encode)
 
 
 def unpack(data: bytes) -> NDArray[Any]:
@@ -97,30 +146,70 @@ def unpack(data: bytes) -> NDArray[Any]:
         raise ValueError(f"damaged data: {exc}") from exc
 
 
+def _pack_booleans(values: NDArray[np.bool_]) -> bytes:
+    return BOOLEANS + struct.pack("<I", len(values)) + np.packbits(values).tobytes()
+
+
+def _pack_objects(values: NDArray[Any]) -> bytes:
+    text = json.dumps(values.tolist(), ensure_ascii=False, separators=(",", ":"))
+    return OBJECTS + zlib.compress(text.encode(), LEVEL)
+
+
+def _pack_floats(columns: NDArray[np.float64]) -> Iterator[bytes]:
+    return _pack_scaled(
+        columns,
+        lambda scaled, decimals: _pack_integers(FLOATS, scaled, decimals, [0] * len(decimals)),
+    )
+
+
+def _pack_scaled(
+    columns: NDArray[np.float64],
+    encode: Callable[[NDArray[np.int64], Sequence[int]], Iterator[bytes]],
+) -> Iterator[bytes]:
+    """Compress columns: those that are exact as integers by a function, and the others raw."""
+    scaled, decimals = _scaled(columns)
+    exact = np.flatnonzero(decimals >= 0)
+    integers = encode(scaled[exact], decimals[exact].tolist()) if len(exact) else iter(())
+    return (
+        next(integers) if power >= 0 else _pack_raw(column)
+        for power, column in zip(decimals.tolist(), columns, strict=True)
+    )
+
+
 @np.errstate(over="ignore", invalid="ignore")  # such numbers are not exact
-def _scaled(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], int] | None:
-    """The values times a power of 10 as integers, and the power; `None` if no power is exact."""
-    few = values[:FEW]
-    exact = (np.rint(few * POWERS) / POWERS == few).all(axis=1)
-    for decimals in np.flatnonzero(exact).tolist():
-        power = 10.0**decimals
-        scaled = np.rint(values * power)
-        if not np.abs(scaled).max() < MAX_EXACT_INTEGER:  # also for NaN
-            break
-        integers = scaled.astype(np.int64)
+def _scaled(columns: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The columns times powers of 10 as integers, and the powers; -1 where no power is exact."""
+    integers = np.empty(columns.shape, np.int64)
+    decimals = np.full(len(columns), -1)
+    few = columns[:, None, :FEW]
+    may_be_exact = (np.rint(few * POWERS) / POWERS == few).all(axis=2)
+    for power in range(len(POWERS)):
+        rows = np.flatnonzero(may_be_exact[:, power] & (decimals < 0))
+        if not len(rows):
+            continue
+        values = columns[rows]
+        scaled = np.rint(values * 10.0**power)
+        found = scaled.astype(np.int64)
         # the bits are compared, because -0.0 is equal to 0.0
-        if ((integers / power).view(np.int64) == values.view(np.int64)).all():
-            return integers, decimals
-    return None
+        equal = (found / 10.0**power).view(np.int64) == values.view(np.int64)
+        exact = equal.all(axis=1) & (np.abs(scaled).max(axis=1) < MAX_EXACT_INTEGER)  # no NaN
+        integers[rows[exact]] = found[exact]
+        decimals[rows[exact]] = power
+    return integers, decimals
 
 
-def _pack_integers(kind: bytes, numbers: NDArray[np.int64], decimals: int, first: int) -> bytes:
-    steps = numbers.copy()
-    steps[1:] -= numbers[:-1]  # it may wrap around, and then the sum does too
-    largest = max(int(steps.max()), -1 - int(steps.min()))
-    width = next(width for width in WIDTHS if largest < 1 << (8 * width - 1))
-    planes = steps.astype(WIDTHS[width]).view(np.uint8).reshape(-1, width).T
-    return HEADER.pack(kind, decimals, width, first) + zlib.compress(planes.tobytes(), LEVEL)
+def _pack_integers(
+    kind: bytes, columns: NDArray[np.int64], decimals: Sequence[int], firsts: Sequence[int]
+) -> Iterator[bytes]:
+    steps = columns.copy()
+    steps[:, 1:] -= columns[:, :-1]  # it may wrap around, and then the sum does too
+    largest = np.maximum(steps.max(axis=1), -1 - steps.min(axis=1)).tolist()
+    for row, power, first, most in zip(steps, decimals, firsts, largest, strict=True):
+        width = next(width for width in WIDTHS if most < 1 << (8 * width - 1))
+        planes = row.astype(WIDTHS[width]).view(np.uint8).reshape(-1, width).T.tobytes()
+        is_noise = width <= 2 and len(set(planes[:NOISE_BYTES])) >= MIN_NOISE_VALUES
+        header = HEADER.pack(kind, power, width, first)
+        yield header + zlib.compress(planes, 0 if is_noise else LEVEL)
 
 
 def _pack_raw(values: NDArray[np.float64]) -> bytes:

@@ -10,6 +10,9 @@ from rover.archive.store import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
+WAL_BYTES = 4 * 2**20
+"""Size of the write-ahead log when it begins again, as the log sets it for its own connection."""
+
 
 class RecordedArchive:
     """The archive of a recorded mission, which is only read.
@@ -64,6 +67,7 @@ class ArchiveDatabase:
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a database in memory
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint = 0")  # the log does it
+            self._db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES:d}")
             self._store, self._inode = Store(self._db), inode
         return self._store
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, nan
 from sys import getsizeof
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,8 @@ KINDS = {
 SCALAR_TYPES = frozenset({float, int, bool, str})
 
 SCALAR = ("",)
-"""The components of a parameter that is not a vector."""
+"""The components of a parameter that is not a vector. One that is sometimes a vector has this
+component and those of the vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Points:
         late: whether each value was late, shape (n,).
         parts: names of the components; `SCALAR` if it is not a vector.
         columns: one for each component, shape (n,) each: float64 (NaN: not measured), int64,
-            booleans, or Python objects.
+            booleans, or Python objects (`None`: not measured).
     """
 
     t: NDArray[np.float64]
@@ -70,9 +72,6 @@ class Points:
     ) -> Points:
         """Points in order of time, from values in any order.
 
-        If the first value is a vector, scalars are left out, and the reverse: a parameter is one or
-        the other.
-
         Args:
             t: POSIX seconds, shape (n,).
             late: whether each value was late, shape (n,).
@@ -81,18 +80,17 @@ class Points:
         """
         types = set(map(type, values)) if types is None else types
         vectors = {one for one in types - SCALAR_TYPES if issubclass(one, Mapping)}
-        if vectors and len(types) > len(vectors):
-            is_vector = type(values[0]) in vectors
-            rows = [i for i, one in enumerate(values) if (type(one) in vectors) is is_vector]
-            t, late, values = t[rows], late[rows], [values[i] for i in rows]
-            types = set(map(type, values))
-        if not types & vectors:
+        if not vectors:
             return cls(t, late, SCALAR, (column_of(values, types),)).in_order()
-        parts = tuple(dict.fromkeys(part for value in values for part in value))
-        columns = tuple(
-            np.array([number(value.get(part)) for value in values], float) for part in parts
-        )
-        return cls(t, late, parts, columns).in_order()
+        whole = [value if type(value) in vectors else {} for value in values]
+        columns = {
+            part: np.array([number(value.get(part)) for value in whole], float)
+            for part in dict.fromkeys(part for value in whole for part in value)
+        }
+        if len(types) > len(vectors):
+            scalars = [None if type(value) in vectors else value for value in values]
+            columns = {"": column_of(scalars), **columns}
+        return cls(t, late, tuple(columns), tuple(columns.values())).in_order()
 
     def in_order(self) -> Points:
         """The same points, in order of time."""
@@ -133,7 +131,10 @@ def kind_of(column: NDArray[Any]) -> str:
         small = np.abs(column).max() <= MAX_EXACT_INTEGER and column.min() > INT64.start
         return "i" if small else "I"
     if column.dtype == object:
-        return "s" if all(isinstance(value, str) for value in column) else "o"
+        present = [value for value in column if value is not None]
+        if all(isinstance(value, str) for value in present):
+            return "s"
+        return "o" if len(present) == len(column) else kind_of(column_of(present))
     return "b" if column.dtype == np.bool_ else "f"
 
 
@@ -141,36 +142,29 @@ def column_of(values: Sequence[Any], types: AbstractSet[type] | None = None) -> 
     """The values as an array of the narrowest type that holds each exactly.
 
     Args:
-        values: JSON values.
-        types: of the values, if the caller knows them.
+        values: JSON values; `None` for those that were not measured.
+        types: of the values, if the caller knows them: `float` for an array of numbers.
     """
     kinds = set(map(type, values)) if types is None else types
     if kinds == {float}:
-        return np.array(values, float)
+        return np.asarray(values, float)
     if kinds == {bool}:
         return np.array(values, bool)
     if kinds == {int} and all(value in INT64 for value in values):
         return np.array(values, np.int64)
-    if kinds == {int, float} and all(
-        type(value) is float or abs(value) <= MAX_EXACT_INTEGER for value in values
+    if float in kinds <= {int, float, NoneType} and all(
+        type(value) is not int or abs(value) <= MAX_EXACT_INTEGER for value in values
     ):
-        return np.array(values, float)
+        return np.array(values, float)  # `None` becomes NaN
     column = np.empty(len(values), object)
     column[:] = values
     return column
 
 
 def joined(pieces: Sequence[Points]) -> Points | None:
-    """All points in order of time; `None` without any.
-
-    If the newest are of a vector, only vectors remain, and the reverse.
-    """
-    if not pieces:
-        return None
-    is_vector = pieces[-1].parts != SCALAR
-    pieces = [piece for piece in pieces if (piece.parts != SCALAR) is is_vector]
-    if len(pieces) == 1:
-        return pieces[0]
+    """All points in order of time; `None` without any."""
+    if len(pieces) < 2:
+        return pieces[0] if pieces else None
     parts = tuple(dict.fromkeys(part for piece in pieces for part in piece.parts))
     columns = [[piece.column(part) for piece in pieces] for part in parts]
     return Points(
@@ -184,7 +178,16 @@ def joined(pieces: Sequence[Points]) -> Points | None:
 def _joined_column(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
     if len({column.dtype for column in columns}) == 1:
         return np.concatenate(columns)
-    return column_of([value for column in columns for value in column.tolist()])
+    return column_of([value for column in columns for value in values_of(column)])
+
+
+def values_of(column: NDArray[Any]) -> list[Any]:
+    """The values as Python objects; `None` for those that were not measured."""
+    values: list[Any] = column.tolist()
+    if column.dtype == np.float64:
+        for row in np.flatnonzero(np.isnan(column)).tolist():
+            values[row] = None
+    return values
 
 
 def number(value: object) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,13 +22,36 @@ GROUP = 64
 """Number of points of a group."""
 
 
+NEIGHBOURS = 8
+"""Number of points on each side of a late value that decide whether it is a spike."""
+
+
 def reduced(points: Points, group: int = GROUP) -> Points:
     """The points that are kept of each group of consecutive points."""
-    starts = np.arange(0, len(points), group)
-    keep = np.zeros(len(points), bool)
-    for rows in kept(points, starts):
-        keep[rows] = True
-    return points[keep]
+    return reduced_all([points], group)[0]
+
+
+def reduced_all(pieces: Sequence[Points], group: int = GROUP) -> list[Points]:
+    """Each of several pieces, reduced. Numbers of the same length are compared together."""
+    keep = []
+    even: dict[tuple[np.dtype[Any], int], list[tuple[NDArray[np.bool_], NDArray[Any]]]] = {}
+    for points in pieces:
+        rows = np.zeros(len(points), bool)
+        keep.append(rows)
+        starts = np.arange(0, len(points), group)
+        rows[starts] = True
+        rows[np.append(starts[1:], len(points)) - 1] = True
+        for column in points.columns:
+            if column.dtype == object or len(points) % group:
+                for found in _extremes(column, starts):
+                    rows[found] = True
+            else:
+                even.setdefault((column.dtype, len(points)), []).append((rows, column))
+    for members in even.values():
+        extremes = _extremes_of_even(np.stack([column for _, column in members]), group)
+        for (rows, _), found in zip(members, extremes, strict=True):
+            rows[found] = True
+    return [points[rows] for points, rows in zip(pieces, keep, strict=True)]
 
 
 def kept(points: Points, starts: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
@@ -44,6 +67,38 @@ def kept(points: Points, starts: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]
         yield from _extremes(column, starts)
 
 
+def are_spikes(points: Points, among: Points) -> NDArray[np.bool_]:
+    """Whether each point is outside the range of its neighbours."""
+    near = np.searchsorted(among.t, points.t)
+    spikes = np.zeros(len(points), bool)
+    for part, new in zip(points.parts, points.columns, strict=True):
+        old = among.column(part)
+        if object in (old.dtype, new.dtype):
+            spikes[:] = True
+            continue
+        for row, value in enumerate(new.tolist()):
+            around = old[max(0, near[row] - NEIGHBOURS) : near[row] + NEIGHBOURS]
+            spikes[row] |= not around.min() <= value <= around.max()
+    return spikes
+
+
+def _extremes_of_even(columns: NDArray[Any], group: int) -> NDArray[np.intp]:
+    """The rows of the minimum and the maximum of each group, by column.
+
+    Args:
+        columns: shape (columns, rows), where the rows are a multiple of the group.
+        group: number of rows of a group.
+    """
+    groups = columns.reshape(len(columns), -1, group)
+    low = high = groups
+    if columns.dtype == np.float64:  # NaN is no extreme
+        missing = np.isnan(groups)
+        if missing.any():
+            low, high = np.where(missing, np.inf, groups), np.where(missing, -np.inf, groups)
+    starts = np.arange(0, columns.shape[1], group)
+    return np.concatenate([starts + low.argmin(axis=2), starts + high.argmax(axis=2)], axis=1)
+
+
 def _extremes(column: NDArray[Any], starts: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
     if column.dtype == object:
         changed = np.flatnonzero(column[1:] != column[:-1]) + 1
@@ -53,14 +108,6 @@ def _extremes(column: NDArray[Any], starts: NDArray[np.intp]) -> Iterator[NDArra
         return
     if column.dtype == np.bool_:
         column = column.view(np.int8)
-    size = starts[1] if len(starts) > 1 else len(column)
-    with np.errstate(over="ignore", invalid="ignore"):  # a sum of huge values may be NaN too
-        has_nan = column.dtype == np.float64 and np.isnan(column.sum())
-    if len(starts) * size == len(column) and not has_nan and (np.diff(starts) == size).all():
-        groups = column.reshape(-1, size)
-        yield starts + groups.argmin(axis=1)
-        yield starts + groups.argmax(axis=1)
-        return
     sizes = np.diff(starts, append=len(column))
     for reduce in (np.fmin, np.fmax):  # they ignore NaN
         rows = np.flatnonzero(column == np.repeat(reduce.reduceat(column, starts), sizes))

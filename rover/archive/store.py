@@ -1,48 +1,28 @@
-"""The values of all parameters, and smaller copies of them for plots of long spans.
-
-Level 0 has all values, in chunks of 1,024 to 2,048. When some chunks are complete, their extremes
-go to level 1, which has about a sixteenth of the points, and from there to level 2, and so on. So a
-level lacks the newest points; a reader takes those from the level below.
-
-The chunks of a level do not overlap. A late value goes into the chunk of its time.
-"""
+"""The values of all parameters, in an SQLite database: adding, reading and limiting them."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from collections import deque
 from contextlib import contextmanager
-from itertools import pairwise
+from functools import partial
 from math import inf, nextafter
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import numpy as np
-
-from rover.archive.chunks import Chunk, Chunks, Stored
+from rover.archive.chunks import Chunks, Stored
+from rover.archive.levels import LEVELS, Levels, prepare
 from rover.archive.points import joined
 from rover.archive.reduce import reduced
 from rover.retention import EARLIEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from sqlite3 import Connection
 
-    from numpy.typing import NDArray
-
+    from rover.archive.levels import Piece
     from rover.archive.points import Points
 
-CHUNK = 1024
-"""Number of points of a complete chunk. Late values make it larger, up to twice as large."""
-
-MAX_CHUNK_BYTES = 2**20
-"""Size of texts from which a chunk is complete, however few they are."""
-
-LEVELS = 6
-"""Number of levels. The last has one point for about a million values."""
-
-CHUNKS_AT_ONCE = 8
-"""Number of complete chunks whose extremes go to the next level together, because that rewrites a
-chunk of that level."""
+Item = TypeVar("Item")
 
 TRANSACTION_S = 0.001
 """Approximate maximum length of a transaction in seconds. Other connections wait for its end."""
@@ -53,11 +33,24 @@ DROP_AT_ONCE = 8
 MAX_OBJECT_BYTES = 8 * 2**20
 """Size of the texts of one parameter from which a query keeps only the changes."""
 
-NEIGHBOURS = 8
-"""Number of points on each side of a late value that decide whether it is a spike."""
-
-
 NOTHING = Stored(0, 0, {})
+"""What is stored of a new parameter."""
+
+
+class _Addition(NamedTuple):
+    """New points of one parameter.
+
+    Attributes:
+        name: of the parameter.
+        kinds: of all its values.
+        late: the points that belong into complete chunks; `None` without any.
+        pieces: the chunks that the others become.
+    """
+
+    name: str
+    kinds: Mapping[str, str]
+    late: Points | None
+    pieces: list[Piece]
 
 
 class Store:
@@ -72,8 +65,7 @@ class Store:
         self._db = db
         self._chunks = Chunks(db, create=create)
         self._stored: dict[str, Stored] = {}  # by name
-        self._newest: dict[tuple[int, int], Chunk | None] = {}  # by parameter and level
-        self._pending: dict[tuple[int, int], list[Points]] = {}  # extremes for that level
+        self._levels = Levels(self._chunks)
         self._reload()
 
     @property
@@ -91,11 +83,7 @@ class Store:
 
     def _reload(self) -> None:
         self._stored = self._chunks.parameters()
-        self._forget()
-
-    def _forget(self) -> None:
-        self._newest.clear()
-        self._pending.clear()
+        self._levels.forget()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -124,32 +112,46 @@ class Store:
             sqlite3.Error: some are not stored; `archived` returns which.
         """
         stored = max(stored, self._chunks.newest_stored())
-        waiting = list(batch.items())[::-1]
+        additions = [self._addition(name, points) for name, points in batch.items()]
+        prepare([piece for one in additions for piece in one.pieces], 0)
+        self._in_transactions(additions, lambda one: self._add(one, stored, offset))
+        self._chunks.share_no_times()
+        changed = {p.parameter: None for one in additions for p in one.pieces if not p.is_open}
+        for level in range(1, LEVELS):
+            pieces = self._levels.pieces_above(level, changed)
+            prepare(pieces, level)
+            self._in_transactions(pieces, partial(self._levels.append, level, stored=stored))
+            changed = {piece.parameter: None for piece in pieces if not piece.is_open}
+
+    def _addition(self, name: str, points: Points) -> _Addition:
+        known = self._stored.get(name, NOTHING)
+        late = self._levels.late(known.id, points)
+        newer = points[late:] if late else points
+        pieces = self._levels.pieces(known.id, 0, newer)
+        kinds = known.with_kinds(points.kinds())
+        return _Addition(name, kinds, points[:late] if late else None, pieces)
+
+    def _add(self, addition: _Addition, stored: float, offset: int) -> None:
+        name, kinds, late, pieces = addition
+        before = self._stored.get(name)
+        parameter = self._chunks.add_parameter(name) if before is None else before.id
+        newest = max(offset, self.archived(name))
+        self._stored[name] = Stored(parameter, newest, kinds)
+        self._chunks.update(self._stored[name])
+        if late is not None:
+            self._levels.insert(parameter, 0, late, stored)
+        for piece in pieces:
+            piece.parameter = parameter
+            self._levels.append(0, piece, stored=stored)
+
+    def _in_transactions(self, items: Iterable[Item], store: Callable[[Item], None]) -> None:
+        """Store each of the items, in transactions of about `TRANSACTION_S`."""
+        waiting = deque(items)
         while waiting:
-            changed = {}
             with self._transaction():
                 until = monotonic() + TRANSACTION_S
                 while waiting and monotonic() < until:
-                    name, points = waiting.pop()
-                    before = self._stored.get(name, NOTHING)
-                    newest = max(offset, before.archived)
-                    kinds = before.with_kinds(points.kinds())
-                    parameter = self._chunks.note(name, newest, kinds)
-                    self._add(parameter, points, stored)
-                    changed[name] = Stored(parameter, newest, kinds)
-            self._stored |= changed
-        self._chunks.share_no_times()
-
-    def _add(self, parameter: int, points: Points, stored: float) -> None:
-        newest = self._newest_chunk(parameter, 0)
-        if newest is not None and newest.is_open:  # it takes all values since the one before
-            newest = self._chunks.before(parameter, 0, newest)
-        start = -inf if newest is None else newest.last
-        late = int(np.searchsorted(points.t, start))
-        if late:
-            self._insert(parameter, 0, points[:late], stored)
-        if late < len(points):
-            self._append(parameter, 0, points[late:], stored)
+                    store(waiting.popleft())
 
     def read(self, name: str, since: float, until: float, level: int = 0) -> Iterator[Points]:
         """The points of a time range in order of time, in pieces that are not empty.
@@ -168,7 +170,7 @@ class Store:
                 points = self._chunks.load(chunk.id).between(since, until)
                 if len(points):
                     yield points
-            if (newest := self._newest_chunk(parameter, level)) is not None:
+            if (newest := self._levels.newest(parameter, level)) is not None:
                 since = max(since, nextafter(newest.last, inf))
             level -= 1
 
@@ -245,115 +247,5 @@ class Store:
         with self._transaction():
             for chunk in chunks:
                 self._chunks.delete(chunk)
-        self._forget()
+        self._levels.forget()
         self._db.execute("PRAGMA incremental_vacuum").fetchall()
-
-    def _append(self, parameter: int, level: int, points: Points, stored: float) -> None:
-        """Add points that are newer than all complete chunks of a level."""
-        newest = self._newest_chunk(parameter, level)
-        replaced = None
-        if newest is not None and newest.is_open:
-            before = self._chunks.load(newest.id)
-            if before.parts == points.parts:
-                points, replaced = before.then(points), newest.id
-        for piece in _pieces(points):
-            is_open = len(piece) < CHUNK and piece.object_bytes() < MAX_CHUNK_BYTES
-            self._newest[parameter, level] = self._chunks.save(
-                parameter, level, piece, stored, is_open=is_open, replaced=replaced
-            )
-            replaced = None
-            if not is_open and level + 1 < LEVELS:
-                self._reduce(parameter, level, piece, stored)
-
-    def _reduce(self, parameter: int, level: int, complete: Points, stored: float) -> None:
-        """Add the extremes of a complete chunk to the next level, together with those of others."""
-        above = parameter, level + 1
-        if above in self._pending:
-            self._pending[above].append(reduced(complete))
-        else:  # also those that an earlier process has stored
-            newest = self._newest_chunk(*above)
-            since = -inf if newest is None else nextafter(newest.last, inf)
-            chunks = self._chunks.complete_after(parameter, level, since)
-            self._pending[above] = [reduced(self._chunks.load(chunk.id)) for chunk in chunks]
-        if len(self._pending[above]) < CHUNKS_AT_ONCE:
-            return
-        first, *others = self._pending[above]
-        self._pending[above] = []
-        for other in others:
-            if other.parts == first.parts:
-                first = first.then(other)
-            else:
-                self._append(*above, first, stored)
-                first = other
-        self._append(*above, first, stored)
-
-    def _insert(self, parameter: int, level: int, points: Points, stored: float) -> None:
-        """Add points to the complete chunks of their times."""
-        since, until = float(points.t[0]), nextafter(float(points.t[-1]), inf)
-        chunks = self._chunks.between(parameter, level, since, until)
-        if not chunks and (oldest := self._chunks.oldest(parameter, level)) is not None:
-            chunks = [oldest]
-        starts = [chunk.first for chunk in chunks]
-        target = np.array([max(0, bisect_right(starts, t) - 1) for t in points.t.tolist()])
-        for index in np.unique(target).tolist():
-            self._insert_into(parameter, level, chunks[index], points[target == index], stored)
-
-    def _insert_into(
-        self, parameter: int, level: int, chunk: Chunk, points: Points, stored: float
-    ) -> None:
-        before = self._chunks.load(chunk.id)
-        if before.parts != points.parts:
-            self._chunks.save(parameter, level, points, stored)
-            return
-        merged = before.then(points)
-        pieces = 1 if len(merged) <= 2 * CHUNK else -(-len(merged) // CHUNK)
-        edges = np.linspace(0, len(merged), pieces + 1).astype(int).tolist()
-        replaced: int | None = chunk.id
-        is_open = chunk.is_open and pieces == 1
-        for start, end in pairwise(edges):
-            piece = merged[start:end]
-            self._chunks.save(parameter, level, piece, stored, is_open=is_open, replaced=replaced)
-            replaced = None
-        self._newest.pop((parameter, level), None)
-        if level + 1 == LEVELS:
-            return
-        self._pending.pop((parameter, level + 1), None)
-        newest = self._newest_chunk(parameter, level + 1)
-        if newest is not None and chunk.first <= newest.last:  # its extremes went to that level
-            extremes = points[_are_spikes(points, before)] if pieces == 1 else reduced(merged)
-            if len(extremes):
-                self._insert(parameter, level + 1, extremes, stored)
-
-    def _newest_chunk(self, parameter: int, level: int) -> Chunk | None:
-        key = parameter, level
-        if key not in self._newest:
-            self._newest[key] = self._chunks.newest(*key)
-        return self._newest[key]
-
-
-def _pieces(points: Points) -> Iterator[Points]:
-    """Chunks of points: all are complete, but the last one may not be.
-
-    Points of the same time are not divided, up to a number.
-    """
-    start = 0
-    while start < len(points):
-        end = start + CHUNK
-        if end < len(points):
-            same = int(np.searchsorted(points.t, points.t[end - 1], side="right"))
-            end = min(same, start + 2 * CHUNK)
-        yield points[start:end]
-        start = end
-
-
-def _are_spikes(points: Points, among: Points) -> NDArray[np.bool_]:
-    """Whether each point is outside the range of its neighbours."""
-    near = np.searchsorted(among.t, points.t)
-    spikes = np.zeros(len(points), bool)
-    for old, new in zip(among.columns, points.columns, strict=True):
-        if object in (old.dtype, new.dtype):
-            continue
-        for row, value in enumerate(new.tolist()):
-            around = old[max(0, near[row] - NEIGHBOURS) : near[row] + NEIGHBOURS]
-            spikes[row] |= not around.min() <= value <= around.max()
-    return spikes

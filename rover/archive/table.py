@@ -8,13 +8,12 @@ less than an interval, which the table calls its resolution. The points of a vec
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rover.archive.points import SCALAR
+from rover.archive.points import SCALAR, values_of
 from rover.archive.reduce import kept
 
 if TYPE_CHECKING:
@@ -94,13 +93,15 @@ class Table:
         return {**columns, "late": self.late.tolist()}
 
     def _values(self, parts: Mapping[str, NDArray[Any]]) -> list[Any]:
-        lists = {part: _as_list(column) for part, column in parts.items()}
-        if not lists:  # never measured
-            return [None] * len(self.t)
-        if "" in lists:
-            return lists[""]
+        lists = {part: values_of(column) for part, column in parts.items()}
+        scalars = lists.pop("", None) or [None] * len(self.t)
+        if not lists:
+            return scalars
         rows = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
-        return [row if any(v is not None for v in row.values()) else None for row in rows]
+        return [
+            row if scalar is None and any(v is not None for v in row.values()) else scalar
+            for scalar, row in zip(scalars, rows, strict=True)
+        ]
 
 
 def table_of(excerpt: Excerpt, max_rows: int) -> Table:
@@ -211,12 +212,6 @@ def _filled(
                 column[rows] = values.tolist()
             columns[name][part] = column
     return Table(t, late, columns, resolution_s)
-
-
-def _as_list(column: NDArray[Any]) -> list[Any]:
-    if column.dtype == np.float64:
-        return [None if math.isnan(value) else value for value in column.tolist()]
-    return list(column)
 
 
 def _whole(value: Any) -> Any:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rover.archive.points import values_of
 from rover.archive.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -28,7 +29,7 @@ class Aligner:
 
     def __init__(self, period_s: float = 0.0) -> None:
         self._period_s = period_s
-        self._newest: dict[tuple[str, str], Any] = {}
+        self._newest: dict[str, dict[str, Any]] = {}  # by parameter and component
         self._next = 0  # the first row of the next table, as a multiple of the period
         self._begun = False
 
@@ -38,20 +39,16 @@ class Aligner:
         t = table.t[keep]
         if not len(t):
             return
-        before = {key: _constant(value) for key, value in self._newest.items()}
         columns = {
-            (name, part): self._filled((name, part), column[keep])
+            name: self._filled(name, {part: column[keep] for part, column in parts.items()}, len(t))
             for name, parts in table.columns.items()
-            for part, column in parts.items()
         }
         for times in self._times(t):
             row = np.searchsorted(t, times, side="right") - 1
-            found: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in table.columns}
-            for (name, part), column in columns.items():
-                found[name][part] = column[row]
-            for (name, part), value in before.items():
-                if (name, part) not in columns:
-                    found.setdefault(name, {})[part] = np.repeat(value, len(times))
+            found = {
+                name: {part: column[row] for part, column in parts.items()}
+                for name, parts in columns.items()
+            }
             yield Table(times, np.zeros(len(times), bool), found, table.resolution_s)
 
     def _times(self, t: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
@@ -67,29 +64,43 @@ class Aligner:
             yield np.arange(self._next, last) * self._period_s
             self._next = last
 
-    def _filled(self, key: tuple[str, str], column: NDArray[Any]) -> NDArray[Any]:
-        """The column with the value before each missing one, also from earlier tables."""
-        before = self._newest.get(key)
-        if column.dtype == np.float64 and not isinstance(before, float | None):
-            column = column.astype(object)
-            column[[value != value for value in column]] = None  # NaN
-        if column.dtype == np.float64:
-            missing = np.isnan(column)
-            nothing: Any = math.nan if before is None else before
-        else:
-            missing = np.array([value is None for value in column], bool)
-            nothing = before
-        source = np.maximum.accumulate(np.where(missing, -1, np.arange(len(column))))
-        filled = column[source]
-        filled[source < 0] = nothing
-        if len(source) and source[-1] >= 0:
-            self._newest[key] = column[source[-1]]
+    def _filled(
+        self, name: str, parts: Mapping[str, NDArray[Any]], count: int
+    ) -> dict[str, NDArray[Any]]:
+        """The columns of a parameter with its newest value in each row, also from earlier tables.
+
+        Args:
+            name: of the parameter.
+            parts: its columns, by component.
+            count: number of rows.
+        """
+        present = np.zeros(count, bool)
+        for column in parts.values():
+            present |= ~_is_missing(column)
+        source = np.maximum.accumulate(np.where(present, np.arange(count), -1))
+        before = self._newest.get(name, {})
+        filled = {}
+        for part in dict.fromkeys([*parts, *before]):
+            column = parts[part] if part in parts else np.full(count, np.nan)
+            filled[part] = _with_first(column[source], source < 0, before.get(part))
+        if count and source[-1] >= 0:
+            newest = {part: column[source[-1]] for part, column in parts.items()}
+            self._newest[name] = {part: one for part, one in newest.items() if one == one}
         return filled
 
 
-def _constant(value: Any) -> NDArray[Any]:
-    if isinstance(value, float):
-        return np.array([value])
-    column = np.empty(1, object)
-    column[0] = value
+def _is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
+    if column.dtype == np.float64:
+        return np.asarray(np.isnan(column), bool)
+    return np.array([value is None for value in column], bool)
+
+
+def _with_first(column: NDArray[Any], rows: NDArray[np.bool_], value: Any) -> NDArray[Any]:
+    """The column with a value in some rows; `None` if there is none."""
+    if column.dtype == np.float64 and not isinstance(value, float | None):
+        mixed = np.empty(len(column), object)
+        mixed[:] = values_of(column)
+        column = mixed
+    is_number = column.dtype == np.float64 and value is None
+    column[rows] = np.nan if is_number else value
     return column

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from rover.archive.points import values_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from rover.archive.table import Table
 
@@ -38,11 +38,7 @@ class Column:
     def values(self, table: Table) -> list[Any]:
         """Its values in a table; `None` where there is none."""
         column = table.columns.get(self.parameter, {}).get(self.part)
-        if column is None:
-            return [None] * len(table.t)
-        if column.dtype == np.float64:
-            return _without_nan(column)
-        return list(column)
+        return [None] * len(table.t) if column is None else values_of(column)
 
 
 class Writer(Protocol):
@@ -58,11 +54,14 @@ class Writer(Protocol):
 
 
 def columns_of(kinds: Mapping[str, Mapping[str, str]]) -> Sequence[Column]:
-    """The columns of parameters, by name, with the types of each component."""
+    """The columns of parameters, by name, with the types of each component.
+
+    The column of a parameter that is sometimes a vector is before those of its components.
+    """
     return [
         Column(parameter, part, letters)
         for parameter, parts in kinds.items()
-        for part, letters in (parts or {"": ""}).items()
+        for part, letters in sorted((parts or {"": ""}).items(), key=lambda one: bool(one[0]))
     ]
 
 
@@ -103,11 +102,3 @@ def is_mixed(kinds: str) -> bool:
 def json_text(value: object) -> str:
     """A value as JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _without_nan(column: NDArray[np.float64]) -> list[float | None]:
-    missing = np.isnan(column)
-    values: list[float | None] = column.tolist()
-    for row in np.flatnonzero(missing).tolist():
-        values[row] = None
-    return values

@@ -67,9 +67,11 @@ def _schema(columns: Sequence[Column]) -> dict[str, Any]:
     for column in columns:
         types = sorted({TYPES[letter] for letter in column.kinds if letter in TYPES})
         schema = {"type": types} if types and "o" not in column.kinds else {}
-        if column.part:
-            vector = properties.setdefault(column.parameter, {"type": "object", "properties": {}})
-            vector.setdefault("properties", {})[column.part] = schema
-        else:
-            properties.setdefault(column.parameter, schema)
+        if not column.part:
+            properties[column.parameter] = schema
+            continue
+        vector = properties.setdefault(column.parameter, {"type": "object"})
+        if "object" not in vector.get("type", "object"):  # it is sometimes a vector
+            vector["type"] = [*vector["type"], "object"]
+        vector.setdefault("properties", {})[column.part] = schema
     return {"type": "object", "properties": properties, "required": ["t"]}

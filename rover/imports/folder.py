@@ -13,9 +13,10 @@ from rover.errors import FolderInUse, LogDamaged
 from rover.logs.database import Database
 from rover.logs.folder import DataFolder
 from rover.schema import FILE_NAME
+from rover.telemetry.by_parameter import points_of
 from rover.telemetry.history import MAX_PARAMETERS
 from rover.telemetry.recorder import SNAPSHOT
-from rover.telemetry.tail import Entry, points_of
+from rover.telemetry.tail import Tail
 from rover.wire import dumps
 
 if TYPE_CHECKING:
@@ -63,12 +64,14 @@ class FolderImport:
         Raises:
             LogDamaged: the database cannot be written, or would have too many parameters.
         """
-        entries = [Entry(0, one.late, one.sample, 0) for one in batch]
+        tail = Tail()
+        for one in batch:
+            tail.add(one.sample, late=one.late, offset=0, size=0)
         names = dict.fromkeys(name for one in batch for name in one.sample.values)
         if len({*names, *self._store.names}) > MAX_PARAMETERS:
             raise LogDamaged(f"there are more than {MAX_PARAMETERS:,} parameters, the limit")
         try:
-            self._store.add(points_of(entries, names, lambda _: 0), time())
+            self._store.add(points_of(tail.entries, names, lambda _: 0), time())
         except sqlite3.Error as exc:
             raise LogDamaged(f"{self._path} cannot be written: {exc}") from exc
         for one in batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rover.errors import SettingError
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 MAX_DELETED = 2_000
 """Maximum number of records that one transaction deletes: others wait for it."""
+
+ROWS_AT_ONCE = 50
+"""Number of records of one statement: other threads run less often between the records."""
+
+CHECKPOINT_BYTES = 4 * 2**20
+"""Size of the write-ahead log from which a thread of its own moves it to the file."""
 
 FILE_MODE = 0o600
 
@@ -53,6 +60,8 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # `checkpoint` does it
+        # when the write-ahead log begins again, so that its size is what is in it
+        connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_BYTES:d}")
         if max_pages is not None:
             connection.execute(f"PRAGMA max_page_count = {max_pages:d}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -126,10 +135,11 @@ class Database:
             )
             connection.execute("DELETE FROM epochs WHERE stream = ? AND first >= ?", (id_, first))
             connection.execute("INSERT INTO epochs VALUES (?, ?, ?)", (id_, first, epoch))
-        if batch.rows:
-            connection.executemany(
-                "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?)", batch.rows
-            )
+        for start in range(0, len(batch.rows), ROWS_AT_ONCE):
+            rows = batch.rows[start : start + ROWS_AT_ONCE]
+            places = ", ".join(["(?, ?, ?, ?, ?)"] * len(rows))
+            sql = f"INSERT OR IGNORE INTO records VALUES {places}"  # noqa: S608
+            connection.execute(sql, [*chain.from_iterable(rows)])
         for key, value in batch.items.items():
             if value is None:
                 connection.execute("DELETE FROM items WHERE key = ?", (key,))
@@ -150,12 +160,16 @@ class Database:
         if newest is None:
             return False
         condition, chosen = of_kinds(kinds)
-        deleted = self._connection.execute(
-            "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE id >= ? AND id < ?"  # noqa: S608
-            f"{condition} LIMIT ?)",
-            (first, min(first + before, newest), *chosen, MAX_DELETED),
-        ).rowcount
-        return deleted == MAX_DELETED
+        end = min(first + before, newest)
+        query = f"SELECT id FROM records WHERE id >= ? AND id < ?{condition} ORDER BY id"  # noqa: S608
+        rest = self._connection.execute(
+            f"{query} LIMIT 1 OFFSET {MAX_DELETED:d}", (first, end, *chosen)
+        ).fetchone()
+        self._connection.execute(
+            f"DELETE FROM records WHERE id >= ? AND id < ?{condition}",  # noqa: S608
+            (first, end if rest is None else rest[0], *chosen),
+        )
+        return rest is not None
 
     def sync(self) -> None:
         """Return when everything committed so far survives a power cut.

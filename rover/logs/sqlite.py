@@ -22,6 +22,7 @@ from anyio import CancelScope, move_on_after, sleep, to_thread
 from rover.events import new_epoch
 from rover.logs.base import Index, Outage, Record, Stream
 from rover.logs.batch import Batch
+from rover.logs.checkpoints import Checkpoints
 from rover.logs.contents import read
 from rover.logs.database import Database
 from rover.logs.folder import boot_id
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.log")
 
-STORE_INTERVAL_S = 0.2
+STORE_INTERVAL_S = 0.5
 """Seconds that records wait in the journal for their transaction. Each costs up to 100 µs, however
 small it is."""
 
@@ -57,12 +58,6 @@ CLOSE_TIMEOUT_S = 0.5
 
 MAX_PENDING_BYTES = 16 * 2**20
 """Maximum bytes of records that wait for the disk; the oldest are dropped and counted."""
-
-CHECKPOINT_BYTES = 4 * 2**20
-"""Size of the write-ahead log from which a thread of its own moves it to the file."""
-
-RESTART_BYTES = 4 * CHECKPOINT_BYTES
-"""Size from which the writer itself moves the rest, so that the write-ahead log begins again."""
 
 
 class SqliteLog:
@@ -108,9 +103,8 @@ class SqliteLog:
         self._is_journaled = self._was_journaled = True  # everything waiting, and being written
         self._store_timer: asyncio.TimerHandle | None = None
         self._commits = self._synced = 0  # number of transactions
-        self._writer, self._syncer, self._keeper = (
-            Worker(f"rover log {name}") for name in ("writer", "fsync", "checkpoint")
-        )
+        self._writer, self._syncer = Worker("rover log writer"), Worker("rover log fsync")
+        self._checkpoints = Checkpoints(self._writer)
         self._writes = Rounds(self._write, COMMIT_INTERVAL_S)
         self._syncs = Rounds(self._sync)
 
@@ -169,7 +163,7 @@ class SqliteLog:
         with CancelScope(shield=True), move_on_after(self._close_timeout_s):
             # if the disk hangs, the writer does this later, or the process ends before
             await self._writer.run(partial(self._file.close, clean=clean))
-        for worker in (self._writer, self._syncer, self._keeper):
+        for worker in (self._writer, self._syncer, self._checkpoints):
             worker.stop()
         with CancelScope(shield=True):
             await self._writes.cancel()
@@ -183,15 +177,7 @@ class SqliteLog:
                 await asyncio.wait((self._writes.join(),))
             elif (database := self._file.database) is not None:
                 with suppress(sqlite3.Error, OSError):  # a write reports it
-                    await self._checkpoint(database)
-
-    async def _checkpoint(self, database: Database) -> None:
-        """Move the write-ahead log to the file, mostly without delaying a transaction."""
-        wal_bytes = await self._keeper.run(lambda: database.wal_bytes)
-        if wal_bytes > CHECKPOINT_BYTES:
-            await self._keeper.run(partial(database.checkpoint, exclusive=False))
-        if wal_bytes > RESTART_BYTES:
-            await self._writer.run(partial(database.checkpoint, exclusive=True))
+                    await self._checkpoints.move(database)
 
     def as_json(self) -> dict[str, Any]:
         """See `Log.as_json`."""

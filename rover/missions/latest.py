@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rover.archive.points import SCALAR
+from rover.archive.points import values_of
 from rover.archive.table import Excerpt, table_of
 from rover.exports.columns import columns_of
 from rover.exports.jsonl import samples
@@ -122,12 +122,7 @@ def _length(window: Mapping[str, Points | None]) -> int:
 
 def _value(points: Points, row: int) -> Any:
     """The value of a row as JSON."""
-    if points.parts == SCALAR:
-        return _plain(points.columns[0][row])
     parts = zip(points.parts, points.columns, strict=True)
-    found = {part: _plain(column[row]) for part, column in parts}
-    return {part: None if value != value else value for part, value in found.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    found = {part: values_of(column[row : row + 1])[0] for part, column in parts}
+    scalar = found.pop("", None)
+    return found if scalar is None and found else scalar

@@ -21,11 +21,13 @@ from anyio import sleep, sleep_forever
 
 from rover.archive.chunks import Stored
 from rover.archive.database import ArchiveDatabase, RecordedArchive
+from rover.archive.levels import CHUNK
 from rover.archive.points import joined
 from rover.archive.table import Excerpt, Table, table_of
 from rover.errors import LogDamaged
 from rover.logs.worker import Worker
-from rover.telemetry.tail import Entry, points_of
+from rover.telemetry.by_parameter import points_of
+from rover.telemetry.tail import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -37,10 +39,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.telemetry")
 
-ARCHIVE_SAMPLES = 1024
-"""Number of samples in memory from which they go to the archive."""
+ARCHIVE_SAMPLES = 4 * CHUNK
+"""Number of samples in memory from which they go to the archive: in whole chunks, and in several at
+once, which costs less for each."""
 
-ARCHIVE_BYTES = 4 * 2**20
+ARCHIVE_BYTES = 8 * 2**20
 """Approximate size of samples in memory from which they go to the archive."""
 
 ARCHIVE_S = 300.0
@@ -57,12 +60,6 @@ MAX_TAIL_BYTES = 32 * 2**20
 
 MAX_PARAMETERS = 2000
 """Maximum number of parameters; values of others are not stored."""
-
-SAMPLE_BYTES = 200
-"""Size of a sample in memory without its values."""
-
-VALUE_BYTES = 60
-"""Size of a value in memory without its text."""
 
 MAX_LOADED_POINTS = 4_000_000
 """Approximate maximum number of points that a query reads."""
@@ -114,8 +111,7 @@ class History:
         self._clock = clock
         self._retention = retention or clock
         self._lock = Lock()  # for the database, and for removing samples from memory
-        self._tail: list[Entry] = []
-        self._tail_bytes = 0
+        self._tail = Tail()
         self._archive_at = inf
         self._names: dict[str, None] = {}
         self._integers: set[str] = set()
@@ -133,7 +129,7 @@ class History:
 
     def __len__(self) -> int:
         """The number of samples in memory."""
-        return len(self._tail)
+        return len(self._tail.entries)
 
     @property
     def names(self) -> Collection[str]:
@@ -154,14 +150,11 @@ class History:
             offset: of its event. A sample that is added again, after a restart, is stored once.
             size: bytes of its JSON.
         """
-        if not self._names.keys() >= sample.values.keys():
-            self._learn(sample)
-        if not self._tail:
+        if not self._tail.entries:
             self._archive_at = self._clock() + ARCHIVE_S
-        entry = Entry(offset, late, sample, SAMPLE_BYTES + VALUE_BYTES * len(sample.values) + size)
-        self._tail.append(entry)
-        self._tail_bytes += entry.size
-        if self._tail_bytes > MAX_TAIL_BYTES and not self._is_recorded:
+        if self._tail.add(sample, late=late, offset=offset, size=size):
+            self._learn(sample)
+        if self._tail.size > MAX_TAIL_BYTES and not self._is_recorded:
             self._drop_half()
 
     def _learn(self, sample: Sample) -> None:
@@ -172,15 +165,10 @@ class History:
     def _drop_half(self) -> None:
         """Drop the older half of the samples in memory: the database cannot store them."""
         if self._lock.acquire(blocking=False):  # else they are being stored
-            half = (len(self._tail) + 1) // 2
+            half = (len(self._tail.entries) + 1) // 2
             self.dropped += half
-            self._remove(half)
+            self._tail.remove(half)
             self._lock.release()
-
-    def _remove(self, count: int) -> None:
-        del self._tail[:count]
-        # summed again, because `add` may change it at the same time in another thread
-        self._tail_bytes = sum(entry.size for entry in self._tail)
 
     async def run(self) -> None:
         """Archive samples, and limit the size of the archive, until cancelled."""
@@ -199,15 +187,17 @@ class History:
     @property
     def is_due(self) -> bool:
         """Whether samples in memory should go to the archive."""
-        if not self._tail:
+        if not self._tail.entries:
             return False
-        is_full = len(self._tail) >= ARCHIVE_SAMPLES or self._tail_bytes >= ARCHIVE_BYTES
+        is_full = len(self._tail.entries) >= ARCHIVE_SAMPLES or self._tail.size >= ARCHIVE_BYTES
         return (is_full and not self._failing) or self._clock() >= self._archive_at
 
     def archive(self) -> None:
         """Store the samples that are in memory, and drop the oldest beyond the limits."""
         with self._lock:
-            entries = self._tail[:]
+            entries = self._tail.entries[:]
+            if len(entries) >= ARCHIVE_SAMPLES:
+                del entries[len(entries) // CHUNK * CHUNK :]
             if not entries:
                 return
             try:
@@ -226,7 +216,7 @@ class History:
             if self._failing:
                 logger.warning("archiving again; %d samples were lost", self.dropped)
                 self._failing = False
-            self._remove(len(entries))
+            self._tail.remove(len(entries))
             self.archived = max(self.archived, newest)
             self._archive_at = self._clock() + ARCHIVE_S
 
@@ -268,7 +258,7 @@ class History:
     ) -> Excerpt:
         """What `read` returns of the archive, and the samples in memory."""
         with self._lock, self._reading() as store:
-            tail = points_of(self._tail[:], dict.fromkeys(names), store.archived)
+            tail = points_of(self._tail.entries[:], dict.fromkeys(names), store.archived)
             loaded = {name: read(store, name) for name in names}
         for name, points in tail.items():
             if len(newest := points.between(since, until)):
@@ -289,7 +279,7 @@ class History:
         """
         names = list(self._names if fields is None else fields)
         with self._lock, self._reading() as store:
-            tail = points_of(self._tail[:], dict.fromkeys(names), lambda _: 0)
+            tail = points_of(self._tail.entries[:], dict.fromkeys(names), lambda _: 0)
             stored = {name: Stored(0, 0, store.kinds(name)) for name in names}
         return {
             name: dict(stored[name].with_kinds(tail[name].kinds() if name in tail else {}))
@@ -328,7 +318,7 @@ class History:
             LogDamaged: the database cannot be read.
         """
         with self._lock, self._reading() as store:
-            return min([store.first(), *(entry.sample.t for entry in self._tail)])
+            return min([store.first(), *(entry.t for entry in self._tail.entries)])
 
     def tables(
         self,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from types import NoneType
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from rover.archive.points import Points, joined
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Mapping
 
     from sources.base import Sample, Value
+
+SAMPLE_BYTES = 200
+"""Size of a sample in memory without its values."""
+
+VALUE_BYTES = 60
+"""Size of a value in memory without its text."""
+
+MAX_NAMES = 10_000
+"""Maximum number of sets of names that are remembered, to share them between samples."""
 
 
 class Entry(NamedTuple):
@@ -21,55 +25,54 @@ class Entry(NamedTuple):
     Attributes:
         offset: of its event; 0 without one.
         late: whether it was late.
-        sample: the sample.
+        t: POSIX seconds.
+        names: of its parameters; the same object for most samples of the same parameters.
+        values: by parameter, in the order of the names.
         size: its approximate size in bytes.
     """
 
     offset: int
     late: bool
-    sample: Sample
+    t: float
+    names: tuple[str, ...]
+    values: Mapping[str, Value]
     size: int
 
 
-def points_of(
-    entries: Sequence[Entry], names: Collection[str], archived: Callable[[str], int]
-) -> dict[str, Points]:
-    """The values of samples by parameter.
+class Tail:
+    """Samples in the order of their arrival.
 
-    Args:
+    `add` is called on the event loop; other threads may read meanwhile.
+
+    Attributes:
         entries: the samples.
-        names: parameters to include.
-        archived: the offset up to which a parameter is left out.
+        size: their approximate size in bytes.
     """
-    groups: dict[tuple[str, ...], tuple[list[int], list[tuple[Value, ...]]]] = {}
-    for row, (_, _, sample, _) in enumerate(entries):  # samples of the same parameters together
-        key = tuple(sample.values)
-        if key not in groups:
-            groups[key] = ([], [])
-        rows, values = groups[key]
-        rows.append(row)
-        values.append(tuple(sample.values.values()))
-    t = np.array([entry.sample.t for entry in entries], float)
-    late = np.array([entry.late for entry in entries], bool)
-    offsets = np.array([entry.offset for entry in entries], np.int64)
-    archived_to = {name: archived(name) for name in names}
-    may_be_old = bool(((offsets > 0) & (offsets <= max(archived_to.values(), default=0))).any())
-    found: dict[str, list[Points]] = {}
-    for parameters, (rows, values) in groups.items():
-        where = np.array(rows)
-        every = slice(None) if len(rows) == len(entries) else where
-        for name, column in zip(parameters, zip(*values, strict=True), strict=True):
-            if name not in names:
-                continue
-            types = set(map(type, column))
-            if NoneType in types or may_be_old:
-                is_new = (offsets[where] > archived_to[name]) | (offsets[where] == 0)
-                keep = [i for i, value in enumerate(column) if is_new[i] and value is not None]
-                if keep:
-                    some = where[keep]
-                    one = Points.of(t[some], late[some], [column[i] for i in keep])
-                    found.setdefault(name, []).append(one)
-            else:
-                found.setdefault(name, []).append(Points.of(t[every], late[every], column, types))
-    whole = ((name, joined(pieces)) for name, pieces in found.items())
-    return {name: points for name, points in whole if points is not None}
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.size = 0
+        self._last: tuple[str, ...] = ()
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def add(self, sample: Sample, *, late: bool, offset: int, size: int) -> bool:
+        """Add a sample, and return whether no earlier one had the same parameters.
+
+        The arguments are those of `History.add`.
+        """
+        names, is_new = tuple(sample.values), False
+        if names != self._last:
+            is_new = names not in self._known
+            if is_new and len(self._known) >= MAX_NAMES:
+                self._known.clear()
+            self._last = self._known.setdefault(names, names)
+        size += SAMPLE_BYTES + VALUE_BYTES * len(names)
+        self.entries.append(Entry(offset, late, sample.t, self._last, sample.values, size))
+        self.size += size
+        return is_new
+
+    def remove(self, count: int) -> None:
+        """Remove the oldest samples."""
+        del self.entries[:count]
+        # summed again, because `add` may change it at the same time in another thread
+        self.size = sum(entry.size for entry in self.entries)

@@ -66,6 +66,8 @@ def _value(value: object) -> Value:
 
 
 def _part(part: str, value: object) -> float:
+    if not part:
+        raise _UnusableError("a part of it has no name")
     number = _scalar(value)
     if number is None:
         return math.nan
