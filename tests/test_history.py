@@ -354,7 +354,7 @@ ANY_VALUE = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 20), st.dictionaries(st.sampled_from("ab"), ANY_VALUE))),
     st.integers(1, 20),

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from rover.archive.points import Points, joined
+from rover.archive.points import Points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
+
+    from numpy.typing import NDArray
 
     from rover.telemetry.tail import Entry
     from sources.base import Value
@@ -33,27 +35,49 @@ def points_of(
     offsets = np.array([entry.offset for entry in entries], np.int64)
     archived_to = {name: archived(name) for name in names}
     may_be_old = bool(((offsets > 0) & (offsets <= max(archived_to.values(), default=0))).any())
-    found: dict[str, list[Points]] = {}
+    found: dict[str, list[tuple[NDArray[np.intp], Sequence[Any], AbstractSet[type]]]] = {}
     for parameters, rows in _groups(entries).items():
         if not any(name in names for name in parameters):
             continue
         where = np.array(rows)
-        every = slice(None) if len(rows) == len(entries) else where
-        chosen_t, chosen_late = t[every], late[every]
         for name, column, types in _columns(parameters, [entries[row].values for row in rows]):
             if name not in names:
                 continue
+            chosen = where
             if NoneType in types or may_be_old:
                 is_new = (offsets[where] > archived_to[name]) | (offsets[where] == 0)
+                column = _plain(column)
                 keep = [i for i, value in enumerate(column) if is_new[i] and value is not None]
-                if keep:
-                    one = Points.of(chosen_t[keep], chosen_late[keep], [column[i] for i in keep])
-                    found.setdefault(name, []).append(one)
-            else:
-                one = Points.of(chosen_t, chosen_late, column, types)
-                found.setdefault(name, []).append(one)
-    whole = ((name, joined(pieces)) for name, pieces in found.items())
-    return {name: points for name, points in whole if points is not None}
+                if not keep:
+                    continue
+                chosen, column = where[keep], [column[i] for i in keep]
+                types = set(map(type, column))
+            found.setdefault(name, []).append((chosen, column, types))
+    points = {}
+    for name, pieces in found.items():
+        chosen, column, types = pieces[0] if len(pieces) == 1 else _joined(pieces)
+        is_whole = len(chosen) == len(entries)  # then all parameters share the times
+        points[name] = Points.of(
+            t if is_whole else t[chosen], late if is_whole else late[chosen], column, types
+        )
+    return points
+
+
+def _joined(
+    pieces: Sequence[tuple[NDArray[np.intp], Sequence[Any], AbstractSet[type]]],
+) -> tuple[NDArray[np.intp], Sequence[Any], AbstractSet[type]]:
+    """The rows, values and types of one parameter in several groups, in the order of the rows."""
+    rows = np.concatenate([piece[0] for piece in pieces])
+    values = [value for piece in pieces for value in _plain(piece[1])]
+    order = np.argsort(rows)
+    types = set().union(*(piece[2] for piece in pieces))
+    return rows[order], [values[i] for i in order.tolist()], types
+
+
+def _plain(column: Any) -> Sequence[Any]:
+    """The values as Python objects, also those of an array of numbers."""
+    values: Sequence[Any] = column.tolist() if isinstance(column, np.ndarray) else column
+    return values
 
 
 def _groups(entries: Sequence[Entry]) -> dict[tuple[str, ...], list[int]]:
