@@ -123,10 +123,13 @@ async def http_problem(connection: HTTPConnection, exc: Exception) -> Response:
 
 
 def _respond(status: HTTPStatus, detail: str, headers: dict[str, str]) -> Response:
-    body = {"title": status.phrase, "status": status.value, "detail": detail}
-    if id_ := request_id():
-        body["request_id"] = id_
-    return json_response(body, status.value, headers, PROBLEM)
+    return json_response(problem_body(status, detail, request_id()), status.value, headers, PROBLEM)
+
+
+def problem_body(status: HTTPStatus, detail: str, request_id: str) -> dict[str, object]:
+    """The members of a problem document; without an id if it is empty."""
+    body: dict[str, object] = {"title": status.phrase, "status": status.value, "detail": detail}
+    return {**body, "request_id": request_id} if request_id else body
 
 
 class Problems:

@@ -40,8 +40,7 @@ class RequestIds:
         current_request.set(CurrentRequest(scope, address_of))
         if REQUEST_ID not in scope:  # else an app around this one chose it
             given = self._given(self._clients, scope, receive) if self._clients else None
-            # it need not be secret: 0.2 µs instead of 0.6 µs for `secrets`
-            scope[REQUEST_ID] = given or f"{random.getrandbits(64):016x}"
+            scope[REQUEST_ID] = given or new_request_id()
         return str(scope[REQUEST_ID]).encode("latin-1", "replace")
 
     def _given(self, clients: Clients, scope: Scope, receive: Receive) -> str | None:
@@ -51,3 +50,8 @@ class RequestIds:
             return None
         is_trusted = clients.is_proxy(peer_of(scope, receive))
         return given[0].decode("ascii") if is_trusted else None
+
+
+def new_request_id() -> str:
+    """A new id. It need not be secret: 0.2 µs instead of 0.6 µs for `secrets`."""
+    return f"{random.getrandbits(64):016x}"

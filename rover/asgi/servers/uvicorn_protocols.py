@@ -17,22 +17,25 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
 from rover.asgi.close_frames import close_reason
 from rover.asgi.connection_limits import RESERVED
-from rover.asgi.headers import DEFAULTS
+from rover.asgi.request_ids import new_request_id
+from rover.asgi.servers.uvicorn_refusals import refusal, refuse_handshake
 from rover.asgi.servers.uvicorn_turns import SLICE_BYTES, HeldFlowControl, SlicedProtocol
 from rover.errors import PoolFull
+from rover.request import REQUEST_ID
 
 if TYPE_CHECKING:
     import asyncio
 
     from uvicorn._types import ASGIReceiveEvent
     from websockets.frames import Frame
-    from websockets.http11 import Request
+    from websockets.http11 import Request, Response
+    from websockets.typing import StatusLike
 
     from rover.asgi.connection_limits import Reservation
 
@@ -154,7 +157,7 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
             try:
                 self._reserved = self._limits.open(transport)
             except PoolFull as full:
-                transport.write(refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(full)))
+                transport.write(refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(full), self.client))
                 transport.close()
                 return
             if self._reserved is not None:
@@ -302,7 +305,10 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
         if self._is_responding() and self.cycle.response_started:
             self.transport.abort()  # anything written now would be part of that response
             return
-        self.transport.write(refusal(*self._refusal))
+        method, url = b"-", b"-"
+        if self._has_begun and self.url:
+            method, url = self.parser.get_method(), self.url
+        self.transport.write(refusal(*self._refusal, self.client, method, url))
         self.transport.close()
 
     def _is_responding(self) -> bool:
@@ -358,6 +364,8 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
         self._slice_messages = 0
         self._slice_bytes = MIN_SLICE_BYTES
         self._is_ended = False
+        self._reject = self.conn.reject
+        self.conn.reject = self._reject_with_problem  # type: ignore[method-assign]
 
     @property
     def read_paused(self) -> bool:
@@ -401,7 +409,7 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
         if not self.handshake_initiated:
             if self.conn.handshake_exc is not None:
                 detail = "malformed WebSocket handshake"
-                self.transport.write(refusal(HTTPStatus.BAD_REQUEST, detail))
+                self.transport.write(refusal(HTTPStatus.BAD_REQUEST, detail, self.client))
                 self.transport.close()
         elif self._limits is not None:
             is_incomplete = bool(self.frames or self.conn.reader.buffer)
@@ -421,6 +429,15 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
         if self._limits.client_of(self.transport) is None:  # a proxy
             self.leave_turns()
             self.join_turns(self._limits.client_behind(self.scope, self.receive))  # type: ignore[arg-type] # Starlette's types of the same
+
+    def _reject_with_problem(self, status: StatusLike, text: str) -> Response:
+        response = self._reject(status, text)
+        if getattr(self, "request", None) is None:  # malformed: `parse` responds
+            return response
+        if (scope := getattr(self, "scope", None)) is not None:  # uvicorn logs it
+            return refuse_handshake(response, scope.get(REQUEST_ID, ""), self.client, "")
+        path = self.request.path.partition("?")[0]
+        return refuse_handshake(response, new_request_id(), self.client, path)
 
     def handle_text(self, event: Frame) -> None:
         super().handle_text(event)
@@ -493,14 +510,3 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
         if self.close_timer is not None:
             self.close_timer.cancel()
         self.close_timer = self.loop.call_later(CLOSE_DELAY_S, self.transport.close)
-
-
-def refusal(status: HTTPStatus, detail: str) -> bytes:
-    """A complete response in plain text, after which the connection is closed."""
-    defaults = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in DEFAULTS)
-    head = (
-        "content-type: text/plain; charset=utf-8\r\n"
-        f"content-length: {len(detail)}\r\n"
-        f"{defaults}connection: close\r\n\r\n"
-    )
-    return STATUS_LINE[status] + (head + detail).encode("ascii")
