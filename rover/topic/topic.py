@@ -22,63 +22,25 @@ from __future__ import annotations
 
 import logging
 import sys
-from asyncio import CancelledError, Future, get_running_loop
-from bisect import bisect_left, bisect_right
-from collections import deque
-from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from anyio.lowlevel import checkpoint
-
-from rover.events import HEARTBEAT, Epochs, EventId, Gap, GapReason, Heartbeat, new_epoch
+from rover.events import Epochs, EventId, Gap, GapReason, new_epoch
+from rover.topic.retained import Retained
+from rover.topic.subscriber import Subscriber
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Callable, Iterable, Sequence
 
     from rover.logs.base import Record, Stream
     from rover.logs.store import Store
+    from rover.topic.batch import Batch
 
 logger = logging.getLogger("rover.log")
 
-__all__ = [
-    "HEARTBEAT",
-    "Batch",
-    "EventId",
-    "Gap",
-    "GapReason",
-    "Heartbeat",
-    "Subscriber",
-    "Topic",
-]
-
 Item = TypeVar("Item")
 Frame = TypeVar("Frame")
-
-
-class Batch(Generic[Item, Frame]):
-    """Consecutive events, shared by all subscribers at the same position.
-
-    Attributes:
-        frames: the encoded events, oldest first; never empty.
-        offsets: of the same events.
-        items: the same events before they were encoded.
-    """
-
-    def __init__(
-        self, frames: Sequence[Frame], offsets: Sequence[int], items: Sequence[Item]
-    ) -> None:
-        self.frames = frames
-        self.offsets = offsets
-        self.items = items
-
-    @cached_property
-    def body(self) -> bytes:
-        """All frames joined, for topics of bytes. They are joined once for all subscribers."""
-        if len(self.frames) == 1:
-            return self.frames[0]  # type: ignore[return-value] # the caller's topic is of bytes
-        return b"".join(self.frames)  # type: ignore[arg-type] # the caller's topic is of bytes
-
 
 MAX_SHARED_BATCHES = 32
 """Maximum number of batches kept for the next subscriber at the same position.
@@ -110,6 +72,7 @@ class Topic(Generic[Item, Frame]):
         epochs: the epochs of its event ids.
         store: keeps the events; `None` if the topic keeps them itself.
         subscribers: the number of open subscribers.
+        waiting: a future of each subscriber that waits for a release.
         closed: whether `close` was called.
         delivered_bytes: bytes of released frames, times the subscribers that waited for them.
     """
@@ -134,32 +97,18 @@ class Topic(Generic[Item, Frame]):
         self.epochs = epochs or Epochs(epoch)
         self.store = store
         self.subscribers = 0
+        self.waiting: dict[Future[None], None] = {}
         self.closed = False
         self.delivered_bytes = 0
         self._encode = encode
-        self._size = size
-        self._max_events = max_events
-        self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._notify = notify
-        self._is_transient = is_transient
-        self._max_transient = max_transient
-        self._transient: deque[int] = deque()  # offsets of retained transient events
-        self._transient_bytes = 0
-        self._frames: list[Frame] = []
-        self._offsets: list[int] = []  # of the same events
-        self._items: list[Item] = []  # of the same events
-        self._times: list[float] = []  # of the same events, never decreasing
-        self._head = 0  # index of the oldest retained event in these lists
-        self._bytes = 0
-        self._unreleased_bytes = 0
-        self._expired = 0  # offset of the newest expired event
-        self._expired_time = -inf
+        self._events: Retained[Item, Frame] = Retained(
+            size, max_events, max_bytes, is_transient, max_transient, store
+        )
         self._accepted = 0  # `subscribe` accepts ids up to this offset
-        self._last = 0  # offset of the newest event
         self._released = 0  # subscribers can read events up to this offset
-        self._batches: dict[int, Batch[Item, Frame]] = {}  # by position; released events only
-        self._waiting: dict[Future[None], None] = {}  # one per waiting subscriber
+        self._batches: dict[int, Batch[Item, Frame] | None] = {}  # by position; released only
         self._waking: list[Future[None]] = []  # waiting subscribers of the current release
 
     @property
@@ -170,7 +119,7 @@ class Topic(Generic[Item, Frame]):
     @property
     def last_id(self) -> EventId:
         """The id of the newest event; its offset is 0 before the first event."""
-        return self.epochs.id(self._last)
+        return self.epochs.id(self._events.last)
 
     @property
     def released_id(self) -> EventId:
@@ -179,7 +128,7 @@ class Topic(Generic[Item, Frame]):
 
     def __len__(self) -> int:
         """The number of retained events."""
-        return len(self._frames) - self._head
+        return len(self._events)
 
     def publish(self, item: Item, *, offset: int | None = None, at: float = -inf) -> EventId:
         """Append an event, and let the oldest events beyond the limits expire.
@@ -200,76 +149,18 @@ class Topic(Generic[Item, Frame]):
         """
         if self.closed:
             raise RuntimeError("published to a closed topic")
-        event_id = self.epochs.id(self._last + 1 if offset is None else offset)
+        event_id = self.epochs.id(self._events.last + 1 if offset is None else offset)
         frame = self._encode(event_id, item)  # before any change, because it may raise
         if self.store is not None:
             if self.store.stream is None:
                 self.store.begin(self.epochs.all)
             self.store.append(event_id.offset, item)
-        self._append(event_id.offset, item, frame, at)
+        self._events.append(event_id.offset, item, frame, at)
         if self._notify is None:
             self.release()
         else:
             self._notify(self)
         return event_id
-
-    def _append(self, offset: int, item: Item, frame: Frame, at: float) -> None:
-        self._last = offset
-        self._frames.append(frame)
-        self._offsets.append(offset)
-        self._items.append(item)
-        if at == -inf:
-            at = self._times[-1] if self._times else self._expired_time
-        self._limit_times(at)
-        self._times.append(at)
-        size = self._size(frame)
-        self._unreleased_bytes += size
-        if self._is_transient is not None and self._is_transient(item):
-            self._transient.append(offset)
-            self._transient_bytes += size
-            if len(self._transient) > self._max_transient:
-                self._delete_transient()
-        else:
-            self._bytes += size
-        while (counted := len(self) - len(self._transient)) > 1 and (
-            counted > self._max_events or self._bytes > self._max_bytes
-        ):
-            self._expire_oldest()
-
-    def _delete_transient(self) -> None:
-        """Delete the oldest transient event. Nobody misses it, so there is no gap."""
-        offset = self._transient.popleft()
-        if self.store is not None:
-            self.store.expire_transient(offset + 1)
-        index = bisect_left(self._offsets, offset, lo=self._head)
-        self._transient_bytes -= self._size(self._frames[index])
-        for column in (self._frames, self._offsets, self._items, self._times):
-            del column[index]
-
-    def _limit_times(self, at: float) -> None:
-        """Set all later times back to `at`."""
-        self._expired_time = min(at, self._expired_time)
-        index = len(self._times)
-        while index > self._head and self._times[index - 1] > at:
-            index -= 1
-            self._times[index] = at
-
-    def _expire_oldest(self) -> None:
-        size = self._size(self._frames[self._head])
-        self._expired = self._offsets[self._head]
-        if self._transient and self._transient[0] == self._expired:
-            self._transient.popleft()
-            self._transient_bytes -= size
-        else:
-            self._bytes -= size
-        if self.store is not None:
-            self.store.expire(self._expired + 1)
-        self._expired_time = self._times[self._head]
-        self._head += 1
-        if self._head * 8 > len(self._frames):  # rarely, so that an event costs O(1)
-            for column in (self._frames, self._offsets, self._items, self._times):
-                del column[: self._head]
-            self._head = 0
 
     async def load(self) -> list[Record]:
         """Retain the newest events of the store, and go on with its epoch and offsets.
@@ -286,14 +177,14 @@ class Topic(Generic[Item, Frame]):
         if self.store is None or stream is None:
             return []
         self.restore_position(stream)
-        limit = self._max_events + self._max_transient
-        records = await self.store.newest(limit, self._max_bytes)
+        limit = self._events.max_events + self._events.max_transient
+        records = await self.store.newest(limit, self._events.max_bytes)
         return [record for record, _ in self.restore(records)]
 
     def restore_position(self, stream: Stream) -> None:
         """Go on with the epoch and the offsets of a stream; its events count as expired."""
         self.epochs.restore(stream.epochs)
-        self._last = self._expired = self._released = stream.last
+        self._events.last = self._events.expired = self._released = stream.last
 
     def restore(self, records: Iterable[Record]) -> list[tuple[Record, Item]]:
         """Retain events of the store; call it once, after `restore_position`.
@@ -307,10 +198,11 @@ class Topic(Generic[Item, Frame]):
         Returns:
             The retained events and their records.
         """
-        last = self._last
+        events = self._events
+        last = events.last
         found: list[tuple[Record, Item]] = []
         for record in records:
-            if found and record.offset != self._last + 1 and self._is_transient is None:
+            if found and record.offset != events.last + 1 and not events.skips_offsets:
                 self.expire_to(record.offset - 1)  # it was not recorded
                 found.clear()
             item = self._restore(record)
@@ -319,11 +211,10 @@ class Topic(Generic[Item, Frame]):
                 found.clear()
             else:
                 found.append((record, item))
-        if self._last < last:
+        if events.last < last:
             self.expire_to(last)
             found.clear()
-        self._released = self._last
-        self._unreleased_bytes = 0
+        self._released = events.last
         return found
 
     def _restore(self, record: Record) -> Item | None:
@@ -336,8 +227,9 @@ class Topic(Generic[Item, Frame]):
             logger.warning("%s: event %d cannot be read: %r", self.store.key, offset, exc)
             return None
         if not len(self):
-            self._expired, self._expired_time = offset - 1, at if offset > 1 else -inf
-        self._append(offset, item, frame, at)
+            self._events.expired = offset - 1
+            self._events.expired_time = at if offset > 1 else -inf
+        self._events.append(offset, item, frame, at)
         return item
 
     def renew(self, epoch: str | None = None) -> None:
@@ -351,17 +243,20 @@ class Topic(Generic[Item, Frame]):
         self.epochs.renew(epoch or new_epoch(), self._released + 1)
         if self.store is not None:
             self.store.begin(self.epochs.all)
-        start = bisect_right(self._offsets, self._released, lo=self._head)
-        for index in range(start, len(self._offsets)):
-            event_id = self.epochs.id(self._offsets[index])
-            self._frames[index] = self._encode(event_id, self._items[index])
+        self._events.encode_after(
+            self._released, lambda offset, item: self._encode(self.epochs.id(offset), item)
+        )
 
     def renew_if_stored(self) -> None:
         """Begin an epoch if events are to be released without a commit; call it before `release`.
 
         If the process then ends, the next one cannot know these events, and must not use their ids.
         """
-        if self.store is not None and self._released != self._last and self.store.keeps_epoch:
+        if (
+            self.store is not None
+            and self._released != self._events.last
+            and self.store.keeps_epoch
+        ):
             self.renew()
 
     def release(self, at_most: int = sys.maxsize, up_to: int = sys.maxsize) -> bool:
@@ -378,15 +273,13 @@ class Topic(Generic[Item, Frame]):
             Whether subscribers of this release are left to wake.
         """
         if not self._waking:  # a release has a fixed end, however busy the topic is
-            if (released := min(self._last, up_to)) > self._released:
+            if (released := min(self._events.last, up_to)) > self._released:
+                released_bytes = self._events.bytes_between(self._released, released)
+                self.delivered_bytes += released_bytes * len(self.waiting)
                 self._released = released
                 self._batches.clear()
-                later = bisect_right(self._offsets, released, lo=self._head)
-                later_bytes = sum(map(self._size, self._frames[later:]))
-                released_bytes = self._unreleased_bytes - later_bytes
-                self.delivered_bytes += released_bytes * len(self._waiting)
-                self._unreleased_bytes = later_bytes
-            self._waking, self._waiting = list(self._waiting), {}
+            self._waking = list(self.waiting)
+            self.waiting.clear()
         now, self._waking = self._waking[:at_most], self._waking[at_most:]
         for future in now:
             if not future.done():
@@ -403,10 +296,7 @@ class Topic(Generic[Item, Frame]):
             offset: of the newest missing event.
             at: POSIX seconds of that event.
         """
-        while len(self):
-            self._expire_oldest()
-        self._last = self._expired = max(offset, self._last)
-        self._expired_time = max(at, self._expired_time)
+        self._events.expire_to(offset, at)
 
     def expire_oldest(self, count: int) -> None:
         """Expire that number of the oldest events."""
@@ -423,12 +313,12 @@ class Topic(Generic[Item, Frame]):
     @property
     def expired_to(self) -> int:
         """The offset of the newest expired event; 0 if none has expired."""
-        return self._expired
+        return self._events.expired
 
     @property
     def expired_time(self) -> float:
         """POSIX seconds of the newest expired event; minus infinity if none has expired."""
-        return self._expired_time
+        return self._events.expired_time
 
     def close(self) -> None:
         """Close the topic: subscribers receive the remaining events, then their iteration ends."""
@@ -442,11 +332,11 @@ class Topic(Generic[Item, Frame]):
     @property
     def ended(self) -> bool:
         """Whether the topic is closed, and all of its events are released."""
-        return self.closed and self._released >= self._last
+        return self.closed and self._released >= self._events.last
 
     def retained(self) -> Sequence[Frame]:
         """The frames of all retained events, oldest first."""
-        return self._frames[self._head :]
+        return self._events.frames
 
     def retained_items(self) -> Sequence[Item]:
         """The same events before they were encoded."""
@@ -466,114 +356,50 @@ class Topic(Generic[Item, Frame]):
             since: without `after`: start with the first event at this time or later, in POSIX
                 seconds. If such events have expired, a `Gap` comes first.
         """
+        events = self._events
         if after is None and since is not None:
-            index = bisect_left(self._times, since, lo=self._head)
-            expired = index == self._head and self._expired > 0 and since <= self._expired_time
+            last = events.count_since(since)
+            expired = last == len(self) and events.expired > 0 and since <= events.expired_time
             first = self.epochs.id(0)
             gap = Gap(first, self._oldest, None, GapReason.EXPIRED) if expired else None
-            return Subscriber(self, self._position_before(len(self._times) - index), gap)
+            return Subscriber(self, events.position_before(last), gap)
         if after is None:
-            return Subscriber(self, self._position_before(last), None)
-        if after != self.epochs.id(after.offset) or after.offset > max(self._last, self._accepted):
+            return Subscriber(self, events.position_before(last), None)
+        newest = max(events.last, self._accepted)
+        if after != self.epochs.id(after.offset) or after.offset > newest:
             gap = Gap(after, self._oldest, None, GapReason.EPOCH)
-        elif after.offset < self._expired:
-            gap = Gap(after, self._oldest, self._expired - after.offset, GapReason.EXPIRED)
+        elif after.offset < events.expired:
+            gap = Gap(after, self._oldest, events.expired - after.offset, GapReason.EXPIRED)
         else:
             return Subscriber(self, after.offset, None)
-        return Subscriber(self, self._expired, gap)
+        return Subscriber(self, events.expired, gap)
 
     @property
     def _oldest(self) -> EventId:
         """The id of the oldest retained event, or else of the next event."""
-        return self.epochs.id(self._offsets[self._head] if len(self) else self._last + 1)
+        return self.epochs.id(self._events.oldest)
 
-    def _position_before(self, count: int) -> int:
-        """The position before the newest `count` events."""
-        if count >= len(self):
-            return self._expired
-        return self._offsets[len(self._offsets) - count - 1]
+    def has_after(self, position: int) -> bool:
+        """Whether something newer than `position` is released."""
+        return position < self._released
 
-    def _next(self, position: int) -> Batch[Item, Frame] | Gap | None:
-        """The batch or gap that follows `position`; `None` if nothing newer is released."""
+    def read(self, position: int) -> tuple[Batch[Item, Frame] | Gap | None, int]:
+        """What follows `position`, and the position after it.
+
+        Returns:
+            A batch; or a gap, if the next event has expired; or `None` if there are no events.
+        """
         if position >= self._released:
-            return None
-        if position < self._expired:
-            lost = self._expired - position
-            return Gap(self.epochs.id(position), self._oldest, lost, GapReason.SLOW)
-        batch = self._batches.get(position)
-        if batch is None:
+            return None, position
+        if position < self._events.expired:
+            lost = self._events.expired - position
+            gap = Gap(self.epochs.id(position), self._oldest, lost, GapReason.SLOW)
+            return gap, self._events.expired
+        if position in self._batches:
+            batch = self._batches[position]
+        else:
             if len(self._batches) >= MAX_SHARED_BATCHES:
                 self._batches.clear()
-            batch = self._batches[position] = self._make_batch(position)
-        return batch
-
-    def _make_batch(self, position: int) -> Batch[Item, Frame]:
-        start = bisect_right(self._offsets, position, lo=self._head)
-        end = bisect_right(self._offsets, self._released, lo=start)
-        total = 0
-        for index in range(start, end):
-            total += self._size(self._frames[index])
-            if total >= self._batch_bytes:
-                end = index + 1
-                break
-        run = slice(start, end)
-        return Batch(self._frames[run], self._offsets[run], self._items[run])
-
-
-class Subscriber(Generic[Item, Frame]):
-    """A position in a topic: an async iterator of `Batch`, `Gap` and `Heartbeat`.
-
-    The iteration ends after the last event of a closed topic. A cancelled read loses no event: the
-    position changes only when a read returns.
-    """
-
-    def __init__(self, topic: Topic[Item, Frame], position: int, gap: Gap | None) -> None:
-        self._topic = topic
-        self._position = position
-        self._gap = gap
-
-    def __enter__(self) -> Self:
-        self._topic.subscribers += 1
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._topic.subscribers -= 1
-
-    @property
-    def position(self) -> EventId:
-        """The id of the last event that it received, or that it started after."""
-        return self._topic.epochs.id(self._position)
-
-    @property
-    def lag(self) -> int:
-        """Number of offsets by which it is behind the newest event."""
-        return self._topic._last - self._position
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Batch[Item, Frame] | Gap | Heartbeat:
-        if self._gap is not None:
-            gap, self._gap = self._gap, None
-            return gap
-        topic = self._topic
-        if self._position < topic._released:
-            await checkpoint()  # let other tasks run while this one catches up
-        elif topic.ended:
-            raise StopAsyncIteration
-        else:
-            # one future per subscriber: a shared event costs twice as much to wake
-            released = get_running_loop().create_future()
-            topic._waiting[released] = None
-            try:
-                await released
-            except CancelledError:
-                topic._waiting.pop(released, None)
-                raise
-        news = topic._next(self._position)
-        if news is None:
-            if topic.ended:
-                raise StopAsyncIteration
-            return HEARTBEAT
-        self._position = topic._expired if isinstance(news, Gap) else news.offsets[-1]
-        return news
+            batch = self._events.batch(position, self._released, self._batch_bytes)
+            self._batches[position] = batch
+        return batch, self._released if batch is None else batch.offsets[-1]
