@@ -153,7 +153,10 @@ class Flusher:
         if topic.closed:
             del self._released_at[topic]
             self._heartbeats_s.pop(topic, None)
-        while topic.release(MAX_WOKEN, up_to):
+        while topic.deliver(MAX_WOKEN):  # a release of another task
+            await checkpoint()
+        topic.begin_release(up_to)
+        while topic.deliver(MAX_WOKEN):
             await checkpoint()
 
 

@@ -234,7 +234,8 @@ async def test_a_release_in_parts_wakes_each_subscriber_once() -> None:
     async with crowd_of(topic, 10) as crowd:
         topic.publish(b"1")
         woken = []
-        while topic.release(at_most=4):
+        topic.begin_release()
+        while topic.deliver(at_most=4):
             await wait_all_tasks_blocked()
             woken.append(crowd.woken())
         await wait_all_tasks_blocked()
@@ -246,11 +247,12 @@ async def test_events_published_during_a_release_reach_each_subscriber_once() ->
     topic = topic_of(notify=lambda _: None)
     async with crowd_of(topic, 10) as crowd:
         topic.publish(b"1")
-        assert topic.release(at_most=4)
+        topic.begin_release()
+        assert topic.deliver(at_most=4)
         await wait_all_tasks_blocked()
         topic.publish(b"2")
         turns = 0
-        while topic.release(at_most=4):
+        while topic.deliver(at_most=4):
             topic.publish(b"%d" % (turns + 3))  # must not prolong the release
             turns += 1
             await wait_all_tasks_blocked()
@@ -266,7 +268,8 @@ async def test_closing_during_a_release_ends_all_subscribers() -> None:
     topic = topic_of(notify=lambda _: None)
     async with crowd_of(topic, 10) as crowd:
         topic.publish(b"1")
-        assert topic.release(at_most=4)
+        topic.begin_release()
+        assert topic.deliver(at_most=4)
         await wait_all_tasks_blocked()
         topic.close()
         await wait_all_tasks_blocked()

@@ -1,8 +1,10 @@
 """A subscriber as a server-sent event response, for any number of clients at once.
 
-Each client has one task, which sleeps until its topic is released. A client has no queue, timer or
-generator of its own: it costs a wake-up, one shared body and one `send`. The task of the request
-only waits for the disconnect, which servers of ASGI spec 2.3 report only through `receive`.
+The topic writes to the connections of all clients that keep up, as `rover.asgi.outputs` explains: a
+client then has no task, queue, timer or generator of its own. A client that has not caught up, or
+reads slowly, or whose connection the server does not show, has a task that reads the subscriber and
+awaits each `send`. The task of the request only waits for the disconnect, which servers of ASGI
+spec 2.3 report only through `receive`.
 
 Intentional divergence from `sse_starlette.EventSourceResponse`
 ---------------------------------------------------------------
@@ -17,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +27,8 @@ from anyio import CancelScope, sleep
 from starlette.responses import Response
 
 from rover.asgi.connections import wait_for_disconnect
+from rover.asgi.framing import chunk
+from rover.asgi.outputs import output_of
 from rover.counts import GapCounts
 from rover.errors import Draining
 from rover.identity import IDENTITY
@@ -33,15 +36,16 @@ from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from starlette.types import Message, Receive, Scope, Send
 
     from rover.asgi.connections import Connections
+    from rover.asgi.servers.uvicorn import Output
     from rover.errors import AccessEnded
     from rover.settings import Settings
     from rover.shares import Pool
-    from rover.topic import Heartbeat, Subscriber
+    from rover.topic import Heartbeat, Sink, Subscriber
 
 logger = logging.getLogger("rover.streams")
 
@@ -71,12 +75,25 @@ def gap_event(gap: Gap) -> bytes:
     return sse(dumps(fields), event="gap")
 
 
+def chunk_of(batch: Batch[Any, bytes]) -> bytes:
+    """The events of a batch as one chunk of a response."""
+    return chunk(batch.body)
+
+
 class Events(Protocol):
     """Where the events of a stream come from: a `Subscriber`, or a replay."""
 
     @property
     def lag(self) -> int:
         """Number of offsets behind the newest event."""
+        ...
+
+    def attach(self, sink: Sink) -> bool:
+        """See `Subscriber.attach`."""
+        ...
+
+    def detach(self) -> bool:
+        """See `Subscriber.detach`."""
         ...
 
     def __enter__(self) -> Any: ...
@@ -169,16 +186,22 @@ class EventStreams:
 class EventStream(Response):
     """The response to one client. It is a `Response` because some frameworks check the type.
 
+    It is also the sink of its subscriber: `write` and `resume` are for the topic.
+
     `Response.__init__` is not called: its attributes would cost memory per client.
     """
 
     __slots__ = (
         "_client",
         "_heartbeat",
+        "_is_following",
+        "_output",
         "_own_headers",
         "_preamble",
+        "_send",
         "_streams",
         "_subscriber",
+        "_writer",
         "aborted",
         "close_reason",
         "scope",
@@ -199,6 +222,9 @@ class EventStream(Response):
     ) -> None:
         self._client = client
         self._heartbeat = heartbeat
+        self._is_following = False  # the writer reads the subscriber
+        self._output: Output | None = None
+        self._writer: asyncio.Task[bool] | None = None  # `None` while the topic writes
         self._own_headers: list[tuple[bytes, bytes]] | None = None
         self._subscriber = subscriber
         self._preamble = preamble
@@ -234,43 +260,62 @@ class EventStream(Response):
         if pool is not None:
             pool.acquire(self._client)
         self._streams.connections.limit_unacknowledged(receive)
-        # The writer has a task of its own: waking a task steps through all frames that await in
-        # it, and middleware adds a dozen frames to a request's task. It is a plain task with a
-        # scope: a task group would be a third of a client's memory.
-        writer = asyncio.create_task(self._write(start, send))
-        writer.add_done_callback(self._end)
+        self._send = send
+        self._start_writer(self._begin(start))
         self._streams.open.add(self)
         try:
-            close = partial(self.close, writer)
-            with self._subscriber, self.scope, grants.hold(identity, close):
+            with self._subscriber, self.scope, grants.hold(identity, self.close):
                 await self._listen(receive)
         finally:
             self._streams.open.discard(self)
             if pool is not None:
                 pool.release(self._client)
-            writer.cancel()
-            with CancelScope(shield=True):
-                await asyncio.wait([writer])
+            if (writer := self._writer) is not None:
+                writer.cancel()
+                with CancelScope(shield=True):
+                    await asyncio.wait([writer])
         if self.aborted and self._streams.connections.abort(receive):
             await wait_for_disconnect(receive)  # uvicorn logs an error if the app returns first
-        if not writer.cancelled():  # the response ended before the client disconnected
+        if writer is not None and not writer.cancelled():  # the response ended first
             self._note_end(receive)
             writer.result()  # raises what the writer raised
 
-    def close(self, writer: asyncio.Task[None], reason: AccessEnded) -> None:
+    def close(self, reason: AccessEnded) -> None:
         """Send `bye` with the reason and end the stream. A stalled client is aborted."""
         self.close_reason = reason
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
-        if not self._preamble:  # else the response has not begun
-            writer.cancel()
+        if self._subscriber.detach():
+            self.resume()
+        elif self._writer is not None and self._is_following:
+            self._writer.cancel()
 
     def abort(self) -> None:
         """End the stream at once and close the connection. Buffered data is lost."""
         self.aborted = True
         self.scope.cancel()
 
-    def _end(self, _: object) -> None:
-        self.scope.cancel()
+    def write(self, news: Batch[Any, Any] | Heartbeat) -> bool:
+        """Write what the subscriber receives to the connection; returns whether it took it."""
+        assert self._output is not None  # noqa: S101 # else the sink is not attached
+        if isinstance(news, Batch):
+            return self._output.write(news.framed(chunk_of))
+        return self._output.write(chunk(self._heartbeat))
+
+    def resume(self) -> None:
+        """Read the subscriber in a task: the topic no longer writes."""
+        self._start_writer(self._write_rest())
+
+    def _start_writer(self, write: Coroutine[Any, Any, bool]) -> None:
+        # The writer has a task of its own: waking a task steps through all frames that await in
+        # it, and middleware adds a dozen frames to a request's task. It is a plain task with a
+        # scope: a task group would be a third of a client's memory.
+        self._writer = asyncio.create_task(write)
+        self._writer.add_done_callback(self._end)
+
+    def _end(self, writer: asyncio.Task[bool]) -> None:
+        """End the response after its writer, unless the topic writes now."""
+        if writer.cancelled() or writer.exception() is not None or not writer.result():
+            self.scope.cancel()
 
     def _note_end(self, receive: Receive) -> None:
         self._streams.connections.end(receive)
@@ -279,23 +324,36 @@ class EventStream(Response):
         """Return when the client disconnects. The response ends with it."""
         await wait_for_disconnect(receive)
 
-    async def _write(self, start: Message, send: Send) -> None:
+    async def _begin(self, start: Message) -> bool:
+        """Begin the response, then go on as `_write_rest`."""
         self.sending_since = monotonic()
-        await send(start)
-        await send({"type": "http.response.body", "body": self._preamble, "more_body": True})
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": self._preamble, "more_body": True})
         self._preamble = b""  # frees memory: the stream may be open for days
         self.sending_since = inf
+        self._output = output_of(self._send)
+        return await self._write_rest()
+
+    async def _write_rest(self) -> bool:
+        """Send the events and the last event; returns true if the topic writes now instead."""
+        self._is_following = True
         try:
-            if self.close_reason is None:
-                await self._write_events(send)
+            if self.close_reason is None and await self._write_events():
+                return True
         except asyncio.CancelledError:
             if self.close_reason is None:
                 raise
+        finally:
+            self._is_following = False
         self.sending_since = monotonic()
-        await send({"type": "http.response.body", "body": self._last_event()})
+        await self._send({"type": "http.response.body", "body": self._last_event()})
         self.sending_since = inf
+        return False
 
-    async def _write_events(self, send: Send) -> None:
+    async def _write_events(self) -> bool:
+        """Send events until the topic has closed, or writes by itself; returns whether it does."""
+        if self._attach():
+            return True
         async for news in self._subscriber:
             if isinstance(news, Batch):
                 body = news.body
@@ -305,8 +363,19 @@ class EventStream(Response):
             else:
                 body = self._heartbeat
             self.sending_since = monotonic()
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
             self.sending_since = inf
+            if self._attach():
+                return True
+        return False
+
+    def _attach(self) -> bool:
+        """Have the topic write to the connection, if the client keeps up."""
+        output = self._output
+        if output is None or not output.is_writable or not self._subscriber.attach(self):
+            return False
+        self._writer = None
+        return True
 
     def _last_event(self) -> bytes:
         """`bye`: why the stream ends, and when the client should reconnect."""

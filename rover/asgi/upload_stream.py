@@ -15,9 +15,7 @@ from rover.commands.upload import Status
 from rover.wire import HEARTBEAT
 
 if TYPE_CHECKING:
-    from asyncio import Task
-
-    from starlette.types import Message, Receive, Send
+    from starlette.types import Message, Receive
 
     from rover.asgi.body import Body
     from rover.asgi.event_stream import EventStreams
@@ -103,11 +101,11 @@ class UploadStream(ProgressStream):
         if not self._body.interrupted:
             await super()._listen(receive)
 
-    async def _write(self, start: Message, send: Send) -> None:
+    async def _begin(self, start: Message) -> bool:
         await self._begins.wait()
-        await super()._write(start, send)
+        return await super()._begin(start)
 
-    def close(self, writer: Task[None], reason: AccessEnded) -> None:
+    def close(self, reason: AccessEnded) -> None:
         """End the stream. While the file arrives, the upload fails, and its last event says why.
 
         The connection is not closed: a client that sends the whole file before it reads would get
@@ -116,7 +114,7 @@ class UploadStream(ProgressStream):
         if self._upload.status is Status.UPLOADING:
             get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
         else:
-            super().close(writer, reason)
+            super().close(reason)
 
     def _note_end(self, receive: Receive) -> None:
         self._streams.connections.end(receive, unread=self._body.is_unread)

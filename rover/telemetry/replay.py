@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from rover.logs.base import Log, Record
     from rover.telemetry.history import History
+    from rover.topic import Sink
 
 logger = logging.getLogger("rover.telemetry")
 
@@ -340,6 +341,14 @@ class Replay:
 
     def __enter__(self) -> Self:
         return self
+
+    def attach(self, _: Sink) -> bool:
+        """A client of a replay is always read for: each has its own events. Returns `False`."""
+        return False
+
+    def detach(self) -> bool:
+        """Nothing is attached. Returns `False`."""
+        return False
 
     def __exit__(self, *_: object) -> None:
         pass

@@ -2,6 +2,7 @@
 
 from rover.events import HEARTBEAT, EventId, Gap, GapReason, Heartbeat
 from rover.topic.batch import Batch
+from rover.topic.releases import Sink
 from rover.topic.subscriber import Subscriber
 from rover.topic.topic import Topic
 
@@ -12,6 +13,7 @@ __all__ = [
     "Gap",
     "GapReason",
     "Heartbeat",
+    "Sink",
     "Subscriber",
     "Topic",
 ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 Item = TypeVar("Item")
 Frame = TypeVar("Frame")
@@ -27,6 +27,7 @@ class Batch(Generic[Item, Frame]):
         self.frames = frames
         self.offsets = offsets
         self.items = items
+        self._framed: dict[Callable[[Batch[Any, Any]], bytes], bytes] = {}
 
     @cached_property
     def body(self) -> bytes:
@@ -34,3 +35,14 @@ class Batch(Generic[Item, Frame]):
         if len(self.frames) == 1:
             return self.frames[0]  # type: ignore[return-value] # the caller's topic is of bytes
         return b"".join(self.frames)  # type: ignore[arg-type] # the caller's topic is of bytes
+
+    def framed(self, framing: Callable[[Batch[Any, Any]], bytes]) -> bytes:
+        """The bytes of the batch on a kind of connection, made once for all subscribers.
+
+        Args:
+            framing: makes them; the same function for all subscribers with this kind.
+        """
+        data = self._framed.get(framing)
+        if data is None:
+            data = self._framed[framing] = framing(self)
+        return data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError, get_running_loop
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from anyio.lowlevel import checkpoint
@@ -11,6 +10,7 @@ from rover.events import HEARTBEAT, EventId, Gap, Heartbeat
 
 if TYPE_CHECKING:
     from rover.topic.batch import Batch
+    from rover.topic.releases import Releases, Sink
     from rover.topic.topic import Topic
 
 Item = TypeVar("Item")
@@ -22,13 +22,29 @@ class Subscriber(Generic[Item, Frame]):
 
     The iteration ends after the last event of a closed topic. A cancelled read loses no event: the
     position changes only when a read returns.
+
+    A subscriber that has read everything may attach a sink instead of reading on. Then the topic
+    writes to the sink, and the position changes when the sink takes a batch.
+
+    Attributes:
+        offset: of the last event that it received, or that it started after. Only the topic
+            changes it.
+        sink: where the topic writes; `None` if the subscriber is read. Only the topic sets it.
     """
 
-    __slots__ = ("_gap", "_position", "_topic")
+    __slots__ = ("_gap", "_releases", "_topic", "offset", "sink")
 
-    def __init__(self, topic: Topic[Item, Frame], position: int, gap: Gap | None) -> None:
+    def __init__(
+        self,
+        topic: Topic[Item, Frame],
+        releases: Releases[Item, Frame],
+        offset: int,
+        gap: Gap | None = None,
+    ) -> None:
+        self.offset = offset
+        self.sink: Sink | None = None
         self._topic = topic
-        self._position = position
+        self._releases = releases
         self._gap = gap
 
     def __enter__(self) -> Self:
@@ -36,17 +52,40 @@ class Subscriber(Generic[Item, Frame]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.detach()
         self._topic.subscribers -= 1
 
     @property
     def position(self) -> EventId:
         """The id of the last event that it received, or that it started after."""
-        return self._topic.epochs.id(self._position)
+        return self._topic.epochs.id(self.offset)
 
     @property
     def lag(self) -> int:
         """Number of offsets by which it is behind the newest event."""
-        return self._topic.last_id.offset - self._position
+        return self._topic.last_id.offset - self.offset
+
+    def attach(self, sink: Sink) -> bool:
+        """Have the topic write to a sink, from the next event on.
+
+        The sink is attached until `detach`, or until the topic calls `Sink.resume`: when the sink
+        took nothing, when events expired, or when the topic has closed.
+
+        Returns:
+            Whether it is attached. If not, there is something to read.
+        """
+        if self._gap is not None or self.offset != self._releases.released or self._topic.ended:
+            return False
+        self.sink = sink
+        self._releases.attach(self)
+        return True
+
+    def detach(self) -> bool:
+        """Read the subscriber again; returns whether a sink was attached."""
+        if self.sink is None:
+            return False
+        self._releases.detach(self)
+        return True
 
     def __aiter__(self) -> Self:
         return self
@@ -55,23 +94,15 @@ class Subscriber(Generic[Item, Frame]):
         if self._gap is not None:
             gap, self._gap = self._gap, None
             return gap
-        topic = self._topic
-        if topic.has_after(self._position):
+        if self.offset < self._releases.released:
             await checkpoint()  # let other tasks run while this one catches up
-        elif topic.ended:
+        elif self._topic.ended:
             raise StopAsyncIteration
         else:
-            # one future per subscriber: a shared event costs twice as much to wake
-            released = get_running_loop().create_future()
-            topic.waiting[released] = None
-            try:
-                await released
-            except CancelledError:
-                topic.waiting.pop(released, None)
-                raise
-        news, self._position = topic.read(self._position)
+            await self._releases.wait()
+        news, self.offset = self._releases.read(self.offset)
         if news is None:
-            if topic.ended:
+            if self._topic.ended:
                 raise StopAsyncIteration
             return HEARTBEAT
         return news

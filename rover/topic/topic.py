@@ -26,28 +26,21 @@ from math import inf
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rover.events import Epochs, EventId, Gap, GapReason, new_epoch
+from rover.topic.releases import Releases
+from rover.topic.restoring import restore
 from rover.topic.retained import Retained
 from rover.topic.subscriber import Subscriber
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Callable, Iterable, Sequence
 
     from rover.logs.base import Record, Stream
     from rover.logs.store import Store
-    from rover.topic.batch import Batch
 
 logger = logging.getLogger("rover.log")
 
 Item = TypeVar("Item")
 Frame = TypeVar("Frame")
-
-MAX_SHARED_BATCHES = 32
-"""Maximum number of batches kept for the next subscriber at the same position.
-
-It is enough for all subscribers that keep up. Memory stays bounded while others catch up, each from
-a different position.
-"""
 
 
 class Topic(Generic[Item, Frame]):
@@ -72,9 +65,7 @@ class Topic(Generic[Item, Frame]):
         epochs: the epochs of its event ids.
         store: keeps the events; `None` if the topic keeps them itself.
         subscribers: the number of open subscribers.
-        waiting: a future of each subscriber that waits for a release.
         closed: whether `close` was called.
-        delivered_bytes: bytes of released frames, times the subscribers that waited for them.
     """
 
     def __init__(
@@ -97,24 +88,24 @@ class Topic(Generic[Item, Frame]):
         self.epochs = epochs or Epochs(epoch)
         self.store = store
         self.subscribers = 0
-        self.waiting: dict[Future[None], None] = {}
         self.closed = False
-        self.delivered_bytes = 0
         self._encode = encode
-        self._batch_bytes = batch_bytes
         self._notify = notify
         self._events: Retained[Item, Frame] = Retained(
             size, max_events, max_bytes, is_transient, max_transient, store
         )
         self._accepted = 0  # `subscribe` accepts ids up to this offset
-        self._released = 0  # subscribers can read events up to this offset
-        self._batches: dict[int, Batch[Item, Frame] | None] = {}  # by position; released only
-        self._waking: list[Future[None]] = []  # waiting subscribers of the current release
+        self._releases = Releases(self._events, self.epochs, batch_bytes)
 
     @property
     def epoch(self) -> str:
         """The epoch of new events."""
         return self.epochs.current
+
+    @property
+    def delivered_bytes(self) -> int:
+        """Bytes of released frames, times the subscribers that waited for them."""
+        return self._releases.delivered_bytes
 
     @property
     def last_id(self) -> EventId:
@@ -124,7 +115,7 @@ class Topic(Generic[Item, Frame]):
     @property
     def released_id(self) -> EventId:
         """The id of the newest event that subscribers can read."""
-        return self.epochs.id(self._released)
+        return self.epochs.id(self._releases.released)
 
     def __len__(self) -> int:
         """The number of retained events."""
@@ -184,7 +175,7 @@ class Topic(Generic[Item, Frame]):
     def restore_position(self, stream: Stream) -> None:
         """Go on with the epoch and the offsets of a stream; its events count as expired."""
         self.epochs.restore(stream.epochs)
-        self._events.last = self._events.expired = self._released = stream.last
+        self._events.last = self._events.expired = self._releases.released = stream.last
 
     def restore(self, records: Iterable[Record]) -> list[tuple[Record, Item]]:
         """Retain events of the store; call it once, after `restore_position`.
@@ -198,39 +189,18 @@ class Topic(Generic[Item, Frame]):
         Returns:
             The retained events and their records.
         """
-        events = self._events
-        last = events.last
-        found: list[tuple[Record, Item]] = []
-        for record in records:
-            if found and record.offset != events.last + 1 and not events.skips_offsets:
-                self.expire_to(record.offset - 1)  # it was not recorded
-                found.clear()
-            item = self._restore(record)
-            if item is None:
-                self.expire_to(record.offset)
-                found.clear()
-            else:
-                found.append((record, item))
-        if events.last < last:
-            self.expire_to(last)
-            found.clear()
-        self._released = events.last
+        found = restore(self._events, records, self._read)
+        self._releases.released = self._events.last
         return found
 
-    def _restore(self, record: Record) -> Item | None:
+    def _read(self, record: Record) -> tuple[Item, Frame, float] | None:
         assert self.store is not None  # noqa: S101 # the record is from it
-        offset = record.offset
         try:
             item, at = self.store.unpack(record)
-            frame = self._encode(self.epochs.id(offset), item)
+            return item, self._encode(self.epochs.id(record.offset), item), at
         except (LookupError, TypeError, ValueError) as exc:
-            logger.warning("%s: event %d cannot be read: %r", self.store.key, offset, exc)
+            logger.warning("%s: event %d cannot be read: %r", self.store.key, record.offset, exc)
             return None
-        if not len(self):
-            self._events.expired = offset - 1
-            self._events.expired_time = at if offset > 1 else -inf
-        self._events.append(offset, item, frame, at)
-        return item
 
     def renew(self, epoch: str | None = None) -> None:
         """Begin an epoch after the released events. Later events keep their offsets.
@@ -240,11 +210,11 @@ class Topic(Generic[Item, Frame]):
         Args:
             epoch: letters and digits; random by default.
         """
-        self.epochs.renew(epoch or new_epoch(), self._released + 1)
+        self.epochs.renew(epoch or new_epoch(), self._releases.released + 1)
         if self.store is not None:
             self.store.begin(self.epochs.all)
         self._events.encode_after(
-            self._released, lambda offset, item: self._encode(self.epochs.id(offset), item)
+            self._releases.released, lambda offset, item: self._encode(self.epochs.id(offset), item)
         )
 
     def renew_if_stored(self) -> None:
@@ -254,37 +224,43 @@ class Topic(Generic[Item, Frame]):
         """
         if (
             self.store is not None
-            and self._released != self._events.last
+            and self._releases.released != self._events.last
             and self.store.keeps_epoch
         ):
             self.renew()
 
-    def release(self, at_most: int = sys.maxsize, up_to: int = sys.maxsize) -> bool:
-        """Let subscribers read events, and wake those that wait.
+    def release(self, up_to: int = sys.maxsize) -> None:
+        """Let subscribers read events, and deliver them to those that wait.
 
         If there are no new events, each waiting subscriber receives a heartbeat.
 
         Args:
-            at_most: maximum number of subscribers to wake in this call. Call again to wake the
-                others. Events published between these calls wait for the release after this one.
             up_to: the offset of the last event to release: it is committed. All by default.
+        """
+        while self.deliver():  # of an earlier release
+            pass
+        self.begin_release(up_to)
+        while self.deliver():
+            pass
+
+    def begin_release(self, up_to: int = sys.maxsize) -> None:
+        """The same as `release`, but `deliver` delivers it, in parts. Finish an earlier one first.
+
+        Events published between the parts wait for the release after this one.
+        """
+        last = min(self._events.last, max(up_to, self._releases.released))
+        self._releases.begin(last, is_last=self.closed and last == self._events.last)
+
+    def deliver(self, at_most: int = sys.maxsize) -> bool:
+        """Deliver the current release to more of the subscribers that wait.
+
+        Args:
+            at_most: maximum number of subscribers in this call.
 
         Returns:
-            Whether subscribers of this release are left to wake.
+            Whether subscribers are left.
         """
-        if not self._waking:  # a release has a fixed end, however busy the topic is
-            if (released := min(self._events.last, up_to)) > self._released:
-                released_bytes = self._events.bytes_between(self._released, released)
-                self.delivered_bytes += released_bytes * len(self.waiting)
-                self._released = released
-                self._batches.clear()
-            self._waking = list(self.waiting)
-            self.waiting.clear()
-        now, self._waking = self._waking[:at_most], self._waking[at_most:]
-        for future in now:
-            if not future.done():
-                future.set_result(None)
-        return bool(self._waking)
+        return self._releases.deliver(at_most)
 
     def expire_to(self, offset: int, at: float = -inf) -> None:
         """Expire all retained events, and count those up to `offset` as expired.
@@ -327,12 +303,11 @@ class Topic(Generic[Item, Frame]):
             self._notify(self)  # the flusher releases the last events after their commit
             return
         self.release()
-        self.release()  # subscribers that began to wait during an unfinished release
 
     @property
     def ended(self) -> bool:
         """Whether the topic is closed, and all of its events are released."""
-        return self.closed and self._released >= self._events.last
+        return self.closed and self._releases.released >= self._events.last
 
     def retained(self) -> Sequence[Frame]:
         """The frames of all retained events, oldest first."""
@@ -362,44 +337,19 @@ class Topic(Generic[Item, Frame]):
             expired = last == len(self) and events.expired > 0 and since <= events.expired_time
             first = self.epochs.id(0)
             gap = Gap(first, self._oldest, None, GapReason.EXPIRED) if expired else None
-            return Subscriber(self, events.position_before(last), gap)
+            return Subscriber(self, self._releases, events.position_before(last), gap)
         if after is None:
-            return Subscriber(self, events.position_before(last), None)
+            return Subscriber(self, self._releases, events.position_before(last))
         newest = max(events.last, self._accepted)
         if after != self.epochs.id(after.offset) or after.offset > newest:
             gap = Gap(after, self._oldest, None, GapReason.EPOCH)
         elif after.offset < events.expired:
             gap = Gap(after, self._oldest, events.expired - after.offset, GapReason.EXPIRED)
         else:
-            return Subscriber(self, after.offset, None)
-        return Subscriber(self, events.expired, gap)
+            return Subscriber(self, self._releases, after.offset)
+        return Subscriber(self, self._releases, events.expired, gap)
 
     @property
     def _oldest(self) -> EventId:
         """The id of the oldest retained event, or else of the next event."""
         return self.epochs.id(self._events.oldest)
-
-    def has_after(self, position: int) -> bool:
-        """Whether something newer than `position` is released."""
-        return position < self._released
-
-    def read(self, position: int) -> tuple[Batch[Item, Frame] | Gap | None, int]:
-        """What follows `position`, and the position after it.
-
-        Returns:
-            A batch; or a gap, if the next event has expired; or `None` if there are no events.
-        """
-        if position >= self._released:
-            return None, position
-        if position < self._events.expired:
-            lost = self._events.expired - position
-            gap = Gap(self.epochs.id(position), self._oldest, lost, GapReason.SLOW)
-            return gap, self._events.expired
-        if position in self._batches:
-            batch = self._batches[position]
-        else:
-            if len(self._batches) >= MAX_SHARED_BATCHES:
-                self._batches.clear()
-            batch = self._events.batch(position, self._released, self._batch_bytes)
-            self._batches[position] = batch
-        return batch, self._released if batch is None else batch.offsets[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -93,3 +94,121 @@ def missing_options(receive: Receive, max_frame: int) -> str:
     if getattr(config, "ws_max_size", 0) > max_frame:
         missing.append(f"--ws-max-size {max_frame}")
     return " ".join(missing)
+
+
+class Output(Protocol):
+    """A connection that takes bytes without waiting."""
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether it takes bytes: the client reads, and the connection is not closing."""
+        ...
+
+    def write(self, data: bytes) -> bool:
+        """Send framed bytes, if `is_writable`; returns whether it was."""
+        ...
+
+
+class ChunkedOutput:
+    """An HTTP/1.1 response of chunks that has begun.
+
+    Args:
+        cycle: uvicorn's `RequestResponseCycle`.
+    """
+
+    __slots__ = ("_flow", "_transport")
+
+    def __init__(self, cycle: Any) -> None:
+        self._flow = cycle.flow
+        self._transport = cycle.transport
+
+    @property
+    def is_writable(self) -> bool:
+        """See `Output`. While the client reads too slowly, `send` waits."""
+        return not (self._flow.write_paused or self._transport.is_closing())
+
+    def write(self, data: bytes) -> bool:
+        """See `Output`."""
+        if self._flow.write_paused or self._transport.is_closing():
+            return False
+        self._transport.write(data)
+        return True
+
+
+class WebSocketOutput:
+    """An open WebSocket.
+
+    Args:
+        protocol: uvicorn's `WebSocketsSansIOProtocol`.
+    """
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+
+    @property
+    def is_writable(self) -> bool:
+        """See `Output`. Nothing is written after a close frame."""
+        one = self._protocol
+        return one.writable.is_set() and not (one.close_sent or one.transport.is_closing())
+
+    def write(self, data: bytes) -> bool:
+        """See `Output`."""
+        if not self.is_writable:
+            return False
+        self._protocol.transport.write(data)
+        return True
+
+
+HTTP_MODULE = "uvicorn.protocols.http.httptools_impl"
+WEBSOCKET_MODULE = "uvicorn.protocols.websockets.websockets_sansio_impl"
+
+
+def chunked_output(send: object) -> ChunkedOutput | None:
+    """The output of a response in chunks that has begun; `None` for any other `send`."""
+    cycle = _owner(send, HTTP_MODULE, "RequestResponseCycle")
+    if (
+        cycle is None
+        or not (cycle.response_started and cycle.chunked_encoding)
+        or cycle.response_complete
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return None
+    return ChunkedOutput(cycle)
+
+
+def websocket_output(send: object) -> WebSocketOutput | None:
+    """The output of an open WebSocket; `None` for any other `send`.
+
+    From now on, `send` compresses each message by itself, as RFC 7692, 7.1.1.1, allows. A
+    compressor that remembers the messages before takes 40 kB, and the output does not use it.
+    """
+    protocol = _owner(send, WEBSOCKET_MODULE, "WebSocketsSansIOProtocol")
+    if protocol is None or not protocol.handshake_complete or protocol.close_sent:
+        return None
+    for extension in protocol.conn.extensions:
+        if hasattr(extension, "local_no_context_takeover") and hasattr(extension, "encoder"):
+            extension.local_no_context_takeover = True
+            del extension.encoder
+    return WebSocketOutput(protocol)
+
+
+def _owner(send: object, module: str, name: str) -> Any:
+    """The object whose own `send` this is, if it is of a class of uvicorn; else `None`.
+
+    Its attributes are undocumented. A subclass with another `send` does not count.
+    """
+    if not isinstance(send, MethodType):
+        return None
+    owner: Any = send.__self__
+    kind: type = type(owner)
+    return owner if _is_own(kind, send.__func__, module, name) else None
+
+
+@lru_cache(64)
+def _is_own(kind: type, function: object, module: str, name: str) -> bool:
+    for base in kind.__mro__:
+        if (base.__module__, base.__name__) == (module, name):
+            return base.__dict__.get("send") is function
+    return False

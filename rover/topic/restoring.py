@@ -1,0 +1,55 @@
+"""Restores the events of a topic from the records of its store."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rover.logs.base import Record
+    from rover.topic.retained import Retained
+
+Item = TypeVar("Item")
+Frame = TypeVar("Frame")
+
+
+def restore(
+    events: Retained[Item, Frame],
+    records: Iterable[Record],
+    read: Callable[[Record], tuple[Item, Frame, float] | None],
+) -> list[tuple[Record, Item]]:
+    """Retain events of a store.
+
+    If an event is missing or cannot be read, all events before it count as expired.
+
+    Args:
+        events: retains them; its `last` is that of the stream.
+        records: the newest of the stream, oldest first.
+        read: returns the event of a record, its frame and its time; `None` if it cannot be read.
+
+    Returns:
+        The retained events and their records.
+    """
+    last = events.last
+    found: list[tuple[Record, Item]] = []
+    for record in records:
+        if found and record.offset != events.last + 1 and not events.skips_offsets:
+            events.expire_to(record.offset - 1)  # it was not recorded
+            found.clear()
+        event = read(record)
+        if event is None:
+            events.expire_to(record.offset)
+            found.clear()
+            continue
+        item, frame, at = event
+        if not len(events):
+            events.expired = record.offset - 1
+            events.expired_time = at if record.offset > 1 else -inf
+        events.append(record.offset, item, frame, at)
+        found.append((record, item))
+    if events.last < last:
+        events.expire_to(last)
+        found.clear()
+    return found
