@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from tests.conftest import Serve
 
@@ -82,6 +83,24 @@ class Feed:
             tasks.cancel_scope.cancel()
 
 
+def opaque(app: ASGIApp) -> ASGIApp:
+    """The app behind middleware that wraps `send`, as compression does."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_message(message: Message) -> None:
+            await send(message)
+
+        await app(scope, receive, send_message)
+
+    return wrapped
+
+
+@pytest.fixture(params=["written", "sent"])
+def serve_both(request: pytest.FixtureRequest, serve: Serve) -> Serve:
+    """Serves an app so that the topic writes to the connections, and so that it cannot."""
+    return serve if request.param == "written" else lambda app: serve(opaque(app))
+
+
 async def read(url: str, count: int, **headers: str) -> list[ServerSentEvent]:
     """The first `count` events of a client."""
     async with (
@@ -119,9 +138,9 @@ def is_closed(client: socket.socket) -> bool:
         return True
 
 
-async def test_a_client_that_resumes_receives_each_event_once(serve: Serve) -> None:
+async def test_a_client_that_resumes_receives_each_event_once(serve_both: Serve) -> None:
     feed = Feed()
-    async with serve(feed.app) as url:
+    async with serve_both(feed.app) as url:
         for n in range(50):
             feed.topic.publish(str(n))
         first = await read(f"{url}/stream?last=50", 20)
@@ -137,9 +156,9 @@ async def test_last_event_id_takes_precedence_over_after(serve: Serve) -> None:
     assert event.data == "6"
 
 
-async def test_expired_events_are_a_gap(serve: Serve) -> None:
+async def test_expired_events_are_a_gap(serve_both: Serve) -> None:
     feed = Feed(telemetry_events=10)
-    async with serve(feed.app) as url:
+    async with serve_both(feed.app) as url:
         ids = [feed.topic.publish(str(n)) for n in range(100)]
         gap, event = await read(f"{url}/stream?after={ids[9]}", 2)
     assert gap.event == "gap"
@@ -172,10 +191,10 @@ async def test_a_bad_last_is_refused_with_the_range(serve: Serve, bad: str) -> N
 
 
 async def test_the_first_bytes_come_at_once_and_a_silent_stream_has_heartbeats(
-    serve: Serve,
+    serve_both: Serve,
 ) -> None:
     feed = Feed(heartbeat_s=0.1)
-    async with serve(feed.app) as url, httpx.AsyncClient(timeout=5) as client:
+    async with serve_both(feed.app) as url, httpx.AsyncClient(timeout=5) as client:
         async with client.stream("GET", f"{url}/stream") as response:
             chunks = response.aiter_text()
             assert await anext(chunks) == ":\n\n"
@@ -192,18 +211,18 @@ async def test_head_has_the_headers_and_no_body(serve: Serve) -> None:
     assert not feed.streams
 
 
-async def test_a_client_that_disconnects_is_removed(serve: Serve) -> None:
+async def test_a_client_that_disconnects_is_removed(serve_both: Serve) -> None:
     feed = Feed()
-    async with serve(feed.app) as url:
+    async with serve_both(feed.app) as url:
         client = connect(url)
         await until(lambda: len(feed.streams) == 1 and feed.topic.subscribers == 1)
         client.close()
         await until(lambda: len(feed.streams) == 0 and feed.topic.subscribers == 0)
 
 
-async def test_a_stalled_client_is_aborted_and_delays_no_other_client(serve: Serve) -> None:
+async def test_a_stalled_client_is_aborted_and_delays_no_other_client(serve_both: Serve) -> None:
     feed = Feed(send_timeout_s=1)
-    async with serve(feed.app) as url:
+    async with serve_both(feed.app) as url:
         stalled = connect(url, receive_bytes=4096)
         await until(lambda: len(feed.streams) == 1)
         async with (
@@ -221,9 +240,9 @@ async def test_a_stalled_client_is_aborted_and_delays_no_other_client(serve: Ser
         stalled.close()
 
 
-async def test_the_end_of_access_ends_streams_also_of_stalled_clients(serve: Serve) -> None:
+async def test_the_end_of_access_ends_streams_also_of_stalled_clients(serve_both: Serve) -> None:
     feed = Feed()
-    async with serve(feed.app) as url, httpx.AsyncClient(timeout=10) as client:
+    async with serve_both(feed.app) as url, httpx.AsyncClient(timeout=10) as client:
         stalled = connect(url, receive_bytes=4096)
         async with aconnect_sse(client, "GET", f"{url}/stream") as source:
             await until(lambda: len(feed.streams) == 2)
@@ -242,9 +261,9 @@ async def test_the_end_of_access_ends_streams_also_of_stalled_clients(serve: Ser
         stalled.close()
 
 
-async def test_a_slow_client_receives_gaps_that_count_the_lost_events(serve: Serve) -> None:
+async def test_a_slow_client_receives_gaps_that_count_the_lost_events(serve_both: Serve) -> None:
     feed = Feed(telemetry_events=10)
-    async with serve(feed.app) as url:
+    async with serve_both(feed.app) as url:
         slow = connect(url, receive_bytes=4096)
         await until(lambda: len(feed.streams) == 1)
         for n in range(400):
@@ -267,9 +286,9 @@ async def test_a_slow_client_receives_gaps_that_count_the_lost_events(serve: Ser
     assert numbers == sorted(set(numbers))
 
 
-async def test_a_closed_topic_sends_bye_with_different_retry_times(serve: Serve) -> None:
+async def test_a_closed_topic_sends_bye_with_different_retry_times(serve_both: Serve) -> None:
     feed = Feed(retry_ms=1000)
-    async with serve(feed.app) as url, create_task_group() as tasks:
+    async with serve_both(feed.app) as url, create_task_group() as tasks:
         retries: set[int] = set()
 
         async def follow() -> None:

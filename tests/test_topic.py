@@ -5,12 +5,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-import anyio
 import pytest
 from anyio import create_task_group, fail_after, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rover.errors import MalformedEventId
 from rover.topic import (
@@ -521,131 +518,132 @@ async def test_a_start_time_before_the_retained_events_is_a_gap(since: float) ->
     assert await frames_of(topic.subscribe(since=T + 3)) == [b"3", b"4"]
 
 
-class Model:
-    """A simple implementation of `Topic`, compared with the real one at each step."""
+class Taken:
+    """A sink that takes everything, or nothing more."""
 
-    def __init__(self, topic: Topic[bytes, bytes], max_events: int, max_bytes: int) -> None:
-        self.topic = topic
-        self.log: dict[int, bytes] = {}  # all events, by offset
-        self.kept: dict[int, bytes] = {}
-        self.last = self.released = 0
-        self.subscribers: list[tuple[Subscriber[Any, bytes], list[int]]] = []
-        self.max_events, self.max_bytes = max_events, max_bytes
+    def __init__(self) -> None:
+        self.news: list[Batch[Any, bytes] | Heartbeat] = []
+        self.takes = True
+        self.resumed = 0
 
-    def publish(self, step: int, size: int) -> None:
-        self.last += step
-        item = self.log[self.last] = self.kept[self.last] = (b"%d " % self.last).ljust(size)
-        assert self.topic.publish(item, offset=self.last) == EventId("e", self.last)
-        while len(self.kept) > self.max_events or (
-            len(self.kept) > 1 and sum(map(len, self.kept.values())) > self.max_bytes
-        ):
-            del self.kept[min(self.kept)]
-        assert self.topic.retained() == list(self.kept.values())
+    def write(self, news: Batch[Any, bytes] | Heartbeat) -> bool:
+        if self.takes:
+            self.news.append(news)
+        return self.takes
 
-    def release(self) -> None:
-        self.topic.release()
-        self.released = self.last
-
-    def subscribe(self, last: int) -> None:
-        """Start after the newest event that the subscriber does not ask for."""
-        older = list(self.log)[: len(self.log) - min(last, len(self.kept))]
-        self.subscribers.append((self.topic.subscribe(last=last), [max(older, default=0)]))
-
-    def resume(self, offset: int) -> None:
-        offset = min(offset, self.last)
-        self.subscribers.append((self.topic.subscribe(EventId("e", offset)), [offset]))
-
-    async def read(self, index: int) -> bool:
-        """Read once, without waiting; returns whether there was something to read."""
-        if not self.subscribers:
-            return False
-        subscriber, at = self.subscribers[index % len(self.subscribers)]
-        news: list[News] = []
-
-        async def read() -> None:
-            news.append(await anext(subscriber))
-
-        async with create_task_group() as tasks:
-            tasks.start_soon(read)
-            for _ in range(3):  # a read that needs more turns waits for a release
-                await checkpoint()
-            tasks.cancel_scope.cancel()
-        if news:
-            at[0] = self.check(news[0], at[0])
-        else:
-            assert at[0] >= self.released, "the subscriber missed events"
-        return bool(news)
-
-    def check(self, news: News, position: int) -> int:
-        """Check that the news follows `position`; returns the position after it."""
-        if isinstance(news, Batch):
-            last = news.offsets[-1]
-            assert last <= self.released
-            expected = {n: item for n, item in self.log.items() if position < n <= last}
-            assert list(zip(news.offsets, news.frames, strict=True)) == list(expected.items())
-            return last
-        assert isinstance(news, Gap), "a heartbeat without a release"
-        assert news.after == EventId("e", position)
-        missing = [n for n in self.log if position < n < news.resumed.offset]
-        assert missing, "a gap without missing events"
-        assert not self.kept.keys() & set(missing), "retained events are missing"
-        assert news.lost is not None
-        assert news.lost >= len(missing)
-        return max(missing)
+    def resume(self) -> None:
+        self.resumed += 1
 
 
-STEPS = st.one_of(
-    st.tuples(st.just("publish"), st.integers(1, 3), st.integers(6, 40)),
-    st.tuples(st.just("subscribe"), st.integers(0, 9)),
-    st.tuples(st.just("resume"), st.integers(0, 60)),
-    st.tuples(st.just("read"), st.integers(0, 5)),
-    st.tuples(st.just("release")),
-)
+def attached(topic: Topic[bytes, bytes], count: int) -> list[tuple[Subscriber[Any, bytes], Taken]]:
+    """Subscribers at the newest event, with a sink each."""
+    pairs = [(topic.subscribe(), Taken()) for _ in range(count)]
+    for subscriber, sink in pairs:
+        assert subscriber.attach(sink)
+    return pairs
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    max_events=st.integers(1, 8),
-    max_bytes=st.integers(1, 200),
-    batch_bytes=st.integers(1, 100),
-    steps=st.lists(STEPS, max_size=60),
-)
-def test_no_event_is_reordered_repeated_or_lost_silently(
-    max_events: int, max_bytes: int, batch_bytes: int, steps: list[tuple[Any, ...]]
+def bodies(sink: Taken) -> list[bytes]:
+    return [news.body for news in sink.news if isinstance(news, Batch)]
+
+
+async def test_a_release_writes_one_batch_to_all_sinks_and_frames_it_once() -> None:
+    framed: list[Batch[Any, bytes]] = []
+
+    def framing(batch: Batch[Any, bytes]) -> bytes:
+        framed.append(batch)
+        return b"<%b>" % batch.body
+
+    topic = topic_of(notify=lambda _: None)
+    pairs = attached(topic, 3)
+    topic.publish(b"a")
+    topic.publish(b"b")
+    topic.release()
+    topic.release()
+    assert all(sink.news == [framed_one := pairs[0][1].news[0], HEARTBEAT] for _, sink in pairs)
+    assert isinstance(framed_one, Batch)
+    assert [framed_one.framed(framing) for _ in pairs] == [b"<ab>"] * 3
+    assert framed == [framed_one]
+    assert {(one.position.offset, one.lag) for one, _ in pairs} == {(2, 0)}
+    assert topic.delivered_bytes == 6
+
+
+async def test_a_sink_that_takes_nothing_is_detached_and_its_subscriber_reads_on() -> None:
+    topic = topic_of(notify=lambda _: None)
+    [(_, fast), (subscriber, slow)] = attached(topic, 2)
+    slow.takes = False
+    topic.publish(b"a")
+    topic.release()
+    topic.publish(b"b")
+    topic.release()
+    assert bodies(fast) == [b"a", b"b"]
+    assert (slow.news, slow.resumed, subscriber.lag) == ([], 1, 2)
+    assert not subscriber.attach(slow)  # it has something to read
+    assert await frames_of(subscriber) == [b"a", b"b"]
+    slow.takes = True
+    assert subscriber.attach(slow)
+    topic.publish(b"c")
+    topic.release()
+    assert bodies(slow) == [b"c"]
+
+
+async def test_a_sink_that_is_attached_again_during_a_release_misses_and_repeats_nothing() -> None:
+    topic = topic_of(notify=lambda _: None)
+    pairs = attached(topic, 3)
+    topic.publish(b"a")
+    topic.begin_release()
+    assert topic.deliver(1)
+    subscriber, sink = pairs[2]
+    assert subscriber.detach()
+    assert await frames_of(subscriber) == [b"a"]
+    assert subscriber.attach(sink)
+    topic.publish(b"b")
+    assert not topic.deliver(2)
+    assert bodies(sink) == []
+    topic.release()
+    assert [bodies(one) for _, one in pairs] == [[b"a", b"b"]] * 2 + [[b"b"]]
+
+
+async def test_a_detached_sink_receives_nothing_more() -> None:
+    topic = topic_of(notify=lambda _: None)
+    [(one, sink), (other, ended)] = attached(topic, 2)
+    with other:
+        pass
+    topic.publish(b"a")
+    topic.begin_release()
+    assert one.detach()
+    assert not one.detach()
+    topic.deliver()
+    assert (sink.news, sink.resumed, ended.news, ended.resumed) == ([], 0, [], 0)
+
+
+async def test_expired_events_and_large_batches_are_read_not_written() -> None:
+    topic = topic_of(notify=lambda _: None, max_events=2, batch_bytes=1)
+    [(subscriber, sink)] = attached(topic, 1)
+    for item in (b"a", b"b", b"c"):
+        topic.publish(item)
+    topic.release()
+    assert (sink.news, sink.resumed) == ([], 1)
+    assert await next_of(subscriber) == Gap(EventId("e", 0), EventId("e", 2), 1, GapReason.SLOW)
+    assert [await frames_of(subscriber), await frames_of(subscriber)] == [[b"b"], [b"c"]]
+    assert subscriber.attach(sink)
+    topic.publish(b"d")
+    topic.publish(b"e")
+    topic.release()
+    assert (bodies(sink), sink.resumed) == ([b"d"], 2)
+    assert await frames_of(subscriber) == [b"e"]
+
+
+@pytest.mark.parametrize("remaining", [[], [b"a"]])
+async def test_closing_detaches_all_sinks_after_the_remaining_events(
+    remaining: list[bytes],
 ) -> None:
-    async def scenario() -> None:
-        bounds = {"max_events": max_events, "max_bytes": max_bytes}
-        topic = topic_of(batch_bytes=batch_bytes, notify=lambda _: None, **bounds)
-        model = Model(topic, **bounds)
-        for act, *arguments in steps:
-            if act == "read":
-                await model.read(*arguments)
-            else:
-                getattr(model, act)(*arguments)
-        model.release()
-        for index in range(len(model.subscribers)):
-            while await model.read(index):
-                pass
-        assert all(at[0] == model.last for _, at in model.subscribers)
-
-    anyio.run(scenario)
-
-
-@pytest.mark.parametrize(
-    "news",
-    [
-        Batch([b"2     ", b"3     "], [2, 3], [b"2     ", b"3     "]),  # skips
-        Batch([b"2     ", b"1     "], [2, 1], [b"2     ", b"1     "]),  # reorders
-        Batch([b"1     ", b"1     "], [1, 1], [b"1     ", b"1     "]),  # repeats
-        Batch([b"2     "], [1], [b"2     "]),  # wrong offset
-        Gap(EventId("e", 0), EventId("e", 2), 1, GapReason.SLOW),  # omits a retained event
-    ],
-)
-async def test_the_model_detects_errors(news: News) -> None:
-    model = Model(topic_of(), 9, 999)
-    for _ in range(3):
-        model.publish(1, 6)
-    model.release()
-    assert model.check(Batch([b"1     ", b"2     "], [1, 2], [b"1     ", b"2     "]), 0) == 2
-    with pytest.raises(AssertionError):
-        model.check(news, 0)
+    topic = topic_of(notify=lambda _: None)
+    [(subscriber, sink)] = attached(topic, 1)
+    for item in remaining:
+        topic.publish(item)
+    topic.close()
+    assert (bodies(sink), len(sink.news), sink.resumed) == (remaining, len(remaining), 1)
+    assert not subscriber.attach(sink)
+    with pytest.raises(StopAsyncIteration):
+        await anext(subscriber)

@@ -77,6 +77,11 @@ class Releases(Generic[Item, Frame]):
         self._news: Batch[Item, Frame] | Heartbeat | None = None  # between these; `None`: a gap
         self._is_last = False
 
+    @property
+    def attached(self) -> int:
+        """The number of attached subscribers."""
+        return len(self._attached)
+
     def begin(self, last: int, *, is_last: bool) -> None:
         """Release events, and begin to deliver them. An earlier release must be delivered.
 

@@ -74,6 +74,11 @@ class Retained(Generic[Item, Frame]):
         return self._frames[self._head :]
 
     @property
+    def items(self) -> Sequence[Item]:
+        """The same events before they were encoded."""
+        return self._items[self._head :]
+
+    @property
     def oldest(self) -> int:
         """The offset of the oldest event, or else of the next event."""
         return self._offsets[self._head] if len(self) else self.last + 1

@@ -108,6 +108,11 @@ class Topic(Generic[Item, Frame]):
         return self._releases.delivered_bytes
 
     @property
+    def attached(self) -> int:
+        """The number of subscribers whose sinks the topic writes to; the others are read."""
+        return self._releases.attached
+
+    @property
     def last_id(self) -> EventId:
         """The id of the newest event; its offset is 0 before the first event."""
         return self.epochs.id(self._events.last)
@@ -315,7 +320,7 @@ class Topic(Generic[Item, Frame]):
 
     def retained_items(self) -> Sequence[Item]:
         """The same events before they were encoded."""
-        return self._items[self._head :]
+        return self._events.items
 
     def subscribe(
         self, after: EventId | None = None, *, last: int = 0, since: float | None = None

@@ -1,0 +1,228 @@
+"""Outputs: bytes for many clients go straight to a connection only if nothing would change them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from anyio import sleep_forever
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount, Route, WebSocketRoute
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from websockets.asyncio.client import connect
+
+from rover.asgi.headers import ResponseHeaders
+from rover.asgi.outputs import output_of
+from rover.asgi.servers.uvicorn import chunked_output
+from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
+from rover.broadcast import Broadcast
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.websockets import WebSocket
+
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+BOUNDED = {"http": BoundedHTTPProtocol, "ws": BoundedWebSocketProtocol}
+
+
+class Stream:
+    """An app that sends `sent`, and writes `written` to its output if it has one."""
+
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        self.headers = headers
+        self.has_output = False
+        self.before: object = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.before = output_of(send)
+        await send({"type": "http.response.start", "status": 200, "headers": [*self.headers]})
+        await send({"type": "http.response.body", "body": b"sent", "more_body": True})
+        output = output_of(send)
+        self.has_output = output is not None
+        if output is not None:
+            assert output.is_writable
+            assert output.write(b"7\r\nwritten\r\n")
+        await send({"type": "http.response.body", "body": b"end"})
+        assert output_of(send) is None
+
+
+class Shouting:
+    """Middleware that changes bodies."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def shout(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": message["body"].upper()}
+            await send(message)
+
+        await self.app(scope, receive, shout)
+
+
+async def text_of(app: ASGIApp, serve: Serve, method: str = "GET", **options: Any) -> str:
+    async with serve(app, **options) as url, httpx.AsyncClient() as client:
+        response = await client.request(method, f"{url}/")
+        assert response.status_code == 200
+        return response.text
+
+
+def routed(stream: Stream, *middleware: Middleware, kind: type[Starlette] = Starlette) -> Starlette:
+    class Endpoint:
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await stream(scope, receive, send)
+
+    async def respond(_: Request) -> Response:
+        return stream  # type: ignore[return-value] # Starlette only calls it
+
+    app = kind(middleware=list(middleware))
+    app.router.routes += [Route("/", respond), Mount("/mounted", Endpoint())]
+    return app
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda stream: stream,
+        ResponseHeaders,
+        routed,
+        lambda stream: routed(stream, kind=FastAPI),
+    ],
+    ids=["alone", "headers", "Starlette", "FastAPI"],
+)
+@pytest.mark.parametrize("options", [{"loop": "uvloop"}, {"loop": "asyncio"}, BOUNDED])
+async def test_a_response_in_chunks_has_an_output(
+    serve: Serve, wrap: Any, options: dict[str, Any]
+) -> None:
+    stream = Stream()
+    assert await text_of(wrap(stream), serve, **options) == "sentwrittenend"
+    assert stream.before is None  # the response has not begun
+
+
+@pytest.mark.parametrize(
+    ("middleware", "expected"),
+    [
+        (Middleware(Shouting), "SENTEND"),
+        (Middleware(GZipMiddleware, minimum_size=0), "sentend"),
+        (Middleware(BaseHTTPMiddleware, dispatch=lambda request, call: call(request)), "sentend"),
+    ],
+    ids=["changes bodies", "compression", "BaseHTTPMiddleware"],
+)
+async def test_middleware_that_wraps_send_receives_everything(
+    serve: Serve, middleware: Middleware, expected: str
+) -> None:
+    stream = Stream()
+    assert await text_of(routed(stream, middleware), serve) == expected
+    assert not stream.has_output
+
+
+async def test_other_responses_and_protocols_have_no_output(serve: Serve) -> None:
+    known_length = Stream([(b"content-length", b"7")])
+    assert await text_of(known_length, serve) == "sentend"
+    assert await text_of(Stream(), serve, http="h11") == "sentend"
+    assert await text_of(head := Stream(), serve, method="HEAD") == ""
+    assert not head.has_output
+    assert output_of(sleep_forever) is None  # type: ignore[arg-type] # any function
+
+
+async def test_a_subclass_with_a_send_of_its_own_has_no_output() -> None:
+    class Cycle(RequestResponseCycle):
+        def __init__(self) -> None:
+            self.response_started = self.chunked_encoding = True
+            self.response_complete = False
+            self.scope = {"method": "GET"}  # type: ignore[typeddict-item]
+            self.flow = self.transport = None  # type: ignore[assignment]
+
+    class Counting(Cycle):
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+
+    assert chunked_output(Cycle().send) is not None
+    assert chunked_output(Counting().send) is None
+
+
+async def test_an_output_takes_nothing_while_the_client_reads_too_slowly_or_has_closed(
+    serve: Serve,
+) -> None:
+    outputs: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        outputs.append(output_of(send))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    class Protocol(HttpToolsProtocol):
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            assert not outputs[0].is_writable
+
+    async with serve(app, http=Protocol) as url, httpx.AsyncClient(timeout=10) as client:
+        async with client.stream("GET", url) as response:
+            await until(lambda: outputs)
+            written = 0
+            while outputs[0].write(b"4000\r\n%b\r\n" % (b"x" * 0x4000)):
+                written += 0x4000
+                await until(lambda: True)
+            read = 0
+            async for piece in response.aiter_bytes():
+                read += len(piece)
+                if read == written:
+                    break
+            await until(lambda: outputs[0].is_writable)
+        await until(lambda: not outputs[0].write(b"4\r\nlate\r\n"))
+
+
+async def test_an_open_websocket_has_an_output_until_its_close_frame(serve: Serve) -> None:
+    outputs: list[Any] = []
+
+    async def endpoint(websocket: WebSocket) -> None:
+        outputs.append(output_of(websocket._send))
+        await websocket.accept()
+        outputs.append(output_of(websocket._send))
+        await websocket.receive_text()
+        await websocket.close(1000)
+        assert not outputs[1].write(b"\x81\x04late")
+
+    async with (
+        serve(Starlette(routes=[WebSocketRoute("/", endpoint)])) as url,
+        connect(url.replace("http", "ws")) as client,
+    ):
+        await until(lambda: len(outputs) == 2)
+        assert outputs[0] is None
+        assert outputs[1].write(b"\x81\x05hello")
+        assert await client.recv() == "hello"
+        await client.send("bye")
+        await client.wait_closed()
+        assert client.close_code == 1000
+
+
+async def test_a_broadcast_in_an_app_of_ones_own_writes_to_its_clients(serve: Serve) -> None:
+    news = Broadcast()
+    app = Starlette(routes=[Route("/news", news.respond)], lifespan=news.lifespan)
+    async with (
+        serve(app) as url,
+        httpx.AsyncClient(timeout=5) as client,
+        client.stream("GET", f"{url}/news") as one,
+        client.stream("GET", f"{url}/news") as other,
+    ):
+        await until(lambda: news.topic.attached == 2)
+        news.publish("landed")
+        for response in (one, other):
+            async for line in response.aiter_lines():
+                if line == 'data: "landed"':
+                    break
