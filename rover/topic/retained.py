@@ -114,12 +114,28 @@ class Retained(Generic[Item, Frame]):
         while (counted := len(self) - len(self._transient)) > 1 and (
             counted > self.max_events or self._bytes > self.max_bytes
         ):
-            self._expire_oldest()
+            self.expire_oldest()
+
+    def expire_oldest(self) -> None:
+        """Expire the oldest event."""
+        self.expired = self._offsets[self._head]
+        if self._transient and self._transient[0] == self.expired:
+            self._transient.popleft()
+        else:
+            self._bytes -= self._size(self._frames[self._head])
+        if self._store is not None:
+            self._store.expire(self.expired + 1)
+        self.expired_time = self._times[self._head]
+        self._head += 1
+        if self._head * 8 > len(self._frames):  # rarely, so that an event costs O(1)
+            for column in (self._frames, self._offsets, self._items, self._times):
+                del column[: self._head]
+            self._head = 0
 
     def expire_to(self, offset: int, at: float = -inf) -> None:
         """Expire all events, and count those up to `offset` as expired."""
         while len(self):
-            self._expire_oldest()
+            self.expire_oldest()
         self.last = self.expired = max(offset, self.last)
         self.expired_time = max(at, self.expired_time)
 
@@ -181,18 +197,3 @@ class Retained(Generic[Item, Frame]):
         while index > self._head and self._times[index - 1] > at:
             index -= 1
             self._times[index] = at
-
-    def _expire_oldest(self) -> None:
-        self.expired = self._offsets[self._head]
-        if self._transient and self._transient[0] == self.expired:
-            self._transient.popleft()
-        else:
-            self._bytes -= self._size(self._frames[self._head])
-        if self._store is not None:
-            self._store.expire(self.expired + 1)
-        self.expired_time = self._times[self._head]
-        self._head += 1
-        if self._head * 8 > len(self._frames):  # rarely, so that an event costs O(1)
-            for column in (self._frames, self._offsets, self._items, self._times):
-                del column[: self._head]
-            self._head = 0

@@ -282,7 +282,7 @@ class Topic(Generic[Item, Frame]):
     def expire_oldest(self, count: int) -> None:
         """Expire that number of the oldest events."""
         for _ in range(count):
-            self._expire_oldest()
+            self._events.expire_oldest()
 
     def accept_ids_to(self, offset: int) -> None:
         """Let clients resume after ids up to `offset`, even if no event here has them.
