@@ -10,7 +10,8 @@
  * - time-bar: `time` (`data-state` live | loading | playing | paused | waiting | ended), `replay-time`
  *   (its `datetime`), `replay-state`, `play`, `back-1`, `back-10`, `scrubber`, `range`, `speed`, `go-to`,
  *   `go-live`, `live-alarms`, `time-notice`, `time-retry`. In a replay: `alarms-replay`,
- *   `recorded-channel`, `commands-replay`
+ *   `recorded-channel`, `commands-replay`, `past-uploads` (each with `data-status` OPEN | COMPLETE |
+ *   REJECTED | FAILED)
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
  *   not-loaded), `filmstrip`, `follow-latest`, `image-details`
  * - rover-telemetry: `values` (`data-old` while the stream is silent), `value-NAME` (`data-level`
@@ -50,6 +51,7 @@ import { MissionControl } from './components/mission-control.ts';
 import { MissionHeader } from './components/mission-header.ts';
 import { ParameterCard } from './components/parameter-card.ts';
 import { ParameterCards } from './components/parameter-cards.ts';
+import { PastUploads } from './components/past-uploads.ts';
 import { RoverCommands } from './components/rover-commands.ts';
 import { RoverComms } from './components/rover-comms.ts';
 import { RoverImage } from './components/rover-image.ts';
@@ -74,6 +76,7 @@ const elements = {
   'rover-telemetry': RoverTelemetry,
   'rover-comms': RoverComms,
   'rover-commands': RoverCommands,
+  'past-uploads': PastUploads,
   'mission-control': MissionControl,
 } as const;
 

@@ -137,25 +137,46 @@ test('messages are in their channels, also if a stream begins again', () => {
   expect(replay.comms.channels.map(({ name }) => name)).toEqual(['ops', 'flight']);
 });
 
-test('the newest image is shown; one that was still arriving is not loaded', async () => {
+test('the newest image that had arrived is shown', async () => {
+  const asked = () => requests.filter((one) => one.startsWith('images'));
   for (const id of ['a', 'b', 'c']) replay.apply({ type: 'image', image: image(id, 'complete') });
   replay.reached(T);
   await vi.advanceTimersByTimeAsync(0);
   expect(replay.images.list?.map(({ id }) => id)).toEqual(['c', 'b', 'a']);
-  expect(requests).toEqual(['images/c']);
+  expect(asked()).toEqual(['images/c']);
   replay.apply({ type: 'image', image: image('d', 'arriving') });
   replay.reached(T + 1_000);
+  expect(replay.images.shown?.image.id).toBe('c');
+  replay.images.select(image('d', 'arriving')); // its bytes are of a later time
   expect(replay.images.shown?.status).toEqual({ state: 'not-loaded', reason: 'arriving' });
   replay.apply({ type: 'image', image: image('d', 'complete') });
   replay.reached(T + 2_000);
   await vi.advanceTimersByTimeAsync(0);
-  expect(requests).toEqual(['images/c', 'images/d']);
-  replay.apply({ type: 'image', image: image('e', 'complete', { available: false }) });
+  expect(asked()).toEqual(['images/c', 'images/d']);
+  const deleted = image('e', 'complete', { available: false });
+  replay.apply({ type: 'image', image: deleted });
   replay.reached(T + 3_000);
+  expect(replay.images.shown?.image.id).toBe('d');
+  replay.images.select(deleted);
   expect(replay.images.shown?.status).toEqual({ state: 'not-loaded', reason: 'deleted' });
 });
 
 test('without an image before its time, the list is empty, not loading', () => {
   replay.reached(T);
   expect(replay.images.list).toEqual([]);
+});
+
+test('uploads are those of that time, without later verdicts', async () => {
+  const upload = { id: 'u', name: 'a.seq', status: 'COMPLETE', began: at(-3), ended: at(2) };
+  history = (url) => {
+    if (!url.pathname.endsWith('/uploads')) return { t: [], resolution_s: 0 };
+    return { uploads: Date.parse(url.searchParams.get('until') ?? '') > T - 3_000 ? [upload] : [] };
+  };
+  replay.reached(T);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(replay.uploads.list).toMatchObject([{ id: 'u', hasEnded: false }]);
+  replay.reached(T + 2_000);
+  expect(replay.uploads.list).toMatchObject([{ hasEnded: true }]);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(requests.filter((one) => one.startsWith('uploads'))).toHaveLength(2);
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Replay } from '../src/store/replay.ts';
 import { type Connect, TimeControl } from '../src/store/time-control.ts';
 import type { ReplayRequest, ReplaySink } from '../src/transport/replay-connection.ts';
 
@@ -37,7 +38,7 @@ const settle = () => vi.advanceTimersByTimeAsync(200);
 
 async function start(url = ''): Promise<void> {
   query = url;
-  time = new TimeControl(connect, {
+  time = new TimeControl((atMs) => new Replay(atMs), connect, {
     get query() {
       return query;
     },

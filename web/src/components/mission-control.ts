@@ -28,7 +28,8 @@ export class MissionControl extends PageElement {
 
   protected override render() {
     const mission = this.#mission;
-    const { telemetry, images, comms } = mission.shown;
+    const { replay } = mission.time;
+    const { telemetry, images, comms } = replay ?? mission;
     return html`
       <a class="skip" href="#images">Skip to the panels</a>
       <mission-header .mission=${mission}></mission-header>
@@ -36,7 +37,11 @@ export class MissionControl extends PageElement {
         <rover-image id="images" .store=${images} .readiness=${mission.readiness}></rover-image>
         <rover-telemetry id="telemetry" .store=${telemetry} .readiness=${mission.readiness}></rover-telemetry>
         <rover-comms id="comms" .store=${comms}></rover-comms>
-        <rover-commands id="commands" .store=${mission.commands} .readiness=${mission.readiness} .isReplay=${!mission.time.isLive}></rover-commands>
+        ${
+          replay === null
+            ? html`<rover-commands id="commands" .store=${mission.commands} .readiness=${mission.readiness}></rover-commands>`
+            : html`<past-uploads id="commands" .store=${replay.uploads} .live=${mission.commands}></past-uploads>`
+        }
       </main>
     `;
   }

@@ -216,7 +216,7 @@ export class RoverImage extends PageElement {
               title=${image.reason ? `${image.id}: ${image.reason}` : image.id} @click=${() => this.store.select(image)}>
               ${url ? html`<img src=${url} alt="" loading="lazy" decoding="async" />` : html`<span class="blank">${typeName(image)}</span>`}
               <span class="visually-hidden">${image.id}</span>
-              <span class="when">${image.complete || (current && shown?.status.state === 'complete') ? (taken?.slice(11, 19) ?? '') : percentReceived(image)}</span>
+              <span class="when">${image.complete || (current && shown?.status.state === 'complete') ? (taken?.slice(11, 19) ?? '') : this.store.clock === null ? percentReceived(image) : (image.state ?? 'arriving')}</span>
             </button>
           </li>`;
         })}

@@ -2,10 +2,11 @@ import { Age } from '../transport/age.ts';
 import { at, HttpError } from '../transport/http.ts';
 import { ImageDownload, listImages, Truncated } from '../transport/images.ts';
 import type { ImageInfo } from '../transport/wire.ts';
+import { ImageCache } from './image-cache.ts';
 import { RateMeter } from './rate.ts';
 import type { ReplayClock } from './replay-clock.ts';
 import { Store } from './store.ts';
-import { displayable, keyOf, Thumbnails } from './thumbnails.ts';
+import { displayable, keyOf } from './thumbnails.ts';
 import { every, pollWhileVisible } from './ticker.ts';
 
 /** Number of images in the list. */
@@ -25,9 +26,6 @@ const MAX_AUTOLOAD_PIXELS = 120_000_000;
 /** While no image arrives, thumbnails are made of this many of the newest, up to this size. */
 const THUMBNAIL_COUNT = 8;
 const MAX_THUMBNAIL_SOURCE_BYTES = 8_000_000;
-
-/** Maximum bytes of complete images in memory, for showing them again without a download. */
-const MAX_CACHED_BYTES = 96_000_000;
 
 export type ImageStatus =
   | { readonly state: 'arriving' }
@@ -53,7 +51,6 @@ export interface ShownImage {
 
 /** The newest images, at present or of a replay, and the one on the screen: the latest, or one that was selected. */
 export class ImagesStore extends Store {
-  readonly thumbnails = new Thumbnails();
   list: readonly ImageInfo[] | null = null;
   listError: string | null = null;
   /** When `list` was received, in milliseconds of the epoch. */
@@ -64,18 +61,24 @@ export class ImagesStore extends Store {
   camera: string | null = null;
   /** The time that a replay has reached; `null` if this is the present. */
   readonly clock: ReplayClock | null;
+  readonly cache: ImageCache;
   #isSuspended = false;
   #hasNew = false;
   #selected: ImageInfo | null = null;
-  #cache = new Map<string, Blob>();
   #abort: AbortController | null = null;
   #download: ImageDownload | null = null;
   #polling = false;
   #makingThumbnail = false;
 
-  constructor(clock: ReplayClock | null = null) {
+  /** `cache`: of another store, whose images need no download then. */
+  constructor(clock: ReplayClock | null = null, cache = new ImageCache()) {
     super();
     this.clock = clock;
+    this.cache = cache;
+  }
+
+  get thumbnails(): ImageCache['thumbnails'] {
+    return this.cache.thumbnails;
   }
 
   /** Request nothing until `resume`: the panel shows a replay. */
@@ -105,6 +108,7 @@ export class ImagesStore extends Store {
     this.list ??= [];
     this.#update();
     this.changed();
+    void this.#makeThumbnails();
   }
 
   start(): void {
@@ -123,7 +127,7 @@ export class ImagesStore extends Store {
 
   /** Show one image. This ends following, unless it is the newest. */
   select(image: ImageInfo): void {
-    this.followLatest = image === this.list?.[0];
+    this.followLatest = image === this.#latest;
     this.#selected = image;
     this.#update();
     this.changed();
@@ -180,6 +184,7 @@ export class ImagesStore extends Store {
       .find(
         (one) =>
           one.complete &&
+          one.available !== false &&
           this.thumbnails.isMissing(one) &&
           (one.size ?? Infinity) <= MAX_THUMBNAIL_SOURCE_BYTES,
       );
@@ -197,9 +202,16 @@ export class ImagesStore extends Store {
     void this.#makeThumbnails();
   }
 
+  /** The latest image; in a replay, the latest whose bytes had arrived, if there is one. */
+  get #latest(): ImageInfo | undefined {
+    const isThere = ({ complete, available }: ImageInfo) => complete && available !== false;
+    const there = this.clock === null ? undefined : this.list?.find(isThere);
+    return there ?? this.list?.[0];
+  }
+
   #update(): void {
     const image = this.followLatest
-      ? this.list?.[0]
+      ? this.#latest
       : this.list?.find((one) => isSame(one, this.#selected));
     if (!image) return;
     const current = this.shown;
@@ -220,7 +232,7 @@ export class ImagesStore extends Store {
 
   #show(image: ImageInfo, requested = false): void {
     this.#abort?.abort();
-    const cached = this.#cache.get(keyOf(image));
+    const cached = this.cache.get(image);
     const shown: ShownImage = {
       image,
       status: { state: 'arriving' },
@@ -279,6 +291,7 @@ export class ImagesStore extends Store {
       shown.status = { state: 'broken', reason: hasText ? error.message : String(error) };
     } finally {
       this.changed();
+      if (this.clock !== null) void this.#makeThumbnails(); // no list is polled
     }
   }
 
@@ -288,12 +301,7 @@ export class ImagesStore extends Store {
   }
 
   #keep(image: ImageInfo, blob: Blob): void {
-    this.#cache.set(keyOf(image), blob);
-    let total = 0;
-    for (const [key, one] of [...this.#cache].reverse()) {
-      total += one.size;
-      if (total > MAX_CACHED_BYTES) this.#cache.delete(key);
-    }
+    this.cache.add(image, blob);
     void this.thumbnails.make(image, blob).then(() => this.changed());
   }
 }

@@ -2,7 +2,7 @@ import { CommandsStore } from './commands.ts';
 import { CommsStore } from './comms.ts';
 import { ImagesStore } from './images.ts';
 import { ReadinessStore } from './readiness.ts';
-import type { Replay } from './replay.ts';
+import { Replay } from './replay.ts';
 import { SessionStore } from './session.ts';
 import { TelemetryStore } from './telemetry.ts';
 import { TimeControl } from './time-control.ts';
@@ -20,12 +20,7 @@ export class Mission {
   readonly commands = new CommandsStore();
   readonly readiness = new ReadinessStore(this.telemetry.stream);
   readonly session = new SessionStore(this.readiness, this.comms);
-  readonly time = new TimeControl();
-
-  /** The stores that the panels show. */
-  get shown(): Pick<Replay, 'telemetry' | 'images' | 'comms'> {
-    return this.time.replay ?? this;
-  }
+  readonly time = new TimeControl((atMs) => new Replay(atMs, this.images.cache));
 
   start(): void {
     this.time.start();

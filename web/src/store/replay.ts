@@ -1,9 +1,11 @@
 import { readHistory } from '../transport/history.ts';
 import type { ReplayEvent } from '../transport/replay-connection.ts';
 import { CommsStore } from './comms.ts';
+import type { ImageCache } from './image-cache.ts';
 import { ImagesStore } from './images.ts';
 import { ReplayClock } from './replay-clock.ts';
 import { TelemetryStore } from './telemetry.ts';
+import { UploadsStore } from './uploads.ts';
 
 /** Milliseconds before the start whose values are read, for sparklines and the periods of values. */
 const PAST_MS = 60_000;
@@ -22,15 +24,17 @@ export class Replay {
   readonly telemetry: TelemetryStore;
   readonly images: ImagesStore;
   readonly comms = new CommsStore(true);
+  readonly uploads: UploadsStore;
   /** The id of the event after which this replay continues; `null` before its first state. */
   resumeId: string | null = null;
   readonly #startMs: number;
 
-  constructor(startMs: number) {
+  constructor(startMs: number, cache?: ImageCache) {
     this.#startMs = startMs;
     this.clock = new ReplayClock(startMs);
     this.telemetry = new TelemetryStore(this.clock);
-    this.images = new ImagesStore(this.clock);
+    this.images = new ImagesStore(this.clock, cache);
+    this.uploads = new UploadsStore(this.clock);
     this.telemetry.stream.apply({
       type: 'connection',
       status: { state: 'open', retryAt: null },
@@ -48,6 +52,7 @@ export class Replay {
     this.clock.advance(ms);
     this.telemetry.advanced();
     this.images.advanced();
+    this.uploads.advanced();
   }
 
   /** Read what the stream does not contain, once the state at the start has been applied. */

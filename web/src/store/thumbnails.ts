@@ -4,7 +4,7 @@ import type { ImageInfo } from '../transport/wire.ts';
 /** Images up to this size are used as their own thumbnails. */
 const MAX_OWN_THUMBNAIL_BYTES = 300_000;
 const WIDTH_PX = 256;
-const MAX_THUMBNAILS = 40;
+const MAX_THUMBNAILS = 80;
 
 /** Identifies one revision of one image. */
 export function keyOf(image: ImageInfo): string {

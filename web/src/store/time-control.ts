@@ -50,6 +50,7 @@ export class TimeControl extends Store {
   targetMs: number | null = null;
   speed = 1;
   notice: TimeNotice | null = null;
+  readonly #make: (atMs: number) => Replay;
   readonly #connect: Connect;
   readonly #address: AddressBar;
   #connection: ReturnType<Connect> | null = null;
@@ -61,10 +62,12 @@ export class TimeControl extends Store {
   #seeks = 0;
 
   constructor(
+    make: (atMs: number) => Replay = (atMs) => new Replay(atMs),
     connect: Connect = (...options) => new ReplayConnection(...options),
     address: AddressBar = pageAddress,
   ) {
     super();
+    this.#make = make;
     this.#connect = connect;
     this.#address = address;
   }
@@ -98,7 +101,7 @@ export class TimeControl extends Store {
     } else if (address !== null) {
       this.speed = address.speed;
       // Nothing live is shown before it.
-      this.replay = new Replay(address.atMs);
+      this.replay = this.#make(address.atMs);
       this.state = 'loading';
       void this.#seek(address.atMs, address.paused);
     }
@@ -205,7 +208,7 @@ export class TimeControl extends Store {
     const atMs = begins ? firstMs : Math.min(ms, latestMs);
     this.targetMs = atMs;
     this.#connection?.close(); // The shown picture stands still.
-    const replay = new Replay(atMs);
+    const replay = this.#make(atMs);
     if (this.replay !== null) {
       replay.comms.channelName = this.replay.comms.channelName;
       replay.images.camera = this.replay.images.camera;

@@ -272,6 +272,18 @@ export interface Finding {
   readonly step: string;
 }
 
+/** An upload of a command file, as the record of uploads has it. */
+export interface WireUpload {
+  readonly id: string;
+  readonly name: string;
+  readonly status: 'UPLOADING' | 'VALIDATING' | 'COMPLETE' | 'REJECTED' | 'FAILED';
+  readonly detail: string;
+  readonly size: number | null;
+  readonly by: string | null;
+  readonly began: string | null;
+  readonly ended: string | null;
+}
+
 /** A source as `readyz` shows it. */
 export interface SourceReadiness {
   readonly state: string;
