@@ -8,7 +8,8 @@
     ├── Draining                the server is shutting down                   503 · 1012
     ├── AccessRefused           the client or its page has no access          403
     │   ├── ScopeRequired       the client may not do this                    403
-    │   └── FormRefused         a form was not sent by its own page           403
+    │   ├── FormRefused         a form was not sent by its own page           403
+    │   └── NotTheSender        another person has begun the upload           403
     ├── TokenRequired           the token is missing                          401
     │   ├── SessionEnded        the browser was signed in, and is not any more 401
     │   └── WrongToken          the token is wrong                            401
@@ -46,8 +47,22 @@
         │   ├── UploadStalled   the client sent no data for too long          408
         │   ├── UploadTooSlow   the client sends less than the minimum rate   408
         │   └── UploadTimedOut  the body takes longer than the total time     408
+        ├── UploadEncoded       the body has a `Content-Encoding`             415
+        ├── WrongFileName       the validator does not check such files       415
         ├── CommandsOff         command files are not checked here            409
-        └── UnknownUpload       no upload has that id                         404
+        ├── UnknownUpload       no upload has that id                         404
+        ├── UploadExists        an upload has that id already                 409
+        ├── BadUploadId         an id has characters that are not allowed     400
+        ├── NoArtifact          the upload has no compiled product            404
+        ├── TooLateToCancel     the verdict is known                          409
+        ├── FileChanged         a file changed while it was checked           `FAILED` event
+        ├── BadUploadHeader     a header of a resumable upload is wrong       400
+        ├── NotAPart            a request to append has another content type  415
+        ├── TusVersion          the client uses another version of tus        412
+        ├── OffsetMismatch      a request does not continue at the end        409
+        ├── LengthMismatch      the file has another length than stated       400
+        ├── UploadComplete      the upload accepts no more bytes              400
+        └── UploadPaused        a request was interrupted, its bytes are kept 408
 
 Numbers below 1000 are HTTP status codes, the others are WebSocket close codes.
 
@@ -56,7 +71,7 @@ Numbers below 1000 are HTTP status codes, the others are WebSocket close codes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -465,6 +480,7 @@ class UploadTooBig(UploadError):
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
+        self.headers = {"Upload-Limit": f"max-size={limit_bytes}"}
         super().__init__(
             f"the file is larger than {limit_bytes:,} bytes, the limit (ROVER_MAX_UPLOAD_BYTES, or "
             "that of the validator); split the sequence"
@@ -580,6 +596,90 @@ class UploadEncoded(UploadError):
         super().__init__(
             f"the body has the Content-Encoding {encoding[:80]!r}; send the file without one"
         )
+
+
+PROBLEM_TYPES = "https://iana.org/assignments/http-problem-types#"
+"""The beginning of the problem types of resumable uploads."""
+
+
+class OffsetMismatch(UploadError):
+    """A request does not continue a resumable upload where its file ends."""
+
+    def __init__(self, provided: int, expected: int) -> None:
+        self.headers = {"Upload-Offset": str(expected)}
+        self.members = {
+            "type": f"{PROBLEM_TYPES}mismatching-upload-offset",
+            "expected-offset": expected,
+            "provided-offset": provided,
+        }
+        super().__init__(
+            f"the request begins at byte {provided:,}, and the file has {expected:,} bytes; "
+            f"continue with Upload-Offset: {expected}"
+        )
+
+
+class LengthMismatch(UploadError):
+    """A resumable upload has another length than the client stated."""
+
+    def __init__(self, length: int, stated: int | None) -> None:
+        self.members = {"type": f"{PROBLEM_TYPES}inconsistent-upload-length"}
+        super().__init__(f"the file has {length:,} bytes, and the client stated {stated or 0:,}")
+
+
+class UploadComplete(UploadError):
+    """The file of a resumable upload is complete, or the upload has ended."""
+
+    def __init__(self, upload_id: str) -> None:
+        self.headers = {"Upload-Complete": "?1"}
+        self.members = {"type": f"{PROBLEM_TYPES}completed-upload"}
+        super().__init__(
+            f"the upload {upload_id!r} accepts no more bytes; GET /uploads/{upload_id} has its "
+            "report"
+        )
+
+
+class UploadPaused(UploadError):
+    """A request of a resumable upload was interrupted. The bytes so far are kept."""
+
+    def __init__(self, received: int) -> None:
+        self.received = received
+        self.headers = {"Upload-Offset": str(received), "Upload-Complete": "?0"}
+        super().__init__(
+            f"the request was interrupted; {received:,} bytes of the file are kept, continue with "
+            f"Upload-Offset: {received}"
+        )
+
+
+class BadUploadHeader(UploadError):
+    """A header of a resumable upload is missing or malformed."""
+
+    def __init__(self, name: str, value: str | None, reason: str) -> None:
+        self.name = name
+        shown = "is missing" if value is None else f"is {value[:80]!r}"
+        super().__init__(f"the header {name} {shown}: {reason}")
+
+
+class NotAPart(UploadError):
+    """The content type of a request is not that of a part of a file."""
+
+    def __init__(self, media_type: str, expected: str) -> None:
+        super().__init__(f"the Content-Type is {media_type[:80]!r}: must be {expected}")
+
+
+class TusVersion(UploadError):
+    """The client uses another version of tus."""
+
+    headers: ClassVar = {"Tus-Version": "1.0.0"}
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"Tus-Resumable is {version[:80]!r}: must be 1.0.0")
+
+
+class NotTheSender(AccessRefused):
+    """Another person has begun the upload."""
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(f"the upload {upload_id!r} belongs to another sender")
 
 
 class NoArtifact(UploadError):

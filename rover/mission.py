@@ -58,6 +58,7 @@ from rover.routes import (
     ingest,
     metrics,
     ops,
+    resumable,
     session,
     telemetry,
     uploads,
@@ -516,7 +517,11 @@ class MissionControl:
             ],
             "images": images.routes(self),
             "comms": comms.routes(self),
-            "commands": [*commands.routes(self), *uploads.routes(self)],
+            "commands": [
+                *commands.routes(self),
+                *resumable.routes(self),  # its HEAD goes before the GET of the others
+                *uploads.routes(self),
+            ],
             "ops": [*ops.routes(self), *metrics.routes(self), *api.routes(self)],
             "access": session.routes(self),
             "dashboard": dashboard.routes(self),

@@ -250,6 +250,12 @@ class Settings:
     max_checks: int = setting(
         8, "maximum number of command files being checked; others wait in a queue", at_least=1
     )
+    resume_s: float = setting(
+        86_400.0,
+        "time without a request after which a resumable upload fails",
+        unit="s",
+        at_least=1,
+    )
     upload_timeout_s: float = setting(
         30.0, "time without data after which an upload is aborted", unit="s", at_least=0.1
     )

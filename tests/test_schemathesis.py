@@ -44,6 +44,8 @@ NOT_IN_A_SCHEMA = {
     "/telemetry/history": "`fields` are known names",
     "/ingest/telemetry": "line protocol, and the names in a sample",
     "/api/v2/write": "line protocol",
+    "/uploads": "the headers of two protocols, which exclude each other",
+    "/uploads/{upload_id}": "the headers of two protocols, which exclude each other",
 }
 """Paths that may refuse a request that conforms to the document, and why."""
 
@@ -79,9 +81,16 @@ def schema_of(mission: MissionControl) -> BaseSchema:
 schema = schema_of(mission_in(Path(FOLDER.name)))
 
 
-@schemathesis.serializer("application/x-ndjson")
-def ndjson(_: SerializationContext, value: object) -> bytes:
+def as_text(_: SerializationContext, value: object) -> bytes:
     return str(value).encode()
+
+
+for media_type in (
+    "application/offset+octet-stream",
+    "application/partial-upload",
+    "application/x-ndjson",
+):
+    schemathesis.serializer(media_type)(as_text)
 
 
 @schema.parametrize()

@@ -175,9 +175,11 @@ async def test_a_cancel_while_the_file_is_stored_is_too_late(tmp_path: Path, ser
     assert files_of(mission.commands) == [STORED]
 
 
-async def test_the_path_of_uploads_allows_three_methods(tmp_path: Path, serve: Serve) -> None:
+async def test_a_refused_method_names_all_that_the_path_allows(
+    tmp_path: Path, serve: Serve
+) -> None:
     async with served(Mission(tmp_path), serve) as client:
         refused = await client.post("/uploads/nobody")
         listed = await client.get(PATH)
     assert (refused.status_code, listed.status_code) == (405, 405)
-    assert refused.headers["allow"] == "DELETE, GET, HEAD"
+    assert refused.headers["allow"] == "DELETE, GET, HEAD, PATCH, PUT"

@@ -11,7 +11,7 @@ from anyio import connect_tcp, fail_after
 from httpx_sse import aconnect_sse
 
 from rover.commands import Commands
-from rover.routes import commands, uploads
+from rover.routes import commands, resumable, uploads
 from tests.command_files import FILE, Script
 from tests.one_stream import OneStream
 from tests.waiting import until
@@ -52,7 +52,8 @@ class Mission:
             validator or self.script, self.settings, notify=notify, log=site.log
         )
         site.commands = self.commands
-        self.app = site.app([*commands.routes(site), *uploads.routes(site)], self.commands.run)
+        routes = [part for one in (commands, resumable, uploads) for part in one.routes(site)]
+        self.app = site.app(routes, self.commands.run)
 
     async def all_finished(self) -> None:
         """Wait until no upload is being received or checked."""

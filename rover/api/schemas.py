@@ -186,7 +186,15 @@ PLAIN_SAMPLE: Schema = {
 }
 
 SCHEMAS: dict[str, Schema] = {
-    "Problem": obj(["request_id"], title=TEXT, status=INTEGER, detail=TEXT, request_id=TEXT),
+    "Problem": obj(
+        ["request_id", "type", "expected-offset", "provided-offset"],
+        title=TEXT,
+        status=INTEGER,
+        detail=TEXT,
+        request_id=TEXT,
+        type={**TEXT, "description": "of the problem, for resumable uploads"},
+        **{"expected-offset": COUNT, "provided-offset": COUNT},
+    ),
     "SignIn": obj(
         ["token", "code", "next"],
         key={**TEXT, "description": "of the form, which belongs to a cookie"},

@@ -35,7 +35,9 @@ STARTS = frozenset({"http.response.start", "websocket.http.response.start", ACCE
 
 EXPOSED = (
     b"accept-ranges, content-disposition, content-length, content-location, content-range, etag, "
-    b"location, repr-digest, retry-after, www-authenticate, x-image-id, x-request-id"
+    b"location, preference-applied, repr-digest, retry-after, tus-extension, tus-max-size, "
+    b"tus-resumable, tus-version, upload-complete, upload-expires, upload-length, upload-limit, "
+    b"upload-metadata, upload-offset, www-authenticate, x-image-id, x-request-id"
 )
 """Headers that a page of another origin may read. The streams and images use them."""
 
@@ -43,8 +45,10 @@ PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
     (
         b"access-control-allow-headers",
-        b"authorization, content-type, last-event-id, range, if-match, if-modified-since, "
-        b"if-none-match, if-range, if-unmodified-since",
+        b"authorization, content-disposition, content-type, last-event-id, range, if-match, "
+        b"if-modified-since, if-none-match, if-range, if-unmodified-since, prefer, tus-resumable, "
+        b"upload-complete, upload-defer-length, upload-draft-interop-version, upload-length, "
+        b"upload-metadata, upload-offset",
     ),
     (b"access-control-max-age", b"600"),
 )

@@ -26,7 +26,7 @@ from sources.push import InboxFull
 from sources.rules.describe import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -70,6 +70,13 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.UploadExists: HTTPStatus.CONFLICT,
     errors.BadUploadId: HTTPStatus.BAD_REQUEST,
     errors.WrongFileName: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.OffsetMismatch: HTTPStatus.CONFLICT,
+    errors.LengthMismatch: HTTPStatus.BAD_REQUEST,
+    errors.UploadComplete: HTTPStatus.BAD_REQUEST,
+    errors.UploadPaused: HTTPStatus.REQUEST_TIMEOUT,
+    errors.BadUploadHeader: HTTPStatus.BAD_REQUEST,
+    errors.NotAPart: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.TusVersion: HTTPStatus.PRECONDITION_FAILED,
     errors.UploadEncoded: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.NoArtifact: HTTPStatus.NOT_FOUND,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
@@ -94,11 +101,13 @@ def problem(exc: RoverError | SourceError) -> Response:
     """The response for an error."""
     status = status_of(type(exc))
     detail = describe(exc) if isinstance(exc, SourceError) else str(exc)
-    return _respond(status, detail, headers_of(exc, status))
+    return _respond(status, detail, headers_of(exc, status), getattr(exc, "members", None))
 
 
 def headers_of(exc: Exception, status: HTTPStatus) -> dict[str, str]:
     """Headers of the response to an error."""
+    if headers := getattr(exc, "headers", None):
+        return dict(headers)
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         return {"Retry-After": str(getattr(exc, "retry_after_s", 2))}
     if status is HTTPStatus.UNAUTHORIZED:
@@ -122,8 +131,14 @@ async def http_problem(connection: HTTPConnection, exc: Exception) -> Response:
     return _respond(status, detail, headers)
 
 
-def _respond(status: HTTPStatus, detail: str, headers: dict[str, str]) -> Response:
-    return json_response(problem_body(status, detail, request_id()), status.value, headers, PROBLEM)
+def _respond(
+    status: HTTPStatus,
+    detail: str,
+    headers: dict[str, str],
+    members: Mapping[str, object] | None = None,
+) -> Response:
+    body = {**problem_body(status, detail, request_id()), **(members or {})}
+    return json_response(body, status.value, headers, PROBLEM)
 
 
 def problem_body(status: HTTPStatus, detail: str, request_id: str) -> dict[str, object]:

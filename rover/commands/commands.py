@@ -20,16 +20,16 @@ from anyio import (
     TASK_STATUS_IGNORED,
     CancelScope,
     create_task_group,
-    get_cancelled_exc_class,
     move_on_after,
-    sleep_forever,
+    sleep,
     to_thread,
 )
 
 from rover.commands.accepts import Accepts
 from rover.commands.checks import CHECK_TIMEOUT_S, SHUTTING_DOWN, Checks
 from rover.commands.inbox import Inbox
-from rover.commands.throttle import Throttle
+from rover.commands.steps import Steps
+from rover.commands.transfers import Transfers
 from rover.commands.upload import Status, Upload, display_name
 from rover.commands.uploads import Uploads
 from rover.errors import (
@@ -37,9 +37,6 @@ from rover.errors import (
     CommandsOff,
     Draining,
     NotStarted,
-    RoverError,
-    UploadInterrupted,
-    UploadTooBig,
     WrongFileName,
 )
 from rover.guard import Guard
@@ -64,12 +61,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.commands")
 
-WRITE_BYTES = 2**20
-"""Size of the blocks in which a file is hashed and written, each by one call in a worker thread."""
-
-PROGRESS_PERIOD_S = 0.25
-"""Minimum number of seconds between two events about received bytes."""
-
 CLEANUP_TIMEOUT_S = 1.0
 """Seconds that the task of a request has to delete its file at shutdown."""
 
@@ -77,6 +68,8 @@ UPLOAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """An id that a client may choose. It is also the name of the incoming file."""
 
 RESTARTED = "the server was restarted before the check ended; send the file again"
+
+EXPIRED = "the transfer was not resumed in time (ROVER_RESUME_S); send the file again"
 
 FILE_LOST = "the file was accepted, but it is missing after a restart; send it again"
 
@@ -98,6 +91,8 @@ class Commands:
     Attributes:
         inbox: the folders for the files.
         pool: the uploads that are being received or checked.
+        partial: the resumable uploads whose file has not arrived completely.
+        transfers: receives the files.
         uploads: all uploads, also the finished ones.
     """
 
@@ -135,8 +130,17 @@ class Commands:
             timeout_s=check_timeout_s,
             limit=settings.max_checks,
         )
-        self.pool = Pool(
-            "uploads", "ROVER_MAX_UPLOADS", settings.max_uploads, settings.client_share
+        share = settings.client_share
+        self.pool = Pool("uploads", "ROVER_MAX_UPLOADS", settings.max_uploads, share)
+        self.partial = Pool("partial uploads", "ROVER_MAX_UPLOADS", settings.max_uploads, share)
+        self.transfers = Transfers(
+            self.inbox,
+            self._checks,
+            self.pool,
+            save=self.uploads.save,
+            start_check=self._start_check,
+            clock=clock,
+            is_closed=lambda: self._closed,
         )
         self._tasks: TaskGroup | None = None
         self._closed = False
@@ -166,22 +170,25 @@ class Commands:
             SettingError: the data folder is not writable.
         """
         left = self.uploads.restore()
-        with self.inbox.open(keep=[upload.id for upload, saved in left if saved.is_accepted]):
-            if self._log is None or self._log.recorded is None:
-                for upload, saved in left:
-                    await self._end_after_restart(upload, saved)
+        keep = [upload.id for upload, saved in left if saved.is_accepted or saved.resumable]
+        is_recorded = self._log is not None and self._log.recorded is not None
+        with self.inbox.open(keep):
             try:
                 async with create_task_group() as self._tasks:
+                    for upload, saved in [] if is_recorded else left:
+                        await self._go_on_after_restart(upload, saved)
                     task_status.started()
-                    await sleep_forever()
+                    await self._expire_partial()
             finally:
                 self._closed = True
                 with CancelScope(shield=True):
                     await self._fail_unfinished()
 
-    async def _end_after_restart(self, upload: Upload, saved: SavedUpload) -> None:
-        """Finish an upload from before a restart: its file is either stored or deleted."""
+    async def _go_on_after_restart(self, upload: Upload, saved: SavedUpload) -> None:
+        """Finish an upload from before a restart, or let its transfer go on if it is resumable."""
         await upload.load()
+        if saved.resumable and not saved.is_accepted and await self._reopen(upload):
+            return
         if not saved.is_accepted:
             upload.publish_failure(RESTARTED)
         else:
@@ -201,6 +208,44 @@ class Commands:
             else:
                 upload.publish_failure(FILE_LOST)
         self._finish(upload)
+
+    async def _reopen(self, upload: Upload) -> bool:
+        """Let a resumable upload go on; returns whether its bytes are still there."""
+        try:
+            upload.file = await to_thread.run_sync(self.inbox.reopen, upload.id)
+            upload.steps = Steps(self._steps())
+            upload.max_bytes = self.accepts.max_bytes
+        except (OSError, SourceError):
+            return False
+        upload.received = upload.file.size
+        if upload.sha256 == upload.file.sha256:  # all of it had arrived
+            upload.status = Status.VALIDATING
+            return self._start_check(upload, upload.file)
+        upload.publish_received("the server was restarted; the transfer can be resumed")
+        return True
+
+    async def _expire_partial(self) -> None:
+        """Fail resumable uploads that are not resumed in time, until cancelled."""
+        limit_s = self._settings.resume_s
+        while True:
+            idle = {
+                upload: upload.touched or 0.0
+                for upload in self.uploads.unfinished()
+                if upload.is_partial and (upload.request is None or upload.request.is_set())
+            }
+            now = time()
+            for upload, touched in idle.items():
+                if now - touched >= limit_s:
+                    await self._checks.fail(upload, EXPIRED)
+            left = [touched + limit_s - now for touched in idle.values() if now - touched < limit_s]
+            await sleep(min(left, default=limit_s))
+
+    def _start_check(self, upload: Upload, file: CommandFile) -> bool:
+        """Start the check of a file; returns `False` at shutdown."""
+        if self._tasks is None or self._closed:
+            return False
+        self._tasks.start_soon(self._checks.run, upload, file)
+        return True
 
     async def _sync(self) -> bool:
         return True if self._log is None else await self._log.sync()
@@ -257,8 +302,10 @@ class Commands:
         client: str | None = None,
         by: str = "",
         upload_id: str = "",
+        *,
+        resumable: bool = False,
     ) -> Upload:
-        """Create an upload. The caller passes it to `receive` next.
+        """Create an upload. The caller passes it to `receive`, or to `append` if it is resumable.
 
         Args:
             name: the file's name as the client sent it; any string.
@@ -266,6 +313,7 @@ class Commands:
             client: who sends the file; `None` is this program.
             by: the name of the person who sends it; empty if unknown.
             upload_id: the id that the client chose; empty for a new one.
+            resumable: whether the file may arrive in several requests.
 
         Raises:
             RoverError: as `check_capacity` and `check_id`.
@@ -280,12 +328,13 @@ class Commands:
         accepts.check_size(size)
         if not accepts.allows(display_name(name)):
             raise WrongFileName(display_name(name), accepts.suffixes)
+        pool = self.partial if resumable else self.pool
         upload = Upload(
             name,
             size,
             self._steps(),
             self._notify,
-            partial(self.pool.release, client),
+            partial(pool.release, client),
             by,
             upload_id,
             log=self._log,
@@ -293,7 +342,8 @@ class Commands:
         )
         upload.validator = {"source": self._source, "dictionary": accepts.dictionary}
         upload.max_bytes = accepts.max_bytes
-        self.pool.acquire(client)
+        upload.is_resumable, upload.touched = resumable, time() if resumable else None
+        pool.acquire(client)
         upload.publish_received("receiving the file")
         self.uploads.add(upload)
         return upload
@@ -322,67 +372,28 @@ class Commands:
         Returns when the upload has finished and its record survives a power cut.
         """
         if not upload.finished.is_set() and not upload.is_concluding:
+            upload.is_cancelled = True
+            await self.transfers.interrupt(upload)
+            if upload.is_partial:
+                await self._checks.cancel(upload)
             upload.receiving.cancel()
             upload.checking.cancel()
-            await upload.finished.wait()
         await upload.finished.wait()
         await self._sync()
         return upload.entry.cancelled
 
     async def receive(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
-        """Write the file to disk and start its check. Returns before the check has finished.
-
-        Errors are not raised, also those of `chunks`: the upload ends as `FAILED` with the reason.
-        If this call is cancelled, the upload also ends as `FAILED`.
-        """
-        file, detail = None, SHUTTING_DOWN
-        try:
-            with upload.receiving:
-                file = await self._write(upload, chunks)
-        except get_cancelled_exc_class():
-            await self._checks.fail(upload, str(UploadInterrupted(upload.received)))
-            raise
-        except RoverError as exc:
-            detail = str(exc)
-        except OSError as exc:
-            detail = f"the server could not write the file: {exc.strerror}"
-        except Exception:  # `chunks` may raise anything; the upload must finish
-            logger.exception(
-                "upload of %s: receiving it failed", upload.name, extra={"upload": upload.id}
-            )
-            detail = "receiving the file failed; see the server's log"
-        if upload.receiving.cancelled_caught and not self._closed:
-            await self._checks.cancel(upload)
-        elif file is None or self._tasks is None or self._closed:
-            await self._checks.fail(upload, detail)
-        else:
-            upload.status = Status.VALIDATING
-            self._tasks.start_soon(self._checks.run, upload, file)
-
-    async def _write(self, upload: Upload, chunks: AsyncIterator[bytes]) -> CommandFile:
-        upload.file = file = self.inbox.create(upload.id)
-        throttle = Throttle(PROGRESS_PERIOD_S, self._clock)
-        block: list[bytes] = []
-        written = 0
-        async for chunk in chunks:
-            upload.received += len(chunk)
-            if upload.received > upload.max_bytes:
-                raise UploadTooBig(upload.max_bytes)
-            block.append(chunk)
-            if upload.received - written >= WRITE_BYTES:
-                await to_thread.run_sync(file.write, b"".join(block))
-                written = upload.received
-                block.clear()
-            if throttle.is_due():
-                upload.publish_received("receiving the file")
-        await to_thread.run_sync(file.write, b"".join(block))
-        upload.size = upload.received
-        upload.sha256 = file.sha256
-        upload.publish_received("received the file")
-        return file
+        """See `Transfers.receive`."""
+        await self.transfers.receive(upload, chunks)
 
     async def _fail_unfinished(self) -> None:
         for upload in self.uploads.unfinished():
+            if upload.is_partial:  # it goes on after the restart
+                await self.transfers.interrupt(upload)
+                if upload.file is not None:
+                    upload.file.close()
+                upload.topic.close()
+                continue
             if upload.status is Status.UPLOADING:
                 upload.receiving.cancel()  # `receive` then fails the upload
                 with move_on_after(CLEANUP_TIMEOUT_S):

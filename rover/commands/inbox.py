@@ -92,6 +92,14 @@ class Inbox:
         """
         return CommandFile(self.incoming / name, self.accepted, self._fsync)
 
+    def reopen(self, name: str) -> CommandFile:
+        """An incoming file from before a restart, which more bytes can be appended to.
+
+        Raises:
+            OSError: it does not exist, or cannot be read.
+        """
+        return CommandFile(self.incoming / name, self.accepted, self._fsync, reopen=True)
+
     def recover(self, name: str, digest: str) -> bool:
         """Store an incoming file that was accepted before a crash; returns whether it is stored.
 
@@ -164,19 +172,29 @@ class Inbox:
 
 
 class CommandFile:
-    """An incoming file, hashed while it is written. End it with `store` or `discard`."""
+    """An incoming file, hashed while it is written. End it with `store` or `discard`.
 
-    def __init__(self, path: Path, accepted: Path, fsync: Fsync) -> None:
+    Attributes:
+        path: of the file.
+        size: number of written bytes.
+    """
+
+    def __init__(self, path: Path, accepted: Path, fsync: Fsync, *, reopen: bool = False) -> None:
         self.path = path
+        self.size = 0
         self._accepted = accepted
         self._fsync = fsync
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        # with a buffer, `close` could fail: disk full
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._digest = sha256()
         self._line_ends = 0
         self._last = b""
         self._copy: Path | None = None
+        if reopen:
+            with path.open("rb") as file:
+                while block := file.read(2**20):
+                    self._count(block)
+        flags = os.O_WRONLY | (os.O_APPEND if reopen else os.O_CREAT | os.O_EXCL)
+        # with a buffer, `close` could fail: disk full
+        self._file = os.fdopen(os.open(path, flags, FILE_MODE), "wb", buffering=0)
 
     @property
     def sha256(self) -> str:
@@ -194,12 +212,28 @@ class CommandFile:
         Raises:
             OSError: for example, the disk is full.
         """
-        self._digest.update(data)
-        self._line_ends += data.count(b"\n")
-        self._last = data[-1:] or self._last
+        self._count(data)
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
+
+    def _count(self, data: bytes) -> None:
+        self.size += len(data)
+        self._digest.update(data)
+        self._line_ends += data.count(b"\n")
+        self._last = data[-1:] or self._last
+
+    def flush(self) -> None:
+        """Write the file to disk: the bytes so far survive a power failure.
+
+        Raises:
+            OSError: they may not.
+        """
+        self._fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file, and keep it for `Inbox.reopen`."""
+        self._file.close()
 
     def copy(self, name: str) -> Path:
         """A read-only copy for the validator, with the suffix of `name`.

@@ -42,6 +42,8 @@ class SavedUpload(NamedTuple):
             `accepted` is accepted.
         artifact: SHA-256, size and media type of the compiled product; `None` without one.
         omitted: number of findings that the log does not have.
+        resumable: whether it may arrive in several requests.
+        touched: POSIX seconds of the end of its newest request; `None` if it is not resumable.
     """
 
     number: int
@@ -58,6 +60,8 @@ class SavedUpload(NamedTuple):
     verdict: Mapping[str, Any] | None = None
     artifact: Mapping[str, Any] | None = None
     omitted: int = 0
+    resumable: bool = False
+    touched: float | None = None
 
     @property
     def is_accepted(self) -> bool:

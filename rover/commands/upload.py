@@ -99,6 +99,10 @@ class Upload:
         finished: set after the last event.
         file: the file on disk, once the first bytes are written.
         receiving: cancelled to stop receiving.
+        request: set when no request sends the file; `None` before the first one.
+        is_resumable: whether the file may arrive in several requests.
+        is_cancelled: whether a client has cancelled the upload.
+        touched: POSIX seconds of the end of the newest request of a resumable upload.
         checking: cancelled to stop the check.
         is_concluding: whether the verdict is known, so that the upload cannot be cancelled.
         steps: the states of the steps of the check.
@@ -126,7 +130,9 @@ class Upload:
         self.artifact: Artifact | None = None
         self.omitted = 0
         self.max_bytes = sys.maxsize
-        self.is_concluding = False
+        self.is_concluding = self.is_resumable = self.is_cancelled = False
+        self.touched: float | None = None
+        self.request: Event | None = None
         self.id = upload_id or secrets.token_urlsafe(16)
         self.name = display_name(name)
         self.size = size
@@ -148,7 +154,7 @@ class Upload:
         self.receiving = CancelScope()
         self.checking = CancelScope()
         self.steps = Steps(steps)
-        self._on_finish = on_finish
+        self.on_finish = on_finish
         self._log = log
         self._fraction = 0.0
         self._findings = self._finding_bytes = 0
@@ -163,6 +169,7 @@ class Upload:
         self.verdict = saved.verdict
         self.artifact = Artifact.parse(saved.artifact)
         self.omitted = saved.omitted
+        self.is_resumable, self.touched = saved.resumable, saved.touched
         self.report = dict(saved.report)
         self.status = Status(saved.report.get("status", Status.FAILED))
         self._is_loaded = False
@@ -187,7 +194,14 @@ class Upload:
             verdict=self.verdict,
             artifact=None if self.artifact is None else self.artifact.as_json(),
             omitted=self.omitted,
+            resumable=self.is_resumable,
+            touched=self.touched,
         )
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is a resumable upload whose file has not arrived completely."""
+        return self.is_resumable and self.status is Status.UPLOADING
 
     @property
     def entry(self) -> Entry:
@@ -348,7 +362,7 @@ class Upload:
         self.ended = time()
         self.topic.close()
         self.finished.set()
-        self._on_finish()
+        self.on_finish()
 
 
 def display_name(name: str) -> str:

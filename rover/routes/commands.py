@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     from rover.serving import Serving
 
 
+PREFER = (
+    "`wait`: one JSON report when the check has ended; `wait=30`: that, or 202 after 30 s; "
+    "`respond-async`: 202 when the file has arrived"
+)
+
 UPLOAD_ID = Text(
     name="id",
     summary="id of the upload, chosen by the client: 1 to 64 letters, digits, `-` or `_`. A client "
@@ -126,10 +131,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             "describes its events.",
             method="POST",
             query=[UPLOAD_ID],
-            headers={
-                "Prefer": "`wait`: one JSON report when the check has ended; `wait=30`: that, or "
-                "202 after 30 s; `respond-async`: 202 when the file has arrived"
-            },
+            headers={"Prefer": PREFER},
             body=Body({"multipart/form-data": ref("Upload")}),
             answers={
                 200: Answer(

@@ -14,9 +14,10 @@ from rover.asgi.disposition import disposition
 from rover.asgi.preconditions import check_preconditions
 from rover.asgi.query import Moment, Names, Text, WholeNumber
 from rover.asgi.responses import json_response
+from rover.asgi.resumable import TUS, is_tus
 from rover.commands.upload import Status
 from rover.commands.uploads import Filter
-from rover.errors import LogDamaged, NoArtifact, TooLateToCancel, UnknownUpload
+from rover.errors import LogDamaged, NoArtifact, TooLateToCancel, TusVersion, UnknownUpload
 from rover.wire import dumps
 from sources.base import SourceError
 
@@ -54,7 +55,8 @@ OUTCOMES = {Status.COMPLETE: "accepted", Status.REJECTED: "rejected", Status.FAI
 """What became of an upload that cannot be cancelled."""
 
 BY_ID = "/uploads/{upload_id}"
-METHODS = ("GET", "HEAD", "DELETE")
+METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE")
+LIST_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 
 
 class HasUploads(Protocol):
@@ -118,6 +120,8 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
             mission.audit.record("upload.cancel", upload=upload.id, cancelled=cancelled)
         if not cancelled:
             raise TooLateToCancel(OUTCOMES[upload.status], upload.report["detail"])
+        if is_tus(request):
+            return Response(status_code=204, headers={"Tus-Resumable": TUS})
         detail = upload.report["detail"]
         return json_response({"id": upload.id, "outcome": "cancelled", "detail": detail})
 
@@ -129,6 +133,7 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
             query=[LIMIT, CURSOR, STATUS, NAME, BY, SHA256, SINCE, UNTIL],
             answers={200: Answer("the newest first", ref("Uploads"))},
             errors=[SourceError],
+            other_methods=LIST_METHODS,
         ),
         Operation(
             BY_ID,
@@ -145,8 +150,12 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
             description="A file that is cancelled was not accepted and is deleted. If the verdict "
             "is known, the response is a 409 with it.",
             method="DELETE",
-            answers={200: Answer("it is cancelled", ref("Cancelled"))},
-            errors=[UnknownUpload, TooLateToCancel],
+            headers={"Tus-Resumable": "`1.0.0`, for tus"},
+            answers={
+                200: Answer("it is cancelled", ref("Cancelled")),
+                204: Answer("the same, for tus"),
+            },
+            errors=[UnknownUpload, TooLateToCancel, TusVersion],
             required_scope="upload",
             other_methods=METHODS,
         ),

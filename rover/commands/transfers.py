@@ -1,0 +1,248 @@
+"""The transfer of files: in one request, or in several that resume each other."""
+
+from __future__ import annotations
+
+import logging
+from time import time
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope, Event, get_cancelled_exc_class, to_thread
+
+from rover.commands.checks import SHUTTING_DOWN
+from rover.commands.throttle import Throttle
+from rover.commands.upload import Status
+from rover.errors import (
+    Draining,
+    LengthMismatch,
+    OffsetMismatch,
+    RoverError,
+    UploadComplete,
+    UploadError,
+    UploadInterrupted,
+    UploadPaused,
+    UploadTooBig,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from rover.commands.checks import Checks
+    from rover.commands.inbox import CommandFile, Inbox
+    from rover.commands.upload import Upload
+    from rover.shares import Pool
+
+logger = logging.getLogger("rover.commands")
+
+WRITE_BYTES = 2**20
+"""Size of the blocks in which a file is hashed and written, each by one call in a worker thread."""
+
+PROGRESS_PERIOD_S = 0.25
+"""Minimum number of seconds between two events about received bytes."""
+
+EMPTY = "the file is empty"
+
+
+class Transfers:
+    """Writes the bytes of uploads to disk.
+
+    Args:
+        inbox: the folders for the files.
+        checks: ends uploads that fail.
+        pool: the uploads that are being received or checked.
+        save: stores the state of an upload in the log.
+        start_check: starts the check of a file; returns `False` at shutdown.
+        clock: monotonic seconds, for the rate of progress events.
+        is_closed: returns whether the server is shutting down.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        checks: Checks,
+        pool: Pool,
+        *,
+        save: Callable[[Upload], None],
+        start_check: Callable[[Upload, CommandFile], bool],
+        clock: Callable[[], float],
+        is_closed: Callable[[], bool],
+    ) -> None:
+        self._inbox = inbox
+        self._checks = checks
+        self._pool = pool
+        self._save = save
+        self._start_check = start_check
+        self._clock = clock
+        self._is_closed = is_closed
+
+    async def receive(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
+        """Write the file to disk and start its check. Returns before the check has finished.
+
+        Errors are not raised, also those of `chunks`: the upload ends as `FAILED` with the reason.
+        If this call is cancelled, the upload also ends as `FAILED`.
+        """
+        file, detail = None, SHUTTING_DOWN
+        try:
+            with upload.receiving:
+                upload.file = self._inbox.create(upload.id)
+                await self._write(upload, upload.file, chunks)
+                file = upload.file
+        except get_cancelled_exc_class():
+            await self._checks.fail(upload, str(UploadInterrupted(upload.received)))
+            raise
+        except RoverError as exc:
+            detail = str(exc)
+        except OSError as exc:
+            detail = f"the server could not write the file: {exc.strerror}"
+        except Exception:  # `chunks` may raise anything; the upload must finish
+            logger.exception(
+                "upload of %s: receiving it failed", upload.name, extra={"upload": upload.id}
+            )
+            detail = "receiving the file failed; see the server's log"
+        if upload.is_cancelled and file is None:
+            await self._checks.cancel(upload)
+        elif file is None:
+            await self._checks.fail(upload, detail)
+        else:
+            await self._complete(upload, file)
+
+    async def _complete(self, upload: Upload, file: CommandFile) -> None:
+        upload.size = upload.received
+        upload.sha256 = file.sha256
+        upload.publish_received("received the file")
+        upload.status = Status.VALIDATING
+        if not upload.received:
+            await self._checks.fail(upload, EMPTY)
+        elif not self._start_check(upload, file):
+            await self._checks.fail(upload, SHUTTING_DOWN)
+
+    async def _write(self, upload: Upload, file: CommandFile, chunks: AsyncIterator[bytes]) -> None:
+        throttle = Throttle(PROGRESS_PERIOD_S, self._clock)
+        block: list[bytes] = []
+        written = upload.received
+        try:
+            async for chunk in chunks:
+                upload.received += len(chunk)
+                if upload.received > upload.max_bytes:
+                    raise UploadTooBig(upload.max_bytes)
+                block.append(chunk)
+                if upload.received - written >= WRITE_BYTES:
+                    data, written = b"".join(block), upload.received
+                    block.clear()
+                    await to_thread.run_sync(file.write, data)
+                if throttle.is_due():
+                    upload.publish_received("receiving the file")
+        finally:
+            if upload.is_resumable or block:
+                with CancelScope(shield=True):  # what has arrived is kept
+                    await to_thread.run_sync(file.write, b"".join(block))
+
+    async def append(
+        self,
+        upload: Upload,
+        offset: int,
+        chunks: AsyncIterator[bytes],
+        *,
+        completes: bool | None,
+        length: int | None = None,
+    ) -> None:
+        """Append the bytes of a request to a resumable upload, and start its check at the end.
+
+        A request that is sending the same file ends: its connection is probably dead.
+
+        Args:
+            upload: a resumable upload.
+            offset: position of the first byte in the file.
+            chunks: the bytes.
+            completes: whether the file ends with these bytes; `None` if it ends at its length.
+            length: bytes of the file, if the client states it.
+
+        Raises:
+            OffsetMismatch: the file does not have that many bytes.
+            LengthMismatch: another length was stated before, or the file has another one.
+            UploadComplete: all bytes have arrived before.
+            UploadTooBig: the file is over the limit; the upload has failed.
+            UploadPaused: the request was interrupted; the bytes so far are kept.
+            PoolFull: too many uploads are being received.
+            Draining: the server is shutting down; the bytes so far are kept.
+        """
+        await self.interrupt(upload)
+        if not upload.is_partial:
+            raise UploadComplete(upload.id)
+        self._set_length(upload, length)
+        if offset != upload.received:
+            raise OffsetMismatch(offset, upload.received)
+        self._pool.acquire(upload.client)
+        release_partial = upload.on_finish
+        ended = upload.request = Event()
+        upload.receiving = CancelScope()
+        completed = False
+        try:
+            await self._append(upload, chunks)
+            completed = await self._is_complete(upload, completes)
+            if completed:
+                upload.on_finish = lambda: self._pool.release(upload.client)
+                release_partial()
+                assert upload.file is not None  # noqa: S101 # for mypy
+                await self._complete(upload, upload.file)
+        finally:
+            if not completed:
+                self._pool.release(upload.client)
+            upload.touched = time()
+            self._save(upload)
+            ended.set()
+
+    async def _append(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
+        try:
+            with upload.receiving:
+                if upload.file is None:
+                    upload.file = self._inbox.create(upload.id)
+                upload.publish_received("receiving the file")
+                await self._write(upload, upload.file, chunks)
+                await to_thread.run_sync(upload.file.flush)
+        except UploadTooBig as exc:
+            await self._checks.fail(upload, str(exc))
+            raise
+        except UploadInterrupted as exc:
+            upload.publish_received("interrupted; the transfer can be resumed")
+            raise UploadPaused(upload.received) from exc
+        except OSError as exc:
+            detail = f"the server could not write the file: {exc.strerror}"
+            await self._checks.fail(upload, detail)
+            raise UploadError(detail) from exc
+        if upload.receiving.cancelled_caught:
+            if upload.is_cancelled:
+                await self._checks.cancel(upload)
+                raise UploadComplete(upload.id)
+            if self._is_closed():
+                raise Draining(2)
+            raise UploadPaused(upload.received)
+
+    def _set_length(self, upload: Upload, length: int | None) -> None:
+        if length is None:
+            return
+        if upload.size not in (None, length):
+            raise LengthMismatch(length, upload.size)
+        if length > upload.max_bytes:
+            raise UploadTooBig(upload.max_bytes)
+        upload.size = length
+
+    async def _is_complete(self, upload: Upload, completes: bool | None) -> bool:
+        """Whether the file has arrived. An upload with more bytes than stated fails.
+
+        Raises:
+            LengthMismatch: it has another length than the client stated.
+        """
+        if upload.size is not None and (
+            upload.received > upload.size or (completes and upload.received != upload.size)
+        ):
+            error = LengthMismatch(upload.received, upload.size)
+            if upload.received > upload.size:
+                await self._checks.fail(upload, str(error))
+            raise error
+        return upload.received == upload.size if completes is None else completes
+
+    async def interrupt(self, upload: Upload) -> None:
+        """End the request that sends the file, if there is one; its bytes are kept."""
+        if upload.request is not None and not upload.request.is_set():
+            upload.receiving.cancel()
+            await upload.request.wait()

@@ -1,0 +1,317 @@
+"""Resumable uploads: the IETF draft, tus 1.0 and plain PUT, over cuts, restarts and time."""
+
+from __future__ import annotations
+
+import shutil
+from base64 import b64encode
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from anyio import Event, create_task_group, fail_after, wait_all_tasks_blocked
+
+from rover.commands.upload import Status
+from rover.errors import OffsetMismatch, UploadComplete, UploadInterrupted, UploadPaused
+from rover.logs import MemoryLog
+from tests.api_schemas import check_json
+from tests.command_files import (
+    ACCEPTED,
+    FILE,
+    REJECTED,
+    SHA256,
+    STORED,
+    Script,
+    chunks,
+    files_of,
+    running,
+)
+from tests.test_uploads import Described
+from tests.test_uploads_routes import served
+from tests.uploading import Mission, sender
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rover.commands import Commands
+    from rover.commands.upload import Upload
+    from tests.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+PART = {"Content-Type": "application/partial-upload"}
+TUS = {"Tus-Resumable": "1.0.0"}
+TUS_PART = {**TUS, "Content-Type": "application/offset+octet-stream"}
+METADATA = "filename " + b64encode("sól 42.seq".encode()).decode()
+
+
+async def append(
+    commands: Commands, upload: Upload, offset: int, *pieces: Any, completes: bool = False
+) -> None:
+    await commands.transfers.append(upload, offset, chunks(*pieces), completes=completes)
+
+
+async def test_a_file_in_several_requests_of_the_ietf_draft(tmp_path: Path, serve: Serve) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    async with served(mission, serve) as client:
+        begun = await client.post(
+            "/uploads",
+            content=FILE[:5],
+            headers={
+                "Upload-Complete": "?0",
+                "Upload-Length": str(len(FILE)),
+                "Content-Disposition": "inline; filename*=UTF-8''s%C3%B3l.seq",
+            },
+        )
+        url = httpx.URL("/uploads").join(begun.headers["location"])
+        middle = await client.patch(
+            url,
+            content=FILE[5:9],
+            headers={**PART, "Upload-Offset": "5", "Upload-Complete": "?0"},
+        )
+        wrong = await client.patch(
+            url,
+            content=FILE[5:9],
+            headers={**PART, "Upload-Offset": "5", "Upload-Complete": "?0"},
+        )
+        state = await client.head(url)
+        end = await client.patch(
+            url,
+            content=FILE[9:],
+            headers={**PART, "Upload-Offset": "9", "Upload-Complete": "?1", "Prefer": "wait"},
+        )
+        after = await client.head(url)
+        late = await client.patch(
+            url, content=b"x", headers={**PART, "Upload-Offset": "17", "Upload-Complete": "?1"}
+        )
+    assert (begun.status_code, begun.headers["upload-offset"]) == (201, "5")
+    assert "max-size=" in begun.headers["upload-limit"]
+    assert (middle.status_code, middle.headers["upload-complete"]) == (204, "?0")
+    assert (wrong.status_code, wrong.headers["upload-offset"]) == (409, "9")
+    assert check_json("Problem", wrong.content)["expected-offset"] == 9
+    assert (state.status_code, state.headers["upload-offset"]) == (204, "9")
+    assert (state.headers["upload-length"], state.headers["upload-complete"]) == ("17", "?0")
+    assert (end.status_code, end.headers["upload-complete"]) == (200, "?1")
+    report = check_json("UploadReport", end.content)
+    assert (report["name"], report["status"], report["sha256"]) == ("sól.seq", "COMPLETE", SHA256)
+    assert after.headers["upload-complete"] == "?1"
+    assert late.status_code == 400
+    assert files_of(mission.commands) == [STORED]
+
+
+async def test_a_file_in_several_requests_of_tus(tmp_path: Path, serve: Serve) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    async with served(mission, serve) as client:
+        begun = await client.post(
+            "/uploads",
+            headers={**TUS, "Upload-Length": str(len(FILE)), "Upload-Metadata": METADATA},
+        )
+        url = httpx.URL("/uploads").join(begun.headers["location"])
+        first = await client.patch(
+            url, content=FILE[:9], headers={**TUS_PART, "Upload-Offset": "0"}
+        )
+        state = await client.head(url, headers=TUS)
+        last = await client.patch(url, content=FILE[9:], headers={**TUS_PART, "Upload-Offset": "9"})
+        await mission.all_finished()
+        report = (await client.get(url)).json()
+    assert (begun.status_code, first.status_code, state.status_code) == (201, 204, 200)
+    assert (last.status_code, last.headers["upload-offset"]) == (204, "17")
+    for answer in (begun, first, state, last):
+        assert answer.headers["tus-resumable"] == "1.0.0"
+    assert (state.headers["upload-offset"], state.headers["upload-length"]) == ("9", "17")
+    assert state.headers["upload-metadata"] == METADATA
+    assert "upload-expires" in state.headers
+    assert (report["name"], report["status"]) == ("sól 42.seq", "COMPLETE")
+
+
+async def test_tus_with_a_deferred_length_and_bytes_in_the_first_request(
+    tmp_path: Path, serve: Serve
+) -> None:
+    mission = Mission(tmp_path, REJECTED)
+    async with served(mission, serve) as client:
+        begun = await client.post(
+            "/uploads?id=t1", content=FILE[:3], headers={**TUS_PART, "Upload-Defer-Length": "1"}
+        )
+        state = await client.head("/uploads/t1", headers=TUS)
+        await client.patch(
+            "/uploads/t1",
+            content=FILE[3:],
+            headers={**TUS_PART, "Upload-Offset": "3", "Upload-Length": "17"},
+        )
+        await mission.all_finished()
+        report = (await client.get("/uploads/t1")).json()
+    assert begun.headers["upload-offset"] == "3"
+    assert state.headers["upload-defer-length"] == "1"
+    assert (report["status"], report["size"]) == ("REJECTED", 17)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("POST", {}, 400),
+        ("POST", {"Upload-Complete": "yes"}, 400),
+        ("POST", {**TUS, "Upload-Length": "x"}, 400),
+        ("POST", {**TUS, "Upload-Length": "0"}, 400),
+        ("POST", TUS, 400),
+        ("POST", {**TUS, "Upload-Length": "1", "Upload-Metadata": "filename %"}, 400),
+        ("POST", {"Tus-Resumable": "0.2.2", "Upload-Length": "1"}, 412),
+        ("POST", {"Upload-Complete": "?0", "Upload-Length": "18"}, 413),
+        ("POST", {**TUS, "Upload-Length": "18"}, 413),
+        ("POST", {"Upload-Complete": "?0", "Content-Disposition": 'inline; filename="a'}, 400),
+        ("POST", {"Upload-Complete": "?0", "Content-Disposition": "inline; filename=a.txt"}, 415),
+        ("POST", {"Upload-Complete": "?0", "Content-Encoding": "gzip"}, 415),
+        ("PATCH", {**PART, "Upload-Complete": "?0"}, 400),
+        ("PATCH", {"Upload-Offset": "0", "Upload-Complete": "?0"}, 415),
+        ("PATCH", {**TUS, "Upload-Offset": "0"}, 415),
+        ("PATCH", {**TUS_PART, "Upload-Offset": "-1"}, 400),
+    ],
+)
+async def test_a_request_with_wrong_headers_is_refused(
+    tmp_path: Path, serve: Serve, method: str, headers: dict[str, str], status: int
+) -> None:
+    mission = Mission(tmp_path, validator=Described(ACCEPTED))
+    async with served(mission, serve) as client:
+        if method == "PATCH":
+            begun = {"Upload-Complete": "?0", "Content-Disposition": "inline; filename=a.seq"}
+            await client.put("/uploads/a", headers=begun)
+        url = "/uploads" if method == "POST" else "/uploads/a"
+        answer = await client.request(method, url, headers=headers)
+        unknown = await client.patch("/uploads/b", headers={**TUS_PART, "Upload-Offset": "0"})
+    assert answer.status_code == status, answer.text
+    assert unknown.status_code == 404
+
+
+async def test_a_plain_put_uploads_a_whole_file(tmp_path: Path, serve: Serve) -> None:
+    async with served(Mission(tmp_path, ACCEPTED), serve) as client:
+        sent = await client.put("/uploads/sol-42", content=FILE, headers={"Prefer": "wait"})
+        again = await client.put("/uploads/sol-42", content=FILE)
+        empty = await client.put("/uploads/sol-43", content=b"", headers={"Prefer": "wait"})
+    report = check_json("UploadReport", sent.content)
+    assert (sent.status_code, report["id"], report["status"]) == (200, "sol-42", "COMPLETE")
+    assert again.status_code == 409
+    assert empty.json()["status"] == "FAILED"
+
+
+async def test_the_bytes_before_a_cut_are_kept(tmp_path: Path, serve: Serve) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    async with served(mission, serve) as client:
+        async with sender(str(client.base_url)) as cut:
+            head = "PUT /uploads/a HTTP/1.1\r\nHost: localhost\r\nUpload-Complete: ?1\r\n"
+            await cut.send(head.encode() + b"Content-Length: 17\r\n\r\n" + FILE[:7])
+            await until(lambda: mission.commands.open_uploads)
+            upload = mission.commands.find("a")
+            await until(lambda: upload.received == 7)
+        await until(lambda: not mission.commands.open_uploads)
+        state = await client.head("/uploads/a")
+        end = await client.patch(
+            "/uploads/a",
+            content=FILE[7:],
+            headers={**PART, "Upload-Offset": "7", "Upload-Complete": "?1", "Prefer": "wait"},
+        )
+    assert state.headers["upload-offset"] == "7"
+    assert end.json()["sha256"] == SHA256
+
+
+async def test_a_new_request_ends_one_that_is_stuck(tmp_path: Path, serve: Serve) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    async with served(mission, serve) as client, sender(str(client.base_url)) as stuck:
+        head = "PUT /uploads/a HTTP/1.1\r\nHost: localhost\r\nUpload-Complete: ?1\r\n"
+        await stuck.send(head.encode() + b"Content-Length: 17\r\n\r\n" + FILE[:7])
+        await until(lambda: mission.commands.open_uploads)
+        await until(lambda: mission.commands.find("a").received == 7)
+        state = await client.head("/uploads/a")
+        assert state.headers["upload-offset"] == "7"
+        await stuck.read_until(b"HTTP/1.1 408")
+        await client.delete("/uploads/a", headers=TUS)
+        gone = (await client.get("/uploads/a")).json()
+    assert (gone["status"], gone["cancelled"]) == ("FAILED", True)
+    assert files_of(mission.commands) == []
+
+
+async def test_options_names_the_extensions_of_tus(tmp_path: Path, serve: Serve) -> None:
+    async with served(Mission(tmp_path, max_upload_bytes=1000), serve) as client:
+        answer = await client.options("/uploads")
+    assert answer.status_code == 204
+    assert answer.headers["tus-version"] == "1.0.0"
+    assert "termination" in answer.headers["tus-extension"]
+    assert answer.headers["tus-max-size"] == "1000"
+    assert "application/partial-upload" in answer.headers["accept-patch"]
+
+
+async def test_an_upload_is_resumed_after_a_restart(tmp_path: Path) -> None:
+    log = MemoryLog()
+    async with running(tmp_path, ACCEPTED, log=log) as commands:
+        upload = commands.begin("a.seq", upload_id="a", resumable=True)
+        await append(commands, upload, 0, FILE[:7])
+    assert (upload.status, upload.topic.closed) == (Status.UPLOADING, True)
+    async with running(tmp_path, ACCEPTED, log=log) as commands:
+        again = commands.find("a")
+        assert (again.received, again.is_partial) == (7, True)
+        with pytest.raises(OffsetMismatch):
+            await append(commands, again, 3, FILE[3:])
+        await append(commands, again, 7, FILE[7:], completes=True)
+        await again.finished.wait()
+        assert files_of(commands) == [STORED]
+        with pytest.raises(UploadComplete):
+            await append(commands, again, 17, b"x")
+    assert (await again.as_json())["steps"] != []
+
+
+async def test_a_complete_resumable_file_is_checked_again_after_a_restart(tmp_path: Path) -> None:
+    log = MemoryLog()
+    async with running(tmp_path, Event(), ACCEPTED, log=log) as commands:
+        upload = commands.begin("a.seq", upload_id="a", resumable=True)
+        await append(commands, upload, 0, FILE, completes=True)
+        await wait_all_tasks_blocked()
+        folder, killed = tmp_path / "killed", deepcopy(log)
+        shutil.copytree(tmp_path / "data", folder / "data")
+    script = Script(ACCEPTED)
+    async with running(folder, validator=script, log=killed) as commands:
+        with fail_after(5):
+            await commands.find("a").finished.wait()
+        assert files_of(commands) == [STORED]
+    assert script.checked == [FILE]
+
+
+async def test_an_interrupted_request_releases_its_place_and_keeps_its_bytes(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, ACCEPTED) as commands:
+        upload = commands.begin("a.seq", resumable=True)
+        for end in (3, 7):
+            with pytest.raises(UploadPaused):
+                await append(
+                    commands,
+                    upload,
+                    upload.received,
+                    FILE[upload.received : end],
+                    UploadInterrupted(end),
+                )
+            assert (upload.received, commands.open_uploads, len(commands.partial)) == (end, 0, 1)
+        await append(commands, upload, 7, FILE[7:], completes=True)
+        await upload.finished.wait()
+        assert (commands.open_uploads, len(commands.partial)) == (0, 0)
+        assert files_of(commands) == [STORED]
+
+
+async def test_an_upload_that_is_not_resumed_expires(tmp_path: Path) -> None:
+    async with running(tmp_path, ACCEPTED, limits={"resume_s": 1.0}) as commands:
+        upload = commands.begin("a.seq", resumable=True)
+        await append(commands, upload, 0, FILE[:7])
+        assert upload.touched is not None
+        upload.touched -= 10
+        with fail_after(5):
+            await upload.finished.wait()
+        assert files_of(commands) == []
+        assert len(commands.partial) == 0
+    assert upload.status is Status.FAILED
+
+
+async def test_an_idle_partial_upload_is_cancelled(tmp_path: Path) -> None:
+    async with running(tmp_path, ACCEPTED) as commands, create_task_group():
+        upload = commands.begin("a.seq", resumable=True)
+        await append(commands, upload, 0, FILE[:7])
+        assert await commands.cancel(upload)
+        assert files_of(commands) == []
+        assert len(commands.partial) == 0
