@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rover.archive.codec import unpack
 from rover.archive.packed import Packed, pack_points, unpack_points
 from rover.schema import ARCHIVE
+from rover.wire import iso_or_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rover.archive.points import Points
+
+logger = logging.getLogger("rover.telemetry")
 
 SELECT = "SELECT id, first, last, points, open FROM chunk WHERE parameter = ? AND level = ?"
 
@@ -84,6 +88,7 @@ class Chunks:
     def __init__(self, db: Connection, *, create: bool = True) -> None:
         self._db = db
         self._times: dict[bytes, int] = {}  # the row of compressed times
+        self._damaged: set[int] = set()  # ids of chunks
         if create:
             db.executescript(ARCHIVE)
 
@@ -155,15 +160,29 @@ class Chunks:
         sql = f"{SELECT} AND first >= ? AND NOT open ORDER BY first, id"
         return [_chunk(row) for row in self._db.execute(sql, (parameter, level, since))]
 
-    def load(self, chunk: int, times: dict[int, NDArray[np.float64]] | None = None) -> Points:
-        """The points of a chunk.
+    def load(
+        self, chunk: Chunk, times: dict[int, NDArray[np.float64]] | None = None
+    ) -> Points | None:
+        """The points of a chunk; `None` if they are damaged, which is logged once.
 
         Args:
-            chunk: its id.
+            chunk: the chunk.
             times: those that earlier calls have read, to share them.
         """
+        try:
+            return self._load(chunk, times)
+        except (ValueError, TypeError, LookupError) as exc:  # the file is damaged
+            if chunk.id not in self._damaged:
+                self._damaged.add(chunk.id)
+                since, until = iso_or_text(chunk.first), iso_or_text(chunk.last)
+                logger.error(
+                    "%d values of %s to %s are damaged: %r", chunk.points, since, until, exc
+                )
+            return None
+
+    def _load(self, chunk: Chunk, times: dict[int, NDArray[np.float64]] | None) -> Points:
         shared, own, parts, late, data = self._db.execute(
-            "SELECT times, own_times, parts, late, data FROM chunk WHERE id = ?", (chunk,)
+            "SELECT times, own_times, parts, late, data FROM chunk WHERE id = ?", (chunk.id,)
         ).fetchone()
         if shared is None:
             t = unpack(own)
@@ -174,6 +193,8 @@ class Chunks:
                 times[shared] = t
         else:
             t = times[shared]
+        if (len(t), t[0], t[-1]) != (chunk.points, chunk.first, chunk.last):
+            raise ValueError("damaged data: these are other times")
         return unpack_points(t, parts, late, data)
 
     def save(

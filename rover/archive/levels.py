@@ -116,7 +116,9 @@ class Levels:
         newest = self.newest(parameter, level)
         replaced = None
         if newest is not None and newest.is_open and len(points):
-            points, replaced = self._chunks.load(newest.id).then(points), newest.id
+            before = self._chunks.load(newest)
+            if before is not None:  # else it is damaged, and stays
+                points, replaced = before.then(points), newest.id
         pieces = []
         for piece in _pieces(points):
             is_open = len(piece) < CHUNK and piece.object_bytes() < MAX_CHUNK_BYTES
@@ -162,7 +164,8 @@ class Levels:
         newest = self.newest(parameter, level)
         since = -inf if newest is None else nextafter(newest.last, inf)
         chunks = self._chunks.complete_after(parameter, level - 1, since)
-        return [reduced(self._chunks.load(chunk.id)) for chunk in chunks]
+        found = (self._chunks.load(chunk) for chunk in chunks)
+        return [reduced(points) for points in found if points is not None]
 
     def insert(self, parameter: int, level: int, points: Points, stored: float) -> None:
         """Add points to the complete chunks of their times."""
@@ -178,7 +181,11 @@ class Levels:
     def _insert_into(
         self, parameter: int, level: int, chunk: Chunk, points: Points, stored: float
     ) -> None:
-        before = self._chunks.load(chunk.id)
+        before = self._chunks.load(chunk)
+        if before is None:  # it is damaged, and stays
+            self._chunks.save(parameter, level, points, stored)
+            self._newest.pop((parameter, level), None)
+            return
         merged = before.then(points)
         count = 1 if len(merged) <= 2 * CHUNK else -(-len(merged) // CHUNK)
         edges = np.linspace(0, len(merged), count + 1).astype(int).tolist()

@@ -79,7 +79,10 @@ def unpack_points(
     """
     names = SCALAR if parts is None else tuple(json.loads(parts))
     flags = np.zeros(len(t), bool) if late is None else unpack(late)
-    return Points(t, flags, names, tuple(map(unpack, _split(data))))
+    columns = tuple(map(unpack, _split(data)))
+    if len(columns) != len(names) or any(len(one) != len(t) for one in (flags, *columns)):
+        raise ValueError("damaged data: the numbers of values differ")
+    return Points(t, flags, names, columns)
 
 
 def _join(packed: Iterable[bytes]) -> bytes:

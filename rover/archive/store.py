@@ -167,8 +167,8 @@ class Store:
         parameter = self._stored[name].id
         while level >= 0 and since < until:
             for chunk in self._chunks.between(parameter, level, since, until):
-                points = self._chunks.load(chunk.id).between(since, until)
-                if len(points):
+                points = self._chunks.load(chunk)
+                if points is not None and len(points := points.between(since, until)):
                     yield points
             if (newest := self._levels.newest(parameter, level)) is not None:
                 since = max(since, nextafter(newest.last, inf))
@@ -179,7 +179,8 @@ class Store:
         if name not in self._stored:
             return None
         chunks = self._chunks.between(self._stored[name].id, 0, nextafter(until, -inf), until)
-        pieces = (self._chunks.load(chunk.id).between(-inf, until) for chunk in chunks)
+        found = (self._chunks.load(chunk) for chunk in chunks)
+        pieces = (points.between(-inf, until) for points in found if points is not None)
         return joined([points for points in pieces if len(points)])
 
     def first(self) -> float:

@@ -117,6 +117,14 @@ class Log(Protocol):
         """Maintain the log, and end outages, until cancelled."""
         ...
 
+    async def report_damage(self, error: Exception) -> None:
+        """Replace the file: a part that has tables in it cannot write them, because it is damaged.
+
+        Args:
+            error: of that part.
+        """
+        ...
+
     def streams(self, prefix: str = "") -> Sequence[Stream]:
         """The streams whose key has a prefix, in the order in which they began."""
         ...

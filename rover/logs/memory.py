@@ -59,6 +59,9 @@ class MemoryLog:
             "set_aside": None,
         }
 
+    async def report_damage(self, error: Exception) -> None:
+        """There is no file."""
+
     def streams(self, prefix: str = "") -> Sequence[Stream]:
         """See `Log.streams`."""
         return self._index.with_prefix(prefix)

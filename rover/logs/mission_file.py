@@ -124,7 +124,7 @@ class MissionFile:
             raise
         except (sqlite3.Error, UnicodeDecodeError) as exc:
             if is_damage(exc):
-                self._close_damaged(str(exc))
+                self.set_aside_damaged(str(exc))
             raise
 
     def close(self, *, clean: bool) -> None:
@@ -148,7 +148,8 @@ class MissionFile:
                 self.database.close()
             self.database = None
 
-    def _close_damaged(self, reason: str) -> None:
+    def set_aside_damaged(self, reason: str) -> None:
+        """Close the file, and rename it; the next `write` begins another one."""
         self._close_database()
         with suppress(OSError):
             self._set_aside("damaged", f"damaged ({reason})")
@@ -166,7 +167,7 @@ class MissionFile:
             if not is_damage(exc):
                 self._close_database()
                 raise
-            self._close_damaged(str(exc))
+            self.set_aside_damaged(str(exc))
         self.database = self._open_database(self.path)
         return self.database.contents()
 

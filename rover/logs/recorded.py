@@ -65,6 +65,9 @@ class RecordedLog:
         """There is nothing to maintain."""
         await sleep_forever()
 
+    async def report_damage(self, error: Exception) -> None:
+        """Do nothing: the file does not change."""
+
     def streams(self, prefix: str = "") -> Sequence[Stream]:
         """See `Log.streams`."""
         return self._index.with_prefix(prefix)

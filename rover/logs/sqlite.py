@@ -189,6 +189,11 @@ class SqliteLog:
             "set_aside": self.set_aside and str(self.set_aside),
         }
 
+    async def report_damage(self, error: Exception) -> None:
+        """See `Log.report_damage`. The damaged file is set aside; `run` begins another one."""
+        await self._writer.run(self._file.set_aside_damaged, str(error))
+        self._begin_outage(f"{self.path} was damaged: {error}")
+
     def streams(self, prefix: str = "") -> Sequence[Stream]:
         """See `Log.streams`."""
         return self._index.with_prefix(prefix)

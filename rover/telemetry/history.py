@@ -25,12 +25,21 @@ from rover.archive.levels import CHUNK
 from rover.archive.points import joined
 from rover.archive.table import Excerpt, Table, table_of
 from rover.errors import LogDamaged
+from rover.logs.contents import is_damage
 from rover.logs.worker import Worker
 from rover.telemetry.by_parameter import points_of
 from rover.telemetry.tail import Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Awaitable,
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
     from pathlib import Path
 
     from rover.archive.points import Points
@@ -71,6 +80,10 @@ MIN_POINTS = 64
 """Minimum number of points of each parameter that a query reads, if there are that many."""
 
 
+async def ignore(_: Exception) -> None:
+    """Do nothing about an error."""
+
+
 class History:
     """The samples of a mission.
 
@@ -85,10 +98,13 @@ class History:
         max_age_s: seconds after which samples are dropped.
         clock: POSIX seconds.
         retention: POSIX seconds, for `max_age_s`; by default those of `clock`.
+        report_damage: called by `run` with the error if samples cannot be stored because the file
+            is damaged, so that another file replaces it.
 
     Attributes:
         archived: offset of the newest event up to which all samples are in the archive.
         dropped: number of samples that were dropped because the database could not be written.
+        damage: why samples cannot be stored, if the file is damaged; else `None`.
     """
 
     def __init__(
@@ -101,15 +117,18 @@ class History:
         max_age_s: float = inf,
         clock: Callable[[], float] = time,
         retention: Callable[[], float] | None = None,
+        report_damage: Callable[[Exception], Awaitable[None]] | None = None,
     ) -> None:
         self.archived = 0
         self.dropped = 0
+        self.damage: Exception | None = None
         self._is_recorded = recorded is not None
         self._database = ArchiveDatabase(path) if recorded is None else RecordedArchive(recorded)
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._clock = clock
         self._retention = retention or clock
+        self._report_damage = report_damage or ignore
         self._lock = Lock()  # for the database, and for removing samples from memory
         self._tail = Tail()
         self._archive_at = inf
@@ -181,6 +200,9 @@ class History:
                 await sleep(TICK_S)
                 if self.is_due:
                     await worker.run(self.archive)
+                if self.damage is not None:
+                    damage, self.damage = self.damage, None
+                    await self._report_damage(damage)
         finally:
             worker.stop()
 
@@ -206,8 +228,9 @@ class History:
                 newest = max(entry.offset for entry in entries)
                 store.add(batch, self._clock(), newest)
                 store.limit(self._max_bytes, self._retention() - self._max_age_s)
-            except (sqlite3.Error, OSError) as exc:
+            except (sqlite3.Error, OSError, ValueError) as exc:
                 self._database.close()
+                self.damage = exc if is_damage(exc) else None
                 self._archive_at = self._clock() + RETRY_S
                 if not self._failing:
                     logger.error("the telemetry cannot be archived: %s; it stays in memory", exc)

@@ -146,6 +146,7 @@ class Telemetry:
             max_bytes=settings.history_bytes if file is None else settings.keep_bytes,
             max_age_s=settings.keep_days * DAY_S,
             retention=retention,
+            report_damage=None if log is None else log.report_damage,
         )
         self._order = ParameterOrder(present=clock)
         self._limits = LimitWatch(self._parameters)

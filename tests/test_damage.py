@@ -1,0 +1,138 @@
+"""Flipped bytes in the archive: what is readable remains, and recording goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rover.archive.table import table_of
+from rover.logs.database import Database
+from rover.telemetry.history import ARCHIVE_SAMPLES, History
+from sources.base import Sample
+from tests.test_restart import publish, running
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+T = 1_790_000_000.0
+
+
+def history_in(path: Path) -> History:
+    return History(path=path)
+
+
+def add(history: History, since: int, until_: int, **more: Any) -> None:
+    for n in range(since, until_):
+        history.add(Sample(T + n, {"speed": n / 7, "sol": n}), **more)
+    history.archive()
+
+
+def values(history: History, name: str) -> list[Any]:
+    table = table_of(history.load(None, None, [name]), 10**9)
+    return table.as_columns()[name]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "mission.db"
+    Database(path).close()
+    return path
+
+
+def damage(path: Path, parameter: str, column: str, first: float) -> None:
+    """Flip bytes of a chunk, as a bad disk does."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        (id_,) = db.execute(
+            "SELECT chunk.id FROM chunk JOIN parameter ON parameter.id = chunk.parameter"
+            " WHERE name = ? AND level = 0 AND first = ?",
+            (parameter, first),
+        ).fetchone()
+        table = "chunk"
+        if column == "times":
+            table, row = "times", db.execute("SELECT times FROM chunk WHERE id = ?", (id_,))
+            (id_,) = row.fetchone()
+        (data,) = db.execute(f"SELECT data FROM {table} WHERE id = ?", (id_,)).fetchone()  # noqa: S608
+        middle = len(data) // 2
+        flipped = data[:middle] + bytes([data[middle] ^ 0x5A]) + data[middle + 1 :]
+        db.execute(f"UPDATE {table} SET data = ? WHERE id = ?", (flipped, id_))  # noqa: S608
+
+
+@pytest.mark.parametrize("column", ["data", "times"])
+def test_the_other_chunks_are_read(
+    path: Path, column: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = history_in(path)
+    add(history, 0, 4000)
+    damage(path, "speed", column, T + 1024)
+    expected = [n / 7 for n in range(4000) if not 1024 <= n < 2048]
+    for _ in range(2):
+        assert values(history, "speed") == expected
+    lost = column == "times"  # both parameters have the same times
+    assert len(values(history, "sol")) == (4000 - 1024 * lost)
+    assert len(caplog.records) == 1 + lost
+    rows = [row for table in history.tables() for row in table.as_columns()["speed"]]
+    assert [row for row in rows if row is not None] == expected
+
+
+def test_values_are_archived_after_a_damaged_open_chunk(path: Path) -> None:
+    history = history_in(path)
+    add(history, 0, 1500)
+    damage(path, "speed", "data", T + 1024)
+    add(history, 1500, 3000)
+    assert values(history, "speed") == [n / 7 for n in range(3000) if not 1024 <= n < 1500]
+    assert values(history, "sol") == [*range(3000)]
+
+
+def test_a_late_value_for_a_damaged_chunk_is_kept(path: Path) -> None:
+    history = history_in(path)
+    add(history, 0, 2500)
+    damage(path, "speed", "data", T)
+    history.add(Sample(T + 0.5, {"speed": -1.0}), late=True)
+    history.archive()
+    assert values(history, "speed") == [-1.0, *(n / 7 for n in range(1024, 2500))]
+
+
+def test_damaged_kinds_stop_the_archive_and_are_reported(path: Path) -> None:
+    history = history_in(path)
+    add(history, 0, 100)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("UPDATE parameter SET kinds = '{' WHERE name = 'speed'")
+    history.close()
+    add(history, 100, 200)
+    assert history.damage is not None
+    assert len(history) == 100  # they stay in memory
+
+
+async def test_an_archive_that_cannot_be_written_is_set_aside(tmp_path: Path) -> None:
+    async with running(tmp_path) as (mission, device):
+        await publish(
+            mission, device, *(Sample(T + n, {"speed": n}) for n in range(ARCHIVE_SAMPLES))
+        )
+        await until(lambda: mission.telemetry.history.archived > 0)
+    destroy_archive(tmp_path / "mission.db")
+    async with running(tmp_path) as (mission, device):
+        some = [Sample(T + 5000 + n, {"speed": n}) for n in range(ARCHIVE_SAMPLES)]
+        await publish(mission, device, *some)
+        await until(lambda: mission.telemetry.history.archived > 0)
+        assert mission.log.outage is None
+        assert mission.log.as_json()["set_aside"]
+        assert values(mission.telemetry.history, "speed")[-ARCHIVE_SAMPLES:] == [
+            *range(ARCHIVE_SAMPLES)
+        ]
+
+
+def destroy_archive(path: Path) -> None:
+    """Overwrite the page where the table of chunks begins."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'chunk'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\x5a" * size)
