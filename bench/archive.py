@@ -20,7 +20,7 @@ from rover.archive.levels import CHUNK
 from rover.archive.points import SCALAR, Points
 from rover.archive.store import Store
 from rover.archive.table import table_of
-from rover.telemetry.history import History
+from rover.telemetry.history import ARCHIVE_SAMPLES, History
 from sources.base import Sample
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def storing(path: Path) -> tuple[float, float]:
         20 + np.cumsum(np.random.default_rng(1).normal(0, 0.05, (STORED_SAMPLES, PARAMETERS)), 0), 3
     )
     cost_s = 0.0
-    for first in range(0, STORED_SAMPLES, CHUNK):
-        for row in range(first, first + CHUNK):
+    for first in range(0, STORED_SAMPLES, ARCHIVE_SAMPLES):
+        for row in range(first, first + ARCHIVE_SAMPLES):
             sample = dict(
                 zip((f"p{n}" for n in range(PARAMETERS)), values[row].tolist(), strict=True)
             )

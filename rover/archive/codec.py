@@ -28,9 +28,17 @@ NOISE_BYTES = 64
 """Number of bytes that decide whether the lowest bytes are noise."""
 
 MIN_NOISE_VALUES = 48
-"""Number of different bytes among them from which they are noise: random bytes have 56. Then they
-are stored as they are, with up to one more byte for each value: to compress them would take more
-time than everything else."""
+"""Number of different bytes among them from which they are noise: random bytes have 56. To compress
+them takes three times as long as the rest, and makes the result larger."""
+
+MAX_STORED_BYTES = 0xFFFF
+"""Maximum size of a stored block (RFC 1951, section 3.2.4)."""
+
+STORED = struct.Struct("<3sHH")
+"""The header of the stream and of a stored block, its length, and the complement of that."""
+
+ZLIB_HEADER = b"\x78\x01\x00"
+"""The header of a zlib stream, and that of a stored block which is not the last."""
 
 POWERS = 10.0 ** np.arange(10)[:, None]
 """The powers of 10 that make integers of most numbers."""
@@ -207,9 +215,28 @@ def _pack_integers(
     for row, power, first, most in zip(steps, decimals, firsts, largest, strict=True):
         width = next(width for width in WIDTHS if most < 1 << (8 * width - 1))
         planes = row.astype(WIDTHS[width]).view(np.uint8).reshape(-1, width).T.tobytes()
-        is_noise = width <= 2 and len(set(planes[:NOISE_BYTES])) >= MIN_NOISE_VALUES
-        header = HEADER.pack(kind, power, width, first)
-        yield header + zlib.compress(planes, 0 if is_noise else LEVEL)
+        yield HEADER.pack(kind, power, width, first) + _deflated(planes, len(row))
+
+
+def _deflated(planes: bytes, count: int) -> bytes:
+    """A zlib stream (RFC 1950). If the lowest bytes are noise, they are stored in it as they are.
+
+    Args:
+        planes: all lowest bytes first.
+        count: number of the lowest bytes.
+    """
+    if len(set(planes[:NOISE_BYTES])) < MIN_NOISE_VALUES or count > MAX_STORED_BYTES:
+        return zlib.compress(planes, LEVEL)
+    rest = zlib.compressobj(LEVEL, wbits=-zlib.MAX_WBITS)
+    return b"".join(
+        [
+            STORED.pack(ZLIB_HEADER, count, count ^ 0xFFFF),
+            planes[:count],
+            rest.compress(planes[count:]),
+            rest.flush(),
+            zlib.adler32(planes).to_bytes(4, "big"),
+        ]
+    )
 
 
 def _pack_raw(values: NDArray[np.float64]) -> bytes:

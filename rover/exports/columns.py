@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from rover.archive.table import Table
 
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -101,4 +103,4 @@ def is_mixed(kinds: str) -> bool:
 
 def json_text(value: object) -> str:
     """A value as JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return ENCODER.encode(value)

@@ -57,7 +57,7 @@ def _field(value: Any) -> str:
         return _text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _text(json_text(value))
+    return repr(value) if isinstance(value, float | int) else _text(json_text(value))
 
 
 def _json(value: Any) -> str:
