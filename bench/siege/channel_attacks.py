@@ -7,6 +7,8 @@ import itertools
 import json
 from typing import TYPE_CHECKING
 
+from bench.siege.connection import frame
+
 if TYPE_CHECKING:
     from bench.siege.connection import Attacker
 
@@ -27,18 +29,36 @@ MALFORMED = (
 """Frames that break RFC 6455."""
 
 
-async def flood(attacker: Attacker) -> None:
-    """Messages of 10 kB, as fast as the server reads them."""
-    frame = json.dumps({"type": "say", "text": "x" * 10_000}).encode()
+async def _flood(attacker: Attacker, data: bytes, first: bytes = b"") -> None:
     async with attacker.connect() as connection:
         await connection.open_websocket(CHANNEL)
-        reading = asyncio.ensure_future(connection.read_to_end(3600))
-        try:
-            while not reading.done():
-                await connection.send_frame(frame)
-                await asyncio.sleep(0)
-        finally:
-            reading.cancel()
+        await connection.send(first)
+        await connection.flood(data)
+
+
+async def large_messages(attacker: Attacker) -> None:
+    """Messages of 10 kB, as fast as the server reads them."""
+    await _flood(attacker, frame(json.dumps({"type": "say", "text": "x" * 10_000}).encode()))
+
+
+async def small_messages(attacker: Attacker) -> None:
+    """Messages of one character."""
+    await _flood(attacker, frame(b'{"type":"say","text":"x"}') * 1000)
+
+
+async def pings(attacker: Attacker) -> None:
+    """Pings of the maximum size."""
+    await _flood(attacker, frame(b"p" * 125, opcode=9) * 1000)
+
+
+async def small_fragments(attacker: Attacker) -> None:
+    """A message in fragments of one byte."""
+    await _flood(attacker, frame(b"x", opcode=0, final=False) * 10_000, frame(b"x", final=False))
+
+
+async def empty_fragments(attacker: Attacker) -> None:
+    """A message in fragments without data."""
+    await _flood(attacker, frame(b"", opcode=0, final=False) * 10_000, frame(b"x", final=False))
 
 
 async def joins(attacker: Attacker) -> None:
@@ -63,10 +83,10 @@ async def deaf_members(attacker: Attacker) -> None:
 
 async def malformed_frames(attacker: Attacker) -> None:
     """Frames that break the protocol."""
-    for frame in MALFORMED:
+    for malformed in MALFORMED:
         async with attacker.connect() as connection:
             await connection.open_websocket(CHANNEL)
-            await connection.send(frame)
+            await connection.send(malformed)
             await connection.read_to_end(2)
 
 

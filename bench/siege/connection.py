@@ -43,11 +43,14 @@ class Attacker:
     statuses: Counter[int] = field(default_factory=Counter)
 
     @asynccontextmanager
-    async def connect(self, *, narrow: bool = False) -> AsyncIterator[Connection]:
+    async def connect(
+        self, *, narrow: bool = False, address: str | None = None
+    ) -> AsyncIterator[Connection]:
         """A connection, which ends with a reset.
 
         Args:
             narrow: whether its receive buffer is as small as possible.
+            address: the source; by default that of the attack.
 
         Raises:
             OSError: the connection failed.
@@ -58,7 +61,7 @@ class Attacker:
         if narrow:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         try:
-            sock.bind((self.address, 0))
+            sock.bind((address or self.address, 0))
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
         except OSError:
             self.refused += 1
@@ -145,15 +148,30 @@ class Connection:
         if await self.status() != 101:
             raise ConnectionRefusedError
 
+    async def flood(self, data: bytes) -> None:
+        """Send data again and again while discarding what arrives, until the server closes."""
+        reading = asyncio.ensure_future(self.read_to_end(3600))
+        try:
+            while not reading.done():
+                await self.send(data)
+                await asyncio.sleep(0)
+        finally:
+            reading.cancel()
+
     async def send_frame(self, payload: bytes, *, opcode: int = 1, final: bool = True) -> None:
-        """Send a WebSocket frame, masked with zeros."""
-        first = (0x80 if final else 0) | opcode
-        size = len(payload)
-        head = (
-            struct.pack("!BB", first, 0x80 | size)
-            if size < 126
-            else struct.pack("!BBH", first, 0xFE, size)
-            if size < 2**16
-            else struct.pack("!BBQ", first, 0xFF, size)
-        )
-        await self.send(head + bytes(4) + payload)
+        """Send a WebSocket frame."""
+        await self.send(frame(payload, opcode=opcode, final=final))
+
+
+def frame(payload: bytes, *, opcode: int = 1, final: bool = True) -> bytes:
+    """A WebSocket frame, masked with zeros."""
+    first = (0x80 if final else 0) | opcode
+    size = len(payload)
+    head = (
+        struct.pack("!BB", first, 0x80 | size)
+        if size < 126
+        else struct.pack("!BBH", first, 0xFE, size)
+        if size < 2**16
+        else struct.pack("!BBQ", first, 0xFF, size)
+    )
+    return head + bytes(4) + payload

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ READ_S = 20.0
 """Seconds for which an attack reads a stream before it connects again."""
 
 _rates = itertools.count(1)
+_addresses = itertools.count()
 
 
 async def endless_headers(attacker: Attacker) -> None:
@@ -132,3 +134,50 @@ async def resets(attacker: Attacker) -> None:
         async with attacker.connect() as connection:
             await connection.request(path)
             await connection.status()
+
+
+async def pipelined(attacker: Attacker) -> None:
+    """Requests that do not wait for the responses before them."""
+    async with attacker.connect() as connection:
+        await connection.flood(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+
+
+async def missing_pages(attacker: Attacker) -> None:
+    """The same for a path that does not exist."""
+    async with attacker.connect() as connection:
+        await connection.flood(b"GET /no HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+
+
+async def garbage(attacker: Attacker) -> None:
+    """Bytes that are no HTTP."""
+    async with attacker.connect() as connection:
+        await connection.flood(b"\x16\x03\x01TRACE\r\n" * 1000)
+
+
+async def refused_handshakes(attacker: Attacker) -> None:
+    """Handshakes of WebSockets with a wrong version, each of which closes its connection."""
+    async with attacker.connect() as connection:
+        headers = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 12")
+        await connection.request("/ws/comms/flight", *headers, "Sec-WebSocket-Key: x")
+        await connection.status()
+
+
+async def small_chunks(attacker: Attacker) -> None:
+    """Bodies in chunks of one byte."""
+    chunked = "Transfer-Encoding: chunked"
+    for path, kind, head in (
+        ("/ingest/telemetry", "Content-Type: application/json", b""),
+        ("/upload/rover-commands", FORM, b"%x\r\n%b\r\n" % (len(FILE), FILE)),
+    ):
+        with suppress(OSError):
+            async with attacker.connect() as connection, asyncio.timeout(READ_S):
+                await connection.request(path, kind, chunked, method="POST", body=head)
+                await connection.flood(b"1\r\n \r\n" * 10_000)
+
+
+async def half_headers(attacker: Attacker) -> None:
+    """The beginning of a request, from one of 200 addresses."""
+    number = next(_addresses)
+    async with attacker.connect(address=f"127.0.1.{1 + number % 200}") as connection:
+        await connection.send(b"GET /hea")
+        await connection.read_to_end(READ_S)
