@@ -141,6 +141,14 @@ class RevisionGone(RoverError):
         )
 
 
+class NoThumbnail(RoverError):
+    """No smaller copy of an image can be made."""
+
+    def __init__(self, image_id: str, reason: str) -> None:
+        self.image_id = image_id
+        super().__init__(f"image {image_id!r} has no smaller copy: {reason}")
+
+
 class AccessRefused(RoverError):
     """The client's address or the page's origin is not allowed."""
 

@@ -40,6 +40,7 @@ from rover.errors import MissionRecorded, SettingError
 from rover.images import Cameras, Images
 from rover.images.arrivals import Arrivals
 from rover.images.kept import KeptImages
+from rover.images.thumbnails import Thumbnails
 from rover.lifetime import entered
 from rover.logs import log_of
 from rover.masking import hide
@@ -222,7 +223,9 @@ class MissionControl:
         )
         arrivals = Arrivals(log)
         self.cameras = Cameras(
-            {name: self._images(name, arrivals) for name in self._cameras}, arrivals
+            {name: self._images(name, arrivals) for name in self._cameras},
+            arrivals,
+            Thumbnails(settings.data_dir / "thumbnails", settings.thumbnail_bytes),
         )
         self.comms = Comms(
             settings,

@@ -27,7 +27,7 @@ OTHERS = 0o077
 
 OWN = (
     *("audit.*", "incoming", "incoming.lock", "commands", "artifacts"),
-    *("images", "spool", "mission.*", "tokens.json*"),
+    *("images", "spool", "thumbnails", "mission.*", "tokens.json*"),
 )
 """Patterns of the names in a data folder that this program creates."""
 

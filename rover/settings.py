@@ -119,6 +119,12 @@ class Settings:
         unit="bytes",
         at_least=0,
     )
+    thumbnail_bytes: int = setting(
+        256 * 2**20,
+        "maximum size of the kept smaller copies of images; 0 keeps none",
+        unit="bytes",
+        at_least=0,
+    )
     tokens: str = setting(
         "",
         "comma-separated shared tokens of at least 16 characters; without these and without named "

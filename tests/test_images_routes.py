@@ -77,6 +77,7 @@ async def test_the_list_describes_each_image_and_its_links_work(
             "sha256": None,
             "metadata": {},
             "url": "images/new%20%C3%A9.png?revision=1",
+            "thumbnail": None,
             "stream": "stream/rover-image?id=new%20%C3%A9.png",
         }
         assert newest["received_at"].endswith("Z")

@@ -94,6 +94,7 @@ EXAMPLES: Mapping[str, object] = {
         "sha256": None,
         "metadata": {"instrument": "Navcam, starboard", "sol": 1167},
         "url": "images/sol-1167-094218-navcam-039?revision=1cb820671fbf2155",
+        "thumbnail": None,
         "stream": "stream/rover-image?id=sol-1167-094218-navcam-039",
     },
     "Gap": GAP,

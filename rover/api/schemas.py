@@ -296,6 +296,7 @@ SCHEMAS: dict[str, Schema] = {
         sha256=nullable(TEXT),
         metadata=FACTS,
         url={**TEXT, "description": "relative to the mount point"},
+        thumbnail=nullable({**TEXT, "description": "a smaller copy of a complete image"}),
         stream={**TEXT, "description": "relative to the mount point"},
     ),
     "Images": obj(images=array(ref("Image")), more=BOOLEAN),

@@ -48,6 +48,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.BadQuery: HTTPStatus.BAD_REQUEST,
     errors.BadBody: HTTPStatus.BAD_REQUEST,
     errors.RevisionGone: HTTPStatus.PRECONDITION_FAILED,
+    errors.NoThumbnail: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.UnknownAlarm: HTTPStatus.NOT_FOUND,
     errors.MissionRecorded: HTTPStatus.CONFLICT,
     errors.NoDataYet: HTTPStatus.NOT_FOUND,

@@ -10,6 +10,7 @@ from anyio import create_task_group, sleep
 
 from rover.errors import NoDataYet
 from rover.images.images import age_key
+from rover.images.thumbnails import Thumbnails
 from rover.supervise import State
 from rover.wire import iso_or_text
 from sources.base import SourceError, UnknownImage
@@ -53,13 +54,21 @@ class Cameras:
     Args:
         images: those of each camera, by its name.
         arrivals: has the images of the past; `None` if nothing is recorded.
+        thumbnails: makes smaller copies.
 
     Attributes:
         images: the same.
+        thumbnails: the same.
     """
 
-    def __init__(self, images: Mapping[str, Images], arrivals: Arrivals | None = None) -> None:
+    def __init__(
+        self,
+        images: Mapping[str, Images],
+        arrivals: Arrivals | None = None,
+        thumbnails: Thumbnails | None = None,
+    ) -> None:
         self.images = images
+        self.thumbnails = thumbnails or Thumbnails()
         self._arrivals = arrivals
 
     @property

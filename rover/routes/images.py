@@ -7,14 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
+from starlette.responses import Response
+
 from rover.api import Answer, Operation
 from rover.api.schemas import BINARY, ref
 from rover.asgi.image_response import ImageResponse
 from rover.asgi.large_response import MAX_BYTES
+from rover.asgi.preconditions import check_preconditions
 from rover.asgi.problems import PROBLEM
 from rover.asgi.query import Choice, Moment, Text, WholeNumber
-from rover.errors import BadQuery, NoDataYet, RevisionGone
+from rover.errors import BadQuery, NoDataYet, NoThumbnail, RevisionGone
 from rover.images.arrivals import arrival_of
+from rover.images.thumbnails import WIDTHS
 from rover.wire import dumps, iso_or_none
 from sources.base import ImageBroken, SourceError, UnknownImage
 
@@ -22,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.routing import BaseRoute
     from starlette.types import Scope
 
@@ -44,6 +47,14 @@ IMAGE_ID = Text(name="id", summary="id of an image, instead of the latest")
 
 REVISION = Text(
     name="revision", summary="of the image; the answer is 412 if the image has another one now"
+)
+
+WIDTH = WholeNumber(
+    name="width",
+    summary="maximum width in pixels; rounded up to 160, 320, 640, 1280 or 2560",
+    at_least=1,
+    at_most=WIDTHS[-1],
+    default=WIDTHS[1],
 )
 
 CONDITIONS = {
@@ -135,6 +146,37 @@ def routes(
         encode = partial(images_json, shots, limit, several=several)
         return mission.serving.large_responses.respond(encode)
 
+    async def thumbnail(request: Request) -> Response:
+        cameras, image_id = mission.cameras, request.path_params["image_id"]
+        shot = await cameras.find(image_id, camera.of(request))
+        if REVISION.of(request) not in (None, shot.image.revision):
+            raise RevisionGone(shot.image.id)
+        found = await cameras.thumbnails.get(
+            cameras.images[shot.camera], shot.image, WIDTH.of(request)
+        )
+        headers = {
+            "ETag": f'"{found.etag}"',
+            "Cache-Control": "private, no-cache",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if check_preconditions(request, headers["ETag"], None):
+            return Response(status_code=304, headers=headers)
+        return Response(found.data, headers=headers, media_type="image/webp")
+
+    small = Operation(
+        "/images/{image_id:path}/thumbnail",
+        thumbnail,
+        "A smaller copy of an image",
+        query=[WIDTH, REVISION, camera],
+        headers={"If-None-Match": CONDITIONS["If-None-Match"]},
+        answers={
+            200: Answer("WebP", BINARY, ["image/webp"], {"ETag": "of its bytes"}),
+            304: ANSWERS[304],
+            412: ANSWERS[412],
+        },
+        errors=[*ERRORS, NoThumbnail],
+    )
+    small.path_regex = re.compile(small.path_regex.pattern, re.DOTALL)
     by_id = Operation(
         "/images/{image_id:path}",
         image,
@@ -166,6 +208,7 @@ def routes(
             answers={200: Answer("the newest first", ref("Images"))},
             errors=[SourceError],
         ),
+        small,
         by_id,
     ]
 
@@ -223,7 +266,8 @@ def image_json(shot: Shot, *, several: bool) -> dict[str, Any]:
         "height": image.height,
         "sha256": image.sha256,
         "metadata": image.metadata,
-        "url": image_url(shot, several=several),
+        "url": (url := image_url(shot, several=several)),
+        "thumbnail": _thumbnail_url(url) if shot.image.complete and shot.available else None,
         "stream": f"stream/rover-image?id={quoted}{camera}",
     }
 
@@ -233,6 +277,11 @@ def image_url(shot: Shot, *, several: bool) -> str:
     query = {"revision": shot.image.revision, "camera": shot.camera if several else ""}
     known = urlencode({name: value for name, value in query.items() if value}, quote_via=quote)
     return f"images/{quote(shot.image.id, safe='')}{known and f'?{known}'}"
+
+
+def _thumbnail_url(url: str) -> str:
+    path, _, query = url.partition("?")
+    return f"{path}/thumbnail{query and f'?{query}'}"
 
 
 def path_to_top(scope: Scope) -> str:

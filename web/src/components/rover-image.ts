@@ -3,13 +3,16 @@ import { createRef, ref } from 'lit/directives/ref.js';
 import { age, bytes, clock, duration, label, labelAndValue, number, timestamp } from '../format.ts';
 import { type ImagesStore, isSame, type ShownImage, SILENT_MS } from '../store/images.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
-import { keyOf } from '../store/thumbnails.ts';
+import { keyOf, thumbnailUrl } from '../store/thumbnails.ts';
 import { at } from '../transport/http.ts';
 import type { ImageInfo } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { type IconName, icon } from './icons.ts';
 import type { ImageStage } from './image-stage.ts';
 import { sourceLabels } from './source-labels.ts';
+
+const THUMBNAIL_WIDTH_PX = 320;
+const COPY_WIDTH_PX = 1280;
 
 const NOT_LOADED = {
   type: 'This browser cannot display this image',
@@ -27,6 +30,8 @@ export class RoverImage extends PageElement {
   #detailsOpen = false;
   /** The key of the image that the browser failed to decode. */
   #undecodable = '';
+  /** Keys of images without a smaller copy. */
+  readonly #withoutCopy = new Set<string>();
 
   protected override willUpdate(): void {
     this.follow(this.readiness);
@@ -131,14 +136,26 @@ export class RoverImage extends PageElement {
     const size = image.size === null ? 'unknown size' : bytes(image.size);
     const reason = status.state === 'not-loaded' ? status.reason : 'type';
     const large = reason === 'size';
-    return html`<div class="empty overlay">
-      <strong>${NOT_LOADED[reason]}</strong>
+    const copy = this.#copyUrl(image, COPY_WIDTH_PX);
+    return html`
+      ${copy === null ? nothing : html`<img class="copy" data-testid="image-copy" src=${copy} alt=${`Smaller copy of ${image.id}`} @error=${() => this.#hasNoCopy(image)} />`}
+      <div class="empty overlay ${copy === null ? '' : 'caption-of-copy'}">
+      <strong>${NOT_LOADED[reason]}${copy === null ? '' : ': this is a smaller copy'}</strong>
       <span>${image.id} · ${image.content_type} · ${size}</span>
       <span class="actions">
         ${large ? html`<button type="button" @click=${() => this.store.load()}>Load</button>` : nothing}
         ${reason === 'deleted' || reason === 'arriving' ? nothing : html`<a class="button" href=${at(image.url)} download=${image.id}>Download</a>`}
       </span>
     </div>`;
+  }
+
+  #copyUrl(image: ImageInfo, width: number): string | null {
+    return this.#withoutCopy.has(keyOf(image)) ? null : thumbnailUrl(image, width);
+  }
+
+  #hasNoCopy(image: ImageInfo): void {
+    this.#withoutCopy.add(keyOf(image));
+    this.requestUpdate();
   }
 
   #caption(shown: ShownImage) {
@@ -202,19 +219,19 @@ export class RoverImage extends PageElement {
   }
 
   #filmstrip() {
-    const { list, listedAt, shown, thumbnails, listError } = this.store;
+    const { list, listedAt, shown, listError } = this.store;
     if (list === null || list.length === 0) return nothing;
     return html`
       ${listError ? html`<p class="note caution" role="status">${icon('caution')} Not refreshed since ${clock(listedAt)}Z: ${listError}</p>` : nothing}
       <ul class="filmstrip" aria-label="Recent images" data-testid="filmstrip">
         ${list.map((image) => {
-          const url = thumbnails.url(image);
+          const url = this.#copyUrl(image, THUMBNAIL_WIDTH_PX);
           const current = isSame(image, shown?.image ?? null);
           const taken = image.taken_at ?? image.received_at;
           return html`<li>
             <button type="button" aria-current=${current ? 'true' : 'false'}
               title=${image.reason ? `${image.id}: ${image.reason}` : image.id} @click=${() => this.store.select(image)}>
-              ${url ? html`<img src=${url} alt="" loading="lazy" decoding="async" />` : html`<span class="blank">${typeName(image)}</span>`}
+              ${url ? html`<img src=${url} alt="" loading="lazy" decoding="async" @error=${() => this.#hasNoCopy(image)} />` : html`<span class="blank">${typeName(image)}</span>`}
               <span class="visually-hidden">${image.id}</span>
               <span class="when">${image.complete || (current && shown?.status.state === 'complete') ? (taken?.slice(11, 19) ?? '') : this.store.clock === null ? percentReceived(image) : (image.state ?? 'arriving')}</span>
             </button>

@@ -1,12 +1,11 @@
 import type { ImageInfo } from '../transport/wire.ts';
-import { keyOf, Thumbnails } from './thumbnails.ts';
+import { keyOf } from './thumbnails.ts';
 
 /** Maximum bytes of complete images in memory. */
 const MAX_BYTES = 96_000_000;
 
-/** Complete images and thumbnails in memory, for showing them again without a download. */
+/** Complete images in memory, for showing them again without a download. */
 export class ImageCache {
-  readonly thumbnails = new Thumbnails();
   readonly #blobs = new Map<string, Blob>();
 
   get(image: ImageInfo): Blob | undefined {

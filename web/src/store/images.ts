@@ -1,5 +1,5 @@
 import { Age } from '../transport/age.ts';
-import { at, HttpError } from '../transport/http.ts';
+import { HttpError } from '../transport/http.ts';
 import { ImageDownload, listImages, Truncated } from '../transport/images.ts';
 import type { ImageInfo } from '../transport/wire.ts';
 import { ImageCache } from './image-cache.ts';
@@ -22,10 +22,6 @@ const FRAME_MS = 400;
 /** Larger images are loaded only on request: they would fill the page's memory. */
 const MAX_AUTOLOAD_BYTES = 64_000_000;
 const MAX_AUTOLOAD_PIXELS = 120_000_000;
-
-/** While no image arrives, thumbnails are made of this many of the newest, up to this size. */
-const THUMBNAIL_COUNT = 8;
-const MAX_THUMBNAIL_SOURCE_BYTES = 8_000_000;
 
 export type ImageStatus =
   | { readonly state: 'arriving' }
@@ -68,17 +64,12 @@ export class ImagesStore extends Store {
   #abort: AbortController | null = null;
   #download: ImageDownload | null = null;
   #polling = false;
-  #makingThumbnail = false;
 
   /** `cache`: of another store, whose images need no download then. */
   constructor(clock: ReplayClock | null = null, cache = new ImageCache()) {
     super();
     this.clock = clock;
     this.cache = cache;
-  }
-
-  get thumbnails(): ImageCache['thumbnails'] {
-    return this.cache.thumbnails;
   }
 
   /** Request nothing until `resume`: the panel shows a replay. */
@@ -108,7 +99,6 @@ export class ImagesStore extends Store {
     this.list ??= [];
     this.#update();
     this.changed();
-    void this.#makeThumbnails();
   }
 
   start(): void {
@@ -158,7 +148,6 @@ export class ImagesStore extends Store {
       if (this.listError !== null) this.#reconnectIfSilent();
       this.listError = null;
       this.#update();
-      void this.#makeThumbnails();
     } catch (error) {
       this.listError = error instanceof Error ? error.message : String(error);
     } finally {
@@ -174,32 +163,6 @@ export class ImagesStore extends Store {
     if (shown?.status.state === 'arriving' && shown.byteAge.ms > SILENT_MS) {
       this.#download?.reconnect();
     }
-  }
-
-  /** Make missing thumbnails, one at a time and never while an image arrives. */
-  async #makeThumbnails(): Promise<void> {
-    if (this.#makingThumbnail || this.shown?.status.state === 'arriving') return;
-    const image = this.list
-      ?.slice(0, THUMBNAIL_COUNT)
-      .find(
-        (one) =>
-          one.complete &&
-          one.available !== false &&
-          this.thumbnails.isMissing(one) &&
-          (one.size ?? Infinity) <= MAX_THUMBNAIL_SOURCE_BYTES,
-      );
-    if (!image) return;
-    this.#makingThumbnail = true;
-    try {
-      const response = await fetch(at(image.url));
-      if (response.ok) await this.thumbnails.make(image, await response.blob());
-    } catch {
-      // Optional: the filmstrip shows the image's type instead.
-    } finally {
-      this.#makingThumbnail = false;
-    }
-    this.changed();
-    void this.#makeThumbnails();
   }
 
   /** The latest image; in a replay, the latest whose bytes had arrived, if there is one. */
@@ -283,7 +246,7 @@ export class ImagesStore extends Store {
       await download.run(signal);
       shown.frame = download.blob;
       await this.#verify(shown, download.blob);
-      if (shown.status.state === 'complete') this.#keep(shown.image, download.blob);
+      if (shown.status.state === 'complete') this.cache.add(shown.image, download.blob);
     } catch (error) {
       if (signal.aborted) return;
       shown.frame = download.received > 0 ? download.blob : null;
@@ -291,18 +254,12 @@ export class ImagesStore extends Store {
       shown.status = { state: 'broken', reason: hasText ? error.message : String(error) };
     } finally {
       this.changed();
-      if (this.clock !== null) void this.#makeThumbnails(); // no list is polled
     }
   }
 
   async #verify(shown: ShownImage, blob: Blob): Promise<void> {
     shown.status = await checkDigest(shown.image, blob);
     this.changed();
-  }
-
-  #keep(image: ImageInfo, blob: Blob): void {
-    this.cache.add(image, blob);
-    void this.thumbnails.make(image, blob).then(() => this.changed());
   }
 }
 
