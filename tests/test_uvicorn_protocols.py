@@ -23,7 +23,9 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
+from rover.asgi.connections import wait_for_disconnect
 from rover.asgi.headers import DEFAULTS
+from rover.asgi.servers.uvicorn import transport_of
 from rover.asgi.servers.uvicorn_protocols import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
@@ -232,6 +234,43 @@ async def test_a_refusal_never_becomes_part_of_a_running_response(serve: Serve) 
     assert b" 408 " not in response
 
 
+async def test_a_refusal_of_a_pipelined_request_is_not_part_of_a_running_response(
+    serve: Serve,
+) -> None:
+    begin = GET.replace(b"/ ", b"/stream ") + b"\r\n"
+    response, _ = await exchange(serve, begin, GET + b"\r\n\x16\x03\x01\r\n\r\n")
+    assert response.count(b"HTTP/1.1") <= 1
+
+
+async def test_pipelined_requests_end_with_their_connection(serve: Serve) -> None:
+    ended = []
+
+    async def abort(request: Request) -> PlainTextResponse:
+        transport = transport_of(request.receive)
+        assert transport
+        transport.abort()
+        await request.body()
+        with fail_after(5):
+            await wait_for_disconnect(request.receive)
+        ended.append(request)
+        return PlainTextResponse("late")
+
+    app = Starlette(routes=[Route("/", abort)])
+    async with (
+        serve(app, http=BoundedHTTPProtocol, ws=BoundedWebSocketProtocol) as url,
+        await connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as client,
+    ):
+        await client.send((GET + b"\r\n") * 3)
+        await until(lambda: ended)
+    assert len(ended) == 1
+
+
+def reset(client: SocketStream) -> None:
+    """Have the close of a connection reset it."""
+    sock = client.extra(SocketAttribute.raw_socket)  # noqa: S610 # no Django
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 class RecordedHTTPProtocol(BoundedHTTPProtocol):
     """Records the lost connections, and whether a timer still keeps each in memory."""
 
@@ -249,12 +288,11 @@ async def test_no_timer_keeps_a_connection_that_was_reset(serve: Serve) -> None:
         client = await connect_tcp("127.0.0.1", port)
         await client.send(GET + b"\r\n")
         assert status(await client.receive()) == 200
-        sock = client.extra(SocketAttribute.raw_socket)  # noqa: S610 # no Django
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset(client)
         await client.aclose()
         await until(lambda: RecordedHTTPProtocol.lost)
-    [(reset, has_timer)] = RecordedHTTPProtocol.lost
-    assert isinstance(reset, ConnectionResetError)
+    [(error, has_timer)] = RecordedHTTPProtocol.lost
+    assert isinstance(error, ConnectionResetError)
     assert not has_timer
 
 

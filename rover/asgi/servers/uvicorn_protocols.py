@@ -32,7 +32,8 @@ from rover.request import REQUEST_ID
 if TYPE_CHECKING:
     import asyncio
 
-    from uvicorn._types import ASGIReceiveEvent
+    from uvicorn._types import ASGI3Application, ASGIReceiveEvent
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from websockets.frames import Frame
     from websockets.http11 import Request, Response
     from websockets.typing import StatusLike
@@ -143,6 +144,7 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
         self._header_count = 0
         self._body_left = 0  # bytes, if the header has its length
         self._reserved: Reservation | None = None
+        self._running: RequestResponseCycle | None = None  # that of the response being sent
         self._is_incomplete = False  # the header that is open arrived in part
         self._parsed = False  # whether the parser delivered something of the data received last
         self._unparsed_bytes = 0
@@ -177,6 +179,10 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
         self.leave_turns()
         if self._limits is not None:
             self._limits.close(self.transport)
+        if self._running is not None:  # uvicorn ends the last request only, which may be another
+            self._running.disconnected = True
+            self._running.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
         # after a reset, uvicorn's timer would keep the request in memory for 5 s
         self._unset_keepalive_if_required()
@@ -283,8 +289,13 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
             self._limits.protect(self.transport, RESPONSE_S)
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         """Limit the time in which the rest of a request's body arrives: nobody reads it."""
+        self._running = None
         super().on_response_complete()
         self.continue_parsing()
         if self._body_open and not self.transport.is_closing():
@@ -302,7 +313,7 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Send the refusal, close the connection, and read nothing more. uvicorn calls it, too."""
-        if self._is_responding() and self.cycle.response_started:
+        if self.pipeline or (self._running is not None and self._running.response_started):
             self.transport.abort()  # anything written now would be part of that response
             return
         method, url = b"-", b"-"
@@ -312,7 +323,7 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
         self.transport.close()
 
     def _is_responding(self) -> bool:
-        return bool(self.cycle) and not self.cycle.response_complete
+        return self._running is not None
 
     def _set_header_refusal(self) -> None:
         detail = f"the headers exceed {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes"
