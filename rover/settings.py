@@ -298,6 +298,12 @@ class Settings:
     spool_images: int = setting(
         32, "images kept on disk, if the camera has no files of them", at_least=1
     )
+    spool_bytes: int = setting(
+        8 * 2**30,
+        "maximum size of these images; the oldest are deleted",
+        unit="bytes",
+        at_least=2**20,
+    )
     stalled_image_s: float = setting(
         120.0,
         "seconds that a response waits for the next byte of an image that arrives",

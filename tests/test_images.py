@@ -222,6 +222,59 @@ async def test_a_stalled_image_is_named_so_and_its_readers_wait_for_a_limited_ti
             assert await read_all(reader) == DATA[200:700]
 
 
+async def test_the_oldest_images_leave_the_spool_when_it_is_full(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path, Settings(spool_bytes=2**20)) as images:
+        for name in ("a", "b", "c"):
+            fake = camera.begin(name)
+            camera.send(fake, DATA[:400_000])
+            camera.finish(fake)
+            await spooled(images, name)
+        assert list(images.receiver.spools) == ["b", "c"]
+        camera.send(camera.begin("large"), DATA[:1_100_000])
+        await until(partial(_is_broken, images, "large"))
+        assert list(images.receiver.spools) == ["large"]
+
+
+async def test_on_a_full_disk_the_newest_image_replaces_the_oldest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = FakeCamera()
+    pwrite, free = os.pwrite, 1_000_000
+
+    def write(fd: int, data: Any, position: int) -> int:
+        nonlocal free
+        if free == 0:
+            raise OSError(28, "No space left on device")
+        data = data[:free]
+        free -= len(data)
+        return pwrite(fd, data, position)
+
+    monkeypatch.setattr(os, "pwrite", write)
+    async with receiving(camera, tmp_path) as images:
+        for name in ("a", "b"):
+            fake = camera.begin(name)
+            camera.send(fake, DATA[:400_000])
+            camera.finish(fake)
+            await spooled(images, name)
+        discard = images.receiver._discard_oldest
+
+        async def discard_and_free(spool: Any) -> bool:
+            nonlocal free
+            free += 600_000
+            return await discard(spool)
+
+        monkeypatch.setattr(images.receiver, "_discard_oldest", discard_and_free)
+        newest = camera.begin("c")
+        camera.send(newest, DATA[:600_000])
+        camera.finish(newest)
+        await spooled(images, "c")
+        assert list(images.receiver.spools) == ["b", "c"]
+        assert images.health.state is State.DEGRADED
+        async with images.open(newest.image) as reader:
+            assert await read_all(reader) == DATA[:600_000]
+
+
 async def test_an_image_over_the_size_limit_is_broken(tmp_path: Path) -> None:
     camera = FakeCamera()
     async with receiving(camera, tmp_path, Settings(max_image_bytes=1024)) as images:

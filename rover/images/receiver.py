@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from asyncio import CancelledError
 from dataclasses import replace
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from sources.base import Camera, Image
 
 logger = logging.getLogger("rover.images")
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 SHUTTING_DOWN = "the server is shutting down"
 
@@ -190,6 +193,32 @@ class Receiver:
         elif not spool.discard_reason:
             await self._record(received, "broken")
 
+    async def _append(self, spool: Spool, chunk: bytes) -> None:
+        """Spool a chunk. Older images are deleted if the spool or the disk is full."""
+        max_bytes = self._settings.spool_bytes
+        while sum(one.received for one in self.spools.values()) + len(chunk) > max_bytes:
+            if not await self._discard_oldest(spool):
+                raise ImageBroken(
+                    spool.image_id, f"it is larger than the spool, {max_bytes:,} bytes"
+                )
+        while True:
+            try:
+                await spool.append(chunk)
+                return
+            except OSError as exc:
+                if exc.errno not in DISK_FULL:
+                    raise
+                self.supervisor.degrade(f"the spool of images cannot grow: {describe(exc)}")
+                if not await self._discard_oldest(spool):
+                    raise
+
+    async def _discard_oldest(self, spool: Spool) -> bool:
+        """Delete the oldest image of the spool but this one; whether there was any."""
+        oldest = next((one for one in self.spools.values() if one is not spool), None)
+        if oldest is not None:
+            await self._discard(oldest.image_id, "newer images replaced it in the spool")
+        return oldest is not None
+
     async def _copy(self, image: Image, spool: Spool) -> Image:
         """Receive all bytes; returns the image as the camera then describes it."""
         max_bytes = self._settings.max_image_bytes
@@ -204,7 +233,7 @@ class Receiver:
                 if image.size is not None and received > image.size:
                     spool.has_wrong_size = True
                     raise ImageBroken(image.id, f"it is larger than its size, {image.size:,} bytes")
-                await spool.append(chunk)
+                await self._append(spool, chunk)
         now = await self.camera.image(image.id)
         if now is None or now.revision != image.revision:  # deleted or replaced after its last byte
             now = image

@@ -14,7 +14,7 @@ import tempfile
 from contextlib import asynccontextmanager
 from math import inf
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from anyio import CancelScope, fail_after
 from anyio.to_thread import run_sync
@@ -94,7 +94,7 @@ class Spool:
             notify=notify,
         )
         self._grown_at = monotonic()
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
         self._references = 2  # of the owner and the receiving task; a reader adds one
 
     @property
@@ -168,8 +168,10 @@ class Spool:
 
     def _write(self, data: bytes) -> None:
         assert self._file is not None  # noqa: S101 # create_file() comes first
-        self._file.write(data)
-        self._file.flush()
+        position, left = self.received, memoryview(data)
+        while left:  # at its position, so that a failed write may be repeated
+            written = os.pwrite(self._file.fileno(), left, position)
+            position, left = position + written, left[written:]
 
     def pread(self, position: int, at_most: int) -> bytes:
         """Received bytes; empty at the end. Blocks.
@@ -238,6 +240,6 @@ class SpoolReader:
         return True
 
 
-def _unnamed_file(folder: Path) -> BinaryIO:
+def _unnamed_file(folder: Path) -> IO[bytes]:
     folder.mkdir(0o700, parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=folder)
+    return tempfile.TemporaryFile(dir=folder, buffering=0)
