@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { ImageCache } from '../src/store/image-cache.ts';
 import { Replay } from '../src/store/replay.ts';
 import type { ImageInfo, WireAlarm, WireSample } from '../src/transport/wire.ts';
 
@@ -179,4 +180,35 @@ test('uploads are those of that time, without later verdicts', async () => {
   expect(replay.uploads.list).toMatchObject([{ hasEnded: true }]);
   await vi.advanceTimersByTimeAsync(10_000);
   expect(requests.filter((one) => one.startsWith('uploads'))).toHaveLength(2);
+});
+
+test('an image that is in memory is not shown before it had arrived', async () => {
+  const cache = new ImageCache();
+  cache.add(image('a', 'complete'), new Blob(['png']));
+  replay = new Replay(T, cache);
+  replay.apply({ type: 'image', image: image('a', 'arriving') });
+  replay.reached(T);
+  expect(replay.images.shown).toMatchObject({ frame: null, status: { reason: 'arriving' } });
+  replay.apply({ type: 'image', image: image('a', 'complete') });
+  replay.reached(T + 1_000);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(replay.images.shown).toMatchObject({ status: { state: 'complete' } });
+  expect(requests.filter((one) => one.startsWith('images'))).toEqual([]);
+});
+
+test('a text has the period of its values, from a longer past if needed', async () => {
+  const past = [-7200, -6600, -6000].map(at);
+  history = ({ searchParams }) => {
+    const sinceMs = Date.parse(searchParams.get('since') ?? '');
+    const t = past.filter((one) => Date.parse(one) >= sinceMs);
+    return { t, mode: t.map(() => 'idle'), resolution_s: 0 };
+  };
+  samples({ t: at(-5400), mode: 'idle' }, { t: at(-1), fast: 1 });
+  replay.reached(T);
+  await replay.readPast();
+  expect(replay.telemetry.reading('mode')).toMatchObject({ ageS: 5400, stale: true });
+  replay = new Replay(T - 3_600_000);
+  samples({ t: at(-5400), mode: 'idle' });
+  await replay.readPast();
+  expect(replay.telemetry.reading('mode')).toMatchObject({ ageS: 1800, stale: false });
 });

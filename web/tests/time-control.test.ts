@@ -232,6 +232,13 @@ test('a recorded mission ends with its last event, long before now', async () =>
   expect([time.state, current().isClosed]).toEqual(['ended', true]);
 });
 
+test('the present of a recorded mission is the end of its record, however new', async () => {
+  span = { ...span, last: iso(NOW - 60_000) };
+  await start();
+  time.setRecorded(true);
+  expect(time.shownMs).toBe(NOW - 60_000);
+});
+
 test('another speed continues from the same event', async () => {
   await start('?at=2026-11-28T11:30:00Z');
   reach(NOW - 1_800_000);

@@ -15,15 +15,17 @@ const PERIOD_MS = 10_000;
 const SPEEDS = [MIN_SPEED, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, MAX_SPEED];
 
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
 
 /** The time ranges of the scrubber. */
 const RANGES: readonly (readonly [label: string, ms: number])[] = [
   ['10 min', 10 * MINUTE_MS],
-  ['1 h', 60 * MINUTE_MS],
-  ['6 h', 360 * MINUTE_MS],
-  ['1 day', 1440 * MINUTE_MS],
-  ['7 days', 7 * 1440 * MINUTE_MS],
-  ['30 days', 30 * 1440 * MINUTE_MS],
+  ['1 h', HOUR_MS],
+  ['6 h', 6 * HOUR_MS],
+  ['1 day', DAY_MS],
+  ['7 days', 7 * DAY_MS],
+  ['30 days', 30 * DAY_MS],
   ['all', Number.POSITIVE_INFINITY],
 ];
 
@@ -43,7 +45,8 @@ export class TimeBar extends PageElement {
   declare live: TelemetryStore;
   static override properties = { time: { attribute: false }, live: { attribute: false } };
   #stopTicking: (() => void) | null = null;
-  #rangeMs = 60 * MINUTE_MS;
+  /** The length of the scrubber's range; `null` until somebody chooses it. */
+  #chosenMs: number | null = null;
   /** The start of the scrubber's range in a replay, which moves only if its time leaves it. */
   #fromMs: number | null = null;
   /** The time under the handle that is dragged. */
@@ -73,7 +76,7 @@ export class TimeBar extends PageElement {
       <div class="time-bar" data-testid="time" data-state=${time.state} ?data-replay=${!time.isLive}
         @mousedown=${keepFocus}>
         <div class="now">
-          ${time.isLive ? html`<strong class="live">LIVE</strong>` : this.#shown()}
+          ${time.isLive ? html`<strong class="live">${time.span.isRecorded ? 'RECORDED' : 'LIVE'}</strong>` : this.#shown()}
         </div>
         <div class="moves">
           ${this.#button('−10 min', 'Back 10 minutes', () => time.step(-10 * MINUTE_MS), 'back-10')}
@@ -135,24 +138,28 @@ export class TimeBar extends PageElement {
     const value = isLive && this.#draggedMs === null ? untilMs : shownMs;
     return html`
       <span class="scrub">
-        <span class="end dim">${endText(fromMs, spanMs)}</span>
+        <span class="end dim">${endText(fromMs, spanMs, time.span.nowMs)}</span>
         <input type="range" aria-label="Time" data-testid="scrubber" min=${fromMs} max=${untilMs} step=${stepMs} .value=${String(value)}
           aria-valuetext=${isLive ? 'live' : timestamp(isoTime(shownMs))}
           @input=${(event: Event) => this.#drag(event)} @change=${(event: Event) => this.#drop(event)}>
         ${this.#draggedMs === null ? nothing : html`<output class="dragged" data-testid="dragged">${timestamp(isoTime(this.#draggedMs))}</output>`}
-        <span class="end dim">${untilMs === endMs && !time.span.isClosed ? 'now' : endText(untilMs, spanMs)}</span>
+        <span class="end dim">${untilMs === endMs && !time.span.isClosed ? 'now' : endText(untilMs, spanMs, time.span.nowMs)}</span>
         <label class="pick"><span class="visually-hidden">Range of the scrubber</span>
           <select data-testid="range" @change=${(event: Event) => this.#setRange(Number((event.target as HTMLSelectElement).value))}>
-            ${RANGES.map(([label, ms]) => html`<option value=${ms} ?selected=${ms === this.#rangeMs}>${label}</option>`)}
+            ${RANGES.map(([label, ms]) => html`<option value=${ms} ?selected=${ms === this.#rangeMs()}>${label}</option>`)}
           </select>
         </label>
       </span>
     `;
   }
 
+  #rangeMs(): number {
+    return this.#chosenMs ?? (this.time.span.isClosed ? Number.POSITIVE_INFINITY : HOUR_MS);
+  }
+
   /** The shown part of the record. It contains `shownMs`, and ends at the record's end if it can. */
   #range(shownMs: number, firstMs: number, endMs: number, isLive: boolean): [number, number] {
-    const rangeMs = Math.min(this.#rangeMs, Math.max(endMs - firstMs, 1_000));
+    const rangeMs = Math.min(this.#rangeMs(), Math.max(endMs - firstMs, 1_000));
     const lastFromMs = endMs - rangeMs;
     if (isLive || shownMs >= lastFromMs) this.#fromMs = null;
     else if (this.#fromMs === null || shownMs < this.#fromMs || shownMs > this.#fromMs + rangeMs)
@@ -176,7 +183,7 @@ export class TimeBar extends PageElement {
   }
 
   #setRange(ms: number): void {
-    this.#rangeMs = ms;
+    this.#chosenMs = ms;
     this.#fromMs = null;
     this.requestUpdate();
   }
@@ -219,8 +226,8 @@ export class TimeBar extends PageElement {
     const { label, level } = telemetryStatus(live.stream, Date.now());
     const red = live.alarms.unacknowledgedRed;
     return html`<button type="button" class="go-live" data-testid="go-live" title="Back to live (Esc)" @click=${() => time.goLive()}>
-      <span data-level=${level}>${icon(level)}</span> Back to live
-      <span class="dim">${label === 'Live' ? '' : label}</span>
+      <span data-level=${level}>${icon(level)}</span> ${time.span.isRecorded ? 'To the end' : 'Back to live'}
+      <span class="dim">${label === 'Live' || time.span.isRecorded ? '' : label}</span>
       ${red === 0 ? nothing : html`<span data-level="alarm" data-testid="live-alarms">${icon('alarm')} ${red} red</span>`}
     </button>`;
   }
@@ -249,13 +256,14 @@ function keepFocus(event: MouseEvent): void {
   if (event.target instanceof Element && event.target.closest('button')) event.preventDefault();
 }
 
-/** An end of the scrubber: its time of day, with the date if the range is long. */
-function endText(ms: number, spanMs: number): string {
-  const isLong = spanMs > 86_400_000;
-  return isLong ? day(ms) : clock(ms).slice(0, spanMs < 3_600_000 ? 8 : 5);
+/** An end of the scrubber: the date of a long range, a time of day, or both if it is not today. */
+function endText(ms: number, spanMs: number, nowMs: number): string {
+  if (spanMs > 3 * DAY_MS) return day(ms);
+  const ofDay = clock(ms).slice(0, spanMs < HOUR_MS ? 8 : 5);
+  return day(ms) === day(nowMs) ? ofDay : `${day(ms)} ${ofDay}`;
 }
 
 /** The last moment of the day, so that a time of day is one of that day. */
 function dayEnd(ms: number): number {
-  return Math.floor(ms / 86_400_000) * 86_400_000 + 86_399_999;
+  return (Math.floor(ms / DAY_MS) + 1) * DAY_MS - 1;
 }

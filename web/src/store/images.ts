@@ -89,7 +89,7 @@ export class ImagesStore extends Store {
     this.#hasNew = true;
     if (this.camera !== null && image.camera !== this.camera) return;
     const others = (this.list ?? []).filter((one) => !isSame(one, image));
-    this.list = [image, ...others].slice(0, LIST_LIMIT);
+    this.list = [image, ...others].sort((a, b) => timeOf(b) - timeOf(a)).slice(0, LIST_LIMIT);
   }
 
   /** The replay has advanced. */
@@ -142,7 +142,7 @@ export class ImagesStore extends Store {
     try {
       const { camera } = this;
       const list = await listImages(LIST_LIMIT, camera, this.clock?.ms);
-      if (camera !== this.camera) return; // another one was chosen meanwhile
+      if (camera !== this.camera || this.#isSuspended) return; // meanwhile
       this.list = list;
       this.listedAt = Date.now();
       if (this.listError !== null) this.#reconnectIfSilent();
@@ -195,7 +195,9 @@ export class ImagesStore extends Store {
 
   #show(image: ImageInfo, requested = false): void {
     this.#abort?.abort();
-    const cached = this.cache.get(image);
+    // Bytes in the cache may have arrived after the time of a replay.
+    const isTooEarly = this.clock !== null && !image.complete;
+    const cached = isTooEarly ? undefined : this.cache.get(image);
     const shown: ShownImage = {
       image,
       status: { state: 'arriving' },
@@ -214,8 +216,7 @@ export class ImagesStore extends Store {
       shown.status = { state: 'not-loaded', reason: 'deleted' };
     } else if (this.clock !== null && image.state === 'broken') {
       shown.status = { state: 'broken', reason: 'not all bytes arrived' };
-    } else if (this.clock !== null && !image.complete) {
-      // Its bytes would be those that arrived later.
+    } else if (isTooEarly) {
       shown.status = { state: 'not-loaded', reason: 'arriving' };
     } else if (!displayable(image.content_type)) {
       shown.status = { state: 'not-loaded', reason: 'type' };
@@ -261,6 +262,12 @@ export class ImagesStore extends Store {
     shown.status = await checkDigest(shown.image, blob);
     this.changed();
   }
+}
+
+/** When the image was taken or received, whichever is later, as the server orders its list. */
+function timeOf({ taken_at, received_at }: ImageInfo): number {
+  const times = [taken_at, received_at].flatMap((one) => (one === null ? [] : Date.parse(one)));
+  return Math.max(...times); // −Infinity without any
 }
 
 function isNotLoaded(shown: ShownImage | null, reason: string): boolean {

@@ -24,18 +24,22 @@ export class Mission {
 
   start(): void {
     this.time.start();
+    let isLive = this.time.isLive;
+    if (!isLive) this.images.suspend();
     this.telemetry.start();
     this.images.start();
     this.comms.start();
     this.commands.start();
     this.readiness.start();
     this.session.start();
-    let isLive = true;
     this.time.watch(() => {
       if (isLive === this.time.isLive) return;
       isLive = this.time.isLive;
       if (isLive) this.images.resume();
       else this.images.suspend();
+    });
+    this.telemetry.watch(() => {
+      this.time.setRecorded(this.telemetry.source?.state === 'recorded');
     });
   }
 }

@@ -35,6 +35,8 @@ interface Entry {
 /** The newest value of each parameter, and its age. */
 export class Readings {
   readonly #entries = new Map<string, Entry>();
+  /** Seconds between two values, by their own times. */
+  readonly #stepsS = new Map<string, number>();
 
   get size(): number {
     return this.#entries.size;
@@ -73,6 +75,16 @@ export class Readings {
     const gapS = before === undefined ? 0 : Math.max(0, before.age.ms - age.ms) / 1000;
     const observedS = Math.max(gapS, (before?.observedS ?? 0) * DECAY ** gapS);
     this.#entries.set(name, { value, t, age, observedS, servedStale: false });
+  }
+
+  /** The last seconds between two values of a parameter of a replay; `null` if unknown. */
+  stepS(name: string): number | null {
+    return this.#stepsS.get(name) ?? null;
+  }
+
+  /** Record that two values of a parameter of a replay are `stepS` seconds apart. */
+  recordStep(name: string, stepS: number): void {
+    if (stepS > 0) this.#stepsS.set(name, stepS);
   }
 
   /** Record a value that the server received `ageS` seconds ago. */
@@ -115,10 +127,12 @@ export class Readings {
 
   delete(name: string): void {
     this.#entries.delete(name);
+    this.#stepsS.delete(name);
   }
 
   clear(): void {
     this.#entries.clear();
+    this.#stepsS.clear();
   }
 }
 

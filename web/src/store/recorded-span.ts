@@ -31,14 +31,18 @@ export class RecordedSpan {
     return this.nowMs - MARGIN_MS;
   }
 
+  /** Whether the server shows a recorded mission, whose record has ended. */
+  isRecorded = false;
+
   /** Where the record ends: now, or its last event if that is long ago. */
   get endMs(): number {
     return this.isClosed && this.#lastMs !== null ? this.#lastMs : this.nowMs;
   }
 
-  /** Whether the record has ended, as that of a recorded mission. */
+  /** Whether the record has ended: that of a recorded mission, or one without news. */
   get isClosed(): boolean {
-    return this.#lastMs !== null && this.nowMs - this.#lastMs > CLOSED_MS;
+    if (this.#lastMs === null) return false;
+    return this.isRecorded || this.nowMs - this.#lastMs > CLOSED_MS;
   }
 
   /** Read the span, unless it is new enough. Throws the errors of `getJson`. */

@@ -7,16 +7,18 @@ import { ReplayClock } from './replay-clock.ts';
 import { TelemetryStore } from './telemetry.ts';
 import { UploadsStore } from './uploads.ts';
 
-/** Milliseconds before the start whose values are read, for sparklines and the periods of values. */
-const PAST_MS = 60_000;
+/**
+ * Milliseconds before the start whose values are read, for sparklines and for the periods of
+ * values. The longer ones are for the parameters that have no period yet.
+ */
+const PAST_MS = [60_000, 3_600_000, 86_400_000, 30 * 86_400_000];
 const PAST_POINTS = 1_200;
 
-/** The same for parameters with fewer than two values in that time. */
-const SLOW_PAST_MS = 86_400_000;
-const SLOW_POINTS = 400;
+/** Maximum number of parameters of which a longer past is read: their names are in a URL. */
+const MAX_NAMES = 100;
 
-/** Maximum number of slower parameters: their names are in a URL. */
-const MAX_SLOW = 100;
+/** Milliseconds after an advance at which panels that render less often catch up. */
+const SETTLE_MS = 1_100;
 
 /** The state of the panels in a replay that begins at one time. Another time is another replay. */
 export class Replay {
@@ -28,6 +30,7 @@ export class Replay {
   /** The id of the event after which this replay continues; `null` before its first state. */
   resumeId: string | null = null;
   readonly #startMs: number;
+  #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(startMs: number, cache?: ImageCache) {
     this.#startMs = startMs;
@@ -53,25 +56,29 @@ export class Replay {
     this.telemetry.advanced();
     this.images.advanced();
     this.uploads.advanced();
+    this.#settle();
   }
 
   /** Read what the stream does not contain, once the state at the start has been applied. */
   async readPast(): Promise<void> {
     // Without a recorded dictionary, that of the present has the units.
     if (this.telemetry.dictionary.state === 'loading') void this.telemetry.readDictionary();
+    const { telemetry } = this;
     try {
-      const { telemetry } = this;
-      const startMs = this.#startMs;
-      telemetry.addPast(await readHistory(null, startMs - PAST_MS, startMs, PAST_POINTS));
-      const slow = telemetry.parameters.filter(({ name, period_s }) => {
-        const series = telemetry.series(name);
-        return !period_s && series !== undefined && series.length < 2 && !name.includes(',');
-      });
-      if (slow.length === 0 || slow.length > MAX_SLOW) return;
-      const names = slow.map(({ name }) => name);
-      telemetry.addPast(await readHistory(names, startMs - SLOW_PAST_MS, startMs, SLOW_POINTS));
+      for (const [i, pastMs] of PAST_MS.entries()) {
+        const names = i === 0 ? null : telemetry.withoutPeriod.filter((one) => !one.includes(','));
+        if (names?.length === 0 || (names?.length ?? 0) > MAX_NAMES) break;
+        const fromMs = this.#startMs - pastMs;
+        telemetry.addPast(await readHistory(names, fromMs, this.#startMs, PAST_POINTS));
+        this.#settle();
+      }
     } catch {
       // Optional: values without a known period count as old sooner.
     }
+  }
+
+  #settle(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.telemetry.advanced(), SETTLE_MS);
   }
 }

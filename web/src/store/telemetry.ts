@@ -101,7 +101,7 @@ export class TelemetryStore extends Store {
   /** The newest value of a parameter with its age; `null` without one. */
   reading(name: string): Reading | null {
     const periodS = this.parameter(name)?.period_s ?? null;
-    const stepS = this.#series.get(name)?.longestStepS(PERIOD_STEPS) ?? null;
+    const stepS = this.#stepS(name);
     if (this.clock !== null)
       return this.latest.readingAt(this.clock.ms / 1000, name, periodS, stepS);
     const reading = this.latest.reading(name, periodS, stepS);
@@ -124,6 +124,18 @@ export class TelemetryStore extends Store {
     void this.readDictionary();
   }
 
+  #stepS(name: string): number | null {
+    return this.#series.get(name)?.longestStepS(PERIOD_STEPS) ?? this.latest.stepS(name);
+  }
+
+  /** The names of the parameters in a replay with a value and without a period. */
+  get withoutPeriod(): readonly string[] {
+    return this.parameters
+      .filter(({ name, period_s }) => !period_s && this.latest.has(name))
+      .filter(({ name }) => this.#stepS(name) === null)
+      .map(({ name }) => name);
+  }
+
   /** The replay has advanced. */
   advanced(): void {
     this.changed();
@@ -132,10 +144,13 @@ export class TelemetryStore extends Store {
   /** Add values that are older than those in memory, in order of time. */
   addPast(samples: readonly WireSample[]): void {
     const oldest = new Map([...this.#series].map(([name, one]) => [name, one.oldest]));
+    const times = new Map<string, number>();
     for (const sample of samples) {
       const tS = Date.parse(sample.t) / 1000;
       for (const [name, value] of valuesOf(sample)) {
         if (tS < (oldest.get(name) ?? 0)) this.#record(name, tS, value, true);
+        this.latest.recordStep(name, tS - (times.get(name) ?? tS));
+        times.set(name, tS);
       }
     }
     this.changed();
@@ -248,6 +263,7 @@ export class TelemetryStore extends Store {
       this.#record(name, tS, value, late);
       if (late) continue;
       isChanged = !this.latest.has(name) || isChanged;
+      if (this.clock !== null) this.latest.recordStep(name, tS - (this.latest.timeOf(name) ?? tS));
       this.latest.record(name, tS, value, age);
     }
     if (isChanged) this.#findPlace();

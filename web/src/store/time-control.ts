@@ -165,6 +165,13 @@ export class TimeControl extends Store {
     this.#goLive(null);
   }
 
+  /** Whether the server shows a recorded mission: its present is the end of the record. */
+  setRecorded(isRecorded: boolean): void {
+    if (isRecorded === this.span.isRecorded) return;
+    this.span.isRecorded = isRecorded;
+    this.changed();
+  }
+
   dismissNotice(): void {
     this.notice = null;
     this.changed();

@@ -54,6 +54,9 @@ const WATCHDOG_MS = 500;
 /** Milliseconds of a connection after which the next retry follows soon. */
 const STEADY_MS = 10_000;
 
+/** Maximum milliseconds between two attempts: a person watches. */
+const MAX_RETRY_MS = 4_000;
+
 /** Milliseconds of work after which the browser may draw a frame. */
 const SLICE_MS = 40;
 
@@ -94,7 +97,7 @@ export class ReplayConnection {
 
   /** Connect, and reconnect after every break, until the replay ends or `close`. */
   async run(): Promise<void> {
-    const backoff = new Backoff();
+    const backoff = new Backoff(500, MAX_RETRY_MS);
     const { signal } = this.#abort;
     while (!signal.aborted) {
       this.#reason = 'the connection is lost';
