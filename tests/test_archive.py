@@ -19,6 +19,7 @@ from rover.archive.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -214,6 +215,21 @@ def test_the_size_is_limited() -> None:
     assert kept == sorted(kept)
     assert kept[-1] == t[-1]
     assert len(kept) > 20 * CHUNK
+
+
+def test_a_smaller_limit_returns_the_space_of_the_file_in_short_steps(tmp_path: Path) -> None:
+    path = tmp_path / "mission.db"
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    store = Store(db)
+    noise = np.random.default_rng(1).normal(size=200 * CHUNK)
+    store.add({"p": points((NOW + np.arange(len(noise))).tolist(), noise.tolist())}, NOW)
+    before = path.stat().st_size
+    assert not store.limit(before / 2, -math.inf, 0)
+    assert store.limit(before / 2, -math.inf)
+    assert before / 3 < path.stat().st_size <= before / 2
+    assert all_of(store)[0][-1] == NOW + len(noise) - 1
+    db.close()
 
 
 def test_late_flags_and_a_change_from_numbers_to_text_are_stored(store: Store) -> None:

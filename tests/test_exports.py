@@ -24,6 +24,8 @@ from sources.base import Sample
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rover.telemetry.past import Past
+
 T = 1_790_000_000.0
 
 
@@ -50,7 +52,7 @@ def mission() -> History:
     return history
 
 
-def expected(history: History) -> list[dict[str, Any]]:
+def expected(history: Past) -> list[dict[str, Any]]:
     return [
         {"t": t, "late": late, **{name: value for name, value in row.items() if value is not None}}
         for table in history.tables()
@@ -64,7 +66,7 @@ def expected(history: History) -> list[dict[str, Any]]:
     ]
 
 
-def exported(history: History, file_format: str, align: Aligner | None = None) -> bytes:
+def exported(history: Past, file_format: str, align: Aligner | None = None) -> bytes:
     return b"".join(export(history.tables(), history.kinds(), writer_of(file_format), align))
 
 
@@ -143,6 +145,15 @@ def test_an_export_without_values_is_a_valid_file(file_format: str, tmp_path: Pa
 def test_times_are_exact(t: float) -> None:
     if exact_posix(exact_iso(t)) != t:
         assert abs(exact_posix(exact_iso(t)) - t) < 1e-9  # numbers near 0 have more decimals
+
+
+def test_aligned_rows_of_a_sometimes_vector_have_either_the_scalar_or_the_vector() -> None:
+    history = History()
+    for second, place in enumerate([1.5, {"x": 2.0, "y": 3.0}, None, {"x": 4.0}, "lost"]):
+        history.add(Sample(T + second, {"place": place, "n": second}))
+    lines = exported(history, "jsonl", Aligner()).splitlines()
+    places = [json.loads(line)["place"] for line in lines]
+    assert places == [1.5, {"x": 2.0, "y": 3.0}, {"x": 2.0, "y": 3.0}, {"x": 4.0}, "lost"]
 
 
 def test_aligned_rows_have_the_newest_value_of_each_parameter() -> None:

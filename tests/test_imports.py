@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rover.telemetry.history import History
+    from rover.telemetry.past import Past
     from tests.conftest import Serve
 
 T = 1_790_000_000.0
 
 
-def exported(history: History, file_format: str) -> bytes:
+def exported(history: Past, file_format: str) -> bytes:
     return b"".join(export(history.tables(), history.kinds(), writer_of(file_format)))
 
 

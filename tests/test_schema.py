@@ -22,7 +22,7 @@ from tests.test_recorded_missions import opened
 from tests.test_restart import publish, running
 
 if TYPE_CHECKING:
-    from rover.telemetry.history import History
+    from rover.telemetry.past import Past
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ def first(tmp_path: Path) -> Path:
     return path
 
 
-def rows(history: History) -> list[dict[str, Any]]:
+def rows(history: Past) -> list[dict[str, Any]]:
     lines = b"".join(export(history.tables(), history.kinds(), writer_of("jsonl"))).splitlines()
     return [json.loads(line) for line in lines]
 

@@ -22,7 +22,7 @@ from rover.archive.points import joined
 from rover.archive.reduce import are_spikes, reduced, reduced_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from rover.archive.chunks import Chunk, Chunks
     from rover.archive.packed import Packed
@@ -96,6 +96,14 @@ class Levels:
         """Read the chunks again: they have changed."""
         self._newest.clear()
         self._pending.clear()
+
+    def forget_chunks(self, ids: Collection[int]) -> None:
+        """Forget chunks that were deleted. Their extremes may still go to the next level."""
+        self._newest = {
+            key: chunk
+            for key, chunk in self._newest.items()
+            if chunk is None or chunk.id not in ids
+        }
 
     def newest(self, parameter: int, level: int) -> Chunk | None:
         """The newest chunk of a level."""

@@ -30,6 +30,10 @@ TRANSACTION_S = 0.001
 DROP_AT_ONCE = 8
 """Number of chunks that are deleted in one transaction."""
 
+RETURNED_PAGES = 64
+"""Maximum number of free pages that are returned to the file system after each of these
+transactions: more than one frees."""
+
 MAX_OBJECT_BYTES = 8 * 2**20
 """Size of the texts of one parameter from which a query keeps only the changes."""
 
@@ -229,24 +233,33 @@ class Store:
         starts = (self._chunks.start_after(parameter, since, chunks) for parameter in stored)
         return min((start for start in starts if start is not None), default=inf)
 
-    def limit(self, max_bytes: float, stored_after: float) -> None:
+    def limit(self, max_bytes: float, stored_after: float, duration_s: float = inf) -> bool:
         """Delete the chunks that have not changed for the longest time, and return their space.
 
         Args:
             max_bytes: of the whole database.
             stored_after: POSIX seconds; chunks that have not changed since are deleted too, if
                 their age is known.
-        """
-        while chunks := self._chunks.unchanged_since(stored_after, DROP_AT_ONCE, EARLIEST):
-            self._drop(chunks)
-        while self._chunks.page_bytes() > max_bytes:
-            if not (chunks := self._chunks.unchanged_since(inf, DROP_AT_ONCE)):
-                break
-            self._drop(chunks)
+            duration_s: seconds after which it returns, although there may be more to delete.
 
-    def _drop(self, chunks: Sequence[int]) -> None:
-        with self._transaction():
-            for chunk in chunks:
-                self._chunks.delete(chunk)
-        self._levels.forget()
-        self._db.execute("PRAGMA incremental_vacuum").fetchall()
+        Returns:
+            Whether nothing is left to delete.
+        """
+        end = monotonic() + duration_s
+        while chunks := self._beyond(max_bytes, stored_after):
+            if monotonic() >= end:
+                return False
+            with self._transaction():
+                for chunk in chunks:
+                    self._chunks.delete(chunk)
+            self._levels.forget_chunks(chunks)
+            # a script, because a cursor would take one page only
+            self._db.executescript(f"PRAGMA incremental_vacuum({RETURNED_PAGES:d})")
+        return True
+
+    def _beyond(self, max_bytes: float, stored_after: float) -> Sequence[int]:
+        """Some chunks that are too old, or the oldest if the database is too large."""
+        old = self._chunks.unchanged_since(stored_after, DROP_AT_ONCE, EARLIEST)
+        if old or self._chunks.page_bytes() <= max_bytes:
+            return old
+        return self._chunks.unchanged_since(inf, DROP_AT_ONCE)

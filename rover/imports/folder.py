@@ -14,7 +14,7 @@ from rover.logs.database import Database
 from rover.logs.folder import DataFolder
 from rover.schema import FILE_NAME
 from rover.telemetry.by_parameter import points_of
-from rover.telemetry.history import MAX_PARAMETERS
+from rover.telemetry.past import MAX_PARAMETERS
 from rover.telemetry.recorder import SNAPSHOT
 from rover.telemetry.tail import Tail
 from rover.wire import dumps

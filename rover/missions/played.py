@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from rover.telemetry.history import History
+    from rover.telemetry.past import Past
     from sources.base import Kind, Value
 
 MAX_SNAPSHOT_S = 30.0
@@ -124,7 +124,7 @@ class PlayedMission:
         del columns["late"]  # in order of time, none is
         return [Sample(t, _values(columns, row)) for row, t in enumerate(times)]
 
-    def _history(self) -> History:
+    def _history(self) -> Past:
         if self._snapshot is None:
             self._snapshot, self._opened_at = Snapshot(self.path), monotonic()
             self._read = self._snapshot.history()

@@ -18,7 +18,7 @@ from rover.logs.journal import read_journal
 from rover.logs.mission_file import JOURNAL_NAME
 from rover.missions.files import pieces_of_file, stored_pieces
 from rover.schema import APPLICATION_ID, FILE_NAME, MAX_OFFSET, MIGRATIONS
-from rover.telemetry.history import History
+from rover.telemetry.past import Past
 from rover.telemetry.records import STREAM, samples, saved_dictionary
 
 if TYPE_CHECKING:
@@ -83,13 +83,14 @@ class Snapshot:
         """The dictionary at the end."""
         return saved_dictionary(self.contents.index.values)
 
-    def history(self) -> History:
+    def history(self) -> Past:
         """The values by time. Use it while this snapshot is open.
 
         Raises:
             NotAMission: the database cannot be read.
         """
-        history = History(self.parameters, recorded=self.db)
+        history = Past(self.parameters, RecordedArchive(self.db))
+        history.read_names()
         for record, sample in self.samples():
             history.add(sample, late=record.kind == "late", offset=record.offset)
         return history

@@ -3,46 +3,31 @@
     samples ─▶ tail in memory ─▶ archive in a database (in a thread)
 
 The newest samples are in memory. Once there are enough of them, they go to the archive, which keeps
-them compressed until it reaches its limits. Queries read both.
+them compressed until it reaches its limits. `rover.telemetry.past` reads both.
 """
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from math import inf
-from threading import Lock
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anyio import sleep, sleep_forever
 
-from rover.archive.chunks import Stored
 from rover.archive.database import ArchiveDatabase, RecordedArchive
 from rover.archive.levels import CHUNK
-from rover.archive.points import joined
-from rover.archive.table import Excerpt, Table, table_of
-from rover.errors import LogDamaged
 from rover.logs.contents import is_damage
 from rover.logs.worker import Worker
 from rover.telemetry.by_parameter import points_of
-from rover.telemetry.tail import Tail
+from rover.telemetry.past import Past
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        Awaitable,
-        Callable,
-        Collection,
-        Iterable,
-        Iterator,
-        Mapping,
-        Sequence,
-    )
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
-    from rover.archive.points import Points
     from rover.archive.store import Store
     from sources.base import Parameter, Sample
 
@@ -58,6 +43,9 @@ ARCHIVE_BYTES = 8 * 2**20
 ARCHIVE_S = 300.0
 """Seconds after which samples in memory go to the archive, however few they are."""
 
+LIMIT_S = 0.1
+"""Seconds for which old samples are dropped in one step; queries wait for its end."""
+
 TICK_S = 0.25
 """Seconds between two checks whether samples go to the archive."""
 
@@ -67,27 +55,16 @@ RETRY_S = 1.0
 MAX_TAIL_BYTES = 32 * 2**20
 """Approximate maximum size of the samples in memory, while the archive cannot store them."""
 
-MAX_PARAMETERS = 2000
-"""Maximum number of parameters; values of others are not stored."""
-
-MAX_LOADED_POINTS = 4_000_000
-"""Approximate maximum number of points that a query reads."""
-
-MAX_WINDOW_CHUNKS = 64
-"""Approximate maximum number of chunks of one table of `History.tables`."""
-
-MIN_POINTS = 64
-"""Minimum number of points of each parameter that a query reads, if there are that many."""
-
 
 async def ignore(_: Exception) -> None:
     """Do nothing about an error."""
 
 
-class History:
+class History(Past):
     """The samples of a mission.
 
-    `add` is called on the event loop. `archive` and `load` block, and may be called in any thread.
+    `add` is called on the event loop. `archive` and the queries block, and may be called in any
+    thread.
 
     Args:
         parameters: the dictionary.
@@ -123,63 +100,27 @@ class History:
         self.dropped = 0
         self.damage: Exception | None = None
         self._is_recorded = recorded is not None
-        self._database = ArchiveDatabase(path) if recorded is None else RecordedArchive(recorded)
+        super().__init__(
+            parameters, ArchiveDatabase(path) if recorded is None else RecordedArchive(recorded)
+        )
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._clock = clock
         self._retention = retention or clock
         self._report_damage = report_damage or ignore
-        self._lock = Lock()  # for the database, and for removing samples from memory
-        self._tail = Tail()
         self._archive_at = inf
-        self._names: dict[str, None] = {}
-        self._integers: set[str] = set()
         self._failing = False
-        self.set_parameters(parameters)
+        self._is_too_large = False
         if self._is_recorded:
-            self._read_names()
-
-    def set_parameters(self, parameters: Iterable[Parameter]) -> None:
-        """Note the names and kinds of a new dictionary. Earlier names stay."""
-        for parameter in parameters:
-            self._names[parameter.name] = None
-            if parameter.kind == "integer":
-                self._integers.add(parameter.name)
-
-    def __len__(self) -> int:
-        """The number of samples in memory."""
-        return len(self._tail.entries)
-
-    @property
-    def names(self) -> Collection[str]:
-        """The parameters of the dictionary, and those that have values."""
-        return self._names.keys()
-
-    @property
-    def integers(self) -> Collection[str]:
-        """The parameters whose numbers are whole, also if they are written as 3.0."""
-        return self._integers
+            self.read_names()
 
     def add(self, sample: Sample, *, late: bool = False, offset: int = 0, size: int = 0) -> None:
-        """Add a sample of any time.
-
-        Args:
-            sample: its values.
-            late: whether to flag it as late.
-            offset: of its event. A sample that is added again, after a restart, is stored once.
-            size: bytes of its JSON.
-        """
+        """See `Past.add`."""
         if not self._tail.entries:
             self._archive_at = self._clock() + ARCHIVE_S
-        if self._tail.add(sample, late=late, offset=offset, size=size):
-            self._learn(sample)
+        super().add(sample, late=late, offset=offset, size=size)
         if self._tail.size > MAX_TAIL_BYTES and not self._is_recorded:
             self._drop_half()
-
-    def _learn(self, sample: Sample) -> None:
-        for name in sample.values:
-            if len(self._names) < MAX_PARAMETERS:
-                self._names[name] = None
 
     def _drop_half(self) -> None:
         """Drop the older half of the samples in memory: the database cannot store them."""
@@ -195,11 +136,13 @@ class History:
             await sleep_forever()
         worker = Worker("rover archive")
         try:
-            await worker.run(self._read_names)
+            await worker.run(self.read_names)
             while True:
                 await sleep(TICK_S)
                 if self.is_due:
                     await worker.run(self.archive)
+                elif self._is_too_large:
+                    await worker.run(self.limit)
                 if self.damage is not None:
                     damage, self.damage = self.damage, None
                     await self._report_damage(damage)
@@ -227,7 +170,7 @@ class History:
                 batch = points_of(entries, self._names, store.archived)
                 newest = max(entry.offset for entry in entries)
                 store.add(batch, self._clock(), newest)
-                store.limit(self._max_bytes, self._retention() - self._max_age_s)
+                self._limit(store)
             except (sqlite3.Error, OSError, ValueError) as exc:
                 self._database.close()
                 self.damage = exc if is_damage(exc) else None
@@ -247,157 +190,11 @@ class History:
         with self._lock, suppress(sqlite3.Error, OSError):  # `archive` reports it
             self._names.update(dict.fromkeys(self._database.store().names))
 
-    def load(
-        self,
-        since: float | None = None,
-        until: float | None = None,
-        fields: Collection[str] | None = None,
-        max_points: int = MAX_LOADED_POINTS,
-    ) -> Excerpt:
-        """The values of a time range, or fewer points with the same spikes.
+    def limit(self) -> None:
+        """Drop old samples beyond the limits for `LIMIT_S`; queries run before the next call."""
+        with self._lock, suppress(sqlite3.Error, OSError):  # `archive` reports it
+            self._limit(self._database.store())
 
-        Args:
-            since: POSIX seconds, inclusive; `None` for no bound.
-            until: POSIX seconds, exclusive; `None` for no bound.
-            fields: names of parameters; `None` for all.
-            max_points: number of points of each parameter that is enough for the caller.
-
-        Raises:
-            LogDamaged: the database cannot be read.
-        """
-        names = list(self._names if fields is None else fields)
-        begin, end = -inf if since is None else since, inf if until is None else until
-        enough = max(MIN_POINTS, min(max_points, MAX_LOADED_POINTS // (16 * len(names) or 1)))
-        return self._excerpt(
-            names, begin, end, lambda store, name: store.load(name, begin, end, enough)
-        )
-
-    def _excerpt(
-        self,
-        names: Sequence[str],
-        since: float,
-        until: float,
-        read: Callable[[Store, str], tuple[list[Points], bool]],
-    ) -> Excerpt:
-        """What `read` returns of the archive, and the samples in memory."""
-        with self._lock, self._reading() as store:
-            tail = points_of(self._tail.entries[:], dict.fromkeys(names), store.archived)
-            loaded = {name: read(store, name) for name in names}
-        for name, points in tail.items():
-            if len(newest := points.between(since, until)):
-                loaded[name][0].append(newest)
-        return Excerpt(
-            {name: joined(pieces) for name, (pieces, _) in loaded.items()},
-            all(complete for _, complete in loaded.values()),
-        )
-
-    def kinds(self, fields: Collection[str] | None = None) -> dict[str, dict[str, str]]:
-        """Letters of the types of values (`points.KINDS`), by parameter and component.
-
-        Args:
-            fields: names of parameters; `None` for all.
-
-        Raises:
-            LogDamaged: the database cannot be read.
-        """
-        names = list(self._names if fields is None else fields)
-        with self._lock, self._reading() as store:
-            tail = points_of(self._tail.entries[:], dict.fromkeys(names), lambda _: 0)
-            stored = {name: Stored(0, 0, store.kinds(name)) for name in names}
-        return {
-            name: dict(stored[name].with_kinds(tail[name].kinds() if name in tail else {}))
-            for name in names
-        }
-
-    def newest_before(
-        self, until: float, fields: Collection[str] | None = None
-    ) -> dict[str, tuple[float, Any]]:
-        """The time and value of each parameter's newest sample before a time.
-
-        Args:
-            until: POSIX seconds, exclusive.
-            fields: names of parameters; `None` for all.
-
-        Raises:
-            LogDamaged: the database cannot be read.
-        """
-
-        def read(store: Store, name: str) -> tuple[list[Points], bool]:
-            points = store.newest_before(name, until)
-            return ([] if points is None else [points]), True
-
-        names = list(self._names if fields is None else fields)
-        found = {}
-        for name, points in self._excerpt(names, -inf, until, read).series.items():
-            if points is not None and len(points):
-                table = table_of(Excerpt({name: points[-1:]}), sys.maxsize)
-                found[name] = float(table.t[-1]), table.as_columns(self._integers)[name][-1]
-        return found
-
-    def first(self) -> float:
-        """The time of the oldest sample in POSIX seconds; infinite without any.
-
-        Raises:
-            LogDamaged: the database cannot be read.
-        """
-        with self._lock, self._reading() as store:
-            return min([store.first(), *(entry.t for entry in self._tail.entries)])
-
-    def tables(
-        self,
-        since: float | None = None,
-        until: float | None = None,
-        fields: Collection[str] | None = None,
-    ) -> Iterator[Table]:
-        """All values of a time range in order of time, in tables of a limited size.
-
-        The arguments and errors are those of `windows`.
-        """
-        for window in self.windows(since, until, fields):
-            table = table_of(Excerpt(window), sys.maxsize)
-            if len(table.t):
-                yield table
-
-    def windows(
-        self,
-        since: float | None = None,
-        until: float | None = None,
-        fields: Collection[str] | None = None,
-    ) -> Iterator[Mapping[str, Points | None]]:
-        """All values of consecutive time ranges of a limited size, by parameter.
-
-        Args:
-            since: POSIX seconds, inclusive; `None` for no bound.
-            until: POSIX seconds, exclusive; `None` for no bound.
-            fields: names of parameters; `None` for all.
-
-        Raises:
-            LogDamaged: the database cannot be read.
-        """
-        names = list(self._names if fields is None else fields)
-        letters = {letter for parts in self.kinds(names).values() for letter in parts.values()}
-        chunks = 1 if letters & {"s", "o"} else max(1, MAX_WINDOW_CHUNKS // (len(names) or 1))
-        begin, end = -inf if since is None else since, inf if until is None else until
-        while begin < end:
-            with self._lock, self._reading() as store:
-                window_end = min(end, store.window_end(names, begin, chunks))
-            yield self._window(names, begin, window_end).series
-            begin = window_end
-
-    def _window(self, names: Sequence[str], since: float, until: float) -> Excerpt:
-        return self._excerpt(
-            names, since, until, lambda store, name: ([*store.read(name, since, until)], True)
-        )
-
-    @contextmanager
-    def _reading(self) -> Iterator[Store]:
-        try:
-            yield self._database.store()
-        except (sqlite3.Error, OSError, ValueError) as exc:
-            self._database.close()
-            raise LogDamaged(f"the history cannot be read: {exc}") from exc
-
-    def close(self) -> None:
-        """Close the database."""
-        with self._lock:
-            self._database.close()
+    def _limit(self, store: Store) -> None:
+        stored_after = self._retention() - self._max_age_s
+        self._is_too_large = not store.limit(self._max_bytes, stored_after, LIMIT_S)
