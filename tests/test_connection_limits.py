@@ -148,7 +148,8 @@ async def test_when_all_connections_are_used_health_checks_and_tokens_are_still_
         b"GET /hea",
         b"",
         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n",
-        b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx",
+        b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nx",
     ],
 )
 async def test_strangers_that_wait_keep_no_reserved_connection_from_others(
@@ -161,8 +162,10 @@ async def test_strangers_that_wait_keep_no_reserved_connection_from_others(
         await until(lambda: len(limits.pool) == LIMIT)
         for address in strangers * RESERVED_PER_CLIENT:
             await clients.connect(address, sent)
-        await until(lambda: len(limits.reserved) == RESERVED_CONNECTIONS or b"Content" in sent)
-        await until(lambda: all(one.protected_until_s == 0 for one in limits._unproven.values()))
+        if b"healthz" in sent:  # answered at once, although the body is incomplete
+            await until(lambda: not len(limits.reserved), timeout_s=3)
+        else:
+            await until(lambda: len(limits.reserved) == RESERVED_CONNECTIONS)
         bearer = f"Authorization: Bearer {TOKEN}"
         with fail_after(2):
             for _ in range(5):

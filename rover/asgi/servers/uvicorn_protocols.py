@@ -265,6 +265,8 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
         if target := ABSOLUTE_FORM.match(self.url):
             self._use_authority(target[1], target[2])
         super().on_headers_complete()
+        if self._reserved is not None and self.cycle is not None:  # `None` for a WebSocket
+            self.cycle.keep_alive = False  # another client may need the place
 
     def _use_authority(self, authority: bytes, path: bytes) -> None:
         """Replace the value of `Host` by the authority of the URL, which decides (RFC 9112, 3.2.2).
