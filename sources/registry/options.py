@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from sources.registry.annotations import Factory
 
 
+REPEATED = "arg"
+"""The option that may be given several times. Its values are separated by NUL characters."""
+
+
 def parse_query(query: str) -> dict[str, str]:
     """The options in `a=1&b=two%20words`, percent-decoded; a `+` stays a `+`.
 
@@ -34,9 +38,10 @@ def parse_query(query: str) -> dict[str, str]:
         name = unquote(name).strip()
         if not equals or not name:
             raise Refused(f"{part}: must be NAME=VALUE")
-        if name in options:
+        if name in options and name != REPEATED:
             raise Refused(f"{name}: is given twice", "give it once")
-        options[name] = unquote(value, errors="surrogateescape")
+        text = unquote(value, errors="surrogateescape")
+        options[name] = f"{options[name]}\0{text}" if name in options else text
     return options
 
 

@@ -74,6 +74,7 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
     },
     "commands": {
         "sim": Scheme("sources.simulated.validator:SimulatedValidator"),
+        "cmd": Scheme("sources.programs:ProgramValidator", takes="path"),
         "none": Scheme("sources.none:NoValidator"),
     },
 }

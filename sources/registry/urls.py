@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
 from urllib.parse import unquote
 
 from sources.base import Camera, CommandValidator, Source, SourceError, TelemetrySource
+from sources.programs import IsolatedValidator
 from sources.registry.errors import Refused, SourceSettingError
 from sources.registry.factories import import_own, import_scheme, missing_module
+from sources.registry.isolation import isolation
 from sources.registry.options import parse_query, prepare
 from sources.registry.schemes import NOUNS, SETTINGS, Scheme, Schemes
 from sources.rules.describe import describe
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sources.base import SourceKind
+    from sources.programs.process import ProcessLimits
     from sources.registry.schemes import Takes
 
 # the attributes that each contract requires; sources need no base class
@@ -84,6 +89,10 @@ def _open(kind: SourceKind, url: str, folder: Path | None, schemes: Schemes) -> 
     head, colon, rest = place.partition(":")
     if not colon or not head:
         raise schemes.unknown(kind, url)
+    if kind == "commands" and (found := isolation(query)) is not None:
+        query, limits = found
+        if limits is not None and head.lower() != "cmd":  # which is a process of its own
+            return _isolated(f"{place}?{query}" if query else place, folder, limits)
     scheme = schemes.find(kind, head.lower())
     path = None
     if scheme is None:
@@ -116,6 +125,14 @@ def _open(kind: SourceKind, url: str, folder: Path | None, schemes: Schemes) -> 
             f"it lacks {', '.join(missing)}; the contract is in sources/base.py",
         )
     return source
+
+
+def _isolated(url: str, folder: Path | None, limits: ProcessLimits) -> IsolatedValidator:
+    worker = [sys.executable, "-m", "sources.registry.worker"]
+    here = Path.cwd()
+    request = {"url": url, "folder": str(folder or here)}
+    paths = os.pathsep.join(dict.fromkeys(path or str(here) for path in sys.path))
+    return IsolatedValidator(worker, request, limits, {"PYTHONPATH": paths})
 
 
 def _has(source: object, name: str) -> bool:

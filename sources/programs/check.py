@@ -1,0 +1,177 @@
+"""One check by a program: what it writes, and what its end means."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import tempfile
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from sources.base import Finding, Severity, SourceError, Verdict
+from sources.programs.process import Process
+from sources.programs.reports import read_line
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from sources.programs.process import ProcessLimits
+    from sources.programs.reports import Report
+
+MAX_ARTIFACT_BYTES = 16 * 2**20
+
+MAX_REASON_CHARACTERS = 300
+"""Maximum length of the last line of standard error in a reason."""
+
+ERROR_WORDS = ("error", "err", "fatal", "fatal error", "critical")
+
+Artifact = tuple[str, str]
+"""The name of a file in the working folder, and a media type."""
+
+
+@asynccontextmanager
+async def working_folder() -> AsyncIterator[Path]:
+    """A private folder for one run of a program, deleted afterwards."""
+    folder = Path(await anyio.to_thread.run_sync(lambda: tempfile.mkdtemp(prefix="rover-check-")))
+    try:
+        yield folder
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+async def check_with(
+    name: str,
+    arguments: Callable[[Path], Sequence[str]],
+    path: Path,
+    limits: ProcessLimits,
+    *,
+    step: str,
+    stdin: bytes = b"",
+    artifact: Artifact | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Report]:
+    """Yield what a program reports about a file, and the verdict at the end.
+
+    Without a verdict of its own, a program accepts a file if it ends with status 0 and reported no
+    error, and rejects it if it reported errors.
+
+    Args:
+        name: of the program, for errors.
+        arguments: returns the program and its arguments, given its working folder.
+        path: the file.
+        limits: what the program may use.
+        step: the name of the step that its findings belong to.
+        stdin: its standard input.
+        artifact: the file that it writes, if no verdict names one.
+        environment: further variables.
+
+    Raises:
+        SourceError: it crashed, was killed, or contradicts itself; with its last line of standard
+            error.
+    """
+    async with working_folder() as folder:
+        process = Process(name, arguments(folder), limits, folder, environment)
+        found: Counter[Severity] = Counter()
+        verdict: Verdict | None = None
+        last = ""
+        lines = process.lines(stdin)
+        try:
+            async for line in lines:
+                report, fields = read_line(line.text, step, str(path))
+                if isinstance(report, Verdict):
+                    verdict, artifact = report, _named(fields) or artifact
+                elif report is not None:
+                    if isinstance(report, Finding):
+                        found[_severity(report)] += 1
+                    yield report
+                if line.is_error and line.text.strip():
+                    last = line.text.strip()[:MAX_REASON_CHARACTERS]
+        finally:
+            await lines.aclose()  # type: ignore[attr-defined] # it is a generator
+        verdict = _conclude(name, process.status, verdict, found, last)
+        if verdict.accepted and artifact is not None:
+            read = await anyio.to_thread.run_sync(_read_artifact, folder, artifact[0])
+            verdict = replace(verdict, artifact=read, artifact_type=artifact[1])
+        yield verdict
+
+
+def _conclude(
+    name: str, status: int | None, verdict: Verdict | None, found: Counter[Severity], last: str
+) -> Verdict:
+    """The verdict, from the program's own one, its findings and its exit status."""
+    reason = f": {last}" if last else ""
+    if status is None or status < 0:
+        raise SourceError(f"{name} was ended by {_signal(status)}{reason}")
+    errors, warnings = found[Severity.ERROR], found[Severity.WARNING]
+    if verdict is not None:
+        if verdict.accepted and status:
+            raise SourceError(f"{name} accepted the file, but ended with status {status}{reason}")
+        return replace(
+            verdict,
+            errors=max(verdict.errors, errors) if type(verdict.errors) is int else verdict.errors,
+            warnings=max(verdict.warnings, warnings)
+            if type(verdict.warnings) is int
+            else verdict.warnings,
+        )
+    if status and not errors:
+        raise SourceError(f"{name} ended with status {status}{reason}")
+    words = [
+        f"{count} {word}{'s' * (count != 1)}"
+        for count, word in ((errors, "error"), (warnings, "warning"))
+        if count
+    ]
+    return Verdict(not errors, errors, warnings, ", ".join(words) or "no findings")
+
+
+def _signal(status: int | None) -> str:
+    try:
+        return signal.Signals(-(status or 0)).name
+    except ValueError:
+        return "a signal"
+
+
+def _severity(finding: Finding) -> Severity:
+    """The severity, also if it is a plain text."""
+    word: Any = finding.severity
+    if isinstance(word, str) and word.strip().lower() in ERROR_WORDS:
+        return Severity.ERROR
+    return Severity.WARNING if word == Severity.WARNING else Severity.INFO
+
+
+def _named(fields: dict[str, Any]) -> Artifact | None:
+    """The artifact that a verdict names."""
+    file = fields.get("artifact")
+    if not isinstance(file, str) or not file:
+        return None
+    return file, str(fields.get("artifact_type") or "application/octet-stream")
+
+
+def _read_artifact(folder: Path, name: str) -> bytes:
+    """The file that a program wrote into its working folder.
+
+    Raises:
+        SourceError: it is not there, too large, or not a regular file in the folder.
+    """
+    path = folder / name
+    if path.resolve().parent != folder.resolve():
+        raise SourceError(f"artifact={name!r}: must be a file in the working folder of the program")
+    try:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_ARTIFACT_BYTES:
+                raise SourceError(
+                    f"artifact={name!r}: must be a regular file of at most "
+                    f"{MAX_ARTIFACT_BYTES:,} bytes"
+                )
+            return file.read(MAX_ARTIFACT_BYTES)
+    except OSError as exc:
+        raise SourceError(f"artifact={name!r}: cannot be read: {exc.strerror}") from exc

@@ -1,0 +1,109 @@
+"""A validator in a process of its own, whatever it does: `module:factory?isolate=1`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+from sources.base import CommandDictionary, SourceError, Step
+from sources.programs.check import check_with, working_folder
+from sources.programs.process import Process, ProcessLimits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from sources.base import Finding, Progress, Verdict
+
+NAME = "the isolated validator"
+
+DESCRIBE_TIMEOUT_S = 30.0
+"""Seconds in which the validator must state its steps."""
+
+
+class IsolatedValidator:
+    """Runs each check of a validator in a process group of its own.
+
+    It is killed as a whole when the check ends, is cancelled or takes too long. Enter it before
+    its first use.
+
+    Args:
+        worker: the command that runs the validator, as `sources.registry.worker`.
+        request: what names the validator, for the worker.
+        limits: what a check may use.
+        environment: variables for the worker.
+
+    Raises:
+        SourceError: on entering, the validator cannot be made, or states no steps.
+    """
+
+    def __init__(
+        self,
+        worker: Sequence[str],
+        request: Mapping[str, str],
+        limits: ProcessLimits,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._worker = worker
+        self._request = request
+        self._limits = limits
+        self._environment = environment
+        self.steps: Sequence[Step] = ()
+        self.simulated = False
+
+    async def __aenter__(self) -> Self:
+        """Learn the steps and the limits of the validator."""
+        about = await self._describe()
+        try:
+            self.steps = tuple(Step(one["name"], one["title"]) for one in about["steps"])
+            self.simulated = about["simulated"] is True
+            for name in ("max_bytes", "suffixes"):
+                if about.get(name) is not None:
+                    setattr(self, name, about[name])
+            if (dictionary := about.get("dictionary")) is not None:
+                self.dictionary = CommandDictionary(dictionary["name"], dictionary["sha256"])
+        except (LookupError, TypeError) as exc:
+            raise SourceError("the isolated validator cannot be described") from exc
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Each check has ended with its process."""
+
+    async def _describe(self) -> dict[str, Any]:
+        limits = ProcessLimits(DESCRIBE_TIMEOUT_S, self._limits.memory_bytes)
+        about, last = None, ""
+        async with working_folder() as folder:
+            process = Process(NAME, self._worker, limits, folder, self._environment)
+            lines = process.lines(self._stdin())
+            try:
+                async for line in lines:
+                    if line.is_error:
+                        last = line.text.strip() or last
+                    elif line.text.startswith("{"):
+                        about = json.loads(line.text)
+            finally:
+                await lines.aclose()  # type: ignore[attr-defined] # it is a generator
+        if process.status or not isinstance(about, dict):
+            raise SourceError(last or "the isolated validator ended without its steps")
+        return about
+
+    def _stdin(self, path: Path | None = None) -> bytes:
+        file = {} if path is None else {"path": str(path.absolute())}
+        return json.dumps({**self._request, **file}).encode()
+
+    async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
+        """Check a file; see `CommandValidator`."""
+        reports = check_with(
+            NAME,
+            lambda _: self._worker,
+            path,
+            self._limits,
+            step="",
+            stdin=self._stdin(path),
+            environment=self._environment,
+        )
+        try:
+            async for report in reports:
+                yield report
+        finally:
+            await reports.aclose()  # type: ignore[attr-defined] # it is a generator

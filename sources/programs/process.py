@@ -1,0 +1,202 @@
+"""A program in a process group of its own, with limits of time and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from anyio import CancelScope, move_on_after
+
+from sources.base import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+LAUNCH = Path(__file__).with_name("launch.py")
+
+MAX_LINE_BYTES = 64 * 2**10
+"""Longer lines of a program are truncated."""
+
+MAX_WAITING = 100
+"""Maximum number of lines that wait to be read. The program waits meanwhile."""
+
+AFTER_END_S = 0.5
+"""Seconds after the end of a program in which the programs that it started may write."""
+
+END_TIMEOUT_S = 2.0
+"""Seconds to wait for the end of a program that was killed."""
+
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
+"""Variables of the environment that a program receives. Settings may hold secrets."""
+
+
+class Line(NamedTuple):
+    """A line that a program has written.
+
+    Attributes:
+        text: without its line end.
+        is_error: whether it is from standard error.
+    """
+
+    text: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLimits:
+    """What a program may use.
+
+    Attributes:
+        timeout_s: seconds until it is killed.
+        memory_bytes: maximum size of its address space.
+    """
+
+    timeout_s: float
+    memory_bytes: int
+
+
+class Process:
+    """Runs a program once. It has no open files or sockets of this process.
+
+    Args:
+        name: of the program, for errors.
+        arguments: the program and its arguments.
+        limits: what it may use.
+        folder: its working folder.
+        environment: further variables.
+
+    Attributes:
+        status: its exit status; negative if a signal ended it; `None` before its end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        limits: ProcessLimits,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status: int | None = None
+        self._name = name
+        self._arguments = arguments
+        self._limits = limits
+        self._folder = folder
+        self._environment = environment or {}
+
+    async def lines(self, stdin: bytes = b"") -> AsyncIterator[Line]:
+        """Run the program, and yield what it writes. It is killed when the iteration ends.
+
+        Args:
+            stdin: what it reads from its standard input.
+
+        Raises:
+            SourceError: it ran for longer than it may, or cannot be started.
+        """
+        limits = self._limits
+        launch = [sys.executable, "-I", "-S", str(LAUNCH), str(limits.memory_bytes)]
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *launch,
+                str(ceil(limits.timeout_s) + 1),
+                str(os.getpid()),
+                *self._arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd=self._folder,
+                env={**_environment(self._folder), **self._environment},
+                start_new_session=True,
+            )
+        except OSError as exc:
+            raise SourceError(f"{self._name} cannot be started: {exc.strerror}") from exc
+        queue: asyncio.Queue[Line | None] = asyncio.Queue(MAX_WAITING)
+        readers = [
+            asyncio.create_task(_read(stream, queue, is_error=is_error))
+            for stream, is_error in ((process.stdout, False), (process.stderr, True))
+            if stream is not None
+        ]
+        ends = asyncio.create_task(_kill_after_end(process))
+        writes = asyncio.create_task(_write(process, stdin))
+        deadline = asyncio.get_running_loop().time() + limits.timeout_s
+        try:
+            left = len(readers)
+            while left:
+                async with asyncio.timeout_at(deadline):
+                    line = await queue.get()
+                if line is None:
+                    left -= 1
+                else:
+                    yield line
+            async with asyncio.timeout_at(deadline):
+                self.status = await process.wait()
+        except TimeoutError as exc:
+            raise SourceError(
+                f"{self._name} ran for more than {limits.timeout_s:g} s, its limit (timeout_s); it "
+                "was killed"
+            ) from exc
+        finally:
+            _kill(process.pid)
+            tasks = (*readers, ends, writes)
+            for task in tasks:
+                task.cancel()
+            with CancelScope(shield=True), move_on_after(END_TIMEOUT_S):
+                await asyncio.wait(tasks)
+                await process.wait()
+            # a pipe with unread data stays open, and asyncio has no public method to close it
+            process._transport.close()  # type: ignore[attr-defined]
+
+
+async def _write(process: asyncio.subprocess.Process, data: bytes) -> None:
+    assert process.stdin is not None  # noqa: S101 # for mypy
+    with suppress(OSError):  # the program does not read it
+        process.stdin.write(data)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _read(
+    stream: asyncio.StreamReader, queue: asyncio.Queue[Line | None], *, is_error: bool
+) -> None:
+    """Put the lines of a stream into the queue, and `None` at its end."""
+    rest = b""
+    while data := await stream.read(MAX_LINE_BYTES):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            await queue.put(Line(_text(line), is_error))
+        rest = rest[: MAX_LINE_BYTES + 1]
+    if rest:
+        await queue.put(Line(_text(rest), is_error))
+    await queue.put(None)
+
+
+def _text(line: bytes) -> str:
+    return line[:MAX_LINE_BYTES].decode(errors="replace").rstrip("\r")
+
+
+async def _kill_after_end(process: asyncio.subprocess.Process) -> None:
+    """Kill what a program has started and left behind: it would keep the pipes open.
+
+    asyncio reports the end of a program only when its pipes are closed, so this polls.
+    """
+    while process.returncode is None:  # noqa: ASYNC110
+        await asyncio.sleep(AFTER_END_S / 2)
+    await asyncio.sleep(AFTER_END_S)
+    _kill(process.pid)
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _environment(folder: Path) -> Mapping[str, str]:
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**passed, "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
