@@ -8,6 +8,7 @@ from anyio import current_time, move_on_after
 from anyio.lowlevel import checkpoint
 
 from rover.commands.lenient import lenient
+from rover.commands.reading import reading
 from rover.commands.throttle import Throttle
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
 from sources.rules import report_mistake
@@ -55,7 +56,7 @@ async def check(
     verdict: Verdict | None = None
     errors = 0
     with move_on_after(timeout_s) as timeout:
-        async with guard.iterate("validate()", validator.validate, path) as items:
+        async with reading(guard, validator, path) as items:
             async for yielded in items:
                 timeout.deadline = current_time() + timeout_s
                 await checkpoint()  # the validator may never wait, which would block the loop

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from anyio import CancelScope, Event, move_on_after
 from anyio.lowlevel import checkpoint
 
+from rover.abandon import Abandonable
 from rover.guard import closing
-from rover.testing.abandon import Abandonable
 from rover.testing.clauses import Clause, ContractBroken
 from sources.base import SourceError
 

@@ -1,0 +1,92 @@
+"""Reads what a validator yields in a task of its own, which can be abandoned."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope, EndOfStream, create_memory_object_stream
+
+from rover.abandon import Abandonable
+from rover.guard import SourceFailed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from anyio.streams.memory import MemoryObjectReceiveStream
+
+    from rover.guard import Guard
+    from sources.base import CommandValidator
+
+logger = logging.getLogger("rover.commands")
+
+MAX_AHEAD = 16
+"""Maximum number of items that the validator is ahead of their publication."""
+
+STOP_TIMEOUT_S = 2.0
+"""Seconds that a validator has to end after it was cancelled. Then it is abandoned."""
+
+
+@asynccontextmanager
+async def reading(
+    guard: Guard, validator: CommandValidator, path: Path, stop_timeout_s: float = STOP_TIMEOUT_S
+) -> AsyncIterator[AsyncIterator[object]]:
+    """What the validator yields for a file, for this block.
+
+    A validator that suppresses its cancellation does not hold the block: it is abandoned.
+
+    Args:
+        guard: calls the validator.
+        validator: checks the file.
+        path: the file.
+        stop_timeout_s: seconds that the validator has to end after the block.
+
+    Raises:
+        SourceError: while it is iterated over, the validator raised it, or any other exception.
+    """
+    send, receive = create_memory_object_stream[object](MAX_AHEAD)
+
+    async def read() -> None:
+        async with send, guard.iterate("validate()", validator.validate, path) as items:
+            async for item in items:
+                await send.send(item)
+
+    work = Abandonable(read)
+
+    async def run() -> None:
+        await work
+
+    task = asyncio.create_task(run())
+    try:
+        yield _items(receive, task)
+    finally:
+        receive.close()
+        task.cancel()
+        with CancelScope(shield=True):
+            done, _ = await asyncio.wait([task], timeout=stop_timeout_s)
+            if not done:
+                logger.error("the validator suppresses its cancellation; it was abandoned")
+                work.abandon()
+                task.cancel()
+                await asyncio.wait([task], timeout=stop_timeout_s)
+        send.close()
+        if task.done() and not task.cancelled():
+            task.exception()  # else asyncio logs that it was never retrieved
+
+
+async def _items(
+    receive: MemoryObjectReceiveStream[object], task: asyncio.Task[None]
+) -> AsyncIterator[object]:
+    while True:
+        try:
+            item = await receive.receive()
+        except EndOfStream:
+            break
+        yield item
+    await asyncio.wait([task])
+    if task.cancelled():
+        raise SourceFailed("validate() failed: it cancelled its own task")
+    task.result()
