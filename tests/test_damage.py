@@ -75,7 +75,9 @@ def test_the_other_chunks_are_read(
         assert values(history, "speed") == expected
     lost = column == "times"  # both parameters have the same times
     assert len(values(history, "sol")) == (4000 - 1024 * lost)
-    assert len(caplog.records) == 1 + lost
+    for _ in range(20):
+        values(history, "speed")
+    assert 1 <= len(caplog.records) <= 6  # it does not fill the disk
     rows = [row for table in history.tables() for row in table.as_columns()["speed"]]
     assert [row for row in rows if row is not None] == expected
 
@@ -120,7 +122,7 @@ async def test_an_archive_that_cannot_be_written_is_set_aside(tmp_path: Path) ->
         some = [Sample(T + 5000 + n, {"speed": n}) for n in range(ARCHIVE_SAMPLES)]
         await publish(mission, device, *some)
         await until(lambda: mission.telemetry.history.archived > 0)
-        assert mission.log.outage is None
+        await until(lambda: mission.log.outage is None)
         assert mission.log.as_json()["set_aside"]
         assert values(mission.telemetry.history, "speed")[-ARCHIVE_SAMPLES:] == [
             *range(ARCHIVE_SAMPLES)

@@ -88,7 +88,7 @@ class Chunks:
     def __init__(self, db: Connection, *, create: bool = True) -> None:
         self._db = db
         self._times: dict[bytes, int] = {}  # the row of compressed times
-        self._damaged: set[int] = set()  # ids of chunks
+        self._damaged = 0  # number of damaged chunks that were read
         if create:
             db.executescript(ARCHIVE)
 
@@ -163,7 +163,7 @@ class Chunks:
     def load(
         self, chunk: Chunk, times: dict[int, NDArray[np.float64]] | None = None
     ) -> Points | None:
-        """The points of a chunk; `None` if they are damaged, which is logged once.
+        """The points of a chunk; `None` if they are damaged, which is logged.
 
         Args:
             chunk: the chunk.
@@ -172,11 +172,16 @@ class Chunks:
         try:
             return self._load(chunk, times)
         except (ValueError, TypeError, LookupError) as exc:  # the file is damaged
-            if chunk.id not in self._damaged:
-                self._damaged.add(chunk.id)
+            self._damaged += 1
+            if self._damaged.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … only
                 since, until = iso_or_text(chunk.first), iso_or_text(chunk.last)
                 logger.error(
-                    "%d values of %s to %s are damaged: %r", chunk.points, since, until, exc
+                    "%d values of %s to %s are damaged (%d): %r",
+                    chunk.points,
+                    since,
+                    until,
+                    self._damaged,
+                    exc,
                 )
             return None
 

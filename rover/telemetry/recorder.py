@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rover.errors import LogDamaged
 from rover.schema import SAMPLE_KINDS
+from rover.telemetry.events import SampleEvent
 from rover.telemetry.records import STREAM, samples
 from rover.wire import dumps
 from sources.base import Sample
@@ -143,16 +144,19 @@ class Recorder:
     async def load(self) -> None:
         """Restore the telemetry: the topic's events, the newest values and the samples by time."""
         try:
-            records = await self._topic.load()
+            retained = await self._topic.load()
             self._saved = self._restore_snapshot()
-            before = records[0].offset - 1 if records else None
+            before = retained[0][0].offset - 1 if retained else None
             older = await self._log.read(
                 STREAM, until=before, kinds=SAMPLE_KINDS, limit=MAX_UNARCHIVED, newest=True
             )
         except LogDamaged:
             return  # the log reports it, and sets the file aside when it writes
-        for record, sample in samples([*older, *records]):
+        for record, sample in samples(older):
             self._restore_sample(record, sample)
+        for record, event in retained:
+            if isinstance(event, SampleEvent):
+                self._restore_sample(record, event.sample)
 
     def _restore_snapshot(self) -> int:
         """Restore the saved values; returns the offset of the newest event that they include."""

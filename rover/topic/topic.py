@@ -158,13 +158,13 @@ class Topic(Generic[Item, Frame]):
             self._notify(self)
         return event_id
 
-    async def load(self) -> list[Record]:
+    async def load(self) -> list[tuple[Record, Item]]:
         """Retain the newest events of the store, and go on with its epoch and offsets.
 
         Call it once, before the first event.
 
         Returns:
-            The records of the retained events, oldest first; empty without a store.
+            The retained events and their records, oldest first; empty without a store.
 
         Raises:
             LogDamaged: the events cannot be read.
@@ -175,7 +175,7 @@ class Topic(Generic[Item, Frame]):
         self.restore_position(stream)
         limit = self._events.max_events + self._events.max_transient
         records = await self.store.newest(limit, self._events.max_bytes)
-        return [record for record, _ in self.restore(records)]
+        return self.restore(records)
 
     def restore_position(self, stream: Stream) -> None:
         """Go on with the epoch and the offsets of a stream; its events count as expired."""
