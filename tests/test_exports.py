@@ -42,6 +42,7 @@ def mission() -> History:
             "on": n % 2 == 0,
             "mixed": [1, 2.5, "1", True][n % 4],
             "location": {"lat": n / 1000, "lon": -n / 1000},
+            "place": n / 2 if n % 5 else {"north": n / 4},
             "whole": float(n),
         }
         if n % 7 == 0:
@@ -75,9 +76,11 @@ def nested(row: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in row.items():
         parameter, _, part = name.partition(".")
+        if value is None:
+            continue
         if part:
             found.setdefault(parameter, {})[part] = value
-        elif value is not None:
+        else:
             found[name] = value
     return found
 

@@ -84,6 +84,8 @@ def exact_posix(text: str) -> float:
     Raises:
         ValueError: the text is not such a time.
     """
+    if not text.endswith("Z"):
+        raise ValueError(text)
     seconds, _, fraction = text.removesuffix("Z").partition(".")
     whole = int(np.datetime64(seconds, "s").astype(np.int64))
     if whole < 0 and int(fraction or "0"):

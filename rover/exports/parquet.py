@@ -29,6 +29,9 @@ MAX_GROUP_BYTES = 32 * 2**20
 JSON = {b"rover": b"json"}
 """Metadata of a column with JSON texts."""
 
+PARAMETER, PART = b"rover.parameter", b"rover.part"
+"""Metadata of a column with a component of a vector: the names of the vector and the component."""
+
 
 class ParquetWriter:
     """Writes Parquet.
@@ -88,6 +91,9 @@ class ParquetWriter:
 def _field(column: Column) -> pa.Field:
     if is_mixed(column.kinds):
         return pa.field(column.name, pa.string(), metadata=JSON)
+    if column.part:
+        names = {PARAMETER: column.parameter.encode(), PART: column.part.encode()}
+        return pa.field(column.name, pa.float64(), metadata=names)
     if "f" in column.kinds:
         return pa.field(column.name, pa.float64())
     if "i" in column.kinds or "I" in column.kinds:

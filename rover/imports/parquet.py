@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rover.errors import ImportFailed
-from rover.exports.parquet import JSON
+from rover.exports.parquet import JSON, PARAMETER, PART
 from rover.imports.base import imported, time_of
 from sources.values.messagetime import TIME_PLACES
 from sources.values.vectors import has_vector_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from rover.imports.base import Imported
@@ -39,7 +39,7 @@ def read_parquet(path: Path, time: str | None = None) -> Iterator[Imported]:
             clock = _clock(schema) if time is None else time
             if clock not in schema.names:
                 raise ImportFailed(path, "", "no column has the time; name one with --time")
-            vectors = _vectors(schema)
+            components = _components(schema)
             number, size = 0, path.stat().st_size
             for batch in file.iter_batches(BATCH_ROWS):
                 columns = {
@@ -55,7 +55,7 @@ def read_parquet(path: Path, time: str | None = None) -> Iterator[Imported]:
                         path,
                         f"row {number:,}",
                         t if isinstance(t, float) else time_of(t),
-                        _row(columns, vectors, row),
+                        _row(columns, components, row),
                         late=late is not None and late[row] is True,
                         position=position,
                     )
@@ -70,31 +70,33 @@ def _clock(schema: pa.Schema) -> str:
     return next(iter([*(["t"] if "t" in schema.names else []), *times, *named]), "")
 
 
-def _vectors(schema: pa.Schema) -> Mapping[str, Sequence[str]]:
-    """The columns of each vector, such as `location.lat`, by the name of the vector."""
-    found: dict[str, list[str]] = {}
+def _components(schema: pa.Schema) -> dict[str, tuple[str, str]]:
+    """The vector and the component of each column that has one, such as `location.lat`."""
+    found: dict[str, tuple[str, str]] = {}
+    vectors: dict[str, list[str]] = {}
     for field in schema:
+        metadata = field.metadata or {}
         parent, _, part = field.name.rpartition(".")
-        if parent and part and pa.types.is_floating(field.type):
-            found.setdefault(parent, []).append(field.name)
-    return {
-        parent: names
-        for parent, names in found.items()
-        if has_vector_names([name.rpartition(".")[2] for name in names])
-        and parent not in schema.names
-    }
+        if PART in metadata:
+            found[field.name] = metadata[PARAMETER].decode(), metadata[PART].decode()
+        elif parent and part and pa.types.is_floating(field.type) and parent not in schema.names:
+            vectors.setdefault(parent, []).append(part)
+    for parent, parts in vectors.items():
+        if has_vector_names(parts):
+            found |= {f"{parent}.{part}": (parent, part) for part in parts}
+    return found
 
 
 def _row(
-    columns: Mapping[str, list[Any]], vectors: Mapping[str, Sequence[str]], row: int
+    columns: Mapping[str, list[Any]], components: Mapping[str, tuple[str, str]], row: int
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    parts = {name: parent for parent, names in vectors.items() for name in names}
     for name, column in columns.items():
         if (value := column[row]) is None:
             continue
-        if name in parts:
-            values.setdefault(parts[name], {})[name.rpartition(".")[2]] = value
+        if name in components:
+            parent, part = components[name]
+            values.setdefault(parent, {})[part] = value
         else:
             values[name] = value
     return values
