@@ -170,7 +170,11 @@ def test_seeking_pausing_and_the_way_back_to_live(
 def test_alarms_and_messages_are_shown_as_they_were_and_cannot_be_changed(
     server: MissionServer, pages: Pages, past: Past
 ) -> None:
-    page = pages.open(server.url)
+    # during a replay, an alarm of the present is noticed
+    page = pages.open(f"{server.url}?at={iso(past.start + 300)}&paused=1")
+    expect(page.get_by_test_id("live-alarms")).to_be_visible()
+    expect(page).to_have_title(re.compile(r"^REPLAY \(1\) "))
+    page.get_by_test_id("go-live").click()
     page.get_by_role("button", name="Acknowledge charge").click()
     form = page.get_by_test_id("alarm-form")
     form.get_by_label("Your name").fill("Ada")

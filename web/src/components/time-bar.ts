@@ -200,7 +200,7 @@ export class TimeBar extends PageElement {
 
   #input() {
     return html`<form class="go-to" @submit=${(event: SubmitEvent) => this.#submit(event)}>
-      <input name="at" autocomplete="off" spellcheck="false" size="17" maxlength="40" aria-label="Go to a time, UTC" data-testid="go-to"
+      <input name="at" autocomplete="off" spellcheck="false" size="14" maxlength="40" aria-label="Go to a time, UTC" data-testid="go-to"
         aria-invalid=${this.#inputError !== ''} placeholder="2026-11-28 12:00" title="A date and time, or a time of the last 24 hours, in UTC">
       <button type="submit" class="tool" title="Go to that time">Go</button>
     </form>`;
