@@ -41,7 +41,7 @@ class Crowd:
 
     async def read(self, member: Member) -> None:
         await anext(member.subscriber)
-        self.channel.pace.advance(member)
+        self.channel.pace.advance(member, member.subscriber.offset)
 
 
 def is_open(crowd: Crowd) -> bool:

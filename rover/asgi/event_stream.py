@@ -1,10 +1,8 @@
 """A subscriber as a server-sent event response, for any number of clients at once.
 
-The topic writes to the connections of all clients that keep up, as `rover.asgi.outputs` explains: a
-client then has no task, queue, timer or generator of its own. A client that has not caught up, or
-reads slowly, or whose connection the server does not show, has a task that reads the subscriber and
-awaits each `send`. The task of the request only waits for the disconnect, which servers of ASGI
-spec 2.3 report only through `receive`.
+A client has no queue, timer or generator of its own, and while it keeps up, no task that sends: see
+`Follower`. The task of the request only waits for the disconnect, which servers of ASGI spec 2.3
+report only through `receive`.
 
 Intentional divergence from `sse_starlette.EventSourceResponse`
 ---------------------------------------------------------------
@@ -21,12 +19,13 @@ import logging
 import random
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, sleep
 from starlette.responses import Response
 
 from rover.asgi.connections import wait_for_disconnect
+from rover.asgi.follower import Follower
 from rover.asgi.framing import chunk
 from rover.asgi.outputs import output_of
 from rover.counts import GapCounts
@@ -36,16 +35,14 @@ from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
-
     from starlette.types import Message, Receive, Scope, Send
 
     from rover.asgi.connections import Connections
-    from rover.asgi.servers.uvicorn import Output
+    from rover.asgi.follower import Events
     from rover.errors import AccessEnded
     from rover.settings import Settings
     from rover.shares import Pool
-    from rover.topic import Heartbeat, Sink, Subscriber
+    from rover.topic import Heartbeat, Subscriber
 
 logger = logging.getLogger("rover.streams")
 
@@ -78,29 +75,6 @@ def gap_event(gap: Gap) -> bytes:
 def chunk_of(batch: Batch[Any, bytes]) -> bytes:
     """The events of a batch as one chunk of a response."""
     return chunk(batch.body)
-
-
-class Events(Protocol):
-    """Where the events of a stream come from: a `Subscriber`, or a replay."""
-
-    @property
-    def lag(self) -> int:
-        """Number of offsets behind the newest event."""
-        ...
-
-    def attach(self, sink: Sink) -> bool:
-        """See `Subscriber.attach`."""
-        ...
-
-    def detach(self) -> bool:
-        """See `Subscriber.detach`."""
-        ...
-
-    def __enter__(self) -> Any: ...
-
-    def __exit__(self, *exc_info: object) -> None: ...
-
-    def __aiter__(self) -> AsyncIterator[Batch[Any, bytes] | Gap | Heartbeat]: ...
 
 
 class EventStreams:
@@ -174,7 +148,7 @@ class EventStreams:
 
     def lags(self) -> list[int]:
         """For each open stream, the number of offsets by which it is behind the newest event."""
-        return [stream._subscriber.lag for stream in self.open]
+        return [stream.events.lag for stream in self.open]
 
     def abort_stalled(self) -> None:
         """Abort every client that does not read what is being sent now."""
@@ -183,10 +157,8 @@ class EventStreams:
                 stream.abort()
 
 
-class EventStream(Response):
+class EventStream(Response, Follower):
     """The response to one client. It is a `Response` because some frameworks check the type.
-
-    It is also the sink of its subscriber: `write` and `resume` are for the topic.
 
     `Response.__init__` is not called: its attributes would cost memory per client.
     """
@@ -195,13 +167,10 @@ class EventStream(Response):
         "_client",
         "_heartbeat",
         "_is_following",
-        "_output",
         "_own_headers",
         "_preamble",
         "_send",
         "_streams",
-        "_subscriber",
-        "_writer",
         "aborted",
         "close_reason",
         "scope",
@@ -220,13 +189,11 @@ class EventStream(Response):
         heartbeat: bytes = HEARTBEAT,
         client: str | None = None,
     ) -> None:
+        Follower.__init__(self, subscriber)
         self._client = client
         self._heartbeat = heartbeat
         self._is_following = False  # the writer reads the subscriber
-        self._output: Output | None = None
-        self._writer: asyncio.Task[bool] | None = None  # `None` while the topic writes
         self._own_headers: list[tuple[bytes, bytes]] | None = None
-        self._subscriber = subscriber
         self._preamble = preamble
         self._streams = streams
         self.scope = CancelScope()
@@ -261,19 +228,16 @@ class EventStream(Response):
             pool.acquire(self._client)
         self._streams.connections.limit_unacknowledged(receive)
         self._send = send
-        self._start_writer(self._begin(start))
+        self.start(self._begin(start))
         self._streams.open.add(self)
         try:
-            with self._subscriber, self.scope, grants.hold(identity, self.close):
+            with self.events, self.scope, grants.hold(identity, self.close):
                 await self._listen(receive)
         finally:
             self._streams.open.discard(self)
             if pool is not None:
                 pool.release(self._client)
-            if (writer := self._writer) is not None:
-                writer.cancel()
-                with CancelScope(shield=True):
-                    await asyncio.wait([writer])
+            writer = await self.stop()
         if self.aborted and self._streams.connections.abort(receive):
             await wait_for_disconnect(receive)  # uvicorn logs an error if the app returns first
         if writer is not None and not writer.cancelled():  # the response ended first
@@ -284,10 +248,10 @@ class EventStream(Response):
         """Send `bye` with the reason and end the stream. A stalled client is aborted."""
         self.close_reason = reason
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
-        if self._subscriber.detach():
+        if self.events.detach():
             self.resume()
-        elif self._writer is not None and self._is_following:
-            self._writer.cancel()
+        elif self.writer is not None and self._is_following:
+            self.writer.cancel()
 
     def abort(self) -> None:
         """End the stream at once and close the connection. Buffered data is lost."""
@@ -296,26 +260,14 @@ class EventStream(Response):
 
     def write(self, news: Batch[Any, Any] | Heartbeat) -> bool:
         """Write what the subscriber receives to the connection; returns whether it took it."""
-        assert self._output is not None  # noqa: S101 # else the sink is not attached
+        assert self.output is not None  # noqa: S101 # else the sink is not attached
         if isinstance(news, Batch):
-            return self._output.write(news.framed(chunk_of))
-        return self._output.write(chunk(self._heartbeat))
+            return self.output.write(news.framed(chunk_of))
+        return self.output.write(chunk(self._heartbeat))
 
-    def resume(self) -> None:
-        """Read the subscriber in a task: the topic no longer writes."""
-        self._start_writer(self._write_rest())
-
-    def _start_writer(self, write: Coroutine[Any, Any, bool]) -> None:
-        # The writer has a task of its own: waking a task steps through all frames that await in
-        # it, and middleware adds a dozen frames to a request's task. It is a plain task with a
-        # scope: a task group would be a third of a client's memory.
-        self._writer = asyncio.create_task(write)
-        self._writer.add_done_callback(self._end)
-
-    def _end(self, writer: asyncio.Task[bool]) -> None:
-        """End the response after its writer, unless the topic writes now."""
-        if writer.cancelled() or writer.exception() is not None or not writer.result():
-            self.scope.cancel()
+    def end(self) -> None:
+        """End the response after its writer."""
+        self.scope.cancel()
 
     def _note_end(self, receive: Receive) -> None:
         self._streams.connections.end(receive)
@@ -325,16 +277,16 @@ class EventStream(Response):
         await wait_for_disconnect(receive)
 
     async def _begin(self, start: Message) -> bool:
-        """Begin the response, then go on as `_write_rest`."""
+        """Begin the response, then go on as `follow`."""
         self.sending_since = monotonic()
         await self._send(start)
         await self._send({"type": "http.response.body", "body": self._preamble, "more_body": True})
         self._preamble = b""  # frees memory: the stream may be open for days
         self.sending_since = inf
-        self._output = output_of(self._send)
-        return await self._write_rest()
+        self.output = output_of(self._send)
+        return await self.follow()
 
-    async def _write_rest(self) -> bool:
+    async def follow(self) -> bool:
         """Send the events and the last event; returns true if the topic writes now instead."""
         self._is_following = True
         try:
@@ -352,9 +304,9 @@ class EventStream(Response):
 
     async def _write_events(self) -> bool:
         """Send events until the topic has closed, or writes by itself; returns whether it does."""
-        if self._attach():
+        if self.attach():
             return True
-        async for news in self._subscriber:
+        async for news in self.events:
             if isinstance(news, Batch):
                 body = news.body
             elif isinstance(news, Gap):
@@ -365,17 +317,9 @@ class EventStream(Response):
             self.sending_since = monotonic()
             await self._send({"type": "http.response.body", "body": body, "more_body": True})
             self.sending_since = inf
-            if self._attach():
+            if self.attach():
                 return True
         return False
-
-    def _attach(self) -> bool:
-        """Have the topic write to the connection, if the client keeps up."""
-        output = self._output
-        if output is None or not output.is_writable or not self._subscriber.attach(self):
-            return False
-        self._writer = None
-        return True
 
     def _last_event(self) -> bytes:
         """`bye`: why the stream ends, and when the client should reconnect."""

@@ -17,15 +17,14 @@ def chunk(body: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(body), body)
 
 
-def text_message(text: str) -> bytes:
-    """One WebSocket message from a server, in one frame.
+def text_message(data: bytes) -> bytes:
+    """One WebSocket message of text from a server, in one frame.
 
     A client accepts it also if the connection has the extension permessage-deflate: a message is
     compressed only if RSV1 is set.
 
     Source: RFC 6455, 5.2; RFC 7692, 6.
     """
-    data = text.encode()
     if (size := len(data)) <= MAX_7_BIT_LENGTH:
         return b"%c%c%b" % (TEXT, size, data)
     if size <= MAX_16_BIT_LENGTH:

@@ -6,6 +6,7 @@ others read, and each of them would receive gaps instead of messages.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from anyio import Event, move_on_after
@@ -73,10 +74,9 @@ class Pace:
             self._caught_up = None
             self._bytes = self._events = 0
 
-    def advance(self, member: Member) -> None:
-        """Note that a member has taken more events."""
-        offset = self._behind.get(member)
-        if offset is not None and member.subscriber.position.offset >= offset:
+    def advance(self, member: Member, offset: int) -> None:
+        """Note that a member has taken the events up to an offset."""
+        if offset >= self._behind.get(member, inf):
             self.leave(member)
 
     def leave(self, member: Member) -> None:

@@ -1,7 +1,6 @@
 """Comms channels: the WebSocket of a member, and the list of channels.
 
-A connection has two tasks: one receives from the member, the other sends the channel's events. A
-lock orders their sends, so that the reply to a message precedes the message itself.
+The task of a connection receives from the member; `MemberStream` sends the channel's events.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-import anyio.lowlevel
-from anyio import Lock, create_task_group, move_on_after, sleep
+from anyio import CancelScope, move_on_after
 from starlette.endpoints import WebSocketEndpoint
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -21,14 +19,13 @@ from rover import errors
 from rover.api import Answer, Channel, Operation
 from rover.api.schemas import ref
 from rover.asgi.close_frames import close_reason
+from rover.asgi.member_stream import MemberStream
 from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.responses import json_response
 from rover.comms.protocol import PROTOCOLS, SUBPROTOCOL, WireProtocol
 from rover.identity import EVERYONE, IDENTITY
-from rover.topic import Batch, Gap
 
 if TYPE_CHECKING:
-    from anyio import CancelScope
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
@@ -53,15 +50,8 @@ CLOSE_CODES: dict[type[errors.RoverError], int] = {
 
 NAME = Text(name="name", summary="name of the member")
 
-LAST_FRAMES_S = 1.0
-"""Seconds to handle the frames that a client sent before it closed, after a send has failed."""
-
 CLOSE_TIMEOUT_S = 0.5
 """Seconds to send a close frame. A stalled client does not receive it."""
-
-
-FRAMES_PER_TURN = 16
-"""Number of frames after which a member's task lets the event loop run others."""
 
 
 class HasComms(Protocol):
@@ -76,35 +66,6 @@ class HasComms(Protocol):
     def serving(self) -> Serving:
         """The connections and the settings."""
         ...
-
-
-class Sender:
-    """Sends frames to one member, for two tasks that take turns."""
-
-    def __init__(self, websocket: WebSocket, member: Member, comms: Comms) -> None:
-        self.member = member
-        self._comms = comms
-        self.lock = Lock(fast_acquire=True)  # no checkpoint for each frame of a batch
-        self._websocket = websocket
-
-    async def send(self, text: str) -> None:
-        """Acquire the lock and send one frame.
-
-        Raises:
-            WebSocketDisconnect: the member's connection is closed.
-        """
-        async with self.lock:
-            await self.send_locked(text)
-
-    async def send_locked(self, text: str) -> None:
-        """Send one frame; the caller holds `lock`."""
-        self.member.sending_since = monotonic()
-        try:
-            await self._websocket.send_text(text)
-        except RuntimeError as exc:  # uvicorn closed it, for example after a ping without an answer
-            raise WebSocketDisconnect(1006) from exc
-        self.member.sending_since = inf
-        self._comms.sent_bytes += len(text) if text.isascii() else len(text.encode())
 
 
 class CommsEndpoint(WebSocketEndpoint):
@@ -171,56 +132,38 @@ class CommsEndpoint(WebSocketEndpoint):
         return text
 
     async def _run(self, websocket: WebSocket, member: Member) -> None:
-        sender = Sender(websocket, member, self._comms)
-        if (welcome := self._protocol.welcome(member)) is not None:
-            await self._comms.committed()  # a client may resume after the ids in the welcome
-            with suppress(WebSocketDisconnect):  # frames sent before the close still count
-                await sender.send(welcome)
-        async with create_task_group() as tasks:
-            tasks.start_soon(self._send_events, sender, tasks.cancel_scope)
-            tasks.start_soon(self._receive, websocket, sender, tasks.cancel_scope)
+        with CancelScope() as scope:
+            stream = MemberStream(
+                websocket, self.send, member, self._protocol, self._comms, scope.cancel
+            )
+            if (welcome := self._protocol.welcome(member)) is not None:
+                await self._comms.committed()  # a client may resume after the ids in the welcome
+                with suppress(WebSocketDisconnect):  # frames sent before the close still count
+                    await stream.send(welcome)
+            stream.resume()
+            try:
+                await self._receive(websocket, stream)
+            finally:
+                writer = await stream.stop()
+        if writer is not None and not writer.cancelled():
+            writer.result()  # raises what the writer raised
 
-    async def _send_events(self, sender: Sender, both: CancelScope) -> None:
-        try:
-            pace = sender.member.channel.pace
-            async for news in sender.member.subscriber:
-                pace.advance(sender.member)
-                if isinstance(news, Batch):
-                    for number, frame in enumerate(news.frames, 1):
-                        if (text := self._protocol.event(frame)) is not None:
-                            await sender.send(text)
-                        if not number % FRAMES_PER_TURN:  # a send rarely waits
-                            await anyio.lowlevel.checkpoint()
-                elif isinstance(news, Gap):
-                    self._comms.gaps.add(news)
-                    await sender.send(self._protocol.gap(news))
-        except WebSocketDisconnect:
-            await sleep(LAST_FRAMES_S)  # `_receive` ends earlier: the server reports the close
-        both.cancel()
-
-    async def _receive(self, websocket: WebSocket, sender: Sender, both: CancelScope) -> None:
+    async def _receive(self, websocket: WebSocket, stream: MemberStream) -> None:
         try:
             while (message := await websocket.receive())["type"] == "websocket.receive":
-                await self._handle(await self.decode(websocket, message), sender)
-                channel = sender.member.channel
+                await self._handle(await self.decode(websocket, message), stream)
+                channel = stream.member.channel
                 await channel.pace.wait(channel.members.values(), monotonic())
         except WebSocketDisconnect:
             pass
         except errors.RoverError as exc:
-            sender.member.close(exc)
-        both.cancel()
+            stream.member.close(exc)
 
-    async def _handle(self, text: str, sender: Sender) -> None:
-        if not self._protocol.replies:
-            self._protocol.receive(text, sender.member)
-            return
-        async with sender.lock:
-            if (reply := self._protocol.receive(text, sender.member)) is not None:
-                topic = sender.member.channel.topic
-                if topic.released_id != topic.last_id:  # what is acknowledged is kept
-                    await self._comms.synced()
-                with suppress(WebSocketDisconnect):
-                    await sender.send_locked(reply)
+    async def _handle(self, text: str, stream: MemberStream) -> None:
+        if self._protocol.replies:
+            await stream.reply(text)
+        else:
+            self._protocol.receive(text, stream.member)
 
 
 async def _close(websocket: WebSocket, error: errors.RoverError) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Frame = TypeVar("Frame")
+Framed = TypeVar("Framed")
 
 
 class Batch(Generic[Item, Frame]):
@@ -27,7 +28,7 @@ class Batch(Generic[Item, Frame]):
         self.frames = frames
         self.offsets = offsets
         self.items = items
-        self._framed: dict[Callable[[Batch[Any, Any]], bytes], bytes] = {}
+        self._framed: dict[Callable[[Batch[Any, Any]], Any], Any] = {}
 
     @cached_property
     def body(self) -> bytes:
@@ -36,13 +37,13 @@ class Batch(Generic[Item, Frame]):
             return self.frames[0]  # type: ignore[return-value] # the caller's topic is of bytes
         return b"".join(self.frames)  # type: ignore[arg-type] # the caller's topic is of bytes
 
-    def framed(self, framing: Callable[[Batch[Any, Any]], bytes]) -> bytes:
-        """The bytes of the batch on a kind of connection, made once for all subscribers.
+    def framed(self, framing: Callable[[Batch[Any, Any]], Framed]) -> Framed:
+        """What is sent of the batch on a kind of connection, made once for all subscribers.
 
         Args:
-            framing: makes them; the same function for all subscribers with this kind.
+            framing: makes it; the same function for all subscribers with this kind.
         """
-        data = self._framed.get(framing)
-        if data is None:
-            data = self._framed[framing] = framing(self)
-        return data
+        framed: Framed | None = self._framed.get(framing)
+        if framed is None:
+            framed = self._framed[framing] = framing(self)
+        return framed

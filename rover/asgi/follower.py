@@ -1,0 +1,110 @@
+"""Sends the news of a subscriber to one client, with a task or without.
+
+While a client keeps up, the topic writes to its connection. Otherwise a **writer**, a task of its
+own, reads the subscriber and awaits each `send`, until the client has caught up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol
+
+from anyio import CancelScope
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+    from rover.asgi.servers.uvicorn import Output
+    from rover.topic import Batch, Gap, Heartbeat, Sink
+
+
+class Events(Protocol):
+    """Where the news comes from: a `Subscriber`, or a replay."""
+
+    @property
+    def lag(self) -> int:
+        """Number of offsets behind the newest event."""
+        ...
+
+    def attach(self, sink: Sink) -> bool:
+        """See `Subscriber.attach`."""
+        ...
+
+    def detach(self) -> bool:
+        """See `Subscriber.detach`."""
+        ...
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+    def __aiter__(self) -> AsyncIterator[Batch[Any, Any] | Gap | Heartbeat]: ...
+
+
+class Follower(ABC):
+    """One client that follows a subscriber, and the sink of that subscriber.
+
+    Args:
+        events: the subscriber.
+
+    Attributes:
+        events: the same.
+        output: the connection; `None` if the server does not show it, or before the response.
+        writer: the task that sends; `None` while the topic writes to `output`.
+    """
+
+    __slots__ = ("events", "output", "writer")
+
+    def __init__(self, events: Events) -> None:
+        self.events = events
+        self.output: Output | None = None
+        self.writer: asyncio.Task[bool] | None = None
+
+    @abstractmethod
+    def write(self, news: Batch[Any, Any] | Heartbeat) -> bool:
+        """See `Sink.write`."""
+
+    @abstractmethod
+    async def follow(self) -> bool:
+        """Send what `events` has, and call `attach` before and after; returns whether it did.
+
+        If not, the events have ended, or the connection has.
+        """
+
+    @abstractmethod
+    def end(self) -> None:
+        """End the client's request: there is nothing more to send, or it cannot be sent."""
+
+    def attach(self) -> bool:
+        """Have the topic write to the connection, if the client keeps up; the writer then ends."""
+        if self.output is None or not self.output.is_writable or not self.events.attach(self):
+            return False
+        self.writer = None
+        return True
+
+    def resume(self) -> None:
+        """See `Sink.resume`."""
+        self.start(self.follow())
+
+    def start(self, write: Coroutine[Any, Any, bool]) -> None:
+        """Run a writer that returns as `follow` does.
+
+        It has a task of its own: waking a task steps through all frames that await in it, and
+        middleware adds a dozen frames to a request's task. A task group would be a third of a
+        client's memory.
+        """
+        self.writer = asyncio.create_task(write)
+        self.writer.add_done_callback(self._end_after)
+
+    async def stop(self) -> asyncio.Task[bool] | None:
+        """Cancel the writer, if there is one, and return it when it has ended."""
+        if (writer := self.writer) is not None:
+            writer.cancel()
+            with CancelScope(shield=True):
+                await asyncio.wait([writer])
+        return writer
+
+    def _end_after(self, writer: asyncio.Task[bool]) -> None:
+        if writer.cancelled() or writer.exception() is not None or not writer.result():
+            self.end()

@@ -1,0 +1,166 @@
+"""Sends the events of a channel, and replies, to one member."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cache
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anyio.lowlevel
+from anyio import Lock, sleep
+from starlette.websockets import WebSocketDisconnect
+
+from rover.asgi.follower import Follower
+from rover.asgi.framing import text_message
+from rover.asgi.outputs import output_of
+from rover.topic import Batch, Gap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Send
+    from starlette.websockets import WebSocket
+
+    from rover.comms import Comms
+    from rover.comms.channel import Member
+    from rover.comms.protocol import Frame, WireProtocol
+    from rover.topic import Heartbeat
+
+LAST_FRAMES_S = 1.0
+"""Seconds to handle the frames that a client sent before it closed, after a send has failed."""
+
+FRAMES_PER_TURN = 16
+"""Number of frames after which a member's task lets the event loop run others."""
+
+
+class Messages(NamedTuple):
+    """The messages of a batch for all members with one protocol.
+
+    Attributes:
+        data: WebSocket frames; may be empty.
+        text_bytes: bytes of the texts in them.
+    """
+
+    data: bytes
+    text_bytes: int
+
+
+@cache
+def framing_of(kind: type[WireProtocol]) -> Callable[[Batch[Any, Frame]], Messages]:
+    """The function that frames batches for members with a protocol."""
+    protocol = kind()
+
+    def framing(batch: Batch[Any, Frame]) -> Messages:
+        events = map(protocol.event, batch.frames)
+        texts = [text.encode() for text in events if text is not None]
+        return Messages(b"".join(map(text_message, texts)), sum(map(len, texts)))
+
+    return framing
+
+
+class MemberStream(Follower):
+    """What one member receives. A lock orders events and replies, which two tasks send.
+
+    Args:
+        websocket: accepted.
+        send: of the connection.
+        member: who receives.
+        protocol: of the connection.
+        comms: counts what is sent.
+        end: called when the channel has closed, or the connection has.
+    """
+
+    __slots__ = ("_comms", "_end", "_framing", "_protocol", "_websocket", "lock", "member")
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        send: Send,
+        member: Member,
+        protocol: WireProtocol,
+        comms: Comms,
+        end: Callable[[], None],
+    ) -> None:
+        super().__init__(member.subscriber)
+        self.output = output_of(send)
+        self.member = member
+        self.lock = Lock(fast_acquire=True)  # no checkpoint for each frame of a batch
+        self._websocket = websocket
+        self._protocol = protocol
+        self._framing = framing_of(type(protocol))
+        self._comms = comms
+        self._end = end
+
+    async def send(self, text: str) -> None:
+        """Acquire the lock and send one frame.
+
+        Raises:
+            WebSocketDisconnect: the member's connection is closed.
+        """
+        async with self.lock:
+            await self.send_locked(text)
+
+    async def send_locked(self, text: str) -> None:
+        """Send one frame; the caller holds `lock`."""
+        self.member.sending_since = monotonic()
+        try:
+            await self._websocket.send_text(text)
+        except RuntimeError as exc:  # uvicorn closed it, for example after a ping without an answer
+            raise WebSocketDisconnect(1006) from exc
+        self.member.sending_since = inf
+        self._comms.sent_bytes += len(text) if text.isascii() else len(text.encode())
+
+    def write(self, news: Batch[Any, Any] | Heartbeat) -> bool:
+        """Write events to the connection, unless a reply is to precede them."""
+        if self.lock.locked():
+            return False
+        if isinstance(news, Batch):
+            data, text_bytes = news.framed(self._framing)
+            if data:
+                assert self.output is not None  # noqa: S101 # else the sink is not attached
+                if not self.output.write(data):
+                    return False
+                self._comms.sent_bytes += text_bytes
+            self.member.channel.pace.advance(self.member, news.offsets[-1])
+        return True
+
+    def end(self) -> None:
+        """End the membership."""
+        self._end()
+
+    async def follow(self) -> bool:
+        """Send the events; returns true if the topic writes now instead."""
+        try:
+            if self.attach():
+                return True
+            async for news in self.events:
+                self.member.channel.pace.advance(self.member, self.member.subscriber.offset)
+                if isinstance(news, Batch):
+                    await self._send_batch(news)
+                elif isinstance(news, Gap):
+                    self._comms.gaps.add(news)
+                    await self.send(self._protocol.gap(news))
+                if self.attach():
+                    return True
+        except WebSocketDisconnect:
+            await sleep(LAST_FRAMES_S)  # the server reports the close earlier
+        return False
+
+    async def _send_batch(self, batch: Batch[Any, Frame]) -> None:
+        for number, frame in enumerate(batch.frames, 1):
+            if (text := self._protocol.event(frame)) is not None:
+                await self.send(text)
+            if not number % FRAMES_PER_TURN:  # a send rarely waits
+                await anyio.lowlevel.checkpoint()
+
+    async def reply(self, text: str) -> None:
+        """Handle a frame of the member, and send the reply before any later event."""
+        async with self.lock:
+            if (reply := self._protocol.receive(text, self.member)) is not None:
+                topic = self.member.channel.topic
+                if topic.released_id != topic.last_id:  # what is acknowledged is kept
+                    await self._comms.synced()
+                with suppress(WebSocketDisconnect):
+                    await self.send_locked(reply)
