@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 
 from rover.asgi.headers import ResponseHeaders
 from rover.asgi.outputs import output_of
+from rover.asgi.problems import ProblemApp
 from rover.asgi.servers.uvicorn import chunked_output
 from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
 from rover.broadcast import Broadcast
@@ -94,15 +95,25 @@ def routed(stream: Stream, *middleware: Middleware, kind: type[Starlette] = Star
     return app
 
 
+def with_headers(stream: Stream) -> ASGIApp:
+    inner = ResponseHeaders(stream)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await inner(scope, receive, send)
+
+    return app
+
+
 @pytest.mark.parametrize(
     "wrap",
     [
         lambda stream: stream,
-        ResponseHeaders,
+        lambda stream: routed(stream, kind=ProblemApp),
+        with_headers,
         routed,
         lambda stream: routed(stream, kind=FastAPI),
     ],
-    ids=["alone", "headers", "Starlette", "FastAPI"],
+    ids=["alone", "ProblemApp", "headers", "Starlette", "FastAPI"],
 )
 @pytest.mark.parametrize("options", [{"loop": "uvloop"}, {"loop": "asyncio"}, BOUNDED])
 async def test_a_response_in_chunks_has_an_output(

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -106,13 +106,15 @@ class Operation(Route):
         self.required_scope = required_scope
         self.other_methods = other_methods
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def handle(  # without a frame of its own, which would be kept as long as the response
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> Coroutine[Any, Any, None]:
         """Run the endpoint, or raise a 405 that names the methods of all operations here."""
         methods = self.methods or set()
         if self.other_methods and scope["method"] not in methods:
             allowed = ", ".join(sorted({*methods, *self.other_methods}))
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
-        await super().handle(scope, receive, send)
+        return super().handle(scope, receive, send)
 
 
 class Channel(WebSocketRoute):

@@ -222,7 +222,7 @@ class ProblemApp(Starlette):
                 self.begin_lifespan(scope, receive)
             send = _without_traceback(send)
         try:
-            await self.router(scope, receive, send)
+            await self.router.middleware_stack(scope, receive, send)  # without a frame of its own
         except HTTPException as exc:
             if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 exc.headers = {"Allow": ", ".join(self._methods_of(scope))}
