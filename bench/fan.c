@@ -9,12 +9,19 @@
  * An event is recognised by the stamp in its JSON, `"mono_ns":N,"seq":N`: the CLOCK_MONOTONIC time
  * at which it was due, and its sequence number. HTTP chunks and WebSocket frames are not parsed:
  * none of the servers splits a stamp over two of them. If one did, the event would count as lost.
+ * With --deflate, frames are parsed, and those that are compressed are inflated.
  *
- * The program is one file and needs only a C compiler:
+ * The program is one file and needs only a C compiler, and for --deflate zlib:
  *
- *     cc -O2 -o fan fan.c && ./fan --port 8000 --path /stream/rover-telemetry --readers 1000
+ *     cc -O2 -o fan fan.c -lz && ./fan --port 8000 --path /stream/rover-telemetry --readers 1000
  */
 #define _GNU_SOURCE
+#if __has_include(<zlib.h>) && !defined(NO_ZLIB)
+#include <zlib.h>
+#define HAS_ZLIB 1
+#else
+#define HAS_ZLIB 0
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +55,7 @@ static const uint64_t SECOND = 1000000000;
 /* ---------------------------------------------------------------------------------- options */
 
 static struct {
-    bool websocket;
+    bool websocket, deflate;
     int port, readers, early, stalled;
     const char *path, *pids;
     double connect_s, warmup_s, window_s, churn_hz, say_hz;
@@ -57,12 +64,13 @@ static struct {
 };
 
 static const char USAGE[] =
-    "fan --port N --path PATH [--websocket]\n"
+    "fan --port N --path PATH [--websocket [--deflate]]\n"
     "  --readers N      connections that follow (1000)\n"
     "  --stalled N      connections besides, that never read\n"
     "  --early N        only so many before the window; the others connect in it\n"
     "  --churn-hz N     so many readers a second go, and others come\n"
     "  --say-hz N       the first member says so many messages a second (WebSocket)\n"
+    "  --deflate        offer the extension permessage-deflate\n"
     "  --connect-s N    give up connecting after so long (60)\n"
     "  --warmup-s N     (2)    --window-s N     what is measured (5)\n"
     "  --pids N,N       of the server, for its CPU time and memory\n";
@@ -85,7 +93,7 @@ static void parse_options(int argc, char **argv)
         {"readers", 1, 0, 'n'},  {"stalled", 1, 0, 's'},  {"early", 1, 0, 'e'},
         {"churn-hz", 1, 0, 'c'}, {"say-hz", 1, 0, 'y'},   {"connect-s", 1, 0, 'k'},
         {"warmup-s", 1, 0, 'm'}, {"window-s", 1, 0, 'd'}, {"pids", 1, 0, 'i'},
-        {0},
+        {"deflate", 0, 0, 'z'},  {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
@@ -101,6 +109,7 @@ static void parse_options(int argc, char **argv)
         case 'm': options.warmup_s = atof(optarg); break;
         case 'd': options.window_s = atof(optarg); break;
         case 'i': options.pids = optarg; break;
+        case 'z': options.deflate = true; break;
         default: fputs(USAGE, stderr); exit(2);
         }
     }
@@ -108,6 +117,8 @@ static void parse_options(int argc, char **argv)
         fputs(USAGE, stderr);
         exit(2);
     }
+    if (options.deflate && !HAS_ZLIB)
+        fail("--deflate needs zlib when this program is compiled (Debian: zlib1g-dev)");
     if (options.early <= 0 || options.early > options.readers)
         options.early = options.readers;
 }
@@ -173,6 +184,7 @@ struct reader {
     uint64_t next_seq, lost, doubled;
     uint64_t events;  /* in the window */
     uint64_t heard_ns, silence_ns;
+    struct frames *frames; /* with --deflate */
 };
 
 static struct reader *readers;
@@ -221,6 +233,7 @@ static void send_request(int index)
     static const char upgrade[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                                   "Sec-WebSocket-Version: 13\r\n";
+    static const char deflate[] = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     char request[1024];
     int fd = readers[index].fd, error = 0;
     socklen_t size = sizeof error;
@@ -228,9 +241,10 @@ static void send_request(int index)
     if (error)
         fail("connect: %s", strerror(error));
     int length = snprintf(request, sizeof request,
-                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n",
+                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s%s\r\n",
                           options.path, options.port,
-                          options.websocket ? upgrade : "Accept: text/event-stream\r\n");
+                          options.websocket ? upgrade : "Accept: text/event-stream\r\n",
+                          options.deflate ? deflate : "");
     if (write(fd, request, (size_t)length) != length)
         fail("cannot send the request: %s", strerror(errno));
     readers[index].state = IN_HEAD;
@@ -337,6 +351,87 @@ static void read_events(struct reader *reader, char *bytes, int length)
     }
 }
 
+#if HAS_ZLIB
+
+/* The frames of one WebSocket: a part of the next one, and the state of the extension. */
+struct frames {
+    unsigned char part[4 * READ_BYTES / 256];
+    size_t length;
+    z_stream inflater;
+};
+
+/* Count the events in a text frame. RSV1 marks a compressed one (RFC 7692, 7.2.2). */
+static void read_frame(struct reader *reader, unsigned char first, unsigned char *data, size_t size)
+{
+    static char buffer[TAIL_BYTES + READ_BYTES];
+    static unsigned char end[] = {0, 0, 0xff, 0xff};
+    char *text = buffer + TAIL_BYTES;
+    if ((first & 0x0f) != 1)
+        return;
+    if (!(first & 0x40)) {
+        memcpy(text, data, size);
+        read_events(reader, text, (int)size);
+        return;
+    }
+    z_stream *inflater = &reader->frames->inflater;
+    inflater->next_out = (unsigned char *)text;
+    inflater->avail_out = READ_BYTES;
+    struct { unsigned char *data; size_t size; } parts[] = {{data, size}, {end, sizeof end}};
+    for (int i = 0; i < 2; i++) {
+        inflater->next_in = parts[i].data;
+        inflater->avail_in = (unsigned)parts[i].size;
+        int result = inflate(inflater, Z_SYNC_FLUSH);
+        if (result != Z_OK && result != Z_BUF_ERROR)
+            fail("a frame cannot be inflated: %d", result);
+    }
+    read_events(reader, text, READ_BYTES - (int)inflater->avail_out);
+}
+
+/* Take complete frames out of the bytes of a WebSocket, and keep the rest. */
+static void read_frames(struct reader *reader, const char *bytes, size_t length)
+{
+    struct frames *frames = reader->frames;
+    if (!frames) {
+        frames = reader->frames = calloc(1, sizeof *frames);
+        if (!frames || inflateInit2(&frames->inflater, -15) != Z_OK)
+            fail("no memory");
+    }
+    while (length) {
+        size_t taken = sizeof frames->part - frames->length;
+        taken = taken < length ? taken : length;
+        memcpy(frames->part + frames->length, bytes, taken);
+        frames->length += taken;
+        bytes += taken;
+        length -= taken;
+        size_t at = 0;
+        for (;;) {
+            unsigned char *frame = frames->part + at;
+            size_t left = frames->length - at, head = 2, size = left < 2 ? 0 : frame[1];
+            if (size == 126) {
+                head = 4;
+                size = left < 4 ? 0 : (size_t)(frame[2] << 8 | frame[3]);
+            }
+            if (left < head || left < head + size)
+                break;
+            read_frame(reader, frame[0], frame + head, size);
+            at += head + size;
+        }
+        if (at == 0 && frames->length == sizeof frames->part)
+            fail("a frame is longer than %zu bytes", sizeof frames->part);
+        frames->length -= at;
+        memmove(frames->part, frames->part + at, frames->length);
+    }
+}
+
+#else
+
+static void read_frames(struct reader *reader, const char *bytes, size_t length)
+{
+    (void)reader, (void)bytes, (void)length;
+}
+
+#endif
+
 /* Add the counters of a reader to the totals, when it is replaced or at the end. */
 static void settle(struct reader *reader)
 {
@@ -367,6 +462,10 @@ static void read_from(int index)
     }
     int head = reader->state == IN_HEAD ? read_head(index, bytes, (int)got) : 0;
     if (reader->state == READING && got > head) {
+        if (options.deflate) {
+            read_frames(reader, bytes + head, (size_t)(got - head));
+            return;
+        }
         memmove(bytes, bytes + head, (size_t)(got - head));
         read_events(reader, bytes, (int)got - head);
     }

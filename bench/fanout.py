@@ -40,6 +40,7 @@ class Scenario:
         readers: number of readers.
         rate_hz: events per second for each reader.
         channel: the readers are members of a WebSocket channel, not readers of an event stream.
+        deflate: the members offer permessage-deflate, as browsers do.
         repeated: it is measured in every round, not only in the first.
     """
 
@@ -48,6 +49,7 @@ class Scenario:
     readers: int
     rate_hz: float
     channel: bool = False
+    deflate: bool = False
     repeated: bool = True
 
     @property
@@ -67,6 +69,15 @@ SCENARIOS = (
     Scenario("200hz", "1,000 readers at 200 Hz", 1000, 200),
     Scenario("10k", "10,000 readers at 1 Hz", 10_000, 1, repeated=False),
     Scenario("channel", "a channel of 1,000 at 10 Hz", 1000, 10, channel=True, repeated=False),
+    Scenario(
+        "deflate",
+        "the same, members offer permessage-deflate",
+        1000,
+        10,
+        channel=True,
+        deflate=True,
+        repeated=False,
+    ),
 )
 
 
@@ -157,6 +168,7 @@ class FanOut:
             max(self.window_s, MIN_EVENTS / scenario.rate_hz),
             connect_s=MIN_CONNECT_S + scenario.readers / CONNECT_HZ,
             say_hz=scenario.rate_hz if scenario.channel else 0,
+            deflate=scenario.deflate,
         )
         workload = Workload(0 if scenario.channel else scenario.rate_hz)
         with peer.serve(workload, self.cores) as server:

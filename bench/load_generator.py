@@ -93,6 +93,7 @@ class LoadOptions:
         stalled: number of additional connections that never read.
         churn_hz: readers per second that are replaced by a new connection.
         say_hz: messages per second that the first reader sends; above 0, all connect by WebSocket.
+        deflate: offer permessage-deflate on each WebSocket.
     """
 
     readers: int
@@ -103,6 +104,7 @@ class LoadOptions:
     stalled: int = 0
     churn_hz: float = 0
     say_hz: float = 0
+    deflate: bool = False
 
     @property
     def limit_s(self) -> float:
@@ -111,8 +113,13 @@ class LoadOptions:
 
     def options(self) -> list[str]:
         """The options as command-line arguments."""
-        given = [f"--{f.name.replace('_', '-')}={getattr(self, f.name):g}" for f in fields(self)]
-        return [*given, "--websocket"] if self.say_hz else given
+        numbers = (f.name for f in fields(self) if f.name != "deflate")
+        given = [f"--{name.replace('_', '-')}={getattr(self, name):g}" for name in numbers]
+        return [
+            *given,
+            *(["--websocket"] if self.say_hz else []),
+            *(["--deflate"] if self.deflate else []),
+        ]
 
 
 class LoadRun:
@@ -157,14 +164,16 @@ class LoadGenerator:
         self._program = folder / "fan"
         self._folder = folder
         self._cores = cores
-        built = subprocess.run(
-            [compiler, "-O2", "-Wall", "-Wextra", "-o", self._program, SOURCE],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if built.returncode:
-            raise BenchError(f"{compiler} cannot compile {SOURCE.name}: {built.stderr.strip()}")
+        error = self._compile(compiler, "-lz") and self._compile(compiler, "-DNO_ZLIB")
+        if error:
+            raise BenchError(f"{compiler} cannot compile {SOURCE.name}: {error}")
+
+    def _compile(self, compiler: str, *options: str) -> str:
+        """Compile the program; returns what the compiler printed if it failed."""
+        flags = ["-O2", "-Wall", "-Wextra", "-o", str(self._program), str(SOURCE)]
+        command = [compiler, *flags, *options]
+        built = subprocess.run(command, capture_output=True, text=True, check=False)
+        return built.stderr.strip() or "failed" if built.returncode else ""
 
     @contextmanager
     def start(self, server: RunningServer, path: str, options: LoadOptions) -> Iterator[LoadRun]:

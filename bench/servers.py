@@ -73,25 +73,42 @@ class Peer:
 def python_peer(title: str, path: str, module: str, *needs: str) -> Peer:
     """A peer that serves `bench.peers.MODULE.create_app`; `needs` are the packages it imports."""
 
-    @contextmanager
-    def serve(workload: Workload, cores: Cores) -> Iterator[RunningServer]:
-        command = [sys.executable, "-m", "bench.serve", module, f"--rate-hz={workload.rate_hz}"]
+    def command(workload: Workload) -> list[str]:
+        arguments = ["bench.serve", module, f"--rate-hz={workload.rate_hz}"]
         if workload.send_buffer_bytes is not None:
-            command.append(f"--send-buffer-bytes={workload.send_buffer_bytes}")
+            arguments.append(f"--send-buffer-bytes={workload.send_buffer_bytes}")
         if workload.small_history:
-            command.append("--small-history")
-        with (
-            tempfile.TemporaryDirectory(prefix="rover-bench-") as folder,
-            tempfile.TemporaryFile() as errors,
-            child(command, core=cores.server, folder=Path(folder), errors=errors) as process,
-        ):
-            yield RunningServer(_port(process, errors), (process.pid,))
+            arguments.append("--small-history")
+        return arguments
 
     def unavailable_reason() -> str | None:
         missing = [name for name in needs if importlib.util.find_spec(name) is None]
         return f"needs the package {', '.join(missing)}" if missing else None
 
-    return Peer(title, path, serve, unavailable_reason)
+    return Peer(title, path, _serve_with(command), unavailable_reason)
+
+
+def program_peer(title: str, path: str, module: str) -> Peer:
+    """A peer that is a program of its own; it prints its port as `bench.serve` does."""
+    return Peer(title, path, _serve_with(lambda _: [module]), lambda: None)
+
+
+def _serve_with(
+    command: Callable[[Workload], list[str]],
+) -> Callable[[Workload, Cores], AbstractContextManager[RunningServer]]:
+    """`Peer.serve` for a Python module with arguments."""
+
+    @contextmanager
+    def serve(workload: Workload, cores: Cores) -> Iterator[RunningServer]:
+        arguments = [sys.executable, "-m", *command(workload)]
+        with (
+            tempfile.TemporaryDirectory(prefix="rover-bench-") as folder,
+            tempfile.TemporaryFile() as errors,
+            child(arguments, core=cores.server, folder=Path(folder), errors=errors) as process,
+        ):
+            yield RunningServer(_port(process, errors), (process.pid,))
+
+    return serve
 
 
 def _port(process: subprocess.Popen[bytes], errors: IO[bytes]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.peers import NCHAN, SSE_STARLETTE
+from bench.peers import LOOP, NCHAN, SSE_STARLETTE, WEBSOCKETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.figures import Figures
 
 STREAM_REFERENCES = {NCHAN: "nchan", SSE_STARLETTE: "sse-starlette"}
-CHANNEL_REFERENCES = {NCHAN: "nchan", "broadcast": "broadcast loop"}
+CHANNEL_REFERENCES = {NCHAN: "nchan", LOOP: "broadcast loop", WEBSOCKETS: "`websockets`"}
 
 FIGURES = ("p50 ms", "p99 ms", "kB/conn", "deliveries/s", "CPU", "harmed")
 

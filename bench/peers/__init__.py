@@ -1,5 +1,13 @@
 """The servers that the benchmark compares."""
 
-from bench.peers.registry import CHANNELS, NCHAN, OURS, SSE_STARLETTE, STREAMS
+from bench.peers.registry import (
+    CHANNELS,
+    LOOP,
+    NCHAN,
+    OURS,
+    SSE_STARLETTE,
+    STREAMS,
+    WEBSOCKETS,
+)
 
-__all__ = ["CHANNELS", "NCHAN", "OURS", "SSE_STARLETTE", "STREAMS"]
+__all__ = ["CHANNELS", "LOOP", "NCHAN", "OURS", "SSE_STARLETTE", "STREAMS", "WEBSOCKETS"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bench.peers import nchan
-from bench.servers import Peer, python_peer
+from bench.servers import Peer, program_peer, python_peer
 
 OURS = "rover"
 NCHAN = "nchan"
 SSE_STARLETTE = "sse-starlette"
+LOOP = "broadcast"
+WEBSOCKETS = "websockets"
 
 STREAMS = {
     OURS: python_peer("**Cosmic Rover**", "/stream/rover-telemetry", "rover"),
@@ -25,6 +27,9 @@ STREAMS = {
 CHANNELS = {
     OURS: python_peer("**Cosmic Rover**", "/ws/comms/bench", "rover"),
     NCHAN: Peer("nginx + nchan (C)", "/channel", nchan.serve, nchan.unavailable_reason),
-    "broadcast": python_peer("the tutorial's broadcast loop", "/channel", "broadcast"),
+    LOOP: python_peer("the tutorial's broadcast loop", "/channel", "broadcast"),
+    WEBSOCKETS: program_peer(
+        "`websockets.broadcast`", "/channel", "bench.peers.websockets_broadcast"
+    ),
 }
 """WebSocket channels at `path`: every member receives what one member sends."""
