@@ -701,9 +701,9 @@ class NoArtifact(UploadError):
 class TooLateToCancel(UploadError):
     """The upload ended before it could be cancelled."""
 
-    def __init__(self, outcome: str, detail: str) -> None:
+    def __init__(self, upload_id: str, outcome: str) -> None:
         self.outcome = outcome
-        super().__init__(f"too late: {outcome}: {detail}")
+        super().__init__(f"too late: {outcome}; GET /uploads/{upload_id} has the report")
 
 
 class FileChanged(UploadError):

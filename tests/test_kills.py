@@ -9,8 +9,10 @@ import random
 import signal
 import sys
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.kill_clients import Book, Member, Uploader, events_of, read
@@ -90,6 +92,37 @@ async def serving(folder: Path, standby: bool) -> AsyncIterator[Server]:
         await server.stop()
 
 
+async def check_record(port: int, folder: Path, ends: dict[str, str]) -> int:
+    """Check that the record, the files and what clients have received are the same.
+
+    Returns:
+        The number of accepted files that were reported after a restart.
+    """
+    listed: list[dict[str, Any]] = []
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        cursor = ""
+        while True:
+            page = (await client.get(f"/uploads?limit=1000{cursor}")).json()
+            listed += page["uploads"]
+            if page["next"] is None:
+                break
+            cursor = f"&cursor={page['next']}"
+    assert all(upload["ended"] for upload in listed)
+    statuses = {upload["id"]: upload["status"] for upload in listed}
+    assert {id_: statuses[id_] for id_ in ends} == ends
+    complete = [upload for upload in listed if upload["status"] == "COMPLETE"]
+    for name, kept in (
+        ("commands", {upload["sha256"] for upload in complete}),
+        ("artifacts", {upload["artifact"]["sha256"] for upload in complete}),
+    ):
+        files = {path.name: sha256(path.read_bytes()) for path in (folder / name).iterdir()}
+        assert all(digest.hexdigest() == name for name, digest in files.items())
+        # the artifact of a check that was killed before its verdict was stored may remain
+        assert kept == set(files) if name == "commands" else kept <= set(files)
+    assert list((folder / "incoming").iterdir()) == []
+    return sum(upload["recovered"] for upload in complete)
+
+
 @pytest.mark.timeout(3600 if FULL else 90)
 @pytest.mark.parametrize(
     ("kills", "standby"),
@@ -128,6 +161,9 @@ async def test_every_record_is_gapless_and_equal_after_many_kills(
             assert f'"{end}"' in statuses[-1].data
         for task in running:
             task.cancel()
+        await server.kill()  # so that no upload is unfinished
+        recovered = await check_record(server.port, tmp_path / "data", ends)
+    print(f"{len(ends)} uploads, {recovered} of them reported after a restart")
     assert book.mistakes == []
     messages: dict[tuple[str, str], list[str]] = {}
     for (stream, event_id), content in book.contents.items():

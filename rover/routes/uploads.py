@@ -119,7 +119,7 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
         if not was_finished:
             mission.audit.record("upload.cancel", upload=upload.id, cancelled=cancelled)
         if not cancelled:
-            raise TooLateToCancel(OUTCOMES[upload.status], upload.report["detail"])
+            raise TooLateToCancel(upload.id, OUTCOMES[upload.status])
         if is_tus(request):
             return Response(status_code=204, headers={"Tus-Resumable": TUS})
         detail = upload.report["detail"]
