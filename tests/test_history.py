@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rover.archive.table import Table, table_of
 from rover.errors import LogDamaged
 from rover.telemetry.history import ARCHIVE_S, ARCHIVE_SAMPLES, MAX_TAIL_BYTES, History
+from rover.telemetry.past import MAX_LOADED_TEXT
 from sources.base import Parameter, Sample
 
 if TYPE_CHECKING:
@@ -387,6 +388,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {part: number for part, number in value.items() if number is not None}
     return value
+
+
+def test_a_query_of_many_parameters_with_long_texts_is_bounded() -> None:
+    history = History()
+    names = [f"text {n}" for n in range(40)]
+    for n in range(64):  # 41 MB of texts
+        history.add(Sample(T + n, dict.fromkeys(names, f"{n:04}" * 4000)))
+        if n % 8 == 7:
+            history.archive()
+    excerpt = history.load(max_points=64)
+    size = sum(points.object_bytes() for points in excerpt.series.values() if points is not None)
+    assert 0 < size <= MAX_LOADED_TEXT
+    assert not excerpt.is_complete
 
 
 def test_chunks_of_large_texts_are_small() -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rover.archive.codec import unpack
 from rover.archive.packed import Packed, pack_points, unpack_points
-from rover.schema import ARCHIVE
 from rover.wire import iso_or_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from sqlite3 import Connection
 
     import numpy as np
@@ -53,61 +50,17 @@ class Chunk:
         return int(self.points * (min(until, self.last) - max(since, self.first)) / duration_s)
 
 
-class Stored(NamedTuple):
-    """What is stored of a parameter.
-
-    Attributes:
-        id: its id.
-        archived: offset of the newest event whose value is stored.
-        kinds: letters of the types of its values (`rover.archive.points.KINDS`) by component.
-    """
-
-    id: int
-    archived: int
-    kinds: Mapping[str, str]
-
-    def with_kinds(self, kinds: Mapping[str, str]) -> Mapping[str, str]:
-        """Its kinds, and others."""
-        if all(letter in self.kinds.get(part, "") for part, letter in kinds.items()):
-            return self.kinds
-        parts = dict.fromkeys([*self.kinds, *kinds])
-        return {
-            part: "".join(sorted({*self.kinds.get(part, ""), *kinds.get(part, "")}))
-            for part in parts
-        }
-
-
 class Chunks:
     """The table of chunks.
 
     Args:
         db: the database. The caller begins and commits the transactions.
-        create: whether to create tables that do not exist.
     """
 
-    def __init__(self, db: Connection, *, create: bool = True) -> None:
+    def __init__(self, db: Connection) -> None:
         self._db = db
         self._times: dict[bytes, int] = {}  # the row of compressed times
         self._damaged = 0  # number of damaged chunks that were read
-        if create:
-            db.executescript(ARCHIVE)
-
-    def parameters(self) -> dict[str, Stored]:
-        """What is stored of each parameter, by name."""
-        rows = self._db.execute("SELECT name, id, archived, kinds FROM parameter ORDER BY id")
-        return {name: Stored(id_, offset, json.loads(kinds)) for name, id_, offset, kinds in rows}
-
-    def add_parameter(self, name: str) -> int:
-        """Add a parameter without values; returns its id."""
-        sql = "INSERT INTO parameter (name, archived, kinds) VALUES (?, 0, '{}') RETURNING id"
-        return int(self._db.execute(sql, (name,)).fetchone()[0])
-
-    def update(self, stored: Stored) -> None:
-        """Note what is stored of a parameter."""
-        self._db.execute(
-            "UPDATE parameter SET archived = ?, kinds = ? WHERE id = ?",
-            (stored.archived, json.dumps(stored.kinds), stored.id),
-        )
 
     def page_bytes(self) -> int:
         """The size of the pages that are in use, those of other tables included."""

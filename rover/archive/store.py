@@ -9,11 +9,13 @@ from math import inf, nextafter
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from rover.archive.chunks import Chunks, Stored
+from rover.archive.chunks import Chunks
 from rover.archive.levels import LEVELS, Levels, prepare
+from rover.archive.parameters import Parameters, Stored
 from rover.archive.points import joined
 from rover.archive.reduce import reduced
 from rover.retention import EARLIEST
+from rover.schema import ARCHIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,9 +35,6 @@ DROP_AT_ONCE = 8
 RETURNED_PAGES = 64
 """Maximum number of free pages that are returned to the file system after each of these
 transactions: more than one frees."""
-
-MAX_OBJECT_BYTES = 8 * 2**20
-"""Size of the texts of one parameter from which a query keeps only the changes."""
 
 NOTHING = Stored(0, 0, {})
 """What is stored of a new parameter."""
@@ -67,7 +66,10 @@ class Store:
 
     def __init__(self, db: Connection, *, create: bool = True) -> None:
         self._db = db
-        self._chunks = Chunks(db, create=create)
+        if create:
+            db.executescript(ARCHIVE)
+        self._parameters = Parameters(db)
+        self._chunks = Chunks(db)
         self._stored: dict[str, Stored] = {}  # by name
         self._levels = Levels(self._chunks)
         self._reload()
@@ -86,7 +88,7 @@ class Store:
         return self._stored[name].kinds if name in self._stored else {}
 
     def _reload(self) -> None:
-        self._stored = self._chunks.parameters()
+        self._stored = self._parameters.all()
         self._levels.forget()
 
     @contextmanager
@@ -138,10 +140,10 @@ class Store:
     def _add(self, addition: _Addition, stored: float, offset: int) -> None:
         name, kinds, late, pieces = addition
         before = self._stored.get(name)
-        parameter = self._chunks.add_parameter(name) if before is None else before.id
+        parameter = self._parameters.add(name) if before is None else before.id
         newest = max(offset, self.archived(name))
         self._stored[name] = Stored(parameter, newest, kinds)
-        self._chunks.update(self._stored[name])
+        self._parameters.update(self._stored[name])
         if late is not None:
             self._levels.insert(parameter, 0, late, stored)
         for piece in pieces:
@@ -192,7 +194,14 @@ class Store:
         oldest = (self._chunks.oldest(stored.id, 0) for stored in self._stored.values())
         return min((chunk.first for chunk in oldest if chunk is not None), default=inf)
 
-    def load(self, name: str, since: float, until: float, enough: int) -> tuple[list[Points], bool]:
+    def load(
+        self,
+        name: str,
+        since: float,
+        until: float,
+        enough: int,
+        max_object_bytes: float,
+    ) -> tuple[list[Points], bool]:
         """Pieces of a time range, in order of time, and whether they have all of its points.
 
         Args:
@@ -200,6 +209,7 @@ class Store:
             since: POSIX seconds.
             until: POSIX seconds, exclusive.
             enough: number of points from which a higher level is read.
+            max_object_bytes: size of the texts from which only the changes are kept.
         """
         level = self.level_for(name, since, until, enough)
         pieces: list[Points] = []
@@ -208,7 +218,7 @@ class Store:
         for points in self.read(name, since, until, level):
             pieces.append(points)
             object_bytes += points.object_bytes()
-            if object_bytes > MAX_OBJECT_BYTES and (whole := joined(pieces)) is not None:
+            if object_bytes > max_object_bytes and (whole := joined(pieces)) is not None:
                 pieces, is_complete = [reduced(whole)], False
                 object_bytes = pieces[0].object_bytes()
         return pieces, is_complete

@@ -12,7 +12,7 @@ from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from rover.archive.chunks import Stored
+from rover.archive.parameters import Stored
 from rover.archive.points import joined
 from rover.archive.table import Excerpt, Table, table_of
 from rover.errors import LogDamaged
@@ -32,6 +32,9 @@ MAX_PARAMETERS = 2000
 
 MAX_LOADED_POINTS = 4_000_000
 """Approximate maximum number of points that a query reads."""
+
+MAX_LOADED_TEXT = 32 * 2**20
+"""Approximate maximum size of the texts that a query reads; of more, it keeps the changes."""
 
 MAX_WINDOW_CHUNKS = 64
 """Approximate maximum number of chunks of one table of `History.tables`."""
@@ -121,9 +124,12 @@ class Past:
         names = list(self._names if fields is None else fields)
         begin, end = -inf if since is None else since, inf if until is None else until
         enough = max(MIN_POINTS, min(max_points, MAX_LOADED_POINTS // (16 * len(names) or 1)))
-        return self._excerpt(
-            names, begin, end, lambda store, name: store.load(name, begin, end, enough)
-        )
+        text_bytes = MAX_LOADED_TEXT // (len(names) or 1)
+
+        def read(store: Store, name: str) -> tuple[list[Points], bool]:
+            return store.load(name, begin, end, enough, text_bytes)
+
+        return self._excerpt(names, begin, end, read)
 
     def _excerpt(
         self,
