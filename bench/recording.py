@@ -58,10 +58,12 @@ def cpu_s() -> dict[str, float]:
     return found
 
 
-async def measure(log: Log, rate_hz: float, readers: int, seconds: float) -> str:
+async def measure(
+    log: Log, settings: Settings, rate_hz: float, readers: int, seconds: float
+) -> str:
     await log.open()
     flusher = Flusher(15, log=log)
-    telemetry = Telemetry(Device(rate_hz), Settings(), flusher, log=log)
+    telemetry = Telemetry(Device(rate_hz), settings, flusher, log=log)
     delays_s: list[float] = []
 
     async def read() -> None:
@@ -100,8 +102,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--rate", type=float, default=1000, help="samples a second (%(default)s)")
     parser.add_argument("--readers", type=int, default=1, help="subscribers (%(default)s)")
     parser.add_argument("--seconds", type=float, default=10, help="of each log (%(default)s)")
+    parser.add_argument("--keep", type=int, help="ROVER_KEEP_BYTES of the log in a file")
     args = parser.parse_args(argv)
+    settings = Settings() if args.keep is None else Settings(keep_bytes=args.keep)
     with tempfile.TemporaryDirectory() as folder:
         for log in (MemoryLog(), SqliteLog(Path(folder))):
-            print(asyncio.run(measure(log, args.rate, args.readers, args.seconds)))
+            print(asyncio.run(measure(log, settings, args.rate, args.readers, args.seconds)))
+            if log.file is not None:
+                print(f"    {log.file.name}: {log.file.stat().st_size:,} bytes")
     return 0
