@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
@@ -21,7 +22,7 @@ from rover.logs.database import Database
 from rover.schema import MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from rover.logs.batch import Batch
@@ -353,6 +354,38 @@ async def test_a_file_of_another_program_is_set_aside(tmp_path: Path) -> None:
         with sqlite3.connect(log.set_aside) as connection:
             assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("mine",)]
         connection.close()
+
+
+def truncate(path: Path, share: float) -> None:
+    os.truncate(path, int(path.stat().st_size * share))
+
+
+def flip(path: Path, share: float) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * share)] ^= 0x5A
+    path.write_bytes(content)
+
+
+def remove(path: Path, _: float) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("harm", [truncate, flip, remove])
+async def test_a_write_ahead_log_that_lost_transactions_begins_an_epoch(
+    tmp_path: Path, harm: Callable[[Path, float], None]
+) -> None:
+    async with opened(tmp_path / "a") as log:
+        for first in range(1, 100, 10):
+            await recorded(log, first, first + 9)
+            assert await log.sync()
+        copy = crash(tmp_path / "a", tmp_path / "b")
+    harm(copy / "mission.db-wal", 0.6)
+    async with opened(copy) as log:
+        stream = log.stream("telemetry")
+        if stream is not None:  # else all is lost, and the epoch with it
+            assert stream.last < 100
+            assert [epoch for epoch, _ in stream.epochs] != ["abc"]
+            assert stream.epochs[-1][1] == stream.last + 1
 
 
 async def test_a_file_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ class Database:
     Raises:
         sqlite3.Error: the file cannot be opened or created, or is damaged.
         SettingError: a newer version of this program wrote it.
+
+    Attributes:
+        transactions: number of those that `write` has committed.
     """
 
     def __init__(self, path: Path, max_pages: int | None = None) -> None:
@@ -46,6 +49,7 @@ class Database:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
         self._inode = os.fstat(descriptor).st_ino
         os.close(descriptor)
+        self.transactions = 0
         self._connection = connect(path)
         self._sync_descriptor = -1
         try:
@@ -113,11 +117,14 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             unfinished = self._write(batch) if batch else set()
+            count = "UPDATE meta SET value = ? WHERE key = 'transactions'"
+            connection.execute(count, (str(self.transactions + 1),))
             connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
+        self.transactions += 1
         return unfinished
 
     def _write(self, batch: Batch) -> set[Trim]:

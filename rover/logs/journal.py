@@ -25,13 +25,16 @@ SEGMENT_BYTES = 4 * 2**20
 """Size of a segment: at 1,000 samples of 400 bytes a second, it lasts 10 s."""
 
 HEADER = struct.Struct("=8s16sQQ")
-"""Magic, run, and the number of used bytes of both segments."""
+"""Magic, run, and the number of used bytes of both segments. The transactions follow."""
 
 HEADER_BYTES = 4096
 
 USED = struct.Struct("=Q")
 USED_AT = 24
 """Position of the number of used bytes of the first segment."""
+
+TRANSACTIONS = struct.Struct("=Q")
+"""Number of transactions of the run that have left the journal. It follows `HEADER`."""
 
 MAGIC = b"ROVERJ1\n"
 
@@ -65,6 +68,7 @@ class Journal:
         finally:
             os.close(descriptor)
         HEADER.pack_into(self._map, 0, MAGIC, run.encode("ascii"), 0, 0)
+        self.note_transactions(0)
         self._used = [0, 0]
         self._active = 0
 
@@ -92,6 +96,10 @@ class Journal:
         """Forget the records before the last `seal`: they are in the database."""
         self._set_used(1 - self._active, 0)
 
+    def note_transactions(self, count: int) -> None:
+        """Note the number of committed transactions: a file that has fewer has lost some."""
+        TRANSACTIONS.pack_into(self._map, HEADER.size, count)
+
     def _set_used(self, segment: int, used: int) -> None:
         self._used[segment] = used
         USED.pack_into(self._map, USED_AT + USED.size * segment, used)
@@ -115,6 +123,16 @@ def read_journal(path: Path, runs: Collection[str]) -> list[Row] | None:
         ]
     except (OSError, ValueError, struct.error):
         return None
+
+
+def noted_transactions(path: Path) -> int:
+    """The number of transactions that the run of a journal has committed; 0 if it is unknown."""
+    try:
+        with path.open("rb") as file:
+            found: int = TRANSACTIONS.unpack_from(file.read(HEADER_BYTES), HEADER.size)[0]
+    except (OSError, struct.error):
+        return 0
+    return found
 
 
 def _rows(content: bytes, start: int, length: int) -> Iterator[Row]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rover.logs.batch import Batch
 from rover.logs.contents import contents_read_only, is_damage, set_aside
 from rover.logs.folder import DataFolder
-from rover.logs.journal import Journal, read_journal
+from rover.logs.journal import Journal, noted_transactions, read_journal
 from rover.schema import FILE_NAME, OFFSET_BITS
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class MissionFile:
         """
         database = self.database or self._open_again(batch, index, ids)
         try:
-            return database.write(batch)
+            unfinished = database.write(batch)
         except FileNotFoundError:
             self._close_database()
             raise
@@ -126,6 +126,9 @@ class MissionFile:
             if is_damage(exc):
                 self.set_aside_damaged(str(exc))
             raise
+        if self.journal is not None:
+            self.journal.note_transactions(database.transactions)
+        return unfinished
 
     def close(self, *, clean: bool) -> None:
         """Close the files, and release the folder.
@@ -180,8 +183,12 @@ class MissionFile:
         if rows is None or meta.get("boot") != self._boot():
             return contents
         ids = set(contents.ids.values())
+        count = meta.get("transactions", "")
+        noted = noted_transactions(self._journal_path)
+        has_all = (int(count) if count.isdecimal() else 0) >= noted
         self.database.write(Batch(rows=[row for row in rows if row[0] >> OFFSET_BITS in ids]))
-        meta["journal"] = "stored"
+        if has_all:  # else its write-ahead log was damaged or deleted
+            meta["journal"] = "stored"
         return replace(self.database.contents(), meta=meta)
 
     def _may_lack(self, meta: Mapping[str, str]) -> bool:
@@ -240,7 +247,11 @@ class MissionFile:
                 boot=self._boot(),
                 clean="",
                 journal="yes" if has_journal else "",
+                transactions="0",
             )
+            database.transactions = 0
+            if self.journal is not None:
+                self.journal.note_transactions(0)
             self._run = run
             if has_journal and self.journal is None:
                 self._open_journal(database)
