@@ -372,6 +372,13 @@ class MessageTooBig(RoverError):
         )
 
 
+class Replaced(RoverError):
+    """A member has another connection now, which has its resume token."""
+
+    def __init__(self) -> None:
+        super().__init__("this member continues on another connection")
+
+
 class NotText(RoverError):
     """A member sent a binary message, and a channel accepts only text."""
 

@@ -29,7 +29,7 @@ TOKEN = re.compile(
 )
 """A token; a ticket or a code; a session. The ids of tokens and sessions are shown."""
 
-NAME = r"((?:[?&;#](?:access_token|token|ticket|code)|(?<![^\s\"'(])(?:token|ticket))=)"
+NAME = r"((?:[?&;#](?:access_token|token|ticket|code|resume)|(?<![^\s\"'(])(?:token|ticket))=)"
 
 PARAMETER = re.compile(NAME + r'[^&\s"]*(?:"(?!\s|$)[^&\s"]*)*', re.IGNORECASE)
 """A parameter of a URL in a text, with its value."""

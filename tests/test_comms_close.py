@@ -76,14 +76,13 @@ async def test_a_binary_frame_closes_the_connection(
 
 
 @pytest.mark.parametrize("ws", IMPLEMENTATIONS)
-@pytest.mark.parametrize("subprotocols", [None, V1])
-async def test_a_message_that_is_too_long_closes_the_connection(
-    serve: Serve, ws: str, subprotocols: list[Subprotocol] | None
+async def test_a_plain_message_that_is_too_long_closes_the_connection(
+    serve: Serve, ws: str
 ) -> None:
     async with (
         comms(serve, ws, max_message_bytes=100) as server,
         server.plain("eva") as other,
-        server.join("eva", subprotocols) as ada,
+        server.plain("eva") as ada,
     ):
         await ada.send("é" * 51)
         code, reason = await closed(ada)

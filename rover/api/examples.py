@@ -148,6 +148,8 @@ EXAMPLES: Mapping[str, object] = {
         "members": ["Ada", "Lin"],
         "member_count": 2,
         "last_id": "57229c3b-14",
+        "resume": "Q3lkYWlvIHdhcyBoZXJl",
+        "limits": {"message_bytes": 16_384, "ref_characters": 64},
         "history": [MESSAGE],
     },
 }

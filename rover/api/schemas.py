@@ -443,6 +443,8 @@ SCHEMAS: dict[str, Schema] = {
         },
         member_count=COUNT,
         last_id=EVENT_ID,
+        resume={**TEXT, "description": "a secret, for `?resume=` of the next connection"},
+        limits=obj(message_bytes=COUNT, ref_characters=COUNT),
         history=array({"anyOf": [ref("Message"), ref("Presence")]}),
     ),
 }

@@ -133,6 +133,7 @@ class Channel:
         self._client = client
         self._channel = channel
         self._name = name
+        self._resume = ""
         self._backoff = Backoff()
         self._connection: ClientConnection | None = None
         self._waiting: deque[CommsEvent] = deque()
@@ -215,7 +216,7 @@ class Channel:
     async def _connect(self) -> ClientConnection:
         """Join, and handle the welcome."""
         base = self._client.url.replace("http", "ws", 1)
-        query = {"name": self._name, "after": self.last_id}
+        query = {"name": self._name, "after": self.last_id, "resume": self._resume}
         given = urlencode({key: value for key, value in query.items() if value})
         url = f"{base}ws/comms/{quote(self._channel, safe='')}{'?' if given else ''}{given}"
         host = host_of(url)
@@ -255,6 +256,7 @@ class Channel:
         if fields.get("type") != "welcome":
             raise NotARover("the channel does not begin with a welcome")
         self.you = str(fields.get("you", ""))
+        self._resume = str(fields.get("resume", ""))
         # with the same name, the server recognises messages that are sent again
         self._name = self._name or self.you
         self.members = [str(name) for name in fields.get("members", [])]

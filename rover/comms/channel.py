@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rover import errors
 from rover.comms.pace import Pace
 from rover.comms.protocol import Frame, MessageEvent, PresenceEvent, encode
+from rover.comms.seats import Seats
 from rover.identity import EVERYONE
 from rover.retention import expired_count
 from rover.shares import Pool
@@ -61,6 +62,7 @@ class Member:
             with the events after the member's own join.
         joined: the id of the member's own join.
         resumed: whether `after` was given.
+        resume_token: for the next connection of this member.
         sending_since: `monotonic()` when the pending send began, else infinity. The sender sets it;
             `Comms.close_stalled` reads it.
         close_reason: why the server closed the member, if it did.
@@ -84,6 +86,8 @@ class Member:
         self.requested_name = requested_name
         self.joined = joined
         self.resumed = after is not None
+        self.resume_token = ""
+        self.has_place = True  # in the limit of members
         self.subscriber: Subscriber[ChannelEvent, Frame] = channel.topic.subscribe(after)
         self.sending_since = inf
         self.close_reason: errors.RoverError | None = None
@@ -121,6 +125,11 @@ class Member:
         """The roles of those among `names` that have one, by name."""
         members = islice(self.channel.members.values(), limit)
         return {one.name: one.identity.role for one in members if one.identity.role}
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Maximum size of a message in UTF-8."""
+        return self.channel.max_message_bytes
 
     @property
     def may_say(self) -> bool:
@@ -193,6 +202,7 @@ class Channel:
         self._settings = settings
         self._clock = clock
         self._sent: dict[tuple[str, str, int], int] = {}  # offsets of messages with a ref
+        self._seats = Seats()
 
     def join(
         self,
@@ -201,26 +211,63 @@ class Channel:
         scope: CancelScope,
         client: str | None = None,
         identity: Identity = EVERYONE,
+        resume_token: str = "",
     ) -> Member:
         """Add a member and publish its join.
+
+        With the token of a member that is still here, it takes its place, without an event.
 
         Raises:
             PoolFull: the channel has `ROVER_MAX_MEMBERS` members, or the client's share of them.
         """
+        seat = self._seats.find(resume_token, identity.name)
+        if seat is not None and seat.member is not None:
+            return self._replace(seat.member, after, scope, client, identity)
         self.pool.acquire(client)
         requested_name = name or f"guest-{secrets.token_hex(2)}"
-        name = self._unique(requested_name)
+        if seat is not None:
+            requested_name = seat.requested_name
+        is_free = seat is not None and seat.name not in self.members
+        name = seat.name if seat is not None and is_free else self._unique(requested_name)
         count = len(self.members) + 1
         event = PresenceEvent("join", name, count, self._clock(), identity.role)
         joined = self.topic.publish(event)
         member = Member(self, name, requested_name, joined, after, scope, client, identity)
         self.members[name] = member
+        member.resume_token = self._seats.take(member, resume_token if seat is not None else "")
+        return member
+
+    def _replace(
+        self,
+        absent: Member,
+        after: EventId | None,
+        scope: CancelScope,
+        client: str | None,
+        identity: Identity,
+    ) -> Member:
+        """A member in the place of one whose connection is half-open, which is closed."""
+        self.pool.release(absent.client)
+        try:
+            self.pool.acquire(client)
+        except errors.PoolFull:
+            self.pool.acquire(absent.client)
+            raise
+        absent.has_place = False
+        name, requested_name = absent.name, absent.requested_name
+        joined = self.topic.last_id
+        member = Member(self, name, requested_name, joined, after, scope, client, identity)
+        self.members[name] = member
+        member.resume_token = self._seats.take(member, absent.resume_token)
+        absent.close(errors.Replaced())
         return member
 
     def leave(self, member: Member) -> None:
-        """Remove a member and publish its leave."""
-        del self.members[member.name]
+        """Remove a member and publish its leave, unless another connection took its place."""
         self.pace.leave(member)
+        if not member.has_place:
+            return
+        del self.members[member.name]
+        self._seats.leave(member)
         self.pool.release(member.client)
         role = member.identity.role
         event = PresenceEvent("leave", member.name, len(self.members), self._clock(), role)
@@ -276,6 +323,11 @@ class Channel:
             self._sent[event.requested_name, event.ref, hash(event.text)] = offset
             if len(self._sent) > self._settings.room_events:
                 del self._sent[next(iter(self._sent))]
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Maximum size of a message in UTF-8."""
+        return self._settings.max_message_bytes
 
     @property
     def has_messages(self) -> bool:

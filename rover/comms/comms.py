@@ -178,6 +178,7 @@ class Comms:
         after: EventId | None = None,
         client: str | None = None,
         identity: Identity = EVERYONE,
+        resume_token: str = "",
     ) -> Iterator[Member]:
         """A member of a channel until the block ends. Join and leave are published.
 
@@ -190,6 +191,8 @@ class Comms:
             after: the last event that the member has received, if it resumes.
             client: who joins; `None` is this program.
             identity: the name and role of the client, and what it may do.
+            resume_token: `Member.resume_token` of an earlier connection of this member. It then has
+                the same name, and takes the place of that connection if it is still open.
 
         Raises:
             ChannelRefused: one of the names is not allowed.
@@ -197,6 +200,7 @@ class Comms:
                 one of these is used.
             MemberStalled: the member read no data for `ROVER_SEND_TIMEOUT_S`.
             Draining: the server is shutting down.
+            Replaced: the member has another connection now.
         """
         if self._closed:
             raise errors.Draining(RETRY_AFTER_S)
@@ -205,7 +209,7 @@ class Comms:
             raise errors.ChannelRefused("member name", name, "it belongs to a token; use another")
         channel = self._channel(channel_name, client)
         with CancelScope() as scope:
-            member = channel.join(name, after, scope, client, identity)
+            member = channel.join(name, after, scope, client, identity, resume_token)
             try:
                 with member.subscriber:
                     yield member

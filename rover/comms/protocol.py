@@ -7,10 +7,11 @@ Each event is encoded once, in both protocols, however many members receive it.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from rover.errors import MessageRefused
+from rover.errors import MessageRefused, MessageTooBig
 from rover.topic import GapReason
 from rover.wire import dumps, iso
 
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 SUBPROTOCOL = "rover.comms.v1"
 
 MAX_REF_CHARACTERS = 64
+
+NEWLINE = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and marks of direction.
+
+Source: Unicode 16, general category Cc; UAX #9, 2 (directional formatting characters).
+"""
 
 MAX_WELCOME_NAMES = 200
 """Maximum number of members that a `welcome` names. `member_count` counts all of them."""
@@ -85,7 +94,7 @@ def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
     """The event in both protocols."""
     fields: dict[str, str | int]
     if isinstance(event, MessageEvent):
-        kind, plain = "message", f"Message: {event.text}"
+        kind, plain = "message", plain_message(event.text)
         fields = {"from": event.name, "text": event.text}
         if event.ref is not None:
             fields["ref"] = event.ref
@@ -96,6 +105,20 @@ def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
         fields["role"] = event.role
     text = dumps({"type": kind, "id": str(event_id), **fields, "at": iso(event.at)})
     return Frame(text, plain, len(text.encode()) + len((plain or "").encode()))
+
+
+def plain_message(text: str) -> str:
+    """A message as plain text, which is safe in a terminal.
+
+    Control characters, such as those of escape sequences, and marks that change the direction of
+    what follows become U+FFFD. Lines after the first are indented, so that none looks like another
+    message.
+    """
+    if text.isprintable():
+        return f"Message: {text}"
+    lines = NEWLINE.sub("\n", text).split("\n")
+    shown = (UNSAFE.sub("\ufffd", line.expandtabs(8)) for line in lines)
+    return "Message: " + "\n    ".join(shown)
 
 
 class WireProtocol(Protocol):
@@ -123,7 +146,8 @@ class WireProtocol(Protocol):
 
         Raises:
             MessageRefused: the frame is not acceptable, and this protocol has no error frame.
-            MessageTooBig: the message is longer than `ROVER_MAX_MESSAGE_BYTES`.
+            MessageTooBig: the message is longer than `ROVER_MAX_MESSAGE_BYTES`, and this protocol
+                has no error frame.
         """
         ...
 
@@ -172,10 +196,10 @@ class CommsV1:
     def welcome(self, member: Member) -> str:
         """The members and the newest messages.
 
-        `last_id` is the member's own join. `members` already includes all joins and leaves up to
-        that event, also those that a resuming member receives again. `roles` has the roles of the
-        members that have one, if any. `may_say` is false for a member that may only listen, and
-        missing for others.
+        `last_id` is the member's own join, and `resume` a token for its next connection. `members`
+        already includes all joins and leaves up to that event, also those that a resuming member
+        receives again. `roles` has the roles of the members that have one, if any. `may_say` is
+        false for a member that may only listen, and missing for others.
         """
         fields: dict[str, Any] = {
             "type": "welcome",
@@ -184,6 +208,11 @@ class CommsV1:
             "members": member.names(MAX_WELCOME_NAMES),
             "member_count": member.member_count,
             "last_id": str(member.joined),
+            "resume": member.resume_token,
+            "limits": {
+                "message_bytes": member.max_message_bytes,
+                "ref_characters": MAX_REF_CHARACTERS,
+            },
         }
         if roles := member.roles(MAX_WELCOME_NAMES):
             fields["roles"] = roles
@@ -213,8 +242,9 @@ class CommsV1:
                 return PONG
             ref = _ref(request)
             event_id = member.say(_message(request), ref)
-        except MessageRefused as exc:
-            error = {"type": "error", "code": exc.code, "detail": str(exc)}
+        except (MessageRefused, MessageTooBig) as exc:
+            code = exc.code if isinstance(exc, MessageRefused) else "too_long"
+            error = {"type": "error", "code": code, "detail": str(exc)}
             return dumps(error if ref is None else {**error, "ref": ref})
         return None if ref is None else dumps({"type": "ack", "ref": ref, "id": str(event_id)})
 

@@ -22,6 +22,7 @@ from rover.asgi.close_frames import close_reason
 from rover.asgi.member_stream import MemberStream
 from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.responses import json_response
+from rover.asgi.servers.uvicorn import max_frame_bytes
 from rover.comms.protocol import PROTOCOLS, SUBPROTOCOL, WireProtocol
 from rover.identity import EVERYONE, IDENTITY
 
@@ -41,6 +42,7 @@ CLOSE_CODES: dict[type[errors.RoverError], int] = {
     errors.BadQuery: 1008,
     errors.ChannelRefused: 1008,
     errors.MessageRefused: 1008,
+    errors.Replaced: 1008,
     errors.MessageTooBig: 1009,
     errors.Draining: 1012,
     errors.PoolFull: 1013,
@@ -49,6 +51,10 @@ CLOSE_CODES: dict[type[errors.RoverError], int] = {
 """The close code for each error that ends a connection (RFC 6455, 7.4, and IANA's registry)."""
 
 NAME = Text(name="name", summary="name of the member")
+
+RESUME = Text(
+    name="resume", summary="`resume` of an earlier `welcome`, to be the same member again"
+)
 
 CLOSE_TIMEOUT_S = 0.5
 """Seconds to send a close frame. A stalled client does not receive it."""
@@ -93,13 +99,13 @@ class CommsEndpoint(WebSocketEndpoint):
         try:
             await self.on_connect(websocket)
             channel = websocket.path_params["team_channel"]
-            name = NAME.of(websocket) or ""
+            name, resume = NAME.of(websocket) or "", RESUME.of(websocket) or ""
             client = self._serving.clients.name_of(self.scope, self.receive)
             await self._comms.load(channel, client)
             after = RESUME_POINT.of(websocket)
             grants, identity = self._serving.connections.grants, self.scope.get(IDENTITY, EVERYONE)
             with (
-                self._comms.join(channel, name, after, client, identity) as member,
+                self._comms.join(channel, name, after, client, identity, resume) as member,
                 grants.hold(identity, member.close),
             ):
                 await self._run(websocket, member)
@@ -122,13 +128,14 @@ class CommsEndpoint(WebSocketEndpoint):
 
         Raises:
             NotText: the frame is binary.
-            MessageTooBig: it is longer than `ROVER_MAX_MESSAGE_BYTES`.
+            MessageTooBig: no message of `ROVER_MAX_MESSAGE_BYTES` needs such a frame.
         """
         text: str | None = message.get("text")
         if text is None:
             raise errors.NotText
-        if len(text.encode()) > self._serving.settings.max_message_bytes:
-            raise errors.MessageTooBig(self._serving.settings.max_message_bytes)
+        limit = self._serving.settings.max_message_bytes
+        if len(text) > limit and len(text.encode()) > max_frame_bytes(limit):
+            raise errors.MessageTooBig(limit)
         return text
 
     async def _run(self, websocket: WebSocket, member: Member) -> None:
@@ -198,6 +205,6 @@ def routes(mission: HasComms) -> list[BaseRoute]:
             "/ws/comms/{team_channel:path}",
             partial(CommsEndpoint, mission=mission),
             "Join a comms channel",
-            query=[NAME, RESUME_POINT],
+            query=[NAME, RESUME, RESUME_POINT],
         ),
     ]

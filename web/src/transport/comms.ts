@@ -48,6 +48,8 @@ export class ChannelConnection {
   readonly #lastId: () => string | null;
   readonly #backoff = new Backoff(500, 15_000);
   #socket: WebSocket | null = null;
+  /** A secret of the server with which the next connection is the same member. */
+  #resume: string | null = null;
   #retry: ReturnType<typeof setTimeout> | null = null;
   #watchdog: ReturnType<typeof setInterval> | null = null;
   #welcomed = false;
@@ -72,6 +74,7 @@ export class ChannelConnection {
     url.searchParams.set('name', this.#name);
     const after = this.#lastId();
     if (after !== null) url.searchParams.set('after', after);
+    if (this.#resume !== null) url.searchParams.set('resume', this.#resume);
     const socket = new WebSocket(url, SUBPROTOCOL);
     this.#socket = socket;
     this.#welcomed = false;
@@ -88,6 +91,7 @@ export class ChannelConnection {
       if (event === null) return;
       if (event.type === 'welcome') {
         this.#welcomed = true;
+        this.#resume = event.resume ?? null;
         this.#backoff.reset();
         this.#sink.connection({ state: 'open' });
       }

@@ -195,6 +195,8 @@ export type ChannelEvent =
       readonly member_count: number;
       /** The id of our own join, which follows the missed events when resuming. */
       readonly last_id: string;
+      /** A secret with which the next connection is the same member. */
+      readonly resume?: string;
       /** Empty when resuming. */
       readonly history: readonly Message[];
     }
