@@ -171,7 +171,6 @@ class EventStream(Response, Follower):
         "_is_following",
         "_own_headers",
         "_preamble",
-        "_request",
         "_send",
         "_streams",
         "aborted",
@@ -198,7 +197,6 @@ class EventStream(Response, Follower):
         self._own_headers: list[tuple[bytes, bytes]] | None = None
         self._preamble = preamble
         self._streams = streams
-        self._request: asyncio.Task[Any] | None = None  # that waits for the disconnect
         self.sending_since = inf
         self.aborted = False
         self.close_reason: AccessEnded | None = None
@@ -234,7 +232,7 @@ class EventStream(Response, Follower):
         self._streams.open.add(self)
         try:
             with self.events, grants.hold(identity, self.close):
-                await self._wait_for_end(receive)
+                await self.until_end(self._listen(receive))
         finally:
             self._streams.open.discard(self)
             if pool is not None:
@@ -267,31 +265,8 @@ class EventStream(Response, Follower):
             return self.output.write(news.framed(chunk_of))
         return self.output.write(chunk(self._heartbeat))
 
-    def end(self) -> None:
-        """End the response after its writer."""
-        if self._request is not None:
-            self._request.cancel()
-            self._request = None
-
     def _note_end(self, receive: Receive) -> None:
         self._streams.connections.end(receive)
-
-    async def _wait_for_end(self, receive: Receive) -> None:
-        """Return when the client disconnects, or after `end`.
-
-        It is a fraction of the memory of a `CancelScope`.
-        """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 # it runs in one
-        cancelling = task.cancelling()
-        self._request = task
-        try:
-            await self._listen(receive)
-        except asyncio.CancelledError:
-            if self._request is task or task.uncancel() > cancelling:
-                raise  # another one has cancelled the task
-        finally:
-            self._request = None
 
     def _listen(self, receive: Receive) -> Coroutine[Any, Any, None]:
         """Return when the client disconnects. The response ends with it."""

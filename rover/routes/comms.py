@@ -11,7 +11,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from anyio import CancelScope, move_on_after
+from anyio import move_on_after
 from starlette.endpoints import WebSocketEndpoint
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -139,19 +139,16 @@ class CommsEndpoint(WebSocketEndpoint):
         return text
 
     async def _run(self, websocket: WebSocket, member: Member) -> None:
-        with CancelScope() as scope:
-            stream = MemberStream(
-                websocket, self.send, member, self._protocol, self._comms, scope.cancel
-            )
-            if (welcome := self._protocol.welcome(member)) is not None:
-                await self._comms.committed()  # a client may resume after the ids in the welcome
-                with suppress(WebSocketDisconnect):  # frames sent before the close still count
-                    await stream.send(welcome)
-            stream.resume()
-            try:
-                await self._receive(websocket, stream)
-            finally:
-                writer = await stream.stop()
+        stream = MemberStream(websocket, self.send, member, self._protocol, self._comms)
+        if (welcome := self._protocol.welcome(member)) is not None:
+            await self._comms.committed()  # a client may resume after the ids in the welcome
+            with suppress(WebSocketDisconnect):  # frames sent before the close still count
+                await stream.send(welcome)
+        stream.resume()
+        try:
+            await stream.until_end(self._receive(websocket, stream))
+        finally:
+            writer = await stream.stop()
         if writer is not None and not writer.cancelled():
             writer.result()  # raises what the writer raised
 
