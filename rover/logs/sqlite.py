@@ -20,15 +20,14 @@ from typing import TYPE_CHECKING, Any
 from anyio import CancelScope, move_on_after, sleep, to_thread
 
 from rover.events import new_epoch
-from rover.logs.base import Index, Outage, Record, Stream
-from rover.logs.batch import Batch
+from rover.logs.base import Outage, Record, Stream
 from rover.logs.checkpoints import Checkpoints
 from rover.logs.contents import read
 from rover.logs.database import Database
 from rover.logs.folder import boot_id
 from rover.logs.mission_file import MissionFile
+from rover.logs.pending import TOO_SLOW, Pending
 from rover.logs.worker import Rounds, Worker
-from rover.schema import OFFSET_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -55,9 +54,6 @@ STANDBY_POLL_S = 0.05
 
 CLOSE_TIMEOUT_S = 0.5
 """Seconds to write what is pending when the log closes, and then to close the file."""
-
-MAX_PENDING_BYTES = 16 * 2**20
-"""Maximum bytes of records that wait for the disk; the oldest are dropped and counted."""
 
 
 class SqliteLog:
@@ -89,18 +85,12 @@ class SqliteLog:
         self._file = MissionFile(data_dir, open_database, boot)
         self.path = self._file.path
         self.outage: Outage | None = None
-        self.lost = 0
         self._clock = clock
         self._slow_s = slow_s
         self._close_timeout_s = close_timeout_s
         self._retry_s = retry_s
         self._opened = False
-        self._index = Index()
-        self._ids: dict[str, int] = {}
-        self._next_id = 1
-        self._kept: dict[str, str] = {}  # the newest epoch of each stream in the file
-        self._batch = Batch()
-        self._is_journaled = self._was_journaled = True  # everything waiting, and being written
+        self._pending = Pending(self._file)
         self._store_timer: asyncio.TimerHandle | None = None
         self._commits = self._synced = 0  # number of transactions
         self._writer, self._syncer = Worker("rover log writer"), Worker("rover log fsync")
@@ -112,6 +102,11 @@ class SqliteLog:
     def name(self) -> str:
         """See `Log.name`."""
         return f"sqlite:{self.path}"
+
+    @property
+    def lost(self) -> int:
+        """The number of records that were dropped."""
+        return self._pending.lost
 
     @property
     def set_aside(self) -> Path | None:
@@ -142,13 +137,11 @@ class SqliteLog:
         except BaseException:
             folder.release()
             raise
-        self._index, self._ids = opened.contents.index, opened.contents.ids
-        self._next_id = max(self._ids.values(), default=0) + 1
-        self._kept = {key: stream.epochs[-1][0] for key, stream in self._index.streams.items()}
+        self._pending.load(opened.contents)
         if opened.failure:
             self._begin_outage(opened.failure)
         if opened.may_lack:
-            for stream in self._index.streams.values():
+            for stream in self._pending.index.streams.values():
                 self.begin(stream.key, new_epoch(), stream.last + 1)
         self._opened = True
 
@@ -159,7 +152,7 @@ class SqliteLog:
                 await asyncio.wait((self._writes.join(),))
         if self._store_timer is not None:
             self._store_timer.cancel()
-        clean = self._opened and self.outage is None and not self._batch
+        clean = self._opened and self.outage is None and not self._pending
         with CancelScope(shield=True), move_on_after(self._close_timeout_s):
             # if the disk hangs, the writer does this later, or the process ends before
             await self._writer.run(partial(self._file.close, clean=clean))
@@ -196,59 +189,39 @@ class SqliteLog:
 
     def streams(self, prefix: str = "") -> Sequence[Stream]:
         """See `Log.streams`."""
-        return self._index.with_prefix(prefix)
+        return self._pending.index.with_prefix(prefix)
 
     def stream(self, key: str) -> Stream | None:
         """See `Log.stream`."""
-        return self._index.streams.get(key)
+        return self._pending.index.streams.get(key)
 
     def begin(self, key: str, epoch: str, first: int = 1) -> None:
         """See `Log.begin`."""
-        self._index.begin(key, epoch, first)
-        self._is_journaled = False  # only records are
-        if key not in self._ids:
-            self._ids[key] = self._next_id
-            self._next_id += 1
-        self._batch.begun.append((self._ids[key], key, epoch, first, first - 1))
+        self._pending.begin(key, epoch, first)
 
     def keeps_epoch(self, key: str) -> bool:
         """See `Log.keeps_epoch`."""
-        stream = self._index.streams.get(key)
-        return stream is not None and self._kept.get(key) == stream.epochs[-1][0]
+        return self._pending.keeps_epoch(key)
 
     def append(self, key: str, record: Record) -> None:
         """See `Log.append`."""
-        offset, at, kind, data, t = record
-        row = self._ids[key] << OFFSET_BITS | offset, at, t, kind, data
-        self._batch.append(row)
-        if (journal := self._file.journal) is None or not journal.append(row):
-            self._is_journaled = False
-        self._index.streams[key].last = offset
-        if self._batch.size > MAX_PENDING_BYTES:
-            self._limit_pending()
+        self._pending.append(key, record)
 
     def trim(self, key: str, before: int, kinds: Collection[str] | None = None) -> None:
         """See `Log.trim`."""
-        self._batch.trims[self._ids[key], None if kinds is None else frozenset(kinds)] = before
+        self._pending.trim(key, before, kinds)
 
     def delete(self, key: str) -> None:
         """See `Log.delete`."""
-        if self._index.streams.pop(key, None) is None:
-            return
-        id_ = self._ids.pop(key)
-        self._is_journaled = False  # only records are
-        self._kept.pop(key, None)
-        self._batch.delete(id_)
+        self._pending.delete(key)
 
     def put(self, key: str, value: str | None) -> None:
         """See `Log.put`."""
-        self._index.put(key, value)
-        self._batch.items[key] = value
-        self._is_journaled = False  # only records are
+        self._pending.put(key, value)
 
     def values(self, prefix: str = "") -> Mapping[str, str]:
         """See `Log.values`."""
-        return self._index.values_with_prefix(prefix)
+        return self._pending.index.values_with_prefix(prefix)
 
     async def read(
         self,
@@ -262,17 +235,18 @@ class SqliteLog:
         max_bytes: int | None = None,
     ) -> list[Record]:
         """See `Log.read`. Reading does not wait for writing."""
-        if self._batch or self._writes.running is not None:
+        if self._pending or self._writes.running is not None:
             await self._stored()
-        if key not in self._ids or not self.path.exists():
+        id_ = self._pending.ids.get(key)
+        if id_ is None or not self.path.exists():
             return []
-        args = (self._ids[key], after, until, kinds, limit, newest, max_bytes)
+        args = (id_, after, until, kinds, limit, newest, max_bytes)
         return await to_thread.run_sync(read, self.path, *args)
 
     async def commit(self) -> bool:
         """See `Log.commit`."""
-        if self._is_journaled and self._was_journaled:
-            if self._store_timer is None and self._batch:
+        if self._pending.is_journaled:
+            if self._store_timer is None and self._pending:
                 loop = asyncio.get_running_loop()
                 self._store_timer = loop.call_later(STORE_INTERVAL_S, self._store)
             return True
@@ -280,14 +254,14 @@ class SqliteLog:
 
     def _store(self) -> None:
         self._store_timer = None
-        if self.outage is None and self._batch:  # `run` ends an outage
+        if self.outage is None and self._pending:  # `run` ends an outage
             self._writes.join()
 
     async def _stored(self) -> bool:
         """Return when everything appended before this call is in the file, or an outage began."""
         if self.outage is not None:
             return False
-        if self._batch:
+        if self._pending:
             task = self._writes.join()
         elif (running := self._writes.running) is not None:
             task = running
@@ -312,42 +286,20 @@ class SqliteLog:
         return task.result() and self.outage is None
 
     async def _write(self) -> bool:
-        batch, self._batch = self._batch, Batch()
-        self._was_journaled, self._is_journaled = self._is_journaled, True
-        if self._file.journal is not None:
-            self._file.journal.seal()
-        begun = {key: epoch for id_, key, epoch, *_ in batch.begun if self._ids.get(key) == id_}
-        self._kept |= begun
-        began = monotonic()
+        pending, began = self._pending, monotonic()
+        batch = pending.take()
         try:
             write = self._file.write
-            unfinished = await self._writer.run(write, batch, self._index, self._ids)
+            unfinished = await self._writer.run(write, batch, pending.index, pending.ids)
         except Exception as exc:  # whatever fails, the live streams go on
-            for key in begun:
-                self._kept.pop(key, None)
-            self._put_back(batch)
-            self._is_journaled = self._is_journaled and self._was_journaled
-            self._was_journaled = True
+            pending.put_back(batch)
             self._begin_outage(self._reason(exc))
             return False
-        self._was_journaled = True
-        if self._file.journal is not None:
-            self._file.journal.clear_sealed()
-        self._batch.trims = {trim: batch.trims[trim] for trim in unfinished} | self._batch.trims
+        pending.written(batch, unfinished)
         self._commits += 1
         if monotonic() - began < self._slow_s / 2:
             self._end_outage()
         return True
-
-    def _put_back(self, batch: Batch) -> None:
-        """Put what was not written before what was appended since."""
-        since, self._batch = self._batch, batch
-        batch.extend(since)
-        self._limit_pending()
-
-    def _limit_pending(self) -> None:
-        reason = self.outage.reason if self.outage else "the disk is too slow"
-        self.lost += self._batch.drop_oldest(MAX_PENDING_BYTES, reason)
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, FileNotFoundError):
@@ -357,12 +309,13 @@ class SqliteLog:
     def _begin_outage(self, reason: str) -> None:
         if self.outage is None:
             self.outage = Outage(self._clock(), reason)
+            self._pending.drop_reason = reason
             logger.error("nothing is recorded: %s; live streams go on", reason)
 
     def _end_outage(self) -> None:
         if self.outage is not None:
             seconds = self._clock() - self.outage.since
-            self.outage = None
+            self.outage, self._pending.drop_reason = None, TOO_SLOW
             logger.warning(
                 "recording again after %.1f s; %d records were lost in all", seconds, self.lost
             )

@@ -1,0 +1,143 @@
+"""What a log in a file knows, and what of it waits for a transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rover.logs.base import Index
+from rover.logs.batch import Batch
+from rover.schema import OFFSET_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from rover.logs.base import Record
+    from rover.logs.batch import Trim
+    from rover.logs.contents import Contents
+    from rover.logs.mission_file import MissionFile
+
+MAX_PENDING_BYTES = 16 * 2**20
+"""Maximum bytes of records that wait for the disk; the oldest are dropped and counted."""
+
+TOO_SLOW = "the disk is too slow"
+"""Why records are dropped while there is no outage."""
+
+
+class Pending:
+    """The streams and values of a log, and what waits for the next transaction.
+
+    Args:
+        file: its journal has the records that wait.
+
+    Attributes:
+        index: the streams and values.
+        ids: the id of each stream.
+        lost: number of records that were dropped.
+        drop_reason: why, for the note about their offsets.
+    """
+
+    def __init__(self, file: MissionFile) -> None:
+        self.index = Index()
+        self.ids: dict[str, int] = {}
+        self.lost = 0
+        self.drop_reason = TOO_SLOW
+        self._file = file
+        self._next_id = 1
+        self._kept: dict[str, str] = {}  # the newest epoch of each stream in the file
+        self._batch = Batch()
+        self._begun: dict[str, str] = {}  # the epochs that are being written
+        self._is_journaled = self._was_journaled = True  # everything waiting, and being written
+
+    def __bool__(self) -> bool:
+        return bool(self._batch)
+
+    @property
+    def is_journaled(self) -> bool:
+        """Whether the journal has everything that waits or is being written."""
+        return self._is_journaled and self._was_journaled
+
+    def load(self, contents: Contents) -> None:
+        """Begin with what a file holds."""
+        self.index, self.ids = contents.index, contents.ids
+        self._next_id = max(self.ids.values(), default=0) + 1
+        self._kept = {key: stream.epochs[-1][0] for key, stream in self.index.streams.items()}
+
+    def begin(self, key: str, epoch: str, first: int = 1) -> None:
+        """See `Log.begin`."""
+        self.index.begin(key, epoch, first)
+        self._is_journaled = False  # only records are
+        if key not in self.ids:
+            self.ids[key] = self._next_id
+            self._next_id += 1
+        self._batch.begun.append((self.ids[key], key, epoch, first, first - 1))
+
+    def keeps_epoch(self, key: str) -> bool:
+        """See `Log.keeps_epoch`."""
+        stream = self.index.streams.get(key)
+        return stream is not None and self._kept.get(key) == stream.epochs[-1][0]
+
+    def append(self, key: str, record: Record) -> None:
+        """See `Log.append`."""
+        offset, at, kind, data, t = record
+        row = self.ids[key] << OFFSET_BITS | offset, at, t, kind, data
+        self._batch.append(row)
+        if (journal := self._file.journal) is None or not journal.append(row):
+            self._is_journaled = False
+        self.index.streams[key].last = offset
+        if self._batch.size > MAX_PENDING_BYTES:
+            self._drop_oldest()
+
+    def trim(self, key: str, before: int, kinds: Collection[str] | None = None) -> None:
+        """See `Log.trim`."""
+        self._batch.trims[self.ids[key], None if kinds is None else frozenset(kinds)] = before
+
+    def delete(self, key: str) -> None:
+        """See `Log.delete`."""
+        if self.index.streams.pop(key, None) is None:
+            return
+        id_ = self.ids.pop(key)
+        self._is_journaled = False  # only records are
+        self._kept.pop(key, None)
+        self._batch.delete(id_)
+
+    def put(self, key: str, value: str | None) -> None:
+        """See `Log.put`."""
+        self.index.put(key, value)
+        self._batch.items[key] = value
+        self._is_journaled = False  # only records are
+
+    def take(self) -> Batch:
+        """What waits, for one transaction. Call `written` or `put_back` after it."""
+        batch, self._batch = self._batch, Batch()
+        self._was_journaled, self._is_journaled = self._is_journaled, True
+        if self._file.journal is not None:
+            self._file.journal.seal()
+        self._begun = {
+            key: epoch for id_, key, epoch, *_ in batch.begun if self.ids.get(key) == id_
+        }
+        self._kept |= self._begun
+        return batch
+
+    def written(self, batch: Batch, unfinished: Collection[Trim]) -> None:
+        """Note that a batch is in the file.
+
+        Args:
+            batch: the batch.
+            unfinished: its trims that the next transaction continues.
+        """
+        self._was_journaled = True
+        if self._file.journal is not None:
+            self._file.journal.clear_sealed()
+        self._batch.trims = {trim: batch.trims[trim] for trim in unfinished} | self._batch.trims
+
+    def put_back(self, batch: Batch) -> None:
+        """Put what was not written before what was appended since."""
+        for key in self._begun:
+            self._kept.pop(key, None)
+        since, self._batch = self._batch, batch
+        batch.extend(since)
+        self._drop_oldest()
+        self._is_journaled, self._was_journaled = self.is_journaled, True
+
+    def _drop_oldest(self) -> None:
+        self.lost += self._batch.drop_oldest(MAX_PENDING_BYTES, self.drop_reason)
