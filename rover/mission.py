@@ -37,6 +37,7 @@ from rover.config.names import unknown_names
 from rover.counts import Counts
 from rover.embedding import Hosts, beside
 from rover.errors import MissionRecorded, SettingError
+from rover.identity import ANY
 from rover.images import Cameras, Images
 from rover.images.arrivals import Arrivals
 from rover.images.kept import KeptImages
@@ -508,7 +509,7 @@ class MissionControl:
     def _is_change(self, part: Part, required_scope: str) -> bool:
         """Whether a route would change a mission that is recorded."""
         is_recorded = self.log.recorded is not None
-        return is_recorded and part != "access" and required_scope not in ("", "view")
+        return is_recorded and part != "access" and required_scope not in ("", "view", ANY)
 
     def _make_routes(self) -> dict[Part, list[BaseRoute]]:
         routes: dict[Part, list[BaseRoute]] = {

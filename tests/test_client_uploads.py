@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio import fail_after, to_thread
+from anyio import Event, fail_after, to_thread
 
 from rover.cli import main
 from rover.cli.connection import FAILED
@@ -84,6 +84,25 @@ async def test_after_a_cut_the_events_are_followed_by_id(serve: Serve, tmp_path:
     assert any(isinstance(event, Interruption) for event in found)
     assert b"POST" not in b"".join(proxy.requests[1:])
     assert f"GET /uploads/{upload.id}/events".encode() in proxy.requests[1]
+
+
+async def test_a_client_cancels_an_upload_or_learns_that_it_is_too_late(
+    serve: Serve, tmp_path: Path
+) -> None:
+    mission = Mission(tmp_path, Event(), ACCEPTED)
+    async with serve(mission.app) as url, Client(url) as rover, rover.upload(FILE) as upload:
+        cancelled = None
+        async for event in upload:
+            if event.status == "VALIDATING" and cancelled is None:  # type: ignore[union-attr]
+                cancelled = await upload.cancel()
+        report = await upload.report()
+    mission = Mission(tmp_path, ACCEPTED)
+    async with serve(mission.app) as url, Client(url) as rover:
+        finished = rover.upload(FILE)
+        await read(finished)
+        too_late = await finished.cancel()
+    assert (cancelled, too_late) == (True, False)
+    assert (report["status"], report["cancelled"]) == ("FAILED", True)
 
 
 async def test_a_cut_before_the_first_event_loses_no_outcome(serve: Serve, tmp_path: Path) -> None:

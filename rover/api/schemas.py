@@ -391,8 +391,9 @@ SCHEMAS: dict[str, Schema] = {
         ),
         "additionalProperties": True,
         "description": "`UPLOADING` has `id`, `name`, `received`, `size` and `plan`; `VALIDATING` "
-        "the step; the last event the results. The first and the last have `by`, if the sender has "
-        "a name. An upload ends with `COMPLETE`, `REJECTED` or `FAILED`.",
+        "the step, `position` while other checks run first, and `line`, `lines` and `lines_per_s` "
+        "if the validator states them; the last event the results. The first and the last have "
+        "`by`, if the sender has a name. An upload ends with `COMPLETE`, `REJECTED` or `FAILED`.",
     },
     "Finding": FINDING,
     "Say": obj(

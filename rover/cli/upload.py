@@ -124,6 +124,8 @@ def finding_lines(file: str, finding: Finding) -> list[str]:
 def _show_status(file: str, event: UploadStatus) -> None:
     if event.is_final:
         write_line(printable(f"{file}: {event.status}: {event.detail}"))
+    elif "position" in event.fields:
+        click.echo(printable(f"{file}: {event.detail}"), err=True)
     elif event.state in ENDED:
         title = str(event.fields.get("title") or event.step)
         reason = event.detail.removeprefix(f"{title}: ")

@@ -32,6 +32,9 @@ GIVE_UP_S = 300.0
 
 CHUNK_BYTES = 64 * 2**10
 
+TOO_LATE = 409
+"""Status of the answer to a cancel if the verdict is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class UploadStatus:
@@ -144,6 +147,31 @@ class Upload:
         if not isinstance(event, ServerSentEvent):
             return event
         return self._value(event)
+
+    async def cancel(self) -> bool:
+        """Cancel the upload, unless its verdict is known; returns whether it was cancelled.
+
+        The iteration then ends with the outcome, `FAILED` if it was cancelled.
+
+        Raises:
+            ConnectionFailed: the server cannot be reached, so it is not known.
+            Refused: the server does not allow it, or does not know the upload.
+        """
+        url = f"{self._client.url}uploads/{self.id}"
+        with translated_errors(url):
+            async with self._client.http.stream("DELETE", url) as response:
+                if response.status_code == TOO_LATE:
+                    return False
+                await check_status(response)
+        return True
+
+    async def report(self) -> dict[str, Any]:
+        """The whole report: the file, its sender, the validator, the steps and all findings.
+
+        Raises:
+            ClientError: as `Client.get`.
+        """
+        return await self._client.get(f"uploads/{self.id}")
 
     def _value(self, event: ServerSentEvent) -> UploadEvent:
         fields = json_object(event.data)

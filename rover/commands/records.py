@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from anyio import to_thread
+
 from rover.logs.store import Packed, Store
 from rover.wire import dumps
 
@@ -84,7 +86,7 @@ async def saved_findings(log: Log, upload_id: str) -> list[dict[str, Any]]:
         LogDamaged: they cannot be read.
     """
     records = await log.read(PREFIX + upload_id, kinds=(FINDING,))
-    return [json.loads(record.data) for record in records]
+    return await to_thread.run_sync(lambda: [json.loads(record.data) for record in records])
 
 
 def save(log: Log, upload_id: str, upload: SavedUpload) -> None:

@@ -39,6 +39,9 @@ WRITE_BYTES = 2**20
 PROGRESS_PERIOD_S = 0.25
 """Minimum number of seconds between two events about received bytes."""
 
+RETRY_AFTER_S = 2
+"""Seconds after which a client should resume a transfer that a shutdown ended."""
+
 EMPTY = "the file is empty"
 
 
@@ -165,6 +168,8 @@ class Transfers:
             PoolFull: too many uploads are being received.
             Draining: the server is shutting down; the bytes so far are kept.
         """
+        if self._is_closed():
+            raise Draining(RETRY_AFTER_S)
         await self.interrupt(upload)
         if not upload.is_partial:
             raise UploadComplete(upload.id)
@@ -214,7 +219,7 @@ class Transfers:
                 await self._checks.cancel(upload)
                 raise UploadComplete(upload.id)
             if self._is_closed():
-                raise Draining(2)
+                raise Draining(RETRY_AFTER_S)
             raise UploadPaused(upload.received)
 
     def _set_length(self, upload: Upload, length: int | None) -> None:

@@ -184,7 +184,12 @@ class MissionMetrics(Collector):
             *(connections.pool, connections.reserved, connections.incomplete),
             *(one.serving.readers, one.serving.ingests, one.telemetry.views.pool),
             one.serving.replay_pool,
-            *(one.comms.pool, one.commands.pool, one.serving.large_responses.pool),
+            *(
+                one.comms.pool,
+                one.commands.pool,
+                one.commands.partial,
+                one.serving.large_responses.pool,
+            ),
         ]
         yield gauge(
             "rover_pool_used",
