@@ -12,6 +12,7 @@
     │   └── NotTheSender        another person has begun the upload           403
     ├── TokenRequired           the token is missing                          401
     │   ├── SessionEnded        the browser was signed in, and is not any more 401
+    │   ├── CookieRefused       a session is used by a page of another origin 401
     │   └── WrongToken          the token is wrong                            401
     │       └── TooManyFailures the client sent too many wrong tokens         429
     ├── AccessEnded             the client lost its access                    `bye` event · 1008
@@ -187,6 +188,16 @@ class SessionEnded(TokenRequired):
 
     def __init__(self) -> None:
         super().__init__("you are signed out: the session has ended; sign in again at /sign-in")
+
+
+class CookieRefused(TokenRequired):
+    """The request has the cookie of a session, but comes from a page of another origin."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the session of a browser is not valid for pages of other origins: send a token in "
+            "`Authorization`, or add the origin itself to ROVER_ALLOWED_ORIGINS (`*` is not enough)"
+        )
 
 
 class WrongToken(TokenRequired):

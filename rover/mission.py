@@ -24,6 +24,7 @@ from rover.asgi.authentication import Authentication
 from rover.asgi.clients import Clients
 from rover.asgi.connection_limits import ConnectionLimits
 from rover.asgi.headers import ResponseHeaders
+from rover.asgi.origins import Origins
 from rover.asgi.problems import ProblemApp, Problems
 from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
 from rover.asgi.session_cookies import SessionCookies
@@ -530,6 +531,7 @@ class MissionControl:
             "access": session.routes(self),
             "dashboard": dashboard.routes(self),
         }
+        origins = self.settings.allowed_origins
         for part, route in ((name, one) for name, several in routes.items() for one in several):
             if isinstance(route, Route | WebSocketRoute):
                 required = route.required_scope if isinstance(route, Described) else "view"
@@ -538,15 +540,15 @@ class MissionControl:
                     endpoint = refuse_changes
                 access: ASGIApp = Access(endpoint, self, OPEN_PATHS, required)
                 if self._authentication is not None:
-                    access = Authentication(access, self._authentication)
+                    access = Authentication(access, self._authentication, Origins(origins))
                 inner = Problems(access, self._record_refusal, self.sign_in_forms.for_error)
                 route.app = ResponseHeaders(
                     inner,
-                    self.settings.allowed_origins,
+                    origins,
                     self.settings.trusted_proxies,
                     self._count_response,
                 )
-            if isinstance(route, Route) and route.methods and self.settings.allowed_origins:
+            if isinstance(route, Route) and route.methods and origins:
                 route.methods.add("OPTIONS")  # for preflights
         return routes
 

@@ -156,7 +156,9 @@ class Settings:
         "`/7`), require tokens",
     )
     allowed_origins: str = setting(
-        "", "comma-separated origins of other sites whose pages may connect; `*` allows all"
+        "",
+        "comma-separated origins of other sites whose pages may connect; `*` allows all, without "
+        "the sessions of browsers",
     )
     notify: str = setting(
         "",

@@ -411,6 +411,37 @@ async def test_a_page_of_another_origin_can_neither_receive_nor_send(
     assert (await ask(kind=kind, method=method, settings=settings, origin=origin))[0] == status
 
 
+@pytest.mark.parametrize(
+    ("origin", "allowed", "may"),
+    [
+        (None, "*", True),
+        (BROWSER, "*", True),
+        (BROWSER.upper(), "*", True),
+        (FOREIGN, f"*, {FOREIGN}", True),
+        (FOREIGN, FOREIGN, True),
+        (FOREIGN, "*", False),
+        ("http://localhost:8001", "*", False),
+        ("http://localhost", "*", False),
+        ("null", "*", False),
+        (f"{FOREIGN} {BROWSER}", f"*, {FOREIGN}", False),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "method"), [("websocket", "GET"), ("http", "POST"), ("http", "GET")]
+)
+async def test_a_session_counts_only_for_pages_of_the_server_and_of_named_origins(
+    kind: str, method: str, origin: str | None, allowed: str, may: bool
+) -> None:
+    mission = Mission(Settings(tokens=TOKEN, allowed_origins=allowed))
+    text = mission.sign_ins.sessions.start(EVERYONE, "10.0.0.7")
+    page: dict[str, Any] = {"kind": kind, "method": method, "mission": mission}
+    more = [("origin", origin)] if origin else []
+    cookie = ("cookie", f"rover_session_8000={text}")
+    served = 101 if kind == "websocket" else 200
+    assert (await ask(more=[*more, cookie], **page))[0] == (served if may else 401)
+    assert (await ask(more=[*more, cookie], query=f"token={TOKEN}", **page))[0] == served
+
+
 @pytest.mark.parametrize("phase", ["draining", "ended"])
 async def test_a_draining_mission_refuses_new_streams_but_not_health_checks(phase: str) -> None:
     assert (await ask(phase=phase))[0] == 503

@@ -138,6 +138,15 @@ async def test_the_users_of_the_app_have_access(
                 assert refused.value.response.status_code == status
 
 
+async def test_the_backend_is_not_asked_about_pages_that_only_a_star_allows(
+    serve: Serve, tmp_path: Path
+) -> None:
+    lab = "https://lab.example"
+    async with site(serve, tmp_path, Users(), allowed_origins=f"*, {lab}") as at:
+        for origin, status in ((lab, 200), (at.url[: -len("/rover")], 200), ("null", 401)):
+            assert await at.status("ada", headers={"Origin": origin}) == status
+
+
 async def test_a_name_that_cannot_be_shown_is_cleaned(serve: Serve, tmp_path: Path) -> None:
     async with site(serve, tmp_path, Users()) as at:
         name = (await at.welcome("odd"))["you"]

@@ -1,8 +1,8 @@
 """Access checks: the mission runs, the client is allowed, and the page's origin is allowed.
 
 Pure ASGI: `BaseHTTPMiddleware` and `CORSMiddleware` skip WebSockets, and nothing else checks a
-WebSocket's Origin. A browser sends cookies with the WebSockets and forms of any site, so a request
-from the page of another origin is refused if it could change or read something (RFC 6455, 10.2).
+WebSocket's Origin. A request from the page of another origin is refused if it could change or read
+something (RFC 6455, 10.2).
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
-from rover.addresses import words
 from rover.asgi.authentication import AUTHENTICATED
 from rover.asgi.clients import Clients, client_name
 from rover.asgi.connection_limits import LIMITS, RESERVED
 from rover.asgi.local import LocalClients
+from rover.asgi.origins import Origins
 from rover.asgi.session_cookies import SessionCookies
 from rover.errors import (
     AccessRefused,
+    CookieRefused,
     Draining,
     NotStarted,
     ScopeRequired,
@@ -94,7 +95,7 @@ class Access:
         self._clients = Clients(mission.settings.trusted_proxies)
         self._cookies = SessionCookies(self._clients)
         self._local = LocalClients(mission.settings.hosts, mission.settings.trusted_proxies)
-        self._origins = set(words(mission.settings.allowed_origins))
+        self._origins = Origins(mission.settings.allowed_origins)
         self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +120,7 @@ class Access:
                 if not identity.allows(self._required):
                     raise ScopeRequired(self._required)
                 if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
-                    self._check_origin(scope)
+                    self._origins.check(scope)
                 if self._mission.phase != "running":
                     self._refuse_in_phase()
                 if identity is not LOCAL:
@@ -195,34 +196,21 @@ class Access:
         Raises:
             TokenRequired: there is neither.
             SessionEnded: the session has ended.
+            CookieRefused: the page has another origin, which is not allowed by its name.
         """
         if scope["query_string"] and (scope["type"] == "websocket" or scope["method"] == "GET"):
             ticket = _in_query(scope, b"ticket")
             if ticket is not None and (identity := self._sign_ins.redeem(ticket)) is not None:
                 return identity
         given = self._cookies.read(scope, receive)
+        if given and not self._origins.may_use_cookies(scope):
+            raise CookieRefused
         if len(given) == 1 and (identity := self._sign_ins.sessions.find(given[0])) is not None:
             return identity
         found = {one for one in map(self._sign_ins.sessions.find, given) if one is not None}
         if len(found) != 1:  # sessions of two people: another program may have set one of them
             raise SessionEnded if given else TokenRequired
         return found.pop()
-
-    def _check_origin(self, scope: Scope) -> None:
-        hosts = _values_of(scope, b"host")
-        for origin in _values_of(scope, b"origin"):
-            if "*" in self._origins or origin in self._origins:
-                continue
-            if [origin.partition("://")[2].lower()] != [host.lower() for host in hosts]:
-                shown = ascii(origin[:80])[1:-1]
-                raise AccessRefused(
-                    f"pages of {shown} are not allowed to use this server; add the origin to "
-                    "ROVER_ALLOWED_ORIGINS, or have the proxy forward the Host header"
-                )
-
-
-def _values_of(scope: Scope, wanted: bytes) -> list[str]:
-    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
 def _token_of(scope: Scope) -> bytes | None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from starlette.authentication import AuthenticationBackend, BaseUser
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from rover.asgi.origins import Origins
+
 AUTHENTICATED = "rover.authenticated"
 """The key of the identity in an ASGI scope, if the backend knows the client."""
 
@@ -33,14 +35,18 @@ class Authentication:
 
     Args:
         app: the inner app, with an access check.
-        backend: returns the credentials and the user of a request. Those scopes of the credentials
+        backend: returns the credentials and the user of a request. It is not asked about pages of
+            other origins that are not allowed by name: the request may have a cookie or a password
+            that the browser added. Those scopes of the credentials
             that are in `rover.identity.SCOPES`, or are `say:PATTERN`, are the client's. The
             `display_name` of the user is its name, and `role`, if there is one, its role.
+        origins: which pages are allowed.
     """
 
-    def __init__(self, app: ASGIApp, backend: AuthenticationBackend) -> None:
+    def __init__(self, app: ASGIApp, backend: AuthenticationBackend, origins: Origins) -> None:
         self.app = app
         self._backend = backend
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note the identity in the scope, and run the inner app. The backend may raise anything."""
@@ -49,6 +55,8 @@ class Authentication:
         await self.app(scope, receive, send)
 
     async def _identify(self, scope: Scope) -> Identity | None:
+        if not self._origins.may_use_cookies(scope):
+            return None
         try:
             found = await self._backend.authenticate(HTTPConnection(scope))
         except AuthenticationError:
