@@ -91,7 +91,7 @@ def _extremes_of_even(columns: NDArray[Any], group: int) -> NDArray[np.intp]:
     """
     groups = columns.reshape(len(columns), -1, group)
     low = high = groups
-    if columns.dtype == np.float64:  # NaN is no extreme
+    if columns.dtype == np.float64:  # NaN means not measured
         missing = np.isnan(groups)
         if missing.any():
             low, high = np.where(missing, np.inf, groups), np.where(missing, -np.inf, groups)

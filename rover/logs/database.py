@@ -64,7 +64,7 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # `checkpoint` does it
-        # when the write-ahead log begins again, so that its size is what is in it
+        # truncates the write-ahead log when it begins again, so that its size is its content
         connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_BYTES:d}")
         if max_pages is not None:
             connection.execute(f"PRAGMA max_page_count = {max_pages:d}")

@@ -1,4 +1,4 @@
-"""What a log in a file knows, and what of it waits for a transaction."""
+"""The state of a log in a file, and the changes that wait for a transaction."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAX_PENDING_BYTES = 16 * 2**20
 """Maximum bytes of records that wait for the disk; the oldest are dropped and counted."""
 
 TOO_SLOW = "the disk is too slow"
-"""Why records are dropped while there is no outage."""
+"""Reason for dropped records outside of an outage."""
 
 
 class Pending:
-    """The streams and values of a log, and what waits for the next transaction.
+    """The streams and values of a log, and the changes that wait for the next transaction.
 
     Args:
         file: its journal has the records that wait.
@@ -33,7 +33,7 @@ class Pending:
         index: the streams and values.
         ids: the id of each stream.
         lost: number of records that were dropped.
-        drop_reason: why, for the note about their offsets.
+        drop_reason: reason for the note about their offsets.
     """
 
     def __init__(self, file: MissionFile) -> None:
@@ -57,7 +57,7 @@ class Pending:
         return self._is_journaled and self._was_journaled
 
     def load(self, contents: Contents) -> None:
-        """Begin with what a file holds."""
+        """Begin with the contents of a file."""
         self.index, self.ids = contents.index, contents.ids
         self._next_id = max(self.ids.values(), default=0) + 1
         self._kept = {key: stream.epochs[-1][0] for key, stream in self.index.streams.items()}
@@ -107,7 +107,7 @@ class Pending:
         self._is_journaled = False  # only records are
 
     def take(self) -> Batch:
-        """What waits, for one transaction. Call `written` or `put_back` after it."""
+        """Return the waiting changes for one transaction. Call `written` or `put_back` after it."""
         batch, self._batch = self._batch, Batch()
         self._was_journaled, self._is_journaled = self._is_journaled, True
         if self._file.journal is not None:
@@ -131,7 +131,7 @@ class Pending:
         self._batch.trims = {trim: batch.trims[trim] for trim in unfinished} | self._batch.trims
 
     def put_back(self, batch: Batch) -> None:
-        """Put what was not written before what was appended since."""
+        """Put a batch that was not written before the later changes."""
         for key in self._begun:
             self._kept.pop(key, None)
         since, self._batch = self._batch, batch
