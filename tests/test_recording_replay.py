@@ -120,11 +120,14 @@ async def test_the_offset_before_a_time_is_found_among_many() -> None:
     ]:
         assert await offset_before(past.log, STREAM, t, kind) == offset
     recording = recording_of(past.history, past.log)
-    assert (await recording.first(), await recording.last()) == (T, T + 6.2)
+    assert await recording.first() == T
 
 
-async def test_a_record_without_events_ends_with_its_newest_sample() -> None:
+async def test_a_record_ends_with_its_newest_sample_or_event() -> None:
     past = Past()
+    assert await recording_of(past.history, past.log).last() == T + 9
+    past.named(23, 9.5, "event", severity="info")
+    assert await recording_of(past.history, past.log).last() == T + 9.5
     assert await recording_of(past.history, MemoryLog()).last() == T + 9
     assert await recording_of(History(), MemoryLog()).last() == -inf
 

@@ -194,6 +194,11 @@ class Store:
         oldest = (self._chunks.oldest(stored.id, 0) for stored in self._stored.values())
         return min((chunk.first for chunk in oldest if chunk is not None), default=inf)
 
+    def last(self) -> float:
+        """The time of the newest point of all parameters; -infinite without any."""
+        newest = (self._chunks.newest(stored.id, 0) for stored in self._stored.values())
+        return max((chunk.last for chunk in newest if chunk is not None), default=-inf)
+
     def load(
         self,
         name: str,

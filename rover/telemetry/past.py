@@ -202,6 +202,15 @@ class Past:
         with self._lock, self._reading() as store:
             return min([store.first(), *(entry.t for entry in self._tail.entries)])
 
+    def last(self) -> float:
+        """The time of the newest sample in POSIX seconds; -infinite without any.
+
+        Raises:
+            LogDamaged: the database cannot be read.
+        """
+        with self._lock, self._reading() as store:
+            return max([store.last(), *(entry.t for entry in self._tail.entries)])
+
     def tables(
         self,
         since: float | None = None,

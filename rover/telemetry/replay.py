@@ -180,11 +180,10 @@ class Recording:
         return min(found)
 
     async def last(self) -> float:
-        """The time of the newest event, or sample without events; -infinite without any."""
-        if newest := await self.log.read(STREAM, limit=1, newest=True):
-            return newest[0].at
-        samples = await to_thread.run_sync(self.history.newest_before, inf)
-        return max((at for at, _ in samples.values()), default=-inf)
+        """The time of the newest sample or event in POSIX seconds; -infinite without any."""
+        found = [await to_thread.run_sync(self.history.last)]
+        found += [one.at for one in await self.log.read(STREAM, limit=1, newest=True)]
+        return max(found)
 
     def _places(self) -> list[Place]:
         """The kinds of records that are replayed."""
