@@ -10,7 +10,7 @@
  * - time-bar: `time` (`data-state` live | loading | playing | paused | waiting | ended), `replay-time`
  *   (its `datetime`), `replay-state`, `play`, `back-1`, `back-10`, `scrubber`, `range`, `speed`, `go-to`,
  *   `go-live`, `live-alarms`, `time-notice`, `time-retry`. In a replay: `alarms-replay`,
- *   `recorded-channel`, `commands-replay`, `past-uploads` (each with `data-status` OPEN | COMPLETE |
+ *   `replay-event`, `replay-alarm` (live too), `recorded-channel`, `commands-replay`, `past-uploads` (each with `data-status` OPEN | COMPLETE |
  *   REJECTED | FAILED)
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
  *   not-loaded), `filmstrip`, `follow-latest`, `image-details`

@@ -206,6 +206,14 @@ test('a lost connection is reported until the stream resumes', async () => {
   expect([time.state, time.notice]).toEqual(['playing', null]);
 });
 
+test('pausing during a break waits for nothing', async () => {
+  await start('?at=2026-11-28T11:30:00Z');
+  reach(NOW - 1_800_000);
+  current().sink.waiting('the server shuts down');
+  time.pause();
+  expect([time.state, time.notice, current().isClosed]).toEqual(['paused', null, true]);
+});
+
 test('the end of the record offers live, and going beyond it is live', async () => {
   await start('?at=2026-11-28T11:30:00Z&speed=100');
   reach(NOW - 2_000);

@@ -8,6 +8,7 @@ import type { WireAlarm } from '../transport/wire.ts';
 import { comparison, condition, news, time } from './alarm-text.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
+import { seekTime } from './seek-time.ts';
 
 /** Minimum milliseconds between two announcements. Changes in between are announced together. */
 const ANNOUNCE_PERIOD_MS = 5_000;
@@ -95,7 +96,8 @@ export class AlarmStrip extends PageElement {
       <strong>${label(name)}</strong>
       <span class="reading">${value}</span>
       <span class="dim">${limit}</span>
-      <span class="since dim">since <time datetime=${alarm.since}>${time(alarm.since)}</time></span>
+      <span class="since dim">since <button type="button" class="time-link" title="Replay from 10 s before the alarm" data-testid="replay-alarm"
+        @click=${() => this.dispatchEvent(seekTime(Date.parse(alarm.since)))}><time datetime=${alarm.since}>${time(alarm.since)}</time></button></span>
       ${this.store.clock === null ? this.#tools(alarm) : nothing}
       <span class="condition">${condition(alarm)}</span>
       ${this.#actionState(id)}

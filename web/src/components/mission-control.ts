@@ -33,7 +33,7 @@ export class MissionControl extends PageElement {
     return html`
       <a class="skip" href="#images">Skip to the panels</a>
       <mission-header .mission=${mission}></mission-header>
-      <main>
+      <main @seek-time=${(event: CustomEvent<number>) => mission.time.seek(event.detail, false)}>
         <rover-image id="images" .store=${images} .readiness=${mission.readiness}></rover-image>
         <rover-telemetry id="telemetry" .store=${telemetry} .readiness=${mission.readiness}></rover-telemetry>
         <rover-comms id="comms" .store=${comms}></rover-comms>

@@ -8,6 +8,7 @@ import type { TelemetryStore } from '../store/telemetry.ts';
 import type { Parameter } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
+import { seekTime } from './seek-time.ts';
 import { sourceLabels } from './source-labels.ts';
 
 /** Maximum number of charts; selecting one more removes the one that was selected first. */
@@ -193,8 +194,15 @@ export class RoverTelemetry extends PageElement {
 
   #controls() {
     const paused = this.#pausedAtS !== null;
+    const selected = this.#selected;
     return html`
       <div class="tools" role="group" aria-label="Plot">
+        ${
+          selected === null
+            ? nothing
+            : html`<button type="button" class="tool wide" data-testid="replay-event" title="Show every panel from 10 s before the event"
+                @click=${() => this.dispatchEvent(seekTime(selected.tS * 1000))}>${icon('clock')}Replay</button>`
+        }
         <label class="pick"><span class="visually-hidden">Time window</span>
           <select data-testid="window" @change=${(event: Event) => this.#setWindow((event.target as HTMLSelectElement).value)}>
             ${this.#windows().map((one) => html`<option value=${one.label} ?selected=${one.label === this.#selectedWindow().label}>${one.label}</option>`)}

@@ -134,6 +134,7 @@ export class TimeControl extends Store {
     else if (this.isLive) this.seek(this.span.latestMs, true);
     else if (this.state === 'playing' || this.state === 'waiting') {
       this.#connection?.close();
+      this.#clearWaitNotice();
       this.#setState('paused');
     }
   }
