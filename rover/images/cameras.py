@@ -139,12 +139,9 @@ class Cameras:
         recorded = [await self.past(arrival) for arrival in arrivals]
         found = {(shot.camera, shot.image.id) for shot in recorded}
         for name, images in self._chosen(camera):
-            older = (image for image in await images.newest() if image.complete)
-            recorded += [
-                self._shot(name, image)
-                for image in older
-                if (name, image.id) not in found and (image.received_at or t) < t
-            ]
+            without = {image_id for other, image_id in found if other == name}
+            older = await images.complete_before(t, limit, without)
+            recorded += [self._shot(name, image) for image in older]
         return sorted(recorded, key=_age)[:limit]
 
     async def past(self, arrival: Arrival) -> Shot:

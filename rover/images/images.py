@@ -23,7 +23,7 @@ from sources.rules.describe import describe
 from sources.values.blocking import BlockingCalls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
     from anyio.abc import TaskStatus
@@ -117,6 +117,21 @@ class Images:
     async def newest(self, limit: int | None = None) -> Sequence[Image]:
         """The newest `limit` images, or all of them, newest first."""
         return [self._as_received(image) for image in islice(await self._listed(), limit)]
+
+    async def complete_before(
+        self, t: float, limit: int, without: Collection[str]
+    ) -> Sequence[Image]:
+        """The newest complete images that were received before a time, newest first.
+
+        Args:
+            t: POSIX seconds.
+            limit: maximum number of images.
+            without: ids of images that are left out.
+        """
+        listed = await self._listed()
+        others = (self._as_received(image) for image in listed if image.id not in without)
+        found = (one for one in others if one.complete and (one.received_at or t) < t)
+        return list(islice(found, limit))
 
     async def find(self, image_id: str) -> Image:
         """The image with that id, which may be any string.
