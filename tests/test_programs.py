@@ -10,7 +10,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from anyio import create_task_group, fail_after, move_on_after, sleep
+from anyio import create_task_group, fail_after, move_on_after, open_process, sleep
 
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
 from sources.programs import IsolatedValidator, ProgramValidator
@@ -204,6 +204,30 @@ async def test_a_cancelled_check_kills_the_whole_group(tmp_path: Path, file: Pat
             tasks.cancel_scope.cancel()
         while processes_of(f"sleep\0{mark}"):
             await sleep(0.02)
+
+
+async def test_a_killed_server_leaves_no_program_behind(tmp_path: Path, file: Path) -> None:
+    mark = f"7{os.getpid()}"
+    server = f"""
+import anyio
+from pathlib import Path
+from sources.programs import ProgramValidator
+
+async def main():
+    async for _ in ProgramValidator({script(tmp_path, f"sleep {mark} & sleep {mark}")!r}).validate(
+        Path({str(file)!r})
+    ):
+        pass
+
+anyio.run(main)
+"""
+    async with await open_process([sys.executable, "-c", server]) as process:
+        with fail_after(20):
+            while len(processes_of(f"sleep\0{mark}")) < 2:
+                await sleep(0.02)
+            process.kill()
+            while processes_of(f"sleep\0{mark}"):
+                await sleep(0.02)
 
 
 async def test_the_file_may_be_anywhere_in_the_arguments(tmp_path: Path, file: Path) -> None:

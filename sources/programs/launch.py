@@ -1,39 +1,43 @@
-"""Limits this process, then becomes another program: `python launch.py MEMORY CPU PARENT PROGRAM…`.
+"""Limits this process, then becomes another program: `python launch.py MEMORY CPU FD PROGRAM…`.
 
 It is run as a file, without the packages of this environment, so that it takes some milliseconds.
-`MEMORY` is in bytes, `CPU` in seconds. `PARENT` is the id of the server's process: if that ends,
-however it ends, the kernel kills the program (Linux only).
+`MEMORY` is in bytes, `CPU` in seconds. `FD` is the reading end of a pipe whose other end the server
+holds: when the server ends, however it ends, the process group is killed.
 
-Source: setrlimit(2); prctl(2), PR_SET_PDEATHSIG.
+Source: setrlimit(2); setpgid(2).
 """
 
 import os
 import resource
-import signal
 import sys
 
-PR_SET_PDEATHSIG = 1
 MAX_FILE_BYTES = 2**28
 """Maximum size of a file that the program writes."""
 
-
-def end_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the process that started it ends."""
-    if not sys.platform.startswith("linux"):
-        return
-    try:
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (ImportError, OSError, AttributeError):
-        return
-    if os.getppid() != parent:  # it ended before
-        sys.exit(1)
+WATCH = "read _; kill -KILL 0"
+"""Waits for the end of the pipe, then kills the group. A shell uses a tenth of Python's memory."""
 
 
-def main(memory: str, cpu: str, parent: str, *program: str) -> None:
+def end_with_server(pipe: int) -> None:
+    """Start a process that kills this process group when the pipe ends.
+
+    It is no child of this process, because the program may wait for its children.
+    """
+    if (child := os.fork()) == 0:
+        if os.fork() == 0:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(pipe, 0)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            os.execv("/bin/sh", ["sh", "-c", WATCH])  # noqa: S606 # a constant
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(pipe)
+
+
+def main(memory: str, cpu: str, pipe: str, *program: str) -> None:
     """Set the limits and run the program."""
-    end_with_parent(int(parent))
+    end_with_server(int(pipe))
     for limit, value in (
         (resource.RLIMIT_AS, int(memory)),
         (resource.RLIMIT_CPU, int(cpu)),

@@ -102,11 +102,12 @@ class Process:
         """
         limits = self._limits
         launch = [sys.executable, "-I", "-S", str(LAUNCH), str(limits.memory_bytes)]
+        watched, held = os.pipe()  # the kernel closes `held` when this process ends
         try:
             process = await asyncio.create_subprocess_exec(
                 *launch,
                 str(ceil(limits.timeout_s) + 1),
-                str(os.getpid()),
+                str(watched),
                 *self._arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -114,9 +115,13 @@ class Process:
                 cwd=self._folder,
                 env={**_environment(self._folder), **self._environment},
                 start_new_session=True,
+                pass_fds=(watched,),
             )
         except OSError as exc:
+            os.close(held)
             raise SourceError(f"{self._name} cannot be started: {exc.strerror}") from exc
+        finally:
+            os.close(watched)
         queue: asyncio.Queue[Line | None] = asyncio.Queue(MAX_WAITING)
         readers = [
             asyncio.create_task(_read(stream, queue, is_error=is_error))
@@ -144,6 +149,7 @@ class Process:
             ) from exc
         finally:
             _kill(process.pid)
+            os.close(held)
             tasks = (*readers, ends, writes)
             for task in tasks:
                 task.cancel()
