@@ -57,9 +57,6 @@ COMMS = "comms/"
 IMAGES = "images"
 """The key of the images in the log."""
 
-OTHERS = {COMMS: "message", IMAGES: "image"}
-"""Kinds of the records of other streams, by the prefix of their keys."""
-
 CLOCK_S = 1.0
 """Seconds between two `clock` events."""
 
@@ -146,6 +143,10 @@ class Place(NamedTuple):
     kind: str
 
 
+BEGINNINGS = (*(Place(STREAM, kind) for kind in NAMED), Place(IMAGES, "image"))
+"""The records that decide, with the samples, when the record begins. There may be many channels."""
+
+
 class Recording:
     """What is recorded, by time.
 
@@ -173,10 +174,8 @@ class Recording:
     async def first(self) -> float:
         """The time of the first sample or event in POSIX seconds; infinite without any."""
         found = [await to_thread.run_sync(self.history.first)]
-        for place in self._places():  # of one kind, the log finds records by its index
-            found += [
-                one.at for one in await self.log.read(place.key, kinds=(place.kind,), limit=1)
-            ]
+        for key, kind in BEGINNINGS:  # of one kind, the log finds records by its index
+            found += [one.at for one in await self.log.read(key, kinds=(kind,), limit=1)]
         return min(found)
 
     async def last(self) -> float:
@@ -187,12 +186,8 @@ class Recording:
 
     def _places(self) -> list[Place]:
         """The kinds of records that are replayed."""
-        others = [
-            Place(one.key, kind)
-            for prefix, kind in OTHERS.items()
-            for one in self.log.streams(prefix)
-        ]
-        return [*(Place(STREAM, kind) for kind in NAMED), *others]
+        channels = [Place(one.key, "message") for one in self.log.streams(COMMS)]
+        return [*BEGINNINGS, *channels]
 
     async def before(self, t: float, fields: Collection[str] | None) -> list[bytes]:
         """What a client needs to know of a moment: events without ids.
@@ -267,7 +262,12 @@ class Recording:
         key, kind = place
         is_first = place not in after
         if is_first:
-            after[place] = await offset_before(self.log, key, since, kind)
+            # a channel has few messages: to read them takes less time than to search
+            is_short = key.startswith(COMMS)
+            after[place] = 0 if is_short else await offset_before(self.log, key, since, kind)
+        stream = self.log.stream(key)
+        if stream is None or stream.last <= after[place]:
+            return  # nothing is new: most channels are quiet
         while page := await self.log.read(
             key, after=after[place], kinds=(kind,), limit=PAGE_RECORDS, max_bytes=PAGE_BYTES
         ):
