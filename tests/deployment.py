@@ -73,12 +73,12 @@ def nginx(folder: Path, upstream_port: int, prefix: str) -> Iterator[Proxy]:
     program = needs("nginx")
     http_port, https_port = free_port(), free_port()
     public, key = certificate(folder)
-    log = folder / "access.log"
+    log = folder / "rover.log"
     site = changed(
         (DEPLOY / "nginx.conf").read_text(),
         (r"/etc/letsencrypt/\S+/fullchain.pem", str(public)),
         (r"/etc/letsencrypt/\S+/privkey.pem", str(key)),
-        (r"/var/log/nginx/rover.log", str(log)),
+        (r"/var/log/nginx/", f"{folder}/"),
         (re.escape(UPSTREAM), f"127.0.0.1:{upstream_port}"),
         (re.escape(DOMAIN), "localhost"),
         (r" *listen \[::\]:.*\n", ""),

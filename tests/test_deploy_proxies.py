@@ -21,7 +21,7 @@ from rover.cli.probes import doctor
 from rover.client import Client
 from rover.settings import Settings
 from tests.deployment import DEPLOY, PROXIES, Proxy
-from tests.serving import ALONE, serving
+from tests.serving import ALONE, free_port, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -178,6 +178,29 @@ async def test_a_token_in_a_url_is_not_logged(proxy: Proxy, client: httpx.AsyncC
     if proxy.log.exists():
         assert "/telemetry/latest" in proxy.log.read_text()
         assert TOKEN not in proxy.log.read_text()
+
+
+def contents(folder: Path) -> bytes:
+    """The bytes of all files in the folder."""
+    return b"".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
+
+
+@pytest.mark.parametrize("name", PROXIES)
+async def test_no_secret_of_a_url_is_in_the_logs_of_a_proxy_whose_server_is_down(
+    tmp_path: Path, name: str
+) -> None:
+    secrets = {"token": TOKEN, "ticket": "rvt_3cX0", "code": "rvc_9bQ1"}
+    with PROXIES[name](tmp_path, free_port(), "") as proxy:
+        async with httpx.AsyncClient(verify=proxy.trust, params=secrets) as client:
+            answer = await client.get(f"{proxy.url}/stream/rover-telemetry")
+            assert answer.status_code == 502
+            await client.get(f"http://localhost:{proxy.http_port}/images")
+            with suppress(httpx.NetworkError):  # the proxy does not read the whole body
+                await client.post(f"{proxy.url}/ingest/telemetry", content=bytes(70 * 10**6))
+    logs = contents(tmp_path)
+    assert b"502" in logs
+    for secret in secrets.values():
+        assert secret.encode() not in logs
 
 
 @pytest.mark.parametrize("name", PROXIES)

@@ -134,6 +134,7 @@ def nginx(folder: Path, kept: int, stripped: int) -> Iterator[int]:
     text = (EXAMPLES / "nginx.conf").read_text()
     for written, real in ((8000, port), (8001, kept), (8002, stripped)):
         text = text.replace(f"127.0.0.1:{written}", f"127.0.0.1:{real}")
+    text = text.replace("/var/log/nginx", str(folder))
     temp = "".join(
         f"{name}_temp_path {folder}/{name};\n"
         for name in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")
@@ -141,7 +142,7 @@ def nginx(folder: Path, kept: int, stripped: int) -> Iterator[int]:
     config = folder / "nginx.conf"
     config.write_text(
         f"daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
-        f"events {{}}\nhttp {{ access_log off;\n{temp}{text}}}\n"
+        f"events {{}}\nhttp {{\n{temp}{text}}}\n"
     )
     process = subprocess.Popen([program, "-e", f"{folder}/error.log", "-c", str(config)])
     try:
