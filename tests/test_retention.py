@@ -14,8 +14,10 @@ from rover.archive.store import Store
 from rover.comms import Comms
 from rover.comms.records import PREFIX
 from rover.logs import MemoryLog, SqliteLog
+from rover.missions import RecordedMission, Snapshot, record
 from rover.retention import CONFIRM_S, RetentionClock, expired_count
 from rover.settings import Settings
+from tests.test_restart import running
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -169,6 +171,40 @@ async def test_a_channel_that_is_opened_has_no_expired_messages(log: Log) -> Non
     say(comms_of(machine, log), "ops", "one")
     machine.run(8 * DAY_S)
     assert await kept(comms_of(machine, log), "ops") == []
+
+
+async def test_a_channel_that_is_deleted_meanwhile_stays_deleted(log: Log) -> None:
+    machine = Machine()
+    say(comms_of(machine, log), "ops", *"abcdef")
+    machine.run(6 * DAY_S)
+    comms = comms_of(machine, log)
+    await comms.load("ops")
+    say(comms, "ops", "new")
+    await log.sync()
+    comms = comms_of(machine, log)
+    machine.run(2 * DAY_S)
+
+    async def delete() -> None:
+        log.delete(PREFIX + "ops")
+
+    async with create_task_group() as tasks:
+        tasks.start_soon(comms.expire)
+        tasks.start_soon(delete)
+    assert log.stream(PREFIX + "ops") is None
+
+
+async def test_the_messages_of_a_recorded_mission_stay(tmp_path: Path) -> None:
+    async with running(tmp_path / "data") as (mission, _):
+        say(mission.comms, "ops", "long ago")
+        await mission.comms.synced()
+    with Snapshot(tmp_path / "data") as snapshot:
+        record(snapshot, tmp_path / "drive.rover")
+    log = RecordedMission(tmp_path / "drive.rover").log()
+    await log.open()
+    comms = comms_of(Machine(IN_2099), log)
+    await comms.expire()
+    assert await kept(comms, "ops") == ["Message: long ago"]
+    await log.close()
 
 
 async def test_a_wrong_clock_deletes_no_messages(log: Log) -> None:

@@ -42,7 +42,7 @@ MAX_STORED_CHANNELS = 10_000
 
 DAY_S = 86_400.0
 
-EXPIRE_PERIOD_S = 60.0
+EXPIRE_PERIOD_S = 600.0
 """Seconds between two times that old messages are deleted."""
 
 EXPIRE_RECORDS = 2_000
@@ -241,7 +241,8 @@ class Comms:
     def _expire_before(self) -> float:
         """The time before which messages are too old."""
         days = self._settings.keep_comms_days
-        return self._retention() - days * DAY_S if days else -inf
+        is_recorded = self._log is not None and self._log.recorded is not None
+        return self._retention() - days * DAY_S if days and not is_recorded else -inf
 
     async def expire(self) -> None:
         """Delete the messages that are older than `ROVER_KEEP_COMMS_DAYS`, also of closed channels.
@@ -257,11 +258,15 @@ class Comms:
         if self._log is None:
             return
         for stream in self._log.streams(PREFIX):
-            is_open = stream.key.removeprefix(PREFIX) in self._channels
-            if is_open or not (page := await self._log.read(stream.key, limit=EXPIRE_RECORDS)):
+            if stream.key.removeprefix(PREFIX) in self._channels:
                 continue
+            oldest = await self._log.read(stream.key, limit=1)
+            if not oldest or oldest[0].at >= before:
+                continue
+            page = await self._log.read(stream.key, limit=EXPIRE_RECORDS)
             count = expired_count((one.at for one in page), before)
-            if stream.key.removeprefix(PREFIX) in self._channels:  # opened meanwhile
+            is_open = stream.key.removeprefix(PREFIX) in self._channels
+            if is_open or self._log.stream(stream.key) is not stream:  # meanwhile
                 continue
             if count == len(page) and page[-1].offset == stream.last:
                 self._log.delete(stream.key)
