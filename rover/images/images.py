@@ -270,6 +270,10 @@ class Images:
 
 
 def age_key(image: Image) -> float:
-    """A number that is smaller for newer images."""
-    times = (image.taken_at, image.received_at)
-    return -max((t for t in times if t is not None), default=inf)
+    """A number that is smaller for newer images: by their arrival here.
+
+    The time at which an image was taken is of the camera's clock, which may be wrong.
+    """
+    if image.received_at is not None:
+        return -image.received_at
+    return -image.taken_at if image.complete and image.taken_at is not None else -inf

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from sources.base import Image
 from sources.directory.signature import Signature
 from sources.values.image_end import PATCHED, is_whole
+from sources.values.image_facts import ImageFacts, read_facts, time_in_name
 from sources.values.image_header import read_header
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ MAX_ID_LENGTH = 200
 
 MIN_TIME_S = 946_684_800.0
 """POSIX seconds of the year 2000. A file has an earlier time if its clock was not set."""
+
+MAX_FACTS = 5_000
+"""Maximum number of files whose Exif data is read in one scan: each costs up to a millisecond."""
 
 TEMPORARY = ("~", ".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".swp")
 """Endings of the names of unfinished files."""
@@ -125,6 +129,7 @@ class Folder:
         self.path = path
         self._settle_s = settle_s
         self._clock = clock
+        self._facts_left = 0
 
     def scan(self, before: Scan) -> Scan:
         """Scan the folder, and compare it with the scan `before`; returns that if nothing changed.
@@ -133,6 +138,7 @@ class Folder:
             OSError: the folder cannot be listed.
         """
         files: dict[str, FileState] = {}
+        self._facts_left = MAX_FACTS
         with os.scandir(self.path) as entries:
             for entry in entries:
                 if is_temporary(entry.name):
@@ -201,7 +207,7 @@ class Folder:
             return before  # the next scan inspects it
         has_settled = now - before.unchanged_since >= self._settle_s
         if is_whole(file, before.image.content_type, search=has_settled):
-            return replace(before, image=self._completed(before.image, before.signature))
+            return replace(before, image=self._completed(file, before.image, before.signature))
         return replace(before, searched=has_settled)
 
     def _inspect(
@@ -230,13 +236,25 @@ class Folder:
         )
         is_old = before is None and time.time() - status.st_mtime >= self._settle_s
         if (is_old or not is_patched) and is_whole(file, header.content_type, search=is_old):
-            return FileState(signature, now, arrival, self._completed(image, signature))
+            return FileState(signature, now, arrival, self._completed(file, image, signature))
         return FileState(signature, now, arrival, image, ends=_ends(file, status.st_size))
 
-    def _completed(self, image: Image, signature: Signature) -> Image:
+    def _completed(self, file: BinaryIO, image: Image, signature: Signature) -> Image:
         size = signature.size
-        path = self.path / image.id
-        return replace(image, complete=True, size=size, received=size, path=path)
+        if self._facts_left:
+            self._facts_left -= 1
+            facts = read_facts(file, image.id)
+        else:
+            facts = ImageFacts(time_in_name(image.id), {})
+        return replace(
+            image,
+            complete=True,
+            size=size,
+            received=size,
+            path=self.path / image.id,
+            taken_at=facts.taken_at,
+            metadata=facts.metadata,
+        )
 
 
 def is_temporary(name: str) -> bool:
