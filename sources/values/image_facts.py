@@ -105,9 +105,9 @@ def _metadata(exif: Exif) -> dict[str, str | int | float | bool | None]:
         if text := _text(exif.get(tag)):
             found[name] = text
     for tag, name in NUMBERS.items():
-        value = details.get(tag)
-        if isinstance(value, tuple) and value:
-            value = value[0]
+        value: Any = details.get(tag)
+        if isinstance(value, tuple):
+            value = value[0] if value else None
         if value is not None:
             number = float(value)
             found[name] = int(number) if number == int(number) else round(number, 6)
