@@ -138,6 +138,7 @@ def headers(count: int, size: int = 1) -> bytes:
         (GET + headers(3, MAX_HEADER_BYTES // 3) + b"\r\n", 431),
         (CHUNKED + b"2\r\nab\r\n0\r\n" + headers(MAX_HEADERS), 431),
         (HANDSHAKE + headers(1, 9000) + b"\r\n", 431),
+        (HANDSHAKE.replace(b"/1.1", b"/1.0") + b"\r\n", 400),
         (HANDSHAKE.replace(b"/ws", b"/ws?" + b"a" * 8180) + b"\r\n", 400),
         (HANDSHAKE.replace(b"GET", b"POST") + b"Content-Length: 1\r\n\r\n", 400),
         (HANDSHAKE.replace(b"GET", b"POST") + b"\r\n", 405),
@@ -240,6 +241,17 @@ async def test_a_refusal_of_a_pipelined_request_is_not_part_of_a_running_respons
     begin = GET.replace(b"/ ", b"/stream ") + b"\r\n"
     response, _ = await exchange(serve, begin, GET + b"\r\n\x16\x03\x01\r\n\r\n")
     assert response.count(b"HTTP/1.1") <= 1
+
+
+@pytest.mark.parametrize("path", [b"/", b"/stream"])
+async def test_a_handshake_during_a_response_writes_no_error_into_the_log(
+    serve: Serve, caplog: pytest.LogCaptureFixture, path: bytes
+) -> None:
+    begin = GET.replace(b"/ ", path + b" ") + b"\r\n"
+    response, _ = await exchange(serve, begin + HANDSHAKE + b"\r\n")
+    assert response.count(b"HTTP/1.1") <= 1
+    assert b" 101 " not in response
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 
 async def test_pipelined_requests_end_with_their_connection(serve: Serve) -> None:

@@ -179,10 +179,7 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
         self.leave_turns()
         if self._limits is not None:
             self._limits.close(self.transport)
-        if self._running is not None:  # uvicorn ends the last request only, which may be another
-            self._running.disconnected = True
-            self._running.message_event.set()
-        self.pipeline.clear()
+        self._end_requests()
         super().connection_lost(exc)
         # after a reset, uvicorn's timer would keep the request in memory for 5 s
         self._unset_keepalive_if_required()
@@ -304,18 +301,33 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
             self._unread_timer = self.loop.call_later(self.unread_timeout_s, self.transport.close)
 
     def handle_websocket_upgrade(self) -> None:
+        """Pass the connection to the WebSocket protocol, or refuse the handshake.
+
+        uvicorn would pass it on as one of HTTP/1.1, and while it still responds to an earlier
+        request, whose response would then never learn that the connection is lost.
+        """
         lines = (len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
         if max(lines, default=0) > MAX_HANDSHAKE_LINE_BYTES:
             detail = f"a header of the handshake is longer than {MAX_HANDSHAKE_LINE_BYTES} bytes"
             self._refusal = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
-            self.send_400_response(detail)
+        elif (version := self.parser.get_http_version()) != "1.1":  # RFC 6455, 4.1
+            detail = f"a WebSocket requires version 1.1 of HTTP; this handshake has {version}"
+            self._refusal = (HTTPStatus.BAD_REQUEST, detail)
+        elif self._is_responding() or self.pipeline:
+            detail = "a WebSocket handshake must wait for the responses to earlier requests"
+            self._refusal = (HTTPStatus.BAD_REQUEST, detail)
         else:
             self.leave_turns()
             super().handle_websocket_upgrade()
+            return
+        self.send_400_response(detail)
 
     def send_400_response(self, msg: str) -> None:
         """Send the refusal, close the connection, and read nothing more. uvicorn calls it, too."""
-        if self.pipeline or (self._running is not None and self._running.response_started):
+        running = self._running
+        is_begun = bool(self.pipeline) or (running is not None and running.response_started)
+        self._end_requests()
+        if is_begun:
             self.transport.abort()  # anything written now would be part of that response
             return
         method, url = b"-", b"-"
@@ -323,6 +335,13 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
             method, url = self.parser.get_method(), self.url
         self.transport.write(refusal(*self._refusal, self.client, method, url))
         self.transport.close()
+
+    def _end_requests(self) -> None:
+        """Have the app write nothing more: uvicorn ends the last request only, of several."""
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        self.pipeline.clear()
 
     def _is_responding(self) -> bool:
         return self._running is not None
