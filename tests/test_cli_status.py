@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import to_thread
 
+from rover.asgi.servers.uvicorn import max_frame_bytes
 from rover.cli import main
 from rover.cli.connection import FAILED, WRONG_USE
+from rover.mission import MissionControl
+from rover.settings import Settings
 from tests.cutting import events, scripted
 from tests.serving import free_port
 from tests.test_cli import loggers
@@ -20,6 +23,8 @@ from tests.test_cli import loggers
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from tests.conftest import Serve
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures(loggers.__name__)]
 
@@ -269,6 +274,19 @@ async def test_samples_and_events_before_since_are_not_printed(
             assert await run("tail", what, *options, "--url", server.url) == 0
     printed = [json.loads(line)["n"] for line in capsys.readouterr().out.splitlines()]
     assert printed == [20, 21, 22] * 3
+
+
+@pytest.mark.parametrize(
+    ("size", "limit"), [(20_000, 16_384), (200_000, 16_384)], ids=["answered", "closed"]
+)
+async def test_a_message_beyond_the_limit_is_wrong_use(
+    serve: Serve, tmp_path: Path, size: int, limit: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(data_dir=tmp_path, max_message_bytes=limit, camera="none:")
+    app = MissionControl(settings=settings).app
+    async with serve(app, ws_max_size=max_frame_bytes(limit)) as url:
+        assert await run("say", "flight", "a" * size, "--url", url) == WRONG_USE
+    one_line(capsys)
 
 
 def test_input_that_is_not_utf_8_is_wrong_use() -> None:

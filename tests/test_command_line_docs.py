@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -81,7 +82,16 @@ def test_the_help_of_each_command_has_examples(
 @pytest.mark.parametrize("shell", SHELLS)
 def test_each_shell_has_a_completion_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
-    assert "_COSMIC_ROVER_COMPLETE" in capsys.readouterr().out
+    script = capsys.readouterr().out
+    assert all(name in script for name in ("_COSMIC_ROVER_COMPLETE", "_ROVER_COMPLETE"))
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_both_names_of_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out + "complete -p rover cosmic-rover"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert [line.split()[-1] for line in done.stdout.splitlines()] == ["rover", "cosmic-rover"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from anyio import (
 )
 from anyio.abc import SocketAttribute, SocketStream
 from starlette.applications import Starlette
+from starlette.datastructures import Address
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
@@ -281,6 +282,31 @@ def reset(client: SocketStream) -> None:
     """Have the close of a connection reset it."""
     sock = client.extra(SocketAttribute.raw_socket)  # noqa: S610 # no Django
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+async def test_a_connection_that_was_reset_before_it_was_accepted_reaches_no_app(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "uvicorn")
+    served = []
+
+    async def serve_port(request: Request) -> PlainTextResponse:
+        served.append(request.client)
+        return PlainTextResponse("")
+
+    app = Starlette(routes=[Route("/", serve_port)])
+    async with serve(app, http=BoundedHTTPProtocol, ws=BoundedWebSocketProtocol) as url:
+        port = int(url.rpartition(":")[2])
+        caplog.clear()
+        for _ in range(3):  # the loop does not run meanwhile, so the server accepts them later
+            with socket.create_connection(("127.0.0.1", port)) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.sendall(GET + b"\r\n")
+        async with await connect_tcp("127.0.0.1", port) as client:
+            await client.send(GET + b"\r\n")
+            await client.receive()
+            assert served == [Address(*client.extra(SocketAttribute.local_address))]  # noqa: S610 # no Django
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
 
 
 class RecordedHTTPProtocol(BoundedHTTPProtocol):

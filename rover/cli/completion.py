@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from rover.cli.program import PROGRAMS
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -19,10 +21,12 @@ Examples:
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print a script that completes commands and options in SHELL."""
-    root = ctx.find_root()
-    name = root.info_name or "rover"
-    variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
+    """Print a script that completes commands and options in SHELL.
+
+    It does so for both names of the program, rover and cosmic-rover.
+    """
     script = get_completion_class(shell)
     assert script is not None  # noqa: S101 # each of SHELLS has one
-    click.echo(script(root.command, {}, name, variable).source())
+    for name in PROGRAMS:
+        variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
+        click.echo(script(ctx.find_root().command, {}, name, variable).source())

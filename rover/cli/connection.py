@@ -27,6 +27,12 @@ FAILED = 3
 WRONG_USE = 2
 """Exit status if an argument, a setting or a local file is wrong. click has the same one."""
 
+WRONG_MESSAGES = ("empty", "malformed", "too_long")
+"""Codes of `MessageRefused` after which the same text would be refused again."""
+
+TOO_BIG = 1009
+"""The close code after a message that exceeds the limit of the server (RFC 6455, 7.4.1)."""
+
 DISK_ERRORS = (EDQUOT, EFBIG, EIO, ENOSPC)
 """Errors of a disk, where another command would fail too."""
 
@@ -137,10 +143,14 @@ def _is_unicode(text: str) -> bool:
 
 def status_of(exc: ClientError) -> int:
     """The exit status after an error of the client."""
-    from rover.client import InvalidArgument, MessageRefused, Refused
+    from rover.client import ChannelClosed, InvalidArgument, MessageRefused, Refused
 
     match exc:
-        case InvalidArgument() | Refused(status=400) | MessageRefused(code="malformed"):
+        case InvalidArgument() | Refused(status=400):
+            return WRONG_USE
+        case MessageRefused(code=code) if code in WRONG_MESSAGES:
+            return WRONG_USE
+        case ChannelClosed(code=code) if code == TOO_BIG:
             return WRONG_USE
     return FAILED
 

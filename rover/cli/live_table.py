@@ -9,6 +9,8 @@ from http import HTTPStatus
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rich.box import HEAVY_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -19,13 +21,29 @@ from rover.client import Beat, Gap, Interruption, Refused, Sample
 from rover.client.http import check_status, translated_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import ConsoleOptions, JustifyMethod, RenderResult
 
     from rover.client import Client
 
 REFRESHES_PER_S = 4
 STALE_S = 10.0
 """Age in seconds from which a value is shown as old."""
+
+COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
+    ("parameter", "left"),
+    ("value", "right"),
+    ("unit", "left"),
+    ("age", "right"),
+)
+"""Headings and alignments. A narrow terminal has no ages, a narrower one no units either."""
+
+MIN_CELLS = 5
+"""Minimum width of a column; longer names of parameters are shortened to it."""
+
+SMALL_COLUMNS, SMALL_ROWS = 40, 12
+"""Size of a terminal below which the table has no borders, title and headings."""
 
 
 class Value(NamedTuple):
@@ -57,20 +75,57 @@ class LiveTable:
             if name not in self._values or t >= self._values[name].t:
                 self._values[name] = Value(value, t)
 
-    def __rich__(self) -> Table:
-        table = Table(title=Text(f"{self._title}  {self.status}".strip()), title_justify="left")
-        table.add_column("parameter", no_wrap=True)
-        table.add_column("value", justify="right")
-        table.add_column("unit")
-        table.add_column("age", justify="right")
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table. In a small terminal, the values have the space of everything else."""
+        is_small = options.max_width < SMALL_COLUMNS or console.height < SMALL_ROWS
+        title = Text(f"{self._title}  {self.status}".strip())
+        table = Table(
+            title=None if is_small else title,
+            title_justify="left",
+            show_header=not is_small,
+            box=None if is_small else HEAVY_HEAD,
+        )
+        rows, styles = self._rows()
+        if is_small:
+            table.padding = (0, 1, 0, 0)
+            widths = _widths(rows, options.max_width, 1)
+        else:
+            headings = tuple(heading for heading, _ in COLUMNS)
+            widths = _widths([headings, *rows], options.max_width - 1, 3)
+        for (heading, justify), width in zip(COLUMNS, widths, strict=False):
+            table.add_column(heading, justify=justify, no_wrap=True, width=width)
+        for row, style in zip(rows, styles, strict=True):
+            table.add_row(*map(Text, row[: len(widths)]), style=style)
+        yield table
+
+    def _rows(self) -> tuple[list[tuple[str, ...]], list[str]]:
+        """The cells and the style of each row."""
         now = time() + self._clock_offset_s
+        rows: list[tuple[str, ...]] = []
+        styles = []
         for name, (value, t) in sorted(self._values.items()):
             age_s = now - t
-            style = "dim" if age_s > STALE_S or self.status else ""
+            styles.append("dim" if age_s > STALE_S or self.status else "")
             unit = printable(self._units.get(name, ""))
-            row = (printable(name), shown(value), unit, shown_age(age_s))
-            table.add_row(*(Text(cell) for cell in row), style=style)
-        return table
+            rows.append((printable(name), shown(value), unit, shown_age(age_s)))
+        return rows, styles
+
+
+def _widths(rows: Sequence[tuple[str, ...]], available: int, padding: int) -> list[int]:
+    """The widths of the columns that fit: all, or without the last ones, and with short names.
+
+    Args:
+        rows: the cells.
+        available: width of the terminal.
+        padding: width of what surrounds the cells of each column.
+    """
+    empty = ("",) * len(COLUMNS)
+    name, *others = (max(map(cell_len, column)) for column in zip(empty, *rows, strict=True))
+    while len(others) > 1 and sum(others, MIN_CELLS) + padding * (1 + len(others)) > available:
+        others.pop()
+    left = available - padding * (1 + len(others))
+    others[0] = max(1, min(others[0], left - sum(others[1:], MIN_CELLS)))
+    return [max(MIN_CELLS, min(name, left - sum(others))), *others]
 
 
 def shown(value: object) -> str:

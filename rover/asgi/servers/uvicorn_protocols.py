@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,12 @@ class _ClientLogger(logging.LoggerAdapter[logging.Logger]):
         return self.logger.level
 
 
+def is_tcp(transport: asyncio.Transport) -> bool:
+    """Whether a connection is one of TCP. It has an address until the client resets it."""
+    connection = transport.get_extra_info("socket")
+    return connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6)
+
+
 @lru_cache(1024)
 def _logger_of(host: str) -> logging.Logger:
     """The logger for the connections of an address. They share it, to save memory."""
@@ -153,6 +160,9 @@ class BoundedHTTPProtocol(SlicedProtocol, HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = HeldFlowControl(transport, self.continue_parsing)
         self.logger = _logger_of(self.client[0] if self.client else "")
+        if self.client is None and is_tcp(transport):  # the client has reset the connection
+            transport.abort()
+            return
         client = None
         if self._limits is not None:
             client = self._limits.client_of(transport)
