@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -106,15 +106,16 @@ class Operation(Route):
         self.required_scope = required_scope
         self.other_methods = other_methods
 
-    def handle(  # without a frame of its own, which would be kept as long as the response
-        self, scope: Scope, receive: Receive, send: Send
-    ) -> Coroutine[Any, Any, None]:
-        """Run the endpoint, or raise a 405 that names the methods of all operations here."""
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override] # awaited, too
+        """Run the endpoint, or raise a 405 that names the methods of all operations here.
+
+        The endpoint's coroutine is returned: a frame would be kept as long as the response.
+        """
         methods = self.methods or set()
-        if self.other_methods and scope["method"] not in methods:
-            allowed = ", ".join(sorted({*methods, *self.other_methods}))
-            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
-        return super().handle(scope, receive, send)
+        if scope["method"] in methods:
+            return self.app(scope, receive, send)
+        allowed = ", ".join(sorted({*methods, *self.other_methods}))
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
 
 
 class Channel(WebSocketRoute):
@@ -141,6 +142,10 @@ class Channel(WebSocketRoute):
         self.summary = summary
         self.query = query
         self.required_scope = required_scope
+
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override] # awaited, too
+        """Run the endpoint, whose coroutine is returned."""
+        return self.app(scope, receive, send)
 
 
 Described = Operation | Channel

@@ -29,6 +29,8 @@ from rover.errors import (
 from rover.identity import IDENTITY, LOCAL, Identity
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from rover.asgi.connection_limits import ConnectionLimits
@@ -98,8 +100,11 @@ class Access:
         self._origins = Origins(mission.settings.allowed_origins)
         self._open_paths = open_paths
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Check the request, then run the inner app.
+
+        The inner app's coroutine is returned, if the check need not wait: a frame would be kept as
+        long as the response.
 
         Raises:
             NotStarted: the mission's lifespan was not run.
@@ -109,25 +114,37 @@ class Access:
             AccessRefused: the client's address or the page's origin is not allowed.
             PoolFull: it is a reserved connection, and the client has no token.
         """
-        if scope["type"] in ("http", "websocket"):
-            if scope["path"].removeprefix(scope.get("root_path", "")) in self._open_paths:
-                scope[STRANGER] = not await self._has_access(scope, receive)
-            else:
-                identity = self._identify(scope, receive)
-                if identity is None:
-                    identity = await self._identify_new(scope, receive)
-                scope[IDENTITY] = identity
-                if not identity.allows(self._required):
-                    raise ScopeRequired(self._required)
-                if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
-                    self._origins.check(scope)
-                if self._mission.phase != "running":
-                    self._refuse_in_phase()
-                if identity is not LOCAL:
-                    self._note_operator(scope)
-                elif RESERVED in scope:
-                    raise scope[RESERVED].full
+        if scope["type"] not in ("http", "websocket"):
+            return self.app(scope, receive, send)
+        if scope["path"].removeprefix(scope.get("root_path", "")) in self._open_paths:
+            return self._run_open(scope, receive, send)
+        identity = self._identify(scope, receive)
+        if identity is None:
+            return self._run_for_new(scope, receive, send)
+        self._admit(identity, scope)
+        return self.app(scope, receive, send)
+
+    async def _run_open(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[STRANGER] = not await self._has_access(scope, receive)
         await self.app(scope, receive, send)
+
+    async def _run_for_new(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._admit(await self._identify_new(scope, receive), scope)
+        await self.app(scope, receive, send)
+
+    def _admit(self, identity: Identity, scope: Scope) -> None:
+        """Check what the client may do, and note who it is."""
+        scope[IDENTITY] = identity
+        if not identity.allows(self._required):
+            raise ScopeRequired(self._required)
+        if scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS:
+            self._origins.check(scope)
+        if self._mission.phase != "running":
+            self._refuse_in_phase()
+        if identity is not LOCAL:
+            self._note_operator(scope)
+        elif RESERVED in scope:
+            raise scope[RESERVED].full
 
     def _note_operator(self, scope: Scope) -> None:
         """Keep a connection for the client, and prefer its next ones."""

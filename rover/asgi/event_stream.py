@@ -35,7 +35,7 @@ from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -215,10 +215,8 @@ class EventStream(Response, Follower):
             AccessEnded: the client has lost its access before the response begins.
             PoolFull: too many streams are open.
         """
-        headers = self._own_headers or HEADERS
-        start = {"type": "http.response.start", "status": 200, "headers": headers}
         if scope["method"] == "HEAD":
-            await send(start)
+            await send(self._start())
             await send({"type": "http.response.body", "body": b""})
             return
         grants, identity = self._streams.connections.grants, scope.get(IDENTITY)
@@ -228,11 +226,12 @@ class EventStream(Response, Follower):
             pool.acquire(self._client)
         self._streams.connections.limit_unacknowledged(receive)
         self._send = send
-        self.start(self._begin(start))
+        self.start(self._begin())
         self._streams.open.add(self)
         try:
-            with self.events, grants.hold(identity, self.close):
-                await self.until_end(self._listen(receive))
+            with self.events, self, grants.hold(identity, self.close):
+                while (await self._listen(receive))["type"] != "http.disconnect":
+                    pass
         finally:
             self._streams.open.discard(self)
             if pool is not None:
@@ -268,14 +267,18 @@ class EventStream(Response, Follower):
     def _note_end(self, receive: Receive) -> None:
         self._streams.connections.end(receive)
 
-    def _listen(self, receive: Receive) -> Coroutine[Any, Any, None]:
-        """Return when the client disconnects. The response ends with it."""
-        return wait_for_disconnect(receive)
+    def _listen(self, receive: Receive) -> Awaitable[Message]:
+        """Return a message of the client. The response ends with a disconnect."""
+        return receive()
 
-    async def _begin(self, start: Message) -> bool:
+    def _start(self) -> Message:
+        headers = self._own_headers or HEADERS
+        return {"type": "http.response.start", "status": 200, "headers": headers}
+
+    async def _begin(self) -> bool:
         """Begin the response, then go on as `follow`."""
         self.sending_since = monotonic()
-        await self._send(start)
+        await self._send(self._start())
         await self._send({"type": "http.response.body", "body": self._preamble, "more_body": True})
         self._preamble = b""  # frees memory: the stream may be open for days
         self.sending_since = inf

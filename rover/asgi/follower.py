@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from anyio import CancelScope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Coroutine
+    from collections.abc import AsyncIterator, Coroutine
 
     from rover.asgi.servers.uvicorn import Output
     from rover.topic import Batch, Gap, Heartbeat, Sink
@@ -45,6 +45,8 @@ class Events(Protocol):
 class Follower(ABC):
     """One client that follows a subscriber, and the sink of that subscriber.
 
+    It is a context manager for the task of the client's request.
+
     Args:
         events: the subscriber.
 
@@ -54,13 +56,14 @@ class Follower(ABC):
         writer: the task that sends; `None` while the topic writes to `output`.
     """
 
-    __slots__ = ("_request", "events", "output", "writer")
+    __slots__ = ("_cancelling", "_request", "events", "output", "writer")
 
     def __init__(self, events: Events) -> None:
         self.events = events
         self.output: Output | None = None
         self.writer: asyncio.Task[bool] | None = None
-        self._request: asyncio.Task[Any] | None = None  # in `until_end`
+        self._cancelling = 0
+        self._request: asyncio.Task[Any] | None = None  # in the block
 
     @abstractmethod
     def write(self, news: Batch[Any, Any] | Heartbeat) -> bool:
@@ -94,25 +97,25 @@ class Follower(ABC):
         self.writer = asyncio.create_task(write)
         self.writer.add_done_callback(self._end_after)
 
-    async def until_end(self, receive: Awaitable[None]) -> None:
-        """Await what the client sends, until that is complete, or `end` is called.
+    def __enter__(self) -> Self:
+        """Begin a block in the request's task, which waits for what the client sends.
 
-        It takes a fraction of the memory of a `CancelScope`.
+        `end` ends the block. That takes a fraction of the memory of a `CancelScope`.
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 # it runs in one
-        cancelling = task.cancelling()
-        self._request = task
-        try:
-            await receive
-        except asyncio.CancelledError:
-            if self._request is task or task.uncancel() > cancelling:
-                raise  # not by `end`
-        finally:
-            self._request = None
+        self._request, self._cancelling = task, task.cancelling()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        ended, self._request = self._request is None, None
+        if not ended or kind is None or not issubclass(kind, asyncio.CancelledError):
+            return False
+        task = asyncio.current_task()
+        return task is not None and task.uncancel() <= self._cancelling  # else others cancel it
 
     def end(self) -> None:
-        """End `until_end`: there is nothing more to send, or it cannot be sent."""
+        """End the block: there is nothing more to send, or it cannot be sent."""
         if self._request is not None:
             self._request.cancel()
             self._request = None

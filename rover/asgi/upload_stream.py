@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from anyio import Event
 
+from rover.asgi.connections import wait_for_disconnect
 from rover.asgi.event_stream import CLOSE_TIMEOUT_S, EventStream
 from rover.commands.upload import Status
 from rover.wire import HEARTBEAT
@@ -95,15 +96,16 @@ class UploadStream(ProgressStream):
         self._upload = upload
         super().__init__(upload, None, streams, upload.client)
 
-    async def _listen(self, receive: Receive) -> None:
+    async def _listen(self, receive: Receive) -> Message:
         await self._commands.receive(self._upload, self._file)
         self._begins.set()
         if not self._body.interrupted:
-            await super()._listen(receive)
+            await wait_for_disconnect(receive)
+        return {"type": "http.disconnect"}
 
-    async def _begin(self, start: Message) -> bool:
+    async def _begin(self) -> bool:
         await self._begins.wait()
-        return await super()._begin(start)
+        return await super()._begin()
 
     def close(self, reason: AccessEnded) -> None:
         """End the stream. While the file arrives, the upload fails, and its last event says why.

@@ -146,7 +146,8 @@ class CommsEndpoint(WebSocketEndpoint):
                 await stream.send(welcome)
         stream.resume()
         try:
-            await stream.until_end(self._receive(websocket, stream))
+            with stream:
+                await self._receive(websocket, stream)
         finally:
             writer = await stream.stop()
         if writer is not None and not writer.cancelled():

@@ -23,7 +23,7 @@ from rover.telemetry.views import Selection
 from rover.wire import EVENT_STREAM, dumps, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Awaitable, Collection, Iterator
 
     from starlette.responses import Response
     from starlette.routing import BaseRoute
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from rover.logs.base import Log
     from rover.serving import Serving
     from rover.telemetry import Telemetry
+    from rover.telemetry.events import TelemetryEvent
     from rover.telemetry.history import History
     from rover.tokens import Tokens
+    from rover.topic import EventId, Topic
 
 
 MAX_POINTS = 20_000
@@ -229,26 +231,48 @@ class TelemetryStream:
         )
         self.query = (self._fields, RATE, RESUME_POINT, self._last, SINCE, AT, SPEED)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond with the events that the query selects."""
-        stream = await self._open(Request(scope, receive))
-        await stream(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Respond with the events that the query selects.
 
-    async def _open(self, request: Request) -> EventStream:
-        telemetry, serving = self._mission.telemetry, self._mission.serving
-        if (at := AT.of(request)) is not None:
-            return await open_replay(self._mission, request, at, self._fields.of(request))
+        The response's coroutine is returned, if nothing must be opened first.
+        """
+        request = Request(scope, receive)
+        at, fields, hz = AT.of(request), self._fields.of(request), RATE.of(request)
+        if at is not None:
+            return self._replay(request, at, fields, send)
         if SPEED.of(request) is not None:
             reason = "is for replays; send `at` too"
             raise BadQuery("speed", request.query_params["speed"], reason)
+        if (selection := Selection(fields, hz)) != Selection():
+            return self._view(request, selection, send)
+        return self._follow(request, self._mission.telemetry.topic)(scope, receive, send)
+
+    async def _replay(
+        self, request: Request, at: float, fields: Collection[str] | None, send: Send
+    ) -> None:
+        stream = await open_replay(self._mission, request, at, fields)
+        await stream(request.scope, request.receive, send)
+
+    async def _view(self, request: Request, selection: Selection, send: Send) -> None:
+        serving = self._mission.serving
+        client = serving.clients.name_of(request.scope, request.receive)
+        self._check_start(request)
+        serving.streams.check_capacity(client)  # before a view is opened for it
+        topic = await self._mission.telemetry.views.topic(selection, client)
+        await self._follow(request, topic)(request.scope, request.receive, send)
+
+    def _check_start(self, request: Request) -> tuple[EventId | None, int | None, float | None]:
         after, last = RESUME_POINT.of(request), self._last.of(request)
-        since, hz = SINCE.of(request), RATE.of(request)
+        since = SINCE.of(request)
         if since is not None and last is not None:
             reason = "`last` and `since` exclude each other; send only one of them"
             raise BadQuery("since", request.query_params["since"], reason)
+        return after, last, since
+
+    def _follow(self, request: Request, topic: Topic[TelemetryEvent, bytes]) -> EventStream:
+        telemetry, serving = self._mission.telemetry, self._mission.serving
+        after, last, since = self._check_start(request)
         client = serving.clients.name_of(request.scope, request.receive)
-        serving.streams.check_capacity(client)  # before a view is opened for it
-        topic = await telemetry.views.topic(Selection(self._fields.of(request), hz), client)
         subscriber = topic.subscribe(after, last=last or 0, since=since)
         preamble = telemetry.state_events(serving.settings.retry_ms)
         if subscriber.position != after:  # else the client has the alarms' events
