@@ -18,7 +18,7 @@ from anyio import CancelScope, Event, create_task_group, sleep, to_thread
 from starlette.routing import Route, WebSocketRoute
 
 from rover.addresses import Proxies, words
-from rover.api import Described
+from rover.api import Described, Operation
 from rover.asgi.access import Access
 from rover.asgi.authentication import Authentication
 from rover.asgi.clients import Clients
@@ -547,8 +547,11 @@ class MissionControl:
                     origins,
                     self.settings.trusted_proxies,
                     self._count_response,
+                    has_options=isinstance(route, Operation) and route.method == "OPTIONS",
                 )
-            if isinstance(route, Route) and route.methods and origins:
+            if origins and isinstance(route, Route) and route.methods:
+                if isinstance(route, Operation) and "OPTIONS" in route.other_methods:
+                    continue
                 route.methods.add("OPTIONS")  # for preflights
         return routes
 

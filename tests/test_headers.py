@@ -121,10 +121,26 @@ async def test_an_allowed_origin_may_use_all_documented_headers(
         for response in one.get("responses", {}).values()
         for name in response.get("headers", {})
     }
-    assert {"if-match", "last-event-id"} < sent
+    methods = {method.upper() for path in document["paths"].values() for method in path}
+    assert {"PUT", "PATCH", "DELETE", "HEAD"} < methods
+    assert methods - {"OPTIONS"} <= set(preflight["access-control-allow-methods"].split(", "))
+    assert {"if-match", "last-event-id", "prefer", "tus-resumable", "upload-offset"} < sent
     assert sent <= set(preflight["access-control-allow-headers"].split(", "))
-    assert {"etag", "content-location"} < received
+    assert {"etag", "content-location", "location", "tus-version", "accept-patch"} < received
     assert received <= set(answer["access-control-expose-headers"].split(", "))
+
+
+async def test_options_that_are_not_a_preflight_reach_the_route(
+    serve: Serve, tmp_path: Path
+) -> None:
+    asks = {"Access-Control-Request-Method": "PATCH"}
+    async with serve(mission(tmp_path, LAB).app) as url, httpx.AsyncClient(base_url=url) as client:
+        supported = await client.options("/uploads", headers={"Origin": LAB})
+        assert supported.headers["tus-version"]
+        assert supported.headers[ALLOW_ORIGIN] == LAB
+        preflight = await client.options("/uploads", headers={"Origin": LAB, **asks})
+        assert "tus-version" not in preflight.headers
+        assert "tus-resumable" in preflight.headers["access-control-allow-headers"]
 
 
 async def test_with_all_origins_no_credentials_are_allowed(serve: Serve, tmp_path: Path) -> None:

@@ -34,12 +34,15 @@ ACCEPT = "websocket.accept"
 STARTS = frozenset({"http.response.start", "websocket.http.response.start", ACCEPT})
 
 EXPOSED = (
-    b"accept-ranges, content-disposition, content-length, content-location, content-range, etag, "
-    b"location, preference-applied, repr-digest, retry-after, tus-extension, tus-max-size, "
-    b"tus-resumable, tus-version, upload-complete, upload-expires, upload-length, upload-limit, "
-    b"upload-metadata, upload-offset, www-authenticate, x-image-id, x-request-id"
+    b"accept-patch, accept-ranges, allow, content-disposition, content-length, content-location, "
+    b"content-range, etag, location, preference-applied, repr-digest, retry-after, tus-extension, "
+    b"tus-max-size, tus-resumable, tus-version, upload-complete, upload-expires, upload-length, "
+    b"upload-limit, upload-metadata, upload-offset, www-authenticate, x-image-id, x-request-id"
 )
 """Headers that a page of another origin may read. The streams and images use them."""
+
+ASKS_METHOD = b"access-control-request-method"
+"""The header that makes a request a preflight (Fetch, 3.3.2)."""
 
 PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
@@ -65,6 +68,7 @@ class ResponseHeaders:
         allowed_origins: comma-separated origins, as `ROVER_ALLOWED_ORIGINS`.
         trusted_proxies: comma-separated proxies, as `ROVER_TRUSTED_PROXIES`.
         on_response: called with the status of each response that begins.
+        has_options: whether the app answers `OPTIONS` requests that are not preflights.
     """
 
     def __init__(
@@ -73,8 +77,11 @@ class ResponseHeaders:
         allowed_origins: str = "",
         trusted_proxies: str = "",
         on_response: Callable[[int], None] = lambda _: None,
+        *,
+        has_options: bool = False,
     ) -> None:
         self.app = app
+        self._has_options = has_options
         self._on_response = on_response
         self._request_ids = RequestIds(trusted_proxies)
         self._origins = frozenset(one.encode() for one in words(allowed_origins))
@@ -92,9 +99,14 @@ class ResponseHeaders:
                 message = {**message, "headers": self._headers(message, request_id, for_origin)}
             return send(message)
 
-        if self._origins and scope["type"] == "http" and scope["method"] == "OPTIONS":
+        if self._origins and self._is_preflight(scope):
             return _answer_preflight(send_with_headers, is_allowed=len(for_origin) > 1)
         return self.app(scope, receive, send_with_headers)
+
+    def _is_preflight(self, scope: Scope) -> bool:
+        if scope["type"] != "http" or scope["method"] != "OPTIONS":
+            return False
+        return not self._has_options or any(name == ASKS_METHOD for name, _ in scope["headers"])
 
     def _headers(
         self, message: Message, request_id: tuple[bytes, bytes], for_origin: RawHeaders

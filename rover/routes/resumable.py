@@ -84,6 +84,15 @@ APPEND_ERRORS = (
     errors.PoolFull,
 )
 
+SUPPORTED = {
+    "Tus-Resumable": "version of tus",
+    "Tus-Version": "versions of tus",
+    "Tus-Extension": "extensions of tus",
+    "Tus-Max-Size": "maximum number of bytes of a file",
+    "Upload-Limit": "the same, for the IETF draft",
+    "Accept-Patch": "media types of `PATCH`",
+}
+
 OCTETS = "application/octet-stream"
 IETF = "[the IETF draft](https://datatracker.ietf.org/doc/draft-ietf-httpbis-resumable-upload/11/)"
 
@@ -210,7 +219,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             options,
             "What the server supports for resumable uploads",
             method="OPTIONS",
-            answers={204: Answer("in its headers", headers={"Tus-Extension": "extensions of tus"})},
+            answers={204: Answer("in its headers", headers=SUPPORTED)},
             errors=[SourceError],
             required_scope=ANY,
             other_methods=LIST_METHODS,
