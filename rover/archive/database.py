@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from rover.archive.store import Store
+from rover.write_lock import WriteLock, write_lock_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,7 @@ class ArchiveDatabase:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._lock = WriteLock() if path is None else write_lock_of(path)
         self._inode = 0
         self._db: sqlite3.Connection | None = None
         self._store: Store | None = None
@@ -68,7 +70,7 @@ class ArchiveDatabase:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint = 0")  # the log does it
             self._db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES:d}")
-            self._store, self._inode = Store(self._db), inode
+            self._store, self._inode = Store(self._db, lock=self._lock), inode
         return self._store
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from rover.archive.points import joined
 from rover.archive.reduce import reduced
 from rover.retention import EARLIEST
 from rover.schema import ARCHIVE
+from rover.write_lock import WriteLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -62,12 +63,17 @@ class Store:
     Args:
         db: an SQLite database with automatic commits (`isolation_level=None`).
         create: whether to create tables that do not exist.
+        lock: held during each transaction, if other threads of this process write to the database.
     """
 
-    def __init__(self, db: Connection, *, create: bool = True) -> None:
+    def __init__(
+        self, db: Connection, *, create: bool = True, lock: WriteLock | None = None
+    ) -> None:
         self._db = db
+        self._lock = lock or WriteLock()
         if create:
-            db.executescript(ARCHIVE)
+            with self._lock.hold():
+                db.executescript(ARCHIVE)
         self._parameters = Parameters(db)
         self._chunks = Chunks(db)
         self._stored: dict[str, Stored] = {}  # by name
@@ -94,16 +100,17 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """A transaction. If it fails, its changes are undone."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            self._chunks.share_no_times()
-            self._reload()
-            raise
+        with self._lock.hold():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                self._chunks.share_no_times()
+                self._reload()
+                raise
 
     def add(self, batch: Mapping[str, Points], stored: float, offset: int = 0) -> None:
         """Store points: those of each parameter completely, or not at all.
@@ -269,7 +276,8 @@ class Store:
                     self._chunks.delete(chunk)
             self._levels.forget_chunks(chunks)
             # a script, because a cursor would take one page only
-            self._db.executescript(f"PRAGMA incremental_vacuum({RETURNED_PAGES:d})")
+            with self._lock.hold():
+                self._db.executescript(f"PRAGMA incremental_vacuum({RETURNED_PAGES:d})")
         return True
 
     def _beyond(self, max_bytes: float, stored_after: float) -> Sequence[int]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rover.errors import SettingError
 from rover.logs.contents import Contents, connect, contents_of, id_range, of_kinds
 from rover.schema import APPLICATION_ID, MIGRATIONS, migrate
+from rover.write_lock import write_lock_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,7 @@ class Database:
 
     def __init__(self, path: Path, max_pages: int | None = None) -> None:
         self.path = path
+        self._lock = write_lock_of(path)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
         self._inode = os.fstat(descriptor).st_ino
         os.close(descriptor)
@@ -93,12 +95,11 @@ class Database:
         Raises:
             sqlite3.Error: it cannot be written.
         """
-        self._connection.execute("BEGIN IMMEDIATE")
-        with self._connection:
-            self._connection.executemany(
-                "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-                meta.items(),
-            )
+        sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+        with self._lock.hold(precede=True):
+            self._connection.execute("BEGIN IMMEDIATE")
+            with self._connection:
+                self._connection.executemany(sql, meta.items())
         self.sync()
 
     def write(self, batch: Batch) -> set[Trim]:
@@ -114,16 +115,17 @@ class Database:
         if self.path.stat().st_ino != self._inode:
             raise FileNotFoundError
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            unfinished = self._write(batch) if batch else set()
-            count = "UPDATE meta SET value = ? WHERE key = 'transactions'"
-            connection.execute(count, (str(self.transactions + 1),))
-            connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
+        with self._lock.hold(precede=True):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                unfinished = self._write(batch) if batch else set()
+                count = "UPDATE meta SET value = ? WHERE key = 'transactions'"
+                connection.execute(count, (str(self.transactions + 1),))
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
         self.transactions += 1
         return unfinished
 
