@@ -302,7 +302,7 @@ async def test_an_isolated_validator_cannot_hurt(
 ) -> None:
     (tmp_path / "hostile_validator.py").write_text(HOSTILE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    url = "hostile_validator:Hostile?isolate=1&timeout_s=3"
+    url = "hostile_validator:Hostile?isolate=1&timeout_s=2"
     validator = open_source("commands", url)
     assert isinstance(validator, IsolatedValidator)
     async with validator, running(tmp_path, validator=validator) as commands:

@@ -146,40 +146,40 @@ async def test_tus_with_a_deferred_length_and_bytes_in_the_first_request(
     assert (report["status"], report["size"]) == ("REJECTED", 17)
 
 
-@pytest.mark.parametrize(
-    ("method", "headers", "status"),
-    [
-        ("POST", {}, 400),
-        ("POST", {"Upload-Complete": "yes"}, 400),
-        ("POST", {**TUS, "Upload-Length": "x"}, 400),
-        ("POST", {**TUS, "Upload-Length": "0"}, 400),
-        ("POST", TUS, 400),
-        ("POST", {**TUS, "Upload-Length": "1", "Upload-Metadata": "filename %"}, 400),
-        ("POST", {"Tus-Resumable": "0.2.2", "Upload-Length": "1"}, 412),
-        ("POST", {"Upload-Complete": "?0", "Upload-Length": "18"}, 413),
-        ("POST", {**TUS, "Upload-Length": "18"}, 413),
-        ("POST", {"Upload-Complete": "?0", "Content-Disposition": 'inline; filename="a'}, 400),
-        ("POST", {"Upload-Complete": "?0", "Content-Disposition": "inline; filename=a.txt"}, 415),
-        ("POST", {"Upload-Complete": "?0", "Content-Encoding": "gzip"}, 415),
-        ("PATCH", {**PART, "Upload-Complete": "?0"}, 400),
-        ("PATCH", {"Upload-Offset": "0", "Upload-Complete": "?0"}, 415),
-        ("PATCH", {**TUS, "Upload-Offset": "0"}, 415),
-        ("PATCH", {**TUS_PART, "Upload-Offset": "-1"}, 400),
-    ],
-)
-async def test_a_request_with_wrong_headers_is_refused(
-    tmp_path: Path, serve: Serve, method: str, headers: dict[str, str], status: int
-) -> None:
+WRONG: list[tuple[str, dict[str, str], int]] = [
+    ("POST", {}, 400),
+    ("POST", {"Upload-Complete": "yes"}, 400),
+    ("POST", {**TUS, "Upload-Length": "x"}, 400),
+    ("POST", {**TUS, "Upload-Length": "0"}, 400),
+    ("POST", TUS, 400),
+    ("POST", {**TUS, "Upload-Length": "1", "Upload-Metadata": "filename %"}, 400),
+    ("POST", {"Tus-Resumable": "0.2.2", "Upload-Length": "1"}, 412),
+    ("POST", {"Upload-Complete": "?0", "Upload-Length": "18"}, 413),
+    ("POST", {**TUS, "Upload-Length": "18"}, 413),
+    ("POST", {"Upload-Complete": "?0", "Content-Disposition": 'inline; filename="a'}, 400),
+    ("POST", {"Upload-Complete": "?0", "Content-Disposition": "inline; filename=a.txt"}, 415),
+    ("POST", {"Upload-Complete": "?0", "Content-Encoding": "gzip"}, 415),
+    ("PATCH", {**PART, "Upload-Complete": "?0"}, 400),
+    ("PATCH", {"Upload-Offset": "0", "Upload-Complete": "?0"}, 415),
+    ("PATCH", {**TUS, "Upload-Offset": "0"}, 415),
+    ("PATCH", {**TUS_PART, "Upload-Offset": "-1"}, 400),
+]
+"""Requests with wrong headers, and their status."""
+
+
+async def test_a_request_with_wrong_headers_is_refused(tmp_path: Path, serve: Serve) -> None:
     mission = Mission(tmp_path, validator=Described(ACCEPTED))
     async with served(mission, serve) as client:
-        if method == "PATCH":
-            begun = {"Upload-Complete": "?0", "Content-Disposition": "inline; filename=a.seq"}
-            await client.put("/uploads/a", headers=begun)
-        url = "/uploads" if method == "POST" else "/uploads/a"
-        answer = await client.request(method, url, headers=headers)
+        begun = {"Upload-Complete": "?0", "Content-Disposition": "inline; filename=a.seq"}
+        await client.put("/uploads/a", headers=begun)
+        for method, headers, status in WRONG:
+            url = "/uploads" if method == "POST" else "/uploads/a"
+            answer = await client.request(method, url, headers=headers)
+            assert answer.status_code == status, (headers, answer.text)
         unknown = await client.patch("/uploads/b", headers={**TUS_PART, "Upload-Offset": "0"})
-    assert answer.status_code == status, answer.text
+        listed = (await client.get("/uploads")).json()["uploads"]
     assert unknown.status_code == 404
+    assert [one["id"] for one in listed] == ["a"]
 
 
 async def test_a_plain_put_uploads_a_whole_file(tmp_path: Path, serve: Serve) -> None:
