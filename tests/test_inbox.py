@@ -83,6 +83,14 @@ async def test_files_left_by_a_crash_are_deleted_at_start(tmp_path: Path) -> Non
         assert files_of(commands) == []
 
 
+def test_a_program_that_only_checks_the_folder_deletes_no_file(tmp_path: Path) -> None:
+    accepted = tmp_path / "data" / "incoming" / "a"
+    accepted.parent.mkdir(parents=True)
+    accepted.write_bytes(b"accepted before a crash")
+    with Inbox(tmp_path / "data").open():  # as `rover serve` does before it starts
+        assert accepted.exists()
+
+
 async def test_files_that_another_process_is_receiving_are_not_deleted(tmp_path: Path) -> None:
     with Inbox(tmp_path / "data").open():
         (tmp_path / "data" / "incoming" / "other").write_bytes(b"half a file")

@@ -16,15 +16,16 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rover.errors import FileChanged, SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
-    from pathlib import Path
     from typing import IO
 
     Fsync = Callable[[int], None]
@@ -38,6 +39,9 @@ READ_ONLY = 0o400
 
 SUFFIX = re.compile(r"\.[A-Za-z0-9_-]{1,16}")
 """A suffix that the validator's copy keeps: programs choose the format of a file by it."""
+
+ARTIFACT_MARK = ".artifact"
+"""In the name of an artifact until it is complete."""
 
 COPY_MARK = ".check"
 """In the name of the validator's copy. Ids have no dot, so it is no other incoming file."""
@@ -59,13 +63,13 @@ class Inbox:
         self._fsync = fsync
 
     @contextmanager
-    def open(self, keep: Collection[str] = ()) -> Iterator[None]:
+    def open(self, keep: Collection[str] | None = None) -> Iterator[None]:
         """Create the folders, and delete incoming files that a crash has left.
 
         Several processes may share the folders: only a process that is alone deletes files.
 
         Args:
-            keep: names of incoming files that are still needed.
+            keep: names of incoming files that are still needed; `None` to delete none.
 
         Raises:
             SettingError: the folder is not writable.
@@ -131,18 +135,16 @@ class Inbox:
         path = self.artifacts / digest
         if path.exists():
             return digest
-        unfinished = self.artifacts / f"{digest}.new"
+        descriptor, name = tempfile.mkstemp(ARTIFACT_MARK, dir=self.incoming)
         try:
-            with os.fdopen(
-                os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "wb"
-            ) as file:
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
                 self._fsync(file.fileno())
-            unfinished.replace(path)
+            Path(name).replace(path)
         except OSError:
             with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
+                Path(name).unlink(missing_ok=True)
             raise
         _sync(self.artifacts, self._fsync)
         return digest
@@ -159,15 +161,16 @@ class Inbox:
         """Delete a stored artifact."""
         (self.artifacts / digest).unlink(missing_ok=True)
 
-    def _delete_leftovers(self, lock: IO[bytes], keep: Collection[str]) -> None:
+    def _delete_leftovers(self, lock: IO[bytes], keep: Collection[str] | None) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             pass  # another process is receiving these files
         else:
-            for leftover in self.incoming.iterdir():
-                if leftover.name not in keep:
-                    _delete(leftover)
+            if keep is not None:
+                for leftover in self.incoming.iterdir():
+                    if leftover.name not in keep:
+                        _delete(leftover)
         fcntl.flock(lock, fcntl.LOCK_SH)
 
 

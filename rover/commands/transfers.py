@@ -111,6 +111,7 @@ class Transfers:
     async def _complete(self, upload: Upload, file: CommandFile) -> None:
         upload.size = upload.received
         upload.sha256 = file.sha256
+        self._save(upload)  # with the next event
         upload.publish_received("received the file")
         upload.status = Status.VALIDATING
         if not upload.received:
