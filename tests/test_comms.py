@@ -182,6 +182,7 @@ async def test_channel_names_that_are_not_allowed(channel: str) -> None:
         ("Ada L.", "Ada L."),
         ("名前", "名前"),
         ("x" * 64, "x" * 64),
+        ("Ada \U0001f469\u200d\U0001f680", "Ada \U0001f469\u200d\U0001f680"),
     ],
 )
 async def test_a_member_has_the_requested_name(requested: str, name: str) -> None:
@@ -191,7 +192,10 @@ async def test_a_member_has_the_requested_name(requested: str, name: str) -> Non
 
 @pytest.mark.parametrize(
     "requested",
-    ["x" * 65, "a\0b", "a\nb", "a\u202eb", "a\u2066b", "\u200eada", "a\ud800", "a\u2028b"],
+    [
+        *("x" * 65, "a\0b", "a\nb", "a\u202eb", "a\u2066b", "\u200eada", "a\ud800", "a\u2028b"),
+        *("\u3164", "\u2800", "\u200d", "a\u034fb"),
+    ],
 )
 async def test_member_names_that_are_not_allowed(requested: str) -> None:
     comms = comms_of()
@@ -211,6 +215,8 @@ async def test_a_requested_name_that_is_taken_is_made_unique() -> None:
     with ExitStack() as stack:
         members = [stack.enter_context(comms.join("eva", name)) for name in ["ada", "Ada", "ada"]]
         assert [member.name for member in members] == ["ada", "Ada-2", "ada-3"]
+        with comms.join("eva", "a\ufe0fda") as looks_like_ada:
+            assert looks_like_ada.name == "a\ufe0fda-4"
         with comms.join("ops", "ada") as elsewhere:
             assert elsewhere.name == "ada"
     with comms.join("eva", "ada") as again:

@@ -119,7 +119,11 @@ def test_two_connections_of_a_token_have_different_names(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Ada", "aDA", "%41da", "Ada-2", "%EF%BC%A1da", "%20Ada%20", "Ada%E3%85%A4", "rover-7"]
+    "name",
+    [
+        *("Ada", "aDA", "%41da", "Ada-2", "%EF%BC%A1da", "%20Ada%20", "Ada%E3%85%A4", "rover-7"),
+        *("A%20d%20a", "Ad%EF%B8%8Fa", "A%CD%8Fda", "%CE%91da", "Ada%E2%80%902", "Ada-2%EF%B8%8F"),
+    ],
 )
 @pytest.mark.parametrize("protocol", [SUBPROTOCOL, None])
 def test_a_client_without_a_name_cannot_use_that_of_a_token(

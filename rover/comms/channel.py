@@ -16,6 +16,7 @@ from rover.comms.pace import Pace
 from rover.comms.protocol import Frame, MessageEvent, PresenceEvent, encode
 from rover.comms.seats import Seats
 from rover.identity import EVERYONE
+from rover.names import looks_of
 from rover.retention import expired_count
 from rover.shares import Pool
 from rover.topic import Topic
@@ -350,11 +351,11 @@ class Channel:
         return newest[::-1]
 
     def _unique(self, name: str) -> str:
-        taken = {other.casefold() for other in self.members}
+        taken = {look for other in self.members for look in looks_of(other)}
         suffixes = chain([""], (f"-{n}" for n in count(2)))
         candidates = (name[: MAX_NAME_CHARACTERS - len(suffix)] + suffix for suffix in suffixes)
         return next(
             one
             for one in candidates
-            if one.casefold() not in taken and (one == name or not self._has_name(one))
+            if taken.isdisjoint(looks_of(one)) and (one == name or not self._has_name(one))
         )

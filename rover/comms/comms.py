@@ -18,6 +18,7 @@ from rover.comms.records import PREFIX, channel_store
 from rover.counts import GapCounts
 from rover.events import EventId
 from rover.identity import EVERYONE
+from rover.names import looks_of, name_fault
 from rover.retention import expired_count
 from rover.shares import Pool
 
@@ -204,9 +205,11 @@ class Comms:
         """
         if self._closed:
             raise errors.Draining(RETRY_AFTER_S)
-        name = _member_name(identity.name or name)
+        name = identity.name or _member_name(name)
         if not identity.name and self._is_reserved(name):
-            raise errors.ChannelRefused("member name", name, "it belongs to a token; use another")
+            raise errors.ChannelRefused(
+                "member name", name, "it looks like the name of a token; use another"
+            )
         channel = self._channel(channel_name, client)
         with CancelScope() as scope:
             member = channel.join(name, after, scope, client, identity, resume_token)
@@ -295,8 +298,10 @@ class Comms:
             member.close(errors.Draining(RETRY_AFTER_S))
 
     def _is_reserved(self, name: str) -> bool:
-        """Whether a name belongs to a token, or looks like that of its second connection."""
-        return self._has_name(name) or self._has_name(SUFFIX.sub("", name))
+        """Whether a name looks like that of a token, or like that of its second connection."""
+        return self._has_name(name) or any(
+            self._has_name(SUFFIX.sub("", look)) for look in looks_of(name)
+        )
 
     def _members(self) -> list[Member]:
         return [member for c in self._channels.values() for member in c.members.values()]
@@ -357,8 +362,6 @@ class Comms:
 
 def _member_name(name: str) -> str:
     name = name.strip()
-    # control characters and bidirectional marks are not printable
-    if len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
-        reason = f"use 1 to {MAX_NAME_CHARACTERS} printable characters"
-        raise errors.ChannelRefused("member name", name, reason)
+    if fault := name_fault(name, MAX_NAME_CHARACTERS):
+        raise errors.ChannelRefused("member name", name, fault)
     return name

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from rover.errors import TokenError
 from rover.identity import SCOPES
+from rover.names import name_fault
 
 MAX_NAME_CHARACTERS = 64
 
@@ -32,9 +33,9 @@ def checked_name(what: str, name: str) -> str:
         TokenError: it is empty, too long, or has characters that cannot be shown.
     """
     name = name.strip()
-    if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
-        limit = f"1 to {MAX_NAME_CHARACTERS} printable characters"
-        raise TokenError(f"{what}={name[:80]!r}: must be {limit}")
+    limit = f"1 to {MAX_NAME_CHARACTERS} printable characters"
+    if fault := name_fault(name, MAX_NAME_CHARACTERS) or ("" if name else "it is empty"):
+        raise TokenError(f"{what}={name[:80]!r}: must be {limit}: {fault}")
     return name
 
 

@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any, Self
 
 from rover.identity import Identity
+from rover.names import SEQUENCES
 from rover.wire import iso
 
 PREFIX = "rvr"
@@ -125,7 +126,7 @@ def digest_of(secret: bytes) -> bytes:
 
 def _text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
-    if not isinstance(value, str) or not value.isprintable():
+    if not isinstance(value, str) or not SEQUENCES.sub("", value).isprintable():
         raise ValueError(f"`{name}` must be a string of printable characters")
     return value
 

@@ -7,7 +7,6 @@ token. So a file that is deleted or damaged while the server runs gives nobody a
 from __future__ import annotations
 
 import logging
-import unicodedata
 from hmac import compare_digest
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +16,7 @@ from anyio import CapacityLimiter, Lock, move_on_after, sleep, to_thread
 from rover.addresses import words
 from rover.errors import AccessEnded, TokensUnreadable
 from rover.identity import EVERYONE, LOCAL
+from rover.names import looks_of
 from rover.tokens.file import FILE_NAME, TokensFile
 from rover.tokens.grants import Grants
 from rover.tokens.token import MAX_TEXT_BYTES, PREFIX, TEXT, Token, digest_of
@@ -40,9 +40,6 @@ NEW_CHECK_PERIOD_S = 0.02
 
 NEW_CHECK_TIMEOUT_S = 1.0
 """Maximum seconds that a client with an unknown token waits for such a check."""
-
-INVISIBLE = dict.fromkeys(map(ord, "\u115f\u1160\u2800\u3164\uffa0"))
-"""Letters and signs that show nothing."""
 
 NO_DIGEST = b"\0" * 32
 """Used for an unknown id, so that its check takes as long."""
@@ -140,7 +137,7 @@ class Tokens:
 
     def has_name(self, name: str) -> bool:
         """Whether a token has this name, or one that looks the same."""
-        return _folded(name) in self._names
+        return not self._names.isdisjoint(looks_of(name))
 
     async def run(self) -> None:
         """Read the file when it changes, and end streams without access, until cancelled."""
@@ -193,7 +190,7 @@ class Tokens:
             self.required = True
         self._warn_of_the_clock(named)
         self._entries = {key.encode(): Entry(one, one.identity) for key, one in named.items()}
-        self._names = frozenset(_folded(token.name) for token in named.values())
+        self._names = frozenset(one for token in named.values() for one in looks_of(token.name))
 
     def _warn_of_the_clock(self, named: Named) -> None:
         now = self._clock()
@@ -206,9 +203,3 @@ class Tokens:
                 iso(now),
                 early[0].id,
             )
-
-
-def _folded(name: str) -> str:
-    """The same text for names that differ only in case, spaces and forms of their letters."""
-    visible = unicodedata.normalize("NFKC", name).translate(INVISIBLE)
-    return " ".join(visible.casefold().split())

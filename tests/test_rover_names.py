@@ -1,0 +1,97 @@
+"""Which names are allowed, and which look the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from rover.names import IGNORABLE, looks_of, name_fault
+
+LIMIT = 64
+PILOT = "\U0001f469\u200d\U0001f680"
+SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Ada", "Ada L.", "名前", "Zoë", "Zoe\u0308", "Вера", "Νίκη", "עדה", "x" * LIMIT),
+        *(
+            PILOT,
+            f"Ada {PILOT}",
+            "\u2764\ufe0f",
+            SCOTLAND,
+            "می\u200cخواهم",
+            "क्\u200dष",
+            "葛\U000e0100",
+        ),
+        "ᠠ\u180b",
+    ],
+)
+def test_names_in_any_script_and_with_emoji_are_allowed(name: str) -> None:
+    assert name_fault(name, LIMIT) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "x" * (LIMIT + 1),
+            "a\0b",
+            "a\nb",
+            "a\u2028b",
+            "a\ud800",
+            "a\ue000",
+            "\u2800",
+            "a\u2800b",
+        ),
+        *(
+            "\u200dAda",
+            "Ada\u200d",
+            "Ada \u200dL.",
+            "\ufe0fAda",
+            "Ada\U000e0041",
+            "\U0001f3f4\U000e0067",
+        ),
+        *("Nvi\u034few", "Nvi\u17b4ew", "Nvi\u202eew", "Nvi\xadew", "Nvi\ufeffew", "Nvi\u3164ew"),
+    ],
+)
+def test_names_with_characters_that_nobody_sees_are_not_allowed(name: str) -> None:
+    assert name_fault(name, LIMIT)
+
+
+def test_no_ignorable_character_makes_a_name_or_a_difference() -> None:
+    for one in map(chr, IGNORABLE):
+        assert name_fault(one, LIMIT)
+        assert looks_of(f"Nvi{one}ew") == looks_of("Nview")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("Nview", "NVIEW", "nview", " N view ", "N\u2003view", "N v i e w", "Ｎｖｉｅｗ", "𝐍𝐯𝐢𝐞𝐰"),
+        *("Nvi\u2800ew", "Nvi\ufe0f\u200dew"),
+        *("Nviеw", "Νview", "Nνiew", "Nѵіеԝ", "Nvıew"),
+    ],
+)
+def test_names_that_look_like_another(other: str) -> None:
+    assert looks_of(other) & looks_of("Nview")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Вера", "ВЕРА", True),
+        ("ΝΙΚΗ", "νικη", True),
+        ("Zoë", "Zoe\u0308", True),
+        ("Ada-2", "Ada‐2", True),
+        ("Straße", "STRASSE", True),
+        ("Вера", "Bepa", True),
+        ("Zoë", "Zoe", False),
+        ("Ada", "Adam", False),
+        ("Ada-2", "Ada-3", False),
+        ("Al", "AI", False),
+        (PILOT, "\U0001f468\u200d\U0001f680", False),
+    ],
+)
+def test_looks_do_not_depend_on_case_or_script(one: str, other: str, same: bool) -> None:
+    assert bool(looks_of(one) & looks_of(other)) is same
