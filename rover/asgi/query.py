@@ -257,10 +257,12 @@ class Text:
     Attributes:
         name: of the parameter.
         summary: what it selects, for people.
+        pattern: a regular expression of the texts that the route accepts, which checks them itself.
     """
 
     name: str
     summary: str
+    pattern: str = ""
 
     def of(self, request: HTTPConnection) -> str | None:
         """The text in a request, or `None` if the query does not have it."""
@@ -269,7 +271,7 @@ class Text:
     @property
     def schema(self) -> Schema:
         """Its values."""
-        return {"type": "string"}
+        return {"type": "string", **({"pattern": self.pattern} if self.pattern else {})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,8 +64,10 @@ logger = logging.getLogger("rover.commands")
 CLEANUP_TIMEOUT_S = 1.0
 """Seconds that the task of a request has to delete its file at shutdown."""
 
-UPLOAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ID_PATTERN = "[A-Za-z0-9_-]{1,64}"
 """An id that a client may choose. It is also the name of the incoming file."""
+
+UPLOAD_ID = re.compile(ID_PATTERN)
 
 RESTARTED = "the server was restarted before the check ended; send the file again"
 

@@ -19,6 +19,7 @@ from rover.asgi.prefer import Preferences
 from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.upload_stream import ProgressStream, UploadStream
 from rover.asgi.upload_verdict import UploadVerdict
+from rover.commands.commands import ID_PATTERN
 from rover.errors import (
     BadUploadId,
     CommandsOff,
@@ -51,6 +52,7 @@ UPLOAD_ID = Text(
     name="id",
     summary="id of the upload, chosen by the client: 1 to 64 letters, digits, `-` or `_`. A client "
     "that chooses it can ask for the outcome whenever its connection breaks",
+    pattern=f"^{ID_PATTERN}$",
 )
 
 

@@ -245,6 +245,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             description="The body is the file. With `Upload-Complete`, it can be resumed.",
             method="PUT",
             headers=BEGIN_HEADERS,
+            path_parameters={"upload_id": UPLOAD_ID.schema},
             body=Body({OCTETS: BINARY}, required=False),
             answers={
                 200: Answer(ended, REPORT),
