@@ -7,6 +7,7 @@ import io
 import json
 import math
 import random
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rover.exports import FORMATS, Aligner, export, writer_of
+from rover.exports import FORMATS, PIECE_BYTES, Aligner, export, writer_of
 from rover.exports.columns import exact_iso, exact_posix
 from rover.telemetry.history import History
 from sources.base import Sample
@@ -195,3 +196,18 @@ def test_rows_of_a_long_gap_come_in_tables_of_a_limited_size() -> None:
         history.add(Sample(t, {"a": 1.0}))
     tables = Aligner(0.5).tables(*history.tables())
     assert max(len(table.t) for table in tables) < 20_000
+
+
+@pytest.mark.parametrize("file_format", ["csv", "jsonl"])
+@pytest.mark.parametrize("period_s", [None, 0.001])
+def test_the_pieces_of_an_export_have_a_limited_size(
+    file_format: str, period_s: float | None
+) -> None:
+    history = History()
+    for n in range(12):
+        history.add(Sample(T + n / 10, {"text": str(n) * 200_000, "a": float(n)}))
+    align = None if period_s is None else Aligner(period_s)
+    pieces = export(history.tables(), history.kinds(), writer_of(file_format), align)
+    sizes = [len(piece) for piece in islice(pieces, 20)]
+    assert len(sizes) > 2
+    assert max(sizes) < 2 * PIECE_BYTES

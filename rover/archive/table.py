@@ -17,7 +17,7 @@ from rover.archive.points import SCALAR, values_of
 from rover.archive.reduce import kept
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -62,11 +62,21 @@ class Table:
 
     def newest(self) -> Table:
         """The last row."""
+        return self._rows(slice(-1, None))
+
+    def parts(self, max_bytes: int) -> Iterator[Table]:
+        """The rows in tables of about that size as JSON. They share the memory of this one."""
+        count = -(-self.json_bytes() // max_bytes) or 1
+        rows = -(-len(self.t) // count) or 1
+        for start in range(0, len(self.t), rows):
+            yield self._rows(slice(start, start + rows))
+
+    def _rows(self, rows: slice) -> Table:
         columns = {
-            name: {part: column[-1:] for part, column in parts.items()}
+            name: {part: column[rows] for part, column in parts.items()}
             for name, parts in self.columns.items()
         }
-        return Table(self.t[-1:], self.late[-1:], columns, self.resolution_s)
+        return Table(self.t[rows], self.late[rows], columns, self.resolution_s)
 
     def json_bytes(self) -> int:
         """The approximate size of the rows as JSON. Characters count as one byte."""

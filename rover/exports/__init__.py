@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rover.archive.table import Table
     from rover.exports.columns import Writer
 
+PIECE_BYTES = 2**20
+"""Approximate size of the rows that a writer takes at once: several exports may run."""
+
 FORMATS = {
     "csv": "text/csv; charset=utf-8; header=present",
     "jsonl": "application/jsonl",
@@ -68,10 +71,11 @@ def export(
     writer = make(columns)
     for table in tables:
         for rows in [table] if align is None else align.tables(table):
-            if piece := writer.write(rows):
-                yield piece
+            for part in rows.parts(PIECE_BYTES):
+                if piece := writer.write(part):
+                    yield piece
     if last := writer.end():
         yield last
 
 
-__all__ = ["FORMATS", "Aligner", "export", "writer_of"]
+__all__ = ["FORMATS", "PIECE_BYTES", "Aligner", "export", "writer_of"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-MAX_ROWS = 16_384
+MAX_ROWS = 4096
 """Maximum number of rows of a table at a period: a gap of a year has many."""
 
 
