@@ -213,6 +213,11 @@ def test_strangers_lose_their_reserved_connections_before_clients_that_had_a_tok
         limits.open(transport)
     with pytest.raises(PoolFull):
         limits.open(FakeTransport("192.0.2.200"))  # the others may have sent requests already
+    known = FakeTransport("192.0.2.199")
+    limits.remember("192.0.2.199")
+    limits.open(known)
+    replaced = strangers.pop(0)
+    assert replaced.is_aborted
     for transport in [own, *strangers]:
         limits.protect(transport, 0.0)
     limits.open(FakeTransport("192.0.2.201"))
@@ -220,6 +225,7 @@ def test_strangers_lose_their_reserved_connections_before_clients_that_had_a_tok
     limits.open(FakeTransport(OTHER))
     assert [one.is_aborted for one in strangers[:3]] == [True, True, False]
     assert not own.is_aborted
+    assert not known.is_aborted
 
 
 async def test_a_trusted_proxy_has_no_share_of_the_connections(

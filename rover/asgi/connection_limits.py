@@ -180,18 +180,23 @@ class ConnectionLimits:
         """Abort the oldest connection that a newcomer may replace; returns whether there was one.
 
         Clients that have never used a token lose theirs first, and cannot replace those of others.
+        A newcomer that has used one replaces those of strangers also while they are protected.
         """
         own_only = self.reserved.is_share_used(newcomer)
+        is_known = newcomer in self._known
         now_s = self._clock()
-        found = None
+        found = best = None
         for transport, connection in self._unproven.items():
-            if now_s < connection.protected_until_s or (own_only and connection.client != newcomer):
+            is_protected = now_s < connection.protected_until_s
+            is_stranger = connection.client not in self._known
+            if own_only and connection.client != newcomer:
                 continue
-            if connection.client not in self._known:
+            if is_stranger and not is_protected:
                 found = transport
                 break
-            if found is None and newcomer in self._known:
-                found = transport
+            rank = 1 if is_stranger else 2
+            if is_known and not (is_protected and rank == 2) and (best is None or rank < best):
+                found, best = transport, rank
         if found is None:
             return False
         self.close(found)
