@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -25,12 +26,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CTRL_OPCODES, Frame, Opcode
 
 from rover.asgi.connection_limits import RESERVED_CONNECTIONS, RESERVED_PER_CLIENT, ConnectionLimits
-from rover.asgi.servers.uvicorn_protocols import (
-    MAX_EMPTY_FRAMES,
-    SLICE_MESSAGES,
-    BoundedHTTPProtocol,
-    BoundedWebSocketProtocol,
-)
+from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
+from rover.asgi.servers.uvicorn_websocket import MAX_EMPTY_FRAMES, SLICE_MESSAGES
 from rover.errors import PoolFull
 from rover.mission import MissionControl
 from rover.settings import Settings
@@ -124,6 +121,7 @@ async def test_beyond_its_share_of_connections_a_client_gets_only_health_checks(
         for _ in range(RESERVED_PER_CLIENT):
             await clients.connect(GREEDY)
         await until(lambda: len(limits.reserved) == RESERVED_PER_CLIENT)
+        await until(lambda: all(one.protected_until_s < inf for one in limits._unproven.values()))
         assert await clients.get(GREEDY, "/healthz") == 200  # replaces the oldest of its own
         assert await clients.get(OTHER, "/telemetry/parameters") == 200
         assert limits.pool.refused["share"] == RESERVED_PER_CLIENT + 3

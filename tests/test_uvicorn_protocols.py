@@ -27,13 +27,8 @@ from starlette.routing import Route, WebSocketRoute
 from rover.asgi.connections import wait_for_disconnect
 from rover.asgi.headers import DEFAULTS
 from rover.asgi.servers.uvicorn import transport_of
-from rover.asgi.servers.uvicorn_protocols import (
-    MAX_HEADER_BYTES,
-    MAX_HEADERS,
-    MAX_URL_BYTES,
-    BoundedHTTPProtocol,
-    BoundedWebSocketProtocol,
-)
+from rover.asgi.servers.uvicorn_headers import MAX_HEADER_BYTES, MAX_HEADERS, MAX_URL_BYTES
+from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
 from rover.asgi.servers.uvicorn_refusals import refusal
 from rover.request import request_id
 from tests.waiting import until
