@@ -1,7 +1,7 @@
-"""Wakes the subscribers of topics together, for at most half of the event loop's time.
+"""Releases topics to all of their subscribers, for at most half of the event loop's time.
 
-A topic with 10,000 subscribers must not wake them for each of 200 events a second. The flusher
-releases all events published since its last flush, measures how long the subscribers take to write
+A topic with 10,000 subscribers must not write to them for each of 200 events a second. The flusher
+releases all events published since its last flush, measures how long it takes to write
 them, and then pauses for at least as long. Events go out at once while that is cheap, and in
 growing batches as it becomes expensive.
 
@@ -38,11 +38,11 @@ PAUSE_CAP_S = 0.04
 MIN_FLUSH_S = 0.001
 """Seconds that a flush must take to be followed by a pause. Timers are not more precise."""
 
-MAX_WOKEN = 500
-"""Maximum number of subscribers woken in one turn of the event loop.
+MAX_DELIVERED = 500
+"""Maximum number of subscribers that a release reaches in one turn of the event loop.
 
-Python's garbage collector runs after 700 new objects. If 1,000 subscribers woke at once, each flush
-would start it, which costs a tenth of the CPU time.
+Between the turns, other tasks run. Python's garbage collector runs after 700 new objects: if tasks
+of 1,000 subscribers woke at once, each flush would start it.
 """
 
 
@@ -153,10 +153,10 @@ class Flusher:
         if topic.closed:
             del self._released_at[topic]
             self._heartbeats_s.pop(topic, None)
-        while topic.deliver(MAX_WOKEN):  # a release of another task
+        while topic.deliver(MAX_DELIVERED):  # a release of another task
             await checkpoint()
         topic.begin_release(up_to)
-        while topic.deliver(MAX_WOKEN):
+        while topic.deliver(MAX_DELIVERED):
             await checkpoint()
 
 
