@@ -262,8 +262,10 @@ class MissionControl:
                 timeout_s=WEBSOCKET_CLOSE_S,
             ),
             Stage(
-                open=lambda: len(serving.streams) + len(serving.replays),
-                close=self.telemetry.close,
+                open=lambda: (
+                    len(serving.streams) + len(serving.replays) + len(self.cameras.frames.viewers)
+                ),
+                close=self._close_streams,
                 timeout_s=STREAMS_CLOSE_S,
                 abort=abort_stalled,
             ),
@@ -276,11 +278,16 @@ class MissionControl:
             counts={
                 "telemetry readers": lambda: len(serving.streams),
                 "replays": lambda: len(serving.replays),
+                "viewers": lambda: len(serving.viewers),
                 "members": lambda: self.comms.members,
                 "downloads": downloads,
                 "uploads": uploads,
             },
         )
+
+    def _close_streams(self) -> None:
+        self.telemetry.close()
+        self.cameras.frames.close()
 
     def _record_upload(self, upload: Upload) -> None:
         report = upload.report

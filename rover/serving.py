@@ -86,6 +86,7 @@ class Serving:
         clients: names the clients of requests.
         readers: the open event streams; at most `max_readers`, or fewer if the system allows fewer
             open files.
+        viewers: the open video streams.
         ingests: the requests being received that send telemetry or JSON.
         large_responses: histories and lists.
         streams: event streams without end.
@@ -107,6 +108,7 @@ class Serving:
         self.clients = Clients(settings.trusted_proxies)
         share, max_readers = settings.client_share, max_clients(settings.max_readers)
         self.readers = Pool("readers", "ROVER_MAX_READERS", max_readers, share)
+        self.viewers = Pool("viewers", "ROVER_MAX_VIEWERS", settings.max_viewers, share)
         self.ingests = Pool("ingests", "ROVER_MAX_INGESTS", settings.max_ingests, share)
         self.large_responses = LargeResponses(self.connections, self.clients, share)
         self.streams = EventStreams(settings, self.connections, self.readers)

@@ -297,6 +297,7 @@ class Settings:
         at_least=0,
         at_most=100_000,
     )
+    max_viewers: int = setting(200, "maximum number of viewers of videos; more get 503", at_least=1)
     spool_images: int = setting(
         32, "images kept on disk, if the camera has no files of them", at_least=1
     )

@@ -42,9 +42,12 @@ def app_of(images: Images) -> Starlette:
 class Site:
     """A camera, its images, and a client of their server."""
 
-    def __init__(self, camera: FakeCamera, images: Images, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, camera: FakeCamera, images: Images, cameras: Cameras, client: httpx.AsyncClient
+    ) -> None:
         self.camera = camera
         self.images = images
+        self.cameras = cameras
         self.client = client
         self.port = client.base_url.port or 0
 
@@ -80,7 +83,7 @@ async def site(
         url = await stack.enter_async_context(serve(app, http=http))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=10))
         stack.enter_context(no_errors_logged())
-        yield Site(camera, images, client)
+        yield Site(camera, images, mission.cameras, client)
 
 
 async def read_to_end(stream: SocketStream) -> bytes:

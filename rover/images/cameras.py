@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from anyio import create_task_group, sleep
 
 from rover.errors import NoDataYet
+from rover.images.frames import Frames
 from rover.images.images import age_key
 from rover.images.thumbnails import Thumbnails
 from rover.supervise import State
@@ -59,6 +60,7 @@ class Cameras:
     Attributes:
         images: the same.
         thumbnails: the same.
+        frames: the newest image of each camera, for videos.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Cameras:
     ) -> None:
         self.images = images
         self.thumbnails = thumbnails or Thumbnails()
+        self.frames = Frames()
         self._arrivals = arrivals
 
     @property
@@ -89,6 +92,7 @@ class Cameras:
 
     def close(self) -> None:
         """Abort all readers."""
+        self.frames.close()
         for images in self.images.values():
             images.close()
 

@@ -160,6 +160,14 @@ class Images:
             return "stalled", f"no byte has arrived for {spool.silent_s:.0f} s"
         return "arriving", ""
 
+    async def newest_complete(self) -> Image | None:
+        """The newest complete image; `None` if there is none."""
+        for listed in await self._listed():
+            image = self._as_received(listed)
+            if self.state_of(image)[0] == "complete":
+                return image
+        return None
+
     async def current(self) -> Image | None:
         """The newest image that has any bytes and is not broken; `None` if there is none.
 

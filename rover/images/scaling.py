@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import Literal
 
 import numpy as np
 from PIL import Image as Pillow
@@ -26,8 +27,8 @@ class NotScalable(Exception):
     """The image cannot be decoded, or would need too much memory. The text says why."""
 
 
-def scaled(data: bytes, width: int) -> bytes:
-    """The image as WebP, at most `width` pixels wide, upright, with 8 bits per channel.
+def scaled(data: bytes, width: int, form: Literal["WEBP", "JPEG"] = "WEBP") -> bytes:
+    """The image as WebP or JPEG, at most `width` pixels wide, upright, with 8 bits per channel.
 
     An image with more bits per pixel is stretched between its darkest and its brightest pixel.
 
@@ -38,7 +39,7 @@ def scaled(data: bytes, width: int) -> bytes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
             with Pillow.open(io.BytesIO(data), formats=FORMATS) as image:
-                return _scaled(image, width)
+                return _scaled(image, width, form)
     except UnidentifiedImageError as exc:
         raise NotScalable("its format is not known") from exc
     except Pillow.DecompressionBombError as exc:
@@ -47,7 +48,7 @@ def scaled(data: bytes, width: int) -> bytes:
         raise NotScalable(f"it cannot be decoded: {exc}") from exc
 
 
-def _scaled(image: Pillow.Image, width: int) -> bytes:
+def _scaled(image: Pillow.Image, width: int, form: str) -> bytes:
     pixels = image.width * image.height
     if pixels > (MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS):
         raise NotScalable(f"it has {pixels:,} pixels, more than are decoded")
@@ -60,10 +61,9 @@ def _scaled(image: Pillow.Image, width: int) -> bytes:
     if upright.width > width:
         height = max(1, round(upright.height * width / upright.width))
         upright = upright.resize((width, height), Pillow.Resampling.LANCZOS, reducing_gap=2.0)
-    if upright.mode not in ("RGB", "RGBA"):
-        has_alpha = upright.has_transparency_data
-        upright = upright.convert("RGBA" if has_alpha else "RGB")
-    upright.save(out := io.BytesIO(), "WEBP", quality=QUALITY, method=2)
+    has_alpha = form == "WEBP" and upright.has_transparency_data
+    upright = upright.convert("RGBA" if has_alpha else "RGB")
+    upright.save(out := io.BytesIO(), form, quality=QUALITY, method=2)
     return out.getvalue()
 
 

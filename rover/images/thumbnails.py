@@ -85,7 +85,7 @@ class Thumbnails:
             self._turn = CapacityLimiter(1)
         async with self._turn:
             if (data := await self._calls.run(self._load, name)) is None:
-                source = await _read(images, image)
+                source = await read_all(images, image)
                 try:
                     data = await self._calls.run(scaled, source, width)
                 except (NotScalable, TimeoutError, MemoryError) as exc:
@@ -129,7 +129,13 @@ class Thumbnails:
             logger.warning("a thumbnail cannot be kept: %s", describe(exc))
 
 
-async def _read(images: Images, image: Image) -> bytes:
+async def read_all(images: Images, image: Image) -> bytes:
+    """All bytes of an image.
+
+    Raises:
+        NoThumbnail: it is larger than `MAX_SOURCE_BYTES`.
+        SourceError: it cannot be read.
+    """
     data = bytearray()
     async with images.open(image) as reader:
         while chunk := await reader.read(CHUNK_BYTES):

@@ -184,6 +184,7 @@ class MissionMetrics(Collector):
             *(connections.pool, connections.reserved, connections.incomplete),
             *(one.serving.readers, one.serving.ingests, one.telemetry.views.pool),
             one.serving.replay_pool,
+            one.serving.viewers,
             *(
                 one.comms.pool,
                 one.commands.pool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -15,8 +16,9 @@ from rover.asgi.image_response import ImageResponse
 from rover.asgi.large_response import MAX_BYTES
 from rover.asgi.preconditions import check_preconditions
 from rover.asgi.problems import PROBLEM
-from rover.asgi.query import Choice, Moment, Text, WholeNumber
-from rover.errors import BadQuery, NoDataYet, NoThumbnail, RevisionGone
+from rover.asgi.query import Choice, Moment, Number, Text, WholeNumber
+from rover.asgi.video_response import VideoResponse
+from rover.errors import BadQuery, NoDataYet, NoThumbnail, PoolFull, RevisionGone
 from rover.images.arrivals import arrival_of
 from rover.images.thumbnails import WIDTHS
 from rover.wire import dumps, iso_or_none
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import Scope
 
-    from rover.images import Cameras
+    from rover.images import Cameras, Images
     from rover.images.cameras import Shot
     from rover.logs.base import Record
     from rover.serving import Serving
@@ -55,6 +57,14 @@ WIDTH = WholeNumber(
     at_least=1,
     at_most=WIDTHS[-1],
     default=WIDTHS[1],
+)
+
+HZ = Number(name="hz", summary="maximum images per second, 10 by default", at_least=0.1, at_most=30)
+
+DEFAULT_HZ = 10.0
+
+VIDEO_WIDTH = WholeNumber(
+    name="width", summary="maximum width in pixels", at_least=16, at_most=4096, default=None
 )
 
 CONDITIONS = {
@@ -163,6 +173,33 @@ def routes(
             return Response(status_code=304, headers=headers)
         return Response(found.data, headers=headers, media_type="image/webp")
 
+    async def chosen(request: Request) -> Images:
+        cameras = mission.cameras
+        if (name := camera.of(request)) is None:
+            name = (await cameras.latest(None, first_image_timeout_s)).camera
+        return cameras.images[name]
+
+    async def video(request: Request) -> VideoResponse:
+        client = mission.serving.clients.name_of(request.scope, request.receive)
+        return VideoResponse(
+            await chosen(request),
+            mission.cameras.frames,
+            mission.serving.connections,
+            mission.serving.viewers,
+            client,
+            HZ.of(request) or DEFAULT_HZ,
+            VIDEO_WIDTH.of(request),
+        )
+
+    async def snapshot(request: Request) -> Response:
+        frame = await mission.cameras.frames.newest(await chosen(request), VIDEO_WIDTH.of(request))
+        if frame is None:
+            raise NoDataYet("no complete image has arrived yet that can be shown")
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        if (t := frame.image.received_at) is not None:
+            headers |= {"X-Timestamp": f"{t:.3f}", "X-Image-Age": f"{max(time() - t, 0):.3f}"}
+        return Response(frame.data, headers=headers, media_type="image/jpeg")
+
     small = Operation(
         "/images/{image_id:path}/thumbnail",
         thumbnail,
@@ -207,6 +244,25 @@ def routes(
             query=[LIMIT, camera, AT],
             answers={200: Answer("the newest first", ref("Images"))},
             errors=[SourceError],
+        ),
+        Operation(
+            "/stream/rover-video",
+            video,
+            "The newest images of a camera, as a video",
+            description="Each part has `Content-Length` and `X-Timestamp`, the time of its arrival "
+            "in POSIX seconds. A slow viewer skips to the newest image.",
+            query=[camera, HZ, VIDEO_WIDTH],
+            answers={200: Answer("JPEG images", BINARY, ["multipart/x-mixed-replace"])},
+            errors=[NoDataYet, PoolFull, SourceError],
+        ),
+        Operation(
+            "/stream/rover-snapshot",
+            snapshot,
+            "The newest complete image of a camera, as JPEG",
+            description="`X-Image-Age` has the seconds since it arrived.",
+            query=[camera, VIDEO_WIDTH],
+            answers={200: Answer("JPEG", BINARY, ["image/jpeg"])},
+            errors=[NoDataYet, SourceError],
         ),
         small,
         by_id,

@@ -1,0 +1,134 @@
+"""The newest images of a camera as `multipart/x-mixed-replace`, which browsers show as a video.
+
+A viewer that reads slowly skips to the newest image: no image waits in memory for it.
+
+Source: RFC 2046, 5.1 (multipart).
+"""
+
+from __future__ import annotations
+
+import logging
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope, create_task_group, move_on_after, sleep
+
+from rover.asgi.connections import wait_for_disconnect
+from rover.identity import IDENTITY
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from rover.asgi.connections import Connections
+    from rover.images.frames import Frame, Frames
+    from rover.images.images import Images
+    from rover.shares import Pool
+
+logger = logging.getLogger("rover.images")
+
+BOUNDARY = b"cosmic-rover-frame"
+
+HEADERS = [
+    (b"content-type", b"multipart/x-mixed-replace; boundary=" + BOUNDARY),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # else nginx buffers the images
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+class VideoResponse:
+    """An ASGI app that sends the newest image of a camera whenever there is a new one.
+
+    Args:
+        images: those of the camera.
+        frames: shares the encoded images.
+        connections: ends the stream of a client that loses its access.
+        pool: limits the viewers.
+        client: who views it, for the share of the limit.
+        hz: maximum number of images per second.
+        width: maximum width in pixels; `None` for the images' own.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        frames: Frames,
+        connections: Connections,
+        pool: Pool,
+        client: str | None,
+        hz: float,
+        width: int | None,
+    ) -> None:
+        self._images = images
+        self._frames = frames
+        self._connections = connections
+        self._pool = pool
+        self._client = client
+        self._period_s = 1 / hz
+        self._width = width
+        self._stalled = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send images until the client disconnects or stalls, or the server shuts down.
+
+        Raises:
+            AccessEnded: the client has lost its access before the response begins.
+            PoolFull: there are too many viewers.
+        """
+        start = {"type": "http.response.start", "status": 200, "headers": HEADERS}
+        if scope["method"] == "HEAD":
+            await send(start)
+            await send({"type": "http.response.body", "body": b""})
+            return
+        grants, identity = self._connections.grants, scope.get(IDENTITY)
+        grants.check(identity)
+        with self._pool.hold(self._client):
+            self._connections.limit_unacknowledged(receive)
+            await send(start)
+            async with create_task_group() as tasks:
+                viewer = tasks.cancel_scope
+                self._frames.viewers.add(viewer)
+                try:
+                    tasks.start_soon(self._watch, receive, viewer)
+                    with grants.hold(identity, lambda _: viewer.cancel()):
+                        await self._send_frames(send)
+                finally:
+                    self._frames.viewers.discard(viewer)
+        if self._stalled:
+            logger.info("aborted a viewer that read no data")
+            self._connections.abort(receive)
+        else:
+            with CancelScope(), move_on_after(1):
+                await send({"type": "http.response.body", "body": b"--" + BOUNDARY + b"--\r\n"})
+            self._connections.end(receive)
+
+    async def _watch(self, receive: Receive, viewer: CancelScope) -> None:
+        await wait_for_disconnect(receive)
+        viewer.cancel()
+
+    async def _send_frames(self, send: Send) -> None:
+        # the boundary after an image tells browsers that it is complete
+        await send({"type": "http.response.body", "body": b"--" + BOUNDARY, "more_body": True})
+        shown: Frame | None = None
+        while True:
+            began = monotonic()
+            frame = await self._frames.newest(self._images, self._width)
+            if frame is not None and frame is not shown:
+                with move_on_after(self._connections.timeout_s) as sending:
+                    body = part(frame)
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                if sending.cancelled_caught:
+                    self._stalled = True
+                    return
+                shown = frame
+                self._images.sent_bytes += len(frame.data)
+            await sleep(max(self._period_s - (monotonic() - began), 0))
+
+
+def part(frame: Frame) -> bytes:
+    """A frame with its headers and the boundary that follows it."""
+    t = frame.image.received_at
+    stamp = "" if t is None or t == inf else f"X-Timestamp: {t:.3f}\r\n"
+    head = f"\r\nContent-Type: image/jpeg\r\nContent-Length: {len(frame.data)}\r\n{stamp}\r\n"
+    return b"".join((head.encode(), frame.data, b"\r\n--", BOUNDARY))
