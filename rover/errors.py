@@ -31,8 +31,9 @@
     ├── ReaderMissing           the library for a file is not installed       at start
     ├── NotAMission             a file is not a mission that can be read      at start
     ├── ChannelRefused          a channel's or member's name is not allowed   400 · 1008
-    ├── MessageRefused          a channel does not accept the message         `error` event · 1008
-    ├── MessageTooBig           a message exceeds the size limit              1009
+    ├── MessageRefused          a channel does not accept the message         `error` · 400 · 1008
+    ├── MessageTypeRefused      a request with a message has another type     415
+    ├── MessageTooBig           a message exceeds the size limit              413 · 1009
     ├── NotText                 a channel accepts only text                   1003
     ├── MemberStalled           a member read no data for too long            1013
     ├── PoolFull                a limit or a client's share of it is used     503 · 1013
@@ -371,6 +372,11 @@ class MessageRefused(RoverError):
         self.code = code
         super().__init__(detail)
 
+    @property
+    def members(self) -> dict[str, str]:
+        """Of the problem document."""
+        return {"code": self.code}
+
 
 class MessageTooBig(RoverError):
     """A message is longer than `ROVER_MAX_MESSAGE_BYTES`."""
@@ -380,6 +386,16 @@ class MessageTooBig(RoverError):
         super().__init__(
             f"the message is larger than {limit_bytes:,} bytes, the limit "
             "(ROVER_MAX_MESSAGE_BYTES); split it"
+        )
+
+
+class MessageTypeRefused(RoverError):
+    """The body of a request that sends a message is neither JSON nor text."""
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(
+            f"the body is {media_type[:80]!r}; send text as text/plain in UTF-8, or JSON as "
+            "application/json, without compression"
         )
 
 

@@ -55,6 +55,7 @@ from rover.routes import (
     api,
     commands,
     comms,
+    comms_messages,
     dashboard,
     events,
     images,
@@ -528,7 +529,7 @@ class MissionControl:
                 *ingest.routes(self),
             ],
             "images": images.routes(self),
-            "comms": comms.routes(self),
+            "comms": [*comms.routes(self), *comms_messages.routes(self)],
             "commands": [
                 *commands.routes(self),
                 *resumable.routes(self),  # its HEAD goes before the GET of the others

@@ -41,6 +41,7 @@ NAME = f"^{PRINTABLE}*[^\\u0000-\\u0020\\u007f-\\u00a0]{PRINTABLE}*$"
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
 INTEGER: Schema = {"type": "integer"}
+MESSAGE_REF: Schema = {"type": "string", "maxLength": MAX_REF_CHARACTERS}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 BOOLEAN: Schema = {"type": "boolean"}
 TIME: Schema = {"type": "string", "format": "date-time"}
@@ -301,6 +302,31 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Images": obj(images=array(ref("Image")), more=BOOLEAN),
     "Channels": obj(channels=array(obj(name=TEXT, members=COUNT, last_id=EVENT_ID))),
+    "Messages": obj(
+        messages=array(
+            obj(
+                ["role", "ref"],
+                id=EVENT_ID,
+                at=TIME,
+                **{"from": TEXT},
+                text=TEXT,
+                role=TEXT,
+                ref=TEXT,
+            )
+        ),
+        more=BOOLEAN,
+        next={
+            **nullable(TEXT),
+            "description": "`after` of the next page if the request has `after`, else `before`",
+        },
+    ),
+    "NewMessage": obj(
+        ["ref", "name"],
+        text={**TEXT, "minLength": 1},
+        ref=MESSAGE_REF,
+        name={**TEXT, "description": "ignored if the token has a name"},
+    ),
+    "Said": obj(id=EVENT_ID, name=TEXT, kept=BOOLEAN),
     "Upload": obj(
         file={"type": "string", "minLength": 1, "contentMediaType": "application/octet-stream"}
     ),
@@ -400,7 +426,7 @@ SCHEMAS: dict[str, Schema] = {
         ["ref"],
         type=const("say"),
         text=TEXT,
-        ref={"type": "string", "maxLength": MAX_REF_CHARACTERS},
+        ref=MESSAGE_REF,
     ),
     "Ping": obj(type=const("ping")),
     "Pong": obj(type=const("pong")),

@@ -18,17 +18,29 @@ MAX_BYTES = 16 * 2**10
 MAX_TEXT_CHARACTERS = 1_000
 
 
-async def json_object(request: Request, bodies: Bodies) -> dict[str, Any]:
-    """The body as a JSON object; an empty body is an empty object.
+async def small_body(request: Request, bodies: Bodies, max_bytes: int = MAX_BYTES) -> bytes:
+    """The body.
 
     Raises:
-        BadBody: it is not a JSON object, or has more than `MAX_BYTES`.
+        BadBody: it has more than `max_bytes`.
     """
     body = bytearray()
     async for chunk in bodies.read(request.receive, request.scope.get(IDENTITY)):
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise BadBody(f"the body has more than {MAX_BYTES:,} bytes, its limit")
+        if len(body) > max_bytes:
+            raise BadBody(f"the body has more than {max_bytes:,} bytes, its limit")
+    return bytes(body)
+
+
+async def json_object(
+    request: Request, bodies: Bodies, max_bytes: int = MAX_BYTES
+) -> dict[str, Any]:
+    """The body as a JSON object; an empty body is an empty object.
+
+    Raises:
+        BadBody: it is not a JSON object, or has more than `max_bytes`.
+    """
+    body = await small_body(request, bodies, max_bytes)
     try:
         value = json.loads(body or b"{}")
     except (ValueError, RecursionError):

@@ -19,7 +19,7 @@ from rover.errors import Draining
 from rover.shares import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -45,6 +45,10 @@ WAIT_S = 20.0
 """Seconds that a request waits for other responses to be read."""
 
 CHUNK_BYTES = 64 * 2**10
+
+
+Loaded = tuple[bytes, dict[str, str]]
+"""A body, and headers of its response."""
 
 
 class LargeResponses:
@@ -91,6 +95,16 @@ class LargeResponses:
             headers: further headers.
         """
         return LargeResponse(encode, self, media_type, headers or {})
+
+    def load(self, load: Callable[[], Awaitable[Loaded]], media_type: str) -> LoadedResponse:
+        """A response of known length. It raises `PoolFull` if others are not read in time.
+
+        Args:
+            load: returns the body and further headers; it is awaited when the response has a place.
+                It may raise an error, which is then the response.
+            media_type: of the body.
+        """
+        return LoadedResponse(load, self, media_type, {})
 
     def stream(
         self, pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str]
@@ -177,6 +191,28 @@ class LargeResponse(_Response):
     async def _respond(self, send: Send, sending: CancelScope) -> None:
         async with self._responses.encoding:
             body = await to_thread.run_sync(self._encode)
+        self.headers["Content-Length"] = str(len(body))
+        await self._start(send)
+        await self._send(body, send, sending)
+        await send({"type": "http.response.body", "body": b""})
+
+
+class LoadedResponse(_Response):
+    """A response of known length, which a coroutine loads."""
+
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[Loaded]],
+        responses: LargeResponses,
+        media_type: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(responses, media_type, headers)
+        self._load = load
+
+    async def _respond(self, send: Send, sending: CancelScope) -> None:
+        body, headers = await self._load()
+        self.headers.update(headers)
         self.headers["Content-Length"] = str(len(body))
         await self._start(send)
         await self._send(body, send, sending)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from itertools import chain, count, islice
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rover import errors
 from rover.comms.pace import Pace
@@ -147,6 +147,33 @@ class Member:
         return [] if self.resumed else self.channel.history()
 
 
+class Speaker(Protocol):
+    """Whoever sends a message: a member, or a request."""
+
+    @property
+    def identity(self) -> Identity:
+        """What it may do, and its role."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name that the message has."""
+        ...
+
+    @property
+    def requested_name(self) -> str:
+        """The name that the client asked for."""
+        ...
+
+
+class Request(NamedTuple):
+    """A speaker that is not a member."""
+
+    identity: Identity
+    name: str
+    requested_name: str
+
+
 class Channel:
     """One channel.
 
@@ -274,13 +301,17 @@ class Channel:
         event = PresenceEvent("leave", member.name, len(self.members), self._clock(), role)
         self.topic.publish(event)
 
-    def say(self, member: Member, text: str, ref: str | None) -> EventId:
+    def speaker(self, name: str, identity: Identity) -> Speaker:
+        """A speaker that is not a member; without a token, its name is that of no member."""
+        return Request(identity, name if identity.name else self._unique(name), name)
+
+    def say(self, member: Speaker, text: str, ref: str | None) -> EventId:
         """See `Member.say`."""
         if not text.strip():
             raise errors.MessageRefused("empty", "a message must not be empty")
         if self._is_recorded:
             raise errors.MessageRefused("recorded", str(errors.MissionRecorded()))
-        if not member.may_say:
+        if not member.identity.allows("say", self.name):
             raise errors.MessageRefused(
                 "not_allowed",
                 f"you may only listen in channel {self.name!r}: your token lacks the scope "

@@ -14,6 +14,7 @@ from anyio import CancelScope, create_task_group, sleep
 
 from rover import errors
 from rover.comms.channel import MAX_NAME_CHARACTERS, MAX_PRESENCE_EVENTS, Channel, Member
+from rover.comms.history import Page, find
 from rover.comms.records import PREFIX, channel_store
 from rover.counts import GapCounts
 from rover.events import EventId
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rover.comms.channel import Clock, Notify
+    from rover.comms.history import Query
     from rover.identity import Identity
     from rover.logs.base import Log
     from rover.settings import Settings
@@ -59,6 +61,20 @@ class ChannelInfo(NamedTuple):
     name: str
     members: int
     last_id: EventId
+
+
+class Said(NamedTuple):
+    """A message that was sent.
+
+    Attributes:
+        id: of the message.
+        name: the name that it has.
+        is_kept: whether it survives a power cut.
+    """
+
+    id: EventId
+    name: str
+    is_kept: bool
 
 
 class Comms:
@@ -161,6 +177,79 @@ class Comms:
                 channel.restore(records)
                 channel.expire(self._expire_before())
 
+    async def messages(self, channel_name: str, query: Query) -> Page:
+        """A page of the messages that the log keeps, also of a channel that is not open.
+
+        Args:
+            channel_name: as in `join`; a channel without events has no messages.
+            query: selects the messages.
+
+        Raises:
+            BadQuery: `after` or `before` is not the id of an event of the channel.
+            ChannelRefused: the name is not allowed.
+            LogDamaged: the messages cannot be read.
+        """
+        _check_channel_name(channel_name)
+        if self._log is None:
+            return Page([], None)
+        channel = self._channels.get(channel_name)
+        last = None if channel is None else channel.topic.last_id.offset
+        if channel is not None and channel.topic.released_id.offset < channel.topic.last_id.offset:
+            await self._log.sync()  # a client that has sent a message finds it
+        else:
+            await self._log.commit()  # also the last events of a channel that was just closed
+        return await find(self._log, channel_name, query, last)
+
+    async def say(
+        self,
+        channel_name: str,
+        text: str,
+        name: str = "",
+        ref: str | None = None,
+        client: str | None = None,
+        identity: Identity = EVERYONE,
+    ) -> Said:
+        """Send a message without joining; returns when it is kept, or the log fails.
+
+        Waits for the members as members do between two messages. If the call is cancelled, the
+        message may have been sent; with the same `ref`, it is sent once.
+
+        Args:
+            channel_name: as in `join`.
+            text: as in `Member.say`.
+            name: as in `join`, but `guest` if empty.
+            ref: as in `Member.say`.
+            client: as in `join`.
+            identity: as in `join`.
+
+        Raises:
+            ChannelRefused: one of the names is not allowed.
+            PoolFull: there are too many channels, or the client's share of them is used.
+            MessageRefused: as in `Member.say`.
+            MessageTooBig: as in `Member.say`.
+            MissionRecorded: the mission does not change.
+            ScopeRequired: the client may not send messages in this channel.
+            Draining: the server is shutting down.
+        """
+        _check_channel_name(channel_name)
+        if not identity.allows("say", channel_name):
+            raise errors.ScopeRequired(f"say:{channel_name}")
+        if self._log is not None and self._log.recorded is not None:
+            raise errors.MissionRecorded
+        name = self._allowed_name(name or "guest", identity)
+        if not text.strip():  # before a channel is opened for it
+            raise errors.MessageRefused("empty", "a message must not be empty")
+        await self.load(channel_name, client)
+        channel = self._channel(channel_name, client)
+        await channel.pace.wait(channel.members.values(), monotonic())
+        if self._closed:
+            raise errors.Draining(RETRY_AFTER_S)
+        channel = self._channel(channel_name, client)  # it may have been closed meanwhile
+        speaker = channel.speaker(name, identity)
+        event_id = channel.say(speaker, text, ref)
+        kept = self._log is not None and await self._log.sync()
+        return Said(event_id, speaker.name, kept)
+
     async def synced(self) -> None:
         """Return when everything published so far survives a power cut, or the log fails."""
         if self._log is not None:
@@ -205,11 +294,7 @@ class Comms:
         """
         if self._closed:
             raise errors.Draining(RETRY_AFTER_S)
-        name = identity.name or _member_name(name)
-        if not identity.name and self._is_reserved(name):
-            raise errors.ChannelRefused(
-                "member name", name, "it looks like the name of a token; use another"
-            )
+        name = self._allowed_name(name, identity)
         channel = self._channel(channel_name, client)
         with CancelScope() as scope:
             member = channel.join(name, after, scope, client, identity, resume_token)
@@ -297,6 +382,14 @@ class Comms:
         for member in self._members():
             member.close(errors.Draining(RETRY_AFTER_S))
 
+    def _allowed_name(self, name: str, identity: Identity) -> str:
+        name = identity.name or _member_name(name)
+        if not identity.name and self._is_reserved(name):
+            raise errors.ChannelRefused(
+                "member name", name, "it looks like the name of a token; use another"
+            )
+        return name
+
     def _is_reserved(self, name: str) -> bool:
         """Whether a name looks like that of a token, or like that of its second connection."""
         return self._has_name(name) or any(
@@ -309,9 +402,7 @@ class Comms:
     def _channel(self, name: str, client: str | None) -> Channel:
         if channel := self._channels.get(name):
             return channel
-        if not CHANNEL_NAME.fullmatch(name):
-            reason = "use up to 64 letters, digits, `_`, `.` and `-`, a letter or digit first"
-            raise errors.ChannelRefused("channel", name, reason)
+        _check_channel_name(name)
         if self.pool.is_full(client):
             self._delete_empty_channel(client)
         self.pool.acquire(client)
@@ -358,6 +449,12 @@ class Comms:
                     self._log.delete(PREFIX + channel.name)
                 self.pool.release(channel.client)
                 return
+
+
+def _check_channel_name(name: str) -> None:
+    if not CHANNEL_NAME.fullmatch(name):
+        reason = "use up to 64 letters, digits, `_`, `.` and `-`, a letter or digit first"
+        raise errors.ChannelRefused("channel", name, reason)
 
 
 def _member_name(name: str) -> str:

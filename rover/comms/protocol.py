@@ -240,7 +240,7 @@ class CommsV1:
             request = _parse(text)
             if request.get("type") == "ping":
                 return PONG
-            ref = _ref(request)
+            ref = check_ref(request.get("ref"))
             event_id = member.say(_message(request), ref)
         except (MessageRefused, MessageTooBig) as exc:
             code = exc.code if isinstance(exc, MessageRefused) else "too_long"
@@ -263,8 +263,12 @@ def _parse(text: str) -> dict[str, Any]:
     return request
 
 
-def _ref(request: dict[str, Any]) -> str | None:
-    ref = request.get("ref")
+def check_ref(ref: object) -> str | None:
+    """The sender's name for a message, if it has one.
+
+    Raises:
+        MessageRefused: it is not a short printable string.
+    """
     if ref is None:
         return None
     # a lone surrogate is not printable either; it could not be sent back

@@ -1,0 +1,160 @@
+"""Pages of the messages that the log keeps of a channel, and a search in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
+
+from rover.comms.protocol import MessageEvent
+from rover.comms.records import PREFIX, unpack
+from rover.errors import BadQuery
+from rover.events import Epochs, EventId
+from rover.logs.search import offset_before
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rover.logs.base import Log, Record
+
+KINDS = ("message",)
+
+READ_BYTES = 256 * 2**10
+"""Approximate maximum bytes that are read and searched in one step."""
+
+READ_RECORDS = 1_000
+"""Maximum number of records that are read and searched in one step."""
+
+MAX_PAGE_BYTES = 2 * 2**20
+"""Approximate maximum bytes of the messages of one page."""
+
+MAX_SEARCH_S = 2.0
+"""Seconds after which a search returns what it has found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which messages a page has.
+
+    Attributes:
+        after: the message before the first; the page then begins with the oldest.
+        before: the message after the last.
+        since: POSIX seconds of the first message.
+        until: POSIX seconds before which the last message is.
+        text: that the messages contain, in any case; empty for all messages.
+        limit: maximum number of messages.
+    """
+
+    after: EventId | None = None
+    before: EventId | None = None
+    since: float | None = None
+    until: float | None = None
+    text: str = ""
+    limit: int = 100
+
+
+class Kept(NamedTuple):
+    """A message, with its id."""
+
+    id: EventId
+    event: MessageEvent
+
+
+class Page(NamedTuple):
+    """Some messages of a channel.
+
+    Attributes:
+        messages: the oldest first.
+        next: `after` of the next page if this one has an `after`, else `before` of the page with
+            older messages; `None` if there are no more.
+    """
+
+    messages: Sequence[Kept]
+    next: EventId | None
+
+
+async def find(
+    log: Log, channel: str, query: Query, until: int | None, max_search_s: float = MAX_SEARCH_S
+) -> Page:
+    """A page of messages: the newest, unless the query has an `after`.
+
+    A search that takes too long returns the messages found so far, with `next` to go on.
+
+    Args:
+        log: has the messages.
+        channel: the name of the channel.
+        query: selects the messages.
+        until: the offset of the last event; `None` for all.
+        max_search_s: maximum seconds of the search.
+
+    Raises:
+        BadQuery: `after` or `before` is not the id of an event of the channel.
+        LogDamaged: the messages cannot be read.
+    """
+    key = PREFIX + channel
+    stream = log.stream(key)
+    if stream is None:
+        return Page([], None)
+    epochs = Epochs()
+    epochs.restore(stream.epochs)
+    last = stream.last if until is None else min(stream.last, until)
+    low, high = await _range(log, key, query, epochs, last)
+    wanted, forward = _folded(query.text), query.after is not None
+    found: list[Kept] = []
+    place, bytes_left, ends_at = low if forward else high + 1, MAX_PAGE_BYTES, 0.0
+    while True:
+        records = await log.read(
+            key,
+            after=low,
+            until=high,
+            kinds=KINDS,
+            limit=READ_RECORDS if wanted else min(query.limit - len(found) + 1, READ_RECORDS),
+            newest=not forward,
+            max_bytes=READ_BYTES,
+        )
+        if not records:
+            return Page(_in_order(found, forward), None)
+        for record in records if forward else reversed(records):
+            if len(found) == query.limit or bytes_left <= 0 or 0 < ends_at < monotonic():
+                return Page(_in_order(found, forward), epochs.id(place))
+            place = record.offset
+            event = _message(record)
+            if event is not None and wanted in _folded(event.text if wanted else ""):
+                found.append(Kept(epochs.id(place), event))
+                bytes_left -= len(record.data)
+            ends_at = ends_at or monotonic() + max_search_s  # a page makes progress
+        low, high = (place, high) if forward else (low, place - 1)
+
+
+async def _range(log: Log, key: str, query: Query, epochs: Epochs, last: int) -> tuple[int, int]:
+    """The offset before the first message, and that of the last one."""
+    low, high = 0, last
+    for name, event_id in (("after", query.after), ("before", query.before)):
+        if event_id is not None and epochs.id(event_id.offset) != event_id:
+            raise BadQuery(name, str(event_id), "is not the id of an event of this channel")
+    if query.after is not None:
+        low = query.after.offset
+    if query.before is not None:
+        high = min(high, query.before.offset - 1)
+    if query.since is not None:
+        low = max(low, await offset_before(log, key, query.since, *KINDS))
+    if query.until is not None:
+        high = min(high, await offset_before(log, key, query.until, *KINDS))
+    return low, max(low, high)
+
+
+def _in_order(found: list[Kept], forward: bool) -> list[Kept]:  # private
+    return found if forward else found[::-1]
+
+
+def _message(record: Record) -> MessageEvent | None:
+    try:
+        event, _ = unpack(record)
+    except (LookupError, TypeError, ValueError):
+        return None  # a record of a later version
+    return event if isinstance(event, MessageEvent) else None
+
+
+def _folded(text: str) -> str:
+    return normalize("NFC", normalize("NFC", text).casefold()) if text else ""
