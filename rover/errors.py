@@ -14,6 +14,7 @@
     │   ├── SessionEnded        the browser was signed in, and is not any more 401
     │   ├── CookieRefused       a session is used by a page of another origin 401
     │   └── WrongToken          the token is wrong                            401
+    │       ├── TokensUnavailable the server cannot read its tokens           401
     │       └── TooManyFailures the client sent too many wrong tokens         429
     ├── AccessEnded             the client lost its access                    `bye` event · 1008
     ├── TokenError              a command about tokens is wrong               at start
@@ -206,6 +207,16 @@ class WrongToken(TokenRequired):
 
     def __init__(self, detail: str = "the token is wrong, has expired or was revoked") -> None:
         super().__init__(detail)
+
+
+class TokensUnavailable(WrongToken):
+    """The token may be right, but the server cannot read the file of its named tokens."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server cannot read its named tokens, so it cannot check this one; its log and "
+            "`tokens` in /readyz say why"
+        )
 
 
 class TooManyFailures(WrongToken):

@@ -140,7 +140,7 @@ async def test_without_tokens_the_test_client_is_allowed_only_in_process() -> No
 
 
 OWN_HOSTS = [
-    *("localhost", "LOCALHOST:8000", "localhost.", "localhost.:8000", "rover.localhost:1"),
+    *("localhost", "LOCALHOST:8000", "localhost.", "localhost.:8000"),
     *("127.0.0.1", "127.9.9.9:8000", "[::1]", "[::1]:8000", "[0:0::1]", "localhost:"),
 ]
 FOREIGN_HOSTS = [
@@ -148,6 +148,7 @@ FOREIGN_HOSTS = [
     *("localhost@evil.example", "evil.example@localhost", "localhost/", "localhost:80:80", ""),
     *("localhost..", "10.0.0.7", "0.0.0.0", "[::]", "[::1", "::1]x", "[fe80::1%25lo]", "127.1"),
     *("localhost,evil.example", "local host", "loc\xe4lhost", "localhost#", "evil\\.localhost"),
+    *("evil.localhost", "rover.localhost:1", ".localhost"),
 ]
 
 
@@ -184,6 +185,8 @@ PROXIED = [
     *(("x-forwarded-for", ""), ("x-forwarded-for", "testclient"), ("x-forwarded-anything", "")),
     *(("forwarded", "for=127.0.0.1"), ("x-real-ip", "127.0.0.1"), ("via", "1.1 proxy.example")),
     *(("cf-connecting-ip", "127.0.0.1"), ("true-client-ip", ""), ("cdn-loop", "cloudflare")),
+    *(("x_forwarded_for", "127.0.0.1"), ("x-forwarded", "for=127.0.0.1"), ("client-ip", "")),
+    *(("x-envoy-external-address", "127.0.0.1"), ("x-azure-clientip", ""), ("x_real_ip", "")),
 ]
 
 

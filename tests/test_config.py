@@ -258,6 +258,14 @@ def test_a_problem_shows_no_secret_and_no_long_value(write: Write) -> None:
     assert len(problem) < 300
 
 
+@pytest.mark.parametrize("name", ["tokens", "hosts", "allowed_origins"])
+def test_an_empty_entry_of_a_list_is_refused(write: Write, name: str) -> None:
+    [problem] = problems(write(f"[settings]\n{name} = ['hunter2-hunter2-hunter2', '']"))
+    assert name in problem
+    assert "empty" in problem
+    assert ("hunter2" in problem) is (name != "tokens")
+
+
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "rover.toml"
     path.write_bytes(b"\xef\xbb\xbf[settings]\r\nmax_members = 7\r\n")

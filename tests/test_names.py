@@ -38,6 +38,8 @@ class Site:
             "Ada": self._add("Ada", "view,say:flight-*,upload", role="CAPCOM"),
             "Bob": self._add("Bob", "view,say"),
             "Eve": self._add("Eve", "view"),
+            "Cy": self._add("Cy", "view,upload"),
+            "Dee": self._add("Dee", "admin"),
             "rover-7": self._add("rover-7", "ingest"),
             "": SHARED,
         }
@@ -192,6 +194,17 @@ def test_the_report_of_an_upload_names_its_sender(site: Site, who: str, by: str 
     events = [json.loads(line.removeprefix("data: ")) for line in lines]
     assert {event.get("by") for event in events if "id" in event} == {by}
     assert events[-1]["status"] == "COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("who", "status"), [("Ada", 409), ("Cy", 403), ("Bob", 403), ("Dee", 409), ("", 409)]
+)
+def test_only_the_sender_of_an_upload_or_an_admin_may_cancel_it(
+    site: Site, who: str, status: int
+) -> None:
+    site.ask("Ada", "PUT", f"/uploads/of-ada-{who}", content=FILE)
+    answer = site.ask(who, "DELETE", f"/uploads/of-ada-{who}")
+    assert answer.status_code == status  # 409: its verdict is known
 
 
 def raised_alarm(site: Site) -> str:

@@ -13,8 +13,9 @@ import pytest
 from anyio import fail_after, to_thread
 
 from rover.cli import main
-from rover.errors import AccessEnded, TokenError, TokensUnreadable
+from rover.errors import AccessEnded, TokenError, TokensUnavailable, TokensUnreadable
 from rover.identity import EVERYONE, LOCAL, SCOPES
+from rover.sessions import SignIns
 from rover.settings import Settings
 from rover.tokens import Tokens
 from rover.tokens.commands import add_token, list_tokens, revoke_token, tokens_file
@@ -245,7 +246,10 @@ async def test_a_damaged_file_gives_nobody_access_and_the_log_says_so(
         await tokens.refresh()
     assert [error.reason for error in ended] == ["unavailable"]
     assert tokens.required
+    assert "tokens.json" in (tokens.failure or "")
     assert tokens.identify(text) is None
+    with pytest.raises(TokensUnavailable):
+        await SignIns(tokens, settings).check_token(text, "10.0.0.7")
     assert len([one for one in caplog.records if one.levelno == logging.ERROR]) == 1
     assert running(settings, clock).required
     with pytest.raises(TokensUnreadable):
@@ -253,6 +257,7 @@ async def test_a_damaged_file_gives_nobody_access_and_the_log_says_so(
     assert path.read_bytes() == content
     path.write_bytes(good)
     await tokens.refresh()
+    assert tokens.failure is None
     assert tokens.identify(text) is not None
 
 

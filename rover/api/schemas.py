@@ -196,13 +196,17 @@ SCHEMAS: dict[str, Schema] = {
         type={**TEXT, "description": "of the problem, for resumable uploads"},
         **{"expected-offset": COUNT, "provided-offset": COUNT},
     ),
-    "SignIn": obj(
-        ["token", "code", "next"],
-        key={**TEXT, "description": "of the form, which belongs to a cookie"},
-        token=TEXT,
-        code=TEXT,
-        next={**TEXT, "description": "path to redirect to"},
-    ),
+    "SignIn": {
+        **obj(
+            ["token", "code", "next"],
+            key={**TEXT, "description": "of the form, which belongs to a cookie"},
+            token=TEXT,
+            code=TEXT,
+            next={**TEXT, "description": "path to redirect to"},
+        ),
+        "additionalProperties": TEXT,
+        "maxProperties": 16,
+    },
     "Session": obj(
         name=TEXT,
         role=TEXT,
@@ -351,7 +355,7 @@ SCHEMAS: dict[str, Schema] = {
     "Cancelled": obj(id=TEXT, outcome=const("cancelled"), detail=TEXT),
     "Health": obj(status=const("ok"), version=TEXT),
     "Readiness": obj(
-        ["phase", "sources", "notifications", "audit", "recording", "data_folder"],
+        ["phase", "sources", "notifications", "audit", "recording", "tokens", "data_folder"],
         ready=BOOLEAN,
         phase=TEXT,
         sources={
@@ -372,6 +376,7 @@ SCHEMAS: dict[str, Schema] = {
                 last_error=nullable(TEXT),
             )
         ),
+        tokens=obj(usable={**BOOLEAN, "description": "of the named ones"}, detail=nullable(TEXT)),
         data_folder=obj(private=BOOLEAN, detail=nullable(TEXT)),
         audit=nullable(
             obj(

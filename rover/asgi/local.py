@@ -24,16 +24,22 @@ if TYPE_CHECKING:
 TEST_CLIENT = "testclient"
 """The client address of Starlette's `TestClient`, which calls the app without a server."""
 
+HYPHENATED = (
+    *(b"forwarded", b"forwarded-for", b"x-real-ip", b"via", b"cdn-loop", b"client-ip"),
+    *(b"x-client-ip", b"x-cluster-client-ip", b"x-original-forwarded-for", b"x-originating-ip"),
+    *(b"true-client-ip", b"cf-connecting-ip", b"cf-connecting-ipv6", b"fastly-client-ip"),
+    *(b"fly-client-ip", b"x-envoy-external-address", b"x-envoy-internal", b"x-azure-clientip"),
+    *(b"x-azure-socketip", b"x-appengine-user-ip", b"x-remote-ip", b"x-remote-addr"),
+    *(b"x-proxyuser-ip", b"x-nginx-proxy", b"x-original-host", b"x-host"),
+)
+
 PROXY_HEADERS = frozenset(
-    {
-        *(b"forwarded", b"x-real-ip", b"via", b"cdn-loop"),
-        *(b"x-client-ip", b"x-cluster-client-ip", b"x-original-forwarded-for"),
-        *(b"true-client-ip", b"cf-connecting-ip", b"fastly-client-ip", b"fly-client-ip"),
-    }
+    {*HYPHENATED, *(name.replace(b"-", b"_") for name in HYPHENATED if b"-" in name)}
 )
 """Headers that only proxies send. Their values count only if a proxy is trusted."""
 
-FORWARDED = b"x-forwarded-"
+FORWARDED = (b"x-forwarded", b"x_forwarded")
+"""Beginnings of such names. Programs that read headers as environment variables send `_`."""
 
 
 def is_proxied(scope: Scope) -> bool:
@@ -81,8 +87,8 @@ class LocalClients:
             client = scope.get("client")
             raise AccessRefused(
                 f"clients at {client[0] if client else 'an unknown address'} need a token: "
-                "without tokens, this server serves only clients on its own machine; add one with "
-                "`rover token add`, or set ROVER_TOKENS"
+                "without tokens, this server serves only clients on its own machine that connect "
+                "to localhost; add one with `rover token add`, or set ROVER_TOKENS"
             )
         if len(hosts) != 1:
             raise AccessRefused(
@@ -100,7 +106,7 @@ class LocalClients:
         host = host_of(header.decode("latin-1"))
         if host is None:
             return False
-        if host == "localhost" or host.endswith(".localhost") or host in self._hosts:
+        if host == "localhost" or host in self._hosts:
             return True
         found = address(host)
         return found is not None and found.is_loopback

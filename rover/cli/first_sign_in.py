@@ -6,14 +6,17 @@ import socket
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
-from rover.addresses import address
+from rover.addresses import Address, address
 from rover.sessions.codes import CODE_S
 
 if TYPE_CHECKING:
     from rover.mission import MissionControl
 
-DOCUMENTATION_NETWORK = ("192.0.2.1", 9)
-"""An address to which the system would use its default route (RFC 5737). No packet is sent."""
+DOCUMENTATION_IPV4, DOCUMENTATION_IPV6 = ("192.0.2.1", 9), ("2001:db8::1", 9)
+"""Addresses to which the system would use its default routes (RFC 5737, RFC 3849).
+
+No packet is sent.
+"""
 
 ADD_TOKEN = "rover token add NAME --scope view"  # noqa: S105 # a command
 
@@ -49,13 +52,21 @@ def first_sign_in(mission: MissionControl | None, host: str, port: int) -> str:
 
 
 def reachable(host: str) -> str:
-    """The host for a URL: for all addresses, the one of the network with the default route."""
+    """The host for a URL: for all addresses, the one of the network with the default route.
+
+    A server at `::` has no IPv4 address. Without a network, it is the loopback address.
+    """
     found = address(host)
     if found is not None and found.is_unspecified:
-        try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.connect(DOCUMENTATION_NETWORK)
-                return str(probe.getsockname()[0])
-        except OSError:  # no network
-            return socket.gethostname()
-    return f"[{found}]" if isinstance(found, IPv6Address) else host
+        found = _own_address(found.version)
+    return f"[{found}]" if isinstance(found, IPv6Address) else str(found or host)
+
+
+def _own_address(version: int) -> Address | None:
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(DOCUMENTATION_IPV4 if version == 4 else DOCUMENTATION_IPV6)
+            return address(str(probe.getsockname()[0]))
+    except OSError:  # no network
+        return address("127.0.0.1" if version == 4 else "::1")

@@ -54,6 +54,8 @@ def _typed(info: Field[Any], value: object, folder: Path) -> Any:
             pass
         case Path(), str() if is_line(value):
             return folder / Path(value).expanduser()
+        case str(), list() if "" in value:
+            raise SettingError(info.name, "…", "must not have empty entries; remove them")
         case str(), list() if is_list_of_lines(value):
             return ",".join(value)
         case float(), float() | int():

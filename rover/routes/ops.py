@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rover.audit import AuditLog
     from rover.logs import Log
+    from rover.tokens import Tokens
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Paths that are served in any phase and to any client. Only clients with access get details."""
@@ -38,6 +39,11 @@ class HasSources(Protocol):
 
     def notifications(self) -> Sequence[Mapping[str, object]]:
         """The state of each receiver of notifications, as JSON."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """Whether named tokens can be used."""
         ...
 
     @property
@@ -74,6 +80,10 @@ def routes(mission: HasSources) -> list[BaseRoute]:
                 "notifications": mission.notifications(),
                 "audit": mission.audit.as_json(),
                 "recording": mission.log.as_json(),
+                "tokens": {
+                    "usable": mission.tokens.failure is None,
+                    "detail": mission.tokens.failure,
+                },
                 "data_folder": {"private": not others, "detail": others or None},
             }
         return json_response(body, 200 if ready else 503)

@@ -17,7 +17,15 @@ from rover.asgi.responses import json_response
 from rover.asgi.resumable import TUS, is_tus
 from rover.commands.upload import Status
 from rover.commands.uploads import Filter
-from rover.errors import LogDamaged, NoArtifact, TooLateToCancel, TusVersion, UnknownUpload
+from rover.errors import (
+    LogDamaged,
+    NoArtifact,
+    NotTheSender,
+    TooLateToCancel,
+    TusVersion,
+    UnknownUpload,
+)
+from rover.identity import EVERYONE, IDENTITY
 from rover.wire import dumps
 from sources.base import SourceError
 
@@ -114,6 +122,9 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
 
     async def cancel(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])
+        identity = request.scope.get(IDENTITY, EVERYONE)
+        if identity.name != upload.by and not identity.allows("admin"):
+            raise NotTheSender(upload.id)
         was_finished = upload.finished.is_set()
         cancelled = await mission.commands.cancel(upload)
         if not was_finished:
@@ -148,14 +159,15 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
             cancel,
             "Cancel an upload",
             description="A file that is cancelled was not accepted and is deleted. If the verdict "
-            "is known, the response is a 409 with it.",
+            "is known, the response is a 409 with it. Only its sender may cancel an upload, or a "
+            "client with the scope `admin`.",
             method="DELETE",
             headers={"Tus-Resumable": "`1.0.0`, for tus"},
             answers={
                 200: Answer("it is cancelled", ref("Cancelled")),
                 204: Answer("the same, for tus"),
             },
-            errors=[UnknownUpload, TooLateToCancel, TusVersion],
+            errors=[UnknownUpload, NotTheSender, TooLateToCancel, TusVersion],
             required_scope="upload",
             other_methods=METHODS,
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from rover.errors import TooManyFailures, WrongToken
+from rover.errors import TokensUnavailable, TooManyFailures, WrongToken
 from rover.identity import LOCAL
 from rover.sessions.codes import Codes
 from rover.sessions.failures import Failures
@@ -86,4 +86,6 @@ class SignIns:
     def failure(self, client: str) -> WrongToken:
         """Count a wrong token; returns the error to raise."""
         wait_s = self.failures.note(client)
-        return WrongToken() if wait_s is None else TooManyFailures(wait_s)
+        if wait_s is not None:
+            return TooManyFailures(wait_s)
+        return WrongToken() if self._tokens.failure is None else TokensUnavailable()

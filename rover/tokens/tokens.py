@@ -62,6 +62,7 @@ class Tokens:
 
     Attributes:
         required: whether a client needs a token.
+        failure: why no named token gives access, if the file cannot be used; else `None`.
         grants: the open streams, which end when their token is revoked, expires or changes.
     """
 
@@ -75,7 +76,8 @@ class Tokens:
         self._entries: dict[bytes, Entry] = {}
         self._names: frozenset[str] = frozenset()
         self._stamp: Stamp | None = None
-        self._failure: str | None = None
+        self.failure: str | None = None
+        self._deleted = f"{path} was deleted; restore it, or restart the server without it"
         self._thread = CapacityLimiter(1)  # its own: slow disks may occupy all shared threads
         self._new_check = Lock()
         self._new_checked_at = 0.0  # monotonic
@@ -130,7 +132,7 @@ class Tokens:
             return None
         entry = self._entries.get(identity.token.encode())
         if entry is None:
-            return AccessEnded("revoked" if self._failure is None else "unavailable")
+            return AccessEnded("revoked" if self.failure is None else "unavailable")
         if entry.identity != identity:
             return AccessEnded("changed")
         return None if entry.token.is_valid_at(self._clock()) else AccessEnded("expired")
@@ -156,7 +158,7 @@ class Tokens:
 
     def _read_if_changed(self) -> tuple[Stamp | None, Named | TokensUnreadable | None] | None:
         try:
-            if self._failure is None and self._file.stamp() == self._stamp:
+            if self.failure is None and self._file.stamp() == self._stamp:
                 return None
         except TokensUnreadable:
             pass  # `_read` reports it
@@ -173,18 +175,14 @@ class Tokens:
     def _apply(self, read: tuple[Stamp | None, Named | TokensUnreadable | None]) -> None:
         self._stamp, found = read
         failure = str(found) if isinstance(found, TokensUnreadable) else None
+        if found is None and (self._entries or self.failure == self._deleted):
+            failure = self._deleted
         if failure is not None:
-            if failure != self._failure:
+            if failure != self.failure:
                 logger.error("no named token gives access: %s", failure)
-        elif found is None and self._entries:
-            logger.error(
-                "no named token gives access: %s was deleted; restore it, or restart the server "
-                "without it",
-                self._file.path,
-            )
-        elif self._failure is not None:
+        elif self.failure is not None:
             logger.warning("%s can be read again", self._file.path)
-        self._failure = failure
+        self.failure = failure
         named = found if isinstance(found, dict) else {}
         if found is not None:
             self.required = True
