@@ -72,6 +72,7 @@ from rover.sessions import SignIns
 from rover.settings import PREFIX, Settings
 from rover.supervise import State
 from rover.telemetry import Telemetry
+from rover.telemetry.records import STREAM as TELEMETRY
 from rover.tokens import Tokens
 from rover.watchdog import Watched, watch_loop
 
@@ -224,7 +225,7 @@ class MissionControl:
             log=log,
             retention=self.retention.now,
         )
-        arrivals = Arrivals(log)
+        arrivals = Arrivals(log, beside=[TELEMETRY])
         self.cameras = Cameras(
             {name: self._images(name, arrivals) for name in self._cameras},
             arrivals,
@@ -375,8 +376,8 @@ class MissionControl:
             stack.callback(tasks.cancel_scope.cancel)
             await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable
             self.retention.load()
+            await self.cameras.load()  # before new records of telemetry
             await self.telemetry.load()
-            await self.cameras.load()
             for run in (
                 self.log.run,
                 self.retention.run,

@@ -129,6 +129,21 @@ async def test_the_metadata_says_that_the_bytes_are_gone(tmp_path: Path) -> None
         assert states(await at.images(now)) == {"one": ("arriving", True)}
 
 
+async def test_an_image_that_arrived_when_the_server_ended_is_broken(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        at.camera.begin("one", size=5)
+        began = await at.recorded(1)
+    async with site(tmp_path) as at:
+        assert states(await at.images(began)) == {"one": ("broken", False)}
+        [one] = await at.images(time())
+        assert one["reason"]
+        first, last = await at.mission.log.read(STREAM)
+        assert first.at == last.at
+        at.camera.begin("one", size=5)
+        again = await at.recorded(3)
+        assert states(await at.images(again)) == {"one": ("arriving", True)}
+
+
 async def test_images_from_before_the_record_are_known_from_when_they_arrived(
     tmp_path: Path,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import asynccontextmanager
@@ -37,7 +38,7 @@ PARAMETERS = (HOT, Parameter("speed", "m/s"), Parameter("location", kind="vector
 class Device:
     """A telemetry source: a test pushes its samples and events."""
 
-    parameters = PARAMETERS
+    parameters: tuple[Parameter, ...] = PARAMETERS
 
     def __init__(self) -> None:
         self.push = PushTelemetry()
@@ -330,3 +331,22 @@ async def test_all_files_of_the_data_folder_are_private(tmp_path: Path) -> None:
         }
     assert "mission.lock" in modes
     assert not any(modes.values()), modes
+
+
+async def test_the_dictionary_is_recorded_at_each_start_with_another_one(tmp_path: Path) -> None:
+    async def recorded(*parameters: Parameter) -> list[list[str]]:
+        source = Device()
+        source.parameters = parameters
+        settings = Settings(data_dir=tmp_path, log="sqlite:")
+        async with MissionControl(
+            settings, telemetry=source, camera="none:", commands="none:"
+        ) as mission:
+            records = await mission.log.read("telemetry", kinds=["dictionary"])
+            dictionaries = [json.loads(one.data)["parameters"] for one in records]
+            return [[one["unit"] for one in each] for each in dictionaries]
+
+    assert await recorded() == []
+    assert await recorded(Parameter("speed", "m/s")) == [["m/s"]]
+    assert await recorded(Parameter("speed", "m/s")) == [["m/s"]]
+    assert await recorded(Parameter("speed", "km/h")) == [["m/s"], ["km/h"]]
+    assert await recorded() == [["m/s"], ["km/h"], []]

@@ -8,6 +8,7 @@ from dataclasses import fields
 from time import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from rover.errors import LogDamaged
 from rover.events import new_epoch
 from rover.logs.base import Record
 from rover.logs.search import offset_before
@@ -16,7 +17,7 @@ from sources.base import Image
 from sources.rules.describe import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rover.logs.base import Log
 
@@ -37,6 +38,11 @@ TRIM_STEP = 1_000
 PAGE_RECORDS = 500
 """Number of records that are read at once."""
 
+MAX_INTERRUPTED = 2_000
+"""Maximum number of records that are read at the start."""
+
+INTERRUPTED = "the server ended while it arrived"
+
 MAX_READ = 20_000
 """Maximum number of records that are read for one list."""
 
@@ -53,11 +59,13 @@ class Arrival(NamedTuple):
         camera: the name of the camera.
         image: as it was then.
         state: of the image then.
+        reason: why it is broken; may be empty.
     """
 
     camera: str
     image: Image
     state: ImageState
+    reason: str = ""
 
 
 class Arrivals:
@@ -67,23 +75,60 @@ class Arrivals:
         log: keeps them.
         clock: POSIX seconds.
         max_records: maximum number of changes that are kept.
+        beside: keys of other streams, whose newest records show until when the server ran.
     """
 
     def __init__(
-        self, log: Log, clock: Callable[[], float] = time, max_records: int = MAX_RECORDS
+        self,
+        log: Log,
+        clock: Callable[[], float] = time,
+        max_records: int = MAX_RECORDS,
+        beside: Sequence[str] = (),
     ) -> None:
+        self._beside = beside
         self._log = log
         self._clock = clock
         self._max_records = max_records
 
-    async def record(self, arrival: Arrival) -> None:
-        """Record a change; returns when it survives the end of the process, or the log fails."""
+    async def end_interrupted(self) -> None:
+        """Record that images are broken which arrived when the server ended; call it at the start.
+
+        Their time is that of the newest record of an image or of a stream beside. Among the newest
+        changes, at most `MAX_INTERRUPTED` are read.
+        """
+        try:
+            changes = await self._log.read(STREAM, limit=MAX_INTERRUPTED, newest=True)
+            found = {
+                (arrival.camera, arrival.image.id): arrival
+                for arrival in map(arrival_of, changes)
+                if arrival
+            }
+            interrupted = [one for one in found.values() if one.state == "arriving"]
+            if not interrupted:
+                return
+            newest = changes[-1:]
+            for key in self._beside:
+                newest += await self._log.read(key, limit=1, newest=True)
+        except LogDamaged:
+            return  # the log reports it, and sets the file aside when it writes
+        ended_at = max(one.at for one in newest)
+        for one in interrupted:
+            await self.record(one._replace(state="broken", reason=INTERRUPTED), ended_at)
+
+    async def record(self, arrival: Arrival, at: float | None = None) -> None:
+        """Record a change; returns when it survives the end of the process, or the log fails.
+
+        Args:
+            arrival: the image as it is.
+            at: POSIX seconds, not before the newest change; by default now.
+        """
         stream = self._log.stream(STREAM)
         if stream is None:
             self._log.begin(STREAM, new_epoch())
         offset = 1 if stream is None else stream.last + 1
         data = arrival_json(arrival)
-        self._log.append(STREAM, Record(offset, self._clock(), KIND, data, arrival.image.taken_at))
+        at = self._clock() if at is None else at
+        self._log.append(STREAM, Record(offset, at, KIND, data, arrival.image.taken_at))
         if offset % TRIM_STEP == 0 and offset > self._max_records:
             self._log.trim(STREAM, offset - self._max_records + 1)
         await self._log.commit()
@@ -118,14 +163,17 @@ class Arrivals:
 def arrival_json(arrival: Arrival) -> str:
     """The data of a record."""
     known = {name: getattr(arrival.image, name) for name in STORED}
-    return dumps({"camera": arrival.camera, "state": arrival.state, **known})
+    change = {"camera": arrival.camera, "state": arrival.state, "reason": arrival.reason}
+    return dumps({**change, **known})
 
 
 def arrival_of(record: Record) -> Arrival | None:
     """The change that a record describes; `None` if it cannot be read."""
     try:
         known: dict[str, Any] = json.loads(record.data)
-        return Arrival(known.pop("camera"), state=known.pop("state"), image=Image(**known))
+        camera, state = known.pop("camera"), known.pop("state")
+        reason = known.pop("reason", "")
+        return Arrival(camera, Image(**known), state, reason)
     except (LookupError, TypeError, ValueError) as exc:
         logger.warning("image %d of the log cannot be read: %s", record.offset, describe(exc))
         return None

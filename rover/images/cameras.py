@@ -80,9 +80,11 @@ class Cameras:
         return sum(images.readers for images in self.images.values())
 
     async def load(self) -> None:
-        """Take the kept images from the log; call it before `run`."""
+        """Take the kept images from the log, and end interrupted arrivals; call it before `run`."""
         for images in self.images.values():
             await images.load()
+        if self._arrivals is not None:
+            await self._arrivals.end_interrupted()
 
     async def run(self) -> None:
         """Receive arriving images of all cameras until cancelled."""
@@ -155,7 +157,8 @@ class Cameras:
             now = None if images is None else await images.find_revision(arrival.image)
         except SourceError:
             now = None
-        return Shot(arrival.camera, arrival.image, arrival.state, available=now is not None)
+        available = now is not None
+        return Shot(arrival.camera, arrival.image, arrival.state, arrival.reason, available)
 
     async def latest_at(self, t: float, camera: str | None = None) -> Shot:
         """The newest image that was complete at a time and whose bytes can be read.

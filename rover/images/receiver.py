@@ -158,9 +158,9 @@ class Receiver:
         if spool := self.spools.pop(image_id, None):
             await spool.discard(reason)
 
-    async def _record(self, image: Image, state: ImageState) -> None:
+    async def _record(self, image: Image, state: ImageState, reason: str = "") -> None:
         if self._arrivals is not None:
-            await self._arrivals.record(Arrival(self._name, image, state))
+            await self._arrivals.record(Arrival(self._name, image, state, reason))
 
     async def _receive(self, image: Image, spool: Spool) -> None:
         reason = SHUTTING_DOWN
@@ -191,7 +191,7 @@ class Receiver:
         if not reason:
             await self._record(replace(received, complete=True, size=spool.received), "complete")
         elif not spool.discard_reason:
-            await self._record(received, "broken")
+            await self._record(received, "broken", reason)
 
     async def _append(self, spool: Spool, chunk: bytes) -> None:
         """Spool a chunk. Older images are deleted if the spool or the disk is full."""

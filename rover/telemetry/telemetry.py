@@ -209,6 +209,7 @@ class Telemetry:
         await self._recorder.load()
         save_dictionary(self._log, self._parameters)
         with suppress(LogDamaged):
+            await self._record_dictionary(self._log)
             events = await self._log.read(STREAM, kinds=("event",), limit=MAX_EVENTS, newest=True)
             self.events.restore(events)
         self.alarms.restore()
@@ -218,6 +219,15 @@ class Telemetry:
         if all(feed.declared for feed in self.feeds.values()):
             for change in self._limits.check_restored(self.latest.newest):
                 self._record(change)
+
+    async def _record_dictionary(self, log: Log) -> None:
+        """Publish the dictionary if it is not the newest recorded one: replays show its units."""
+        if log.file is None or log.recorded is not None:
+            return
+        recorded = await log.read(STREAM, kinds=("dictionary",), limit=1, newest=True)
+        data = dictionary_json(self._parameters)
+        if recorded[0].data != data if recorded else self._parameters:
+            self._publish_named("dictionary", data)
 
     async def synced(self) -> None:
         """Return when everything published so far survives a power cut, or the log fails."""

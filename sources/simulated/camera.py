@@ -70,7 +70,6 @@ class _StoredImage:
             width=self.view.width,
             height=self.view.height,
             sha256=self.sha256,
-            path=self.path if self.complete else None,
             metadata=self.view.metadata(),
         )
 

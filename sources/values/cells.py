@@ -32,7 +32,7 @@ def form_of(cell: Cell) -> Form:
     if isinstance(cell, bool):
         return "boolean"
     if isinstance(cell, int):
-        return "integer" if abs(cell) < 2**63 else "point"
+        return "integer" if -(2**63) <= cell < 2**64 else "point"
     return "missing" if math.isnan(cell) else "point"
 
 
@@ -49,7 +49,7 @@ def _form_of_text(text: str) -> Form:
         return "point"
     if not text.lstrip("+-").isdecimal() or len(text) > MAX_INTEGER_CHARACTERS:
         return "point"
-    return "integer" if len(text) < INT64_DIGITS or abs(int(text)) < 2**63 else "point"
+    return "integer" if len(text) < INT64_DIGITS or -(2**63) <= int(text) < 2**64 else "point"
 
 
 def _form_of_word(text: str) -> Form:
