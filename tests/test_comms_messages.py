@@ -121,6 +121,16 @@ async def test_a_search_that_takes_too_long_continues_at_next() -> None:
     assert pages == 3
 
 
+async def test_a_search_sorts_no_long_runs_of_marks() -> None:
+    log = MemoryLog()
+    comms = Comms(Settings(), notify=lambda _: None, clock=lambda: START, log=log)
+    for n in range(20):
+        await comms.say("flight", f"{n}" + "\u0301" * 4_000 + "\u0316" * 4_000)
+    found = await find(log, "flight", Query(text="0\u0301"), None)
+    assert found.next is None  # 0.2 s for each message would exceed MAX_SEARCH_S
+    assert [one.event.text[:2] for one in found.messages] == ["0\u0301", "10"]
+
+
 async def test_a_time_range_includes_its_beginning_only() -> None:
     log, now = MemoryLog(), [START]
     comms = Comms(Settings(), notify=lambda _: None, clock=lambda: now[0], log=log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
-from unicodedata import normalize
+from unicodedata import combining, normalize
 
 from rover.comms.protocol import MessageEvent
 from rover.comms.records import PREFIX, unpack
@@ -31,6 +31,9 @@ MAX_PAGE_BYTES = 2 * 2**20
 
 MAX_SEARCH_S = 2.0
 """Seconds after which a search returns what it has found."""
+
+MAX_MARKS = 30
+"""Maximum number of combining marks in sequence that are sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,4 +160,22 @@ def _message(record: Record) -> MessageEvent | None:
 
 
 def _folded(text: str) -> str:
-    return normalize("NFC", normalize("NFC", text).casefold()) if text else ""
+    """The text without differences of case and composition."""
+    if text.isascii():
+        return text.casefold()
+    return normalize("NFC", normalize("NFC", _stream_safe(text)).casefold())
+
+
+def _stream_safe(text: str) -> str:
+    """The text, with U+034F in long runs of marks: sorting 8,000 marks takes 0.2 s.
+
+    Source: UAX #15, 13 (Stream-Safe Text Format).
+    """
+    safe, run = [], 0
+    for character in text:
+        run = run + 1 if combining(character) else 0
+        if run > MAX_MARKS:
+            safe.append("\u034f")
+            run = 1
+        safe.append(character)
+    return "".join(safe)
