@@ -12,6 +12,7 @@ import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from http import HTTPStatus
+from time import time
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from anyio import CancelScope, Event, create_task_group, sleep, to_thread
@@ -70,6 +71,7 @@ from rover.routes import (
 from rover.serving import Phase, Serving, Stage
 from rover.sessions import SignIns
 from rover.settings import PREFIX, Settings
+from rover.simulated_spans import record_simulated
 from rover.supervise import State
 from rover.telemetry import Telemetry
 from rover.telemetry.records import STREAM as TELEMETRY
@@ -376,6 +378,8 @@ class MissionControl:
             stack.callback(tasks.cancel_scope.cancel)
             await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable
             self.retention.load()
+            simulated = [one.key for one in self._sources if one.simulated]
+            record_simulated(self.log, simulated, time())
             await self.cameras.load()  # before new records of telemetry
             await self.telemetry.load()
             for run in (

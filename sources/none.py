@@ -60,14 +60,23 @@ class RecordedTelemetry(NoTelemetry, Recorded):
 
     Args:
         parameters: the dictionary.
+        simulated: whether any of its data was simulated.
     """
 
-    def __init__(self, parameters: Sequence[Parameter]) -> None:
+    def __init__(self, parameters: Sequence[Parameter], *, simulated: bool = False) -> None:
         self.parameters = parameters  # type: ignore[misc] # of this mission
+        self.simulated = simulated
 
 
 class RecordedCamera(NoCamera, Recorded):
-    """A camera of a recorded mission; the mission itself has its images."""
+    """A camera of a recorded mission; the mission itself has its images.
+
+    Args:
+        simulated: whether any of its images were simulated.
+    """
+
+    def __init__(self, *, simulated: bool = False) -> None:
+        self.simulated = simulated
 
 
 class NoValidator(Off):

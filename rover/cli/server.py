@@ -26,6 +26,7 @@ from rover.log_lines import logging_config
 from rover.mission import MissionControl
 from rover.missions import RecordedMission
 from rover.settings import Settings
+from rover.simulated_spans import was_simulated
 from sources.base import SourceError
 from sources.none import RecordedCamera, RecordedTelemetry
 
@@ -110,8 +111,14 @@ def open_mission(recorded: RecordedMission, settings: Settings) -> MissionContro
     """
     return MissionControl(
         settings,
-        telemetry=RecordedTelemetry(recorded.parameters),
-        camera={name: RecordedCamera() for name in recorded.cameras} or "none:",
+        telemetry=RecordedTelemetry(
+            recorded.parameters, simulated=was_simulated(recorded.simulated, "telemetry")
+        ),
+        camera={
+            name: RecordedCamera(simulated=was_simulated(recorded.simulated, "camera", name))
+            for name in recorded.cameras
+        }
+        or "none:",
         commands="none:",
         log=recorded.log,
     )

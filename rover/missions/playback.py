@@ -141,6 +141,7 @@ class MissionTelemetry:
         sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
     ) -> None:
         self._playback = Playback(path, speed, loop, times, since, until, clock, sleep)
+        self.simulated = self._playback.mission.was_simulated("telemetry")
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -215,6 +216,7 @@ class MissionCamera:
         names = sorted({one.camera for one in images})
         if name not in names and (name or len(names) > 1):
             raise OptionError("name", name, f"must be one of {', '.join(names)}")
+        self.simulated = self._playback.mission.was_simulated("camera", name)
         self._images = [one for one in images if not name or one.camera == name]
         self._shown: dict[str, tuple[PlayedImage, Image]] = {}  # by id, oldest first
         self._arrived = 0  # number of arrivals

@@ -15,6 +15,7 @@ from rover.missions.files import PIECE_BYTES
 from rover.missions.record import IMAGE
 from rover.missions.snapshot import Snapshot, connect_read_only
 from rover.schema import FILE_NAME
+from rover.simulated_spans import saved_spans, was_simulated
 from rover.telemetry.event_log import MAX_EVENTS
 from rover.telemetry.records import STREAM
 from sources.base import Event, Image, Parameter, Sample, Severity, SourceError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rover.telemetry.past import Past
-    from sources.base import Kind, Value
+    from sources.base import Kind, SourceKind, Value
 
 MAX_SNAPSHOT_S = 30.0
 """Seconds after which a snapshot of a data folder is closed: a server that writes to the folder
@@ -89,6 +90,7 @@ class PlayedMission:
         try:
             with Snapshot(path) as mission:
                 images, events = _images_of(mission), _events_of(mission)
+                self._simulated = saved_spans(mission.contents.index.values)
                 history = mission.history()
                 self.parameters = _dictionary(mission.parameters, history.kinds())
                 newest = [t for t, _ in history.newest_before(inf).values()]
@@ -102,6 +104,10 @@ class PlayedMission:
             raise SourceError(f"{path}: has no samples and no images in this range of time")
         self.images = [one for one in images if self.begin <= one.t < self.end]
         self.events = [one for one in events if self.begin <= one.t < self.end]
+
+    def was_simulated(self, kind: SourceKind, name: str = "") -> bool:
+        """Whether a source was simulated at some time of the range; see `was_simulated`."""
+        return was_simulated(self._simulated, kind, name, self.begin, self.end)
 
     def samples(self, since: float) -> list[Sample]:
         """Some samples from a time on, in order of time; empty at the end.

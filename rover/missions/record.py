@@ -24,10 +24,12 @@ from rover.missions.alarms import alarm_before
 from rover.missions.files import FILES_SCHEMA, add_file
 from rover.missions.latest import LastRows, NewestValues
 from rover.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
+from rover.simulated_spans import KEY as SIMULATED
+from rover.simulated_spans import saved_spans
 from rover.telemetry.alarms import KEY as ALARM
 from rover.telemetry.recorder import SNAPSHOT
 from rover.telemetry.records import DICTIONARY, STREAM
-from rover.wire import iso
+from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -132,6 +134,7 @@ class _Writer:
         counts["images"] = self._write_images()
         self._write_holes()
         self._put(DICTIONARY, self._items.get(DICTIONARY))
+        self._write_simulated()
         self._db.execute("COMMIT")
         return counts
 
@@ -167,6 +170,15 @@ class _Writer:
             "SELECT * FROM holes WHERE until >= ? AND since < ?", (self._begin, self._end)
         )
         self._db.executemany("INSERT INTO holes VALUES (?, ?, ?, ?, ?, ?)", holes)
+
+    def _write_simulated(self) -> None:
+        """Copy the spans of the range in which sources were simulated."""
+        inside = {
+            key: [one for one in spans if one[0] < self._end and (one[1] or inf) > self._begin]
+            for key, spans in saved_spans(self._items).items()
+        }
+        if any(inside.values()):
+            self._put(SIMULATED, dumps({key: spans for key, spans in inside.items() if spans}))
 
     def _write_stream(self, key: str, records: Iterable[Record], epoch: str = "") -> int:
         """Copy records of a stream; returns their number.

@@ -12,6 +12,7 @@ from rover.logs.recorded import RecordedLog
 from rover.missions.files import extract
 from rover.missions.record import IMAGE
 from rover.missions.snapshot import Snapshot, connect_read_only
+from rover.simulated_spans import saved_spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,7 @@ class RecordedMission:
         manifest: when and from what it was recorded, as JSON.
         parameters: the dictionary.
         cameras: the names of the cameras that it has images of.
+        simulated: when which sources were simulated.
 
     Raises:
         NotAMission: the file does not exist, is not a mission, or is damaged.
@@ -43,6 +45,7 @@ class RecordedMission:
         with Snapshot(path) as mission:
             self.parameters: Sequence[Parameter] = mission.parameters
             items = mission.contents.index.values
+            self.simulated = saved_spans(items)
             names = [key.removeprefix(IMAGE) for key in items if key.startswith(IMAGE)]
             self.cameras = sorted({name.rpartition("/")[0] for name in names})
             self.manifest: dict[str, Any] = {}
