@@ -20,6 +20,24 @@ async def test_calls_return_results_and_raise_errors() -> None:
         await calls.run(divmod, 1, 0)
 
 
+async def test_a_result_that_nobody_waits_for_is_discarded() -> None:
+    answered = Event()
+    discarded: list[str] = []
+    calls = BlockingCalls(threads=2, timeout_s=0.05)
+
+    def late() -> str:
+        answered.wait()
+        return "late"
+
+    with pytest.raises(TimeoutError):
+        await calls.run(late, discard=discarded.append)
+    assert discarded == []
+    answered.set()
+    await until(lambda: discarded == ["late"])
+    assert await calls.run(str, "in time", discard=discarded.append) == "in time"
+    assert discarded == ["late"]
+
+
 async def test_calls_that_never_end_use_no_more_than_their_threads() -> None:
     answered = Event()
     calls = BlockingCalls(threads=2, timeout_s=0.05)

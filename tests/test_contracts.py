@@ -250,6 +250,15 @@ async def check_simulated_validator(_: Path) -> None:
     )
 
 
+async def check_programs(folder: Path) -> None:
+    program = folder / "check.sh"
+    program.write_text('#!/bin/sh\ngrep -q drive "$1" || echo "$1:1:1: error: no drive [empty]"\n')
+    program.chmod(0o755)
+    (good := folder / "good.seq").write_text("drive 5\n")
+    (bad := folder / "bad.seq").write_text("wait\n")
+    await check_commands(open_source("commands", f"cmd:{program}"), good=good, bad=bad)
+
+
 CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.simulated.telemetry:SimulatedTelemetry": check_simulated_telemetry,
     "sources.replay:ReplayTelemetry": check_replay,
@@ -266,6 +275,7 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.directory:DirectoryCamera": check_directory,
     "sources.websocket:RosbridgeCamera": check_rosbridge_camera,
     "sources.simulated.validator:SimulatedValidator": check_simulated_validator,
+    "sources.programs:ProgramValidator": check_programs,
 }
 
 

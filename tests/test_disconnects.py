@@ -26,6 +26,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from rover.mission import MissionControl
 from rover.settings import Settings
 from rover.telemetry.events import NamedEvent
+from sources.values.image_end import PNG_END
 from tests.conftest import running
 from tests.programs import needs
 from tests.serving import FULL, ROOT, free_port, wait_until_listening
@@ -72,7 +73,7 @@ class Site:
     def __init__(self, folder: Path, timeout_s: float = STALLED_S) -> None:
         (folder / "images").mkdir()
         image = folder / "images" / "large.png"
-        image.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(32 * 2**20))
+        image.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(32 * 2**20) + PNG_END)
         os.utime(image, (1.6e9, 1.6e9))
         self.mission = MissionControl(
             Settings(

@@ -70,7 +70,7 @@ class FileReader:
             OSError: the file does not exist, cannot be read, or is not a regular file.
             ImageBroken: the file and the image have different sizes.
         """
-        file, status = await calls.run(_open, path)
+        file, status = await calls.run(_open, path, discard=lambda opened: opened[0].close())
         try:
             if image.size not in (None, status.st_size):
                 raise ImageBroken(image.id, "its file has changed")

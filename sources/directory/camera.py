@@ -126,7 +126,9 @@ class DirectoryCamera:
         if image is None:
             raise UnknownImage(image_id)
         state = self._last.files[image_id]
-        file = await self._calls.run(self._open, image_id, state.signature)
+        file = await self._calls.run(
+            self._open, image_id, state.signature, discard=lambda opened: opened.close()
+        )
         try:
             position = start
             while True:

@@ -34,8 +34,18 @@ class BlockingCalls:
         self._running = 0
         self._lock = Lock()
 
-    async def run(self, function: Callable[[Unpack[Args]], Result], *args: *Args) -> Result:
+    async def run(
+        self,
+        function: Callable[[Unpack[Args]], Result],
+        *args: *Args,
+        discard: Callable[[Result], object] = lambda _: None,
+    ) -> Result:
         """The result of the function. A cancelled call leaves its thread to itself.
+
+        Args:
+            function: blocks.
+            args: of the function.
+            discard: called with the result if nobody waits for it any more.
 
         Raises:
             TimeoutError: it takes too long.
@@ -45,19 +55,33 @@ class BlockingCalls:
             limiter = self._limiter = CapacityLimiter(self._threads)
         if self._running - limiter.borrowed_tokens >= self._threads:
             raise TimeoutError("the file system does not answer")
+        is_abandoned = False
+        results: list[Result] = []
 
         def call() -> Result:
             with self._lock:
                 self._running += 1
             try:
-                return function(*args)
+                result = function(*args)
             finally:
                 with self._lock:
                     self._running -= 1
+            with self._lock:
+                if not is_abandoned:
+                    results.append(result)
+                    return result
+            discard(result)
+            return result
 
         try:
             with fail_after(self._timeout_s):
                 return await run_sync(call, abandon_on_cancel=True, limiter=limiter)
-        except TimeoutError as exc:
-            reason = f"the file system has not answered for {self._timeout_s:g} s"
-            raise TimeoutError(reason) from exc
+        except BaseException as exc:
+            with self._lock:
+                is_abandoned = True
+            if results:
+                discard(results[0])
+            if isinstance(exc, TimeoutError):
+                reason = f"the file system has not answered for {self._timeout_s:g} s"
+                raise TimeoutError(reason) from exc
+            raise
