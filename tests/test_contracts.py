@@ -252,7 +252,10 @@ async def check_simulated_validator(_: Path) -> None:
 
 async def check_programs(folder: Path) -> None:
     program = folder / "check.sh"
-    program.write_text('#!/bin/sh\ngrep -q drive "$1" || echo "$1:1:1: error: no drive [empty]"\n')
+    program.write_text(
+        '#!/bin/sh\ntest -r "$1" || exit 2\n'
+        'grep -q drive "$1" || echo "$1:1:1: error: no drive [empty]"\n'
+    )
     program.chmod(0o755)
     (good := folder / "good.seq").write_text("drive 5\n")
     (bad := folder / "bad.seq").write_text("wait\n")
