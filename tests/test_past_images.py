@@ -161,6 +161,38 @@ async def test_images_from_before_the_record_are_known_from_when_they_arrived(
             assert [one["id"] for one in listed] == ids
 
 
+async def test_a_record_has_the_files_of_a_camera_that_are_unchanged(tmp_path: Path) -> None:
+    folder, file = tmp_path / "images", tmp_path / "drive.rover"
+    folder.mkdir()
+    async with site(tmp_path / "data") as at:
+        for number, name in enumerate(("kept", "older", "changed", "deleted"), 1):
+            path = folder / name
+            path.write_bytes(b"x" * 5)
+            image = at.camera.begin(name, size=5)
+            at.camera.send(image, b"x" * 5)
+            at.camera.finish(image, path)
+            await at.recorded(number)
+        ended = time()
+        (folder / "changed").write_bytes(b"y" * 5)
+        (folder / "deleted").unlink()
+        with Snapshot(tmp_path / "data") as mission:
+            record(mission, file)
+            counts = record(mission, tmp_path / "small.rover", images_bytes=9)["counts"]
+            assert counts["images"] == 1
+    assert str(folder).encode() not in file.read_bytes()
+    opened = open_mission(RecordedMission(file), Settings(data_dir=tmp_path / "open"))
+    RecordedMission(file).extract(tmp_path / "open")
+    async with client_of(opened) as client:
+        assert (await client.get("/images/kept")).content == b"x" * 5
+        listed = (await client.get("/images", params={"at": f"{ended!r}"})).json()["images"]
+        assert {one["id"]: one["available"] for one in listed} == {
+            "kept": True,
+            "older": True,
+            "changed": False,
+            "deleted": False,
+        }
+
+
 async def test_a_replay_has_the_images_of_the_list(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         one = at.camera.begin("sol 1/é")

@@ -38,8 +38,23 @@ complete.
     metavar="PATH",
     help="Data folder or .rover file.",
 )
+@click.option(
+    "--images-bytes",
+    type=click.IntRange(min=0),
+    default=2**30,
+    show_default=True,
+    metavar="BYTES",
+    help="Maximum bytes of images that cameras have in files, newest first.",
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-def record(file: Path, since: float | None, until: float | None, path: Path, force: bool) -> int:
+def record(
+    file: Path,
+    since: float | None,
+    until: float | None,
+    path: Path,
+    images_bytes: int,
+    force: bool,
+) -> int:
     """Write a part of a mission into one file, which rover open serves."""
     import sqlite3
 
@@ -64,6 +79,7 @@ def record(file: Path, since: float | None, until: float | None, path: Path, for
                 since,
                 until,
                 name=file.stem,
+                images_bytes=images_bytes,
                 on_progress=lambda size: update(size, None),
             )
     except RoverError as exc:

@@ -164,7 +164,8 @@ def arrival_json(arrival: Arrival) -> str:
     """The data of a record."""
     known = {name: getattr(arrival.image, name) for name in STORED}
     change = {"camera": arrival.camera, "state": arrival.state, "reason": arrival.reason}
-    return dumps({**change, **known})
+    path = arrival.image.path  # for `rover record`; clients never receive it
+    return dumps({**change, **known, **({} if path is None else {"path": str(path.absolute())})})
 
 
 def arrival_of(record: Record) -> Arrival | None:
@@ -173,6 +174,7 @@ def arrival_of(record: Record) -> Arrival | None:
         known: dict[str, Any] = json.loads(record.data)
         camera, state = known.pop("camera"), known.pop("state")
         reason = known.pop("reason", "")
+        known.pop("path", None)
         return Arrival(camera, Image(**known), state, reason)
     except (LookupError, TypeError, ValueError) as exc:
         logger.warning("image %d of the log cannot be read: %s", record.offset, describe(exc))

@@ -74,7 +74,7 @@ class KeptImages:
             if exists:
                 self._add(image)
             else:
-                self._log.put(self._prefix + _name(image), None)
+                self._log.put(self._prefix + stored_name(image), None)
 
     def newest(self) -> Sequence[Image]:
         """All kept images, newest first."""
@@ -92,7 +92,7 @@ class KeptImages:
             size=spool.received,
             received=spool.received,
             received_at=spool.received_at,
-            path=self._folder / _name(image),
+            path=self._folder / stored_name(image),
         )
         if max(spool.received, BLOCK_BYTES) > self._max_bytes:
             return
@@ -108,7 +108,9 @@ class KeptImages:
         known = {
             info.name: getattr(complete, info.name) for info in fields(Image) if info.name != "path"
         }
-        self._log.put(self._prefix + _name(complete), dumps({"number": self._number, **known}))
+        self._log.put(
+            self._prefix + stored_name(complete), dumps({"number": self._number, **known})
+        )
         while self._bytes > self._max_bytes:
             await self._delete(self._images.pop(next(iter(self._images))))
 
@@ -119,7 +121,7 @@ class KeptImages:
     async def _delete(self, image: Image, *, is_replaced: bool = False) -> None:
         self._bytes -= _size(image)
         if image.path is not None and not is_replaced:
-            self._log.put(self._prefix + _name(image), None)
+            self._log.put(self._prefix + stored_name(image), None)
             await to_thread.run_sync(_unlink, image.path)
 
     def _copy(self, image: Image, spool: Spool) -> None:
@@ -135,7 +137,7 @@ class KeptImages:
         part.replace(image.path)
 
 
-def _name(image: Image) -> str:
+def stored_name(image: Image) -> str:
     """The name of the file of one revision of an image: ids may contain anything."""
     return sha256(f"{image.id}\0{image.revision}".encode()).hexdigest()[:32]
 

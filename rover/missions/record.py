@@ -19,8 +19,11 @@ from rover.archive.store import Store
 from rover.commands.records import PREFIX as UPLOAD
 from rover.comms.records import PREFIX as COMMS
 from rover.events import new_epoch
+from rover.images.arrivals import STORED
 from rover.images.arrivals import STREAM as ARRIVALS
+from rover.images.kept import stored_name
 from rover.missions.alarms import alarm_before
+from rover.missions.camera_files import camera_file, without_path
 from rover.missions.files import FILES_SCHEMA, add_file
 from rover.missions.latest import LastRows, NewestValues
 from rover.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
@@ -32,7 +35,7 @@ from rover.telemetry.records import DICTIONARY, STREAM
 from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from rover.logs.base import Record
@@ -51,6 +54,7 @@ def record(
     until: float | None = None,
     *,
     name: str = "",
+    images_bytes: float = inf,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write a new file with a part of a mission; returns its manifest.
@@ -61,6 +65,7 @@ def record(
         since: POSIX seconds, inclusive; `None` for all from the beginning.
         until: POSIX seconds, exclusive; `None` for all to the end.
         name: of the mission, for people.
+        images_bytes: maximum bytes of images of cameras that have files of them, newest first.
         on_progress: called with the bytes of the file so far.
 
     Raises:
@@ -76,7 +81,7 @@ def record(
         db.execute("PRAGMA synchronous = OFF")
         migrate(db, 0)
         db.executescript(MANIFEST_SCHEMA + FILES_SCHEMA)
-        writer = _Writer(mission, db, since, until, on_progress)
+        writer = _Writer(mission, db, since, until, on_progress, images_bytes)
         counts = writer.write()
         manifest = {
             "name": name,
@@ -102,6 +107,7 @@ class _Writer:
         since: POSIX seconds.
         until: POSIX seconds, exclusive.
         on_progress: called with the bytes of the file so far.
+        images_bytes: maximum bytes of the copied files of cameras.
     """
 
     def __init__(
@@ -111,7 +117,9 @@ class _Writer:
         since: float | None,
         until: float | None,
         on_progress: Callable[[int], None],
+        images_bytes: float,
     ) -> None:
+        self._images_bytes = images_bytes
         self._mission = mission
         self._db = db
         self._since, self._until = since, until
@@ -295,9 +303,32 @@ class _Writer:
                 if self._is_inside(t) and self._add_file(f"images/{key.removeprefix(IMAGE)}"):
                     self._put(key, text)
                     images += 1
-        arrivals = self._mission.records(ARRIVALS)
-        self._write_stream(ARRIVALS, (one for one in arrivals if self._is_inside(one.at)))
+        arrivals = [one for one in self._mission.records(ARRIVALS) if self._is_inside(one.at)]
+        if self._mission.is_folder:
+            images += self._write_camera_files(arrivals)
+        self._write_stream(ARRIVALS, map(without_path, arrivals))
         return images
+
+    def _write_camera_files(self, arrivals: Sequence[Record]) -> int:
+        """Copy the newest files of cameras up to the limit; returns their number."""
+        copied: set[str] = set()
+        size = 0
+        for record in reversed(arrivals):
+            if (found := camera_file(record)) is None:
+                continue
+            camera, image = found.arrival.camera, found.arrival.image
+            name = f"{camera}/{stored_name(image)}"
+            if name in copied:
+                continue
+            if size + (image.size or 0) > self._images_bytes:
+                break
+            if add_file(self._db, f"images/{name}", found.pieces()):
+                known = {one: getattr(image, one) for one in STORED}
+                self._put(IMAGE + name, dumps({"number": record.offset, **known}))
+                size += image.size or 0
+                copied.add(name)
+            self._report()
+        return len(copied)
 
     def _add_file(self, name: str) -> bool:
         added = add_file(self._db, name, self._mission.file(name))
