@@ -1,4 +1,4 @@
-"""Flipped bytes in the archive: what is readable remains, and recording goes on."""
+"""Flipped bytes in the file: what is readable remains, and recording goes on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rover.archive.table import table_of
+from rover.comms.history import Query
+from rover.comms.protocol import MessageEvent
 from rover.logs.database import Database
+from rover.missions import Snapshot, record
+from rover.schema import MAX_OFFSET
 from rover.telemetry.history import ARCHIVE_SAMPLES, History
+from rover.topic import Gap
 from sources.base import Sample
-from tests.test_restart import publish, running
+from tests.test_restart import events_of, publish, running
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -127,6 +132,67 @@ async def test_an_archive_that_cannot_be_written_is_set_aside(tmp_path: Path) ->
         assert values(mission.telemetry.history, "speed")[-ARCHIVE_SAMPLES:] == [
             *range(ARCHIVE_SAMPLES)
         ]
+
+
+def damage_record(path: Path, kind: str, number: int) -> int:
+    """Flip a bit of a record, which is then not UTF-8; returns its offset."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        query = "SELECT id, data FROM records WHERE kind = ? ORDER BY id LIMIT 1 OFFSET ?"
+        id_, data = db.execute(query, (kind, number)).fetchone()
+        flipped = data[:5].encode() + bytes([ord(data[5]) ^ 0x80]) + data[6:].encode()
+        db.execute("UPDATE records SET data = CAST(? AS TEXT) WHERE id = ?", (flipped, id_))
+    return int(id_ & MAX_OFFSET)
+
+
+async def test_only_a_damaged_record_is_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(tmp_path / "a") as (mission, device):
+        await publish(mission, device, *(Sample(T + n, {"speed": n}) for n in range(20)))
+        start = mission.telemetry.topic.epochs.id(0)
+        count = mission.telemetry.topic.last_id.offset
+    path = tmp_path / "a" / "mission.db"
+    offset = damage_record(path, "sample", 7)
+    with Snapshot(tmp_path / "a") as snapshot:
+        assert record(snapshot, tmp_path / "b.rover")["counts"]["values"] == 19
+        assert snapshot.damaged == {("telemetry", offset)}
+    async with running(tmp_path / "a") as (mission, _):
+        assert mission.log.as_json()["set_aside"] is None
+        assert values(mission.telemetry.history, "speed") == [n for n in range(20) if n != 7]
+        topic = mission.telemetry.topic
+        assert len(await mission.log.read("telemetry", until=count)) == count - 1
+        events = await events_of(topic.subscribe(start), count)
+        gaps = [event for event in events if isinstance(event, Gap)]
+        assert [(gap.after.offset, gap.resumed.offset, gap.lost) for gap in gaps] == [
+            (offset - 1, offset + 1, 1)
+        ]
+        assert events.index(gaps[0]) == offset - 1
+        assert [one.levelname for one in caplog.records if str(path) in one.message].count("ERROR")
+
+
+async def test_a_damaged_message_hides_no_other_message(tmp_path: Path) -> None:
+    async with running(tmp_path) as (mission, _):
+        for n in range(4):
+            await mission.comms.say("flight", str(n), "Ada")
+    damage_record(tmp_path / "mission.db", "message", 1)
+    async with running(tmp_path) as (mission, _):
+        page = await mission.comms.messages("flight", Query())
+        assert [one.event.text for one in page.messages] == ["0", "2", "3"]
+        await mission.comms.load("flight")
+        with mission.comms.join("flight", "Bo") as member:
+            retained = member.channel.topic.retained_items()
+            texts = [one.text for one in retained if isinstance(one, MessageEvent)]
+            assert texts == ["0", "2", "3"]
+
+
+async def test_a_damaged_saved_value_is_left_out(tmp_path: Path) -> None:
+    async with running(tmp_path) as (mission, device):
+        await publish(mission, device, Sample(T, {"speed": 1}))
+    with closing(sqlite3.connect(tmp_path / "mission.db", isolation_level=None)) as db:
+        db.execute("UPDATE items SET value = CAST(x'7bff7d' AS TEXT)")
+    async with running(tmp_path) as (mission, _):
+        assert mission.log.as_json()["set_aside"] is None
+        assert values(mission.telemetry.history, "speed") == [1]
 
 
 def destroy_archive(path: Path) -> None:

@@ -128,8 +128,8 @@ async def test_a_client_receives_a_gap_for_events_that_were_not_recorded(
     async with running(tmp_path / "a") as (mission, device):
         topic = mission.telemetry.topic
         await publish(mission, device, sample(8))
-        (first, *_) = await events_of(topic.subscribe(epochs.id(2)), 1)
-        assert isinstance(first, Gap)
+        events = await events_of(topic.subscribe(epochs.id(2)), 2)
+        assert any(isinstance(event, Gap) for event in events)
         after = 100 if "last" in change else 4
         (first, *_) = await events_of(topic.subscribe(epochs.id(after)), 1)
         assert first.startswith(f"id: {epochs.id(after + 1)}\n".encode())

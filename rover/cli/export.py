@@ -138,6 +138,7 @@ def _from_mission(
     names: list[str] | None,
     align: float | None,
 ) -> int:
+    from rover.cli.saving import report_damaged
     from rover.errors import RoverError
     from rover.exports import Aligner, writer_of
     from rover.exports import export as pieces_of
@@ -153,7 +154,9 @@ def _from_mission(
             aligner = None if align is None else Aligner(align)
             writer = writer_of(file_format)
             tables = history.tables(since, until, names)
-            return save(pieces_of(tables, history.kinds(names), writer, aligner))
+            status = save(pieces_of(tables, history.kinds(names), writer, aligner))
+            report_damaged(mission)
+            return status
     except RoverError as exc:
         report(str(exc))
         return WRONG_USE

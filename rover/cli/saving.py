@@ -18,6 +18,8 @@ from rover.cli.progress import progress_bar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Iterator
 
+    from rover.missions import Snapshot
+
 
 def check_output(output: str, *, force: bool) -> None:
     """Check, before anything is sent, that a file can appear at a path.
@@ -38,6 +40,12 @@ def check_output(output: str, *, force: bool) -> None:
         raise click.UsageError(f"{output}: exists; give --force to replace it")
     if not path.parent.is_dir():
         raise click.UsageError(f"{output}: the folder {path.parent} does not exist")
+
+
+def report_damaged(mission: Snapshot) -> None:
+    """Report how many records of a mission are damaged and left out."""
+    if count := len(mission.damaged):
+        report(f"{mission.path}: {count:,} damaged records are left out")
 
 
 @contextmanager

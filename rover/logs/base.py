@@ -187,6 +187,7 @@ class Log(Protocol):
         limit: int | None = None,
         newest: bool = False,
         max_bytes: int | None = None,
+        damaged: bool = False,
     ) -> list[Record]:
         """Committed records in the order of their offsets.
 
@@ -198,6 +199,7 @@ class Log(Protocol):
             limit: maximum number of records.
             newest: whether a limit keeps the newest instead of the oldest.
             max_bytes: maximum bytes of their data; at least one record is returned.
+            damaged: whether to return damaged records too, with empty data.
 
         Raises:
             LogDamaged: the records cannot be read.

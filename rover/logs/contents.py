@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
+from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +17,14 @@ from rover.schema import MAX_OFFSET, OFFSET_BITS
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
+
+logger = logging.getLogger("rover.log")
+
+COLUMNS = "id, CAST(at AS REAL), CAST(t AS REAL), CAST(kind AS BLOB), CAST(data AS BLOB)"
+"""The columns of `decoded_record`. One damaged text would fail the whole query."""
+
+damaged_records: Counter[Path] = Counter()
+"""Number of damaged records that `read` has found, by file."""
 
 BUSY_TIMEOUT_S = 1.0
 """Seconds to wait for another program that writes to the file, such as the `sqlite3` shell."""
@@ -83,14 +93,55 @@ def contents_of(connection: sqlite3.Connection) -> Contents:
     epochs: dict[int, list[tuple[str, int]]] = {id_: [] for id_ in ids.values()}
     for id_, first, epoch in execute("SELECT stream, first, epoch FROM epochs ORDER BY 1, 2"):
         epochs.setdefault(id_, []).append((epoch, first))
-    index = Index(values=dict(execute("SELECT key, value FROM items")))
+    index = Index(values=_readable_items(connection))
     for id_, key, last in streams:
-        query = "SELECT max(id), data FROM records WHERE id BETWEEN ? AND ?"
+        query = "SELECT max(id), CAST(data AS BLOB) FROM records WHERE id BETWEEN ? AND ?"
         newest, _ = execute(query, id_range(id_)).fetchone()
         if epochs[id_]:
             recorded = 0 if newest is None else newest & MAX_OFFSET
             index.streams[key] = Stream(key, epochs[id_], max(last, recorded))
     return Contents(index, ids, dict(execute("SELECT key, value FROM meta")))
+
+
+def _readable_items(connection: sqlite3.Connection) -> dict[str, str]:
+    """The named texts. A damaged one is left out, and logged."""
+    items: dict[str, str] = {}
+    for key, value in connection.execute(
+        "SELECT CAST(key AS BLOB), CAST(value AS BLOB) FROM items"
+    ):
+        try:
+            items[key.decode()] = value.decode()
+        except UnicodeDecodeError as exc:
+            logger.error("the saved value %r is damaged and is left out: %s", key, exc)
+    return items
+
+
+def decoded_record(row: tuple[int, float | None, float | None, bytes, bytes]) -> Record:
+    """The record of a row with `COLUMNS`. A damaged one has empty data."""
+    id_, at, t, kind, data = row
+    try:
+        return Record(id_ & MAX_OFFSET, at or 0.0, kind.decode(), data.decode(), t)
+    except (UnicodeDecodeError, AttributeError):  # or a value has another type
+        return Record(id_ & MAX_OFFSET, at or 0.0, _kind(kind), "")
+
+
+def _kind(kind: bytes | None) -> str:
+    return "" if kind is None else kind.decode(errors="replace")
+
+
+def _report_damaged(connection: sqlite3.Connection, path: Path, stream: int, offset: int) -> None:
+    damaged_records[path] += 1
+    if damaged_records[path].bit_count() > 1:  # the 1st, 2nd, 4th, 8th … only
+        return
+    found = connection.execute("SELECT key FROM streams WHERE id = ?", (stream,)).fetchone()
+    logger.error(
+        "%s: the record %d of %s is damaged and is left out (%d so far); "
+        "the others are served. Check the disk, and save the rest with rover record",
+        path,
+        offset,
+        "an unknown stream" if found is None else found[0],
+        damaged_records[path],
+    )
 
 
 def read(
@@ -102,6 +153,7 @@ def read(
     limit: int | None,
     newest: bool,
     max_bytes: int | None,
+    damaged: bool = False,
     mode: str = "ro",
 ) -> list[Record]:
     """Committed records of a stream; see `Log.read`.
@@ -109,21 +161,30 @@ def read(
     Raises:
         LogDamaged: the records cannot be read.
     """
-    first, last = id_range(stream)
     condition, chosen = of_kinds(kinds)
     query = (
-        f"SELECT id, at, kind, data, t FROM records WHERE id > ? AND id <= ?{condition} "  # noqa: S608
+        f"SELECT {COLUMNS} FROM records WHERE id > ? AND id <= ?{condition} "  # noqa: S608
         f"ORDER BY id {'DESC' if newest else ''} LIMIT ?"
     )
-    bounds = (first + after, last if until is None else first + until)
+    first, last = id_range(stream)
+    low, high = first + after, last if until is None else first + until
+    readable: list[Record] = []
     try:
         with closing(connect(path, mode)) as connection:
-            rows = connection.execute(query, (*bounds, *chosen, -1 if limit is None else limit))
-            found = (Record(id_ & MAX_OFFSET, at, *rest) for id_, at, *rest in rows)
-            records = up_to(found, max_bytes)
+            while not readable:
+                args = (low, high, *chosen, -1 if limit is None else limit)
+                records = up_to(map(decoded_record, connection.execute(query, args)), max_bytes)
+                for one in records:
+                    if not one.data:
+                        _report_damaged(connection, path, stream, one.offset)
+                readable = records if damaged else [one for one in records if one.data]
+                if not records:
+                    break
+                end = first + records[-1].offset
+                low, high = (low, end - 1) if newest else (end, high)
     except (sqlite3.Error, UnicodeError) as exc:
         raise LogDamaged(f"{path} cannot be read: {exc}") from exc
-    return records[::-1] if newest else records
+    return readable[::-1] if newest else readable
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:

@@ -121,6 +121,7 @@ class MemoryLog:
         limit: int | None = None,
         newest: bool = False,
         max_bytes: int | None = None,
+        damaged: bool = False,
     ) -> list[Record]:
         """See `Log.read`."""
         records = self._records.get(key, [])[-self._max_records :]

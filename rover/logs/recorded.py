@@ -112,11 +112,12 @@ class RecordedLog:
         limit: int | None = None,
         newest: bool = False,
         max_bytes: int | None = None,
+        damaged: bool = False,
     ) -> list[Record]:
         """See `Log.read`."""
         if key not in self._ids:
             return []
-        args = (self._ids[key], after, until, kinds, limit, newest, max_bytes)
+        args = (self._ids[key], after, until, kinds, limit, newest, max_bytes, damaged)
         return await to_thread.run_sync(read, self._path, *args, "ro&immutable=1")
 
     async def commit(self) -> bool:

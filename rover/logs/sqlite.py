@@ -233,6 +233,7 @@ class SqliteLog:
         limit: int | None = None,
         newest: bool = False,
         max_bytes: int | None = None,
+        damaged: bool = False,
     ) -> list[Record]:
         """See `Log.read`. Reading does not wait for writing."""
         if self._pending or self._writes.running is not None:
@@ -240,7 +241,7 @@ class SqliteLog:
         id_ = self._pending.ids.get(key)
         if id_ is None or not self.path.exists():
             return []
-        args = (id_, after, until, kinds, limit, newest, max_bytes)
+        args = (id_, after, until, kinds, limit, newest, max_bytes, damaged)
         return await to_thread.run_sync(read, self.path, *args)
 
     async def commit(self) -> bool:

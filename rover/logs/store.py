@@ -94,9 +94,11 @@ class Store(Generic[Item]):
             self._log.trim(self.key, before, self._transient_kinds)
 
     async def newest(self, limit: int, max_bytes: int) -> list[Record]:
-        """The newest records, oldest first.
+        """The newest records, oldest first, with empty data if they are damaged.
 
         Raises:
             LogDamaged: they cannot be read.
         """
-        return await self._log.read(self.key, limit=limit, max_bytes=max_bytes, newest=True)
+        return await self._log.read(
+            self.key, limit=limit, max_bytes=max_bytes, newest=True, damaged=True
+        )

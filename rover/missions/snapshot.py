@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from rover.archive.database import RecordedArchive
 from rover.errors import NotAMission
 from rover.logs.base import Record
-from rover.logs.contents import connect, contents_of, id_range
+from rover.logs.contents import COLUMNS, connect, contents_of, decoded_record, id_range
 from rover.logs.journal import read_journal
 from rover.logs.mission_file import JOURNAL_NAME
 from rover.missions.files import pieces_of_file, stored_pieces
@@ -40,6 +40,7 @@ class Snapshot:
         path: of the SQLite file.
         db: a connection with a read transaction.
         contents: its streams and values.
+        damaged: the stream and offset of each damaged record that was found and left out.
 
     Raises:
         NotAMission: there is no mission, or it cannot be read.
@@ -49,6 +50,7 @@ class Snapshot:
         self.is_folder = path.is_dir()
         self.path = path / FILE_NAME if self.is_folder else path
         self._journal: list[Row] = []
+        self.damaged: set[tuple[str, int]] = set()
         if not self.path.is_file():
             raise NotAMission(self.path, "does not exist")
         self.db = connect_read_only(self.path)
@@ -96,7 +98,7 @@ class Snapshot:
         return history
 
     def records(self, key: str) -> Iterator[Record]:
-        """The records of a stream, in the order of their offsets.
+        """The records of a stream that are readable, in the order of their offsets.
 
         Raises:
             NotAMission: they cannot be read.
@@ -105,11 +107,15 @@ class Snapshot:
             return
         first, last = id_range(self.contents.ids[key])
         newest = first
-        query = "SELECT id, at, t, kind, data FROM records WHERE id > ? AND id <= ? ORDER BY id"
+        query = f"SELECT {COLUMNS} FROM records WHERE id > ? AND id <= ? ORDER BY id"  # noqa: S608
         try:
             for row in self.db.execute(query, (first, last)):
                 newest = row[0]
-                yield _record(row)
+                record = decoded_record(row)
+                if record.data:
+                    yield record
+                else:
+                    self.damaged.add((key, record.offset))
         except (sqlite3.Error, UnicodeError) as exc:
             raise NotAMission(self.path, str(exc)) from exc
         for row in sorted(row for row in self._journal if newest < row[0] <= last):

@@ -156,7 +156,8 @@ class Releases(Generic[Item, Frame]):
         """What follows `position`, and the position after it.
 
         Returns:
-            A batch; or a gap, if the next event has expired; or `None` if there are no events.
+            A batch; or a gap, if the next event has expired or is unreadable; or `None` if there
+            are no events.
         """
         if position >= self.released:
             return None, position
@@ -165,6 +166,10 @@ class Releases(Generic[Item, Frame]):
             resumed = self._epochs.id(self._events.oldest)
             gap = Gap(self._epochs.id(position), resumed, expired - position, GapReason.SLOW)
             return gap, expired
+        lost, newest, following = self._events.unreadable_after(position)
+        if lost:
+            resumed = self._epochs.id(following)
+            return Gap(self._epochs.id(position), resumed, lost, GapReason.EXPIRED), newest
         if position in self._batches:
             batch = self._batches[position]
         else:

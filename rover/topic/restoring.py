@@ -22,7 +22,8 @@ def restore(
 ) -> list[tuple[Record, Item]]:
     """Retain events of a store.
 
-    If an event is missing or cannot be read, all events before it count as expired.
+    If an event is missing, all events before it count as expired. One that cannot be read is a gap
+    between the others.
 
     Args:
         events: retains them; its `last` is that of the stream.
@@ -40,8 +41,10 @@ def restore(
             found.clear()
         event = read(record)
         if event is None:
-            events.expire_to(record.offset)
-            found.clear()
+            if found:
+                events.add_unreadable(record.offset)
+            else:
+                events.expire_to(record.offset)
             continue
         item, frame, at = event
         if not len(events):

@@ -61,6 +61,7 @@ class Retained(Generic[Item, Frame]):
         self._frames: list[Frame] = []
         self._offsets: list[int] = []  # of the same events
         self._items: list[Item] = []  # of the same events
+        self._unreadable: list[int] = []  # offsets of events of the store that are damaged
         self._times: list[float] = []  # of the same events, never decreasing
         self._head = 0  # index of the oldest retained event in these lists
         self._bytes = 0  # of events that are not transient
@@ -116,6 +117,25 @@ class Retained(Generic[Item, Frame]):
         ):
             self.expire_oldest()
 
+    def add_unreadable(self, offset: int) -> None:
+        """Note an event that cannot be read. Subscribers receive a gap for it."""
+        self.last = offset
+        self._unreadable.append(offset)
+
+    def unreadable_after(self, position: int) -> tuple[int, int, int]:
+        """The unreadable events between a position and the first retained event after it.
+
+        Returns:
+            Their number, the offset of the newest, and the offset of the event after them.
+        """
+        if not self._unreadable:
+            return 0, position, position
+        index = self._index_after(position)
+        following = self._offsets[index] if index < len(self._offsets) else self.last + 1
+        first = bisect_right(self._unreadable, position)
+        end = bisect_left(self._unreadable, following)
+        return end - first, self._unreadable[end - 1] if end > first else position, following
+
     def expire_oldest(self) -> None:
         """Expire the oldest event."""
         self.expired = self._offsets[self._head]
@@ -166,6 +186,9 @@ class Retained(Generic[Item, Frame]):
             `None` if no such event is retained.
         """
         start = self._index_after(position)
+        if self._unreadable:  # a batch ends before the next one
+            index = bisect_right(self._unreadable, position)
+            last = min([last, *self._unreadable[index : index + 1]])
         end = self._index_after(last)
         total = 0
         for index in range(start, end):

@@ -204,7 +204,10 @@ class Topic(Generic[Item, Frame]):
             item, at = self.store.unpack(record)
             return item, self._encode(self.epochs.id(record.offset), item), at
         except (LookupError, TypeError, ValueError) as exc:
-            logger.warning("%s: event %d cannot be read: %r", self.store.key, record.offset, exc)
+            if record.data:  # else it is damaged, and the log has reported it
+                logger.warning(
+                    "%s: event %d cannot be read: %r", self.store.key, record.offset, exc
+                )
             return None
 
     def renew(self, epoch: str | None = None) -> None:
