@@ -140,6 +140,15 @@ def test_a_kind_has_a_few_lines_in_a_period_and_then_a_summary(
     assert summary.levelno == logging.WARNING
 
 
+def test_the_summary_of_requests_is_not_an_access_record(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    clock.passed(*(access(f"192.0.2.7:{port}") for port in range(4000, 4100)))
+    with caplog.at_level(logging.INFO, "uvicorn.error"):
+        clock.limit.summarize()
+    assert {one.name for one in caplog.records} == {"uvicorn.error"}  # one per address, and in all
+    assert any(one.getMessage().startswith("80 ") for one in caplog.records)
+
+
 async def summarized(caplog: pytest.LogCaptureFixture) -> None:
     while not caplog.records:  # `logging` has no event to wait for
         await asyncio.sleep(0.001)

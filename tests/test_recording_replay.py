@@ -211,6 +211,11 @@ async def test_a_recorded_mission_is_replayed_over_http(serve: Serve, tmp_path: 
         async with httpx.AsyncClient() as client:
             refused = await client.get(f"{stream}?at={now - 50}", headers={"Last-Event-ID": "e-1"})
             assert refused.status_code == 400
+        async with httpx.AsyncClient() as client:
+            first = (await client.get(f"{url}/telemetry/span")).json()["first"]
+        whole = await replay_of(f"{stream}?at={first}&speed=1000&fields=speed")
+        samples = [json.loads(e.data)["speed"] for e in whole if e.event == "message" and e.id]
+        assert samples == [float(n) for n in range(30)]  # though `first` is rounded down
         assert len(mission.serving.replay_pool) == 0
 
 

@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from rover.log_lines.uvicorn import CLIENT_MISTAKES, REDUNDANT, client_of
+from rover.log_lines.uvicorn import (
+    ACCESS_LOGGER,
+    CLIENT_MISTAKES,
+    ERROR_LOGGER,
+    REDUNDANT,
+    client_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -123,7 +129,9 @@ class LimitRepeats(logging.Filter):
         for kind, one in held:
             count = len(one.clients)
             clients = f" from {count:,} address{'es' if count > 1 else ''}" if count else ""
-            logging.getLogger(kind.logger).log(
+            # uvicorn's formatter of access records fails for arguments of another record
+            name = ERROR_LOGGER if kind.logger == ACCESS_LOGGER else kind.logger
+            logging.getLogger(name).log(
                 kind.level,
                 "%d more lines of this kind within %.0f s%s: %s",
                 one.held,

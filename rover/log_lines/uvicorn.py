@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 ACCESS_LOGGER = "uvicorn.access"
 
+ERROR_LOGGER = "uvicorn.error"
+"""The logger of everything else, errors or not."""
+
 ACCESS_FIELDS = ("method", "path", "http_version", "status")
 """The arguments of its access records, in order, after the address and port of the client."""
 

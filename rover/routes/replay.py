@@ -31,6 +31,11 @@ SPEED = Number(
 )
 
 
+TOLERANCE_S = 1.0
+"""Seconds before the record within which a replay begins with it: a client may have rounded the
+time of the beginning, such as `first` of `GET /telemetry/span`, to milliseconds or seconds."""
+
+
 class HasRecord(Protocol):
     """The parts of a mission that a replay uses."""
 
@@ -93,6 +98,8 @@ async def open_replay(
     if start.t > recording.clock():
         raise BadQuery("at", iso_or_text(start.t), "is in the future")
     first = await recording.first()
+    if first - TOLERANCE_S < start.t < first:
+        start = Position(first)
     if start.t < first:
         reason = (
             f"the record begins at {iso_or_text(first)}" if first < inf else "nothing is recorded"
