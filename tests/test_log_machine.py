@@ -191,7 +191,8 @@ class LogMachine(RuleBasedStateMachine):
             (newest,) = connection.execute("SELECT max(id) FROM records").fetchone()
             (run,) = connection.execute("SELECT value FROM meta WHERE key = 'run'").fetchone()
         connection.close()
-        rows = read_journal(self.folder / "mission.journal", [run]) or []
+        found = read_journal(self.folder / "mission.journal", [run])
+        rows = [] if found is None else found.rows
         committed = max([newest or 0, *(row[0] for row in rows)]) & MAX_OFFSET
         assert committed >= released.offset or released.epoch not in epochs
 

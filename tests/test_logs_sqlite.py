@@ -19,6 +19,16 @@ from anyio import create_task_group, fail_after, sleep
 from rover.errors import SettingError
 from rover.logs import Record, SqliteLog
 from rover.logs.database import Database
+from rover.logs.journal import (
+    CHECKSUM,
+    HEADER,
+    HEADER_BYTES,
+    MAGIC_WITHOUT_CHECKSUMS,
+    ROW,
+    USED,
+    USED_AT,
+    read_journal,
+)
 from rover.schema import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -386,6 +396,41 @@ async def test_a_write_ahead_log_that_lost_transactions_begins_an_epoch(
             assert stream.last < 100
             assert [epoch for epoch, _ in stream.epochs] != ["abc"]
             assert stream.epochs[-1][1] == stream.last + 1
+
+
+@pytest.mark.parametrize("place", ["text", "length", "used"])
+@pytest.mark.parametrize("harm", [lambda byte: byte ^ 1, lambda _: 0], ids=["flip", "zero"])
+async def test_a_damaged_journal_begins_an_epoch_after_the_readable_records(
+    tmp_path: Path, place: str, harm: Callable[[int], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(tmp_path / "a") as log:
+        await recorded(log, 1, 1)
+        assert await log.sync()
+        for offset in range(2, 12):
+            log.append("telemetry", record(offset, f'{{"n":"number {offset}"}}'))
+        assert await log.commit()
+        copy = crash(tmp_path / "a", tmp_path / "b")
+    path = copy / "mission.journal"
+    content = bytearray(path.read_bytes())
+    text = content.index(b"number 8")
+    lengths = text - len('{"n":"') - len("sample") - CHECKSUM.size - 5
+    used = next(at for at in (USED_AT, USED_AT + USED.size) if content[at : at + 4] != bytes(4))
+    at = {"text": text, "length": lengths, "used": used}[place]
+    content[at] = harm(content[at])
+    path.write_bytes(content)
+    async with opened(copy) as log:
+        last = 1 if place == "used" else 7
+        assert await offsets(log) == [*range(1, last + 1)]
+        assert [first for _, first in epochs(log)] == [1, last + 1]
+    assert "ERROR" in [one.levelname for one in caplog.records]
+
+
+def test_a_journal_of_an_older_version_is_read(tmp_path: Path) -> None:
+    path, run = tmp_path / "mission.journal", "0123456789abcdef"
+    row = ROW.pack(7, T0, T0, 6, 2) + b"sample{}"
+    head = HEADER.pack(MAGIC_WITHOUT_CHECKSUMS, run.encode(), len(row), 0)
+    path.write_bytes(head.ljust(HEADER_BYTES, b"\0") + row)
+    assert read_journal(path, [run]) == ([(7, T0, T0, "sample", "{}")], True)
 
 
 async def test_a_file_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path) -> None:

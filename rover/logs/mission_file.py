@@ -179,15 +179,17 @@ class MissionFile:
         meta = contents.meta
         if self.database is None or not meta or meta.get("clean") == "yes":
             return contents
-        rows = read_journal(self._journal_path, _runs(meta))
-        if rows is None or meta.get("boot") != self._boot():
+        found = read_journal(self._journal_path, _runs(meta))
+        if found is None or meta.get("boot") != self._boot():
             return contents
         ids = set(contents.ids.values())
         count = meta.get("transactions", "")
         noted = noted_transactions(self._journal_path)
         has_all = (int(count) if count.isdecimal() else 0) >= noted
-        self.database.write(Batch(rows=[row for row in rows if row[0] >> OFFSET_BITS in ids]))
-        if has_all:  # else its write-ahead log was damaged or deleted
+        self.database.write(Batch(rows=[row for row in found.rows if row[0] >> OFFSET_BITS in ids]))
+        if not found.is_complete:
+            logger.error("%s is damaged; what follows the damage is lost", self._journal_path)
+        elif has_all:  # else its write-ahead log was damaged or deleted
             meta["journal"] = "stored"
         return replace(self.database.contents(), meta=meta)
 

@@ -72,7 +72,8 @@ class Snapshot:
         query = "SELECT value FROM meta WHERE key IN ('run', 'previous') AND value <> ''"
         runs = [run for (run,) in self.db.execute(query)]
         with suppress(UnicodeError):  # it was overwritten while it was read
-            self._journal = read_journal(path, runs) or []
+            if (found := read_journal(path, runs)) is not None:
+                self._journal = found.rows
 
     def __enter__(self) -> Self:
         return self
