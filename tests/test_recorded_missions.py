@@ -23,6 +23,7 @@ from rover.errors import MessageRefused
 from rover.exports import FORMATS
 from rover.missions import RecordedMission
 from rover.settings import Settings
+from rover.wire import iso
 from sources.base import Event, Image, Sample, Severity
 from tests.command_files import ACCEPTED, FILE, SHA256
 from tests.serving import free_port, wait_until_up
@@ -81,6 +82,18 @@ async def fill(mission: MissionControl, device: Device) -> None:
     await mission.commands.receive(upload, chunks())
     await until(lambda: upload.topic.ended)
     await mission.telemetry.synced()
+
+
+async def test_a_replay_of_an_opened_file_ends_with_its_last_event(tmp_path: Path) -> None:
+    file = tmp_path / "drive.rover"
+    async with running(tmp_path / "data") as (mission, device):
+        await publish(mission, device, *(Sample(T + n, {"speed": n}) for n in range(9)))
+        assert await run("record", "--from", tmp_path / "data", file, "--until", str(T + 60)) == 0
+    async with opened(file, tmp_path / "open") as mission, client_of(mission) as client:
+        url = f"/stream/rover-telemetry?at={T + 6}&speed=1000"
+        *_, end = (await client.get(url)).text.strip().split("\r\n\r\n")
+    assert "event: end" in end
+    assert iso(T + 8) in end
 
 
 PATHS = ("/alarms", "/events", "/telemetry/parameters")

@@ -160,6 +160,19 @@ async def test_images_share_the_clock_of_the_samples() -> None:
     assert [float(one.split("id: ")[1].split("-")[0]) for one in after] == [T + 4.5, T + 6.4]
 
 
+@pytest.mark.parametrize(
+    ("is_closed", "end"), [(True, T + 9), (False, T + 10)], ids=["recorded", "running"]
+)
+async def test_a_replay_ends_at_the_end_of_the_record(is_closed: bool, end: float) -> None:
+    past = Past()
+    recording = Recording(past.history, past.log, lambda: T + 11, is_closed=is_closed)
+    replay = Replay(recording, Position(T + 8), 1000, None, has_past=False, stopping=Event())
+    body = b"".join([batch.body async for batch in replay]).decode()
+    assert replay.reached == end
+    clocks = [e for e in body.replace("\r\n", "\n").split("\n\n") if "event: clock" in e]
+    assert all(json.loads(one.split("data: ")[1])["t"] <= iso(end) for one in clocks)
+
+
 class DamagedHistory(History):
     def tables(self, *_: Any) -> Any:
         raise LogDamaged("the history cannot be read")
@@ -193,7 +206,7 @@ async def test_a_recorded_mission_is_replayed_over_http(serve: Serve, tmp_path: 
         samples = [json.loads(e.data)["speed"] for e in events if e.event == "message" and e.id]
         assert samples == [float(n) for n in range(5, 30)]
         assert events[-1].event == "end"
-        seen = [e.id for e in events if e.id]
+        seen = [e.id for e in events if e.event == "message" and e.id]  # `clock` has none
         resumed = await replay_of(
             f"{stream}?at={now - 55}&speed=1000&fields=speed", **{"Last-Event-ID": seen[9]}
         )

@@ -73,7 +73,7 @@ TELEMETRY = {
     "comms": StreamMessage("a message of a channel, in a replay", ref("PastMessage"), "comms"),
     "image": StreamMessage("an image has changed, in a replay", ref("Image"), "image"),
     "clock": StreamMessage("the time of a replay, each second", ref("ReplayClock"), "clock"),
-    "end": StreamMessage("the replay has reached now, and ends", ref("ReplayClock"), "end"),
+    "end": StreamMessage("the replay has reached the end of the record", ref("ReplayClock"), "end"),
     "bye": StreamMessage(
         "the server is shutting down, or the client has lost its access", ref("Bye"), "bye"
     ),

@@ -75,7 +75,7 @@ class ReplayStream(EventStream):
         if (failure := self._replay.failure) is not None:
             retry_ms = self._streams.settings.retry_ms
             return sse(dumps({"detail": str(failure)}), event="bye", retry_ms=retry_ms)
-        return self._replay.clock_event(self._replay.position.t, "end")
+        return self._replay.clock_event(self._replay.reached, "end")
 
 
 async def open_replay(
@@ -92,7 +92,10 @@ async def open_replay(
     client = serving.clients.name_of(request.scope, request.receive)
     serving.replays.check_capacity(client)
     image_json = partial(past_image_json, mission.cameras)
-    recording = Recording(mission.telemetry.history, mission.log, image_json=image_json)
+    is_closed = mission.log.recorded is not None
+    recording = Recording(
+        mission.telemetry.history, mission.log, image_json=image_json, is_closed=is_closed
+    )
     text = request.headers.get("Last-Event-ID")
     start = Position.parse(text, "Last-Event-ID") if text else Position(at)
     if start.t > recording.clock():

@@ -15,7 +15,6 @@ from contextlib import suppress
 from functools import partial
 from heapq import heapify, heappop, heapreplace
 from itertools import islice
-from math import inf
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -156,6 +155,7 @@ class Recording:
         clock: POSIX seconds.
         image_json: the record of an image as clients see it; `None` if it cannot be read. By
             default its data.
+        is_closed: whether nothing is added to the record: it ends with its last event, not now.
     """
 
     def __init__(
@@ -165,11 +165,13 @@ class Recording:
         clock: Callable[[], float] = time,
         *,
         image_json: Callable[[Record], Awaitable[str | None]] | None = None,
+        is_closed: bool = False,
     ) -> None:
         self.history = history
         self.log = log
         self.clock = clock
         self._image_json = image_json or data_of
+        self._is_closed = is_closed
 
     async def first(self) -> float:
         """The time of the first sample or event in POSIX seconds; infinite without any."""
@@ -289,14 +291,17 @@ class Recording:
     async def moments(self, since: float, fields: Collection[str] | None) -> AsyncIterator[Moment]:
         """Everything from a time on, in order of time, until now.
 
-        An event with an empty name follows what is recorded so far.
+        An event with an empty name follows what is recorded so far, unless the record is closed.
         """
         after: dict[Place, int] = {}
-        while (until := self.clock() - MARGIN_S) > since + MARGIN_S:
+        margin_s = 0.0 if self._is_closed else MARGIN_S
+        while (until := self.clock() - margin_s) > since + margin_s:
             sources = [_in_thread(self.samples(since, until, fields))]
             sources += [self.records(place, since, until, after) for place in self._places()]
             async for moment in merged(sources):
                 yield moment
+            if self._is_closed:
+                return
             yield Moment(until, "", "")
             since = until
 
@@ -314,6 +319,7 @@ class Replay:
 
     Attributes:
         position: the newest event that the client has.
+        reached: POSIX seconds; the client has all events until then.
         failure: why the record cannot be read; `None` if it can.
     """
 
@@ -336,6 +342,7 @@ class Replay:
         self._has_past = has_past
         self.stopping = stopping
         self.position = start
+        self.reached = start.t
         self.failure: LogDamaged | None = None
 
     def __enter__(self) -> Self:
@@ -373,21 +380,23 @@ class Replay:
         if self._has_past:
             for frame in await self._recording.before(start.t, self._fields):
                 yield Batch([frame], [0], [None])
-        began, clock_at, skipped = monotonic(), 0.0, start.sent
+        began, clock_at, skipped, last = monotonic(), 0.0, start.sent, start.t
         moments = self._recording.moments(start.t, self._fields)
         moment = await anext(moments, None)
         while moment is not None and not self.stopping.is_set():
             frames, size, now = [], 0, start.t + (monotonic() - began) * self._speed
             while moment is not None and moment.t <= now and size < BATCH_BYTES:
+                last = moment.t
                 if skipped and moment.t == start.t and moment.name != "":
                     skipped -= 1
                 elif moment.name != "":
                     frames.append(self._frame(moment))
                     size += len(frames[-1])
                 moment = await anext(moments, None)
-            due = inf if moment is None else moment.t
+            due = last if moment is None else moment.t  # the clock stops at the end
+            self.reached = max(self.reached, min(now, due))
             if monotonic() >= clock_at:
-                frames.append(self.clock_event(max(start.t, min(now, due))))
+                frames.append(self.clock_event(self.reached))
                 clock_at = monotonic() + CLOCK_S
             if frames:
                 yield Batch(frames, [0] * len(frames), [None] * len(frames))
