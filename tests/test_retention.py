@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +19,8 @@ from rover.logs import MemoryLog, SqliteLog
 from rover.missions import RecordedMission, Snapshot, record
 from rover.retention import CONFIRM_S, RetentionClock, expired_count
 from rover.settings import Settings
-from tests.test_restart import running
+from sources.base import Sample
+from tests.test_restart import publish, running
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -298,3 +301,29 @@ async def test_the_time_is_saved(log: Log) -> None:
         tasks.cancel_scope.cancel()
     machine.at = IN_2099
     assert machine.clock(log).now() == T
+
+
+async def test_events_for_resuming_clients_leave_room_for_the_archive(tmp_path: Path) -> None:
+    keep_bytes, chance = 4_000_000, Random(1)
+    async with running(tmp_path, keep_bytes=keep_bytes) as (mission, device):
+        for start in range(0, 8000, 500):
+            samples = [
+                Sample(T + n, {"n": n, "text": chance.randbytes(300).hex()})
+                for n in range(start, start + 500)
+            ]
+            await publish(mission, device, *samples)
+        history = mission.telemetry.history
+        await until(lambda: len(history) * 600 < keep_bytes / 8)
+        mission.telemetry._recorder.drop_archived()  # type: ignore[union-attr]
+        for _ in range(8):  # a transaction deletes 2,000 records
+            assert await mission.log.sync()
+        history.limit()
+        assert pages_of(tmp_path / "mission.db") * 4096 <= keep_bytes
+        kept = [n for table in history.tables(fields=["n"]) for n in table.as_columns()["n"]]
+        assert kept[-3000:] == [*range(5000, 8000)]
+
+
+def pages_of(path: Path) -> int:
+    query = "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count"
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute(query).fetchone()[0])

@@ -62,6 +62,17 @@ class Chunks:
         self._times: dict[bytes, int] = {}  # the row of compressed times
         self._damaged = 0  # number of damaged chunks that were read
 
+    def data_bytes(self) -> int:
+        """Bytes of all values and times; reads all chunks."""
+        count = 0
+        for table, size in (
+            ("chunk", "length(data) + ifnull(length(own_times), 0)"),
+            ("times", "length(data)"),
+        ):
+            query = f"SELECT ifnull(sum({size}), 0) FROM {table}"  # noqa: S608
+            count += self._db.execute(query).fetchone()[0]
+        return count
+
     def page_bytes(self) -> int:
         """The size of the pages that are in use, those of other tables included."""
         pages, free, size = (
@@ -221,12 +232,15 @@ class Chunks:
     def unchanged_since(self, stored: float, limit: int, earliest: float = -inf) -> list[int]:
         """The ids of chunks that have not changed since a time, the oldest change first.
 
+        Of chunks that changed at the same time, those with the oldest values come first.
+
         Args:
             stored: POSIX seconds.
             limit: maximum number of chunks.
             earliest: leave out the chunks that changed before this time.
         """
-        sql = "SELECT id FROM chunk WHERE stored >= ? AND stored < ? ORDER BY stored, id LIMIT ?"
+        order = "ORDER BY stored, first, id LIMIT ?"
+        sql = f"SELECT id FROM chunk WHERE stored >= ? AND stored < ? {order}"  # noqa: S608
         return [row[0] for row in self._db.execute(sql, (earliest, stored, limit))]
 
     def share_no_times(self) -> None:

@@ -33,6 +33,9 @@ TRANSACTION_S = 0.001
 DROP_AT_ONCE = 8
 """Number of chunks that are deleted in one transaction."""
 
+SHARED_BYTES = 64 * 2**20
+"""Maximum size of a database up to which half of it is for the archive, whatever else is in it."""
+
 RETURNED_PAGES = 64
 """Maximum number of free pages that are returned to the file system after each of these
 transactions: more than one frees."""
@@ -285,4 +288,8 @@ class Store:
         old = self._chunks.unchanged_since(stored_after, DROP_AT_ONCE, EARLIEST)
         if old or self._chunks.page_bytes() <= max_bytes:
             return old
-        return self._chunks.unchanged_since(inf, DROP_AT_ONCE)
+        if max_bytes > SHARED_BYTES:
+            return self._chunks.unchanged_since(inf, DROP_AT_ONCE)
+        if self._chunks.data_bytes() <= max_bytes / 2:
+            return []  # the log needs the rest, and deletes its records itself
+        return self._chunks.unchanged_since(inf, 1)

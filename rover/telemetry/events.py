@@ -76,6 +76,7 @@ def telemetry_topic(
     flusher: Flusher,
     epochs: Epochs | None = None,
     store: Store[TelemetryEvent] | None = None,
+    max_bytes: int | None = None,
 ) -> TelemetryTopic:
     """A topic of telemetry with the settings' limits, whose subscribers `flusher` wakes.
 
@@ -84,12 +85,13 @@ def telemetry_topic(
         flusher: wakes the subscribers.
         epochs: of the topic that this one is derived from.
         store: keeps the events.
+        max_bytes: maximum bytes of events, instead of `settings.telemetry_bytes`.
     """
     topic: TelemetryTopic = Topic(
         encode,
         size=len,
         max_events=settings.telemetry_events,
-        max_bytes=settings.telemetry_bytes,
+        max_bytes=settings.telemetry_bytes if max_bytes is None else max_bytes,
         notify=flusher.mark,
         epochs=epochs,
         store=store,

@@ -52,6 +52,10 @@ TICK_S = 0.25
 RETRY_S = 1.0
 """Seconds before another attempt, if the archive cannot store samples."""
 
+ARCHIVE_SHARE = 8
+"""Samples in memory go to the archive at this fraction of the size of the database, at the latest.
+Until then, the log stores them."""
+
 MAX_TAIL_BYTES = 32 * 2**20
 """Approximate maximum size of the samples in memory, while the archive cannot store them."""
 
@@ -154,7 +158,9 @@ class History(Past):
         """Whether samples in memory should go to the archive."""
         if not self._tail.entries:
             return False
-        is_full = len(self._tail.entries) >= ARCHIVE_SAMPLES or self._tail.size >= ARCHIVE_BYTES
+        is_full = len(self._tail.entries) >= ARCHIVE_SAMPLES or self._tail.size >= min(
+            ARCHIVE_BYTES, self._max_bytes / ARCHIVE_SHARE
+        )
         return (is_full and not self._failing) or self._clock() >= self._archive_at
 
     def archive(self) -> None:

@@ -63,6 +63,9 @@ ONLY = "telemetry"
 
 DAY_S = 86_400.0
 
+RESUMABLE_SHARE = 4
+"""Events among which clients resume take this fraction of `ROVER_KEEP_BYTES` at most."""
+
 TICK_S = 1.0
 """Seconds between two checks of the dictionary and of the parameters' periods."""
 
@@ -131,7 +134,9 @@ class Telemetry:
 
         self.feeds = {name: feed(name, source) for name, source in by_name.items()}
         store = None if log is None else telemetry_store(log, clock)
-        self.topic = telemetry_topic(settings, flusher, store=store)
+        self.topic = telemetry_topic(
+            settings, flusher, store=store, max_bytes=_resumable_bytes(settings, log)
+        )
         self.views = Views(self.topic, settings, flusher)
         self.alarms = AlarmLog(clock, log)
         self.events = EventLog()
@@ -386,3 +391,21 @@ class Telemetry:
             event_id = self.topic.publish(NamedEvent(name, data, t))
             if self._recorder is not None:
                 self._recorder.named.note(event_id.offset)
+
+
+def _resumable_bytes(settings: Settings, log: Log | None) -> int:
+    """Maximum bytes of the events among which clients resume.
+
+    The log stores them in the same file as the archive, which has the rest of its maximum size.
+    """
+    most = settings.keep_bytes // RESUMABLE_SHARE
+    if log is None or log.file is None or log.recorded or settings.telemetry_bytes <= most:
+        return settings.telemetry_bytes
+    logger.warning(
+        "ROVER_KEEP_BYTES=%d: clients resume among the newest %d bytes of telemetry only, "
+        "instead of ROVER_TELEMETRY_BYTES=%d",
+        settings.keep_bytes,
+        most,
+        settings.telemetry_bytes,
+    )
+    return most
