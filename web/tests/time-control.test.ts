@@ -103,6 +103,24 @@ test('a URL with a time opens there, and never shows live before it', async () =
   ]);
 });
 
+test('a URL that was opened stays the same until somebody acts', async () => {
+  const url = '?at=2026-11-28T11:30:00.25%2B00:00&speed=4&lang=en';
+  await start(url);
+  reach(NOW - 1_799_000);
+  current().sink.waiting('the connection is lost');
+  reach(NOW - 1_798_000);
+  current().sink.opened();
+  reach(NOW - 1_797_000);
+  expect([time.state, query]).toEqual(['playing', url]);
+  time.setSpeed(2);
+  expect(query).toBe('?lang=en&at=2026-11-28T11:30:03Z&speed=2');
+  reach(NOW - 1_790_000);
+  current().sink.ended();
+  expect([time.state, query]).toEqual(['ended', '?lang=en&at=2026-11-28T11:30:03Z&speed=2']);
+  time.goLive();
+  expect(query).toBe('?lang=en');
+});
+
 test('seeking keeps the shown time until the other one has arrived', async () => {
   await start('?at=2026-11-28T11:30:00Z');
   reach(NOW - 1_800_000);
@@ -166,6 +184,7 @@ test.each([
   if (atMs !== null) {
     expect(current().request.atMs).toBe(atMs);
     reach(atMs);
+    expect(query).toBe(url);
   } else expect([opened, query]).toEqual([[], '']);
   expect(time.state).toBe(atMs === null ? 'live' : 'playing');
   expect(time.notice?.text).toBeTruthy();

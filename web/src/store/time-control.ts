@@ -56,6 +56,8 @@ export class TimeControl extends Store {
   #connection: ReturnType<Connect> | null = null;
   /** Whether the replay that is being loaded begins paused. */
   #isStill = false;
+  /** Whether the URL is the one that was opened: it changes when somebody acts. */
+  #keepsAddress = false;
   #seekTimer: ReturnType<typeof setTimeout> | null = null;
   #waitNotice: TimeNotice | null = null;
   /** Counts the seeks: the answers of earlier ones have no effect. */
@@ -93,6 +95,7 @@ export class TimeControl extends Store {
   /** Show the moment in the URL, if there is one. */
   start(): void {
     const address = readAddress(this.#address.query);
+    this.#keepsAddress = address !== null;
     if (typeof address === 'string') {
       this.#goLive({
         text: `“${address.slice(0, 60)}” is not a time, such as 2026-11-28T12:00:00Z. This is live.`,
@@ -110,6 +113,7 @@ export class TimeControl extends Store {
 
   /** Show another time. It plays from there on unless the page was paused. */
   seek(ms: number, isStill = this.state === 'paused' || this.#isLoadingStill): void {
+    this.#keepsAddress = false;
     this.targetMs = ms;
     this.#isStill = isStill;
     this.#seeks += 1;
@@ -136,13 +140,17 @@ export class TimeControl extends Store {
       this.#connection?.close();
       this.#clearWaitNotice();
       this.#setState('paused');
+      this.#writeAddress();
     }
   }
 
   play(): void {
     if (this.targetMs !== null) this.seek(this.targetMs, false);
     else if (this.state === 'ended') this.goLive();
-    else if (this.state === 'paused' && this.replay !== null) this.#open(this.replay, false);
+    else if (this.state === 'paused' && this.replay !== null) {
+      this.#open(this.replay, false);
+      this.#writeAddress();
+    }
   }
 
   /** Pause, or play. */
@@ -158,6 +166,7 @@ export class TimeControl extends Store {
     else if (this.replay !== null && (this.state === 'playing' || this.state === 'waiting')) {
       this.#connection?.close();
       this.#open(this.replay, false);
+      this.#writeAddress();
     } else if (!this.isLive) this.#writeAddress();
     this.changed();
   }
@@ -192,6 +201,7 @@ export class TimeControl extends Store {
     this.speed = 1;
     this.notice = notice;
     this.#setState('live');
+    this.#writeAddress();
   }
 
   async #seek(ms: number, isStill: boolean): Promise<void> {
@@ -269,6 +279,7 @@ export class TimeControl extends Store {
     this.replay = replay;
     this.targetMs = null;
     this.#setState(isStill ? 'paused' : 'playing');
+    if (!this.#keepsAddress) this.#writeAddress();
     void replay.readPast();
   }
 
@@ -294,17 +305,18 @@ export class TimeControl extends Store {
     this.targetMs = null;
     this.notice = notice;
     this.#setState('paused');
+    if (!this.#keepsAddress) this.#writeAddress();
   }
 
   #setState(state: TimeState): void {
     this.state = state;
-    this.#writeAddress();
     this.changed();
   }
 
   /** A colleague who opens the URL sees the same moment. */
   #writeAddress(): void {
     if (this.state === 'loading') return;
+    this.#keepsAddress = false;
     const { replay, speed } = this;
     const address: Address | null =
       replay === null ? null : { atMs: replay.clock.ms, speed, paused: this.state === 'paused' };
