@@ -151,6 +151,9 @@ async def test_a_time_range_has_the_mission_as_it_was_at_its_end(tmp_path: Path)
         assert await exported(mission) == part
         latest = await get(mission, "/telemetry/latest")
         assert (latest["big"], latest["mode"]) == (values(159)["big"], values(159)["mode"])
+        ages = {name: one["age_s"] for name, one in latest["details"].items()}
+        assert ages["big"] == pytest.approx(1 / 8, abs=0.1)  # at the end of the range
+        assert max(ages.values()) <= 10
         recorded = (await get(mission, "/readyz"))["recording"]["recorded"]
         assert recorded["counts"]["messages"] == 0
         assert recorded["name"] == "drive"

@@ -91,6 +91,11 @@ class Log(Protocol):
         ...
 
     @property
+    def ended_at(self) -> float | None:
+        """The end of a recorded mission in POSIX seconds; `None` if it goes on, or is unknown."""
+        ...
+
+    @property
     def outage(self) -> Outage | None:
         """Since when and why nothing is recorded; `None` while the log records."""
         ...

@@ -31,6 +31,7 @@ class MemoryLog:
     name = "memory:"
     file: Path | None = None
     recorded: sqlite3.Connection | None = None
+    ended_at: float | None = None
     outage: Outage | None = None
 
     def __init__(self, max_records: int = MAX_RECORDS) -> None:

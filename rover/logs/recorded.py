@@ -22,13 +22,19 @@ class RecordedLog:
         path: of the file, which must not change.
         db: a connection to it with a read transaction, which `close` closes.
         manifest: what the file has, as JSON.
+        ended_at: the end of the mission in POSIX seconds, if it is known.
     """
 
     outage: Outage | None = None
 
     def __init__(
-        self, path: Path, db: sqlite3.Connection, manifest: Mapping[str, Any] | None = None
+        self,
+        path: Path,
+        db: sqlite3.Connection,
+        manifest: Mapping[str, Any] | None = None,
+        ended_at: float | None = None,
     ) -> None:
+        self.ended_at = ended_at
         self.file: Path | None = path
         self.recorded: sqlite3.Connection | None = db
         self._path, self._db = path, db

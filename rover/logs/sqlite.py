@@ -70,6 +70,7 @@ class SqliteLog:
     """
 
     recorded: sqlite3.Connection | None = None
+    ended_at: float | None = None
 
     def __init__(
         self,

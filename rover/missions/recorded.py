@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rover.errors import NotAMission
@@ -13,9 +14,10 @@ from rover.missions.files import extract
 from rover.missions.record import IMAGE
 from rover.missions.snapshot import Snapshot, connect_read_only
 from rover.simulated_spans import saved_spans
+from rover.telemetry.recorder import SNAPSHOT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from sources.base import Parameter
@@ -33,6 +35,7 @@ class RecordedMission:
         parameters: the dictionary.
         cameras: the names of the cameras that it has images of.
         simulated: when which sources were simulated.
+        ended_at: POSIX seconds of its end; `None` if it is unknown.
 
     Raises:
         NotAMission: the file does not exist, is not a mission, or is damaged.
@@ -52,6 +55,7 @@ class RecordedMission:
             with suppress(sqlite3.Error, ValueError):  # not written by `rover record`
                 rows = mission.db.execute("SELECT key, value FROM manifest")
                 self.manifest = {key: json.loads(value) for key, value in rows}
+            self.ended_at = _end_of(self.manifest, items.get(SNAPSHOT))
 
     def log(self) -> RecordedLog:
         """A log that reads the file.
@@ -61,7 +65,7 @@ class RecordedMission:
         """
         db = connect_read_only(self.path)
         db.execute("BEGIN")
-        return RecordedLog(self.path, db, self.manifest)
+        return RecordedLog(self.path, db, self.manifest, self.ended_at)
 
     def extract(self, folder: Path) -> None:
         """Write the command files and the images into a data folder.
@@ -77,3 +81,20 @@ class RecordedMission:
                 extract(db, folder)
         except (sqlite3.Error, ValueError) as exc:
             raise NotAMission(self.path, str(exc)) from exc
+
+
+def _end_of(manifest: Mapping[str, Any], newest: str | None) -> float | None:
+    """The end of the recorded time range if the mission had reached it, else the newest value's.
+
+    Args:
+        manifest: of the file.
+        newest: the saved newest values.
+    """
+    with suppress(ValueError, LookupError, TypeError):
+        until, created = (datetime.fromisoformat(manifest[name]) for name in ("until", "created"))
+        if until <= created:
+            return until.timestamp()
+    with suppress(ValueError, LookupError, TypeError, AttributeError):
+        values = json.loads(newest or "{}")["values"].values()
+        return max(float(one["t"]) for one in values)
+    return None

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from anyio import create_task_group, sleep
@@ -155,10 +155,13 @@ class Telemetry:
         )
         self._order = ParameterOrder(present=clock)
         self._limits = LimitWatch(self._parameters)
-        self._freshness = Freshness(min_stale_s=min_stale_s)
-        self.latest = Latest(self._freshness, self.source_of, self._is_silent, clock)
+        ended_at = None if log is None else log.ended_at
+        present = clock if ended_at is None else lambda: ended_at
+        elapsed = monotonic if ended_at is None else present
+        self._freshness = Freshness(elapsed, min_stale_s)
+        self.latest = Latest(self._freshness, self.source_of, self._is_silent, present)
         self._log = log
-        parts = self.topic, self.latest, self._order, self._freshness, self.history, clock
+        parts = self.topic, self.latest, self._order, self._freshness, self.history, present
         self._recorder = None if log is None else Recorder(log, *parts)
         flusher.mark(self.topic)  # starts heartbeats before the first event
 
