@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from itertools import count
 from math import inf, nextafter
 from pathlib import Path
 from time import time
@@ -269,12 +270,16 @@ class MissionCamera:
     async def _play(self) -> None:
         playback = self._playback
         schedule = playback.start()
-        while self._images:
+        if not self._images:
+            return
+        for run in count():
             for one in self._images:
                 t = await playback.wait(schedule, one.t)
-                taken_at = one.image.taken_at
+                taken_at, revision = one.image.taken_at, one.image.revision
                 image = replace(
                     one.image,
+                    # an image that arrives again is received again, also if its bytes are the same
+                    revision=f"{revision}-{run}" if run else revision,
                     received_at=t,
                     taken_at=None if taken_at is None else taken_at + t - one.t,
                 )
