@@ -190,6 +190,29 @@ def test_rows_at_a_period_go_on_from_one_table_to_the_next() -> None:
     assert not any(math.isnan(value) for value in values[1:])
 
 
+def test_rows_at_a_period_begin_with_earlier_values_and_have_no_gaps() -> None:
+    history = History()
+    history.add(Sample(T - 600, {"mode": "drive", "place": {"x": 1.0}}))
+    history.add(Sample(T - 30, {"a": 1.5, "big": 2**53 + 1}))
+    history.archive()
+    history.add(Sample(T + 290, {"b": 7}))
+    align = Aligner(60)
+    align.begin(T, history.tables_before(T))
+    tables = [*history.tables(T)]
+    history.add(Sample(T + 500, {"a": 2.5}))
+    tables += history.tables(T + 300)
+    rows = [rows for table in tables for rows in align.tables(table)]
+    times = [t for table in rows for t in table.t.tolist()]
+    assert times == [math.ceil(T / 60) * 60 + 60 * n for n in range(8)]
+    columns = [table.as_columns() for table in rows]
+    found = {name: [v for one in columns for v in one[name]] for name in columns[0]}
+    assert found["a"] == [1.5] * 8
+    assert found["b"] == [None] * 5 + [7] * 3  # the fifth row is at T + 280
+    assert found["mode"] == ["drive"] * 8
+    assert found["place"] == [{"x": 1.0}] * 8
+    assert found["big"] == [2**53 + 1] * 8
+
+
 def test_rows_of_a_long_gap_come_in_tables_of_a_limited_size() -> None:
     history = History()
     for t in (T, T + 86_400):

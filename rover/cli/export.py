@@ -152,6 +152,8 @@ def _from_mission(
                     f"--fields: no such parameter: {min(unknown)} ({', '.join(history.names)})"
                 )
             aligner = None if align is None else Aligner(align)
+            if aligner is not None and since is not None:
+                aligner.begin(since, history.tables_before(since, names))
             writer = writer_of(file_format)
             tables = history.tables(since, until, names)
             status = save(pieces_of(tables, history.kinds(names), writer, aligner))

@@ -11,7 +11,7 @@ from rover.archive.points import values_of
 from rover.archive.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -31,7 +31,21 @@ class Aligner:
         self._period_s = period_s
         self._newest: dict[str, dict[str, Any]] = {}  # by parameter and component
         self._next = 0  # the first row of the next table, as a multiple of the period
-        self._begun = False
+        self._reached: float | None = None  # rows up to this time are complete
+
+    def begin(self, since: float, before: Iterable[Table]) -> None:
+        """Begin with earlier values. With a period, the rows then begin at `since`.
+
+        Args:
+            since: POSIX seconds of the beginning.
+            before: the newest values before it.
+        """
+        for table in before:
+            for name, parts in table.columns.items():
+                self._filled(name, parts, len(table.t))
+        if self._newest and self._period_s:
+            self._reached = since
+            self._next = math.ceil(since / self._period_s)
 
     def tables(self, table: Table) -> Iterator[Table]:
         """The rows for the next table; late rows are left out."""
@@ -39,10 +53,21 @@ class Aligner:
         t = table.t[keep]
         if not len(t):
             return
-        columns = {
-            name: self._filled(name, {part: column[keep] for part, column in parts.items()}, len(t))
+        kept = {
+            name: {part: column[keep] for part, column in parts.items()}
             for name, parts in table.columns.items()
         }
+        if self._period_s:
+            if self._reached is not None:  # rows before the first of the table have earlier values
+                t = np.concatenate([[self._reached], t])
+                kept = {
+                    name: {part: _after_a_missing_value(column) for part, column in parts.items()}
+                    for name, parts in kept.items()
+                }
+            else:
+                self._next = math.ceil(t[0] / self._period_s)
+            self._reached = float(t[-1])
+        columns = {name: self._filled(name, parts, len(t)) for name, parts in kept.items()}
         for times in self._times(t):
             row = np.searchsorted(t, times, side="right") - 1
             found = {
@@ -55,9 +80,6 @@ class Aligner:
         if not self._period_s:
             yield t
             return
-        first = math.ceil(t[0] / self._period_s)
-        self._next = max(self._next, first) if self._begun else first
-        self._begun = True
         end = math.floor(t[-1] / self._period_s) + 1
         while self._next < end:
             last = min(end, self._next + MAX_ROWS)
@@ -87,6 +109,12 @@ class Aligner:
             newest = {part: column[source[-1]] for part, column in parts.items()}
             self._newest[name] = {part: one for part, one in newest.items() if one == one}
         return filled
+
+
+def _after_a_missing_value(column: NDArray[Any]) -> NDArray[Any]:
+    is_number = column.dtype == np.float64
+    first = np.array([np.nan if is_number else None], column.dtype)
+    return np.concatenate([first, column])
 
 
 def _is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:

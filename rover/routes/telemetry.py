@@ -132,6 +132,8 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         align = None if period_s is None else Aligner(period_s)
 
         def pieces() -> Iterator[bytes]:
+            if align is not None and since is not None:
+                align.begin(since, past.tables_before(since, chosen))
             yield from export(past.tables(since, until, chosen), past.kinds(chosen), writer, align)
 
         name = f'attachment; filename="telemetry.{file_format}"'

@@ -173,6 +173,17 @@ class Past:
     ) -> dict[str, tuple[float, Any]]:
         """The time and value of each parameter's newest sample before a time.
 
+        The arguments and errors are those of `tables_before`.
+        """
+        return {
+            name: (float(table.t[-1]), table.as_columns(self._integers)[name][-1])
+            for table in self.tables_before(until, fields)
+            for name in table.columns
+        }
+
+    def tables_before(self, until: float, fields: Collection[str] | None = None) -> Iterator[Table]:
+        """A table of one row and one parameter, for each parameter's newest sample before a time.
+
         Args:
             until: POSIX seconds, exclusive.
             fields: names of parameters; `None` for all.
@@ -186,12 +197,9 @@ class Past:
             return ([] if points is None else [points]), True
 
         names = list(self._names if fields is None else fields)
-        found = {}
         for name, points in self._excerpt(names, -inf, until, read).series.items():
             if points is not None and len(points):
-                table = table_of(Excerpt({name: points[-1:]}), sys.maxsize)
-                found[name] = float(table.t[-1]), table.as_columns(self._integers)[name][-1]
-        return found
+                yield table_of(Excerpt({name: points[-1:]}), sys.maxsize)
 
     def first(self) -> float:
         """The time of the oldest sample in POSIX seconds; infinite without any.
