@@ -453,6 +453,11 @@ class MissionControl:
             yield
 
     @property
+    def was_ended_as_standby(self) -> bool:
+        """Whether a signal has ended this process while it waited as a standby."""
+        return self.phase is Phase.NOT_STARTED and self.serving.shutdown.requested.is_set()
+
+    @property
     def phase(self) -> Phase:
         """The phase of the current run."""
         return self.serving.phase
@@ -496,6 +501,7 @@ class MissionControl:
         app = ProblemApp(routes=self.routes_for(*parts), lifespan=self.lifespan)
         app.allowed_origins = self.settings.allowed_origins
         app.trusted_proxies = self.settings.trusted_proxies
+        app.has_ended = lambda: self.was_ended_as_standby
         app.begin_lifespan = self.connection_limits.begin_lifespan
         app.router.redirect_slashes = False  # a redirect would lack a prefix that a proxy strips
         return app

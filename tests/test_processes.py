@@ -6,9 +6,11 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
-from tests.serving import ROOT
+from rover.logs.folder import DataFolder
+from tests.serving import ROOT, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,3 +50,32 @@ def test_a_port_in_use_ends_the_process(tmp_path: Path) -> None:
         ended = run("-m", "rover", "--port", port, ROVER_DATA_DIR=str(tmp_path))
     assert ended.returncode != 0
     assert "address already in use" in ended.stderr  # uvicorn's
+
+
+def test_a_standby_that_is_stopped_never_starts(tmp_path: Path) -> None:
+    environ = {"ROVER_TELEMETRY": "none:", "ROVER_CAMERA": "none:", "ROVER_COMMANDS": "none:"}
+    (tmp_path / "data").mkdir()
+    folder = DataFolder(tmp_path / "data")
+    assert folder.acquire()
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rover", "--port", str(free_port())],
+            env={**os.environ, **environ, "ROVER_DATA_DIR": str(tmp_path / "data")},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + 30
+        while "standby" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        folder.release()
+    text = log.read_text()
+    assert "standby" in text
+    assert "Uvicorn running" not in text
+    assert "Application startup complete" not in text
+    assert "Traceback" not in text

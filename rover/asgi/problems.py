@@ -204,11 +204,14 @@ class ProblemApp(Starlette):
     Attributes:
         allowed_origins: those whose pages may read the errors, as `ROVER_ALLOWED_ORIGINS`.
         trusted_proxies: those whose request ids are used, as `ROVER_TRUSTED_PROXIES`.
+        has_ended: whether a signal has ended the app during its startup, which then fails under
+            uvicorn: uvicorn would open its port, and log that the startup is complete.
         begin_lifespan: called with the scope and `receive` of the lifespan, before it runs.
     """
 
     allowed_origins = ""
     trusted_proxies = ""
+    has_ended: Callable[[], bool] = staticmethod(lambda: False)
     begin_lifespan: Callable[[Scope, Receive], None] | None = None
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -224,6 +227,8 @@ class ProblemApp(Starlette):
             if self.begin_lifespan is not None:
                 self.begin_lifespan(scope, receive)
             send = _without_traceback(send)
+            if type(getattr(receive, "__self__", None)).__module__.startswith("uvicorn."):
+                send = self._without_startup(send)
         try:
             await self.router.middleware_stack(scope, receive, send)  # without a frame of its own
         except HTTPException as exc:
@@ -232,6 +237,20 @@ class ProblemApp(Starlette):
             respond = partial(_respond_to_refusal, exc)
             headers = ResponseHeaders(respond, self.allowed_origins, self.trusted_proxies)
             await headers(scope, receive, send)
+
+    def _without_startup(self, send: Send) -> Send:
+        """A `send` for which the startup fails without a line in the log if the app has ended."""
+        has_failed = False
+
+        async def send_or_fail(message: Message) -> None:
+            nonlocal has_failed
+            if message["type"] == "lifespan.startup.complete" and self.has_ended():
+                has_failed = True
+                await send({"type": "lifespan.startup.failed", "message": ""})
+            elif not has_failed:  # no message follows a failure
+                await send(message)
+
+        return send_or_fail
 
     def _methods_of(self, scope: Scope) -> list[str]:
         """The methods of a path. It may have several routes; Starlette names those of the first."""

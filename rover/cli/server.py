@@ -72,7 +72,11 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
     if reload:  # the app runs in another process, which imports it by name
         os.environ.update(chosen)
         app = "rover.main:app"
-    _serve(app, host, port, config.settings, reload=reload)
+    try:
+        _serve(app, host, port, config.settings, reload=reload)
+    except SystemExit:
+        if not mission.was_ended_as_standby:  # uvicorn reports a failed startup
+            raise
     return 0
 
 

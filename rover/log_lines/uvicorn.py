@@ -35,6 +35,7 @@ REDUNDANT = frozenset(
         *("connection open", "connection closed", "connection rejected (%d %s)"),
         # logged for each WebSocket that is refused with an HTTP response: uvicorn 0.52 sets
         # `handshake_complete` only when it accepts one
+        "Application startup failed. Exiting.",  # the reason is in the line before
         "ASGI callable returned without completing handshake.",
     }
 )
