@@ -92,12 +92,8 @@ async def serving(folder: Path, standby: bool) -> AsyncIterator[Server]:
         await server.stop()
 
 
-async def check_record(port: int, folder: Path, ends: dict[str, str]) -> int:
-    """Check that the record, the files and what clients have received are the same.
-
-    Returns:
-        The number of accepted files that were reported after a restart.
-    """
+async def listed_uploads(port: int) -> list[dict[str, Any]]:
+    """All uploads that the server lists."""
     listed: list[dict[str, Any]] = []
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         cursor = ""
@@ -105,9 +101,21 @@ async def check_record(port: int, folder: Path, ends: dict[str, str]) -> int:
             page = (await client.get(f"/uploads?limit=1000{cursor}")).json()
             listed += page["uploads"]
             if page["next"] is None:
-                break
+                return listed
             cursor = f"&cursor={page['next']}"
-    assert all(upload["ended"] for upload in listed)
+
+
+async def check_record(port: int, folder: Path, ends: dict[str, str]) -> int:
+    """Check that the record, the files and what clients have received are the same.
+
+    Returns:
+        The number of accepted files that were reported after a restart.
+    """
+    async with asyncio.timeout(20):
+        listed = await listed_uploads(port)
+        while not all(upload["ended"] for upload in listed):
+            await asyncio.sleep(0.1)
+            listed = await listed_uploads(port)
     statuses = {upload["id"]: upload["status"] for upload in listed}
     assert {id_: statuses[id_] for id_ in ends} == ends
     complete = [upload for upload in listed if upload["status"] == "COMPLETE"]
