@@ -327,7 +327,7 @@ SCHEMAS: dict[str, Schema] = {
     "NewMessage": obj(
         ["ref", "name"],
         text={**TEXT, "minLength": 1},
-        ref=MESSAGE_REF,
+        ref=nullable(MESSAGE_REF),
         name={**TEXT, "description": "ignored if the token has a name"},
     ),
     "Said": obj(id=EVENT_ID, name=TEXT, kept=BOOLEAN),
@@ -431,7 +431,7 @@ SCHEMAS: dict[str, Schema] = {
         ["ref"],
         type=const("say"),
         text=TEXT,
-        ref=MESSAGE_REF,
+        ref=nullable(MESSAGE_REF),
     ),
     "Ping": obj(type=const("ping")),
     "Pong": obj(type=const("pong")),
