@@ -43,6 +43,19 @@ test('an ack confirms a draft', () => {
   expect(channel.confirmed.has('e-1')).toBe(true);
 });
 
+test('in the place of the previous connection, a message that did not arrive is sent again', () => {
+  welcome('me', 'e-1');
+  sendDraft('r1', 'go');
+  welcome('me', 'e-1'); // no event was missed, and there is no join of our own
+  expect(channel.caughtUp).toBe(true);
+  expect(channel.drafts.map(({ ref, queued }) => [ref, queued])).toEqual([['r1', true]]);
+  welcome('me', 'e-3');
+  expect(channel.caughtUp).toBe(false);
+  receive('e-2', 'other', 'hold');
+  receive('e-3', 'other', 'go');
+  expect(channel.caughtUp).toBe(true);
+});
+
 test('after a reconnection, a message that arrived without its ack is not sent again', () => {
   welcome('me', 'e-1');
   sendDraft('r1', 'go');

@@ -110,6 +110,8 @@ export class Channel {
     for (const message of event.history) this.#add(message);
     this.caughtUp = this.lastId === null;
     this.lastId ??= event.last_id;
+    // In the place of the previous connection, there is no join of our own.
+    if (this.lastId === event.last_id) this.#advance(this.lastId);
   }
 
   #updateMembers({
