@@ -142,13 +142,6 @@ def stored_name(image: Image) -> str:
     return sha256(f"{image.id}\0{image.revision}".encode()).hexdigest()[:32]
 
 
-def _files_in(folder: Path) -> set[str]:
-    try:
-        return {entry.name for entry in os.scandir(folder)}
-    except OSError:
-        return set()
-
-
 def _size(image: Image) -> int:
     return max(image.size or 0, BLOCK_BYTES)
 

@@ -16,7 +16,7 @@ from rover.asgi.query import RESUME_POINT, Choice, Moment, Names, Number, WholeN
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery, FormatMissing, NoDataYet, PoolFull
 from rover.exports import FORMATS, Aligner, export, writer_of
-from rover.routes.replay import AT, SPEED, open_replay
+from rover.routes.replay import AT, SPEED, HasRecord, open_replay
 from rover.telemetry.events import BEAT, parameter_json
 from rover.telemetry.replay import Recording
 from rover.telemetry.views import Selection
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from rover.archive.table import Table
     from rover.asgi.event_stream import EventStream
     from rover.audit import AuditLog
-    from rover.images import Cameras
-    from rover.logs.base import Log
-    from rover.serving import Serving
-    from rover.telemetry import Telemetry
     from rover.telemetry.events import TelemetryEvent
     from rover.telemetry.history import History
     from rover.tokens import Tokens
@@ -77,28 +73,8 @@ ALIGN = Number(
 )
 
 
-class HasTelemetry(Protocol):
+class HasTelemetry(HasRecord, Protocol):
     """The parts of a mission that these routes use."""
-
-    @property
-    def telemetry(self) -> Telemetry:
-        """The telemetry stream."""
-        ...
-
-    @property
-    def cameras(self) -> Cameras:
-        """The images."""
-        ...
-
-    @property
-    def serving(self) -> Serving:
-        """The connections and the settings."""
-        ...
-
-    @property
-    def log(self) -> Log:
-        """Keeps the events."""
-        ...
 
     @property
     def audit(self) -> AuditLog:

@@ -192,10 +192,6 @@ class History(Past):
             self.archived = max(self.archived, newest)
             self._archive_at = self._clock() + ARCHIVE_S
 
-    def _read_names(self) -> None:
-        with self._lock, suppress(sqlite3.Error, OSError):  # `archive` reports it
-            self._names.update(dict.fromkeys(self._database.store().names))
-
     def limit(self) -> None:
         """Drop old samples beyond the limits for `LIMIT_S`; queries run before the next call."""
         with self._lock, suppress(sqlite3.Error, OSError):  # `archive` reports it
