@@ -16,6 +16,7 @@ from rover.asgi.clients import Clients, client_name
 from rover.asgi.connection_limits import LIMITS, RESERVED
 from rover.asgi.local import LocalClients
 from rover.asgi.origins import Origins
+from rover.asgi.request_headers import by_name
 from rover.asgi.session_cookies import SessionCookies
 from rover.errors import (
     AccessRefused,
@@ -29,7 +30,7 @@ from rover.errors import (
 from rover.identity import IDENTITY, LOCAL, Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -183,14 +184,16 @@ class Access:
             try:
                 self._local.check(scope, receive)
             except AccessRefused:
-                if _token_of(scope) is not None:
+                headers = by_name(scope)
+                if _token_of(scope, headers) is not None:
                     return None
                 with suppress(TokenRequired):
-                    return self._signed_in(scope, receive)
+                    return self._signed_in(scope, receive, headers)
                 raise
             return LOCAL
-        if (token := _token_of(scope)) is None:
-            return self._signed_in(scope, receive)
+        headers = by_name(scope)
+        if (token := _token_of(scope, headers)) is None:
+            return self._signed_in(scope, receive, headers)
         return self._tokens.identify(token)
 
     async def _identify_new(self, scope: Scope, receive: Receive) -> Identity:
@@ -200,14 +203,16 @@ class Access:
             WrongToken: the token is wrong.
             AccessRefused: the same, and there are no tokens.
         """
-        identity = await self._tokens.identify_new(_token_of(scope) or b"")
+        identity = await self._tokens.identify_new(_token_of(scope, by_name(scope)) or b"")
         if identity is not None:
             return identity
         if not self._tokens.required:
             self._local.check(scope, receive)
         raise self._sign_ins.failure(self._clients.name_of(scope, receive))
 
-    def _signed_in(self, scope: Scope, receive: Receive) -> Identity:
+    def _signed_in(
+        self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]
+    ) -> Identity:
         """The client of a ticket in the query, else of the session in the cookies.
 
         Raises:
@@ -219,8 +224,8 @@ class Access:
             ticket = _in_query(scope, b"ticket")
             if ticket is not None and (identity := self._sign_ins.redeem(ticket)) is not None:
                 return identity
-        given = self._cookies.read(scope, receive)
-        if given and not self._origins.may_use_cookies(scope):
+        given = self._cookies.read(scope, receive, headers)
+        if given and b"origin" in headers and not self._origins.may_use_cookies(scope):
             raise CookieRefused
         if len(given) == 1 and (identity := self._sign_ins.sessions.find(given[0])) is not None:
             return identity
@@ -230,13 +235,12 @@ class Access:
         return found.pop()
 
 
-def _token_of(scope: Scope) -> bytes | None:
+def _token_of(scope: Scope, headers: Mapping[bytes, bytes]) -> bytes | None:
     """The token of a request: of its `Authorization`, else of its query."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            scheme, _, credentials = value.partition(b" ")
-            if scheme.lower() in SCHEMES:
-                return bytes(credentials.strip())
+    if b"authorization" in headers:
+        scheme, _, credentials = headers[b"authorization"].partition(b" ")
+        if scheme.lower() in SCHEMES:
+            return credentials.strip()
     return _in_query(scope, b"token") if scope["query_string"] else None
 
 

@@ -25,6 +25,8 @@ from rover.asgi.clients import peer_of
 from rover.asgi.cookies import cookie_values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.responses import Response
     from starlette.types import Receive, Scope
 
@@ -77,19 +79,27 @@ class SessionCookies:
         is_https = self.is_https(scope, receive)
         return _names(host, _port_of(scope), kind, is_https, _is_below_prefix(scope))[0]
 
-    def read(self, scope: Scope, receive: Receive, kind: str = SESSION) -> tuple[bytes, ...]:
-        """The values of the cookie. Browsers may send several, of different paths."""
-        headers = scope["headers"]
-        known = dict(headers)  # in C, because each request pays for it
-        cookies = known.get(b"cookie", b"")
-        host = known.get(b"host", b"")
-        if len(known) < len(headers):  # some have several values
-            cookies = b";".join(value for name, value in headers if name == b"cookie")
-            host = next((value for name, value in headers if name == b"host"), b"")
+    def read(
+        self,
+        scope: Scope,
+        receive: Receive,
+        headers: Mapping[bytes, bytes],
+        kind: str = SESSION,
+    ) -> tuple[bytes, ...]:
+        """The values of the cookie. Browsers may send several, of different paths.
+
+        Args:
+            scope: of the request.
+            receive: of the request.
+            headers: its headers `by_name`.
+            kind: part of the name of the cookie.
+        """
+        cookies = headers.get(b"cookie", b"")
         if PREFIX not in cookies:
             return ()
-        is_forwarded = X_FORWARDED_PROTO in known or FORWARDED in known
+        is_forwarded = X_FORWARDED_PROTO in headers or FORWARDED in headers
         is_https = scope.get("scheme") in SECURE or (is_forwarded and self.is_https(scope, receive))
+        host = headers.get(b"host", b"")
         return _values(cookies, host, _port_of(scope), kind, is_https, _is_below_prefix(scope))
 
     def set(

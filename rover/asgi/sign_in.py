@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote
 
 from rover.asgi.forms import FormKeys, check_same_origin, local_target
+from rover.asgi.request_headers import by_name
 from rover.asgi.sign_in_page import FIELD, HINT, form, page
 from rover.errors import AccessRefused, FormRefused, SessionEnded, TokenRequired, WrongToken
 
@@ -54,7 +55,9 @@ class SignInForms:
         """
         scope[FIELDS] = fields
         check_same_origin(scope)
-        self._keys.check(self._cookies.read(scope, receive, BROWSER), fields.get("key", ""))
+        self._keys.check(
+            self._cookies.read(scope, receive, by_name(scope), BROWSER), fields.get("key", "")
+        )
 
     def for_error(
         self,
@@ -153,7 +156,7 @@ class SignInForms:
 
     def _hidden(self, scope: Scope, receive: Receive) -> tuple[str, dict[str, str]]:
         """The value of the browser's cookie, and the hidden fields of its form."""
-        browser = self._keys.browser_of(self._cookies.read(scope, receive, BROWSER))
+        browser = self._keys.browser_of(self._cookies.read(scope, receive, by_name(scope), BROWSER))
         target = scope.get(FIELDS, {}).get("next") or _target_of(scope)
         return browser, {"key": self._keys.key_for(browser), "next": target}
 

@@ -10,6 +10,7 @@ from rover.api import Answer, Body, Operation
 from rover.api.schemas import TEXT, ref
 from rover.asgi.access import STRANGER
 from rover.asgi.forms import FORM_TYPE, check_same_origin, form_fields, local_target
+from rover.asgi.request_headers import by_name
 from rover.asgi.responses import json_response
 from rover.asgi.sign_in import accepts_html, is_own_navigation
 from rover.errors import BadBody, FormRefused, ScopeRequired, TooManyFailures, WrongToken
@@ -196,7 +197,8 @@ def start_session(
 def end_sessions(mission: HasSignIns, request: Request) -> None:
     """End the sessions of the browser, and their open streams."""
     sessions = mission.sign_ins.sessions
-    for text in mission.session_cookies.read(request.scope, request.receive):
+    given = by_name(request.scope)
+    for text in mission.session_cookies.read(request.scope, request.receive, given):
         identity = sessions.find(text)
         if identity is not None and sessions.end(identity.session):
             mission.audit.record("sign_out", identity, session=identity.session)

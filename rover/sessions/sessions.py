@@ -112,10 +112,11 @@ class Sessions:
         if self._sessions.get(session_id) is not session:  # signed out, or replaced
             del self._verified[text]
             return None
-        if self._why_ended(session) is not None:
+        now = self._clock()
+        if self._why_ended(session, now) is not None:
             self._sessions.pop(session_id)
             return None
-        idle_ends = self._clock() + self._idle_s
+        idle_ends = now + self._idle_s
         if idle_ends >= session.idle_ends + IDLE_STEP_S:
             session.idle_ends = idle_ends
             self._sessions.use(session_id)
@@ -145,10 +146,11 @@ class Sessions:
         if not identity.session:
             return self._tokens.ended(identity)
         session = self._sessions.get(identity.session)
-        return AccessEnded("signed_out") if session is None else self._why_ended(session)
+        if session is None:
+            return AccessEnded("signed_out")
+        return self._why_ended(session, self._clock())
 
-    def _why_ended(self, session: Session) -> AccessEnded | None:
-        now = self._clock()
+    def _why_ended(self, session: Session, now: float) -> AccessEnded | None:
         if now >= session.idle_ends or now >= session.ends:
             return AccessEnded("session_expired")
         return self._tokens.ended(session.signed_in_as)
