@@ -7,6 +7,7 @@ pool while it is encoded and sent, and a client that reads nothing is aborted.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ from anyio.lowlevel import checkpoint
 from starlette.responses import Response
 
 from rover.asgi.body import RETRY_AFTER_S
+from rover.asgi.compression import compress
 from rover.errors import Draining
 from rover.shares import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator
 
     from starlette.types import Receive, Scope, Send
 
@@ -47,7 +49,7 @@ WAIT_S = 20.0
 CHUNK_BYTES = 64 * 2**10
 
 
-Loaded = tuple[bytes, dict[str, str]]
+Loaded = tuple[bytes, Mapping[str, str]]
 """A body, and headers of its response."""
 
 
@@ -92,11 +94,16 @@ class LargeResponses:
             encode: returns the body; a worker thread calls it when the response has a place. It
                 may raise an error, which is then the response.
             media_type: of the body.
-            headers: further headers.
+            headers: further headers. With `ETag`, the body is not compressed.
         """
-        return LargeResponse(encode, self, media_type, headers or {})
 
-    def load(self, load: Callable[[], Awaitable[Loaded]], media_type: str) -> LoadedResponse:
+        async def load() -> Loaded:
+            async with self.encoding:
+                return await to_thread.run_sync(encode), headers or {}
+
+        return self.load(load, media_type)
+
+    def load(self, load: Callable[[], Awaitable[Loaded]], media_type: str) -> LargeResponse:
         """A response of known length. It raises `PoolFull` if others are not read in time.
 
         Args:
@@ -104,7 +111,7 @@ class LargeResponses:
                 It may raise an error, which is then the response.
             media_type: of the body.
         """
-        return LoadedResponse(load, self, media_type, {})
+        return LargeResponse(load, self, media_type, {})
 
     def stream(
         self, pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str]
@@ -144,7 +151,7 @@ class _Response(Response):
             responses.open.add(sending)
             try:
                 async with responses.pool.place(client, responses.wait_s):
-                    await self._respond(send, sending)
+                    await self._respond(scope, send, sending)
             except Exception:
                 if not self._started:
                     raise
@@ -160,7 +167,7 @@ class _Response(Response):
                 scope, receive, length_known=self._length_known
             )
 
-    async def _respond(self, send: Send, sending: CancelScope) -> None:
+    async def _respond(self, scope: Scope, send: Send, sending: CancelScope) -> None:
         raise NotImplementedError
 
     async def _start(self, send: Send) -> None:
@@ -176,29 +183,7 @@ class _Response(Response):
 
 
 class LargeResponse(_Response):
-    """A response of known length."""
-
-    def __init__(
-        self,
-        encode: Callable[[], bytes],
-        responses: LargeResponses,
-        media_type: str,
-        headers: Mapping[str, str],
-    ) -> None:
-        super().__init__(responses, media_type, headers)
-        self._encode = encode
-
-    async def _respond(self, send: Send, sending: CancelScope) -> None:
-        async with self._responses.encoding:
-            body = await to_thread.run_sync(self._encode)
-        self.headers["Content-Length"] = str(len(body))
-        await self._start(send)
-        await self._send(body, send, sending)
-        await send({"type": "http.response.body", "body": b""})
-
-
-class LoadedResponse(_Response):
-    """A response of known length, which a coroutine loads."""
+    """A response of known length, compressed if the client accepts that."""
 
     def __init__(
         self,
@@ -210,10 +195,12 @@ class LoadedResponse(_Response):
         super().__init__(responses, media_type, headers)
         self._load = load
 
-    async def _respond(self, send: Send, sending: CancelScope) -> None:
+    async def _respond(self, scope: Scope, send: Send, sending: CancelScope) -> None:
         body, headers = await self._load()
         self.headers.update(headers)
         self.headers["Content-Length"] = str(len(body))
+        if "ETag" not in self.headers:  # it identifies these bytes
+            body = await to_thread.run_sync(compress, body, self.headers, scope)
         await self._start(send)
         await self._send(body, send, sending)
         await send({"type": "http.response.body", "body": b""})
@@ -242,7 +229,8 @@ class StreamedResponse(_Response):
         else:
             await super().__call__(scope, receive, send)
 
-    async def _respond(self, send: Send, sending: CancelScope) -> None:
+    async def _respond(self, scope: Scope, send: Send, sending: CancelScope) -> None:
+        del scope
         piece = await self._next()
         await self._start(send)
         while piece is not None:

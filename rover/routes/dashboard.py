@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mimetypes import guess_type
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from rover.api import Answer, Operation
 from rover.api.schemas import TEXT
+from rover.asgi.compression import accepted_coding
 from rover.errors import RoverError
 from rover.routes.session import follow_link
 
@@ -46,6 +48,10 @@ IMMUTABLE_HEADERS = {
 }
 
 
+CODINGS = {"br": ".br", "gzip": ".gz"}
+"""Content codings of the files that the build has compressed, and their suffixes."""
+
+
 class PageNotBuilt(RoverError):
     """The files of the page are missing."""
 
@@ -73,21 +79,35 @@ def routes(mission: HasSignIns) -> list[BaseRoute]:
             return follow_link(mission, request, token)
         return FileResponse(folder / "index.html", headers=PAGE_HEADERS)
 
-    files = sorted(folder.rglob("*")) if folder else []
+    files = [f for f in sorted(folder.rglob("*")) if f.is_file()] if folder else []
     home = Operation(
         "/",
         page,
         "The Mission Control page",
         answers={200: Answer("the page", TEXT, ["text/html"])},
     )
-    return [home, *(_file_route(folder, f) for f in files if folder and f.is_file())]
+    served = [f for f in files if f.suffix not in CODINGS.values()]
+    return [home, *(_file_route(folder, f) for f in served if folder)]
 
 
 def _file_route(folder: Path, file: Path) -> BaseRoute:
     name = file.relative_to(folder).as_posix()
     headers = IMMUTABLE_HEADERS if name.startswith("assets/") else PAGE_HEADERS
 
-    async def respond(_: Request) -> Response:
-        return FileResponse(file, headers=headers)
+    compressed = {
+        coding: packed
+        for coding, suffix in CODINGS.items()
+        if (packed := file.with_name(file.name + suffix)).is_file()
+    }
+    media_type = guess_type(name)[0]
+
+    async def respond(request: Request) -> Response:
+        coding = accepted_coding(request.scope, list(compressed))
+        response = FileResponse(compressed.get(coding or "", file), 200, headers, media_type)
+        if compressed:
+            response.headers["Vary"] = "Accept-Encoding"
+        if coding:
+            response.headers["Content-Encoding"] = coding
+        return response
 
     return Route(f"/{name}", respond)
