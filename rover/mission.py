@@ -67,6 +67,7 @@ from rover.routes import (
     session,
     telemetry,
     uploads,
+    video,
 )
 from rover.serving import Phase, Serving, Stage
 from rover.sessions import SignIns
@@ -539,7 +540,7 @@ class MissionControl:
                 *events.routes(self),
                 *ingest.routes(self),
             ],
-            "images": images.routes(self),
+            "images": [*images.routes(self), *video.routes(self)],
             "comms": [*comms.routes(self), *comms_messages.routes(self)],
             "commands": [
                 *commands.routes(self),

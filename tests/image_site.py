@@ -14,7 +14,9 @@ from anyio import (
 )
 
 from rover.images import Cameras
-from rover.routes.images import FIRST_IMAGE_TIMEOUT_S, routes
+from rover.routes import images as image_routes
+from rover.routes import video
+from rover.routes.images import FIRST_IMAGE_TIMEOUT_S
 from tests.fake_camera import FakeCamera, FakeImage, receiving
 from tests.one_stream import OneStream
 from tests.server_log import no_errors_logged
@@ -36,7 +38,7 @@ SIZE = len(DATA)
 def app_of(images: Images) -> Starlette:
     mission = OneStream()
     mission.cameras = Cameras({images.name: images})
-    return mission.app(routes(mission))
+    return mission.app([*image_routes.routes(mission), *video.routes(mission)])
 
 
 class Site:
@@ -79,7 +81,12 @@ async def site(
     async with AsyncExitStack() as stack:
         images = await stack.enter_async_context(receiving(camera, spool_dir, mission.settings))
         mission.cameras = Cameras({images.name: images})
-        app = mission.app(routes(mission, first_image_timeout_s))
+        app = mission.app(
+            [
+                *image_routes.routes(mission, first_image_timeout_s),
+                *video.routes(mission, first_image_timeout_s),
+            ]
+        )
         url = await stack.enter_async_context(serve(app, http=http))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=10))
         stack.enter_context(no_errors_logged())

@@ -7,6 +7,7 @@ import random
 from asyncio import CancelledError
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -516,11 +517,11 @@ async def test_the_list_has_the_bytes_that_the_server_has_received(tmp_path: Pat
         camera.send(arriving, DATA)
         await spooled(images, "new.png", len(DATA))
         arriving.image = replace(arriving.image, received=1)  # less than the server has
-        newest, *rest = await images.newest()
+        newest, *rest = await images.listed()
         assert (newest.id, newest.received, newest.complete) == ("new.png", len(DATA), False)
         assert newest.received_at is not None
         assert [image.id for image in rest] == ["old.png"]
-        assert [image.id for image in await images.newest(1)] == ["new.png"]
+        assert [image.id for image in islice(await images.listed(), 1)] == ["new.png"]
         with pytest.raises(UnknownImage):
             await images.find("../old.png")
 
@@ -548,7 +549,7 @@ async def test_an_invalid_image_is_left_out_of_the_list_and_degrades_the_camera(
     async with receiving(camera, tmp_path) as images:
         valid, wrong = camera.begin("a.png"), camera.begin("b.png")
         wrong.image = replace(wrong.image, size=-1)
-        assert [image.id for image in await images.newest()] == ["a.png"]
+        assert [image.id for image in await images.listed()] == ["a.png"]
         assert (await images.find("a.png")) == valid.image
         assert images.health.state is State.DEGRADED
         assert "size=-1" in images.health.detail

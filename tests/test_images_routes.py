@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 
 from rover.images import Images
 from rover.images.cameras import Shot
-from rover.routes.images import images_json
+from rover.routes.image_json import images_json
 from rover.settings import Settings
 from sources.directory import DirectoryCamera
 from tests.fake_camera import spooled
@@ -108,10 +108,10 @@ async def test_a_list_is_truncated_at_its_size_limit(serve: Serve, tmp_path: Pat
     async with site(serve, tmp_path) as at:
         for n in range(5):
             at.complete(f"{n}.png")
-        shots = [Shot("camera", image, "complete") for image in await at.images.newest()]
-    size = len(images_json(shots, 5))
+        shots = [Shot("camera", image, "complete") for image in await at.images.listed()]
+    size = len(images_json(shots, more=True))
     for max_bytes, count in ((size, 5), (size // 2, 2), (1, 1)):
-        listed = json.loads(images_json(shots, 5, max_bytes))
+        listed = json.loads(images_json(shots, more=False, max_bytes=max_bytes))
         assert (len(listed["images"]), listed["more"]) == (count, count < 5)
 
 

@@ -41,7 +41,7 @@ async def take(images: Images, camera: FakeCamera, image_id: str, data: bytes) -
 
 
 async def ids(images: Images) -> list[str]:
-    return [image.id for image in await images.newest()]
+    return [image.id for image in await images.listed()]
 
 
 async def content(images: Images, image_id: str) -> bytes:

@@ -304,7 +304,7 @@ SCHEMAS: dict[str, Schema] = {
         thumbnail=nullable({**TEXT, "description": "a smaller copy of a complete image"}),
         stream={**TEXT, "description": "relative to the mount point"},
     ),
-    "Images": obj(images=array(ref("Image")), more=BOOLEAN),
+    "Images": obj(images=array(ref("Image")), more=BOOLEAN, next=nullable(TEXT)),
     "Channels": obj(channels=array(obj(name=TEXT, members=COUNT, last_id=EVENT_ID))),
     "Messages": obj(
         messages=array(

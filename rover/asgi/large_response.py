@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from hashlib import sha256
 from math import inf
 from typing import TYPE_CHECKING
 
 from anyio import CancelScope, CapacityLimiter, current_time, to_thread
 from anyio.lowlevel import checkpoint
+from starlette.requests import Request
 from starlette.responses import Response
 
 from rover.asgi.body import RETRY_AFTER_S
 from rover.asgi.compression import compress
+from rover.asgi.preconditions import check_preconditions
 from rover.errors import Draining
 from rover.shares import Pool
 
@@ -47,6 +50,9 @@ WAIT_S = 20.0
 """Seconds that a request waits for other responses to be read."""
 
 CHUNK_BYTES = 64 * 2**10
+
+TAG_CHARACTERS = 32
+"""Hex digits of an entity tag."""
 
 
 Loaded = tuple[bytes, Mapping[str, str]]
@@ -87,6 +93,8 @@ class LargeResponses:
         encode: Callable[[], bytes],
         media_type: str = "application/json",
         headers: Mapping[str, str] | None = None,
+        *,
+        tagged: bool = False,
     ) -> LargeResponse:
         """A response of known length. It raises `PoolFull` if others are not read in time.
 
@@ -95,13 +103,14 @@ class LargeResponses:
                 may raise an error, which is then the response.
             media_type: of the body.
             headers: further headers. With `ETag`, the body is not compressed.
+            tagged: whether clients may keep the body, and ask by its `ETag` for changes.
         """
 
         async def load() -> Loaded:
             async with self.encoding:
                 return await to_thread.run_sync(encode), headers or {}
 
-        return self.load(load, media_type)
+        return LargeResponse(load, self, media_type, {}, tagged=tagged)
 
     def load(self, load: Callable[[], Awaitable[Loaded]], media_type: str) -> LargeResponse:
         """A response of known length. It raises `PoolFull` if others are not read in time.
@@ -170,9 +179,9 @@ class _Response(Response):
     async def _respond(self, scope: Scope, send: Send, sending: CancelScope) -> None:
         raise NotImplementedError
 
-    async def _start(self, send: Send) -> None:
+    async def _start(self, send: Send, status: int = 200) -> None:
         self._started = True
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.start", "status": status, "headers": self.raw_headers})
 
     async def _send(self, body: bytes, send: Send, sending: CancelScope) -> None:
         """Send a part of the body; each chunk waits until the client has read the earlier ones."""
@@ -191,19 +200,34 @@ class LargeResponse(_Response):
         responses: LargeResponses,
         media_type: str,
         headers: Mapping[str, str],
+        *,
+        tagged: bool = False,
     ) -> None:
         super().__init__(responses, media_type, headers)
         self._load = load
+        self._tagged = tagged
 
     async def _respond(self, scope: Scope, send: Send, sending: CancelScope) -> None:
         body, headers = await self._load()
         self.headers.update(headers)
+        if self._tagged and self._is_current(body, scope):
+            del self.headers["Content-Length"]
+            await self._start(send, 304)
+            await send({"type": "http.response.body", "body": b""})
+            return
         self.headers["Content-Length"] = str(len(body))
-        if "ETag" not in self.headers:  # it identifies these bytes
+        if "ETag" not in headers:  # it identifies these bytes
             body = await to_thread.run_sync(compress, body, self.headers, scope)
         await self._start(send)
         await self._send(body, send, sending)
         await send({"type": "http.response.body", "body": b""})
+
+    def _is_current(self, body: bytes, scope: Scope) -> bool:
+        """Tag the response, and check whether the client has this body."""
+        tag = f'"{sha256(body).hexdigest()[:TAG_CHARACTERS]}"'
+        self.headers["ETag"] = f"W/{tag}"  # weak: the body may be compressed
+        self.headers["Cache-Control"] = "private, no-cache"
+        return check_preconditions(Request(scope), tag, None)
 
 
 class StreamedResponse(_Response):

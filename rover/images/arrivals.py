@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import fields
 from time import time
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from rover.errors import LogDamaged
 from rover.events import new_epoch
@@ -47,6 +47,8 @@ MAX_READ = 20_000
 """Maximum number of records that are read for one list."""
 
 ImageState = Literal["arriving", "stalled", "complete", "broken"]
+
+STATES: tuple[ImageState, ...] = get_args(ImageState)
 """The state of an image: it is `broken` if its bytes will not all arrive."""
 
 STORED = tuple(info.name for info in fields(Image) if info.name != "path")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +9,7 @@ from anyio import create_task_group, sleep
 
 from rover.errors import NoDataYet
 from rover.images.frames import Frames
+from rover.images.gallery import ANY, page
 from rover.images.images import age_key
 from rover.images.thumbnails import Thumbnails
 from rover.supervise import State
@@ -17,9 +17,10 @@ from rover.wire import iso_or_text
 from sources.base import SourceError, UnknownImage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rover.images.arrivals import Arrival, Arrivals, ImageState
+    from rover.images.gallery import Cursor, ImageFilter
     from rover.images.images import Images
     from sources.base import Image
 
@@ -98,18 +99,23 @@ class Cameras:
         for images in self.images.values():
             images.close()
 
-    async def newest(self, limit: int, camera: str | None = None) -> Sequence[Shot]:
-        """The newest images of a camera, or of all, newest first.
+    async def page(
+        self,
+        limit: int,
+        chosen: ImageFilter = ANY,
+        after: Cursor | None = None,
+        camera: str | None = None,
+    ) -> tuple[Sequence[Shot], bool]:
+        """Some images of a camera, or of all, newest first, and whether there are more.
 
         Args:
             limit: maximum number of images.
+            chosen: which images.
+            after: the last image of the page before; `None` for the first page.
             camera: its name; `None` for all cameras.
         """
-        lists = [
-            [self._shot(name, image) for image in await images.newest(limit)]
-            for name, images in self._chosen(camera)
-        ]
-        return list(heapq.merge(*lists, key=_age))[:limit]
+        lists = [self._shots(name, await images.listed()) for name, images in self._chosen(camera)]
+        return await page(lists, chosen, limit, after)
 
     async def find(self, image_id: str, camera: str | None = None) -> Shot:
         """The image with that id; the first that any camera has, if `camera` is `None`.
@@ -203,6 +209,9 @@ class Cameras:
 
     def _chosen(self, camera: str | None) -> Sequence[tuple[str, Images]]:
         return list(self.images.items()) if camera is None else [(camera, self.images[camera])]
+
+    def _shots(self, name: str, images: Iterable[Image]) -> Iterator[Shot]:
+        return (self._shot(name, image) for image in images)
 
     def _shot(self, name: str, image: Image) -> Shot:
         state, reason = self.images[name].state_of(image)

@@ -23,7 +23,7 @@ from sources.rules.describe import describe
 from sources.values.blocking import BlockingCalls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from anyio.abc import TaskStatus
@@ -114,9 +114,9 @@ class Images:
         for scope in self._reading:
             scope.cancel()
 
-    async def newest(self, limit: int | None = None) -> Sequence[Image]:
-        """The newest `limit` images, or all of them, newest first."""
-        return [self._as_received(image) for image in islice(await self._listed(), limit)]
+    async def listed(self) -> Iterator[Image]:
+        """All images, newest first."""
+        return map(self._as_received, await self._listed())
 
     async def complete_before(
         self, t: float, limit: int, without: Collection[str]

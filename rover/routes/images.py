@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from time import time
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.responses import Response
 
 from rover.api import Answer, Operation
 from rover.api.schemas import BINARY, ref
 from rover.asgi.image_response import ImageResponse
-from rover.asgi.large_response import MAX_BYTES
 from rover.asgi.preconditions import check_preconditions
 from rover.asgi.problems import PROBLEM
-from rover.asgi.query import Choice, Moment, Number, Text, WholeNumber
-from rover.asgi.video_response import VideoResponse
-from rover.errors import BadQuery, NoDataYet, NoThumbnail, PoolFull, RevisionGone
-from rover.images.arrivals import arrival_of
+from rover.asgi.query import Choice, Moment, Names, Text, WholeNumber
+from rover.errors import BadQuery, NoDataYet, NoThumbnail, RevisionGone
+from rover.images.arrivals import STATES
+from rover.images.gallery import ANY, Cursor, ImageFilter
 from rover.images.thumbnails import WIDTHS
-from rover.wire import dumps, iso_or_none
+from rover.routes.image_json import image_url, images_json
 from sources.base import ImageBroken, SourceError, UnknownImage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.requests import Request
     from starlette.routing import BaseRoute
     from starlette.types import Scope
 
-    from rover.images import Cameras, Images
+    from rover.images import Cameras
     from rover.images.cameras import Shot
-    from rover.logs.base import Record
     from rover.serving import Serving
 
 FIRST_IMAGE_TIMEOUT_S = 10.0
@@ -59,13 +53,13 @@ WIDTH = WholeNumber(
     default=WIDTHS[1],
 )
 
-HZ = Number(name="hz", summary="maximum images per second, 10 by default", at_least=0.1, at_most=30)
-
-DEFAULT_HZ = 10.0
-
-VIDEO_WIDTH = WholeNumber(
-    name="width", summary="maximum width in pixels", at_least=16, at_most=4096, default=None
-)
+SINCE = Moment(name="since", summary="time of the earliest arrival")
+UNTIL = Moment(name="until", summary="time before which the image arrived")
+TAKEN_SINCE = Moment(name="taken_since", summary="time at which the earliest image was taken")
+TAKEN_UNTIL = Moment(name="taken_until", summary="time before which the image was taken")
+STATE = Names(name="state", summary="states", known=lambda: STATES, listed=True)
+SEARCH = Text(name="q", summary="part of the id or of a metadata value, in any case")
+CURSOR = Text(name="cursor", summary="`next` of the page before; none for the newest images")
 
 CONDITIONS = {
     "Range": "one range of bytes. If the URL does not stand for one revision of an image, it is "
@@ -85,7 +79,7 @@ ANSWERS = {
         {"ETag": "of its bytes", "Content-Location": "the URL of this revision"},
     ),
     206: Answer("a range of its bytes", BINARY, ["image/*"], {"Content-Range": "the range"}),
-    304: Answer("the client has this image"),
+    304: Answer("the client has it"),
     412: Answer("it is not the image that the client asks for", ref("Problem"), [PROBLEM]),
     416: Answer("the range begins after the last byte", ref("Problem"), [PROBLEM]),
 }
@@ -148,13 +142,17 @@ def routes(
 
     async def images(request: Request) -> Response:
         cameras, limit, at = mission.cameras, LIMIT.of(request), AT.of(request)
+        chosen, after = _filter(request), _cursor(request)
         if at is None:
-            shots = await cameras.newest(limit + 1, camera.of(request))
+            shots, more = await cameras.page(limit, chosen, after, camera.of(request))
+        elif chosen != ANY or after is not None:
+            reason = "`at` is not combined with a cursor or a filter; leave out one of them"
+            raise BadQuery("at", request.query_params["at"], reason)
         else:
-            shots = await cameras.known_at(at, limit + 1, camera.of(request))
-        several = len(cameras.images) > 1
-        encode = partial(images_json, shots, limit, several=several)
-        return mission.serving.large_responses.respond(encode)
+            known = await cameras.known_at(at, limit + 1, camera.of(request))
+            shots, more = known[:limit], len(known) > limit
+        encode = partial(images_json, shots, more=more, several=len(cameras.images) > 1)
+        return mission.serving.large_responses.respond(encode, tagged=True)
 
     async def thumbnail(request: Request) -> Response:
         cameras, image_id = mission.cameras, request.path_params["image_id"]
@@ -172,33 +170,6 @@ def routes(
         if check_preconditions(request, headers["ETag"], None):
             return Response(status_code=304, headers=headers)
         return Response(found.data, headers=headers, media_type="image/webp")
-
-    async def chosen(request: Request) -> Images:
-        cameras = mission.cameras
-        if (name := camera.of(request)) is None:
-            name = (await cameras.latest(None, first_image_timeout_s)).camera
-        return cameras.images[name]
-
-    async def video(request: Request) -> VideoResponse:
-        client = mission.serving.clients.name_of(request.scope, request.receive)
-        return VideoResponse(
-            await chosen(request),
-            mission.cameras.frames,
-            mission.serving.connections,
-            mission.serving.viewers,
-            client,
-            HZ.of(request) or DEFAULT_HZ,
-            VIDEO_WIDTH.of(request),
-        )
-
-    async def snapshot(request: Request) -> Response:
-        frame = await mission.cameras.frames.newest(await chosen(request), VIDEO_WIDTH.of(request))
-        if frame is None:
-            raise NoDataYet("no complete image has arrived yet that can be shown")
-        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        if (t := frame.image.received_at) is not None:
-            headers |= {"X-Timestamp": f"{t:.3f}", "X-Image-Age": f"{max(time() - t, 0):.3f}"}
-        return Response(frame.data, headers=headers, media_type="image/jpeg")
 
     small = Operation(
         "/images/{image_id:path}/thumbnail",
@@ -240,104 +211,49 @@ def routes(
             images,
             "The newest images",
             description="With `at`, each image as it was then. `available` says whether its bytes "
-            "can still be requested.",
-            query=[LIMIT, camera, AT],
-            answers={200: Answer("the newest first", ref("Images"))},
+            "can still be requested. `next` is the `cursor` of the next page.",
+            query=[
+                LIMIT,
+                camera,
+                SINCE,
+                UNTIL,
+                TAKEN_SINCE,
+                TAKEN_UNTIL,
+                STATE,
+                SEARCH,
+                CURSOR,
+                AT,
+            ],
+            headers={"If-None-Match": CONDITIONS["If-None-Match"]},
+            answers={
+                200: Answer("the newest first", ref("Images"), headers={"ETag": "of the list"}),
+                304: ANSWERS[304],
+            },
             errors=[SourceError],
-        ),
-        Operation(
-            "/stream/rover-video",
-            video,
-            "The newest images of a camera, as a video",
-            description="Each part has `Content-Length` and `X-Timestamp`, the time of its arrival "
-            "in POSIX seconds. A slow viewer skips to the newest image.",
-            query=[camera, HZ, VIDEO_WIDTH],
-            answers={200: Answer("JPEG images", BINARY, ["multipart/x-mixed-replace"])},
-            errors=[NoDataYet, PoolFull, SourceError],
-        ),
-        Operation(
-            "/stream/rover-snapshot",
-            snapshot,
-            "The newest complete image of a camera, as JPEG",
-            description="`X-Image-Age` has the seconds since it arrived.",
-            query=[camera, VIDEO_WIDTH],
-            answers={200: Answer("JPEG", BINARY, ["image/jpeg"])},
-            errors=[NoDataYet, SourceError],
         ),
         small,
         by_id,
     ]
 
 
-def images_json(
-    shots: Sequence[Shot], limit: int, max_bytes: int = MAX_BYTES, *, several: bool = False
-) -> bytes:
-    """The first `limit` images as JSON, or fewer if they exceed `max_bytes`.
-
-    The key `more` says whether there are others.
-    """
-    rows: list[str] = []
-    size = 0
-    for shot in shots[:limit]:
-        row = dumps(image_json(shot, several=several))
-        size += len(row.encode())
-        if rows and size > max_bytes:
-            break
-        rows.append(row)
-    more = dumps(len(rows) < len(shots))
-    return f'{{"images":[{",".join(rows)}],"more":{more}}}'.encode()
+def _filter(request: Request) -> ImageFilter:
+    return ImageFilter(
+        SINCE.of(request),
+        UNTIL.of(request),
+        TAKEN_SINCE.of(request),
+        TAKEN_UNTIL.of(request),
+        STATE.of(request),
+        SEARCH.of(request),
+    )
 
 
-async def past_image_json(cameras: Cameras, record: Record) -> str | None:
-    """A recorded image as JSON; `None` if the record cannot be read."""
-    if (arrival := arrival_of(record)) is None:
+def _cursor(request: Request) -> Cursor | None:
+    if (text := CURSOR.of(request)) is None:
         return None
-    shot = await cameras.past(arrival)
-    return dumps(image_json(shot, several=len(cameras.images) > 1))
-
-
-def image_json(shot: Shot, *, several: bool) -> dict[str, Any]:
-    """An image as clients see it. Links are relative to the app's mount point.
-
-    Args:
-        shot: the image.
-        several: whether the mission has several cameras, so that links name the camera.
-    """
-    image, quoted = shot.image, quote(shot.image.id, safe="")
-    camera = f"&camera={shot.camera}" if several else ""
-    return {
-        "id": image.id,
-        "camera": shot.camera,
-        "state": shot.state,
-        "reason": shot.reason,
-        "available": shot.available,
-        "content_type": image.content_type,
-        "size": image.size,
-        "received": image.received,
-        "complete": image.complete,
-        "revision": image.revision,
-        "taken_at": iso_or_none(image.taken_at),
-        "received_at": iso_or_none(image.received_at),
-        "width": image.width,
-        "height": image.height,
-        "sha256": image.sha256,
-        "metadata": image.metadata,
-        "url": (url := image_url(shot, several=several)),
-        "thumbnail": _thumbnail_url(url) if shot.image.complete and shot.available else None,
-        "stream": f"stream/rover-image?id={quoted}{camera}",
-    }
-
-
-def image_url(shot: Shot, *, several: bool) -> str:
-    """The URL of this revision of an image, relative to the app's mount point."""
-    query = {"revision": shot.image.revision, "camera": shot.camera if several else ""}
-    known = urlencode({name: value for name, value in query.items() if value}, quote_via=quote)
-    return f"images/{quote(shot.image.id, safe='')}{known and f'?{known}'}"
-
-
-def _thumbnail_url(url: str) -> str:
-    path, _, query = url.partition("?")
-    return f"{path}/thumbnail{query and f'?{query}'}"
+    try:
+        return Cursor.parse(text)
+    except ValueError as exc:
+        raise BadQuery("cursor", text, "must be the `next` of an earlier page") from exc
 
 
 def path_to_top(scope: Scope) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from rover.asgi.event_stream import EventStream
 from rover.asgi.query import Moment, Number
 from rover.errors import BadQuery
-from rover.routes.images import past_image_json
+from rover.routes.image_json import past_image_json
 from rover.telemetry.replay import Position, Recording, Replay
 from rover.wire import HEARTBEAT, dumps, iso_or_text, sse
 
