@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from rover.asgi.disposition import file_name, parse_header
-from rover.asgi.form_parser import FormParser
+from rover.asgi.form_reader import FormReader
 from rover.errors import NotAnUpload
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class FileField:
         self._file_bytes = 0
         self._others: list[str] = []
         self._in_file = False
-        self._parser = FormParser(boundary, self)
+        self._form = FormReader(boundary, self)
 
     @classmethod
     async def open(cls, boundary: bytes, body: AsyncIterator[bytes]) -> Self:
@@ -75,12 +75,12 @@ class FileField:
         """Size of the file in bytes, if the file is the last part of a body of `content_length`."""
         if content_length is None:
             return None
-        closing = 0 if self._parser.closed else len(b"\r\n--" + self._boundary + b"--\r\n")
+        closing = 0 if self._form.closed else len(b"\r\n--" + self._boundary + b"--\r\n")
         return max(content_length - self._overhead_bytes - closing, len(self.ahead))
 
     @property
     def _overhead_bytes(self) -> int:
-        held = self._parser.held if self._in_file else 0
+        held = self._form.held if self._in_file else 0
         return self._received - self._file_bytes - held
 
     def __aiter__(self) -> Self:
@@ -98,12 +98,12 @@ class FileField:
         async for chunk in self._body:
             if data := self._feed(chunk):
                 return data
-        self._parser.end()
+        self._form.end()
         raise StopAsyncIteration
 
     def _feed(self, chunk: bytes) -> bytes:
         self._received += len(chunk)
-        self._parser.feed(chunk)
+        self._form.feed(chunk)
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._file_bytes += len(data)
@@ -114,16 +114,16 @@ class FileField:
             )
         return data
 
-    def begin_part(self, headers: Mapping[str, str]) -> None:
-        """See `FormParser`."""
-        if self._parser.parts > MAX_PARTS:
+    def begin_field(self, headers: Mapping[str, str]) -> None:
+        """See `Fields`."""
+        if self._form.count > MAX_PARTS:
             raise NotAnUpload(f"the form has more than {MAX_PARTS} fields; send only `{FIELD}`")
         value = headers.get("content-disposition", "")
         try:
             _, parameters = parse_header(value)
         except ValueError:
             raise NotAnUpload(
-                f"field {self._parser.parts} of the form has the Content-Disposition "
+                f"field {self._form.count} of the form has the Content-Disposition "
                 f'{value[:80]!r}: must be of the form `form-data; name="{FIELD}"; filename="…"`'
             ) from None
         name = parameters.get("name", "")
@@ -139,12 +139,12 @@ class FileField:
         self._in_file = True
 
     def receive(self, data: bytes) -> None:
-        """See `FormParser`."""
+        """See `Fields`."""
         if self._in_file:
             self._pieces.append(data)
 
-    def end_part(self) -> None:
-        """See `FormParser`."""
+    def end_field(self) -> None:
+        """See `Fields`."""
         self._in_file = False
 
 

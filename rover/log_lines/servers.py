@@ -13,6 +13,7 @@ LOGGERS = (
     *(
         "asyncio",
         "websockets.server",
+        "python_multipart.multipart",
         "rover.errors",
         "rover.streams",
     ),
