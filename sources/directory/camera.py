@@ -1,7 +1,7 @@
-"""The camera: polls a folder, and follows the files in it that grow.
+"""The camera: scans a folder, and follows the files in it that grow.
 
-It polls, because notifications do not work on every file system (network ones). One scan per poll
-serves all readers.
+It scans those files that the system reports as changed (`watching`), and the whole folder from time
+to time, or at each poll where the system does not report all changes. One scan serves all readers.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from anyio import CancelScope, Event, Lock, create_task_group, sleep
+from anyio import CancelScope, Event, Lock, create_task_group, move_on_after, sleep
 
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory.folder import EMPTY, FileState, Folder, Scan, problem_of_name
 from sources.directory.signature import Signature
+from sources.directory.watching import changed_names, reports_changes
 from sources.values.blocking import BlockingCalls
 from sources.values.files import unreadable
 from sources.values.ranges import POSITIVE_S, Range
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
     from pathlib import Path
 
     from anyio.abc import TaskGroup
@@ -47,6 +48,15 @@ SCAN_TIMEOUT_S = 60.0
 SCAN_PAUSE_RATIO = 10
 """The pause between two scans is at least this many times the duration of a scan."""
 
+FIRST_SCAN_S = 2.0
+"""Seconds that the start waits for the first scan. The images appear when it has ended."""
+
+WHOLE_SCAN_S = 30.0
+"""Seconds between two scans of a whole folder whose changes are reported. Reports can be lost."""
+
+WHOLE_SCAN_RATIO = 300
+"""The same, as a multiple of the duration of a scan: it takes at most 0.3 % of a core."""
+
 HINTS = {
     errno.ENOENT: "make the folder, or name another",
     errno.ENOTDIR: "name the folder that the images are in",
@@ -62,7 +72,8 @@ class DirectoryCamera:
 
     Args:
         path: the folder; it may be a symlink, and may be removed and created again.
-        poll_s: seconds between two scans; longer in folders that take long to scan.
+        poll_s: seconds between two scans, for arriving images and where the system reports no
+            changes; longer in folders that take long to scan.
         settle_s: seconds without a change after which an image may have other bytes after its end.
         clock: seconds, monotonic.
 
@@ -95,9 +106,11 @@ class DirectoryCamera:
             raise self._unreadable(exc) from exc
 
     async def __aenter__(self) -> Self:
-        await self.refresh()
         self._tasks = await create_task_group().__aenter__()
-        self._tasks.start_soon(self._poll)
+        scanned = Event()
+        self._tasks.start_soon(self._poll, scanned)
+        with move_on_after(FIRST_SCAN_S):
+            await scanned.wait()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -117,7 +130,7 @@ class DirectoryCamera:
         if state is None or (state.image is not None and state.image.complete):
             now = await self._calls.run(self._folder.signature, image_id)
             if now != (None if state is None else state.signature):
-                await self.refresh()
+                await self.refresh([image_id])
         return self._known(image_id)
 
     async def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
@@ -160,11 +173,19 @@ class DirectoryCamera:
         self._new = dict.fromkeys(arriving)
         return self._announce(self._new)
 
-    async def refresh(self) -> None:
-        """Scan the folder now instead of at the next poll."""
+    async def refresh(self, names: Collection[str] | None = None) -> None:
+        """Scan the folder now instead of at the next poll.
+
+        Args:
+            names: of files that may have changed; `None` for the whole folder.
+        """
         async with self._scanning:
             try:
-                scan, problem = await self._scans.run(self._folder.scan, self._last), ""
+                if names is None or self._problem:
+                    scan = await self._scans.run(self._folder.scan, self._last)
+                else:
+                    scan = await self._scans.run(self._folder.rescan, self._last, names)
+                problem = ""
             except OSError as exc:
                 removed = exc.errno in (errno.ENOENT, errno.ENOTDIR)
                 scan, problem = EMPTY if removed else self._last, str(self._unreadable(exc))
@@ -185,11 +206,34 @@ class DirectoryCamera:
         changed, self._changed = self._changed, Event()
         changed.set()
 
-    async def _poll(self) -> None:
+    async def _poll(self, scanned: Event) -> None:
+        await self.refresh()
+        scanned.set()
         while True:
-            began = time.perf_counter()
-            await self.refresh()
-            await sleep(max(self._poll_s, SCAN_PAUSE_RATIO * (time.perf_counter() - began)))
+            if await self._calls.run(reports_changes, self._folder.path):
+                await self._follow()
+            await self._scan_and_wait()
+
+    async def _scan_and_wait(self) -> None:
+        began = time.perf_counter()
+        await self.refresh()
+        await sleep(max(self._poll_s, SCAN_PAUSE_RATIO * (time.perf_counter() - began)))
+
+    async def _follow(self) -> None:
+        """Scan what the system reports, until the folder is another one or cannot be read."""
+        folder = await self._calls.run(self._folder.identity)
+        next_whole = 0.0
+        with suppress(OSError):
+            async for names in changed_names(self._folder.path, self._poll_s):
+                began = time.perf_counter()
+                if began >= next_whole:
+                    await self.refresh()
+                    ended = time.perf_counter()
+                    next_whole = ended + max(WHOLE_SCAN_S, WHOLE_SCAN_RATIO * (ended - began))
+                elif names or self._last.arriving:
+                    await self.refresh(names)
+                if self._problem or await self._calls.run(self._folder.identity) != folder:
+                    return
 
     async def _announce(self, new: dict[str, None]) -> AsyncIterator[str]:
         while True:

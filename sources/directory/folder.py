@@ -26,9 +26,10 @@ from __future__ import annotations
 import os
 import stat
 import time
+from bisect import insort
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from sources.base import Image
 from sources.directory.signature import Signature
@@ -37,7 +38,7 @@ from sources.values.image_facts import ImageFacts, read_facts, time_in_name
 from sources.values.image_header import read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
 ENDS_BYTES = 4096
@@ -51,6 +52,9 @@ MIN_TIME_S = 946_684_800.0
 
 MAX_FACTS = 5_000
 """Maximum number of files whose Exif data is read in one scan: each costs up to a millisecond."""
+
+MAX_INSERTED = 1_000
+"""Maximum number of images that are inserted one by one; more are sorted with all others."""
 
 TEMPORARY = ("~", ".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".swp")
 """Endings of the names of unfinished files."""
@@ -101,6 +105,7 @@ class Scan:
         files: by file name.
         number: of the scan.
         images: the newest arrival first.
+        arriving: names of the images that are not complete.
         new: names of images that are new, or were replaced, since the scan before.
         skipped: names of files that are not images, and why, if the scan before did not list them.
     """
@@ -108,6 +113,7 @@ class Scan:
     files: Mapping[str, FileState]
     number: int = -1
     images: Sequence[Image] = ()
+    arriving: Sequence[str] = ()
     new: Sequence[str] = ()
     skipped: Sequence[tuple[str, str]] = ()
 
@@ -147,11 +153,48 @@ class Folder:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:  # deleted after it was listed
                     continue
-                if stat.S_ISREG(status.st_mode):
-                    known = before.files.get(entry.name)
-                    arrival = self._arrival(entry.name, status, before.number + 1)
-                    files[entry.name] = self._state(Signature.of(status), arrival, known)
-        return _compare(files, before)
+                if state := self._state_of(entry.name, status, before):
+                    files[entry.name] = state
+        known = before.files
+        changed = {name for name, state in files.items() if known.get(name) is not state}
+        return _next(before, files, changed | (known.keys() - files.keys()))
+
+    def rescan(self, before: Scan, names: Collection[str]) -> Scan:
+        """The same for these names only, and for those of arriving images."""
+        self._facts_left = MAX_FACTS
+        found: dict[str, FileState | None] = {}
+        for name in {*names, *before.arriving}:
+            if not is_temporary(name):
+                try:
+                    status = os.lstat(self.path / name)
+                except (OSError, ValueError):
+                    found[name] = None
+                else:
+                    found[name] = self._state_of(name, status, before)
+        changed = {name for name, state in found.items() if before.files.get(name) is not state}
+        if not changed:
+            return before
+        files = dict(before.files)
+        for name in changed:
+            if (state := found[name]) is not None:
+                files[name] = state
+            else:
+                del files[name]
+        return _next(before, files, changed)
+
+    def identity(self) -> tuple[int, int] | None:
+        """The device and inode of the folder; `None` if there is none."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _state_of(self, name: str, status: os.stat_result, before: Scan) -> FileState | None:
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        arrival = self._arrival(name, status, before.number + 1)
+        return self._state(Signature.of(status), arrival, before.files.get(name))
 
     def signature(self, name: str) -> Signature | None:
         """The signature of the file with that name now; `None` if there is none."""
@@ -207,7 +250,8 @@ class Folder:
             return before  # the next scan inspects it
         has_settled = now - before.unchanged_since >= self._settle_s
         if is_whole(file, before.image.content_type, search=has_settled):
-            return replace(before, image=self._completed(file, before.image, before.signature))
+            known = self._completed(file, before.image.id, before.signature)
+            return replace(before, image=replace(before.image, **known))
         return replace(before, searched=has_settled)
 
     def _inspect(
@@ -225,36 +269,40 @@ class Folder:
             assert before.image is not None  # noqa: S101 # it is arriving
             if is_patched or _has_only_grown(file, signature, before):
                 revision, arrival = before.image.revision, before.arrival
+        is_old = before is None and time.time() - status.st_mtime >= self._settle_s
+        known: dict[str, Any] = {"received": 0 if is_patched else status.st_size}
+        ends = (b"", b"")
+        if (is_old or not is_patched) and is_whole(file, header.content_type, search=is_old):
+            known = self._completed(file, arrival.name, signature)
+        else:
+            ends = _ends(file, status.st_size)
         image = Image(
             arrival.name,
             header.content_type,
-            received=0 if is_patched else status.st_size,
             revision=revision,
             received_at=time.time() if arrival.scan else arrival.t,
             width=header.width,
             height=header.height,
+            **known,
         )
-        is_old = before is None and time.time() - status.st_mtime >= self._settle_s
-        if (is_old or not is_patched) and is_whole(file, header.content_type, search=is_old):
-            return FileState(signature, now, arrival, self._completed(file, image, signature))
-        return FileState(signature, now, arrival, image, ends=_ends(file, status.st_size))
+        return FileState(signature, now, arrival, image, ends=ends)
 
-    def _completed(self, file: BinaryIO, image: Image, signature: Signature) -> Image:
+    def _completed(self, file: BinaryIO, name: str, signature: Signature) -> dict[str, Any]:
+        """What is known of an image when it is complete."""
         size = signature.size
         if self._facts_left:
             self._facts_left -= 1
-            facts = read_facts(file, image.id)
+            facts = read_facts(file, name)
         else:
-            facts = ImageFacts(time_in_name(image.id), {})
-        return replace(
-            image,
-            complete=True,
-            size=size,
-            received=size,
-            path=self.path / image.id,
-            taken_at=facts.taken_at,
-            metadata=facts.metadata,
-        )
+            facts = ImageFacts(time_in_name(name), {})
+        return {
+            "complete": True,
+            "size": size,
+            "received": size,
+            "path": self.path / name,
+            "taken_at": facts.taken_at,
+            "metadata": facts.metadata,
+        }
 
 
 def is_temporary(name: str) -> bool:
@@ -295,24 +343,34 @@ def _ends(file: BinaryIO, size: int) -> tuple[bytes, bytes]:
     return first, file.read(min(ENDS_BYTES, size))
 
 
-def _compare(files: dict[str, FileState], before: Scan) -> Scan:
-    known = before.files
-    changed = [name for name, state in files.items() if known.get(name) is not state]
-    if not changed and len(files) == len(known):
+def _next(before: Scan, files: dict[str, FileState], changed: Collection[str]) -> Scan:
+    """The scan after `before`; that itself if nothing has changed."""
+    if not changed:
         return before
 
     def arrival(name: str) -> Arrival:
         return files[name].arrival
 
-    by_arrival = sorted(files, key=arrival, reverse=True)
-    images = [image for name in by_arrival if (image := files[name].image)]
+    def arrival_of(image: Image) -> Arrival:
+        return files[image.id].arrival
+
+    added = [image for name in changed if name in files and (image := files[name].image)]
+    images = [image for image in reversed(before.images) if image.id not in changed]
+    if len(added) > MAX_INSERTED:
+        images = sorted([*images, *added], key=arrival_of)
+    else:
+        for image in sorted(added, key=arrival_of):
+            insort(images, image, key=arrival_of)
+    images.reverse()
     new: list[str] = []
     skipped: list[tuple[str, str]] = []
-    for name in sorted(changed, key=arrival):
-        state, last = files[name], known.get(name)
+    for name in sorted((name for name in changed if name in files), key=arrival):
+        state, last = files[name], before.files.get(name)
         if state.image is None:
             if last is None or last.problem != state.problem:
                 skipped.append((name, state.problem))
         elif last is None or last.image is None or last.image.revision != state.image.revision:
             new.append(name)
-    return Scan(files, before.number + 1, images, new, skipped)
+    arriving = [name for name in before.arriving if name not in changed]
+    arriving += [image.id for image in added if not image.complete]
+    return Scan(files, before.number + 1, images, arriving, new, skipped)

@@ -1,0 +1,79 @@
+"""The changes in a folder that the operating system reports.
+
+Network file systems, and those of FUSE, do not report the changes of other machines. Folders on
+them are scanned again and again.
+
+Source: inotify(7), "Limitations and caveats"; proc_pid_mountinfo(5).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watchfiles import awatch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MOUNTS = Path("/proc/self/mountinfo")
+
+LOCAL = frozenset(
+    ("bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "jfs", "msdos", "ntfs3")
+    + ("overlay", "ramfs", "tmpfs", "vfat", "xfs", "zfs")
+)
+"""File systems of Linux that report all changes."""
+
+DEBOUNCE_MS, STEP_MS = 80, 40
+"""Milliseconds for which changes are collected, and without a change that end it earlier."""
+
+
+def reports_changes(path: Path) -> bool:
+    """Whether the system reports all changes in the folder. It blocks."""
+    return sys.platform != "linux" or _file_system(os.path.realpath(path)) in LOCAL
+
+
+async def changed_names(path: Path, timeout_s: float) -> AsyncIterator[set[str]]:
+    """Yield the names of files in the folder that have changed; none after `timeout_s`.
+
+    The first changes are those after the first iteration has begun.
+
+    Raises:
+        OSError: there is no such folder, or a limit of the system is reached.
+    """
+    try:
+        async for changes in awatch(
+            path,
+            watch_filter=None,
+            debounce=DEBOUNCE_MS,
+            step=STEP_MS,
+            rust_timeout=max(int(1000 * timeout_s), 1),
+            yield_on_timeout=True,
+            recursive=False,
+            ignore_permission_denied=True,
+        ):
+            yield {Path(changed).name for _, changed in changes}
+    except RuntimeError as exc:  # `WatchfilesRustInternalError`, which is not exported
+        raise OSError(str(exc)) from exc
+
+
+def _file_system(path: str) -> str:
+    """The kind of the file system; empty if it is unknown."""
+    longest, kind = "", ""
+    with suppress(OSError), MOUNTS.open(encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            mount, _, system = line.partition(" - ")
+            point = _unescaped(mount.split(" ")[4])
+            is_above = path == point or path.startswith(point.rstrip("/") + "/")
+            if is_above and len(point) >= len(longest):  # a later one hides an earlier one
+                longest, kind = point, system.split(" ")[0]
+    return kind
+
+
+def _unescaped(point: str) -> str:
+    for code in ("\\040", "\\011", "\\012", "\\134"):
+        point = point.replace(code, chr(int(code[1:], 8)))
+    return point
