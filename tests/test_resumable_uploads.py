@@ -176,6 +176,8 @@ async def test_a_request_with_wrong_headers_is_refused(tmp_path: Path, serve: Se
             url = "/uploads" if method == "POST" else "/uploads/a"
             answer = await client.request(method, url, headers=headers)
             assert answer.status_code == status, (headers, answer.text)
+            is_tus = "Tus-Resumable" in headers
+            assert answer.headers.get("tus-resumable") == ("1.0.0" if is_tus else None)
         unknown = await client.patch("/uploads/b", headers={**TUS_PART, "Upload-Offset": "0"})
         listed = (await client.get("/uploads")).json()["uploads"]
     assert unknown.status_code == 404

@@ -42,11 +42,16 @@ async def test_the_list_the_report_and_the_artifact(tmp_path: Path, serve: Serve
         artifact = await client.get("/" + entry["links"]["artifact"])
         etag = artifact.headers["etag"]
         again = await client.get(artifact.url, headers={"If-None-Match": etag})
+        tail = await client.get(artifact.url, headers={"Range": "bytes=-3", "If-Range": etag})
+        after = await client.get(artifact.url, headers={"Range": f"bytes={len(PRODUCT)}-"})
     assert (entry["id"], entry["name"]) == (sent[0]["id"], "sol 42.rcs")
     assert (entry["status"], entry["sha256"], entry["size"]) == ("COMPLETE", SHA256, len(FILE))
     assert entry["began"] <= entry["ended"]
     assert {name: report[name] for name in entry} == entry
     assert artifact.content == PRODUCT
+    assert (tail.status_code, tail.content) == (206, PRODUCT[-3:])
+    assert tail.headers["content-range"].endswith(f"-{len(PRODUCT) - 1}/{len(PRODUCT)}")
+    assert after.status_code == 416
     assert artifact.headers["content-type"] == "application/x-sequence"
     assert etag == f'"{sha256(PRODUCT).hexdigest()}"'
     assert artifact.headers["content-length"] == str(len(PRODUCT))

@@ -94,6 +94,7 @@ class LargeResponses:
         media_type: str = "application/json",
         headers: Mapping[str, str] | None = None,
         *,
+        status: int = 200,
         tagged: bool = False,
     ) -> LargeResponse:
         """A response of known length. It raises `PoolFull` if others are not read in time.
@@ -103,6 +104,7 @@ class LargeResponses:
                 may raise an error, which is then the response.
             media_type: of the body.
             headers: further headers. With `ETag`, the body is not compressed.
+            status: 206 for a part.
             tagged: whether clients may keep the body, and ask by its `ETag` for changes.
         """
 
@@ -110,7 +112,7 @@ class LargeResponses:
             async with self.encoding:
                 return await to_thread.run_sync(encode), headers or {}
 
-        return LargeResponse(load, self, media_type, {}, tagged=tagged)
+        return LargeResponse(load, self, media_type, {}, status=status, tagged=tagged)
 
     def load(self, load: Callable[[], Awaitable[Loaded]], media_type: str) -> LargeResponse:
         """A response of known length. It raises `PoolFull` if others are not read in time.
@@ -201,9 +203,11 @@ class LargeResponse(_Response):
         media_type: str,
         headers: Mapping[str, str],
         *,
+        status: int = 200,
         tagged: bool = False,
     ) -> None:
         super().__init__(responses, media_type, headers)
+        self.status_code = status
         self._load = load
         self._tagged = tagged
 
@@ -218,7 +222,7 @@ class LargeResponse(_Response):
         self.headers["Content-Length"] = str(len(body))
         if "ETag" not in headers:  # it identifies these bytes
             body = await to_thread.run_sync(compress, body, self.headers, scope)
-        await self._start(send)
+        await self._start(send, self.status_code)
         await self._send(body, send, sending)
         await send({"type": "http.response.body", "body": b""})
 

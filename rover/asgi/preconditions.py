@@ -49,12 +49,14 @@ def check_preconditions(request: Request, etag: str, modified: str | None) -> bo
     if (tags := headers.get("if-match")) is not None:
         if not _is_in(etag, tags):
             raise HTTPException(
-                412, "the image is not one that `If-Match` names; request it again", {"ETag": etag}
+                412,
+                "the bytes are not those that `If-Match` names; request them again",
+                {"ETag": etag},
             )
     elif (since := _seconds(headers.get("if-unmodified-since"))) is not None:
         changed = _seconds(modified)
         if changed is None or changed > since:
-            detail = "the image has changed since `If-Unmodified-Since`; request it again"
+            detail = "the bytes have changed since `If-Unmodified-Since`; request them again"
             raise HTTPException(412, detail, {"ETag": etag})
     if (tags := headers.get("if-none-match")) is not None:
         return _is_in(etag, tags, weak=True)

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.routing import Match
@@ -19,6 +20,7 @@ from starlette.routing import Match
 from rover import errors
 from rover.asgi.headers import ResponseHeaders
 from rover.asgi.responses import json_response
+from rover.asgi.resumable import TUS
 from rover.errors import RoverError
 from rover.request import request_id
 from sources.base import ImageBroken, SourceError, UnknownImage
@@ -183,7 +185,10 @@ class Problems:
             if status is HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.exception("%s: this error has no status", scope["path"])
             page = self._page_for(exc, status, headers_of(exc, status), scope, receive)
-            await _respond_with(page or problem(exc), scope, receive, send)
+            response = page or problem(exc)
+            if "tus-resumable" in Headers(scope=scope):  # tus requires it in errors too
+                response.headers["Tus-Resumable"] = TUS
+            await _respond_with(response, scope, receive, send)
 
 
 async def _respond_with(response: Response, scope: Scope, receive: Receive, send: Send) -> None:

@@ -88,7 +88,7 @@ def requested_part(
     if start == stop:
         raise HTTPException(
             416,
-            f"the range begins after the last byte: the image has {size:,} bytes",
+            f"the range begins after the last byte, of {size:,} bytes",
             {"Content-Range": f"bytes */{size}"},
         )
     return Part(start, stop, f"bytes {start}-{stop - 1}/{size}")

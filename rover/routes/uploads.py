@@ -13,6 +13,7 @@ from rover.api.schemas import BINARY, ref
 from rover.asgi.disposition import disposition
 from rover.asgi.preconditions import check_preconditions
 from rover.asgi.query import Moment, Names, Text, WholeNumber
+from rover.asgi.ranges import requested_part
 from rover.asgi.responses import json_response
 from rover.asgi.resumable import TUS, is_tus
 from rover.commands.upload import Status
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
+    from rover.asgi.ranges import Part
     from rover.audit import AuditLog
     from rover.commands import Commands
     from rover.commands.entry import Artifact
@@ -117,8 +119,15 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
         headers = _artifact_headers(found, upload.name)
         if check_preconditions(request, headers["ETag"], None):
             return Response(status_code=304, headers=headers)
-        read = partial(_read, mission.commands.inbox, found)
-        return mission.serving.large_responses.respond(read, found.type, headers)
+        part = requested_part(request, found.size, headers["ETag"], url_is_stable=True)
+        if part is not None:
+            headers["Content-Range"] = part.content_range
+        return mission.serving.large_responses.respond(
+            partial(_read, mission.commands.inbox, found, part),
+            found.type,
+            headers,
+            status=200 if part is None else 206,
+        )
 
     async def cancel(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])
@@ -175,7 +184,10 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
             f"{BY_ID}/artifact",
             artifact,
             "What the validator compiled from an accepted file",
-            headers={"If-None-Match": "entity tags that the client has"},
+            headers={
+                "If-None-Match": "entity tags that the client has",
+                "Range": "a part: `bytes=0-99`",
+            },
             answers={
                 200: Answer(
                     "its bytes",
@@ -183,6 +195,7 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
                     ["*/*"],
                     {"ETag": "their SHA-256", "Repr-Digest": "their SHA-256 (RFC 9530)"},
                 ),
+                206: Answer("the part", BINARY, ["*/*"], {"Content-Range": "its place"}),
                 304: Answer("the client has it"),
             },
             errors=[UnknownUpload, NoArtifact],
@@ -194,6 +207,7 @@ def _artifact_headers(artifact: Artifact, name: str) -> dict[str, str]:
     digest = b64encode(bytes.fromhex(artifact.sha256)).decode("ascii")
     return {
         "ETag": f'"{artifact.sha256}"',
+        "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{digest}:",
         "Cache-Control": "private, no-cache",
         "Content-Disposition": disposition("attachment", f"{name}.artifact"),
@@ -203,8 +217,9 @@ def _artifact_headers(artifact: Artifact, name: str) -> dict[str, str]:
     }
 
 
-def _read(inbox: Inbox, artifact: Artifact) -> bytes:
+def _read(inbox: Inbox, artifact: Artifact, part: Part | None) -> bytes:
     try:
-        return inbox.artifact(artifact.sha256)
+        content = inbox.artifact(artifact.sha256)
     except OSError as exc:
         raise LogDamaged(f"the artifact cannot be read: {exc.strerror}") from exc
+    return content if part is None else content[part.start : part.stop]

@@ -65,6 +65,7 @@ class SimulatedValidator:
     """
 
     simulated = True
+    max_bytes = MAX_BYTES
 
     def __init__(self, pace_s: float = 0.4, rover: str = "cosmic-1") -> None:
         self._pace_s = Range(0, 60, "s").number("pace_s", pace_s)
