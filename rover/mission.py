@@ -41,6 +41,7 @@ from rover.embedding import Hosts, beside
 from rover.errors import MissionRecorded, SettingError
 from rover.identity import ANY
 from rover.images import Cameras, Images
+from rover.images.announcements import Announcements
 from rover.images.arrivals import Arrivals
 from rover.images.kept import KeptImages
 from rover.images.thumbnails import Thumbnails
@@ -69,6 +70,7 @@ from rover.routes import (
     uploads,
     video,
 )
+from rover.routes.image_json import image_event_json
 from rover.serving import Phase, Serving, Stage
 from rover.sessions import SignIns
 from rover.settings import PREFIX, Settings
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
 
     from rover.asgi.lifespan import AnyApp
     from rover.commands.upload import Upload
+    from rover.images.arrivals import Arrival
     from rover.logs.base import Log
     from rover.named_sources import Given, NamedSource, NamedSources
     from sources.base import Camera, CommandValidator, TelemetrySource
@@ -228,11 +231,13 @@ class MissionControl:
             log=log,
             retention=self.retention.now,
         )
-        arrivals = Arrivals(log, beside=[TELEMETRY])
+        announcements = Announcements(self._publish_image)
+        arrivals = Arrivals(log, beside=[TELEMETRY], changed=announcements.add)
         self.cameras = Cameras(
             {name: self._images(name, arrivals) for name in self._cameras},
             arrivals,
             Thumbnails(settings.data_dir / "thumbnails", settings.thumbnail_bytes),
+            announcements,
         )
         self.comms = Comms(
             settings,
@@ -314,6 +319,10 @@ class MissionControl:
         self.counts.refusals[status.value, type(exc).__name__] += 1
         if status in AUDITED_REFUSALS:
             self.audit.refuse(type(exc).__name__)
+
+    def _publish_image(self, arrival: Arrival, skipped: int) -> None:
+        several = len(self._cameras) > 1
+        self.telemetry.publish_named("image", image_event_json(arrival, skipped, several=several))
 
     def _images(self, camera: str, arrivals: Arrivals) -> Images:
         spool = self.settings.data_dir / "spool"

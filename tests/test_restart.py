@@ -203,7 +203,7 @@ async def test_the_log_keeps_a_limited_number_of_events(tmp_path: Path) -> None:
     async with running(tmp_path / "a") as (mission, _):
         named = NamedEvents(mission.log, max_events=20, step=5)
         for n in range(100):
-            mission.telemetry._publish_named("event", f'{{"n":{n}}}')
+            mission.telemetry.publish_named("event", f'{{"n":{n}}}')
             named.note(mission.telemetry.topic.last_id.offset)
         await mission.telemetry.synced()
         kept = await mission.log.read("telemetry", kinds=("event",))

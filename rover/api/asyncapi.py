@@ -71,7 +71,7 @@ TELEMETRY = {
     "gap": GAP,
     "beat": StreamMessage("nothing else was sent for 3 s", ref("Beat"), "beat"),
     "comms": StreamMessage("a message of a channel, in a replay", ref("PastMessage"), "comms"),
-    "image": StreamMessage("an image has changed, in a replay", ref("Image"), "image"),
+    "image": StreamMessage("an image has changed", ref("Image"), "image"),
     "clock": StreamMessage("the time of a replay, each second", ref("ReplayClock"), "clock"),
     "end": StreamMessage("the replay has reached the end of the record", ref("ReplayClock"), "end"),
     "bye": StreamMessage(

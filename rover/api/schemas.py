@@ -284,6 +284,7 @@ SCHEMAS: dict[str, Schema] = {
     "Samples": {"anyOf": [PLAIN_SAMPLE, array(PLAIN_SAMPLE)]},
     "Accepted": obj(accepted=COUNT),
     "Image": obj(
+        ["skipped"],
         id=TEXT,
         camera=TEXT,
         state=one_of(("arriving", "stalled", "complete", "broken")),
@@ -303,6 +304,7 @@ SCHEMAS: dict[str, Schema] = {
         url={**TEXT, "description": "relative to the mount point"},
         thumbnail=nullable({**TEXT, "description": "a smaller copy of a complete image"}),
         stream={**TEXT, "description": "relative to the mount point"},
+        skipped={**COUNT, "description": "changes of images before this event that have none"},
     ),
     "Images": obj(images=array(ref("Image")), more=BOOLEAN, next=nullable(TEXT)),
     "Channels": obj(channels=array(obj(name=TEXT, members=COUNT, last_id=EVENT_ID))),

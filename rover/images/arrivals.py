@@ -78,6 +78,7 @@ class Arrivals:
         clock: POSIX seconds.
         max_records: maximum number of changes that are kept.
         beside: keys of other streams, whose newest records show until when the server ran.
+        changed: called with each change, when it is recorded.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class Arrivals:
         clock: Callable[[], float] = time,
         max_records: int = MAX_RECORDS,
         beside: Sequence[str] = (),
+        changed: Callable[[Arrival], None] = lambda _: None,
     ) -> None:
         self._beside = beside
+        self._changed = changed
         self._log = log
         self._clock = clock
         self._max_records = max_records
@@ -134,6 +137,7 @@ class Arrivals:
         if offset % TRIM_STEP == 0 and offset > self._max_records:
             self._log.trim(STREAM, offset - self._max_records + 1)
         await self._log.commit()
+        self._changed(arrival)
 
     async def before(self, t: float, limit: int, camera: str | None = None) -> list[Arrival]:
         """The images that were known at a time, each as it was then; the last to change first.

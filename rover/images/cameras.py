@@ -19,6 +19,7 @@ from sources.base import SourceError, UnknownImage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from rover.images.announcements import Announcements
     from rover.images.arrivals import Arrival, Arrivals, ImageState
     from rover.images.gallery import Cursor, ImageFilter
     from rover.images.images import Images
@@ -57,6 +58,7 @@ class Cameras:
         images: those of each camera, by its name.
         arrivals: has the images of the past; `None` if nothing is recorded.
         thumbnails: makes smaller copies.
+        announcements: of the images that have changed.
 
     Attributes:
         images: the same.
@@ -69,11 +71,13 @@ class Cameras:
         images: Mapping[str, Images],
         arrivals: Arrivals | None = None,
         thumbnails: Thumbnails | None = None,
+        announcements: Announcements | None = None,
     ) -> None:
         self.images = images
         self.thumbnails = thumbnails or Thumbnails()
         self.frames = Frames()
         self._arrivals = arrivals
+        self._announcements = announcements
 
     @property
     def readers(self) -> int:
@@ -90,6 +94,8 @@ class Cameras:
     async def run(self) -> None:
         """Receive arriving images of all cameras until cancelled."""
         async with create_task_group() as tasks:
+            if self._announcements is not None:
+                tasks.start_soon(self._announcements.run)
             for images in self.images.values():
                 tasks.start_soon(images.run)
 

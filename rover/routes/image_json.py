@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 from rover.asgi.large_response import MAX_BYTES
 from rover.images.arrivals import arrival_of
+from rover.images.cameras import Shot
 from rover.images.gallery import Cursor
 from rover.wire import dumps, iso_or_none
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rover.images import Cameras
-    from rover.images.cameras import Shot
+    from rover.images.arrivals import Arrival
     from rover.logs.base import Record
 
 
@@ -50,6 +51,18 @@ async def past_image_json(cameras: Cameras, record: Record) -> str | None:
         return None
     shot = await cameras.past(arrival)
     return dumps(image_json(shot, several=len(cameras.images) > 1))
+
+
+def image_event_json(arrival: Arrival, skipped: int, *, several: bool) -> str:
+    """A change of an image as an event.
+
+    Args:
+        arrival: the change.
+        skipped: number of images that changed before, and that have no event.
+        several: whether the mission has several cameras.
+    """
+    shot = Shot(arrival.camera, arrival.image, arrival.state, arrival.reason)
+    return dumps({**image_json(shot, several=several), "skipped": skipped})
 
 
 def image_json(shot: Shot, *, several: bool) -> dict[str, Any]:

@@ -235,7 +235,7 @@ class Telemetry:
         recorded = await log.read(STREAM, kinds=("dictionary",), limit=1, newest=True)
         data = dictionary_json(self._parameters)
         if recorded[0].data != data if recorded else self._parameters:
-            self._publish_named("dictionary", data)
+            self.publish_named("dictionary", data)
 
     async def synced(self) -> None:
         """Return when everything published so far survives a power cut, or the log fails."""
@@ -307,7 +307,7 @@ class Telemetry:
     def _publish_event(self, feed: Feed, event: Event) -> None:
         if not self.topic.closed:
             logged = self.events.add(event, feed.name)
-            self._publish_named("event", dumps(logged.as_json()), logged.t)
+            self.publish_named("event", dumps(logged.as_json()), logged.t)
 
     def _is_silent(self, parameter: str) -> bool:
         feed = self.feeds.get(self.source_of(parameter))
@@ -326,7 +326,7 @@ class Telemetry:
         self.history.set_parameters(self._parameters)
         if self._log is not None:
             save_dictionary(self._log, self._parameters)
-        self._publish_named("dictionary", dictionary_json(self._parameters))
+        self.publish_named("dictionary", dictionary_json(self._parameters))
         for change in self._limits.set_parameters(self._parameters, self.latest.newest):
             self._record(change)
 
@@ -384,12 +384,19 @@ class Telemetry:
         self.notifier.report(
             alarm, action, alarm.level if was is None else was, self.alarms.as_json
         )
-        self._publish_named("alarm", self.alarms.event_json(alarm, action, was))
+        self.publish_named("alarm", self.alarms.event_json(alarm, action, was))
 
     def _publish_state(self, feed: Feed) -> None:
-        self._publish_named("state", feed.state_json())
+        self.publish_named("state", feed.state_json())
 
-    def _publish_named(self, name: str, data: str, t: float | None = None) -> None:
+    def publish_named(self, name: str, data: str, t: float | None = None) -> None:
+        """Publish an event that is not a sample.
+
+        Args:
+            name: of the event.
+            data: JSON.
+            t: POSIX seconds, if the event has a time of its own.
+        """
         if not self.topic.closed:
             event_id = self.topic.publish(NamedEvent(name, data, t))
             if self._recorder is not None:

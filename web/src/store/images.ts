@@ -108,6 +108,11 @@ export class ImagesStore extends Store {
     });
   }
 
+  /** List the images now: one of them has changed. */
+  refresh(): void {
+    void this.#poll();
+  }
+
   setFollowLatest(follow: boolean): void {
     this.followLatest = follow;
     this.#selected = follow ? null : (this.shown?.image ?? null);

@@ -26,6 +26,7 @@ export class Mission {
     this.time.start();
     let isLive = this.time.isLive;
     if (!isLive) this.images.suspend();
+    this.telemetry.onImage = () => this.images.refresh();
     this.telemetry.start();
     this.images.start();
     this.comms.start();

@@ -55,6 +55,8 @@ export interface SeenGap extends Gap {
  * present, or of a replay.
  */
 export class TelemetryStore extends Store {
+  /** Called when an image has changed. */
+  onImage: () => void = () => {};
   readonly traverse = new Traverse();
   readonly alarms = new Alarms();
   readonly alarmActions = new AlarmActions(
@@ -224,6 +226,9 @@ export class TelemetryStore extends Store {
         break;
       case 'event':
         this.events.add([message.event]);
+        break;
+      case 'image':
+        this.onImage();
         break;
       case 'dictionary':
         this.#replaceDictionary(message.parameters);

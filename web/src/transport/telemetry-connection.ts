@@ -2,7 +2,15 @@ import { Age, MAX_SILENT_MS, Rhythm } from './age.ts';
 import { Backoff } from './backoff.ts';
 import { at } from './http.ts';
 import { parseJson } from './json.ts';
-import type { Gap, Parameter, SourceStatus, WireAlarm, WireEvent, WireSample } from './wire.ts';
+import type {
+  Gap,
+  ImageInfo,
+  Parameter,
+  SourceStatus,
+  WireAlarm,
+  WireEvent,
+  WireSample,
+} from './wire.ts';
 
 /** The state of the connection to the server; that of the telemetry source is `SourceStatus`. */
 export type ConnectionState = 'connecting' | 'open' | 'waiting';
@@ -27,6 +35,7 @@ export type ConnectionEvent =
   | { readonly type: 'gap'; readonly gap: Gap }
   /** The parameters have changed; these are all of them. */
   | { readonly type: 'dictionary'; readonly parameters: readonly Parameter[] }
+  | { readonly type: 'image'; readonly image: ImageInfo }
   /** An event without content, which the server sends after 3 s without another event. */
   | { readonly type: 'beat' };
 
@@ -115,6 +124,9 @@ export class TelemetryConnection {
     });
     eventSource.addEventListener('event', (event) => {
       this.#named(event, (reported: WireEvent) => this.#sink({ type: 'event', event: reported }));
+    });
+    eventSource.addEventListener('image', (event) => {
+      this.#named(event, (image: ImageInfo) => this.#sink({ type: 'image', image }));
     });
     eventSource.addEventListener('gap', (event) => {
       this.#named(event, (gap: Gap) => this.#sink({ type: 'gap', gap }));
