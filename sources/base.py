@@ -352,7 +352,8 @@ class Verdict:
         warnings: number of findings that are warnings.
         detail: one line for people.
         summary: figures of interest (commands, duration, energy); JSON values.
-        artifact: the compiled product, if there is one; at most a few MiB.
+        artifact: the compiled product, if there is one: at most 16 MiB, or the path of a file of at
+            most 256 MiB, which the server copies before it takes the next item.
         artifact_type: its media type.
     """
 
@@ -361,7 +362,7 @@ class Verdict:
     warnings: int
     detail: str
     summary: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
-    artifact: bytes | None = None
+    artifact: bytes | Path | None = None
     artifact_type: str = "application/octet-stream"
 
 

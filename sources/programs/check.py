@@ -18,6 +18,7 @@ import anyio
 from sources.base import Finding, Severity, SourceError, Verdict
 from sources.programs.process import Process
 from sources.programs.reports import read_line
+from sources.rules.reports import MAX_ARTIFACT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from sources.programs.process import ProcessLimits
     from sources.programs.reports import Report
 
-MAX_ARTIFACT_BYTES = 16 * 2**20
+MAX_ARTIFACT_FILE_BYTES = 256 * 2**20
 
 MAX_REASON_CHARACTERS = 300
 """Maximum length of the last line of standard error in a reason."""
@@ -154,8 +155,8 @@ def _named(fields: dict[str, Any]) -> Artifact | None:
     return file, str(fields.get("artifact_type") or "application/octet-stream")
 
 
-def _read_artifact(folder: Path, name: str) -> bytes:
-    """The file that a program wrote into its working folder.
+def _read_artifact(folder: Path, name: str) -> bytes | Path:
+    """The file that a program wrote into its working folder, or its path if it is large.
 
     Raises:
         SourceError: it is not there, too large, or not a regular file in the folder.
@@ -167,11 +168,11 @@ def _read_artifact(folder: Path, name: str) -> bytes:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         with os.fdopen(os.open(path, flags), "rb") as file:
             about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_ARTIFACT_BYTES:
+            if not stat.S_ISREG(about.st_mode) or about.st_size > MAX_ARTIFACT_FILE_BYTES:
                 raise SourceError(
                     f"artifact={name!r}: must be a regular file of at most "
-                    f"{MAX_ARTIFACT_BYTES:,} bytes"
+                    f"{MAX_ARTIFACT_FILE_BYTES:,} bytes"
                 )
-            return file.read(MAX_ARTIFACT_BYTES)
+            return file.read() if about.st_size <= MAX_ARTIFACT_BYTES else path
     except OSError as exc:
         raise SourceError(f"artifact={name!r}: cannot be read: {exc.strerror}") from exc

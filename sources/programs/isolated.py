@@ -21,6 +21,20 @@ DESCRIBE_TIMEOUT_S = 30.0
 """Seconds in which the validator must state its steps."""
 
 
+def describe_validator(validator: Any) -> dict[str, Any]:
+    """What the server must know of a validator, as JSON."""
+    dictionary = getattr(validator, "dictionary", None)
+    suffixes = getattr(validator, "suffixes", None)
+    return {
+        "steps": [{"name": step.name, "title": step.title} for step in validator.steps],
+        "simulated": bool(getattr(validator, "simulated", False)),
+        "max_bytes": getattr(validator, "max_bytes", None),
+        "suffixes": None if suffixes is None else list(suffixes),
+        "dictionary": dictionary
+        and {"name": str(dictionary.name), "sha256": str(dictionary.sha256)},
+    }
+
+
 class IsolatedValidator:
     """Runs each check of a validator in a process group of its own.
 
@@ -32,6 +46,7 @@ class IsolatedValidator:
         request: what names the validator, for the worker.
         limits: what a check may use.
         environment: variables for the worker.
+        about: what `describe_validator` returns for it; by default, the worker is asked.
 
     Raises:
         SourceError: on entering, the validator cannot be made, or states no steps.
@@ -43,6 +58,7 @@ class IsolatedValidator:
         request: Mapping[str, str],
         limits: ProcessLimits,
         environment: Mapping[str, str],
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         self._worker = worker
         self._request = request
@@ -50,10 +66,18 @@ class IsolatedValidator:
         self._environment = environment
         self.steps: Sequence[Step] = ()
         self.simulated = False
+        self._about: Mapping[str, Any] = {}
+        if about is not None:
+            self._learn(about)
 
     async def __aenter__(self) -> Self:
         """Learn the steps and the limits of the validator."""
-        about = await self._describe()
+        if not self._about:
+            self._learn(await self._describe())
+        return self
+
+    def _learn(self, about: Mapping[str, Any]) -> None:
+        self._about = about
         try:
             self.steps = tuple(Step(one["name"], one["title"]) for one in about["steps"])
             self.simulated = about["simulated"] is True
@@ -64,7 +88,6 @@ class IsolatedValidator:
                 self.dictionary = CommandDictionary(dictionary["name"], dictionary["sha256"])
         except (LookupError, TypeError) as exc:
             raise SourceError("the isolated validator cannot be described") from exc
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         """Each check has ended with its process."""
@@ -88,8 +111,11 @@ class IsolatedValidator:
         return about
 
     def _stdin(self, path: Path | None = None) -> bytes:
-        file = {} if path is None else {"path": str(path.absolute())}
-        return json.dumps({**self._request, **file}).encode()
+        request: dict[str, Any] = dict(self._request)
+        if path is not None:
+            request["path"] = str(path.absolute())
+            request["dictionary"] = self._about.get("dictionary")
+        return json.dumps(request).encode()
 
     async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
         """Check a file; see `CommandValidator`."""

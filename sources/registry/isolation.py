@@ -1,4 +1,4 @@
-"""The option `isolate=1` of validators, and the limits of their processes."""
+"""The option `isolate` of validators, and the limits of their processes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ TIMEOUT_S = 300.0
 MEMORY = "2GiB"
 
 
-def isolation(query: str) -> tuple[str, ProcessLimits | None] | None:
-    """The query without `isolate`, and the limits; `None` if the query does not have the option.
+def isolation(query: str, *, default: bool) -> tuple[str, ProcessLimits | None]:
+    """The query without `isolate`, and the limits; `None` if the validator is not isolated.
 
-    With `isolate=1`, the options `timeout_s` and `memory` are those of the process, too. The limits
-    are `None` for `isolate=0`.
+    For an isolated validator, the options `timeout_s` and `memory` are those of the process.
+
+    Args:
+        query: of the URL.
+        default: whether a validator without the option is isolated.
 
     Raises:
         Refused: a value is wrong.
     """
     options = parse_query(query)
-    if ISOLATE not in options:
-        return None
     [flag] = converters(bool)
     try:
-        isolate = flag.convert(options[ISOLATE])
+        isolate = flag.convert(options[ISOLATE]) if ISOLATE in options else default
     except ValueError:
         raise Refused(f"{option_text(ISOLATE, options[ISOLATE])}: must be {flag.noun}") from None
     left = [part for part in query.split("&") if part.partition("=")[0].strip() != ISOLATE]

@@ -34,12 +34,14 @@ class Scheme:
             to the `?` (`url`); or, with `as written`, one of these three, if nothing, a path or
             `//` follows the colon.
         extra: the optional dependencies that it needs, as in `pip install cosmic-rover[extra]`.
+        is_isolated: whether a validator runs in a process of its own without `isolate=1`.
         variants: other factories, each for the paths for which a function returns `True`.
     """
 
     factory: str
     takes: Takes = "nothing"
     extra: str = ""
+    is_isolated: bool = False
     variants: tuple[tuple[Callable[[Path], bool], str], ...] = ()
 
     def factory_for(self, path: Path) -> str:
@@ -75,6 +77,7 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
     "commands": {
         "sim": Scheme("sources.simulated.validator:SimulatedValidator"),
         "cmd": Scheme("sources.programs:ProgramValidator", takes="path"),
+        "fprime": Scheme("sources.fprime:FPrimeValidator", takes="path", is_isolated=True),
         "none": Scheme("sources.none:NoValidator"),
     },
 }

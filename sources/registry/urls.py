@@ -7,14 +7,15 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 from urllib.parse import unquote
 
 from sources.base import Camera, CommandValidator, Source, SourceError, TelemetrySource
 from sources.programs import IsolatedValidator
+from sources.programs.isolated import describe_validator
 from sources.registry.errors import Refused, SourceSettingError
 from sources.registry.factories import import_own, import_scheme, missing_module
-from sources.registry.isolation import isolation
+from sources.registry.isolation import ISOLATE, isolation
 from sources.registry.options import parse_query, prepare
 from sources.registry.schemes import NOUNS, SETTINGS, Scheme, Schemes
 from sources.rules.describe import describe
@@ -89,11 +90,13 @@ def _open(kind: SourceKind, url: str, folder: Path | None, schemes: Schemes) -> 
     head, colon, rest = place.partition(":")
     if not colon or not head:
         raise schemes.unknown(kind, url)
-    if kind == "commands" and (found := isolation(query)) is not None:
-        query, limits = found
-        if limits is not None and head.lower() != "cmd":  # which is a process of its own
-            return _isolated(f"{place}?{query}" if query else place, folder, limits)
     scheme = schemes.find(kind, head.lower())
+    limits = None
+    if kind == "commands" and head.lower() != "cmd":  # which is a process of its own
+        is_isolated = scheme is not None and scheme.is_isolated
+        query, limits = isolation(query, default=is_isolated)
+        if limits is not None and not is_isolated:
+            return _isolated(f"{place}?{query}" if query else place, folder, limits)
     path = None
     if scheme is None:
         scheme = Scheme(f"{head}:{rest}")
@@ -124,15 +127,20 @@ def _open(kind: SourceKind, url: str, folder: Path | None, schemes: Schemes) -> 
             f"{scheme.factory} returns a {type(source).__name__}, which is not a {NOUNS[kind]}",
             f"it lacks {', '.join(missing)}; the contract is in sources/base.py",
         )
+    if limits is not None:
+        options = f"{query}&{ISOLATE}=0".removeprefix("&")
+        return _isolated(f"{place}?{options}", folder, limits, describe_validator(source))
     return source
 
 
-def _isolated(url: str, folder: Path | None, limits: ProcessLimits) -> IsolatedValidator:
+def _isolated(
+    url: str, folder: Path | None, limits: ProcessLimits, about: Mapping[str, Any] | None = None
+) -> IsolatedValidator:
     worker = [sys.executable, "-m", "sources.registry.worker"]
     here = Path.cwd()
     request = {"url": url, "folder": str(folder or here)}
     paths = os.pathsep.join(dict.fromkeys(path or str(here) for path in sys.path))
-    return IsolatedValidator(worker, request, limits, {"PYTHONPATH": paths})
+    return IsolatedValidator(worker, request, limits, {"PYTHONPATH": paths}, about)
 
 
 def _has(source: object, name: str) -> bool:

@@ -1,7 +1,7 @@
 """The process of an isolated validator: `python -m sources.registry.worker`.
 
-It reads a request from standard input: `url`, `folder`, and `path` of a file to check. Without a
-`path`, it describes the validator. It writes the JSON lines of `sources.programs.reports`.
+It reads a request from standard input: `url`, `folder`, `path` of a file to check, and the
+`dictionary` to check it against. Without a `path`, it describes the validator. It writes the JSON lines of `sources.programs.reports`.
 """
 
 from __future__ import annotations
@@ -9,38 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from sources.base import SourceError, Verdict
+from sources.programs.isolated import describe_validator
 from sources.programs.reports import json_line
 from sources.registry.urls import open_source
 from sources.rules import report_mistake
 from sources.rules.describe import describe
 
-if TYPE_CHECKING:
-    from sources.base import CommandValidator
-
 ARTIFACT = "artifact"
 
 
-def about(validator: CommandValidator) -> dict[str, Any]:
-    """What the server must know of the validator."""
-    dictionary = getattr(validator, "dictionary", None)
-    suffixes = getattr(validator, "suffixes", None)
-    return {
-        "steps": [{"name": step.name, "title": step.title} for step in validator.steps],
-        "simulated": bool(getattr(validator, "simulated", False)),
-        "max_bytes": getattr(validator, "max_bytes", None),
-        "suffixes": None if suffixes is None else list(suffixes),
-        "dictionary": dictionary
-        and {"name": str(dictionary.name), "sha256": str(dictionary.sha256)},
-    }
-
-
-async def run(request: dict[str, str], output: TextIO) -> None:
+async def run(request: dict[str, Any], output: TextIO) -> None:
     """Describe the validator, or check a file."""
     folder = request.get("folder")
     validator = open_source(
@@ -51,14 +36,20 @@ async def run(request: dict[str, str], output: TextIO) -> None:
             entered: Any = validator
             await stack.enter_async_context(entered)
         if "path" not in request:
-            print(json.dumps(about(validator)), file=output, flush=True)
+            print(json.dumps(describe_validator(validator)), file=output, flush=True)
             return
+        expected = request.get("dictionary")
+        if expected is not None and describe_validator(validator)["dictionary"] != expected:
+            raise SourceError("the dictionary has changed since the server started; restart it")
         async for report in validator.validate(Path(request["path"])):
             if mistake := report_mistake(report):
                 raise SourceError(f"the validator made a mistake: {mistake.text}")
             artifact = None
             if isinstance(report, Verdict) and report.artifact is not None:
-                Path(ARTIFACT).write_bytes(report.artifact)  # noqa: ASYNC240 # a process of its own
+                if isinstance(report.artifact, Path):
+                    shutil.copyfile(report.artifact, ARTIFACT)
+                else:
+                    Path(ARTIFACT).write_bytes(report.artifact)  # noqa: ASYNC240 # own process
                 artifact = ARTIFACT
             print(json_line(report, artifact), file=output, flush=True)
 

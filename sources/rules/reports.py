@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from sources.base import Finding, Progress, Severity, Step, Verdict
 from sources.rules.mistake import Mistake, shown
@@ -108,9 +109,13 @@ def _verdict_mistake(verdict: Verdict) -> Mistake | None:
     artifact: object = verdict.artifact
     if artifact is None:
         return None
+    if isinstance(artifact, Path):
+        return None
     if not isinstance(artifact, bytes):
         kind = type(artifact).__name__
-        return Mistake("commands.artifact", f"artifact of the verdict: must be bytes, not {kind}")
+        return Mistake(
+            "commands.artifact", f"artifact of the verdict: must be bytes or a Path, not {kind}"
+        )
     if len(artifact) > MAX_ARTIFACT_BYTES:
         return Mistake(
             "commands.artifact",

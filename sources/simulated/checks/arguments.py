@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sources.simulated.checks.wording import quoted, suggestion
 from sources.simulated.findings import finding
+from sources.values.wording import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from sources.simulated.checks.wording import quoted
 from sources.simulated.findings import Check, finding
 from sources.simulated.sequence import BOM, ChecksumLine, Sequence, checksum
+from sources.values.wording import quoted
 
 SEAL_HINT = "`python -m sources.simulated seal FILE` writes it"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sources.simulated.checks.wording import quoted
 from sources.simulated.findings import finding
 from sources.simulated.sequence import NAME, SequenceHeader, parse_utc_ms
+from sources.values.wording import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sources.simulated.checks.arguments import read_arguments
 from sources.simulated.checks.header import HEADERS, missing_headers, read_header
-from sources.simulated.checks.wording import quoted, suggestion
 from sources.simulated.dictionary import DICTIONARY
 from sources.simulated.findings import SLICE_LINES, Check, finding
 from sources.simulated.sequence import (
@@ -22,6 +21,7 @@ from sources.simulated.sequence import (
     parse_duration_ms,
     parse_utc_ms,
 )
+from sources.values.wording import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
