@@ -23,7 +23,7 @@ SHORTENED := tests/test_broken_sources.py tests/test_disconnects.py \
 
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: run test test-all coverage failed check dockerfile drain kills asgi embedding-table format web wheel release bench bench-page siege soak docs screenshot lock clean help
+.PHONY: run test test-all coverage failed check dockerfile drain kills fprime asgi embedding-table format web wheel release bench bench-page siege soak docs screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -58,6 +58,14 @@ drain: $(ENV) $(PAGE) ## test in full what `make test` shortens: 2,500 clients, 
 
 kills: $(ENV) ## kill a server 300 times under 200 readers, 20 members and 5 uploads
 	TEST_FULL=1 $(BIN)/pytest --quiet tests/test_log_machine.py tests/test_kills.py
+
+fprime: $(ENV) .cache/fprime/.ready ## compare compiled F Prime sequences with those of fprime-gds
+	$(BIN)/pytest --quiet tests/test_fprime.py
+
+.cache/fprime/.ready: | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python fprime-gds==4.4.1
+	@touch $@
 
 asgi: $(ENV) $(PAGE) ## check the app with the ASGI inspector, which needs Python 3.12+
 	$(BIN)/pytest tests/test_asgion.py

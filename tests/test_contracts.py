@@ -21,6 +21,7 @@ from sources.push import PushTelemetry
 from sources.registry import SCHEMES, open_source
 from tests.programs import needs
 from tests.rosbridge import Rosbridge, compressed_image
+from tests.sequences import DICTIONARY, written
 from tests.test_mavlink import Vehicle
 from tests.test_mqtt import Mosquitto
 from tests.test_serial import Device
@@ -262,6 +263,15 @@ async def check_programs(folder: Path) -> None:
     await check_commands(open_source("commands", f"cmd:{program}"), good=good, bad=bad)
 
 
+async def check_fprime(folder: Path) -> None:
+    dictionary = written(folder / "dictionary.json", DICTIONARY)
+    await check_commands(
+        open_source("commands", f"fprime:{dictionary}?isolate=0"),
+        good=b"R00:00:01 c.INT 5\n",
+        bad=b"R00:00:01 c.INT five\n",
+    )
+
+
 CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.simulated.telemetry:SimulatedTelemetry": check_simulated_telemetry,
     "sources.replay:ReplayTelemetry": check_replay,
@@ -279,6 +289,7 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.websocket:RosbridgeCamera": check_rosbridge_camera,
     "sources.simulated.validator:SimulatedValidator": check_simulated_validator,
     "sources.programs:ProgramValidator": check_programs,
+    "sources.fprime:FPrimeValidator": check_fprime,
 }
 
 

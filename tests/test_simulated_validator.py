@@ -342,7 +342,7 @@ async def test_an_accepted_sequence_has_an_artifact_and_a_summary(tmp_path: Path
     data = (SAMPLES / "pass-drill.rcs").read_bytes()
     verdict = verdict_of(await check(data, tmp_path))
 
-    assert verdict.artifact is not None
+    assert isinstance(verdict.artifact, bytes)
     assert verdict.artifact_type == "application/json"
     compiled = json.loads(verdict.artifact)
     assert compiled["commands"][2] == [159_000, "DRILL", 20.0]
@@ -624,6 +624,6 @@ async def test_the_manual_shows_the_compiled_sample(tmp_path: Path) -> None:
     manual = (DOCS / "commands.md").read_text()
     verdict = verdict_of(await check((SAMPLES / "pass-first-drive.rcs").read_bytes(), tmp_path))
 
-    assert verdict.artifact is not None
+    assert isinstance(verdict.artifact, bytes)
     assert part(manual, "```json", "```") == verdict.artifact.decode()
     assert verdict.detail in manual

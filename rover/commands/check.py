@@ -33,6 +33,7 @@ async def check(
     upload: Upload,
     path: Path,
     *,
+    keep_artifact: Callable[[Path], Path],
     lines: int,
     timeout_s: float,
     clock: Callable[[], float],
@@ -44,6 +45,7 @@ async def check(
         validator: checks the file.
         upload: publishes the progress and the findings.
         path: the file.
+        keep_artifact: copies an artifact that is a file, and returns the path of the copy.
         lines: number of lines of the file.
         timeout_s: seconds without progress, finding or verdict after which the check fails.
         clock: monotonic seconds, for the rate of progress events.
@@ -56,7 +58,7 @@ async def check(
     verdict: Verdict | None = None
     errors = 0
     with move_on_after(timeout_s) as timeout:
-        async with reading(guard, validator, path) as items:
+        async with reading(guard, validator, path, keep_artifact) as items:
             async for yielded in items:
                 timeout.deadline = current_time() + timeout_s
                 await checkpoint()  # the validator may never wait, which would block the loop

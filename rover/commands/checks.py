@@ -105,6 +105,7 @@ class Checks:
             self._validator,
             upload,
             path,
+            keep_artifact=file.keep_artifact,
             lines=file.lines,
             timeout_s=self._timeout_s,
             clock=self._clock,
@@ -148,8 +149,8 @@ class Checks:
     async def _store_artifact(self, verdict: Verdict) -> Artifact | None:
         if verdict.artifact is None:
             return None
-        digest = await to_thread.run_sync(self._inbox.store_artifact, verdict.artifact)
-        stored = {"sha256": digest, "size": len(verdict.artifact), "type": verdict.artifact_type}
+        digest, size = await to_thread.run_sync(self._inbox.store_artifact, verdict.artifact)
+        stored = {"sha256": digest, "size": size, "type": verdict.artifact_type}
         return Artifact.parse(stored)
 
     def _publish_verdict(self, upload: Upload) -> None:

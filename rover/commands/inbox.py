@@ -2,6 +2,7 @@
 
     <data_dir>/incoming/<id>         being received or checked; deleted afterwards
     <data_dir>/incoming/<id>.check*  the copy that the validator reads; deleted after the check
+    <data_dir>/incoming/<id>.artifact  a file that the validator compiled; deleted after the check
     <data_dir>/commands/<sha256>     accepted and complete, also after a power failure
     <data_dir>/artifacts/<sha256>    what the validator compiled from an accepted file
 
@@ -42,6 +43,9 @@ SUFFIX = re.compile(r"\.[A-Za-z0-9_-]{1,16}")
 
 ARTIFACT_MARK = ".artifact"
 """In the name of an artifact until it is complete."""
+
+MAX_ARTIFACT_BYTES = 256 * 2**20
+"""Maximum size of an artifact that is a file."""
 
 COPY_MARK = ".check"
 """In the name of the validator's copy. Ids have no dot, so it is no other incoming file."""
@@ -125,29 +129,35 @@ class Inbox:
         _sync(self.accepted, self._fsync)
         return True
 
-    def store_artifact(self, content: bytes) -> str:
-        """Store a compiled product by its SHA-256, which is returned. It survives a power failure.
+    def store_artifact(self, content: bytes | Path) -> tuple[str, int]:
+        """Store a compiled product; returns its SHA-256 and its size. It survives a power failure.
+
+        Args:
+            content: its bytes, or a file with them, which is not changed.
 
         Raises:
             OSError: for example, the disk is full.
         """
-        digest = sha256(content).hexdigest()
-        path = self.artifacts / digest
-        if path.exists():
-            return digest
         descriptor, name = tempfile.mkstemp(ARTIFACT_MARK, dir=self.incoming)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+            with os.fdopen(descriptor, "w+b") as file:
+                if isinstance(content, bytes):
+                    file.write(content)
+                else:
+                    with content.open("rb") as source:
+                        shutil.copyfileobj(source, file, 2**20)
+                size = file.tell()
                 file.flush()
                 self._fsync(file.fileno())
-            Path(name).replace(path)
+                file.seek(0)
+                digest = file_digest(file, "sha256").hexdigest()
+            Path(name).replace(self.artifacts / digest)
         except OSError:
             with suppress(OSError):
                 Path(name).unlink(missing_ok=True)
             raise
         _sync(self.artifacts, self._fsync)
-        return digest
+        return digest, size
 
     def artifact(self, digest: str) -> bytes:
         """A stored artifact.
@@ -191,6 +201,7 @@ class CommandFile:
         self._line_ends = 0
         self._last = b""
         self._copy: Path | None = None
+        self._artifact: Path | None = None
         if reopen:
             with path.open("rb") as file:
                 while block := file.read(2**20):
@@ -254,6 +265,25 @@ class CommandFile:
             shutil.copyfileobj(source, target, 2**20)
         return copy
 
+    def keep_artifact(self, path: Path) -> Path:
+        """A copy of a file that the validator has compiled. It is deleted with this file.
+
+        Raises:
+            OSError: it is not a regular file, it is too large, or the disk is full.
+        """
+        copy = self.path.with_name(self.path.name + ARTIFACT_MARK)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO would block
+        with os.fdopen(os.open(path, flags), "rb") as source:
+            about = os.fstat(source.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            if about.st_size > MAX_ARTIFACT_BYTES:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            self._artifact = copy
+            with copy.open("xb") as target:
+                shutil.copyfileobj(source, target, 2**20)
+        return copy
+
     def check_copy(self) -> None:
         """Check that the validator has not changed its copy, and delete the copy.
 
@@ -292,6 +322,7 @@ class CommandFile:
             OSError: the file may not survive a power failure.
         """
         self._file.close()
+        self._delete_artifact()
         stored = self.path.replace(self._accepted / self.sha256)
         _sync(self._accepted, self._fsync)
         return stored
@@ -302,6 +333,11 @@ class CommandFile:
         self.path.unlink(missing_ok=True)
         if self._copy is not None:
             _delete(self._copy)
+        self._delete_artifact()
+
+    def _delete_artifact(self) -> None:
+        if self._artifact is not None:
+            self._artifact.unlink(missing_ok=True)
 
 
 def _digest_of(path: Path) -> str:

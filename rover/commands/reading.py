@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, EndOfStream, create_memory_object_stream
+from anyio import CancelScope, EndOfStream, create_memory_object_stream, to_thread
 
 from rover.abandon import Abandonable
 from rover.guard import SourceFailed
+from sources.base import SourceError, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable
 
     from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -32,7 +34,11 @@ STOP_TIMEOUT_S = 2.0
 
 @asynccontextmanager
 async def reading(
-    guard: Guard, validator: CommandValidator, path: Path, stop_timeout_s: float = STOP_TIMEOUT_S
+    guard: Guard,
+    validator: CommandValidator,
+    path: Path,
+    keep_artifact: Callable[[Path], Path],
+    stop_timeout_s: float = STOP_TIMEOUT_S,
 ) -> AsyncIterator[AsyncIterator[object]]:
     """What the validator yields for a file, for this block.
 
@@ -42,6 +48,8 @@ async def reading(
         guard: calls the validator.
         validator: checks the file.
         path: the file.
+        keep_artifact: copies an artifact that is a file, and returns the path of the copy; a worker
+            thread calls it.
         stop_timeout_s: seconds that the validator has to end after the block.
 
     Raises:
@@ -52,7 +60,7 @@ async def reading(
     async def read() -> None:
         async with send, guard.iterate("validate()", validator.validate, path) as items:
             async for item in items:
-                await send.send(item)
+                await send.send(await _with_own_artifact(item, keep_artifact))
 
     work = Abandonable(read)
 
@@ -75,6 +83,17 @@ async def reading(
         send.close()
         if task.done() and not task.cancelled():
             task.exception()  # else asyncio logs that it was never retrieved
+
+
+async def _with_own_artifact(item: object, keep_artifact: Callable[[Path], Path]) -> object:
+    """The item; if it is a verdict with a file, with a copy that the validator does not delete."""
+    if not isinstance(item, Verdict) or not isinstance(item.artifact, Path):
+        return item
+    try:
+        copy = await to_thread.run_sync(keep_artifact, item.artifact)
+    except OSError as exc:
+        raise SourceError(f"the artifact of the verdict cannot be copied: {exc.strerror}") from exc
+    return replace(item, artifact=copy)
 
 
 async def _items(

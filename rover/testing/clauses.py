@@ -158,7 +158,10 @@ class Clause(StrEnum):
     )
     COMMANDS_OUTCOME = "commands.outcome", "Verdict is the result of a check, also of a rejection"
     COMMANDS_SUMMARY = "commands.summary", "Verdict.summary is a mapping from names to JSON values"
-    COMMANDS_ARTIFACT = "commands.artifact", "Verdict.artifact is bytes, at most 16 MiB, or the path of a file"
+    COMMANDS_ARTIFACT = (
+        "commands.artifact",
+        "Verdict.artifact is bytes, at most 16 MiB, or the path of a file",
+    )
     COMMANDS_ANYTHING = (
         "commands.anything",
         "CommandValidator.validate checks a file with any content, and a rejection has a finding",

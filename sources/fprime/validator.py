@@ -115,10 +115,10 @@ class FPrimeValidator:
                     ]
                 )
                 for step in STEPS[1:]:
-                    yield Progress(step.name, 0.9, "not checked, the file is not text", True)
+                    yield Progress(step.name, 0.95, "not checked, the file is not text", True)
             else:
                 for step in STEPS[1:]:
-                    yield Progress(step.name, 0.9, step.title)
+                    yield Progress(step.name, 0.95, step.title)
             plural = "" if check.commands == 1 else "s"
             yield from tally.conclusion(
                 f"{check.commands:,} command{plural}",

@@ -1,7 +1,8 @@
 """The process of an isolated validator: `python -m sources.registry.worker`.
 
 It reads a request from standard input: `url`, `folder`, `path` of a file to check, and the
-`dictionary` to check it against. Without a `path`, it describes the validator. It writes the JSON lines of `sources.programs.reports`.
+`dictionary` to check it against. Without a `path`, it describes the validator. It writes the JSON
+lines of `sources.programs.reports`.
 """
 
 from __future__ import annotations

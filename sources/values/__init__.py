@@ -15,6 +15,11 @@
     ranges        options within their range
     image_header  the format, the size and the end of an image
     files         the error for a file that cannot be read
+    tally         counts findings, and makes the verdict of them
+    languages     recognises the language of a command file
+    text_blocks   the lines of a text file, in blocks
+    wording       quotes and suggestions in findings
+    slices        a long computation in a worker thread
     pace          a steady schedule
 
 Each module imports only from modules listed below it.
