@@ -72,8 +72,7 @@ class SequenceCheck:
                         found.append(record(time.encoded, command))
                         continue
             if number in errors:
-                error = errors[number]
-                self._add(error.code, error.message, error.line, error.column, error.hint)
+                self._findings.append(errors[number].finding())
             found += self._line(number, line)
         self.commands += len(found)
         return found

@@ -34,6 +34,11 @@ STEPS = (
 )
 
 
+NO_COMMANDS = Finding(
+    Severity.WARNING, "file.no-commands", "the file contains no command", step="syntax"
+)
+
+
 class FPrimeValidator:
     """Checks sequences (`.seq`) and compiles them as `fprime-seqgen` does.
 
@@ -95,28 +100,18 @@ class FPrimeValidator:
                     compiled.add(check.records(block))
                     yield from tally.reported(check.take_findings())
                     line = block.first + len(block.lines) - 1
-                    yield Progress(
-                        "syntax",
-                        0.9 * block.end / size,
-                        f"line {line:,} of {lines:,}",
-                        False,
-                        line,
-                        lines,
-                    )
+                    detail = f"line {line:,} of {lines:,}"
+                    fraction = 0.9 * block.end / size
+                    yield Progress("syntax", fraction, detail, line=line, lines=lines)
                 compiled.add(check.end())
                 yield from tally.reported(check.take_findings())
             except NotText as exc:
-                error = exc.error
-                yield from tally.reported(
-                    [
-                        Finding(
-                            Severity.ERROR, error.code, error.message, error.line, None, error.hint
-                        )
-                    ]
-                )
+                yield from tally.reported([exc.error.finding()])
                 for step in STEPS[1:]:
-                    yield Progress(step.name, 0.95, "not checked, the file is not text", True)
+                    yield Progress(step.name, 0.95, "not checked, the file is not readable", True)
             else:
+                if not check.commands and not tally.errors:
+                    yield from tally.reported([NO_COMMANDS])
                 for step in STEPS[1:]:
                     yield Progress(step.name, 0.95, step.title)
             plural = "" if check.commands == 1 else "s"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sources.base import SourceError
+from sources.base import Finding, Severity, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,12 @@ class LineError:
     column: int | None
     hint: str
 
+    def finding(self) -> Finding:
+        """The finding about it."""
+        return Finding(
+            Severity.ERROR, self.code, self.message, self.line, self.column, self.hint, "syntax"
+        )
+
 
 class NotText(Exception):
     """The file is not text, so that no line of it can be read.
@@ -76,7 +82,7 @@ def text_blocks(path: Path) -> Iterator[Block]:
     r"""The blocks of a UTF-8 file. Lines end with `\n` or `\r\n`; a byte order mark is left out.
 
     Raises:
-        NotText: the file contains a NUL byte.
+        NotText: the file is empty, or contains a NUL byte.
         SourceError: the file cannot be read.
     """
     try:
@@ -94,6 +100,8 @@ def text_blocks(path: Path) -> Iterator[Block]:
                     block = _block(whole, number, start)
                     number += len(block.lines)
                     yield block
+            if start == 0:
+                raise NotText(LineError("file.empty", "the file is empty", 1, None, ""))
             if rest:
                 yield _block(rest, number, start)
     except OSError as exc:
