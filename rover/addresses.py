@@ -13,6 +13,8 @@ from ipaddress import (
     ip_network,
 )
 
+import idna
+
 Address = IPv4Address | IPv6Address
 
 HOST = re.compile(r"(\[[0-9a-f:.]{2,45}\]|[a-z0-9_.-]{1,253})(?::[0-9]{0,5})?")
@@ -24,9 +26,17 @@ It has no user information, path, zone id or character outside ASCII (RFC 9110, 
 ENTRY = re.compile(r"(?:for=)?\"?(?:\[([0-9a-f:.]{2,45})\](?::[0-9]{0,5})?|([0-9a-f:.]{2,45}))\"?")
 IPV4_PORT = re.compile(r"([0-9.]{7,15}):[0-9]{0,5}")
 
+ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[^\]]*\]|[^/:\s\[\]]+)(?::([0-9]{1,5}))?")
+
+PORTS = {"http": "80", "https": "443"}
+"""The default port of each scheme."""
+
 WIDEST_IPV4 = 8
 WIDEST_IPV6 = 7
 """Prefixes of the largest private networks: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193)."""
+
+MAPPED = IPv6Network("::ffff:0:0/96")
+"""IPv4 addresses as IPv6 (RFC 4291, 2.5.5.2)."""
 
 UNIX = "unix"
 """The name of all clients that connect over a Unix socket, in a list of proxies."""
@@ -63,10 +73,30 @@ def host_name(text: str) -> str:
     text = text.lower()
     if (found := address(text.strip("[]"))) is not None:
         return str(found)
-    name = text.encode("idna").decode()  # as browsers send it; UnicodeError is a ValueError
+    try:
+        name = idna.encode(text, uts46=True, transitional=False).decode()  # as browsers send it
+    except idna.IDNAError:
+        name = text  # an underscore
     if ":" in name or HOST.fullmatch(name) is None:
         raise ValueError(text)
     return _normal(name)
+
+
+def origin_of(text: str) -> str:
+    """An origin of a setting, as browsers send it: without its default port (RFC 6454, 6.2).
+
+    Raises:
+        ValueError: it is not of the form `scheme://host` or `scheme://host:port`.
+    """
+    match = ORIGIN.fullmatch(text.lower())
+    if match is None:
+        raise ValueError(text)
+    scheme, host, port = match.groups()
+    host = host_name(host)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}" + (
+        f":{int(port)}" if port not in (None, PORTS.get(scheme)) else ""
+    )
 
 
 def _normal(host: str) -> str:
@@ -91,6 +121,14 @@ def _without_port(text: str) -> Address | None:
     return address(match[1]) if match else None
 
 
+def _network(text: str) -> IPv4Network | IPv6Network:
+    """A network; one of IPv4 addresses in IPv6 (`::ffff:…`) becomes IPv4, as `address` does."""
+    found = ip_network(text)
+    if isinstance(found, IPv6Network) and found.subnet_of(MAPPED):
+        return IPv4Network((int(found[0]) & 0xFFFFFFFF, found.prefixlen - MAPPED.prefixlen))
+    return found
+
+
 class Proxies:
     """A set of proxies: networks, and maybe all clients of a Unix socket.
 
@@ -112,7 +150,7 @@ class Proxies:
         for entry in entries:
             if entry not in ("*", UNIX):
                 try:
-                    self._networks.append(ip_network(entry))
+                    self._networks.append(_network(entry))
                 except ValueError:
                     raise ValueError(entry) from None
 

@@ -202,6 +202,15 @@ class CookieRefused(TokenRequired):
         )
 
 
+class BackendFailed(RoverError):
+    """The authentication backend of the app that contains the mission has raised an error."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the app's sign-in has failed, so the server cannot tell who you are; its log says why"
+        )
+
+
 class WrongToken(TokenRequired):
     """The token is wrong, has expired or was revoked."""
 

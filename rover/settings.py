@@ -9,12 +9,11 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-import re
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from rover.addresses import Proxies, host_name, words
+from rover.addresses import Proxies, host_name, origin_of, words
 from rover.errors import SettingError
 from sources.values.ranges import Range, plain
 
@@ -325,9 +324,12 @@ class Settings:
         for info in fields(self):
             _check(info, getattr(self, info.name))
         for origin in filter(None, map(str.strip, self.allowed_origins.split(","))):
-            if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
-                reason = "must be an origin such as https://lab.example, without a path"
-                raise SettingError("ROVER_ALLOWED_ORIGINS", origin, reason)
+            if origin != "*":
+                try:
+                    origin_of(origin)
+                except ValueError as exc:
+                    reason = "must be an origin such as https://lab.example, without a path"
+                    raise SettingError("ROVER_ALLOWED_ORIGINS", origin, reason) from exc
         self._check_tokens()
         self._check_hosts()
         for name, choices in CHOICES.items():

@@ -187,6 +187,7 @@ PROXIED = [
     *(("cf-connecting-ip", "127.0.0.1"), ("true-client-ip", ""), ("cdn-loop", "cloudflare")),
     *(("x_forwarded_for", "127.0.0.1"), ("x-forwarded", "for=127.0.0.1"), ("client-ip", "")),
     *(("x-envoy-external-address", "127.0.0.1"), ("x-azure-clientip", ""), ("x_real_ip", "")),
+    *(("x-vercel-forwarded-for", ""), ("x-real_ip", ""), ("x-original-forwarded-for", "")),
 ]
 
 
@@ -208,7 +209,8 @@ FOR = "x-forwarded-for"
     ("headers", "status"),
     [
         ([(FOR, "127.0.0.1")], 200),
-        ([(FOR, "127.0.0.1, 10.0.0.7")], 200),  # two proxies
+        ([(FOR, "127.0.0.1, ::ffff:127.0.0.2")], 200),  # two proxies
+        ([(FOR, "127.0.0.1, 10.0.0.7")], 403),  # of the machine of the first proxy
         ([(FOR, "203.0.113.5, 127.0.0.1, 10.0.0.7")], 403),
         ([(FOR, "[::1]:4000")], 200),
         ([(FOR, "127.0.0.1:4000")], 200),
@@ -226,14 +228,15 @@ FOR = "x-forwarded-for"
         ([("x-forwarded-proto", "https")], 403),
     ],
 )
-@pytest.mark.parametrize("client", ["127.0.0.1", "10.0.0.9", None])
-async def test_behind_a_trusted_proxy_the_last_untrusted_address_is_the_client(
+@pytest.mark.parametrize("client", ["127.0.0.1", "::ffff:127.0.0.1", "10.0.0.9", None])
+async def test_behind_a_trusted_proxy_of_this_machine_its_own_clients_are_served(
     headers: list[tuple[str, str]], status: int, client: str | None
 ) -> None:
-    settings = Settings(trusted_proxies="127.0.0.0/8, ::1, 10.0.0.0/8, unix")
+    settings = Settings(trusted_proxies="::ffff:127.0.0.0/104, ::1, 10.0.0.0/8, unix")
     server = UNIX_SOCKET if client is None else ("127.0.0.1", 8000)
     got = await ask(client=client, server=server, more=headers, settings=settings)
-    assert got[0] == status
+    # `localhost` behind a proxy of another machine is that machine
+    assert got[0] == (403 if client == "10.0.0.9" else status)
 
 
 ALL_PROXIES = [

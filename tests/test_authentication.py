@@ -62,6 +62,8 @@ class Users(AuthenticationBackend):
                 return AuthCredentials(["view"]), UnauthenticatedUser()
             case "error":
                 raise AuthenticationError("expired")
+            case "crash":
+                raise KeyError("user")
             case "odd":
                 return AuthCredentials(["view", "say"]), SimpleUser(
                     "\x1b[31m\u202eOdd\n" + "x" * 99
@@ -119,6 +121,15 @@ async def site(
     mission.mount(app, "/rover")
     async with serve(app) as url, httpx.AsyncClient() as client:
         yield Site(f"{url}/rover", client)
+
+
+async def test_a_backend_that_fails_gives_nobody_access(
+    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site(serve, tmp_path, Users()) as at:
+        assert await at.status("crash") == 500
+        assert await at.status("ada") == 200
+    assert "KeyError" in caplog.text
 
 
 @pytest.mark.parametrize("host", [Starlette, FastAPI])

@@ -117,6 +117,8 @@ def with_disposition(parameters: str) -> bytes:
         ('filename="100%25.seq"', "100%25.seq"),
         (r'filename="a\"b\\c.seq"', 'a"b\\c.seq'),
         (r'filename="C:\plans\a.seq"', r"C:\plans\a.seq"),
+        ('filename="a\\"', "a\\"),  # as browsers send it
+        ('filename="a\\"; x="y"', "a\\"),
     ],
 )
 async def test_the_forms_of_a_file_name(parameters: str, name: str) -> None:

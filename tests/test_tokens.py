@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import multiprocessing
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +25,6 @@ from rover.tokens.terms import expiry_of, scopes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -222,6 +223,25 @@ def entry(**fields: Any) -> bytes:
     return json.dumps({"version": 1, "tokens": [{**good, **fields}]}).encode()
 
 
+def test_a_token_can_be_revoked_while_the_disk_is_full(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [add(settings, name).split("_")[1] for name in ("Ada", "Bo")]
+    write = os.open
+
+    def fail_to_create(path: Path, flags: int, *mode: int) -> int:
+        if Path(path).name.endswith(".new"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", fail_to_create)
+    revoke_token(settings, ids[0])
+    with pytest.raises(TokenError, match="No space left"):
+        add(settings, "Eve")
+    monkeypatch.undo()
+    assert [token.id for token in list_tokens(settings)] == ids[1:]
+
+
 DAMAGED = [
     *(b"", b"{", b"null", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"version": 1}'),
     *(b'{"version": 2, "tokens": []}', b'{"version": 1, "tokens": [1]}', b"x" * (4 * 2**20 + 1)),
@@ -255,6 +275,8 @@ async def test_a_damaged_file_gives_nobody_access_and_the_log_says_so(
     with pytest.raises(TokensUnreadable):
         add(settings)
     assert path.read_bytes() == content
+    for _ in range(20):  # it may be right, so it does not count as wrong
+        assert isinstance(SignIns(tokens, settings).failure("10.0.0.7", text), TokensUnavailable)
     path.write_bytes(good)
     await tokens.refresh()
     assert tokens.failure is None

@@ -203,12 +203,13 @@ class Access:
             WrongToken: the token is wrong.
             AccessRefused: the same, and there are no tokens.
         """
-        identity = await self._tokens.identify_new(_token_of(scope, by_name(scope)) or b"")
+        token = _token_of(scope, by_name(scope)) or b""
+        identity = await self._tokens.identify_new(token)
         if identity is not None:
             return identity
         if not self._tokens.required:
             self._local.check(scope, receive)
-        raise self._sign_ins.failure(self._clients.name_of(scope, receive))
+        raise self._sign_ins.failure(self._clients.name_of(scope, receive), token)
 
     def _signed_in(
         self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]

@@ -7,11 +7,13 @@ does not depend on the order of middleware.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from starlette.authentication import AuthenticationError
 from starlette.requests import HTTPConnection
 
+from rover.errors import BackendFailed
 from rover.identity import SCOPES, Identity
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from rover.asgi.origins import Origins
+
+logger = logging.getLogger("rover.errors")
 
 AUTHENTICATED = "rover.authenticated"
 """The key of the identity in an ASGI scope, if the backend knows the client."""
@@ -49,7 +53,11 @@ class Authentication:
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Note the identity in the scope, and run the inner app. The backend may raise anything."""
+        """Note the identity in the scope, and run the inner app.
+
+        Raises:
+            BackendFailed: the backend has raised an error.
+        """
         if scope["type"] in ("http", "websocket"):
             scope[AUTHENTICATED] = await self._identify(scope)
         await self.app(scope, receive, send)
@@ -58,9 +66,15 @@ class Authentication:
         if not self._origins.may_use_cookies(scope):
             return None
         try:
-            found = await self._backend.authenticate(HTTPConnection(scope))
+            return await self._ask(scope)
         except AuthenticationError:
             return None
+        except Exception as exc:
+            logger.exception("the authentication backend of the app failed")
+            raise BackendFailed from exc
+
+    async def _ask(self, scope: Scope) -> Identity | None:
+        found = await self._backend.authenticate(HTTPConnection(scope))
         if found is None:
             return None
         credentials, user = found

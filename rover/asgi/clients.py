@@ -17,7 +17,7 @@ from rover.asgi.servers.uvicorn import transport_of
 from rover.identity import IDENTITY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from starlette.types import Receive, Scope
 
@@ -101,19 +101,28 @@ def is_tcp(scope: Scope) -> bool:
 
 
 def client_behind(proxies: Proxies, values: Sequence[bytes]) -> Address | None:
-    """The address of the client: the last one in the chain that is not a trusted proxy.
+    """The address of the client: the last one that is not a trusted proxy; see `client_chain`."""
+    client = None
+    for client in client_chain(proxies, values):  # noqa: B007 # the last
+        pass
+    return client
+
+
+def client_chain(proxies: Proxies, values: Sequence[bytes]) -> Iterator[Address | None]:
+    """The trusted proxies that a header names, from this server on, and then the client.
+
+    An address is `None` if the entry has none.
 
     Args:
         proxies: the trusted ones.
         values: of one header of `ADDRESS_HEADERS`, in order.
     """
-    client = None
     entries = [entry for value in values for entry in value.decode("latin-1").split(",")]
     for entry in reversed(entries):
-        client = forwarded_address(_for_of(entry))
-        if client is None or client not in proxies:
-            return client
-    return client
+        found = forwarded_address(_for_of(entry))
+        yield found
+        if found is None or found not in proxies:
+            return
 
 
 def _for_of(entry: str) -> str:

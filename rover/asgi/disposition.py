@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 # of RFC 9110, 5.6.2
 
+QUOTED = r'"(?:\\.|[^"\\])*"(?=[ \t]*(?:;|\Z))'
+"""Of RFC 9110, 5.6.4. Browsers do not escape backslashes, so a name may end with one."""
+
 PARAMETER = re.compile(
-    rf';[ \t]*(?:({TOKEN})[ \t]*=[ \t]*("(?:\\.|[^"\\])*"|[^;"]*))?[ \t]*', re.DOTALL
+    rf';[ \t]*(?:({TOKEN})[ \t]*=[ \t]*({QUOTED}|"[^"]*"|[^;"]*))?[ \t]*', re.DOTALL
 )
 
 EXTENDED = re.compile(rf"({TOKEN})'[^']*'(.*)", re.DOTALL)

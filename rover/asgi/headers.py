@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rover.addresses import words
+from rover.addresses import origin_of, words
 from rover.asgi.request_ids import HEADER, RequestIds
 
 if TYPE_CHECKING:
@@ -57,6 +57,10 @@ PREFLIGHT = (
 )
 
 
+VARY = (b"vary", b"Origin")
+"""The header of each response if origins are allowed: caches keep one for each origin."""
+
+
 class ResponseHeaders:
     """Adds headers to the responses of the inner app, and answers `OPTIONS` if origins are allowed.
 
@@ -84,7 +88,9 @@ class ResponseHeaders:
         self._has_options = has_options
         self._on_response = on_response
         self._request_ids = RequestIds(trusted_proxies)
-        self._origins = frozenset(one.encode() for one in words(allowed_origins))
+        self._origins = frozenset(
+            (one if one == "*" else origin_of(one)).encode() for one in words(allowed_origins)
+        )
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Run the inner app with a `send` that adds the headers.
@@ -118,21 +124,24 @@ class ResponseHeaders:
         self._on_response(message["status"])
         names = {name.lower() for name, _ in given}
         missing = (default for default in DEFAULTS if default[0] not in names)
+        if for_origin and b"vary" in names:
+            varies = [value for name, value in given if name.lower() == b"vary"]
+            given = [one for one in given if one[0].lower() != b"vary"]
+            for_origin = [(b"vary", b", ".join([*varies, VARY[1]])), *for_origin[1:]]
         return [*given, *missing, request_id, *for_origin]
 
     def _for_origin(self, scope: Scope) -> RawHeaders:
-        vary = (b"vary", b"Origin")
         origins = [value for name, value in scope["headers"] if name == b"origin"]
         if len(origins) != 1:
-            return (vary,)
+            return (VARY,)
         [origin] = origins
         exposed = (b"access-control-expose-headers", EXPOSED)
         if origin in self._origins and origin != b"*":
             credentials = (b"access-control-allow-credentials", b"true")
-            return (vary, (b"access-control-allow-origin", origin), credentials, exposed)
+            return (VARY, (b"access-control-allow-origin", origin), credentials, exposed)
         if b"*" in self._origins:
-            return (vary, (b"access-control-allow-origin", b"*"), exposed)
-        return (vary,)
+            return (VARY, (b"access-control-allow-origin", b"*"), exposed)
+        return (VARY,)
 
 
 async def _answer_preflight(send: Send, *, is_allowed: bool) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rover.addresses import Proxies, address, host_of, words
 from rover.addresses import host_name as host_name_of
-from rover.asgi.clients import ADDRESS_HEADERS, client_behind, is_proxy, is_tcp, peer_of
+from rover.asgi.clients import ADDRESS_HEADERS, client_chain, is_proxy, is_tcp, peer_of
 from rover.asgi.servers.granian import UNIX_SOCKET_CLIENT
 from rover.errors import AccessRefused
 
@@ -24,27 +24,34 @@ if TYPE_CHECKING:
 TEST_CLIENT = "testclient"
 """The client address of Starlette's `TestClient`, which calls the app without a server."""
 
-HYPHENATED = (
-    *(b"forwarded", b"forwarded-for", b"x-real-ip", b"via", b"cdn-loop", b"client-ip"),
-    *(b"x-client-ip", b"x-cluster-client-ip", b"x-original-forwarded-for", b"x-originating-ip"),
-    *(b"true-client-ip", b"cf-connecting-ip", b"cf-connecting-ipv6", b"fastly-client-ip"),
-    *(b"fly-client-ip", b"x-envoy-external-address", b"x-envoy-internal", b"x-azure-clientip"),
-    *(b"x-azure-socketip", b"x-appengine-user-ip", b"x-remote-ip", b"x-remote-addr"),
-    *(b"x-proxyuser-ip", b"x-nginx-proxy", b"x-original-host", b"x-host"),
-)
-
 PROXY_HEADERS = frozenset(
-    {*HYPHENATED, *(name.replace(b"-", b"_") for name in HYPHENATED if b"-" in name)}
+    (
+        *(b"x-real-ip", b"via", b"cdn-loop", b"client-ip", b"x-client-ip", b"x-cluster-client-ip"),
+        *(b"x-originating-ip", b"true-client-ip", b"cf-connecting-ip", b"cf-connecting-ipv6"),
+        *(b"fastly-client-ip", b"fly-client-ip", b"x-envoy-external-address"),
+        *(b"x-envoy-internal", b"x-azure-clientip", b"x-azure-socketip", b"x-appengine-user-ip"),
+        *(b"x-remote-ip", b"x-remote-addr", b"x-proxyuser-ip", b"x-nginx-proxy"),
+        *(b"x-original-host", b"x-host"),
+    )
 )
-"""Headers that only proxies send. Their values count only if a proxy is trusted."""
+"""Headers that only proxies send, besides those with `forwarded` in their name.
 
-FORWARDED = (b"x-forwarded", b"x_forwarded")
-"""Beginnings of such names. Programs that read headers as environment variables send `_`."""
+Their values count only if a proxy is trusted.
+"""
+
+
+@lru_cache(1024)
+def is_proxy_header(name: bytes) -> bool:
+    """Whether only proxies send this header.
+
+    Programs that read headers as environment variables send `_` for `-`.
+    """
+    return b"forwarded" in name or name.replace(b"_", b"-") in PROXY_HEADERS
 
 
 def is_proxied(scope: Scope) -> bool:
     """Whether a request has a header of a proxy."""
-    return any(name in PROXY_HEADERS or name.startswith(FORWARDED) for name, _ in scope["headers"])
+    return any(is_proxy_header(name) for name, _ in scope["headers"])
 
 
 class LocalClients:
@@ -71,7 +78,7 @@ class LocalClients:
         for name, value in scope["headers"]:
             if name == b"host":
                 hosts.append(value)
-            elif name in PROXY_HEADERS or name.startswith(FORWARDED):
+            elif is_proxy_header(name):
                 proxied.setdefault(name, []).append(value)
         if scope.get("http_version") == "1.0" and not proxied:
             raise AccessRefused(
@@ -119,12 +126,17 @@ class LocalClients:
                 "to ROVER_TRUSTED_PROXIES, or set ROVER_TOKENS"
             )
         given = [headers[name] for name in ADDRESS_HEADERS if name in headers]
-        clients = [client_behind(self._proxies, values) for values in given]
-        if not clients or not all(client and client.is_loopback for client in clients):
+        is_own = peer is None or _is_loopback(peer)
+        if not (given and is_own and all(self._is_own_chain(values) for values in given)):
             raise AccessRefused(
-                "clients of other machines need a token: without ROVER_TOKENS, the proxy must name "
-                "a client of its own machine in X-Forwarded-For"
+                "clients of other machines need a token: without ROVER_TOKENS, the proxy must be "
+                "on this machine, and name a client of this machine in X-Forwarded-For"
             )
+
+    def _is_own_chain(self, values: Sequence[bytes]) -> bool:
+        """Whether the client and the proxies that a header names are on this machine."""
+        chain = list(client_chain(self._proxies, values))
+        return bool(chain) and all(one is not None and one.is_loopback for one in chain)
 
 
 def _is_local_client(scope: Scope) -> bool:

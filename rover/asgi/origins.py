@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rover.addresses import words
+from rover.addresses import origin_of, words
 from rover.errors import AccessRefused
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ class Origins:
     """
 
     def __init__(self, allowed: str) -> None:
-        self._named = frozenset(words(allowed)) - {"*"}
         self._all = "*" in words(allowed)
+        self._named = frozenset(origin_of(one) for one in words(allowed) if one != "*")
 
     def check(self, scope: Scope) -> None:
         """Check that a page may send a request that could change or read something.

@@ -45,7 +45,7 @@ HOST_PORT = re.compile(rb".*[^:]:([0-9]{1,5})")
 
 FORWARDED_PROTO = re.compile(rb'(?:^|[;,\s])proto="?([a-z]+)"?', re.IGNORECASE)
 
-MAX_VALUES = 4
+MAX_VALUES = 32
 """Maximum number of cookies of one name that are looked at."""
 
 

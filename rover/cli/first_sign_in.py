@@ -7,6 +7,7 @@ from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from rover.addresses import Address, address
+from rover.cli.interfaces import interface_addresses
 from rover.sessions.codes import CODE_S
 
 if TYPE_CHECKING:
@@ -54,11 +55,13 @@ def first_sign_in(mission: MissionControl | None, host: str, port: int) -> str:
 def reachable(host: str) -> str:
     """The host for a URL: for all addresses, the one of the network with the default route.
 
-    A server at `::` has no IPv4 address. Without a network, it is the loopback address.
+    Without that, it is the first one of another network, or else the loopback address. A server at
+    `::` has no IPv4 address.
     """
     found = address(host)
     if found is not None and found.is_unspecified:
-        found = _own_address(found.version)
+        loopback = address("127.0.0.1" if found.version == 4 else "::1")
+        found = _own_address(found.version) or loopback
     return f"[{found}]" if isinstance(found, IPv6Address) else str(found or host)
 
 
@@ -68,5 +71,5 @@ def _own_address(version: int) -> Address | None:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect(DOCUMENTATION_IPV4 if version == 4 else DOCUMENTATION_IPV6)
             return address(str(probe.getsockname()[0]))
-    except OSError:  # no network
-        return address("127.0.0.1" if version == 4 else "::1")
+    except OSError:  # no default route, as in a network in the field
+        return next(interface_addresses(version), None)

@@ -108,6 +108,7 @@ class LimitRepeats(logging.Filter):
             return False
         if record.msg in CLIENT_MISTAKES:
             record.exc_info = record.exc_text = None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
         connection = client_of(record)
         with self._lock:
             if connection and self._is_known(connection, now):

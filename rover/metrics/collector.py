@@ -134,7 +134,7 @@ class MissionMetrics(Collector):
             "Number of events by which the slowest telemetry stream is behind the newest event.",
             max(lags, default=0),
         )
-        yield gauge("rover_views", "Open combinations of `fields` and `hz`.", len(telemetry.views))
+        yield gauge("rover_views", "Open combinations of `fields` and `hz`.", telemetry.views.open)
         gaps = {"comms": self._mission.comms.gaps}
         gaps |= {name: one.gaps for name, one in streams.items()}
         yield counter(

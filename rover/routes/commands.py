@@ -80,7 +80,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
         content_length = int(length) if length.isdecimal() else None
         client = mission.serving.clients.name_of(request.scope, request.receive)
         mission.commands.check_capacity(client)
-        if upload_id := UPLOAD_ID.of(request):
+        if (upload_id := UPLOAD_ID.of(request)) is not None:
             mission.commands.check_id(upload_id)
         max_bytes = mission.commands.accepts.max_bytes
         if (content_length or 0) > max_bytes + MAX_OVERHEAD_BYTES:

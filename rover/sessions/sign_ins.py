@@ -11,6 +11,7 @@ from rover.sessions.codes import Codes
 from rover.sessions.failures import Failures
 from rover.sessions.sessions import Sessions
 from rover.sessions.tickets import Tickets
+from rover.tokens.token import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ class SignIns:
         """
         identity = self._tokens.identify(token) or await self._tokens.identify_new(token)
         if identity is None:
-            raise self.failure(client)
+            raise self.failure(client, token)
         return identity
 
     def check_code(self, code: bytes, client: str) -> Identity:
@@ -83,9 +84,12 @@ class SignIns:
             return None
         return identity
 
-    def failure(self, client: str) -> WrongToken:
-        """Count a wrong token; returns the error to raise."""
+    def failure(self, client: str, token: bytes = b"") -> WrongToken:
+        """Count a wrong token; returns the error to raise.
+
+        A token that may be right, because the named tokens cannot be read, does not count.
+        """
+        if self._tokens.failure is not None and TEXT.fullmatch(token):
+            return TokensUnavailable()
         wait_s = self.failures.note(client)
-        if wait_s is not None:
-            return TooManyFailures(wait_s)
-        return WrongToken() if self._tokens.failure is None else TokensUnavailable()
+        return WrongToken() if wait_s is None else TooManyFailures(wait_s)

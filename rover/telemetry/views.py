@@ -281,6 +281,11 @@ class Views:
         self._tasks.start_soon(view.run_until_closed)
         return view
 
+    @property
+    def open(self) -> int:
+        """Number of views with subscribers. The others close soon, or if a place is needed."""
+        return sum(bool(view.topic.subscribers) for view in self._views.values())
+
     def close_unused(self, timeout_s: float) -> None:
         """Close the views that have had no subscriber for `timeout_s`."""
         now = self._clock()

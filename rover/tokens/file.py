@@ -6,6 +6,7 @@ server reads either the old or the new file.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -38,6 +39,7 @@ class Stamp(NamedTuple):
     """Differs after a change of the file."""
 
     modified_ns: int
+    changed_ns: int
     inode: int
     size: int
 
@@ -113,15 +115,19 @@ class TokensFile:
     def _replace(self, tokens: Named) -> None:
         """Replace the file, so that it survives a power failure."""
         folder = self.path.parent
+        data = _encode(tokens)
         new = self.path.with_name(f"{self.path.name}.new")
         with suppress(FileNotFoundError):
             new.unlink()  # of a process that was killed
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-        with os.fdopen(descriptor, "wb") as file:
-            _give_to_owner(descriptor, folder)
-            file.write(_encode(tokens))
-            file.flush()
-            os.fsync(descriptor)
+        try:
+            _write(new, data, os.O_CREAT | os.O_EXCL)
+        except OSError as exc:
+            with suppress(FileNotFoundError):
+                new.unlink()
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self._overwrite(data, exc)
+            return
         new.replace(self.path)
         entries = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -129,9 +135,30 @@ class TokensFile:
         finally:
             os.close(entries)
 
+    def _overwrite(self, data: bytes, full: OSError) -> None:
+        """Write into the file itself, so that a token can be revoked while the disk is full.
+
+        If the machine fails meanwhile, the file is damaged, and no named token gives access.
+        """
+        if not self.path.exists() or len(data) > self.path.stat().st_size:
+            raise full
+        _write(self.path, data)
+
+
+def _write(path: Path, data: bytes, flags: int = 0) -> None:
+    """Write the file, so that it survives a power failure."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        if flags:
+            _give_to_owner(descriptor, path.parent)
+        file.write(data)
+        file.flush()
+        file.truncate()
+        os.fsync(descriptor)
+
 
 def _stamp(status: os.stat_result) -> Stamp:
-    return Stamp(status.st_mtime_ns, status.st_ino, status.st_size)
+    return Stamp(status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size)
 
 
 def _open_lock(path: Path) -> int:
