@@ -17,15 +17,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from websockets.asyncio.client import connect
 
 from rover.asgi.headers import ResponseHeaders
-from rover.asgi.outputs import output_of
+from rover.asgi.outputs import TRANSPORT, WRAPPERS, output_of
 from rover.asgi.problems import ProblemApp
-from rover.asgi.servers.uvicorn import chunked_output
+from rover.asgi.servers.uvicorn_output import output_behind
 from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
 from rover.broadcast import Broadcast
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -45,34 +45,37 @@ class Stream:
     def __init__(self, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self.headers = headers
         self.has_output = False
+        self.is_offered = False
         self.before: object = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.before = output_of(send)
+        self.is_offered = TRANSPORT in (scope.get("extensions") or {})
+        self.before = output_of(scope, send)
         await send({"type": "http.response.start", "status": 200, "headers": [*self.headers]})
         await send({"type": "http.response.body", "body": b"sent", "more_body": True})
-        output = output_of(send)
+        output = output_of(scope, send)
         self.has_output = output is not None
         if output is not None:
             assert output.is_writable
             assert output.write(b"7\r\nwritten\r\n")
         await send({"type": "http.response.body", "body": b"end"})
-        assert output_of(send) is None
+        assert output_of(scope, send) is None
 
 
-class Shouting:
-    """Middleware that changes bodies."""
+class Wrapping:
+    """Middleware with a `send` of its own, which may change bodies."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, change: Callable[[bytes], bytes]) -> None:
         self.app = app
+        self.change = change
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def shout(message: Message) -> None:
+        async def wrapped(message: Message) -> None:
             if message["type"] == "http.response.body":
-                message = {**message, "body": message["body"].upper()}
+                message = {**message, "body": self.change(message["body"])}
             await send(message)
 
-        await self.app(scope, receive, shout)
+        await self.app(scope, receive, wrapped)
 
 
 async def text_of(app: ASGIApp, serve: Serve, method: str = "GET", **options: Any) -> str:
@@ -122,48 +125,59 @@ async def test_a_response_in_chunks_has_an_output(
     stream = Stream()
     assert await text_of(wrap(stream), serve, **options) == "sentwrittenend"
     assert stream.before is None  # the response has not begun
+    assert stream.is_offered == (options is BOUNDED)
+
+
+def test_starlettes_wrappers_for_error_handlers_are_known() -> None:
+    assert len(WRAPPERS) == 3
 
 
 @pytest.mark.parametrize(
     ("middleware", "expected"),
     [
-        (Middleware(Shouting), "SENTEND"),
+        (Middleware(Wrapping, change=bytes.upper), "SENTEND"),
+        (Middleware(Wrapping, change=bytes), "sentend"),
         (Middleware(GZipMiddleware, minimum_size=0), "sentend"),
         (Middleware(BaseHTTPMiddleware, dispatch=lambda request, call: call(request)), "sentend"),
     ],
-    ids=["changes bodies", "compression", "BaseHTTPMiddleware"],
+    ids=["changes bodies", "only sees them", "compression", "BaseHTTPMiddleware"],
 )
+@pytest.mark.parametrize("options", [{}, BOUNDED], ids=["uvicorn", "offered"])
 async def test_middleware_that_wraps_send_receives_everything(
-    serve: Serve, middleware: Middleware, expected: str
+    serve: Serve, middleware: Middleware, expected: str, options: dict[str, Any]
 ) -> None:
     stream = Stream()
-    assert await text_of(routed(stream, middleware), serve) == expected
+    assert await text_of(routed(stream, middleware), serve, **options) == expected
     assert not stream.has_output
+    assert stream.is_offered == (options is BOUNDED)
 
 
-async def test_other_responses_and_protocols_have_no_output(serve: Serve) -> None:
+@pytest.mark.parametrize("http", [BoundedHTTPProtocol, "httptools", "h11"])
+async def test_other_responses_and_protocols_have_no_output(serve: Serve, http: Any) -> None:
     known_length = Stream([(b"content-length", b"7")])
-    assert await text_of(known_length, serve) == "sentend"
-    assert await text_of(Stream(), serve, http="h11") == "sentend"
-    assert await text_of(head := Stream(), serve, method="HEAD") == ""
+    assert await text_of(known_length, serve, http=http) == "sentend"
+    assert await text_of(head := Stream(), serve, method="HEAD", http=http) == ""
+    assert not known_length.has_output
     assert not head.has_output
-    assert output_of(sleep_forever) is None  # type: ignore[arg-type] # any function
+    assert await text_of(stream := Stream(), serve, http=http) == (
+        "sentend" if http == "h11" else "sentwrittenend"
+    )
+    assert stream.has_output == (http != "h11")
 
 
 async def test_a_subclass_with_a_send_of_its_own_has_no_output() -> None:
     class Cycle(RequestResponseCycle):
         def __init__(self) -> None:
-            self.response_started = self.chunked_encoding = True
-            self.response_complete = False
-            self.scope = {"method": "GET"}  # type: ignore[typeddict-item]
             self.flow = self.transport = None  # type: ignore[assignment]
 
     class Counting(Cycle):
         async def send(self, message: Any) -> None:
             await super().send(message)
 
-    assert chunked_output(Cycle().send) is not None
-    assert chunked_output(Counting().send) is None
+    assert output_behind(Cycle().send) is not None
+    assert output_behind(Counting().send) is None
+    assert output_behind(Cycle().receive) is None
+    assert output_behind(sleep_forever) is None
 
 
 async def test_an_output_takes_nothing_while_the_client_reads_too_slowly_or_has_closed(
@@ -173,7 +187,7 @@ async def test_an_output_takes_nothing_while_the_client_reads_too_slowly_or_has_
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        outputs.append(output_of(send))
+        outputs.append(output_of(scope, send))
         while (await receive())["type"] != "http.disconnect":
             pass
 
@@ -198,28 +212,49 @@ async def test_an_output_takes_nothing_while_the_client_reads_too_slowly_or_has_
         await until(lambda: not outputs[0].write(b"4\r\nlate\r\n"))
 
 
-async def test_an_open_websocket_has_an_output_until_its_close_frame(serve: Serve) -> None:
+@pytest.mark.parametrize("options", [{}, BOUNDED], ids=["uvicorn", "offered"])
+async def test_an_open_websocket_has_an_output_until_its_close_frame(
+    serve: Serve, options: dict[str, Any]
+) -> None:
     outputs: list[Any] = []
 
     async def endpoint(websocket: WebSocket) -> None:
-        outputs.append(output_of(websocket._send))
+        outputs.append(output_of(websocket.scope, websocket._send))
         await websocket.accept()
-        outputs.append(output_of(websocket._send))
+        outputs.append(output_of(websocket.scope, websocket._send))
+        outputs.append(TRANSPORT in websocket.scope["extensions"])
         await websocket.receive_text()
         await websocket.close(1000)
         assert not outputs[1].write(b"\x81\x04late")
 
     async with (
-        serve(Starlette(routes=[WebSocketRoute("/", endpoint)])) as url,
+        serve(Starlette(routes=[WebSocketRoute("/", endpoint)]), **options) as url,
         connect(url.replace("http", "ws")) as client,
     ):
-        await until(lambda: len(outputs) == 2)
+        await until(lambda: len(outputs) == 3)
         assert outputs[0] is None
         assert outputs[1].write(b"\x81\x05hello")
         assert await client.recv() == "hello"
+        assert outputs[2] == (options is BOUNDED)
         await client.send("bye")
         await client.wait_closed()
         assert client.close_code == 1000
+
+
+async def test_a_websocket_whose_send_is_wrapped_has_no_output(serve: Serve) -> None:
+    outputs: list[Any] = []
+
+    async def endpoint(websocket: WebSocket) -> None:
+        await websocket.accept()
+        outputs.append(output_of(websocket.scope, websocket._send))
+        await websocket.close()
+
+    app = Starlette(
+        routes=[WebSocketRoute("/", endpoint)], middleware=[Middleware(Wrapping, change=bytes)]
+    )
+    async with serve(app, **BOUNDED) as url, connect(url.replace("http", "ws")) as client:
+        await client.wait_closed()
+    assert outputs == [None]
 
 
 async def test_a_broadcast_in_an_app_of_ones_own_writes_to_its_clients(serve: Serve) -> None:

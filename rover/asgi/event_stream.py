@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from functools import cache
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from rover.errors import AccessEnded
     from rover.settings import Settings
     from rover.shares import Pool
-    from rover.topic import Heartbeat, Subscriber
+    from rover.topic import News, Subscriber
 
 logger = logging.getLogger("rover.streams")
 
@@ -74,9 +75,10 @@ def gap_event(gap: Gap) -> bytes:
     return sse(dumps(fields), event="gap")
 
 
-def chunk_of(batch: Batch[Any, bytes]) -> bytes:
-    """The events of a batch as one chunk of a response."""
-    return chunk(batch.body)
+@cache
+def chunks_with(heartbeat: bytes) -> Callable[[News], bytes]:
+    """The function that makes one chunk of a response, for streams with a heartbeat."""
+    return lambda news: chunk(news.body if isinstance(news, Batch) else heartbeat)
 
 
 class EventStreams:
@@ -190,7 +192,7 @@ class EventStream(Response, Follower):
         heartbeat: bytes = HEARTBEAT,
         client: str | None = None,
     ) -> None:
-        Follower.__init__(self, subscriber)
+        Follower.__init__(self, subscriber, chunks_with(heartbeat))
         self._client = client
         self._heartbeat = heartbeat
         self._is_following = False  # the writer reads the subscriber
@@ -226,7 +228,7 @@ class EventStream(Response, Follower):
             pool.acquire(self._client)
         self._streams.connections.limit_unacknowledged(receive)
         self._send = send
-        self.start(self._begin())
+        self.start(self._begin(scope))
         self._streams.open.add(self)
         try:
             with self.events, self, grants.hold(identity, self.close):
@@ -247,9 +249,10 @@ class EventStream(Response, Follower):
         """Send `bye` with the reason and end the stream. A stalled client is aborted."""
         self.close_reason = reason
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
-        if self.events.detach():
+        if self.writer is None:
+            self.events.detach()
             self.resume()
-        elif self.writer is not None and self._is_following:
+        elif self._is_following:
             self.writer.cancel()
 
     def abort(self) -> None:
@@ -257,12 +260,10 @@ class EventStream(Response, Follower):
         self.aborted = True
         self.end()
 
-    def write(self, news: Batch[Any, Any] | Heartbeat) -> bool:
-        """Write what the subscriber receives to the connection; returns whether it took it."""
+    def write(self, framed: bytes) -> bool:
+        """Write a chunk to the connection; returns whether it took it."""
         assert self.output is not None  # noqa: S101 # else the sink is not attached
-        if isinstance(news, Batch):
-            return self.output.write(news.framed(chunk_of))
-        return self.output.write(chunk(self._heartbeat))
+        return self.output.write(framed)
 
     def _note_end(self, receive: Receive) -> None:
         self._streams.connections.end(receive)
@@ -275,14 +276,14 @@ class EventStream(Response, Follower):
         headers = self._own_headers or HEADERS
         return {"type": "http.response.start", "status": 200, "headers": headers}
 
-    async def _begin(self) -> bool:
+    async def _begin(self, scope: Scope) -> bool:
         """Begin the response, then go on as `follow`."""
         self.sending_since = monotonic()
         await self._send(self._start())
         await self._send({"type": "http.response.body", "body": self._preamble, "more_body": True})
         self._preamble = b""  # frees memory: the stream may be open for days
         self.sending_since = inf
-        self.output = output_of(self._send)
+        self.output = output_of(scope, self._send)
         return await self.follow()
 
     async def follow(self) -> bool:

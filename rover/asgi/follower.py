@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from anyio import CancelScope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
-    from rover.asgi.servers.uvicorn import Output
-    from rover.topic import Batch, Gap, Heartbeat, Sink
+    from rover.asgi.outputs import Output
+    from rover.topic import Gap, News, Sink
 
 
 class Events(Protocol):
@@ -31,7 +31,7 @@ class Events(Protocol):
         """See `Subscriber.attach`."""
         ...
 
-    def detach(self) -> bool:
+    def detach(self) -> None:
         """See `Subscriber.detach`."""
         ...
 
@@ -39,7 +39,7 @@ class Events(Protocol):
 
     def __exit__(self, *exc_info: object) -> None: ...
 
-    def __aiter__(self) -> AsyncIterator[Batch[Any, Any] | Gap | Heartbeat]: ...
+    def __aiter__(self) -> AsyncIterator[News | Gap]: ...
 
 
 class Follower(ABC):
@@ -49,24 +49,27 @@ class Follower(ABC):
 
     Args:
         events: the subscriber.
+        framing: makes the bytes of a batch or a heartbeat for `output`.
 
     Attributes:
         events: the same.
+        framing: the same.
         output: the connection; `None` if the server does not show it, or before the response.
         writer: the task that sends; `None` while the topic writes to `output`.
     """
 
-    __slots__ = ("_cancelling", "_request", "events", "output", "writer")
+    __slots__ = ("_cancelling", "_request", "events", "framing", "output", "writer")
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Events, framing: Callable[[News], Any]) -> None:
         self.events = events
+        self.framing = framing
         self.output: Output | None = None
         self.writer: asyncio.Task[bool] | None = None
         self._cancelling = 0
         self._request: asyncio.Task[Any] | None = None  # in the block
 
     @abstractmethod
-    def write(self, news: Batch[Any, Any] | Heartbeat) -> bool:
+    def write(self, framed: Any) -> bool:
         """See `Sink.write`."""
 
     @abstractmethod

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rover.comms import Comms
     from rover.comms.channel import Member
     from rover.comms.protocol import Frame, WireProtocol
-    from rover.topic import Heartbeat
+    from rover.topic import News
 
 LAST_FRAMES_S = 1.0
 """Seconds to handle the frames that a client sent before it closed, after a send has failed."""
@@ -37,26 +37,31 @@ FRAMES_PER_TURN = 16
 
 
 class Messages(NamedTuple):
-    """The messages of a batch for all members with one protocol.
+    """What is written of a batch to all members with one protocol.
 
     Attributes:
         data: WebSocket frames; may be empty.
         text_bytes: bytes of the texts in them.
+        last: offset of the last event of the batch; 0 for a heartbeat, of which nothing is written.
     """
 
     data: bytes
     text_bytes: int
+    last: int
 
 
 @cache
-def framing_of(kind: type[WireProtocol]) -> Callable[[Batch[Any, Frame]], Messages]:
-    """The function that frames batches for members with a protocol."""
+def framing_of(kind: type[WireProtocol]) -> Callable[[News], Messages]:
+    """The function that frames events for members with a protocol."""
     protocol = kind()
 
-    def framing(batch: Batch[Any, Frame]) -> Messages:
-        events = map(protocol.event, batch.frames)
+    def framing(news: News) -> Messages:
+        if not isinstance(news, Batch):
+            return Messages(b"", 0, 0)
+        events = map(protocol.event, news.frames)
         texts = [text.encode() for text in events if text is not None]
-        return Messages(b"".join(map(text_message, texts)), sum(map(len, texts)))
+        data = b"".join(map(text_message, texts))
+        return Messages(data, sum(map(len, texts)), news.offsets[-1])
 
     return framing
 
@@ -72,7 +77,7 @@ class MemberStream(Follower):
         comms: counts what is sent.
     """
 
-    __slots__ = ("_comms", "_framing", "_protocol", "_websocket", "lock", "member")
+    __slots__ = ("_comms", "_protocol", "_websocket", "lock", "member")
 
     def __init__(
         self,
@@ -82,13 +87,12 @@ class MemberStream(Follower):
         protocol: WireProtocol,
         comms: Comms,
     ) -> None:
-        super().__init__(member.subscriber)
-        self.output = output_of(send)
+        super().__init__(member.subscriber, framing_of(type(protocol)))
+        self.output = output_of(websocket.scope, send)
         self.member = member
         self.lock = Lock()  # of asyncio: anyio's takes 0.9 kB more
         self._websocket = websocket
         self._protocol = protocol
-        self._framing = framing_of(type(protocol))
         self._comms = comms
 
     async def send(self, text: str) -> None:
@@ -110,18 +114,17 @@ class MemberStream(Follower):
         self.member.sending_since = inf
         self._comms.sent_bytes += len(text) if text.isascii() else len(text.encode())
 
-    def write(self, news: Batch[Any, Any] | Heartbeat) -> bool:
+    def write(self, framed: Messages) -> bool:
         """Write events to the connection, unless a reply is to precede them."""
         if self.lock.locked():
             return False
-        if isinstance(news, Batch):
-            data, text_bytes = news.framed(self._framing)
-            if data:
-                assert self.output is not None  # noqa: S101 # else the sink is not attached
-                if not self.output.write(data):
-                    return False
-                self._comms.sent_bytes += text_bytes
-            self.member.channel.pace.advance(self.member, news.offsets[-1])
+        data, text_bytes, last = framed
+        if data:
+            assert self.output is not None  # noqa: S101 # else the sink is not attached
+            if not self.output.write(data):
+                return False
+            self._comms.sent_bytes += text_bytes
+        self.member.channel.pace.advance(self.member, last)
         return True
 
     async def follow(self) -> bool:

@@ -16,7 +16,7 @@ from rover.commands.upload import Status
 from rover.wire import HEARTBEAT
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive
+    from starlette.types import Message, Receive, Scope
 
     from rover.asgi.body import Body
     from rover.asgi.event_stream import EventStreams
@@ -103,9 +103,9 @@ class UploadStream(ProgressStream):
             await wait_for_disconnect(receive)
         return {"type": "http.disconnect"}
 
-    async def _begin(self) -> bool:
+    async def _begin(self, scope: Scope) -> bool:
         await self._begins.wait()
-        return await super()._begin()
+        return await super()._begin(scope)
 
     def close(self, reason: AccessEnded) -> None:
         """End the stream. While the file arrives, the upload fails, and its last event says why.

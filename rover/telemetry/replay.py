@@ -352,9 +352,8 @@ class Replay:
         """A client of a replay is always read for: each has its own events. Returns `False`."""
         return False
 
-    def detach(self) -> bool:
-        """Nothing is attached. Returns `False`."""
-        return False
+    def detach(self) -> None:
+        """Nothing is attached."""
 
     def __exit__(self, *_: object) -> None:
         pass

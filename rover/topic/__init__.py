@@ -1,7 +1,7 @@
 """Topics: ordered events with ids, for any number of subscribers. `rover.topic.topic` explains."""
 
 from rover.events import HEARTBEAT, EventId, Gap, GapReason, Heartbeat
-from rover.topic.batch import Batch
+from rover.topic.batch import Batch, News
 from rover.topic.releases import Sink
 from rover.topic.subscriber import Subscriber
 from rover.topic.topic import Topic
@@ -13,6 +13,7 @@ __all__ = [
     "Gap",
     "GapReason",
     "Heartbeat",
+    "News",
     "Sink",
     "Subscriber",
     "Topic",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from rover.events import Heartbeat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 Item = TypeVar("Item")
 Frame = TypeVar("Frame")
-Framed = TypeVar("Framed")
 
 
 class Batch(Generic[Item, Frame]):
@@ -28,7 +29,6 @@ class Batch(Generic[Item, Frame]):
         self.frames = frames
         self.offsets = offsets
         self.items = items
-        self._framed: dict[Callable[[Batch[Any, Any]], Any], Any] = {}
 
     @cached_property
     def body(self) -> bytes:
@@ -37,13 +37,6 @@ class Batch(Generic[Item, Frame]):
             return self.frames[0]  # type: ignore[return-value] # the caller's topic is of bytes
         return b"".join(self.frames)  # type: ignore[arg-type] # the caller's topic is of bytes
 
-    def framed(self, framing: Callable[[Batch[Any, Any]], Framed]) -> Framed:
-        """What is sent of the batch on a kind of connection, made once for all subscribers.
 
-        Args:
-            framing: makes it; the same function for all subscribers with this kind.
-        """
-        framed: Framed | None = self._framed.get(framing)
-        if framed is None:
-            framed = self._framed[framing] = framing(self)
-        return framed
+News: TypeAlias = Batch[Any, Any] | Heartbeat
+"""What a release brings: events, or a sign that the topic is silent but open."""

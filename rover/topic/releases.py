@@ -1,23 +1,22 @@
 """Releases: what subscribers can read of a topic, and how new events reach them.
 
-A subscriber that has read everything waits in one of two ways:
-
-- Its task awaits `wait`. A release wakes the task, which then reads.
-- Its **sink** is attached. A release writes to the sink, without a task: one batch, framed once,
-  for all attached subscribers. If a sink takes nothing, its subscriber is detached and reads by
-  itself, until it has caught up.
+Each subscriber that has read everything has a **sink**. A release writes the new events to all
+sinks: one batch, framed once for all sinks of a kind. A sink that takes nothing is detached, and
+its subscriber reads by itself. So does a task that waits: its sink only wakes the task.
 """
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Future, get_running_loop
+from asyncio import Future, get_running_loop
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from rover.events import HEARTBEAT, Gap, GapReason, Heartbeat
+from rover.events import HEARTBEAT, Gap, GapReason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rover.events import Epochs
-    from rover.topic.batch import Batch
+    from rover.topic.batch import Batch, News
     from rover.topic.retained import Retained
     from rover.topic.subscriber import Subscriber
 
@@ -35,8 +34,16 @@ a different position.
 class Sink(Protocol):
     """Takes what a subscriber receives, such as the connection of a client."""
 
-    def write(self, news: Batch[Any, Any] | Heartbeat) -> bool:
-        """Take the news at once, without waiting.
+    @property
+    def framing(self) -> Callable[[News], Any]:
+        """Makes what is written of a batch or a heartbeat; the same function for a kind of sink.
+
+        It is called once per release for consecutive sinks with the same function.
+        """
+        ...
+
+    def write(self, framed: Any) -> bool:
+        """Take the result of `framing` at once, without waiting.
 
         Returns:
             Whether it was taken. If not, the topic detaches the sink.
@@ -48,8 +55,30 @@ class Sink(Protocol):
         ...
 
 
+class Wakeup:
+    """The sink of a subscriber that is read: it wakes the task that waits."""
+
+    __slots__ = ("released",)
+
+    def __init__(self) -> None:
+        self.released: Future[None] = get_running_loop().create_future()
+
+    @staticmethod
+    def framing(_: News) -> None:
+        """Nothing is written. See `Sink`."""
+
+    def write(self, _: None) -> bool:
+        """Take nothing: the task reads. See `Sink`."""
+        return False
+
+    def resume(self) -> None:
+        """Wake the task. See `Sink`."""
+        if not self.released.done():  # else cancelled
+            self.released.set_result(None)
+
+
 class Releases(Generic[Item, Frame]):
-    """The released events of a topic, and the subscribers that wait for more.
+    """The released events of a topic, and the subscribers that have read them.
 
     Args:
         events: the retained events.
@@ -68,19 +97,17 @@ class Releases(Generic[Item, Frame]):
         self._epochs = epochs
         self._batch_bytes = batch_bytes
         self._batches: dict[int, Batch[Item, Frame] | None] = {}  # by position; released only
-        self._waiting: dict[Future[None], None] = {}  # one per waiting task
-        self._attached: dict[Subscriber[Item, Frame], None] = {}
-        self._waking: list[Future[None]] = []  # waiting tasks that the release has not reached
-        self._writing: list[Subscriber[Item, Frame]] = []  # the same for attached subscribers
-        self._start = 0  # the position of attached subscribers before the release
+        self._waiting: dict[Subscriber[Item, Frame], None] = {}
+        self._due: list[Subscriber[Item, Frame]] = []  # those that the release has not reached
+        self._start = 0  # the position of waiting subscribers before the release
         self._end = 0  # their position after it
-        self._news: Batch[Item, Frame] | Heartbeat | None = None  # between these; `None`: a gap
+        self._news: News | None = None  # between these; `None` if it must be read
         self._is_last = False
 
     @property
     def attached(self) -> int:
-        """The number of attached subscribers."""
-        return len(self._attached)
+        """The number of subscribers with a sink other than a task."""
+        return sum(not isinstance(one.sink, Wakeup) for one in self._waiting)
 
     def begin(self, last: int, *, is_last: bool) -> None:
         """Release events, and begin to deliver them. An earlier release must be delivered.
@@ -92,64 +119,61 @@ class Releases(Generic[Item, Frame]):
         """
         self._start = self.released
         if last > self.released:
-            self.delivered_bytes += self._events.bytes_between(self.released, last) * (
-                len(self._waiting) + len(self._attached)
-            )
+            size = self._events.bytes_between(self.released, last)
+            self.delivered_bytes += size * len(self._waiting)
             self.released = last
             self._batches.clear()
-        self._waking = list(self._waiting)
-        self._waiting.clear()
-        self._writing = list(self._attached)
         self._is_last = is_last
-        if self._writing:
+        self._due = list(self._waiting)
+        if self._due:
             news, self._end = self.read(self._start)
-            self._news = None if isinstance(news, Gap) else news or HEARTBEAT
+            if isinstance(news, Gap) or (news is None and is_last):
+                self._news = None
+            else:
+                self._news = news or HEARTBEAT
 
     def deliver(self, at_most: int) -> bool:
         """Deliver the release to the next subscribers; returns whether some are left."""
-        writing, self._writing = self._writing[:at_most], self._writing[at_most:]
-        self._write(writing)
-        at_most -= len(writing)
-        waking, self._waking = self._waking[:at_most], self._waking[at_most:]
-        for future in waking:
-            if not future.done():
-                future.set_result(None)
-        return bool(self._writing or self._waking)
-
-    def _write(self, subscribers: list[Subscriber[Item, Frame]]) -> None:
+        due, self._due = self._due[:at_most], self._due[at_most:]
         start, end, news = self._start, self._end, self._news
-        if self._is_last and isinstance(news, Heartbeat):
-            news = None
         stays = end == self.released and not self._is_last
-        for subscriber in subscribers:
+        framing, framed = None, None
+        for subscriber in due:
             sink = subscriber.sink
-            if sink is None or subscriber.offset != start:  # detached since the release began
+            if sink is None:  # detached since the release began
                 continue
-            if news is not None and sink.write(news):
-                subscriber.offset = end
-                if stays:
-                    continue
+            if news is not None and subscriber.offset == start:
+                if sink.framing is not framing:
+                    framing = sink.framing
+                    framed = framing(news)
+                if sink.write(framed):
+                    subscriber.offset = end
+                    if stays:
+                        continue
+            elif start < self.released <= subscriber.offset:  # it has read the release already
+                continue
             self.detach(subscriber)
             sink.resume()
+        return bool(self._due)
 
-    async def wait(self) -> None:
+    async def wait(self, subscriber: Subscriber[Item, Frame]) -> None:
         """Return at the next release. A subscriber that has read everything calls it."""
-        # one future per subscriber: a shared event costs twice as much to wake
-        released: Future[None] = get_running_loop().create_future()
-        self._waiting[released] = None
+        wakeup = Wakeup()  # one each: a shared event costs twice as much to wake
+        self.attach(subscriber, wakeup)
         try:
-            await released
-        except CancelledError:
-            self._waiting.pop(released, None)
-            raise
+            await wakeup.released
+        finally:
+            if subscriber.sink is wakeup:
+                self.detach(subscriber)
 
-    def attach(self, subscriber: Subscriber[Item, Frame]) -> None:
+    def attach(self, subscriber: Subscriber[Item, Frame], sink: Sink) -> None:
         """Write later releases to the sink of a subscriber that has read everything."""
-        self._attached[subscriber] = None
+        subscriber.sink = sink
+        self._waiting[subscriber] = None
 
     def detach(self, subscriber: Subscriber[Item, Frame]) -> None:
-        """Write no more to the sink of an attached subscriber."""
-        del self._attached[subscriber]
+        """Write no more to the sink of a subscriber."""
+        del self._waiting[subscriber]
         subscriber.sink = None
 
     def read(self, position: int) -> tuple[Batch[Item, Frame] | Gap | None, int]:
@@ -170,11 +194,9 @@ class Releases(Generic[Item, Frame]):
         if lost:
             resumed = self._epochs.id(following)
             return Gap(self._epochs.id(position), resumed, lost, GapReason.EXPIRED), newest
-        if position in self._batches:
-            batch = self._batches[position]
-        else:
+        if position not in self._batches:
             if len(self._batches) >= MAX_SHARED_BATCHES:
                 self._batches.clear()
-            batch = self._events.batch(position, self.released, self._batch_bytes)
-            self._batches[position] = batch
+            self._batches[position] = self._events.batch(position, self.released, self._batch_bytes)
+        batch = self._batches[position]
         return batch, self.released if batch is None else batch.offsets[-1]

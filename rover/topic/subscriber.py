@@ -29,7 +29,8 @@ class Subscriber(Generic[Item, Frame]):
     Attributes:
         offset: of the last event that it received, or that it started after. Only the topic
             changes it.
-        sink: where the topic writes; `None` if the subscriber is read. Only the topic sets it.
+        sink: where the topic writes; `None` while there is something to read. Only the topic sets
+            it.
     """
 
     __slots__ = ("_gap", "_releases", "_topic", "offset", "sink")
@@ -76,16 +77,13 @@ class Subscriber(Generic[Item, Frame]):
         """
         if self._gap is not None or self.offset != self._releases.released or self._topic.ended:
             return False
-        self.sink = sink
-        self._releases.attach(self)
+        self._releases.attach(self, sink)
         return True
 
-    def detach(self) -> bool:
-        """Read the subscriber again; returns whether a sink was attached."""
-        if self.sink is None:
-            return False
-        self._releases.detach(self)
-        return True
+    def detach(self) -> None:
+        """Have the topic write no more to the sink, if there is one."""
+        if self.sink is not None:
+            self._releases.detach(self)
 
     def __aiter__(self) -> Self:
         return self
@@ -99,7 +97,7 @@ class Subscriber(Generic[Item, Frame]):
         elif self._topic.ended:
             raise StopAsyncIteration
         else:
-            await self._releases.wait()
+            await self._releases.wait(self)
         news, self.offset = self._releases.read(self.offset)
         if news is None:
             if self._topic.ended:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rover.asgi.connection_limits import RESERVED
+from rover.asgi.outputs import TRANSPORT
 from rover.asgi.servers.uvicorn_clients import is_tcp, logger_of
 from rover.asgi.servers.uvicorn_headers import BoundedHeaderProtocol
+from rover.asgi.servers.uvicorn_output import ChunkedOutput
 from rover.asgi.servers.uvicorn_refusals import refusal
 from rover.asgi.servers.uvicorn_turns import HeldFlowControl, SlicedProtocol
 from rover.errors import PoolFull
@@ -172,6 +174,7 @@ class BoundedHTTPProtocol(SlicedProtocol, BoundedHeaderProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        cycle.scope["extensions"] = {TRANSPORT: ChunkedOutput(cycle)}  # type: ignore[dict-item] # any
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:

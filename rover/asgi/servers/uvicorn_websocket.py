@@ -16,8 +16,10 @@ from websockets.frames import CloseCode
 
 from rover.asgi.close_frames import close_reason
 from rover.asgi.connection_limits import RESERVED
+from rover.asgi.outputs import TRANSPORT
 from rover.asgi.request_ids import new_request_id
 from rover.asgi.servers.uvicorn_clients import logger_of
+from rover.asgi.servers.uvicorn_output import WebSocketOutput
 from rover.asgi.servers.uvicorn_refusals import refusal, refuse_handshake
 from rover.asgi.servers.uvicorn_turns import SLICE_BYTES, SlicedProtocol
 from rover.errors import PoolFull
@@ -130,7 +132,10 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        if self._limits is None or self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        if self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            return
+        self.scope["extensions"][TRANSPORT] = WebSocketOutput(self)  # type: ignore[assignment] # any
+        if self._limits is None:
             return
         if reservation := self._limits.reservation_of(self.transport):
             self.scope[RESERVED] = reservation  # type: ignore[literal-required]
