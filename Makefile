@@ -18,10 +18,12 @@ NPM = PATH="$(CURDIR)/$(BIN):$$($(NODE)):$$PATH" npm --prefix web
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
 # tests that run a part of their cases unless TEST_FULL is set
-SHORTENED := tests/test_broken_sources.py tests/test_disconnects.py \
+SHORTENED := tests/test_broken_sources.py tests/test_disconnects.py tests/test_schemathesis.py \
   tests/test_simulated_camera.py tests/test_simulated_validator.py
 
 export UV_PYTHON_DOWNLOADS := never
+# Without bytecode files, each of the processes that tests start compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test test-all coverage failed check dockerfile drain kills fprime asgi embedding-table format web wheel release bench bench-page siege soak docs screenshot lock clean help
 

@@ -65,21 +65,52 @@ addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) 
   console.error(`${blockedURI} violates the policy ${violatedDirective}`));
 """
 
-SPEED = 3
-
-FAST_CLOCK = b"""
-{
-  const start = performance.now();
-  const now = performance.now.bind(performance);
-  const timeout = AbortSignal.timeout.bind(AbortSignal);
-  AbortSignal.timeout = delay => timeout(delay / %(speed)d);
-  performance.now = () => start + (now() - start) * %(speed)d;
-  for (const name of ['setTimeout', 'setInterval']) {
-    const original = self[name];
-    self[name] = (callback, delay = 0, ...rest) => original(callback, delay / %(speed)d, ...rest);
-  }
+CLOCK = b"""
+if (!self.hasTestClock) {
+  const { clearTimeout: stop, setTimeout: start } = self;
+  const real = performance.now.bind(performance);
+  const timers = new Map();
+  let [speed, since, realSince, lastId] = [1, real(), real(), 0];
+  const now = () => since + (real() - realSince) * speed;
+  const arm = (id, one) => {
+    stop(one.handle);
+    one.handle = start(() => {
+      if (one.periodic) arm(id, Object.assign(one, { due: now() + one.delay }));
+      else timers.delete(id);
+      one.callback(...one.rest);
+    }, (one.due - now()) / speed);
+  };
+  const add = (periodic) => (callback, delay = 0, ...rest) => {
+    const one = { callback, delay, rest, periodic, due: now() + delay };
+    timers.set(++lastId, one);
+    arm(lastId, one);
+    return lastId;
+  };
+  self.hasTestClock = true;
+  performance.now = now;
+  self.setTimeout = add(false);
+  self.setInterval = add(true);
+  self.clearTimeout = self.clearInterval = (id) => {
+    stop(timers.get(id)?.handle);
+    timers.delete(id);
+  };
+  AbortSignal.timeout = (delay) => {
+    const abort = new AbortController();
+    self.setTimeout(() => abort.abort(new DOMException('timed out', 'TimeoutError')), delay);
+    return abort.signal;
+  };
+  new BroadcastChannel('clock').onmessage = ({ data }) => {
+    [since, realSince, speed] = [now(), real(), data];
+    timers.forEach((one, id) => arm(id, one));
+  };
 }
-""" % {b"speed": SPEED}
+"""
+"""The timers of a page and its workers, at a speed that the page receives in a channel."""
+
+
+def run_clock(page: Page, speed: float) -> None:
+    """Change the speed of the timers of a page under `TestClock`, with their delays that remain."""
+    page.evaluate("speed => new BroadcastChannel('clock').postMessage(speed)", speed)
 
 
 @contextmanager
@@ -192,11 +223,13 @@ class OpenStreams:
             self.count -= counted
 
 
-class FastClock:
-    """Middleware with which the timers of the page run faster, so that its timeouts take less time.
+class TestClock:
+    """Middleware that lets `run_clock` change how fast the timers of the page run.
 
     `Date` keeps its speed, because it is compared with the times of samples.
     """
+
+    __test__ = False
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -205,13 +238,16 @@ class FastClock:
         async def send_with_clock(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["content-length"] = str(int(headers["content-length"]) + len(FAST_CLOCK))
+                headers["content-length"] = str(int(headers["content-length"]) + len(CLOCK))
             await send(message)
             if message["type"] == "http.response.start":
-                await send({"type": "http.response.body", "body": FAST_CLOCK, "more_body": True})
+                await send({"type": "http.response.body", "body": CLOCK, "more_body": True})
 
-        script = scope["type"] == "http" and scope["path"].endswith(".js")
-        await self.app(scope, receive, send_with_clock if script else send)
+        if scope["type"] == "http" and scope["path"].endswith(".js"):
+            plain = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
+            await self.app({**scope, "headers": plain}, receive, send_with_clock)
+        else:
+            await self.app(scope, receive, send)
 
 
 class MissionServer:

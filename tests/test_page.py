@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from anyio import Event, sleep_forever
+from PIL import Image
 from playwright.sync_api import expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -23,12 +24,22 @@ from sources.base import Limits, Parameter, Sample, Severity, Value
 from sources.simulated.camera import SimulatedCamera
 from sources.simulated.telemetry import SimulatedTelemetry
 from sources.simulated.validator import SimulatedValidator
-from tests.browser import FastClock, HalfOpenProxy, MissionServer, OpenStreams, Pages, chromium
+from tests.browser import (
+    HalfOpenProxy,
+    MissionServer,
+    OpenStreams,
+    Pages,
+    TestClock,
+    chromium,
+    run_clock,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from playwright.sync_api import Browser, Locator, Page
+
+    from sources.simulated.camera_view import CameraView
 
     StartServer = Callable[..., MissionServer]
     StartProxy = Callable[[MissionServer], HalfOpenProxy]
@@ -41,6 +52,12 @@ TOKEN = "sesame-sesame-sesame"  # noqa: S105 # of this test only
 
 HTML = "text/html"
 
+SILENT_SPEED = 10
+"""How fast the timers of the page run while no byte arrives: it waits for timeouts."""
+
+RETRY_SPEED = 3
+"""How fast they run while the page connects again: it must answer within its own timeouts."""
+
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 STEPS = ["syntax", "checksum", "power", "thermal", "timing", "safety"]
 IMAGE_SIZE = "image => [image.naturalWidth, image.naturalHeight]"
@@ -50,12 +67,18 @@ DESKTOP = {"width": 1440, "height": 900}
 both_viewports = pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 
 
+async def noise(view: CameraView, path: Path, niceness: int) -> None:
+    """Write an image of noise: no process, which would take a second to render the landscape."""
+    Image.effect_noise((view.width, view.height), 32).save(path, "JPEG", quality=50)
+
+
 def fast_mission(data_dir: Path, *, link_kbps: float = 400, **settings: Any) -> MissionControl:
     """A simulated mission that shows within seconds what otherwise takes minutes."""
+    camera = SimulatedCamera(width=512, height=256, link_kbps=link_kbps, period_s=6, render=noise)
     return MissionControl(
         Settings(data_dir=data_dir, retry_ms=100, **settings),
         telemetry=SimulatedTelemetry(rate_hz=10),
-        camera=SimulatedCamera(width=512, height=256, link_kbps=link_kbps, period_s=6),
+        camera=camera,
         commands=SimulatedValidator(pace_s=0.05),
     )
 
@@ -86,8 +109,7 @@ class ScriptedTelemetry:
 
 
 def scripted_mission(source: ScriptedTelemetry, data_dir: Path) -> MissionControl:
-    camera = SimulatedCamera(width=64, height=32)
-    return MissionControl(Settings(data_dir=data_dir), telemetry=source, camera=camera)
+    return MissionControl(Settings(data_dir=data_dir), telemetry=source, camera="none:")
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +148,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MissionServer]:
         yield server
 
 
-def with_fast_clock(mission: MissionControl) -> FastClock:
-    return FastClock(mission.app)
+def with_clock(mission: MissionControl) -> TestClock:
+    return TestClock(mission.app)
 
 
 def wait_until_live(page: Page) -> None:
@@ -272,7 +294,7 @@ def test_in_a_silent_stream_alarms_are_not_current_and_an_acknowledgement_is_unc
     start_server: StartServer, start_proxy: StartProxy, pages: Pages, tmp_path: Path
 ) -> None:
     source = ScriptedTelemetry([Sample(time.time(), {"battery": 20.0, "speed": 0.1})])
-    server = start_server(lambda: scripted_mission(source, tmp_path), with_fast_clock)
+    server = start_server(lambda: scripted_mission(source, tmp_path), with_clock)
     proxy = start_proxy(server)
     page = pages.open(proxy.url)
     alarm = page.get_by_test_id("alarms").locator("[data-parameter=battery]")
@@ -280,6 +302,7 @@ def test_in_a_silent_stream_alarms_are_not_current_and_an_acknowledgement_is_unc
     page.get_by_test_id("alarm-form").get_by_label("name").fill("Ada")
     proxy.swallows = True
     page.keyboard.press("Enter")
+    run_clock(page, SILENT_SPEED)
     expect(page.get_by_test_id("alarms-silent")).to_be_visible()
     expect(alarm.get_by_test_id("alarm-action")).to_have_attribute("data-state", "unconfirmed")
     expect(page.get_by_test_id("alarm-counts")).to_have_attribute("data-unacknowledged", "1")
@@ -634,7 +657,9 @@ def test_500_parameters_can_be_searched_and_only_visible_ones_are_rendered(
     start_server: StartServer, pages: Pages, tmp_path: Path, viewport: dict[str, int]
 ) -> None:
     server = start_server(
-        lambda: MissionControl(Settings(data_dir=tmp_path), telemetry=ManyParameters())
+        lambda: MissionControl(
+            Settings(data_dir=tmp_path), telemetry=ManyParameters(), camera="none:"
+        )
     )
     page = pages.open(server.url, viewport=viewport)
     cards = page.get_by_test_id("values").locator(".card")
@@ -745,7 +770,7 @@ def test_the_page_reconnects_after_a_server_restart(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     pages.allow("net::ERR_CONNECTION_REFUSED", "net::ERR_CONNECTION_RESET", "503", "net::ERR_EMPTY")
-    server = start_server(lambda: fast_mission(tmp_path), with_fast_clock)
+    server = start_server(lambda: fast_mission(tmp_path), with_clock)
     page = pages.open(server.url)
     wait_until_live(page)
     join(page, "restart", "capcom")
@@ -753,6 +778,7 @@ def test_the_page_reconnects_after_a_server_restart(
     expect(message(page, "Before.")).to_have_attribute("data-state", "delivered")
 
     server.stop()
+    run_clock(page, RETRY_SPEED)
     lost = re.compile("reconnecting|silent|disconnected")
     expect(page.get_by_test_id("connection")).to_have_attribute("data-state", lost)
     expect(page.get_by_test_id("comms-state")).not_to_have_attribute("data-state", "open")
@@ -774,7 +800,7 @@ def test_a_half_open_connection_is_noticed_and_replaced(
     start_server: StartServer, start_proxy: StartProxy, pages: Pages, tmp_path: Path
 ) -> None:
     state = "data-state"
-    server = start_server(lambda: fast_mission(tmp_path), with_fast_clock)
+    server = start_server(lambda: fast_mission(tmp_path), with_clock)
     proxy = start_proxy(server)
     page = pages.open(proxy.url)
     wait_until_live(page)
@@ -783,6 +809,7 @@ def test_a_half_open_connection_is_noticed_and_replaced(
 
     proxy.swallows = True
     send(page, "Hold the drive.")
+    run_clock(page, SILENT_SPEED)
     expect(page.get_by_test_id("connection")).to_have_attribute(state, "silent")
     expect(page.get_by_test_id("sources")).not_to_contain_text("live")
     expect(page.get_by_test_id("connection").locator(".count")).to_have_text(re.compile(r"^\d+ s$"))
@@ -790,6 +817,7 @@ def test_a_half_open_connection_is_noticed_and_replaced(
     expect(page.get_by_test_id("comms-state")).not_to_have_attribute(state, "open")
     expect(message(page, "Hold the drive.")).to_have_attribute(state, "unconfirmed")
 
+    run_clock(page, RETRY_SPEED)
     proxy.swallows = False
     wait_until_live(page)
     expect(page.get_by_test_id("sources")).to_contain_text("live")
@@ -805,16 +833,18 @@ def test_the_verdict_of_an_upload_is_read_after_a_half_open_connection(
     start_server: StartServer, start_proxy: StartProxy, pages: Pages, tmp_path: Path
 ) -> None:
     slow = SimulatedValidator(pace_s=0.5)
-    settings = Settings(data_dir=tmp_path)
-    server = start_server(lambda: MissionControl(settings, commands=slow), with_fast_clock)
+    settings = Settings(data_dir=tmp_path, camera="none:")
+    server = start_server(lambda: MissionControl(settings, commands=slow), with_clock)
     proxy = start_proxy(server)
     page = pages.open(proxy.url)
     upload(page, "pass-first-drive.rcs")
     page.get_by_test_id("steps").locator("[data-state=running]").wait_for()
     proxy.swallows = True
+    run_clock(page, SILENT_SPEED)
     silent = page.get_by_test_id("upload-silent")
     expect(silent).to_contain_text("12 s")
     expect(page.get_by_test_id("verdict")).to_have_count(0)
+    run_clock(page, RETRY_SPEED)
     proxy.swallows = False
     expect_verdict(page, "COMPLETE")
     expect(silent).to_have_count(0)

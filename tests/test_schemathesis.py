@@ -18,7 +18,7 @@ from rover.api import Operation, openapi_document
 from rover.mission import MissionControl
 from rover.sessions.failures import Failures
 from rover.settings import Settings
-from tests.serving import ROOT
+from tests.serving import FULL, ROOT
 
 if TYPE_CHECKING:
     from schemathesis import Case
@@ -57,6 +57,7 @@ def schema_of(mission: MissionControl) -> BaseSchema:
     document = openapi_document(operations, open_to_local=False)
     config = schemathesis.Config.from_path(CONFIG)
     loaded = schemathesis.openapi.from_dict(document, config=config)
+    loaded.config.phases.coverage.enabled = FULL  # a run generates its cases once per process
     loaded.app = mission.app
     return loaded
 
