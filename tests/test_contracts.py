@@ -272,6 +272,12 @@ async def check_fprime(folder: Path) -> None:
     )
 
 
+async def check_seqjson(folder: Path) -> None:
+    schema = written(folder / "schema.json", {"type": "object", "required": ["id"]})
+    validator = open_source("commands", f"seqjson:{schema}?isolate=0")
+    await check_commands(validator, good=b'{"id": "a"}', bad=b"{}")
+
+
 CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.simulated.telemetry:SimulatedTelemetry": check_simulated_telemetry,
     "sources.replay:ReplayTelemetry": check_replay,
@@ -290,6 +296,7 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.simulated.validator:SimulatedValidator": check_simulated_validator,
     "sources.programs:ProgramValidator": check_programs,
     "sources.fprime:FPrimeValidator": check_fprime,
+    "sources.seqjson:SeqJsonValidator": check_seqjson,
 }
 
 

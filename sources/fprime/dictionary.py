@@ -13,9 +13,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from sources.base import CommandDictionary, SourceError
-from sources.fprime.json_fields import Fields
 from sources.fprime.types import FLOATS, INTEGERS, Array, Boolean, Enum, Integer, Struct, Text, Type
 from sources.values.files import unreadable
+from sources.values.json_fields import Fields
 from sources.values.wording import listed
 
 if TYPE_CHECKING:

@@ -78,6 +78,9 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
         "sim": Scheme("sources.simulated.validator:SimulatedValidator"),
         "cmd": Scheme("sources.programs:ProgramValidator", takes="path"),
         "fprime": Scheme("sources.fprime:FPrimeValidator", takes="path", is_isolated=True),
+        "seqjson": Scheme(
+            "sources.seqjson:SeqJsonValidator", takes="path", extra="seqjson", is_isolated=True
+        ),
         "none": Scheme("sources.none:NoValidator"),
     },
 }

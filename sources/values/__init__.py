@@ -15,6 +15,8 @@
     ranges        options within their range
     image_header  the format, the size and the end of an image
     files         the error for a file that cannot be read
+    json_text     mistakes in JSON files, and the places of values
+    json_fields   the fields of a JSON object, with their types checked
     tally         counts findings, and makes the verdict of them
     languages     recognises the language of a command file
     text_blocks   the lines of a text file, in blocks

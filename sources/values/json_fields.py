@@ -59,6 +59,23 @@ class Fields:
             )
         return value
 
+    def number(self, name: str, *, whole: bool = False) -> Any:
+        """A number, or a whole one; `None` if it is missing."""
+        value = self.get(name)
+        kinds = (int,) if whole else (int, float)
+        if value is not None and type(value) not in kinds:
+            raise self.error(name, f"must be a number, not {_noun(value)}")
+        return value
+
+    def texts(self, name: str) -> list[str]:
+        """An array of texts; empty if it is missing."""
+        value = self.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self.error(name, f"must be an array of texts, not {_noun(value)}")
+        return value
+
     def object(self, name: str, *, optional: bool = False) -> Fields:
         """An object; an empty one if it is missing and optional."""
         is_left_out = optional and name not in self._content

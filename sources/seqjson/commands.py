@@ -1,0 +1,216 @@
+"""A command dictionary for seq-json, and the check of commands against it.
+
+It is the JSON dictionary of F Prime, or the same in short:
+
+    {"commands": [{"name": "DRIVE", "args": [{"name": "m", "type": "number", "max": 50}]}]}
+
+Source: the F Prime dictionary specification.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sources.seqjson.faults import Fault
+from sources.values.json_fields import Fields
+from sources.values.wording import Suggestions, listed, quoted, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sources.values.json_text import Pointer
+
+LISTS = ("steps", "immediate_commands", "hardware_commands")
+"""The properties of a sequence that hold commands."""
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "number": ("number",),
+    "integer": ("number", "hex"),
+    "boolean": ("boolean",),
+    "string": ("string",),
+    "enum": ("symbol", "string"),
+    "repeat": ("repeat",),
+}
+"""The types of seq-json arguments for each kind of parameter."""
+
+MAX_DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a command.
+
+    Attributes:
+        name: of the parameter.
+        kind: a key of `KINDS`.
+        low: lowest number.
+        high: highest number.
+        members: of an enum.
+        max_bytes: maximum size of a text.
+    """
+
+    name: str
+    kind: str
+    low: float | None = None
+    high: float | None = None
+    members: Sequence[str] = ()
+    max_bytes: int | None = None
+
+
+class Commands:
+    """The commands of a dictionary.
+
+    Args:
+        place: name of its file, for errors.
+        content: of the file.
+
+    Raises:
+        SourceError: it is not a dictionary, with the place in it.
+    """
+
+    def __init__(self, place: str, content: Any) -> None:
+        root = Fields(place, content, ": ")
+        self._definitions = {
+            one.text("qualifiedName"): one for one in root.objects("typeDefinitions", optional=True)
+        }
+        self._commands: dict[str, Sequence[Parameter]] = {}
+        for fields in root.objects("commands"):
+            name = fields.text("stem" if fields.get("stem") is not None else "name")
+            if name in self._commands:
+                raise fields.error("name", f"{name} is a duplicate")
+            key = "formalParams" if fields.get("formalParams") is not None else "args"
+            parameters = [self._parameter(one) for one in fields.objects(key, optional=True)]
+            self._commands[name] = parameters
+
+    def faults(self, content: Any) -> Iterator[Fault]:
+        """Yield the faults of the commands of a sequence, which need not fit its schema."""
+        suggestions = Suggestions(self._commands)
+        for pointer, step in commands_of(content):
+            stem = step["stem"]
+            if stem not in self._commands:
+                hint = suggestions.hint(stem)
+                message = f"unknown command {quoted(stem)}"
+                yield Fault("command.unknown", message, (*pointer, "stem"), hint)
+                continue
+            args = step.get("args", [])
+            if isinstance(args, list):
+                yield from self._argument_faults(stem, args, (*pointer, "args"))
+
+    def _argument_faults(self, stem: str, args: list[Any], pointer: Pointer) -> Iterator[Fault]:
+        parameters = self._commands[stem]
+        usage = f"the arguments are {listed(one.name for one in parameters) or 'none'}"
+        if len(args) != len(parameters):
+            plural = "" if len(parameters) == 1 else "s"
+            message = f"{stem} takes {len(parameters)} argument{plural}, not {len(args)}"
+            is_missing = len(args) < len(parameters)
+            code = "argument.missing" if is_missing else "argument.extra"
+            place = pointer if is_missing or not pointer else (*pointer, len(parameters))
+            yield Fault(code, message, place, usage)
+        for index, (parameter, argument) in enumerate(zip(parameters, args, strict=False)):
+            if not isinstance(argument, dict):
+                continue
+            name = argument.get("name")
+            if isinstance(name, str) and name != parameter.name:
+                message = f"argument {index + 1} of {stem} is {parameter.name}, not {quoted(name)}"
+                yield Fault("argument.name", message, (*pointer, index, "name"), usage)
+            yield from _value_faults(parameter, argument, (*pointer, index))
+
+    def _parameter(self, fields: Fields) -> Parameter:
+        name = fields.text("name")
+        if isinstance(fields.get("type"), str):
+            kind = fields.text("type")
+            if kind not in KINDS:
+                raise fields.error("type", f"must be one of {listed(KINDS)}")
+            low, high = (fields.number(key) for key in ("min", "max"))
+            members = fields.texts("values")
+            return Parameter(name, kind, low, high, members, fields.number("max_bytes", whole=True))
+        return self._typed(name, fields.object("type"), 0)
+
+    def _typed(self, name: str, type_: Fields, depth: int) -> Parameter:
+        """A parameter with a type of F Prime."""
+        type_name = type_.text("name")
+        if type_name in BITS:
+            bits = BITS[type_name]
+            if type_name.startswith("I"):
+                return Parameter(name, "integer", -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+            return Parameter(name, "integer", 0, 2**bits - 1)
+        if type_name in ("F32", "F64"):
+            highest = (2 - 2**-23) * 2.0**127 if type_name == "F32" else None
+            return Parameter(name, "number", None if highest is None else -highest, highest)
+        if type_name == "bool":
+            return Parameter(name, "boolean")
+        if type_name == "string":
+            return Parameter(name, "string", max_bytes=type_.integer("size", 0, 65_535))
+        definition = self._definitions.get(type_name)
+        if definition is None or depth == MAX_DEPTH:
+            raise type_.error("name", f"the type {type_name!r} is not in typeDefinitions")
+        match definition.text("kind"):
+            case "alias":
+                return self._typed(name, definition.object("underlyingType"), depth + 1)
+            case "enum":
+                constants = definition.objects("enumeratedConstants")
+                return Parameter(name, "enum", members=[one.text("name") for one in constants])
+            case _:
+                return Parameter(name, "repeat")
+
+
+BITS = {f"{sign}{bits}": bits for sign in "IU" for bits in (8, 16, 32, 64)}
+
+
+def _value_faults(
+    parameter: Parameter, argument: dict[str, Any], pointer: Pointer
+) -> Iterator[Fault]:
+    """Yield the faults of the value of an argument."""
+    kind, value = argument.get("type"), argument.get("value")
+    if kind == "symbol" and parameter.kind != "enum":
+        return  # a variable, whose value is known on board
+    if kind not in KINDS[parameter.kind]:
+        kinds = " or ".join(KINDS[parameter.kind])
+        message = f"{parameter.name} must be of the type {kinds}, not {quoted(str(kind))}"
+        yield Fault("argument.type", message, (*pointer, "type"))
+        return
+    place = (*pointer, "value")
+    if kind == "hex" and isinstance(value, str):
+        try:
+            value = int(value[:40], 16)
+        except ValueError:
+            return
+    if isinstance(value, bool):
+        return
+    if isinstance(value, int | float):
+        if parameter.kind == "integer" and value != int(value):
+            yield Fault("argument.type", f"{parameter.name} must be a whole number", place)
+        low, high = parameter.low, parameter.high
+        if (low is not None and value < low) or (high is not None and value > high):
+            limits = [f"at least {low:.10g}"] if low is not None else []
+            limits += [f"at most {high:.10g}"] if high is not None else []
+            message = f"{parameter.name} must be {' and '.join(limits)}, not {value!r:.40}"
+            yield Fault("argument.range", message, place)
+    elif isinstance(value, str):
+        if parameter.members and value not in parameter.members:
+            message = f"{parameter.name} must be one of {listed(parameter.members)}"
+            message += f", not {quoted(value)}"
+            yield Fault("argument.member", message, place, suggestion(value, parameter.members))
+        size = len(value.encode(errors="surrogatepass"))
+        if parameter.max_bytes is not None and size > parameter.max_bytes:
+            message = (
+                f"{parameter.name} must have at most {parameter.max_bytes} bytes, not {size:,}"
+            )
+            yield Fault("argument.length", message, place)
+
+
+def commands_of(content: Any) -> Iterator[tuple[Pointer, dict[str, Any]]]:
+    """Yield the commands of a sequence with their pointers; also of one that fits no schema."""
+    if not isinstance(content, dict):
+        return
+    groups: list[tuple[Pointer, Any]] = [((name,), content.get(name)) for name in LISTS]
+    requests = content.get("requests")
+    for index, request in enumerate(requests if isinstance(requests, list) else []):
+        if isinstance(request, dict):
+            groups.append((("requests", index, "steps"), request.get("steps")))
+    for pointer, steps in groups:
+        for index, step in enumerate(steps if isinstance(steps, list) else []):
+            is_command = isinstance(step, dict) and step.get("type", "command") == "command"
+            if is_command and isinstance(step.get("stem"), str):
+                yield (*pointer, index), step

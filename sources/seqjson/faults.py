@@ -1,0 +1,197 @@
+"""The real faults behind the errors of a JSON schema.
+
+A schema says `oneOf` where a step is an activation, a command or a load. If a command lacks its
+time, the validator reports that it is none of these. The step's `type` chooses the branch, so that
+the fault is the missing time.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sources.values.wording import listed, quoted, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jsonschema_rs import ValidationError
+
+    from sources.values.json_text import Pointer
+
+MAX_DEPTH = 32
+"""Maximum depth of branches within branches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of a file.
+
+    Attributes:
+        code: `schema.` and the keyword of the schema.
+        message: the fault.
+        pointer: of the value or of the property.
+        hint: how to fix it; may be empty.
+    """
+
+    code: str
+    message: str
+    pointer: Pointer
+    hint: str = ""
+
+
+def faults(error: ValidationError, schema: Any, depth: int = 0) -> Iterator[Fault]:
+    """Yield the faults behind an error.
+
+    Args:
+        error: of the validator.
+        schema: the whole schema.
+        depth: of branches.
+    """
+    keyword = error.kind.name
+    pointer = tuple(error.instance_path)
+    if keyword in ("oneOf", "anyOf") and depth < MAX_DEPTH:
+        branches: Sequence[Sequence[ValidationError]] = getattr(error.kind, "context", [])
+        yield from _branch_faults(error, branches, schema, depth + 1)
+    elif keyword == "additionalProperties":
+        known = _properties(error, schema)
+        for name in error.kind.as_dict()["unexpected"]:
+            hint = suggestion(name, known)
+            yield Fault(
+                f"schema.{keyword}", f"unknown property {quoted(name)}", (*pointer, name), hint
+            )
+    elif keyword == "falseSchema":
+        message = f"{_name(pointer)} is not allowed here"
+        yield Fault("schema.not-allowed", message, pointer)
+    else:
+        yield Fault(f"schema.{keyword}", _message(error), pointer, "")
+
+
+def _branch_faults(
+    error: ValidationError, branches: Sequence[Sequence[ValidationError]], schema: Any, depth: int
+) -> Iterator[Fault]:
+    """Yield the faults of the branch that the value is meant to be."""
+    pointer = tuple(error.instance_path)
+    chosen = [branch for branch in branches if not _discriminators(branch, pointer)]
+    if not chosen and branches:
+        yield _unknown_kind(branches, pointer)
+        return
+    if len(chosen) > 1:
+        shared = [
+            one
+            for one in chosen[0]
+            if all(any(_same(one, other) for other in branch) for branch in chosen[1:])
+        ]
+        names = [_missing(branch) for branch in chosen]
+        if not shared and all(names):
+            message = f"must have {' or '.join(map(quoted, names))}"
+            yield Fault("schema.required", message, pointer)
+            return
+        chosen = [shared or min(chosen, key=len)]
+    if not chosen:
+        yield Fault(f"schema.{error.kind.name}", _message(error), pointer)
+        return
+    for one in chosen[0]:
+        yield from faults(one, schema, depth)
+
+
+def _discriminators(branch: Sequence[ValidationError], pointer: Pointer) -> list[ValidationError]:
+    """The errors of a branch that say that the value is of another kind."""
+    return [
+        one
+        for one in branch
+        if one.kind.name in ("const", "enum")
+        and len(one.instance_path) == len(pointer) + 1
+        and "const" in one.schema_path[-1:]
+    ]
+
+
+def _unknown_kind(branches: Sequence[Sequence[ValidationError]], pointer: Pointer) -> Fault:
+    """The fault of a value whose `type` is none of those of the branches."""
+    errors = [_discriminators(branch, pointer)[0] for branch in branches]
+    kinds = [str(one.kind.as_dict().get("expected_value", "")) for one in errors]
+    found = errors[0].instance
+    message = f"{errors[0].instance_path[-1]} must be one of {listed(kinds)}, not {_shown(found)}"
+    hint = suggestion(found, kinds) if isinstance(found, str) else ""
+    return Fault("schema.type", message, tuple(errors[0].instance_path), hint)
+
+
+def _same(one: ValidationError, other: ValidationError) -> bool:
+    return one.message == other.message and one.instance_path == other.instance_path
+
+
+def _missing(branch: Sequence[ValidationError]) -> str:
+    """The property that a branch lacks, if this is its only error."""
+    if len(branch) == 1 and branch[0].kind.name == "required":
+        return str(branch[0].kind.as_dict()["property"])
+    return ""
+
+
+def _message(error: ValidationError) -> str:
+    about = error.kind.as_dict()
+    name = _name(tuple(error.instance_path))
+    match error.kind.name:
+        case "required":
+            return f"{name} lacks {quoted(about['property'])}"
+        case "type":
+            nouns = [NOUNS.get(str(one), str(one)) for one in about["types"]]
+            return f"{name} must be {' or '.join(nouns)}, not {_shown(error.instance)}"
+        case "const":
+            return f"{name} must be {_shown(about['expected_value'])}, not {_shown(error.instance)}"
+        case "enum":
+            options = listed(map(str, about["options"]))
+            return f"{name} must be one of {options}, not {_shown(error.instance)}"
+        case "pattern":
+            return f"{name} must match {about['pattern']}, not {_shown(error.instance)}"
+        case "minItems":
+            return f"{name} must have at least {about['limit']} items"
+        case "oneOf":
+            return f"{name} fits several alternatives, of which only one is allowed"
+        case _:
+            return f"{name}: {error.message:.300}"
+
+
+NOUNS = {
+    "string": "a text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def _name(pointer: Pointer) -> str:
+    """The name of a value in a message."""
+    names = [part for part in pointer if isinstance(part, str)]
+    if not pointer:
+        return "the file"
+    if isinstance(pointer[-1], int):
+        return f"item {pointer[-1]} of {names[-1]}" if names else f"item {pointer[-1]}"
+    return pointer[-1]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    if isinstance(value, str):
+        return f"the text {quoted(value)}"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return f"{value!r:.40}"
+
+
+def _properties(error: ValidationError, schema: Any) -> list[str]:
+    """The properties that the schema allows at the place of an error."""
+    found = schema
+    for part in list(error.schema_path)[:-1]:
+        try:
+            found = found[part]
+        except (LookupError, TypeError):
+            return []
+    properties = found.get("properties") if isinstance(found, dict) else None
+    return list(properties) if isinstance(properties, dict) else []
