@@ -135,7 +135,7 @@ async def test_a_number_that_programs_round_is_a_warning(schema: Path, tmp_path:
     ("content", "codes"),
     [
         (command("c.TWO", NUMBER % 1, NUMBER % 2.5), []),
-        (command("c.TWOO"), ["command.unknown"]),
+        (command("c.TWWO"), ["command.unknown"]),
         (command("c.TWO", NUMBER % 1), ["argument.missing"]),
         (command("c.NO_OP", NUMBER % 1), ["argument.extra"]),
         (command("c.INT", NUMBER % 2.5), ["argument.type"]),
