@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from rover.names import folded
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,8 +48,8 @@ class Identity:
 
         Args:
             scope: one of `SCOPES`, or `ANY`.
-            target: of the action, such as the name of a channel. `None` asks whether the client may
-                do it for any target.
+            target: of the action, such as the name of a channel, in any case. `None` asks whether
+                the client may do it for any target.
         """
         if scope in self.scopes or scope == ANY or "admin" in self.scopes:
             return True
@@ -58,7 +60,7 @@ class Identity:
         ]
         if target is None:
             return bool(patterns)
-        return any(fnmatchcase(target, pattern) for pattern in patterns)
+        return any(fnmatchcase(folded(target), folded(pattern)) for pattern in patterns)
 
 
 EVERYONE = Identity(scopes=frozenset(SCOPES))

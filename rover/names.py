@@ -82,5 +82,12 @@ def looks_of(name: str) -> frozenset[str]:
     return frozenset(map(_without_spaces, both))
 
 
+def folded(text: str) -> str:
+    """The text without differences of case and composition."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 def _without_spaces(text: str) -> str:
     return "".join(one for one in text if unicodedata.category(one)[0] not in "CZ")

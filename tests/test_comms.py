@@ -12,7 +12,8 @@ from anyio import create_task_group, fail_after, sleep_forever, wait_all_tasks_b
 
 from rover import errors
 from rover.comms import Comms
-from rover.comms.channel import MAX_HISTORY_BYTES, MAX_NAME_CHARACTERS, Member
+from rover.comms.channel import MAX_HISTORY_BYTES, Member
+from rover.comms.names import MAX_NAME_CHARACTERS
 from rover.settings import Settings
 from rover.topic import Batch, EventId, Gap, GapReason, Topic
 
@@ -165,7 +166,7 @@ async def test_allowed_channel_names(channel: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "channel", ["", ".", "..", "-a", "_a", "a/b", "a b", "é", "a\n", "a" * 65, "٣", "../etc"]
+    "channel", ["", ".", "..", "-a", "_a", "a/b", "a b", "a\n", "a" * 65, "../etc"]
 )
 async def test_channel_names_that_are_not_allowed(channel: str) -> None:
     comms = comms_of()

@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rover import errors
+from rover.comms.names import MAX_NAME_CHARACTERS
 from rover.comms.pace import Pace
 from rover.comms.protocol import Frame, MessageEvent, PresenceEvent, encode
 from rover.comms.seats import Seats
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
     Notify = Callable[[Topic[Any, Any]], None]
     Clock = Callable[[], float]
-
-MAX_NAME_CHARACTERS = 64
 
 MAX_PRESENCE_EVENTS = 1_000
 """Maximum number of joins and leaves kept in a channel. They never replace messages."""

@@ -6,15 +6,18 @@ import logging
 import re
 from collections import Counter
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from math import inf
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 from anyio import CancelScope, create_task_group, sleep
 
 from rover import errors
-from rover.comms.channel import MAX_NAME_CHARACTERS, MAX_PRESENCE_EVENTS, Channel, Member
+from rover.comms.channel import MAX_PRESENCE_EVENTS, Channel, Member
 from rover.comms.history import Page, find
+from rover.comms.names import MAX_NAME_CHARACTERS, ChannelNames
 from rover.comms.records import PREFIX, channel_store
 from rover.counts import GapCounts
 from rover.events import EventId
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
     from rover.shares import Refusal
 
 logger = logging.getLogger("rover.comms")
-
-CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 SUFFIX = re.compile(r"-\d+$")
 """What is appended to the name of a member whose name the channel already has."""
@@ -128,6 +129,12 @@ class Comms:
         self.sent_bytes = 0
         self._deleted_events = 0  # of deleted channels
 
+    @cached_property
+    def names(self) -> ChannelNames:
+        """The names of all channels. Use it when the log is open."""
+        stored = self._log.streams(PREFIX) if self._log is not None else ()
+        return ChannelNames(stream.key.removeprefix(PREFIX) for stream in stored)
+
     @property
     def events(self) -> int:
         """Number of events in all channels so far: messages, joins and leaves."""
@@ -163,7 +170,10 @@ class Comms:
             ChannelRefused: as in `join`.
             PoolFull: as in `join`.
         """
-        if self._log is None or channel_name in self._channels:
+        if self._log is None:
+            return
+        channel_name = self.names.find(channel_name)
+        if channel_name in self._channels:
             return
         if self._log.stream(PREFIX + channel_name) is None:
             return
@@ -189,7 +199,7 @@ class Comms:
             ChannelRefused: the name is not allowed.
             LogDamaged: the messages cannot be read.
         """
-        _check_channel_name(channel_name)
+        channel_name = self.names.find(channel_name)
         if self._log is None:
             return Page([], None)
         channel = self._channels.get(channel_name)
@@ -231,7 +241,7 @@ class Comms:
             ScopeRequired: the client may not send messages in this channel.
             Draining: the server is shutting down.
         """
-        _check_channel_name(channel_name)
+        channel_name = self.names.find(channel_name)
         if not identity.allows("say", channel_name):
             raise errors.ScopeRequired(f"say:{channel_name}")
         if self._log is not None and self._log.recorded is not None:
@@ -275,7 +285,8 @@ class Comms:
         When the server closes the member, the block is cancelled and the reason is raised.
 
         Args:
-            channel_name: up to 64 letters, digits, `_`, `.` and `-`, a letter or digit first.
+            channel_name: up to 64 letters, digits, `_`, `.` and `-`, a letter or digit first, in
+                any script and case.
             name: 1 to 64 printable characters; generated if empty. If the channel has a member of
                 that name, a number is appended. Ignored if the identity has a name.
             after: the last event that the member has received, if it resumes.
@@ -295,7 +306,7 @@ class Comms:
         if self._closed:
             raise errors.Draining(RETRY_AFTER_S)
         name = self._allowed_name(name, identity)
-        channel = self._channel(channel_name, client)
+        channel = self._channel(self.names.find(channel_name), client)
         with CancelScope() as scope:
             member = channel.join(name, after, scope, client, identity, resume_token)
             try:
@@ -357,7 +368,7 @@ class Comms:
             if is_open or self._log.stream(stream.key) is not stream:  # meanwhile
                 continue
             if count == len(page) and page[-1].offset == stream.last:
-                self._log.delete(stream.key)
+                self._delete_stored(self._log, stream.key)
             elif count:
                 self._log.trim(stream.key, page[count - 1].offset + 1)
 
@@ -402,7 +413,6 @@ class Comms:
     def _channel(self, name: str, client: str | None) -> Channel:
         if channel := self._channels.get(name):
             return channel
-        _check_channel_name(name)
         if self.pool.is_full(client):
             self._delete_empty_channel(client)
         self.pool.acquire(client)
@@ -423,6 +433,7 @@ class Comms:
             is_recorded=self._log is not None and self._log.recorded is not None,
         )
         self._channels[name] = channel
+        self.names.add(name)
         return channel
 
     def _limit_stored(self, log: Log) -> None:
@@ -435,8 +446,12 @@ class Comms:
             return
         for stream in reversed(stored):
             if stream.key.removeprefix(PREFIX) not in self._channels:
-                log.delete(stream.key)
+                self._delete_stored(log, stream.key)
                 return
+
+    def _delete_stored(self, log: Log, key: str) -> None:
+        log.delete(key)
+        self.names.remove(key.removeprefix(PREFIX))
 
     def _delete_empty_channel(self, client: str | None) -> None:
         own_only = self.pool.is_share_used(client)
@@ -445,20 +460,16 @@ class Comms:
                 del self._channels[channel.name]
                 channel.topic.close()
                 self._deleted_events += channel.topic.last_id.offset
-                if self._log is not None and not channel.has_messages:
-                    self._log.delete(PREFIX + channel.name)
+                if self._log is None:
+                    self.names.remove(channel.name)
+                elif not channel.has_messages:
+                    self._delete_stored(self._log, PREFIX + channel.name)
                 self.pool.release(channel.client)
                 return
 
 
-def _check_channel_name(name: str) -> None:
-    if not CHANNEL_NAME.fullmatch(name):
-        reason = "use up to 64 letters, digits, `_`, `.` and `-`, a letter or digit first"
-        raise errors.ChannelRefused("channel", name, reason)
-
-
 def _member_name(name: str) -> str:
-    name = name.strip()
+    name = normalize("NFC", name.strip())
     if fault := name_fault(name, MAX_NAME_CHARACTERS):
         raise errors.ChannelRefused("member name", name, fault)
     return name

@@ -13,7 +13,7 @@ MAX_NAME_CHARACTERS = 64
 
 MAX_PATTERN_CHARACTERS = 64
 
-PATTERN = re.compile(r"[A-Za-z0-9_.*?\[\]!-]+")
+PATTERN = re.compile(r"(?:[A-Za-z0-9_.*?\[\]!-]|[^\x00-\x7f])+")
 """A pattern of names of channels, as of `fnmatch`."""
 
 DURATION = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
@@ -52,7 +52,9 @@ def scopes_of(text: str) -> tuple[str, ...]:
             choices = ", ".join(SCOPES)
             raise TokenError(f"scope={scope[:80]!r}: must be one of {choices}, or say:PATTERN")
         if colon and (
-            name != "say" or not PATTERN.fullmatch(pattern) or len(pattern) > MAX_PATTERN_CHARACTERS
+            name != "say"
+            or not PATTERN.fullmatch(pattern)
+            or name_fault(pattern, MAX_PATTERN_CHARACTERS)
         ):
             raise TokenError(
                 f"scope={scope[:80]!r}: must be say:PATTERN, and the pattern is the name of a "
