@@ -11,22 +11,15 @@ from __future__ import annotations
 import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from http import HTTPStatus
 from time import time
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from anyio import CancelScope, Event, create_task_group, sleep, to_thread
-from starlette.routing import Route, WebSocketRoute
 
 from rover.addresses import Proxies, words
-from rover.api import Described, Operation
-from rover.asgi.access import Access
-from rover.asgi.authentication import Authentication
 from rover.asgi.clients import Clients
 from rover.asgi.connection_limits import ConnectionLimits
-from rover.asgi.headers import ResponseHeaders
-from rover.asgi.origins import Origins
-from rover.asgi.problems import ProblemApp, Problems
+from rover.asgi.problems import ProblemApp
 from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
 from rover.asgi.session_cookies import SessionCookies
 from rover.asgi.shutdown import listen_for_signals
@@ -38,8 +31,7 @@ from rover.config import Config, SourceConfig
 from rover.config.names import unknown_names
 from rover.counts import Counts
 from rover.embedding import Hosts, beside
-from rover.errors import MissionRecorded, SettingError
-from rover.identity import ANY
+from rover.errors import SettingError
 from rover.images import Cameras, Images
 from rover.images.announcements import Announcements
 from rover.images.arrivals import Arrivals
@@ -49,27 +41,10 @@ from rover.lifetime import entered
 from rover.logs import log_of
 from rover.masking import hide
 from rover.metrics import MissionMetrics
+from rover.mission_routes import make_routes
 from rover.named_sources import named_sources
 from rover.private_folder import make_private
 from rover.retention import RetentionClock
-from rover.routes import (
-    alarms,
-    api,
-    commands,
-    comms,
-    comms_messages,
-    dashboard,
-    events,
-    images,
-    ingest,
-    metrics,
-    ops,
-    resumable,
-    session,
-    telemetry,
-    uploads,
-    video,
-)
 from rover.routes.image_json import image_event_json
 from rover.serving import Phase, Serving, Stage
 from rover.sessions import SignIns
@@ -87,12 +62,13 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.authentication import AuthenticationBackend
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
     from rover.asgi.lifespan import AnyApp
     from rover.commands.upload import Upload
     from rover.images.arrivals import Arrival
     from rover.logs.base import Log
+    from rover.mission_routes import Part
     from rover.named_sources import Given, NamedSource, NamedSources
     from sources.base import Camera, CommandValidator, TelemetrySource
 
@@ -109,16 +85,6 @@ STREAMS_CLOSE_S = 1.0
 
 MIN_TRANSFER_SHARE = 0.5
 """Minimum share of `drain_s` for transfers, after members and event streams have closed."""
-
-OPEN_PATHS = ops.OPEN_PATHS | session.OPEN_PATHS
-
-AUDITED_REFUSALS = frozenset(
-    {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
-)
-"""Statuses of refused requests that the audit log counts."""
-
-Part = Literal["telemetry", "images", "comms", "commands", "ops", "access", "dashboard"]
-"""A part of the mission that another app can include."""
 
 
 class MissionControl:
@@ -190,7 +156,6 @@ class MissionControl:
         self._validator = validators["commands"]
         self.tokens = Tokens.of(self.settings)
         hide(words(self.settings.tokens))
-        self._authentication = authentication
         self._make_log = log or partial(log_of, self.settings)
         if authentication is not None:
             self.tokens.required = True
@@ -204,7 +169,7 @@ class MissionControl:
         self._hosts = Hosts(self.lifespan)
         self._stack = AsyncExitStack()
         self._reset()
-        self._routes = self._make_routes()
+        self._routes = make_routes(self, authentication)
         self.app = self.app_for()
 
     def _check_proxies(self) -> None:
@@ -311,14 +276,6 @@ class MissionControl:
             sha256=upload.sha256 or None,
             detail=report["detail"],
         )
-
-    def _count_response(self, status: int) -> None:
-        self.counts.responses[status] += 1
-
-    def _record_refusal(self, exc: Exception, status: HTTPStatus) -> None:
-        self.counts.refusals[status.value, type(exc).__name__] += 1
-        if status in AUDITED_REFUSALS:
-            self.audit.refuse(type(exc).__name__)
 
     def _publish_image(self, arrival: Arrival, skipped: int) -> None:
         several = len(self._cameras) > 1
@@ -535,59 +492,6 @@ class MissionControl:
             parts: what to serve there; all by default.
         """
         return beside(host, path, self.app_for(*parts), self.lifespan)
-
-    def _is_change(self, part: Part, required_scope: str) -> bool:
-        """Whether a route would change a mission that is recorded."""
-        is_recorded = self.log.recorded is not None
-        return is_recorded and part != "access" and required_scope not in ("", "view", ANY)
-
-    def _make_routes(self) -> dict[Part, list[BaseRoute]]:
-        routes: dict[Part, list[BaseRoute]] = {
-            "telemetry": [
-                *telemetry.routes(self),
-                *alarms.routes(self),
-                *events.routes(self),
-                *ingest.routes(self),
-            ],
-            "images": [*images.routes(self), *video.routes(self)],
-            "comms": [*comms.routes(self), *comms_messages.routes(self)],
-            "commands": [
-                *commands.routes(self),
-                *resumable.routes(self),  # its HEAD goes before the GET of the others
-                *uploads.routes(self),
-            ],
-            "ops": [*ops.routes(self), *metrics.routes(self), *api.routes(self)],
-            "access": session.routes(self),
-            "dashboard": dashboard.routes(self),
-        }
-        origins = self.settings.allowed_origins
-        for part, route in ((name, one) for name, several in routes.items() for one in several):
-            if isinstance(route, Route | WebSocketRoute):
-                required = route.required_scope if isinstance(route, Described) else "view"
-                endpoint = route.app
-                if self._is_change(part, required):
-                    endpoint = refuse_changes
-                access: ASGIApp = Access(endpoint, self, OPEN_PATHS, required)
-                if self._authentication is not None:
-                    access = Authentication(access, self._authentication, Origins(origins))
-                inner = Problems(access, self._record_refusal, self.sign_in_forms.for_error)
-                route.app = ResponseHeaders(
-                    inner,
-                    origins,
-                    self.settings.trusted_proxies,
-                    self._count_response,
-                    has_options=isinstance(route, Operation) and route.method == "OPTIONS",
-                )
-            if origins and isinstance(route, Route) and route.methods:
-                if isinstance(route, Operation) and "OPTIONS" in route.other_methods:
-                    continue
-                route.methods.add("OPTIONS")  # for preflights
-        return routes
-
-
-async def refuse_changes(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    """Raise `MissionRecorded`: an ASGI app instead of those that change a mission."""
-    raise MissionRecorded
 
 
 async def _cancel_after(event: Event, scope: CancelScope) -> None:
