@@ -164,8 +164,8 @@ def test_the_scope_decides_in_which_channels_a_member_may_say_something(
 @pytest.mark.parametrize(
     "channel",
     [
-        *("flight-1%2f..%2fscience", "flight-%00", "%66light-1%20", "flight-%C3%A9"),
-        *("%EF%BD%86light-1", "flight-1%252f", "flight-1/"),
+        *("flight-1%2f..%2fscience", "flight-%00", "%66light-1%20"),
+        *("flight-1%252f", "flight-1/"),
     ],
 )
 def test_a_name_that_looks_like_an_allowed_channel_is_no_channel(site: Site, channel: str) -> None:

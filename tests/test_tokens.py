@@ -385,7 +385,7 @@ def test_a_shared_token_has_all_scopes(settings: Settings) -> None:
     "text",
     [
         *("", ",", "view,", "View", "view:x", "say:", "say:flight/1", "say:a,b c", "all", "*"),
-        *("say:é", f"say:{'a' * 65}", "say :flight", "admin*"),
+        *(f"say:{'a' * 65}", "say :flight", "admin*"),
     ],
 )
 def test_a_scope_that_does_not_exist_is_refused(text: str) -> None:
