@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rover.archive.table import table_of
+from rover.cli.connection import INCOMPLETE
 from rover.comms.history import Query
 from rover.comms.protocol import MessageEvent
+from rover.errors import NotAMission
 from rover.logs.database import Database
 from rover.missions import Snapshot, record
 from rover.schema import MAX_OFFSET
 from rover.telemetry.history import ARCHIVE_SAMPLES, History
 from rover.topic import Gap
 from sources.base import Sample
+from tests.test_missions import run
 from tests.test_restart import events_of, publish, running
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from rover.telemetry.past import Past
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +43,7 @@ def add(history: History, since: int, until_: int, **more: Any) -> None:
     history.archive()
 
 
-def values(history: History, name: str) -> list[Any]:
+def values(history: Past, name: str) -> list[Any]:
     table = table_of(history.load(None, None, [name]), 10**9)
     return table.as_columns()[name]
 
@@ -155,7 +160,7 @@ async def test_only_a_damaged_record_is_missing(
     offset = damage_record(path, "sample", 7)
     with Snapshot(tmp_path / "a") as snapshot:
         assert record(snapshot, tmp_path / "b.rover")["counts"]["values"] == 19
-        assert snapshot.damaged == {("telemetry", offset)}
+        assert [*snapshot.damage.parts] == [("telemetry", f"event {offset}")]
     async with running(tmp_path / "a") as (mission, _):
         assert mission.log.as_json()["set_aside"] is None
         assert values(mission.telemetry.history, "speed") == [n for n in range(20) if n != 7]
@@ -193,6 +198,90 @@ async def test_a_damaged_saved_value_is_left_out(tmp_path: Path) -> None:
     async with running(tmp_path) as (mission, _):
         assert mission.log.as_json()["set_aside"] is None
         assert values(mission.telemetry.history, "speed") == [1]
+
+
+PAGE = 4096
+
+
+async def mission_file(folder: Path) -> Path:
+    """A mission with values in the archive and in the log, in one file without side files."""
+    async with running(folder) as (mission, device):
+        samples = [Sample(T + n, {"speed": n / 7, "mode": "drive"}) for n in range(400)]
+        await publish(mission, device, *samples[:200])
+        mission.telemetry.history.archive()
+        await publish(mission, device, *samples[200:])
+        await mission.comms.say("flight", "hello", "Ada")
+    with closing(sqlite3.connect(folder / "mission.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return folder / "mission.db"
+
+
+def erase(path: Path, content: bytes, page: int) -> None:
+    at = (page - 1) * PAGE
+    path.write_bytes(content[:at] + bytes(PAGE) + content[at + PAGE :])
+
+
+def root_of(path: Path, name: str) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        return int(db.execute(sql, (name,)).fetchone()[0])
+
+
+def page_with(content: bytes, text: bytes) -> int:
+    return content.index(text) // PAGE + 1
+
+
+def read_all(path: Path) -> tuple[int, int, int, int]:
+    """The numbers of values, telemetry events, messages and damaged parts."""
+    with Snapshot(path) as mission:
+        tables = [table.as_columns() for table in mission.history().tables()]
+        return (
+            sum(v is not None for table in tables for name in table for v in table[name]),
+            len(list(mission.records("telemetry"))),
+            len(list(mission.records("comms/flight"))),
+            len(mission.damage.parts),
+        )
+
+
+async def test_no_damaged_page_hides_more_than_it_has(tmp_path: Path) -> None:
+    path = await mission_file(tmp_path / "a")
+    content, copy = path.read_bytes(), tmp_path / "copy.db"
+    values, events, messages, _ = whole = read_all(path)
+    for page in range(1, len(content) // PAGE + 1):
+        erase(copy, content, page)
+        if page in (1, root_of(path, "parameter")):
+            with pytest.raises(NotAMission):
+                read_all(copy)
+            continue
+        found = read_all(copy)
+        assert found == whole or found[3] > 0
+        if page == page_with(content, b'"speed":30.0'):  # the sample 210
+            assert values - 240 < found[0] < values
+            assert events - 60 < found[1] < events
+            assert found[2] == messages
+
+
+async def test_commands_fail_with_a_status_if_a_page_is_damaged(tmp_path: Path) -> None:
+    path = await mission_file(tmp_path / "a")
+    erase(path, path.read_bytes(), page_with(path.read_bytes(), b'"speed":30.0'))
+    assert await run("export", "--from", path, "-o", tmp_path / "a.csv") == INCOMPLETE
+    assert (tmp_path / "a.csv").read_text().count("drive") > 300
+    assert await run("record", "--from", path, tmp_path / "a.rover") == INCOMPLETE
+    with Snapshot(tmp_path / "a.rover") as rescued:
+        assert values(rescued.history(), "mode").count("drive") > 300
+
+
+async def test_a_server_with_a_damaged_page_goes_on_and_reports_it(tmp_path: Path) -> None:
+    path = await mission_file(tmp_path / "a")
+    erase(path, path.read_bytes(), page_with(path.read_bytes(), b'"speed":30.0'))
+    async with running(tmp_path / "a") as (mission, device):
+        await publish(mission, device, Sample(T + 1000, {"speed": 1.0}))
+        damaged = mission.log.as_json()["damaged"]
+        assert damaged["count"] > 0
+        assert damaged["parts"][0]["part"] == "telemetry"
+        assert mission.log.as_json()["set_aside"] is None
+        assert values(mission.telemetry.history, "speed")[-1] == 1.0
+        assert 300 < len(values(mission.telemetry.history, "speed")) < 401
 
 
 def destroy_archive(path: Path) -> None:

@@ -396,6 +396,14 @@ SCHEMAS: dict[str, Schema] = {
             outage=nullable(obj(since=TIME, reason=TEXT)),
             lost=COUNT,
             set_aside=nullable(TEXT),
+            damaged=nullable(
+                obj(
+                    count=COUNT,
+                    parts=array(
+                        obj(part=TEXT, content=TEXT, since=nullable(TIME), until=nullable(TIME))
+                    ),
+                )
+            ),
             recorded={"type": ["object", "null"]},
         ),
     ),

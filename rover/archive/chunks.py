@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
+from contextlib import suppress
 from math import inf
+from sqlite3 import DatabaseError
 from typing import TYPE_CHECKING
 
+from rover.archive.catalog import Catalog, Chunk
 from rover.archive.codec import unpack
 from rover.archive.packed import Packed, pack_points, unpack_points
+from rover.damage import Damaged, is_unreadable
 from rover.wire import iso_or_text
 
 if TYPE_CHECKING:
@@ -18,49 +20,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rover.archive.points import Points
-
-logger = logging.getLogger("rover.telemetry")
-
-SELECT = "SELECT id, first, last, points, open FROM chunk WHERE parameter = ? AND level = ?"
+    from rover.damage import Damage
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A row without its data.
-
-    Attributes:
-        id: of the row.
-        first: time of the first point, POSIX seconds.
-        last: time of the last point, POSIX seconds.
-        points: their number.
-        is_open: whether newer points may be added.
-    """
-
-    id: int
-    first: float
-    last: float
-    points: int
-    is_open: bool
-
-    def points_between(self, since: float, until: float) -> int:
-        """The number of points in a time range, if they are evenly spaced."""
-        duration_s = self.last - self.first
-        if duration_s <= 0:
-            return self.points
-        return int(self.points * (min(until, self.last) - max(since, self.first)) / duration_s)
-
-
-class Chunks:
+class Chunks(Catalog):
     """The table of chunks.
 
     Args:
         db: the database. The caller begins and commits the transactions.
+        damage: of its file.
     """
 
-    def __init__(self, db: Connection) -> None:
-        self._db = db
+    def __init__(self, db: Connection, damage: Damage) -> None:
+        super().__init__(db, damage)
         self._times: dict[bytes, int] = {}  # the row of compressed times
-        self._damaged = 0  # number of damaged chunks that were read
 
     def data_bytes(self) -> int:
         """Bytes of all values and times; reads all chunks."""
@@ -81,53 +54,10 @@ class Chunks:
         )
         return int((pages - free) * size)
 
-    def newest(self, parameter: int, level: int) -> Chunk | None:
-        """The newest chunk of a level."""
-        return self._one(f"{SELECT} ORDER BY first DESC, id DESC LIMIT 1", parameter, level)
-
-    def before(self, parameter: int, level: int, chunk: Chunk) -> Chunk | None:
-        """The chunk before another one."""
-        sql = f"{SELECT} AND first <= ? AND id != ? ORDER BY first DESC, id DESC LIMIT 1"
-        return self._one(sql, parameter, level, chunk.first, chunk.id)
-
-    def oldest(self, parameter: int, level: int) -> Chunk | None:
-        """The oldest chunk of a level."""
-        return self._one(f"{SELECT} ORDER BY first, id LIMIT 1", parameter, level)
-
-    def between(self, parameter: int, level: int, since: float, until: float) -> list[Chunk]:
-        """The chunks that may overlap a time range, in order of time; also the one before it.
-
-        Args:
-            parameter: its id.
-            level: of the chunks.
-            since: POSIX seconds.
-            until: POSIX seconds, exclusive.
-        """
-        before = self._one(
-            f"{SELECT} AND first <= ? ORDER BY first DESC, id DESC LIMIT 1", parameter, level, since
-        )
-        start = since if before is None else before.first
-        sql = f"{SELECT} AND first >= ? AND first < ? ORDER BY first, id"
-        return [_chunk(row) for row in self._db.execute(sql, (parameter, level, start, until))]
-
-    def start_after(self, parameter: int, since: float, count: int) -> float | None:
-        """The time at which the n-th chunk of level 0 after a time begins."""
-        row = self._db.execute(
-            "SELECT first FROM chunk WHERE parameter = ? AND level = 0 AND first > ?"
-            " ORDER BY first LIMIT 1 OFFSET ?",
-            (parameter, since, count - 1),
-        ).fetchone()
-        return row and float(row[0])
-
-    def complete_after(self, parameter: int, level: int, since: float) -> list[Chunk]:
-        """The complete chunks that begin at a time or later."""
-        sql = f"{SELECT} AND first >= ? AND NOT open ORDER BY first, id"
-        return [_chunk(row) for row in self._db.execute(sql, (parameter, level, since))]
-
     def load(
         self, chunk: Chunk, times: dict[int, NDArray[np.float64]] | None = None
     ) -> Points | None:
-        """The points of a chunk; `None` if they are damaged, which is logged.
+        """The points of a chunk; `None` if they are damaged, which is noted.
 
         Args:
             chunk: the chunk.
@@ -135,19 +65,22 @@ class Chunks:
         """
         try:
             return self._load(chunk, times)
-        except (ValueError, TypeError, LookupError) as exc:  # the file is damaged
-            self._damaged += 1
-            if self._damaged.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … only
-                since, until = iso_or_text(chunk.first), iso_or_text(chunk.last)
-                logger.error(
-                    "%d values of %s to %s are damaged (%d): %r",
-                    chunk.points,
-                    since,
-                    until,
-                    self._damaged,
-                    exc,
-                )
-            return None
+        except (ValueError, TypeError, LookupError):  # the file is damaged
+            pass
+        except DatabaseError as exc:
+            if not is_unreadable(exc):
+                raise
+        name = self._name_of(chunk.parameter)
+        content = f"{chunk.points} values from {iso_or_text(chunk.first)}"
+        self._damage.note(Damaged(name, content, chunk.first, chunk.last))
+        return None
+
+    def _name_of(self, parameter: int) -> str:
+        with suppress(DatabaseError):
+            query = "SELECT name FROM parameter WHERE id = ?"
+            if found := self._db.execute(query, (parameter,)).fetchone():
+                return str(found[0])
+        return "an unknown parameter"
 
     def _load(self, chunk: Chunk, times: dict[int, NDArray[np.float64]] | None) -> Points:
         shared, own, parts, late, data = self._db.execute(
@@ -211,10 +144,13 @@ class Chunks:
                 packed.data,
             ),
         ).fetchone()
-        return Chunk(row[0], first, last, len(points), is_open)
+        chunk = Chunk(row[0], parameter, first, last, len(points), is_open)
+        self._note_saved(chunk, level)
+        return chunk
 
     def delete(self, chunk: int) -> None:
         """Delete a chunk."""
+        self._note_deleted(chunk)
         sql = "DELETE FROM chunk WHERE id = ? RETURNING times"
         (times,) = self._db.execute(sql, (chunk,)).fetchone()
         if times is None:
@@ -252,12 +188,3 @@ class Chunks:
             sql = "INSERT INTO times (data) VALUES (?) RETURNING id"
             row = self._times[packed] = self._db.execute(sql, (packed,)).fetchone()[0]
         return row
-
-    def _one(self, sql: str, *values: object) -> Chunk | None:
-        row = self._db.execute(sql, values).fetchone()
-        return None if row is None else _chunk(row)
-
-
-def _chunk(row: tuple[int, float, float, int, int]) -> Chunk:
-    id_, first, last, points, is_open = row
-    return Chunk(id_, first, last, points, bool(is_open))

@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from rover.archive.store import Store
+from rover.damage import Damage, damage_of
 from rover.write_lock import WriteLock, write_lock_of
 
 if TYPE_CHECKING:
@@ -20,16 +21,17 @@ class RecordedArchive:
 
     Args:
         db: a connection with a read transaction, which stays open.
+        damage: of its file.
 
     Raises:
         sqlite3.Error: the database cannot be read.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, damage: Damage | None = None) -> None:
         found = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'chunk'").fetchone()
         if found is None:  # nothing was archived so far
             db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._store = Store(db, create=found is None)
+        self._store = Store(db, create=found is None, damage=damage)
 
     def store(self) -> Store:
         """The store."""
@@ -49,6 +51,7 @@ class ArchiveDatabase:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._lock = WriteLock() if path is None else write_lock_of(path)
+        self._damage = Damage() if path is None else damage_of(path)
         self._inode = 0
         self._db: sqlite3.Connection | None = None
         self._store: Store | None = None
@@ -70,7 +73,7 @@ class ArchiveDatabase:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint = 0")  # the log does it
             self._db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES:d}")
-            self._store, self._inode = Store(self._db, lock=self._lock), inode
+            self._store, self._inode = Store(self._db, lock=self._lock, damage=self._damage), inode
         return self._store
 
     def close(self) -> None:

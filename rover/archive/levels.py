@@ -24,7 +24,8 @@ from rover.archive.reduce import are_spikes, reduced, reduced_all
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from rover.archive.chunks import Chunk, Chunks
+    from rover.archive.catalog import Chunk
+    from rover.archive.chunks import Chunks
     from rover.archive.packed import Packed
     from rover.archive.points import Points
 

@@ -14,6 +14,7 @@ from rover.archive.levels import LEVELS, Levels, prepare
 from rover.archive.parameters import Parameters, Stored
 from rover.archive.points import joined
 from rover.archive.reduce import reduced
+from rover.damage import Damage
 from rover.retention import EARLIEST
 from rover.schema import ARCHIVE
 from rover.write_lock import WriteLock
@@ -67,10 +68,16 @@ class Store:
         db: an SQLite database with automatic commits (`isolation_level=None`).
         create: whether to create tables that do not exist.
         lock: held during each transaction, if other threads of this process write to the database.
+        damage: of its file.
     """
 
     def __init__(
-        self, db: Connection, *, create: bool = True, lock: WriteLock | None = None
+        self,
+        db: Connection,
+        *,
+        create: bool = True,
+        lock: WriteLock | None = None,
+        damage: Damage | None = None,
     ) -> None:
         self._db = db
         self._lock = lock or WriteLock()
@@ -78,7 +85,7 @@ class Store:
             with self._lock.hold():
                 db.executescript(ARCHIVE)
         self._parameters = Parameters(db)
-        self._chunks = Chunks(db)
+        self._chunks = Chunks(db, damage or Damage())
         self._stored: dict[str, Stored] = {}  # by name
         self._levels = Levels(self._chunks)
         self._reload()
@@ -112,6 +119,7 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 self._chunks.share_no_times()
+                self._chunks.forget()
                 self._reload()
                 raise
 

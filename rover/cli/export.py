@@ -138,7 +138,7 @@ def _from_mission(
     names: list[str] | None,
     align: float | None,
 ) -> int:
-    from rover.cli.saving import report_damaged
+    from rover.cli.saving import status_after
     from rover.errors import RoverError
     from rover.exports import Aligner, writer_of
     from rover.exports import export as pieces_of
@@ -157,8 +157,7 @@ def _from_mission(
             writer = writer_of(file_format)
             tables = history.tables(since, until, names)
             status = save(pieces_of(tables, history.kinds(names), writer, aligner))
-            report_damaged(mission)
-            return status
+            return status or status_after(mission)
     except RoverError as exc:
         report(str(exc))
         return WRONG_USE

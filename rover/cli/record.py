@@ -59,7 +59,7 @@ def record(
     import sqlite3
 
     from rover.cli.progress import progress_bar
-    from rover.cli.saving import check_output, failed, file_that_appears, report_damaged
+    from rover.cli.saving import check_output, failed, file_that_appears, status_after
     from rover.errors import RoverError
     from rover.missions import Snapshot
     from rover.missions import record as write
@@ -92,5 +92,4 @@ def record(
         return FAILED
     counts = ", ".join(f"{number:,} {noun}" for noun, number in manifest["counts"].items())
     report(f"{file}: {counts}")
-    report_damaged(mission)
-    return 0
+    return status_after(mission)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rover.cli.connection import DISK_ERRORS, FAILED, WRONG_USE, report
+from rover.cli.connection import DISK_ERRORS, FAILED, INCOMPLETE, WRONG_USE, report
 from rover.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -42,10 +42,14 @@ def check_output(output: str, *, force: bool) -> None:
         raise click.UsageError(f"{output}: the folder {path.parent} does not exist")
 
 
-def report_damaged(mission: Snapshot) -> None:
-    """Report how many records of a mission are damaged and left out."""
-    if count := len(mission.damaged):
-        report(f"{mission.path}: {count:,} damaged records are left out")
+def status_after(mission: Snapshot) -> int:
+    """The exit status after a mission was saved; reports what could not be read of it."""
+    damage = mission.damage.as_json()
+    for one in damage["parts"]:
+        report(f"{mission.path}: damaged and left out: {one['content']} of {one['part']}")
+    if unlisted := damage["count"] - len(damage["parts"]):
+        report(f"{mission.path}: and {unlisted:,} other damaged parts")
+    return INCOMPLETE if damage["count"] else 0
 
 
 @contextmanager

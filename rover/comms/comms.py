@@ -333,7 +333,7 @@ class Comms:
 
     async def _expire(self) -> None:
         while True:
-            with suppress(errors.LogDamaged):  # the log reports it when it writes
+            with suppress(errors.LogDamaged):  # the log reports it
                 await self.expire()
             await sleep(EXPIRE_PERIOD_S)
 

@@ -115,7 +115,7 @@ class Arrivals:
             for key in self._beside:
                 newest += await self._log.read(key, limit=1, newest=True)
         except LogDamaged:
-            return  # the log reports it, and sets the file aside when it writes
+            return  # the log reports it
         ended_at = max(one.at for one in newest)
         for one in interrupted:
             await self.record(one._replace(state="broken", reason=INTERRUPTED), ended_at)

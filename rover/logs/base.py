@@ -11,7 +11,7 @@ and `commit` returns `False` at once. It writes what it still holds when it can 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 from rover.events import MAX_EPOCHS
 from rover.wire import iso
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
+    from typing import Unpack
 
 
 class Record(NamedTuple):
@@ -70,6 +71,36 @@ class Outage:
     def as_json(self) -> dict[str, Any]:
         """The outage as clients see it."""
         return {"since": iso(self.since), "reason": self.reason}
+
+
+class Range(TypedDict, total=False):
+    """Records of a stream; by default all of them, the oldest first.
+
+    Attributes:
+        after: the offset before the first.
+        until: the last offset; `None` for no bound.
+        kinds: of the records; `None` for all.
+        newest: whether to begin with the newest.
+    """
+
+    after: int
+    until: int | None
+    kinds: Collection[str] | None
+    newest: bool
+
+
+class Selection(Range, total=False):
+    """Some records of a range, which begin at its first or, with `newest`, at its last.
+
+    Attributes:
+        limit: maximum number of records; `None` for no limit.
+        max_bytes: maximum bytes of their data; at least one record is returned.
+        damaged: whether to return damaged records too, with empty data.
+    """
+
+    limit: int | None
+    max_bytes: int | None
+    damaged: bool
 
 
 class Log(Protocol):
@@ -182,29 +213,10 @@ class Log(Protocol):
         """The values whose key has a prefix, by key."""
         ...
 
-    async def read(
-        self,
-        key: str,
-        *,
-        after: int = 0,
-        until: int | None = None,
-        kinds: Collection[str] | None = None,
-        limit: int | None = None,
-        newest: bool = False,
-        max_bytes: int | None = None,
-        damaged: bool = False,
-    ) -> list[Record]:
-        """Committed records in the order of their offsets.
+    async def read(self, key: str, **selection: Unpack[Selection]) -> list[Record]:
+        """Committed records of a stream, in the order of their offsets.
 
-        Args:
-            key: of the stream.
-            after: the offset before the first.
-            until: the last offset; `None` for no bound.
-            kinds: of the records; `None` for all.
-            limit: maximum number of records.
-            newest: whether a limit keeps the newest instead of the oldest.
-            max_bytes: maximum bytes of their data; at least one record is returned.
-            damaged: whether to return damaged records too, with empty data.
+        Damaged records are left out, unless they are selected, and noted in `as_json`.
 
         Raises:
             LogDamaged: the records cannot be read.

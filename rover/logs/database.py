@@ -9,7 +9,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from rover.errors import SettingError
-from rover.logs.contents import Contents, connect, contents_of, id_range, of_kinds
+from rover.logs.contents import Contents, contents_of
+from rover.logs.reading import connect, id_range, of_kinds
 from rover.schema import APPLICATION_ID, MIGRATIONS, migrate
 from rover.write_lock import write_lock_of
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
+    from typing import Unpack
+
+    from rover.logs.base import Selection
 
 MAX_RECORDS = 1_000
 """Maximum number of records of each stream; the oldest are dropped. Topics hold the same events,
@@ -58,6 +61,7 @@ class MemoryLog:
             "outage": outage,
             "lost": 0,
             "set_aside": None,
+            "damaged": None,
         }
 
     async def report_damage(self, error: Exception) -> None:
@@ -112,29 +116,9 @@ class MemoryLog:
         """See `Log.values`."""
         return self._index.values_with_prefix(prefix)
 
-    async def read(
-        self,
-        key: str,
-        *,
-        after: int = 0,
-        until: int | None = None,
-        kinds: Collection[str] | None = None,
-        limit: int | None = None,
-        newest: bool = False,
-        max_bytes: int | None = None,
-        damaged: bool = False,
-    ) -> list[Record]:
+    async def read(self, key: str, **selection: Unpack[Selection]) -> list[Record]:
         """See `Log.read`."""
-        records = self._records.get(key, [])[-self._max_records :]
-        found = (
-            record
-            for record in (reversed(records) if newest else records)
-            if after < record.offset
-            and (until is None or record.offset <= until)
-            and (kinds is None or record.kind in kinds)
-        )
-        read = up_to(islice(found, limit), max_bytes)
-        return read[::-1] if newest else read
+        return _selected(self._records.get(key, [])[-self._max_records :], **selection)
 
     async def commit(self) -> bool:
         """Return at once: memory needs no commit."""
@@ -143,3 +127,24 @@ class MemoryLog:
     async def sync(self) -> bool:
         """Return at once: nothing in memory survives a power cut."""
         return True
+
+
+def _selected(
+    records: Sequence[Record],
+    after: int = 0,
+    until: int | None = None,
+    kinds: Collection[str] | None = None,
+    newest: bool = False,
+    limit: int | None = None,
+    max_bytes: int | None = None,
+    damaged: bool = False,  # none is
+) -> list[Record]:
+    found = (
+        record
+        for record in (reversed(records) if newest else records)
+        if after < record.offset
+        and (until is None or record.offset <= until)
+        and (kinds is None or record.kind in kinds)
+    )
+    read = up_to(islice(found, limit), max_bytes)
+    return read[::-1] if newest else read

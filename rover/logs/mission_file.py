@@ -12,6 +12,7 @@ from dataclasses import replace
 from time import strftime
 from typing import TYPE_CHECKING, NamedTuple
 
+from rover.damage import damage_of
 from rover.logs.batch import Batch
 from rover.logs.contents import contents_read_only, is_damage, set_aside
 from rover.logs.folder import DataFolder
@@ -60,6 +61,7 @@ class MissionFile:
         database: the open file; `None` while it cannot be used.
         journal: the journal of this run; `None` if there is none.
         set_aside: the new name of a file that could not be used; `None` if there is none.
+        damage: what cannot be read of the file.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class MissionFile:
         self.database: Database | None = None
         self.journal: Journal | None = None
         self.set_aside: Path | None = None
+        self.damage = damage_of(self.path)
         self._journal_path = data_dir / JOURNAL_NAME
         self._open_database = open_database
         self._boot = boot
@@ -159,6 +162,7 @@ class MissionFile:
 
     def _set_aside(self, suffix: str, reason: str) -> None:
         """Rename the file: it may still contain most of the mission."""
+        self.damage.clear()
         self.set_aside = set_aside(self.path, strftime(f"{suffix}-%Y%m%d-%H%M%S"))
         logger.error("%s is %s; it is kept as %s", self.path, reason, self.set_aside)
 

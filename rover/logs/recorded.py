@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anyio import sleep_forever, to_thread
 
+from rover.damage import damage_of
 from rover.logs.base import Index, Outage, Record, Stream
-from rover.logs.contents import contents_of, read
+from rover.logs.contents import contents_of
+from rover.logs.reading import read
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
+    from typing import Unpack
+
+    from rover.logs.base import Selection
 
 
 class RecordedLog:
@@ -39,6 +45,7 @@ class RecordedLog:
         self.recorded: sqlite3.Connection | None = db
         self._path, self._db = path, db
         self._manifest = manifest
+        self._damage = damage_of(path)
         self._index = Index()
         self._ids: dict[str, int] = {}
 
@@ -55,12 +62,13 @@ class RecordedLog:
             "outage": None,
             "lost": 0,
             "set_aside": None,
+            "damaged": self._damage.as_json(),
             "recorded": self._manifest,
         }
 
     async def open(self) -> None:
         """See `Log.open`."""
-        contents = await to_thread.run_sync(contents_of, self._db)
+        contents = await to_thread.run_sync(contents_of, self._db, self._damage)
         self._index, self._ids = contents.index, contents.ids
 
     async def close(self) -> None:
@@ -108,23 +116,12 @@ class RecordedLog:
         """See `Log.values`."""
         return self._index.values_with_prefix(prefix)
 
-    async def read(
-        self,
-        key: str,
-        *,
-        after: int = 0,
-        until: int | None = None,
-        kinds: Collection[str] | None = None,
-        limit: int | None = None,
-        newest: bool = False,
-        max_bytes: int | None = None,
-        damaged: bool = False,
-    ) -> list[Record]:
+    async def read(self, key: str, **selection: Unpack[Selection]) -> list[Record]:
         """See `Log.read`."""
         if key not in self._ids:
             return []
-        args = (self._ids[key], after, until, kinds, limit, newest, max_bytes, damaged)
-        return await to_thread.run_sync(read, self._path, *args, "ro&immutable=1")
+        call = partial(read, self._path, key, self._ids[key], "ro&immutable=1", **selection)
+        return await to_thread.run_sync(call)
 
     async def commit(self) -> bool:
         """Return at once: clients may read events that are not kept."""

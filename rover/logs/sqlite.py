@@ -22,17 +22,19 @@ from anyio import CancelScope, move_on_after, sleep, to_thread
 from rover.events import new_epoch
 from rover.logs.base import Outage, Record, Stream
 from rover.logs.checkpoints import Checkpoints
-from rover.logs.contents import read
 from rover.logs.database import Database
 from rover.logs.folder import boot_id
 from rover.logs.mission_file import MissionFile
 from rover.logs.pending import TOO_SLOW, Pending
+from rover.logs.reading import read
 from rover.logs.worker import Rounds, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
+    from typing import Unpack
 
+    from rover.logs.base import Selection
 
 logger = logging.getLogger("rover.log")
 
@@ -85,6 +87,7 @@ class SqliteLog:
     ) -> None:
         self._file = MissionFile(data_dir, open_database, boot)
         self.path = self._file.path
+        self._damage = self._file.damage
         self.outage: Outage | None = None
         self._clock = clock
         self._slow_s = slow_s
@@ -181,6 +184,7 @@ class SqliteLog:
             "outage": None if self.outage is None else self.outage.as_json(),
             "lost": self.lost,
             "set_aside": self.set_aside and str(self.set_aside),
+            "damaged": self._damage.as_json(),
         }
 
     async def report_damage(self, error: Exception) -> None:
@@ -224,26 +228,14 @@ class SqliteLog:
         """See `Log.values`."""
         return self._pending.index.values_with_prefix(prefix)
 
-    async def read(
-        self,
-        key: str,
-        *,
-        after: int = 0,
-        until: int | None = None,
-        kinds: Collection[str] | None = None,
-        limit: int | None = None,
-        newest: bool = False,
-        max_bytes: int | None = None,
-        damaged: bool = False,
-    ) -> list[Record]:
+    async def read(self, key: str, **selection: Unpack[Selection]) -> list[Record]:
         """See `Log.read`. Reading does not wait for writing."""
         if self._pending or self._writes.running is not None:
             await self._stored()
         id_ = self._pending.ids.get(key)
         if id_ is None or not self.path.exists():
             return []
-        args = (id_, after, until, kinds, limit, newest, max_bytes, damaged)
-        return await to_thread.run_sync(read, self.path, *args)
+        return await to_thread.run_sync(partial(read, self.path, key, id_, **selection))
 
     async def commit(self) -> bool:
         """See `Log.commit`."""

@@ -11,11 +11,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from rover.archive.database import RecordedArchive
+from rover.damage import Damage
 from rover.errors import NotAMission
 from rover.logs.base import Record
-from rover.logs.contents import COLUMNS, connect, contents_of, decoded_record, id_range
+from rover.logs.contents import contents_of
 from rover.logs.journal import read_journal
 from rover.logs.mission_file import JOURNAL_NAME
+from rover.logs.reading import connect, id_range, records_of
 from rover.missions.files import pieces_of_file, stored_pieces
 from rover.schema import APPLICATION_ID, FILE_NAME, MAX_OFFSET, MIGRATIONS
 from rover.telemetry.past import Past
@@ -40,7 +42,7 @@ class Snapshot:
         path: of the SQLite file.
         db: a connection with a read transaction.
         contents: its streams and values.
-        damaged: the stream and offset of each damaged record that was found and left out.
+        damage: what cannot be read of it, and is left out.
 
     Raises:
         NotAMission: there is no mission, or it cannot be read.
@@ -50,7 +52,7 @@ class Snapshot:
         self.is_folder = path.is_dir()
         self.path = path / FILE_NAME if self.is_folder else path
         self._journal: list[Row] = []
-        self.damaged: set[tuple[str, int]] = set()
+        self.damage = Damage(self.path)
         if not self.path.is_file():
             raise NotAMission(self.path, "does not exist")
         self.db = connect_read_only(self.path)
@@ -58,7 +60,7 @@ class Snapshot:
             if self.is_folder:
                 self._read_journal(path / JOURNAL_NAME)
             self.db.execute("BEGIN")
-            self.contents: Contents = contents_of(self.db)
+            self.contents: Contents = contents_of(self.db, self.damage)
         except (sqlite3.Error, UnicodeError) as exc:
             self.db.close()
             raise NotAMission(self.path, str(exc)) from exc
@@ -92,11 +94,17 @@ class Snapshot:
         Raises:
             NotAMission: the database cannot be read.
         """
-        history = Past(self.parameters, RecordedArchive(self.db))
+        history = Past(self.parameters, self._archive())
         history.read_names()
         for record, sample in self.samples():
             history.add(sample, late=record.kind == "late", offset=record.offset)
         return history
+
+    def _archive(self) -> RecordedArchive:
+        try:
+            return RecordedArchive(self.db, self.damage)
+        except (sqlite3.Error, ValueError, TypeError) as exc:
+            raise NotAMission(self.path, f"its list of parameters cannot be read: {exc}") from exc
 
     def records(self, key: str) -> Iterator[Record]:
         """The records of a stream that are readable, in the order of their offsets.
@@ -104,22 +112,19 @@ class Snapshot:
         Raises:
             NotAMission: they cannot be read.
         """
-        if key not in self.contents.ids:
+        if key not in self.contents.index.streams:
             return
-        first, last = id_range(self.contents.ids[key])
-        newest = first
-        query = f"SELECT {COLUMNS} FROM records WHERE id > ? AND id <= ? ORDER BY id"  # noqa: S608
+        id_, until = self.contents.ids[key], self.contents.index.streams[key].last
+        newest = 0
         try:
-            for row in self.db.execute(query, (first, last)):
-                newest = row[0]
-                record = decoded_record(row)
+            for record in records_of(self.db, self.damage, key, id_, until=until):
+                newest = record.offset
                 if record.data:
                     yield record
-                else:
-                    self.damaged.add((key, record.offset))
-        except (sqlite3.Error, UnicodeError) as exc:
+        except sqlite3.Error as exc:
             raise NotAMission(self.path, str(exc)) from exc
-        for row in sorted(row for row in self._journal if newest < row[0] <= last):
+        first, last = id_range(id_)
+        for row in sorted(row for row in self._journal if first + newest < row[0] <= last):
             yield _record(row)
 
     def file(self, name: str) -> Iterator[bytes] | None:
@@ -141,7 +146,7 @@ class Snapshot:
         Raises:
             NotAMission: they cannot be read.
         """
-        archived = RecordedArchive(self.db).store().archived
+        archived = self._archive().store().archived
         for record, sample in samples(self.records(STREAM)):
             if any(record.offset > archived(name) for name in sample.values):
                 yield record, sample

@@ -151,7 +151,7 @@ class Recorder:
                 STREAM, until=before, kinds=SAMPLE_KINDS, limit=MAX_UNARCHIVED, newest=True
             )
         except LogDamaged:
-            return  # the log reports it, and sets the file aside when it writes
+            return  # the log reports it
         for record, sample in samples(older):
             self._restore_sample(record, sample)
         for record, event in retained:
