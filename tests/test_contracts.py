@@ -25,6 +25,7 @@ from tests.sequences import DICTIONARY, written
 from tests.test_mavlink import Vehicle
 from tests.test_mqtt import Mosquitto
 from tests.test_serial import Device
+from tests.test_xtce import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -278,6 +279,12 @@ async def check_seqjson(folder: Path) -> None:
     await check_commands(validator, good=b'{"id": "a"}', bad=b"{}")
 
 
+async def check_xtce(folder: Path) -> None:
+    (database := folder / "rover.xml").write_text(DATABASE)
+    validator = open_source("commands", f"xtce:{database}?isolate=0")
+    await check_commands(validator, good=b"DRIVE 5\n", bad=b"DRIVE\n")
+
+
 CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.simulated.telemetry:SimulatedTelemetry": check_simulated_telemetry,
     "sources.replay:ReplayTelemetry": check_replay,
@@ -297,6 +304,7 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.programs:ProgramValidator": check_programs,
     "sources.fprime:FPrimeValidator": check_fprime,
     "sources.seqjson:SeqJsonValidator": check_seqjson,
+    "sources.xtce:XtceValidator": check_xtce,
 }
 
 

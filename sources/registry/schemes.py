@@ -81,6 +81,7 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
         "seqjson": Scheme(
             "sources.seqjson:SeqJsonValidator", takes="path", extra="seqjson", is_isolated=True
         ),
+        "xtce": Scheme("sources.xtce:XtceValidator", takes="path", extra="xtce", is_isolated=True),
         "none": Scheme("sources.none:NoValidator"),
     },
 }

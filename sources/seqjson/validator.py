@@ -26,7 +26,7 @@ CONTENT_TYPE = "application/json"
 
 MAX_FILE_BYTES = 16 * 2**20
 
-STEPS = (Step("json", "JSON"), Step("schema", "Schema"), Step("commands", "Commands"))
+STEPS = (Step("syntax", "JSON"), Step("schema", "Schema"), Step("commands", "Commands"))
 
 
 class SeqJsonValidator:
@@ -69,7 +69,7 @@ class SeqJsonValidator:
 
     def _check(self, path: Path) -> Iterator[Progress | Finding | Verdict]:
         tally = Tally()
-        yield Progress("json", 0.0, "reading the file")
+        yield Progress("syntax", 0.0, "reading the file")
         text, content = None, None
         try:
             text = read_json_text(path, MAX_FILE_BYTES)

@@ -170,7 +170,7 @@ class JsonText:
         self, code: str, message: str, offset: int, hint: str, severity: Severity = Severity.ERROR
     ) -> Finding:
         line, column = self.place(offset)
-        return Finding(severity, code, message, line, column, hint, "json")
+        return Finding(severity, code, message, line, column, hint, "syntax")
 
 
 def read_json_text(path: Path, max_bytes: int) -> JsonText:
@@ -187,10 +187,10 @@ def read_json_text(path: Path, max_bytes: int) -> JsonText:
         raise SourceError(f"the command file cannot be read: {exc.strerror or exc}") from exc
     if len(data) > max_bytes:
         message = f"the file is larger than {max_bytes:,} bytes, the limit"
-        raise ValueError(Finding(Severity.ERROR, "file.size", message, step="json"))
+        raise ValueError(Finding(Severity.ERROR, "file.size", message, step="syntax"))
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
         message, hint = "the file is UTF-16 or binary", "save it as UTF-8"
-        raise ValueError(Finding(Severity.ERROR, "file.encoding", message, 1, 1, hint, "json"))
+        raise ValueError(Finding(Severity.ERROR, "file.encoding", message, 1, 1, hint, "syntax"))
     try:
         return JsonText(data.removeprefix(BOM).decode())
     except UnicodeDecodeError as exc:
@@ -199,6 +199,6 @@ def read_json_text(path: Path, max_bytes: int) -> JsonText:
         message = f"byte 0x{data[exc.start]:02x} is not UTF-8"
         raise ValueError(
             Finding(
-                Severity.ERROR, "file.encoding", message, line, column, "save it as UTF-8", "json"
+                Severity.ERROR, "file.encoding", message, line, column, "save it as UTF-8", "syntax"
             )
         ) from exc
