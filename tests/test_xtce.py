@@ -149,7 +149,7 @@ async def test_each_form_of_a_command_means_the_same(
         ("DRIVE 1 BLINDD", ("argument.member", 1, 9)),
         ("DRIVE 1 speed=45", ("argument.range", 1, 15)),
         ("DRIVE 1 speed=1.5", ("argument.type", 1, 15)),
-        ("DRIVE 1 speeed=1", ("argument.unknown", 1, 16)),
+        ("DRIVE 1 speedd=1", ("argument.unknown", 1, 16)),
         ("DRIVE 1 subsystem=7", ("argument.assigned", 1, 19)),
         ("DRIVE 1 distance=2", ("argument.duplicate", 1, 18)),
         ("DRIVE 1, BLIND, 3, 4", ("argument.extra", 1, 20)),

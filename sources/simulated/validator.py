@@ -30,6 +30,7 @@ from sources.simulated.dictionary import table
 from sources.simulated.findings import STEPS, Check, finding
 from sources.simulated.schedule import Schedule
 from sources.simulated.sequence import MAX_BYTES, NAME, Sequence, format_duration
+from sources.values.files import command_file
 from sources.values.ranges import Range
 
 if TYPE_CHECKING:
@@ -200,11 +201,8 @@ class _SequenceCheck:
 
 def _read(path: Path) -> bytes:
     """The bytes of the file, but at most one byte more than the limit."""
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as exc:
-        raise SourceError(f"the command file cannot be read: {exc.strerror or exc}") from exc
+    with command_file(path) as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def _progress(step: Step, fraction: float, detail: str, *, skipped: bool) -> Progress:

@@ -14,7 +14,6 @@
     names         legal and distinct parameter names
     ranges        options within their range
     image_header  the format, the size and the end of an image
-    files         the error for a file that cannot be read
     json_text     mistakes in JSON files, and the places of values
     json_fields   the fields of a JSON object, with their types checked
     tally         counts findings, and makes the verdict of them
@@ -22,6 +21,7 @@
     text_blocks   the lines of a text file, in blocks
     wording       quotes and suggestions in findings
     slices        a long computation in a worker thread
+    files         opens command files, and the error for a file that cannot be read
     pace          a steady schedule
 
 Each module imports only from modules listed below it.

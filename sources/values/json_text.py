@@ -8,7 +8,8 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sources.base import Finding, Severity, SourceError
+from sources.base import Finding, Severity
+from sources.values.files import command_file
 from sources.values.text_blocks import BOM
 from sources.values.wording import quoted
 
@@ -180,11 +181,8 @@ def read_json_text(path: Path, max_bytes: int) -> JsonText:
         SourceError: it cannot be read.
         ValueError: it is not text; its argument is a finding.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except OSError as exc:
-        raise SourceError(f"the command file cannot be read: {exc.strerror or exc}") from exc
+    with command_file(path) as file:
+        data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         message = f"the file is larger than {max_bytes:,} bytes, the limit"
         raise ValueError(Finding(Severity.ERROR, "file.size", message, step="syntax"))

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sources.base import Finding, Severity, SourceError
+from sources.base import Finding, Severity
+from sources.values.files import command_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,27 +86,24 @@ def text_blocks(path: Path) -> Iterator[Block]:
         NotText: the file is empty, or contains a NUL byte.
         SourceError: the file cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            number, rest, start = 1, b"", 0
-            while data := file.read(BLOCK_BYTES):
-                start += len(data)
-                if (zero := data.find(b"\0")) >= 0:
-                    raise NotText(_binary(rest + data, start - len(data) + zero, number))
-                if number == 1 and not rest:
-                    data = data.removeprefix(BOM)
-                whole, line_end, after = (rest + data).rpartition(b"\n")
-                rest = after[: MAX_LINE_BYTES + 1]
-                if line_end:
-                    block = _block(whole, number, start)
-                    number += len(block.lines)
-                    yield block
-            if start == 0:
-                raise NotText(LineError("file.empty", "the file is empty", 1, None, ""))
-            if rest:
-                yield _block(rest, number, start)
-    except OSError as exc:
-        raise SourceError(f"the command file cannot be read: {exc.strerror or exc}") from exc
+    with command_file(path) as file:
+        number, rest, start = 1, b"", 0
+        while data := file.read(BLOCK_BYTES):
+            start += len(data)
+            if (zero := data.find(b"\0")) >= 0:
+                raise NotText(_binary(rest + data, start - len(data) + zero, number))
+            if number == 1 and not rest:
+                data = data.removeprefix(BOM)
+            whole, line_end, after = (rest + data).rpartition(b"\n")
+            rest = after[: MAX_LINE_BYTES + 1]
+            if line_end:
+                block = _block(whole, number, start)
+                number += len(block.lines)
+                yield block
+        if start == 0:
+            raise NotText(LineError("file.empty", "the file is empty", 1, None, ""))
+        if rest:
+            yield _block(rest, number, start)
 
 
 def count_lines(path: Path) -> int:
@@ -115,13 +113,10 @@ def count_lines(path: Path) -> int:
         SourceError: the file cannot be read.
     """
     count, last = 0, b""
-    try:
-        with path.open("rb") as file:
-            while data := file.read(BLOCK_BYTES):
-                count += data.count(b"\n")
-                last = data[-1:]
-    except OSError as exc:
-        raise SourceError(f"the command file cannot be read: {exc.strerror or exc}") from exc
+    with command_file(path) as file:
+        while data := file.read(BLOCK_BYTES):
+            count += data.count(b"\n")
+            last = data[-1:]
     return count + (last not in (b"", b"\n"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sources.base import Finding, Progress, Severity, Step
+from sources.values.files import command_file
 from sources.values.json_text import read_json_text
 from sources.values.languages import check_language
 from sources.values.slices import in_slices
@@ -160,7 +161,7 @@ def _calls(path: Path) -> Iterator[Call | FormMistake | Progress | Finding]:
 
 def _is_json(path: Path) -> bool:
     """Whether a file begins like JSON, in any encoding."""
-    with path.open("rb") as file:
+    with command_file(path) as file:
         start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip(b"\xff\xfe\0 \t\r\n")
     return start[:1] in (b"{", b"[")
 
