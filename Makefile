@@ -39,7 +39,7 @@ test: $(ENV) $(PAGE) ## run every test; the last lines list the tests that were 
 
 coverage: $(ENV) $(PAGE) ## the same with branch coverage, which must not fall below its floor
 	$(NPM) test
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report term-missing:skip-covered
+	$(BIN)/pytest --numprocesses 2 --dist worksteal --cov --cov-report term-missing:skip-covered
 
 failed: $(ENV) $(PAGE) ## run the Python tests that failed in the last run again, one at a time
 	$(BIN)/pytest --last-failed --last-failed-no-failures none
@@ -49,7 +49,7 @@ test-all: $(UV) ## run every test, or those of ARGS, on each CPython 3.11 to 3.1
 	  $(foreach minor,11 12 13 14,$(if $(call python,3.$(minor)),test-on-3.$(minor),without-3.$(minor)))
 
 test-on-3.%: .cache/python3.%/.ready $(PAGE)
-	.cache/python3.$*/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	.cache/python3.$*/bin/pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 without-3.%:
 	@echo 'This machine has no Python 3.$*: install it, or run `uv python install 3.$*`.'

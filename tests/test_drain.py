@@ -234,15 +234,24 @@ CHANNEL = (
 
 
 def test_stalled_readers_and_members_do_not_delay_the_exit(tmp_path: Path) -> None:
-    about = settings(tmp_path, ROVER_TELEMETRY="sim:?rate_hz=500")
-    with serving(ALONE, "python -m rover", tmp_path, about) as at, ExitStack() as stack:
+    more = {"ROVER_TELEMETRY": "push:", "ROVER_MAX_MESSAGE_BYTES": "65536"}
+    text = "x" * 0xFF00
+    frame = b"\x81\xfe\xff\x00\0\0\0\0" + text.encode()
+    with (
+        serving(ALONE, "python -m rover", tmp_path, settings(tmp_path, **more)) as at,
+        ExitStack() as stack,
+    ):
         reader, member, talker = (
-            stack.enter_context(client_without_buffer(at, request))
-            for request in (STREAM, CHANNEL, CHANNEL)
+            stack.enter_context(client(at, request, buffer_bytes))
+            for request, buffer_bytes in ((STREAM, 4096), (CHANNEL, 4096), (CHANNEL, 2**20))
         )
-        for _ in range(1500):  # 6 MB: more than the buffers between the talker and the member
-            talker.sendall(b"\x81\xfe\x0f\xa0\0\0\0\0" + b"x" * 4000)
-            talker.recv(1 << 20)
+        for n in range(100):  # 6 MB: more than the buffers between the server and a client
+            sample = json.dumps({"t": 1.79e9 + n, "note": text}).encode()
+            urllib.request.urlopen(f"{at.url}/ingest/telemetry", sample).close()
+            talker.sendall(frame)
+            left = len(frame)
+            while left > 0:
+                left -= len(talker.recv(2**20))
         wait_until_stalled([reader, member])
         status, exited_after_s = at.end()
         assert "Traceback" not in at.log
@@ -250,10 +259,10 @@ def test_stalled_readers_and_members_do_not_delay_the_exit(tmp_path: Path) -> No
     assert status == 0
 
 
-def client_without_buffer(at: Serving, request: bytes) -> socket.socket:
-    """A client whose request is answered, with the smallest receive buffer."""
+def client(at: Serving, request: bytes, buffer_bytes: int) -> socket.socket:
+    """A client whose request is answered, with a receive buffer of a size."""
     client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
     client.settimeout(10)
     client.connect(("127.0.0.1", at.port))
     client.sendall(request)
