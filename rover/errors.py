@@ -35,6 +35,7 @@
     ├── MessageRefused          a channel does not accept the message         `error` · 400 · 1008
     ├── MessageTypeRefused      a request with a message has another type     415
     ├── MessageTooBig           a message exceeds the size limit              413 · 1009
+    ├── TooManyMessages         a client sends messages too fast              429
     ├── NotText                 a channel accepts only text                   1003
     ├── MemberStalled           a member read no data for too long            1013
     ├── PoolFull                a limit or a client's share of it is used     503 · 1013
@@ -439,6 +440,21 @@ class MemberStalled(RoverError):
     def __init__(self, timeout_s: float) -> None:
         self.timeout_s = timeout_s
         super().__init__(f"no data read for {timeout_s:g} s; reconnect with `?after=<last id>`")
+
+
+class TooManyMessages(RoverError):
+    """A client sends messages too fast.
+
+    Attributes:
+        retry_after_s: seconds after which it may send the next one.
+    """
+
+    def __init__(self, rate_hz: float, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(
+            f"a client may send {rate_hz:g} messages per second (`ROVER_MESSAGE_RATE`); try again "
+            f"in {retry_after_s} s"
+        )
 
 
 class PoolFull(RoverError):

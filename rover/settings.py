@@ -235,6 +235,14 @@ class Settings:
     max_message_bytes: int = setting(
         16 * 2**10, "size limit of a comms message", unit="bytes", at_least=64, at_most=16 * 2**20
     )
+    message_rate: float = setting(
+        10.0,
+        "messages per second that one member may send; the server reads faster ones later",
+        at_least=0.1,
+    )
+    message_burst: int = setting(
+        30, "messages that one member may send at once, before `ROVER_MESSAGE_RATE`", at_least=1
+    )
     room_events: int = setting(1_000, "messages kept in each channel", at_least=1)
     room_bytes: int = setting(
         2**20, "bytes of messages kept in each channel", unit="bytes", at_least=1024

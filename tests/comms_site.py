@@ -68,7 +68,7 @@ class Server:
 
 @asynccontextmanager
 async def comms(serve: Serve, ws: str = "auto", **settings: Any) -> AsyncIterator[Server]:
-    site = OneStream(**settings)
+    site = OneStream(**{"message_rate": 1e6, **settings})
     site.comms = Comms(site.settings, notify=site.serving.flusher.mark)
     app = site.app(routes(site), site.comms.run)
     async with serve(app, ws=ws) as url:

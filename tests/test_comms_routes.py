@@ -120,7 +120,12 @@ async def test_a_welcome_has_the_members_and_the_history(serve: Serve, ws: str) 
             "member_count": 1,
             "last_id": f"{epoch}-1",
             "resume": first["resume"],
-            "limits": {"message_bytes": 16_384, "ref_characters": 64},
+            "limits": {
+                "message_bytes": 16_384,
+                "ref_characters": 64,
+                "messages_per_s": 1e6,
+                "burst": 30,
+            },
             "history": [],
         }
         await say(ada, "hello")

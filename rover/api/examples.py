@@ -149,7 +149,12 @@ EXAMPLES: Mapping[str, object] = {
         "member_count": 2,
         "last_id": "57229c3b-14",
         "resume": "Q3lkYWlvIHdhcyBoZXJl",
-        "limits": {"message_bytes": 16_384, "ref_characters": 64},
+        "limits": {
+            "message_bytes": 16_384,
+            "ref_characters": 64,
+            "messages_per_s": 10,
+            "burst": 30,
+        },
         "history": [MESSAGE],
     },
 }

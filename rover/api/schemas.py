@@ -486,7 +486,12 @@ SCHEMAS: dict[str, Schema] = {
         member_count=COUNT,
         last_id=EVENT_ID,
         resume={**TEXT, "description": "a secret, for `?resume=` of the next connection"},
-        limits=obj(message_bytes=COUNT, ref_characters=COUNT),
+        limits=obj(
+            message_bytes=COUNT,
+            ref_characters=COUNT,
+            messages_per_s={"type": "number", "exclusiveMinimum": 0},
+            burst=COUNT,
+        ),
         history=array({"anyOf": [ref("Message"), ref("Presence")]}),
     ),
 }

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rover.topic import News
 
 LAST_FRAMES_S = 1.0
-"""Seconds to handle the frames that a client sent before it closed, after a send has failed."""
+"""Seconds without a frame of a client after which its connection ends, after a send has failed."""
 
 FRAMES_PER_TURN = 16
 """Number of frames after which a member's task lets the event loop run others."""
@@ -75,9 +75,13 @@ class MemberStream(Follower):
         member: who receives.
         protocol: of the connection.
         comms: counts what is sent.
+
+    Attributes:
+        received_at: monotonic seconds since which the server waits for the client's next frame;
+            infinity while it handles one.
     """
 
-    __slots__ = ("_comms", "_protocol", "_websocket", "lock", "member")
+    __slots__ = ("_comms", "_protocol", "_websocket", "lock", "member", "received_at")
 
     def __init__(
         self,
@@ -91,6 +95,7 @@ class MemberStream(Follower):
         self.output = output_of(websocket.scope, send)
         self.member = member
         self.lock = Lock()  # of asyncio: anyio's takes 0.9 kB more
+        self.received_at = monotonic()
         self._websocket = websocket
         self._protocol = protocol
         self._comms = comms
@@ -110,7 +115,11 @@ class MemberStream(Follower):
         try:
             await self._websocket.send_text(text)
         except RuntimeError as exc:  # uvicorn closed it, for example after a ping without an answer
+            self.member.sending_since = inf
             raise WebSocketDisconnect(1006) from exc
+        except WebSocketDisconnect:
+            self.member.sending_since = inf
+            raise
         self.member.sending_since = inf
         self._comms.sent_bytes += len(text) if text.isascii() else len(text.encode())
 
@@ -142,7 +151,9 @@ class MemberStream(Follower):
                 if self.attach():
                     return True
         except WebSocketDisconnect:
-            await sleep(LAST_FRAMES_S)  # the server reports the close earlier
+            # the client's frames before its close still count; the server then reports the close
+            while monotonic() - self.received_at < LAST_FRAMES_S:  # noqa: ASYNC110 # of each frame
+                await sleep(LAST_FRAMES_S / 4)
         return False
 
     async def _send_batch(self, batch: Batch[Any, Frame]) -> None:

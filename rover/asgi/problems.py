@@ -60,6 +60,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.MessageRefused: HTTPStatus.BAD_REQUEST,
     errors.MessageTooBig: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.MessageTypeRefused: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.TooManyMessages: HTTPStatus.TOO_MANY_REQUESTS,
     errors.PoolFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NotIngesting: HTTPStatus.CONFLICT,
     errors.UnknownMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import secrets
 from itertools import chain, count, islice
-from math import inf
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rover import errors
+from rover.comms.bucket import Bucket
 from rover.comms.names import MAX_NAME_CHARACTERS
 from rover.comms.pace import Pace
 from rover.comms.protocol import Frame, MessageEvent, PresenceEvent, encode
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 MAX_PRESENCE_EVENTS = 1_000
 """Maximum number of joins and leaves kept in a channel. They never replace messages."""
 
+MAX_REQUEST_BUCKETS = 1_000
+"""Maximum number of clients of a channel, apart from members, whose messages are counted."""
+
 MAX_HISTORY_BYTES = 256 * 1024
 """Maximum size of the history in a `welcome`: WebSocket clients accept 1 MiB by default."""
 
@@ -63,6 +67,7 @@ class Member:
         joined: the id of the member's own join.
         resumed: whether `after` was given.
         resume_token: for the next connection of this member.
+        bucket: limits the frames that it sends.
         sending_since: `monotonic()` when the pending send began, else infinity. The sender sets it;
             `Comms.close_stalled` reads it.
         close_reason: why the server closed the member, if it did.
@@ -87,6 +92,7 @@ class Member:
         self.joined = joined
         self.resumed = after is not None
         self.resume_token = ""
+        self.bucket = channel.bucket()
         self.has_place = True  # in the limit of members
         self.subscriber: Subscriber[ChannelEvent, Frame] = channel.topic.subscribe(after)
         self.sending_since = inf
@@ -178,7 +184,7 @@ class Channel:
 
     Args:
         name: of the channel.
-        settings: the limits.
+        settings: the limits; also an attribute.
         notify: called with the topic when it has new events.
         clock: POSIX seconds.
         client: who opened the channel.
@@ -226,10 +232,29 @@ class Channel:
         self.pace = Pace(settings.room_bytes, settings.room_events)
         if store is not None and store.stream is not None:
             self.topic.restore_position(store.stream)
-        self._settings = settings
+        self.settings = settings
         self._clock = clock
         self._sent: dict[tuple[str, str, int], int] = {}  # offsets of messages with a ref
         self._seats = Seats()
+        self._requests: dict[str, Bucket] = {}  # of clients that are not members
+
+    def bucket(self) -> Bucket:
+        """Limits the messages of one sender."""
+        return Bucket(self.settings.message_rate, self.settings.message_burst)
+
+    def take_request(self, client: str) -> None:
+        """Count a message of a client that is not a member.
+
+        Raises:
+            TooManyMessages: it sends too many.
+        """
+        bucket = self._requests.pop(client, None) or self.bucket()
+        self._requests[client] = bucket
+        if len(self._requests) > MAX_REQUEST_BUCKETS:
+            del self._requests[next(iter(self._requests))]
+        if bucket.wait_s:
+            raise errors.TooManyMessages(self.settings.message_rate, ceil(bucket.wait_s))
+        bucket.take()
 
     def join(
         self,
@@ -284,6 +309,7 @@ class Channel:
         joined = self.topic.last_id
         member = Member(self, name, requested_name, joined, after, scope, client, identity)
         self.members[name] = member
+        member.bucket = absent.bucket
         member.resume_token = self._seats.take(member, absent.resume_token)
         absent.close(errors.Replaced())
         return member
@@ -323,8 +349,8 @@ class Channel:
         except UnicodeEncodeError:  # JSON can express a lone surrogate, UTF-8 cannot
             detail = "a message must not contain a lone surrogate"
             raise errors.MessageRefused("malformed", detail) from None
-        if size > self._settings.max_message_bytes:
-            raise errors.MessageTooBig(self._settings.max_message_bytes)
+        if size > self.settings.max_message_bytes:
+            raise errors.MessageTooBig(self.settings.max_message_bytes)
         self.pace.add(2 * size)  # the topic keeps it in both protocols
         event = MessageEvent(
             member.name, text, self._clock(), ref, member.identity.role, member.requested_name
@@ -352,13 +378,13 @@ class Channel:
     def _note_sent(self, event: MessageEvent, offset: int) -> None:
         if event.ref is not None:
             self._sent[event.requested_name, event.ref, hash(event.text)] = offset
-            if len(self._sent) > self._settings.room_events:
+            if len(self._sent) > self.settings.room_events:
                 del self._sent[next(iter(self._sent))]
 
     @property
     def max_message_bytes(self) -> int:
         """Maximum size of a message in UTF-8."""
-        return self._settings.max_message_bytes
+        return self.settings.max_message_bytes
 
     @property
     def has_messages(self) -> bool:
@@ -373,7 +399,7 @@ class Channel:
         newest: list[Frame] = []
         bytes_left = MAX_HISTORY_BYTES
         messages = (frame for frame in reversed(self.topic.retained()) if frame.plain is not None)
-        for frame in islice(messages, self._settings.welcome_events):
+        for frame in islice(messages, self.settings.welcome_events):
             bytes_left -= frame.size
             if bytes_left < 0:
                 break

@@ -239,6 +239,7 @@ class Comms:
             MessageTooBig: as in `Member.say`.
             MissionRecorded: the mission does not change.
             ScopeRequired: the client may not send messages in this channel.
+            TooManyMessages: the client sends more than `ROVER_MESSAGE_RATE`.
             Draining: the server is shutting down.
         """
         channel_name = self.names.find(channel_name)
@@ -251,6 +252,8 @@ class Comms:
             raise errors.MessageRefused("empty", "a message must not be empty")
         await self.load(channel_name, client)
         channel = self._channel(channel_name, client)
+        if client is not None:
+            channel.take_request(client)
         await channel.pace.wait(channel.members.values(), monotonic())
         if self._closed:
             raise errors.Draining(RETRY_AFTER_S)

@@ -212,6 +212,8 @@ class CommsV1:
             "limits": {
                 "message_bytes": member.max_message_bytes,
                 "ref_characters": MAX_REF_CHARACTERS,
+                "messages_per_s": member.channel.settings.message_rate,
+                "burst": member.channel.settings.message_burst,
             },
         }
         if roles := member.roles(MAX_WELCOME_NAMES):

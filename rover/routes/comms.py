@@ -11,7 +11,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from anyio import move_on_after
+from anyio import move_on_after, sleep
 from starlette.endpoints import WebSocketEndpoint
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -156,13 +156,21 @@ class CommsEndpoint(WebSocketEndpoint):
     async def _receive(self, websocket: WebSocket, stream: MemberStream) -> None:
         try:
             while (message := await websocket.receive())["type"] == "websocket.receive":
+                stream.received_at = inf
                 await self._handle(await self.decode(websocket, message), stream)
-                channel = stream.member.channel
-                await channel.pace.wait(channel.members.values(), monotonic())
+                await self._wait(stream.member)
+                stream.received_at = monotonic()
         except WebSocketDisconnect:
             pass
         except errors.RoverError as exc:
             stream.member.close(exc)
+
+    async def _wait(self, member: Member) -> None:
+        """Wait before the next frame is read, so that no member is faster than the others read."""
+        member.bucket.take()
+        if (wait_s := member.bucket.wait_s) > 0:
+            await sleep(wait_s)
+        await member.channel.pace.wait(member.channel.members.values(), monotonic())
 
     async def _handle(self, text: str, stream: MemberStream) -> None:
         if self._protocol.replies:

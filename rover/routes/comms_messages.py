@@ -26,6 +26,7 @@ from rover.errors import (
     MissionRecorded,
     PoolFull,
     ScopeRequired,
+    TooManyMessages,
 )
 from rover.events import EventId
 from rover.identity import EVERYONE, IDENTITY
@@ -120,6 +121,7 @@ def routes(mission: HasComms) -> list[BaseRoute]:
                 MissionRecorded,
                 PoolFull,
                 ScopeRequired,
+                TooManyMessages,
             ],
             required_scope="say",
             other_methods=["GET", "HEAD"],
