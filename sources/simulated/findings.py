@@ -43,7 +43,11 @@ MEANINGS: Mapping[str, tuple[Severity, str]] = {
     "syntax.too-big": (ERROR, "The file is larger than 1 MiB. It was not checked."),
     "syntax.too-many-lines": (ERROR, "The file has more than 20,000 lines. It was not checked."),
     "syntax.binary": (ERROR, "The file contains NUL bytes, so it is not text. It was not checked."),
-    "syntax.empty": (ERROR, "The file contains no valid command."),
+    "syntax.language": (
+        ERROR,
+        "The file is JSON, a sequence of F Prime or in another language. It was not checked.",
+    ),
+    "syntax.empty": (ERROR, "The file contains no command, and no other error."),
     "syntax.encoding": (ERROR, "The line is not valid UTF-8. It was skipped."),
     "syntax.control": (
         ERROR,
@@ -62,6 +66,10 @@ MEANINGS: Mapping[str, tuple[Severity, str]] = {
     "syntax.type": (
         ERROR,
         "An argument is not a number, not a whole number, or not one of the choices.",
+    ),
+    "syntax.decimal-comma": (
+        ERROR,
+        "A number has a decimal comma, or two arguments have no blank after their comma.",
     ),
     "syntax.unit": (ERROR, "An argument has a wrong unit."),
     "syntax.range": (ERROR, "An argument is out of range."),
@@ -110,8 +118,10 @@ MEANINGS: Mapping[str, tuple[Severity, str]] = {
 def finding(
     code: str, message: str, line: int | None = None, column: int | None = None, hint: str = ""
 ) -> Finding:
-    """A finding with the severity and the step of its code."""
+    """A finding with the severity and the step of its code; in column 1 of a line by default."""
     severity, _ = MEANINGS[code]
+    if line is not None and column is None:
+        column = 1
     return Finding(severity, code, message, line, column, hint, code.partition(".")[0])
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from sources.values.text_blocks import LineError, NotText
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sources.values.text_blocks import Block
 
 FPRIME_LINE = re.compile(
@@ -20,6 +22,8 @@ SIMULATED_LINE = re.compile(r"\s*@(?:rover|sequence|start|local|battery|crc32)\b
 
 XTCE_FILE = re.compile(r"\s*<(?:\?xml|[\w:]*SpaceSystem)")
 
+
+OTHER_LANGUAGE = "the file is in another language than this validator checks"
 
 HINTS = {
     "json": "this looks like JSON, such as seq-json, which the validator seqjson: checks",
@@ -40,16 +44,20 @@ def language(text: str) -> str:
     return "xml" if XTCE_FILE.match(text) else ""
 
 
+def first_language(lines: Iterable[str]) -> tuple[int, str]:
+    """The number of the first line that is no comment, from 1, and what it looks like."""
+    for number, line in enumerate(lines, 1):
+        if (start := line.lstrip()) and start[0] not in ";#":
+            return number, language(line)
+    return 1, ""
+
+
 def check_language(block: Block, own: str) -> None:
     """Check that the first block of a file is not in another language than `own`.
 
     Raises:
         NotText: it is.
     """
-    for number, line in enumerate(block.lines, block.first):
-        if line.strip():
-            found = language(line)
-            if found not in ("", own):
-                message = "the file is in another language than this validator checks"
-                raise NotText(LineError("file.language", message, number, None, HINTS[found]))
-            return
+    number, found = first_language(block.lines)
+    if found not in ("", own):
+        raise NotText(LineError("file.language", OTHER_LANGUAGE, number, None, HINTS[found]))

@@ -21,6 +21,7 @@ from sources.simulated.sequence import (
     parse_duration_ms,
     parse_utc_ms,
 )
+from sources.values.languages import HINTS, OTHER_LANGUAGE, first_language
 from sources.values.wording import quoted, suggestion
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ _DIRECTIVE = re.compile(r"\s*(@\S*)\s*(.*)")
 # people read it differently from the parser (Unicode TR 36, "Trojan Source", CVE-2021-42574).
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
+LANGUAGE_BYTES = 2**16
+"""Maximum size of comments before the line that shows the language of a file."""
+
+_DECIMAL_COMMA = re.compile(r"(?<![\w.,])[+-]?\d+,\d+(?![\d.,])")
+
 TIME_HINT = (
     "start the line with C00:00:05 (5 s after the command above ends), R00:00:05 (5 s after it "
     "starts) or A2026-326T07:30:00 (UTC)"
@@ -48,17 +54,24 @@ def parse(data: bytes, into: Sequence) -> Check:
         yield unreadable
         return {}
     lines = data.split(b"\n")
-    offset = 0
+    offset, has_error = 0, False
     for number, raw in enumerate(lines, start=1):
-        yield from _read_line(raw, number, offset, into)
+        for found in _read_line(raw, number, offset, into):
+            has_error = True
+            yield found
         offset += len(raw) + 1
         if number % SLICE_LINES == 0:
             yield number / len(lines)
-    yield from missing_headers(into.header)
-    if not into.instructions:
+    if into.last_line == 0:
+        into.readable = False  # nothing can be checked
+    else:
+        for found in missing_headers(into.header):
+            has_error = True
+            yield found
+    if not into.instructions and not has_error:
         yield finding(
             "syntax.empty",
-            "the file contains no valid command",
+            "the file contains no command",
             hint="an example of a command line: C00:00:00 WAIT 10",
         )
     return {
@@ -87,7 +100,16 @@ def _unreadable(data: bytes) -> Finding | None:
     if count > MAX_LINES:
         message = f"the file has {count:,} lines; the limit is {MAX_LINES:,}"
         return finding("syntax.too-many-lines", message, MAX_LINES + 1, hint=split)
-    return None
+    return _other_language(data)
+
+
+def _other_language(data: bytes) -> Finding | None:
+    """The finding about a file in another language, by its first line that is not a comment."""
+    start = data[:LANGUAGE_BYTES].removeprefix(BOM).decode(errors="replace")
+    number, found = first_language(start.split("\n"))
+    if found in ("", "sim"):
+        return None
+    return finding("syntax.language", OTHER_LANGUAGE, number, hint=HINTS[found])
 
 
 def _read_line(raw: bytes, number: int, offset: int, into: Sequence) -> Iterator[Finding]:
@@ -184,6 +206,15 @@ def _read_instruction(text: str, number: int, into: Sequence) -> Iterator[Findin
             number,
             name.start() + 1,
             suggestion(name.group(), DICTIONARY),
+        )
+        return
+    if (comma := _DECIMAL_COMMA.search(text, name.end())) is not None:
+        yield finding(
+            "syntax.decimal-comma",
+            f"{comma.group()} has a decimal comma",
+            number,
+            comma.start() + 1,
+            f"write {comma.group().replace(',', '.')}, or two arguments with a blank between them",
         )
         return
     arguments = yield from read_arguments(command, rest[1:], number, len(text))
