@@ -78,6 +78,32 @@ async def test_the_export_of_a_folder_in_use_is_that_of_its_server(
     assert file.read_bytes().count(b"\n") > 0
 
 
+async def test_columns_have_one_order_and_only_parameters_with_values(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "drive.rover"
+    extra = {"zulu": 1, "alpha": "a", "speed": 2.5, "never": None}
+    samples = [
+        Sample(T, {"temperature": None, **extra}),
+        Sample(T + 1, {"echo": None, "location": {"lat": 18.0, "lon": 77.0}}),
+        Sample(T + 60, {"echo": True, "temperature": 20.5}),
+    ]
+    async with running(data) as (mission, device):
+        await publish(mission, device, *samples[1:2])
+    async with running(data) as (mission, device):
+        await publish(mission, device, samples[0], samples[2])
+        whole = await exported(mission)
+        part = await exported(mission, until=f"{T + 60}")
+    header = whole.decode().splitlines()[0]
+    assert header == "t,temperature,speed,location.lat,location.lon,alpha,echo,zulu,late"
+    assert part.decode().splitlines()[0] == "t,speed,location.lat,location.lon,alpha,zulu,late"
+    assert await run("record", "--from", data, file) == 0
+    for path in (data, file):
+        assert await run("export", "--from", path, "-o", tmp_path / "a.csv", "--force") == 0
+        assert (tmp_path / "a.csv").read_bytes() == whole
+        until = "--until", f"{T + 60}"
+        assert await run("export", "--from", path, "-o", tmp_path / "b.csv", "--force", *until) == 0
+        assert (tmp_path / "b.csv").read_bytes() == part
+
+
 async def test_an_export_has_the_chosen_rows(tmp_path: Path) -> None:
     async with running(tmp_path / "data") as (mission, device):
         await drive(mission, device)

@@ -198,6 +198,24 @@ class Store:
                 since = max(since, nextafter(newest.last, inf))
             level -= 1
 
+    def has_values(self, name: str, since: float, until: float) -> bool:
+        """Whether a parameter has readable values in a time range.
+
+        Args:
+            name: of the parameter.
+            since: POSIX seconds.
+            until: POSIX seconds, exclusive.
+        """
+        if name not in self._stored:
+            return False
+        parameter = self._stored[name].id
+        start = self._chunks.start_after(parameter, nextafter(since, -inf), 1)
+        if start is not None and start < until:
+            return True
+        chunks = self._chunks.between(parameter, 0, since, nextafter(since, inf))
+        found = (self._chunks.load(chunk) for chunk in chunks)
+        return any(points is not None and len(points.between(since, until)) for points in found)
+
     def newest_before(self, name: str, until: float) -> Points | None:
         """The points of the chunk with the newest value before a time; `None` if there is none."""
         if name not in self._stored:

@@ -156,7 +156,8 @@ def _from_mission(
                 aligner.begin(since, history.tables_before(since, names))
             writer = writer_of(file_format)
             tables = history.tables(since, until, names)
-            status = save(pieces_of(tables, history.kinds(names), writer, aligner))
+            kinds = history.kinds(None if aligner else since, until, names)
+            status = save(pieces_of(tables, kinds, writer, aligner))
             return status or status_after(mission)
     except RoverError as exc:
         report(str(exc))

@@ -110,7 +110,8 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         def pieces() -> Iterator[bytes]:
             if align is not None and since is not None:
                 align.begin(since, past.tables_before(since, chosen))
-            yield from export(past.tables(since, until, chosen), past.kinds(chosen), writer, align)
+            kinds = past.kinds(None if align else since, until, chosen)
+            yield from export(past.tables(since, until, chosen), kinds, writer, align)
 
         name = f'attachment; filename="telemetry.{file_format}"'
         return mission.serving.large_responses.stream(

@@ -60,12 +60,15 @@ class Past:
         self._lock = Lock()  # for the database, and for removing samples from memory
         self._tail = Tail()
         self._names: dict[str, None] = {}
+        self._dictionary: list[str] = []
         self._integers: set[str] = set()
         self.set_parameters(parameters)
 
     def set_parameters(self, parameters: Iterable[Parameter]) -> None:
         """Note the names and kinds of a new dictionary. Earlier names stay."""
+        self._dictionary = []
         for parameter in parameters:
+            self._dictionary.append(parameter.name)
             self._names[parameter.name] = None
             if parameter.kind == "integer":
                 self._integers.add(parameter.name)
@@ -140,33 +143,51 @@ class Past:
     ) -> Excerpt:
         """What `read` returns of the archive, and the samples in memory."""
         with self._lock, self._reading() as store:
-            tail = points_of(self._tail.entries[:], dict.fromkeys(names), store.archived)
+            tail = self._points_in_memory(names, store.archived)
             loaded = {name: read(store, name) for name in names}
-        for name, points in tail.items():
-            if len(newest := points.between(since, until)):
-                loaded[name][0].append(newest)
-        return Excerpt(
-            {name: joined(pieces) for name, (pieces, _) in loaded.items()},
-            all(complete for _, complete in loaded.values()),
-        )
+        return _together(loaded, tail, since, until)
 
-    def kinds(self, fields: Collection[str] | None = None) -> dict[str, dict[str, str]]:
+    def kinds(
+        self,
+        since: float | None = None,
+        until: float | None = None,
+        fields: Collection[str] | None = None,
+    ) -> dict[str, dict[str, str]]:
         """Letters of the types of values (`points.KINDS`), by parameter and component.
 
+        Without `fields`, it has the parameters with values in the time range: those of the
+        dictionary, in its order, and then the others by name.
+
         Args:
-            fields: names of parameters; `None` for all.
+            since: POSIX seconds, inclusive; `None` for no bound.
+            until: POSIX seconds, exclusive; `None` for no bound.
+            fields: names of parameters; `None` for all with values.
 
         Raises:
             LogDamaged: the database cannot be read.
         """
-        names = list(self._names if fields is None else fields)
+        if (names := fields) is None:
+            names = [*self._dictionary, *sorted(self._names.keys() - {*self._dictionary})]
+        begin, end = -inf if since is None else since, inf if until is None else until
         with self._lock, self._reading() as store:
-            tail = points_of(self._tail.entries[:], dict.fromkeys(names), lambda _: 0)
+            tail = self._points_in_memory(names, lambda _: 0)
             stored = {name: Stored(0, 0, store.kinds(name)) for name in names}
+            present = [
+                name
+                for name in names
+                if fields is not None
+                or (name in tail and len(tail[name].between(begin, end)))
+                or store.has_values(name, begin, end)
+            ]
         return {
             name: dict(stored[name].with_kinds(tail[name].kinds() if name in tail else {}))
-            for name in names
+            for name in present
         }
+
+    def _points_in_memory(
+        self, names: Collection[str], archived: Callable[[str], int]
+    ) -> dict[str, Points]:
+        return points_of(self._tail.entries[:], dict.fromkeys(names), archived)
 
     def newest_before(
         self, until: float, fields: Collection[str] | None = None
@@ -251,19 +272,21 @@ class Past:
             LogDamaged: the database cannot be read.
         """
         names = list(self._names if fields is None else fields)
-        letters = {letter for parts in self.kinds(names).values() for letter in parts.values()}
+        kinds = self.kinds(fields=names)
+        letters = {letter for parts in kinds.values() for letter in parts.values()}
         chunks = 1 if letters & {"s", "o"} else max(1, MAX_WINDOW_CHUNKS // (len(names) or 1))
         begin, end = -inf if since is None else since, inf if until is None else until
+        tail: dict[str, Points] = {}
+        removed = -1
         while begin < end:
             with self._lock, self._reading() as store:
+                if removed != self._tail.removed:  # they are in the archive now
+                    removed = self._tail.removed
+                    tail = self._points_in_memory(names, store.archived)
                 window_end = min(end, store.window_end(names, begin, chunks))
-            yield self._window(names, begin, window_end).series
+                loaded = {name: ([*store.read(name, begin, window_end)], True) for name in names}
+            yield _together(loaded, tail, begin, window_end).series
             begin = window_end
-
-    def _window(self, names: Sequence[str], since: float, until: float) -> Excerpt:
-        return self._excerpt(
-            names, since, until, lambda store, name: ([*store.read(name, since, until)], True)
-        )
 
     @contextmanager
     def _reading(self) -> Iterator[Store]:
@@ -277,3 +300,19 @@ class Past:
         """Close the database."""
         with self._lock:
             self._database.close()
+
+
+def _together(
+    loaded: Mapping[str, tuple[list[Points], bool]],
+    tail: Mapping[str, Points],
+    since: float,
+    until: float,
+) -> Excerpt:
+    """The points of the archive, with whether they are all, and those in memory."""
+    for name, points in tail.items():
+        if len(newest := points.between(since, until)):
+            loaded[name][0].append(newest)
+    return Excerpt(
+        {name: joined(pieces) for name, (pieces, _) in loaded.items()},
+        all(complete for _, complete in loaded.values()),
+    )

@@ -47,9 +47,11 @@ class Tail:
     Attributes:
         entries: the samples.
         size: their approximate size in bytes.
+        removed: the number of samples that were removed so far.
     """
 
     def __init__(self) -> None:
+        self.removed = 0
         self.entries: list[Entry] = []
         self.size = 0
         self._last: tuple[str, ...] = ()
@@ -74,5 +76,6 @@ class Tail:
     def remove(self, count: int) -> None:
         """Remove the oldest samples."""
         del self.entries[:count]
+        self.removed += count
         # summed again, because `add` may change it at the same time in another thread
         self.size = sum(entry.size for entry in self.entries)
