@@ -24,6 +24,8 @@ from rover.logs.folder import DataFolder
 from rover.mission import MissionControl
 from rover.missions import Snapshot
 from rover.settings import Settings
+from rover.telemetry.history import History
+from sources.base import Sample
 from sources.push import PushTelemetry
 from tests.test_exports import mission
 from tests.waiting import until
@@ -31,7 +33,6 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rover.telemetry.history import History
     from rover.telemetry.past import Past
     from tests.conftest import Serve
 
@@ -56,7 +57,7 @@ def history() -> History:
     return mission()
 
 
-@pytest.mark.parametrize("file_format", ["jsonl", "mcap", "parquet"])
+@pytest.mark.parametrize("file_format", ["csv", "jsonl", "mcap", "parquet"])
 def test_an_export_is_imported_exactly(file_format: str, history: History, tmp_path: Path) -> None:
     file = tmp_path / "drive"
     file.write_bytes(exported(history, file_format))
@@ -67,16 +68,56 @@ def test_an_export_is_imported_exactly(file_format: str, history: History, tmp_p
             assert exported(again, one) == exported(history, one)
 
 
-def test_an_exported_csv_is_imported_with_its_times_and_late_rows(
-    history: History, tmp_path: Path
-) -> None:
+TEXTS = [
+    " 3",
+    "3 ",
+    "3",
+    "-0.5e3",
+    "true",
+    "007",
+    '"3"',
+    "a,b",
+    "\r\n",
+    "",
+    " ",
+    "\ufeff",
+    "#",
+    "'",
+]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        TEXTS,
+        ["3"],
+        ["drive", "3", "true"],
+        [3, "3", 3.0, True, " x", '"', ""],
+        [1, 2.5, 2**53 + 1, -(2**63), 1e300],
+        [0.1 + 0.2, 5e-324, -0.0, 1e16],
+    ],
+)
+def test_every_value_of_a_csv_survives_the_import(column: list[Any], tmp_path: Path) -> None:
+    history = History()
+    for n, value in enumerate(column):
+        history.add(Sample(T + n, {"v": value, "rover.speed": n}))
     file = tmp_path / "drive.csv"
     file.write_bytes(exported(history, "csv"))
     assert run(file, "--into", tmp_path / "data") == 0
-    found = rows_of(tmp_path / "data")
-    expected = [json.loads(line) for line in exported(history, "jsonl").splitlines()]
-    for name in ("t", "late", "speed", "count", "big", "on"):
-        assert [row.get(name) for row in found] == [row.get(name) for row in expected]
+    found = [row["v"] for row in rows_of(tmp_path / "data")]
+    exact = [json.loads(line)["v"] for line in exported(history, "jsonl").splitlines()]
+    assert [(type(one), one) for one in found] == [(type(one), one) for one in exact]
+    assert exported(history, "jsonl").splitlines()[0].count(b"rover.speed") == 1
+
+
+@pytest.mark.parametrize("row", ["1790000000,1", '1790000000,"1,', "soon,1,false", 'x"y,1,false'])
+def test_a_damaged_row_of_an_exported_csv_is_named(
+    row: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "drive.csv"
+    file.write_text(f"t,v,late\r\n2026-09-21T14:13:20.000Z,1,false\r\n{row}\r\n")
+    assert run(file, "--into", tmp_path / "data") == WRONG_USE
+    assert "row 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ async def test_the_export_of_a_folder_in_use_is_that_of_its_server(
 
 async def test_columns_have_one_order_and_only_parameters_with_values(tmp_path: Path) -> None:
     data, file = tmp_path / "data", tmp_path / "drive.rover"
-    extra = {"zulu": 1, "alpha": "a", "speed": 2.5, "never": None}
+    extra: dict[str, Any] = {"zulu": 1, "alpha": "a", "speed": 2.5, "never": None}
     samples = [
         Sample(T, {"temperature": None, **extra}),
         Sample(T + 1, {"echo": None, "location": {"lat": 18.0, "lon": 77.0}}),

@@ -1,11 +1,13 @@
 """Comma-separated values (RFC 4180): the time `t`, the values, and whether the row was `late`.
 
-A missing value is an empty field, and an empty text is `""`. Numbers have all their digits. If the
-values of a column have several types, its texts are JSON, with quotation marks of their own.
+A missing value is an empty field, and an empty text is `""`. Numbers have all their digits. A text
+that looks like a number or a boolean has quotation marks. If the values of a column have several
+types, its texts are JSON, with quotation marks of their own.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from rover.exports.columns import exact_iso, is_mixed, json_text
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from rover.exports.columns import Column
 
 SPECIAL = frozenset(',"\r\n')
+
+LITERAL = re.compile(r"true|false|-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""A boolean or a number. A text of this form is written with quotation marks."""
 
 
 class CsvWriter:
@@ -61,10 +66,11 @@ def _field(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return "" if value is None else _text(json_text(value))
+    return _field(value) if not isinstance(value, str) else _text(json_text(value))
 
 
 def _text(value: str) -> str:
-    if value and SPECIAL.isdisjoint(value) and value[0] != " " and value[-1] != " ":
+    is_plain = SPECIAL.isdisjoint(value) and value == value.strip() and value != ""
+    if is_plain and LITERAL.fullmatch(value) is None:
         return value
     return '"' + value.replace('"', '""') + '"'

@@ -18,6 +18,9 @@ PARQUET_MAGIC = b"PAR1"
 
 ROSBAG_MAGIC = b"#ROSBAG V2.0"
 
+HEAD_BYTES = 2**20
+"""Bytes of the first line that decide the format."""
+
 SQLITE_MAGIC = b"SQLite format 3\0"
 
 
@@ -46,7 +49,7 @@ def _chosen(path: Path, time: str | None) -> Iterator[Imported]:
 
         return read_rosbag(path)
     with path.open("rb") as file:
-        head = file.read(64)
+        head = file.readline(HEAD_BYTES)
     if head.startswith(MCAP_MAGIC):
         from rover.imports.mcap import read_mcap
 
@@ -59,8 +62,11 @@ def _chosen(path: Path, time: str | None) -> Iterator[Imported]:
         from rover.imports.parquet import read_parquet
 
         return read_parquet(path, time)
+    from rover.imports.exported_csv import is_exported, read_exported_csv
     from rover.imports.text import read_csv, read_json_lines
 
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and time is None:
         return read_json_lines(path)
+    if is_exported(head) and time is None:
+        return read_exported_csv(path)
     return read_csv(path, time)

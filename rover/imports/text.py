@@ -23,9 +23,6 @@ BATCH_ROWS = 1024
 MAX_LINE_BYTES = 16 * 2**20
 """Maximum bytes of a line of JSON."""
 
-EXPORT_TIME, EXPORT_LATE = "t_recorded", "late_recorded"
-"""The names under which `Recording` has the columns `t` and `late`."""
-
 
 def read_json_lines(path: Path) -> Iterator[Imported]:
     """The objects of the lines. Those that exports write are read exactly.
@@ -81,8 +78,6 @@ def values_of(flattener: Flattener, fields: Mapping[str, Any]) -> Mapping[str, A
 def read_csv(path: Path, time: str | None = None) -> Iterator[Imported]:
     """The rows of a CSV, or of JSON lines with a time in a chosen column, in order of time.
 
-    The columns `t` and `late` of an export are not values.
-
     Raises:
         ImportFailed: the file is not a table, or has no column with the time.
     """
@@ -93,17 +88,12 @@ def read_csv(path: Path, time: str | None = None) -> Iterator[Imported]:
     if recording.clock is None:
         raise ImportFailed(path, "", "no column has the time; name one with --time")
     size = path.stat().st_size
-    names = [parameter.name for parameter in recording.parameters]
-    is_export = EXPORT_TIME in names and EXPORT_LATE in names
     for start in range(0, len(recording), BATCH_ROWS):
         try:
             rows = recording.read(start, start + BATCH_ROWS)
         except SourceError as exc:
             raise ImportFailed(path, f"row {start:,}", str(exc)) from exc
         for number, values in enumerate(rows, start):
-            t: float | None = float(recording.times_s[number])
-            late = False
-            if is_export:
-                t, late = time_of(values.pop(EXPORT_TIME)), values.pop(EXPORT_LATE) is True
+            t = float(recording.times_s[number])
             place, position = f"row {number + 1:,}", size * (number + 1) // len(recording)
-            yield imported(path, place, t, values, late=late, position=position)
+            yield imported(path, place, t, values, position=position)
