@@ -720,13 +720,19 @@ def test_members_of_a_channel_exchange_messages(server: MissionServer, pages: Pa
 
     join(second, "another", "eecom")
     expect(message(second, "Go for drive.")).to_have_count(0)
-    expect(members(first)).to_have_text(["capcom"])
+    send(first, "@eecom, your status?")
+    followed = second.get_by_test_id("followed").get_by_role("listitem")
+    unread = followed.filter(has_text="two-members").locator(".unread")
+    expect(unread).to_have_text("@1 unread, 1 mention")
 
     join(second, "two-members", "flight")
+    expect(unread).to_have_count(0)
     expect(message(second, "Go for drive.")).to_have_count(1)
     send(second, "Flight is here.")
     expect(message(first, "Flight is here.").locator(".from")).to_have_text("flight")
     expect(members(first)).to_have_text(["capcom", "flight"])
+    second.get_by_role("button", name="Leave two-members").click()
+    expect(members(first)).to_have_text(["capcom"])
 
 
 def test_a_valid_command_file_is_accepted(server: MissionServer, pages: Pages) -> None:

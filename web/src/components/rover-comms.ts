@@ -1,9 +1,9 @@
 import { html, nothing } from 'lit';
+import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { clock, plural } from '../format.ts';
 import type { Draft } from '../store/channel.ts';
 import type { CommsStore } from '../store/comms.ts';
-import { CHANNEL_NAME } from '../transport/comms.ts';
 import type { Message } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
@@ -13,40 +13,46 @@ function role(text: string | undefined) {
   return text ? html` <span class="dim">${text}</span>` : nothing;
 }
 
-/** The comms panel: the members and messages of one channel, and a form to send a message. */
+/** The comms panel: the followed channels, the messages of one of them, and a form to send one. */
 export class RoverComms extends PageElement {
   declare store: CommsStore;
   static override properties = { store: { attribute: false } };
   #scrolledToEnd = true;
+  /** Pixels from the place that is shown to the end of the messages. */
+  #toEnd = 0;
+  #firstId: string | undefined;
+  #shownName = '';
   #joinError = '';
 
   protected override willUpdate(): void {
     this.follow(this.store, 50);
     const log = this.querySelector('.log');
-    if (log) this.#scrolledToEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    if (!log) return;
+    this.#toEnd = log.scrollHeight - log.scrollTop;
+    this.#scrolledToEnd =
+      this.#toEnd - log.clientHeight < 40 || this.#shownName !== this.store.channelName;
   }
 
   protected override updated(): void {
     const log = this.querySelector('.log');
+    const firstId = this.store.channel.messages[0]?.id;
     if (log && this.#scrolledToEnd) log.scrollTop = log.scrollHeight;
+    else if (log && firstId !== this.#firstId) log.scrollTop = log.scrollHeight - this.#toEnd;
+    this.#firstId = firstId;
+    this.#shownName = this.store.channelName;
   }
 
   protected override render() {
     const { channel, channelName, isReplay } = this.store;
-    const maySend = channel.maySay && !isReplay;
-    const hint = isReplay
-      ? 'Replay: messages can be sent live only'
-      : channel.maySay
-        ? `Message to ${channelName}`
-        : 'You may only listen in this channel';
     return html`
       <section class="panel" aria-labelledby="comms-title">
         <div class="bar">
           <h2 id="comms-title">Comms</h2>
           ${isReplay ? this.#recordedChannels() : this.#state()}
         </div>
-        ${isReplay ? nothing : [this.#joinForm(), this.#notices()]}
-        <div class="log" role="log" aria-label=${`Messages in ${channelName}`} tabindex="0" data-testid="log">
+        ${isReplay ? nothing : [this.#joinForm(), this.#followed(), this.#members(), this.#notices()]}
+        <div class="log" role="log" aria-label=${`Messages in ${channelName}`} tabindex="0" data-testid="log" @scroll=${(event: Event) => this.#scrolled(event)}>
+          ${this.#older()}
           ${channel.messages.length + channel.drafts.length === 0 ? html`<div class="empty small"><span>No messages in <strong>${channelName}</strong> ${isReplay ? 'before this time' : 'yet'}.</span></div>` : nothing}
           ${repeat(
             channel.messages,
@@ -59,12 +65,54 @@ export class RoverComms extends PageElement {
             (draft) => this.#draft(draft),
           )}
         </div>
-        <form class="compose" @submit=${(event: SubmitEvent) => this.#send(event)}>
-          <input name="text" autocomplete="off" maxlength="4000" aria-label=${`Message to ${channelName}`} placeholder=${hint} ?disabled=${!maySend} data-testid="compose" />
-          <button type="submit" class="primary" ?disabled=${!maySend} aria-label="Send" title="Send">${icon('send')}</button>
-        </form>
+        ${this.#compose()}
       </section>
     `;
+  }
+
+  #compose() {
+    const { channel, channelName, isReplay, shown } = this.store;
+    const maySend = channel.maySay && !isReplay;
+    const hint = isReplay
+      ? 'Replay: messages can be sent live only'
+      : channel.maySay
+        ? `Message to ${channelName}`
+        : 'You may only listen in this channel';
+    const problem = shown.problemOf(shown.text);
+    return html`
+      ${problem ? html`<p class="note alarm" role="alert" id="too-long">${icon('alarm')}<span>${problem}</span></p>` : nothing}
+      <form class="compose" @submit=${(event: SubmitEvent) => this.#send(event)}>
+        <input name="text" autocomplete="off" dir="auto" .value=${live(shown.text)} @input=${(event: InputEvent) => this.#write(event)} aria-invalid=${problem !== ''} aria-describedby=${problem ? 'too-long' : nothing} aria-label=${`Message to ${channelName}`} placeholder=${hint} ?disabled=${!maySend} data-testid="compose" />
+        <button type="submit" class="primary" ?disabled=${!maySend || problem !== ''} aria-label="Send" title="Send">${icon('send')}</button>
+      </form>`;
+  }
+
+  #older() {
+    if (this.store.isReplay || this.store.channel.messages.length === 0) return nothing;
+    const { shown } = this.store;
+    const text = {
+      unknown: 'Earlier messages',
+      loading: 'Loading earlier messages',
+      failed: 'Earlier messages could not be loaded. Try again',
+    } as const;
+    return shown.older === 'none'
+      ? html`<p class="older dim">The beginning of ${this.store.channelName}</p>`
+      : html`<p class="older"><button type="button" ?disabled=${shown.older === 'loading'} data-testid="older" @click=${() => void shown.loadOlder()}>${text[shown.older]}</button></p>`;
+  }
+
+  #followed() {
+    const { followed, shown } = this.store;
+    if (followed.length < 2) return nothing;
+    return html`<ul class="followed" aria-label="Followed channels" data-testid="followed">
+      ${followed.map(
+        (one) => html`<li data-shown=${one === shown} data-mentioned=${one.mentions > 0}>
+          <button type="button" aria-pressed=${one === shown} @click=${() => this.store.show(one.name)}>
+            ${one.status.state === 'open' ? nothing : icon('caution')}<span dir="auto">${one.name}</span>
+            ${one.unread > 0 ? html`<span class="unread">${one.mentions > 0 ? '@' : ''}${one.unread}<span class="visually-hidden"> unread${one.mentions > 0 ? `, ${plural(one.mentions, 'mention')}` : ''}</span></span>` : nothing}
+          </button><button type="button" class="quiet" aria-label=${`Leave ${one.name}`} title="Leave" @click=${() => this.store.leave(one.name)}>×</button>
+        </li>`,
+      )}
+    </ul>`;
   }
 
   #recordedChannels() {
@@ -96,7 +144,7 @@ export class RoverComms extends PageElement {
   }
 
   #joinForm() {
-    const { channel, channelName, name, channels } = this.store;
+    const { channelName, name, channels } = this.store;
     return html`
       <form class="join" @submit=${(event: SubmitEvent) => this.#join(event)} @change=${(event: Event) => this.#join(event)}>
         <label><span>Channel</span>
@@ -108,6 +156,12 @@ export class RoverComms extends PageElement {
         </label>
         <button type="submit" class="visually-hidden" tabindex="-1">Join</button>
       </form>
+    `;
+  }
+
+  #members() {
+    const { channel } = this.store;
+    return html`
       <ul class="members" aria-label="Members" data-old=${this.store.connection.state !== 'open'} data-testid="members">
         ${channel.members.map((member) => html`<li data-you=${member === channel.you}>${member}${role(channel.roles.get(member))}</li>`)}
       </ul>
@@ -135,9 +189,9 @@ export class RoverComms extends PageElement {
     const grouped =
       previous?.from === message.from && Date.parse(message.at) - Date.parse(previous.at) < 120_000;
     return html`<div class="message" data-mine=${mine} data-grouped=${grouped} data-id=${message.id}
-      data-state=${delivered ? 'delivered' : nothing}>
+      data-mentioned=${!mine && channel.namesUs(message.text)} data-state=${delivered ? 'delivered' : nothing}>
       <span class=${grouped ? 'visually-hidden' : 'from'}>${message.from}${role(message.role)}</span>
-      <p>${message.text}</p>
+      <p dir="auto">${message.text}</p>
       <span class="stamp">${delivered ? html`<span class="visually-hidden">delivered</span>${icon('check')}` : nothing}
         <time datetime=${message.at}>${message.at.slice(11, 19)}</time></span>
     </div>`;
@@ -152,19 +206,29 @@ export class RoverComms extends PageElement {
     const unconfirmed = draft.state === 'unconfirmed';
     return html`<div class="message" data-mine="true" data-state=${draft.state}>
       <span class="from">${this.store.name}</span>
-      <p>${draft.text}</p>
+      <p dir="auto">${draft.text}</p>
       <span class="stamp">${icon(unconfirmed ? 'caution' : 'clock')} ${texts[draft.state]} <time>${clock(draft.at)}</time></span>
     </div>`;
   }
 
+  #write(event: InputEvent): void {
+    this.store.shown.text = (event.currentTarget as HTMLInputElement).value;
+    this.requestUpdate();
+  }
+
+  #scrolled(event: Event): void {
+    const log = event.currentTarget as HTMLElement;
+    if (log.scrollTop < 40 && log.scrollHeight > log.clientHeight)
+      void this.store.shown.loadOlder();
+  }
+
   #send(event: SubmitEvent): void {
     event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    const text = String(new FormData(form).get('text') ?? '').trim();
-    if (text === '') return;
+    const { shown } = this.store;
+    const text = shown.text.trim();
+    if (text === '' || shown.problemOf(text) !== '') return;
     this.#scrolledToEnd = true;
     this.store.send(text);
-    form.reset();
     const log = this.querySelector('.log');
     if (log) log.scrollTop = log.scrollHeight;
   }
@@ -175,10 +239,8 @@ export class RoverComms extends PageElement {
     const channel = String(data.get('channel') ?? '').trim();
     const name = String(data.get('name') ?? '').trim();
     this.#joinError = '';
-    if (!CHANNEL_NAME.test(channel)) {
-      this.#joinError =
-        'A channel name has 1 to 64 letters, digits, “_”, “.” or “-” and starts with a letter or digit.';
-    } else if (name === '') this.#joinError = 'Enter your name.';
+    if (channel === '') this.#joinError = 'Enter a channel.';
+    else if (name === '') this.#joinError = 'Enter your name.';
     else this.store.join(channel, name);
     this.requestUpdate();
   }

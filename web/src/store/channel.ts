@@ -38,7 +38,7 @@ export interface Notice {
   readonly at: number;
 }
 
-/** Maximum number of messages held. */
+/** Maximum number of messages held, besides the older ones that were loaded. */
 const MAX_MESSAGES = 500;
 
 /** The members, messages and drafts of one channel, kept across reconnections. */
@@ -56,6 +56,8 @@ export class Channel {
   gap: Gap | null = null;
   /** The newest error. */
   notice: Notice | null = null;
+  /** Maximum size of a message in UTF-8. */
+  maxMessageBytes = Number.POSITIVE_INFINITY;
   /** Ids of our own messages that the server confirmed. */
   readonly confirmed = new Set<string>();
   /** Whether all events missed while disconnected have arrived; only then are drafts sent. */
@@ -69,6 +71,30 @@ export class Channel {
    */
   #ownNames = new Set<string>();
   #joinOffset = 0;
+  #maxMessages = MAX_MESSAGES;
+
+  /** Whether this is a name of ours. */
+  isOwn(name: string): boolean {
+    return this.#ownNames.has(name);
+  }
+
+  /** Whether a text mentions us or everyone: `@name`, `@all`. */
+  namesUs(text: string): boolean {
+    const mentions = text.normalize('NFC').toLowerCase();
+    return [...this.#ownNames, 'all'].some((name) => {
+      const mention = `@${name.normalize('NFC').toLowerCase()}`;
+      const end = mentions.indexOf(mention) + mention.length;
+      return mentions.includes(mention) && !/[\p{L}\p{N}]/u.test(mentions.charAt(end));
+    });
+  }
+
+  /** Add messages from before the oldest one, oldest first. */
+  addOlder(messages: readonly Message[]): void {
+    const older = messages.filter(({ id }) => !this.#ids.has(id));
+    for (const { id } of older) this.#ids.add(id);
+    this.#maxMessages += older.length;
+    this.messages = [...older, ...this.messages];
+  }
 
   apply(event: ChannelEvent): void {
     switch (event.type) {
@@ -102,6 +128,7 @@ export class Channel {
     this.you = event.you;
     this.#ownNames.add(event.you);
     this.maySay = event.may_say !== false;
+    this.maxMessageBytes = event.limits?.message_bytes ?? Number.POSITIVE_INFINITY;
     this.members = event.members;
     this.roles.clear();
     for (const [name, role] of Object.entries(event.roles ?? {})) this.roles.set(name, role);
@@ -154,7 +181,7 @@ export class Channel {
     if (this.#ids.has(id)) return;
     this.messages.push({ id, from, text, at, ...(role === undefined ? {} : { role }) });
     this.#ids.add(id);
-    for (const oldest of this.messages.splice(0, this.messages.length - MAX_MESSAGES)) {
+    for (const oldest of this.messages.splice(0, this.messages.length - this.#maxMessages)) {
       this.#ids.delete(oldest.id);
       this.confirmed.delete(oldest.id);
     }

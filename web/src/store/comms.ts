@@ -1,7 +1,8 @@
-import { ChannelConnection, type ChannelStatus } from '../transport/comms.ts';
+import type { ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
 import type { RecordedMessage } from '../transport/wire.ts';
-import { Channel, Draft } from './channel.ts';
+import type { Channel } from './channel.ts';
+import { FollowedChannel } from './followed-channel.ts';
 import { Store } from './store.ts';
 import { every, pollWhileVisible } from './ticker.ts';
 
@@ -11,54 +12,76 @@ export interface ChannelInfo {
   readonly members: number;
 }
 
+interface StoredNames {
+  readonly channel?: string;
+  readonly channels?: readonly string[];
+  readonly name?: string;
+}
+
 const STORAGE_KEY = 'rover.comms';
 
-/** The open channel and its connection. The browser stores the channel's and the member's name. */
+/** Maximum number of channels that the page follows; the server limits connections. */
+const MAX_FOLLOWED = 8;
+
+/**
+ * The channels that the page follows, and the one that it shows. The browser stores their names and
+ * that of the member.
+ */
 export class CommsStore extends Store {
-  channelName: string;
   name: string;
-  connection: ChannelStatus = { state: 'closed' };
   /** Whether this has recorded messages, and sends none. */
   readonly isReplay: boolean;
   channels: readonly ChannelInfo[] = [];
-  #channels = new Map<string, Channel>();
-  #socket: ChannelConnection | null = null;
+  /** In the order in which they were opened. */
+  readonly followed: FollowedChannel[] = [];
+  shown: FollowedChannel;
 
   constructor(isReplay = false) {
     super();
     this.isReplay = isReplay;
-    const { channel, name } = storedNames();
-    this.channelName = channel ?? 'flight';
+    const { channel = 'flight', channels = [], name } = storedNames();
     this.name = name ?? `guest-${1000 + Math.floor(Math.random() * 9000)}`;
+    if (!isReplay) for (const one of channels.slice(0, MAX_FOLLOWED)) this.#follow(one);
+    this.shown = this.#follow(channel);
+  }
+
+  get channelName(): string {
+    return this.shown.name;
   }
 
   get channel(): Channel {
-    return this.#channelOf(this.channelName);
+    return this.shown.channel;
   }
 
-  /** Number of unconfirmed messages in the channels that are not open. */
+  get connection(): ChannelStatus {
+    return this.shown.status;
+  }
+
+  /** Number of unconfirmed messages in the channels that are not shown. */
   get unconfirmedElsewhere(): number {
-    let count = 0;
-    for (const [name, channel] of this.#channels) {
-      if (name !== this.channelName) count += channel.drafts.length;
-    }
-    return count;
+    const others = this.followed.filter((one) => one !== this.shown);
+    return others.reduce((sum, { channel }) => sum + channel.drafts.length, 0);
   }
 
   start(): void {
-    this.#open();
+    for (const one of this.followed) this.#open(one);
     pollWhileVisible(10_000, () => void this.#list());
     every(1_000, () => {
       if (this.channel.drafts.length > 0) this.changed(); // Their states depend on the time.
     });
-    addEventListener('online', () => {
-      if (this.connection.state === 'waiting') this.retry();
+    addEventListener('online', () => this.#retryWaiting());
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) return;
+      this.shown.markRead();
+      this.changed();
     });
   }
 
-  /** Show the recorded messages of a channel. */
+  /** Show a channel that is followed, or the recorded messages of a channel. */
   show(channelName: string): void {
-    this.channelName = channelName;
+    this.shown = this.#follow(channelName);
+    this.shown.markRead();
+    if (!this.isReplay) this.#storeNames();
     this.changed();
   }
 
@@ -67,66 +90,74 @@ export class CommsStore extends Store {
     // A recorded message has no id. A replay that connects again begins with the same messages.
     const id = `${at} ${from} ${text}`;
     const message = { type: 'message', id, from, text, at } as const;
-    this.#channelOf(channel).apply(role === null ? message : { ...message, role });
+    this.#follow(channel).channel.apply(role === null ? message : { ...message, role });
     if (this.channels.every(({ name }) => name !== channel))
       this.channels = [...this.channels, { name: channel, members: 0 }];
     this.changed();
   }
 
+  /** Follow a channel and show it. Another name of the member joins all channels again. */
   join(channelName: string, name: string): void {
-    const same = channelName === this.channelName && name === this.name;
-    if (same && this.connection.state !== 'refused') return;
-    this.channelName = channelName;
+    const isRenamed = name !== this.name;
     this.name = name;
-    storeNames(channelName, name);
-    this.#open();
+    const known = this.#find(channelName);
+    this.show(channelName);
+    if (isRenamed) for (const one of this.followed) this.#open(one);
+    else if (known === undefined || known.status.state === 'refused') this.#open(this.shown);
+    while (this.followed.length > MAX_FOLLOWED) this.leave(this.#leastNeeded().name);
   }
 
-  retry(): void {
-    this.#socket?.open();
-  }
-
-  /** Send `text` now, or after the next connection. */
-  send(text: string): void {
-    // Not crypto.randomUUID: browsers hide it from pages loaded over plain HTTP.
-    const ref = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-    this.channel.drafts.push(new Draft(ref, text, Date.now()));
-    this.#sendQueued();
+  /** Stop following a channel, unless it is the only one. */
+  leave(channelName: string): void {
+    const found = this.#find(channelName);
+    if (!found || this.followed.length === 1) return;
+    const place = this.followed.indexOf(found);
+    const [left] = this.followed.splice(place, 1);
+    left?.close();
+    const next = this.followed[Math.min(place, this.followed.length - 1)];
+    if (left === this.shown && next) this.show(next.name);
+    this.#storeNames();
     this.changed();
   }
 
-  #channelOf(name: string): Channel {
-    let channel = this.#channels.get(name);
-    if (!channel) {
-      channel = new Channel();
-      this.#channels.set(name, channel);
-    }
-    return channel;
+  /** Connect to the channels again that are not connected. */
+  retry(): void {
+    for (const one of this.followed) if (one.status.state !== 'open') one.retry();
   }
 
-  #open(): void {
-    this.#socket?.close();
-    const { channel } = this;
-    this.#socket = new ChannelConnection(this.channelName, this.name, () => channel.lastId, {
-      connection: (connection) => {
-        this.connection = connection;
-        this.changed();
-      },
-      event: (event) => {
-        channel.apply(event);
-        this.#sendQueued();
-        if (event.type === 'welcome') void this.#list();
-        this.changed();
-      },
-    });
-    this.#socket.open();
+  send(text: string): void {
+    this.shown.send(text);
   }
 
-  #sendQueued(): void {
-    if (this.connection.state !== 'open' || !this.channel.caughtUp) return;
-    for (const draft of this.channel.drafts) {
-      if (draft.queued && this.#socket?.send(draft.text, draft.ref)) draft.markSent();
+  #retryWaiting(): void {
+    for (const one of this.followed) if (one.status.state === 'waiting') one.retry();
+  }
+
+  /** The channel of this name; the server does not distinguish upper and lower case. */
+  #find(name: string): FollowedChannel | undefined {
+    return this.followed.find((one) => keyOf(one.name) === keyOf(name));
+  }
+
+  #follow(name: string): FollowedChannel {
+    let found = this.#find(name);
+    if (!found) {
+      found = new FollowedChannel(name, () => this.changed());
+      this.followed.push(found);
     }
+    return found;
+  }
+
+  #open(one: FollowedChannel): void {
+    const isShown = () => one === this.shown && !document.hidden;
+    one.open(this.name, isShown, () => void this.#list());
+  }
+
+  /** The oldest channel that is not shown and has no message of ours to send. */
+  #leastNeeded(): FollowedChannel {
+    const others = this.followed.filter((one) => one !== this.shown);
+    return (
+      others.find(({ channel }) => channel.drafts.length === 0) ?? (others[0] as FollowedChannel)
+    );
   }
 
   async #list(): Promise<void> {
@@ -137,23 +168,28 @@ export class CommsStore extends Store {
       // The list only offers suggestions; `connection` reports an unreachable server.
     }
   }
-}
 
-export function storedNames(): { channel?: string; name?: string } {
-  try {
-    return JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '{}') as {
-      channel?: string;
-      name?: string;
-    };
-  } catch {
-    return {}; // Storage is blocked, or holds something else.
+  #storeNames(): void {
+    const channels = this.followed.map(({ name }) => name);
+    try {
+      localStorage.setItem(
+        STORAGE_KEY,
+        JSON.stringify({ channel: this.channelName, channels, name: this.name }),
+      );
+    } catch {
+      // Private windows may block storage; the next visit then starts with the defaults.
+    }
   }
 }
 
-function storeNames(channel: string, name: string): void {
+function keyOf(name: string): string {
+  return name.normalize('NFC').toLowerCase();
+}
+
+export function storedNames(): StoredNames {
   try {
-    localStorage.setItem(STORAGE_KEY, JSON.stringify({ channel, name }));
+    return JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '{}') as StoredNames;
   } catch {
-    // Private windows may block storage; the next visit then starts with the defaults.
+    return {}; // Storage is blocked, or holds something else.
   }
 }

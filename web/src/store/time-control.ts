@@ -228,7 +228,7 @@ export class TimeControl extends Store {
     this.#connection?.close(); // The shown picture stands still.
     const replay = this.#make(atMs);
     if (this.replay !== null) {
-      replay.comms.channelName = this.replay.comms.channelName;
+      replay.comms.show(this.replay.comms.channelName);
       replay.images.camera = this.replay.images.camera;
     }
     this.#open(replay, isStill);

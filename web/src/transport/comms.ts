@@ -5,9 +5,6 @@ import type { ChannelEvent } from './wire.ts';
 
 export const SUBPROTOCOL = 'rover.comms.v1';
 
-/** Valid channel names; the server refuses others. */
-export const CHANNEL_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-
 export type ChannelStatus =
   /** `silent`: a ping is not answered yet. */
   | { readonly state: 'connecting' | 'open' | 'silent' | 'closed' }

@@ -188,6 +188,7 @@ export type ChannelEvent =
       readonly you: string;
       /** `false`: we may only listen. */
       readonly may_say?: false;
+      readonly limits?: { readonly message_bytes: number };
       /** The first members of a large channel; includes joins and leaves up to `last_id`. */
       readonly members: readonly string[];
       /** By the names of the members that have one. */

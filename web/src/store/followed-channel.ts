@@ -1,0 +1,128 @@
+import { ChannelConnection, type ChannelStatus } from '../transport/comms.ts';
+import { getJson } from '../transport/http.ts';
+import type { ChannelEvent, Message } from '../transport/wire.ts';
+import { Channel, Draft } from './channel.ts';
+import { readDraft, storeDraft } from './stored-drafts.ts';
+
+/** Number of older messages that one request loads. */
+const PAGE_MESSAGES = 100;
+
+/** Whether there are messages before the oldest one that is held. */
+export type Older = 'unknown' | 'loading' | 'none' | 'failed';
+
+/** A channel that the page follows, its connection, and what was not read of it. */
+export class FollowedChannel {
+  readonly name: string;
+  readonly channel = new Channel();
+  status: ChannelStatus = { state: 'closed' };
+  /** Messages of others that arrived while the channel was not shown. */
+  unread = 0;
+  /** Those of them that name us. */
+  mentions = 0;
+  older: Older = 'unknown';
+  readonly #changed: () => void;
+  #socket: ChannelConnection | null = null;
+  #text: string;
+
+  /** `changed` is called after each change. */
+  constructor(name: string, changed: () => void) {
+    this.name = name;
+    this.#changed = changed;
+    this.#text = readDraft(name);
+  }
+
+  /** The text that is being written; the browser stores it. */
+  get text(): string {
+    return this.#text;
+  }
+
+  set text(text: string) {
+    this.#text = text;
+    storeDraft(this.name, text);
+  }
+
+  /** Connect under a name. `isShown` says whether arriving messages count as read. */
+  open(memberName: string, isShown: () => boolean, welcomed: () => void): void {
+    this.#socket?.close();
+    this.#socket = new ChannelConnection(this.name, memberName, () => this.channel.lastId, {
+      connection: (status) => {
+        this.status = status;
+        this.#changed();
+      },
+      event: (event) => {
+        if (!isShown()) this.#count(event);
+        this.channel.apply(event);
+        this.#sendQueued();
+        if (event.type === 'welcome') welcomed();
+        this.#changed();
+      },
+    });
+    this.#socket.open();
+  }
+
+  retry(): void {
+    this.#socket?.open();
+  }
+
+  close(): void {
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  markRead(): void {
+    this.unread = 0;
+    this.mentions = 0;
+  }
+
+  /** Why the text cannot be sent; empty if it can. */
+  problemOf(text: string): string {
+    const limit = this.channel.maxMessageBytes;
+    const bytes = new TextEncoder().encode(text).length;
+    return bytes > limit
+      ? `The message has ${bytes.toLocaleString('en')} bytes; the limit is ${limit.toLocaleString('en')}.`
+      : '';
+  }
+
+  /** Send `text` now, or after the next connection. */
+  send(text: string): void {
+    // Not crypto.randomUUID: browsers hide it from pages loaded over plain HTTP.
+    const ref = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
+    this.channel.drafts.push(new Draft(ref, text, Date.now()));
+    this.text = '';
+    this.#sendQueued();
+    this.#changed();
+  }
+
+  /** Load messages before the oldest one. */
+  async loadOlder(): Promise<void> {
+    const oldest = this.channel.messages[0];
+    if (this.older === 'loading' || this.older === 'none' || !oldest) return;
+    this.older = 'loading';
+    this.#changed();
+    try {
+      const query = new URLSearchParams({ before: oldest.id, limit: String(PAGE_MESSAGES) });
+      const { messages, more } = await getJson<{
+        messages: readonly Message[];
+        more: boolean;
+      }>(`comms/${encodeURIComponent(this.name)}/messages?${query}`);
+      this.channel.addOlder(messages);
+      this.older = more ? 'unknown' : 'none';
+    } catch {
+      this.older = 'failed';
+    }
+    this.#changed();
+  }
+
+  #count(event: ChannelEvent): void {
+    if (event.type !== 'message' || this.channel.isOwn(event.from)) return;
+    this.unread += 1;
+    if (this.channel.namesUs(event.text)) this.mentions += 1;
+  }
+
+  #sendQueued(): void {
+    if (this.status.state !== 'open' || !this.channel.caughtUp) return;
+    for (const draft of this.channel.drafts) {
+      if (draft.queued && this.#socket?.send(draft.text, draft.ref)) draft.markSent();
+    }
+  }
+}
