@@ -18,8 +18,7 @@ from rover.guard import closing
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory import DirectoryCamera
 from sources.directory.folder import EMPTY, Folder
-from sources.values.image_end import is_whole
-from sources.values.image_header import Header, read_header
+from sources.values.images import Header, is_whole, read_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -557,9 +556,10 @@ def test_a_missing_folder_or_a_file_is_refused(tmp_path: Path, path: str, reason
         DirectoryCamera(tmp_path, poll_s=0)
 
 
-async def test_the_curiosity_mosaic_is_listed_and_the_raw_frame_is_not(shared_data: Path) -> None:
+async def test_the_mosaic_and_the_raw_frame_of_curiosity_are_listed(shared_data: Path) -> None:
     async with DirectoryCamera(shared_data / "images") as camera:
-        (mosaic,) = await camera.images()
+        raw, mosaic = sorted(await camera.images(), key=lambda image: image.content_type)[::-1]
+        assert (raw.content_type, raw.complete) == ("image/x-pds", True)
         assert mosaic.id == "N_L000_1051_ILT048CYL_S_2470_UNCORM1.jpg"
         assert (mosaic.width, mosaic.height, mosaic.size) == (7696, 1800, 1_874_204)
         assert (mosaic.content_type, mosaic.complete) == ("image/jpeg", True)

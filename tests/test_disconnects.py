@@ -26,7 +26,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from rover.mission import MissionControl
 from rover.settings import Settings
 from rover.telemetry.events import NamedEvent
-from sources.values.image_end import PNG_END
+from sources.values.images.ends import PNG_END
 from tests.conftest import running
 from tests.programs import needs
 from tests.serving import FULL, ROOT, free_port, wait_until_listening

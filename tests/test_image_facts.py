@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image as Pillow
 
-from sources.values.image_facts import read_facts, time_in_name
+from sources.values.images import read_facts, time_in_name
 
 T = 1_795_891_512.0  # 2026-11-28T18:45:12Z
 

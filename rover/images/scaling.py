@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
+
+from sources.values.images import read_raster
 
 MAX_PIXELS = 80_000_000
 """Maximum number of pixels that are decoded; a JPEG is decoded at a smaller scale."""
@@ -19,8 +21,20 @@ MAX_JPEG_PIXELS = 1_000_000_000
 QUALITY = 78
 """Of the WebP encoder, 0 to 100."""
 
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
-"""The formats that are decoded."""
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF")
+"""The formats that Pillow decodes."""
+
+HEIF = "HEIF"
+"""The format that Pillow decodes if the extra `heif` is installed."""
+
+STRETCH = (0.5, 99.5)
+"""Percentiles of the values that become black and white. Single hot or dead pixels count little."""
+
+MAX_SAMPLED = 1_000_000
+"""About the number of values of which the percentiles are computed."""
+
+ROWS = 256
+"""Number of rows that are stretched at a time, which bounds the memory."""
 
 
 class NotScalable(Exception):
@@ -30,7 +44,7 @@ class NotScalable(Exception):
 def scaled(data: bytes, width: int, form: Literal["WEBP", "JPEG"] = "WEBP") -> bytes:
     """The image as WebP or JPEG, at most `width` pixels wide, upright, with 8 bits per channel.
 
-    An image with more bits per pixel is stretched between its darkest and its brightest pixel.
+    An image with more bits per channel is stretched (`STRETCH`).
 
     Raises:
         NotScalable: it cannot be decoded, or has too many pixels.
@@ -38,14 +52,28 @@ def scaled(data: bytes, width: int, form: Literal["WEBP", "JPEG"] = "WEBP") -> b
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-            with Pillow.open(io.BytesIO(data), formats=FORMATS) as image:
+            with _opened(data) as image:
                 return _scaled(image, width, form)
     except UnidentifiedImageError as exc:
+        if HEIF not in Pillow.OPEN:
+            raise NotScalable(
+                "its format is not known; HEIC needs `pip install cosmic-rover[heif]`"
+            ) from exc
         raise NotScalable("its format is not known") from exc
     except Pillow.DecompressionBombError as exc:
         raise NotScalable("it has too many pixels") from exc
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError) as exc:
         raise NotScalable(f"it cannot be decoded: {exc}") from exc
+
+
+def _opened(data: bytes) -> Pillow.Image:
+    raster = read_raster(data)
+    if raster is None:
+        known = [*FORMATS, HEIF] if HEIF in Pillow.OPEN else FORMATS
+        return Pillow.open(io.BytesIO(data), formats=known)
+    if raster.shape[0] * raster.shape[1] > MAX_PIXELS:
+        raise NotScalable(f"it has {raster.size:,} values, more than are decoded")
+    return Pillow.fromarray(_stretched(raster))
 
 
 def _scaled(image: Pillow.Image, width: int, form: str) -> bytes:
@@ -70,9 +98,23 @@ def _scaled(image: Pillow.Image, width: int, form: str) -> bytes:
 def _with_8_bits(image: Pillow.Image) -> Pillow.Image:
     if image.mode not in ("I", "F", "I;16", "I;16L", "I;16B"):
         return image
-    values = np.asarray(image, np.float32)
-    finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+    return Pillow.fromarray(_stretched(np.asarray(image)))
+
+
+def _stretched(values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The values as 8 bits; values that are not finite are black."""
+    if values.dtype == np.uint8:
+        return np.ascontiguousarray(values)
+    step = max(1, round((values.shape[0] * values.shape[1] / MAX_SAMPLED) ** 0.5))
+    some = values[::step, ::step].astype(np.float64)
+    finite = some[np.isfinite(some)]
+    low, high = np.percentile(finite, STRETCH) if finite.size else (0.0, 0.0)
+    if low == high and finite.size:
+        low, high = finite.min(), finite.max()
     scale = 255.0 / (high - low) if high > low else 0.0
-    stretched = np.nan_to_num((values - low) * scale, posinf=255.0, neginf=0.0)
-    return Pillow.fromarray(stretched.astype(np.uint8))
+    stretched = np.empty(values.shape, np.uint8)
+    for row in range(0, len(values), ROWS):
+        part = (values[row : row + ROWS].astype(np.float64) - low) * scale
+        part = np.nan_to_num(part, nan=0.0, posinf=255.0, neginf=0.0)
+        stretched[row : row + ROWS] = part.clip(0, 255)
+    return stretched

@@ -4,12 +4,12 @@ The first bytes of a file, not its name, decide whether it is an image. Hidden a
 (`.x`, `x~`, `x.part`, `x.tmp` …), subfolders and symlinks are skipped. Only files that changed are
 opened, so scanning an unchanged folder costs one `stat` per name.
 
-An image is complete when its file has all bytes that its format requires (`image_end`), at its end
+An image is complete when its file has all bytes that its format requires (`is_whole`), at its end
 or, once it has not changed for `settle_s`, anywhere. A file that stops before that is not complete,
 however long ago it stopped. If a complete file changes, the image counts as replaced.
 
-Writers of TIFF, WebP and BMP fill in the beginning of a file at last. Nothing of such a file is
-readable before it is complete, and was not changed since the scan before.
+Writers of TIFF, WebP and other formats (`is_patched`) fill in the beginning of a file at last.
+Nothing of such a file is readable before it is complete, and was not changed since the scan before.
 
 Images are in the order in which they arrived here. The times of files are of another clock, which
 may be wrong: they count only for the files of the first scan, if they are not in the future.
@@ -33,9 +33,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from sources.base import Image
 from sources.directory.signature import Signature
-from sources.values.image_end import PATCHED, is_whole
-from sources.values.image_facts import ImageFacts, read_facts, time_in_name
-from sources.values.image_header import read_header
+from sources.values.images import (
+    ImageFacts,
+    is_patched,
+    is_whole,
+    read_facts,
+    read_header,
+    time_in_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -242,7 +247,7 @@ class Folder:
         image = state.image
         if image is None or image.complete or state.searched:
             return False
-        return image.content_type in PATCHED or now - state.unchanged_since >= self._settle_s
+        return is_patched(image.content_type) or now - state.unchanged_since >= self._settle_s
 
     def _searched(self, file: BinaryIO, before: FileState, now: float) -> FileState:
         assert before.image is not None  # noqa: S101 # `_is_to_search`
@@ -263,16 +268,16 @@ class Folder:
         if header is None:
             problem = "not an image of a known format"
             return FileState(signature, now, arrival, problem=problem)
-        is_patched = header.content_type in PATCHED
+        patched = is_patched(header.content_type)
         revision = sha256(repr(tuple(signature)).encode()).hexdigest()[:16]
         if before is not None and _is_arriving(before, signature):
             assert before.image is not None  # noqa: S101 # it is arriving
-            if is_patched or _has_only_grown(file, signature, before):
+            if patched or _has_only_grown(file, signature, before):
                 revision, arrival = before.image.revision, before.arrival
         is_old = before is None and time.time() - status.st_mtime >= self._settle_s
-        known: dict[str, Any] = {"received": 0 if is_patched else status.st_size}
+        known: dict[str, Any] = {"received": 0 if patched else status.st_size}
         ends = (b"", b"")
-        if (is_old or not is_patched) and is_whole(file, header.content_type, search=is_old):
+        if (is_old or not patched) and is_whole(file, header.content_type, search=is_old):
             known = self._completed(file, arrival.name, signature)
         else:
             ends = _ends(file, status.st_size)

@@ -13,7 +13,7 @@
     units         the unit in the name of a column
     names         legal and distinct parameter names
     ranges        options within their range
-    image_header  the format, the size and the end of an image
+    images        the formats of image files: size, end, facts, samples
     json_text     mistakes in JSON files, and the places of values
     json_fields   the fields of a JSON object, with their types checked
     tally         counts findings, and makes the verdict of them

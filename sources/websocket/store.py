@@ -8,8 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from sources.base import Image
-from sources.values.image_end import is_whole
-from sources.values.image_header import read_header
+from sources.values.images import is_whole, read_header
 from sources.values.names import free_name
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Whether an image file is complete: its format says where its last byte is.
+"""Whether a PNG, JPEG, GIF, WebP, TIFF or BMP is complete.
 
 Only a few parts of a file are read, unless its end must be searched for. Nothing is decoded.
 
@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import re
 import struct
-from os import SEEK_END
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import BinaryIO
 
 PNG_END = bytes.fromhex("00000000 49454e44 ae426082")
@@ -23,9 +21,6 @@ GIF_END = b"\x3b"
 
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker in the compressed data of a JPEG that is not a restart marker (B.1.1.2)."""
-
-PATCHED = frozenset({"image/tiff", "image/webp", "image/bmp"})
-"""Formats whose writers fill in the beginning of a file after the rest of it."""
 
 TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes of one value of a TIFF, by its type."""
@@ -40,25 +35,8 @@ SEARCH_BYTES = 2**20
 """Bytes that are searched at a time."""
 
 
-def is_whole(file: BinaryIO, content_type: str, *, search: bool = False) -> bool:
-    """Whether the file has all bytes of an image of its format.
-
-    Args:
-        file: seekable; may hold any bytes.
-        content_type: of the image.
-        search: also accept an image with other bytes after its end, which some programs append.
-            This may read the whole file.
-    """
-    check = _CHECKS.get(content_type)
-    if check is None:
-        return False
-    try:
-        return check(file, file.seek(0, SEEK_END), search)
-    except (struct.error, OverflowError):  # truncated, or an offset that no file has
-        return False
-
-
-def _png(file: BinaryIO, length: int, search: bool) -> bool:
+def png(file: BinaryIO, length: int, search: bool) -> bool:
+    """Whether its `IEND` is there."""
     if _last(file, length, len(PNG_END)) == PNG_END:
         return True
     position = 8
@@ -71,7 +49,8 @@ def _png(file: BinaryIO, length: int, search: bool) -> bool:
     return False
 
 
-def _jpeg(file: BinaryIO, length: int, search: bool) -> bool:
+def jpeg(file: BinaryIO, length: int, search: bool) -> bool:
+    """Whether its end marker follows its pixels."""
     if not search and _last(file, length, len(JPEG_END)) != JPEG_END:
         return False
     start = _scan_start(file)
@@ -127,7 +106,8 @@ def _scan_start(file: BinaryIO) -> int | None:
     return None
 
 
-def _gif(file: BinaryIO, length: int, search: bool) -> bool:
+def gif(file: BinaryIO, length: int, search: bool) -> bool:
+    """Whether its trailer is there."""
     if not search and _last(file, length, 1) != GIF_END:
         return False
     file.seek(10)
@@ -160,14 +140,16 @@ def _skip_sub_blocks(file: BinaryIO) -> None:
     raise struct.error("truncated")
 
 
-def _webp(file: BinaryIO, length: int, search: bool) -> bool:
+def webp(file: BinaryIO, length: int, search: bool) -> bool:
+    """Whether it has the size in its header."""
     file.seek(4)
     (size,) = struct.unpack("<I", file.read(4))
     end = 8 + size + size % 2
     return size > 0 and (end == length or (search and end < length))
 
 
-def _bmp(file: BinaryIO, length: int, search: bool) -> bool:
+def bmp(file: BinaryIO, length: int, search: bool) -> bool:
+    """Whether it has the size in its header."""
     file.seek(2)
     size, pixels, header = struct.unpack("<I4xII", file.read(16))
     if size == length or (search and 0 < size < length):
@@ -179,7 +161,8 @@ def _bmp(file: BinaryIO, length: int, search: bool) -> bool:
     return compression in (0, 3) and row > 0 and pixels + row * abs(height) == length
 
 
-def _tiff(file: BinaryIO, length: int, search: bool) -> bool:
+def tiff(file: BinaryIO, length: int, search: bool) -> bool:
+    """Whether all directories and their pixels are there."""
     file.seek(0)
     order = "<" if file.read(2) == b"II" else ">"
     file.seek(4)
@@ -224,13 +207,3 @@ def _has_pixels(file: BinaryIO, order: str, entries: bytes, length: int) -> bool
 def _last(file: BinaryIO, length: int, count: int) -> bytes:
     file.seek(max(length - count, 0))
     return file.read(count)
-
-
-_CHECKS: dict[str, Callable[[BinaryIO, int, bool], bool]] = {
-    "image/png": _png,
-    "image/jpeg": _jpeg,
-    "image/gif": _gif,
-    "image/webp": _webp,
-    "image/bmp": _bmp,
-    "image/tiff": _tiff,
-}

@@ -1,4 +1,4 @@
-"""The format of an image file, and its size in pixels.
+"""The size in pixels of PNG, JPEG, GIF, WebP, TIFF and BMP.
 
 Only headers are read and nothing is decoded, so a hostile file costs a few small reads whatever
 size it claims. (Pillow warns about or refuses large images when it opens them, and reads a whole
@@ -11,11 +11,9 @@ TIFF 6.0, section 2; BMP (BITMAPINFOHEADER).
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import BinaryIO
 
     Size = tuple[int, int] | None
@@ -24,58 +22,27 @@ MAX_SEGMENTS = 1000
 """Maximum number of JPEG segments that are searched for the frame header; a few are usual."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The facts in the first bytes of an image.
-
-    Attributes:
-        content_type: such as `image/png`.
-        width: pixels, at least 1; `None` while that part has not arrived, or if it is wrong.
-        height: pixels, at least 1; `None` while that part has not arrived, or if it is wrong.
-    """
-
-    content_type: str
-    width: int | None = None
-    height: int | None = None
-
-
-def read_header(file: BinaryIO) -> Header | None:
-    """The header of a PNG, JPEG, GIF, WebP, TIFF or BMP; `None` for other or too few bytes.
-
-    Args:
-        file: seekable; may hold any bytes.
-    """
-    file.seek(0)
-    start = file.read(32)
-    for content_type, (matches, measure) in _FORMATS.items():
-        if matches(start):
-            try:
-                size = measure(start, file)
-            except struct.error:  # truncated: the rest may still arrive
-                size = None
-            if size is None or 0 in size:  # no image has such a size
-                return Header(content_type)
-            return Header(content_type, *size)
-    return None
-
-
-def _png(start: bytes, _: BinaryIO) -> Size:
+def png(start: bytes, _: BinaryIO) -> Size:
+    """Width and height in its `IHDR`; `None` if they are not there."""
     width, height = struct.unpack_from(">II", start[:24], 16)
     return width, height
 
 
-def _gif(start: bytes, _: BinaryIO) -> Size:
+def gif(start: bytes, _: BinaryIO) -> Size:
+    """Width and height in its screen; `None` if they are not there."""
     width, height = struct.unpack_from("<HH", start, 6)
     return width, height
 
 
-def _bmp(start: bytes, _: BinaryIO) -> Size:
+def bmp(start: bytes, _: BinaryIO) -> Size:
+    """Width and height in its header; `None` if they are not there."""
     old = int.from_bytes(start[14:18], "little") == 12
     width, height = struct.unpack_from("<HH" if old else "<ii", start, 18)
     return width, abs(height)  # negative for rows from top to bottom
 
 
-def _webp(start: bytes, _: BinaryIO) -> Size:
+def webp(start: bytes, _: BinaryIO) -> Size:
+    """Width and height in its first chunk; `None` if they are not there."""
     kind = start[12:16]
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", start, 26)
@@ -91,7 +58,8 @@ def _webp(start: bytes, _: BinaryIO) -> Size:
     return None
 
 
-def _jpeg(_: bytes, file: BinaryIO) -> Size:
+def jpeg(_: bytes, file: BinaryIO) -> Size:
+    """Width and height in its frame header; `None` if they are not there."""
     position = 2
     for _segment in range(MAX_SEGMENTS):
         file.seek(position)
@@ -111,7 +79,8 @@ def _jpeg(_: bytes, file: BinaryIO) -> Size:
     return None
 
 
-def _tiff(start: bytes, file: BinaryIO) -> Size:
+def tiff(start: bytes, file: BinaryIO) -> Size:
+    """Width and height in its first directory; `None` if they are not there."""
     order = "<" if start[:2] == b"II" else ">"
     (directory,) = struct.unpack_from(f"{order}I", start, 4)
     file.seek(directory)
@@ -124,21 +93,3 @@ def _tiff(start: bytes, file: BinaryIO) -> Size:
             form = "H" if kind == 3 else "I"
             (found[tag],) = struct.unpack_from(order + form, entries, offset + 8)
     return (found[256], found[257]) if len(found) == 2 else None
-
-
-_FORMATS: dict[
-    str, tuple[Callable[[bytes], bool], Callable[[bytes, BinaryIO], tuple[int, int] | None]]
-] = {
-    "image/png": (lambda start: start.startswith(b"\x89PNG\r\n\x1a\n"), _png),
-    "image/jpeg": (lambda start: start.startswith(b"\xff\xd8\xff"), _jpeg),
-    "image/gif": (lambda start: start.startswith((b"GIF87a", b"GIF89a")), _gif),
-    "image/webp": (lambda start: start[:4] == b"RIFF" and start[8:12] == b"WEBP", _webp),
-    "image/tiff": (lambda start: start.startswith((b"II*\0", b"MM\0*")), _tiff),
-    "image/bmp": (
-        lambda start: (
-            start[:2] == b"BM"
-            and int.from_bytes(start[14:18], "little") in (12, 40, 52, 56, 64, 108, 124)
-        ),
-        _bmp,
-    ),
-}
