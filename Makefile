@@ -72,6 +72,13 @@ fprime: $(ENV) .cache/fprime/.ready ## compare compiled F Prime sequences with t
 asgi: $(ENV) $(PAGE) ## check the app with the ASGI inspector, which needs Python 3.12+
 	$(BIN)/pytest tests/test_asgion.py
 
+autobahn: $(ENV) .cache/autobahn/.ready ## run the Autobahn test suite of WebSockets (ARGS='1.* 7.*'), which needs Python 2.7
+	$(BIN)/python -m tests.autobahn $(call python,2.7) .cache/autobahn $(ARGS)
+
+.cache/autobahn/.ready:
+	$(call python,2.7) -m pip install --quiet --target .cache/autobahn autobahntestsuite==0.8.2
+	touch $@
+
 embedding-table: $(ENV) $(PAGE) ## write the table of docs/embedding.md from the results of the tests
 	TEST_FULL=1 WRITE_DOCS=1 $(BIN)/pytest --quiet tests/test_servers.py
 

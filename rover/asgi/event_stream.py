@@ -260,11 +260,6 @@ class EventStream(Response, Follower):
         self.aborted = True
         self.end()
 
-    def write(self, framed: bytes) -> bool:
-        """Write a chunk to the connection; returns whether it took it."""
-        assert self.output is not None  # noqa: S101 # else the sink is not attached
-        return self.output.write(framed)
-
     def _note_end(self, receive: Receive) -> None:
         self._streams.connections.end(receive)
 
@@ -290,7 +285,7 @@ class EventStream(Response, Follower):
         """Send the events and the last event; returns true if the topic writes now instead."""
         self._is_following = True
         try:
-            if self.close_reason is None and await self._write_events():
+            if self.close_reason is None and await super().follow():
                 return True
         except asyncio.CancelledError:
             if self.close_reason is None:
@@ -302,24 +297,18 @@ class EventStream(Response, Follower):
         self.sending_since = inf
         return False
 
-    async def _write_events(self) -> bool:
-        """Send events until the topic has closed, or writes by itself; returns whether it does."""
-        if self.attach():
-            return True
-        async for news in self.events:
-            if isinstance(news, Batch):
-                body = news.body
-            elif isinstance(news, Gap):
-                self._streams.gaps.add(news)
-                body = gap_event(news)
-            else:
-                body = self._heartbeat
-            self.sending_since = monotonic()
-            await self._send({"type": "http.response.body", "body": body, "more_body": True})
-            self.sending_since = inf
-            if self.attach():
-                return True
-        return False
+    async def send_news(self, news: News | Gap) -> None:
+        """See `Follower.send_news`."""
+        if isinstance(news, Batch):
+            body = news.body
+        elif isinstance(news, Gap):
+            self._streams.gaps.add(news)
+            body = gap_event(news)
+        else:
+            body = self._heartbeat
+        self.sending_since = monotonic()
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        self.sending_since = inf
 
     def _last_event(self) -> bytes:
         """`bye`: why the stream ends, and when the client should reconnect."""

@@ -69,15 +69,27 @@ class Follower(ABC):
         self._request: asyncio.Task[Any] | None = None  # in the block
 
     @abstractmethod
+    async def send_news(self, news: News | Gap) -> None:
+        """Send what the subscriber received. It may wait for the client."""
+
+    async def follow(self) -> bool:
+        """Send the news until the topic writes to the connection instead.
+
+        Returns:
+            Whether it does. If not, the events have ended, or the connection has.
+        """
+        if self.attach():
+            return True
+        async for news in self.events:
+            await self.send_news(news)
+            if self.attach():
+                return True
+        return False
+
     def write(self, framed: Any) -> bool:
         """See `Sink.write`."""
-
-    @abstractmethod
-    async def follow(self) -> bool:
-        """Send what `events` has, and call `attach` before and after; returns whether it did.
-
-        If not, the events have ended, or the connection has.
-        """
+        assert self.output is not None  # noqa: S101 # else the sink is not attached
+        return self.output.write(framed)
 
     def attach(self) -> bool:
         """Have the topic write to the connection, if the client keeps up; the writer then ends."""

@@ -133,28 +133,28 @@ class MemberStream(Follower):
             if not self.output.write(data):
                 return False
             self._comms.sent_bytes += text_bytes
-        self.member.channel.pace.advance(self.member, last)
+        if (pace := self.member.channel.pace).behind:
+            pace.advance(self.member, last)
         return True
 
     async def follow(self) -> bool:
-        """Send the events; returns true if the topic writes now instead."""
+        """See `Follower.follow`."""
         try:
-            if self.attach():
-                return True
-            async for news in self.events:
-                self.member.channel.pace.advance(self.member, self.member.subscriber.offset)
-                if isinstance(news, Batch):
-                    await self._send_batch(news)
-                elif isinstance(news, Gap):
-                    self._comms.gaps.add(news)
-                    await self.send(self._protocol.gap(news))
-                if self.attach():
-                    return True
+            return await super().follow()
         except WebSocketDisconnect:
             # the client's frames before its close still count; the server then reports the close
             while monotonic() - self.received_at < LAST_FRAMES_S:  # noqa: ASYNC110 # of each frame
                 await sleep(LAST_FRAMES_S / 4)
-        return False
+            return False
+
+    async def send_news(self, news: News | Gap) -> None:
+        """See `Follower.send_news`."""
+        self.member.channel.pace.advance(self.member, self.member.subscriber.offset)
+        if isinstance(news, Batch):
+            await self._send_batch(news)
+        elif isinstance(news, Gap):
+            self._comms.gaps.add(news)
+            await self.send(self._protocol.gap(news))
 
     async def _send_batch(self, batch: Batch[Any, Frame]) -> None:
         for number, frame in enumerate(batch.frames, 1):

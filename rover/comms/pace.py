@@ -33,6 +33,9 @@ class Pace:
         max_bytes: bytes of events that the channel keeps.
         max_events: events that it keeps.
         max_wait_s: maximum seconds of one wait.
+
+    Attributes:
+        behind: the members that speakers wait for, and the offset that each of them is to take.
     """
 
     def __init__(self, max_bytes: int, max_events: int, max_wait_s: float = MAX_WAIT_S) -> None:
@@ -40,7 +43,7 @@ class Pace:
         self._max_events = SHARE * max_events
         self._max_wait_s = max_wait_s
         self._bytes = self._events = 0
-        self._behind: dict[Member, int] = {}  # the offset that each is to take
+        self.behind: dict[Member, int] = {}
         self._caught_up: Event | None = None  # while speakers wait
 
     def add(self, size: int) -> None:
@@ -60,14 +63,14 @@ class Pace:
         if self._bytes < self._max_bytes and self._events < self._max_events:
             return
         if self._caught_up is None:
-            self._behind = {
+            self.behind = {
                 member: member.subscriber.position.offset + member.subscriber.lag
                 for member in members
                 if member.subscriber.lag and now - member.sending_since < STALLED_S
             }
             self._caught_up = Event()
         caught_up = self._caught_up
-        if self._behind:
+        if self.behind:
             with move_on_after(self._max_wait_s):
                 await caught_up.wait()
         if caught_up is self._caught_up:  # the first speaker that goes on
@@ -76,11 +79,11 @@ class Pace:
 
     def advance(self, member: Member, offset: int) -> None:
         """Note that a member has taken the events up to an offset."""
-        if offset >= self._behind.get(member, inf):
+        if offset >= self.behind.get(member, inf):
             self.leave(member)
 
     def leave(self, member: Member) -> None:
         """Wait no longer for a member."""
-        self._behind.pop(member, None)
-        if self._caught_up is not None and not self._behind:
+        self.behind.pop(member, None)
+        if self._caught_up is not None and not self.behind:
             self._caught_up.set()

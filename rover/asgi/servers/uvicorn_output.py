@@ -77,10 +77,12 @@ class WebSocketOutput:
         protocol: uvicorn's `WebSocketsSansIOProtocol`.
     """
 
-    __slots__ = ("_protocol",)
+    __slots__ = ("_protocol", "_transport", "_writable")
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
+        self._transport = protocol.transport
+        self._writable = protocol.writable
 
     @property
     def send(self) -> Send:
@@ -113,14 +115,13 @@ class WebSocketOutput:
     @property
     def is_writable(self) -> bool:
         """See `Output`. Nothing is written after a close frame."""
-        one = self._protocol
-        return one.writable.is_set() and not (one.close_sent or one.transport.is_closing())
+        is_closing = self._protocol.close_sent or self._transport.is_closing()
+        return self._writable.is_set() and not is_closing
 
     def write(self, data: bytes) -> bool:
         """See `Output`."""
-        one = self._protocol
-        transport = one.transport
-        if one.close_sent or transport.is_closing() or not one.writable.is_set():
+        transport = self._transport
+        if self._protocol.close_sent or transport.is_closing() or not self._writable.is_set():
             return False
         transport.write(data)
         return True
