@@ -7,6 +7,7 @@ import random
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from anyio import run_process
@@ -216,6 +217,23 @@ def test_the_usual_form_and_the_parser_encode_the_same(dictionary: Path) -> None
         assert found == one.header + b"".join(parts), arguments
         assert problems == []
     assert encoded > 300
+
+
+async def test_a_large_product_is_a_file_that_the_next_item_may_delete(tmp_path: Path) -> None:
+    content = {"commands": [command("c.LONG", 1, text={"name": "string", "size": 60_000})]}
+    dictionary = written(tmp_path / "d.json", content)
+    lines = f'R00:00:00 c.LONG "{"x" * 60_000}"\n' * 300
+    (path := tmp_path / "a.seq").write_text(lines)
+    for url in (f"fprime:{dictionary}", f"fprime:{dictionary}?isolate=0"):
+        product, artifact = b"", path
+        async for report in open_source("commands", url).validate(path):
+            if isinstance(report, Verdict):
+                assert isinstance(report.artifact, Path), url
+                product = report.artifact.read_bytes()
+                artifact = report.artifact
+        assert len(product) > 300 * 60_000
+        assert product.endswith(crc32(product[:-4]).to_bytes(4, "big"))
+        assert not artifact.exists()
 
 
 async def test_two_dictionaries_are_independent(dictionary: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from sources.values.text_blocks import NotText, count_lines, text_blocks
 from sources.values.wording import listed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator
 
     from sources.base import CommandDictionary, Verdict
 
@@ -84,12 +84,11 @@ class FPrimeValidator:
         """The dictionary of the deployment."""
         return self._dictionary.about
 
-    async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
+    def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
         """Check a sequence; see `CommandValidator`. Yields 1,000 findings at most; counts all."""
-        async for report in in_slices(self._check(path)):
-            yield report
+        return in_slices(self._check(path))
 
-    def _check(self, path: Path) -> Iterator[Progress | Finding | Verdict]:
+    def _check(self, path: Path) -> Generator[Progress | Finding | Verdict]:
         check, tally = SequenceCheck(self._dictionary, self._forms), Tally()
         lines, size = count_lines(path), max(1, path.stat().st_size)
         with SequenceFile(self._time_base) as compiled:

@@ -18,7 +18,7 @@ from sources.values.slices import in_slices
 from sources.values.tally import MAX_FINDINGS, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
     from sources.base import Verdict
 
@@ -62,12 +62,11 @@ class SeqJsonValidator:
         """JSON, schema, commands."""
         return STEPS
 
-    async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
+    def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
         """Check a sequence; see `CommandValidator`. Yields 1,000 findings at most; counts all."""
-        async for report in in_slices(self._check(path)):
-            yield report
+        return in_slices(self._check(path))
 
-    def _check(self, path: Path) -> Iterator[Progress | Finding | Verdict]:
+    def _check(self, path: Path) -> Generator[Progress | Finding | Verdict]:
         tally = Tally()
         yield Progress("syntax", 0.0, "reading the file")
         text, content = None, None

@@ -19,7 +19,7 @@ from sources.xtce.forms import Call, FormMistake, Given, parse_line, read_calls
 from sources.xtce.types import Wrong
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
     from sources.base import CommandDictionary, Verdict
     from sources.xtce.database import Command
@@ -62,12 +62,11 @@ class XtceValidator:
         """The database."""
         return self._database.about
 
-    async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
+    def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
         """Check a command file; see `CommandValidator`. Yields 1,000 findings at most."""
-        async for report in in_slices(self._check(path)):
-            yield report
+        return in_slices(self._check(path))
 
-    def _check(self, path: Path) -> Iterator[Progress | Finding | Verdict]:
+    def _check(self, path: Path) -> Generator[Progress | Finding | Verdict]:
         tally, commands, reason = Tally(), list[dict[str, Any]](), ""
         suggestions = Suggestions({**self._database.short_names, **self._database.commands})
         yield Progress("syntax", 0.0, "reading the file")
