@@ -70,6 +70,8 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
     "camera": {
         "sim": Scheme("sources.simulated.camera:SimulatedCamera"),
         "dir": Scheme("sources.directory:DirectoryCamera", takes="path"),
+        "http": Scheme("sources.http_camera:HttpCamera", takes="url"),
+        "https": Scheme("sources.http_camera:HttpCamera", takes="url"),
         "ws": Scheme("sources.websocket:RosbridgeCamera", takes="url"),
         "wss": Scheme("sources.websocket:RosbridgeCamera", takes="url"),
         "none": Scheme("sources.none:NoCamera"),

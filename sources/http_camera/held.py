@@ -1,0 +1,130 @@
+"""The images of a camera in memory, the newest first, while they arrive and after that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from anyio import Event
+
+from sources.base import Image, ImageBroken
+from sources.values.images import is_whole, read_facts, read_header
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+CHUNK_BYTES = 2**20
+"""Maximum bytes of one chunk, the limit of the contract."""
+
+
+class HeldImage:
+    """An image and the bytes that have arrived.
+
+    Args:
+        image: without a byte.
+        data: the first bytes.
+        received_at: POSIX seconds.
+    """
+
+    def __init__(self, image: Image, data: bytes, received_at: float) -> None:
+        self.image = image
+        self.data = bytearray()
+        self._problem = ""
+        self._changed = Event()
+        self.add(data, received_at)
+
+    def add(self, data: bytes, received_at: float) -> None:
+        """Add bytes that have arrived."""
+        self.data += data
+        self.image = replace(self.image, received=len(self.data), received_at=received_at)
+        self._publish()
+
+    def complete(self) -> str:
+        """Mark the image as complete; returns why it is not, or an empty text."""
+        file = BytesIO(self.data)
+        header = read_header(file)
+        if header is None or not is_whole(file, header.content_type, search=True):
+            return "the server sent a part of it only"
+        facts = read_facts(file, self.image.id)
+        self.image = replace(
+            self.image,
+            size=len(self.data),
+            complete=True,
+            width=header.width,
+            height=header.height,
+            sha256=sha256(self.data).hexdigest(),
+            taken_at=facts.taken_at,
+            metadata={**self.image.metadata, **facts.metadata},
+        )
+        self._publish()
+        return ""
+
+    def break_off(self, reason: str) -> None:
+        """End the image before it is complete."""
+        self._problem = reason
+        self._publish()
+
+    async def read(self, start: int) -> AsyncIterator[bytes]:
+        """Yield bytes from `start` as they arrive.
+
+        Raises:
+            ImageBroken: the image broke off.
+        """
+        position = start
+        while True:
+            changed = self._changed
+            while position < len(self.data):
+                chunk = bytes(self.data[position : position + CHUNK_BYTES])
+                position += len(chunk)
+                yield chunk
+            if self.image.complete:
+                return
+            if self._problem:
+                raise ImageBroken(self.image.id, self._problem)
+            await changed.wait()
+
+    def _publish(self) -> None:
+        changed, self._changed = self._changed, Event()
+        changed.set()
+
+
+class HeldImages:
+    """The newest images. The oldest are deleted to keep the limits.
+
+    Args:
+        max_images: maximum number of images.
+        max_bytes: maximum bytes of all images.
+    """
+
+    def __init__(self, max_images: int, max_bytes: int) -> None:
+        self._max_images = max_images
+        self._max_bytes = max_bytes
+        self._held: dict[str, HeldImage] = {}  # oldest first
+
+    @property
+    def images(self) -> Sequence[Image]:
+        """All images, newest first."""
+        return [held.image for held in reversed(self._held.values())]
+
+    def get(self, image_id: str) -> HeldImage | None:
+        """The image with that id."""
+        return self._held.get(image_id)
+
+    def add(self, held: HeldImage) -> None:
+        """Add an image, or replace the one with the same id."""
+        self._held.pop(held.image.id, None)
+        self._held[held.image.id] = held
+        self.limit()
+
+    def limit(self) -> None:
+        """Delete the oldest images that exceed the limits, but the newest one never."""
+        total = sum(len(held.data) for held in self._held.values())
+        while len(self._held) > 1 and (
+            len(self._held) > self._max_images or total > self._max_bytes
+        ):
+            oldest = self._held.pop(next(iter(self._held)))
+            total -= len(oldest.data)
+            if not oldest.image.complete:
+                oldest.break_off("newer images took its place")
