@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from anyio import CancelScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -46,6 +49,26 @@ class Abandonable:
                         work.throw(AbandonedError())
                     raise
                 thrown = exc
+
+
+async def stop(task: asyncio.Task[None], work: Abandonable, timeout_s: float) -> bool:
+    """Cancel a task that awaits `work`; returns whether it ended by that.
+
+    If the coroutine suppresses its cancellation, it is abandoned.
+
+    Args:
+        task: the task.
+        work: its coroutine.
+        timeout_s: seconds that the coroutine has to end.
+    """
+    task.cancel()
+    with CancelScope(shield=True):
+        done, _ = await asyncio.wait([task], timeout=timeout_s)
+        if not done:
+            work.abandon()
+            task.cancel()
+            await asyncio.wait([task], timeout=timeout_s)
+    return bool(done)
 
 
 class AbandonedError(BaseException):

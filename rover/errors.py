@@ -9,6 +9,7 @@
     ├── AccessRefused           the client or its page has no access          403
     │   ├── ScopeRequired       the client may not do this                    403
     │   ├── FormRefused         a form was not sent by its own page           403
+    │   ├── NameRequired        two persons must release, the client has no name 403
     │   └── NotTheSender        another person has begun the upload           403
     ├── TokenRequired           the token is missing                          401
     │   ├── SessionEnded        the browser was signed in, and is not any more 401
@@ -58,7 +59,11 @@
         ├── UploadExists        an upload has that id already                 409
         ├── BadUploadId         an id has characters that are not allowed     400
         ├── NoArtifact          the upload has no compiled product            404
+        ├── NotKept             the file was not accepted, so it is not kept  404
         ├── TooLateToCancel     the verdict is known                          409
+        ├── NotQueued           a sequence is not on its way to the rover     409
+        ├── NotNow              the state of a sequence does not allow that   409
+        ├── SecondPersonRequired another person must release a sequence       409
         ├── FileChanged         a file changed while it was checked           `FAILED` event
         ├── BadUploadHeader     a header of a resumable upload is wrong       400
         ├── NotAPart            a request to append has another content type  415
@@ -760,6 +765,16 @@ class NotTheSender(AccessRefused):
         super().__init__(f"the upload {upload_id!r} belongs to another sender")
 
 
+class NameRequired(AccessRefused):
+    """Two persons must release sequences, and the client has no name that others cannot state."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "two persons must release a sequence (ROVER_RELEASE_PERSONS): send a token with your "
+            "name, made with `rover token add`"
+        )
+
+
 class NoArtifact(UploadError):
     """The upload has no compiled product."""
 
@@ -768,12 +783,59 @@ class NoArtifact(UploadError):
         super().__init__(f"the upload {upload_id!r} has no artifact; its status is {status}")
 
 
+class NotKept(UploadError):
+    """The file of an upload is not kept: it was not accepted."""
+
+    def __init__(self, upload_id: str, status: str) -> None:
+        self.upload_id = upload_id
+        super().__init__(
+            f"the file of the upload {upload_id!r} is not kept: only accepted files are, and its "
+            f"status is {status}"
+        )
+
+
 class TooLateToCancel(UploadError):
     """The upload ended before it could be cancelled."""
 
     def __init__(self, upload_id: str, outcome: str) -> None:
         self.outcome = outcome
         super().__init__(f"too late: {outcome}; GET /uploads/{upload_id} has the report")
+
+
+class NotQueued(UploadError):
+    """The sequence of an upload is not on its way to the rover."""
+
+    def __init__(self, upload_id: str) -> None:
+        self.upload_id = upload_id
+        super().__init__(
+            f"the upload {upload_id!r} is not in the queue: accepted files enter it, if "
+            "ROVER_UPLINK names an uplink"
+        )
+
+
+class NotNow(UploadError):
+    """The state of a sequence does not allow an action, or the client has not seen its state."""
+
+    def __init__(self, action: str, state: str, revision: int, seen: int | None = None) -> None:
+        self.members = {"state": state, "revision": revision}
+        if seen is None:
+            reason = f"`{action}` is not possible: the sequence is {state}"
+        else:
+            reason = (
+                f"the sequence has changed: it is {state} (revision {revision}, you have seen "
+                f"{seen}); look at it again"
+            )
+        super().__init__(reason)
+
+
+class SecondPersonRequired(UploadError):
+    """The same person releases a sequence that another person must release too."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__(
+            f"{by} has released it already; another person must release it too "
+            "(ROVER_RELEASE_PERSONS)"
+        )
 
 
 class FileChanged(UploadError):

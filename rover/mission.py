@@ -26,6 +26,7 @@ from rover.asgi.shutdown import listen_for_signals
 from rover.asgi.sign_in import SignInForms
 from rover.audit import AuditLog
 from rover.commands import Commands
+from rover.commands.light_time import LightTime
 from rover.comms import Comms
 from rover.config import Config, SourceConfig
 from rover.config.names import unknown_names
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from rover.logs.base import Log
     from rover.mission_routes import Part
     from rover.named_sources import Given, NamedSource, NamedSources
-    from sources.base import Camera, CommandValidator, TelemetrySource
+    from sources.base import Camera, CommandValidator, TelemetrySource, Uplink
 
 logger = logging.getLogger("rover.sources")
 
@@ -96,6 +97,7 @@ class MissionControl:
         telemetry: a source, its URL, or several by name, instead of those of the config.
         camera: a camera, its URL, or several by name, instead of those of the config.
         commands: a validator or its URL, instead of that of the config.
+        uplink: an uplink or its URL, instead of that of the config.
         authentication: a backend of Starlette's `AuthenticationMiddleware`, which gives access to
             the users of your app. All other clients then need a token.
         log: makes what keeps the events of a run, instead of that of `ROVER_LOG`.
@@ -134,6 +136,7 @@ class MissionControl:
         telemetry: Given[TelemetrySource] | None = None,
         camera: Given[Camera] | None = None,
         commands: CommandValidator | str | None = None,
+        uplink: Uplink | str | None = None,
         authentication: AuthenticationBackend | None = None,
         log: Callable[[], Log] | None = None,
     ) -> None:
@@ -154,6 +157,10 @@ class MissionControl:
             "commands", commands, {"commands": only}
         )
         self._validator = validators["commands"]
+        uplinks: NamedSources[Uplink] = named_sources(
+            "uplink", uplink, {"uplink": config.uplink or SourceConfig(url="none:")}
+        )
+        self._uplink = uplinks["uplink"]
         self.tokens = Tokens.of(self.settings)
         hide(words(self.settings.tokens))
         self._make_log = log or partial(log_of, self.settings)
@@ -218,6 +225,8 @@ class MissionControl:
             on_finish=self._record_upload,
             log=log,
             source=self._validator.scheme,
+            uplink=self._uplink.source,
+            light_time=LightTime(settings, lambda name: self.telemetry.latest.newest(name)),
         )
 
         def downloads() -> int:
@@ -233,7 +242,7 @@ class MissionControl:
         serving.drain_in_order(
             Stage(
                 open=lambda: serving.websockets,
-                close=self.comms.close,
+                close=self._close_members,
                 timeout_s=WEBSOCKET_CLOSE_S,
             ),
             Stage(
@@ -245,7 +254,13 @@ class MissionControl:
                 abort=abort_stalled,
             ),
             Stage(
-                open=lambda: downloads() + uploads() + serving.requests + serving.websockets,
+                open=lambda: (
+                    downloads()
+                    + uploads()
+                    + self.commands.sender.is_sending
+                    + serving.requests
+                    + serving.websockets
+                ),
                 timeout_s=settings.drain_s,
                 min_timeout_s=MIN_TRANSFER_SHARE * settings.drain_s,
                 abort=self._abort_transfers,
@@ -259,6 +274,10 @@ class MissionControl:
                 "uploads": uploads,
             },
         )
+
+    def _close_members(self) -> None:
+        self.commands.sender.stop()  # nothing more is sent
+        self.comms.close()
 
     def _close_streams(self) -> None:
         self.telemetry.close()
@@ -400,6 +419,11 @@ class MissionControl:
                 for name, one in self._cameras.items()
             ),
             Watched(self._validator.key, self._validator.source, self.commands.record_blocked),
+            Watched(
+                self._uplink.key,
+                self._uplink.source,
+                self.commands.sender.supervisor.record_blocked,
+            ),
         ]
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
@@ -431,7 +455,7 @@ class MissionControl:
 
     @property
     def _sources(self) -> Sequence[NamedSource[Any]]:
-        return [*self._telemetry.values(), *self._cameras.values(), self._validator]
+        return [*self._telemetry.values(), *self._cameras.values(), self._validator, self._uplink]
 
     def sources(self) -> Mapping[str, Mapping[str, object]]:
         """What each source is, and its state, as `/readyz` shows it."""
@@ -443,6 +467,7 @@ class MissionControl:
         for name, camera in self._cameras.items():
             shown[camera.key] = camera.as_json(self.cameras.images[name].health)
         shown[self._validator.key] = self._validator.as_json(self.commands.health)
+        shown[self._uplink.key] = self._uplink.as_json(self.commands.sender.health)
         return shown
 
     def failures(self) -> Mapping[str, int]:
@@ -521,6 +546,7 @@ def create_app(
     telemetry: Given[TelemetrySource] | None = None,
     camera: Given[Camera] | None = None,
     commands: CommandValidator | str | None = None,
+    uplink: Uplink | str | None = None,
     authentication: AuthenticationBackend | None = None,
 ) -> Starlette:
     """An ASGI app that runs one mission. The arguments are those of `MissionControl`."""
@@ -530,5 +556,6 @@ def create_app(
         telemetry=telemetry,
         camera=camera,
         commands=commands,
+        uplink=uplink,
         authentication=authentication,
     ).app

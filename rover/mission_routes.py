@@ -27,6 +27,7 @@ from rover.routes import (
     ingest,
     metrics,
     ops,
+    queue,
     resumable,
     session,
     telemetry,
@@ -74,6 +75,7 @@ def make_routes(
             *commands.routes(mission),
             *resumable.routes(mission),  # its HEAD goes before the GET of the others
             *uploads.routes(mission),
+            *queue.routes(mission),
         ],
         "ops": [*ops.routes(mission), *metrics.routes(mission), *api.routes(mission)],
         "access": session.routes(mission),

@@ -94,6 +94,35 @@ class Settings:
     commands: str = setting(
         "", "source URL of the validator for command files", unset=DEFAULT_SOURCE
     )
+    uplink: str = setting(
+        "", "source URL of the uplink, which sends accepted command files", unset="`none:`"
+    )
+    release_persons: int = setting(
+        1,
+        "number of persons who must release a sequence before it is sent; 2 requires named tokens",
+        at_least=1,
+        at_most=2,
+    )
+    light_time_s: float = setting(
+        0.0, "one-way light time to the rover", unit="s", at_least=0, at_most=10**6
+    )
+    light_time_parameter: str = setting(
+        "", "telemetry parameter with the one-way light time in seconds, instead"
+    )
+    answer_timeout_s: float = setting(
+        60.0,
+        "time after the light time there and back in which the rover must answer a sequence",
+        unit="s",
+        at_least=1,
+        at_most=10**7,
+    )
+    uplink_timeout_s: float = setting(
+        60.0,
+        "time after which it is unknown whether the uplink has sent a sequence",
+        unit="s",
+        at_least=0.1,
+        at_most=86_400,
+    )
     data_dir: Path = setting(
         Path("rover-data"), "folder for accepted command files and for unfinished transfers"
     )

@@ -1,6 +1,6 @@
 """The contracts between a mission and its sources, and the values that sources yield.
 
-The three contracts are structural: any object with these attributes is a source, without importing
+The four contracts are structural: any object with these attributes is a source, without importing
 anything from here. Values are frozen dataclasses.
 
 A source that also has ``__aenter__`` and ``__aexit__`` is entered before its first use and exited
@@ -434,8 +434,80 @@ class CommandValidator(Protocol):
         ...
 
 
-Source = TelemetrySource | Camera | CommandValidator
-"""A source of any of the three kinds."""
+class NotSent(SourceError):
+    """A sequence has certainly not left this machine, so it can be sent again."""
 
-SourceKind = Literal["telemetry", "camera", "commands"]
-"""The three kinds of source."""
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An accepted sequence on its way to the machine.
+
+    Attributes:
+        id: of its upload: letters, digits, `-` and `_`.
+        attempt: from 1. A person who has a sequence sent again begins the next attempt.
+        name: of the uploaded file, for people.
+        path: a regular file with the bytes to send, which nobody changes: the compiled product, or
+            the uploaded file if the validator compiles none.
+        sha256: of these bytes, in lower-case hex.
+        size: number of these bytes.
+        content_type: their media type.
+    """
+
+    id: str
+    attempt: int
+    name: str
+    path: Path
+    sha256: str
+    size: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the machine says about a sequence that it received.
+
+    Attributes:
+        id: of the upload.
+        attempt: which attempt it answers.
+        accepted: whether the machine accepts the sequence.
+        detail: one line for people; may be empty.
+    """
+
+    id: str
+    attempt: int
+    accepted: bool
+    detail: str = ""
+
+
+class Uplink(Protocol):
+    """Sends accepted sequences to a machine, one at a time.
+
+    The server records on disk that it is about to send before it calls `send`, and never calls
+    `send` again without a person's word unless `send` raised `NotSent`.
+    """
+
+    async def send(self, outgoing: Outgoing) -> None:
+        """Send one sequence. Returns when it has left; an answer arrives by `answers`.
+
+        It may be cancelled at any `await`, and must not block the event loop.
+
+        Raises:
+            NotSent: it has certainly not left.
+            SourceError: it may have left, or not; so does any other exception say.
+        """
+        ...
+
+    def answers(self) -> AsyncIterator[Answer]:
+        """Yield the answers of the machine, also those to sequences sent before a restart.
+
+        An answer may be yielded more than once. It has one reader at a time, and is restarted like
+        `TelemetrySource.samples`.
+        """
+        ...
+
+
+Source = TelemetrySource | Camera | CommandValidator | Uplink
+"""A source of any of the four kinds."""
+
+SourceKind = Literal["telemetry", "camera", "commands", "uplink"]
+"""The four kinds of source."""

@@ -6,13 +6,23 @@ from typing import TYPE_CHECKING, ClassVar
 
 from anyio import sleep_forever
 
-from sources.base import SourceError, UnknownImage
+from sources.base import NotSent, SourceError, UnknownImage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from sources.base import Finding, Image, Parameter, Progress, Sample, Step, Verdict
+    from sources.base import (
+        Answer,
+        Finding,
+        Image,
+        Outgoing,
+        Parameter,
+        Progress,
+        Sample,
+        Step,
+        Verdict,
+    )
 
 
 class Off:
@@ -77,6 +87,19 @@ class RecordedCamera(NoCamera, Recorded):
 
     def __init__(self, *, simulated: bool = False) -> None:
         self.simulated = simulated
+
+
+class NoUplink(Off):
+    """No uplink: accepted sequences are kept, and not sent."""
+
+    async def send(self, outgoing: Outgoing) -> None:
+        """Raise `NotSent`."""
+        raise NotSent("nothing is sent here; set ROVER_UPLINK to the URL of an uplink")
+
+    async def answers(self) -> AsyncIterator[Answer]:
+        """Yield nothing, without end."""
+        await sleep_forever()
+        yield  # type: ignore[misc] # makes it a generator
 
 
 class NoValidator(Off):

@@ -99,7 +99,7 @@ async def chunks(*pieces: Any) -> AsyncIterator[bytes]:
 
 async def uploaded(commands: Commands, *pieces: Any, name: str = "sol-42.seq") -> Upload:
     """A finished upload."""
-    upload = commands.begin(name, None)
+    upload = commands.intake.begin(name, None)
     await commands.receive(upload, chunks(*pieces or [FILE]))
     with fail_after(5):
         await upload.finished.wait()

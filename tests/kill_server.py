@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
-from anyio import sleep
+from anyio import sleep, sleep_forever
 
 from rover.asgi.servers.uvicorn_protocols import (
     BoundedHTTPProtocol,
@@ -26,7 +26,16 @@ from rover.asgi.servers.uvicorn_protocols import (
 )
 from rover.mission import create_app
 from rover.settings import Settings
-from sources.base import Finding, Parameter, Progress, Sample, Step, Verdict
+from sources.base import (
+    Answer,
+    Finding,
+    Outgoing,
+    Parameter,
+    Progress,
+    Sample,
+    Step,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -61,9 +70,32 @@ class Checker:
         yield Verdict(accepted=True, errors=0, warnings=0, detail="good", artifact=product)
 
 
-def serve(listening: socket.socket, folder: Path) -> None:
+class Radio:
+    """Writes each sequence that it sends into a file, which survives the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def send(self, outgoing: Outgoing) -> None:
+        await sleep(0.01)
+        with self._path.open("a") as file:  # a few bytes
+            file.write(f"{outgoing.id} {outgoing.attempt}\n")
+        await sleep(0.01)
+
+    async def answers(self) -> AsyncIterator[Answer]:
+        await sleep_forever()
+        yield Answer("", 0, accepted=True)
+
+
+def serve(listening: socket.socket, folder: Path, *, sends: bool) -> None:
     settings = Settings(data_dir=folder, log="sqlite:", client_share=1.0, max_uploads=50)
-    app = create_app(settings, telemetry=Counter(), camera="none:", commands=Checker())
+    app = create_app(
+        settings,
+        telemetry=Counter(),
+        camera="none:",
+        commands=Checker(),
+        uplink=Radio(folder / "sent") if sends else "none:",
+    )
     config = uvicorn.Config(
         app,
         log_level="critical",
@@ -89,7 +121,7 @@ def main() -> None:
     for _ in sys.stdin:
         if (child := os.fork()) == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            serve(listening, folder)
+            serve(listening, folder, sends="sends" in sys.argv)
             os._exit(0)
         print("started", child, flush=True)
 

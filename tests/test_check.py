@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from anyio import Event
 
-from rover.commands.upload import MAX_EVENT_BYTES, MAX_EVENTS, MAX_TEXT_CHARACTERS, Status
+from rover.commands.names import MAX_TEXT_CHARACTERS
+from rover.commands.upload import MAX_EVENT_BYTES, MAX_EVENTS
+from rover.commands.upload_state import Status
 from rover.topic import EventId, Gap, GapReason
 from sources.base import Finding, Progress, Severity, SourceError
 from tests.command_files import (
@@ -166,7 +168,7 @@ async def test_retained_findings_are_limited_and_a_late_client_receives_a_gap(
 async def test_a_validator_that_never_waits_does_not_block_the_event_loop(tmp_path: Path) -> None:
     finding = Finding(Severity.INFO, "x", "x")
     async with running(tmp_path, *[finding] * 200, ACCEPTED) as commands:
-        upload = commands.begin("a.seq")
+        upload = commands.intake.begin("a.seq")
         await commands.receive(upload, chunks(FILE))
         batches = 0
         with upload.topic.subscribe() as subscriber:

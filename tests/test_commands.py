@@ -10,7 +10,8 @@ import pytest
 from anyio import Event, create_task_group, wait_all_tasks_blocked
 
 from rover.commands import Commands
-from rover.commands.upload import MAX_NAME_CHARACTERS, Status, display_name
+from rover.commands.names import MAX_NAME_CHARACTERS, display_name
+from rover.commands.upload_state import Status
 from rover.errors import Draining, NotAnUpload, NotStarted, PoolFull, UnknownUpload
 from rover.settings import Settings
 from rover.topic import EventId
@@ -51,7 +52,7 @@ async def test_the_events_of_an_upload(tmp_path: Path) -> None:
     finding = Finding(Severity.WARNING, "power.low", "9 Wh left", 2, 1, "wait for noon", "power")
     items = [Progress("syntax", 0.1, "2 lines"), Progress("power", 0.6, "day"), finding, ACCEPTED]
     async with running(tmp_path, *items) as commands:
-        upload = commands.begin("sol-42.seq", 17)
+        upload = commands.intake.begin("sol-42.seq", 17)
         await commands.receive(upload, chunks(FILE[:5], FILE[5:]))
         await upload.finished.wait()
     plan = [{"name": "syntax", "title": "Syntax"}, {"name": "power", "title": "Power budget"}]
@@ -125,7 +126,7 @@ async def test_the_file_is_stored_or_deleted_before_the_last_event(
     tmp_path: Path, verdict: object, files: list[str]
 ) -> None:
     async with running(tmp_path, verdict) as commands:
-        upload = commands.begin("a.seq")
+        upload = commands.intake.begin("a.seq")
         seen: list[str] = []
         async with create_task_group() as tasks:
             tasks.start_soon(commands.receive, upload, chunks(FILE))
@@ -194,7 +195,7 @@ async def test_cancelling_receive_fails_the_upload_and_deletes_the_file(tmp_path
         await Event().wait()
 
     async with running(tmp_path, ACCEPTED) as commands:
-        upload = commands.begin("a.seq")
+        upload = commands.intake.begin("a.seq")
         async with create_task_group() as request:
             request.start_soon(commands.receive, upload, stalled())
             await waiting.wait()
@@ -216,7 +217,7 @@ async def test_receiving_stops_at_the_size_limit(tmp_path: Path) -> None:
             yield bytes(100)
 
     async with running(tmp_path, ACCEPTED, limits={"max_upload_bytes": 1000}) as commands:
-        upload = commands.begin("a.seq")
+        upload = commands.intake.begin("a.seq")
         await commands.receive(upload, endless())
         assert files_of(commands) == []
         assert sent == 1100
@@ -227,15 +228,15 @@ async def test_receiving_stops_at_the_size_limit(tmp_path: Path) -> None:
 async def test_the_number_of_unfinished_uploads_is_limited(tmp_path: Path) -> None:
     go = Event()
     async with running(tmp_path, go, ACCEPTED, limits={"max_uploads": 2}) as commands:
-        first, second = commands.begin("a"), commands.begin("b")
+        first, second = commands.intake.begin("a"), commands.intake.begin("b")
         with pytest.raises(PoolFull):
-            commands.begin("c")
+            commands.intake.begin("c")
         await commands.receive(first, chunks(FILE))
         await commands.receive(second, chunks(NotAnUpload("malformed")))
         assert commands.open_uploads == 1
-        third = commands.begin("c")
+        third = commands.intake.begin("c")
         with pytest.raises(PoolFull):
-            commands.check_capacity()
+            commands.intake.check_capacity()
         go.set()
         await first.finished.wait()
         await commands.receive(third, chunks(b"other"))
@@ -247,7 +248,7 @@ async def test_the_number_of_unfinished_uploads_is_limited(tmp_path: Path) -> No
 async def test_only_the_newest_reports_are_retained(tmp_path: Path) -> None:
     async with running(tmp_path, REJECTED, limits={"kept_uploads": 2}) as commands:
         uploads = [await uploaded(commands) for _ in range(4)]
-        unfinished = commands.begin("e")
+        unfinished = commands.intake.begin("e")
         for deleted in uploads[:2]:
             with pytest.raises(UnknownUpload, match=deleted.id):
                 commands.find(deleted.id)
@@ -263,7 +264,7 @@ async def test_receiving_a_large_file_uses_constant_memory(tmp_path: Path) -> No
         raise NotAnUpload("malformed")
 
     async with running(tmp_path, limits={"max_upload_bytes": 1 << 30}) as commands:
-        upload = commands.begin("big.seq")
+        upload = commands.intake.begin("big.seq")
         tracemalloc.start()
         try:
             await commands.receive(upload, large())
@@ -276,7 +277,7 @@ async def test_receiving_a_large_file_uses_constant_memory(tmp_path: Path) -> No
 
 async def test_an_upload_is_refused_before_the_start(tmp_path: Path) -> None:
     with pytest.raises(NotStarted):
-        Commands(Script(), Settings(data_dir=tmp_path)).begin("a.seq")
+        Commands(Script(), Settings(data_dir=tmp_path)).intake.begin("a.seq")
 
 
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "cancelled"])
@@ -289,7 +290,7 @@ async def test_shutdown_fails_unfinished_uploads_and_deletes_their_files(
         async with create_task_group() as tasks:
             await tasks.start(lambda *, task_status: commands.run(task_status=task_status))
             names = ("being checked", "arriving", "arrived", "begun")
-            checked, arriving, arrived, begun = [commands.begin(name) for name in names]
+            checked, arriving, arrived, begun = [commands.intake.begin(name) for name in names]
             await commands.receive(checked, chunks(FILE))
             requests.start_soon(commands.receive, arriving, chunks(FILE, Event()))
             await wait_all_tasks_blocked()
@@ -305,7 +306,7 @@ async def test_shutdown_fails_unfinished_uploads_and_deletes_their_files(
     assert files_of(commands) == []
     assert script.closed == len(script.checked)
     with pytest.raises(Draining):
-        commands.begin("late")
+        commands.intake.begin("late")
 
 
 async def test_a_hundred_uploads_leave_no_open_files(tmp_path: Path) -> None:

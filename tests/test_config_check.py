@@ -71,6 +71,7 @@ def test_everything_is_explained(check: Check, tmp_path: Path) -> None:
         "  parameters: 4 of 4",
         "camera: none: (not configured)",
         "commands: none: (not configured)",
+        "uplink: none: (not configured)",
         "settings.tokens: …",
         "settings.heartbeat_s: 5.0 s",
         "parameters.drive.speed: unit m/s, yellow [-inf, 3], polynomial [0.0, 0.1]",
@@ -165,4 +166,5 @@ def test_without_a_file_the_environment_is_explained(
         "telemetry: push:",
         "camera: none: (not configured)",
         "commands: none: (not configured)",
+        "uplink: none: (not configured)",
     ]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rover.commands.upload import MAX_TEXT_CHARACTERS, Status
+from rover.commands.names import MAX_TEXT_CHARACTERS
+from rover.commands.upload_state import Status
 from rover.errors import RoverError
 from sources.base import Finding, Progress, Severity, SourceError, Step
 from tests.command_files import ACCEPTED, events, files_of, running, uploaded

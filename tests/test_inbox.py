@@ -12,7 +12,7 @@ from anyio import from_thread
 
 from rover.commands import Commands
 from rover.commands.inbox import Inbox
-from rover.commands.upload import Status
+from rover.commands.upload_state import Status
 from rover.errors import SettingError
 from rover.settings import Settings
 from tests.command_files import ACCEPTED, FILE, STORED, Script, chunks, files_of, running, uploaded
@@ -35,7 +35,7 @@ async def test_file_and_folder_are_synced_before_complete_is_published(tmp_path:
 
     inbox = Inbox(tmp_path / "data", fsync=spy)
     async with running(tmp_path, ACCEPTED, inbox=inbox) as commands:
-        uploads.append(upload := commands.begin("a.seq"))
+        uploads.append(upload := commands.intake.begin("a.seq"))
         await commands.receive(upload, chunks(FILE))
         await upload.finished.wait()
     assert synced == [

@@ -74,12 +74,13 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(folder: Path, standby: bool) -> AsyncIterator[Server]:
+async def serving(folder: Path, standby: bool = False, *options: str) -> AsyncIterator[Server]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.kill_server",
         str(folder),
+        *options,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -187,3 +188,54 @@ async def test_every_record_is_gapless_and_equal_after_many_kills(
         assert len(received) > kills / 2
         for ref, event_id in received.items():
             assert messages[member.channel, ref] == [event_id]  # it was sent once
+
+
+async def release_all(port: int, served: asyncio.Event) -> None:
+    """Upload files, and release all sequences, whatever happens to the server."""
+    number = 0
+    while True:
+        number += 1
+        upload_id = f"u{number}"
+        try:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=2) as client:
+                files = {"file": ("a.seq", f"{number}".encode())}
+                path = f"/upload/rover-commands?id={upload_id}"
+                await client.post(path, files=files, headers={"Prefer": "wait"})
+                served.set()
+                for upload in (await client.get("/queue")).json()["uploads"]:
+                    sending = upload["sending"]
+                    if sending["state"] == "queued":
+                        await client.post(f"/uploads/{upload['id']}/release", json={"by": "Ada"})
+                    elif sending["state"] == "unknown":  # it blocks the others
+                        await client.post(f"/uploads/{upload['id']}/withdraw", json={"by": "Ada"})
+        except httpx.HTTPError:
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.timeout(3600 if FULL else 60)
+async def test_nothing_is_sent_twice_after_many_kills(tmp_path: Path) -> None:
+    folder, dice = tmp_path / "data", random.Random(7)
+    async with serving(folder, False, "sends") as server, asyncio.TaskGroup() as tasks:
+        served = asyncio.Event()
+        operator = tasks.create_task(release_all(server.port, served))
+        for _ in range(300 if FULL else 8):
+            served.clear()
+            async with asyncio.timeout(30):
+                await served.wait()
+            await asyncio.sleep(dice.uniform(0, 0.15))
+            await server.kill()
+        operator.cancel()
+        await server.kill()
+        listed = await listed_uploads(server.port)
+    sent = (folder / "sent").read_text().splitlines()
+    assert len(sent) == len(set(sent))
+    assert all(line.endswith(" 1") for line in sent)  # nobody has asked for another attempt
+    states: dict[str, set[str]] = {}
+    for upload in listed:
+        if (sending := upload["sending"]) is not None:
+            states.setdefault(sending["state"], set()).add(f"{upload['id']} 1")
+    print({state: len(ids) for state, ids in states.items()}, len(sent), "sent")
+    assert states["sent"] <= set(sent)
+    assert not (states.get("queued", set()) | states.get("released", set())) & set(sent)
+    in_doubt = states.get("unknown", set()) | states.get("withdrawn", set())
+    assert set(sent) <= states["sent"] | in_doubt

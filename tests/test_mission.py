@@ -402,7 +402,7 @@ async def test_the_events_of_an_upload_have_a_heartbeat_every_3_seconds(
 ) -> None:
     mission = MissionControl(Settings(data_dir=tmp_path, telemetry="none:", camera="none:"))
     async with serve(mission.app) as url, httpx.AsyncClient() as client:
-        upload = mission.commands.begin("drive.rcs")
+        upload = mission.commands.intake.begin("drive.rcs")
         body = b""
         async with client.stream("GET", f"{url}/uploads/{upload.id}/events") as response:
             with fail_after(5):

@@ -270,7 +270,7 @@ async def test_an_upload_is_checked_by_a_program(tmp_path: Path) -> None:
         assert files_of(commands) == [STORED]
         failed = await uploaded(commands, b"TURN\n")
     assert upload.artifact is not None
-    assert commands.inbox.artifact(upload.artifact.sha256) == FILE
+    assert (commands.inbox.artifacts / upload.artifact.sha256).read_bytes() == FILE
     assert (upload.artifact.type, failed.report["status"]) == ("text/x-seq", "FAILED")
 
 
@@ -307,7 +307,7 @@ async def test_an_isolated_validator_cannot_hurt(
     assert isinstance(validator, IsolatedValidator)
     async with validator, running(tmp_path, validator=validator) as commands:
         assert [step.name for step in validator.steps] == ["one"]
-        assert commands.accepts.suffixes == (".seq",)
+        assert commands.intake.accepts.suffixes == (".seq",)
         statuses = {}
         for word in ("good", "spin", "exit", "lie"):
             with move_on_after(15):

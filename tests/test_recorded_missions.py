@@ -78,7 +78,7 @@ async def fill(mission: MissionControl, device: Device) -> None:
     with mission.comms.join("ops", "ada") as ada:
         ada.say("one")
         ada.say("two")
-    upload = mission.commands.begin("a.seq")
+    upload = mission.commands.intake.begin("a.seq")
     await mission.commands.receive(upload, chunks())
     await until(lambda: upload.topic.ended)
     await mission.telemetry.synced()
@@ -162,7 +162,7 @@ async def test_a_time_range_has_the_mission_as_it_was_at_its_end(tmp_path: Path)
 async def test_an_upload_that_was_not_finished_stays_so(tmp_path: Path) -> None:
     file = tmp_path / "drive.rover"
     async with running(tmp_path / "data") as (mission, _):
-        upload = mission.commands.begin("a.seq")
+        upload = mission.commands.intake.begin("a.seq")
         await until(lambda: upload.topic.released_id == upload.topic.last_id)
         await mission.log.sync()
         assert await run("record", "--from", tmp_path / "data", file) == 0

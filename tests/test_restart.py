@@ -260,11 +260,11 @@ async def test_an_unfinished_upload_fails_and_a_finished_one_keeps_its_events(
             yield one
 
     async with running(tmp_path / "a") as (mission, _):
-        finished = mission.commands.begin("a.seq")
+        finished = mission.commands.intake.begin("a.seq")
         await mission.commands.receive(finished, chunks(FILE))
         await until(lambda: finished.topic.ended)
         before = list(finished.topic.retained())
-        open_one = mission.commands.begin("b.seq")
+        open_one = mission.commands.intake.begin("b.seq")
         await until(lambda: open_one.topic.released_id == open_one.topic.last_id)
         copy = killed(tmp_path / "a")
         open_one.publish_failure("the test is over")

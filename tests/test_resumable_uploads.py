@@ -11,7 +11,7 @@ import httpx
 import pytest
 from anyio import Event, create_task_group, fail_after, wait_all_tasks_blocked
 
-from rover.commands.upload import Status
+from rover.commands.upload_state import Status
 from rover.errors import OffsetMismatch, UploadComplete, UploadInterrupted, UploadPaused
 from rover.logs import MemoryLog
 from tests.api_schemas import check_json
@@ -244,7 +244,7 @@ async def test_options_names_the_extensions_of_tus(tmp_path: Path, serve: Serve)
 async def test_an_upload_is_resumed_after_a_restart(tmp_path: Path) -> None:
     log = MemoryLog()
     async with running(tmp_path, ACCEPTED, log=log) as commands:
-        upload = commands.begin("a.seq", upload_id="a", resumable=True)
+        upload = commands.intake.begin("a.seq", upload_id="a", resumable=True)
         await append(commands, upload, 0, FILE[:7])
     assert (upload.status, upload.topic.closed) == (Status.UPLOADING, True)
     async with running(tmp_path, ACCEPTED, log=log) as commands:
@@ -263,7 +263,7 @@ async def test_an_upload_is_resumed_after_a_restart(tmp_path: Path) -> None:
 async def test_a_complete_resumable_file_is_checked_again_after_a_restart(tmp_path: Path) -> None:
     log = MemoryLog()
     async with running(tmp_path, Event(), ACCEPTED, log=log) as commands:
-        upload = commands.begin("a.seq", upload_id="a", resumable=True)
+        upload = commands.intake.begin("a.seq", upload_id="a", resumable=True)
         await append(commands, upload, 0, FILE, completes=True)
         await wait_all_tasks_blocked()
         folder, killed = tmp_path / "killed", deepcopy(log)
@@ -280,7 +280,7 @@ async def test_an_interrupted_request_releases_its_place_and_keeps_its_bytes(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path, ACCEPTED) as commands:
-        upload = commands.begin("a.seq", resumable=True)
+        upload = commands.intake.begin("a.seq", resumable=True)
         for end in (3, 7):
             with pytest.raises(UploadPaused):
                 await append(
@@ -290,30 +290,34 @@ async def test_an_interrupted_request_releases_its_place_and_keeps_its_bytes(
                     FILE[upload.received : end],
                     UploadInterrupted(end),
                 )
-            assert (upload.received, commands.open_uploads, len(commands.partial)) == (end, 0, 1)
+            assert (upload.received, commands.open_uploads, len(commands.intake.partial)) == (
+                end,
+                0,
+                1,
+            )
         await append(commands, upload, 7, FILE[7:], completes=True)
         await upload.finished.wait()
-        assert (commands.open_uploads, len(commands.partial)) == (0, 0)
+        assert (commands.open_uploads, len(commands.intake.partial)) == (0, 0)
         assert files_of(commands) == [STORED]
 
 
 async def test_an_upload_that_is_not_resumed_expires(tmp_path: Path) -> None:
     async with running(tmp_path, ACCEPTED, limits={"resume_s": 1.0}) as commands:
-        upload = commands.begin("a.seq", resumable=True)
+        upload = commands.intake.begin("a.seq", resumable=True)
         await append(commands, upload, 0, FILE[:7])
         assert upload.touched is not None
         upload.touched -= 10
         with fail_after(5):
             await upload.finished.wait()
         assert files_of(commands) == []
-        assert len(commands.partial) == 0
+        assert len(commands.intake.partial) == 0
     assert upload.status is Status.FAILED
 
 
 async def test_an_idle_partial_upload_is_cancelled(tmp_path: Path) -> None:
     async with running(tmp_path, ACCEPTED) as commands, create_task_group():
-        upload = commands.begin("a.seq", resumable=True)
+        upload = commands.intake.begin("a.seq", resumable=True)
         await append(commands, upload, 0, FILE[:7])
         assert await commands.cancel(upload)
         assert files_of(commands) == []
-        assert len(commands.partial) == 0
+        assert len(commands.intake.partial) == 0

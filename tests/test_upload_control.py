@@ -176,7 +176,7 @@ async def test_checks_over_the_limit_wait_in_a_queue(tmp_path: Path, serve: Serv
 async def test_a_waiting_upload_can_be_cancelled(tmp_path: Path) -> None:
     go = Event()
     async with running(tmp_path, go, ACCEPTED, limits={"max_checks": 1}) as commands:
-        first, second = commands.begin("a.seq"), commands.begin("b.seq")
+        first, second = commands.intake.begin("a.seq"), commands.intake.begin("b.seq")
         await commands.receive(first, chunks(FILE))
         await commands.receive(second, chunks(FILE))
         await wait_all_tasks_blocked()
@@ -237,7 +237,7 @@ async def test_a_cancel_while_the_verdict_arrives_says_what_happened(tmp_path: P
 
     script = Racing()
     async with running(tmp_path, validator=script) as commands, create_task_group() as tasks:
-        upload = commands.begin("a.seq")
+        upload = commands.intake.begin("a.seq")
         await commands.receive(upload, chunks(FILE))
         with fail_after(5):
             await upload.finished.wait()

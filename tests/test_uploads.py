@@ -90,7 +90,7 @@ async def test_a_file_that_was_accepted_before_a_crash_is_stored_and_reported_af
     assert (report["status"], report["recovered"]) == ("COMPLETE", True)
     assert (report["sha256"], report["warnings"]) == (SHA256, 1)
     assert [step["state"] for step in report["steps"]] == ["skipped", "skipped"]
-    assert commands.inbox.artifact(report["artifact"]["sha256"]) == PRODUCT
+    assert (commands.inbox.artifacts / report["artifact"]["sha256"]).read_bytes() == PRODUCT
 
 
 @pytest.mark.parametrize("moved", [True, False])
@@ -243,7 +243,7 @@ async def test_pages_and_filters(tmp_path: Path) -> None:
             await uploaded(commands, b"%d" % number, name=f"Sol-{number}.seq")
         await uploaded(commands, OSError(5, "I/O error"), name="lost.seq")
     async with running(tmp_path, ACCEPTED, log=log) as commands:
-        unfinished = commands.begin("next.seq", by="Ada")
+        unfinished = commands.intake.begin("next.seq", by="Ada")
         names: list[str] = []
         position = None
         while True:
@@ -313,9 +313,9 @@ async def test_a_file_that_the_validator_does_not_check_is_refused_before_it_is_
 ) -> None:
     async with running(tmp_path, validator=Described(ACCEPTED)) as commands:
         with pytest.raises(WrongFileName):
-            commands.begin("a.txt")
+            commands.intake.begin("a.txt")
         with pytest.raises(UploadTooBig):
-            commands.begin("a.seq", 18)
+            commands.intake.begin("a.seq", 18)
         larger = await uploaded(commands, FILE, b"x", name="A.SEQ")
         assert commands.open_uploads == 0
     assert larger.report["status"] == "FAILED"
@@ -323,13 +323,13 @@ async def test_a_file_that_the_validator_does_not_check_is_refused_before_it_is_
 
 async def test_a_client_chooses_an_id_once(tmp_path: Path) -> None:
     async with running(tmp_path, ACCEPTED, log=MemoryLog(), limits={"kept_uploads": 1}) as commands:
-        upload = commands.begin("a.seq", upload_id="sol-42_a")
+        upload = commands.intake.begin("a.seq", upload_id="sol-42_a")
         await commands.receive(upload, chunks(FILE))
         await upload.finished.wait()
         assert commands.find("sol-42_a") is upload
         with pytest.raises(UploadExists):
-            commands.begin("b.seq", upload_id="sol-42_a")
+            commands.intake.begin("b.seq", upload_id="sol-42_a")
         for bad in ("..", "a/b", "a.check", "x" * 65, "é", "a\n"):
             with pytest.raises(BadUploadId):
-                commands.begin("b.seq", upload_id=bad)
+                commands.intake.begin("b.seq", upload_id=bad)
         assert commands.open_uploads == 0

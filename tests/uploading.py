@@ -11,7 +11,7 @@ from anyio import connect_tcp, fail_after
 from httpx_sse import aconnect_sse
 
 from rover.commands import Commands
-from rover.routes import commands, resumable, uploads
+from rover.routes import commands, queue, resumable, uploads
 from tests.command_files import FILE, Script
 from tests.one_stream import OneStream
 from tests.waiting import until
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from anyio.abc import SocketStream
     from httpx_sse import ServerSentEvent
 
-    from sources.base import CommandValidator
+    from sources.base import CommandValidator, Uplink
 
 PATH = "/upload/rover-commands"
 FORM = "multipart/form-data; boundary=line"
@@ -40,6 +40,7 @@ class Mission:
         tmp_path: Path,
         *items: Any,
         validator: CommandValidator | None = None,
+        uplink: Uplink | None = None,
         **settings: Any,
     ) -> None:
         site = OneStream(data_dir=tmp_path / "data", **settings)
@@ -49,10 +50,12 @@ class Mission:
         self.script = Script(*items)
         notify = site.serving.flusher.mark
         self.commands = Commands(
-            validator or self.script, self.settings, notify=notify, log=site.log
+            validator or self.script, self.settings, notify=notify, log=site.log, uplink=uplink
         )
         site.commands = self.commands
-        routes = [part for one in (commands, resumable, uploads) for part in one.routes(site)]
+        routes = [
+            part for one in (commands, resumable, uploads, queue) for part in one.routes(site)
+        ]
         self.app = site.app(routes, self.commands.run)
 
     async def all_finished(self) -> None:

@@ -85,6 +85,11 @@ UPLOAD = {
     "gap": GAP,
 }
 
+PROGRESS = {
+    **UPLOAD,
+    "sending": StreamMessage("a step of the way to the rover", ref("SendingEvent"), "sending"),
+}
+
 FROM_MEMBERS = {
     "text": StreamMessage("a message, without a subprotocol", TEXT, None, "text/plain", "Go"),
     "say": StreamMessage("a message; with a `ref`, the reply is `ack`", ref("Say")),
@@ -132,7 +137,7 @@ STREAMS: Mapping[str, Stream] = {
     "/upload/rover-commands": Stream("upload", UPLOAD),
     "/uploads/{upload_id}/events": Stream(
         "uploadProgress",
-        UPLOAD,
+        PROGRESS,
         parameters={"upload_id": "`id` in the first event of the upload"},
     ),
     "/ws/comms/{team_channel}": Stream(

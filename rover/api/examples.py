@@ -50,6 +50,21 @@ EXAMPLES: Mapping[str, object] = {
         "action": "raised",
         "was": "nominal",
     },
+    "SendingEvent": {
+        "id": UPLOAD_ID,
+        "state": "sent",
+        "detail": "sent; no answer yet",
+        "t": "2026-11-28T18:46:02.120Z",
+        "by": None,
+        "attempt": 1,
+        "released_by": ["Ada"],
+        "release_at": None,
+        "light_time_s": 754.2,
+        "sent_at": "2026-11-28T18:46:02.120Z",
+        "arrives_at": "2026-11-28T18:58:36.320Z",
+        "answer_due": "2026-11-28T19:12:10.520Z",
+        "revision": 4,
+    },
     "Parameters": {
         "parameters": [
             {

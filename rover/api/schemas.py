@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
+from rover.asgi.author import MAX_BY_CHARACTERS
 from rover.asgi.json_body import MAX_TEXT_CHARACTERS
+from rover.commands.sending import SendingState
 from rover.commands.steps import StepState
-from rover.commands.upload import Status
+from rover.commands.upload_state import Status
 from rover.comms.protocol import MAX_REF_CHARACTERS
 from rover.errors import ENDED
 from rover.events import GapReason
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 
 MAX_SHELF_MINUTES = 24 * 60
 """Maximum minutes for which an alarm is shelved."""
-
-MAX_BY_CHARACTERS = 100
-"""Maximum length of the name of the person who acknowledges or shelves an alarm."""
 
 PRINTABLE = "[^\\u0000-\\u001f\\u007f-\\u009f]"
 """A character of one line of text, as a regular expression of ECMA-262."""
@@ -144,6 +143,21 @@ SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 ARTIFACT = obj(sha256=SHA256, size=COUNT, type=TEXT)
 
+SENDING = {
+    "state": one_of(SendingState),
+    "detail": TEXT,
+    "t": {**TIME, "description": "of the newest change"},
+    "by": {**nullable(TEXT), "description": "who made it; null for the server and the rover"},
+    "attempt": {**COUNT, "description": "how often the uplink was asked to send it"},
+    "released_by": array(TEXT),
+    "release_at": {**nullable(TIME), "description": "before which it is not sent"},
+    "light_time_s": {**nullable(NUMBER), "description": "one-way, when it was sent"},
+    "sent_at": nullable(TIME),
+    "arrives_at": {**nullable(TIME), "description": "when the rover has it"},
+    "answer_due": {**nullable(TIME), "description": "when it times out"},
+    "revision": {**COUNT, "description": "number of changes"},
+}
+
 UPLOAD = {
     "id": TEXT,
     "name": {**TEXT, "description": "of the file"},
@@ -163,10 +177,12 @@ UPLOAD = {
         **BOOLEAN,
         "description": "the server was restarted after it accepted the file, before it said so",
     },
+    "sending": {**nullable(obj(**SENDING)), "description": "its way to the rover"},
     "links": obj(
-        ["artifact"],
+        ["artifact", "file"],
         report={**TEXT, "description": "relative to the mount point, as all links"},
         events=TEXT,
+        file={**TEXT, "description": "of an accepted upload"},
         artifact=TEXT,
     ),
 }
@@ -337,7 +353,7 @@ SCHEMAS: dict[str, Schema] = {
         file={"type": "string", "minLength": 1, "contentMediaType": "application/octet-stream"}
     ),
     "Uploads": obj(
-        uploads=array(obj(**UPLOAD)),
+        uploads=array(ref("ListedUpload")),
         next={**nullable(INTEGER), "description": "`cursor` of the next page; null on the last"},
         accepts=obj(
             max_bytes=COUNT,
@@ -351,8 +367,42 @@ SCHEMAS: dict[str, Schema] = {
         validator=nullable(obj(source=TEXT, dictionary=nullable(obj(name=TEXT, sha256=TEXT)))),
         steps=STEPS,
         findings=array(FINDING),
+        timeline=array(
+            obj(id=TEXT, **SENDING), description="all changes of `sending`, the oldest first"
+        ),
         omitted={**COUNT, "description": "findings beyond the limits, which are counted only"},
         summary=FACTS,
+    ),
+    "ListedUpload": obj(**UPLOAD),
+    "SendingEvent": obj(id=TEXT, **SENDING),
+    "Queue": obj(
+        uplink=obj(state=one_of(State), detail=TEXT),
+        sends={**BOOLEAN, "description": "whether accepted files enter the queue"},
+        light_time=obj(
+            seconds={**NUMBER, "description": "one-way"},
+            parameter={**nullable(TEXT), "description": "of the telemetry that states it"},
+            t={**nullable(TIME), "description": "of its value; null if the setting counts"},
+        ),
+        release_persons=COUNT,
+        uploads=array(ref("ListedUpload")),
+    ),
+    "QueueAction": obj(
+        ["by", "revision", "at", "before"],
+        by={
+            "type": "string",
+            "maxLength": MAX_BY_CHARACTERS,
+            "pattern": NAME,
+            "description": "your name, if your token has none",
+        },
+        revision={
+            **nullable(INTEGER),
+            "description": "that you have seen; another one is refused with 409",
+        },
+        at={**nullable(TIME), "description": "for `release`: before which it is not sent"},
+        before={
+            **nullable(TEXT),
+            "description": "for `move`: the id of the upload that follows it; null for the end",
+        },
     ),
     "Cancelled": obj(id=TEXT, outcome=const("cancelled"), detail=TEXT),
     "Health": obj(status=const("ok"), version=TEXT),

@@ -12,7 +12,7 @@ from anyio import Event
 
 from rover.asgi.connections import wait_for_disconnect
 from rover.asgi.event_stream import CLOSE_TIMEOUT_S, EventStream
-from rover.commands.upload import Status
+from rover.commands.upload_state import Status
 from rover.wire import HEARTBEAT
 
 if TYPE_CHECKING:

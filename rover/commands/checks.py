@@ -44,6 +44,7 @@ class Checks:
         finish: called with each upload that has finished.
         save: stores the state of an upload in the log.
         sync: returns whether what was saved survives a power cut.
+        on_accept: called with each accepted upload before its record is stored.
         clock: monotonic seconds, for the rate of progress events.
         timeout_s: seconds without progress, finding or verdict after which a check fails.
         limit: maximum number of checks that run at once.
@@ -58,6 +59,7 @@ class Checks:
         finish: Callable[[Upload], None],
         save: Callable[[Upload], None],
         sync: Callable[[], Awaitable[bool]],
+        on_accept: Callable[[Upload], None],
         clock: Callable[[], float],
         timeout_s: float,
         limit: int,
@@ -68,6 +70,7 @@ class Checks:
         self._finish = finish
         self._save = save
         self._sync = sync
+        self._on_accept = on_accept
         self._clock = clock
         self._timeout_s = timeout_s
         self._slots = Slots(limit)
@@ -136,6 +139,7 @@ class Checks:
             await to_thread.run_sync(file.sync)
             artifact = await self._store_artifact(verdict)
             upload.conclude(verdict, artifact)
+            self._on_accept(upload)
             self._save(upload)
             if not await self._sync():
                 return "its record could not be written to disk"

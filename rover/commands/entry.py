@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from rover.commands.sending import Sending
 from rover.wire import iso_or_none
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Entry:
         warnings: number of warnings; `None` without a verdict.
         artifact: the compiled product; `None` without one.
         cancelled: whether a client cancelled it.
+        sending: its way to the rover; `None` if nothing is sent.
         recovered: whether the server was restarted after it accepted the file and before it
             reported that.
     """
@@ -91,6 +93,7 @@ class Entry:
     warnings: int | None
     artifact: Artifact | None
     cancelled: bool
+    sending: Sending | None
     recovered: bool
 
     @classmethod
@@ -114,12 +117,15 @@ class Entry:
             warnings=results.get("warnings"),
             artifact=Artifact.parse(saved.artifact),
             cancelled=report.get("cancelled") is True,
+            sending=Sending.parse(saved.sending),
             recovered=report.get("recovered") is True,
         )
 
     def as_json(self) -> dict[str, Any]:
         """The upload as clients see it. Links are relative to the mount point."""
         links = {"report": f"uploads/{self.id}", "events": f"uploads/{self.id}/events"}
+        if self.status == "COMPLETE":
+            links["file"] = f"uploads/{self.id}/file"
         if self.artifact is not None:
             links["artifact"] = f"uploads/{self.id}/artifact"
         return {
@@ -138,5 +144,6 @@ class Entry:
             "artifact": self.artifact and self.artifact.as_json(),
             "cancelled": self.cancelled,
             "recovered": self.recovered,
+            "sending": self.sending and self.sending.as_json(),
             "links": links,
         }

@@ -159,13 +159,16 @@ class Inbox:
         _sync(self.artifacts, self._fsync)
         return digest, size
 
-    def artifact(self, digest: str) -> bytes:
-        """A stored artifact.
+    def check_stored(self, path: Path) -> int:
+        """Check that a stored file has the bytes that its name says; returns their number.
 
         Raises:
+            FileChanged: another program has changed it.
             OSError: it cannot be read.
         """
-        return (self.artifacts / digest).read_bytes()
+        if _digest_of(path) != path.name:
+            raise FileChanged
+        return path.stat().st_size
 
     def delete_artifact(self, digest: str) -> None:
         """Delete a stored artifact."""

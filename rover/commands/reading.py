@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, EndOfStream, create_memory_object_stream, to_thread
+from anyio import EndOfStream, create_memory_object_stream, to_thread
 
-from rover.abandon import Abandonable
+from rover.abandon import Abandonable, stop
 from rover.guard import SourceFailed
 from sources.base import SourceError, Verdict
 
@@ -72,14 +72,8 @@ async def reading(
         yield _items(receive, task)
     finally:
         receive.close()
-        task.cancel()
-        with CancelScope(shield=True):
-            done, _ = await asyncio.wait([task], timeout=stop_timeout_s)
-            if not done:
-                logger.error("the validator suppresses its cancellation; it was abandoned")
-                work.abandon()
-                task.cancel()
-                await asyncio.wait([task], timeout=stop_timeout_s)
+        if not await stop(task, work, stop_timeout_s):
+            logger.error("the validator suppresses its cancellation; it was abandoned")
         send.close()
         if task.done() and not task.cancelled():
             task.exception()  # else asyncio logs that it was never retrieved

@@ -21,6 +21,9 @@ PREFIX = "upload/"
 FINDING = "finding"
 """The kind of the records of findings."""
 
+SENDING = "sending"
+"""The kind of the records of the way to the rover."""
+
 UploadEvent = tuple[str | None, Mapping[str, Any]]
 """The name of an event, `None` for one with a status, and its fields."""
 
@@ -46,6 +49,7 @@ class SavedUpload(NamedTuple):
         omitted: number of findings that the log does not have.
         resumable: whether it may arrive in several requests.
         touched: POSIX seconds of the end of its newest request; `None` if it is not resumable.
+        sending: its way to the rover; `None` if nothing is sent.
     """
 
     number: int
@@ -64,6 +68,7 @@ class SavedUpload(NamedTuple):
     omitted: int = 0
     resumable: bool = False
     touched: float | None = None
+    sending: Mapping[str, Any] | None = None
 
     @property
     def is_accepted(self) -> bool:
@@ -79,13 +84,13 @@ def upload_store(log: Log, upload_id: str) -> Store[UploadEvent]:
     return Store(log, PREFIX + upload_id, pack=_pack, unpack=_unpack, durable=True)
 
 
-async def saved_findings(log: Log, upload_id: str) -> list[dict[str, Any]]:
-    """The fields of all findings that the log has, in order.
+async def saved_events(log: Log, upload_id: str, kind: str) -> list[dict[str, Any]]:
+    """The fields of all events of a kind that the log has, in order.
 
     Raises:
         LogDamaged: they cannot be read.
     """
-    records = await log.read(PREFIX + upload_id, kinds=(FINDING,))
+    records = await log.read(PREFIX + upload_id, kinds=(kind,))
     return await to_thread.run_sync(lambda: [json.loads(record.data) for record in records])
 
 

@@ -10,7 +10,7 @@ from anyio import CancelScope, Event, get_cancelled_exc_class, to_thread
 
 from rover.commands.checks import SHUTTING_DOWN
 from rover.commands.throttle import Throttle
-from rover.commands.upload import Status
+from rover.commands.upload_state import Status
 from rover.errors import (
     Draining,
     LengthMismatch,

@@ -87,9 +87,13 @@ class Uploads:
             self._begun = max(saved.number, self._begun)
             if saved.finished:
                 self._entries[upload_id] = Entry.of(upload_id, saved)
-            else:
-                upload = self._open[upload_id] = self._restored(upload_id, saved)
+                if saved.sending is None:
+                    continue
+            upload = self._restored(upload_id, saved)
+            if not saved.finished:
                 unfinished.append((upload, saved))
+            if not saved.finished or upload.is_on_its_way:
+                self._open[upload_id] = upload
         return unfinished
 
     def _restored(self, upload_id: str, saved: SavedUpload) -> Upload:
@@ -120,12 +124,22 @@ class Uploads:
         self._begun += 1
         upload.number = self._begun
         self.save(upload)
-        for upload_id in list(islice(self._entries, max(0, len(self._entries) - self._kept))):
+        ended = [one for one in self._entries if one not in self._open or self._is_over(one)]
+        for upload_id in ended[: max(0, len(self._entries) - self._kept)]:
             self._forget(upload_id)
-        finished = [one.id for one in self._open.values() if one.finished.is_set()]
+        finished = [one for one in self._open if self._is_over(one)]
         most = self._kept if self._log is None else min(MAX_OPEN, self._kept)
         for upload_id in finished[:-most]:
             del self._open[upload_id]
+
+    def _is_over(self, upload_id: str) -> bool:
+        """Whether an open upload has finished, and is not on its way."""
+        upload = self._open[upload_id]
+        return upload.finished.is_set() and not upload.is_on_its_way
+
+    def on_their_way(self) -> list[Upload]:
+        """The uploads whose sequences are in the queue, or wait for an answer."""
+        return [upload for upload in self._open.values() if upload.is_on_its_way]
 
     def _forget(self, upload_id: str) -> None:
         entry = self._entries.pop(upload_id)

@@ -15,7 +15,7 @@ from rover.config.sources import (
     SourceConfig,
     TelemetryConfig,
     read_cameras,
-    read_commands,
+    read_only,
     read_telemetry,
 )
 from rover.config.table import Table
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "rover.toml"
 """The file in the current folder that is read if no other is named."""
 
-TABLES = ("settings", "telemetry", "camera", "commands", "parameters", "derived")
+TABLES = ("settings", "telemetry", "camera", "commands", "uplink", "parameters", "derived")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,7 @@ class Config:
             `telemetry`.
         camera: the same for cameras.
         commands: the same for the command check, which has no name.
+        uplink: the same for the uplink.
         parameters: changes of the sources' dictionaries, by the name of the parameter.
         derived: parameters that are computed from others.
         path: of the file; `None` without one.
@@ -55,6 +56,7 @@ class Config:
     telemetry: Mapping[str, TelemetryConfig] = field(default_factory=dict)
     camera: Mapping[str, SourceConfig] = field(default_factory=dict)
     commands: SourceConfig | None = None
+    uplink: SourceConfig | None = None
     parameters: Mapping[str, ParameterChange] = field(default_factory=dict)
     derived: Sequence[DerivedParameter] = ()
     path: Path | None = None
@@ -84,7 +86,8 @@ class Config:
         found = cls(
             telemetry=read_telemetry(file, path),
             camera=read_cameras(file, path),
-            commands=read_commands(file, path),
+            commands=read_only("commands", file, path),
+            uplink=read_only("uplink", file, path),
             parameters=read_changes(file.table("parameters")),
             derived=read_derived(file.table("derived")),
             path=path if file.values else None,
@@ -124,6 +127,7 @@ class Config:
             },
             camera=self.camera or {"camera": SourceConfig(url=default)},
             commands=self.commands or SourceConfig(url=default),
+            uplink=self.uplink or SourceConfig(url="none:"),
         )
 
     def translation(self, name: str, publish_as: Callable[[str], str] | None = None) -> Translation:
@@ -146,7 +150,8 @@ class Config:
 
     def _overridden(self) -> Self:
         """The configuration with the URLs of the settings instead of the sources of the file."""
-        telemetry, camera, commands = self.telemetry, self.camera, self.commands
+        telemetry, camera = self.telemetry, self.camera
+        commands, uplink = self.commands, self.uplink
         if url := self.settings.telemetry:
             only = telemetry.get("telemetry", TelemetryConfig())
             only = replace(only, url=url, setting="ROVER_TELEMETRY", folder=None)
@@ -155,7 +160,9 @@ class Config:
             camera = {"camera": SourceConfig(url=url, setting="ROVER_CAMERA")}
         if url := self.settings.commands:
             commands = SourceConfig(url=url, setting="ROVER_COMMANDS")
-        return replace(self, telemetry=telemetry, camera=camera, commands=commands)
+        if url := self.settings.uplink:
+            uplink = SourceConfig(url=url, setting="ROVER_UPLINK")
+        return replace(self, telemetry=telemetry, camera=camera, commands=commands, uplink=uplink)
 
 
 def find_file(path: Path | str | None, environ: Mapping[str, str]) -> Path | None:

@@ -68,6 +68,8 @@ def report_on(config: Config) -> Report:
         _add_source(report, "camera", name, camera)
     if complete.commands is not None:
         _add_source(report, "commands", "commands", complete.commands)
+    if complete.uplink is not None:
+        _add_source(report, "uplink", "uplink", complete.uplink)
     report.lines.extend(_settings_lines(config.settings))
     try:
         open_receivers(config.settings.notify)

@@ -71,6 +71,7 @@ EXAMPLES: Mapping[SourceKind, str] = {
     "telemetry": "replay:drive.csv",
     "camera": "dir:images",
     "commands": "sim:",
+    "uplink": "dir:outbox",
 }
 
 SOURCE_KEYS = ("source",)
@@ -99,12 +100,12 @@ def read_cameras(file: Table, path: Path) -> dict[str, SourceConfig]:
     return _plain("camera", file, path)
 
 
-def read_commands(file: Table, path: Path) -> SourceConfig | None:
-    """The command check in the file; `None` if there is none."""
-    several = _plain("commands", file, path)
-    for name in several.keys() - {"commands"}:
-        file.table("commands").refuse(name, 'no such key; write source = "…"')
-    return several.get("commands")
+def read_only(kind: SourceKind, file: Table, path: Path) -> SourceConfig | None:
+    """The source of a kind that has no names; `None` if there is none."""
+    several = _plain(kind, file, path)
+    for name in several.keys() - {kind}:
+        file.table(kind).refuse(name, 'no such key; write source = "…"')
+    return several.get(kind)
 
 
 def _plain(kind: SourceKind, file: Table, path: Path) -> dict[str, SourceConfig]:

@@ -187,8 +187,8 @@ class MissionMetrics(Collector):
             one.serving.viewers,
             *(
                 one.comms.pool,
-                one.commands.pool,
-                one.commands.partial,
+                one.commands.intake.pool,
+                one.commands.intake.partial,
                 one.serving.large_responses.pool,
             ),
         ]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from rover.api import Answer, Body, Operation
 from rover.api.operation import JSON
-from rover.api.schemas import MAX_BY_CHARACTERS, MAX_SHELF_MINUTES, ref
+from rover.api.schemas import MAX_SHELF_MINUTES, ref
+from rover.asgi.author import author
 from rover.asgi.json_body import json_object, text_field
 from rover.asgi.query import WholeNumber
 from rover.asgi.responses import json_response
 from rover.errors import BadBody, UnknownAlarm
-from rover.identity import EVERYONE, IDENTITY
 from rover.telemetry.alarms import MAX_ENDED, MAX_UNACKNOWLEDGED
 
 if TYPE_CHECKING:
@@ -49,15 +49,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
 
     def note(request: Request, body: dict[str, Any]) -> tuple[str, str]:
         """Who acts, and the comment. The name of a token counts, else the stated name."""
-        comment = text_field(body, "comment")
-        if name := request.scope.get(IDENTITY, EVERYONE).name:
-            return name, comment
-        name = text_field(
-            body, "by", required=True, max_characters=MAX_BY_CHARACTERS, one_line=True
-        )
-        if mission.tokens.has_name(name):
-            raise BadBody(f"`by`: {name!r} is the name of a token; send that token, or your name")
-        return name, comment
+        return author(request, body, mission.tokens.has_name), text_field(body, "comment")
 
     def record(action: str, alarm: Alarm, by: str, comment: str, **more: object) -> None:
         mission.audit.record(

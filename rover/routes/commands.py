@@ -19,7 +19,7 @@ from rover.asgi.prefer import Preferences
 from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.upload_stream import ProgressStream, UploadStream
 from rover.asgi.upload_verdict import UploadVerdict
-from rover.commands.commands import ID_PATTERN
+from rover.commands.intake import ID_PATTERN
 from rover.errors import (
     BadUploadId,
     CommandsOff,
@@ -79,10 +79,10 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
         length = request.headers.get("content-length", "")
         content_length = int(length) if length.isdecimal() else None
         client = mission.serving.clients.name_of(request.scope, request.receive)
-        mission.commands.check_capacity(client)
+        mission.commands.intake.check_capacity(client)
         if (upload_id := UPLOAD_ID.of(request)) is not None:
-            mission.commands.check_id(upload_id)
-        max_bytes = mission.commands.accepts.max_bytes
+            mission.commands.intake.check_id(upload_id)
+        max_bytes = mission.commands.intake.accepts.max_bytes
         if (content_length or 0) > max_bytes + MAX_OVERHEAD_BYTES:
             raise UploadTooBig(max_bytes)
         identity = request.scope.get(IDENTITY, EVERYONE)
@@ -90,7 +90,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
         file = await FileField.open(boundary, body)
         if len(file.ahead) > max_bytes:
             raise UploadTooBig(max_bytes)
-        begun = mission.commands.begin(
+        begun = mission.commands.intake.begin(
             file.filename or "",
             file.size_hint(content_length),
             client,

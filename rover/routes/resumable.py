@@ -109,7 +109,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
     def begin(request: Request, name: str, size: int | None, upload_id: str, **how: Any) -> Upload:
         client = mission.serving.clients.name_of(request.scope, request.receive)
         by = request.scope.get(IDENTITY, EVERYONE).name
-        return mission.commands.begin(name or upload_id, size, client, by, upload_id, **how)
+        return mission.commands.intake.begin(name or upload_id, size, client, by, upload_id, **how)
 
     def begin_resumable(request: Request, part: Part, upload_id: str) -> Upload:
         if part.length == 0:
@@ -187,7 +187,9 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
         return Response(status_code=200 if tus else 204, headers=headers)
 
     async def options(_: Request) -> Response:
-        return Response(status_code=204, headers=tus_headers(mission.commands.accepts.max_bytes))
+        return Response(
+            status_code=204, headers=tus_headers(mission.commands.intake.accepts.max_bytes)
+        )
 
     progress = "the bytes were added, and more may follow"
     checked = "the file has arrived, and its check goes on"

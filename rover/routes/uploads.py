@@ -16,11 +16,13 @@ from rover.asgi.query import Moment, Names, Text, WholeNumber
 from rover.asgi.ranges import requested_part
 from rover.asgi.responses import json_response
 from rover.asgi.resumable import TUS, is_tus
-from rover.commands.upload import Status
+from rover.commands.entry import ANY_BYTES, Artifact
+from rover.commands.upload_state import Status
 from rover.commands.uploads import Filter
 from rover.errors import (
     LogDamaged,
     NoArtifact,
+    NotKept,
     NotTheSender,
     TooLateToCancel,
     TusVersion,
@@ -31,14 +33,14 @@ from rover.wire import dumps
 from sources.base import SourceError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
     from rover.asgi.ranges import Part
     from rover.audit import AuditLog
     from rover.commands import Commands
-    from rover.commands.entry import Artifact
-    from rover.commands.inbox import Inbox
     from rover.serving import Serving
 
 STATUSES = tuple(str(one) for one in Status)
@@ -65,6 +67,23 @@ OUTCOMES = {Status.COMPLETE: "accepted", Status.REJECTED: "rejected", Status.FAI
 """What became of an upload that cannot be cancelled."""
 
 BY_ID = "/uploads/{upload_id}"
+
+BYTES_HEADERS = {
+    "If-None-Match": "entity tags that the client has",
+    "Range": "a part: `bytes=0-99`",
+}
+
+BYTES = {
+    200: Answer(
+        "its bytes",
+        BINARY,
+        ["*/*"],
+        {"ETag": "their SHA-256", "Repr-Digest": "their SHA-256 (RFC 9530)"},
+    ),
+    206: Answer("the part", BINARY, ["*/*"], {"Content-Range": "its place"}),
+    304: Answer("the client has it"),
+}
+
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE")
 LIST_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 
@@ -104,7 +123,7 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
         body = {
             "uploads": [entry.as_json() for entry in found],
             "next": after,
-            "accepts": mission.commands.accepts.as_json(),
+            "accepts": mission.commands.intake.accepts.as_json(),
         }
         return mission.serving.large_responses.respond(lambda: dumps(body).encode())
 
@@ -116,14 +135,24 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
         upload = mission.commands.find(request.path_params["upload_id"])
         if (found := upload.artifact) is None:
             raise NoArtifact(upload.id, upload.status)
-        headers = _artifact_headers(found, upload.name)
+        return stored(request, mission.commands.inbox.artifacts, found, f"{upload.name}.artifact")
+
+    async def file(request: Request) -> Response:
+        upload = mission.commands.find(request.path_params["upload_id"])
+        if upload.status is not Status.COMPLETE:
+            raise NotKept(upload.id, upload.status)
+        found = Artifact(upload.sha256, upload.received, ANY_BYTES)
+        return stored(request, mission.commands.inbox.accepted, found, upload.name)
+
+    def stored(request: Request, folder: Path, found: Artifact, name: str) -> Response:
+        headers = _headers(found, name)
         if check_preconditions(request, headers["ETag"], None):
             return Response(status_code=304, headers=headers)
         part = requested_part(request, found.size, headers["ETag"], url_is_stable=True)
         if part is not None:
             headers["Content-Range"] = part.content_range
         return mission.serving.large_responses.respond(
-            partial(_read, mission.commands.inbox, found, part),
+            partial(_read, folder / found.sha256, part),
             found.type,
             headers,
             status=200 if part is None else 206,
@@ -184,42 +213,39 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
             f"{BY_ID}/artifact",
             artifact,
             "What the validator compiled from an accepted file",
-            headers={
-                "If-None-Match": "entity tags that the client has",
-                "Range": "a part: `bytes=0-99`",
-            },
-            answers={
-                200: Answer(
-                    "its bytes",
-                    BINARY,
-                    ["*/*"],
-                    {"ETag": "their SHA-256", "Repr-Digest": "their SHA-256 (RFC 9530)"},
-                ),
-                206: Answer("the part", BINARY, ["*/*"], {"Content-Range": "its place"}),
-                304: Answer("the client has it"),
-            },
-            errors=[UnknownUpload, NoArtifact],
+            headers=BYTES_HEADERS,
+            answers=BYTES,
+            errors=[UnknownUpload, NoArtifact, LogDamaged],
+        ),
+        Operation(
+            f"{BY_ID}/file",
+            file,
+            "An accepted file",
+            headers=BYTES_HEADERS,
+            answers=BYTES,
+            errors=[UnknownUpload, NotKept, LogDamaged],
         ),
     ]
 
 
-def _artifact_headers(artifact: Artifact, name: str) -> dict[str, str]:
+def _headers(artifact: Artifact, name: str) -> dict[str, str]:
     digest = b64encode(bytes.fromhex(artifact.sha256)).decode("ascii")
     return {
         "ETag": f'"{artifact.sha256}"',
         "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{digest}:",
         "Cache-Control": "private, no-cache",
-        "Content-Disposition": disposition("attachment", f"{name}.artifact"),
+        "Content-Disposition": disposition("attachment", name),
         "X-Content-Type-Options": "nosniff",
         # a validator may compile HTML from a file that anybody sent
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
 
 
-def _read(inbox: Inbox, artifact: Artifact, part: Part | None) -> bytes:
+def _read(path: Path, part: Part | None) -> bytes:
     try:
-        content = inbox.artifact(artifact.sha256)
+        with path.open("rb") as file:
+            file.seek(0 if part is None else part.start)
+            return file.read(-1 if part is None or part.stop is None else part.stop - part.start)
     except OSError as exc:
-        raise LogDamaged(f"the artifact cannot be read: {exc.strerror}") from exc
-    return content if part is None else content[part.start : part.stop]
+        raise LogDamaged(f"the stored file cannot be read: {exc.strerror}") from exc

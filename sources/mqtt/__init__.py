@@ -1,6 +1,7 @@
 """Telemetry from an MQTT broker: `mqtt://HOST/TOPIC/FILTER`, `mqtts://…`.
 
     telemetry     the source: messages become samples
+    uplink        publishes command sequences, and reads the answers
     sparkplug     metrics of Sparkplug B; imported when it is used
     protobuf      the Protocol Buffers message of Sparkplug B
     discovery     units and descriptions from Home Assistant's discovery messages

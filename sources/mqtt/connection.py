@@ -88,13 +88,23 @@ class Connection:
                 f" ({exc.__cause__ or exc})"
             ) from exc
 
-    async def publish(self, topic: str, payload: bytes) -> None:
-        """Publish a message, at most once.
+    async def publish(
+        self, topic: str, payload: bytes, qos: int = 0, timeout_s: float | None = None
+    ) -> None:
+        """Publish a message; with `qos`, return when the broker has confirmed it.
+
+        Args:
+            topic: of the message.
+            payload: of the message.
+            qos: 0, 1 or 2.
+            timeout_s: seconds that the broker may take; `None` for that of the connection.
 
         Raises:
             SourceError: the connection is lost.
         """
-        sending = asyncio.ensure_future(self._client.publish(topic, payload))
+        sending = asyncio.ensure_future(
+            self._client.publish(topic, payload, qos, timeout=timeout_s)
+        )
         await asyncio.wait({sending})
         try:
             sending.result()

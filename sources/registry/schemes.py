@@ -86,18 +86,28 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
         "xtce": Scheme("sources.xtce:XtceValidator", takes="path", extra="xtce", is_isolated=True),
         "none": Scheme("sources.none:NoValidator"),
     },
+    "uplink": {
+        "sim": Scheme("sources.simulated.uplink:SimulatedUplink"),
+        "dir": Scheme("sources.directory.uplink:DirectoryUplink", takes="path"),
+        "cmd": Scheme("sources.programs.uplink:ProgramUplink", takes="path"),
+        "mqtt": Scheme("sources.mqtt.uplink:MqttUplink", takes="url", extra="mqtt"),
+        "mqtts": Scheme("sources.mqtt.uplink:MqttUplink", takes="url", extra="mqtt"),
+        "none": Scheme("sources.none:NoUplink"),
+    },
 }
 
 SETTINGS: Mapping[SourceKind, str] = {
     "telemetry": "ROVER_TELEMETRY",
     "camera": "ROVER_CAMERA",
     "commands": "ROVER_COMMANDS",
+    "uplink": "ROVER_UPLINK",
 }
 
 NOUNS: Mapping[SourceKind, str] = {
     "telemetry": "telemetry source",
     "camera": "camera",
     "commands": "command validator",
+    "uplink": "uplink",
 }
 
 

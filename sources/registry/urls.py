@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 from urllib.parse import unquote
 
-from sources.base import Camera, CommandValidator, Source, SourceError, TelemetrySource
+from sources.base import Camera, CommandValidator, Source, SourceError, TelemetrySource, Uplink
 from sources.programs import IsolatedValidator
 from sources.programs.isolated import describe_validator
 from sources.registry.errors import Refused, SourceSettingError
@@ -32,6 +32,7 @@ _REQUIRED: Mapping[SourceKind, tuple[str, ...]] = {
     "telemetry": ("parameters", "samples"),
     "camera": ("images", "image", "open", "new"),
     "commands": ("steps", "validate"),
+    "uplink": ("send", "answers"),
 }
 
 
@@ -47,6 +48,10 @@ def open_source(
 def open_source(
     kind: Literal["commands"], url: str, setting: str | None = None, *, folder: Path | None = None
 ) -> CommandValidator: ...
+@overload
+def open_source(
+    kind: Literal["uplink"], url: str, setting: str | None = None, *, folder: Path | None = None
+) -> Uplink: ...
 @overload
 def open_source(
     kind: SourceKind,

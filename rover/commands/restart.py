@@ -1,0 +1,90 @@
+"""The uploads that were unfinished when the server ended."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from rover.commands.steps import Steps
+from rover.commands.upload_state import Status
+from sources.base import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rover.commands.inbox import CommandFile, Inbox
+    from rover.commands.intake import Intake
+    from rover.commands.records import SavedUpload
+    from rover.commands.upload import Upload
+
+logger = logging.getLogger("rover.commands")
+
+RESTARTED = "the server was restarted before the check ended; send the file again"
+
+FILE_LOST = "the file was accepted, but it is missing after a restart; send it again"
+
+
+class Restart:
+    """Finishes uploads from before a restart, or lets them go on.
+
+    Args:
+        inbox: the folders for the files.
+        intake: has the steps and the limits of the validator.
+        start_check: starts the check of a file; returns `False` at shutdown.
+        finish: called with each upload that has finished.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        intake: Intake,
+        *,
+        start_check: Callable[[Upload, CommandFile], bool],
+        finish: Callable[[Upload], None],
+    ) -> None:
+        self._inbox = inbox
+        self._intake = intake
+        self._start_check = start_check
+        self._finish = finish
+
+    async def go_on(self, upload: Upload, saved: SavedUpload) -> None:
+        """Finish an upload from before a restart, or let its transfer go on if it is resumable."""
+        await upload.load()
+        if saved.resumable and not saved.is_accepted and await self._reopen(upload):
+            return
+        if not saved.is_accepted:
+            upload.publish_failure(RESTARTED)
+        else:
+            try:
+                stored = await to_thread.run_sync(self._inbox.recover, upload.id, upload.sha256)
+            except OSError:
+                logger.exception("upload of %s: storing the file failed", upload.name)
+                stored = False
+            if stored:
+                upload.publish_verdict(recovered=True)
+                logger.warning(
+                    "upload of %s: COMPLETE: it was accepted before the restart, and is reported "
+                    "now",
+                    upload.name,
+                    extra={"upload": upload.id},
+                )
+            else:
+                upload.publish_failure(FILE_LOST)
+        self._finish(upload)
+
+    async def _reopen(self, upload: Upload) -> bool:
+        """Let a resumable upload go on; returns whether its bytes are still there."""
+        try:
+            upload.file = await to_thread.run_sync(self._inbox.reopen, upload.id)
+            upload.steps = Steps(self._intake.steps())
+            upload.max_bytes = self._intake.accepts.max_bytes
+        except (OSError, SourceError):
+            return False
+        upload.received = upload.file.size
+        if upload.sha256 == upload.file.sha256:  # all of it had arrived
+            upload.status = Status.VALIDATING
+            return self._start_check(upload, upload.file)
+        upload.publish_received("the server was restarted; the transfer can be resumed")
+        return True

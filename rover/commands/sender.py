@@ -1,0 +1,297 @@
+"""Sends released sequences with the uplink, one at a time, and follows the answers of the rover.
+
+That a sequence is about to be sent is on disk before the uplink is called. A sequence of which it
+is not certain that it has not left is never sent again without a person's word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import monotonic, time
+from typing import TYPE_CHECKING
+
+from anyio import (
+    CancelScope,
+    create_task_group,
+    get_cancelled_exc_class,
+    move_on_after,
+    sleep,
+    to_thread,
+)
+
+from rover.abandon import Abandonable, stop
+from rover.commands.sending import ANSWERABLE, BLOCKING, SendingState
+from rover.errors import FileChanged
+from rover.guard import Guard
+from rover.supervise import State, Supervisor, idle_state
+from sources.base import Answer, NotSent, Outgoing, SourceError
+from sources.rules.describe import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from rover.commands.inbox import Inbox
+    from rover.commands.queue import Queue
+    from rover.commands.sending import Sending
+    from rover.commands.upload import Upload
+    from rover.settings import Settings
+    from rover.supervise import Health
+    from sources.base import Uplink
+
+logger = logging.getLogger("rover.commands")
+
+STOP_TIMEOUT_S = 2.0
+"""Seconds that the uplink has to end after it was cancelled. Then it is abandoned."""
+
+SYNC_TIMEOUT_S = 1.0
+"""Seconds that a shutdown waits for the record of an interrupted sending."""
+
+STEADY_S = 1.0
+"""Seconds after which an uplink that waits for answers counts as live."""
+
+CLOCK_CHECK_S = 1.0
+"""Maximum seconds between two looks at the clock before a release time: it may be set."""
+
+MAX_EARLY = 100
+"""Maximum number of answers that are kept until `send` has returned."""
+
+NOT_RECORDED = (
+    "not sent: the log cannot record that it is being sent; release it again when the disk works"
+)
+INTERRUPTED = "the server was shut down while the uplink was sending it: it may have left, or not"
+
+
+class Sender:
+    """Sends what the queue releases.
+
+    Args:
+        uplink: sends.
+        queue: the sequences.
+        inbox: has their files.
+        settings: the timeouts.
+        sync: writes the log to disk; returns whether that worked.
+        light_time_s: returns the present one-way light time in seconds.
+        clock: POSIX seconds.
+        ticks: monotonic seconds, for timeouts: the clock may be set meanwhile.
+    """
+
+    def __init__(
+        self,
+        uplink: Uplink,
+        queue: Queue,
+        inbox: Inbox,
+        settings: Settings,
+        *,
+        sync: Callable[[], Awaitable[bool]],
+        light_time_s: Callable[[], float],
+        clock: Callable[[], float] = time,
+        ticks: Callable[[], float] = monotonic,
+    ) -> None:
+        self._uplink = uplink
+        self._queue = queue
+        self._inbox = inbox
+        self._settings = settings
+        self._sync = sync
+        self._light_time_s = light_time_s
+        self._clock = clock
+        self._ticks = ticks
+        self._guard = Guard("uplink", uplink)
+        self._deadlines: dict[tuple[str, int], float] = {}  # by id and attempt
+        self._early: dict[tuple[str, int], Answer] = {}
+        self._is_stopping = False
+        self.is_sending = False
+        self.supervisor = Supervisor(
+            "uplink", idle=idle_state(uplink), on_change=lambda _: queue.wake()
+        )
+
+    @property
+    def health(self) -> Health:
+        """The state of the uplink."""
+        return self.supervisor.health
+
+    def stop(self) -> None:
+        """Begin no other sending: the server shuts down."""
+        self._is_stopping = True
+
+    async def run(self) -> None:
+        """Send, and follow the answers, until cancelled."""
+        async with create_task_group() as tasks:
+            tasks.start_soon(self._send_released)
+            tasks.start_soon(self._time_out)
+            tasks.start_soon(self.supervisor.run, self._follow_answers)
+
+    async def _send_released(self) -> None:
+        while True:
+            changed = self._queue.changed
+            upload, pause_s = self._next()
+            if upload is not None:
+                await self._send(upload)
+                continue
+            with move_on_after(pause_s):
+                await changed.wait()
+
+    def _next(self) -> tuple[Upload | None, float | None]:
+        """The next upload to send; without one, the seconds to wait, `None` for the next change."""
+        uploads = self._queue.uploads()
+        if self._is_stopping or self.health.state is State.DOWN:
+            return None, None
+        if any(self._queue.of(upload).state in BLOCKING for upload in uploads):
+            return None, None
+        now, pauses = self._clock(), [CLOCK_CHECK_S]
+        waits = False
+        for upload in uploads:
+            sending = self._queue.of(upload)
+            if sending.state is not SendingState.RELEASED:
+                continue
+            if sending.release_at is None or sending.release_at <= now:
+                return upload, None
+            waits = True
+            pauses.append(sending.release_at - now)
+        return None, min(pauses) if waits else None
+
+    async def _send(self, upload: Upload) -> None:
+        self.is_sending = True
+        try:
+            await self._record_and_send(upload)
+        finally:
+            self.is_sending = False
+
+    async def _record_and_send(self, upload: Upload) -> None:
+        settings, before = self._settings, self._queue.of(upload)
+        begun = self._queue.apply(
+            upload,
+            before.begin(self._clock(), self._light_time_s(), settings.answer_timeout_s),
+        )
+        if not await self._sync():
+            held = before.hold(self._clock(), "")
+            self._queue.apply(upload, held.changed(held.t, SendingState.QUEUED, NOT_RECORDED))
+            return
+        try:
+            ended = await self._call(upload, begun)
+        except get_cancelled_exc_class():
+            self._queue.apply(
+                upload, begun.changed(self._clock(), SendingState.UNKNOWN, INTERRUPTED)
+            )
+            with CancelScope(shield=True), move_on_after(SYNC_TIMEOUT_S):
+                await self._sync()
+            raise
+        self._queue.apply(upload, ended)
+        if ended.state is SendingState.SENT:
+            self.supervisor.data()
+            if (early := self._early.pop((upload.id, ended.attempt), None)) is not None:
+                self._receive(early)
+        await self._sync()
+
+    async def _call(self, upload: Upload, begun: Sending) -> Sending:
+        """What became of a sending: sent, failed, or unknown."""
+        try:
+            outgoing = await to_thread.run_sync(self._outgoing, upload, begun.attempt)
+        except FileChanged:
+            detail = "not sent: another program has changed its file"
+            return begun.changed(self._clock(), SendingState.FAILED, detail)
+        except OSError as exc:
+            detail = f"not sent: its file cannot be read: {exc.strerror}"
+            return begun.changed(self._clock(), SendingState.FAILED, detail)
+        work = Abandonable(lambda: self._guard.call("send()", self._uplink.send, outgoing))
+
+        async def run() -> None:
+            await work
+
+        task = asyncio.create_task(run())
+        timeout_s = self._settings.uplink_timeout_s
+        try:
+            await asyncio.wait([task], timeout=timeout_s)
+        finally:
+            is_done = task.done()
+            if not is_done and not await stop(task, work, STOP_TIMEOUT_S):
+                logger.error("the uplink suppresses its cancellation; it was abandoned")
+        now = self._clock()
+        if not is_done:
+            detail = f"the uplink has not returned for {timeout_s:g} s (ROVER_UPLINK_TIMEOUT_S)"
+            return begun.changed(now, SendingState.UNKNOWN, f"{detail}: it may have left, or not")
+        error = SourceError("it cancelled its own task") if task.cancelled() else task.exception()
+        if isinstance(error, NotSent):
+            return begun.changed(now, SendingState.FAILED, f"not sent: {describe(error)}")
+        if error is not None:
+            detail = f"the uplink failed: {describe(error)}; it may have left, or not"
+            return begun.changed(now, SendingState.UNKNOWN, detail)
+        return begun.changed(now, SendingState.SENT, "sent; no answer yet", sent_at=now)
+
+    def _outgoing(self, upload: Upload, attempt: int) -> Outgoing:
+        """What the uplink sends; its bytes are those of the record. It reads the file.
+
+        Raises:
+            FileChanged: another program has changed the file.
+            OSError: it cannot be read.
+        """
+        found = upload.artifact
+        digest = upload.sha256 if found is None else found.sha256
+        folder = self._inbox.accepted if found is None else self._inbox.artifacts
+        size = self._inbox.check_stored(folder / digest)
+        kind = "application/octet-stream" if found is None else found.type
+        path = (folder / digest).absolute()
+        return Outgoing(upload.id, attempt, upload.name, path, digest, size, kind)
+
+    async def _time_out(self) -> None:
+        """Let sequences without an answer time out."""
+        while True:
+            changed = self._queue.changed
+            left: list[float] = []
+            for upload in self._queue.uploads():
+                sending = self._queue.of(upload)
+                if sending.state is not SendingState.SENT:
+                    continue
+                left.append(self._left_s(upload.id, sending))
+                if left[-1] <= 0:
+                    detail = "no answer of the rover has arrived in time"
+                    self._queue.apply(
+                        upload, sending.changed(self._clock(), SendingState.TIMED_OUT, detail)
+                    )
+            with move_on_after(min((one for one in left if one > 0), default=None)):
+                await changed.wait()
+
+    def _left_s(self, upload_id: str, sending: Sending) -> float:
+        """Seconds until a sequence times out.
+
+        After a restart, they are counted with the clock, and never more than the whole time.
+        """
+        key = (upload_id, sending.attempt)
+        if key not in self._deadlines:
+            due, sent_at = sending.answer_due or 0.0, sending.sent_at or 0.0
+            left = min(due - self._clock(), due - sent_at)
+            self._deadlines[key] = self._ticks() + left
+        return self._deadlines[key] - self._ticks()
+
+    async def _follow_answers(self) -> None:
+        async with create_task_group() as tasks:
+            tasks.start_soon(self._note_steady)
+            async with self._guard.iterate("answers()", self._uplink.answers) as answers:
+                async for answer in answers:
+                    self._guard.read("answers()", self._check_and_receive, answer)
+            tasks.cancel_scope.cancel()
+
+    async def _note_steady(self) -> None:
+        await sleep(STEADY_S)
+        self.supervisor.data()
+
+    def _check_and_receive(self, answer: object) -> None:
+        if not isinstance(answer, Answer) or type(answer.accepted) is not bool:
+            raise TypeError("an answer must be an Answer whose `accepted` is a bool")
+        self.supervisor.data()
+        self._receive(answer)
+
+    def _receive(self, answer: Answer) -> None:
+        upload = self._queue.find(answer.id)
+        sending = None if upload is None else upload.sending
+        if upload is None or sending is None or sending.attempt != answer.attempt:
+            logger.info("ignored an answer to %.80r, attempt %r", answer.id, answer.attempt)
+        elif sending.state is SendingState.SENDING:
+            if len(self._early) < MAX_EARLY:
+                self._early[answer.id, answer.attempt] = answer
+        elif sending.state in ANSWERABLE:
+            state = SendingState.ACKNOWLEDGED if answer.accepted else SendingState.REFUSED
+            words = "the rover has accepted it" if answer.accepted else "the rover has refused it"
+            detail = f"{words}: {answer.detail[:500]}" if answer.detail else words
+            self._deadlines.pop((answer.id, answer.attempt), None)
+            self._queue.apply(upload, sending.changed(self._clock(), state, detail))

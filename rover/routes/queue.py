@@ -1,0 +1,183 @@
+"""The queue of accepted sequences over HTTP: the list, and what people do with them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rover.api import Answer, Body, Operation
+from rover.api.operation import JSON
+from rover.api.schemas import ref
+from rover.asgi.author import author
+from rover.asgi.json_body import json_object
+from rover.asgi.responses import json_response
+from rover.errors import (
+    BadBody,
+    NameRequired,
+    NotNow,
+    NotQueued,
+    SecondPersonRequired,
+    UnknownUpload,
+)
+from rover.identity import EVERYONE, IDENTITY
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from rover.audit import AuditLog
+    from rover.commands import Commands
+    from rover.commands.sending import Sending
+    from rover.commands.upload import Upload
+    from rover.serving import Serving
+    from rover.settings import Settings
+    from rover.tokens import Tokens
+
+ACTIONS = {
+    "release": "Let a sequence be sent, at once or not before a time",
+    "hold": "Undo the release of a sequence",
+    "withdraw": "Take a sequence out of the queue",
+    "move": "Put a sequence before another one, or at the end",
+    "resend": "Send a sequence again, although it may have left before",
+    "sent": "State that a sequence of which that is unknown has left",
+}
+
+
+class HasQueue(Protocol):
+    """The parts of a mission that these routes use."""
+
+    @property
+    def commands(self) -> Commands:
+        """The command files."""
+        ...
+
+    @property
+    def serving(self) -> Serving:
+        """The connections."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """Which names are those of tokens."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """Records who did something."""
+        ...
+
+
+def routes(mission: HasQueue) -> list[BaseRoute]:
+    """`GET /queue`, and `POST /uploads/{upload_id}/` with `release`, `hold` and so on."""
+
+    async def listed(_: Request) -> Response:
+        commands = mission.commands
+        health = commands.sender.health
+        return json_response(
+            {
+                "uplink": {"state": str(health.state), "detail": health.detail},
+                "sends": commands.sends,
+                "light_time": commands.light_time.as_json(),
+                "release_persons": mission.settings.release_persons,
+                "uploads": [upload.entry.as_json() for upload in commands.queue.uploads()],
+            }
+        )
+
+    def acting(action: str) -> Callable[[Request], Awaitable[Response]]:
+        async def act(request: Request) -> Response:
+            with mission.serving.receiving(request):
+                body = await json_object(request, mission.serving.bodies)
+            commands = mission.commands
+            upload = commands.find(request.path_params["upload_id"])
+            persons = mission.settings.release_persons
+            if persons > 1 and not request.scope.get(IDENTITY, EVERYONE).name:
+                raise NameRequired
+            by = author(request, body, mission.tokens.has_name)
+            change = _change(action, commands, upload, by, body)
+            sending = change(revision=_whole(body, "revision"))
+            await commands.sync()
+            mission.audit.record(
+                f"queue.{action}", upload=upload.id, stated_name=by, state=str(sending.state)
+            )
+            return json_response(upload.entry.as_json())
+
+        act.__name__ = f"{action}_sequence"  # the id of the operation
+        return act
+
+    return [
+        Operation(
+            "/queue",
+            listed,
+            "The accepted sequences on their way to the rover, in order",
+            answers={200: Answer("the queue, the uplink and the light time", ref("Queue"))},
+        ),
+        *(
+            Operation(
+                f"/uploads/{{upload_id}}/{action}",
+                acting(action),
+                summary,
+                method="POST",
+                body=Body({JSON: ref("QueueAction")}),
+                answers={200: Answer("the upload", ref("ListedUpload"))},
+                errors=[
+                    BadBody,
+                    UnknownUpload,
+                    NotQueued,
+                    NotNow,
+                    SecondPersonRequired,
+                    NameRequired,
+                ],
+                required_scope="release",
+            )
+            for action, summary in ACTIONS.items()
+        ),
+    ]
+
+
+def _change(
+    action: str, commands: Commands, upload: Upload, by: str, body: Mapping[str, Any]
+) -> Callable[..., Sending]:
+    queue = commands.queue
+    if action == "release":
+        return partial(queue.release, upload, by, at=_time(body, "at"))
+    if action == "move":
+        before = body.get("before")
+        if before is not None and not isinstance(before, str):
+            raise BadBody("`before` must be the id of an upload in the queue, or null")
+        return partial(queue.move, upload, commands.find(before) if before else None, by)
+    actions: dict[str, Callable[..., Sending]] = {
+        "hold": queue.hold,
+        "withdraw": queue.withdraw,
+        "resend": queue.resend,
+        "sent": queue.confirm_sent,
+    }
+    return partial(actions[action], upload, by)
+
+
+def _time(body: Mapping[str, Any], name: str) -> float | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise BadBody(f"`{name}` must be a time with an offset, such as 2026-11-22T07:00:00Z")
+    return moment.timestamp()
+
+
+def _whole(body: Mapping[str, Any], name: str) -> int | None:
+    value = body.get(name)
+    if value is not None and type(value) is not int:
+        raise BadBody(f"`{name}` must be a whole number")
+    return value

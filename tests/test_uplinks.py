@@ -1,0 +1,177 @@
+"""The uplinks that ship: what they send, what they know about it, and the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+from aiomqtt import Client
+from anyio import fail_after
+
+from sources.base import Answer, NotSent, Outgoing, SourceError
+from sources.directory.uplink import DirectoryUplink
+from sources.mqtt.uplink import MqttUplink
+from sources.none import NoUplink
+from sources.programs.uplink import ProgramUplink
+from sources.registry import open_source
+from sources.simulated.uplink import SimulatedUplink
+from tests.programs import needs
+from tests.test_mqtt import Mosquitto
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sources.base import Uplink
+
+pytestmark = pytest.mark.anyio
+
+CONTENT = b"DRIVE 10\n"
+
+
+@pytest.fixture
+def outgoing(tmp_path: Path) -> Outgoing:
+    path = tmp_path / "stored"
+    path.write_bytes(CONTENT)
+    digest = sha256(CONTENT).hexdigest()
+    return Outgoing("a-1", 2, "sol 42.seq", path, digest, len(CONTENT), "text/plain")
+
+
+async def first_answer(uplink: Uplink) -> Answer:
+    with fail_after(5):
+        answers = uplink.answers()
+        try:
+            return await anext(answers)
+        finally:
+            await answers.aclose()  # type: ignore[attr-defined] # it is a generator
+
+
+async def test_a_folder_holds_the_sequence_and_then_its_notice(
+    tmp_path: Path, outgoing: Outgoing
+) -> None:
+    (box := tmp_path / "box").mkdir()
+    uplink = open_source("uplink", f"dir:{box}?poll_s=0.05")
+    await uplink.send(outgoing)
+    assert sorted(path.name for path in box.iterdir()) == ["a-1.2", "a-1.2.json"]
+    assert (box / "a-1.2").read_bytes() == CONTENT
+    notice = json.loads((box / "a-1.2.json").read_text())
+    assert (notice["name"], notice["sha256"]) == ("sol 42.seq", outgoing.sha256)
+    with pytest.raises(SourceError) as again:
+        await uplink.send(outgoing)
+    assert not isinstance(again.value, NotSent)
+    (box / "a-1.2.nak").write_text("battery too low\n")
+    assert await first_answer(uplink) == Answer("a-1", 2, accepted=False, detail="battery too low")
+
+
+async def test_a_folder_that_cannot_be_written_has_certainly_received_nothing(
+    tmp_path: Path, outgoing: Outgoing
+) -> None:
+    (box := tmp_path / "box").mkdir()
+    uplink = DirectoryUplink(box)
+    box.rmdir()
+    with pytest.raises(NotSent):
+        await uplink.send(outgoing)
+    with pytest.raises(SourceError):
+        await first_answer(uplink)
+    with pytest.raises(SourceError):
+        DirectoryUplink(box)
+
+
+PROGRAM = """#!/bin/sh
+printf '%s\\n' "$@" > "$(dirname "$0")/arguments"
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "error", "answer"),
+    [
+        ("exit 0", None, None),
+        ("""echo '{"accepted": true, "detail": "sol 42"}'""", None, (True, "sol 42")),
+        ("""echo '{"accepted": false}'; echo noise""", None, (False, "")),
+        ("echo no carrier >&2; exit 75", NotSent, None),
+        ("""echo '{"accepted": true}'; exit 1""", SourceError, None),
+        ("kill -9 $$", SourceError, None),
+        ("sleep 60", SourceError, None),
+    ],
+)
+async def test_the_end_of_a_program_says_what_became_of_a_sequence(
+    tmp_path: Path,
+    outgoing: Outgoing,
+    script: str,
+    error: type[SourceError] | None,
+    answer: tuple[bool, str] | None,
+) -> None:
+    program = tmp_path / "send"
+    program.write_text(f"{PROGRAM}{script}\n")
+    program.chmod(0o700)
+    timeout = "&timeout_s=0.3" if script == "sleep 60" else ""
+    uplink = open_source("uplink", f"cmd:{program}?arg={{id}}.{{attempt}}&arg={{name}}{timeout}")
+    if error is not None:
+        with pytest.raises(error) as raised:
+            await uplink.send(outgoing)
+        assert type(raised.value) is error
+    else:
+        await uplink.send(outgoing)
+        shown = (tmp_path / "arguments").read_text().splitlines()
+        assert shown == ["a-1.2", "sol 42.seq", str(outgoing.path)]
+    if answer is not None:
+        assert await first_answer(uplink) == Answer("a-1", 2, *answer)
+
+
+async def test_a_program_that_is_gone_has_certainly_sent_nothing(
+    tmp_path: Path, outgoing: Outgoing
+) -> None:
+    program = tmp_path / "send"
+    program.write_text(PROGRAM)
+    program.chmod(0o700)
+    uplink = ProgramUplink(str(program))
+    program.unlink()
+    with pytest.raises(NotSent):
+        await uplink.send(outgoing)
+
+
+async def test_the_simulated_rover_accepts(outgoing: Outgoing) -> None:
+    uplink = SimulatedUplink(delay_s=0)
+    await uplink.send(outgoing)
+    answer = await first_answer(uplink)
+    assert (answer.id, answer.attempt, answer.accepted) == ("a-1", 2, True)
+
+
+async def test_none_sends_nothing(outgoing: Outgoing) -> None:
+    with pytest.raises(NotSent):
+        await NoUplink().send(outgoing)
+
+
+@pytest.mark.parametrize(
+    "url", ["dir:/nowhere/at/all", "cmd:no-such-program", "mqtt://localhost/a/#", "sim:?delay_s=-1"]
+)
+def test_a_wrong_url_is_refused(url: str) -> None:
+    with pytest.raises(SourceError):
+        open_source("uplink", url)
+
+
+async def test_a_broker_confirms_a_sequence_and_passes_the_answer_on(
+    tmp_path: Path, outgoing: Outgoing
+) -> None:
+    broker = Mosquitto(needs("mosquitto"), tmp_path)
+    uplink = MqttUplink(broker.url("rover/commands"))
+    with pytest.raises(NotSent):
+        await uplink.send(outgoing)
+    await broker.start()
+    try:
+        async with Client("127.0.0.1", broker.port) as rover:
+            await rover.subscribe("rover/commands/+/+")
+            answering = asyncio.create_task(first_answer(uplink))
+            await uplink.send(outgoing)
+            command = await anext(aiter(rover.messages))
+            assert (str(command.topic), command.payload) == ("rover/commands/a-1/2", CONTENT)
+            while not answering.done():  # until the uplink has subscribed
+                await rover.publish(f"{command.topic}/answer", b"yes")
+                await rover.publish(f"{command.topic}/answer", b'{"accepted": true}')
+                await asyncio.wait([answering], timeout=0.05)
+            assert await answering == Answer("a-1", 2, accepted=True)
+    finally:
+        broker.kill()
+    assert uplink.losses.count >= 1
