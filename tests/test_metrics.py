@@ -113,7 +113,7 @@ async def test_what_happened_is_counted(serve: Serve, tmp_path: Path) -> None:
     assert [key for key, value in states.items() if value and 'source="camera"' in key] == [
         'rover_source_state{source="camera",state="off"}'
     ]
-    assert sum(states.values()) == 3  # one state of each source
+    assert sum(states.values()) == 4  # one state of each source
     assert found["process_open_fds"] > 3
     assert found["rover_loop_lag_seconds_count"] >= 0
 

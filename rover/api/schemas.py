@@ -377,6 +377,7 @@ SCHEMAS: dict[str, Schema] = {
     "SendingEvent": obj(id=TEXT, **SENDING),
     "Queue": obj(
         uplink=obj(state=one_of(State), detail=TEXT),
+        now={**TIME, "description": "of the server"},
         sends={**BOOLEAN, "description": "whether accepted files enter the queue"},
         light_time=obj(
             seconds={**NUMBER, "description": "one-way"},

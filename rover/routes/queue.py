@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rover.api import Answer, Body, Operation
@@ -21,6 +22,7 @@ from rover.errors import (
     UnknownUpload,
 )
 from rover.identity import EVERYONE, IDENTITY
+from rover.wire import iso
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -85,6 +87,7 @@ def routes(mission: HasQueue) -> list[BaseRoute]:
         return json_response(
             {
                 "uplink": {"state": str(health.state), "detail": health.detail},
+                "now": iso(time()),
                 "sends": commands.sends,
                 "light_time": commands.light_time.as_json(),
                 "release_persons": mission.settings.release_persons,

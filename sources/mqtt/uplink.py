@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sources.base import Answer, NotSent, Outgoing, SourceError
 from sources.mqtt.address import Address
 from sources.mqtt.connection import CONNECT_TIMEOUT_S, connected
+from sources.values.files import unreadable
 from sources.values.losses import Losses
 from sources.values.ranges import Range
 
@@ -66,7 +67,10 @@ class MqttUplink:
     async def send(self, outgoing: Outgoing) -> None:
         """Publish the file on a connection of its own; see `Uplink`."""
         topic = f"{self._address.topics}/{outgoing.id}/{outgoing.attempt}"
-        payload = outgoing.path.read_bytes()  # a local file
+        try:
+            payload = outgoing.path.read_bytes()
+        except OSError as exc:
+            raise NotSent(str(unreadable(outgoing.path, exc))) from exc
         has_begun = False
         try:
             async with connected(

@@ -28,7 +28,11 @@
  *   one of our own `data-state` queued | sent | unconfirmed | delivered
  * - rover-commands: `file`, `upload` and `verdict` (`data-status`), `upload-silent`, `steps` (`data-step`,
  *   `data-state` pending | running | passed | failed | skipped | unknown), `findings`
- *   (`data-severity`), `retry`, `cancel`
+ *   (`data-severity`), `retry`, `cancel`, `cancel-failure`, `close`
+ * - upload-list: `uploads` (`data-status`, `data-state` of its way to the rover), `queue-old`, `report`
+ *   with `back`, `artifact`, `sending` (`data-state`) and its actions `release`, `hold`, `withdraw`,
+ *   `resend`, `sent`, `move`, `action-failure`, `timeline` (`data-state`); source-text: `source`
+ *   (`data-line`, `data-severity`)
  */
 import 'uplot/dist/uPlot.min.css';
 import './styles/tokens.css';
@@ -57,9 +61,11 @@ import { RoverComms } from './components/rover-comms.ts';
 import { RoverImage } from './components/rover-image.ts';
 import { RoverTelemetry } from './components/rover-telemetry.ts';
 import { SampleTable } from './components/sample-table.ts';
+import { SourceText } from './components/source-text.ts';
 import { StripChart } from './components/strip-chart.ts';
 import { TimeBar } from './components/time-bar.ts';
 import { TraverseMap } from './components/traverse-map.ts';
+import { UploadList } from './components/upload-list.ts';
 
 const elements = {
   'image-stage': ImageStage,
@@ -76,6 +82,8 @@ const elements = {
   'rover-telemetry': RoverTelemetry,
   'rover-comms': RoverComms,
   'rover-commands': RoverCommands,
+  'source-text': SourceText,
+  'upload-list': UploadList,
   'past-uploads': PastUploads,
   'mission-control': MissionControl,
 } as const;

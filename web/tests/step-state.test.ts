@@ -5,7 +5,7 @@ import type { UploadEvent } from '../src/transport/wire.ts';
 const PLAN = ['syntax', 'power', 'safety'].map((name) => ({ name, title: name }));
 
 function states(...events: UploadEvent[]): string[] {
-  const upload = newUpload(new File(['x'], 'a.seq'));
+  const upload = newUpload('a', new File(['x'], 'a.seq'));
   applyEvent(upload, { status: 'UPLOADING', detail: '', plan: PLAN });
   for (const event of events) applyEvent(upload, event);
   return PLAN.map(({ name }) => stepState(upload, name));

@@ -44,8 +44,8 @@ let log: string[] = [];
 let urls: string[] = [];
 let answers: (() => Response | Promise<Response>)[] = [];
 
-function upload(): UploadConnection {
-  return new UploadConnection(new File(['x'], 'drive.rcs'), {
+function upload(file: File | null = new File(['x'], 'drive.rcs')): UploadConnection {
+  return new UploadConnection('abc', file, {
     progress: () => log.push('progress'),
     heartbeat: () => log.push('heartbeat'),
     event: ({ status }) => log.push(status),
@@ -102,11 +102,22 @@ test('a file that was not sent completely is not accepted', () => {
   expect(last()).toMatch(/^refused/);
 });
 
-test('without an id the outcome of a lost response is unknown', () => {
+test('the outcome is unknown if the server does not know the upload', async () => {
   upload();
   request.sent();
+  answers = [() => new Response('{"detail": "no upload"}', { status: 404 })];
   request.onerror?.();
-  expect(last()).toMatch(/^lost/);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(last()).toBe('lost: no upload');
+});
+
+test('after the page was loaded again the events are read from the first one', async () => {
+  answers = [() => new Response(RECEIVING + VALIDATING + ACCEPTED)];
+  upload(null);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(urls).toEqual(['http://rover.test/deep/uploads/abc/events']);
+  expect(statuses()).toEqual(['UPLOADING', 'VALIDATING', 'COMPLETE']);
+  expect(last()).toBe('ended');
 });
 
 test('after a lost response the events are read after the last one', async () => {

@@ -23,6 +23,7 @@ export class MissionControl extends PageElement {
 
   protected override willUpdate(): void {
     this.follow(this.#mission.time);
+    this.follow(this.#mission.session);
     this.toggleAttribute('data-replay', !this.#mission.time.isLive);
   }
 
@@ -39,7 +40,7 @@ export class MissionControl extends PageElement {
         <rover-comms id="comms" .store=${comms}></rover-comms>
         ${
           replay === null
-            ? html`<rover-commands id="commands" .store=${mission.commands} .readiness=${mission.readiness}></rover-commands>`
+            ? html`<rover-commands id="commands" .store=${mission.commands} .readiness=${mission.readiness} .queue=${mission.queue} .asksName=${!mission.session.session?.name}></rover-commands>`
             : html`<past-uploads id="commands" .store=${replay.uploads} .live=${mission.commands}></past-uploads>`
         }
       </main>

@@ -9,9 +9,11 @@ import {
   type Verdict,
 } from '../store/commands.ts';
 import type { Level } from '../store/limits.ts';
+import type { QueueStore } from '../store/queue.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
-import type { Finding, Step } from '../transport/wire.ts';
+import type { Step } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
+import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
 import { sourceLabels } from './source-labels.ts';
 
@@ -43,26 +45,31 @@ const LEVELS: Readonly<Record<Verdict['status'], Level>> = {
   UNKNOWN: 'caution',
 };
 
-const SEVERITY_ICONS: Readonly<Record<Finding['severity'], IconName>> = {
-  error: 'alarm',
-  warning: 'caution',
-  info: 'info',
-};
+/** Maximum size of the text of a file, in bytes. The rest is not shown. */
+const MAX_TEXT_BYTES = 2 ** 20;
 
 /** The commands panel: uploads a command file and shows its validation, verdict and findings. */
 export class RoverCommands extends PageElement {
   declare store: CommandsStore;
   declare readiness: ReadinessStore;
-  /** Whether the page shows a replay, in which no file is uploaded. */
-  declare isReplay: boolean;
+  declare queue: QueueStore;
+  /** Whether people must state their name: the session has none. */
+  declare asksName: boolean;
+  /** The text of the sent file; `null` while it is not shown. */
+  declare text: string | null;
+  declare line: number | null;
   static override properties = {
     store: { attribute: false },
     readiness: { attribute: false },
-    isReplay: { attribute: false },
+    queue: { attribute: false },
+    asksName: { attribute: false },
+    text: { state: true },
+    line: { state: true },
   };
 
   constructor() {
     super();
+    this.text = this.line = null;
     // The whole panel accepts drops: outside it the browser would open the file.
     this.addEventListener('dragover', (event) => this.#setDragOver(event, true));
     this.addEventListener('dragleave', (event) => this.#setDragOver(event, false));
@@ -71,12 +78,13 @@ export class RoverCommands extends PageElement {
 
   protected override willUpdate(): void {
     this.follow(this.readiness);
+    this.follow(this.queue, 250);
     this.follow(this.store, 50);
   }
 
   protected override render() {
-    if (this.isReplay) return this.#replay();
     const { upload } = this.store;
+    const hasReport = this.queue.selected !== null;
     return html`
       <section class="panel" aria-labelledby="commands-title">
         <div class="bar">
@@ -88,24 +96,13 @@ export class RoverCommands extends PageElement {
               ? nothing
               : html`<div class="tools">${
                   this.store.busy
-                    ? html`<button type="button" data-testid="cancel" @click=${() => this.store.cancel()}>Cancel</button>`
-                    : this.#fileButton('Another file', 'button')
+                    ? html`<button type="button" data-testid="cancel" @click=${() => void this.store.cancel()}>Cancel</button>`
+                    : html`<button type="button" data-testid="close" @click=${() => this.store.clear()}>Close</button> ${this.#fileButton('Another file', 'button')}`
                 }</div>`
           }
         </div>
-        ${upload === null ? this.#dropzone() : this.#upload(upload)}
-      </section>
-    `;
-  }
-
-  #replay() {
-    return html`
-      <section class="panel" aria-labelledby="commands-title">
-        <div class="bar"><h2 id="commands-title">Commands</h2></div>
-        <div class="empty" data-testid="commands-replay">
-          <strong>Replay: no uploads</strong>
-          <span>Command files can be uploaded live only${this.store.busy ? '. Your upload continues' : ''}.</span>
-        </div>
+        ${hasReport ? nothing : upload === null ? this.#dropzone() : this.#upload(upload)}
+        <upload-list .store=${this.queue} .asksName=${this.asksName}></upload-list>
       </section>
     `;
   }
@@ -135,8 +132,9 @@ export class RoverCommands extends PageElement {
       <div class="upload" data-testid="upload" data-status=${verdict?.status ?? (upload.step === null ? 'UPLOADING' : 'VALIDATING')}>
         ${this.#sending(upload)} ${this.#steps(upload)}
         <div class="outcome" role="status">${verdict === null ? html`<p class="detail">${upload.detail}</p>` : this.#verdict(verdict)}</div>
+        ${this.store.cancelFailure === '' ? nothing : html`<p class="note caution" role="alert" data-testid="cancel-failure">${icon('caution')}<span>Not cancelled: ${this.store.cancelFailure}</span></p>`}
         ${this.#silence()}
-        ${upload.findings.length > 0 ? this.#findings(upload.findings) : nothing}
+        ${upload.findings.length > 0 ? this.#findings(upload) : nothing}
         ${verdict === null ? nothing : this.#summary(verdict)}
       </div>
     `;
@@ -182,7 +180,7 @@ export class RoverCommands extends PageElement {
       <p>${icon(status === 'COMPLETE' ? 'check' : status === 'REJECTED' ? 'cross' : 'caution')}
         <strong>${WORDS[status]}</strong> <span>${withoutPrefix(WORDS[status], detail)}</span>
         ${counts(detail, errors, warnings).map((one) => html`<span class="dim">${one}</span>`)}
-        ${status !== 'COMPLETE' && status !== 'REJECTED' ? html`<button type="button" data-testid="retry" @click=${() => this.store.retry()}>Try again</button>` : nothing}</p>
+        ${status !== 'COMPLETE' && status !== 'REJECTED' && this.store.upload?.source ? html`<button type="button" data-testid="retry" @click=${() => this.store.retry()}>Try again</button>` : nothing}</p>
       ${status === 'COMPLETE' && sha256 !== null ? html`<p class="digest"><span class="dim">SHA-256</span> <code>${sha256}</code></p>` : nothing}
     </div>`;
   }
@@ -197,22 +195,23 @@ export class RoverCommands extends PageElement {
     </details>`;
   }
 
-  #findings(findings: readonly Finding[]) {
+  #findings({ findings, source }: Upload) {
+    const show = source === null ? undefined : (line: number) => void this.#showLine(source, line);
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Findings">
-      <table class="findings" data-testid="findings">
-        <thead><tr><th scope="col">severity</th><th scope="col">at</th><th scope="col">finding</th></tr></thead>
-        <tbody>
-          ${findings.map(
-            (finding) => html`<tr data-severity=${finding.severity}>
-              <td class="severity">${icon(SEVERITY_ICONS[finding.severity])} ${finding.severity}</td>
-              <td class="place">${finding.line === null ? 'file' : `${finding.line}${finding.column === null ? '' : `:${finding.column}`}`}</td>
-              <td><span>${finding.message}</span> <code>${finding.code}</code>${finding.hint ? html`<span class="hint">${finding.hint}</span>` : nothing}</td>
-            </tr>`,
-          )}
-        </tbody>
-      </table>
+      ${findingsTable(findings, show)}
       ${findings.length >= MAX_FINDINGS ? html`<p class="note">Only the first ${MAX_FINDINGS} findings are shown.</p>` : nothing}
+      ${this.text === null || source === null ? nothing : html`<source-text .text=${this.text} .findings=${findings} .line=${this.line}></source-text>`}
     </div>`;
+  }
+
+  /** Show the text of the file that this page has sent, at a line. */
+  async #showLine(source: File, line: number): Promise<void> {
+    try {
+      this.text = await source.slice(0, MAX_TEXT_BYTES).text();
+      this.line = line;
+    } catch {
+      this.text = null; // The file was deleted or changed since.
+    }
   }
 
   #choose(event: Event): void {
@@ -224,14 +223,14 @@ export class RoverCommands extends PageElement {
 
   #setDragOver(event: DragEvent, over: boolean): void {
     event.preventDefault();
-    this.toggleAttribute('over', over && !this.store.busy && !this.isReplay);
+    this.toggleAttribute('over', over && !this.store.busy);
   }
 
   #drop(event: DragEvent): void {
     event.preventDefault();
     this.removeAttribute('over');
     const file = event.dataTransfer?.files[0];
-    if (file && !this.store.busy && !this.isReplay) this.store.send(file);
+    if (file && !this.store.busy) this.store.send(file);
   }
 }
 

@@ -78,7 +78,7 @@ export function storedOperator(): string {
   return name === undefined || name.startsWith('guest-') ? '' : name;
 }
 
-function storeOperator(name: string): void {
+export function storeOperator(name: string): void {
   try {
     localStorage.setItem(STORAGE_KEY, name);
   } catch {

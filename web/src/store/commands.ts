@@ -1,5 +1,5 @@
 import { Age } from '../transport/age.ts';
-import { UploadConnection } from '../transport/commands.ts';
+import { cancelUpload, newUploadId, UploadConnection } from '../transport/commands.ts';
 import type { Finding, Step, StepResult, Summary, UploadEvent } from '../transport/wire.ts';
 import { RateMeter } from './rate.ts';
 import { Store } from './store.ts';
@@ -17,7 +17,11 @@ export interface Verdict {
 
 /** The upload and validation of one command file. */
 export interface Upload {
-  readonly file: File;
+  readonly id: string;
+  /** Its name and size; until they are known, an empty name. */
+  file: { readonly name: string; readonly size: number };
+  /** The file itself; `null` if the page was loaded again since. */
+  readonly source: File | null;
   readonly meter: RateMeter;
   sent: number;
   detail: string;
@@ -43,6 +47,8 @@ export const MAX_FINDINGS = 500;
 /** The newest upload of a command file. */
 export class CommandsStore extends Store {
   upload: Upload | null = null;
+  /** Why the upload could not be cancelled; empty if it was not tried. */
+  cancelFailure = '';
   #connection: UploadConnection | null = null;
 
   get busy(): boolean {
@@ -60,17 +66,25 @@ export class CommandsStore extends Store {
     every(1_000, () => {
       if (this.busy) this.changed(); // for the time without news
     });
+    const id = storedUpload();
+    if (id !== null) this.#open(newUpload(id, null));
   }
 
   send(file: File): void {
+    const upload = newUpload(newUploadId(), file);
+    storeUpload(upload.id);
+    this.#open(upload);
+  }
+
+  #open(upload: Upload): void {
     this.#connection?.abort();
-    const upload = newUpload(file);
     this.upload = upload;
-    this.#connection = new UploadConnection(file, {
+    this.cancelFailure = '';
+    this.#connection = new UploadConnection(upload.id, upload.source, {
       progress: (count) => {
         upload.newsAge.restart();
         // The count includes the multipart headers.
-        upload.sent = Math.min(count, file.size);
+        upload.sent = Math.min(count, upload.file.size);
         upload.meter.record(upload.sent, performance.now());
         this.changed();
       },
@@ -97,16 +111,25 @@ export class CommandsStore extends Store {
   }
 
   retry(): void {
-    if (this.upload !== null) this.send(this.upload.file);
+    if (this.upload?.source) this.send(this.upload.source);
   }
 
-  cancel(): void {
-    this.#connection?.abort();
-    this.clear();
+  /** Cancel the upload on the server. Its events, or the server's answer, say what became of it. */
+  async cancel(): Promise<void> {
+    const upload = this.upload;
+    if (upload === null) return;
+    try {
+      this.cancelFailure = await cancelUpload(upload.id);
+    } catch {
+      this.cancelFailure = 'the server cannot be reached, so the upload may continue';
+    }
+    this.changed();
   }
 
   clear(): void {
+    this.#connection?.abort();
     this.#connection = null;
+    storeUpload(null);
     this.upload = null;
     this.changed();
   }
@@ -124,12 +147,14 @@ export function stepState({ step, results, verdict }: Upload, name: string): Ste
 }
 
 /** An upload of which nothing is sent. */
-export function newUpload(file: File): Upload {
+export function newUpload(id: string, source: File | null): Upload {
   return {
-    file,
+    id,
+    file: source ?? { name: '', size: 0 },
+    source,
     meter: new RateMeter(),
     sent: 0,
-    detail: 'Uploading',
+    detail: source === null ? 'Asking the server' : 'Uploading',
     plan: [],
     step: null,
     fraction: 0,
@@ -149,6 +174,10 @@ export function applyEvent(upload: Upload, event: UploadEvent): void {
   switch (event.status) {
     case 'UPLOADING':
       if (event.plan) upload.plan = event.plan;
+      if (upload.source === null) {
+        upload.file = { name: event.name ?? '', size: event.size ?? event.received ?? 0 };
+        upload.sent = event.received ?? 0;
+      }
       break;
     case 'VALIDATING':
       upload.sent = upload.file.size;
@@ -179,4 +208,24 @@ function isResult(state: unknown): state is StepResult {
 
 function failure(status: Verdict['status'], detail: string): Verdict {
   return { status, detail, errors: 0, warnings: 0, sha256: null, summary: {} };
+}
+
+const STORAGE_KEY = 'rover.upload';
+
+/** The id of the newest upload of this tab, also after it was loaded again. */
+function storedUpload(): string | null {
+  try {
+    return sessionStorage.getItem(STORAGE_KEY);
+  } catch {
+    return null; // Storage is blocked.
+  }
+}
+
+function storeUpload(id: string | null): void {
+  try {
+    if (id === null) sessionStorage.removeItem(STORAGE_KEY);
+    else sessionStorage.setItem(STORAGE_KEY, id);
+  } catch {
+    // Storage is blocked or full: after a reload, the upload is in the list only.
+  }
 }

@@ -1,6 +1,7 @@
 import { CommandsStore } from './commands.ts';
 import { CommsStore } from './comms.ts';
 import { ImagesStore } from './images.ts';
+import { QueueStore } from './queue.ts';
 import { ReadinessStore } from './readiness.ts';
 import { Replay } from './replay.ts';
 import { SessionStore } from './session.ts';
@@ -18,6 +19,7 @@ export class Mission {
   readonly images = new ImagesStore();
   readonly comms = new CommsStore();
   readonly commands = new CommandsStore();
+  readonly queue = new QueueStore();
   readonly readiness = new ReadinessStore(this.telemetry.stream);
   readonly session = new SessionStore(this.readiness, this.comms);
   readonly time = new TimeControl((atMs) => new Replay(atMs, this.images.cache));
@@ -31,6 +33,7 @@ export class Mission {
     this.images.start();
     this.comms.start();
     this.commands.start();
+    this.queue.start();
     this.readiness.start();
     this.session.start();
     this.time.watch(() => {

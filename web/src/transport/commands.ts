@@ -19,12 +19,25 @@ export interface UploadSink {
   ended(): void;
 }
 
+/** The id of a new upload. `crypto.randomUUID` exists only in secure contexts. */
+export function newUploadId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Cancel an upload; returns why that is too late, or an empty text. */
+export async function cancelUpload(id: string): Promise<string> {
+  const response = await fetch(at(`uploads/${encodeURIComponent(id)}`), { method: 'DELETE' });
+  if (response.ok || response.status === 404) return '';
+  return problemDetail(response.status, await response.text());
+}
+
 const WATCHDOG_MS = 1_000;
 
 /**
- * The upload of a command file. The response streams its validation.
+ * The upload of a command file under an id of this page. The response streams its validation.
  *
- * If the response breaks or is silent for 10 s, the events are read from `uploads/{id}/events`, after
+ * If the response breaks or is silent for 10 s, or the page was loaded again, the events are read from `uploads/{id}/events`, after
  * the last one that was received, until the verdict arrives.
  */
 export class UploadConnection {
@@ -35,16 +48,28 @@ export class UploadConnection {
   readonly #watchdog = setInterval(() => this.#check(), WATCHDOG_MS);
   #read = 0;
   #parser = new SseParser();
-  #uploadId: string | null = null;
+  readonly #uploadId: string;
   #lastEventId = '';
   #sent = false;
   #verdict = false;
   /** The request for the events, after the response to the upload was given up. */
   #following: AbortController | null = null;
 
-  /** Send `file`. It uses `XMLHttpRequest`: `fetch` does not report the progress of an upload. */
-  constructor(file: File, sink: UploadSink) {
+  /**
+   * Send `file`, or follow the upload with that id if it is `null`. It uses `XMLHttpRequest`: `fetch`
+   * does not report the progress of an upload.
+   */
+  constructor(id: string, file: File | null, sink: UploadSink) {
     this.#sink = sink;
+    this.#uploadId = id;
+    if (file === null) {
+      this.#sent = true;
+      void this.#follow();
+    } else this.#send(file);
+  }
+
+  #send(file: File): void {
+    const sink = this.#sink;
     const request = this.#request;
     request.upload.onprogress = ({ loaded }) => {
       this.#age.restart();
@@ -58,7 +83,7 @@ export class UploadConnection {
     request.onerror = () => this.#broken('the connection was lost');
     const form = new FormData();
     form.set('file', file, file.name);
-    request.open('POST', at('upload/rover-commands'));
+    request.open('POST', at(`upload/rover-commands?id=${this.#uploadId}`));
     request.setRequestHeader('accept', 'text/event-stream, application/problem+json');
     request.send(form);
   }
@@ -100,14 +125,12 @@ export class UploadConnection {
   }
 
   #receiveStatus(event: UploadEvent): void {
-    if (event.status === 'UPLOADING') this.#uploadId = event.id ?? this.#uploadId;
-    else if (event.status !== 'VALIDATING') this.#verdict = true;
+    if (event.status !== 'UPLOADING' && event.status !== 'VALIDATING') this.#verdict = true;
     this.#sink.event(event);
   }
 
-  /** Without an id only the response can report the verdict, so it is never given up. */
   #check(): void {
-    if (this.#age.ms < MAX_SILENT_MS || this.#uploadId === null || !this.#sent) return;
+    if (this.#age.ms < MAX_SILENT_MS || !this.#sent) return;
     if (this.#following === null) this.#broken('');
     else this.#following.abort();
     this.#age.restart();
@@ -116,11 +139,10 @@ export class UploadConnection {
   #broken(reason: string): void {
     if (this.#following !== null) return;
     if (!this.#sent) this.#end(() => this.#sink.refused(`${reason} before the file was sent`));
-    else if (this.#uploadId === null) this.#end(() => this.#sink.lost(reason));
-    else void this.#follow(this.#uploadId);
+    else void this.#follow();
   }
 
-  async #follow(id: string): Promise<void> {
+  async #follow(): Promise<void> {
     this.#following = new AbortController();
     this.#request.abort();
     this.#parser = new SseParser();
@@ -132,7 +154,7 @@ export class UploadConnection {
         signal: attempt.signal,
       });
       try {
-        await this.#readEvents(id, attempt.signal, backoff);
+        await this.#readEvents(attempt.signal, backoff);
       } catch {
         // Broken, aborted or silent: the next attempt resumes after the last event.
       }
@@ -141,9 +163,9 @@ export class UploadConnection {
     if (!this.#abort.signal.aborted) this.#end(() => this.#sink.ended());
   }
 
-  async #readEvents(id: string, signal: AbortSignal, backoff: Backoff): Promise<void> {
-    const after = encodeURIComponent(this.#lastEventId);
-    const url = at(`uploads/${encodeURIComponent(id)}/events?after=${after}`);
+  async #readEvents(signal: AbortSignal, backoff: Backoff): Promise<void> {
+    const after = this.#lastEventId && `?after=${encodeURIComponent(this.#lastEventId)}`;
+    const url = at(`uploads/${encodeURIComponent(this.#uploadId)}/events${after}`);
     const response = await fetch(url, { signal, headers: { accept: 'text/event-stream' } });
     if (response.status >= 400 && response.status < 500) {
       const reason = problemDetail(response.status, await response.text());
@@ -156,6 +178,7 @@ export class UploadConnection {
     const decoder = new TextDecoder();
     for await (const chunk of chunks(response.body)) {
       this.#receive(decoder.decode(chunk, { stream: true }));
+      if (this.#verdict) return; // The events of its way to the rover are for the queue.
     }
   }
 

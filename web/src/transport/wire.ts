@@ -285,6 +285,54 @@ export interface WireUpload {
   readonly by: string | null;
   readonly began: string | null;
   readonly ended: string | null;
+  readonly sending: Sending | null;
+  readonly links: { readonly artifact?: string; readonly file?: string };
+}
+
+export type SendingState =
+  | 'queued'
+  | 'released'
+  | 'sending'
+  | 'sent'
+  | 'acknowledged'
+  | 'refused'
+  | 'timed_out'
+  | 'failed'
+  | 'unknown'
+  | 'withdrawn';
+
+/** The way of an accepted sequence to the rover, or one change of it. */
+export interface Sending {
+  readonly state: SendingState;
+  readonly detail: string;
+  readonly t: string;
+  readonly by: string | null;
+  readonly attempt: number;
+  readonly released_by: readonly string[];
+  readonly release_at: string | null;
+  readonly light_time_s: number | null;
+  readonly sent_at: string | null;
+  readonly arrives_at: string | null;
+  readonly answer_due: string | null;
+  readonly revision: number;
+}
+
+export interface UploadReport extends WireUpload {
+  readonly steps: StepResults;
+  readonly findings: readonly Finding[];
+  readonly timeline: readonly Sending[];
+  readonly omitted: number;
+  readonly summary: Summary;
+}
+
+/** The sequences on their way, and the uplink. */
+export interface Queue {
+  readonly now: string;
+  readonly sends: boolean;
+  readonly uplink: { readonly state: string; readonly detail: string };
+  readonly light_time: { readonly seconds: number; readonly parameter: string | null };
+  readonly release_persons: number;
+  readonly uploads: readonly WireUpload[];
 }
 
 /** A source as `readyz` shows it. */

@@ -1,0 +1,69 @@
+import { age, clock } from '../format.ts';
+import type { QueueAction } from '../store/queue.ts';
+import type { Sending, SendingState } from '../transport/wire.ts';
+import type { IconName } from './icons.ts';
+
+/** The words, the icon and the level of each state. */
+export const STATES: Readonly<Record<SendingState, readonly [string, IconName, string]>> = {
+  queued: ['Waits for release', 'clock', 'none'],
+  released: ['Released', 'send', 'none'],
+  sending: ['Being sent', 'send', 'none'],
+  sent: ['Sent, no answer yet', 'clock', 'none'],
+  acknowledged: ['Acknowledged', 'check', 'nominal'],
+  refused: ['Refused by the rover', 'cross', 'alarm'],
+  timed_out: ['No answer in time', 'caution', 'caution'],
+  failed: ['Not sent', 'caution', 'caution'],
+  unknown: ['Unknown whether it was sent', 'caution', 'caution'],
+  withdrawn: ['Withdrawn', 'minus', 'none'],
+};
+
+/** What a person may do in each state, and the words for it. */
+export const ACTIONS: Readonly<
+  Partial<Record<SendingState, readonly (readonly [QueueAction, string])[]>>
+> = {
+  queued: [
+    ['release', 'Release'],
+    ['withdraw', 'Withdraw'],
+  ],
+  released: [
+    ['hold', 'Hold'],
+    ['withdraw', 'Withdraw'],
+  ],
+  timed_out: [
+    ['resend', 'Send again'],
+    ['withdraw', 'Withdraw'],
+  ],
+  failed: [
+    ['resend', 'Send again'],
+    ['withdraw', 'Withdraw'],
+  ],
+  unknown: [
+    ['sent', 'It was sent'],
+    ['resend', 'Send again, even if twice'],
+    ['withdraw', 'Withdraw'],
+  ],
+};
+
+/** When the rover has the sequence, and when its answer is due. */
+export function lightTimes(sending: Sending, nowMs: number): readonly string[] {
+  const facts: string[] = [];
+  const { sent_at, arrives_at, answer_due, release_at, state } = sending;
+  if (release_at !== null && (state === 'queued' || state === 'released')) {
+    facts.push(`not before ${moment(release_at, nowMs)}`);
+  }
+  if (sent_at !== null) facts.push(`sent ${clock(Date.parse(sent_at))}`);
+  if (arrives_at !== null && (state === 'sent' || state === 'timed_out')) {
+    const has = Date.parse(arrives_at) <= nowMs ? 'at the rover since' : 'at the rover';
+    facts.push(`${has} ${moment(arrives_at, nowMs)}`);
+  }
+  if (answer_due !== null && state === 'sent')
+    facts.push(`answer due ${moment(answer_due, nowMs)}`);
+  return facts;
+}
+
+/** The time of day in UTC, and how long it is until then. */
+function moment(t: string, nowMs: number): string {
+  const ms = Date.parse(t);
+  const leftS = (ms - nowMs) / 1000;
+  return leftS > 0 ? `${clock(ms)} (in ${age(leftS)})` : clock(ms);
+}
