@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from contextlib import ExitStack
@@ -757,6 +758,64 @@ def test_a_rejected_command_file_shows_findings_with_line_and_column(
     typo = page.get_by_test_id("findings").get_by_role("row").filter(has_text="IMGE")
     expect(typo).to_have_attribute("data-severity", "error")
     expect(typo.locator(".place")).to_have_text("10:11")
+
+
+def test_a_finding_leads_to_its_line_in_the_text(server: MissionServer, pages: Pages) -> None:
+    page = pages.open(server.url)
+    upload(page, "fail-syntax.rcs")
+    expect_verdict(page, "REJECTED")
+    page.get_by_test_id("findings").get_by_title("Go to line 10", exact=True).first.click()
+    line = page.get_by_test_id("source").locator("[aria-current=true]")
+    expect(line).to_have_attribute("data-line", "10")
+    expect(line).to_contain_text("IMGE")
+    expect(line).to_be_in_viewport()
+
+
+def test_an_upload_is_followed_after_a_reload(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    slow = SimulatedValidator(pace_s=0.5)
+    settings = Settings(data_dir=tmp_path)
+    page = pages.open(start_server(lambda: MissionControl(settings, commands=slow)).url)
+    upload(page, "pass-first-drive.rcs")
+    page.get_by_test_id("steps").locator("[data-state=running]").wait_for()
+    page.reload()
+    expect_verdict(page, "COMPLETE")
+    steps = page.get_by_test_id("steps").locator("[data-state=passed]")
+    expect(steps).to_have_count(6)
+
+
+def test_a_sequence_is_released_on_the_page_and_acknowledged(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, light_time_s=1)
+    validator = SimulatedValidator(pace_s=0)
+    server = start_server(
+        lambda: MissionControl(settings, commands=validator, uplink="sim:?delay_s=0.5")
+    )
+    page = pages.open(server.url)
+    upload(page, "pass-drill.rcs")
+    expect_verdict(page, "COMPLETE")
+    page.get_by_test_id("open-report").click()
+    sending = page.get_by_test_id("sending")
+    expect(sending).to_have_attribute("data-state", "queued")
+    sending.get_by_label("Your name").fill("Ada")
+    page.get_by_test_id("release").click()
+    expect(sending).to_have_attribute("data-state", "acknowledged")
+    states = page.get_by_test_id("timeline").get_by_role("listitem")
+    assert states.evaluate_all("all => all.map(one => one.dataset.state)") == [
+        "queued",
+        "released",
+        "sending",
+        "sent",
+        "acknowledged",
+    ]
+    with page.expect_download() as download:
+        page.get_by_test_id("artifact").click()
+    assert json.loads(download.value.path().read_bytes())["commands"]
+    page.get_by_test_id("back").click()
+    listed = page.get_by_test_id("uploads").get_by_role("listitem")
+    expect(listed).to_have_attribute("data-state", "acknowledged")
 
 
 def test_another_command_file_can_be_uploaded_after_a_verdict(

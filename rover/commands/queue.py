@@ -68,8 +68,7 @@ class Queue:
     def begin(self, upload: Upload) -> None:
         """Give an accepted upload a place; its record is stored with its verdict."""
         self._places += 1
-        detail = "waits for its release"
-        upload.sending = Sending(SendingState.QUEUED, self._places, self._clock(), detail=detail)
+        upload.sending = Sending(SendingState.QUEUED, self._places, self._clock())
 
     async def enter(self, upload: Upload) -> None:
         """Let an upload whose verdict is published into the queue, also after a restart."""
@@ -145,7 +144,7 @@ class Queue:
             upload.name,
             sending.state,
             f" by {sending.by}" if sending.by else "",
-            sending.detail,
+            sending.detail or "it waits for its release",
             extra={"upload": upload.id},
         )
         self.wake()

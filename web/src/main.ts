@@ -28,7 +28,7 @@
  *   one of our own `data-state` queued | sent | unconfirmed | delivered
  * - rover-commands: `file`, `upload` and `verdict` (`data-status`), `upload-silent`, `steps` (`data-step`,
  *   `data-state` pending | running | passed | failed | skipped | unknown), `findings`
- *   (`data-severity`), `retry`, `cancel`, `cancel-failure`, `close`
+ *   (`data-severity`), `retry`, `cancel`, `cancel-failure`, `close`, `open-report`
  * - upload-list: `uploads` (`data-status`, `data-state` of its way to the rover), `queue-old`, `report`
  *   with `back`, `artifact`, `sending` (`data-state`) and its actions `release`, `hold`, `withdraw`,
  *   `resend`, `sent`, `move`, `action-failure`, `timeline` (`data-state`); source-text: `source`

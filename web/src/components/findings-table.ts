@@ -31,5 +31,5 @@ function place({ line, column }: Finding, show?: (line: number) => void) {
   if (line === null) return 'file';
   const text = `${line}${column === null ? '' : `:${column}`}`;
   if (show === undefined) return text;
-  return html`<button type="button" class="link" aria-label=${`Go to line ${line}`} @click=${() => show(line)}>${text}</button>`;
+  return html`<button type="button" class="link" title=${`Go to line ${line}`} @click=${() => show(line)}>${text}</button>`;
 }

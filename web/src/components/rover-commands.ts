@@ -16,6 +16,7 @@ import { PageElement } from './element.ts';
 import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
 import { sourceLabels } from './source-labels.ts';
+import { withoutPrefix } from './verdict-text.ts';
 
 const STEP_ICONS: Readonly<Record<StepState, IconName>> = {
   pending: 'blank',
@@ -102,7 +103,7 @@ export class RoverCommands extends PageElement {
           }
         </div>
         ${hasReport ? nothing : upload === null ? this.#dropzone() : this.#upload(upload)}
-        <upload-list .store=${this.queue} .asksName=${this.asksName}></upload-list>
+        ${hasReport || upload === null ? html`<upload-list .store=${this.queue} .asksName=${this.asksName}></upload-list>` : nothing}
       </section>
     `;
   }
@@ -181,6 +182,7 @@ export class RoverCommands extends PageElement {
         <strong>${WORDS[status]}</strong> <span>${withoutPrefix(WORDS[status], detail)}</span>
         ${counts(detail, errors, warnings).map((one) => html`<span class="dim">${one}</span>`)}
         ${status !== 'COMPLETE' && status !== 'REJECTED' && this.store.upload?.source ? html`<button type="button" data-testid="retry" @click=${() => this.store.retry()}>Try again</button>` : nothing}</p>
+      ${status === 'COMPLETE' ? html`<p><button type="button" data-testid="open-report" @click=${() => this.#openReport()}>${this.queue.queue?.sends ? 'Report and release' : 'Report'}</button></p>` : nothing}
       ${status === 'COMPLETE' && sha256 !== null ? html`<p class="digest"><span class="dim">SHA-256</span> <code>${sha256}</code></p>` : nothing}
     </div>`;
   }
@@ -202,6 +204,12 @@ export class RoverCommands extends PageElement {
       ${findings.length >= MAX_FINDINGS ? html`<p class="note">Only the first ${MAX_FINDINGS} findings are shown.</p>` : nothing}
       ${this.text === null || source === null ? nothing : html`<source-text .text=${this.text} .findings=${findings} .line=${this.line}></source-text>`}
     </div>`;
+  }
+
+  #openReport(): void {
+    const id = this.store.upload?.id ?? null;
+    this.store.clear();
+    this.queue.select(id);
   }
 
   /** Show the text of the file that this page has sent, at a line. */
@@ -232,14 +240,6 @@ export class RoverCommands extends PageElement {
     const file = event.dataTransfer?.files[0];
     if (file && !this.store.busy) this.store.send(file);
   }
-}
-
-/** `detail` without the verdict at its start, which the page shows before it. */
-function withoutPrefix(word: string, detail: string): string {
-  const rest = detail.toLowerCase().startsWith(word.toLowerCase())
-    ? detail.slice(word.length)
-    : detail;
-  return rest.replace(/^[:,.\s]+/, '');
 }
 
 /** Numbers of errors and warnings that `detail` does not mention. */

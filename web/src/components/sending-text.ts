@@ -17,6 +17,15 @@ export const STATES: Readonly<Record<SendingState, readonly [string, IconName, s
   withdrawn: ['Withdrawn', 'minus', 'none'],
 };
 
+/** The states whose detail says more than the word of the state. */
+export const EXPLAINED: ReadonlySet<SendingState> = new Set([
+  'queued',
+  'acknowledged',
+  'refused',
+  'failed',
+  'unknown',
+]);
+
 /** What a person may do in each state, and the words for it. */
 export const ACTIONS: Readonly<
   Partial<Record<SendingState, readonly (readonly [QueueAction, string])[]>>

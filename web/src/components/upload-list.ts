@@ -7,7 +7,8 @@ import type { Sending, WireUpload } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
-import { ACTIONS, lightTimes, STATES } from './sending-text.ts';
+import { ACTIONS, EXPLAINED, lightTimes, STATES } from './sending-text.ts';
+import { withoutPrefix } from './verdict-text.ts';
 
 const VERDICTS: Readonly<Record<WireUpload['status'], readonly [string, IconName, string]>> = {
   UPLOADING: ['Arriving', 'upload', 'none'],
@@ -86,7 +87,7 @@ export class UploadList extends PageElement {
     [word, shape, level]: readonly [string, IconName, string],
     detail: string,
   ) {
-    return html`<p class="verdict" data-level=${level}>${icon(shape)} <strong>${name}</strong> <span>${word}: ${detail}</span></p>`;
+    return html`<p class="verdict" data-level=${level}>${icon(shape)} <strong>${name}</strong> <span>${word}: ${withoutPrefix(word, detail)}</span></p>`;
   }
 
   #sending(upload: WireUpload, sending: Sending) {
@@ -94,7 +95,7 @@ export class UploadList extends PageElement {
     const actions = ACTIONS[sending.state] ?? [];
     const needed = this.store.queue?.release_persons ?? 1;
     return html`<form class="sending-state" data-level=${level} data-testid="sending" data-state=${sending.state} @submit=${(event: SubmitEvent) => this.#act(event, upload)}>
-      <p>${icon(shape)} <strong>${word}</strong> <span>${sending.detail}</span></p>
+      <p>${icon(shape)} <strong>${word}</strong> ${EXPLAINED.has(sending.state) ? html`<span>${sending.detail}</span>` : nothing}</p>
       <p class="dim">${[...lightTimes(sending, this.store.nowMs), ...(needed > 1 && sending.state === 'queued' ? [`${sending.released_by.length} of ${needed} persons have released it`] : [])].join(' · ')}</p>
       ${
         actions.length === 0
