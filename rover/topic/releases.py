@@ -150,8 +150,8 @@ class Releases(Generic[Item, Frame]):
                     subscriber.offset = end
                     if stays:
                         continue
-            elif start < self.released <= subscriber.offset:  # it has read the release already
-                continue
+            elif start < self.released <= subscriber.offset and not self._is_last:
+                continue  # it has read the release already
             self.detach(subscriber)
             sink.resume()
         return bool(self._due)
