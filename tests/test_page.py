@@ -907,7 +907,7 @@ def test_the_verdict_of_an_upload_is_read_after_a_half_open_connection(
     proxy.swallows = True
     run_clock(page, SILENT_SPEED)
     silent = page.get_by_test_id("upload-silent")
-    expect(silent).to_contain_text("12 s")
+    expect(silent).to_contain_text(re.compile(r"[1-9]\d s"))
     expect(page.get_by_test_id("verdict")).to_have_count(0)
     run_clock(page, RETRY_SPEED)
     proxy.swallows = False
