@@ -409,7 +409,10 @@ async def test_an_export_has_every_sample_of_the_time_range(serve: Serve) -> Non
         lines = await get(export, format="jsonl")
         aligned = await get(export, align=100, fields="speed")
         parquet = await get(export, format="parquet")
-        wrong = await get(export, format="xls")
+        wrong = [
+            await get(export, **query)
+            for query in ({"format": "xls"}, {"align": 2e-309}, {"align": -1}, {"align": "nan"})
+        ]
     assert csv.text.splitlines() == [
         "t,speed,late",
         f"{iso(START + 10)},10,false",
@@ -419,7 +422,7 @@ async def test_an_export_has_every_sample_of_the_time_range(serve: Serve) -> Non
     assert len(lines.text.splitlines()) == 1000
     assert len(aligned.text.splitlines()) == 11
     assert parquet.content[:4] == parquet.content[-4:] == b"PAR1"
-    assert wrong.status_code == 400
+    assert [one.status_code for one in wrong] == [400] * 4
 
 
 async def test_an_export_in_a_format_without_its_library_names_the_extra(

@@ -105,12 +105,14 @@ class Number:
         summary: what it selects, for people.
         at_least: the smallest number.
         at_most: the largest number.
+        or_zero: whether zero is allowed too.
     """
 
     name: str
     summary: str
     at_least: float
     at_most: float
+    or_zero: bool = False
 
     def of(self, request: HTTPConnection) -> float | None:
         """The value in a request, or `None` if the query does not have it.
@@ -121,15 +123,16 @@ class Number:
         text = request.query_params.get(self.name)
         if text is None:
             return None
-        value = _float(text)
-        if value in (allowed := Range(self.at_least, self.at_most)):
+        value, allowed = _float(text), Range(self.at_least, self.at_most)
+        if value in allowed or (self.or_zero and value == 0):
             return value
-        raise BadQuery(self.name, text, allowed.must_be())
+        raise BadQuery(self.name, text, allowed.must_be() + (", or 0" if self.or_zero else ""))
 
     @property
     def schema(self) -> Schema:
         """Its values."""
-        return {"type": "number", "minimum": self.at_least, "maximum": self.at_most}
+        numbers: Schema = {"type": "number", "minimum": self.at_least, "maximum": self.at_most}
+        return {"anyOf": [{"const": 0}, numbers]} if self.or_zero else numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

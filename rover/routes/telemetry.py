@@ -68,8 +68,9 @@ ALIGN = Number(
     name="align",
     summary="seconds from one row to the next, each with the newest value of every parameter; "
     "0 keeps the rows",
-    at_least=0,
+    at_least=0.001,
     at_most=86_400,
+    or_zero=True,
 )
 
 
