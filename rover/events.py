@@ -113,6 +113,7 @@ class GapReason(StrEnum):
     """Why a subscriber misses events."""
 
     EXPIRED = "expired"  # they expired before the client connected
+    UNRECORDED = "unrecorded"  # they were not recorded, or their record is damaged
     EPOCH = "epoch"  # the client's last id is unknown: the server forgot its newest events
     SLOW = "slow"  # they expired because the subscriber was too slow
 

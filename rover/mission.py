@@ -9,7 +9,7 @@ No state is global: several missions in one process are independent.
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any, Self
@@ -32,7 +32,7 @@ from rover.config import Config, SourceConfig
 from rover.config.names import unknown_names
 from rover.counts import Counts
 from rover.embedding import Hosts, beside
-from rover.errors import SettingError
+from rover.errors import LogDamaged, SettingError
 from rover.images import Cameras, Images
 from rover.images.announcements import Announcements
 from rover.images.arrivals import Arrivals
@@ -40,6 +40,7 @@ from rover.images.kept import KeptImages
 from rover.images.thumbnails import Thumbnails
 from rover.lifetime import entered
 from rover.logs import log_of
+from rover.logs.gaps import record_stop
 from rover.masking import hide
 from rover.metrics import MissionMetrics
 from rover.mission_routes import make_routes
@@ -366,6 +367,8 @@ class MissionControl:
             self.retention.load()
             simulated = [one.key for one in self._sources if one.simulated]
             record_simulated(self.log, simulated, time())
+            with suppress(LogDamaged):  # the log reports it
+                await record_stop(self.log, TELEMETRY, time())
             await self.cameras.load()  # before new records of telemetry
             await self.telemetry.load()
             for run in (

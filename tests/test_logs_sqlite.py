@@ -19,6 +19,7 @@ from anyio import create_task_group, fail_after, sleep
 from rover.errors import SettingError
 from rover.logs import Record, SqliteLog
 from rover.logs.database import Database
+from rover.logs.gaps import saved_gaps
 from rover.logs.journal import (
     CHECKSUM,
     HEADER,
@@ -251,10 +252,13 @@ async def test_a_long_outage_leaves_a_hole_that_is_recorded(
             log.append("telemetry", record(offset, "x" * 2**20))
         lost = log.as_json()["lost"]
         assert 0 < lost < 33
+        assert log.outage is not None
+        reason = log.outage.reason
         gate.set()
         await until_recording(log)
         kept = [1, 2, 3, 4, 5, 6, *range(7 + lost, 40)]
         assert await offsets(log) == kept
+        assert [gap.reason for gap in saved_gaps(log.values())] == [reason]
         tasks.cancel_scope.cancel()
     await log.close()
     with sqlite3.connect(tmp_path / "mission.db") as connection:

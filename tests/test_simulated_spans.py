@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from time import time
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from rover.cli.server import open_mission
@@ -13,10 +18,11 @@ from rover.missions import RecordedMission, Snapshot, record
 from rover.missions.playback import MissionCamera, MissionTelemetry
 from rover.settings import Settings
 from rover.simulated_spans import KEY, MAX_SPANS, record_simulated, saved_spans, was_simulated
+from rover.wire import dumps, iso
 from sources.base import Sample
 from tests.fake_camera import FakeCamera
 from tests.test_kept_images import take
-from tests.test_restart import Device, publish
+from tests.test_restart import Device, publish, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +43,24 @@ async def fill(folder: Path, *, simulated: bool) -> None:
         await publish(mission, device, Sample(T, {"speed": 1.0}))
         for name, one in (("mast", camera), ("arm", arm)):
             await take(mission.cameras.images[name], one, f"{name}{simulated}", b"image")
+
+
+@pytest.mark.anyio
+async def test_the_span_has_simulated_times_stops_and_alarms(tmp_path: Path) -> None:
+    async with running(tmp_path) as (mission, device):
+        await publish(mission, device, Sample(time(), {"temperature": 90.0}))
+    with closing(sqlite3.connect(tmp_path / "mission.db", isolation_level=None)) as db:
+        db.execute("UPDATE records SET at = at - 60")
+        db.execute("INSERT INTO items VALUES (?, ?)", (KEY, dumps({"telemetry": [[T, T + 1]]})))
+    async with running(tmp_path) as (mission, _):
+        transport = httpx.ASGITransport(mission.app, client=("127.0.0.1", 5000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            span = (await client.get("/telemetry/span")).json()
+    (gap,) = span["gaps"]
+    since, until = (datetime.fromisoformat(gap[name]) for name in ("since", "until"))
+    assert 59 < (until - since).total_seconds() < 75
+    assert [(one["parameter"], one["level"]) for one in span["alarms"]] == [("temperature", "red")]
+    assert span["simulated"] == {"telemetry": [[iso(T), iso(T + 1)]]}
 
 
 @pytest.mark.anyio

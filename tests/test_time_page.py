@@ -129,6 +129,13 @@ def test_a_url_with_a_time_shows_that_moment_from_before_the_restart(
     assert newest == [past.start + 300, past.start + 300.5]
 
 
+def test_the_scrubber_marks_the_restart_and_the_alarm(server: MissionServer, pages: Pages) -> None:
+    page = pages.open(server.url)
+    marks = page.get_by_test_id("mark")
+    expect(page.locator("[data-testid=mark][data-kind=alarm]")).to_have_count(1)
+    expect(marks.first.locator("title")).not_to_be_empty()
+
+
 def test_seeking_pausing_and_the_way_back_to_live(
     server: MissionServer, pages: Pages, past: Past
 ) -> None:

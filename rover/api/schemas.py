@@ -279,7 +279,17 @@ SCHEMAS: dict[str, Schema] = {
         "required": ["t", "late", "resolution_s"],
         "additionalProperties": array(VALUE),
     },
-    "Span": obj(first=nullable(TIME), last=nullable(TIME), now=TIME),
+    "Span": obj(
+        first=nullable(TIME),
+        last=nullable(TIME),
+        now=TIME,
+        gaps=array(obj(since=TIME, until=TIME, reason=TEXT)),
+        alarms=array(obj(t=TIME, parameter=TEXT, level=one_of(Level))),
+        simulated={
+            "type": "object",
+            "additionalProperties": array(array(nullable(TIME), minItems=2, maxItems=2)),
+        },
+    ),
     "Alarm": obj(**ALARM),
     "AlarmEvent": obj(**ALARM, action=one_of(get_args(Action)), was=one_of(Level)),
     "Alarms": obj(

@@ -180,6 +180,7 @@ class PlainText:
 
 PLAIN_GAP_REASONS = {
     GapReason.EXPIRED: "they have expired",
+    GapReason.UNRECORDED: "they were not recorded",
     GapReason.EPOCH: "the channel's log restarted",
     GapReason.SLOW: "they arrived faster than you read them",
 }

@@ -24,6 +24,8 @@ from rover.logs.base import Outage, Record, Stream
 from rover.logs.checkpoints import Checkpoints
 from rover.logs.database import Database
 from rover.logs.folder import boot_id
+from rover.logs.gaps import KEY as GAPS
+from rover.logs.gaps import RecordingGap, with_gap
 from rover.logs.mission_file import MissionFile
 from rover.logs.pending import TOO_SLOW, Pending
 from rover.logs.reading import read
@@ -93,6 +95,7 @@ class SqliteLog:
         self._slow_s = slow_s
         self._close_timeout_s = close_timeout_s
         self._retry_s = retry_s
+        self._lost_before = 0  # number of records that were dropped before the outage
         self._opened = False
         self._pending = Pending(self._file)
         self._store_timer: asyncio.TimerHandle | None = None
@@ -303,12 +306,17 @@ class SqliteLog:
     def _begin_outage(self, reason: str) -> None:
         if self.outage is None:
             self.outage = Outage(self._clock(), reason)
+            self._lost_before = self.lost
             self._pending.drop_reason = reason
             logger.error("nothing is recorded: %s; live streams go on", reason)
 
     def _end_outage(self) -> None:
         if self.outage is not None:
-            seconds = self._clock() - self.outage.since
+            since, until = self.outage.since, self._clock()
+            if self.lost > self._lost_before and since < until:
+                gap = RecordingGap(since, until, self.outage.reason)
+                self.put(GAPS, with_gap(self.values(GAPS), gap))
+            seconds = until - since
             self.outage, self._pending.drop_reason = None, TOO_SLOW
             logger.warning(
                 "recording again after %.1f s; %d records were lost in all", seconds, self.lost

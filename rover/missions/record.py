@@ -22,6 +22,8 @@ from rover.events import new_epoch
 from rover.images.arrivals import STORED
 from rover.images.arrivals import STREAM as ARRIVALS
 from rover.images.kept import stored_name
+from rover.logs.gaps import KEY as GAPS
+from rover.logs.gaps import saved_gaps
 from rover.missions.alarms import alarm_before
 from rover.missions.camera_files import camera_file, without_path
 from rover.missions.files import FILES_SCHEMA, add_file
@@ -178,6 +180,9 @@ class _Writer:
             "SELECT * FROM holes WHERE until >= ? AND since < ?", (self._begin, self._end)
         )
         self._db.executemany("INSERT INTO holes VALUES (?, ?, ?, ?, ?, ?)", holes)
+        gaps = saved_gaps(self._items)
+        if inside := [one for one in gaps if one.since < self._end and one.until > self._begin]:
+            self._put(GAPS, dumps(inside))
 
     def _write_simulated(self) -> None:
         """Copy the spans of the range in which sources were simulated."""

@@ -16,11 +16,13 @@ from rover.asgi.query import RESUME_POINT, Choice, Moment, Names, Number, WholeN
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery, FormatMissing, NoDataYet, PoolFull
 from rover.exports import FORMATS, Aligner, export, writer_of
+from rover.logs.gaps import saved_gaps
 from rover.routes.replay import AT, SPEED, HasRecord, open_replay
+from rover.simulated_spans import saved_spans
 from rover.telemetry.events import BEAT, parameter_json
 from rover.telemetry.replay import Recording
 from rover.telemetry.views import Selection
-from rover.wire import EVENT_STREAM, dumps, iso
+from rover.wire import EVENT_STREAM, dumps, iso, iso_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Iterator
@@ -123,7 +125,21 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         recording = Recording(mission.telemetry.history, mission.log)
         ends = [await recording.first(), await recording.last()]
         first, last = [iso(t) if isfinite(t) else None for t in ends]
-        return json_response({"first": first, "last": last, "now": iso(recording.clock())})
+        values = mission.log.values()
+        simulated = {
+            key: [[iso(since), iso_or_none(until)] for since, until in spans]
+            for key, spans in saved_spans(values).items()
+        }
+        return json_response(
+            {
+                "first": first,
+                "last": last,
+                "now": iso(recording.clock()),
+                "gaps": [gap.as_json() for gap in saved_gaps(values)],
+                "alarms": await recording.alarm_marks(),
+                "simulated": simulated,
+            }
+        )
 
     async def parameters(_: Request) -> Response:
         known = mission.telemetry.parameters

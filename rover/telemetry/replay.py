@@ -53,6 +53,9 @@ NAMED = ("state", "alarm", "event", "dictionary")
 COMMS = "comms/"
 """The prefix of the keys of channels in the log."""
 
+MAX_ALARM_MARKS = 500
+"""Maximum number of alarms on the scrubber of the page, newest first."""
+
 IMAGES = "images"
 """The key of the images in the log."""
 
@@ -185,6 +188,20 @@ class Recording:
         found = [await to_thread.run_sync(self.history.last)]
         found += [one.at for one in await self.log.read(STREAM, limit=1, newest=True)]
         return max(found)
+
+    async def alarm_marks(self) -> list[dict[str, Any]]:
+        """When the newest alarms were raised, of which parameter, and at which level."""
+        records = await self.log.read(
+            STREAM, kinds=("alarm",), limit=MAX_ALARM_RECORDS, newest=True
+        )
+        found = []
+        for one in records:
+            with suppress(LookupError, TypeError, ValueError):
+                alarm = json.loads(one.data)
+                if alarm["action"] == "raised":
+                    mark = {"t": iso(one.at), "parameter": alarm["parameter"]}
+                    found.append({**mark, "level": alarm["level"]})
+        return found[-MAX_ALARM_MARKS:]
 
     def _places(self) -> list[Place]:
         """The kinds of records that are replayed."""

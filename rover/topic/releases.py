@@ -193,7 +193,7 @@ class Releases(Generic[Item, Frame]):
         lost, newest, following = self._events.unreadable_after(position)
         if lost:
             resumed = self._epochs.id(following)
-            return Gap(self._epochs.id(position), resumed, lost, GapReason.EXPIRED), newest
+            return Gap(self._epochs.id(position), resumed, lost, GapReason.UNRECORDED), newest
         if position not in self._batches:
             if len(self._batches) >= MAX_SHARED_BATCHES:
                 self._batches.clear()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
+from rover.events import GapReason
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -37,14 +39,14 @@ def restore(
     found: list[tuple[Record, Item]] = []
     for record in records:
         if found and record.offset != events.last + 1 and not events.skips_offsets:
-            events.expire_to(record.offset - 1)  # it was not recorded
+            events.expire_to(record.offset - 1, reason=GapReason.UNRECORDED)
             found.clear()
         event = read(record)
         if event is None:
             if found:
                 events.add_unreadable(record.offset)
             else:
-                events.expire_to(record.offset)
+                events.expire_to(record.offset, reason=GapReason.UNRECORDED)
             continue
         item, frame, at = event
         if not len(events):
@@ -53,6 +55,6 @@ def restore(
         events.append(record.offset, item, frame, at)
         found.append((record, item))
     if events.last < last:
-        events.expire_to(last)
+        events.expire_to(last, reason=GapReason.UNRECORDED)
         found.clear()
     return found

@@ -7,6 +7,7 @@ from collections import deque
 from math import inf
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from rover.events import GapReason
 from rover.topic.batch import Batch
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Retained(Generic[Item, Frame]):
         max_transient: the same.
         last: offset of the newest event, retained or not; 0 before the first.
         expired: offset of the newest expired event; 0 if none has expired.
+        expired_reason: why subscribers cannot read that event.
         expired_time: POSIX seconds of that event; minus infinity if none has expired.
     """
 
@@ -53,6 +55,7 @@ class Retained(Generic[Item, Frame]):
         self.max_transient = max_transient
         self.last = 0
         self.expired = 0
+        self.expired_reason = GapReason.EXPIRED
         self.expired_time = -inf
         self._size = size
         self._is_transient = is_transient
@@ -138,7 +141,7 @@ class Retained(Generic[Item, Frame]):
 
     def expire_oldest(self) -> None:
         """Expire the oldest event."""
-        self.expired = self._offsets[self._head]
+        self.expired, self.expired_reason = self._offsets[self._head], GapReason.EXPIRED
         if self._transient and self._transient[0] == self.expired:
             self._transient.popleft()
         else:
@@ -152,11 +155,14 @@ class Retained(Generic[Item, Frame]):
                 del column[: self._head]
             self._head = 0
 
-    def expire_to(self, offset: int, at: float = -inf) -> None:
-        """Expire all events, and count those up to `offset` as expired."""
+    def expire_to(
+        self, offset: int, at: float = -inf, reason: GapReason = GapReason.EXPIRED
+    ) -> None:
+        """Expire all events, and count those up to `offset` as expired, for a reason."""
         while len(self):
             self.expire_oldest()
         self.last = self.expired = max(offset, self.last)
+        self.expired_reason = reason
         self.expired_time = max(at, self.expired_time)
 
     def encode_after(self, position: int, encode: Callable[[int, Item], Frame]) -> None:

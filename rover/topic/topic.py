@@ -344,7 +344,7 @@ class Topic(Generic[Item, Frame]):
             last = events.count_since(since)
             expired = last == len(self) and events.expired > 0 and since <= events.expired_time
             first = self.epochs.id(0)
-            gap = Gap(first, self._oldest, None, GapReason.EXPIRED) if expired else None
+            gap = Gap(first, self._oldest, None, events.expired_reason) if expired else None
             return Subscriber(self, self._releases, events.position_before(last), gap)
         if after is None:
             return Subscriber(self, self._releases, events.position_before(last))
@@ -352,7 +352,7 @@ class Topic(Generic[Item, Frame]):
         if after != self.epochs.id(after.offset) or after.offset > newest:
             gap = Gap(after, self._oldest, None, GapReason.EPOCH)
         elif after.offset < events.expired:
-            gap = Gap(after, self._oldest, events.expired - after.offset, GapReason.EXPIRED)
+            gap = Gap(after, self._oldest, events.expired - after.offset, events.expired_reason)
         else:
             return Subscriber(self, self._releases, after.offset)
         return Subscriber(self, self._releases, events.expired, gap)

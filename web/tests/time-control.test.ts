@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { RecordedSpan } from '../src/store/recorded-span.ts';
 import { Replay } from '../src/store/replay.ts';
 import { type Connect, TimeControl } from '../src/store/time-control.ts';
 import type { ReplayRequest, ReplaySink } from '../src/transport/replay-connection.ts';
+import type { WireSpan } from '../src/transport/wire.ts';
 
 const NOW = Date.parse('2026-11-28T12:00:00Z');
 const iso = (ms: number) => new Date(ms).toISOString();
@@ -16,7 +18,7 @@ interface Opened {
 
 let opened: Opened[];
 let query: string;
-let span: { first: string | null; last: string | null; now: string };
+let span: WireSpan;
 let time: TimeControl;
 
 const connect: Connect = (_base, request, sink) => {
@@ -58,7 +60,8 @@ function reach(ms: number): void {
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW });
   opened = [];
-  span = { first: iso(NOW - 3_600_000), last: iso(NOW - 100), now: iso(NOW) };
+  const marks = { gaps: [], alarms: [], simulated: {} };
+  span = { first: iso(NOW - 3_600_000), last: iso(NOW - 100), now: iso(NOW), ...marks };
   vi.stubGlobal('requestAnimationFrame', (call: () => void) => setTimeout(call));
   vi.stubGlobal('matchMedia', () => ({ matches: false }));
   vi.stubGlobal('document', {
@@ -156,7 +159,7 @@ test('pausing closes the stream, and playing resumes after the last event', asyn
 });
 
 test('live is paused at the newest moment of the server, whose clock differs', async () => {
-  span.now = iso(NOW + 600_000);
+  span = { ...span, now: iso(NOW + 600_000) };
   await start();
   time.pause();
   await settle();
@@ -281,4 +284,27 @@ test('live during a seek stays live when the replay arrives', async () => {
   time.goLive();
   reach(NOW - 60_000);
   expect([time.state, time.replay]).toEqual(['live', null]);
+});
+
+test('a past time has the simulated labels and the marks of its time', async () => {
+  const start = NOW - 600_000;
+  span = {
+    ...span,
+    gaps: [{ since: iso(start), until: iso(NOW - 300_000), reason: 'stopped' }],
+    alarms: [{ t: iso(NOW - 60_000), parameter: 'speed', level: 'red' }],
+    simulated: {
+      'camera.mast': [[iso(start), iso(NOW - 300_000)]],
+      telemetry: [[iso(start), null]],
+    },
+  };
+  const recorded = new RecordedSpan();
+  await recorded.read();
+  expect(recorded.simulatedAt('camera', start)).toEqual(['mast']);
+  expect(recorded.simulatedAt('camera', NOW - 300_000)).toEqual([]);
+  expect(recorded.simulatedAt('telemetry', NOW)).toEqual(['telemetry']);
+  expect(recorded.simulatedAt('telemetry', start - 1)).toEqual([]);
+  expect(recorded.marks.map(({ kind, fromMs, untilMs }) => [kind, fromMs, untilMs])).toEqual([
+    ['gap', start, NOW - 300_000],
+    ['alarm', NOW - 60_000, NOW - 60_000],
+  ]);
 });

@@ -44,7 +44,7 @@ export class RoverImage extends PageElement {
       <section class="panel" aria-labelledby="image-title">
         <div class="bar">
           <h2 id="image-title">Images</h2>
-          ${sourceLabels(this.readiness, 'camera', this.store.clock !== null)}
+          ${sourceLabels(this.readiness, 'camera', this.store.clock)}
           ${this.readiness.isOff('camera') && shown === null ? nothing : this.#controls(shown)}
         </div>
         <div class="view">

@@ -74,7 +74,7 @@ export class RoverTelemetry extends PageElement {
         @choose-event=${(event: CustomEvent<SourceEvent | null>) => this.#select(event.detail)}>
         <div class="bar">
           <h2 id="telemetry-title">Telemetry</h2>
-          ${sourceLabels(this.readiness, 'telemetry', store.clock !== null)}
+          ${sourceLabels(this.readiness, 'telemetry', store.clock)}
           <span class="sampled dim" title="Time of the newest sample">
             ${store.sampleAt === null ? nothing : timestamp(new Date(store.sampleAt).toISOString())}
           </span>

@@ -2,6 +2,7 @@ import { html, nothing } from 'lit';
 import { clock, plural } from '../format.ts';
 import type { Level } from '../store/limits.ts';
 import type { Part, ReadinessStore } from '../store/readiness.ts';
+import type { ReplayClock } from '../store/replay-clock.ts';
 import type { SourceReadiness } from '../transport/wire.ts';
 
 const LEVELS: Readonly<Record<string, Level>> = {
@@ -25,21 +26,27 @@ export function unknownSince({ answeredAt }: ReadinessStore): string {
 /**
  * Labels for a panel's title: its simulated sources, those that are off or not live at present, and
  * the values and messages that were left out. The header says that states are unknown. In a replay,
- * only simulated sources have labels.
+ * only the sources that were simulated at its time have labels.
  */
-export function sourceLabels(readiness: ReadinessStore, part: Part, isReplay = false) {
+export function sourceLabels(
+  readiness: ReadinessStore,
+  part: Part,
+  replay: ReplayClock | null = null,
+) {
   const sources = readiness.sourcesOf(part);
-  const simulated = sources.filter(([, source]) => source.simulated);
-  const names = simulated.map(([name]) => name).join(', ');
+  const simulated =
+    replay === null
+      ? sources.filter(([, source]) => source.simulated).map(([name]) => name)
+      : readiness.simulatedAt(part, replay.ms);
   return html`
     ${
       simulated.length === 0
         ? nothing
         : html`<span class="source-label simulated" data-testid="simulated" title="This data is not real">${
-            simulated.length === sources.length ? 'simulated' : `simulated: ${names}`
+            simulated.length >= sources.length ? 'simulated' : `simulated: ${simulated.join(', ')}`
           }</span>`
     }
-    ${isReplay ? nothing : present(readiness, sources)}
+    ${replay !== null ? nothing : present(readiness, sources)}
   `;
 }
 

@@ -1,5 +1,6 @@
-import { html, nothing } from 'lit';
-import { age, clock, day, dayOfYear, timestamp } from '../format.ts';
+import { html, nothing, svg } from 'lit';
+import { age, clock, day, dayOfYear, plural, timestamp } from '../format.ts';
+import type { SpanMark } from '../store/recorded-span.ts';
 import { MAX_SPEED, MIN_SPEED } from '../store/replay-address.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
 import { telemetryStatus } from '../store/telemetry-status.ts';
@@ -11,6 +12,10 @@ import { icon } from './icons.ts';
 
 /** Milliseconds between two updates of the ends of the scrubber. */
 const PERIOD_MS = 10_000;
+
+/** Width of the scrubber's marks in their own units, and the least of one mark. */
+const SCALE = 1_000;
+const MIN_MARK = 2;
 
 const SPEEDS = [MIN_SPEED, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, MAX_SPEED];
 
@@ -139,9 +144,12 @@ export class TimeBar extends PageElement {
     return html`
       <span class="scrub">
         <span class="end dim">${endText(fromMs, spanMs, time.span.nowMs)}</span>
+        <span class="track">
         <input type="range" aria-label="Time" data-testid="scrubber" min=${fromMs} max=${untilMs} step=${stepMs} .value=${String(value)}
           aria-valuetext=${isLive ? 'live' : timestamp(isoTime(shownMs))}
           @input=${(event: Event) => this.#drag(event)} @change=${(event: Event) => this.#drop(event)}>
+        ${this.#marks(fromMs, untilMs)}
+        </span>
         ${this.#draggedMs === null ? nothing : html`<output class="dragged" data-testid="dragged">${timestamp(isoTime(this.#draggedMs))}</output>`}
         <span class="end dim">${untilMs === endMs && !time.span.isClosed ? 'now' : endText(untilMs, spanMs, time.span.nowMs)}</span>
         <label class="pick"><span class="visually-hidden">Range of the scrubber</span>
@@ -151,6 +159,22 @@ export class TimeBar extends PageElement {
         </label>
       </span>
     `;
+  }
+
+  /** Times without a record, and alarms, under the scrubber. */
+  #marks(fromMs: number, untilMs: number) {
+    const place = (ms: number) =>
+      (SCALE * (Math.min(untilMs, Math.max(fromMs, ms)) - fromMs)) / (untilMs - fromMs);
+    const marks = this.time.span.marks.filter(
+      (one) => one.untilMs >= fromMs && one.fromMs <= untilMs,
+    );
+    return html`<svg class="marks" viewBox="0 0 ${SCALE} 1" preserveAspectRatio="none" role="img" aria-label=${markText(marks)}>
+      ${marks.map((one) => {
+        const x = place(one.fromMs);
+        const width = Math.max(MIN_MARK, place(one.untilMs) - x);
+        return svg`<rect data-kind=${one.kind} data-testid="mark" x=${x} y="0" width=${width} height="1"><title>${one.text}</title></rect>`;
+      })}
+    </svg>`;
   }
 
   #rangeMs(): number {
@@ -266,4 +290,10 @@ function endText(ms: number, spanMs: number, nowMs: number): string {
 /** The last moment of the day, so that a time of day is one of that day. */
 function dayEnd(ms: number): number {
   return (Math.floor(ms / DAY_MS) + 1) * DAY_MS - 1;
+}
+
+/** `2 times without a record, 1 alarm`: the marks for those who do not see them. */
+function markText(marks: readonly SpanMark[]): string {
+  const gaps = marks.filter((one) => one.kind === 'gap').length;
+  return `${plural(gaps, 'time')} without a record, ${plural(marks.length - gaps, 'alarm')}`;
 }

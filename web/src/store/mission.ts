@@ -25,6 +25,7 @@ export class Mission {
   readonly time = new TimeControl((atMs) => new Replay(atMs, this.images.cache));
 
   start(): void {
+    this.readiness.simulatedAt = (part, ms) => this.time.span.simulatedAt(part, ms);
     this.time.start();
     let isLive = this.time.isLive;
     if (!isLive) this.images.suspend();

@@ -22,6 +22,8 @@ export class ReadinessStore extends Store {
   readonly #stream: StreamState;
   readonly #answerAge = new Age();
   #failed = false;
+  /** The names of the sources of a part that were simulated at a past time. */
+  simulatedAt: (part: Part, ms: number) => readonly string[] = () => [];
 
   /** `stream`: while it is silent, no state of a source is current. */
   constructor(stream: StreamState) {

@@ -35,6 +35,12 @@ export interface WireSpan {
   readonly first: string | null;
   readonly last: string | null;
   readonly now: string;
+  /** Times in which nothing was recorded. */
+  readonly gaps: readonly { since: string; until: string; reason: string }[];
+  /** When alarms were raised. */
+  readonly alarms: readonly { t: string; parameter: string; level: string }[];
+  /** When which sources were simulated; without an end, they still are. */
+  readonly simulated: Readonly<Record<string, readonly (readonly [string, string | null])[]>>;
 }
 
 /** A message of a channel, as a replay sends it. */
