@@ -47,7 +47,7 @@ class PacedTelemetry:
 def create_app(workload: Workload) -> ASGIApp:
     """A mission with the default settings, except for the limits of one client."""
     settings = Settings(  # all clients have one address, and one member sends all messages
-        max_members=20_000, client_share=1, message_rate=1e6
+        max_readers=20_000, max_members=20_000, client_share=1, message_rate=1e6
     )
     if workload.small_history:
         settings = replace(settings, telemetry_events=SMALL_HISTORY)
