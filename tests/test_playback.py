@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from anyio import Event as Signal
-from anyio import create_task_group, fail_after, run, to_thread
+from anyio import create_task_group, fail_after, run, sleep, to_thread
 
 from rover.mission import MissionControl
 from rover.missions import Snapshot, record
@@ -19,6 +19,7 @@ from rover.testing import check_camera, check_telemetry
 from sources.base import Event, Limits, Parameter, Sample, Severity, SourceError
 from sources.registry import open_source
 from sources.replay import ReplayTelemetry
+from tests.test_directory import image_bytes
 from tests.test_kept_images import running as with_camera
 from tests.test_kept_images import take
 from tests.test_missions import T, drive, values
@@ -251,6 +252,35 @@ async def test_images_that_arrive_again_are_received_again(tmp_path: Path, kind:
     assert all(one["received_at"] >= (one["taken_at"] or 0.0) for one in again)
     times = [one["received_at"] for one in again]
     assert max(times[:2]) < min(times[2:])
+
+
+async def recorded_images(mission: MissionControl) -> set[str]:
+    """The ids of the images that were recorded as complete."""
+    found = [json.loads(one.data) for one in await mission.log.read("images")]
+    return {one["id"] for one in found if one["state"] == "complete"}
+
+
+async def test_the_files_of_cameras_are_played_from_a_data_folder(tmp_path: Path) -> None:
+    photos, content = tmp_path / "photos", image_bytes()
+    photos.mkdir()
+    for data, camera in (
+        (tmp_path / "data", f"dir:{photos}"),
+        (tmp_path / "again", f"replay:{tmp_path / 'data'}?speed=1000"),
+    ):
+        settings = Settings(data_dir=data, log="sqlite:")
+        async with MissionControl(
+            settings, telemetry="none:", camera=camera, commands="none:"
+        ) as mission:
+            for name in ("a.png", "b.png"):
+                if not (photos / name).exists():
+                    (photos / name).write_bytes(content)
+                with fail_after(10):
+                    while name not in await recorded_images(mission):
+                        await sleep(0.05)
+    (photos / "b.png").write_bytes(content + b"changed")
+    async with MissionCamera(tmp_path / "data", speed=1000) as source:
+        assert await arrivals(source, 2) == ["a.png", "a.png"]
+        assert b"".join([data async for data in source.open("a.png")]) == content
 
 
 async def test_both_sources_keep_the_contract(tmp_path: Path) -> None:

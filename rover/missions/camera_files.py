@@ -32,14 +32,23 @@ class CameraFile(NamedTuple):
     path: Path
     at: float
 
+    def is_same(self, found: os.stat_result) -> bool:
+        """Whether the file is as it was."""
+        changed_at = max(found.st_mtime, found.st_ctime)
+        is_same = found.st_size == self.arrival.image.size and changed_at <= self.at
+        return is_same and S_ISREG(found.st_mode)
+
+    def exists(self) -> bool:
+        """Whether the file exists and is as it was."""
+        with suppress(OSError, ValueError):
+            return self.is_same(self.path.stat())
+        return False
+
     def pieces(self) -> Iterator[bytes] | None:
         """The bytes of the file; `None` if it does not exist or was changed later."""
         with suppress(OSError, ValueError):
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
-            found = os.fstat(descriptor)
-            changed_at = max(found.st_mtime, found.st_ctime)
-            is_same = found.st_size == self.arrival.image.size and changed_at <= self.at
-            if S_ISREG(found.st_mode) and is_same:
+            if self.is_same(os.fstat(descriptor)):
                 return _pieces(descriptor)
             os.close(descriptor)
         return None

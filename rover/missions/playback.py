@@ -182,7 +182,8 @@ class MissionTelemetry:
 class MissionCamera:
     """Plays the images of a recorded mission: each is complete at the time of its last byte.
 
-    Use it as a context manager.
+    Use it as a context manager. It begins with the first call of `new`, so that its caller receives
+    the first image too.
 
     Args:
         path: of a file of `rover record`, a data folder, or its `mission.db`.
@@ -222,6 +223,7 @@ class MissionCamera:
         self._shown: dict[str, tuple[PlayedImage, Image]] = {}  # by id, oldest first
         self._arrived = 0  # number of arrivals
         self._changed = anyio.Event()
+        self._is_followed = anyio.Event()
         self._stack = AsyncExitStack()
 
     async def images(self) -> Sequence[Image]:
@@ -244,6 +246,7 @@ class MissionCamera:
 
     def new(self) -> AsyncIterator[str]:
         """Yield the id of each image that arrives after this call."""
+        self._is_followed.set()
         return self._new_after(self._arrived)
 
     async def _new_after(self, arrived: int) -> AsyncIterator[str]:
@@ -268,10 +271,11 @@ class MissionCamera:
         return await self._stack.__aexit__(*exc_info)
 
     async def _play(self) -> None:
-        playback = self._playback
-        schedule = playback.start()
         if not self._images:
             return
+        await self._is_followed.wait()
+        playback = self._playback
+        schedule = playback.start()
         for run in count():
             for one in self._images:
                 t = await playback.wait(schedule, one.t)

@@ -11,6 +11,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rover.errors import LogDamaged, NotAMission
+from rover.images.arrivals import STREAM as ARRIVALS
+from rover.missions.camera_files import camera_file
 from rover.missions.files import PIECE_BYTES
 from rover.missions.record import IMAGE
 from rover.missions.snapshot import Snapshot, connect_read_only
@@ -23,7 +25,7 @@ from sources.values.ranges import OptionError
 from sources.values.times import parse_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rover.telemetry.past import Past
@@ -54,7 +56,7 @@ class PlayedImage:
         t: POSIX seconds of its arrival.
         camera: the name of the camera.
         image: as it was recorded.
-        file: its path relative to the data folder.
+        file: its path, absolute or relative to the data folder.
     """
 
     t: float
@@ -202,7 +204,20 @@ def _images_of(mission: Snapshot) -> list[PlayedImage]:
             if t is not None:
                 camera = key.removeprefix(IMAGE).rpartition("/")[0]
                 found.append(PlayedImage(t, camera, image, file))
-    return sorted(found, key=lambda one: one.t)
+    return sorted([*found, *_camera_files_of(mission)], key=lambda one: one.t)
+
+
+def _camera_files_of(mission: Snapshot) -> Iterable[PlayedImage]:
+    """The images that cameras still have in files, each as it arrived last."""
+    found: dict[tuple[str, str], PlayedImage] = {}
+    for record in mission.records(ARRIVALS) if mission.is_folder else ():
+        if (file := camera_file(record)) is not None:
+            camera, image = file.arrival.camera, replace(file.arrival.image, path=file.path)
+            found.pop((camera, image.id), None)
+            if file.exists():
+                played = PlayedImage(record.at, camera, image, str(file.path))
+                found[camera, image.id] = played
+    return found.values()
 
 
 def _events_of(mission: Snapshot) -> list[Event]:
