@@ -272,15 +272,27 @@ class Settings:
     message_burst: int = setting(
         30, "messages that one member may send at once, before `ROVER_MESSAGE_RATE`", at_least=1
     )
-    room_events: int = setting(1_000, "messages kept in each channel", at_least=1)
+    room_events: int = setting(1_000, "newest messages of each channel kept in memory", at_least=1)
     room_bytes: int = setting(
-        2**20, "bytes of messages kept in each channel", unit="bytes", at_least=1024
+        2**20,
+        "bytes of the newest messages of each channel kept in memory",
+        unit="bytes",
+        at_least=1024,
     )
     keep_comms_days: float = setting(
         0.0,
         "time for which messages are kept; 0 keeps them up to the limits of number and bytes",
         unit="days",
         at_least=0,
+    )
+    keep_comms_messages: int = setting(
+        100_000, "messages of each channel that the data folder keeps", at_least=1
+    )
+    keep_comms_bytes: int = setting(
+        256 * 2**20,
+        "bytes of messages of each channel that the data folder keeps",
+        unit="bytes",
+        at_least=1024,
     )
     welcome_events: int = setting(
         50, "newest messages that a new member of a channel receives", at_least=0

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio.lowlevel
 from anyio import sleep
@@ -19,7 +19,7 @@ from rover.asgi.outputs import output_of
 from rover.topic import Batch, Gap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.types import Send
     from starlette.websockets import WebSocket
@@ -151,13 +151,21 @@ class MemberStream(Follower):
         """See `Follower.send_news`."""
         self.member.channel.pace.advance(self.member, self.member.subscriber.offset)
         if isinstance(news, Batch):
-            await self._send_batch(news)
+            await self._send_frames(news.frames)
         elif isinstance(news, Gap):
-            self._comms.gaps.add(news)
-            await self.send(self._protocol.gap(news))
+            await self._send_missed(news)
 
-    async def _send_batch(self, batch: Batch[Any, Frame]) -> None:
-        for number, frame in enumerate(batch.frames, 1):
+    async def _send_missed(self, gap: Gap) -> None:
+        """Send the events of a gap from the log, and a gap for those that it has not."""
+        async for found in self._comms.missed(self.member.channel, gap):
+            if isinstance(found, Gap):
+                self._comms.gaps.add(found)
+                await self.send(self._protocol.gap(found))
+            else:
+                await self._send_frames(found)
+
+    async def _send_frames(self, frames: Sequence[Frame]) -> None:
+        for number, frame in enumerate(frames, 1):
             if (text := self._protocol.event(frame)) is not None:
                 await self.send(text)
             if not number % FRAMES_PER_TURN:  # a send rarely waits

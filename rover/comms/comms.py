@@ -16,25 +16,27 @@ from anyio import CancelScope, create_task_group, sleep
 
 from rover import errors
 from rover.comms.channel import MAX_PRESENCE_EVENTS, Channel, Member
-from rover.comms.history import Page, find
+from rover.comms.expiry import Limits, first_kept
+from rover.comms.history import Page, find, missed
 from rover.comms.names import MAX_NAME_CHARACTERS, ChannelNames
 from rover.comms.records import PREFIX, channel_store
 from rover.counts import GapCounts
 from rover.events import EventId
 from rover.identity import EVERYONE
 from rover.names import looks_of, name_fault
-from rover.retention import expired_count
 from rover.shares import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from rover.comms.channel import Clock, Notify
     from rover.comms.history import Query
+    from rover.comms.protocol import Frame
     from rover.identity import Identity
     from rover.logs.base import Log
     from rover.settings import Settings
     from rover.shares import Refusal
+    from rover.topic import Gap
 
 logger = logging.getLogger("rover.comms")
 
@@ -48,9 +50,6 @@ DAY_S = 86_400.0
 
 EXPIRE_PERIOD_S = 600.0
 """Seconds between two times that old messages are deleted."""
-
-EXPIRE_RECORDS = 2_000
-"""Maximum number of records of a closed channel that are deleted at once."""
 
 RETRY_AFTER_S = 2
 """Seconds after which a member that was closed by a shutdown should connect again."""
@@ -326,7 +325,7 @@ class Comms:
         """Close stalled members and expire old messages until cancelled."""
         async with create_task_group() as tasks:
             tasks.start_soon(self._close_stalled)
-            if self._settings.keep_comms_days:
+            if self._log is not None:
                 tasks.start_soon(self._expire)
 
     async def _close_stalled(self) -> None:
@@ -347,8 +346,9 @@ class Comms:
         return self._retention() - days * DAY_S if days and not is_recorded else -inf
 
     async def expire(self) -> None:
-        """Delete the messages that are older than `ROVER_KEEP_COMMS_DAYS`, also of closed channels.
+        """Delete the messages beyond the limits of the log, also of closed channels.
 
+        These are `ROVER_KEEP_COMMS_DAYS`, `ROVER_KEEP_COMMS_MESSAGES` and `ROVER_KEEP_COMMS_BYTES`.
         A closed channel without other messages is deleted.
 
         Raises:
@@ -357,23 +357,40 @@ class Comms:
         before = self._expire_before()
         for channel in self._channels.values():
             channel.expire(before)
-        if self._log is None:
+        if self._log is None or self._log.recorded is not None:
             return
+        limits = self._limits(before)
         for stream in self._log.streams(PREFIX):
-            if stream.key.removeprefix(PREFIX) in self._channels:
+            first = await first_kept(self._log, stream, limits)
+            if self._log.stream(stream.key) is not stream:  # it was deleted meanwhile
                 continue
-            oldest = await self._log.read(stream.key, limit=1)
-            if not oldest or oldest[0].at >= before:
-                continue
-            page = await self._log.read(stream.key, limit=EXPIRE_RECORDS)
-            count = expired_count((one.at for one in page), before)
             is_open = stream.key.removeprefix(PREFIX) in self._channels
-            if is_open or self._log.stream(stream.key) is not stream:  # meanwhile
-                continue
-            if count == len(page) and page[-1].offset == stream.last:
+            if first > stream.last and not is_open:
                 self._delete_stored(self._log, stream.key)
-            elif count:
-                self._log.trim(stream.key, page[count - 1].offset + 1)
+            elif first > 1:
+                self._log.trim(stream.key, first)
+
+    def _limits(self, before: float) -> Limits:
+        settings = self._settings
+        return Limits(
+            before,
+            max(settings.keep_comms_messages, settings.room_events),  # the channel needs these
+            max(settings.keep_comms_bytes, settings.room_bytes),
+            settings.max_message_bytes,
+        )
+
+    async def missed(self, channel: Channel, gap: Gap) -> AsyncIterator[Gap | Sequence[Frame]]:
+        """The events of a gap that the log still has, in order, with gaps for the others.
+
+        Args:
+            channel: whose subscriber received the gap.
+            gap: of the subscriber.
+        """
+        if self._log is None:
+            yield gap
+            return
+        async for found in missed(self._log, channel, gap):
+            yield found
 
     def close_stalled(self, now: float) -> None:
         """Close every member that has read no data for `send_timeout_s`."""

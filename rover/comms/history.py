@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import combining
 
-from rover.comms.protocol import MessageEvent
+from rover.comms.protocol import MessageEvent, encode
 from rover.comms.records import PREFIX, unpack
-from rover.errors import BadQuery
-from rover.events import Epochs, EventId
+from rover.errors import BadQuery, LogDamaged
+from rover.events import Epochs, EventId, Gap, GapReason
 from rover.logs.search import offset_before
 from rover.names import folded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
+    from rover.comms.channel import Channel
+    from rover.comms.protocol import Frame
+    from rover.comms.records import ChannelEvent
     from rover.logs.base import Log, Record
 
 KINDS = ("message",)
@@ -131,6 +134,50 @@ async def find(
         low, high = (place, high) if forward else (low, place - 1)
 
 
+async def missed(log: Log, channel: Channel, gap: Gap) -> AsyncIterator[Gap | Sequence[Frame]]:
+    """The events of a gap that the log still has, in order, with gaps for the others."""
+    if log.outage is not None or gap.reason is GapReason.EPOCH:
+        yield gap
+        return
+    key, ids = PREFIX + channel.name, channel.topic.epochs
+    position, last = gap.after.offset, gap.resumed.offset - 1
+    try:
+        oldest = await log.read(key, limit=1)
+        first = oldest[0].offset if oldest else last + 1
+        if first > position + 1:
+            first = min(first, last + 1)
+            yield replace(gap, resumed=ids.id(first), lost=first - 1 - position)
+            position = first - 1
+        while position < last and (
+            records := await log.read(
+                key,
+                after=position,
+                until=last,
+                limit=READ_RECORDS,
+                max_bytes=READ_BYTES,
+                damaged=True,
+            )
+        ):
+            frames: list[Frame] = []
+            for record in records:
+                event = _event(record)
+                if event is not None:
+                    frames.append(encode(ids.id(record.offset), event))
+                    continue
+                if frames:
+                    yield frames
+                frames = []
+                lost = Gap(
+                    ids.id(record.offset - 1), ids.id(record.offset + 1), 1, GapReason.EXPIRED
+                )
+                yield lost
+            if frames:
+                yield frames
+            position = records[-1].offset
+    except LogDamaged:
+        yield replace(gap, after=ids.id(position), lost=last - position)
+
+
 async def _range(log: Log, key: str, query: Query, epochs: Epochs, last: int) -> tuple[int, int]:
     """The offset before the first message, and that of the last one."""
     low, high = 0, last
@@ -152,11 +199,15 @@ def _in_order(found: list[Kept], forward: bool) -> list[Kept]:  # private
     return found if forward else found[::-1]
 
 
-def _message(record: Record) -> MessageEvent | None:
+def _event(record: Record) -> ChannelEvent | None:
     try:
-        event, _ = unpack(record)
+        return unpack(record)[0]
     except (LookupError, TypeError, ValueError):
-        return None  # a record of a later version
+        return None  # it is damaged, or of a later version
+
+
+def _message(record: Record) -> MessageEvent | None:
+    event = _event(record)
     return event if isinstance(event, MessageEvent) else None
 
 

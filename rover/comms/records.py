@@ -23,14 +23,17 @@ ChannelEvent = MessageEvent | PresenceEvent
 
 
 def channel_store(log: Log, name: str, clock: Callable[[], float]) -> Store[ChannelEvent]:
-    """The stream of a channel. Messages survive a power cut before anybody sees them."""
+    """The stream of a channel. Messages survive a power cut before anybody sees them.
+
+    A log in memory keeps as many as the channel; another one keeps them until `Comms.expire`.
+    """
     return Store(
         log,
         PREFIX + name,
         pack=pack,
         unpack=unpack,
         durable=True,
-        bounded=True,
+        bounded=log.file is None,
         transient_kinds=PRESENCE,
         clock=clock,
     )
