@@ -80,7 +80,7 @@ FAULTS: list[tuple[str, str, list[tuple[str, int | None]]]] = [
         step('{"type": "go", "far": 1,\n\n "fare": 2}'),
         [("schema.additionalProperties", 5)],
     ),
-    ("an unknown type", step('{"type": "goo", "far": 1}'), [("schema.type", 3)]),
+    ("an unknown type", step('{"type": "goo", "far": 1}'), [("schema.enum", 3)]),
     ("no type", step('{"far": 1}'), [("schema.required", 3)]),
     ("no object", "7", [("schema.type", 1)]),
     ("a duplicate key", '{"id": "a",\n "id": "b"}', [("json.duplicate", 2)]),

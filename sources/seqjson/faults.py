@@ -1,9 +1,4 @@
-"""The real faults behind the errors of a JSON schema.
-
-A schema says `oneOf` where a step is an activation, a command or a load. If a command lacks its
-time, the validator reports that it is none of these. The step's `type` chooses the branch, so that
-the fault is the missing time.
-"""
+"""The faults behind the errors of a JSON schema, in words for people."""
 
 from __future__ import annotations
 
@@ -65,18 +60,15 @@ def faults(error: ValidationError, schema: Any, depth: int = 0) -> Iterator[Faul
         message = f"{_name(pointer)} is not allowed here"
         yield Fault("schema.not-allowed", message, pointer)
     else:
-        yield Fault(f"schema.{keyword}", _message(error), pointer, "")
+        yield Fault(f"schema.{keyword}", _message(error), pointer, _hint(error))
 
 
 def _branch_faults(
     error: ValidationError, branches: Sequence[Sequence[ValidationError]], schema: Any, depth: int
 ) -> Iterator[Fault]:
-    """Yield the faults of the branch that the value is meant to be."""
+    """Yield the faults that all branches share, or those of the branch with the fewest."""
     pointer = tuple(error.instance_path)
-    chosen = [branch for branch in branches if not _discriminators(branch, pointer)]
-    if not chosen and branches:
-        yield _unknown_kind(branches, pointer)
-        return
+    chosen = list(branches)
     if len(chosen) > 1:
         shared = [
             one
@@ -96,27 +88,6 @@ def _branch_faults(
         yield from faults(one, schema, depth)
 
 
-def _discriminators(branch: Sequence[ValidationError], pointer: Pointer) -> list[ValidationError]:
-    """The errors of a branch that say that the value is of another kind."""
-    return [
-        one
-        for one in branch
-        if one.kind.name in ("const", "enum")
-        and len(one.instance_path) == len(pointer) + 1
-        and "const" in one.schema_path[-1:]
-    ]
-
-
-def _unknown_kind(branches: Sequence[Sequence[ValidationError]], pointer: Pointer) -> Fault:
-    """The fault of a value whose `type` is none of those of the branches."""
-    errors = [_discriminators(branch, pointer)[0] for branch in branches]
-    kinds = [str(one.kind.as_dict().get("expected_value", "")) for one in errors]
-    found = errors[0].instance
-    message = f"{errors[0].instance_path[-1]} must be one of {listed(kinds)}, not {_shown(found)}"
-    hint = suggestion(found, kinds) if isinstance(found, str) else ""
-    return Fault("schema.type", message, tuple(errors[0].instance_path), hint)
-
-
 def _same(one: ValidationError, other: ValidationError) -> bool:
     return one.message == other.message and one.instance_path == other.instance_path
 
@@ -126,6 +97,13 @@ def _missing(branch: Sequence[ValidationError]) -> str:
     if len(branch) == 1 and branch[0].kind.name == "required":
         return str(branch[0].kind.as_dict()["property"])
     return ""
+
+
+def _hint(error: ValidationError) -> str:
+    """The hint for a text that is none of several."""
+    if error.kind.name != "enum" or not isinstance(error.instance, str):
+        return ""
+    return suggestion(error.instance, map(str, error.kind.as_dict()["options"]))
 
 
 def _message(error: ValidationError) -> str:

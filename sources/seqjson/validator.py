@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 
 from sources.base import CommandDictionary, Finding, Progress, Severity, SourceError, Step
+from sources.seqjson.branches import with_branches_by_constant
 from sources.seqjson.commands import Commands, commands_of
 from sources.seqjson.faults import Fault, faults
 from sources.values.files import unreadable
@@ -44,7 +45,8 @@ class SeqJsonValidator:
     max_bytes = MAX_FILE_BYTES
 
     def __init__(self, schema: Path, dictionary: Path | None = None) -> None:
-        data, self._schema = _read(Path(schema))
+        data, content = _read(Path(schema))
+        self._schema = with_branches_by_constant(content)
         try:
             self._validator = jsonschema_rs.validator_for(self._schema, offline=True)
         except (ValueError, jsonschema_rs.ValidationError) as exc:
@@ -52,8 +54,8 @@ class SeqJsonValidator:
         self._commands: Commands | None = None
         name = Path(schema).name
         if dictionary is not None:
-            more, content = _read(Path(dictionary))
-            self._commands = Commands(Path(dictionary).name, content)
+            more, commands = _read(Path(dictionary))
+            self._commands = Commands(Path(dictionary).name, commands)
             data, name = data + more, f"{Path(dictionary).name} with {name}"
         self.dictionary = CommandDictionary(name, sha256(data).hexdigest())
 
