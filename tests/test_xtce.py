@@ -174,7 +174,7 @@ async def test_each_form_of_a_command_means_the_same(
             '{"commands": [\n {"name": "DRIVE",\n  "args": {"distance": 99}}]}',
             ("argument.range", 3, 12),
         ),
-        ('[{"name": "DRIVE", "args": 5}]', ("syntax.command", 1, 2)),
+        ('[{"name": "DRIVE", "args": 5}]', ("syntax.command", 1, 20)),
         ("[7]", ("syntax.command", 1, 2)),
         ('{"name": "DRIVE", "name": "STOP"}', ("json.duplicate", 1, 19)),
         ('{"name": ', ("json.syntax", 1, 10)),

@@ -11,27 +11,23 @@ from sources.values.files import command_file
 from sources.values.json_text import read_json_text
 from sources.values.languages import check_language
 from sources.values.slices import in_slices
-from sources.values.tally import Tally
+from sources.values.tally import MAX_FINDINGS, Tally
 from sources.values.text_blocks import NotText, count_lines, text_blocks
-from sources.values.wording import Suggestions, listed, quoted, suggestion
+from sources.xtce.calls import CallCheck, Problem
 from sources.xtce.database import read_database
-from sources.xtce.forms import Call, FormMistake, Given, parse_line, read_calls
-from sources.xtce.types import Wrong
+from sources.xtce.forms import FormMistake, Spot, parse_line, read_calls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
 
     from sources.base import CommandDictionary, Verdict
-    from sources.xtce.database import Command
+    from sources.xtce.forms import Call
 
 CONTENT_TYPE = "application/json"
 
 MAX_FILE_BYTES = 16 * 2**20
 
 STEPS = (Step("syntax", "Syntax"), Step("commands", "Commands and arguments"))
-
-Report = Finding | dict[str, Any]
-"""A finding, or a command without an error."""
 
 
 class XtceValidator:
@@ -67,95 +63,92 @@ class XtceValidator:
         return in_slices(self._check(path))
 
     def _check(self, path: Path) -> Generator[Progress | Finding | Verdict]:
-        tally, commands, reason = Tally(), list[dict[str, Any]](), ""
-        suggestions = Suggestions({**self._database.short_names, **self._database.commands})
+        tally, accepted, reason = Tally(), list[str](), ""
         yield Progress("syntax", 0.0, "reading the file")
         try:
-            for report in self._reports(path, suggestions):
+            check = self._check_json if _is_json(path) else self._check_lines
+            for report in check(path, CallCheck(self._database), accepted):
                 if isinstance(report, Progress):
                     yield report
-                elif isinstance(report, Finding):
-                    yield from tally.reported([report])
                 else:
-                    commands.append(report)
+                    yield from tally.reported([report])
         except NotText as exc:
             reason = "not checked, the file is not readable"
             yield from tally.reported([exc.error.finding()])
         except ValueError as exc:
             reason = "not checked, the file is not valid JSON"
             yield from tally.reported(exc.args)
-        if not commands and not tally.errors:
-            yield from tally.reported([_error("file.no-commands", "the file has no command", 1, 1)])
+        if not accepted and not tally.errors:
+            problem = Problem("file.no-commands", "the file has no command", Spot(1, 1))
+            yield from tally.reported([_finding(problem, Spot(1, 1))])
         yield Progress("commands", 0.95, reason or "checked", skipped=reason != "")
-        plural = "" if len(commands) == 1 else "s"
+        plural = "" if len(accepted) == 1 else "s"
         yield from tally.conclusion(
-            f"{len(commands):,} command{plural}",
-            {"commands": len(commands)},
-            json.dumps({"commands": commands}).encode(),
+            f"{len(accepted):,} command{plural}",
+            {"commands": len(accepted)},
+            f'{{"commands":[{",".join(accepted)}]}}'.encode(errors="surrogatepass"),
             CONTENT_TYPE,
         )
 
-    def _reports(self, path: Path, suggestions: Suggestions) -> Iterator[Progress | Report]:
-        for call in _calls(path):
-            if isinstance(call, FormMistake):
-                yield _error(
-                    "syntax.command", str(call), call.line, call.column, call.hint, "syntax"
-                )
-            elif isinstance(call, Call):
-                yield from self._checked(call, suggestions)
-            else:
-                yield call
+    def _check_lines(
+        self, path: Path, check: CallCheck, accepted: list[str]
+    ) -> Iterator[Progress | Finding]:
+        lines, size = count_lines(path), max(1, path.stat().st_size)
+        for block in text_blocks(path):
+            if block.first == 1:
+                check_language(block, "text")
+            yield from (error.finding() for error in block.errors)
+            for number, line in enumerate(block.lines, block.first):
+                try:
+                    call: Call | FormMistake | None = parse_line(line, number)
+                except FormMistake as exc:
+                    call = exc
+                for problem in _problems(call, check, accepted):
+                    assert isinstance(problem.place, Spot)  # noqa: S101 # for mypy
+                    yield _finding(problem, problem.place)
+            last = block.first + len(block.lines) - 1
+            detail = f"line {last:,} of {lines:,}"
+            yield Progress("syntax", 0.9 * block.end / size, detail, line=last, lines=lines)
 
-    def _checked(self, call: Call, suggestions: Suggestions) -> Iterator[Report]:
-        """Yield the findings about a command, or the command with all its arguments."""
-        command = self._database.find(call.name)
-        if isinstance(command, tuple):
-            if command:
-                message, hint = f"{call.name} is ambiguous", f"write one of {listed(command)}"
-                yield _error("command.ambiguous", message, call.line, call.column, hint)
-            else:
-                message, hint = f"unknown command {quoted(call.name)}", suggestions.hint(call.name)
-                yield _error("command.unknown", message, call.line, call.column, hint)
-            return
-        if command.is_abstract:
-            message = f"{command.name} is abstract; only commands that inherit from it can be sent"
-            yield _error("command.abstract", message, call.line, call.column)
-            return
-        values: dict[str, Any] = {}
-        errors = 0
-        for finding in _arguments(command, call, values):
-            errors += 1
-            yield finding
-        if not errors:
-            ordered = {name: values[name] for name in command.arguments}
-            yield {"name": command.name, "args": ordered}
-
-
-def _calls(path: Path) -> Iterator[Call | FormMistake | Progress | Finding]:
-    """Yield the commands of a file in either form."""
-    if _is_json(path):
+    def _check_json(
+        self, path: Path, check: CallCheck, accepted: list[str]
+    ) -> Iterator[Progress | Finding]:
         text = read_json_text(path, MAX_FILE_BYTES)
         mistakes = list(text.mistakes())
         yield from mistakes
-        if not any(one.severity is Severity.ERROR for one in mistakes):
-            yield from read_calls(text, text.parse())
-        return
-    lines, size = count_lines(path), max(1, path.stat().st_size)
-    for block in text_blocks(path):
-        if block.first == 1:
-            check_language(block, "text")
-        yield from (error.finding() for error in block.errors)
-        for number, line in enumerate(block.lines, block.first):
-            try:
-                call = parse_line(line, number)
-            except FormMistake as exc:
-                yield exc
-            else:
-                if call is not None:
-                    yield call
-        line_number = block.first + len(block.lines) - 1
-        detail = f"line {line_number:,} of {lines:,}"
-        yield Progress("syntax", 0.9 * block.end / size, detail, line=line_number, lines=lines)
+        if any(one.severity is Severity.ERROR for one in mistakes):
+            return
+        problems = [
+            problem
+            for call in read_calls(text.parse())
+            for problem in _problems(call, check, accepted)
+        ]
+        shown = {problem.place for problem in problems[:MAX_FINDINGS]}
+        offsets = text.locate(shown)
+        for problem in problems:
+            yield _finding(problem, Spot(*text.place(offsets.get(problem.place, 0))))
+
+
+def _problems(
+    call: Call | FormMistake | None, check: CallCheck, accepted: list[str]
+) -> list[Problem]:
+    """The problems of a command; without one, it is appended to the accepted ones as JSON."""
+    if call is None:
+        return []
+    if isinstance(call, FormMistake):
+        return [Problem("syntax.command", str(call), call.place, call.hint)]
+    values: dict[str, Any] = {}
+    name, problems = check.check(call, values)
+    if not problems:
+        accepted.append(json.dumps({"name": name, "args": values}, separators=(",", ":")))
+    return problems
+
+
+def _finding(problem: Problem, spot: Spot) -> Finding:
+    step = "syntax" if problem.code.startswith(("syntax.", "file.")) else "commands"
+    return Finding(
+        Severity.ERROR, problem.code, problem.message, *spot, hint=problem.hint, step=step
+    )
 
 
 def _is_json(path: Path) -> bool:
@@ -163,53 +156,3 @@ def _is_json(path: Path) -> bool:
     with command_file(path) as file:
         start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip(b"\xff\xfe\0 \t\r\n")
     return start[:1] in (b"{", b"[")
-
-
-def _arguments(command: Command, call: Call, values: dict[str, Any]) -> Iterator[Finding]:
-    """Yield the findings about the arguments of a command, and fill in their values."""
-    free = [name for name in command.arguments if name not in command.assigned]
-    usage = f"the command is {command.usage}"
-    given: set[str] = set()
-    for position, one in enumerate(call.arguments):
-        if one.name is None and position >= len(free):
-            message = f"{command.name} takes {len(free)} arguments, not {len(call.arguments)}"
-            yield _error("argument.extra", message, one.line, one.column, usage)
-            break
-        name = free[position] if one.name is None else one.name
-        yield from _argument(command, one, name, given, values)
-    for name, argument in command.arguments.items():
-        if name in command.assigned:
-            values[name] = command.assigned[name]
-        elif name not in given:
-            if argument.initial is None:
-                message = f"{command.name} lacks {name}: {argument.type.expected}"
-                yield _error("argument.missing", message, call.line, call.column, usage)
-            values[name] = argument.initial
-
-
-def _argument(
-    command: Command, one: Given, name: str, given: set[str], values: dict[str, Any]
-) -> Iterator[Finding]:
-    code, message, hint = "", "", ""
-    if name not in command.arguments:
-        code, message = "argument.unknown", f"{command.name} has no argument {quoted(name)}"
-        hint = suggestion(name, command.arguments)
-    elif name in command.assigned:
-        code, message = "argument.assigned", f"{command.name} itself assigns {name}"
-        hint = "delete it"
-    elif name in given:
-        code, message = "argument.duplicate", f"{name} is a duplicate"
-    else:
-        given.add(name)
-        try:
-            values[name] = command.arguments[name].type.read(one.value)
-        except Wrong as exc:
-            code, message, hint = exc.code, f"{name} {exc}", exc.hint
-    if code:
-        yield _error(code, message, one.line, one.column, hint)
-
-
-def _error(
-    code: str, message: str, line: int, column: int, hint: str = "", step: str = "commands"
-) -> Finding:
-    return Finding(Severity.ERROR, code, message, line, column, hint, step)
