@@ -56,4 +56,5 @@ async def test_readiness_names_each_source_and_shows_no_secret(
         ("telemetry", "ws:", False),
         ("camera", "none:", False),
         ("commands", "sim:", True),
+        ("uplink", "none:", False),
     ]

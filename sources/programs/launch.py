@@ -35,8 +35,18 @@ def end_with_server(pipe: int) -> None:
     os.close(pipe)
 
 
+def close_others(pipe: int) -> None:
+    """Close every inherited file but the standard ones and the pipe.
+
+    uvloop also passes on its own ends of the standard pipes, which would then never end.
+    """
+    os.closerange(3, pipe)
+    os.closerange(pipe + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
 def main(memory: str, cpu: str, pipe: str, *program: str) -> None:
     """Set the limits and run the program."""
+    close_others(int(pipe))
     end_with_server(int(pipe))
     for limit, value in (
         (resource.RLIMIT_AS, int(memory)),
