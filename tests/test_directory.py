@@ -18,6 +18,7 @@ from rover.guard import closing
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory import DirectoryCamera
 from sources.directory.folder import EMPTY, Folder
+from sources.directory.tree import Tree
 from sources.values.images import Header, is_whole, read_header
 
 if TYPE_CHECKING:
@@ -206,26 +207,79 @@ async def test_images_are_recognized_by_content_and_listed_newest_first(
     assert await read(camera, "new.jpg", 10) == png[10:]
 
 
-async def test_hidden_temporary_linked_and_special_files_are_skipped(
-    folder: Path, camera: DirectoryCamera, tmp_path: Path
+async def test_hidden_temporary_and_special_files_are_skipped(
+    folder: Path, camera: DirectoryCamera
 ) -> None:
     png = image_bytes()
-    write(tmp_path / "secret.png", png)
     for name in (".a.png", "b.png~", "c.png.part", "d.tmp", "E.TMP", "f.crdownload"):
         write(folder / name, png)
-    (folder / "link.png").symlink_to(tmp_path / "secret.png")
-    (folder / "within.png").symlink_to(folder / "real.png")
-    (folder / "sub").mkdir()
-    write(folder / "sub" / "g.png", png)
+    for name in (".git", "sub"):
+        (folder / name).mkdir()
+        write(folder / name / ".g.png", png)
+        write(folder / name / "thumbnail", png)
+    write(folder / ".git" / "h.png", png)
     os.mkfifo(folder / "pipe.png")
     write(folder / ("l" * 201), png)
     write(folder / os.fsdecode(b"latin-\xe9.png"), png)
     write(folder / "real.png", png)
     assert await ids(camera) == ["real.png"]
-    for name in (".a.png", "b.png~", "link.png", "within.png", "sub", "sub/g.png", "pipe.png"):
+    for name in (".a.png", "b.png~", "sub", "sub/thumbnail", ".git/h.png", "pipe.png"):
         assert await camera.image(name) is None
         with pytest.raises(UnknownImage):
             await read(camera, name)
+
+
+async def test_images_in_subfolders_have_paths_as_ids(
+    folder: Path, camera: DirectoryCamera
+) -> None:
+    assert await ids(camera) == []
+    (folder / "sol24" / "left").mkdir(parents=True)
+    png = image_bytes()
+    write(folder / "sol24" / "left" / "a.png", png)
+    await camera.refresh(["sol24"])
+    assert [image.id for image in await camera.images()] == ["sol24/left/a.png"]
+    assert await read(camera, "sol24/left/a.png") == png
+    write(folder / "sol24" / "b.png", png)
+    await camera.refresh(["sol24/b.png"])
+    move(folder / "sol24", folder / "sol25")
+    await camera.refresh(["sol24", "sol25"])
+    found = {image.id: image.path for image in await camera.images()}
+    assert found == {name: folder / name for name in ("sol25/b.png", "sol25/left/a.png")}
+
+
+async def test_a_symlink_counts_if_it_leads_to_a_file_in_the_folder(
+    folder: Path, camera: DirectoryCamera, tmp_path: Path
+) -> None:
+    old, new = image_bytes(shade=1), image_bytes(shade=2)
+    (folder / "sol").mkdir()
+    write(folder / "sol" / "1.png", old)
+    write(folder / "sol" / "2.png", new)
+    write(tmp_path / "secret.png", new)
+    (tmp_path / "outside").mkdir()
+    write(tmp_path / "outside" / "s.png", new)
+    link = folder / "latest.png"
+    link.symlink_to("sol/1.png")
+    (folder / "out.png").symlink_to(tmp_path / "secret.png")
+    (folder / "loop.png").symlink_to("loop.png")
+    (folder / "none.png").symlink_to("sol/3.png")
+    (folder / "outside").symlink_to(tmp_path / "outside")
+    (folder / "again").symlink_to("sol")
+    assert sorted(await ids(camera)) == ["latest.png", "sol/1.png", "sol/2.png"]
+    assert await read(camera, "latest.png") == old
+    link.unlink()
+    link.symlink_to("sol/2.png")
+    assert await read(camera, "latest.png") == new
+    for name in ("out.png", "outside/s.png", "again/1.png", "loop.png"):
+        await camera.refresh([name])
+        assert await camera.image(name) is None
+
+
+async def test_a_folder_may_be_mounted_after_the_start(tmp_path: Path) -> None:
+    camera = DirectoryCamera(tmp_path / "later" / "images", wait=True)
+    assert await ids(camera) == []
+    (tmp_path / "later" / "images").mkdir(parents=True)
+    write(tmp_path / "later" / "images" / "a.png", image_bytes())
+    assert await ids(camera) == ["a.png"]
 
 
 async def test_no_id_reaches_outside_the_folder(
@@ -517,23 +571,24 @@ async def test_the_folder_may_be_emptied_removed_and_created_again(
         assert await anext(new) == "c.png"
 
 
-class CountingFolder(Folder):
+class CountingTree(Tree):
     """Counts the files that it opens."""
 
     opened = 0
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, target: str) -> BinaryIO:
         self.opened += 1
-        return super().open(name)
+        return super().open(target)
 
 
 def test_a_scan_opens_no_unchanged_files(folder: Path, clock: Clock) -> None:
     for number in range(200):
         write(folder / f"{number}.png", b"only a text" if number % 2 else image_bytes(size=(2, 2)))
-    counting = CountingFolder(folder, SETTLE_S, clock)
-    first = counting.scan(EMPTY)
+    scanned = Folder(folder, SETTLE_S, clock)
+    counting = scanned.tree = CountingTree(folder)
+    first = scanned.scan(EMPTY)
     assert counting.opened == 200
-    assert counting.scan(first) is first
+    assert scanned.scan(first) is first
     assert counting.opened == 200
 
 
@@ -558,9 +613,11 @@ def test_a_missing_folder_or_a_file_is_refused(tmp_path: Path, path: str, reason
 
 async def test_the_mosaic_and_the_raw_frame_of_curiosity_are_listed(shared_data: Path) -> None:
     async with DirectoryCamera(shared_data / "images") as camera:
-        raw, mosaic = sorted(await camera.images(), key=lambda image: image.content_type)[::-1]
+        images = {image.id: image for image in await camera.images()}
+        assert sum(name.startswith("drive/") for name in images) == 120
+        raw = images["NLA_399621413EDR_F0030308NCAM00405M1.IMG"]
+        mosaic = images["N_L000_1051_ILT048CYL_S_2470_UNCORM1.jpg"]
         assert (raw.content_type, raw.complete) == ("image/x-pds", True)
-        assert mosaic.id == "N_L000_1051_ILT048CYL_S_2470_UNCORM1.jpg"
         assert (mosaic.width, mosaic.height, mosaic.size) == (7696, 1800, 1_874_204)
         assert (mosaic.content_type, mosaic.complete) == ("image/jpeg", True)
 

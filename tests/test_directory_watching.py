@@ -69,6 +69,22 @@ async def test_a_new_file_is_noticed_between_two_scans(
 
 
 @pytest.mark.usefixtures("reported")
+async def test_a_new_file_in_a_new_subfolder_is_noticed_between_two_scans(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera, "WHOLE_SCAN_S", NEVER_S)
+    (folder / "loop").symlink_to(folder)
+    async with DirectoryCamera(folder, poll_s=0.01) as entered:
+        ids = entered.new()
+        for name in ("sol1/a.png", "sol1/b.png", "sol2/left/c.png"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            save(folder / name)
+            with fail_after(10):
+                while await anext(ids) != name:
+                    pass
+
+
+@pytest.mark.usefixtures("reported")
 async def test_a_folder_that_was_created_again_is_followed(folder: Path) -> None:
     async with DirectoryCamera(folder, poll_s=0.01) as entered:
         create_again(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 import pytest
@@ -221,22 +221,20 @@ async def test_no_path_leads_out_of_the_folder(serve: Serve, tmp_path: Path, tar
 async def test_images_of_curiosity_are_listed_newest_first_and_served_complete(
     serve: Serve, tmp_path: Path, shared_data: Path
 ) -> None:
-    mosaic = "N_L000_1051_ILT048CYL_S_2470_UNCORM1.jpg"
-    for folder, count in (("images", 1), ("images/drive", 120)):
-        async with DirectoryCamera(shared_data / folder) as camera:
-            images = Images(camera, Settings(), tmp_path)
-            async with (
-                serve(app_of(images)) as url,
-                httpx.AsyncClient(base_url=url) as client,
-            ):
-                listed = (await client.get("/images?limit=1000")).json()["images"]
-                assert len(listed) == count
-                times = [image["received_at"] for image in listed]
-                assert times == sorted(times, reverse=True)
-                response = await client.get("/stream/rover-image")
-                assert response.headers["x-image-id"] == listed[0]["id"]
-                assert len(response.content) == listed[0]["size"]
-                size = Pillow.open(io.BytesIO(response.content)).size
-                assert size == (listed[0]["width"], listed[0]["height"])
-                if count == 1:
-                    assert (listed[0]["id"], size) == (mosaic, (7696, 1800))
+    async with DirectoryCamera(shared_data / "images") as camera:
+        images = Images(camera, Settings(), tmp_path)
+        async with serve(app_of(images)) as url, httpx.AsyncClient(base_url=url) as client:
+            listed = (await client.get("/images?limit=1000")).json()["images"]
+            assert len(listed) == 122
+            times = [image["received_at"] for image in listed]
+            assert times == sorted(times, reverse=True)
+            response = await client.get("/stream/rover-image")
+            assert unquote(response.headers["x-image-id"]) == listed[0]["id"]
+            known = {image["content_type"]: image for image in listed}
+            for image in (known["image/jpeg"], known["image/x-pds"]):
+                response = await client.get(f"/{image['url']}")
+                assert len(response.content) == image["size"]
+            mosaic = next(image for image in listed if image["id"].startswith("N_L000"))
+            response = await client.get(f"/{mosaic['url']}")
+            size = Pillow.open(io.BytesIO(response.content)).size
+            assert size == (mosaic["width"], mosaic["height"]) == (7696, 1800)

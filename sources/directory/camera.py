@@ -57,15 +57,18 @@ WHOLE_SCAN_S = 30.0
 WHOLE_SCAN_RATIO = 300
 """The same, as a multiple of the duration of a scan: it takes at most 0.3 % of a core."""
 
+REMOVED = (errno.ENOENT, errno.ENOTDIR)
+"""Errors that mean that the folder does not exist."""
+
 HINTS = {
-    errno.ENOENT: "make the folder, or name another",
+    errno.ENOENT: "make the folder, name another, or wait for it with `wait=1`",
     errno.ENOTDIR: "name the folder that the images are in",
     errno.EACCES: "give this user the right to list the folder",
 }
 
 
 class DirectoryCamera:
-    """The images in a folder, the newest arrival first; ids are file names.
+    """The images in a folder, the newest arrival first; ids are paths in the folder.
 
     Use it as an async context manager. `sources.directory.folder` defines which files are images,
     and when an image is complete.
@@ -75,6 +78,7 @@ class DirectoryCamera:
         poll_s: seconds between two scans, for arriving images and where the system reports no
             changes; longer in folders that take long to scan.
         settle_s: seconds without a change after which an image may have other bytes after its end.
+        wait: start without the folder, which may be mounted or created later.
         clock: seconds, monotonic.
 
     Raises:
@@ -86,6 +90,7 @@ class DirectoryCamera:
         path: Path,
         poll_s: float = 0.5,
         settle_s: float = 5.0,
+        wait: bool = False,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -103,7 +108,8 @@ class DirectoryCamera:
         try:
             os.scandir(path).close()
         except OSError as exc:
-            raise self._unreadable(exc) from exc
+            if not (wait and exc.errno in REMOVED):
+                raise self._unreadable(exc) from exc
 
     async def __aenter__(self) -> Self:
         self._tasks = await create_task_group().__aenter__()
@@ -187,7 +193,7 @@ class DirectoryCamera:
                     scan = await self._scans.run(self._folder.rescan, self._last, names)
                 problem = ""
             except OSError as exc:
-                removed = exc.errno in (errno.ENOENT, errno.ENOTDIR)
+                removed = exc.errno in REMOVED
                 scan, problem = EMPTY if removed else self._last, str(self._unreadable(exc))
             if scan is not self._last or problem != self._problem:
                 self._apply(scan, problem)
@@ -196,12 +202,12 @@ class DirectoryCamera:
         if problem and problem != self._problem:
             logger.warning("%s", problem)
         elif self._problem and not problem:
-            logger.info("%s can be read again", self._folder.path.absolute())
+            logger.info("%s can be read again", self._folder.tree.path.absolute())
         if scan is not self._last:
             self._last = scan
             self._new.update(dict.fromkeys(scan.new))
             for name, reason in scan.skipped:
-                logger.info("skipped %r in %s: %s", name, self._folder.path.absolute(), reason)
+                logger.info("skipped %r in %s: %s", name, self._folder.tree.path.absolute(), reason)
         self._problem = problem
         changed, self._changed = self._changed, Event()
         changed.set()
@@ -210,8 +216,9 @@ class DirectoryCamera:
         await self.refresh()
         scanned.set()
         while True:
-            if await self._calls.run(reports_changes, self._folder.path):
-                await self._follow()
+            if await self._calls.run(reports_changes, self._folder.tree.path):
+                while await self._follow():
+                    pass
             await self._scan_and_wait()
 
     async def _scan_and_wait(self) -> None:
@@ -219,12 +226,17 @@ class DirectoryCamera:
         await self.refresh()
         await sleep(max(self._poll_s, SCAN_PAUSE_RATIO * (time.perf_counter() - began)))
 
-    async def _follow(self) -> None:
-        """Scan what the system reports, until the folder is another one or cannot be read."""
-        folder = await self._calls.run(self._folder.identity)
+    async def _follow(self) -> bool:
+        """Scan what the system reports, until the folders are others or cannot be read.
+
+        Returns:
+            Whether only the subfolders have changed.
+        """
+        tree, folders = self._folder.tree, self._last.folders
+        identity = await self._calls.run(tree.identity)
         next_whole = 0.0
         with suppress(OSError):
-            async for names in changed_names(self._folder.path, self._poll_s):
+            async for names in changed_names(tree.path, folders, self._poll_s):
                 began = time.perf_counter()
                 if began >= next_whole:
                     await self.refresh()
@@ -232,8 +244,11 @@ class DirectoryCamera:
                     next_whole = ended + max(WHOLE_SCAN_S, WHOLE_SCAN_RATIO * (ended - began))
                 elif names or self._last.arriving:
                     await self.refresh(names)
-                if self._problem or await self._calls.run(self._folder.identity) != folder:
-                    return
+                if self._problem or await self._calls.run(tree.identity) != identity:
+                    return False
+                if self._last.folders != folders:
+                    return True
+        return False
 
     async def _announce(self, new: dict[str, None]) -> AsyncIterator[str]:
         while True:
@@ -261,7 +276,7 @@ class DirectoryCamera:
         return file
 
     def _unreadable(self, exc: OSError) -> SourceError:
-        return unreadable(self._folder.path, exc, HINTS.get(exc.errno or 0, ""))
+        return unreadable(self._folder.tree.path, exc, HINTS.get(exc.errno or 0, ""))
 
 
 def _read(file: BinaryIO, position: int, count: int, image: Image, state: FileState) -> bytes:

@@ -1,8 +1,8 @@
 """The images in a folder, and the changes since the last scan.
 
 The first bytes of a file, not its name, decide whether it is an image. Hidden and temporary names
-(`.x`, `x~`, `x.part`, `x.tmp` …), subfolders and symlinks are skipped. Only files that changed are
-opened, so scanning an unchanged folder costs one `stat` per name.
+(`.x`, `x~`, `x.part`, `x.tmp` …) are skipped, and symlinks that lead out of the folder (`tree`).
+Only files that changed are opened, so scanning an unchanged folder costs one `stat` per name.
 
 An image is complete when its file has all bytes that its format requires (`is_whole`), at its end
 or, once it has not changed for `settle_s`, anywhere. A file that stops before that is not complete,
@@ -23,8 +23,8 @@ All functions block, and run in a worker thread.
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 import time
 from bisect import insort
 from dataclasses import dataclass, replace
@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from sources.base import Image
 from sources.directory.signature import Signature
+from sources.directory.tree import Found, Tree, is_temporary
 from sources.values.images import (
     ImageFacts,
     is_patched,
@@ -43,7 +44,7 @@ from sources.values.images import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence, Set
     from pathlib import Path
 
 ENDS_BYTES = 4096
@@ -61,9 +62,6 @@ MAX_FACTS = 5_000
 MAX_INSERTED = 1_000
 """Maximum number of images that are inserted one by one; more are sorted with all others."""
 
-TEMPORARY = ("~", ".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".swp")
-"""Endings of the names of unfinished files."""
-
 
 class Arrival(NamedTuple):
     """When the first bytes of a revision arrived here, in an order with all others.
@@ -71,7 +69,7 @@ class Arrival(NamedTuple):
     Attributes:
         scan: the number of the scan that found it; 0 for the first.
         t: POSIX seconds of the last change of the file before that scan.
-        name: of the file.
+        name: of the file, its path in the folder.
     """
 
     scan: int
@@ -110,6 +108,7 @@ class Scan:
         files: by file name.
         number: of the scan.
         images: the newest arrival first.
+        folders: names of the folder itself (empty) and of its subfolders.
         arriving: names of the images that are not complete.
         new: names of images that are new, or were replaced, since the scan before.
         skipped: names of files that are not images, and why, if the scan before did not list them.
@@ -118,6 +117,7 @@ class Scan:
     files: Mapping[str, FileState]
     number: int = -1
     images: Sequence[Image] = ()
+    folders: Set[str] = frozenset()
     arriving: Sequence[str] = ()
     new: Sequence[str] = ()
     skipped: Sequence[tuple[str, str]] = ()
@@ -137,7 +137,7 @@ class Folder:
     """
 
     def __init__(self, path: Path, settle_s: float, clock: Callable[[], float]) -> None:
-        self.path = path
+        self.tree = Tree(path)
         self._settle_s = settle_s
         self._clock = clock
         self._facts_left = 0
@@ -149,96 +149,76 @@ class Folder:
             OSError: the folder cannot be listed.
         """
         files: dict[str, FileState] = {}
+        folders: set[str] = set()
         self._facts_left = MAX_FACTS
-        with os.scandir(self.path) as entries:
-            for entry in entries:
-                if is_temporary(entry.name):
-                    continue
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # deleted after it was listed
-                    continue
-                if state := self._state_of(entry.name, status, before):
-                    files[entry.name] = state
+        for found in self.tree.walk(folders):
+            files[found.name] = self._state(found, before)
         known = before.files
         changed = {name for name, state in files.items() if known.get(name) is not state}
-        return _next(before, files, changed | (known.keys() - files.keys()))
+        return _next(before, files, folders, changed | (known.keys() - files.keys()))
 
     def rescan(self, before: Scan, names: Collection[str]) -> Scan:
-        """The same for these names only, and for those of arriving images."""
+        """The same for these names only, and for those of arriving images.
+
+        It scans the whole folder if one of the names is of a subfolder that is new or was removed.
+
+        Raises:
+            OSError: the folder cannot be listed.
+        """
+        if any(self.tree.is_folder(name) != (name in before.folders) for name in names):
+            return self.scan(before)
         self._facts_left = MAX_FACTS
-        found: dict[str, FileState | None] = {}
+        states: dict[str, FileState | None] = {}
         for name in {*names, *before.arriving}:
             if not is_temporary(name):
-                try:
-                    status = os.lstat(self.path / name)
-                except (OSError, ValueError):
-                    found[name] = None
-                else:
-                    found[name] = self._state_of(name, status, before)
-        changed = {name for name, state in found.items() if before.files.get(name) is not state}
+                found = self.tree.find(name)
+                states[name] = None if found is None else self._state(found, before)
+        changed = {name for name, state in states.items() if before.files.get(name) is not state}
         if not changed:
             return before
         files = dict(before.files)
         for name in changed:
-            if (state := found[name]) is not None:
+            if (state := states[name]) is not None:
                 files[name] = state
             else:
                 del files[name]
-        return _next(before, files, changed)
-
-    def identity(self) -> tuple[int, int] | None:
-        """The device and inode of the folder; `None` if there is none."""
-        try:
-            status = self.path.stat()
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
-
-    def _state_of(self, name: str, status: os.stat_result, before: Scan) -> FileState | None:
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        arrival = self._arrival(name, status, before.number + 1)
-        return self._state(Signature.of(status), arrival, before.files.get(name))
+        return _next(before, files, before.folders, changed)
 
     def signature(self, name: str) -> Signature | None:
         """The signature of the file with that name now; `None` if there is none."""
-        try:
-            status = os.lstat(self.path / name)
-        except OSError:
-            return None
-        return Signature.of(status) if stat.S_ISREG(status.st_mode) else None
+        found = self.tree.find(name)
+        return None if found is None else Signature.of(found.status)
 
     def open(self, name: str) -> BinaryIO:
-        """Open the file with that name, without following a symlink or waiting for a pipe.
+        """Open the file with that name.
 
         Raises:
-            OSError: the name is not of a regular file, or the file cannot be read.
+            OSError: the file does not exist, or cannot be read.
         """
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        file = os.fdopen(os.open(self.path / name, flags), "rb")
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
-            raise OSError(0, "not a regular file")
-        return file
+        found = self.tree.find(name)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return self.tree.open(found.target)
 
     def _arrival(self, name: str, status: os.stat_result, scan: int) -> Arrival:
         is_true = scan == 0 and MIN_TIME_S <= status.st_mtime <= status.st_ctime + 1
         return Arrival(scan, status.st_mtime if is_true else status.st_ctime, name)
 
-    def _state(self, signature: Signature, arrival: Arrival, before: FileState | None) -> FileState:
+    def _state(self, found: Found, scan_before: Scan) -> FileState:
         now = self._clock()
-        name = arrival.name
+        signature = Signature.of(found.status)
+        arrival = self._arrival(found.name, found.status, scan_before.number + 1)
+        before = scan_before.files.get(found.name)
         unchanged = before if before is not None and before.signature == signature else None
         if unchanged is not None and not self._is_to_search(unchanged, now):
             return unchanged
-        if problem := problem_of_name(name):
+        if problem := problem_of_name(found.name):
             return FileState(signature, now, arrival, problem=problem)
         try:
-            with self.open(name) as file:
+            with self.tree.open(found.target) as file:
                 if unchanged is not None:
-                    return self._searched(file, unchanged, now)
-                return self._inspect(file, arrival, before, now)
+                    return self._searched(file, unchanged, now, found.target)
+                return self._inspect(file, arrival, before, now, found.target)
         except OSError as exc:
             return FileState(signature, now, arrival, problem=exc.strerror or str(exc))
 
@@ -249,18 +229,23 @@ class Folder:
             return False
         return is_patched(image.content_type) or now - state.unchanged_since >= self._settle_s
 
-    def _searched(self, file: BinaryIO, before: FileState, now: float) -> FileState:
+    def _searched(self, file: BinaryIO, before: FileState, now: float, target: str) -> FileState:
         assert before.image is not None  # noqa: S101 # `_is_to_search`
         if Signature.of(os.fstat(file.fileno())) != before.signature:
             return before  # the next scan inspects it
         has_settled = now - before.unchanged_since >= self._settle_s
         if is_whole(file, before.image.content_type, search=has_settled):
-            known = self._completed(file, before.image.id, before.signature)
+            known = self._completed(file, before.image.id, target, before.signature)
             return replace(before, image=replace(before.image, **known))
         return replace(before, searched=has_settled)
 
     def _inspect(
-        self, file: BinaryIO, arrival: Arrival, before: FileState | None, now: float
+        self,
+        file: BinaryIO,
+        arrival: Arrival,
+        before: FileState | None,
+        now: float,
+        target: str,
     ) -> FileState:
         status = os.fstat(file.fileno())
         signature = Signature.of(status)
@@ -278,7 +263,7 @@ class Folder:
         known: dict[str, Any] = {"received": 0 if patched else status.st_size}
         ends = (b"", b"")
         if (is_old or not patched) and is_whole(file, header.content_type, search=is_old):
-            known = self._completed(file, arrival.name, signature)
+            known = self._completed(file, arrival.name, target, signature)
         else:
             ends = _ends(file, status.st_size)
         image = Image(
@@ -292,7 +277,9 @@ class Folder:
         )
         return FileState(signature, now, arrival, image, ends=ends)
 
-    def _completed(self, file: BinaryIO, name: str, signature: Signature) -> dict[str, Any]:
+    def _completed(
+        self, file: BinaryIO, name: str, target: str, signature: Signature
+    ) -> dict[str, Any]:
         """What is known of an image when it is complete."""
         size = signature.size
         if self._facts_left:
@@ -304,21 +291,19 @@ class Folder:
             "complete": True,
             "size": size,
             "received": size,
-            "path": self.path / name,
+            "path": self.tree.path / target,
             "taken_at": facts.taken_at,
             "metadata": facts.metadata,
         }
 
 
-def is_temporary(name: str) -> bool:
-    """Whether programs give such names to unfinished or hidden files."""
-    return name.startswith(".") or name.lower().endswith(TEMPORARY)
-
-
 def problem_of_name(name: str) -> str:
     """Why no image can have that name as its id; empty if one can. `name` may be any string."""
-    if not name or "/" in name or "\0" in name or is_temporary(name):
+    parts = name.split("/")
+    if not all(parts) or "\0" in name or is_temporary(name):
         return "not the name of an image"
+    if len(parts) > 1 and parts[-1] == "thumbnail":
+        return "its URL would be that of a thumbnail"
     if len(name) > MAX_ID_LENGTH:
         return f"its name is longer than {MAX_ID_LENGTH} characters"
     try:
@@ -348,10 +333,12 @@ def _ends(file: BinaryIO, size: int) -> tuple[bytes, bytes]:
     return first, file.read(min(ENDS_BYTES, size))
 
 
-def _next(before: Scan, files: dict[str, FileState], changed: Collection[str]) -> Scan:
+def _next(
+    before: Scan, files: dict[str, FileState], folders: Set[str], changed: Collection[str]
+) -> Scan:
     """The scan after `before`; that itself if nothing has changed."""
     if not changed:
-        return before
+        return before if folders == before.folders else replace(before, folders=folders)
 
     def arrival(name: str) -> Arrival:
         return files[name].arrival
@@ -378,4 +365,4 @@ def _next(before: Scan, files: dict[str, FileState], changed: Collection[str]) -
             new.append(name)
     arriving = [name for name in before.arriving if name not in changed]
     arriving += [image.id for image in added if not image.complete]
-    return Scan(files, before.number + 1, images, arriving, new, skipped)
+    return Scan(files, before.number + 1, images, folders, arriving, new, skipped)

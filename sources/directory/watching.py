@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from watchfiles import awatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
 MOUNTS = Path("/proc/self/mountinfo")
 
@@ -36,17 +36,26 @@ def reports_changes(path: Path) -> bool:
     return sys.platform != "linux" or _file_system(os.path.realpath(path)) in LOCAL
 
 
-async def changed_names(path: Path, timeout_s: float) -> AsyncIterator[set[str]]:
-    """Yield the names of files in the folder that have changed; none after `timeout_s`.
+async def changed_names(
+    path: Path, folders: Collection[str], timeout_s: float
+) -> AsyncIterator[set[str]]:
+    """Yield the names of files and subfolders that have changed; none after `timeout_s`.
 
     The first changes are those after the first iteration has begun.
 
+    Args:
+        path: of the folder.
+        folders: names of the folders in it that are watched. They are not watched recursively,
+            because inotify would follow symlinks out of the folder.
+        timeout_s: seconds.
+
     Raises:
-        OSError: there is no such folder, or a limit of the system is reached.
+        OSError: the folder does not exist, or a limit of the system is reached.
     """
+    root = _absolute(path)
     try:
         async for changes in awatch(
-            path,
+            *(root / folder for folder in folders or ("",)),
             watch_filter=None,
             debounce=DEBOUNCE_MS,
             step=STEP_MS,
@@ -55,9 +64,17 @@ async def changed_names(path: Path, timeout_s: float) -> AsyncIterator[set[str]]
             recursive=False,
             ignore_permission_denied=True,
         ):
-            yield {Path(changed).name for _, changed in changes}
+            yield {_name_in(root, changed) for _, changed in changes} - {"."}
     except RuntimeError as exc:  # `WatchfilesRustInternalError`, which is not exported
         raise OSError(str(exc)) from exc
+
+
+def _absolute(path: Path) -> Path:
+    return path.absolute()  # not resolved: the names of changes begin with it
+
+
+def _name_in(root: Path, path: str) -> str:
+    return os.path.relpath(path, root)
 
 
 def _file_system(path: str) -> str:
