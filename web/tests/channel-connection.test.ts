@@ -1,41 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ChannelConnection, type ChannelStatus } from '../src/transport/comms.ts';
-import type { ChannelEvent } from '../src/transport/wire.ts';
+import { FakeSocket } from './fake-socket.ts';
 
-/** The part of `WebSocket` that the connection uses, controlled by the test. */
-class FakeSocket {
-  static readonly OPEN = 1;
-  readyState = 0;
-  onmessage: ((event: MessageEvent) => void) | null = null;
-  onclose: ((event: CloseEvent) => void) | null = null;
-  readonly sent: string[] = [];
-
-  constructor() {
-    sockets.push(this);
-  }
-
-  send(text: string): void {
-    this.sent.push(text);
-  }
-
-  close(): void {
-    this.readyState = 3;
-  }
-
-  receive(event: Partial<ChannelEvent>): void {
-    this.readyState = FakeSocket.OPEN;
-    this.onmessage?.(new MessageEvent('message', { data: JSON.stringify(event) }));
-  }
-}
-
-let sockets: FakeSocket[] = [];
 let statuses: ChannelStatus[] = [];
 
 beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse('2026-11-28T07:00:00.000Z') });
   vi.stubGlobal('document', { baseURI: 'http://rover.test/' });
   vi.stubGlobal('WebSocket', FakeSocket);
-  sockets = [];
+  FakeSocket.all = [];
   statuses = [];
   new ChannelConnection('flight', 'capcom', () => null, {
     connection: (status) => statuses.push(status),
@@ -48,7 +21,7 @@ afterEach(() => {
 });
 
 const state = () => statuses.at(-1)?.state;
-const socket = () => sockets.at(-1) as FakeSocket;
+const socket = () => FakeSocket.newest;
 
 test('an idle connection that answers pings stays open', () => {
   socket().receive({ type: 'welcome' });
@@ -57,7 +30,7 @@ test('an idle connection that answers pings stays open', () => {
     expect(socket().sent).toHaveLength(n + 1);
     socket().receive({ type: 'pong' });
   }
-  expect(sockets).toHaveLength(1);
+  expect(FakeSocket.all).toHaveLength(1);
   expect(state()).toBe('open');
 });
 
@@ -81,18 +54,18 @@ test('a half-open connection is lost within 8 s, and opened again', () => {
   socket().receive({ type: 'welcome' });
   vi.advanceTimersByTime(8_000);
   expect(state()).toBe('waiting');
-  expect(sockets[0]?.readyState).toBe(3);
+  expect(FakeSocket.all[0]?.readyState).toBe(3);
   vi.advanceTimersByTime(500);
-  expect(sockets).toHaveLength(2);
+  expect(FakeSocket.all).toHaveLength(2);
   socket().receive({ type: 'welcome' });
   expect(state()).toBe('open');
 });
 
 test('a connection that receives no welcome is opened again', () => {
   vi.advanceTimersByTime(9_900);
-  expect(sockets).toHaveLength(1);
+  expect(FakeSocket.all).toHaveLength(1);
   vi.advanceTimersByTime(1_500);
-  expect(sockets).toHaveLength(2);
+  expect(FakeSocket.all).toHaveLength(2);
 });
 
 test('a page whose timers were suspended does not take the connection for lost', () => {

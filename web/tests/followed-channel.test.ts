@@ -1,31 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FollowedChannel } from '../src/store/followed-channel.ts';
-import type { ChannelEvent, Message } from '../src/transport/wire.ts';
-
-/** The part of `WebSocket` that the connection uses, controlled by the test. */
-class FakeSocket {
-  static readonly OPEN = 1;
-  readyState = 1;
-  onmessage: ((event: MessageEvent) => void) | null = null;
-  onclose: ((event: CloseEvent) => void) | null = null;
-  readonly sent: string[] = [];
-
-  constructor() {
-    socket = this;
-  }
-
-  send(text: string): void {
-    this.sent.push(text);
-  }
-
-  close(): void {
-    this.readyState = 3;
-  }
-
-  receive(event: Partial<ChannelEvent>): void {
-    this.onmessage?.(new MessageEvent('message', { data: JSON.stringify(event) }));
-  }
-}
+import type { Message } from '../src/transport/wire.ts';
+import { FakeSocket } from './fake-socket.ts';
 
 const at = '2026-11-28T08:00:00.000Z';
 const message = (n: number, from: string, text: string): Message => ({
@@ -35,7 +11,6 @@ const message = (n: number, from: string, text: string): Message => ({
   at,
 });
 
-let socket: FakeSocket;
 let stored: Map<string, string>;
 let isShown: boolean;
 let followed: FollowedChannel;
@@ -44,6 +19,7 @@ beforeEach(() => {
   vi.useFakeTimers({ now: Date.parse(at) });
   vi.stubGlobal('document', { baseURI: 'http://rover.test/' });
   vi.stubGlobal('WebSocket', FakeSocket);
+  FakeSocket.all = [];
   stored = new Map();
   vi.stubGlobal('localStorage', {
     getItem: (key: string) => stored.get(key) ?? null,
@@ -56,7 +32,7 @@ beforeEach(() => {
     () => isShown,
     () => {},
   );
-  socket.receive({
+  FakeSocket.newest.receive({
     ...{ type: 'welcome', channel: 'flight', you: 'Ada', members: ['Ada'], member_count: 1 },
     ...{ last_id: 'e-10', history: [message(9, 'Bo', 'old')], limits: { message_bytes: 12 } },
   });
@@ -69,13 +45,13 @@ afterEach(() => {
 });
 
 test('messages of others count as unread while the channel is not shown', () => {
-  socket.receive({ type: 'message', ...message(11, 'Bo', 'go, @ada!') });
-  socket.receive({ type: 'message', ...message(12, 'Ada', '@all') });
-  socket.receive({ type: 'message', ...message(13, 'Bo', '@Adam') });
+  FakeSocket.newest.receive({ type: 'message', ...message(11, 'Bo', 'go, @ada!') });
+  FakeSocket.newest.receive({ type: 'message', ...message(12, 'Ada', '@all') });
+  FakeSocket.newest.receive({ type: 'message', ...message(13, 'Bo', '@Adam') });
   expect([followed.unread, followed.mentions]).toEqual([2, 1]);
   followed.markRead();
   isShown = true;
-  socket.receive({ type: 'message', ...message(14, 'Bo', '@Ada') });
+  FakeSocket.newest.receive({ type: 'message', ...message(14, 'Bo', '@Ada') });
   expect([followed.unread, followed.mentions]).toEqual([0, 0]);
 });
 
@@ -90,7 +66,7 @@ test('the text that is written survives the page, until it is sent', () => {
   expect(new FollowedChannel('science', () => {}).text).toBe('');
   followed.send(followed.text);
   expect(new FollowedChannel('flight', () => {}).text).toBe('');
-  expect(socket.sent).toHaveLength(1);
+  expect(FakeSocket.newest.sent).toHaveLength(1);
 });
 
 test('older messages are loaded before the oldest one, once', async () => {
