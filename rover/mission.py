@@ -283,6 +283,7 @@ class MissionControl:
     def _close_streams(self) -> None:
         self.telemetry.close()
         self.cameras.frames.close()
+        self.comms.close_streams()
 
     def _record_upload(self, upload: Upload) -> None:
         report = upload.report

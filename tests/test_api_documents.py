@@ -107,7 +107,9 @@ def media_types(operation: Operation) -> set[str]:
 async def test_the_asyncapi_document_has_clear_names_and_examples(mission: MissionControl) -> None:
     async with mission:
         found = await document(mission.app, "/asyncapi.json")
-    assert found["channels"].keys() == {"telemetry", "comms", "image", "upload", "uploadProgress"}
+    assert found["channels"].keys() == {
+        *("telemetry", "comms", "channel", "image", "upload", "uploadProgress")
+    }
     assert "receiveComms" in found["operations"]
     for channel in found["channels"].values():
         addressed = set(re.findall(r"{(\w+)}", channel["address"]))

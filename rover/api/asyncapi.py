@@ -109,6 +109,15 @@ TO_MEMBERS = {
     "gap": StreamMessage("events are missing at this place", ref("ChannelGap")),
 }
 
+CHANNEL = {
+    "channel": StreamMessage("the first event", ref("ChannelState"), "channel"),
+    "message": StreamMessage("a message; unnamed, so `onmessage` receives it", ref("Message")),
+    "join": StreamMessage("a member joined", ref("Presence"), "join"),
+    "leave": StreamMessage("a member left", ref("Presence"), "leave"),
+    "gap": GAP,
+    "bye": TELEMETRY["bye"],
+}
+
 IMAGE = {"image": StreamMessage("the bytes of an image, while it arrives", BINARY, None, "image/*")}
 
 Messages = dict[str, StreamMessage]
@@ -139,6 +148,9 @@ STREAMS: Mapping[str, Stream] = {
         "uploadProgress",
         PROGRESS,
         parameters={"upload_id": "`id` in the first event of the upload"},
+    ),
+    "/comms/{channel}/stream": Stream(
+        "channel", CHANNEL, parameters={"channel": "name of the channel, such as `flight`"}
     ),
     "/ws/comms/{team_channel}": Stream(
         "comms", TO_MEMBERS, FROM_MEMBERS, {"team_channel": "name of the channel, such as `flight`"}

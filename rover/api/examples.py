@@ -148,6 +148,7 @@ EXAMPLES: Mapping[str, object] = {
     "Ack": {"type": "ack", "ref": "1", "id": "57229c3b-14"},
     "Refusal": {"type": "error", "code": "empty", "detail": "a message must not be empty"},
     "Message": MESSAGE,
+    "ChannelState": {"channel": "flight", "member_count": 2, "last_id": "57229c3b-14"},
     "Presence": {
         "type": "join",
         "id": "57229c3b-13",

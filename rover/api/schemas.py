@@ -525,6 +525,7 @@ SCHEMAS: dict[str, Schema] = {
         member_count=COUNT,
         at=TIME,
     ),
+    "ChannelState": obj(channel=TEXT, member_count=COUNT, last_id=EVENT_ID),
     "ChannelGap": obj(
         type=const("gap"),
         after=EVENT_ID,

@@ -306,6 +306,10 @@ class EventStream(Response, Follower):
             body = gap_event(news)
         else:
             body = self._heartbeat
+        await self.send_body(body)
+
+    async def send_body(self, body: bytes) -> None:
+        """Send a part of the response."""
         self.sending_since = monotonic()
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
         self.sending_since = inf

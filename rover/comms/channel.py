@@ -322,6 +322,8 @@ class Channel:
         del self.members[member.name]
         self._seats.leave(member)
         self.pool.release(member.client)
+        if self.topic.closed:
+            return
         role = member.identity.role
         event = PresenceEvent("leave", member.name, len(self.members), self._clock(), role)
         self.topic.publish(event)

@@ -413,6 +413,28 @@ class Comms:
         for member in self._members():
             member.close(errors.Draining(RETRY_AFTER_S))
 
+    def close_streams(self) -> None:
+        """End the event streams of all channels, after `close`."""
+        for channel in self._channels.values():
+            channel.topic.close()
+
+    async def open(self, channel_name: str, client: str | None = None) -> Channel:
+        """A channel with its events from the log, for a client that only reads it.
+
+        Args:
+            channel_name: as in `join`.
+            client: as in `join`.
+
+        Raises:
+            ChannelRefused: as in `join`.
+            PoolFull: as in `join`.
+            Draining: as in `join`.
+        """
+        await self.load(channel_name, client)
+        if self._closed:
+            raise errors.Draining(RETRY_AFTER_S)
+        return self._channel(self.names.find(channel_name), client)
+
     def _allowed_name(self, name: str, identity: Identity) -> str:
         name = identity.name or _member_name(name)
         if not identity.name and self._is_reserved(name):
@@ -476,7 +498,7 @@ class Comms:
     def _delete_empty_channel(self, client: str | None) -> None:
         own_only = self.pool.is_share_used(client)
         for channel in self._channels.values():
-            if not channel.members and (channel.client == client or not own_only):
+            if not channel.topic.subscribers and (channel.client == client or not own_only):
                 del self._channels[channel.name]
                 channel.topic.close()
                 self._deleted_events += channel.topic.last_id.offset

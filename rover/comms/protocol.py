@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from rover.errors import MessageRefused, MessageTooBig
 from rover.topic import GapReason
-from rover.wire import dumps, iso
+from rover.wire import dumps, iso, sse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,14 +80,23 @@ class Frame:
     """One event in both protocols.
 
     Attributes:
+        id: of the event.
+        kind: `type` of the `rover.comms.v1` frame.
         json: the `rover.comms.v1` frame.
         plain: the plain-text frame; `None` if plain-text members do not receive this event.
         size: bytes of both.
     """
 
+    id: EventId
+    kind: str
     json: str
     plain: str | None
     size: int
+
+    @property
+    def sse(self) -> bytes:
+        """The event as a server-sent event. Messages are unnamed, so `onmessage` receives them."""
+        return sse(self.json, event=None if self.kind == "message" else self.kind, event_id=self.id)
 
 
 def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
@@ -104,7 +113,7 @@ def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
     if event.role:
         fields["role"] = event.role
     text = dumps({"type": kind, "id": str(event_id), **fields, "at": iso(event.at)})
-    return Frame(text, plain, len(text.encode()) + len((plain or "").encode()))
+    return Frame(event_id, kind, text, plain, len(text.encode()) + len((plain or "").encode()))
 
 
 def plain_message(text: str) -> str:

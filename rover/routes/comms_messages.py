@@ -1,4 +1,4 @@
-"""The messages of a channel over HTTP: pages of those that are kept, a search, and new ones."""
+"""The messages of a channel over HTTP: pages, a search, a stream, and new messages."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from urllib.parse import urlencode
 
 from rover.api import Answer, Body, Operation
 from rover.api.operation import JSON
-from rover.api.schemas import TEXT, ref
+from rover.api.schemas import BINARY, TEXT, ref
+from rover.asgi.channel_stream import ChannelStream
 from rover.asgi.json_body import json_object, small_body
-from rover.asgi.query import EVENT_ID, Choice, Moment, Text, WholeNumber
+from rover.asgi.query import EVENT_ID, RESUME_POINT, Choice, Moment, Text, WholeNumber
 from rover.asgi.responses import json_response
 from rover.asgi.servers.uvicorn import max_frame_bytes
 from rover.comms.files import FORMATS, encode_page
@@ -19,6 +20,7 @@ from rover.errors import (
     BadBody,
     BadQuery,
     ChannelRefused,
+    Draining,
     LogDamaged,
     MessageRefused,
     MessageTooBig,
@@ -30,6 +32,7 @@ from rover.errors import (
 )
 from rover.events import EventId
 from rover.identity import EVERYONE, IDENTITY
+from rover.wire import EVENT_STREAM, dumps, sse
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from rover.routes.comms import HasComms
 
 PATH = "/comms/{channel}/messages"
+
+STREAM_PATH = "/comms/{channel}/stream"
 
 MAX_LIMIT = 1_000
 
@@ -58,13 +63,19 @@ SEARCH = Text(
 LIMIT = WholeNumber(
     name="limit", summary="maximum number of messages", at_least=1, at_most=MAX_LIMIT, default=100
 )
+LAST = WholeNumber(
+    name="last",
+    summary="number of retained events to begin with",
+    at_most=MAX_LIMIT,
+    default=None,
+)
 FORMAT = Choice(
     name="format", summary="of the response, `json` by default", choices=lambda: list(FORMATS)
 )
 
 
 def routes(mission: HasComms) -> list[BaseRoute]:
-    """`GET` and `POST /comms/{channel}/messages`."""
+    """`GET` and `POST /comms/{channel}/messages`, and `GET /comms/{channel}/stream`."""
 
     async def messages(request: Request) -> Response:
         channel, query = request.path_params["channel"], _query(request)
@@ -86,8 +97,32 @@ def routes(mission: HasComms) -> list[BaseRoute]:
         body = {"id": str(said.id), "name": said.name, "kept": said.is_kept}
         return json_response(body, 201 if said.is_kept else 202)
 
+    async def stream(request: Request) -> ChannelStream:
+        comms, serving = mission.comms, mission.serving
+        after, last = RESUME_POINT.of(request), LAST.of(request) or 0
+        client = serving.clients.name_of(request.scope, request.receive)
+        serving.streams.check_capacity(client)  # before a channel is opened for it
+        channel = await comms.open(request.path_params["channel"], client)
+        await comms.committed()  # a client may resume after the id in the first event
+        state = {
+            "channel": channel.name,
+            "member_count": len(channel.members),
+            "last_id": str(channel.topic.released_id),
+        }
+        preamble = sse(dumps(state), event="channel", retry_ms=serving.settings.retry_ms)
+        return ChannelStream(channel, comms, after, last, preamble, serving.streams, client)
+
     said = ref("Said")
     return [
+        Operation(
+            STREAM_PATH,
+            stream,
+            "The messages, joins and leaves of a channel as server-sent events",
+            description="`asyncapi.json` describes the events. The client does not join.",
+            query=[RESUME_POINT, LAST],
+            answers={200: Answer("events without end", BINARY, [EVENT_STREAM])},
+            errors=[BadQuery, ChannelRefused, Draining, PoolFull],
+        ),
         Operation(
             PATH,
             messages,
