@@ -14,11 +14,10 @@ from sources.fprime.types import Problem
 from sources.values.wording import Suggestions, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sources.fprime.dictionary import Command, Dictionary
     from sources.fprime.times import Time
-    from sources.fprime.usual import UsualForm
     from sources.values.text_blocks import Block
 
 USUAL_LINE = re.compile(
@@ -40,13 +39,15 @@ class SequenceCheck:
 
     Args:
         dictionary: of the machine.
-        forms: of its commands, by name.
+        forms: encode the arguments in the usual form, by the name of the command.
 
     Attributes:
         commands: number of commands without an error.
     """
 
-    def __init__(self, dictionary: Dictionary, forms: Mapping[str, UsualForm]) -> None:
+    def __init__(
+        self, dictionary: Dictionary, forms: Mapping[str, Callable[[str], bytes | None]]
+    ) -> None:
         self.commands = 0
         self._findings: list[Finding] = []
         self._earliest_us: int | None = None  # of the command above, in UTC
@@ -64,12 +65,13 @@ class SequenceCheck:
         for number, line in enumerate(block.lines, block.first):
             if (match := USUAL_LINE(line)) is not None and self._statement is None:
                 text, fraction, name, arguments = match.groups()
-                form, time = forms.get(name), find_time(text, fraction)
-                if form is not None and time is not None:
-                    command = form.encode(arguments)
+                encode, time = forms.get(name), find_time(text, fraction)
+                if encode is not None and time is not None:
+                    command = encode(arguments)
                     if command is not None:
-                        self._follow(time, number)
-                        found.append(record(time.encoded, command))
+                        if time[2] or self._earliest_us is not None:
+                            self._follow(time, number)
+                        found.append(record(time[0], command))
                         continue
             if number in errors:
                 self._findings.append(errors[number].finding())
@@ -115,7 +117,7 @@ class SequenceCheck:
             self._follow(time, statement.line)
         if any(one.severity is Severity.ERROR for one in self._findings[before:]):
             return []
-        return [] if time is None else [record(time.encoded, encoded)]
+        return [] if time is None else [record(time[0], encoded)]
 
     def _time(self, statement: Statement) -> tuple[Time | None, int]:
         """The time of a statement, and where it ends."""
@@ -172,14 +174,15 @@ class SequenceCheck:
 
     def _follow(self, time: Time, line: int) -> None:
         """Check that a time is not before that of the command above."""
+        _, us, is_absolute = time
         earliest_us = self._earliest_us
-        if not time.is_absolute:
-            self._earliest_us = None if earliest_us is None else earliest_us + time.us
-        elif earliest_us is None or time.us >= earliest_us:
-            self._earliest_us = time.us
+        if not is_absolute:
+            self._earliest_us = None if earliest_us is None else earliest_us + us
+        elif earliest_us is None or us >= earliest_us:
+            self._earliest_us = us
         else:
             message = (
-                f"the time is {(earliest_us - time.us) / 1e6:,.6g} s before the earliest time of "
+                f"the time is {(earliest_us - us) / 1e6:,.6g} s before the earliest time of "
                 "the command above, so that the command is sent late"
             )
             self._add("time.order", message, line, 1, "sort the commands by their times")

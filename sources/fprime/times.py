@@ -7,7 +7,7 @@ import struct
 from calendar import isleap
 from datetime import date
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TypeAlias
 
 from sources.fprime.syntax import SyntaxMistake
 from sources.values.wording import quoted
@@ -33,18 +33,10 @@ MAX_SECONDS = 2**32 - 1
 _ENCODE = struct.Struct(">BII").pack
 
 
-class Time(NamedTuple):
-    """The time of a command.
-
-    Attributes:
-        encoded: descriptor, seconds and microseconds, as in a sequence.
-        us: microseconds since 1970 in UTC, or after the command above.
-        is_absolute: whether it is in UTC.
-    """
-
-    encoded: bytes
-    us: int
-    is_absolute: bool
+Time: TypeAlias = "tuple[bytes, int, bool]"
+"""The time of a command: its descriptor, seconds and microseconds as in a sequence; microseconds
+since 1970 in UTC, or after the command above; and whether it is in UTC. A plain tuple: a million of
+them are made in a second."""
 
 
 def parse_time(text: str, offset: int = 0) -> Time:
@@ -85,7 +77,7 @@ def _time(is_absolute: bool, us: int, fraction: str) -> Time:
     whole_s = int(seconds)
     fraction_us = int((seconds - whole_s) * 1_000_000)
     descriptor = ABSOLUTE if is_absolute else RELATIVE
-    return Time(_ENCODE(descriptor, whole_s, fraction_us), us, is_absolute)
+    return _ENCODE(descriptor, whole_s, fraction_us), us, is_absolute
 
 
 def _day_s(match: re.Match[str], offset: int) -> int:
@@ -130,4 +122,4 @@ class TimeCache:
                 time = self._times[text] = parse_time(text)
             except SyntaxMistake:
                 return None
-        return time if fraction is None else _time(time.is_absolute, time.us, fraction)
+        return time if fraction is None else _time(time[2], time[1], fraction)

@@ -69,13 +69,9 @@ class UsualForm:
             return None
         if not self._converters:
             return self._header
+        texts = zip(self._converters, match.groups(), strict=True)
         try:
-            return self._header + b"".join(
-                [
-                    convert(text)
-                    for convert, text in zip(self._converters, match.groups(), strict=True)
-                ]
-            )
+            return self._header + b"".join([convert(text) for convert, text in texts])
         except UNUSUAL:
             return None
 

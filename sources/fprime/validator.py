@@ -71,7 +71,7 @@ class FPrimeValidator:
             self._dictionary.time_context.code, TIME_CONTEXT
         )
         self._forms = {
-            name: UsualForm(command) for name, command in self._dictionary.commands.items()
+            name: UsualForm(command).encode for name, command in self._dictionary.commands.items()
         }
 
     @property
