@@ -57,6 +57,7 @@ class UsualForm:
             patterns = ["(?!)"]  # matches nothing
         self._match = re.compile("".join(patterns) + r"[ \t]*+(?:;.*)?+").fullmatch
         self._header = command.header
+        self._has_parameters = bool(command.parameters)
 
     def encode(self, arguments: str) -> bytes | None:
         """The command with its arguments, or `None` if the parser must decide.
@@ -64,11 +65,11 @@ class UsualForm:
         Args:
             arguments: the line after the name of the command.
         """
+        if not arguments and not self._has_parameters:
+            return self._header
         match = self._match(arguments)
         if match is None:
             return None
-        if not self._converters:
-            return self._header
         texts = zip(self._converters, match.groups(), strict=True)
         try:
             return self._header + b"".join([convert(text) for convert, text in texts])
