@@ -218,6 +218,7 @@ class MissionControl:
             has_name=self.tokens.has_name,
             log=log,
             retention=self.retention.now,
+            rules=self.config.channels,
         )
         self.commands = Commands(
             self._validator.source,

@@ -192,6 +192,7 @@ class Channel:
         has_name: whether a name belongs to a token; other members do not get it.
         store: keeps the events; `None` if a restart may forget them.
         is_recorded: whether it is of a recorded mission, in which nothing can be said.
+        is_pinned: whether it is always there; also an attribute.
     """
 
     def __init__(
@@ -206,7 +207,9 @@ class Channel:
         store: Store[ChannelEvent] | None = None,
         *,
         is_recorded: bool = False,
+        is_pinned: bool = False,
     ) -> None:
+        self.is_pinned = is_pinned
         self.name = name
         self._has_name = has_name
         self._is_recorded = is_recorded

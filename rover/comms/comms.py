@@ -20,6 +20,7 @@ from rover.comms.expiry import Limits, first_kept
 from rover.comms.history import Page, find, missed
 from rover.comms.names import MAX_NAME_CHARACTERS, ChannelNames
 from rover.comms.records import PREFIX, channel_store
+from rover.comms.rules import ChannelRules, PinnedChannel
 from rover.counts import GapCounts
 from rover.events import EventId
 from rover.identity import EVERYONE
@@ -93,6 +94,7 @@ class Comms:
             token cannot use it.
         log: keeps the channels; `None` if a restart may forget them.
         retention: POSIX seconds, for `keep_comms_days`; by default those of `clock`.
+        rules: the channels that are always there.
 
     Attributes:
         pool: the retained channels.
@@ -110,7 +112,9 @@ class Comms:
         has_name: Callable[[str], bool] = lambda _: False,
         log: Log | None = None,
         retention: Callable[[], float] | None = None,
+        rules: ChannelRules | None = None,
     ) -> None:
+        self._rules = rules or ChannelRules()
         self._has_name = has_name
         self._retention = retention or clock
         self._settings = settings
@@ -132,7 +136,22 @@ class Comms:
     def names(self) -> ChannelNames:
         """The names of all channels. Use it when the log is open."""
         stored = self._log.streams(PREFIX) if self._log is not None else ()
-        return ChannelNames(stream.key.removeprefix(PREFIX) for stream in stored)
+        names = ChannelNames(stream.key.removeprefix(PREFIX) for stream in stored)
+        for name in self._rules.pinned:
+            try:
+                names.add(names.find(name))
+            except errors.ChannelRefused as exc:  # the log has a channel that looks like it
+                logger.warning("%s", exc)
+        return names
+
+    @cached_property
+    def _pinned(self) -> dict[str, PinnedChannel]:
+        """The channels that are always there, with the spelling that the log has."""
+        found = {}
+        for name, one in self._rules.pinned.items():
+            with suppress(errors.ChannelRefused):
+                found[self.names.find(name)] = one
+        return found
 
     @property
     def events(self) -> int:
@@ -146,7 +165,7 @@ class Comms:
         return sum(len(channel.members) for channel in self._channels.values())
 
     def channels(self) -> list[ChannelInfo]:
-        """All channels with events, empty ones included, sorted by name."""
+        """All channels, also those without members: pinned ones first, the others by name."""
         found = {
             stream.key.removeprefix(PREFIX): ChannelInfo(
                 stream.key.removeprefix(PREFIX), 0, EventId(stream.epochs[-1][0], stream.last)
@@ -156,7 +175,8 @@ class Comms:
         for channel in self._channels.values():
             members, last_id = len(channel.members), channel.topic.released_id
             found[channel.name] = ChannelInfo(channel.name, members, last_id)
-        return sorted(found.values())
+        others = sorted(one for name, one in found.items() if name not in self._pinned)
+        return [found[name] for name in self._pinned if name in found] + others
 
     async def load(self, channel_name: str, client: str | None = None) -> None:
         """Open a channel with its events from the log; call it before `join`.
@@ -184,7 +204,7 @@ class Comms:
             if channel_name not in self._channels:
                 channel = self._channel(channel_name, client)
                 channel.restore(records)
-                channel.expire(self._expire_before())
+                channel.expire(self._expire_before(channel_name))
 
     async def messages(self, channel_name: str, query: Query) -> Page:
         """A page of the messages that the log keeps, also of a channel that is not open.
@@ -322,7 +342,10 @@ class Comms:
             raise member.close_reason
 
     async def run(self) -> None:
-        """Close stalled members and expire old messages until cancelled."""
+        """Open the pinned channels, then close stalled members and expire old messages."""
+        for name in () if self._closed else self._pinned:
+            await self.load(name)
+            self._channel(name, None)
         async with create_task_group() as tasks:
             tasks.start_soon(self._close_stalled)
             if self._log is not None:
@@ -339,9 +362,10 @@ class Comms:
                 await self.expire()
             await sleep(EXPIRE_PERIOD_S)
 
-    def _expire_before(self) -> float:
+    def _expire_before(self, channel_name: str) -> float:
         """The time before which messages are too old."""
-        days = self._settings.keep_comms_days
+        days = self._pinned.get(channel_name, PinnedChannel()).keep_days
+        days = self._settings.keep_comms_days if days is None else days
         is_recorded = self._log is not None and self._log.recorded is not None
         return self._retention() - days * DAY_S if days and not is_recorded else -inf
 
@@ -354,13 +378,12 @@ class Comms:
         Raises:
             LogDamaged: the log cannot be read.
         """
-        before = self._expire_before()
         for channel in self._channels.values():
-            channel.expire(before)
+            channel.expire(self._expire_before(channel.name))
         if self._log is None or self._log.recorded is not None:
             return
-        limits = self._limits(before)
         for stream in self._log.streams(PREFIX):
+            limits = self._limits(stream.key.removeprefix(PREFIX))
             first = await first_kept(self._log, stream, limits)
             if self._log.stream(stream.key) is not stream:  # it was deleted meanwhile
                 continue
@@ -370,12 +393,13 @@ class Comms:
             elif first > 1:
                 self._log.trim(stream.key, first)
 
-    def _limits(self, before: float) -> Limits:
-        settings = self._settings
+    def _limits(self, channel_name: str) -> Limits:
+        settings, pinned = self._settings, self._pinned.get(channel_name, PinnedChannel())
         return Limits(
-            before,
-            max(settings.keep_comms_messages, settings.room_events),  # the channel needs these
-            max(settings.keep_comms_bytes, settings.room_bytes),
+            self._expire_before(channel_name),
+            # the channel needs as many as it has in memory
+            max(pinned.keep_messages or settings.keep_comms_messages, settings.room_events),
+            max(pinned.keep_bytes or settings.keep_comms_bytes, settings.room_bytes),
             settings.max_message_bytes,
         )
 
@@ -455,9 +479,9 @@ class Comms:
     def _channel(self, name: str, client: str | None) -> Channel:
         if channel := self._channels.get(name):
             return channel
-        if self.pool.is_full(client):
-            self._delete_empty_channel(client)
-        self.pool.acquire(client)
+        is_pinned = name in self._pinned
+        if not is_pinned:
+            self._acquire_place(name, client)
         store = None
         if self._log is not None:
             store = channel_store(self._log, name, self._clock)
@@ -473,10 +497,20 @@ class Comms:
             self._has_name,
             store,
             is_recorded=self._log is not None and self._log.recorded is not None,
+            is_pinned=is_pinned,
         )
         self._channels[name] = channel
         self.names.add(name)
         return channel
+
+    def _acquire_place(self, name: str, client: str | None) -> None:
+        """Count a channel that is not pinned, and close another one if there are too many."""
+        if self._rules.is_fixed:
+            allowed = ", ".join(self._pinned)
+            raise errors.ChannelRefused("channel", name, f"the channels are {allowed}")
+        if self.pool.is_full(client):
+            self._delete_empty_channel(client)
+        self.pool.acquire(client)
 
     def _limit_stored(self, log: Log) -> None:
         """Delete a stored channel if there are too many.
@@ -498,7 +532,9 @@ class Comms:
     def _delete_empty_channel(self, client: str | None) -> None:
         own_only = self.pool.is_share_used(client)
         for channel in self._channels.values():
-            if not channel.topic.subscribers and (channel.client == client or not own_only):
+            if channel.is_pinned or channel.topic.subscribers:
+                continue
+            if channel.client == client or not own_only:
                 del self._channels[channel.name]
                 channel.topic.close()
                 self._deleted_events += channel.topic.last_id.offset

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from rover.comms.rules import ChannelRules
+from rover.config.channels import read_channels
 from rover.config.defaults import default_url
 from rover.config.file import read_toml
 from rover.config.parameters import read_changes, read_derived
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = "rover.toml"
 """The file in the current folder that is read if no other is named."""
 
-TABLES = ("settings", "telemetry", "camera", "commands", "uplink", "parameters", "derived")
+TABLES = ("settings", "telemetry", "camera", "commands", "uplink", "parameters", "derived", "comms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class Config:
         uplink: the same for the uplink.
         parameters: changes of the sources' dictionaries, by the name of the parameter.
         derived: parameters that are computed from others.
+        channels: the comms channels that are always there.
         path: of the file; `None` without one.
     """
 
@@ -59,6 +62,7 @@ class Config:
     uplink: SourceConfig | None = None
     parameters: Mapping[str, ParameterChange] = field(default_factory=dict)
     derived: Sequence[DerivedParameter] = ()
+    channels: ChannelRules = field(default_factory=ChannelRules)
     path: Path | None = None
 
     @classmethod
@@ -90,6 +94,7 @@ class Config:
             uplink=read_only("uplink", file, path),
             parameters=read_changes(file.table("parameters")),
             derived=read_derived(file.table("derived")),
+            channels=read_channels(file.table("comms")),
             path=path if file.values else None,
         )
         _check_derived(file, found)
