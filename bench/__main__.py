@@ -1,7 +1,8 @@
 """Compare the server with its peers (the default), soak it with readers, or measure the page.
 
 `siege` attacks the server, `access` measures the cost of the access check, `archive` that of
-storing and reading years of telemetry, and `recording` that of the log.
+storing and reading years of telemetry, and `recording` that of the log. `fprime` compares the
+check of F Prime sequences with `fprime-seqgen`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from bench import access, archive, recording
+from bench import access, archive, recording, sequences
 from bench.extremes import Extremes
 from bench.fanout import SCENARIOS, FanOut
 from bench.load_generator import LoadGenerator
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return archive.main(argv[1:])
     if argv[:1] == ["recording"]:
         return recording.main(argv[1:])
+    if argv[:1] == ["fprime"]:
+        return sequences.main()
     args = _parse(argv)
     if sys.platform != "linux":
         print("bench: the load generator needs Linux (epoll and /proc)", file=sys.stderr)
