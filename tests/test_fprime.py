@@ -1,4 +1,4 @@
-"""Sequences of F Prime: what is rejected and where, and the compiled bytes of what is accepted."""
+"""Sequences of F Prime: the places of mistakes, and the compiled bytes of accepted files."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ HINTS = {
 
 
 def language(text: str) -> str:
-    """The key in `HINTS` of what a line looks like; empty if it looks like no known language."""
+    """The language that a line looks like, as a key of `HINTS`; empty if it is unknown."""
     if text.lstrip()[:1] in ("{", "["):
         return "json"
     if FPRIME_LINE.match(text):
@@ -45,7 +45,7 @@ def language(text: str) -> str:
 
 
 def first_language(lines: Iterable[str]) -> tuple[int, str]:
-    """The number of the first line that is no comment, from 1, and what it looks like."""
+    """The number of the first line after the comments, from 1, and its language."""
     for number, line in enumerate(lines, 1):
         if (start := line.lstrip()) and start[0] not in ";#":
             return number, language(line)

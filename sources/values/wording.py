@@ -44,7 +44,7 @@ class Suggestions:
     """Hints for unknown names of a large dictionary, in bounded time.
 
     Args:
-        known: what has the names as keys.
+        known: a mapping with the names as keys.
     """
 
     def __init__(self, known: Mapping[str, object]) -> None:

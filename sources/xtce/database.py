@@ -1,4 +1,4 @@
-"""Reads the commands of an XTCE database, with what they inherit.
+"""Reads the commands of an XTCE database, with their inherited arguments.
 
 Source: OMG XTCE 1.2, `MetaCommandSet` (formal/18-10-04).
 """
@@ -42,7 +42,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command with what it inherits.
+    """A command with its inherited arguments.
 
     Attributes:
         name: with its space systems: `/Rover/Mobility/DRIVE`.
@@ -202,7 +202,7 @@ class _Reader:
         return self._read_types[name]
 
     def _type_element(self, name: str, users: tuple[str, ...]) -> Element:
-        """The element of a type, with what it inherits from its base type."""
+        """The element of a type, merged with that of its base type."""
         element = self._types[name]
         if name in users or len(users) == MAX_DEPTH:
             raise element.error(f"{name} contains itself, or too many types")

@@ -144,7 +144,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def read_calls(content: Any) -> Iterator[Call | FormMistake]:
-    """Yield the commands of a JSON file, and what is not one."""
+    """Yield the commands of a JSON file, and the mistakes in its form."""
     top: Pointer = ()
     if isinstance(content, dict) and "commands" in content:
         top, content = ("commands",), content["commands"]
