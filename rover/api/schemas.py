@@ -14,6 +14,7 @@ from rover.asgi.json_body import MAX_TEXT_CHARACTERS
 from rover.commands.sending import SendingState
 from rover.commands.steps import StepState
 from rover.commands.upload_state import Status
+from rover.comms.kinds import KIND
 from rover.comms.protocol import MAX_REF_CHARACTERS
 from rover.errors import ENDED
 from rover.events import GapReason
@@ -41,6 +42,8 @@ TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
 INTEGER: Schema = {"type": "integer"}
 MESSAGE_REF: Schema = {"type": "string", "maxLength": MAX_REF_CHARACTERS}
+MESSAGE_KIND: Schema = {"type": "string", "pattern": f"^{KIND.pattern}$"}
+MESSAGE_DATA: Schema = {"type": "object", "description": "for programs, at most 8 levels deep"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 BOOLEAN: Schema = {"type": "boolean"}
 TIME: Schema = {"type": "string", "format": "date-time"}
@@ -337,7 +340,9 @@ SCHEMAS: dict[str, Schema] = {
     "Messages": obj(
         messages=array(
             obj(
-                ["role", "ref"],
+                ["role", "ref", "kind", "data"],
+                kind=MESSAGE_KIND,
+                data=MESSAGE_DATA,
                 id=EVENT_ID,
                 at=TIME,
                 **{"from": TEXT},
@@ -353,10 +358,12 @@ SCHEMAS: dict[str, Schema] = {
         },
     ),
     "NewMessage": obj(
-        ["ref", "name"],
+        ["ref", "name", "kind", "data"],
         text={**TEXT, "minLength": 1},
         ref=nullable(MESSAGE_REF),
         name={**TEXT, "description": "ignored if the token has a name"},
+        kind=nullable(MESSAGE_KIND),
+        data=nullable(MESSAGE_DATA),
     ),
     "Said": obj(id=EVENT_ID, name=TEXT, kept=BOOLEAN),
     "Upload": obj(
@@ -499,17 +506,21 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Finding": FINDING,
     "Say": obj(
-        ["ref"],
+        ["ref", "kind", "data"],
         type=const("say"),
         text=TEXT,
         ref=nullable(MESSAGE_REF),
+        kind=nullable(MESSAGE_KIND),
+        data=nullable(MESSAGE_DATA),
     ),
     "Ping": obj(type=const("ping")),
     "Pong": obj(type=const("pong")),
     "Ack": obj(type=const("ack"), ref=TEXT, id=EVENT_ID),
     "Refusal": obj(["ref"], type=const("error"), code=TEXT, detail=TEXT, ref=TEXT),
     "Message": obj(
-        ["ref", "role"],
+        ["ref", "role", "kind", "data"],
+        kind=MESSAGE_KIND,
+        data=MESSAGE_DATA,
         **{"type": const("message"), "id": EVENT_ID, "from": TEXT},
         text=TEXT,
         at=TIME,

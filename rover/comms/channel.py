@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rover import errors
 from rover.comms.bucket import Bucket
+from rover.comms.kinds import PLAIN, Content
 from rover.comms.names import MAX_NAME_CHARACTERS
 from rover.comms.pace import Pace
 from rover.comms.protocol import Frame, MessageEvent, PresenceEvent, encode
@@ -99,7 +100,7 @@ class Member:
         self.close_reason: errors.RoverError | None = None
         self._scope = scope
 
-    def say(self, text: str, ref: str | None = None) -> EventId:
+    def say(self, text: str, ref: str | None = None, content: Content = PLAIN) -> EventId:
         """Send a message to everyone in the channel, this member included; returns its id.
 
         Never waits. Between two messages, await `Channel.pace`, so that nobody is faster than
@@ -110,12 +111,13 @@ class Member:
             ref: the client's name for the message. A client that did not receive the id sends the
                 message again with the same `ref`: the same text with the same `ref` under the same
                 requested name is sent once, and returns the id of the first time.
+            content: what the message has beside its text.
 
         Raises:
             MessageRefused: it is empty or cannot be encoded, or the member may only listen.
-            MessageTooBig: it is longer than `ROVER_MAX_MESSAGE_BYTES`.
+            MessageTooBig: with `content`, it is longer than `ROVER_MAX_MESSAGE_BYTES`.
         """
-        return self.channel.say(self, text, ref)
+        return self.channel.say(self, text, ref, content)
 
     def close(self, reason: errors.RoverError) -> None:
         """Cancel the member's block, which then raises `reason`. A second call has no effect."""
@@ -335,7 +337,7 @@ class Channel:
         """A speaker that is not a member; without a token, its name is that of no member."""
         return Request(identity, name if identity.name else self._unique(name), name)
 
-    def say(self, member: Speaker, text: str, ref: str | None) -> EventId:
+    def say(self, member: Speaker, text: str, ref: str | None, content: Content = PLAIN) -> EventId:
         """See `Member.say`."""
         if not text.strip():
             raise errors.MessageRefused("empty", "a message must not be empty")
@@ -350,7 +352,7 @@ class Channel:
         if "\0" in text:
             raise errors.MessageRefused("malformed", "a message must not contain NUL characters")
         try:
-            size = len(text.encode())
+            size = len(text.encode()) + content.size
         except UnicodeEncodeError:  # JSON can express a lone surrogate, UTF-8 cannot
             detail = "a message must not contain a lone surrogate"
             raise errors.MessageRefused("malformed", detail) from None
@@ -358,7 +360,13 @@ class Channel:
             raise errors.MessageTooBig(self.settings.max_message_bytes)
         self.pace.add(2 * size)  # the topic keeps it in both protocols
         event = MessageEvent(
-            member.name, text, self._clock(), ref, member.identity.role, member.requested_name
+            member.name,
+            text,
+            self._clock(),
+            ref,
+            member.identity.role,
+            member.requested_name,
+            content,
         )
         if ref is None:
             return self.topic.publish(event)

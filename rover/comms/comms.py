@@ -18,6 +18,7 @@ from rover import errors
 from rover.comms.channel import MAX_PRESENCE_EVENTS, Channel, Member
 from rover.comms.expiry import Limits, first_kept
 from rover.comms.history import Page, find, missed
+from rover.comms.kinds import PLAIN, Content
 from rover.comms.names import MAX_NAME_CHARACTERS, ChannelNames
 from rover.comms.records import PREFIX, channel_store
 from rover.comms.rules import ChannelRules, PinnedChannel
@@ -237,6 +238,7 @@ class Comms:
         ref: str | None = None,
         client: str | None = None,
         identity: Identity = EVERYONE,
+        content: Content = PLAIN,
     ) -> Said:
         """Send a message without joining; returns when it is kept, or the log fails.
 
@@ -250,6 +252,7 @@ class Comms:
             ref: as in `Member.say`.
             client: as in `join`.
             identity: as in `join`.
+            content: as in `Member.say`.
 
         Raises:
             ChannelRefused: one of the names is not allowed.
@@ -278,7 +281,7 @@ class Comms:
             raise errors.Draining(RETRY_AFTER_S)
         channel = self._channel(channel_name, client)  # it may have been closed meanwhile
         speaker = channel.speaker(name, identity)
-        event_id = channel.say(speaker, text, ref)
+        event_id = channel.say(speaker, text, ref, content)
         kept = self._log is not None and await self._log.sync()
         return Said(event_id, speaker.name, kept)
 

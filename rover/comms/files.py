@@ -46,6 +46,7 @@ def encode_page(page: Page, file_format: Format) -> bytes:
 def _row(one: Kept) -> dict[str, Any]:
     event = one.event
     row = {"id": str(one.id), "at": iso(event.at), "from": event.name, "text": event.text}
+    row |= event.content.as_json()
     if event.role:
         row["role"] = event.role
     return row if event.ref is None else {**row, "ref": event.ref}

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from rover.comms.kinds import PLAIN, Content, content_of
 from rover.errors import MessageRefused, MessageTooBig
 from rover.topic import GapReason
 from rover.wire import dumps, iso, sse
@@ -47,6 +48,7 @@ class MessageEvent(NamedTuple):
         ref: the sender's name for the message, if it has one.
         role: of the member, such as `CAPCOM`; may be empty.
         requested_name: the name that the member asked for.
+        content: what it has beside its text.
     """
 
     name: str
@@ -55,6 +57,7 @@ class MessageEvent(NamedTuple):
     ref: str | None = None
     role: str = ""
     requested_name: str = ""
+    content: Content = PLAIN
 
 
 class PresenceEvent(NamedTuple):
@@ -101,10 +104,10 @@ class Frame:
 
 def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
     """The event in both protocols."""
-    fields: dict[str, str | int]
+    fields: dict[str, Any]
     if isinstance(event, MessageEvent):
         kind, plain = "message", plain_message(event.text)
-        fields = {"from": event.name, "text": event.text}
+        fields = {"from": event.name, "text": event.text, **event.content.as_json()}
         if event.ref is not None:
             fields["ref"] = event.ref
     else:
@@ -253,7 +256,7 @@ class CommsV1:
             if request.get("type") == "ping":
                 return PONG
             ref = check_ref(request.get("ref"))
-            event_id = member.say(_message(request), ref)
+            event_id = member.say(_message(request), ref, content_of(request))
         except (MessageRefused, MessageTooBig) as exc:
             code = exc.code if isinstance(exc, MessageRefused) else "too_long"
             error = {"type": "error", "code": code, "detail": str(exc)}

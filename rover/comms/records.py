@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from rover.comms.kinds import Content
 from rover.comms.protocol import MessageEvent, PresenceEvent
 from rover.logs.store import Packed, Store
 from rover.wire import dumps
@@ -54,6 +55,7 @@ def pack(event: ChannelEvent) -> Packed:
         "ref": event.ref,
         "role": event.role,
         "requested_name": event.requested_name,
+        **event.content.as_json(),
     }
     return Packed("message", dumps(fields), event.at)
 
@@ -71,4 +73,5 @@ def unpack(record: Record) -> tuple[ChannelEvent, float]:
         raise ValueError("an event of a channel needs a time")
     if record.kind in PRESENCE:
         return PresenceEvent(kind=record.kind, at=record.t, **fields), record.t  # type: ignore[arg-type]
-    return MessageEvent(at=record.t, **fields), record.t
+    content = Content(fields.pop("kind", ""), fields.pop("data", None))
+    return MessageEvent(at=record.t, content=content, **fields), record.t

@@ -15,6 +15,7 @@ from rover.asgi.responses import json_response
 from rover.asgi.servers.uvicorn import max_frame_bytes
 from rover.comms.files import FORMATS, encode_page
 from rover.comms.history import Page, Query
+from rover.comms.kinds import PLAIN, Content, content_of
 from rover.comms.protocol import check_ref
 from rover.errors import (
     BadBody,
@@ -90,10 +91,10 @@ def routes(mission: HasComms) -> list[BaseRoute]:
     async def say(request: Request) -> Response:
         channel = request.path_params["channel"]
         with mission.serving.receiving(request):
-            text, name, message_ref = await _message(request, mission)
+            text, name, message_ref, content = await _message(request, mission)
         client = mission.serving.clients.name_of(request.scope, request.receive)
         identity = request.scope.get(IDENTITY, EVERYONE)
-        said = await mission.comms.say(channel, text, name, message_ref, client, identity)
+        said = await mission.comms.say(channel, text, name, message_ref, client, identity, content)
         body = {"id": str(said.id), "name": said.name, "kept": said.is_kept}
         return json_response(body, 201 if said.is_kept else 202)
 
@@ -188,8 +189,8 @@ def _link(request: Request, query: Query, page: Page) -> dict[str, str]:
     return {"Link": f'<?{urlencode(parameters)}>; rel="next"'}
 
 
-async def _message(request: Request, mission: HasComms) -> tuple[str, str, str | None]:
-    """The text, the name and the `ref`."""
+async def _message(request: Request, mission: HasComms) -> tuple[str, str, str | None, Content]:
+    """The text, the name, the `ref`, and what the message has beside them."""
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     limit = mission.serving.settings.max_message_bytes
@@ -198,11 +199,11 @@ async def _message(request: Request, mission: HasComms) -> tuple[str, str, str |
         raise MessageTypeRefused(content_type or "of no type")
     if media_type == "text/plain":
         try:
-            return (await small_body(request, bodies, max_bytes)).decode(), "", None
+            return (await small_body(request, bodies, max_bytes)).decode(), "", None, PLAIN
         except UnicodeDecodeError:
             raise BadBody("the body must be text in UTF-8") from None
     body = await json_object(request, bodies, max_bytes)
     text, name = body.get("text"), body.get("name", "")
     if not isinstance(text, str) or not isinstance(name, str):
         raise BadBody('the body must be a JSON object such as {"text": "…"}, `name` a string')
-    return text, name, check_ref(body.get("ref"))
+    return text, name, check_ref(body.get("ref")), content_of(body)

@@ -1,0 +1,87 @@
+"""What a message has beside its text: a kind, and data for programs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rover.errors import MessageRefused
+from rover.wire import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+LINK = "link"
+"""A message with a link to a part of the mission: `data` has one of `LINK_KEYS`."""
+
+LINK_KEYS = ("t", "image", "upload", "alarm")
+
+MAX_DEPTH = 8
+"""Maximum depth of `data`."""
+
+
+class Content(NamedTuple):
+    """What a message has beside its text.
+
+    Attributes:
+        kind: such as `link`; empty for plain messages.
+        data: a JSON object; `None` if there is none.
+    """
+
+    kind: str = ""
+    data: Mapping[str, Any] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes in UTF-8."""
+        return len(self.kind) + (0 if self.data is None else len(dumps(self.data).encode()))
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields that the message has."""
+        fields: dict[str, Any] = {"kind": self.kind} if self.kind else {}
+        return fields if self.data is None else {**fields, "data": self.data}
+
+
+PLAIN = Content()
+
+
+def content_of(fields: Mapping[str, Any]) -> Content:
+    """The `kind` and the `data` of a message from a client.
+
+    Raises:
+        MessageRefused: one of them is malformed.
+    """
+    kind, data = fields.get("kind"), fields.get("data")
+    if kind is None and data is None:
+        return PLAIN
+    if not isinstance(kind, str) or not KIND.fullmatch(kind):
+        reason = "`kind` must have up to 32 small letters, digits and `-`, a letter first"
+        raise MessageRefused("malformed", reason)
+    if data is not None and (not isinstance(data, dict) or not _is_shallow(data, MAX_DEPTH)):
+        reason = f"`data` must be a JSON object of at most {MAX_DEPTH} levels"
+        raise MessageRefused("malformed", reason)
+    if kind == LINK and not _is_link(data):
+        reason = f"`data` of a link must have one of {', '.join(LINK_KEYS)}, a text"
+        raise MessageRefused("malformed", reason)
+    content = Content(kind, data)
+    try:
+        content.size  # noqa: B018 # it encodes
+    except UnicodeEncodeError:
+        raise MessageRefused("malformed", "`data` must not contain a lone surrogate") from None
+    return content
+
+
+def _is_shallow(value: object, levels: int) -> bool:
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return levels > 0 and all(_is_shallow(one, levels - 1) for one in inner)
+    return True
+
+
+def _is_link(data: object) -> bool:
+    if not isinstance(data, dict):
+        return False
+    targets = [data[key] for key in LINK_KEYS if key in data]
+    return len(targets) == 1 and isinstance(targets[0], str) and bool(targets[0])

@@ -1,0 +1,112 @@
+"""Kinds and data of messages: which are allowed, and that everybody receives them unchanged."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from rover.comms import Comms
+from rover.comms.kinds import PLAIN, Content, content_of
+from rover.comms.protocol import CommsV1, MessageEvent
+from rover.comms.records import pack, unpack
+from rover.errors import MessageRefused, MessageTooBig
+from rover.logs.base import Record
+from rover.settings import Settings
+from tests.api_schemas import check_json
+from tests.test_comms_messages import FLIGHT, client_of, page
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+T = 1_790_000_000.0
+LINK = {"kind": "link", "data": {"t": "2026-11-28T21:52:00Z"}}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        LINK,
+        {"kind": "link", "data": {"alarm": "battery_level", "severity": 2}},
+        {"kind": "procedure-step", "data": {"steps": [1, None, "é", {"done": True}]}},
+        {"kind": "call"},
+        {"kind": "deep", "data": nested(8)},
+    ],
+)
+def test_allowed_content(fields: dict[str, Any]) -> None:
+    assert content_of(fields).as_json() == fields
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "Link"},
+        {"kind": ""},
+        {"kind": "a" * 33},
+        {"kind": 7},
+        {"data": {}},
+        {"kind": "a", "data": [1]},
+        {"kind": "a", "data": nested(9)},
+        {"kind": "a", "data": {"a": "\ud800"}},
+        {"kind": "link"},
+        {"kind": "link", "data": {}},
+        {"kind": "link", "data": {"t": 7}},
+        {"kind": "link", "data": {"image": ""}},
+        {"kind": "link", "data": {"image": "a", "alarm": "b"}},
+    ],
+)
+def test_malformed_content_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(MessageRefused) as refused:
+        content_of(fields)
+    assert refused.value.code == "malformed"
+
+
+def test_a_message_without_them_is_plain() -> None:
+    assert content_of({"kind": None, "data": None}) is PLAIN
+    assert PLAIN.as_json() == {}
+
+
+async def test_deeply_nested_data_is_an_error_of_its_message() -> None:
+    with Comms(Settings()).join("eva") as member:
+        text = '{"type":"say","text":"a","ref":"1","kind":"a","data":' + '{"a":' * 900
+        reply = json.loads(CommsV1().receive(text + "1" + "}" * 901, member) or "{}")
+    assert (reply["type"], reply["code"]) == ("error", "malformed")
+
+
+async def test_data_counts_towards_the_limit_of_a_message() -> None:
+    with Comms(Settings(max_message_bytes=64)).join("eva") as member:
+        member.say("a" * 40, content=Content("a", {"b": "c"}))
+        with pytest.raises(MessageTooBig):
+            member.say("a" * 40, content=Content("a", {"b": "c" * 30}))
+
+
+def test_a_record_keeps_them_and_older_records_have_none() -> None:
+    event = MessageEvent("ada", "look", T, None, "", "ada", Content("link", LINK["data"]))  # type: ignore[arg-type] # a mapping
+    packed = pack(event)
+    assert unpack(Record(1, T, *packed)) == (event, T)
+    assert "kind" not in pack(event._replace(content=PLAIN)).data
+
+
+async def test_members_and_pages_have_the_kind_and_the_data(tmp_path: Path) -> None:
+    async with client_of(tmp_path) as client:
+        said = await client.post(FLIGHT, json={"text": "look", **LINK})
+        assert said.status_code == 201
+        refused = await client.post(FLIGHT, json={"text": "look", "kind": "link"})
+        assert refused.status_code == 400
+        [message] = (await page(client))["messages"]
+        assert {key: message[key] for key in LINK} == LINK
+    with Comms(Settings()).join("eva") as member:
+        member.say("look", content=content_of(LINK))
+        [frame] = member.history()
+        assert check_json("Message", frame.json.encode())["data"] == LINK["data"]
+        assert frame.plain == "Message: look"
