@@ -119,7 +119,7 @@ export class RoverCommands extends PageElement {
     if (this.readiness.isOff('commands')) {
       return html`<div class="empty"><strong>Commands are off</strong><span>The server accepts no command files.</span></div>`;
     }
-    return html`<div class="dropzone">
+    return html`<div class="dropzone ${this.queue.uploads.length > 0 ? 'compact' : ''}">
       ${icon('upload')}
       <strong>Drop a command file here</strong>
       <span class="dim">The server validates it step by step before it accepts it.</span>
