@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
-from anyio import sleep, sleep_forever
+from anyio import sleep
 
 from rover.asgi.servers.uvicorn_protocols import (
     BoundedHTTPProtocol,
@@ -75,16 +75,18 @@ class Radio:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._answers: asyncio.Queue[Answer] = asyncio.Queue()
 
     async def send(self, outgoing: Outgoing) -> None:
         await sleep(0.01)
         with self._path.open("a") as file:  # a few bytes
             file.write(f"{outgoing.id} {outgoing.attempt}\n")
         await sleep(0.01)
+        await self._answers.put(Answer(outgoing.id, outgoing.attempt, accepted=True))
 
     async def answers(self) -> AsyncIterator[Answer]:
-        await sleep_forever()
-        yield Answer("", 0, accepted=True)
+        while True:
+            yield await self._answers.get()
 
 
 def serve(listening: socket.socket, folder: Path, *, sends: bool) -> None:
