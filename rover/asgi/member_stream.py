@@ -114,12 +114,10 @@ class MemberStream(Follower):
         self.member.sending_since = monotonic()
         try:
             await self._websocket.send_text(text)
-        except RuntimeError as exc:  # uvicorn closed it, for example after a ping without an answer
+        except (RuntimeError, WebSocketDisconnect) as exc:
+            # uvicorn raises RuntimeError if it closed it, as after a ping without an answer
             self.member.sending_since = inf
             raise WebSocketDisconnect(1006) from exc
-        except WebSocketDisconnect:
-            self.member.sending_since = inf
-            raise
         self.member.sending_since = inf
         self._comms.sent_bytes += len(text) if text.isascii() else len(text.encode())
 
