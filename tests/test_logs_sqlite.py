@@ -19,6 +19,7 @@ from anyio import create_task_group, fail_after, sleep
 from rover.errors import SettingError
 from rover.logs import Record, SqliteLog
 from rover.logs.database import Database
+from rover.logs.folder import DataFolder
 from rover.logs.gaps import saved_gaps
 from rover.logs.journal import (
     CHECKSUM,
@@ -31,6 +32,7 @@ from rover.logs.journal import (
     read_journal,
 )
 from rover.schema import MIGRATIONS
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -300,6 +302,23 @@ async def test_a_hanging_disk_delays_no_commit_and_no_end(tmp_path: Path) -> Non
     await next_one.open()  # as soon as the disk has finished
     assert await offsets(next_one) == [1]
     await next_one.close()
+
+
+async def test_a_replaced_folder_has_one_active_process(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    async with opened(folder) as log:
+        await recorded(log, 1, 3)
+        shutil.rmtree(folder)
+        other = DataFolder(folder)
+        assert other.acquire()
+        log.append("telemetry", record(4))
+        await log.sync()
+        await until(lambda: log.outage is not None)
+        await sleep(5 * RETRY_S)
+        assert log.outage is not None
+        other.release()
+        await until_recording(log)
+        assert not other.acquire()
 
 
 async def test_a_deleted_file_is_made_again_and_ids_are_not_reused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,20 @@ class DataFolder:
             return False
         self._lock = lock
         return True
+
+    def keep(self) -> bool:
+        """Take the lock again if its file was deleted; returns whether no other process has it.
+
+        Raises:
+            SettingError: the folder is not writable.
+        """
+        if self._lock is not None:
+            with suppress(FileNotFoundError):
+                file = (self.path / "mission.lock").stat()
+                if os.path.samestat(file, os.fstat(self._lock.fileno())):
+                    return True
+            self.release()
+        return self.acquire()
 
     def release(self) -> None:
         """Release the lock. The end of the process releases it too."""

@@ -9,6 +9,7 @@ import logging
 import sqlite3
 from contextlib import suppress
 from dataclasses import replace
+from errno import EBUSY
 from time import strftime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -200,6 +201,10 @@ class MissionFile:
     def _may_lack(self, meta: Mapping[str, str]) -> bool:
         """Whether clients may have newer events than the file."""
         if not meta:
+            if self.folder.last_run():
+                logger.warning(
+                    "%s is empty or new; what the last run recorded is not in it", self.path
+                )
             return False
         if self.folder.last_run() not in _runs(meta):
             logger.warning(
@@ -216,6 +221,8 @@ class MissionFile:
 
     def _open_again(self, batch: Batch, index: Index, ids: Mapping[str, int]) -> Database:
         """Open the file after an outage, and write the index again if the file is a new one."""
+        if not self.folder.keep():
+            raise OSError(EBUSY, "its folder was replaced, and another process uses it")
         contents = self._open_or_set_aside()
         if contents.meta.get("run", "") != self._run or not contents.meta:
             if contents.index.streams:  # nothing is known about it
