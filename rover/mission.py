@@ -427,7 +427,7 @@ class MissionControl:
             Watched(
                 self._uplink.key,
                 self._uplink.source,
-                self.commands.sender.supervisor.record_blocked,
+                self.commands.sender.answers.supervisor.record_blocked,
             ),
         ]
 

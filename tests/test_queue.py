@@ -229,7 +229,9 @@ async def test_a_timeout_is_measured_whatever_happens_to_the_clock(tmp_path: Pat
     async with running(
         tmp_path, ACCEPTED, log=MemoryLog(), uplink=uplink, limits={"light_time_s": 700}
     ) as commands:
-        commands.sender._clock, commands.sender._ticks = lambda: now[0], lambda: ticks[0]
+        answers = commands.sender.answers
+        answers._clock = commands.sender._clock = lambda: now[0]
+        answers._ticks = lambda: ticks[0]
         upload = await queued(commands)
         commands.queue.release(upload, "Ada")
         await reach(upload, S.SENT)

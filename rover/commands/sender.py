@@ -1,4 +1,4 @@
-"""Sends released sequences with the uplink, one at a time, and follows the answers of the rover.
+"""Sends released sequences with the uplink, one at a time.
 
 That a sequence is about to be sent is on disk before the uplink is called. A sequence of which it
 is not certain that it has not left is never sent again without a person's word.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from time import monotonic, time
+from time import time
 from typing import TYPE_CHECKING
 
 from anyio import (
@@ -16,16 +16,16 @@ from anyio import (
     create_task_group,
     get_cancelled_exc_class,
     move_on_after,
-    sleep,
     to_thread,
 )
 
 from rover.abandon import Abandonable, stop
-from rover.commands.sending import ANSWERABLE, BLOCKING, SendingState
+from rover.commands.answers import Answers
+from rover.commands.sending import BLOCKING, SendingState
 from rover.errors import FileChanged
 from rover.guard import Guard
-from rover.supervise import State, Supervisor, idle_state
-from sources.base import Answer, NotSent, Outgoing, SourceError
+from rover.supervise import State
+from sources.base import NotSent, Outgoing, SourceError
 from sources.rules.describe import describe
 
 if TYPE_CHECKING:
@@ -47,14 +47,8 @@ STOP_TIMEOUT_S = 2.0
 SYNC_TIMEOUT_S = 1.0
 """Seconds that a shutdown waits for the record of an interrupted sending."""
 
-STEADY_S = 1.0
-"""Seconds after which an uplink that waits for answers counts as live."""
-
 CLOCK_CHECK_S = 1.0
 """Maximum seconds between two looks at the clock before a release time: it may be set."""
-
-MAX_EARLY = 100
-"""Maximum number of answers that are kept until `send` has returned."""
 
 NOT_RECORDED = (
     "not sent: the log cannot record that it is being sent; release it again when the disk works"
@@ -73,7 +67,10 @@ class Sender:
         sync: writes the log to disk; returns whether that worked.
         light_time_s: returns the present one-way light time in seconds.
         clock: POSIX seconds.
-        ticks: monotonic seconds, for timeouts: the clock may be set meanwhile.
+
+    Attributes:
+        answers: of the rover.
+        is_sending: whether the uplink is called now.
     """
 
     def __init__(
@@ -86,7 +83,6 @@ class Sender:
         sync: Callable[[], Awaitable[bool]],
         light_time_s: Callable[[], float],
         clock: Callable[[], float] = time,
-        ticks: Callable[[], float] = monotonic,
     ) -> None:
         self._uplink = uplink
         self._queue = queue
@@ -95,20 +91,15 @@ class Sender:
         self._sync = sync
         self._light_time_s = light_time_s
         self._clock = clock
-        self._ticks = ticks
         self._guard = Guard("uplink", uplink)
-        self._deadlines: dict[tuple[str, int], float] = {}  # by id and attempt
-        self._early: dict[tuple[str, int], Answer] = {}
         self._is_stopping = False
         self.is_sending = False
-        self.supervisor = Supervisor(
-            "uplink", idle=idle_state(uplink), on_change=lambda _: queue.wake()
-        )
+        self.answers = Answers(uplink, self._guard, queue, clock)
 
     @property
     def health(self) -> Health:
         """The state of the uplink."""
-        return self.supervisor.health
+        return self.answers.supervisor.health
 
     def stop(self) -> None:
         """Begin no other sending: the server shuts down."""
@@ -118,8 +109,7 @@ class Sender:
         """Send, and follow the answers, until cancelled."""
         async with create_task_group() as tasks:
             tasks.start_soon(self._send_released)
-            tasks.start_soon(self._time_out)
-            tasks.start_soon(self.supervisor.run, self._follow_answers)
+            tasks.start_soon(self.answers.run)
 
     async def _send_released(self) -> None:
         while True:
@@ -178,9 +168,7 @@ class Sender:
             raise
         self._queue.apply(upload, ended)
         if ended.state is SendingState.SENT:
-            self.supervisor.data()
-            if (early := self._early.pop((upload.id, ended.attempt), None)) is not None:
-                self._receive(early)
+            self.answers.take_early(upload.id, ended.attempt)
         await self._sync()
 
     async def _call(self, upload: Upload, begun: Sending) -> Sending:
@@ -232,66 +220,3 @@ class Sender:
         kind = "application/octet-stream" if found is None else found.type
         path = (folder / digest).absolute()
         return Outgoing(upload.id, attempt, upload.name, path, digest, size, kind)
-
-    async def _time_out(self) -> None:
-        """Let sequences without an answer time out."""
-        while True:
-            changed = self._queue.changed
-            left: list[float] = []
-            for upload in self._queue.uploads():
-                sending = self._queue.of(upload)
-                if sending.state is not SendingState.SENT:
-                    continue
-                left.append(self._left_s(upload.id, sending))
-                if left[-1] <= 0:
-                    detail = "no answer of the rover has arrived in time"
-                    self._queue.apply(
-                        upload, sending.changed(self._clock(), SendingState.TIMED_OUT, detail)
-                    )
-            with move_on_after(min((one for one in left if one > 0), default=None)):
-                await changed.wait()
-
-    def _left_s(self, upload_id: str, sending: Sending) -> float:
-        """Seconds until a sequence times out.
-
-        After a restart, they are counted with the clock, and never more than the whole time.
-        """
-        key = (upload_id, sending.attempt)
-        if key not in self._deadlines:
-            due, sent_at = sending.answer_due or 0.0, sending.sent_at or 0.0
-            left = min(due - self._clock(), due - sent_at)
-            self._deadlines[key] = self._ticks() + left
-        return self._deadlines[key] - self._ticks()
-
-    async def _follow_answers(self) -> None:
-        async with create_task_group() as tasks:
-            tasks.start_soon(self._note_steady)
-            async with self._guard.iterate("answers()", self._uplink.answers) as answers:
-                async for answer in answers:
-                    self._guard.read("answers()", self._check_and_receive, answer)
-            tasks.cancel_scope.cancel()
-
-    async def _note_steady(self) -> None:
-        await sleep(STEADY_S)
-        self.supervisor.data()
-
-    def _check_and_receive(self, answer: object) -> None:
-        if not isinstance(answer, Answer) or type(answer.accepted) is not bool:
-            raise TypeError("an answer must be an Answer whose `accepted` is a bool")
-        self.supervisor.data()
-        self._receive(answer)
-
-    def _receive(self, answer: Answer) -> None:
-        upload = self._queue.find(answer.id)
-        sending = None if upload is None else upload.sending
-        if upload is None or sending is None or sending.attempt != answer.attempt:
-            logger.info("ignored an answer to %.80r, attempt %r", answer.id, answer.attempt)
-        elif sending.state is SendingState.SENDING:
-            if len(self._early) < MAX_EARLY:
-                self._early[answer.id, answer.attempt] = answer
-        elif sending.state in ANSWERABLE:
-            state = SendingState.ACKNOWLEDGED if answer.accepted else SendingState.REFUSED
-            words = "the rover has accepted it" if answer.accepted else "the rover has refused it"
-            detail = f"{words}: {answer.detail[:500]}" if answer.detail else words
-            self._deadlines.pop((answer.id, answer.attempt), None)
-            self._queue.apply(upload, sending.changed(self._clock(), state, detail))
