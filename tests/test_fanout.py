@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from rover.asgi.servers.uvicorn import transport_of
+from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol
 from rover.broadcast import Broadcast
 from rover.settings import Settings
 from tests.serving import FULL
@@ -140,7 +141,8 @@ async def test_each_client_receives_the_log_or_gaps_whatever_the_others_do(
 
     app = Starlette(routes=[Route("/", respond)], lifespan=news.lifespan)
     log: dict[int, str] = {}
-    async with serve(app, backlog=CLIENTS) as url:
+    offered: dict[str, Any] = {"http": BoundedHTTPProtocol} if seed % 2 else {}
+    async with serve(app, backlog=CLIENTS, **offered) as url:
         clients = [await connect(url) for _ in range(CLIENTS)]
         await until(lambda: news.topic.attached == CLIENTS)
         unsteady = clients[:UNSTEADY]
