@@ -331,10 +331,13 @@ async def test_a_deleted_file_is_made_again_and_ids_are_not_reused(tmp_path: Pat
         assert not await log.sync()
         await until_recording(log)
         assert await offsets(log) == [6]
+        [gap] = saved_gaps(log.values())
+        assert "deleted" in gap.reason
         quiet = crash(tmp_path, tmp_path / "copy")
     async with opened(quiet) as log:
         assert epochs(log) == [("abc", 1)]
-        assert log.values() == {"alarm/1": "red"}
+        assert dict(log.values()).pop("alarm/1") == "red"
+        assert saved_gaps(log.values()) == [gap]
 
 
 async def test_quiet_streams_keep_their_last_offset_in_a_file_that_is_made_again(

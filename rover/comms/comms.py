@@ -281,9 +281,18 @@ class Comms:
             raise errors.Draining(RETRY_AFTER_S)
         channel = self._channel(channel_name, client)  # it may have been closed meanwhile
         speaker = channel.speaker(name, identity)
+        newest = channel.topic.last_id
         event_id = channel.say(speaker, text, ref, content)
         kept = self._log is not None and await self._log.sync()
+        if kept and event_id.offset <= newest.offset:  # it was sent before, with the same `ref`
+            kept = await self._is_stored(channel_name, event_id)
         return Said(event_id, speaker.name, kept)
+
+    async def _is_stored(self, channel_name: str, event_id: EventId) -> bool:
+        """Whether the log has an event: its file may have been deleted in the meantime."""
+        assert self._log is not None  # noqa: S101 # the caller has checked it
+        found = await self._log.read(PREFIX + channel_name, after=event_id.offset - 1, limit=1)
+        return [one.offset for one in found] == [event_id.offset]
 
     async def synced(self) -> None:
         """Return when everything published so far survives a power cut, or the log fails."""

@@ -63,6 +63,7 @@ class MissionFile:
         journal: the journal of this run; `None` if there is none.
         set_aside: the new name of a file that could not be used; `None` if there is none.
         damage: what cannot be read of the file.
+        is_new: whether this run has begun another file, without the records of the one before.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class MissionFile:
         self.journal: Journal | None = None
         self.set_aside: Path | None = None
         self.damage = damage_of(self.path)
+        self.is_new = False
         self._journal_path = data_dir / JOURNAL_NAME
         self._open_database = open_database
         self._boot = boot
@@ -229,6 +231,7 @@ class MissionFile:
                 self._close_database()
                 self._set_aside("replaced", "of another run")
                 self.database = self._open_database(self.path)
+            self.is_new = True
             batch.begun[:0] = [
                 (ids[key], key, epoch, first, stream.last)
                 for key, stream in list(index.streams.items())

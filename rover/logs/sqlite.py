@@ -97,6 +97,7 @@ class SqliteLog:
         self._retry_s = retry_s
         self._lost_before = 0  # number of records that were dropped before the outage
         self._opened = False
+        self._opened_at = 0.0  # POSIX seconds
         self._pending = Pending(self._file)
         self._store_timer: asyncio.TimerHandle | None = None
         self._commits = self._synced = 0  # number of transactions
@@ -150,7 +151,7 @@ class SqliteLog:
         if opened.may_lack:
             for stream in self._pending.index.streams.values():
                 self.begin(stream.key, new_epoch(), stream.last + 1)
-        self._opened = True
+        self._opened, self._opened_at = True, self._clock()
 
     async def close(self) -> None:
         """See `Log.close`."""
@@ -294,6 +295,9 @@ class SqliteLog:
             return False
         pending.written(batch, unfinished)
         self._commits += 1
+        if self._file.is_new:
+            self._file.is_new = False
+            self._record_loss()
         if monotonic() - began < self._slow_s / 2:
             self._end_outage()
         return True
@@ -302,6 +306,14 @@ class SqliteLog:
         if isinstance(error, FileNotFoundError):
             return f"{self.path} was deleted or replaced"
         return f"{self.path} cannot be written: {error}"
+
+    def _record_loss(self) -> None:
+        """Record that the records of this run, and all before, are not in the new file."""
+        reason = self._reason(FileNotFoundError()) if self.outage is None else self.outage.reason
+        gap = RecordingGap(self._opened_at, self._clock(), reason)
+        self.put(GAPS, with_gap(self.values(GAPS), gap))
+        where = "lost" if self.set_aside is None else f"in {self.set_aside} only"
+        logger.error("another %s was begun; what the one before had is %s", self.path, where)
 
     def _begin_outage(self, reason: str) -> None:
         if self.outage is None:
