@@ -218,12 +218,23 @@ async def test_hidden_temporary_and_special_files_are_skipped(
         write(folder / name / ".g.png", png)
         write(folder / name / "thumbnail", png)
     write(folder / ".git" / "h.png", png)
+    (folder / "data" / "thumbnails").mkdir(parents=True)
+    write(folder / "data" / "mission.db", b"")
+    write(folder / "data" / "thumbnails" / "i", png)
     os.mkfifo(folder / "pipe.png")
     write(folder / ("l" * 201), png)
     write(folder / os.fsdecode(b"latin-\xe9.png"), png)
     write(folder / "real.png", png)
     assert await ids(camera) == ["real.png"]
-    for name in (".a.png", "b.png~", "sub", "sub/thumbnail", ".git/h.png", "pipe.png"):
+    for name in (
+        ".a.png",
+        "b.png~",
+        "sub",
+        "sub/thumbnail",
+        ".git/h.png",
+        "pipe.png",
+        "data/thumbnails/i",
+    ):
         assert await camera.image(name) is None
         with pytest.raises(UnknownImage):
             await read(camera, name)

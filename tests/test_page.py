@@ -1044,9 +1044,12 @@ def test_a_link_of_another_site_signs_in_after_a_button_and_finds_a_session(
 def test_real_mission_data_is_shown(
     start_server: StartServer, pages: Pages, tmp_path: Path, shared_data: Path
 ) -> None:
+    (camera := tmp_path / "camera").mkdir()
+    mosaic = shared_data / "images" / "N_L000_1051_ILT048CYL_S_2470_UNCORM1.jpg"
+    (camera / mosaic.name).write_bytes(mosaic.read_bytes())
     settings = Settings(
-        data_dir=tmp_path,
-        camera=f"dir:{shared_data / 'images'}",
+        data_dir=tmp_path / "data",
+        camera=f"dir:{camera}",
         telemetry=f"replay:{shared_data / 'telemetry' / 'rover-drive.csv'}?speed=4",
     )
     server = start_server(lambda: MissionControl(settings))
@@ -1148,3 +1151,27 @@ def test_errors_of_a_page_fail_its_test(server: MissionServer, pages: Pages) -> 
         pages.close()
     for error in ("connect-src", "logged", "404", "thrown"):
         assert error in str(raised.value)
+
+
+def test_older_images_are_loaded_when_the_strip_is_scrolled(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    folder = tmp_path / "camera" / "sol24"
+    folder.mkdir(parents=True)
+    for number in range(60):
+        Image.new("RGB", (8, 8), (4 * number, 0, 0)).save(folder / f"{number}.png")
+    settings = Settings(
+        data_dir=tmp_path / "data", camera=f"dir:{folder.parent}", telemetry="none:"
+    )
+    server = start_server(lambda: MissionControl(settings))
+    page = pages.open(server.url)
+    strip = page.get_by_test_id("filmstrip")
+    expect(strip.locator("li")).to_have_count(24)
+    for listed in (48, 60):
+        strip.evaluate("strip => strip.scrollTo(strip.scrollWidth, 0)")
+        expect(strip.locator("li")).to_have_count(listed)
+    page.get_by_role("button", name="Compare").click()
+    strip.locator("button").last.click()
+    expect(page.get_by_test_id("compared").locator("img")).to_be_visible()
+    page.get_by_role("button", name="Live video").click()
+    wait_for_value(page, "document.querySelector('[data-testid=video]')?.naturalWidth", "value > 0")

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.images")
 
+REPEAT_S = 0.5
+"""Seconds after which an image is sent once more if no other has followed it.
+
+Chromium shows an image only when the headers of the next part arrive.
+"""
+
 BOUNDARY = b"cosmic-rover-frame"
 
 HEADERS = [
@@ -111,17 +117,19 @@ class VideoResponse:
         # the boundary after an image tells browsers that it is complete
         await send({"type": "http.response.body", "body": b"--" + BOUNDARY, "more_body": True})
         shown: Frame | None = None
+        repeat_at: float | None = None
         while True:
             began = monotonic()
             frame = await self._frames.newest(self._images, self._width)
-            if frame is not None and frame is not shown:
+            is_new = frame is not shown
+            if frame is not None and (is_new or (repeat_at is not None and began >= repeat_at)):
                 with move_on_after(self._connections.timeout_s) as sending:
                     body = part(frame)
                     await send({"type": "http.response.body", "body": body, "more_body": True})
                 if sending.cancelled_caught:
                     self._stalled = True
                     return
-                shown = frame
+                shown, repeat_at = frame, began + REPEAT_S if is_new else None
                 self._images.sent_bytes += len(frame.data)
             await sleep(max(self._period_s - (monotonic() - began), 0))
 

@@ -171,7 +171,8 @@ class Folder:
         states: dict[str, FileState | None] = {}
         for name in {*names, *before.arriving}:
             if not is_temporary(name):
-                found = self.tree.find(name)
+                is_listed = name.rpartition("/")[0] in before.folders
+                found = self.tree.find(name) if is_listed else None
                 states[name] = None if found is None else self._state(found, before)
         changed = {name for name, state in states.items() if before.files.get(name) is not state}
         if not changed:

@@ -22,6 +22,13 @@ MAX_DEPTH = 16
 TEMPORARY = ("~", ".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".swp")
 """Endings of the names of unfinished files."""
 
+SKIPPED = ("CACHEDIR.TAG", "mission.db")
+"""Subfolders with such a file are skipped: caches, and data folders of this server.
+
+The server writes copies of images to its data folder, and would show these as new images.
+Source: Cache Directory Tagging Specification 0.6.
+"""
+
 ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """Flags that neither follow a symlink nor wait for a pipe."""
@@ -66,9 +73,11 @@ class Tree:
                 if not folder:
                     raise
                 continue  # deleted after it was listed, or without permission
-            folders.add(folder)
             prefix = f"{folder}/" if folder else ""
             with entries:
+                if folder and self._is_skipped(folder):
+                    continue
+                folders.add(folder)
                 for entry in entries:
                     name = prefix + entry.name
                     if is_temporary(entry.name):
@@ -82,6 +91,9 @@ class Tree:
                                 yield found
                         elif stat.S_ISREG((status := entry.stat()).st_mode):
                             yield Found(name, name, status)
+
+    def _is_skipped(self, folder: str) -> bool:
+        return any((self.path / folder / name).exists() for name in SKIPPED)
 
     def find(self, name: str) -> Found | None:
         """The regular file with that name; `None` if there is none in the folder."""

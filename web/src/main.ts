@@ -13,7 +13,7 @@
  *   `replay-event`, `replay-alarm` (live too), `recorded-channel`, `commands-replay`, `past-uploads` (each with `data-status` OPEN | COMPLETE |
  *   REJECTED | FAILED)
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
- *   not-loaded), `filmstrip`, `follow-latest`, `image-details`
+ *   not-loaded), `filmstrip`, `follow-latest`, `image-details`, `video`, `compared`
  * - rover-telemetry: `values` (`data-old` while the stream is silent), `value-NAME` (`data-level`
  *   none | nominal | caution | alarm; `data-stale`; `.value` only while visible), `search`,
  *   `only-alarms`, `shown`, `group`, `charts`, `chart-NAME` with `strip-NAME`, `map`, `window`,
@@ -50,6 +50,7 @@ import './styles/comms.css';
 import './styles/commands.css';
 import { AlarmStrip } from './components/alarm-strip.ts';
 import { EventList } from './components/event-list.ts';
+import { FilmStrip } from './components/film-strip.ts';
 import { ImageStage } from './components/image-stage.ts';
 import { MissionControl } from './components/mission-control.ts';
 import { MissionHeader } from './components/mission-header.ts';
@@ -69,6 +70,7 @@ import { UploadList } from './components/upload-list.ts';
 
 const elements = {
   'image-stage': ImageStage,
+  'film-strip': FilmStrip,
   'alarm-strip': AlarmStrip,
   'event-list': EventList,
   'parameter-card': ParameterCard,

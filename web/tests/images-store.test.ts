@@ -88,3 +88,30 @@ test('one camera can be chosen, and an image is never taken for one of another c
   await vi.waitFor(() => expect(store.list?.map((one) => one.camera)).toEqual(['mast', 'mast']));
   expect(store.shown?.image).toMatchObject({ id: 'new', camera: 'mast' });
 });
+
+test('older images are added page by page, and stay when new images arrive', async () => {
+  let names = ['e', 'd', 'c', 'b', 'a'];
+  vi.stubGlobal('fetch', async (url: string) => {
+    const { pathname, searchParams } = new URL(url);
+    if (pathname !== '/images') return new Response(BYTES);
+    const from = names.indexOf(searchParams.get('cursor') ?? '') + 1;
+    const images = names.slice(from, from + 2).map((id) => image(id));
+    return Response.json({ images, next: names[from + 2] ? names[from + 1] : null });
+  });
+  const ids = (store: ImagesStore) => store.list?.map((one) => one.id).join('');
+  const store = new ImagesStore();
+  store.start();
+  await vi.waitFor(() => expect(ids(store)).toBe('ed'));
+  await store.loadOlder();
+  await store.loadOlder();
+  await store.loadOlder();
+  expect(ids(store)).toBe('edcba');
+  names = ['f', ...names];
+  store.refresh();
+  await vi.waitFor(() => expect(ids(store)).toBe('fedcba'));
+  names = ['i', 'h', 'g', ...names];
+  store.refresh();
+  await vi.waitFor(() => expect(ids(store)).toBe('ih')); // with a gap between g and f
+  await store.loadOlder();
+  expect(ids(store)).toBe('ihgf');
+});

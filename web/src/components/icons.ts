@@ -9,6 +9,8 @@ const SHAPES = {
   fullscreen: svg`<path d="M9.5 2.5h4v4M13.5 2.5 9 7M6.5 13.5h-4v-4M2.5 13.5 7 9"/>`,
   external: svg`<path d="M6.5 3.5h-3v9h9v-3M9 2.5h4.5V7M13.5 2.5 7.5 8.5"/>`,
   info: svg`<circle cx="8" cy="8" r="5.75"/><path d="M8 7.3v3.4M8 5.1v.2"/>`,
+  video: svg`<path d="M2.5 4.5h8v7h-8zM10.5 7.2l3-2v5.6l-3-2"/>`,
+  compare: svg`<path d="M2.5 3.5h4.5v9H2.5zM9 3.5h4.5v9H9z"/>`,
   pause: svg`<path d="M5.5 3.5v9M10.5 3.5v9"/>`,
   play: svg`<path d="M5 3.2 12.4 8 5 12.8z" class="solid"/>`,
   send: svg`<path d="M2.5 8h10M8.5 4l4 4-4 4"/>`,

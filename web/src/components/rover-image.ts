@@ -1,7 +1,7 @@
 import { html, nothing } from 'lit';
 import { createRef, ref } from 'lit/directives/ref.js';
-import { age, bytes, clock, duration, label, labelAndValue, number, timestamp } from '../format.ts';
-import { type ImagesStore, isSame, type ShownImage, SILENT_MS } from '../store/images.ts';
+import { age, bytes, duration, label, labelAndValue, number, timestamp } from '../format.ts';
+import { type ImagesStore, type ShownImage, SILENT_MS } from '../store/images.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
 import { keyOf, thumbnailUrl } from '../store/thumbnails.ts';
 import { at } from '../transport/http.ts';
@@ -9,10 +9,11 @@ import type { ImageInfo } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { type IconName, icon } from './icons.ts';
 import type { ImageStage } from './image-stage.ts';
+import { seekTime } from './seek-time.ts';
 import { sourceLabels } from './source-labels.ts';
 
-const THUMBNAIL_WIDTH_PX = 320;
 const COPY_WIDTH_PX = 1280;
+const VIDEO_WIDTH_PX = 640;
 
 const NOT_LOADED = {
   type: 'This browser cannot display this image',
@@ -28,6 +29,9 @@ export class RoverImage extends PageElement {
   static override properties = { store: { attribute: false }, readiness: { attribute: false } };
   readonly #stage = createRef<ImageStage>();
   #detailsOpen = false;
+  #videoOpen = false;
+  /** The image beside the one that is shown. */
+  #compared: ImageInfo | null = null;
   /** The key of the image that the browser failed to decode. */
   #undecodable = '';
   /** Keys of images without a smaller copy. */
@@ -48,9 +52,10 @@ export class RoverImage extends PageElement {
           ${this.readiness.isOff('camera') && shown === null ? nothing : this.#controls(shown)}
         </div>
         <div class="view">
-          ${shown ? this.#view(shown) : this.#empty()}
+          ${this.#showsVideo ? this.#video() : shown ? this.#view(shown) : this.#empty()}
         </div>
-        ${shown ? this.#caption(shown) : nothing} ${this.#filmstrip()}
+        ${shown && !this.#showsVideo ? this.#caption(shown) : nothing}
+        <film-strip .store=${this.store}></film-strip>
       </section>
     `;
   }
@@ -80,6 +85,13 @@ export class RoverImage extends PageElement {
         ${this.#tool('minus', 'Zoom out', () => this.#stage.value?.zoom(1 / 1.5))}
         ${this.#tool('fit', 'Fit', () => this.#stage.value?.fit())}
         ${this.#tool('plus', 'Zoom in', () => this.#stage.value?.zoom(1.5))}
+        ${
+          this.store.clock === null
+            ? this.#tool('video', 'Live video', () => this.#toggleVideo(), this.#videoOpen)
+            : nothing
+        }
+        ${this.#tool('compare', 'Compare with another image', () => this.#toggleCompared(), this.#compared !== null)}
+        ${shown ? this.#tool('clock', 'Telemetry at the time of this image', () => this.#seek(shown.image)) : nothing}
         ${this.#tool('info', 'Details', () => this.#toggleDetails(), this.#detailsOpen)}
         ${this.#tool('fullscreen', 'Full screen', () => void this.#stage.value?.parentElement?.requestFullscreen())}
         ${
@@ -102,6 +114,41 @@ export class RoverImage extends PageElement {
     this.requestUpdate();
   }
 
+  get #showsVideo(): boolean {
+    return this.#videoOpen && this.store.clock === null;
+  }
+
+  #toggleVideo(): void {
+    this.#videoOpen = !this.#videoOpen;
+    this.requestUpdate();
+  }
+
+  #toggleCompared(): void {
+    this.#compared = this.#compared === null ? (this.store.shown?.image ?? null) : null;
+    if (this.#compared !== null) this.store.setFollowLatest(false);
+    this.requestUpdate();
+  }
+
+  #seek({ taken_at, received_at }: ImageInfo): void {
+    const time = taken_at ?? received_at;
+    if (time !== null) this.dispatchEvent(seekTime(Date.parse(time)));
+  }
+
+  #video() {
+    const query = new URLSearchParams({ width: String(VIDEO_WIDTH_PX) });
+    if (this.store.camera !== null) query.set('camera', this.store.camera);
+    return html`<img class="copy" data-testid="video" src=${at(`stream/rover-video?${query}`)} alt="Live video"
+      @error=${() => this.#toggleVideo()} />`;
+  }
+
+  #comparedView(image: ImageInfo) {
+    const copy = this.#copyUrl(image, COPY_WIDTH_PX);
+    return html`<figure class="compared" data-testid="compared">
+      ${copy === null ? html`<span class="empty">${image.content_type} cannot be displayed</span>` : html`<img src=${copy} alt=${`Smaller copy of ${image.id}`} @error=${() => this.#hasNoCopy(image)} />`}
+      <figcaption title=${image.id}>${image.id}</figcaption>
+    </figure>`;
+  }
+
   #empty() {
     const { list, listError } = this.store;
     if (listError !== null && list === null) {
@@ -121,6 +168,7 @@ export class RoverImage extends PageElement {
     const { image, status, frame } = shown;
     const undecodable = this.#undecodable === keyOf(image);
     return html`
+      ${this.#compared === null ? nothing : this.#comparedView(this.#compared)}
       <image-stage ${ref(this.#stage)} data-testid="image-stage" .blob=${frame} .key=${keyOf(image)}
         .complete=${status.state === 'complete'} .label=${`Image ${image.id}`}
         @undecodable=${() => {
@@ -140,8 +188,8 @@ export class RoverImage extends PageElement {
     return html`
       ${copy === null ? nothing : html`<img class="copy" data-testid="image-copy" src=${copy} alt=${`Smaller copy of ${image.id}`} @error=${() => this.#hasNoCopy(image)} />`}
       <div class="empty overlay ${copy === null ? '' : 'caption-of-copy'}">
-      <strong>${NOT_LOADED[reason]}${copy === null ? '' : ': this is a smaller copy'}</strong>
-      <span>${image.id} · ${image.content_type} · ${size}</span>
+      <strong>${copy === null || reason !== 'type' ? NOT_LOADED[reason] : 'Smaller copy'}</strong>
+      <span>${copy === null ? `${image.id} · ` : ''}${image.content_type} · ${size}</span>
       <span class="actions">
         ${large ? html`<button type="button" @click=${() => this.store.load()}>Load</button>` : nothing}
         ${reason === 'deleted' || reason === 'arriving' ? nothing : html`<a class="button" href=${at(image.url)} download=${image.id}>Download</a>`}
@@ -217,37 +265,4 @@ export class RoverImage extends PageElement {
       ${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
     </dl>`;
   }
-
-  #filmstrip() {
-    const { list, listedAt, shown, listError } = this.store;
-    if (list === null || list.length === 0) return nothing;
-    return html`
-      ${listError ? html`<p class="note caution" role="status">${icon('caution')} Not refreshed since ${clock(listedAt)}Z: ${listError}</p>` : nothing}
-      <ul class="filmstrip" aria-label="Recent images" data-testid="filmstrip">
-        ${list.map((image) => {
-          const url = this.#copyUrl(image, THUMBNAIL_WIDTH_PX);
-          const current = isSame(image, shown?.image ?? null);
-          const taken = image.taken_at ?? image.received_at;
-          return html`<li>
-            <button type="button" aria-current=${current ? 'true' : 'false'}
-              title=${image.reason ? `${image.id}: ${image.reason}` : image.id} @click=${() => this.store.select(image)}>
-              ${url ? html`<img src=${url} alt="" loading="lazy" decoding="async" @error=${() => this.#hasNoCopy(image)} />` : html`<span class="blank">${typeName(image)}</span>`}
-              <span class="visually-hidden">${image.id}</span>
-              <span class="when">${image.complete || (current && shown?.status.state === 'complete') ? (taken?.slice(11, 19) ?? '') : this.store.clock === null ? percentReceived(image) : (image.state ?? 'arriving')}</span>
-            </button>
-          </li>`;
-        })}
-      </ul>
-    `;
-  }
-}
-
-function typeName(image: ImageInfo): string {
-  const subtype = image.content_type.split('/')[1] ?? image.content_type;
-  return subtype.replace(/^x-/, '').slice(0, 10).toUpperCase();
-}
-
-function percentReceived({ received, size, state }: ImageInfo): string {
-  if (state === 'stalled' || state === 'broken') return state;
-  return size ? `${Math.floor((100 * received) / size)} %` : 'arriving';
 }

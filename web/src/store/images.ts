@@ -1,6 +1,6 @@
 import { Age } from '../transport/age.ts';
 import { HttpError } from '../transport/http.ts';
-import { ImageDownload, listImages, Truncated } from '../transport/images.ts';
+import { ImageDownload, type ImagePage, listImages, Truncated } from '../transport/images.ts';
 import type { ImageInfo } from '../transport/wire.ts';
 import { ImageCache } from './image-cache.ts';
 import { RateMeter } from './rate.ts';
@@ -9,8 +9,11 @@ import { Store } from './store.ts';
 import { displayable, keyOf } from './thumbnails.ts';
 import { every, pollWhileVisible } from './ticker.ts';
 
-/** Number of images in the list. */
+/** Number of images in a page of the list. */
 const LIST_LIMIT = 24;
+
+/** Maximum number of images in the list: the newest, and older ones that were loaded. */
+const MAX_LISTED = 480;
 const POLL_MS = 2_000;
 
 /** Milliseconds without a byte after which an arriving image has no rate. */
@@ -45,7 +48,7 @@ export interface ShownImage {
   readonly byteAge: Age;
 }
 
-/** The newest images, at present or of a replay, and the one on the screen: the latest, or one that was selected. */
+/** The images, the newest first, at present or of a replay, and the one on the screen: the latest, or one that was selected. */
 export class ImagesStore extends Store {
   list: readonly ImageInfo[] | null = null;
   listError: string | null = null;
@@ -64,6 +67,9 @@ export class ImagesStore extends Store {
   #abort: AbortController | null = null;
   #download: ImageDownload | null = null;
   #polling = false;
+  /** The cursor of the images after those in the list; `null` if there are none. */
+  #next: string | null = null;
+  #isLoadingOlder = false;
 
   /** `cache`: of another store, whose images need no download then. */
   constructor(clock: ReplayClock | null = null, cache = new ImageCache()) {
@@ -128,10 +134,31 @@ export class ImagesStore extends Store {
     this.changed();
   }
 
+  /** Add the next page of older images to the list. */
+  async loadOlder(): Promise<void> {
+    const { camera, list } = this;
+    const cursor = this.#next;
+    if (this.#isLoadingOlder || cursor === null || list === null) return;
+    if (list.length >= MAX_LISTED) return;
+    this.#isLoadingOlder = true;
+    try {
+      const page = await listImages({ limit: LIST_LIMIT, camera, cursor });
+      if (cursor !== this.#next) return; // meanwhile, the list has begun again
+      this.list = [...(this.list ?? []), ...without(page.images, this.list ?? [])];
+      this.#next = page.next;
+    } catch (error) {
+      this.listError = error instanceof Error ? error.message : String(error);
+    } finally {
+      this.#isLoadingOlder = false;
+      this.changed();
+    }
+  }
+
   /** List the images of one camera, or of all (`null`), and follow the latest. */
   setCamera(camera: string | null): void {
     this.camera = camera;
     this.list = null;
+    this.#next = null;
     this.setFollowLatest(true);
     void this.#poll();
   }
@@ -146,9 +173,9 @@ export class ImagesStore extends Store {
     this.#polling = true;
     try {
       const { camera } = this;
-      const list = await listImages(LIST_LIMIT, camera, this.clock?.ms);
+      const page = await listImages({ limit: LIST_LIMIT, camera, atMs: this.clock?.ms });
       if (camera !== this.camera || this.#isSuspended) return; // meanwhile
-      this.list = list;
+      this.#refreshWith(page);
       this.listedAt = Date.now();
       if (this.listError !== null) this.#reconnectIfSilent();
       this.listError = null;
@@ -160,6 +187,16 @@ export class ImagesStore extends Store {
       this.changed();
     }
     if (this.list === null && this.listError === null) void this.#poll();
+  }
+
+  /** Replace the newest images, and keep older ones that follow them without a gap. */
+  #refreshWith({ images, next }: ImagePage): void {
+    const list = this.list ?? [];
+    const last = images.at(-1) ?? null;
+    const joint = list.findIndex((one) => isSame(one, last));
+    const older = joint < 0 || this.clock !== null ? [] : without(list.slice(joint + 1), images);
+    if (older.length === 0) this.#next = this.clock === null ? next : null;
+    this.list = [...images, ...older].slice(0, MAX_LISTED);
   }
 
   /** After a time without the server, an arriving image may have a half-open connection. */
@@ -296,4 +333,9 @@ async function checkDigest({ sha256 }: ImageInfo, blob: Blob): Promise<ImageStat
 /** Whether both are the same image of the same camera, of any revision. */
 export function isSame(one: ImageInfo, other: ImageInfo | null): boolean {
   return other !== null && one.id === other.id && one.camera === other.camera;
+}
+
+function without(images: readonly ImageInfo[], others: readonly ImageInfo[]): ImageInfo[] {
+  const known = new Set(others.map((one) => `${one.camera}\n${one.id}`));
+  return images.filter((one) => !known.has(`${one.camera}\n${one.id}`));
 }

@@ -5,24 +5,33 @@ import type { ImageInfo } from './wire.ts';
 /** Milliseconds for the list of images; a later answer is not the present state. */
 const LIST_TIMEOUT_MS = 4_000;
 
-/**
- * The newest images, the newest first, including those that are arriving.
- *
- * `camera`: `null` for all cameras. `atMs`: a past moment, for the images as they were then; `null`
- * for now.
- */
-export async function listImages(
-  limit: number,
-  camera: string | null,
-  atMs: number | null = null,
-): Promise<readonly ImageInfo[]> {
+/** A page of the list. `next`: the cursor of the next page; `null` if this is the last one. */
+export interface ImagePage {
+  readonly images: readonly ImageInfo[];
+  readonly next: string | null;
+}
+
+export interface ListOptions {
+  readonly limit: number;
+  /** `null` for all cameras. */
+  readonly camera: string | null;
+  /** A past moment, for the images as they were then. */
+  readonly atMs?: number | undefined;
+  /** Of an earlier page, for the images after it. */
+  readonly cursor?: string;
+}
+
+/** Images, the newest first, including those that are arriving. */
+export async function listImages({ limit, camera, atMs, cursor }: ListOptions): Promise<ImagePage> {
   const query = new URLSearchParams({ limit: String(limit) });
   if (camera !== null) query.set('camera', camera);
-  if (atMs !== null) query.set('at', new Date(atMs).toISOString());
-  const { images } = await getJson<{ images: readonly ImageInfo[] }>(`images?${query}`, {
-    timeoutMs: LIST_TIMEOUT_MS,
-  });
-  return images;
+  if (atMs !== undefined) query.set('at', new Date(atMs).toISOString());
+  if (cursor !== undefined) query.set('cursor', cursor);
+  const page = await getJson<{ images: readonly ImageInfo[]; next?: string | null }>(
+    `images?${query}`,
+    { timeoutMs: LIST_TIMEOUT_MS },
+  );
+  return { images: page.images, next: page.next ?? null };
 }
 
 /** A download ended early and could not be resumed. The bytes received stay available. */
