@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 
 from rover.errors import NoThumbnail
 from rover.images.scaling import NotScalable, scaled
-from rover.images.thumbnails import Thumbnails
+from rover.images.thumbnails import CACHE_TAG, Thumbnails
 from tests.fake_camera import FakeCamera, names_in, receiving, spooled
 from tests.image_site import site
 
@@ -129,7 +129,7 @@ async def test_copies_are_kept_up_to_a_size(tmp_path: Path) -> None:
         assert await thumbnails.get(images, shots[0], 160) == first
         await thumbnails.get(images, shots[2], 160)  # the second was used least lately
         kept = names_in(folder)
-        assert (len(kept), first.etag in kept) == (2, True)
+        assert (len(kept), first.etag in kept, CACHE_TAG in kept) == (3, True, True)
         (folder / first.etag).write_bytes(b"of the disk")
         reopened = Thumbnails(folder, int(one * 2.5))
         assert (await reopened.get(images, shots[0], 160)).data == b"of the disk"

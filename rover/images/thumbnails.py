@@ -30,6 +30,13 @@ MAX_SOURCE_BYTES = 64 * 2**20
 
 CHUNK_BYTES = 2**20
 
+CACHE_TAG = "CACHEDIR.TAG"
+CACHE_SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n"
+"""Marks the folder as a cache. `dir:` and programs for backups skip it.
+
+Source: Cache Directory Tagging Specification 0.6.
+"""
+
 TIMEOUT_S = 30.0
 """Maximum seconds to scale an image."""
 
@@ -116,6 +123,7 @@ class Thumbnails:
         part = self._folder / f"{name}.part"
         try:
             self._folder.mkdir(0o700, parents=True, exist_ok=True)
+            (self._folder / CACHE_TAG).write_text(CACHE_SIGNATURE)
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
@@ -148,7 +156,8 @@ async def read_all(images: Images, image: Image) -> bytes:
 def _files_in(folder: Path) -> dict[str, int]:
     """The kept copies and their sizes, the least lately used first."""
     try:
-        found = [(entry.name, entry.stat()) for entry in os.scandir(folder)]
+        entries = [entry for entry in os.scandir(folder) if entry.name != CACHE_TAG]
+        found = [(entry.name, entry.stat()) for entry in entries]
     except OSError:
         return {}
     found.sort(key=lambda one: one[1].st_mtime)
