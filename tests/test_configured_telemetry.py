@@ -177,7 +177,7 @@ async def test_a_mission_runs_from_a_file_in_another_folder(serve: Serve, tmp_pa
         parameters = (await client.get("/telemetry/parameters")).json()["parameters"]
         assert {one["name"]: one["unit"] for one in parameters}["drive.steer"] == "°"
         sources = (await client.get("/readyz")).json()["sources"]
-        assert [one["source"] for one in sources.values()] == ["replay:", "none:", "none:"]
+        assert [one["source"] for one in sources.values()] == ["replay:", "none:", "none:", "none:"]
     assert (tmp_path / "data").is_dir()
 
 
@@ -230,6 +230,7 @@ async def test_a_file_names_several_sources_of_a_kind(serve: Serve, tmp_path: Pa
             "camera.mast",
             "camera.hand",
             "commands",
+            "uplink",
         ]
 
 
