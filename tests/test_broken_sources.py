@@ -104,6 +104,7 @@ def test_a_fault_of_a_source_ends_nothing_else(tmp_path: Path, place: str, fault
             assert b"COMPLETE" in body
         assert get(f"{server.url}/telemetry/latest")[0] == 200
         others = {n: s for n, s in states(server.url).items() if n != place.split(".")[0]}
+        assert others.pop("uplink") == "off"
         assert set(others.values()) == {"live"}
         assert server.end()[0] == 0
 

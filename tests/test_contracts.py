@@ -22,6 +22,7 @@ from sources.registry import SCHEMES, open_source
 from tests.programs import needs
 from tests.rosbridge import Rosbridge, compressed_image
 from tests.sequences import DICTIONARY, written
+from tests.test_http_camera import jpeg, response, serving
 from tests.test_mavlink import Vehicle
 from tests.test_mqtt import Mosquitto
 from tests.test_serial import Device
@@ -227,6 +228,21 @@ async def check_directory(folder: Path) -> None:
     await check_camera(open_source("camera", f"dir:{folder}?poll_s=0.01"), arrive=arrive)
 
 
+async def check_http_camera(_: Path) -> None:
+    shades = iter(range(1000))
+    shown = [jpeg(next(shades))]
+
+    def answer(_: str, __: dict[str, str]) -> bytes:
+        return response(shown[-1])
+
+    async def arrive() -> None:
+        shown.append(jpeg(next(shades)))
+
+    async with serving(answer) as url:
+        camera = open_source("camera", f"{url}/?poll_s=0.01")
+        await check_camera(camera, arrive=arrive)
+
+
 async def check_rosbridge_camera(_: Path) -> None:
     rosbridge = Rosbridge("/camera/compressed")
     shades = iter(range(1000))
@@ -301,6 +317,7 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.net:UdpTelemetry": check_udp,
     "sources.simulated.camera:SimulatedCamera": check_simulated_camera,
     "sources.directory:DirectoryCamera": check_directory,
+    "sources.http_camera:HttpCamera": check_http_camera,
     "sources.websocket:RosbridgeCamera": check_rosbridge_camera,
     "sources.simulated.validator:SimulatedValidator": check_simulated_validator,
     "sources.programs:ProgramValidator": check_programs,

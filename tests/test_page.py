@@ -75,7 +75,9 @@ async def noise(view: CameraView, path: Path, niceness: int) -> None:
 
 def fast_mission(data_dir: Path, *, link_kbps: float = 400, **settings: Any) -> MissionControl:
     """A simulated mission that shows within seconds what otherwise takes minutes."""
-    camera = SimulatedCamera(width=512, height=256, link_kbps=link_kbps, period_s=6, render=noise)
+    camera = SimulatedCamera(
+        width=512, height=256, link_kbps=link_kbps, period_s=6, keep=100, render=noise
+    )
     return MissionControl(
         Settings(data_dir=data_dir, retry_ms=100, **settings),
         telemetry=SimulatedTelemetry(rate_hz=10),

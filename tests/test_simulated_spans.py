@@ -83,6 +83,7 @@ async def test_a_recorded_mission_is_labelled_as_it_was(tmp_path: Path, simulate
         "camera.mast": simulated,
         "camera.arm": False,
         "commands": False,
+        "uplink": False,
     }
 
 

@@ -218,8 +218,8 @@ export class RoverComms extends PageElement {
 
   #scrolled(event: Event): void {
     const log = event.currentTarget as HTMLElement;
-    if (log.scrollTop < 40 && log.scrollHeight > log.clientHeight)
-      void this.store.shown.loadOlder();
+    const toEnd = log.scrollHeight - log.scrollTop - log.clientHeight;
+    if (log.scrollTop < 40 && toEnd >= 40) void this.store.shown.loadOlder();
   }
 
   #send(event: SubmitEvent): void {

@@ -88,6 +88,12 @@ export class Channel {
     });
   }
 
+  /** The id of the oldest message that the server may still know: its log begins with this epoch. */
+  get oldestId(): string | null {
+    const epoch = this.lastId?.slice(0, this.lastId.lastIndexOf('-') + 1);
+    return this.messages.find(({ id }) => epoch && id.startsWith(epoch))?.id ?? null;
+  }
+
   /** Add messages from before the oldest one, oldest first. */
   addOlder(messages: readonly Message[]): void {
     const older = messages.filter(({ id }) => !this.#ids.has(id));

@@ -95,12 +95,12 @@ export class FollowedChannel {
 
   /** Load messages before the oldest one. */
   async loadOlder(): Promise<void> {
-    const oldest = this.channel.messages[0];
-    if (this.older === 'loading' || this.older === 'none' || !oldest) return;
+    const oldest = this.channel.oldestId;
+    if (this.older === 'loading' || this.older === 'none' || oldest === null) return;
     this.older = 'loading';
     this.#changed();
     try {
-      const query = new URLSearchParams({ before: oldest.id, limit: String(PAGE_MESSAGES) });
+      const query = new URLSearchParams({ before: oldest, limit: String(PAGE_MESSAGES) });
       const { messages, more } = await getJson<{
         messages: readonly Message[];
         more: boolean;
