@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import httpx
@@ -45,6 +45,11 @@ async def serving(answer: Answer) -> AsyncIterator[str]:
     """A server that answers each request by its path and headers, and closes the connection."""
 
     async def handle(stream: SocketStream) -> None:
+        # the client may disconnect at any time
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            await respond(stream)
+
+    async def respond(stream: SocketStream) -> None:
         async with stream:
             head = b""
             while b"\r\n\r\n" not in head:
@@ -70,7 +75,7 @@ async def arrivals(camera: HttpCamera, count: int) -> list[str]:
     """
     ids: list[str] = []
     with anyio.fail_after(20):
-        async with closing(camera.new()) as new:
+        async with camera, closing(camera.new()) as new:
             async for image_id in new:
                 ids.append(image_id)
                 if len(ids) == count:

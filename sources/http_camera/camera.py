@@ -9,11 +9,11 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import unquote
 
 import httpx
-from anyio import sleep
+from anyio import create_task_group, sleep
 
 from sources.base import Image, SourceError, UnknownImage
 from sources.http_camera.download import Download
@@ -29,9 +29,12 @@ from sources.http_camera.requests import (
 )
 from sources.values.names import free_name
 from sources.values.ranges import POSITIVE_S, Range
+from sources.values.reception import Reception
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+
+    from anyio.abc import TaskGroup
 
     from sources.values.images import Header
 
@@ -49,7 +52,7 @@ class HttpCamera:
     The response decides what the URL is: HTML or JSON is an index, anything else a snapshot. Each
     changed body of a snapshot is an image. Each link of an index is downloaded once.
 
-    It polls while somebody reads `new`.
+    Use it as an async context manager. It polls while somebody reads `new`.
 
     Args:
         url: the URL without its query.
@@ -104,6 +107,17 @@ class HttpCamera:
         self._last = b""  # the last body of a snapshot
         self._done: set[httpx.URL] = set()  # links of the index
         self._failures: Counter[httpx.URL] = Counter()  # of downloads
+        self._reception: Reception | None = None
+        self._tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await create_task_group().__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+            await self._tasks.__aexit__(None, None, None)
 
     async def images(self) -> Sequence[Image]:
         """The images in memory, newest first."""
@@ -122,18 +136,30 @@ class HttpCamera:
         async for chunk in held.read(start):
             yield chunk
 
-    async def new(self) -> AsyncIterator[str]:
+    def new(self) -> AsyncIterator[str]:
         """Poll the URL, and yield the ids of images as they arrive.
+
+        It ends the iterator of an earlier call. Ids that are not read in time are dropped, once
+        there are more than the images in memory.
 
         Raises:
             SourceError: the server cannot be reached, or sends neither an image nor an index.
         """
+        if self._tasks is None:
+            raise RuntimeError("the camera must be entered first: async with camera")
+        if self._reception is not None:
+            self._reception.cancel()
+        self._reception = Reception(self._receive_all, self._keep)
+        self._tasks.start_soon(self._reception.run)
+        return self._reception
+
+    async def _receive_all(self, announce: Callable[[str], None]) -> None:
         async with httpx.AsyncClient(timeout=self._timeout_s) as client:
             requests = Requests(client, self._url, self._hosts)
             while True:
                 async with aclosing(self._poll(requests)) as ids:
                     async for image_id in ids:
-                        yield image_id
+                        announce(image_id)
                 await sleep(self._poll_s)
 
     async def _poll(self, requests: Requests) -> AsyncGenerator[str]:

@@ -13,9 +13,9 @@ from sources.base import Image, SourceError, UnknownImage
 from sources.values.losses import Losses
 from sources.values.parsing import PayloadRefused, at, decode, noun, parse
 from sources.values.ranges import Range
+from sources.values.reception import Reception
 from sources.values.times import timestamp_of
 from sources.websocket.connection import Server
-from sources.websocket.reception import Reception
 from sources.websocket.store import ImageStore, NotAnImage
 from sources.websocket.subscriptions import Subscriptions, to_topics
 
