@@ -287,7 +287,6 @@ async def check_programs(folder: Path) -> None:
     (good := folder / "good.seq").write_text("drive 5\n")
     (bad := folder / "bad.seq").write_text("wait\n")
     validator = open_source("commands", f"cmd:{program}")
-    # uvloop waits until the new process runs, which a busy machine delays
     await check_commands(validator, good=good, bad=bad)
 
 
