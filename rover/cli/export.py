@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("csv", "jsonl", "parquet", "mcap")
 
-MAX_ALIGN_S = 86_400.0
+MIN_ALIGN_S, MAX_ALIGN_S = 0.001, 86_400.0
 
 EPILOG = """\b
 Examples:
@@ -51,6 +51,12 @@ def _format_of(name: str | None, output: str) -> str:
     return suffix
 
 
+def _period(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    if value is not None and 0 < value < MIN_ALIGN_S:
+        raise click.BadParameter(f"must be 0, or at least {MIN_ALIGN_S:g} s")
+    return value
+
+
 @click.command(epilog=EPILOG)
 @click.option(
     "-o",
@@ -71,6 +77,7 @@ def _format_of(name: str | None, output: str) -> str:
 @click.option("--fields", metavar="NAMES", help="Parameters, with commas between. By default all.")
 @click.option(
     "--align",
+    callback=_period,
     type=click.FloatRange(0, MAX_ALIGN_S),
     metavar="SECONDS",
     help="Rows at this period, with the newest value of each parameter; 0 keeps the rows.",
