@@ -18,6 +18,7 @@ from anyio import create_task_group, fail_after, sleep
 
 from rover.errors import SettingError
 from rover.logs import Record, SqliteLog
+from rover.logs.batch import Batch
 from rover.logs.database import Database
 from rover.logs.folder import DataFolder
 from rover.logs.gaps import saved_gaps
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from rover.logs.batch import Batch
 
 pytestmark = pytest.mark.anyio
 
@@ -319,6 +319,17 @@ async def test_a_replaced_folder_has_one_active_process(tmp_path: Path) -> None:
         other.release()
         await until_recording(log)
         assert not other.acquire()
+
+
+async def test_a_write_after_the_end_does_not_take_the_folder_again(tmp_path: Path) -> None:
+    log = sqlite_log(tmp_path)
+    await log.open()
+    await recorded(log, 1, 3)
+    await log.close()
+    with pytest.raises(OSError, match="closed"):
+        log._file.write(Batch(), log._pending.index, log._pending.ids)
+    async with opened(tmp_path) as another:  # it need not wait
+        assert await offsets(another) == [1, 2, 3]
 
 
 async def test_a_deleted_file_is_made_again_and_ids_are_not_reused(tmp_path: Path) -> None:

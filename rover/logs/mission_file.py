@@ -9,7 +9,7 @@ import logging
 import sqlite3
 from contextlib import suppress
 from dataclasses import replace
-from errno import EBUSY
+from errno import EBADF, EBUSY
 from time import strftime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -83,6 +83,7 @@ class MissionFile:
         self._open_database = open_database
         self._boot = boot
         self._run = ""  # the run that wrote last into the file of this index
+        self._closed = False
 
     def open(self) -> Opened:
         """Open the file, store what a killed process left in the journal, and begin a run.
@@ -142,6 +143,7 @@ class MissionFile:
         Args:
             clean: whether everything is written.
         """
+        self._closed = True
         if self.database is not None and clean:
             with suppress(sqlite3.Error, OSError):
                 self.database.set_meta(clean="yes")
@@ -223,6 +225,8 @@ class MissionFile:
 
     def _open_again(self, batch: Batch, index: Index, ids: Mapping[str, int]) -> Database:
         """Open the file after an outage, and write the index again if the file is a new one."""
+        if self._closed:
+            raise OSError(EBADF, "the log is closed")  # a late write must not take the lock again
         if not self.folder.keep():
             raise OSError(EBUSY, "its folder was replaced, and another process uses it")
         contents = self._open_or_set_aside()
