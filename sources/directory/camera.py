@@ -105,6 +105,7 @@ class DirectoryCamera:
         self._scanning = Lock()
         self._new: dict[str, None] = {}  # an ordered set, bounded by the names in the folder
         self._tasks: TaskGroup | None = None
+        self._stop = Event()
         try:
             os.scandir(path).close()
         except OSError as exc:
@@ -112,6 +113,7 @@ class DirectoryCamera:
                 raise self._unreadable(exc) from exc
 
     async def __aenter__(self) -> Self:
+        self._stop = Event()
         self._tasks = await create_task_group().__aenter__()
         scanned = Event()
         self._tasks.start_soon(self._poll, scanned)
@@ -121,6 +123,7 @@ class DirectoryCamera:
 
     async def __aexit__(self, *_: object) -> None:
         if self._tasks is not None:
+            self._stop.set()
             self._tasks.cancel_scope.cancel()
             await self._tasks.__aexit__(None, None, None)
 
@@ -236,7 +239,7 @@ class DirectoryCamera:
         identity = await self._calls.run(tree.identity)
         next_whole = 0.0
         with suppress(OSError):
-            async for names in changed_names(tree.path, folders, self._poll_s):
+            async for names in changed_names(tree.path, folders, self._poll_s, self._stop):
                 began = time.perf_counter()
                 if began >= next_whole:
                     await self.refresh()
