@@ -26,6 +26,15 @@ def as_text(_: SerializationContext, value: object) -> bytes:
 
 @schemathesis.hook
 def filter_query(_: HookContext, query: Mapping[str, object] | None) -> bool:
-    """Whether each parameter is in the URL: an object is there by its properties, if it has any."""
-    values = (query or {}).values()
-    return not any(isinstance(value, dict) or value == [] for value in values)
+    """Whether the URL says what the query is: not for objects, and not for lists of other values.
+
+    An object is in the URL by its properties, if it has any. A list repeats the parameter, of which
+    the last value counts.
+    """
+    return all(_is_in_url(value) for value in (query or {}).values())
+
+
+def _is_in_url(value: object) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(one, str) for one in value)
+    return not isinstance(value, dict)
