@@ -102,10 +102,8 @@ def is_tcp(scope: Scope) -> bool:
 
 def client_behind(proxies: Proxies, values: Sequence[bytes]) -> Address | None:
     """The address of the client: the last one that is not a trusted proxy; see `client_chain`."""
-    client = None
-    for client in client_chain(proxies, values):  # noqa: B007 # the last
-        pass
-    return client
+    chain = list(client_chain(proxies, values))
+    return chain[-1] if chain else None
 
 
 def client_chain(proxies: Proxies, values: Sequence[bytes]) -> Iterator[Address | None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import unquote
 
 import httpx
-from anyio import create_task_group, sleep
+from anyio import sleep
 
 from sources.base import Image, SourceError, UnknownImage
 from sources.http_camera.download import Download
@@ -29,12 +29,10 @@ from sources.http_camera.requests import (
 )
 from sources.values.names import free_name
 from sources.values.ranges import POSITIVE_S, Range
-from sources.values.reception import Reception
+from sources.values.reception import Receptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-
-    from anyio.abc import TaskGroup
 
     from sources.values.images import Header
 
@@ -107,17 +105,14 @@ class HttpCamera:
         self._last = b""  # the last body of a snapshot
         self._done: set[httpx.URL] = set()  # links of the index
         self._failures: Counter[httpx.URL] = Counter()  # of downloads
-        self._reception: Reception | None = None
-        self._tasks: TaskGroup | None = None
+        self._receptions = Receptions(self._receive_all, self._keep)
 
     async def __aenter__(self) -> Self:
-        self._tasks = await create_task_group().__aenter__()
+        await self._receptions.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
-            await self._tasks.__aexit__(None, None, None)
+        await self._receptions.__aexit__()
 
     async def images(self) -> Sequence[Image]:
         """The images in memory, newest first."""
@@ -145,13 +140,7 @@ class HttpCamera:
         Raises:
             SourceError: the server cannot be reached, or sends neither an image nor an index.
         """
-        if self._tasks is None:
-            raise RuntimeError("the camera must be entered first: async with camera")
-        if self._reception is not None:
-            self._reception.cancel()
-        self._reception = Reception(self._receive_all, self._keep)
-        self._tasks.start_soon(self._reception.run)
-        return self._reception
+        return self._receptions.begin()
 
     async def _receive_all(self, announce: Callable[[str], None]) -> None:
         async with httpx.AsyncClient(timeout=self._timeout_s) as client:

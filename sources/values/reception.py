@@ -1,14 +1,18 @@
-"""A task that receives images, and the iterator of their ids."""
+"""Tasks that receive images, and the iterators of their ids."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
-from anyio import CancelScope, Event
+from anyio import CancelScope, Event, create_task_group
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from anyio.abc import TaskGroup
+
+    Receive = Callable[[Callable[[str], None]], Awaitable[None]]
 
 
 class Reception:
@@ -19,9 +23,7 @@ class Reception:
         max_waiting: maximum number of ids that wait to be read; the oldest are dropped.
     """
 
-    def __init__(
-        self, receive: Callable[[Callable[[str], None]], Awaitable[None]], max_waiting: int
-    ) -> None:
+    def __init__(self, receive: Receive, max_waiting: int) -> None:
         self._receive = receive
         self._waiting: deque[str] = deque(maxlen=max_waiting)
         self._changed = Event()
@@ -69,3 +71,37 @@ class Reception:
     def _announce(self, item: str) -> None:
         self._waiting.append(item)
         self._changed.set()
+
+
+class Receptions:
+    """The receptions of a camera, one at a time. Enter it with the camera.
+
+    Args:
+        receive: as for `Reception`.
+        max_waiting: as for `Reception`.
+    """
+
+    def __init__(self, receive: Receive, max_waiting: int) -> None:
+        self._receive = receive
+        self._max_waiting = max_waiting
+        self._newest: Reception | None = None
+        self._tasks: TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await create_task_group().__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+            await self._tasks.__aexit__(None, None, None)
+
+    def begin(self) -> Reception:
+        """Begin a reception, and end the one before."""
+        if self._tasks is None:
+            raise RuntimeError("the camera must be entered first: async with camera")
+        if self._newest is not None:
+            self._newest.cancel()
+        self._newest = Reception(self._receive, self._max_waiting)
+        self._tasks.start_soon(self._newest.run)
+        return self._newest

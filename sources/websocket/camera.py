@@ -6,14 +6,13 @@ import time as clocks
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Self
 
-from anyio import create_task_group
 from anyio.to_thread import run_sync
 
 from sources.base import Image, SourceError, UnknownImage
 from sources.values.losses import Losses
 from sources.values.parsing import PayloadRefused, at, decode, noun, parse
 from sources.values.ranges import Range
-from sources.values.reception import Reception
+from sources.values.reception import Receptions
 from sources.values.times import timestamp_of
 from sources.websocket.connection import Server
 from sources.websocket.store import ImageStore, NotAnImage
@@ -21,8 +20,6 @@ from sources.websocket.subscriptions import Subscriptions, to_topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-
-    from anyio.abc import TaskGroup
 
 CHUNK_BYTES = 2**20
 """Maximum bytes of one chunk, the limit of the contract."""
@@ -80,18 +77,15 @@ class RosbridgeCamera:
         messages = to_topics([topic], throttle_rate=throttle_ms, queue_length=1)
         self._subscriptions = Subscriptions(messages)
         self._clock = clock
-        self._reception: Reception | None = None
-        self._tasks: TaskGroup | None = None
+        self._receptions = Receptions(self._receive, self._keep)
         self.losses = Losses(self._server.place)
 
     async def __aenter__(self) -> Self:
-        self._tasks = await create_task_group().__aenter__()
+        await self._receptions.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._tasks is not None:
-            self._tasks.cancel_scope.cancel()
-            await self._tasks.__aexit__(None, None, None)
+        await self._receptions.__aexit__()
 
     async def images(self) -> Sequence[Image]:
         """The images in memory, newest first."""
@@ -119,13 +113,7 @@ class RosbridgeCamera:
         Raises:
             SourceError: the server cannot be reached, closed the connection, or refuses the topic.
         """
-        if self._tasks is None:
-            raise RuntimeError("the camera must be entered first: async with camera")
-        if self._reception is not None:
-            self._reception.cancel()
-        self._reception = Reception(self._receive, self._keep)
-        self._tasks.start_soon(self._reception.run)
-        return self._reception
+        return self._receptions.begin()
 
     async def _receive(self, announce: Callable[[str], None]) -> None:
         """Receive images, and announce their ids, until the connection is lost."""
