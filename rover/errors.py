@@ -407,6 +407,9 @@ class MessageRefused(RoverError):
 class MessageTooBig(RoverError):
     """A message is longer than `ROVER_MAX_MESSAGE_BYTES`."""
 
+    members: ClassVar[dict[str, str]] = {"code": "too_long"}
+    """Of the problem document."""
+
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         super().__init__(

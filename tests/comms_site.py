@@ -19,15 +19,18 @@ from websockets.typing import Subprotocol
 
 from rover.comms import Comms
 from rover.comms.protocol import SUBPROTOCOL
+from rover.routes import comms_messages
 from rover.routes.comms import (
     routes,
 )
+from rover.serving import Serving
 from tests.one_stream import OneStream
 from tests.server_log import no_errors_logged
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from rover.logs.base import Log
     from tests.conftest import Serve
 
 V1 = [Subprotocol(SUBPROTOCOL)]
@@ -67,10 +70,13 @@ class Server:
 
 
 @asynccontextmanager
-async def comms(serve: Serve, ws: str = "auto", **settings: Any) -> AsyncIterator[Server]:
+async def comms(
+    serve: Serve, ws: str = "auto", log: Log | None = None, **settings: Any
+) -> AsyncIterator[Server]:
     site = OneStream(**{"message_rate": 1e6, **settings})
-    site.comms = Comms(site.settings, notify=site.serving.flusher.mark)
-    app = site.app(routes(site), site.comms.run)
+    site.serving = Serving(site.settings, log=log)
+    site.comms = Comms(site.settings, notify=site.serving.flusher.mark, log=log)
+    app = site.app([*routes(site), *comms_messages.routes(site)], site.comms.run)
     async with serve(app, ws=ws) as url:
         with no_errors_logged():
             yield Server(url, site.comms)

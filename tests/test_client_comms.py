@@ -6,15 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio import fail_after, to_thread
+from anyio import fail_after
 
-from rover.cli import main
-from rover.cli.connection import WRONG_USE
 from rover.client import (
     Client,
     ClientError,
     ConnectionFailed,
     Interruption,
+    InvalidArgument,
     Message,
     MessageRefused,
     Presence,
@@ -86,6 +85,7 @@ async def test_across_cuts_each_message_is_said_once_and_received_once(serve: Se
             assert [e.text for e in found if isinstance(e, Message)] == texts
             cuts = [e for e in found if isinstance(e, Interruption)]
             assert len(cuts) == (2 if member is ada else 0)
+        assert ada.you == "Ada"
     assert b"after=" in proxy.requests[1]
 
 
@@ -131,16 +131,16 @@ async def test_another_server_is_recognised() -> None:
                 pass
 
 
-async def test_the_commands_say_and_follow(
-    serve: Serve, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async with serving(serve) as at:
-        said = ["say", "flight", "Drive is complete", "--name", "Ada", "--url", at.url]
-        assert await to_thread.run_sync(main, said) == 0
-        message_id = capsys.readouterr().out.strip()
-        tail = ["tail", "comms", "flight", "-n", "1", "--url", at.url]
-        assert await to_thread.run_sync(main, tail) == 0
-        [line] = capsys.readouterr().out.splitlines()
-        assert await to_thread.run_sync(main, ["say", "flight", " ", "--url", at.url]) == WRONG_USE
-    found = json.loads(line)
-    assert (found["id"], found["from"], found["text"]) == (message_id, "Ada", "Drive is complete")
+async def test_a_message_has_a_kind_and_data_and_is_sent_once_with_its_ref(serve: Serve) -> None:
+    data = {"t": "2026-11-28T21:52:00Z"}
+    async with serving(serve) as at, Client(at.url) as rover, rover.comms("flight", "Ada") as ada:
+        first = await ada.say("Look", kind="link", data=data, ref="go-1")
+        assert await ada.say("Look", kind="link", data=data, ref="go-1") == first
+        with pytest.raises(MessageRefused):
+            await ada.say("Look", data=data)
+        with pytest.raises(InvalidArgument):
+            await ada.say("Look", kind="status", data={"battery": float("nan")})
+        await ada.say("plain")
+        look, plain = [e for e in await read(ada, 2) if isinstance(e, Message)]
+    assert (look.kind, look.data, look.ref) == ("link", data, "go-1")
+    assert (plain.text, plain.kind, plain.data) == ("plain", "", None)

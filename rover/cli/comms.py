@@ -8,10 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rover.cli.connection import connection_options, printable, run_with_client, write_line
+from rover.cli.connection import (
+    connection_options,
+    printable,
+    report,
+    run_with_client,
+    write_line,
+)
 
 if TYPE_CHECKING:
-    from rover.client import Channel, Client, Message, Presence
+    from collections.abc import AsyncIterator
+
+    from rover.client import Client, Gap, Interruption, Message, Notice, Presence
+
+    Event = Message | Presence | Notice | Gap | Interruption
+
+LAST = 20
+"""Number of past events that `rover tail comms` begins with."""
+
+MAX_DATA_CHARACTERS = 200
+"""Maximum number of characters of a message's data that a terminal shows."""
 
 
 def message_text(ctx: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
@@ -32,6 +48,23 @@ def message_text(ctx: click.Context, parameter: click.Parameter, text: str | Non
     return text
 
 
+def json_data(_: click.Context, __: click.Parameter, text: str | None) -> dict[str, Any] | None:
+    """The data of a message.
+
+    Raises:
+        click.BadParameter: it is not a JSON object.
+    """
+    if text is None:
+        return None
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise click.BadParameter('must be a JSON object, such as {"t": "2026-11-28T21:52:00Z"}')
+    return data
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -39,14 +72,21 @@ Examples:
   rover tail comms flight --name capcom --say "CAPCOM is on console"
   rover tail comms flight --json | jq -r 'select(.type == "message") | .text'
 
-The command joins the channel, so its members see it. A terminal shows text. Otherwise, and with
---json, each line is one JSON object of the protocol rover.comms.v1.
+With --name or --say, the command joins the channel, so its members see it. A terminal shows text.
+Otherwise, and with --json, each line is one JSON object of the protocol rover.comms.v1.
 """
 )
 @click.argument("channel")
-@click.option("--name", default="", help="Name of the member. By default the server chooses one.")
-@click.option("--say", "text", callback=message_text, help="Send this message first.")
+@click.option("--name", default="", help="Join the channel under this name.")
+@click.option("--say", "text", callback=message_text, help="Join the channel, and send this.")
 @click.option("--after", default="", metavar="ID", help="Resume after this event.")
+@click.option(
+    "--last",
+    type=click.IntRange(0, 1_000),
+    metavar="COUNT",
+    help=f"Begin with this many past events, {LAST} by default. Members begin with the newest "
+    "messages.",
+)
 @click.option("-n", "--count", type=click.IntRange(1), help="End after this many messages.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal.")
 @connection_options
@@ -55,6 +95,7 @@ def comms(
     name: str,
     text: str | None,
     after: str,
+    last: int | None,
     count: int | None,
     as_json: bool,
     **connection: Any,
@@ -62,12 +103,20 @@ def comms(
     """Follow the comms channel CHANNEL."""
 
     async def run(client: Client) -> int:
-        async with client.comms(channel, name, after=after) as member:
-            if text is not None:
-                await member.say(text)
-            await _print(member, count, as_json=as_json or not sys.stdout.isatty())
+        as_lines = as_json or not sys.stdout.isatty()
+        if name or text is not None:
+            async with client.comms(channel, name, after=after) as member:
+                if text is not None:
+                    await member.say(text)
+                await _print(member, count, as_json=as_lines)
+        else:
+            past = 0 if after else LAST if last is None else last
+            async with client.follow(channel, last=past, after=after) as events:
+                await _print(events, count, as_json=as_lines)
         return 0
 
+    if last is not None and (after or name or text is not None):
+        raise click.UsageError("--last needs neither --after nor --name nor --say")
     return run_with_client(run, **connection)
 
 
@@ -75,34 +124,52 @@ def comms(
     epilog="""\b
 Examples:
   rover say flight "Drive of sol 812 is complete"
+  rover say flight "Look at this" --kind link --data '{"t": "2026-11-28T21:52:00Z"}'
   uptime | rover say lab - --name server
 
-It prints the id of each message when the server has accepted it.
+It prints the id of the message when the server has accepted it. Nobody joins the channel. If the
+connection fails, the server may have the message: the same command with the same --ref sends it
+once.
 """
 )
 @click.argument("channel")
 @click.argument("text", callback=message_text)
-@click.option("--name", default="", help="Name of the member. By default the server chooses one.")
+@click.option("--name", default="", help="Name of the sender, unless the token has one.")
+@click.option("--kind", default="", help="Kind of the message, such as link.")
+@click.option("--data", callback=json_data, metavar="JSON", help="Data for programs, an object.")
+@click.option("--ref", default="", help="Your name for the message.")
 @connection_options
-def say(channel: str, text: str, name: str, **connection: Any) -> int:
+def say(
+    channel: str,
+    text: str,
+    name: str,
+    kind: str,
+    data: dict[str, Any] | None,
+    ref: str,
+    **connection: Any,
+) -> int:
     """Send TEXT to the comms channel CHANNEL. TEXT may be - for the input."""
 
     async def run(client: Client) -> int:
-        async with client.comms(channel, name) as member:
-            write_line(await member.say(text))
+        said = await client.say(channel, text, name, kind=kind, data=data, ref=ref)
+        write_line(said.id)
+        if not said.kept:
+            report("the server cannot keep the message now, and may forget it in a restart")
         return 0
 
     return run_with_client(run, **connection)
 
 
-async def _print(member: Channel, count: int | None, *, as_json: bool) -> None:
+async def _print(events: AsyncIterator[Event], count: int | None, *, as_json: bool) -> None:
     from rover.cli.tail import report_loss
-    from rover.client import Gap, Interruption, Message
+    from rover.client import Gap, Interruption, Message, Notice
 
     printed = 0
-    async for event in member:
+    async for event in events:
         if isinstance(event, Gap | Interruption):
             report_loss(event)
+            continue
+        if isinstance(event, Notice) and not event.id:  # the state of the channel
             continue
         if as_json:
             write_line(json.dumps(event.fields, ensure_ascii=False))
@@ -113,13 +180,18 @@ async def _print(member: Channel, count: int | None, *, as_json: bool) -> None:
             return
 
 
-def shown(event: Message | Presence) -> str:
+def shown(event: Message | Presence | Notice) -> str:
     """The event as text. Continued lines of a message are indented."""
-    from rover.client import Message
+    from rover.client import Message, Presence
 
-    time = printable(event.at[11:19])
-    if not isinstance(event, Message):
+    time = printable(str(event.fields.get("at", ""))[11:19])
+    if isinstance(event, Presence):
         verb = "joined" if event.kind == "join" else "left"
         return f"{time} * {printable(event.name)} {verb} ({event.member_count} here)"
+    if not isinstance(event, Message):
+        return f"{time} * {printable(event.name)}"
     lines = [printable(line) for line in event.text.splitlines()] or [""]
+    if event.kind:
+        data = "" if event.data is None else f" {json.dumps(event.data, ensure_ascii=False)}"
+        lines.append(printable(f"[{event.kind}{data}]"[:MAX_DATA_CHARACTERS]))
     return f"{time} {printable(event.sender)}: " + "\n         ".join(lines)

@@ -8,8 +8,10 @@
 It imports nothing of the server. docs/client.md describes it.
 """
 
+from rover.client.channel_events import Message, Presence, Said
+from rover.client.channel_stream import ChannelStream
 from rover.client.client import Client
-from rover.client.comms import Channel, Message, Presence
+from rover.client.comms import Channel
 from rover.client.errors import (
     ChannelClosed,
     ClientError,
@@ -33,6 +35,7 @@ __all__ = [
     "Beat",
     "Channel",
     "ChannelClosed",
+    "ChannelStream",
     "Client",
     "ClientError",
     "ConnectionFailed",
@@ -52,6 +55,7 @@ __all__ = [
     "OutcomeUnknown",
     "Presence",
     "Refused",
+    "Said",
     "Sample",
     "ServerSentEvent",
     "Silent",

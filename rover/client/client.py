@@ -11,7 +11,9 @@ import httpx
 from anyio import sleep
 
 from rover import __version__
-from rover.client.comms import Channel
+from rover.client import channel_requests
+from rover.client.channel_stream import ChannelStream
+from rover.client.comms import Channel, json_of, message_fields
 from rover.client.errors import InvalidArgument, NotARover, Refused
 from rover.client.http import check_status, translated_errors
 from rover.client.images import ImageDownload
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from rover.client.channel_events import Message, Said
+
 MAX_INGEST_ATTEMPTS = 60
 """Maximum number of attempts to send samples to a server whose inbox is full."""
+
+FULL = (429, 503)
+"""Statuses of a server that accepts the same request later."""
 
 ANSWER_TIMEOUT_S = 30.0
 """Seconds without a byte after which a request for a document has failed."""
@@ -173,6 +180,90 @@ class Client:
         """
         return Channel(self, channel, name, after)
 
+    async def channels(self) -> list[dict[str, Any]]:
+        """The comms channels, with `name`, `members` and `last_id`, as the server's JSON.
+
+        Raises:
+            ClientError: as `get`.
+        """
+        channels: list[dict[str, Any]] = (await self.get("comms")).get("channels", [])
+        return channels
+
+    def follow(
+        self, channel: str, *, last: int = 0, after: str = "", wait: bool = False
+    ) -> ChannelStream:
+        """The events of a comms channel from now on, without joining it.
+
+        Args:
+            channel: the name of the channel.
+            last: number of past events before the live ones.
+            after: past events after this id.
+            wait: whether to keep trying if the first attempt fails.
+        """
+        params = {"last": str(last)} if last else {}
+        path = channel_requests.path_of(channel, "stream")
+        return ChannelStream(self.stream(path, params, last_id=after, wait=wait))
+
+    def messages(
+        self,
+        channel: str,
+        *,
+        after: str = "",
+        before: str = "",
+        since: str | None = None,
+        until: str | None = None,
+        text: str = "",
+    ) -> AsyncIterator[Message]:
+        """The kept messages of a channel: the newest first or, with `after`, the oldest first.
+
+        Pages are requested as the iteration reaches them.
+
+        Args:
+            channel: the name of the channel.
+            after: messages after this event.
+            before: messages before this event.
+            since: messages from this time on: ISO 8601 or POSIX seconds.
+            until: messages before this time.
+            text: messages that contain it, in any case.
+
+        Raises:
+            ClientError: as `get`.
+        """
+        given = {"after": after, "before": before, "since": since, "until": until, "q": text}
+        params = {name: value for name, value in given.items() if value}
+        return channel_requests.messages(self, channel, params)
+
+    async def say(
+        self,
+        channel: str,
+        text: str,
+        name: str = "",
+        *,
+        kind: str = "",
+        data: Mapping[str, Any] | None = None,
+        ref: str = "",
+    ) -> Said:
+        """Send a message to a channel without joining it; returns when the server has accepted it.
+
+        While the client sends too many messages, it waits. After `ConnectionFailed`, the server may
+        have the message: with the same `ref` and name, it can be sent again, and is there once.
+
+        Args:
+            channel: the name of the channel.
+            text: the message.
+            name: of the sender, unless the token has one; `guest` by default.
+            kind: as in `Channel.say`.
+            data: as in `Channel.say`.
+            ref: your name for the message; by default it has none.
+
+        Raises:
+            MessageRefused: the channel does not accept the message.
+            ClientError: as `get`.
+        """
+        fields = message_fields(text, kind, data) | ({"name": name} if name else {})
+        body = json_of({**fields, "ref": ref} if ref else fields).encode()
+        return await channel_requests.say(self, channel, body)
+
     async def ingest(self, samples: Iterable[str]) -> None:
         """Send samples to the server, which needs a `push:` source. While it is full, wait.
 
@@ -184,20 +275,8 @@ class Client:
             Refused: the server does not accept them. It has none of them.
             NotARover: the answer is not that of a Cosmic Rover server.
         """
-        url, body = self.url + "ingest/telemetry", "\n".join(samples).encode()
-        headers = {"Content-Type": "application/x-ndjson"}
-        for attempt in range(MAX_INGEST_ATTEMPTS):
-            try:
-                with translated_errors(url):
-                    response = await self.http.post(url, content=body, headers=headers)
-                    await check_status(response)
-                    _json_object(url, response)
-            except Refused as exc:
-                if exc.status not in (429, 503) or attempt == MAX_INGEST_ATTEMPTS - 1:
-                    raise
-                await sleep(exc.retry_after_s or 1.0)
-            else:
-                return
+        body, path = "\n".join(samples).encode(), "ingest/telemetry"
+        await self.post(path, body, "application/x-ndjson", attempts=MAX_INGEST_ATTEMPTS)
 
     @asynccontextmanager
     async def download(
@@ -240,6 +319,33 @@ class Client:
                 await check_status(response)
                 await response.aread()
         return _json_object(url, response)
+
+    async def post(
+        self, path: str, body: bytes, content_type: str, *, attempts: int = 1
+    ) -> dict[str, Any]:
+        """Send a body to a path below the server's URL; returns the JSON object of the answer.
+
+        Args:
+            path: below the server's URL.
+            body: of the request.
+            content_type: of the body.
+            attempts: maximum number of attempts while the server accepts no more, or is starting.
+
+        Raises:
+            ClientError: as `get`. After `ConnectionFailed`, the server may have the body.
+        """
+        url, headers = self.url + path, {"Content-Type": content_type}
+        while True:
+            attempts -= 1
+            try:
+                with translated_errors(url):
+                    response = await self.http.post(url, content=body, headers=headers)
+                    await check_status(response)
+                return _json_object(url, response)
+            except Refused as exc:
+                if exc.status not in FULL or attempts <= 0:
+                    raise
+                await sleep(exc.retry_after_s or 1.0)
 
 
 def _json_object(url: str, response: httpx.Response) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Comms channels: messages and members, across any number of connections.
+"""A member of a comms channel, across any number of connections.
 
 The protocol is `rover.comms.v1`.
 """
@@ -10,7 +10,6 @@ import json
 import secrets
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
@@ -21,16 +20,19 @@ from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
 from rover.client.backoff import Backoff
+from rover.client.channel_events import Message, Presence, event_of
 from rover.client.errors import (
     ChannelClosed,
     ClientError,
     ConnectionFailed,
+    InvalidArgument,
     MessageRefused,
     NotARover,
     Refused,
 )
 from rover.client.http import host_of, translated_handshake_errors
 from rover.client.stream import CONNECT_TIMEOUT_S, Gap, Interruption, json_object
+from rover.client.telemetry import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,46 +54,6 @@ TEMPORARY = frozenset({1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014})
 """Close codes after which the client connects again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """Somebody said something.
-
-    Attributes:
-        id: of the event.
-        sender: the member's name.
-        text: the message.
-        at: when, in ISO 8601.
-        fields: the event's JSON.
-    """
-
-    id: str
-    sender: str
-    text: str
-    at: str
-    fields: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """A member joined or left.
-
-    Attributes:
-        id: of the event.
-        kind: `join` or `leave`.
-        name: the member's name.
-        member_count: members of the channel after it.
-        at: when, in ISO 8601.
-        fields: the event's JSON.
-    """
-
-    id: str
-    kind: str
-    name: str
-    member_count: int
-    at: str
-    fields: Mapping[str, Any]
-
-
 class _Connect(connect):
     """A handshake that follows no redirect, as the requests of the client."""
 
@@ -99,7 +61,7 @@ class _Connect(connect):
         return exc
 
 
-CommsEvent = Message | Presence | Gap | Interruption
+CommsEvent = Message | Presence | Notice | Gap | Interruption
 
 
 class Channel:
@@ -139,7 +101,7 @@ class Channel:
         self._waiting: deque[CommsEvent] = deque()
         self._dropped = 0
         self._news = asyncio.Event()
-        self._said: dict[str, tuple[str, asyncio.Future[str]]] = {}
+        self._said: dict[str, tuple[str, asyncio.Future[str]]] = {}  # frames by `ref`
         self._error: ClientError | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -173,24 +135,38 @@ class Channel:
             return Gap(lost, "slow")
         return self._waiting.popleft()
 
-    async def say(self, text: str) -> str:
+    async def say(
+        self, text: str, *, kind: str = "", data: Mapping[str, Any] | None = None, ref: str = ""
+    ) -> str:
         """Send a message; returns its id when the server has accepted it.
 
         After a cut it is sent again with the same `ref`, so that the channel has it once.
 
+        Args:
+            text: the message.
+            kind: such as `link`; empty for a plain message.
+            data: for programs; it needs a kind.
+            ref: the program's name for the message; by default a random one. A program that may
+                have sent it before, in an earlier run, gives the same one again.
+
         Raises:
             MessageRefused: the channel does not accept the message.
+            InvalidArgument: a message with this `ref` has no acknowledgement yet, or `data` is not
+                JSON.
             ClientError: as the class.
         """
         if self._error is not None:
             raise self._error
-        ref = secrets.token_hex(8)
+        ref = ref or secrets.token_hex(8)
+        if ref in self._said:
+            raise InvalidArgument(f"ref={ref[:64]}: a message with it is being sent")
+        frame = json_of({"type": "say", "ref": ref, **message_fields(text, kind, data)})
         accepted = asyncio.get_running_loop().create_future()
-        self._said[ref] = (text, accepted)
+        self._said[ref] = (frame, accepted)
         try:
             if self._connection is not None:
                 with suppress(ConnectionClosed):  # it is sent again on the next connection
-                    await self._connection.send(_say(text, ref))
+                    await self._connection.send(frame)
             accepted_id: str = await accepted
             return accepted_id
         finally:
@@ -238,8 +214,8 @@ class Channel:
             if connection.subprotocol != SUBPROTOCOL:
                 raise NotARover(f"{host} does not speak {SUBPROTOCOL}")
             self._welcome(json_object(await _next_frame(connection)))
-            for ref, (text, _) in list(self._said.items()):
-                await connection.send(_say(text, ref))
+            for frame, _ in list(self._said.values()):
+                await connection.send(frame)
         except ConnectionClosed as exc:
             raise _closed(exc) from exc
         except ChannelClosed as exc:
@@ -278,15 +254,6 @@ class Channel:
     def _handle(self, fields: Mapping[str, Any]) -> None:
         event_id = str(fields.get("id", ""))
         match fields.get("type"):
-            case "message":
-                sender, text = str(fields.get("from", "")), str(fields.get("text", ""))
-                self._add(Message(event_id, sender, text, str(fields.get("at", "")), fields))
-                self.last_id = event_id
-            case "join" | "leave" as kind:
-                name, count = str(fields.get("name", "")), int(fields.get("member_count", 0))
-                at = str(fields.get("at", ""))
-                self._add(Presence(event_id, str(kind), name, count, at, fields))
-                self.last_id = event_id
             case "gap":
                 self._add(Gap.from_json(fields))
             case "ack":
@@ -296,6 +263,9 @@ class Channel:
                 refused = MessageRefused(str(fields.get("code")), str(fields.get("detail", "")))
                 if (waiting := self._said.get(str(fields.get("ref")))) and not waiting[1].done():
                     waiting[1].set_exception(refused)
+            case _ if event_id:
+                self._add(event_of(fields))
+                self.last_id = event_id
 
     def _add(self, event: CommsEvent) -> None:
         if len(self._waiting) >= MAX_WAITING:
@@ -332,5 +302,21 @@ def _is_temporary(error: ClientError) -> bool:
     return isinstance(error, Refused) and error.is_temporary
 
 
-def _say(text: str, ref: str) -> str:
-    return json.dumps({"type": "say", "text": text, "ref": ref})
+def message_fields(text: str, kind: str, data: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The fields of a message from this client."""
+    fields: dict[str, Any] = {"text": text}
+    if kind:
+        fields["kind"] = kind
+    return fields if data is None else {**fields, "data": data}
+
+
+def json_of(fields: Mapping[str, Any]) -> str:
+    """The fields as JSON.
+
+    Raises:
+        InvalidArgument: they are not JSON.
+    """
+    try:
+        return json.dumps(fields, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise InvalidArgument(f"data: must be JSON: {exc}") from exc

@@ -39,12 +39,16 @@ class Refused(ClientError):
         status: the HTTP status.
         detail: the reason that the server gives; empty without one.
         retry_after_s: seconds after which the server wants to be asked again, or `None`.
+        code: the reason, for programs; empty without one.
     """
 
-    def __init__(self, status: int, detail: str = "", retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, status: int, detail: str = "", retry_after_s: float | None = None, code: str = ""
+    ) -> None:
         self.status = status
         self.detail = detail
         self.retry_after_s = retry_after_s
+        self.code = code
         super().__init__(f"{status}: {detail}" if detail else f"the server answered with {status}")
 
     @property

@@ -162,22 +162,24 @@ def refusal(status: int, headers: Mapping[str, str], reason: str, body: bytes) -
     if 300 <= status < 400 and "location" in headers:
         return NotARover(f"the server redirects to {headers['location'][:200]}; use that URL")
     kind = headers.get("content-type", "")
-    detail = problem_detail(kind, body) or reason
+    document = problem_document(kind, body)
+    detail = document.get("detail") or reason
     if status in NOT_HERE and "problem" not in kind:  # Cosmic Rover sends problem documents
         detail = f"{detail or 'no such path'}; is the URL right?"
-    return Refused(status, detail, retry_after(headers.get("retry-after")))
+    retry_after_s = retry_after(headers.get("retry-after"))
+    return Refused(status, detail, retry_after_s, document.get("code", ""))
 
 
-def problem_detail(content_type: str, body: bytes) -> str:
-    """The `detail` of a problem document (RFC 9457); empty if it has none."""
+def problem_document(content_type: str, body: bytes) -> dict[str, str]:
+    """The texts of a problem document (RFC 9457); empty if it is none."""
     if "json" not in content_type:
-        return ""
+        return {}
     try:
         document = json.loads(body)
     except ValueError:
-        return ""
-    detail = document.get("detail") if isinstance(document, dict) else None
-    return detail if isinstance(detail, str) else ""
+        return {}
+    fields = document.items() if isinstance(document, dict) else ()
+    return {name: value for name, value in fields if isinstance(value, str)}
 
 
 def retry_after(text: str | None) -> float | None:
