@@ -17,7 +17,8 @@ from PIL import Image as Pillow
 from rover.guard import closing
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory import DirectoryCamera
-from sources.directory.folder import EMPTY, Folder
+from sources.directory.folder import Folder
+from sources.directory.scan import EMPTY
 from sources.directory.tree import Tree
 from sources.values.images import Header, is_whole, read_header
 

@@ -12,7 +12,8 @@ from anyio import fail_after
 from PIL import Image
 
 from sources.directory import DirectoryCamera, camera, watching
-from sources.directory.folder import EMPTY, Folder, Scan
+from sources.directory.folder import Folder
+from sources.directory.scan import EMPTY, Scan
 
 if TYPE_CHECKING:
     from pathlib import Path

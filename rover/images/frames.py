@@ -86,7 +86,8 @@ class Frames:
             data = await read_all(images, image)
             is_narrow = width is None or (image.width or width + 1) <= width
             if not (data.startswith(JPEG_START) and is_narrow):
-                data = await self._calls.run(scaled, data, width or (image.width or 4096), "JPEG")
+                size, layout = width or image.width or 4096, image.metadata.get("layout")
+                data = await self._calls.run(scaled, data, size, "JPEG", layout)
         except (NoThumbnail, NotScalable, SourceError, TimeoutError, MemoryError):
             return None  # the next image may be shown again
         return Frame(image, data)

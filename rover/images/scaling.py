@@ -41,10 +41,18 @@ class NotScalable(Exception):
     """The image cannot be decoded, or would need too much memory. The text says why."""
 
 
-def scaled(data: bytes, width: int, form: Literal["WEBP", "JPEG"] = "WEBP") -> bytes:
+def scaled(
+    data: bytes, width: int, form: Literal["WEBP", "JPEG"] = "WEBP", layout: object = None
+) -> bytes:
     """The image as WebP or JPEG, at most `width` pixels wide, upright, with 8 bits per channel.
 
     An image with more bits per channel is stretched (`STRETCH`).
+
+    Args:
+        data: of its file.
+        width: pixels.
+        form: of the result.
+        layout: of the samples, from the metadata of the image; `None` if the file has a format.
 
     Raises:
         NotScalable: it cannot be decoded, or has too many pixels.
@@ -52,7 +60,7 @@ def scaled(data: bytes, width: int, form: Literal["WEBP", "JPEG"] = "WEBP") -> b
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-            with _opened(data) as image:
+            with _opened(data, layout) as image:
                 return _scaled(image, width, form)
     except UnidentifiedImageError as exc:
         if HEIF not in Pillow.OPEN:
@@ -66,8 +74,8 @@ def scaled(data: bytes, width: int, form: Literal["WEBP", "JPEG"] = "WEBP") -> b
         raise NotScalable(f"it cannot be decoded: {exc}") from exc
 
 
-def _opened(data: bytes) -> Pillow.Image:
-    raster = read_raster(data)
+def _opened(data: bytes, layout: object) -> Pillow.Image:
+    raster = read_raster(data, layout if isinstance(layout, str) else "")
     if raster is None:
         known = [*FORMATS, HEIF] if HEIF in Pillow.OPEN else FORMATS
         return Pillow.open(io.BytesIO(data), formats=known)

@@ -94,7 +94,8 @@ class Thumbnails:
             if (data := await self._calls.run(self._load, name)) is None:
                 source = await read_all(images, image)
                 try:
-                    data = await self._calls.run(scaled, source, width)
+                    layout = image.metadata.get("layout")
+                    data = await self._calls.run(scaled, source, width, "WEBP", layout)
                 except (NotScalable, TimeoutError, MemoryError) as exc:
                     raise NoThumbnail(image.id, str(exc)) from exc
                 await self._calls.run(self._keep, name, data)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from anyio import CancelScope, Event, Lock, create_task_group, move_on_after, sleep
 
 from sources.base import ImageBroken, SourceError, UnknownImage
-from sources.directory.folder import EMPTY, FileState, Folder, Scan, problem_of_name
+from sources.directory.folder import Folder, problem_of_name
+from sources.directory.scan import EMPTY, FileState, Scan
 from sources.directory.signature import Signature
 from sources.directory.watching import changed_names, reports_changes
 from sources.values.blocking import BlockingCalls

@@ -26,25 +26,26 @@ from __future__ import annotations
 import errno
 import os
 import time
-from bisect import insort
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sources.base import Image
+from sources.directory.contents import Contents
+from sources.directory.scan import Arrival, FileState, LabelState, Scan, next_scan
 from sources.directory.signature import Signature
 from sources.directory.tree import Found, Tree, is_temporary
 from sources.values.images import (
+    MAX_LABEL_BYTES,
     ImageFacts,
-    is_patched,
-    is_whole,
-    read_facts,
-    read_header,
+    image_names,
+    label_names,
+    read_label,
     time_in_name,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence, Set
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 ENDS_BYTES = 4096
@@ -58,73 +59,6 @@ MIN_TIME_S = 946_684_800.0
 
 MAX_FACTS = 5_000
 """Maximum number of files whose Exif data is read in one scan: each costs up to a millisecond."""
-
-MAX_INSERTED = 1_000
-"""Maximum number of images that are inserted one by one; more are sorted with all others."""
-
-
-class Arrival(NamedTuple):
-    """When the first bytes of a revision arrived here, in an order with all others.
-
-    Attributes:
-        scan: the number of the scan that found it; 0 for the first.
-        t: POSIX seconds of the last change of the file before that scan.
-        name: of the file, its path in the folder.
-    """
-
-    scan: int
-    t: float
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class FileState:
-    """A file as it was at the last scan.
-
-    Attributes:
-        signature: of the file then.
-        unchanged_since: by the folder's clock.
-        arrival: of the image's revision.
-        image: the image in the file; `None` if it is not an image.
-        problem: why it is not an image.
-        ends: the first and the last bytes of an arriving image; they stay while it only grows.
-        searched: whether its end was searched for in the whole file.
-    """
-
-    signature: Signature
-    unchanged_since: float
-    arrival: Arrival
-    image: Image | None = None
-    problem: str = ""
-    ends: tuple[bytes, bytes] = (b"", b"")
-    searched: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """The folder as it was at one scan.
-
-    Attributes:
-        files: by file name.
-        number: of the scan.
-        images: the newest arrival first.
-        folders: names of the folder itself (empty) and of its subfolders.
-        arriving: names of the images that are not complete.
-        new: names of images that are new, or were replaced, since the scan before.
-        skipped: names of files that are not images, and why, if the scan before did not list them.
-    """
-
-    files: Mapping[str, FileState]
-    number: int = -1
-    images: Sequence[Image] = ()
-    folders: Set[str] = frozenset()
-    arriving: Sequence[str] = ()
-    new: Sequence[str] = ()
-    skipped: Sequence[tuple[str, str]] = ()
-
-
-EMPTY = Scan({})
-"""Before the first scan."""
 
 
 class Folder:
@@ -151,11 +85,15 @@ class Folder:
         files: dict[str, FileState] = {}
         folders: set[str] = set()
         self._facts_left = MAX_FACTS
-        for found in self.tree.walk(folders):
-            files[found.name] = self._state(found, before)
+        found = {one.name: one for one in self.tree.walk(folders)}
+        has_labels = any(map(image_names, found))
+        for name, one in found.items():
+            labels = label_names(name) if has_labels else ()
+            label = next((found[label] for label in labels if label in found), None)
+            files[name] = self._state(one, label, before)
         known = before.files
         changed = {name for name, state in files.items() if known.get(name) is not state}
-        return _next(before, files, folders, changed | (known.keys() - files.keys()))
+        return next_scan(before, files, folders, changed | (known.keys() - files.keys()))
 
     def rescan(self, before: Scan, names: Collection[str]) -> Scan:
         """The same for these names only, and for those of arriving images.
@@ -169,11 +107,12 @@ class Folder:
             return self.scan(before)
         self._facts_left = MAX_FACTS
         states: dict[str, FileState | None] = {}
-        for name in {*names, *before.arriving}:
+        labelled = (image for name in names for image in image_names(name) if image in before.files)
+        for name in {*names, *before.arriving, *labelled}:
             if not is_temporary(name):
                 is_listed = name.rpartition("/")[0] in before.folders
                 found = self.tree.find(name) if is_listed else None
-                states[name] = None if found is None else self._state(found, before)
+                states[name] = None if found is None else self._found(found, before)
         changed = {name for name, state in states.items() if before.files.get(name) is not state}
         if not changed:
             return before
@@ -183,7 +122,7 @@ class Folder:
                 files[name] = state
             else:
                 del files[name]
-        return _next(before, files, before.folders, changed)
+        return next_scan(before, files, before.folders, changed)
 
     def signature(self, name: str) -> Signature | None:
         """The signature of the file with that name now; `None` if there is none."""
@@ -205,57 +144,81 @@ class Folder:
         is_true = scan == 0 and MIN_TIME_S <= status.st_mtime <= status.st_ctime + 1
         return Arrival(scan, status.st_mtime if is_true else status.st_ctime, name)
 
-    def _state(self, found: Found, scan_before: Scan) -> FileState:
+    def _found(self, found: Found, before: Scan) -> FileState:
+        """The state of a file whose label, if it has one, is not found yet."""
+        labels = map(self.tree.find, label_names(found.name))
+        return self._state(found, next(filter(None, labels), None), before)
+
+    def _state(self, found: Found, label: Found | None, scan_before: Scan) -> FileState:
         now = self._clock()
         signature = Signature.of(found.status)
         arrival = self._arrival(found.name, found.status, scan_before.number + 1)
         before = scan_before.files.get(found.name)
-        unchanged = before if before is not None and before.signature == signature else None
+        labelled = None if label is None else self._label(label, found.name, before)
+        is_same = before is not None and (before.signature, before.label) == (signature, labelled)
+        unchanged = before if is_same else None
         if unchanged is not None and not self._is_to_search(unchanged, now):
             return unchanged
         if problem := problem_of_name(found.name):
             return FileState(signature, now, arrival, problem=problem)
         try:
             with self.tree.open(found.target) as file:
+                contents = Contents(file, None if labelled is None else labelled.described)
                 if unchanged is not None:
-                    return self._searched(file, unchanged, now, found.target)
-                return self._inspect(file, arrival, before, now, found.target)
+                    return self._searched(file, contents, unchanged, now, found.target)
+                return self._inspect(file, contents, arrival, before, labelled, now, found.target)
         except OSError as exc:
             return FileState(signature, now, arrival, problem=exc.strerror or str(exc))
+
+    def _label(self, label: Found, name: str, before: FileState | None) -> LabelState:
+        """The label of the file with that name."""
+        signature = Signature.of(label.status)
+        if before is not None and before.label is not None and before.label.signature == signature:
+            return before.label
+        try:
+            with self.tree.open(label.target) as file:
+                return LabelState(
+                    signature, read_label(file.read(MAX_LABEL_BYTES), label.name, name)
+                )
+        except OSError:
+            return LabelState(signature, None)
 
     def _is_to_search(self, state: FileState, now: float) -> bool:
         """Whether an unchanged file may be complete without that its end was noticed."""
         image = state.image
         if image is None or image.complete or state.searched:
             return False
-        return is_patched(image.content_type) or now - state.unchanged_since >= self._settle_s
+        return state.is_patched or now - state.unchanged_since >= self._settle_s
 
-    def _searched(self, file: BinaryIO, before: FileState, now: float, target: str) -> FileState:
+    def _searched(
+        self, file: BinaryIO, contents: Contents, before: FileState, now: float, target: str
+    ) -> FileState:
         assert before.image is not None  # noqa: S101 # `_is_to_search`
         if Signature.of(os.fstat(file.fileno())) != before.signature:
             return before  # the next scan inspects it
         has_settled = now - before.unchanged_since >= self._settle_s
-        if is_whole(file, before.image.content_type, search=has_settled):
-            known = self._completed(file, before.image.id, target, before.signature)
+        if contents.is_whole(search=has_settled):
+            known = self._completed(contents, before.image.id, target, before.signature)
             return replace(before, image=replace(before.image, **known))
         return replace(before, searched=has_settled)
 
     def _inspect(
         self,
         file: BinaryIO,
+        contents: Contents,
         arrival: Arrival,
         before: FileState | None,
+        label: LabelState | None,
         now: float,
         target: str,
     ) -> FileState:
         status = os.fstat(file.fileno())
         signature = Signature.of(status)
-        header = read_header(file)
+        header, patched = contents.header, contents.is_patched
         if header is None:
             problem = "not an image of a known format"
-            return FileState(signature, now, arrival, problem=problem)
-        patched = is_patched(header.content_type)
-        revision = sha256(repr(tuple(signature)).encode()).hexdigest()[:16]
+            return FileState(signature, now, arrival, problem=problem, label=label)
+        revision = _revision(signature, label)
         if before is not None and _is_arriving(before, signature):
             assert before.image is not None  # noqa: S101 # it is arriving
             if patched or _has_only_grown(file, signature, before):
@@ -263,8 +226,8 @@ class Folder:
         is_old = before is None and time.time() - status.st_mtime >= self._settle_s
         known: dict[str, Any] = {"received": 0 if patched else status.st_size}
         ends = (b"", b"")
-        if (is_old or not patched) and is_whole(file, header.content_type, search=is_old):
-            known = self._completed(file, arrival.name, target, signature)
+        if (is_old or not patched) and contents.is_whole(search=is_old):
+            known = self._completed(contents, arrival.name, target, signature)
         else:
             ends = _ends(file, status.st_size)
         image = Image(
@@ -276,16 +239,16 @@ class Folder:
             height=header.height,
             **known,
         )
-        return FileState(signature, now, arrival, image, ends=ends)
+        return FileState(signature, now, arrival, image, ends=ends, is_patched=patched, label=label)
 
     def _completed(
-        self, file: BinaryIO, name: str, target: str, signature: Signature
+        self, contents: Contents, name: str, target: str, signature: Signature
     ) -> dict[str, Any]:
         """What is known of an image when it is complete."""
         size = signature.size
         if self._facts_left:
             self._facts_left -= 1
-            facts = read_facts(file, name)
+            facts = contents.facts(name)
         else:
             facts = ImageFacts(time_in_name(name), {})
         return {
@@ -314,6 +277,11 @@ def problem_of_name(name: str) -> str:
     return ""
 
 
+def _revision(signature: Signature, label: LabelState | None) -> str:
+    known = tuple(signature), None if label is None else tuple(label.signature)
+    return sha256(repr(known).encode()).hexdigest()[:16]
+
+
 def _is_arriving(before: FileState, signature: Signature) -> bool:
     """Whether this file was an incomplete image at the scan before."""
     is_incomplete = before.image is not None and not before.image.complete
@@ -332,38 +300,3 @@ def _ends(file: BinaryIO, size: int) -> tuple[bytes, bytes]:
     first = file.read(min(ENDS_BYTES, size))
     file.seek(max(size - ENDS_BYTES, 0))
     return first, file.read(min(ENDS_BYTES, size))
-
-
-def _next(
-    before: Scan, files: dict[str, FileState], folders: Set[str], changed: Collection[str]
-) -> Scan:
-    """The scan after `before`; that itself if nothing has changed."""
-    if not changed:
-        return before if folders == before.folders else replace(before, folders=folders)
-
-    def arrival(name: str) -> Arrival:
-        return files[name].arrival
-
-    def arrival_of(image: Image) -> Arrival:
-        return files[image.id].arrival
-
-    added = [image for name in changed if name in files and (image := files[name].image)]
-    images = [image for image in reversed(before.images) if image.id not in changed]
-    if len(added) > MAX_INSERTED:
-        images = sorted([*images, *added], key=arrival_of)
-    else:
-        for image in sorted(added, key=arrival_of):
-            insort(images, image, key=arrival_of)
-    images.reverse()
-    new: list[str] = []
-    skipped: list[tuple[str, str]] = []
-    for name in sorted((name for name in changed if name in files), key=arrival):
-        state, last = files[name], before.files.get(name)
-        if state.image is None:
-            if last is None or last.problem != state.problem:
-                skipped.append((name, state.problem))
-        elif last is None or last.image is None or last.image.revision != state.image.revision:
-            new.append(name)
-    arriving = [name for name in before.arriving if name not in changed]
-    arriving += [image.id for image in added if not image.complete]
-    return Scan(files, before.number + 1, images, folders, arriving, new, skipped)

@@ -1,7 +1,9 @@
 """Image files: their formats, where they end, and what they say of their images.
 
 formats  the table of formats, and the functions that read a file of any of them
-exif, bmff, fits, netpbm, pds3, headers, ends  what one or several formats say
+labels   labels in files of their own, beside the images that they describe
+exif, bmff, fits, netpbm, pds3, pds4, headers, ends  what one or several formats say
+layout   how samples lie in a file
 facts    times and texts in labels and names
 """
 
@@ -14,14 +16,26 @@ from sources.values.images.formats import (
     read_header,
     read_raster,
 )
+from sources.values.images.labels import (
+    MAX_LABEL_BYTES,
+    Described,
+    image_names,
+    label_names,
+    read_label,
+)
 
 __all__ = [
+    "MAX_LABEL_BYTES",
+    "Described",
     "Header",
     "ImageFacts",
+    "image_names",
     "is_patched",
     "is_whole",
+    "label_names",
     "read_facts",
     "read_header",
+    "read_label",
     "read_raster",
     "time_in_name",
 ]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sources.values.images import bmff, ends, exif, fits, headers, netpbm, pds3
 from sources.values.images.facts import ImageFacts, time_in_name
+from sources.values.images.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,15 +224,21 @@ def read_facts(file: BinaryIO, name: str) -> ImageFacts:
     return found
 
 
-def read_raster(data: bytes) -> np.ndarray[Any, Any] | None:
+def read_raster(data: bytes, layout: str = "") -> np.ndarray[Any, Any] | None:
     """Rows of samples, or of three samples each; `None` if Pillow reads the format.
+
+    Args:
+        data: of the file.
+        layout: the text of the `Layout` in the label of a file that has no format of its own.
 
     Raises:
         ValueError: the image is truncated, or of a kind that is not read.
     """
     file = io.BytesIO(data)
     form = _format_of(file)
-    return None if form is None or form.raster is None else form.raster(file)
+    if form is None:
+        return Layout.parse(layout).raster(file) if layout else None
+    return None if form.raster is None else form.raster(file)
 
 
 def _format_of(file: BinaryIO) -> ImageFormat | None:

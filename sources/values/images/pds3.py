@@ -1,6 +1,6 @@
-"""PDS3: an image after its label in one file, as planetary missions archive it (`.IMG`).
+"""PDS3: an image after its label in one file (`.IMG`), or beside its label (`.LBL`).
 
-Only what images need of the label language is read. A label in a file of its own is not an image.
+Only what images need of the label language is read.
 
 Source: PDS3 Standards Reference 3.8, sections 5.3, 7, 12 and 14, and appendix A.20 (`IMAGE`).
 """
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from sources.values.images.facts import ImageFacts, Metadata, label_time, number, short_text
+from sources.values.images.layout import Layout
 
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
+
+    import numpy as np
 
 STARTS = (b"PDS_VERSION_ID", b"ODL_VERSION_ID", b"CCSD3ZF0000100000001NJPL3IF0PDS200000001")
 
@@ -28,7 +29,13 @@ STATEMENT = re.compile(
     r'("[^"]{0,4000}"|\([^)]{0,4000}\)|\{[^}]{0,4000}\}|[^\r\n]*))?',
     re.MULTILINE,
 )
-POINTER = re.compile(r"(\d{1,12})\s*(<BYTES>)?")
+POINTER = re.compile(
+    r"""\(?\s*(?:"?(?P<file>[\w./ -]{0,200}\.\w{1,20})"?\s*,?\s*)?"""
+    r"""(?P<place>\d{1,12})?\s*(?P<bytes><BYTES>)?\s*\)?"""
+)
+"""Where an object is: a record or byte of this file, or a file and perhaps a place in it."""
+
+ORDERS = {"SAMPLE_INTERLEAVED": "BIP", "LINE_INTERLEAVED": "BIL"}
 
 TEXTS = {
     "INSTRUMENT_NAME": "instrument",
@@ -46,6 +53,18 @@ NUMBERS = {
     "EXPECTED_PACKETS": "expected_packets",
     "RECEIVED_PACKETS": "received_packets",
 }
+
+
+class Pointer(NamedTuple):
+    """Where an image is.
+
+    Attributes:
+        file: name of its file; empty for that of the label.
+        start: offset in it.
+    """
+
+    file: str
+    start: int
 
 
 class Label:
@@ -74,12 +93,14 @@ class Label:
         return int(text) if re.fullmatch(r"\d{1,12}", text) else default
 
     @cached_property
-    def start(self) -> int | None:
-        """The offset of the image in this file; `None` if it is not in this file."""
-        match = POINTER.fullmatch(self.values.get("^IMAGE", ""))
-        if match is None or int(match[1]) < 1:
+    def pointer(self) -> Pointer | None:
+        """Where the image is; `None` if the label does not say it."""
+        match = POINTER.fullmatch(self.values.get("^IMAGE", "").strip())
+        if match is None or not (match["file"] or match["place"]):
             return None
-        return (int(match[1]) - 1) * (1 if match[2] else self.number("RECORD_BYTES"))
+        place = int(match["place"] or 1)
+        start = (place - 1) * (1 if match["bytes"] else self.number("RECORD_BYTES"))
+        return Pointer(match["file"] or "", start) if start >= 0 else None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,33 +108,67 @@ class Label:
         return self.number("IMAGE.LINE_SAMPLES"), self.number("IMAGE.LINES")
 
     @property
-    def bands(self) -> int:
-        """Number of bands."""
-        return self.number("IMAGE.BANDS", 1)
-
-    @property
-    def sample_bytes(self) -> int:
-        """Bytes of a sample."""
-        return self.number("IMAGE.SAMPLE_BITS", 8) // 8
-
-    @property
-    def line_bytes(self) -> int:
-        """Bytes of a line of all bands, or of one if bands follow each other."""
-        width, _ = self.size
-        bands = self.bands if self.storage == "SAMPLE_INTERLEAVED" else 1
-        around = self.number("IMAGE.LINE_PREFIX_BYTES") + self.number("IMAGE.LINE_SUFFIX_BYTES")
-        return width * bands * self.sample_bytes + around
-
-    @property
-    def storage(self) -> str:
-        """How the samples of several bands are ordered."""
-        return self.values.get("IMAGE.BAND_STORAGE_TYPE", "BAND_SEQUENTIAL")
+    def order(self) -> str:
+        """How the samples of several bands are ordered, as `Layout` names it."""
+        return ORDERS.get(self.values.get("IMAGE.BAND_STORAGE_TYPE", ""), "BSQ")
 
     @property
     def image_bytes(self) -> int:
         """Bytes of the image."""
-        lines = self.size[1] * (1 if self.storage == "SAMPLE_INTERLEAVED" else self.bands)
-        return lines * self.line_bytes
+        width, height = self.size
+        bands = self.number("IMAGE.BANDS", 1)
+        across, down = (bands, 1) if self.order == "BIP" else (1, bands)
+        around = self.number("IMAGE.LINE_PREFIX_BYTES") + self.number("IMAGE.LINE_SUFFIX_BYTES")
+        return height * down * (width * across * self._sample_bytes + around)
+
+    @property
+    def file_end(self) -> int:
+        """Bytes of the file with the image, with the records after it; 0 without an image."""
+        if self.pointer is None or not self.image_bytes:
+            return 0
+        records = self.number("FILE_RECORDS") * self.number("RECORD_BYTES")
+        return max(records, self.pointer.start + self.image_bytes)
+
+    def layout(self) -> Layout:
+        """How the samples lie in the file.
+
+        Raises:
+            ValueError: there are none, or they are of an unknown type.
+        """
+        if self.pointer is None:
+            raise ValueError("its label has no image")
+        name = self.values.get("IMAGE.SAMPLE_TYPE", "UNSIGNED_INTEGER")
+        kind = "f" if "REAL" in name else "u" if "UNSIGNED" in name else "i"
+        byte_order = "<" if name.startswith(("LSB", "PC", "VAX")) else ">"
+        if name.startswith("VAX_REAL") or "IMAGE.ENCODING_TYPE" in self.values:
+            raise ValueError(f"encoded samples, or samples of the type {name}, are not read")
+        missing = number(self.values.get("IMAGE.MISSING_CONSTANT", ""))
+        return Layout(
+            self.pointer.start,
+            *self.size,
+            f"{byte_order}{kind}{self._sample_bytes}",
+            self.number("IMAGE.BANDS", 1),
+            self.order,
+            self.number("IMAGE.LINE_PREFIX_BYTES"),
+            self.number("IMAGE.LINE_SUFFIX_BYTES"),
+            missing=float("nan") if missing is None else missing,
+        )
+
+    def facts(self) -> ImageFacts:
+        """What the label says of its image; `taken_at` is its `START_TIME`."""
+        metadata: Metadata = {}
+        for keyword, name in TEXTS.items():
+            text = short_text(self.values.get(keyword))
+            if text and text not in ("UNK", "N/A", "NULL"):
+                metadata[name] = text
+        for keyword, name in NUMBERS.items():
+            if (value := number(self.values.get(keyword, ""))) is not None:
+                metadata[name] = value
+        return ImageFacts(label_time(self.values.get("START_TIME", "")), metadata)
+
+    @property
+    def _sample_bytes(self) -> int:
+        return self.number("IMAGE.SAMPLE_BITS", 8) // 8
 
 
 def read_label(file: BinaryIO) -> Label | None:
@@ -129,7 +184,7 @@ def matches(start: bytes, file: BinaryIO) -> bool:
     if not start.startswith(tuple(one[: len(start)] for one in STARTS)):
         return False
     label = read_label(file)
-    return label is not None and label.start is not None
+    return label is not None and label.pointer is not None and not label.pointer.file
 
 
 def size(_: bytes, file: BinaryIO) -> tuple[int, int] | None:
@@ -141,29 +196,17 @@ def size(_: bytes, file: BinaryIO) -> tuple[int, int] | None:
 def is_whole(file: BinaryIO, length: int, search: bool) -> bool:
     """Whether all records are there; in a file that has settled, whether the image is."""
     label = read_label(file)
-    if label is None or label.start is None:
+    if label is None or label.pointer is None or not label.image_bytes:
         return False
-    image_end = label.start + label.image_bytes
-    records = label.number("FILE_RECORDS") * label.number("RECORD_BYTES")
-    return label.image_bytes > 0 and (
-        length == max(records, image_end) or (search and length >= image_end)
+    return length == label.file_end or (
+        search and length >= label.pointer.start + label.image_bytes
     )
 
 
 def facts(file: BinaryIO) -> ImageFacts:
-    """The facts in the label; `taken_at` is its `START_TIME`."""
+    """The facts in the label."""
     label = read_label(file)
-    if label is None:
-        return ImageFacts(None, {})
-    metadata: Metadata = {}
-    for keyword, name in TEXTS.items():
-        text = short_text(label.values.get(keyword))
-        if text and text not in ("UNK", "N/A", "NULL"):
-            metadata[name] = text
-    for keyword, name in NUMBERS.items():
-        if (value := number(label.values.get(keyword, ""))) is not None:
-            metadata[name] = value
-    return ImageFacts(label_time(label.values.get("START_TIME", "")), metadata)
+    return ImageFacts(None, {}) if label is None else label.facts()
 
 
 def raster(file: BinaryIO) -> np.ndarray[Any, Any]:
@@ -173,28 +216,6 @@ def raster(file: BinaryIO) -> np.ndarray[Any, Any]:
         ValueError: there is none, it is truncated, or its samples are of an unknown type.
     """
     label = read_label(file)
-    if label is None or label.start is None:
-        raise ValueError("its label has no image")
-    (width, height), bands = label.size, label.bands
-    lines = height if label.storage == "SAMPLE_INTERLEAVED" else height * bands
-    file.seek(label.start)
-    data = np.frombuffer(file.read(label.image_bytes), np.uint8).reshape(lines, label.line_bytes)
-    prefix = label.number("IMAGE.LINE_PREFIX_BYTES")
-    used = label.line_bytes - prefix - label.number("IMAGE.LINE_SUFFIX_BYTES")
-    samples = np.ascontiguousarray(data[:, prefix : prefix + used]).view(_type(label))
-    if label.storage == "SAMPLE_INTERLEAVED":
-        cube = samples.reshape(height, width, bands)
-    elif label.storage == "LINE_INTERLEAVED":
-        cube = samples.reshape(height, bands, width).transpose(0, 2, 1)
-    else:
-        cube = samples.reshape(bands, height, width).transpose(1, 2, 0)
-    return cube if bands == 3 else cube[:, :, 0]
-
-
-def _type(label: Label) -> np.dtype[Any]:
-    name = label.values.get("IMAGE.SAMPLE_TYPE", "UNSIGNED_INTEGER")
-    kind = "f" if "REAL" in name else "u" if "UNSIGNED" in name else "i"
-    is_little = name.startswith(("LSB", "PC", "VAX"))
-    if label.sample_bytes not in (1, 2, 4, 8) or name.startswith("VAX_REAL"):
-        raise ValueError(f"samples of the type {name} are not read")
-    return np.dtype(f"{'<' if is_little else '>'}{kind}{label.sample_bytes}")
+    if label is None:
+        raise ValueError("its label has not arrived")
+    return label.layout().raster(file)
