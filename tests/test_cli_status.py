@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -309,3 +313,29 @@ async def test_the_title_of_a_skipped_step_is_printed_once(
         assert await run("upload", str(file), "--url", server.url) == 0
     [line] = capsys.readouterr().err.splitlines()
     assert line == f"{file}: Power budget: skipped (the plan does not drive)"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_a_signal_leaves_no_unfinished_file(number: signal.Signals, tmp_path: Path) -> None:
+    def send_a_part(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\ncontent-disposition: attachment\r\n"
+                b"content-length: 9\r\n\r\nt,late"
+            )
+            while not list(tmp_path.glob(".drive.csv.*.part")):
+                time.sleep(0.001)  # nothing reports it
+            os.kill(os.getpid(), number)
+            connection.recv(1)  # until the command ends
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sender = threading.Thread(target=send_a_part, args=[listener])
+        sender.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(SystemExit) as raised:
+            main(["export", "-o", str(tmp_path / "drive.csv"), "--url", url])
+        sender.join()
+    assert raised.value.code == 128 + number
+    assert list(tmp_path.iterdir()) == []

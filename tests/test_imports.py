@@ -134,6 +134,16 @@ def test_a_damaged_row_of_an_exported_csv_is_named(
                 ("2026-09-21T14:13:21.000Z", -9223372036854775808),
             ],
         ),
+        (
+            f"time,v\n1790000000,{2**53 + 1}\n1790000001,0.5\n1790000002,2\n",
+            (),
+            [
+                ("2026-09-21T14:13:20.000Z", 2**53 + 1),
+                ("2026-09-21T14:13:21.000Z", 0.5),
+                ("2026-09-21T14:13:22.000Z", 2),
+            ],
+        ),
+        ("t,v,late\n1790000000, 3,false\n", ("--time", "t"), [("2026-09-21T14:13:20.000Z", " 3")]),
         ('{"timestamp": 1790000000, "v": 3}\n', (), [("2026-09-21T14:13:20.000Z", 3)]),
     ],
 )
@@ -290,22 +300,27 @@ def test_ros_1_messages_in_mcap_are_imported(tmp_path: Path) -> None:
     assert (row["wheel.x"], row["wheel.big"], row["wheel.mode"]) == (0.1, 2**62 + 1, "drive")
 
 
-def test_json_messages_in_mcap_are_named_by_their_topics(tmp_path: Path) -> None:
+def test_json_messages_in_mcap_are_named_by_their_topics_and_unknown_ones_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "drive.mcap"
     with file.open("wb") as stream:
         writer = McapFile(stream)
         writer.start()
+        unknown = writer.register_channel("/raw", "protobuf", 0)
+        for n in range(3):
+            at = int(T - n) * 10**9
+            writer.add_message(unknown, at, b"\x08\x01", at)
         schema = writer.register_schema("Battery", "jsonschema", b"{}")
         channel = writer.register_channel("/battery", "json", schema)
         data = json.dumps({"level": 87, "cell": {"volts": 3.7}}).encode()
         writer.add_message(channel, int(T) * 10**9, data, int(T) * 10**9)
-        unknown = writer.register_channel("/raw", "protobuf", 0)
-        writer.add_message(unknown, int(T + 1) * 10**9, b"\x08\x01", int(T + 1) * 10**9)
         writer.finish()  # type: ignore[no-untyped-call]
     assert run(file, "--into", tmp_path / "data") == WRONG_USE
     assert rows_of(tmp_path / "data") == [
         {"t": "2026-09-21T14:13:20.000Z", "battery.level": 87, "battery.cell.volts": 3.7}
     ]
+    assert capsys.readouterr().err.count("/raw (protobuf)") == 1
 
 
 @pytest.mark.parametrize("version", [1, 2])

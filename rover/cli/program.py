@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,7 @@ from rover import __version__
 from rover.cli.connection import BROKEN_PIPE, DISK_ERRORS, OutputFailed, discard_output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 PROGRAMS = ("rover", "cosmic-rover")
 
@@ -152,6 +155,31 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
+@contextmanager
+def _unwound_by_signals() -> Iterator[None]:
+    """Raise `SystemExit` in the block at SIGTERM and SIGHUP, so that it deletes unfinished files.
+
+    The exit status is that of shells: 128 and the number of the signal.
+    """
+
+    def unwind(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the deletion
+        raise SystemExit(128 + number)
+
+    numbers = []
+    if threading.current_thread() is threading.main_thread():
+        both = signal.SIGTERM, signal.SIGHUP
+        numbers = [one for one in both if signal.getsignal(one) is signal.SIG_DFL]  # as of nohup
+    for number in numbers:
+        signal.signal(number, unwind)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            if signal.getsignal(number) in (unwind, signal.SIG_IGN):  # not that of `serve`
+                signal.signal(number, signal.SIG_DFL)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -165,9 +193,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = Path(sys.argv[0]).name
     name = name if name in PROGRAMS else PROGRAMS[-1]
     try:
-        result: Any = program.main(
-            None if argv is None else list(argv), prog_name=name, standalone_mode=False
-        )
+        with _unwound_by_signals():
+            result: Any = program.main(
+                None if argv is None else list(argv), prog_name=name, standalone_mode=False
+            )
     except click.Abort:
         return INTERRUPTED
     except OutputClosed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mcap.exceptions import McapError
@@ -33,12 +32,14 @@ def read_mcap(path: Path) -> Iterator[Imported]:
     checksums of the file are checked.
 
     Raises:
-        ImportFailed: the file is damaged, or a message cannot be decoded.
+        ImportFailed: the file is damaged, or a message cannot be decoded. It is raised at the end
+            if whole topics are left out, because nothing here decodes their messages.
         ImportError: the library for a ROS 2 message is not installed.
     """
     messages = MessageValues()
     flattener = Flattener()
-    decoders: dict[int, Callable[[bytes], Any]] = {}
+    decoders: dict[int, Callable[[bytes], Any] | None] = {}
+    left_out: dict[str, str] = {}
     number = 0
     with path.open("rb") as file:
         try:
@@ -57,8 +58,11 @@ def read_mcap(path: Path) -> Iterator[Imported]:
                         values = messages.of(channel.topic, fields)
                 else:
                     if channel.id not in decoders:
-                        decoders[channel.id] = _decoder(path, place, channel, schema)
-                    values = messages.of(channel.topic, decoders[channel.id](message.data))
+                        decoders[channel.id] = _decoder(channel, schema)
+                    if (decode := decoders[channel.id]) is None:
+                        left_out[channel.topic] = channel.message_encoding or "no encoding"
+                        continue
+                    values = messages.of(channel.topic, decode(message.data))
                 yield imported(path, place, t, values, late=late, position=file.tell())
         except ImportFailed:
             raise
@@ -67,6 +71,10 @@ def read_mcap(path: Path) -> Iterator[Imported]:
             raise ImportFailed(path, f"message {number + 1:,}", text) from exc
         except (ValueError, LookupError, TypeError, TooLarge) as exc:
             raise ImportFailed(path, f"message {number:,}", str(exc)) from exc
+    if left_out:
+        topics = ", ".join(f"{topic} ({encoding})" for topic, encoding in left_out.items())
+        text = "left out, because only json, ros1, and cdr with ros2msg can be read"
+        raise ImportFailed(path, "", f"topics {topics}: {text}")
 
 
 def _messages(file: BinaryIO) -> Iterator[tuple[Any, Any, Any]]:
@@ -84,11 +92,10 @@ def _messages(file: BinaryIO) -> Iterator[tuple[Any, Any, Any]]:
     return reader.iter_messages()
 
 
-def _decoder(path: Path, place: str, channel: Any, schema: Any) -> Callable[[bytes], Any]:
-    """A function that decodes the messages of a channel.
+def _decoder(channel: Any, schema: Any) -> Callable[[bytes], Any] | None:
+    """A function that decodes the messages of a channel; `None` if nothing here decodes them.
 
     Raises:
-        ImportFailed: nothing here decodes them.
         ImportError: the library is not installed.
     """
     if channel.message_encoding == "cdr":
@@ -96,17 +103,10 @@ def _decoder(path: Path, place: str, channel: Any, schema: Any) -> Callable[[byt
 
         decode: Callable[[bytes], Any] | None
         decode = DecoderFactory().decoder_for(channel.message_encoding, schema)
-        if decode is not None:
-            return decode
+        return decode
     if channel.message_encoding == "ros1" and schema is not None:
         return _ros_1_decoder(schema)
-    name = "" if schema is None else PurePosixPath(schema.name).name
-    raise ImportFailed(
-        path,
-        place,
-        f"topic {channel.topic}: messages {name} encoded as {channel.message_encoding!r} cannot be "
-        "read; json, ros1, and cdr with ros2msg can",
-    )
+    return None
 
 
 def _ros_1_decoder(schema: Any) -> Callable[[bytes], Any]:

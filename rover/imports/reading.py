@@ -65,8 +65,8 @@ def _chosen(path: Path, time: str | None) -> Iterator[Imported]:
     from rover.imports.exported_csv import is_exported, read_exported_csv
     from rover.imports.text import read_csv, read_json_lines
 
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and time is None:
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and time in (None, "t"):
         return read_json_lines(path)
-    if is_exported(head) and time is None:
+    if is_exported(head) and time in (None, "t"):
         return read_exported_csv(path)
     return read_csv(path, time)

@@ -82,7 +82,10 @@ class Column:
             case "integer":
                 return int(cell) if form == "integer" and cell is not None else None
             case _:
-                return _finite(cell, self.decimal)
+                number = _finite(cell, self.decimal)
+                if form == "integer" and cell is not None and int(cell) != number:
+                    return int(cell)  # a float would be rounded
+                return number
 
 
 def _finite(cell: Cell, decimal: str = ".") -> float | None:
