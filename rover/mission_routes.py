@@ -20,6 +20,7 @@ from rover.routes import (
     api,
     commands,
     comms,
+    comms_export,
     comms_messages,
     dashboard,
     events,
@@ -70,7 +71,11 @@ def make_routes(
             *ingest.routes(mission),
         ],
         "images": [*images.routes(mission), *video.routes(mission)],
-        "comms": [*comms.routes(mission), *comms_messages.routes(mission)],
+        "comms": [
+            *comms.routes(mission),
+            *comms_messages.routes(mission),
+            *comms_export.routes(mission),
+        ],
         "commands": [
             *commands.routes(mission),
             *resumable.routes(mission),  # its HEAD goes before the GET of the others

@@ -27,7 +27,7 @@ BEGIN, END = "<!-- commands: made by tests/test_command_line_docs.py -->\n", "<!
 def commands(
     command: click.Command, path: str, parent: click.Context | None = None
 ) -> Iterator[tuple[str, click.Command, click.Context]]:
-    """Each command without subcommands, with its full name."""
+    """Each command that can run, with its full name."""
     ctx = click.Context(
         command,
         parent,
@@ -41,7 +41,7 @@ def commands(
             found = command.get_command(ctx, name)
             assert found
             yield from commands(found, f"{path} {name}", ctx)
-    else:
+    if not isinstance(command, click.Group) or command.invoke_without_command:
         yield path, command, ctx
 
 

@@ -254,6 +254,39 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """Several texts without commas: `?name=a,b` or `?name=a&name=b`.
+
+    Attributes:
+        name: of the parameter.
+        summary: what it selects, for people.
+        at_most: maximum number of texts.
+    """
+
+    name: str
+    summary: str
+    at_most: int
+
+    def of(self, request: HTTPConnection) -> list[str]:
+        """The texts in a request.
+
+        Raises:
+            BadQuery: there is none, or there are too many.
+        """
+        given = ",".join(request.query_params.getlist(self.name))
+        found = [text for text in given.split(",") if text]
+        if not 0 < len(found) <= self.at_most:
+            raise BadQuery(self.name, given, f"must be 1 to {self.at_most} names")
+        return found
+
+    @property
+    def schema(self) -> Schema:
+        """Its values."""
+        items = {"type": "string", "minLength": 1}
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": self.at_most}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """Any text.
 

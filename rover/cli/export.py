@@ -1,27 +1,28 @@
-"""`rover export`: saves past telemetry as a file, from a server or from a recorded mission."""
+"""`rover export`: saves past telemetry as a file, from a server or from a recorded mission.
+
+`rover export comms` does the same with the messages of channels.
+"""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from rover.cli.connection import (
-    BROKEN_PIPE,
-    WRONG_USE,
-    connection_options,
-    discard_output,
-    report,
-    run_with_client,
-)
-from rover.cli.moment import moment
+from rover.cli.connection import connection_options, run_with_client
+from rover.cli.export_comms import comms
+from rover.cli.export_options import file_options, format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from rover.client import Client
+    from rover.missions import Snapshot
+
+COMMANDLINE = ParameterSource.COMMANDLINE
 
 FORMATS = ("csv", "jsonl", "parquet", "mcap")
 
@@ -40,40 +41,20 @@ complete. --from needs no server, and one may use the data folder at the same ti
 """
 
 
-def _format_of(name: str | None, output: str) -> str:
-    if name is not None:
-        return name
-    suffix = Path(output).suffix.lower().removeprefix(".")
-    if output == "-" or not suffix:
-        return "csv"
-    if suffix not in FORMATS:
-        raise click.UsageError(f"{output}: give --format, one of {', '.join(FORMATS)}")
-    return suffix
-
-
 def _period(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
     if value is not None and 0 < value < MIN_ALIGN_S:
         raise click.BadParameter(f"must be 0, or at least {MIN_ALIGN_S:g} s")
     return value
 
 
-@click.command(epilog=EPILOG)
-@click.option(
-    "-o",
-    "--output",
-    default="-",
-    type=click.Path(),
-    metavar="FILE",
-    help="File, or - for the output, the default.",
-)
+@click.group(epilog=EPILOG, invoke_without_command=True)
+@file_options("row")
 @click.option(
     "--format",
     "file_format",
     type=click.Choice(FORMATS),
     help="Format of the file. By default that of its name, or csv.",
 )
-@click.option("--since", callback=moment, metavar="TIME", help="Time of the first row.")
-@click.option("--until", callback=moment, metavar="TIME", help="Time before which the last row is.")
 @click.option("--fields", metavar="NAMES", help="Parameters, with commas between. By default all.")
 @click.option(
     "--align",
@@ -82,14 +63,6 @@ def _period(_: click.Context, __: click.Parameter, value: float | None) -> float
     metavar="SECONDS",
     help="Rows at this period, with the newest value of each parameter; 0 keeps the rows.",
 )
-@click.option(
-    "--from",
-    "path",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Data folder or .rover file, instead of a server.",
-)
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @connection_options
 def export(
     output: str,
@@ -105,19 +78,26 @@ def export(
     """Save past telemetry as CSV, JSON lines, Parquet or MCAP."""
     from rover.cli.saving import check_output
 
-    chosen = _format_of(file_format, output)
+    ctx = click.get_current_context()
+    if ctx.invoked_subcommand is not None:
+        if any(ctx.get_parameter_source(name) is COMMANDLINE for name in ctx.params):
+            raise click.UsageError(f"give the options after {ctx.invoked_subcommand}")
+        return 0
+    chosen = format_of(file_format, output, FORMATS)
     check_output(output, force=force)
     if output == "-" and chosen in ("parquet", "mcap") and sys.stdout.isatty():
         raise click.UsageError(f"{chosen} is not text; give -o FILE")
 
-    def save(pieces: Iterator[bytes]) -> int:
-        from rover.cli.saving import save_pieces
-
-        return save_pieces(pieces, output, force=force)
-
     if path is not None:
+        from rover.cli.saving import save_mission
+
         names = None if fields is None else [name for name in fields.split(",") if name]
-        return _from_mission(path, save, chosen, since, until, names, align)
+        return save_mission(
+            path,
+            lambda mission: _pieces_of(mission, chosen, since, until, names, align),
+            output,
+            force=force,
+        )
     params = {
         "format": chosen,
         "since": None if since is None else repr(since),
@@ -136,39 +116,28 @@ def export(
     return run_with_client(run, **connection)
 
 
-def _from_mission(
-    path: Path,
-    save: Callable[[Iterator[bytes]], int],
+def _pieces_of(
+    mission: Snapshot,
     file_format: str,
     since: float | None,
     until: float | None,
     names: list[str] | None,
     align: float | None,
-) -> int:
-    from rover.cli.saving import status_after
-    from rover.errors import RoverError
+) -> Iterator[bytes]:
     from rover.exports import Aligner, writer_of
     from rover.exports import export as pieces_of
-    from rover.missions import Snapshot
 
-    try:
-        with Snapshot(path) as mission:
-            history = mission.history()
-            if unknown := set(names or ()).difference(history.names):
-                raise click.UsageError(
-                    f"--fields: no such parameter: {min(unknown)} ({', '.join(history.names)})"
-                )
-            aligner = None if align is None else Aligner(align)
-            if aligner is not None and since is not None:
-                aligner.begin(since, history.tables_before(since, names))
-            writer = writer_of(file_format)
-            tables = history.tables(since, until, names)
-            kinds = history.kinds(None if aligner else since, until, names)
-            status = save(pieces_of(tables, kinds, writer, aligner))
-            return status or status_after(mission)
-    except RoverError as exc:
-        report(str(exc))
-        return WRONG_USE
-    except BrokenPipeError:
-        discard_output()
-        return BROKEN_PIPE
+    history = mission.history()
+    if unknown := set(names or ()).difference(history.names):
+        raise click.UsageError(
+            f"--fields: no such parameter: {min(unknown)} ({', '.join(history.names)})"
+        )
+    aligner = None if align is None else Aligner(align)
+    if aligner is not None and since is not None:
+        aligner.begin(since, history.tables_before(since, names))
+    tables = history.tables(since, until, names)
+    kinds = history.kinds(None if aligner else since, until, names)
+    return pieces_of(tables, kinds, writer_of(file_format), aligner)
+
+
+export.add_command(comms)

@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rover.cli.connection import DISK_ERRORS, FAILED, INCOMPLETE, WRONG_USE, report
+from rover.cli.connection import (
+    BROKEN_PIPE,
+    DISK_ERRORS,
+    FAILED,
+    INCOMPLETE,
+    WRONG_USE,
+    discard_output,
+    report,
+)
 from rover.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable, Iterator
+    from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 
     from rover.missions import Snapshot
 
@@ -166,6 +174,25 @@ async def save_stream(pieces: AsyncIterable[bytes], output: str, *, force: bool)
     except OSError as exc:
         return failed(output, exc)
     return 0
+
+
+def save_mission(
+    path: Path, pieces_of: Callable[[Snapshot], Iterator[bytes]], output: str, *, force: bool
+) -> int:
+    """Save pieces of a mission that is in a data folder or a file; returns the exit status."""
+    from rover.errors import RoverError
+    from rover.missions import Snapshot
+
+    try:
+        with Snapshot(path) as mission:
+            status = save_pieces(pieces_of(mission), output, force=force)
+            return status or status_after(mission)
+    except RoverError as exc:
+        report(str(exc))
+        return WRONG_USE
+    except BrokenPipeError:
+        discard_output()
+        return BROKEN_PIPE
 
 
 def failed(output: str, exc: OSError) -> int:

@@ -1,21 +1,25 @@
 """Messages as JSON, JSON lines and CSV.
 
 In CSV, a text that a spreadsheet could take for a formula, or that begins with an apostrophe, has
-an apostrophe before it. So the exact text is the field without its first apostrophe.
+an apostrophe before it. Control characters that a terminal could obey become U+FFFD. So the exact
+text of other messages is the field without its first apostrophe.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Literal
 
 from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rover.comms.history import Kept, Page
+    from rover.comms.protocol import MessageEvent
+    from rover.events import EventId
 
 Format = Literal["json", "csv", "jsonl"]
 
@@ -26,7 +30,10 @@ FORMATS: dict[Format, str] = {
 }
 """The media type of each format."""
 
-COLUMNS = ("id", "at", "from", "role", "ref", "text")
+COLUMNS = ("id", "at", "from", "role", "ref", "text", "kind", "data")
+
+CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)")
+"""Control characters, except tabs and the ends of lines."""
 
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n", "'")  # noqa: RUF001
 """Beginnings of formulas (OWASP, CSV Injection), and the apostrophe."""
@@ -36,31 +43,36 @@ def encode_page(page: Page, file_format: Format) -> bytes:
     """The page as a body of one of `FORMATS`."""
     if file_format == "csv":
         return _csv(page.messages).encode()
-    rows = [_row(one) for one in page.messages]
+    rows = [row_of(*one) for one in page.messages]
     if file_format == "jsonl":
         return "".join(dumps(row) + "\n" for row in rows).encode()
     following = None if page.next is None else str(page.next)
     return dumps({"messages": rows, "more": following is not None, "next": following}).encode()
 
 
-def _row(one: Kept) -> dict[str, Any]:
-    event = one.event
-    row = {"id": str(one.id), "at": iso(event.at), "from": event.name, "text": event.text}
+def row_of(event_id: EventId, event: MessageEvent) -> dict[str, Any]:
+    """The fields of a message. Those that it does not have are missing."""
+    row = {"id": str(event_id), "at": iso(event.at), "from": event.name, "text": event.text}
     row |= event.content.as_json()
     if event.role:
         row["role"] = event.role
     return row if event.ref is None else {**row, "ref": event.ref}
 
 
-def _csv(messages: Sequence[Kept]) -> str:
+def csv_line(values: Iterable[Any]) -> str:
+    """A line of CSV (RFC 4180). Objects become JSON."""
     file = StringIO(newline="")
-    writer = csv.writer(file)
-    writer.writerow(COLUMNS)
-    for row in map(_row, messages):
-        writer.writerow([_safe(row.get(name, "")) for name in COLUMNS])
+    csv.writer(file).writerow(map(_safe, values))
     return file.getvalue()
 
 
-def _safe(text: str) -> str:
+def _csv(messages: Sequence[Kept]) -> str:
+    rows = (row_of(*one) for one in messages)
+    lines = (csv_line([row.get(name, "") for name in COLUMNS]) for row in rows)
+    return csv_line(COLUMNS) + "".join(lines)
+
+
+def _safe(value: Any) -> str:
+    text = CONTROLS.sub("\ufffd", value if isinstance(value, str) else dumps(value))
     is_formula = text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
     return f"'{text}" if is_formula else text

@@ -122,15 +122,21 @@ def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
 def plain_message(text: str) -> str:
     """A message as plain text, which is safe in a terminal.
 
+    Lines after the first are indented, so that none looks like another message.
+    """
+    return "Message: " + "\n    ".join(safe_lines(text))
+
+
+def safe_lines(text: str) -> list[str]:
+    """The lines of a text, which are safe in a terminal; at least one.
+
     Control characters, such as those of escape sequences, and marks that change the direction of
-    what follows become U+FFFD. Lines after the first are indented, so that none looks like another
-    message.
+    what follows become U+FFFD.
     """
     if text.isprintable():
-        return f"Message: {text}"
+        return [text]
     lines = NEWLINE.sub("\n", text).split("\n")
-    shown = (UNSAFE.sub("\ufffd", line.expandtabs(8)) for line in lines)
-    return "Message: " + "\n    ".join(shown)
+    return [UNSAFE.sub("\ufffd", line.expandtabs(8)) for line in lines]
 
 
 class WireProtocol(Protocol):
