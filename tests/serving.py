@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -89,12 +90,17 @@ RELOADED = "watched/reloaded.py"
 """A module in the only folder that the servers watch: a change of it makes them reload."""
 
 
-def free_port() -> int:
-    """A port that is not in use."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+PORTS = range(10_000, 32_768)
+"""Ports that Linux gives neither to clients nor to servers that bind port 0: ip(7)."""
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port that is not in use, and that no other connection takes before its server starts."""
+    while True:
+        port = secrets.choice(PORTS)  # Hypothesis seeds `random`, in each process alike
+        with socket.socket(type=kind) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until_listening(port: int, is_running: Callable[[], bool] = lambda: True) -> None:

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
+from anyio import fail_after
 
 from rover.comms import Comms
 from rover.comms.bucket import Bucket
@@ -48,7 +49,7 @@ async def test_all_messages_are_said_that_a_fast_member_sends_before_it_closes(
     serve: Serve, protocol: str | None
 ) -> None:
     async with (
-        comms(serve, message_rate=50, message_burst=30) as server,
+        comms(serve, message_rate=200, message_burst=30) as server,
         server.join("eva?name=listener") as listener,
     ):
         join = server.join if protocol else server.plain
@@ -63,7 +64,7 @@ async def test_all_messages_are_said_that_a_fast_member_sends_before_it_closes(
             frame = await receive(listener)
         slowed_s = monotonic() - began
     assert texts == [f"step {number}" for number in range(100)]
-    assert slowed_s > 1
+    assert slowed_s > 70 / 200
 
 
 async def test_a_flood_delays_only_the_member_that_sends_it(serve: Serve) -> None:
@@ -74,11 +75,10 @@ async def test_a_flood_delays_only_the_member_that_sends_it(serve: Serve) -> Non
     ):
         for _ in range(1_000):
             await noisy.send('{"type": "ping"}')
-        began = monotonic()
         await say(calm, "hello", ref="1")
-        while (await receive(calm))["type"] != "ack":
-            pass
-        assert monotonic() - began < 1
+        with fail_after(20):  # the server reads the flood for 100 s
+            while (await receive(calm))["type"] != "ack":
+                pass
         noisy.transport.abort()
 
 

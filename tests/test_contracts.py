@@ -24,6 +24,7 @@ from sources.registry import SCHEMES, open_source
 from tests.programs import needs
 from tests.rosbridge import Rosbridge, compressed_image
 from tests.sequences import DICTIONARY, written
+from tests.serving import free_port
 from tests.test_http_camera import jpeg, response
 from tests.test_mavlink import Vehicle
 from tests.test_mqtt import Mosquitto
@@ -187,7 +188,7 @@ async def check_udp(_: Path) -> None:
 
 
 async def check_tcp_listen(_: Path) -> None:
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
 
     async def feed() -> None:
         while True:
@@ -204,13 +205,6 @@ async def check_tcp_listen(_: Path) -> None:
         learns=True,
         unreachable=open_source("telemetry", f"tcp-listen://192.0.2.1:{port}"),
     )
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def check_simulated_camera(_: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -100,7 +100,7 @@ def test_an_expression_without_a_value_is_an_error(text: str, inputs: dict[str, 
 )
 def test_a_large_power_takes_no_time(text: str) -> None:
     expression = Expression(text)
-    began = perf_counter()
+    began_s = thread_time()
     with pytest.raises(ExpressionError):
         expression.evaluate({"a": 2**64 - 1})
-    assert perf_counter() - began < 1
+    assert thread_time() - began_s < 1

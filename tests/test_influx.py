@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -117,10 +117,10 @@ def test_a_mistake_is_refused_with_its_line_and_column(line: str, column: int) -
     "text", ["m f=" + '"' + "\\" * 60_000, "m,a=" + "\\" * 60_000, "m " * 30_000]
 )
 def test_a_hostile_line_takes_linear_time(text: str) -> None:
-    started = perf_counter()
+    began_s = thread_time()
     with pytest.raises(PayloadRefused):
         list(points(text))
-    assert perf_counter() - started < 1
+    assert thread_time() - began_s < 1
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,8 +117,17 @@ async def test_sources_that_hang_in_aexit_end_together_within_the_limit(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     released = asyncio.Event()
+    steps: list[str] = []
+
+    async def hang() -> None:
+        steps.append("exit")
+        try:
+            await sleep_forever()
+        finally:
+            steps.append("cancelled")
 
     async def ignore_cancellation() -> None:
+        steps.append("exit")
         while not released.is_set():
             try:
                 await released.wait()
@@ -127,13 +135,13 @@ async def test_sources_that_hang_in_aexit_end_together_within_the_limit(
                 continue
 
     sources = [
-        ("telemetry", Source(leave=sleep_forever)),
+        ("telemetry", Source(leave=hang)),
         ("camera", Source(leave=ignore_cancellation)),
-        ("commands", Source(leave=sleep_forever)),
+        ("commands", Source(leave=hang)),
     ]
     async with entered(sources, exit_timeout_s=0.05):
-        began = monotonic()
-    assert monotonic() - began < 1
+        pass
+    assert steps == ["exit"] * 3 + ["cancelled"] * 2
     assert {record.args[0] for record in caplog.records if record.args} == {  # type: ignore[index]
         "telemetry",
         "camera",

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -277,26 +276,25 @@ class Gated(Database):
         self._gate = gate
 
     def write(self, batch: Batch) -> Any:
-        self._gate.wait(5)
+        self._gate.wait(50)
         return super().write(batch)
 
 
 async def test_a_hanging_disk_delays_no_commit_and_no_end(tmp_path: Path) -> None:
     gate = threading.Event()
-    began = time.monotonic()
     log = sqlite_log(
         tmp_path,
         open_database=lambda path: Gated(path, gate),
         slow_s=0.02,
         close_timeout_s=0.02,
     )
-    await log.open()
-    log.begin("telemetry", "abc")
-    log.append("telemetry", record(1))
-    assert not await log.commit()
-    assert not await log.commit()
-    await log.close()
-    assert time.monotonic() - began < 1
+    with fail_after(20):
+        await log.open()
+        log.begin("telemetry", "abc")
+        log.append("telemetry", record(1))
+        assert not await log.commit()
+        assert not await log.commit()
+        await log.close()
     gate.set()
     next_one = sqlite_log(tmp_path)
     await next_one.open()  # as soon as the disk has finished

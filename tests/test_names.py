@@ -202,7 +202,8 @@ def test_the_report_of_an_upload_names_its_sender(site: Site, who: str, by: str 
 def test_only_the_sender_of_an_upload_or_an_admin_may_cancel_it(
     site: Site, who: str, status: int
 ) -> None:
-    site.ask("Ada", "PUT", f"/uploads/of-ada-{who}", content=FILE)
+    wait = {"Prefer": "wait"}
+    site.ask("Ada", "PUT", f"/uploads/of-ada-{who}", content=FILE, headers=wait)
     answer = site.ask(who, "DELETE", f"/uploads/of-ada-{who}")
     assert answer.status_code == status  # 409: its verdict is known
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from anyio import create_task_group, current_time, fail_after
+from anyio import create_task_group, fail_after
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -481,11 +481,10 @@ async def test_signing_out_ends_an_open_event_stream(tmp_path: Path, serve: Serv
         async with client.stream("GET", "/stream/rover-telemetry") as stream:
             chunks = stream.aiter_bytes()
             await anext(chunks)
-            began = current_time()
-            async with create_task_group() as tasks:
-                tasks.start_soon(client.post, "/sign-out")
-                rest = b"".join([chunk async for chunk in chunks])
-            assert current_time() - began < 1
+            with fail_after(settings.heartbeat_s / 2):
+                async with create_task_group() as tasks:
+                    tasks.start_soon(client.post, "/sign-out")
+                    rest = b"".join([chunk async for chunk in chunks])
             assert b"event: bye" in rest
 
 
@@ -494,6 +493,6 @@ async def test_signing_out_ends_the_open_streams_of_the_session(mission: Mission
         await sign_in(client)
         identity = mission.sign_ins.sessions.find(client.cookies["rover_session_8000"].encode())
         ended: list[str] = []
-        with fail_after(1), mission.tokens.grants.hold(identity, lambda e: ended.append(e.reason)):
+        with fail_after(5), mission.tokens.grants.hold(identity, lambda e: ended.append(e.reason)):
             await client.post("/sign-out")
         assert ended == ["signed_out"]
