@@ -108,7 +108,7 @@ async def test_a_channel_that_a_script_follows_is_not_closed_for_another(serve: 
             await stream.next()
             refused = await client.post("/comms/ops/messages", json={"text": "hello"})
             assert refused.status_code == 503
-        assert comms.pool.refused["limit"] == 1
+        assert comms.channels.pool.refused["limit"] == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from anyio import create_task_group, fail_after, sleep_forever, wait_all_tasks_b
 
 from rover import errors
 from rover.comms import Comms
-from rover.comms.channel import MAX_HISTORY_BYTES, Member
+from rover.comms.channel import MAX_HISTORY_BYTES
 from rover.comms.names import MAX_NAME_CHARACTERS
 from rover.settings import Settings
 from rover.topic import Batch, EventId, Gap, GapReason, Topic
@@ -20,7 +20,8 @@ from rover.topic import Batch, EventId, Gap, GapReason, Topic
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rover.comms.protocol import Frame
+    from rover.comms.frames import Frame
+    from rover.comms.member import Member
 
 pytestmark = pytest.mark.anyio
 
@@ -172,7 +173,7 @@ async def test_channel_names_that_are_not_allowed(channel: str) -> None:
     comms = comms_of()
     with pytest.raises(errors.ChannelRefused, match="channel"), comms.join(channel):
         pass
-    assert comms.channels() == []
+    assert comms.channels.listed() == []
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ async def test_member_names_that_are_not_allowed(requested: str) -> None:
     comms = comms_of()
     with pytest.raises(errors.ChannelRefused, match="member name"), comms.join("eva", requested):
         pass
-    assert comms.channels() == []
+    assert comms.channels.listed() == []
 
 
 @pytest.mark.parametrize("requested", ["", "  "])
@@ -318,9 +319,9 @@ async def test_a_new_channel_replaces_the_one_that_is_empty_longest() -> None:
     with comms.join("a"):  # c emptied first, then b, then a again
         pass
     with comms.join("d"):
-        assert [channel.name for channel in comms.channels()] == ["a", "b", "d"]
+        assert [channel.name for channel in comms.channels.listed()] == ["a", "b", "d"]
     with comms.join("e"):
-        assert [channel.name for channel in comms.channels()] == ["a", "d", "e"]
+        assert [channel.name for channel in comms.channels.listed()] == ["a", "d", "e"]
 
 
 async def test_a_channel_with_members_is_never_replaced() -> None:
@@ -453,5 +454,5 @@ async def test_channels_are_listed_by_name_with_their_members() -> None:
     comms = Comms(Settings(), clock=lambda: next(ticks))
     with comms.join("ops"), comms.join("eva") as ada, comms.join("eva"):
         last = ada.say("hello")
-        assert [(c.name, c.members) for c in comms.channels()] == [("eva", 2), ("ops", 1)]
-        assert comms.channels()[0].last_id == last
+        assert [(c.name, c.members) for c in comms.channels.listed()] == [("eva", 2), ("ops", 1)]
+        assert comms.channels.listed()[0].last_id == last

@@ -60,7 +60,7 @@ async def test_a_refused_client_is_closed_with_a_reason_after_the_handshake(
                     assert code == 1008
                     assert reason.startswith(expected)
         assert server.comms.members == 0
-        assert server.comms.channels() == []
+        assert server.comms.channels.listed() == []
 
 
 @pytest.mark.parametrize("ws", IMPLEMENTATIONS)
@@ -198,7 +198,7 @@ async def test_hundreds_of_short_connections_leave_no_member(serve: Serve) -> No
             for n in range(40):
                 tasks.start_soon(visit, n)
         await until(lambda: server.comms.members == 0)
-        for channel in server.comms.channels():
+        for channel in server.comms.channels.listed():
             assert channel.members == 0
         # one join and one leave for each
-        await until(lambda: {c.last_id.offset for c in server.comms.channels()} == {2 * 80})
+        await until(lambda: {c.last_id.offset for c in server.comms.channels.listed()} == {2 * 80})

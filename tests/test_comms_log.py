@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from rover.comms.channel import Member
+    from rover.comms.member import Member
     from rover.logs.base import Log
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +75,7 @@ async def test_a_member_receives_from_the_log_what_has_left_the_memory(log: Log)
             assert await caught_up(comms, bo) == texts
         assert await caught_up(comms, ada) == texts  # it did not read meanwhile
     comms = comms_of(log)  # after a restart
-    await comms.load("ops")
+    await comms.channels.load("ops")
     with comms.join("ops", "bo", after=ada.joined) as bo:
         assert await caught_up(comms, bo) == texts
 
@@ -86,7 +86,7 @@ async def test_the_log_keeps_the_newest_messages_up_to_its_own_number(log: Log) 
         for number in range(25):
             ada.say(f"m{number}")
         await log.sync()
-        await comms.expire()
+        await comms.channels.expire()
         await log.sync()
         kept = await log.read(PREFIX + "ops", kinds=("message",))
         assert [json.loads(one.data)["text"] for one in kept] == [f"m{n}" for n in range(15, 25)]
@@ -107,7 +107,7 @@ async def test_joins_do_not_count_as_messages(log: Log) -> None:
             with comms.join("ops", "flaky"):
                 pass
     await log.sync()
-    await comms.expire()
+    await comms.channels.expire()
     await log.sync()
     assert len(await log.read(PREFIX + "ops", kinds=("message",))) == 10
 
@@ -122,7 +122,7 @@ async def test_the_log_keeps_the_newest_messages_up_to_its_own_size(
             ada.say(f"{number} ".ljust(1_000, "x"))
         await log.sync()
         if is_open:
-            await comms.expire()
+            await comms.channels.expire()
     if not is_open:
         await comms_of(log, keep_comms_bytes=50_000, room_bytes=2_000).expire()
     await log.sync()

@@ -196,6 +196,6 @@ async def test_the_name_of_a_token_counts_and_its_scope_is_checked() -> None:
     assert (await comms.say("flight", "GO", "Bo", identity=capcom)).name == "Ada"
     with pytest.raises(ScopeRequired):
         await comms.say("ops", "GO", identity=capcom)
-    assert [one.name for one in comms.channels()] == ["flight"]
+    assert [one.name for one in comms.channels.listed()] == ["flight"]
     with comms.join("flight", "Bo"):
         assert (await comms.say("flight", "GO", "Bo")).name == "Bo-2"

@@ -10,8 +10,8 @@ import pytest
 
 from rover.archive.table import table_of
 from rover.cli.connection import INCOMPLETE
+from rover.comms.events import MessageEvent
 from rover.comms.history import Query
-from rover.comms.protocol import MessageEvent
 from rover.errors import NotAMission
 from rover.logs.database import Database
 from rover.missions import Snapshot, record
@@ -183,7 +183,7 @@ async def test_a_damaged_message_hides_no_other_message(tmp_path: Path) -> None:
     async with running(tmp_path) as (mission, _):
         page = await mission.comms.messages("flight", Query())
         assert [one.event.text for one in page.messages] == ["0", "2", "3"]
-        await mission.comms.load("flight")
+        await mission.comms.channels.load("flight")
         with mission.comms.join("flight", "Bo") as member:
             retained = member.channel.topic.retained_items()
             texts = [one.text for one in retained if isinstance(one, MessageEvent)]

@@ -159,7 +159,8 @@ async def test_members_of_both_protocols_read_the_same_messages_with_and_without
             for _ in range(3)
         ]
         plain = await stack.enter_async_context(server.plain("eva"))
-        topic = server.comms._channels["eva"].topic
+        [channel] = server.comms.channels
+        topic = channel.topic
         await until(lambda: topic.attached == 7)
         for number in range(ROUNDS):
             await say(members[number % 6], f"{number} 👩‍🚀 " + "x" * 300 * number)
@@ -210,7 +211,8 @@ async def test_replies_are_compressed_and_events_are_not_until_the_close_frame(
         with socket.create_connection(server_address(server)) as raw:
             raw.sendall(HANDSHAKE.encode())
             await until(lambda: server.comms.members == 2)
-            topic = server.comms._channels["eva"].topic
+            [channel] = server.comms.channels
+            topic = channel.topic
             await until(lambda: topic.attached == 2)
             for number in range(3):
                 await say(bo, str(number))
@@ -239,7 +241,8 @@ async def test_a_member_with_compression_takes_no_compressor(serve: Serve) -> No
         await receive(ada)
         await say(ada, "x", ref="r")
         assert [(await receive(ada))["type"] for _ in range(2)] == ["ack", "message"]
-        [member] = server.comms._channels["eva"].members.values()
+        [channel] = server.comms.channels
+        [member] = channel.members.values()
         sink: Any = member.subscriber.sink
         [extension] = sink.output._protocol.conn.extensions
         assert not hasattr(extension, "encoder")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from rover.comms import Comms
+from rover.comms.events import MessageEvent
 from rover.comms.kinds import PLAIN, Content, content_of
-from rover.comms.protocol import CommsV1, MessageEvent
+from rover.comms.protocol import CommsV1
 from rover.comms.records import pack, unpack
 from rover.errors import MessageRefused, MessageTooBig
 from rover.logs.base import Record

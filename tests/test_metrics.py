@@ -192,7 +192,7 @@ async def test_clients_cannot_add_label_values_without_end(tmp_path: Path) -> No
                         assert sum(sample.value for sample in family.samples) == 2
         assert len(labels) == MAX_CHANNELS + 1
         assert {"always", OTHER} < labels
-        assert one.comms.events == 4 * 3 * MAX_CHANNELS  # deleted channels count
+        assert one.comms.channels.events == 4 * 3 * MAX_CHANNELS  # deleted channels count
 
 
 async def test_an_app_with_a_registry_of_its_own_can_register_several_missions(

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import CancelScope, create_task_group, current_time, fail_after, wait_all_tasks_blocked
 
-from rover.comms.channel import Channel, Member
+from rover.comms.channel import Channel
+from rover.comms.member_names import MemberNames
 from rover.comms.pace import SHARE, STALLED_S, Pace
 from rover.settings import Settings
 from tests.comms_site import comms, receive, say
 
 if TYPE_CHECKING:
+    from rover.comms.member import Member
     from tests.conftest import Serve
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +28,13 @@ class Crowd:
     """A channel, some members, and its pace."""
 
     def __init__(self, members: int = 2, max_wait_s: float = 60.0) -> None:
-        self.channel = Channel("flight", Settings(room_events=EVENTS), None, lambda: NOW)
+        self.channel = Channel(
+            "flight",
+            Settings(room_events=EVENTS),
+            MemberNames(lambda _: False),
+            None,
+            lambda: NOW,
+        )
         self.members = [self.channel.join("", None, CancelScope()) for _ in range(members)]
         self.channel.pace = Pace(2**20, EVENTS, max_wait_s)
         self.channel.topic.release()

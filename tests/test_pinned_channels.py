@@ -17,6 +17,7 @@ from rover.settings import Settings
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rover.logs.base import Log
@@ -76,11 +77,16 @@ def test_a_mistake_has_its_place(tmp_path: Path, text: str, place: str) -> None:
     assert [one.startswith(place) for one in refused.value.problems] == [True]
 
 
-def comms_of(log: Log, rules: ChannelRules = RULES, **settings: Any) -> Comms:
+def comms_of(
+    log: Log,
+    rules: ChannelRules = RULES,
+    clock: Callable[[], float] = lambda: T,
+    **settings: Any,
+) -> Comms:
     def notify(topic: Any) -> None:
         topic.release()
 
-    return Comms(Settings(**settings), notify, lambda: T, log=log, retention=lambda: T, rules=rules)
+    return Comms(Settings(**settings), notify, clock, log=log, retention=lambda: T, rules=rules)
 
 
 async def test_pinned_channels_are_listed_first_and_never_closed_for_others() -> None:
@@ -89,10 +95,10 @@ async def test_pinned_channels_are_listed_first_and_never_closed_for_others() ->
     )
     async with create_task_group() as tasks:
         tasks.start_soon(comms.run)
-        await until(lambda: len(comms.channels()) == 2)
+        await until(lambda: len(comms.channels.listed()) == 2)
         for name in ("eva", "drive"):
             with comms.join(name):
-                listed = [channel.name for channel in comms.channels()]
+                listed = [channel.name for channel in comms.channels.listed()]
                 assert listed[:2] == ["Flight", "science"]
                 assert name in listed
         with comms.join("flight") as member:
@@ -120,21 +126,21 @@ async def test_a_pinned_channel_keeps_the_spelling_and_the_messages_of_the_log(
     await before.say("FLIGHT", "one")
     comms = comms_of(log)
     await comms.say("flight", "two")
-    assert [channel.name for channel in comms.channels()] == ["FLIGHT"]
+    assert [channel.name for channel in comms.channels.listed()] == ["FLIGHT"]
     await log.close()
 
 
 async def test_each_pinned_channel_has_a_retention_of_its_own(tmp_path: Path) -> None:
     log = SqliteLog(tmp_path)
     await log.open()
-    comms = comms_of(log, keep_comms_days=7.0, room_events=5)
-    comms._clock = lambda: T - 100 * DAY_S
+    now = T - 100 * DAY_S
+    comms = comms_of(log, clock=lambda: now, keep_comms_days=7.0, room_events=5)
     for number in range(30):
         await comms.say("flight", str(number))
-    comms._clock = lambda: T
+    now = T
     for number in range(30):
         await comms.say("science", str(number))
-    await comms.expire()
+    await comms.channels.expire()
     await log.sync()
     kept = [await log.read(PREFIX + name, kinds=("message",)) for name in ("Flight", "science")]
     assert list(map(len, kept)) == [30, 20]

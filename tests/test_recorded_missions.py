@@ -107,7 +107,7 @@ async def shown(mission: MissionControl) -> dict[str, Any]:
         latest = (await client.get("/telemetry/latest")).json()
         found["latest"] = {k: v for k, v in latest.items() if k != "details"}
         found["times"] = {k: v["t"] for k, v in latest["details"].items()}
-    await mission.comms.load("ops")
+    await mission.comms.channels.load("ops")
     with mission.comms.join("ops", "bo") as bo:
         found["messages"] = [frame.plain for frame in bo.channel.history()]
     found["uploads"] = [mission.commands.find(one).report for one in saved_uploads(mission.log)]

@@ -224,8 +224,8 @@ async def test_channels_keep_messages_ids_and_refs(tmp_path: Path) -> None:
             frames = await events_of(ada.channel.topic.subscribe(first), 1)
             copy = killed(tmp_path / "a")
     async with running(copy) as (mission, _):
-        assert [channel.name for channel in mission.comms.channels()] == ["ops"]
-        await mission.comms.load("ops")
+        assert [channel.name for channel in mission.comms.channels.listed()] == ["ops"]
+        await mission.comms.channels.load("ops")
         with mission.comms.join("ops", "ada", after=first) as ada:
             assert (await events_of(ada.subscriber, 1))[0] == frames[0]
             assert ada.say("one", ref="r1") == first  # the same message, sent again
@@ -246,7 +246,7 @@ async def test_joins_never_replace_messages(tmp_path: Path) -> None:
             assert not isinstance((await events_of(resumed, 1))[0], Gap)
             copy = killed(tmp_path / "a")
     async with running(copy) as (mission, _):
-        await mission.comms.load("ops")
+        await mission.comms.channels.load("ops")
         with mission.comms.join("ops", "ada") as ada:
             assert len(texts(ada.channel.topic.retained())) == 4
             assert len(ada.channel.topic) < 1100

@@ -143,7 +143,7 @@ def say(comms: Comms, channel: str, *texts: str) -> None:
 
 
 async def kept(comms: Comms, channel: str) -> list[str | None]:
-    await comms.load(channel)
+    await comms.channels.load(channel)
     with comms.join(channel, "reader") as member:
         return [frame.plain for frame in member.history()]
 
@@ -158,9 +158,9 @@ async def test_messages_of_open_and_closed_channels_expire(log: Log) -> None:
     say(comms, "half", "one")
     await log.sync()
     comms = comms_of(machine, log)  # a restart: all channels are closed
-    await comms.load("ops")
+    await comms.channels.load("ops")
     machine.run(1.5 * DAY_S)
-    await comms.expire()
+    await comms.channels.expire()
     await log.sync()
     assert await kept(comms, "ops") == ["Message: two"]
     assert log.stream(PREFIX + "closed") is None
@@ -181,7 +181,7 @@ async def test_a_channel_that_is_deleted_meanwhile_stays_deleted(log: Log) -> No
     say(comms_of(machine, log), "ops", *"abcdef")
     machine.run(6 * DAY_S)
     comms = comms_of(machine, log)
-    await comms.load("ops")
+    await comms.channels.load("ops")
     say(comms, "ops", "new")
     await log.sync()
     comms = comms_of(machine, log)
@@ -191,7 +191,7 @@ async def test_a_channel_that_is_deleted_meanwhile_stays_deleted(log: Log) -> No
         log.delete(PREFIX + "ops")
 
     async with create_task_group() as tasks:
-        tasks.start_soon(comms.expire)
+        tasks.start_soon(comms.channels.expire)
         tasks.start_soon(delete)
     assert log.stream(PREFIX + "ops") is None
 
@@ -205,7 +205,7 @@ async def test_the_messages_of_a_recorded_mission_stay(tmp_path: Path) -> None:
     log = RecordedMission(tmp_path / "drive.rover").log()
     await log.open()
     comms = comms_of(Machine(IN_2099), log)
-    await comms.expire()
+    await comms.channels.expire()
     assert await kept(comms, "ops") == ["Message: long ago"]
     await log.close()
 
@@ -217,13 +217,13 @@ async def test_a_wrong_clock_deletes_no_messages(log: Log) -> None:
     machine.at = T
     say(comms, "ops", "right")
     machine.at = IN_2099
-    await comms.expire()
+    await comms.channels.expire()
     say(comms, "ops", "future")
     machine.at = T - YEAR_S
     say(comms, "ops", "past")
-    await comms.expire()
+    await comms.channels.expire()
     machine.at = T + 60
-    await comms.expire()
+    await comms.channels.expire()
     texts = ["unset", "right", "future", "past"]
     assert await kept(comms, "ops") == [f"Message: {text}" for text in texts]
 
@@ -235,7 +235,7 @@ async def test_members_see_no_gap_when_messages_expire() -> None:
         member.say("one")
         await anext(member.subscriber)
         machine.run(8 * DAY_S)
-        await comms.expire()
+        await comms.channels.expire()
         member.say("two")
         batch = await anext(member.subscriber)
         assert [frame.plain for frame in batch.frames] == ["Message: two"]  # type: ignore[union-attr] # no gap

@@ -75,7 +75,7 @@ async def test_a_file_of_version_1_is_opened_as_it_is(first: Path, tmp_path: Pat
         assert [{name: row.get(name) for name in values(1)} for row in found] == [
             {name: row.get(name) for name in values(1)} for row in expected()
         ]
-        await mission.comms.load("ops")
+        await mission.comms.channels.load("ops")
         with mission.comms.join("ops") as member:
             assert [json.loads(frame.json)["text"] for frame in member.history()] == ["halt"]
     assert content_of(first) == before

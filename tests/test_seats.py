@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rover import errors
-from rover.comms.protocol import plain_message
+from rover.comms.frames import plain_message
 from rover.comms.seats import MAX_SEATS
 from rover.identity import Identity
 from tests.comms_site import closed, comms, receive, say

@@ -190,7 +190,11 @@ async def test_one_client_takes_at_most_its_share_of_the_channels_and_members(
         assert await clients.join(GREEDY, "third") == 1013
         assert await clients.join(OTHER, "eva") is None
         assert await clients.join(OTHER, "third") is None
-        assert mission.comms.pool.refused == mission.comms.members_refused == {"share": 1}
+        assert (
+            mission.comms.channels.pool.refused
+            == mission.comms.channels.members_refused
+            == {"share": 1}
+        )
 
 
 async def test_a_client_with_its_share_of_channels_replaces_only_its_own(tmp_path: Path) -> None:
@@ -199,4 +203,4 @@ async def test_a_client_with_its_share_of_channels_replaces_only_its_own(tmp_pat
     for name, client in (("theirs", OTHER), ("a", GREEDY), ("b", GREEDY), ("c", GREEDY)):
         with comms.join(name, client=client):
             pass
-    assert [channel.name for channel in comms.channels()] == ["b", "c", "theirs"]
+    assert [channel.name for channel in comms.channels.listed()] == ["b", "c", "theirs"]

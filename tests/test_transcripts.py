@@ -14,9 +14,9 @@ from anyio import to_thread
 
 from rover.cli import main
 from rover.cli.connection import WRONG_USE
+from rover.comms.events import MessageEvent
 from rover.comms.history import Kept
 from rover.comms.kinds import Content
-from rover.comms.protocol import MessageEvent
 from rover.comms.transcript_writers import FORMATS
 from rover.comms.transcripts import PIECE_BYTES, pieces
 from rover.events import EventId

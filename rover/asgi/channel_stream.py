@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rover.asgi.event_stream import EventStreams
     from rover.comms import Comms
     from rover.comms.channel import Channel
-    from rover.comms.protocol import Frame
+    from rover.comms.frames import Frame
     from rover.topic import EventId, News
 
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from rover.comms import Comms
-    from rover.comms.channel import Member
-    from rover.comms.protocol import Frame, WireProtocol
+    from rover.comms.frames import Frame
+    from rover.comms.member import Member
+    from rover.comms.protocol import WireProtocol
     from rover.topic import News
 
 LAST_FRAMES_S = 1.0

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from rover.retention import expired_count
 
 if TYPE_CHECKING:
+    from rover.comms.rules import PinnedChannel
     from rover.logs.base import Log, Stream
+    from rover.settings import Settings
+
+DAY_S = 86_400.0
 
 READ_RECORDS = 2_000
 """Maximum number of records that are read at once, and of those that are too old and deleted."""
@@ -33,6 +38,18 @@ class Limits(NamedTuple):
     messages: int
     bytes: int
     message_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings, pinned: PinnedChannel, now: float) -> Limits:
+        """The limits of a channel at a time in POSIX seconds."""
+        days = settings.keep_comms_days if pinned.keep_days is None else pinned.keep_days
+        return cls(
+            now - days * DAY_S if days else -inf,
+            # the channel needs as many as it has in memory
+            max(pinned.keep_messages or settings.keep_comms_messages, settings.room_events),
+            max(pinned.keep_bytes or settings.keep_comms_bytes, settings.room_bytes),
+            settings.max_message_bytes,
+        )
 
 
 async def first_kept(log: Log, stream: Stream, limits: Limits) -> int:

@@ -17,8 +17,8 @@ from rover.wire import dumps, iso
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from rover.comms.events import MessageEvent
     from rover.comms.history import Kept, Page
-    from rover.comms.protocol import MessageEvent
     from rover.events import EventId
 
 Format = Literal["json", "csv", "jsonl"]

@@ -7,7 +7,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import combining
 
-from rover.comms.protocol import MessageEvent, encode
+from rover.comms.events import MessageEvent
+from rover.comms.frames import encode
 from rover.comms.records import PREFIX, unpack
 from rover.errors import BadQuery, LogDamaged
 from rover.events import Epochs, EventId, Gap, GapReason
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from rover.comms.channel import Channel
-    from rover.comms.protocol import Frame
-    from rover.comms.records import ChannelEvent
+    from rover.comms.events import ChannelEvent
+    from rover.comms.frames import Frame
     from rover.logs.base import Log, Record
 
 KINDS = ("message",)

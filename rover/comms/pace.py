@@ -14,7 +14,7 @@ from anyio import Event, move_on_after
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rover.comms.channel import Member
+    from rover.comms.member import Member
 
 SHARE = 0.25
 """Share of what a channel keeps that is published before the speakers wait for the members."""

@@ -1,142 +1,31 @@
 """The wire protocols of a channel: plain text, and the JSON of `rover.comms.v1`.
 
 Sans-I/O: text frames in, text frames out. `rover.routes.comms` connects this to a WebSocket.
-Each event is encoded once, in both protocols, however many members receive it.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rover.comms.kinds import PLAIN, Content, content_of
+from rover.comms.kinds import content_of
 from rover.errors import MessageRefused, MessageTooBig
 from rover.topic import GapReason
-from rover.wire import dumps, iso, sse
+from rover.wire import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rover.comms.channel import Member
-    from rover.topic import EventId, Gap
+    from rover.comms.frames import Frame
+    from rover.comms.member import Member
+    from rover.topic import Gap
 
 SUBPROTOCOL = "rover.comms.v1"
 
 MAX_REF_CHARACTERS = 64
 
-NEWLINE = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-
-UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and marks of direction.
-
-Source: Unicode 16, general category Cc; UAX #9, 2 (directional formatting characters).
-"""
-
 MAX_WELCOME_NAMES = 200
 """Maximum number of members that a `welcome` names. `member_count` counts all of them."""
-
-
-class MessageEvent(NamedTuple):
-    """A member sent a message.
-
-    Attributes:
-        name: the member's name.
-        text: the message.
-        at: POSIX seconds.
-        ref: the sender's name for the message, if it has one.
-        role: of the member, such as `CAPCOM`; may be empty.
-        requested_name: the name that the member asked for.
-        content: what it has beside its text.
-    """
-
-    name: str
-    text: str
-    at: float
-    ref: str | None = None
-    role: str = ""
-    requested_name: str = ""
-    content: Content = PLAIN
-
-
-class PresenceEvent(NamedTuple):
-    """A member joined or left.
-
-    Attributes:
-        kind: `join` or `leave`.
-        name: the member's name.
-        member_count: members of the channel after this event.
-        at: POSIX seconds.
-        role: of the member, such as `CAPCOM`; may be empty.
-    """
-
-    kind: Literal["join", "leave"]
-    name: str
-    member_count: int
-    at: float
-    role: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One event in both protocols.
-
-    Attributes:
-        id: of the event.
-        kind: `type` of the `rover.comms.v1` frame.
-        json: the `rover.comms.v1` frame.
-        plain: the plain-text frame; `None` if plain-text members do not receive this event.
-        size: bytes of both.
-    """
-
-    id: EventId
-    kind: str
-    json: str
-    plain: str | None
-    size: int
-
-    @property
-    def sse(self) -> bytes:
-        """The event as a server-sent event. Messages are unnamed, so `onmessage` receives them."""
-        return sse(self.json, event=None if self.kind == "message" else self.kind, event_id=self.id)
-
-
-def encode(event_id: EventId, event: MessageEvent | PresenceEvent) -> Frame:
-    """The event in both protocols."""
-    fields: dict[str, Any]
-    if isinstance(event, MessageEvent):
-        kind, plain = "message", plain_message(event.text)
-        fields = {"from": event.name, "text": event.text, **event.content.as_json()}
-        if event.ref is not None:
-            fields["ref"] = event.ref
-    else:
-        kind, plain = event.kind, None
-        fields = {"name": event.name, "member_count": event.member_count}
-    if event.role:
-        fields["role"] = event.role
-    text = dumps({"type": kind, "id": str(event_id), **fields, "at": iso(event.at)})
-    return Frame(event_id, kind, text, plain, len(text.encode()) + len((plain or "").encode()))
-
-
-def plain_message(text: str) -> str:
-    """A message as plain text, which is safe in a terminal.
-
-    Lines after the first are indented, so that none looks like another message.
-    """
-    return "Message: " + "\n    ".join(safe_lines(text))
-
-
-def safe_lines(text: str) -> list[str]:
-    """The lines of a text, which are safe in a terminal; at least one.
-
-    Control characters, such as those of escape sequences, and marks that change the direction of
-    what follows become U+FFFD.
-    """
-    if text.isprintable():
-        return [text]
-    lines = NEWLINE.sub("\n", text).split("\n")
-    return [UNSAFE.sub("\ufffd", line.expandtabs(8)) for line in lines]
 
 
 class WireProtocol(Protocol):

@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from rover.comms.events import MessageEvent, PresenceEvent
 from rover.comms.kinds import Content
-from rover.comms.protocol import MessageEvent, PresenceEvent
 from rover.logs.store import Packed, Store
 from rover.wire import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rover.comms.events import ChannelEvent
     from rover.logs.base import Log, Record
 
 PREFIX = "comms/"
 """The beginning of the keys of channels in the log."""
 
 PRESENCE = ("join", "leave")
-
-ChannelEvent = MessageEvent | PresenceEvent
 
 
 def channel_store(log: Log, name: str, clock: Callable[[], float]) -> Store[ChannelEvent]:

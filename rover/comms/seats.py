@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rover.comms.channel import Member
+    from rover.comms.member import Member
 
 MAX_SEATS = 3_000
 """Maximum number of seats of one channel that are remembered."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rover.comms.files import COLUMNS, csv_line, row_of
 from rover.comms.files import FORMATS as PAGE_FORMATS
-from rover.comms.protocol import safe_lines
+from rover.comms.frames import safe_lines
 from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rover.comms.protocol import MessageEvent
+    from rover.comms.events import MessageEvent
     from rover.events import EventId
 
 FORMATS = {

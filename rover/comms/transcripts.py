@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from anyio import from_thread
 
+from rover.comms.events import MessageEvent
 from rover.comms.history import KINDS, Kept
-from rover.comms.protocol import MessageEvent
 from rover.comms.records import PREFIX, unpack
 from rover.comms.transcript_writers import WRITERS, Line
 from rover.events import Epochs

@@ -155,7 +155,7 @@ class MissionMetrics(Collector):
             "Published events, each counted once however many clients receive it.",
             {
                 "telemetry": telemetry.topic.last_id.offset,
-                "comms": self._mission.comms.events,
+                "comms": self._mission.comms.channels.events,
             },
             "stream",
         )
@@ -186,7 +186,7 @@ class MissionMetrics(Collector):
             one.serving.replay_pool,
             one.serving.viewers,
             *(
-                one.comms.pool,
+                one.comms.channels.pool,
                 one.commands.intake.pool,
                 one.commands.intake.partial,
                 one.serving.large_responses.pool,
@@ -203,7 +203,7 @@ class MissionMetrics(Collector):
             "rover_pool_limit", "Its limit.", {pool.name: pool.limit for pool in pools}, "pool"
         )
         refused = {pool.name: pool.refused for pool in pools}
-        refused["members"] = one.comms.members_refused
+        refused["members"] = one.comms.channels.members_refused
         yield counter(
             "rover_pool_refusals_total",
             "Refusals because the limit was reached, or one client's share of it.",
@@ -213,7 +213,7 @@ class MissionMetrics(Collector):
 
     def _comms(self) -> Iterator[Metric]:
         comms = self._mission.comms
-        channels = comms.channels()
+        channels = comms.channels.listed()
         yield gauge("rover_channels", "Channels, empty ones included.", len(channels))
         members: Counter[str] = Counter()
         for channel in channels:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from rover.comms import Comms
-    from rover.comms.channel import Member
+    from rover.comms.member import Member
     from rover.serving import Serving
 
 CLOSE_CODES: dict[type[errors.RoverError], int] = {
@@ -101,7 +101,7 @@ class CommsEndpoint(WebSocketEndpoint):
             channel = websocket.path_params["team_channel"]
             name, resume = NAME.of(websocket) or "", RESUME.of(websocket) or ""
             client = self._serving.clients.name_of(self.scope, self.receive)
-            await self._comms.load(channel, client)
+            await self._comms.channels.load(channel, client)
             after = RESUME_POINT.of(websocket)
             grants, identity = self._serving.connections.grants, self.scope.get(IDENTITY, EVERYONE)
             with (
@@ -195,7 +195,7 @@ def routes(mission: HasComms) -> list[BaseRoute]:
     async def channels(request: Request) -> Response:
         listed = [
             {"name": name, "members": members, "last_id": str(last_id)}
-            for name, members, last_id in mission.comms.channels()
+            for name, members, last_id in mission.comms.channels.listed()
         ]
         return json_response({"channels": listed})
 

@@ -46,8 +46,8 @@ def routes(mission: HasRecordedComms) -> list[BaseRoute]:
         comms, log = mission.comms, mission.log
         since, until = SINCE.of(request), UNTIL.of(request)
         file_format = FORMAT.of(request) or "txt"
-        known = [one.name for one in comms.channels()]
-        names = dict.fromkeys(map(comms.names.find, CHANNELS.of(request)))
+        known = [one.name for one in comms.channels.listed()]
+        names = dict.fromkeys(map(comms.channels.names.find, CHANNELS.of(request)))
         if unknown := sorted(set(names).difference(known)):
             raise BadQuery(
                 "channel", unknown[0], f"must be one of {', '.join(known) or 'none yet'}"

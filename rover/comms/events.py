@@ -1,0 +1,72 @@
+"""What happens in a channel: messages, joins and leaves."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from rover.comms.kinds import PLAIN, Content
+from rover.errors import MessageRefused, MessageTooBig
+
+
+class MessageEvent(NamedTuple):
+    """A member sent a message.
+
+    Attributes:
+        name: the member's name.
+        text: the message.
+        at: POSIX seconds.
+        ref: the sender's name for the message, if it has one.
+        role: of the member, such as `CAPCOM`; may be empty.
+        requested_name: the name that the member asked for.
+        content: what it has beside its text.
+    """
+
+    name: str
+    text: str
+    at: float
+    ref: str | None = None
+    role: str = ""
+    requested_name: str = ""
+    content: Content = PLAIN
+
+
+class PresenceEvent(NamedTuple):
+    """A member joined or left.
+
+    Attributes:
+        kind: `join` or `leave`.
+        name: the member's name.
+        member_count: members of the channel after this event.
+        at: POSIX seconds.
+        role: of the member, such as `CAPCOM`; may be empty.
+    """
+
+    kind: Literal["join", "leave"]
+    name: str
+    member_count: int
+    at: float
+    role: str = ""
+
+
+ChannelEvent = MessageEvent | PresenceEvent
+
+
+def message_size(text: str, content: Content, max_bytes: int) -> int:
+    """Bytes of a message in UTF-8.
+
+    Raises:
+        MessageRefused: it is empty or cannot be encoded.
+        MessageTooBig: it is longer than `max_bytes`.
+    """
+    if not text.strip():
+        raise MessageRefused("empty", "a message must not be empty")
+    if "\0" in text:
+        raise MessageRefused("malformed", "a message must not contain NUL characters")
+    try:
+        size = len(text.encode()) + content.size
+    except UnicodeEncodeError:  # JSON can express a lone surrogate, UTF-8 cannot
+        detail = "a message must not contain a lone surrogate"
+        raise MessageRefused("malformed", detail) from None
+    if size > max_bytes:
+        raise MessageTooBig(max_bytes)
+    return size

@@ -1,0 +1,150 @@
+"""One member of a channel, and other speakers."""
+
+from __future__ import annotations
+
+from itertools import islice
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from rover.comms.kinds import PLAIN, Content
+from rover.identity import EVERYONE
+
+if TYPE_CHECKING:
+    from anyio import CancelScope
+
+    from rover.comms.channel import Channel
+    from rover.comms.events import ChannelEvent
+    from rover.comms.frames import Frame
+    from rover.errors import RoverError
+    from rover.identity import Identity
+    from rover.topic import EventId, Subscriber
+
+
+class Member:
+    """One member of a channel, while the block of `Comms.join` runs.
+
+    Read the names, the count and the history before the first `await` after the join: they are then
+    as they were at the join.
+
+    Attributes:
+        channel: the channel.
+        client: who it is, for the shares of the limits; several members may be of one client.
+        identity: what it may do, and its role.
+        name: unique in the channel, so not always the requested one.
+        requested_name: the name that the client asked for, the same after it reconnects.
+        subscriber: the channel's events. With `after`, it begins with the missed events; otherwise
+            with the events after the member's own join.
+        joined: the id of the member's own join.
+        resumed: whether `after` was given.
+        resume_token: for the next connection of this member.
+        bucket: limits the frames that it sends.
+        sending_since: `monotonic()` when the pending send began, else infinity. The sender sets it;
+            `Comms.close_stalled` reads it.
+        close_reason: why the server closed the member, if it did.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        name: str,
+        requested_name: str,
+        joined: EventId,
+        after: EventId | None,
+        scope: CancelScope,
+        client: str | None = None,
+        identity: Identity = EVERYONE,
+    ) -> None:
+        self.channel = channel
+        self.identity = identity
+        self.client = client
+        self.name = name
+        self.requested_name = requested_name
+        self.joined = joined
+        self.resumed = after is not None
+        self.resume_token = ""
+        self.bucket = channel.bucket()
+        self.has_place = True  # in the limit of members
+        self.subscriber: Subscriber[ChannelEvent, Frame] = channel.topic.subscribe(after)
+        self.sending_since = inf
+        self.close_reason: RoverError | None = None
+        self._scope = scope
+
+    def say(self, text: str, ref: str | None = None, content: Content = PLAIN) -> EventId:
+        """Send a message to everyone in the channel, this member included; returns its id.
+
+        Never waits. Between two messages, await `Channel.pace`, so that nobody is faster than
+        the members that read. A member that reads too slowly receives a gap.
+
+        Args:
+            text: the message.
+            ref: the client's name for the message. A client that did not receive the id sends the
+                message again with the same `ref`: the same text with the same `ref` under the same
+                requested name is sent once, and returns the id of the first time.
+            content: what the message has beside its text.
+
+        Raises:
+            MessageRefused: it is empty or cannot be encoded, or the member may only listen.
+            MessageTooBig: with `content`, it is longer than `ROVER_MAX_MESSAGE_BYTES`.
+        """
+        return self.channel.say(self, text, ref, content)
+
+    def close(self, reason: RoverError) -> None:
+        """Cancel the member's block, which then raises `reason`. A second call has no effect."""
+        if self.close_reason is None:
+            self.close_reason = reason
+            self._scope.cancel()
+
+    def names(self, limit: int) -> list[str]:
+        """Up to `limit` names of members, in the order in which they joined."""
+        return list(islice(self.channel.members, limit))
+
+    def roles(self, limit: int) -> dict[str, str]:
+        """The roles of those among `names` that have one, by name."""
+        members = islice(self.channel.members.values(), limit)
+        return {one.name: one.identity.role for one in members if one.identity.role}
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Maximum size of a message in UTF-8."""
+        return self.channel.max_message_bytes
+
+    @property
+    def may_say(self) -> bool:
+        """Whether the member may send messages in this channel."""
+        return self.identity.allows("say", self.channel.name)
+
+    @property
+    def member_count(self) -> int:
+        """Number of members of the channel."""
+        return len(self.channel.members)
+
+    def history(self) -> list[Frame]:
+        """The newest messages, oldest first. Empty for a resuming member: `subscriber` has them."""
+        return [] if self.resumed else self.channel.history()
+
+
+class Speaker(Protocol):
+    """Whoever sends a message: a member, or a request."""
+
+    @property
+    def identity(self) -> Identity:
+        """What it may do, and its role."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name that the message has."""
+        ...
+
+    @property
+    def requested_name(self) -> str:
+        """The name that the client asked for."""
+        ...
+
+
+class Request(NamedTuple):
+    """A speaker that is not a member."""
+
+    identity: Identity
+    name: str
+    requested_name: str

@@ -1,0 +1,66 @@
+"""The names of members: which ones a client may use, and which one it gets."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain, count
+from typing import TYPE_CHECKING
+from unicodedata import normalize
+
+from rover.comms.names import MAX_NAME_CHARACTERS
+from rover.errors import ChannelRefused
+from rover.names import looks_of, name_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rover.identity import Identity
+
+SUFFIX = re.compile(r"-\d+$")
+"""What is appended to the name of a member whose name the channel already has."""
+
+
+class MemberNames:
+    """The rules of the names of members.
+
+    Args:
+        has_name: whether a name belongs to a token, as `Tokens.has_name`. Clients without such a
+            token cannot use it.
+    """
+
+    def __init__(self, has_name: Callable[[str], bool]) -> None:
+        self._has_name = has_name
+
+    def allowed(self, name: str, identity: Identity) -> str:
+        """The name that a client asks for: that of its identity, if it has one.
+
+        Raises:
+            ChannelRefused: the name is not allowed.
+        """
+        if identity.name:
+            return identity.name
+        name = normalize("NFC", name.strip())
+        if fault := name_fault(name, MAX_NAME_CHARACTERS):
+            raise ChannelRefused("member name", name, fault)
+        if self._is_reserved(name):
+            raise ChannelRefused(
+                "member name", name, "it looks like the name of a token; use another"
+            )
+        return name
+
+    def _is_reserved(self, name: str) -> bool:
+        """Whether a name looks like that of a token, or like that of its second connection."""
+        return self._has_name(name) or any(
+            self._has_name(SUFFIX.sub("", look)) for look in looks_of(name)
+        )
+
+    def unique(self, name: str, others: Iterable[str]) -> str:
+        """The name, with a number appended if it looks like one of the others."""
+        taken = {look for other in others for look in looks_of(other)}
+        suffixes = chain([""], (f"-{n}" for n in count(2)))
+        candidates = (name[: MAX_NAME_CHARACTERS - len(suffix)] + suffix for suffix in suffixes)
+        return next(
+            one
+            for one in candidates
+            if taken.isdisjoint(looks_of(one)) and (one == name or not self._has_name(one))
+        )
