@@ -124,7 +124,7 @@ async def test_the_log_keeps_the_newest_messages_up_to_its_own_size(
         if is_open:
             await comms.channels.expire()
     if not is_open:
-        await comms_of(log, keep_comms_bytes=50_000, room_bytes=2_000).expire()
+        await comms_of(log, keep_comms_bytes=50_000, room_bytes=2_000).channels.expire()
     await log.sync()
     kept = await log.read(PREFIX + "ops", kinds=("message",))
     assert sum(len(one.data) for one in kept) <= 50_000
