@@ -283,6 +283,19 @@ class Camera(Protocol):
         ...
 
 
+@runtime_checkable
+class HasVideo(Protocol):
+    """A camera with a video, whose frames are shown and not kept."""
+
+    async def frame(self) -> Image | None:
+        """The frame that the video shows now; `None` to show the newest complete image.
+
+        It is complete, and has a `revision` that no frame had before. `image` and `open` know it
+        for the next frames at least, and `images` need not list it.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One named stage of a check, known before the check starts.

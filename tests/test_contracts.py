@@ -22,6 +22,7 @@ from rover.testing import check_camera, check_commands, check_telemetry
 from sources.push import PushTelemetry
 from sources.registry import SCHEMES, open_source
 from tests.programs import needs
+from tests.recorded_video import record
 from tests.rosbridge import Rosbridge, compressed_image
 from tests.sequences import DICTIONARY, written
 from tests.serving import free_port
@@ -258,6 +259,12 @@ async def check_rosbridge_camera(_: Path) -> None:
         await check_camera(open_source("camera", f"{url}?topic=/camera/compressed"), arrive=arrive)
 
 
+async def check_video(folder: Path) -> None:
+    video = record(folder / "a.avi", "mjpeg")
+    # asyncio starts a process in the loop, which a busy machine delays
+    await check_camera(open_source("camera", f"av:{video}?still_s=0.1"), max_stall_s=1)
+
+
 def append(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)
@@ -322,6 +329,7 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.directory:DirectoryCamera": check_directory,
     "sources.http_camera:HttpCamera": check_http_camera,
     "sources.websocket:RosbridgeCamera": check_rosbridge_camera,
+    "sources.video:VideoCamera": check_video,
     "sources.simulated.validator:SimulatedValidator": check_simulated_validator,
     "sources.programs:ProgramValidator": check_programs,
     "sources.fprime:FPrimeValidator": check_fprime,

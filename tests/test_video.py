@@ -154,9 +154,9 @@ async def test_viewers_of_a_width_share_one_encoding(
 ) -> None:
     calls: list[int] = []
 
-    def counted(data: bytes, width: int, form: Literal["WEBP", "JPEG"]) -> bytes:
+    def counted(data: bytes, width: int, form: Literal["WEBP", "JPEG"], layout: object) -> bytes:
         calls.append(width)
-        return scaled(data, width, form)
+        return scaled(data, width, form, layout)
 
     monkeypatch.setattr("rover.images.frames.scaled", counted)
     async with site(serve, tmp_path) as at:

@@ -1,4 +1,4 @@
-"""The newest complete image of a camera as a JPEG, shared by all viewers of a width."""
+"""The newest frame of a camera as a JPEG, shared by all viewers of a width."""
 
 from __future__ import annotations
 
@@ -58,13 +58,15 @@ class Frames:
         self._calls = BlockingCalls(2, TIMEOUT_S)
 
     async def newest(self, images: Images, width: int | None) -> Frame | None:
-        """The newest complete image that can be shown; `None` if there is none, or if it cannot.
+        """The newest frame that can be shown; `None` if there is none, or if it cannot.
+
+        It is of the camera's video, or its newest complete image.
 
         Args:
             images: those of a camera.
             width: maximum width in pixels; `None` for the image's own.
         """
-        image = await images.newest_complete()
+        image = await images.frame()
         if image is None:
             return None
         shape, revision = (images.name, width), (image.id, image.revision)

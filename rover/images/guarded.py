@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from rover.guard import Guard
-from sources.base import ImageBroken, SourceError
+from sources.base import HasVideo, ImageBroken, SourceError
 from sources.rules import chunk_mistake, image_mistake
 
 if TYPE_CHECKING:
@@ -69,9 +69,22 @@ class GuardedCamera:
             InvalidImage: the camera returned an invalid image.
         """
         image = await self.guard.call("image()", self._camera.image, image_id)
+        return self._checked("image()", image)
+
+    async def frame(self) -> Image | None:
+        """The frame that the camera's video shows; `None` if it has no video.
+
+        Raises:
+            InvalidImage: the camera returned an invalid image.
+        """
+        if not isinstance(self._camera, HasVideo):
+            return None
+        return self._checked("frame()", await self.guard.call("frame()", self._camera.frame))
+
+    def _checked(self, call: str, image: Image | None) -> Image | None:
         if image is None:
             return None
-        mistake = self.guard.read("image()", image_mistake, image)
+        mistake = self.guard.read(call, image_mistake, image)
         if mistake is not None:
             raise InvalidImage(mistake.text)
         return image

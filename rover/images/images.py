@@ -160,8 +160,14 @@ class Images:
             return "stalled", f"no byte has arrived for {spool.silent_s:.0f} s"
         return "arriving", ""
 
-    async def newest_complete(self) -> Image | None:
-        """The newest complete image; `None` if there is none."""
+    async def frame(self) -> Image | None:
+        """The frame of the camera's video, or the newest complete image; `None` without both.
+
+        Raises:
+            SourceError: the camera failed.
+        """
+        if (frame := await self._camera.frame()) is not None:
+            return frame
         for listed in await self._listed():
             image = self._as_received(listed)
             if self.state_of(image)[0] == "complete":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from anyio import CancelScope, Event, Lock, create_task_group, move_on_after, sleep
 
 from sources.base import ImageBroken, SourceError, UnknownImage
+from sources.directory.film import Film
 from sources.directory.folder import Folder, problem_of_name
 from sources.directory.scan import EMPTY, FileState, Scan
 from sources.directory.signature import Signature
@@ -80,6 +81,8 @@ class DirectoryCamera:
             changes; longer in folders that take long to scan.
         settle_s: seconds without a change after which an image may have other bytes after its end.
         wait: start without the folder, which may be mounted or created later.
+        fps: images per second of a video of all images, in the order of their names, again and
+            again; 0 for a video of the newest image.
         clock: seconds, monotonic.
 
     Raises:
@@ -92,11 +95,14 @@ class DirectoryCamera:
         poll_s: float = 0.5,
         settle_s: float = 5.0,
         wait: bool = False,
+        fps: float = 0.0,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._poll_s = POSITIVE_S.number("poll_s", poll_s)
         settle_s = Range(at_least=0, unit="s").number("settle_s", settle_s)
+        self._fps = Range(0, 30).number("fps", fps)
+        self._film = Film()
         self._folder = Folder(path, settle_s, clock)
         self._calls = BlockingCalls(MAX_THREADS, CALL_TIMEOUT_S)
         self._scans = BlockingCalls(1, SCAN_TIMEOUT_S)
@@ -142,6 +148,12 @@ class DirectoryCamera:
             if now != (None if state is None else state.signature):
                 await self.refresh([image_id])
         return self._known(image_id)
+
+    async def frame(self) -> Image | None:
+        """The image whose turn it is, with the time at which its turn began."""
+        if not self._fps:
+            return None
+        return self._film.frame(self._last, self._fps, time.time())
 
     async def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
         """Yield bytes as scans find them; a complete image is yielded even after its deletion."""

@@ -6,7 +6,6 @@ import logging
 import time as clocks
 from collections import Counter
 from contextlib import aclosing
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal, Self
@@ -15,9 +14,8 @@ from urllib.parse import unquote
 import httpx
 from anyio import sleep
 
-from sources.base import Image, SourceError, UnknownImage
+from sources.base import Image, SourceError
 from sources.http_camera.download import Download
-from sources.http_camera.held import HeldImage, HeldImages
 from sources.http_camera.links import is_index, links_in
 from sources.http_camera.requests import (
     Failed,
@@ -27,7 +25,7 @@ from sources.http_camera.requests import (
     content_type,
     place,
 )
-from sources.values.names import free_name
+from sources.values.held import HeldImage, HeldImages, suffix_of, time_id
 from sources.values.ranges import POSITIVE_S, Range
 from sources.values.reception import Receptions
 
@@ -120,16 +118,11 @@ class HttpCamera:
 
     async def image(self, image_id: str) -> Image | None:
         """The image with that id; `None` if newer images have replaced it."""
-        held = self._held.get(image_id)
-        return None if held is None else held.image
+        return self._held.get(image_id)
 
-    async def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
+    def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
         """Yield the bytes of an image, even if newer images replace it meanwhile."""
-        held = self._held.get(image_id)
-        if held is None:
-            raise UnknownImage(image_id)
-        async for chunk in held.read(start):
-            yield chunk
+        return self._held.open(image_id, start)
 
     def new(self) -> AsyncIterator[str]:
         """Poll the URL, and yield the ids of images as they arrive.
@@ -157,7 +150,7 @@ class HttpCamera:
                 return
             kind = content_type(response)
             if kind.startswith("multipart/"):
-                raise Failed(self._url, "it is a video stream; name the URL of a snapshot")
+                raise Failed(self._url, f"it is a video stream; read it with av:{place(self._url)}")
             if is_index(kind):
                 links = await self._links(response, kind)
                 ids = self._follow(requests, links)
@@ -171,7 +164,7 @@ class HttpCamera:
             self._validators = {name: value for name, value in found.items() if value}
 
     async def _snapshot(self, requests: Requests, response: httpx.Response) -> AsyncGenerator[str]:
-        moment = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        moment = time_id(self._clock())
         download = Download(requests, response, self._max_bytes, self._last)
         async with aclosing(self._receive(download, moment, timed=True)) as ids:
             async for image_id in ids:
@@ -243,15 +236,13 @@ class HttpCamera:
     ) -> HeldImage:
         stem, suffix = name, ""
         if timed:
-            subtype = header.content_type.removeprefix("image/").removeprefix("x-")
-            suffix = ".jpg" if subtype == "jpeg" else f".{subtype}"
+            suffix = suffix_of(header.content_type)
         elif "." in name:
             stem, dot, end = name.rpartition(".")
             suffix = dot + end
-        known = [image.id.removesuffix(suffix) for image in self._held.images if image.complete]
         now = self._clock()
         image = Image(
-            free_name(stem, known) + suffix,
+            self._held.free_id(stem, suffix),
             header.content_type,
             size=download.size,
             revision=sha256(f"{download.url}\0{download.etag}\0{now}".encode()).hexdigest()[:16],

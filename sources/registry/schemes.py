@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sources.base import SourceKind
 
-Takes = Literal["nothing", "path", "url", "as written"]
+Takes = Literal["nothing", "path", "url", "path or url", "as written"]
 
 GROUP = "rover.sources"
 """The entry-point group of packages that add schemes."""
@@ -31,7 +31,8 @@ class Scheme:
     Attributes:
         factory: `module:attribute`, imported when it is first used.
         takes: the first argument: `nothing`; the decoded text after the colon (`path`); the URL up
-            to the `?` (`url`); or, with `as written`, one of these three, if nothing, a path or
+            to the `?` (`url`); with `path or url`, the path, or the URL after the colon, if `://`
+            is in it; or, with `as written`, one of these three, if nothing, a path or
             `//` follows the colon.
         extra: the optional dependencies that it needs, as in `pip install cosmic-rover[extra]`.
         is_isolated: whether a validator runs in a process of its own without `isolate=1`.
@@ -70,6 +71,7 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
     "camera": {
         "sim": Scheme("sources.simulated.camera:SimulatedCamera"),
         "dir": Scheme("sources.directory:DirectoryCamera", takes="path"),
+        "av": Scheme("sources.video:VideoCamera", takes="path or url", extra="av"),
         "http": Scheme("sources.http_camera:HttpCamera", takes="url"),
         "https": Scheme("sources.http_camera:HttpCamera", takes="url"),
         "ws": Scheme("sources.websocket:RosbridgeCamera", takes="url"),

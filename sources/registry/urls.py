@@ -107,7 +107,7 @@ def _open(kind: SourceKind, url: str, folder: Path | None, schemes: Schemes) -> 
         scheme = Scheme(f"{head}:{rest}")
         factory = import_own(schemes, kind, head, rest)
     else:
-        path = _path(scheme.takes, place, rest)
+        path = _path(scheme.takes, place, rest, folder)
         if path is not None and scheme.variants:
             scheme = replace(scheme, factory=scheme.factory_for((folder or Path()) / path))
         factory = import_scheme(scheme)
@@ -154,7 +154,7 @@ def _has(source: object, name: str) -> bool:
     return inspect.getattr_static(source, name, missing) is not missing or hasattr(source, name)
 
 
-def _path(takes: Takes, place: str, rest: str) -> str | None:
+def _path(takes: Takes, place: str, rest: str, folder: Path | None) -> str | None:
     """The first argument of the factory."""
     head = place.partition(":")[0]
     if takes == "as written":
@@ -165,4 +165,7 @@ def _path(takes: Takes, place: str, rest: str) -> str | None:
         return None
     if not rest:
         raise Refused(f"{head}: must be followed by a path", f"write {head}:some/path")
-    return place if takes == "url" else unquote(rest, errors="surrogateescape")
+    if takes == "url" or (takes == "path or url" and "://" in rest):
+        return place if takes == "url" else rest
+    path = unquote(rest, errors="surrogateescape")
+    return str((folder or Path()) / path) if takes == "path or url" else path

@@ -9,8 +9,6 @@ Options of a source are removed from the URL's query; the rest of the query is s
 
     telemetry      JSON messages become samples
     camera         CompressedImage messages of rosbridge become images
-    reception      a task that receives images, and the iterator of their ids
-    store          the newest images, in bounded memory
     subscriptions  the topics of rosbridge that a source reads
     connection     one connection to a server
 

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 from anyio.to_thread import run_sync
 
-from sources.base import Image, SourceError, UnknownImage
+from sources.base import SourceError
+from sources.values.held import HeldImages, NotAnImage
 from sources.values.losses import Losses
 from sources.values.parsing import PayloadRefused, at, decode, noun, parse
 from sources.values.ranges import Range
 from sources.values.reception import Receptions
 from sources.values.times import timestamp_of
 from sources.websocket.connection import Server
-from sources.websocket.store import ImageStore, NotAnImage
 from sources.websocket.subscriptions import Subscriptions, to_topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-CHUNK_BYTES = 2**20
-"""Maximum bytes of one chunk, the limit of the contract."""
+    from sources.base import Image
 
 MAX_INLINE_BYTES = 128 * 2**10
 """Maximum bytes of a message that is decoded on the event loop; larger ones use a thread."""
@@ -36,7 +35,7 @@ class RosbridgeCamera:
 
     Use it as an async context manager. It receives images while somebody reads `new`.
 
-    A message without a whole JPEG or PNG image is counted and logged, and the next message is read.
+    A message without a whole image is counted and logged, and the next message is read.
 
     Args:
         url: the URL without its query.
@@ -70,7 +69,7 @@ class RosbridgeCamera:
         self._topic = topic
         max_bytes = Range(1, 4096, "MiB").whole("memory_mib", memory_mib) * 2**20
         self._keep = Range(1, 10_000).whole("keep", keep)
-        self._store = ImageStore(keep, max_bytes)
+        self._held = HeldImages(keep, max_bytes)
         self._max_message_bytes = max_bytes * 4 // 3 + ENVELOPE_BYTES  # base64
         throttle_ms = Range(at_least=0, unit="ms").whole("throttle_ms", throttle_ms)
         # a queue of one: rosbridge drops old images for a client that is slower
@@ -89,20 +88,15 @@ class RosbridgeCamera:
 
     async def images(self) -> Sequence[Image]:
         """The images in memory, newest first."""
-        return self._store.images
+        return self._held.images
 
     async def image(self, image_id: str) -> Image | None:
         """The image with that id; `None` if newer images have replaced it."""
-        held = self._store.get(image_id)
-        return None if held is None else held[0]
+        return self._held.get(image_id)
 
-    async def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
+    def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
         """Yield the bytes of an image, even if newer images replace it meanwhile."""
-        held = self._store.get(image_id)
-        if held is None:
-            raise UnknownImage(image_id)
-        for position in range(start, len(held[1]), CHUNK_BYTES):
-            yield held[1][position : position + CHUNK_BYTES]
+        return self._held.open(image_id, start)
 
     def new(self) -> AsyncIterator[str]:
         """Connect, subscribe, and yield the ids of images as they arrive.
@@ -128,7 +122,7 @@ class RosbridgeCamera:
                     else:
                         found = _image_in(payload, self._topic)
                     data, taken_at, metadata = found
-                    image = self._store.add(data, taken_at, arrived, metadata)
+                    image = self._held.add_whole(data, arrived, taken_at, metadata)
                 except (PayloadRefused, NotAnImage) as exc:
                     self.losses.add(exc, payload[:80])
                 else:
