@@ -28,6 +28,7 @@ from rover.audit import AuditLog
 from rover.commands import Commands
 from rover.commands.light_time import LightTime
 from rover.comms import Comms
+from rover.comms.system import SENDER, SystemMessages
 from rover.config import Config, SourceConfig
 from rover.config.names import unknown_names
 from rover.counts import Counts
@@ -53,6 +54,7 @@ from rover.sessions import SignIns
 from rover.settings import PREFIX, Settings
 from rover.simulated_spans import record_simulated
 from rover.supervise import State
+from rover.system_events import SourceWatch, alarm_event, image_event, upload_event
 from rover.telemetry import Telemetry
 from rover.telemetry.records import STREAM as TELEMETRY
 from rover.tokens import Tokens
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 
     from rover.asgi.lifespan import AnyApp
     from rover.commands.upload import Upload
+    from rover.comms.system import SystemEvent
     from rover.images.arrivals import Arrival
     from rover.logs.base import Log
     from rover.mission_routes import Part
@@ -113,6 +116,7 @@ class MissionControl:
         cameras: the images of this run.
         comms: the channels of this run.
         commands: the command files of this run.
+        system_messages: what the mission reports in channels in this run.
         audit: the audit log of this run.
         counts: what happened in this run, for `metrics`.
         metrics: a collector for a registry of prometheus-client.
@@ -215,11 +219,13 @@ class MissionControl:
         self.comms = Comms(
             settings,
             notify=notify,
-            has_name=self.tokens.has_name,
+            has_name=lambda name: name == SENDER.name or self.tokens.has_name(name),
             log=log,
             retention=self.retention.now,
             rules=self.config.channels,
         )
+        self.system_messages = SystemMessages(self.comms.say, self.config.channels)
+        self.telemetry.on_alarm = lambda *change: self._report(alarm_event(*change))
         self.commands = Commands(
             self._validator.source,
             settings,
@@ -286,8 +292,21 @@ class MissionControl:
         self.cameras.frames.close()
         self.comms.close_streams()
 
+    def _report(self, event: SystemEvent | None) -> None:
+        """Report an event in the channels that have its category."""
+        if event is not None:
+            self.system_messages.add(event)
+
+    async def _run_system_messages(self) -> None:
+        if self.log.recorded is not None or not self.system_messages.categories:
+            return
+        async with create_task_group() as tasks:
+            tasks.start_soon(self.system_messages.run)
+            tasks.start_soon(SourceWatch(self.sources, self.log, self._report).run)
+
     def _record_upload(self, upload: Upload) -> None:
         report = upload.report
+        self._report(upload_event(upload))
         self.counts.uploads[upload.status.lower()] += 1
         self.counts.upload_bytes += upload.received
         self.audit.record(
@@ -301,6 +320,7 @@ class MissionControl:
 
     def _publish_image(self, arrival: Arrival, skipped: int) -> None:
         several = len(self._cameras) > 1
+        self._report(image_event(arrival))
         self.telemetry.publish_named("image", image_event_json(arrival, skipped, several=several))
 
     def _images(self, camera: str, arrivals: Arrivals) -> Images:
@@ -379,6 +399,7 @@ class MissionControl:
                 self.telemetry.run,
                 self.cameras.run,
                 self.comms.run,
+                self._run_system_messages,
                 self.audit.run,
                 self.tokens.run,
             ):

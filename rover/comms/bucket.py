@@ -31,6 +31,11 @@ class Bucket:
         """Seconds until one more may be taken; 0 if it may be taken now."""
         return max(0.0, self._full_at + self._period_s - self._burst_s - self._clock())
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing was taken for so long that it is like a new one."""
+        return self._full_at <= self._clock()
+
     def take(self) -> None:
         """Take one, also if there is none: later ones then wait for it too."""
         self._full_at = max(self._full_at, self._clock()) + self._period_s

@@ -16,6 +16,9 @@ KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
 LINK = "link"
 """A message with a link to a part of the mission: `data` has one of `LINK_KEYS`."""
 
+SYSTEM = "system"
+"""A message of the mission itself. `data` has a `category` and perhaps one of `LINK_KEYS`."""
+
 LINK_KEYS = ("t", "image", "upload", "alarm")
 
 MAX_DEPTH = 8
@@ -59,6 +62,8 @@ def content_of(fields: Mapping[str, Any]) -> Content:
     if not isinstance(kind, str) or not KIND.fullmatch(kind):
         reason = "`kind` must have up to 32 small letters, digits and `-`, a letter first"
         raise MessageRefused("malformed", reason)
+    if kind == SYSTEM:
+        raise MessageRefused("not_allowed", "only the server sends messages of the kind `system`")
     if data is not None and (not isinstance(data, dict) or not _is_shallow(data, MAX_DEPTH)):
         reason = f"`data` must be a JSON object of at most {MAX_DEPTH} levels"
         raise MessageRefused("malformed", reason)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+SystemCategory = Literal["alarms", "commands", "images", "sources"]
+"""What the mission reports in a channel."""
+
+SYSTEM_CATEGORIES: tuple[SystemCategory, ...] = get_args(SystemCategory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,11 +22,13 @@ class PinnedChannel:
         keep_days: days for which messages are kept; 0 for no limit of age.
         keep_messages: maximum number of messages that the log keeps.
         keep_bytes: maximum bytes of them.
+        system: what the mission reports in it.
     """
 
     keep_days: float | None = None
     keep_messages: int | None = None
     keep_bytes: int | None = None
+    system: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rover.comms.names import ChannelNames
-from rover.comms.rules import ChannelRules, PinnedChannel
+from rover.comms.rules import SYSTEM_CATEGORIES, ChannelRules, PinnedChannel
 from rover.config.table import is_number
 from rover.errors import ChannelRefused
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rover.config.table import Table
 
 KEYS = ("fixed", "channel")
-CHANNEL_KEYS = ("keep_days", "keep_messages", "keep_bytes")
+CHANNEL_KEYS = ("keep_days", "keep_messages", "keep_bytes", "system")
 
 
 def read_channels(comms: Table) -> ChannelRules:
@@ -38,10 +38,19 @@ def read_channels(comms: Table) -> ChannelRules:
             keep_days=_number(table, "keep_days", 0),
             keep_messages=_whole(table, "keep_messages", 1),
             keep_bytes=_whole(table, "keep_bytes", 1024),
+            system=_system(table),
         )
     if is_fixed is True and not pinned:
         comms.refuse("fixed", "needs at least one channel; write [comms.channel.NAME]")
     return ChannelRules(pinned=pinned, is_fixed=is_fixed is True)
+
+
+def _system(table: Table) -> frozenset[str]:
+    value = table.values.get("system", [])
+    if not isinstance(value, list) or not all(one in SYSTEM_CATEGORIES for one in value):
+        table.refuse_value("system", f"must be a list of {', '.join(SYSTEM_CATEGORIES)}")
+        return frozenset()
+    return frozenset(value)
 
 
 def _number(table: Table, key: str, at_least: int) -> float | None:

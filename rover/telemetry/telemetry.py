@@ -97,6 +97,7 @@ class Telemetry:
         events: the events that the sources reported.
         notifier: sends the alarms to webhooks and services.
         latest: the newest value of each parameter.
+        on_alarm: called with each changed alarm, what happened, and its level before.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Telemetry:
         self.alarms = AlarmLog(clock, log)
         self.events = EventLog()
         self.notifier = Notifier(open_receivers(settings.notify), Level(settings.notify_level))
+        self.on_alarm: Callable[[Alarm, Action, Level], None] = lambda *_: None
         self._derived = Derived(derived, self._is_stale)
         self._parameters = self._all_parameters()
         file = None if log is None else log.file
@@ -384,6 +386,7 @@ class Telemetry:
         self.notifier.report(
             alarm, action, alarm.level if was is None else was, self.alarms.as_json
         )
+        self.on_alarm(alarm, action, alarm.level if was is None else was)
         self.publish_named("alarm", self.alarms.event_json(alarm, action, was))
 
     def _publish_state(self, feed: Feed) -> None:
