@@ -26,10 +26,10 @@ class Grants:
 
     def __init__(self, ended: Ended = lambda _: None) -> None:
         self.ended = ended
-        self._open: set[Hold] = set()
+        self._open: dict[tuple[Identity, str], set[Hold]] = {}  # by client and its session
 
     def __len__(self) -> int:
-        return len(self._open)
+        return sum(map(len, self._open.values()))
 
     def check(self, identity: Identity | None) -> None:
         """Check that a client still has access.
@@ -47,36 +47,57 @@ class Grants:
             identity: of the client; `None` if its access was not checked, and is not checked now.
             end: ends the stream; called once. It must not block.
         """
-        return Hold(self._open, self.ended, identity, end)
+        return Hold(self, identity, end)
 
     def end_due(self) -> None:
-        """End the streams of all clients that have lost their access."""
-        for hold in list(self._open):
-            hold.end_if_due()
+        """End the streams of all clients that have lost their access.
+
+        Each client is checked once, however many streams it has.
+        """
+        for key, holds in list(self._open.items()):
+            if (error := self.ended(key[0])) is not None:
+                del self._open[key]
+                for hold in holds:
+                    hold.end(error)
+
+    def add(self, hold: Hold) -> None:
+        """Hold the access of a stream; it ends at once if its client has lost access before."""
+        if (client := hold.client) is None:
+            return
+        if (error := self.ended(client)) is not None:
+            hold.end(error)
+            return
+        self._open.setdefault((client, client.session), set()).add(hold)
+
+    def discard(self, hold: Hold) -> None:
+        """Hold the access of a stream no longer."""
+        if (client := hold.client) is None:
+            return
+        key = client, client.session
+        holds = self._open.get(key, set())
+        holds.discard(hold)
+        if not holds:
+            self._open.pop(key, None)
 
 
 class Hold:
-    """The access of one open stream. A client that has lost it before is ended at once."""
+    """The access of one open stream.
 
-    __slots__ = ("_end", "_ended", "_identity", "_open")
+    Attributes:
+        client: who has it; `None` if its access was not checked.
+        end: ends the stream.
+    """
 
-    def __init__(self, open_: set[Hold], ended: Ended, identity: Identity | None, end: End) -> None:
-        self._open = open_
-        self._ended = ended
-        self._identity = identity
-        self._end = end
+    __slots__ = ("_grants", "client", "end")
+
+    def __init__(self, grants: Grants, client: Identity | None, end: End) -> None:
+        self._grants = grants
+        self.client = client
+        self.end = end
 
     def __enter__(self) -> Self:
-        if self._identity is not None:
-            self._open.add(self)
-            self.end_if_due()
+        self._grants.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.discard(self)
-
-    def end_if_due(self) -> None:
-        """End the stream if its client has lost its access."""
-        if self._identity is not None and (error := self._ended(self._identity)) is not None:
-            self._open.discard(self)
-            self._end(error)
+        self._grants.discard(self)
