@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from rover.logs.folder import DataFolder
-from tests.serving import ROOT, free_port
+from tests.serving import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,23 +52,23 @@ def test_a_port_in_use_ends_the_process(tmp_path: Path) -> None:
     assert "address already in use" in ended.stderr  # uvicorn's
 
 
-def test_a_standby_that_is_stopped_never_starts(tmp_path: Path) -> None:
+def test_a_standby_on_the_same_port_that_is_stopped_never_starts(tmp_path: Path) -> None:
     environ = {"ROVER_TELEMETRY": "none:", "ROVER_CAMERA": "none:", "ROVER_COMMANDS": "none:"}
     (tmp_path / "data").mkdir()
     folder = DataFolder(tmp_path / "data")
     assert folder.acquire()
     log = tmp_path / "log"
-    with log.open("wb") as output:
+    with log.open("wb") as output, socket.create_server(("127.0.0.1", 0)) as first:
         process = subprocess.Popen(
-            [sys.executable, "-m", "rover", "--port", str(free_port())],
+            [sys.executable, "-m", "rover", "--port", str(first.getsockname()[1])],
             env={**os.environ, **environ, "ROVER_DATA_DIR": str(tmp_path / "data")},
             stdout=output,
             stderr=output,
         )
-    try:
         deadline = time.monotonic() + 30
         while "standby" not in log.read_text() and time.monotonic() < deadline:
             time.sleep(0.02)
+    try:
         process.terminate()
         assert process.wait(20) == 0
     finally:

@@ -155,16 +155,25 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP ends a command as Ctrl-C does: it deletes its unfinished files.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.status = 128 + number
+        super().__init__(signal.Signals(number).name)
+
+
 @contextmanager
 def _unwound_by_signals() -> Iterator[None]:
-    """Raise `SystemExit` in the block at SIGTERM and SIGHUP, so that it deletes unfinished files.
-
-    The exit status is that of shells: 128 and the number of the signal.
-    """
+    """Raise `Terminated` in the block at SIGTERM and SIGHUP."""
 
     def unwind(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the deletion
-        raise SystemExit(128 + number)
+        raise Terminated(number)
 
     numbers = []
     if threading.current_thread() is threading.main_thread():
@@ -197,8 +206,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             result: Any = program.main(
                 None if argv is None else list(argv), prog_name=name, standalone_mode=False
             )
-    except click.Abort:
-        return INTERRUPTED
+    except click.Abort as exc:
+        return exc.__cause__.status if isinstance(exc.__cause__, Terminated) else INTERRUPTED
     except OutputClosed:
         discard_output()
         return BROKEN_PIPE

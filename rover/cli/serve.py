@@ -49,8 +49,6 @@ def serve(host: str, port: int, reload: bool, **options: str | None) -> int:
 
     Without sources, a simulated rover is served.
     """
-    from rover.cli.listening import check_address
     from rover.cli.server import run
 
-    check_address(host, port)
     return run(host, port, chosen_variables(options), reload=reload)

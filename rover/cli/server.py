@@ -11,18 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import uvicorn
 
 from rover.asgi.servers.uvicorn import max_frame_bytes
 from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
 from rover.cli.connection import WRONG_USE, report
 from rover.cli.first_sign_in import first_sign_in
+from rover.cli.listening import check_address
 from rover.commands.inbox import Inbox
 from rover.config import Config
 from rover.descriptors import raise_limit
 from rover.errors import RoverError
 from rover.heaps import limit_heaps
 from rover.log_lines import logging_config
+from rover.logs.folder import DataFolder
 from rover.mission import MissionControl
 from rover.missions import RecordedMission
 from rover.settings import Settings
@@ -53,10 +56,14 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
 
     Returns:
         The exit status: 0, or 2 if a setting is wrong.
+
+    Raises:
+        click.UsageError: the server cannot listen at the address.
     """
     find_sources_in_this_folder()
     try:
         config = Config.load(environ={**os.environ, **chosen}).recorded()
+        _check_address(host, port, config.settings.data_dir)
         # only the command configures logging: an app that is mounted in another app must not
         logging.config.dictConfig(logging_config(config.settings.log_format))
         raise_limit()  # before the app is created, which asks for the limit
@@ -78,6 +85,23 @@ def run(host: str, port: int, chosen: Mapping[str, str], *, reload: bool = False
         if not mission.was_ended_as_standby:  # uvicorn reports a failed startup
             raise
     return 0
+
+
+def _check_address(host: str, port: int, data_dir: Path) -> None:
+    """Check that a server can listen at an address; a standby can once the other process ends.
+
+    Raises:
+        click.UsageError: it cannot.
+        SettingError: the data folder is not writable.
+    """
+    try:
+        check_address(host, port)
+    except click.UsageError:
+        folder = DataFolder(data_dir)
+        is_free = folder.acquire()
+        folder.release()
+        if is_free:
+            raise
 
 
 def run_recorded(file: Path, host: str, port: int) -> int:
@@ -135,6 +159,8 @@ def _serve(
     # status is 0 then, and also if a signal arrives before uvicorn has started.
     for sig in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sig, lambda *_: sys.exit(0))
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     uvicorn.run(
         app,
         host=host,
