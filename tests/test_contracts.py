@@ -11,14 +11,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import obstore
 import pytest
 from aiomqtt import Client
 from anyio import BrokenResourceError, connect_tcp, create_tcp_listener, sleep, to_thread
 from anyio.abc import SocketAttribute
+from obstore.store import MemoryStore
 from PIL import Image as Pillow
 from websockets.asyncio.server import ServerConnection, serve
 
 from rover.testing import check_camera, check_commands, check_telemetry
+from sources.bucket import BucketCamera
+from sources.bucket.objects import Bucket
 from sources.push import PushTelemetry
 from sources.registry import SCHEMES, open_source
 from tests.programs import needs
@@ -265,6 +269,18 @@ async def check_video(folder: Path) -> None:
     await check_camera(open_source("camera", f"av:{video}?still_s=0.1"), max_stall_s=1)
 
 
+async def check_bucket(_: Path) -> None:
+    store = MemoryStore()
+    store.put("first.jpg", jpeg())
+
+    async def arrive() -> None:
+        await obstore.put_async(store, "second.jpg", jpeg(5))
+
+    camera = BucketCamera("s3://images", poll_s=0.01)
+    camera._bucket = Bucket(store, "memory:")
+    await check_camera(camera, arrive=arrive)
+
+
 def append(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)
@@ -329,6 +345,7 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
     "sources.directory:DirectoryCamera": check_directory,
     "sources.http_camera:HttpCamera": check_http_camera,
     "sources.websocket:RosbridgeCamera": check_rosbridge_camera,
+    "sources.bucket:BucketCamera": check_bucket,
     "sources.video:VideoCamera": check_video,
     "sources.simulated.validator:SimulatedValidator": check_simulated_validator,
     "sources.programs:ProgramValidator": check_programs,

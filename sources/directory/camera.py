@@ -17,12 +17,13 @@ from anyio import CancelScope, Event, Lock, create_task_group, move_on_after, sl
 
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory.film import Film
-from sources.directory.folder import Folder, problem_of_name
+from sources.directory.folder import Folder
 from sources.directory.scan import EMPTY, FileState, Scan
 from sources.directory.signature import Signature
 from sources.directory.watching import changed_names, reports_changes
 from sources.values.blocking import BlockingCalls
 from sources.values.files import unreadable
+from sources.values.images import problem_of_name
 from sources.values.ranges import POSITIVE_S, Range
 
 if TYPE_CHECKING:

@@ -34,12 +34,14 @@ from sources.base import Image
 from sources.directory.contents import Contents
 from sources.directory.scan import Arrival, FileState, LabelState, Scan, next_scan
 from sources.directory.signature import Signature
-from sources.directory.tree import Found, Tree, is_temporary
+from sources.directory.tree import Found, Tree
 from sources.values.images import (
     MAX_LABEL_BYTES,
     ImageFacts,
     image_names,
+    is_temporary,
     label_names,
+    problem_of_name,
     read_label,
     time_in_name,
 )
@@ -50,9 +52,6 @@ if TYPE_CHECKING:
 
 ENDS_BYTES = 4096
 """Bytes at the beginning and at the end of an arriving file that are compared at the next scan."""
-
-MAX_ID_LENGTH = 200
-"""Maximum number of characters of an image id."""
 
 MIN_TIME_S = 946_684_800.0
 """POSIX seconds of the year 2000. A file has an earlier time if its clock was not set."""
@@ -259,22 +258,6 @@ class Folder:
             "taken_at": facts.taken_at,
             "metadata": facts.metadata,
         }
-
-
-def problem_of_name(name: str) -> str:
-    """Why no image can have that name as its id; empty if one can. `name` may be any string."""
-    parts = name.split("/")
-    if not all(parts) or "\0" in name or is_temporary(name):
-        return "not the name of an image"
-    if len(parts) > 1 and parts[-1] == "thumbnail":
-        return "its URL would be that of a thumbnail"
-    if len(name) > MAX_ID_LENGTH:
-        return f"its name is longer than {MAX_ID_LENGTH} characters"
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return "its name is not UTF-8, and cannot be part of a URL"
-    return ""
 
 
 def _revision(signature: Signature, label: LabelState | None) -> str:

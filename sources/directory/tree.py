@@ -12,15 +12,14 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from sources.values.images import is_temporary
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 MAX_DEPTH = 16
 """Maximum number of folders in a name."""
-
-TEMPORARY = ("~", ".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".swp")
-"""Endings of the names of unfinished files."""
 
 SKIPPED = ("CACHEDIR.TAG", "mission.db")
 """Subfolders with such a file are skipped: caches, and data folders of this server.
@@ -146,12 +145,3 @@ class Tree:
         except OSError:
             return None
         return status.st_dev, status.st_ino
-
-
-def is_temporary(name: str) -> bool:
-    """Whether programs give such names to unfinished or hidden files, or to files in such folders.
-
-    Folders of that kind count only if they are hidden.
-    """
-    is_hidden = name.startswith(".") or "/." in name
-    return is_hidden or name.lower().endswith(TEMPORARY)

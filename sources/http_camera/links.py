@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from sources.base import SourceError
+from sources.values.images import type_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-SUFFIXES = (
-    (".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".pbm", ".pgm", ".ppm")
-    + (".avif", ".heic", ".fits", ".fit", ".img")
-)  # fmt: skip
-"""Endings of the paths of links to images."""
 
 MAX_LINKS = 10_000
 """Maximum number of links in an index."""
@@ -63,7 +58,7 @@ def links_in(body: bytes, content_type: str, base: httpx.URL, member: str) -> li
             url = base.join(text.strip()).copy_with(fragment=None)
         except (httpx.InvalidURL, ValueError):
             continue
-        if url.scheme in ("http", "https") and (member or url.path.lower().endswith(SUFFIXES)):
+        if url.scheme in ("http", "https") and (member or type_of_name(url.path)):
             found[url] = None
         if len(found) > MAX_LINKS:
             raise SourceError(f"the index has more than {MAX_LINKS:,} images")

@@ -74,6 +74,7 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
         "av": Scheme("sources.video:VideoCamera", takes="path or url", extra="av"),
         "http": Scheme("sources.http_camera:HttpCamera", takes="url"),
         "https": Scheme("sources.http_camera:HttpCamera", takes="url"),
+        "s3": Scheme("sources.bucket:BucketCamera", takes="url", extra="s3"),
         "ws": Scheme("sources.websocket:RosbridgeCamera", takes="url"),
         "wss": Scheme("sources.websocket:RosbridgeCamera", takes="url"),
         "none": Scheme("sources.none:NoCamera"),

@@ -5,6 +5,7 @@ labels   labels in files of their own, beside the images that they describe
 exif, bmff, fits, netpbm, pds3, pds4, headers, ends  what one or several formats say
 layout   how samples lie in a file
 facts    times and texts in labels and names
+names    what the name of a file says of its image
 """
 
 from sources.values.images.facts import ImageFacts, time_in_name
@@ -23,6 +24,7 @@ from sources.values.images.labels import (
     label_names,
     read_label,
 )
+from sources.values.images.names import is_temporary, problem_of_name, type_of_name
 
 __all__ = [
     "MAX_LABEL_BYTES",
@@ -31,11 +33,14 @@ __all__ = [
     "ImageFacts",
     "image_names",
     "is_patched",
+    "is_temporary",
     "is_whole",
     "label_names",
+    "problem_of_name",
     "read_facts",
     "read_header",
     "read_label",
     "read_raster",
     "time_in_name",
+    "type_of_name",
 ]
