@@ -25,9 +25,10 @@ logger = logging.getLogger("rover.log")
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
-Select: TypeAlias = Callable[[int, int, bool], Iterable[Row]]
+Select: TypeAlias = Callable[[int, int, bool, int], Iterable[Row]]
 """Returns the rows with keys above the first and up to the second number, in order. The third is
-whether to read only the table, because its indexes may be damaged."""
+whether to read only the table, because its indexes may be damaged. The fourth is the maximum number
+of rows, -1 for all: `sqlite3` reads one row ahead, and loses a row if it cannot read the next."""
 
 UNREADABLE = (
     sqlite3.SQLITE_CORRUPT,
@@ -82,9 +83,9 @@ def readable_rows(
         sqlite3.Error: a query fails for another reason than damage.
     """
 
-    def rows(skipped: int, *, careful: bool) -> Iterator[Row]:
+    def rows(skipped: int = 0, *, careful: bool, limit: int = -1) -> Iterator[Row]:
         begin, end = (low, high - skipped) if newest else (low + skipped, high)
-        for row in select(begin, end, careful):
+        for row in select(begin, end, careful, limit):
             if not begin < row[0] <= end:
                 raise _OutOfOrder
             begin, end = (begin, row[0] - 1) if newest else (row[0], end)
@@ -92,34 +93,41 @@ def readable_rows(
 
     def is_readable_after(skipped: int) -> bool:
         try:
-            next(rows(skipped, careful=True), None)
+            next(rows(skipped, careful=True, limit=1), None)
         except sqlite3.DatabaseError as exc:
             if is_unreadable(exc):
                 return False
             raise
         return True
 
-    careful = False
+    careful, limit = False, -1
     while low < high:
+        count = 0
         try:
-            for row in rows(0, careful=careful):
+            for row in rows(careful=careful, limit=limit):
                 low, high = (low, row[0] - 1) if newest else (row[0], high)
+                count += 1
                 yield row
         except sqlite3.DatabaseError as exc:
             if not is_unreadable(exc):
                 raise
+            if not careful:
+                careful = True
+            elif limit < 0:
+                limit = 1
+            else:
+                lost = _smallest(is_readable_after, high - low)
+                if newest:
+                    yield Lost(high - lost + 1, high)
+                    high -= lost
+                else:
+                    yield Lost(low + 1, low + lost)
+                    low += lost
+                limit = -1
         else:
-            return
-        if not careful:
-            careful = True
-            continue
-        lost = _smallest(is_readable_after, high - low)
-        if newest:
-            yield Lost(high - lost + 1, high)
-            high -= lost
-        else:
-            yield Lost(low + 1, low + lost)
-            low += lost
+            if count != limit:
+                return
+            limit = -1
 
 
 def _smallest(is_enough: Callable[[int], bool], limit: int) -> int:

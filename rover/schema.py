@@ -1,6 +1,7 @@
 """The tables of `mission.db`, and the steps from each version of them to the next.
 
-    records   one row for each event; its id is `stream << 40 | offset`
+    records   one row for each event; its id is `stream << 40 | offset`. Samples are packed: the
+              data of a row has many, and its id is that of the newest
     streams   the streams by name; `last` is a lower bound of the newest offset
     epochs    the epochs of each stream, by their first offset
     holes     offsets that were published while nothing was recorded
@@ -10,6 +11,9 @@
 
 One version covers all tables of the file. A change of any of them is a further migration, and what
 reads a recorded mission, which is never written, must also read the tables of earlier versions.
+
+Rows have a checksum of their other columns (`rover.checksum`), because SQLite finds damaged pages
+only by their structure. It is -1 in rows of versions before 3; packs have checksums of their own.
 
 One integer as the key of a record keeps the records of a stream together and in order, and needs no
 second index. The view `events` shows stream, offset and times for people.
@@ -67,7 +71,7 @@ CREATE VIEW events AS
     FROM records JOIN streams ON streams.id = records.id >> 40;
 """
 
-ARCHIVE = """
+VERSION_2 = """
 CREATE TABLE IF NOT EXISTS parameter (
     id INTEGER PRIMARY KEY,
     name TEXT UNIQUE NOT NULL,
@@ -94,9 +98,20 @@ CREATE INDEX IF NOT EXISTS chunk_by_time ON chunk (parameter, level, first, last
 CREATE INDEX IF NOT EXISTS chunk_by_age ON chunk (stored);
 CREATE INDEX IF NOT EXISTS chunk_by_times ON chunk (times);
 """
-"""The tables of the archive, also for a database in memory."""
+"""The tables of the archive."""
 
-MIGRATIONS = (VERSION_1, ARCHIVE)
+SUM = "ADD COLUMN sum INTEGER NOT NULL DEFAULT -1;"
+
+ARCHIVE_SUMS = f"ALTER TABLE parameter {SUM} ALTER TABLE chunk {SUM}"
+
+ARCHIVE = VERSION_2 + ARCHIVE_SUMS
+"""The tables of the archive in a database in memory."""
+
+TABLES_WITH_SUMS = ("records", "items", "streams", "epochs")
+
+VERSION_3 = " ".join(f"ALTER TABLE {table} {SUM}" for table in TABLES_WITH_SUMS) + ARCHIVE_SUMS
+
+MIGRATIONS = (VERSION_1, VERSION_2, VERSION_3)
 """The statements from version 0, an empty file, to 1, from 1 to 2, and so on."""
 
 

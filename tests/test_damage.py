@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +13,12 @@ from rover.archive.table import table_of
 from rover.cli.connection import INCOMPLETE
 from rover.comms.events import MessageEvent
 from rover.comms.history import Query
+from rover.damage import damage_of
 from rover.errors import NotAMission
+from rover.logs.codec import decode
 from rover.logs.database import Database
 from rover.missions import Snapshot, record
-from rover.schema import MAX_OFFSET
+from rover.schema import HEADER_BYTES, MAX_OFFSET
 from rover.telemetry.history import ARCHIVE_SAMPLES, History
 from rover.topic import Gap
 from sources.base import Sample
@@ -24,8 +27,10 @@ from tests.test_restart import events_of, publish, running
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from rover.mission import MissionControl
     from rover.telemetry.past import Past
 
 pytestmark = pytest.mark.anyio
@@ -110,15 +115,16 @@ def test_a_late_value_for_a_damaged_chunk_is_kept(path: Path) -> None:
     assert values(history, "speed") == [-1.0, *(n / 7 for n in range(1024, 2500))]
 
 
-def test_damaged_kinds_stop_the_archive_and_are_reported(path: Path) -> None:
+def test_a_damaged_parameter_hides_no_other_and_receives_new_values(path: Path) -> None:
     history = history_in(path)
     add(history, 0, 100)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("UPDATE parameter SET kinds = '{' WHERE name = 'speed'")
+        db.execute("UPDATE parameter SET kinds = '{}' WHERE name = 'speed'")
     history.close()
     add(history, 100, 200)
-    assert history.damage is not None
-    assert len(history) == 100  # they stay in memory
+    assert values(history, "speed") == [n / 7 for n in range(100, 200)]
+    assert values(history, "sol") == [*range(200)]
+    assert [part for part, _ in damage_of(path).parts] == ["speed"]
 
 
 async def test_an_archive_that_cannot_be_written_is_set_aside(tmp_path: Path) -> None:
@@ -139,14 +145,31 @@ async def test_an_archive_that_cannot_be_written_is_set_aside(tmp_path: Path) ->
         ]
 
 
-def damage_record(path: Path, kind: str, number: int) -> int:
-    """Flip a bit of a record, which is then not UTF-8; returns its offset."""
+def damage_row(path: Path, kind: str, number: int, at: Callable[[bytes], int]) -> int:
+    """Flip a bit of the data of a row; returns the offset of its newest record."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        query = "SELECT id, data FROM records WHERE kind = ? ORDER BY id LIMIT 1 OFFSET ?"
-        id_, data = db.execute(query, (kind, number)).fetchone()
-        flipped = data[:5].encode() + bytes([ord(data[5]) ^ 0x80]) + data[6:].encode()
-        db.execute("UPDATE records SET data = CAST(? AS TEXT) WHERE id = ?", (flipped, id_))
+        query = (
+            "SELECT id, CAST(data AS BLOB), typeof(data) FROM records WHERE kind = ? "
+            "ORDER BY id LIMIT 1 OFFSET ?"
+        )
+        id_, data, type_ = db.execute(query, (kind, number)).fetchone()
+        flipped = bytearray(data)
+        flipped[at(data)] ^= 0x02
+        sql = f"UPDATE records SET data = CAST(? AS {type_}) WHERE id = ?"  # noqa: S608
+        db.execute(sql, (flipped, id_))
     return int(id_ & MAX_OFFSET)
+
+
+def damage_sample(path: Path, text: bytes) -> int:
+    """Flip a bit of a sample in a pack; returns its offset."""
+    with closing(sqlite3.connect(path)) as db:
+        packs = db.execute("SELECT data FROM records WHERE kind = 'sample' ORDER BY id").fetchall()
+    for number, (pack,) in enumerate(packs):
+        for row in decode(pack, 0, len(pack)):
+            if row is not None and text in row[4].encode():
+                damage_row(path, "sample", number, lambda data: data.index(text) + len(text) - 1)
+                return row[0] & MAX_OFFSET
+    raise LookupError(text)
 
 
 async def test_only_a_damaged_record_is_missing(
@@ -157,7 +180,7 @@ async def test_only_a_damaged_record_is_missing(
         start = mission.telemetry.topic.epochs.id(0)
         count = mission.telemetry.topic.last_id.offset
     path = tmp_path / "a" / "mission.db"
-    offset = damage_record(path, "sample", 7)
+    offset = damage_sample(path, b'"speed":7')
     with Snapshot(tmp_path / "a") as snapshot:
         assert record(snapshot, tmp_path / "b.rover")["counts"]["values"] == 19
         assert [*snapshot.damage.parts] == [("telemetry", f"event {offset}")]
@@ -179,7 +202,7 @@ async def test_a_damaged_message_hides_no_other_message(tmp_path: Path) -> None:
     async with running(tmp_path) as (mission, _):
         for n in range(4):
             await mission.comms.say("flight", str(n), "Ada")
-    damage_record(tmp_path / "mission.db", "message", 1)
+    damage_row(tmp_path / "mission.db", "message", 1, lambda data: 5)
     async with running(tmp_path) as (mission, _):
         page = await mission.comms.messages("flight", Query())
         assert [one.event.text for one in page.messages] == ["0", "2", "3"]
@@ -282,6 +305,47 @@ async def test_a_server_with_a_damaged_page_goes_on_and_reports_it(tmp_path: Pat
         assert mission.log.as_json()["set_aside"] is None
         assert values(mission.telemetry.history, "speed")[-1] == 1.0
         assert 300 < len(values(mission.telemetry.history, "speed")) < 401
+
+
+def shown(history: Past) -> set[tuple[str, float, Any]]:
+    """Each value with its parameter and time."""
+    tables = [table.as_columns() for table in history.tables()]
+    return {
+        (name, t, str(value))
+        for table in tables
+        for name, column in table.items()
+        for t, value in zip(table["t"], column, strict=True)
+        if name not in ("t", "late") and value is not None
+    }
+
+
+async def all_of(mission: MissionControl, events: int) -> set[Any]:
+    """The values by time, the first events of the telemetry, and the messages."""
+    records = await mission.log.read("telemetry", until=events)
+    page = await mission.comms.messages("flight", Query())
+    return {
+        *shown(mission.telemetry.history),
+        *((one.offset, one.data) for one in records),
+        *(one.event.text for one in page.messages),
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_server_never_shows_a_changed_value(tmp_path: Path, seed: int) -> None:
+    path = await mission_file(tmp_path / "a")
+    content, dice = bytearray(path.read_bytes()), Random(seed)
+    with Snapshot(path) as snapshot:
+        count = snapshot.contents.index.streams["telemetry"].last
+    async with running(tmp_path / "a") as (mission, _):
+        recorded = await all_of(mission, count)
+    for _ in range(20):
+        content[dice.randrange(HEADER_BYTES, len(content))] ^= 1 << dice.randrange(8)
+    path.write_bytes(content)
+    async with running(tmp_path / "a") as (mission, _):
+        found = await all_of(mission, count)
+        log = mission.log.as_json()
+        assert found <= recorded
+        assert found == recorded or log["set_aside"] or log["damaged"]["count"]
 
 
 def destroy_archive(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rover.logs.batch import ROW_BYTES, Batch, Hole
+from rover.logs.batch import Batch, Hole
 from rover.schema import OFFSET_BITS
 
 T0 = 1_790_000_000.0
@@ -17,7 +17,10 @@ def batch_of(stream: int, *offsets: int, size: int = 100) -> Batch:
 
 
 def offsets(batch: Batch) -> list[tuple[int, int]]:
-    return [(id_ >> OFFSET_BITS, id_ & 0xFFFF) for id_, *_ in batch.rows]
+    return [(id_ >> OFFSET_BITS, id_ & 0xFFFF) for id_, *_ in batch.records]
+
+
+RECORD_BYTES = batch_of(1, 1).size
 
 
 def test_what_was_appended_later_follows() -> None:
@@ -26,15 +29,15 @@ def test_what_was_appended_later_follows() -> None:
     batch.extend(later)
     assert offsets(batch) == [(1, 1), (1, 2), (1, 3)]
     assert batch.items == {"alarm/1": "red"}
-    assert batch.size == 3 * (ROW_BYTES + 100)
+    assert batch.size == 3 * RECORD_BYTES
 
 
 def test_the_oldest_records_are_dropped_and_leave_one_hole() -> None:
     batch = batch_of(1, *range(1, 9))
-    assert batch.drop_oldest(4 * (ROW_BYTES + 100), "the disk is full") == 4
+    assert batch.drop_oldest(4 * RECORD_BYTES, "the disk is full") == 4
     assert offsets(batch) == [(1, 5), (1, 6), (1, 7), (1, 8)]
     later = batch_of(1, 9, 10)
-    later.drop_oldest(ROW_BYTES + 100, "the disk is full")
+    later.drop_oldest(RECORD_BYTES, "the disk is full")
     batch.extend(later)
     assert batch.holes == {1: Hole(1, 1, 9, T0 + 1, T0 + 9, "the disk is full")}
     assert batch.drop_oldest(0, "the disk is full") == len([5, 6, 7, 8, 10])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
@@ -11,6 +12,7 @@ import sys
 import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 from anyio import create_task_group, fail_after, sleep
@@ -18,19 +20,12 @@ from anyio import create_task_group, fail_after, sleep
 from rover.errors import SettingError
 from rover.logs import Record, SqliteLog
 from rover.logs.batch import Batch
+from rover.logs.codec import CHECKSUM, HEAD, encode
 from rover.logs.database import Database
 from rover.logs.folder import DataFolder
-from rover.logs.gaps import saved_gaps
-from rover.logs.journal import (
-    CHECKSUM,
-    HEADER,
-    HEADER_BYTES,
-    MAGIC_WITHOUT_CHECKSUMS,
-    ROW,
-    USED,
-    USED_AT,
-    read_journal,
-)
+from rover.logs.gaps import record_stop, saved_gaps
+from rover.logs.journal import HEADER_BYTES, MAGIC_2, USED, USED_AT, Found, read_journal
+from rover.logs.sqlite import ALIVE_S
 from rover.schema import MIGRATIONS
 from tests.waiting import until
 
@@ -302,6 +297,40 @@ async def test_a_hanging_disk_delays_no_commit_and_no_end(tmp_path: Path) -> Non
     await next_one.close()
 
 
+async def test_a_stopped_process_goes_on_without_an_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    gate.set()
+    options = {"open_database": lambda path: Gated(path, gate), "slow_s": 8.0}
+    async with opened(tmp_path, **options) as log:
+        gate.clear()
+        log.begin("telemetry", "abc")
+        commit = asyncio.create_task(log.commit())
+        await until(lambda: log._writes.running is not None)
+        loop = asyncio.get_running_loop()
+        before_stop = loop.time
+        monkeypatch.setattr(loop, "time", lambda: before_stop() + 30)  # as after SIGSTOP
+        await sleep(0.001)
+        gate.set()
+        assert await commit
+        assert log.outage is None
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_gap_begins_when_the_last_run_was_alive(tmp_path: Path, is_killed: bool) -> None:
+    now = T0
+    async with opened(tmp_path / "a", clock=lambda: now) as log:
+        await recorded(log, 1, 1)
+        await log.sync()
+        now += 3600
+        await sleep(2 * ALIVE_S)
+        killed = crash(tmp_path / "a", tmp_path / "b")
+    async with opened(killed if is_killed else tmp_path / "a") as log:
+        await record_stop(log, "telemetry", now + 1)
+        assert [(one.since, one.until) for one in saved_gaps(log.values())] == [(now, now + 1)]
+
+
 async def test_a_replaced_folder_has_one_active_process(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     async with opened(folder) as log:
@@ -460,12 +489,14 @@ async def test_a_damaged_journal_begins_an_epoch_after_the_readable_records(
     assert "ERROR" in [one.levelname for one in caplog.records]
 
 
-def test_a_journal_of_an_older_version_is_read(tmp_path: Path) -> None:
-    path, run = tmp_path / "mission.journal", "0123456789abcdef"
-    row = ROW.pack(7, T0, T0, 6, 2) + b"sample{}"
-    head = HEADER.pack(MAGIC_WITHOUT_CHECKSUMS, run.encode(), len(row), 0)
-    path.write_bytes(head.ljust(HEADER_BYTES, b"\0") + row)
-    assert read_journal(path, [run]) == ([(7, T0, T0, "sample", "{}")], True)
+def test_a_journal_of_version_2_is_read(tmp_path: Path) -> None:
+    path, run, row = tmp_path / "mission.journal", b"0123456789abcdef", (7, T0, T0, "sample", "{}")
+    head, text = encode(row)[: HEAD.size], b"sample{}"
+    record = head + CHECKSUM.pack(crc32(text, crc32(head, crc32(run)))) + text
+    used = USED.pack(len(record), crc32(CHECKSUM.pack(len(record)), crc32(run)))
+    header = MAGIC_2 + run + used + USED.pack(0, crc32(bytes(4), crc32(run)))
+    path.write_bytes(header.ljust(HEADER_BYTES, b"\0") + record)
+    assert read_journal(path, [run.decode()]) == Found([row], is_complete=True)
 
 
 async def test_a_file_of_a_newer_version_is_refused_and_not_touched(tmp_path: Path) -> None:

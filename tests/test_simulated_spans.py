@@ -13,6 +13,8 @@ import pytest
 
 from rover.cli.server import open_mission
 from rover.logs import MemoryLog
+from rover.logs.gaps import KEY as GAPS
+from rover.logs.rows import INSERT_ITEM, item_row
 from rover.mission import MissionControl
 from rover.missions import RecordedMission, Snapshot, record
 from rover.missions.playback import MissionCamera, MissionTelemetry
@@ -50,15 +52,15 @@ async def test_the_span_has_simulated_times_stops_and_alarms(tmp_path: Path) -> 
     async with running(tmp_path) as (mission, device):
         await publish(mission, device, Sample(time(), {"temperature": 90.0}))
     with closing(sqlite3.connect(tmp_path / "mission.db", isolation_level=None)) as db:
-        db.execute("UPDATE records SET at = at - 60")
-        db.execute("INSERT INTO items VALUES (?, ?)", (KEY, dumps({"telemetry": [[T, T + 1]]})))
+        db.execute(INSERT_ITEM, item_row(GAPS, dumps([(T, T + 60, "it was stopped")])))
+        db.execute(INSERT_ITEM, item_row(KEY, dumps({"telemetry": [[T, T + 1]]})))
     async with running(tmp_path) as (mission, _):
         transport = httpx.ASGITransport(mission.app, client=("127.0.0.1", 5000))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             span = (await client.get("/telemetry/span")).json()
     (gap,) = span["gaps"]
     since, until = (datetime.fromisoformat(gap[name]) for name in ("since", "until"))
-    assert 59 < (until - since).total_seconds() < 75
+    assert (until - since).total_seconds() == 60
     assert [(one["parameter"], one["level"]) for one in span["alarms"]] == [("temperature", "red")]
     assert span["simulated"] == {"telemetry": [[iso(T), iso(T + 1)]]}
 

@@ -10,17 +10,25 @@ from typing import TYPE_CHECKING
 from rover.archive.catalog import Catalog, Chunk
 from rover.archive.codec import unpack
 from rover.archive.packed import Packed, pack_points, unpack_points
+from rover.checksum import checksum, is_intact, sum_column
 from rover.damage import Damaged, is_unreadable
 from rover.wire import iso_or_text
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from rover.archive.points import Points
     from rover.damage import Damage
+
+
+DATA = (
+    "parameter, level, first, last, points, open, stored, "
+    "ifnull(own_times, times.data), CAST(parts AS BLOB), late, chunk.data"
+)
+
+INSERT = (
+    "INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?) RETURNING id"
+)
 
 
 class Chunks(Catalog):
@@ -33,6 +41,10 @@ class Chunks(Catalog):
 
     def __init__(self, db: Connection, damage: Damage) -> None:
         super().__init__(db, damage)
+        self._select_data = (
+            f"SELECT {DATA}, {sum_column(db, 'chunk')} FROM chunk "  # noqa: S608
+            "LEFT JOIN times ON times.id = chunk.times WHERE chunk.id = ?"
+        )
         self._times: dict[bytes, int] = {}  # the row of compressed times
 
     def data_bytes(self) -> int:
@@ -54,17 +66,10 @@ class Chunks(Catalog):
         )
         return int((pages - free) * size)
 
-    def load(
-        self, chunk: Chunk, times: dict[int, NDArray[np.float64]] | None = None
-    ) -> Points | None:
-        """The points of a chunk; `None` if they are damaged, which is noted.
-
-        Args:
-            chunk: the chunk.
-            times: those that earlier calls have read, to share them.
-        """
+    def load(self, chunk: Chunk) -> Points | None:
+        """The points of a chunk; `None` if they are damaged, which is noted."""
         try:
-            return self._load(chunk, times)
+            return self._load(chunk)
         except (ValueError, TypeError, LookupError):  # the file is damaged
             pass
         except DatabaseError as exc:
@@ -82,22 +87,20 @@ class Chunks(Catalog):
                 return str(found[0])
         return "an unknown parameter"
 
-    def _load(self, chunk: Chunk, times: dict[int, NDArray[np.float64]] | None) -> Points:
-        shared, own, parts, late, data = self._db.execute(
-            "SELECT times, own_times, parts, late, data FROM chunk WHERE id = ?", (chunk.id,)
-        ).fetchone()
-        if shared is None:
-            t = unpack(own)
-        elif times is None or shared not in times:
-            row = self._db.execute("SELECT data FROM times WHERE id = ?", (shared,)).fetchone()
-            t = unpack(row[0])
-            if times is not None:
-                times[shared] = t
-        else:
-            t = times[shared]
-        if (len(t), t[0], t[-1]) != (chunk.points, chunk.first, chunk.last):
+    def _load(self, chunk: Chunk) -> Points:
+        row = self._db.execute(self._select_data, (chunk.id,)).fetchone()
+        parameter, level, first, last, points, is_open, stored, *content, sum_ = row
+        packed = Packed(*content)
+        if Chunk(chunk.id, parameter, first, last, points, bool(is_open)) != chunk:
+            raise ValueError("damaged data: the index has another chunk")
+        if not is_intact(
+            sum_, parameter, level, first, last, points, is_open, stored, *packed.sums()
+        ):
+            raise ValueError("damaged data: the checksum differs")
+        t = unpack(packed.times)
+        if (len(t), t[0], t[-1]) != (points, first, last):
             raise ValueError("damaged data: these are other times")
-        return unpack_points(t, parts, late, data)
+        return unpack_points(t, packed)
 
     def save(
         self,
@@ -126,22 +129,19 @@ class Chunks(Catalog):
         if packed is None:
             (packed,) = pack_points([points])
         first, last = float(points.t[0]), float(points.t[-1])
+        facts = parameter, level, first, last, len(points), int(is_open), float(stored)
+        shared = self._shared_times(packed.times) if level == 0 else None
         row = self._db.execute(
-            "INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            INSERT,
             (
                 replaced,
-                parameter,
-                level,
-                first,
-                last,
-                len(points),
-                is_open,
-                stored,
-                self._shared_times(packed.times) if level == 0 else None,
+                *facts,
+                shared,
                 None if level == 0 else packed.times,
                 packed.parts,
                 packed.late,
                 packed.data,
+                checksum(*facts, *packed.sums()),
             ),
         ).fetchone()
         chunk = Chunk(row[0], parameter, first, last, len(points), is_open)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -21,15 +22,19 @@ class Packed(NamedTuple):
 
     Attributes:
         times: the times; the same for the same times.
-        parts: names of a vector's components as JSON; `None` for a scalar.
+        parts: names of a vector's components, JSON in UTF-8; `None` for a scalar.
         late: flags; `None` if no point was late.
         data: the columns.
     """
 
     times: bytes
-    parts: str | None
+    parts: bytes | None
     late: bytes | None
     data: bytes
+
+    def sums(self) -> tuple[int, ...]:
+        """The checksums of the attributes."""
+        return tuple(crc32(one or b"") for one in self)
 
 
 def pack_points(pieces: Sequence[Points]) -> list[Packed]:
@@ -38,7 +43,7 @@ def pack_points(pieces: Sequence[Points]) -> list[Packed]:
     return [
         Packed(
             times,
-            None if points.parts == SCALAR else json.dumps(points.parts),
+            None if points.parts == SCALAR else json.dumps(points.parts).encode(),
             pack(points.late) if points.late.any() else None,
             _join([next(columns) for _ in points.columns]),
         )
@@ -63,23 +68,19 @@ def _packed_times(pieces: Sequence[Points]) -> list[bytes]:
     return [packed[index] for index in which]
 
 
-def unpack_points(
-    t: NDArray[np.float64], parts: str | None, late: bytes | None, data: bytes
-) -> Points:
+def unpack_points(t: NDArray[np.float64], packed: Packed) -> Points:
     """The points that were compressed.
 
     Args:
         t: their times.
-        parts: as in `Packed`.
-        late: the same.
-        data: the same.
+        packed: the rest.
 
     Raises:
         ValueError: the data is damaged.
     """
-    names = SCALAR if parts is None else tuple(json.loads(parts))
-    flags = np.zeros(len(t), bool) if late is None else unpack(late)
-    columns = tuple(map(unpack, _split(data)))
+    names = SCALAR if packed.parts is None else tuple(json.loads(packed.parts))
+    flags = np.zeros(len(t), bool) if packed.late is None else unpack(packed.late)
+    columns = tuple(map(unpack, _split(packed.data)))
     if len(columns) != len(names) or any(len(one) != len(t) for one in (flags, *columns)):
         raise ValueError("damaged data: the numbers of values differ")
     return Points(t, flags, names, columns)

@@ -41,6 +41,8 @@ RETURNED_PAGES = 64
 """Maximum number of free pages that are returned to the file system after each of these
 transactions: more than one frees."""
 
+HAS_TABLES = "SELECT 1 FROM sqlite_schema WHERE name = 'chunk'"
+
 NOTHING = Stored(0, 0, {})
 """What is stored of a new parameter."""
 
@@ -81,11 +83,12 @@ class Store:
     ) -> None:
         self._db = db
         self._lock = lock or WriteLock()
-        if create:
+        if create and not db.execute(HAS_TABLES).fetchone():
             with self._lock.hold():
                 db.executescript(ARCHIVE)
-        self._parameters = Parameters(db)
-        self._chunks = Chunks(db, damage or Damage())
+        damage = damage or Damage()
+        self._parameters = Parameters(db, damage)
+        self._chunks = Chunks(db, damage)
         self._stored: dict[str, Stored] = {}  # by name
         self._levels = Levels(self._chunks)
         self._reload()
@@ -161,7 +164,7 @@ class Store:
         parameter = self._parameters.add(name) if before is None else before.id
         newest = max(offset, self.archived(name))
         self._stored[name] = Stored(parameter, newest, kinds)
-        self._parameters.update(self._stored[name])
+        self._parameters.update(name, self._stored[name])
         if late is not None:
             self._levels.insert(parameter, 0, late, stored)
         for piece in pieces:

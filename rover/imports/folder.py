@@ -12,6 +12,7 @@ from rover.archive.store import Store
 from rover.errors import FolderInUse, LogDamaged
 from rover.logs.database import Database
 from rover.logs.folder import DataFolder
+from rover.logs.rows import INSERT_ITEM, item_row
 from rover.schema import FILE_NAME
 from rover.telemetry.by_parameter import points_of
 from rover.telemetry.past import MAX_PARAMETERS
@@ -102,7 +103,7 @@ class FolderImport:
             if known is None or known["t"] <= t:
                 fields = {"t": t, "value": _json_value(value), "newest": t}
                 saved["values"][name] = {**fields, "received_at": now, "period_s": None}
-        self._db.execute("INSERT OR REPLACE INTO items VALUES (?, ?)", (SNAPSHOT, dumps(saved)))
+        self._db.execute(INSERT_ITEM, item_row(SNAPSHOT, dumps(saved)))
 
 
 def _json_value(value: Value) -> Any:

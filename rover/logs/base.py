@@ -127,6 +127,11 @@ class Log(Protocol):
         ...
 
     @property
+    def alive_at(self) -> float:
+        """POSIX seconds at which the last run was alive; 0 if it is unknown."""
+        ...
+
+    @property
     def outage(self) -> Outage | None:
         """Since when and why nothing is recorded; `None` while the log records."""
         ...

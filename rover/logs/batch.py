@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from rover.schema import MAX_OFFSET, OFFSET_BITS
+from rover.logs.codec import encode
+from rover.schema import MAX_OFFSET, OFFSET_BITS, SAMPLE_KINDS
 
 if TYPE_CHECKING:
-    from rover.logs.journal import Row
+    from rover.logs.codec import Row
 
-ROW_BYTES = 200
-"""Size of a waiting record without its data."""
+WAITING_BYTES = 200
+"""Size of a waiting record without its bytes."""
+
+Waiting = tuple[int, float, bool, bytes]
+"""Id, server time, whether it is a sample, and bytes of a record."""
 
 Trim = tuple[int, frozenset[str] | None]
 """The id of a stream, and the kinds of records to delete; `None` for all."""
@@ -45,7 +49,7 @@ class Batch:
         deleted: ids of streams to delete, before everything else.
         begun: streams and epochs that have begun: id, key, epoch, its first offset, and the offset
             of the stream's newest record.
-        rows: id, server time, own time, kind and data of records.
+        records: in the order in which they were appended.
         items: values by key; `None` to delete.
         holes: offsets that were dropped, by the id of the stream.
         trims: by stream and kinds, the first offset that stays.
@@ -54,7 +58,7 @@ class Batch:
 
     deleted: set[int] = field(default_factory=set)
     begun: list[tuple[int, str, str, int, int]] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    records: list[Waiting] = field(default_factory=list)
     items: dict[str, str | None] = field(default_factory=dict)
     holes: dict[int, Hole] = field(default_factory=dict)
     trims: dict[Trim, int] = field(default_factory=dict)
@@ -62,20 +66,22 @@ class Batch:
 
     def __bool__(self) -> bool:
         return bool(
-            self.rows or self.items or self.begun or self.trims or self.deleted or self.holes
+            self.records or self.items or self.begun or self.trims or self.deleted or self.holes
         )
 
-    def append(self, row: Row) -> None:
-        """Add a record."""
-        self.rows.append(row)
-        self.size += ROW_BYTES + len(row[4])
+    def append(self, row: Row) -> bytes:
+        """Add a record; returns it encoded."""
+        record = encode(row)
+        self.records.append((row[0], row[1], row[3] in SAMPLE_KINDS, record))
+        self.size += WAITING_BYTES + len(record)
+        return record
 
     def delete(self, stream: int) -> None:
         """Delete a stream, and what waits for it."""
         self.deleted.add(stream)
         self.begun = [one for one in self.begun if one[0] != stream]
-        self.rows = [row for row in self.rows if row[0] >> OFFSET_BITS != stream]
-        self.size = sum(ROW_BYTES + len(row[4]) for row in self.rows)
+        self.records = [one for one in self.records if one[0] >> OFFSET_BITS != stream]
+        self.size = sum(WAITING_BYTES + len(record) for *_, record in self.records)
         self.trims = {trim: before for trim, before in self.trims.items() if trim[0] != stream}
         self.holes.pop(stream, None)
 
@@ -84,7 +90,7 @@ class Batch:
         for stream in later.deleted:
             self.delete(stream)
         self.begun += later.begun
-        self.rows += later.rows
+        self.records += later.records
         self.items |= later.items
         self.trims |= later.trims
         self.size += later.size
@@ -99,12 +105,12 @@ class Batch:
         """
         dropped = 0
         while self.size > max_bytes:
-            half = (len(self.rows) + 1) // 2
-            for id_, at, _, _, data in self.rows[:half]:
+            half = (len(self.records) + 1) // 2
+            for id_, at, _, record in self.records[:half]:
                 stream, offset = id_ >> OFFSET_BITS, id_ & MAX_OFFSET
                 self._add_hole(Hole(stream, offset, offset, at, at, reason))
-                self.size -= ROW_BYTES + len(data)
-            del self.rows[:half]
+                self.size -= WAITING_BYTES + len(record)
+            del self.records[:half]
             dropped += half
         return dropped
 

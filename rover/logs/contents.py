@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rover.damage import Damaged, Lost, is_unreadable, readable_rows
+from rover.checksum import is_intact, sum_column
+from rover.damage import Damaged, Lost, damage_of, is_unreadable, readable_rows
 from rover.errors import RoverError
 from rover.events import new_epoch
-from rover.logs.base import Index, Stream
-from rover.logs.reading import Row, connect, id_range
+from rover.logs.base import Index, Record, Stream
+from rover.logs.reading import connect, id_range
+from rover.logs.rows import COLUMNS, records_of_row
 from rover.schema import MAX_OFFSET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from rover.damage import Damage
-
-logger = logging.getLogger("rover.log")
+    from rover.logs.rows import StoredRow
 
 
 @dataclass(slots=True)
@@ -33,11 +33,14 @@ class Contents:
         index: its streams and values.
         ids: the id of each stream.
         meta: what the run before wrote about itself.
+        unsure: keys of streams that need an epoch, because their newest records or their epochs
+            are damaged.
     """
 
     index: Index
     ids: dict[str, int]
     meta: dict[str, str]
+    unsure: Collection[str] = ()
 
 
 def contents_read_only(path: Path) -> Contents:
@@ -48,7 +51,7 @@ def contents_read_only(path: Path) -> Contents:
     for mode in ("rw", "ro&immutable=1"):
         with suppress(Exception), closing(connect(path, mode)) as connection:  # also damage
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            return contents_of(connection)
+            return contents_of(connection, damage_of(path), is_written=True)
     return Contents(Index(), {}, {})
 
 
@@ -76,36 +79,70 @@ def is_damage(error: Exception) -> bool:
     )
 
 
-def contents_of(connection: sqlite3.Connection, damage: Damage | None = None) -> Contents:
+def contents_of(
+    connection: sqlite3.Connection, damage: Damage, *, is_written: bool = False
+) -> Contents:
     """The streams and values. The time does not depend on the number of records.
 
     Args:
         connection: to the file.
-        damage: of the file, to leave out what is on damaged pages; `None` to raise.
+        damage: of the file. Damaged rows are left out, and noted.
+        is_written: whether the file is used for writing, which needs all pages of these tables.
 
     Raises:
         sqlite3.Error: the file is damaged.
     """
 
-    def rows(table: str, columns: str) -> list[tuple[Any, ...]]:
-        query = f"SELECT {columns} FROM {table} ORDER BY"  # noqa: S608
-        if damage is None:
-            return list(connection.execute(f"{query} 1, 2"))
-        return _rows_of_both_ends(connection, query, table, damage)
+    def rows(table: str, columns: str, covered: int, damaged: set[Any]) -> list[tuple[Any, ...]]:
+        query = f"SELECT {columns}, {sum_column(connection, table)} FROM {table} ORDER BY"  # noqa: S608
+        if is_written:
+            found = list(connection.execute(f"{query} 1, 2"))
+        else:
+            found = _rows_of_both_ends(connection, query, table, damage)
+        return list(_intact(table, found, covered, damaged, damage))
 
-    index = Index(values=_readable_items(rows("items", "CAST(key AS BLOB), CAST(value AS BLOB)")))
-    streams = rows("streams", "id, key, last")
-    ids = {key: id_ for id_, key, _ in streams}
-    epochs: dict[int, list[tuple[str, int]]] = {id_: [] for id_ in ids.values()}
-    for id_, first, epoch in rows("epochs", "stream, first, epoch"):
+    index = Index(values=dict(rows("items", "CAST(key AS BLOB), CAST(value AS BLOB)", 2, set())))
+    unsure: set[int] = set()
+    epochs: dict[int, list[tuple[str, int]]] = {}
+    for id_, first, epoch in rows("epochs", "stream, first, CAST(epoch AS BLOB)", 3, unsure):
         epochs.setdefault(id_, []).append((epoch, first))
+    damaged: set[int] = set()
+    streams = rows("streams", "id, CAST(key AS BLOB), last", 2, damaged)
+    for id_ in (epochs.keys() | unsure) - damaged - {one for one, *_ in streams}:
+        damaged.add(id_)
+        damage.note(Damaged("streams", f"the row {id_}"))
+    ids = {f"damaged stream {id_}": id_ for id_ in damaged}  # no other stream has their records
+    ids |= {key: id_ for id_, key, _ in streams}
     for id_, key, last in streams:
-        newest = _newest(connection, key, id_, damage)
-        if not epochs[id_] and damage is not None and damage.parts:
-            epochs[id_] = [(new_epoch(), 1)]
-        if epochs[id_]:
-            index.streams[key] = Stream(key, epochs[id_], max(last, newest))
-    return Contents(index, ids, dict(rows("meta", "key, value")))
+        newest, is_certain = _newest(connection, key, id_, damage, is_written=is_written)
+        if not is_certain:
+            unsure.add(id_)
+        found = epochs.get(id_) or ([(new_epoch(), 1)] if damage.parts else [])
+        if found:
+            index.streams[key] = Stream(key, found, max(last, newest))
+    meta = dict(rows("meta", "CAST(key AS BLOB), CAST(value AS BLOB)", 0, set()))
+    return Contents(index, ids, meta, {key for key in index.streams if ids[key] in unsure})
+
+
+def _intact(
+    table: str, rows: Iterable[tuple[Any, ...]], covered: int, damaged: set[Any], damage: Damage
+) -> Iterator[tuple[Any, ...]]:
+    """The rows that are not damaged, with texts for bytes, and without their checksums.
+
+    Args:
+        table: of the rows.
+        rows: their last column is the checksum.
+        covered: number of columns that the checksum covers: the first ones.
+        damaged: receives the first column of each damaged row.
+        damage: of the file, which notes the row.
+    """
+    for *values, sum_ in rows:
+        with suppress(UnicodeDecodeError):
+            if None not in values and is_intact(sum_, *values[:covered]):
+                yield tuple(one.decode() if isinstance(one, bytes) else one for one in values)
+                continue
+        damaged.add(values[0])
+        damage.note(Damaged(table, f"the row {values[0]!r:.100}"))
 
 
 def _rows_of_both_ends(
@@ -126,37 +163,27 @@ def _rows_of_both_ends(
     return [*ends[0], *reversed(ends[1])]
 
 
-def _newest(connection: sqlite3.Connection, key: str, stream: int, damage: Damage | None) -> int:
-    """The offset of the newest record of a stream; 0 if there is none."""
-    try:
-        query = "SELECT max(id), CAST(data AS BLOB) FROM records WHERE id BETWEEN ? AND ?"
-        newest, _ = connection.execute(query, id_range(stream)).fetchone()
-        return 0 if newest is None else int(newest & MAX_OFFSET)
-    except sqlite3.DatabaseError as exc:
-        if damage is None or not is_unreadable(exc):
-            raise
+def _newest(
+    connection: sqlite3.Connection, key: str, stream: int, damage: Damage, *, is_written: bool
+) -> tuple[int, bool]:
+    """The offset of the newest record of a stream, 0 without one, and whether it is certain."""
 
-    def select(low: int, high: int, _: bool) -> Iterable[Row]:
-        query = (
-            "SELECT id, CAST(data AS BLOB) FROM records WHERE id > ? AND id <= ? ORDER BY id DESC"
-        )
-        return connection.execute(query, (low, high))
+    def select(low: int, high: int, _: bool, limit: int) -> Iterable[StoredRow]:
+        columns = f"{COLUMNS}, {sum_column(connection, 'records')}"
+        query = f"SELECT {columns} FROM records WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT ?"  # noqa: S608
+        return connection.execute(query, (low, high, limit))
 
-    newest = 0
+    newest, is_certain = 0, True
     for row in readable_rows(select, *id_range(stream), newest=True):
-        if not isinstance(row, Lost):
-            newest = row[0] & MAX_OFFSET
+        if isinstance(row, Lost):
+            if is_written:
+                raise sqlite3.DatabaseError("the page of the newest record is damaged")
+            is_certain = False
+            continue
+        newest = max(newest, row[0] & MAX_OFFSET)
+        if isinstance(records_of_row(row)[-1], Record):
             break
-    damage.note(Damaged(key, f"events after {newest}"))
-    return newest
-
-
-def _readable_items(rows: Iterable[tuple[Any, ...]]) -> dict[str, str]:
-    """The named texts. A damaged one is left out, and logged."""
-    items: dict[str, str] = {}
-    for key, value in rows:
-        try:
-            items[key.decode()] = value.decode()
-        except (UnicodeDecodeError, AttributeError) as exc:  # or a value has another type
-            logger.error("the saved value %r is damaged and is left out: %s", key, exc)
-    return items
+        is_certain = False
+    if not is_certain:
+        damage.note(Damaged(key, f"events after {newest}"))
+    return newest, is_certain

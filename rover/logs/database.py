@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, suppress
-from itertools import chain
 from typing import TYPE_CHECKING
 
+from rover.damage import damage_of
 from rover.errors import SettingError
 from rover.logs.contents import Contents, contents_of
 from rover.logs.reading import connect, id_range, of_kinds
+from rover.logs.rows import (
+    INSERT,
+    INSERT_EPOCH,
+    INSERT_ITEM,
+    INSERT_STREAM,
+    epoch_row,
+    item_row,
+    rows_of,
+    stream_row,
+)
 from rover.schema import APPLICATION_ID, MIGRATIONS, migrate
 from rover.write_lock import write_lock_of
 
@@ -21,9 +31,6 @@ if TYPE_CHECKING:
 
 MAX_DELETED = 2_000
 """Maximum number of records that one transaction deletes: others wait for it."""
-
-ROWS_AT_ONCE = 50
-"""Number of records of one statement: other threads run less often between the records."""
 
 CHECKPOINT_BYTES = 4 * 2**20
 """Size of the write-ahead log from which a thread of its own moves it to the file."""
@@ -66,6 +73,8 @@ class Database:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        # some systems set it, and then deleted pages are written once more
+        connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # `checkpoint` does it
         # truncates the write-ahead log when it begins again, so that its size is its content
         connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_BYTES:d}")
@@ -88,7 +97,7 @@ class Database:
         Raises:
             sqlite3.Error: the file is damaged.
         """
-        return contents_of(self._connection)
+        return contents_of(self._connection, damage_of(self.path), is_written=True)
 
     def set_meta(self, **meta: str) -> None:
         """Write about this run; it survives a power cut.
@@ -138,23 +147,15 @@ class Database:
                 connection.execute(f"DELETE FROM {table} WHERE stream = ?", (id_,))  # noqa: S608
             connection.execute("DELETE FROM streams WHERE id = ?", (id_,))
         for id_, key, epoch, first, last in batch.begun:
-            connection.execute(
-                "INSERT INTO streams VALUES (?, ?, ?)"
-                "ON CONFLICT (id) DO UPDATE SET last = max(last, excluded.last)",
-                (id_, key, last),
-            )
+            connection.execute(INSERT_STREAM, stream_row(id_, key, last))
             connection.execute("DELETE FROM epochs WHERE stream = ? AND first >= ?", (id_, first))
-            connection.execute("INSERT INTO epochs VALUES (?, ?, ?)", (id_, first, epoch))
-        for start in range(0, len(batch.rows), ROWS_AT_ONCE):
-            rows = batch.rows[start : start + ROWS_AT_ONCE]
-            places = ", ".join(["(?, ?, ?, ?, ?)"] * len(rows))
-            sql = f"INSERT OR IGNORE INTO records VALUES {places}"  # noqa: S608
-            connection.execute(sql, [*chain.from_iterable(rows)])
+            connection.execute(INSERT_EPOCH, epoch_row(id_, first, epoch))
+        connection.executemany(INSERT, rows_of(batch.records))
         for key, value in batch.items.items():
             if value is None:
                 connection.execute("DELETE FROM items WHERE key = ?", (key,))
             else:
-                connection.execute("INSERT OR REPLACE INTO items VALUES (?, ?)", (key, value))
+                connection.execute(INSERT_ITEM, item_row(key, value))
         if batch.holes:
             connection.executemany(
                 "INSERT OR REPLACE INTO holes VALUES (?, ?, ?, ?, ?, ?)", batch.holes.values()

@@ -19,10 +19,10 @@ KEY = "recording/gaps"
 MAX_GAPS = 1_000
 """Maximum number of gaps; the oldest are deleted."""
 
-MIN_GAP_S = 2.0
+MIN_GAP_S = 0.5
 """Seconds from which a time without records is a gap."""
 
-STOPPED = "the server was not running, or nothing arrived until it was restarted"
+STOPPED = "the server was not running"
 
 
 class RecordingGap(NamedTuple):
@@ -61,7 +61,9 @@ def with_gap(values: Mapping[str, str], gap: RecordingGap) -> str:
 
 
 async def record_stop(log: Log, key: str, now: float) -> None:
-    """Record at the start that nothing was recorded since the last event of a stream.
+    """Record at the start that nothing was recorded since the last run.
+
+    It ended after the last event of a stream, and after it was alive.
 
     Args:
         log: the log; one of a recorded mission is not changed.
@@ -72,6 +74,8 @@ async def record_stop(log: Log, key: str, now: float) -> None:
         LogDamaged: the log cannot be read.
     """
     newest = [] if log.recorded is not None else await log.read(key, limit=1, newest=True)
-    if newest and now - newest[0].at >= MIN_GAP_S:
-        gap = RecordingGap(newest[0].at, now, STOPPED)
-        log.put(KEY, with_gap(log.values(KEY), gap))
+    if not newest:
+        return
+    since = max(newest[0].at, log.alive_at)
+    if now - since >= MIN_GAP_S:
+        log.put(KEY, with_gap(log.values(KEY), RecordingGap(since, now, STOPPED)))

@@ -5,7 +5,7 @@ the next one, and must survive `kill -9` before anybody sees it. So it is first 
 file, which is mapped into memory: that costs about a microsecond and no system call, and the kernel
 keeps the pages when the process ends. A power cut may lose them.
 
-Each record has a checksum: a damaged one ends its segment.
+A damaged record ends its segment.
 
 The file has two segments. While a transaction writes the records of one, new records go to the
 other one.
@@ -16,13 +16,17 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from math import isnan, nan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from math import isfinite
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
+
+from rover.logs.codec import CHECKSUM, decode
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
+
+    from rover.logs.codec import Row
 
 SEGMENT_BYTES = 4 * 2**20
 """Size of a segment: at 1,000 samples of 400 bytes a second, it lasts 10 s."""
@@ -41,19 +45,15 @@ USED_AT = 24
 TRANSACTIONS = struct.Struct("=Q")
 """Number of transactions of the run that have left the journal. It follows `HEADER`."""
 
-MAGIC = b"ROVERJ2\n"
+ALIVE = struct.Struct("=d")
+"""POSIX seconds at which the run was alive. It follows `TRANSACTIONS`."""
 
-MAGIC_WITHOUT_CHECKSUMS = b"ROVERJ1\n"
-"""Of older files: numbers of used bytes have 64 bits, and records have no checksum."""
+ALIVE_AT = HEADER.size + TRANSACTIONS.size
 
-ROW = struct.Struct("=qddBI")
-"""Id, server time, own time, length of the kind, and length of the data."""
+MAGIC = b"ROVERJ3\n"
 
-CHECKSUM = struct.Struct("=I")
-"""CRC-32 of the run, the `ROW`, the kind and the data. It follows `ROW`."""
-
-Row = tuple[int, float, float | None, str, str]
-"""Id, server time, own time, kind and data of a record."""
+MAGIC_2 = b"ROVERJ2\n"
+"""Of older files: the checksums of records include the run, and `ALIVE` is 0."""
 
 
 class Found(NamedTuple):
@@ -98,19 +98,14 @@ class Journal:
             self._set_used(segment, 0)
         self._active = 0
 
-    def append(self, row: Row) -> bool:
-        """Store a record; returns `False` if it does not fit."""
-        id_, at, t, kind, data = row
-        kind_bytes, data_bytes = kind.encode(), data.encode()
-        head = ROW.pack(id_, at, nan if t is None else t, len(kind_bytes), len(data_bytes))
-        text = kind_bytes + data_bytes
-        content = head + CHECKSUM.pack(crc32(text, crc32(head, self._seed))) + text
+    def append(self, record: bytes) -> bool:
+        """Store an encoded record; returns `False` if it does not fit."""
         used = self._used[self._active]
-        end = used + len(content)
+        end = used + len(record)
         if end > SEGMENT_BYTES:
             return False
         start = HEADER_BYTES + self._active * SEGMENT_BYTES
-        self._map[start + used : start + end] = content
+        self._map[start + used : start + end] = record
         self._set_used(self._active, end)  # last: a record counts only when it is complete
         return True
 
@@ -127,6 +122,10 @@ class Journal:
         """Note the number of committed transactions: a file that has fewer has lost some."""
         TRANSACTIONS.pack_into(self._map, HEADER.size, count)
 
+    def note_alive(self, at: float) -> None:
+        """Note that the run is alive at a time in POSIX seconds."""
+        ALIVE.pack_into(self._map, ALIVE_AT, at)
+
     def _set_used(self, segment: int, used: int) -> None:
         self._used[segment] = used
         place = USED_AT + USED.size * segment
@@ -142,75 +141,56 @@ def read_journal(path: Path, runs: Collection[str]) -> Found | None:
     try:
         content = path.read_bytes()
         magic, run, *_ = HEADER.unpack_from(content)
-        if run.decode("ascii") not in runs:
-            return None
-        if magic == MAGIC_WITHOUT_CHECKSUMS:
-            return _found_without_checksums(content)
-        if magic != MAGIC:
+        if run.decode("ascii") not in runs or magic not in (MAGIC, MAGIC_2):
             return None
         rows: list[Row] = []
-        complete = [_read_segment(content, segment, crc32(run), rows) for segment in (0, 1)]
+        record_seed = crc32(run) if magic == MAGIC_2 else 0
+        complete = [
+            _read_segment(content, segment, crc32(run), record_seed, rows) for segment in (0, 1)
+        ]
         return Found(rows, all(complete))
     except (OSError, ValueError, struct.error):
         return None
 
 
-def noted_transactions(path: Path) -> int:
-    """The number of transactions that the run of a journal has committed; 0 if it is unknown."""
+class Noted(NamedTuple):
+    """What a run has noted in its journal.
+
+    Attributes:
+        transactions: number of transactions that it has committed; 0 if it is unknown.
+        alive_at: POSIX seconds at which it was alive; 0 if it is unknown.
+    """
+
+    transactions: int = 0
+    alive_at: float = 0.0
+
+
+def read_notes(path: Path) -> Noted:
+    """What the last run has noted, also if it has left no records."""
     try:
         with path.open("rb") as file:
-            found: int = TRANSACTIONS.unpack_from(file.read(HEADER_BYTES), HEADER.size)[0]
+            header = file.read(HEADER_BYTES)
+        (transactions,) = TRANSACTIONS.unpack_from(header, HEADER.size)
+        (alive_at,) = ALIVE.unpack_from(header, ALIVE_AT)
     except (OSError, struct.error):
-        return 0
-    return found
+        return Noted()
+    return Noted(transactions, alive_at if header.startswith(MAGIC) and isfinite(alive_at) else 0.0)
 
 
 def _used_checksum(used: int, seed: int) -> int:
     return crc32(CHECKSUM.pack(used), seed)
 
 
-def _read_segment(content: bytes, segment: int, seed: int, rows: list[Row]) -> bool:
+def _read_segment(
+    content: bytes, segment: int, seed: int, record_seed: int, rows: list[Row]
+) -> bool:
     """Add the records of a segment, up to a damaged one; returns whether none is damaged."""
     used, checksum = USED.unpack_from(content, USED_AT + USED.size * segment)
     if used > SEGMENT_BYTES or checksum != _used_checksum(used, seed):
         return False
-    position = HEADER_BYTES + segment * SEGMENT_BYTES
-    end = position + used
-    while position < end:
-        head = content[position : position + ROW.size]
-        text_at = position + ROW.size + CHECKSUM.size
-        if text_at > end:
+    start = HEADER_BYTES + segment * SEGMENT_BYTES
+    for row in decode(content, start, start + used, record_seed):
+        if row is None:
             return False
-        *fields, kind_length, data_length = ROW.unpack(head)
-        (checksum,) = CHECKSUM.unpack_from(content, position + ROW.size)
-        position = text_at + kind_length + data_length
-        text = content[text_at:position]
-        if position > end or checksum != crc32(text, crc32(head, seed)):
-            return False
-        rows.append(_row(fields, text, kind_length))
+        rows.append(row)
     return True
-
-
-def _row(fields: list[Any], text: bytes, kind_length: int) -> Row:
-    id_, at, t = fields
-    kind, data = text[:kind_length].decode(), text[kind_length:].decode()
-    return id_, at, None if isnan(t) else t, kind, data
-
-
-def _found_without_checksums(content: bytes) -> Found:
-    """What a journal of an older version holds.
-
-    Raises:
-        ValueError: it is damaged.
-        struct.error: the same.
-    """
-    rows: list[Row] = []
-    for segment, used in enumerate(HEADER.unpack_from(content)[2:]):
-        position = HEADER_BYTES + segment * SEGMENT_BYTES
-        end = position + used
-        while position < end:
-            *fields, kind_length, data_length = ROW.unpack_from(content, position)
-            start = position + ROW.size
-            position = start + kind_length + data_length
-            rows.append(_row(fields, content[start:position], kind_length))
-    return Found(rows, is_complete=True)

@@ -35,6 +35,7 @@ class MemoryLog:
     file: Path | None = None
     recorded: sqlite3.Connection | None = None
     ended_at: float | None = None
+    alive_at = 0.0
     outage: Outage | None = None
 
     def __init__(self, max_records: int = MAX_RECORDS) -> None:

@@ -17,15 +17,16 @@ from rover.damage import damage_of
 from rover.logs.batch import Batch
 from rover.logs.contents import contents_read_only, is_damage, set_aside
 from rover.logs.folder import DataFolder
-from rover.logs.journal import Journal, noted_transactions, read_journal
-from rover.schema import FILE_NAME, OFFSET_BITS
+from rover.logs.journal import Journal, read_journal, read_notes
+from rover.schema import FILE_NAME, MAX_OFFSET, OFFSET_BITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from rover.logs.base import Index
     from rover.logs.batch import Trim
+    from rover.logs.codec import Row
     from rover.logs.contents import Contents
     from rover.logs.database import Database
 
@@ -41,11 +42,13 @@ class Opened(NamedTuple):
         contents: what it holds.
         may_lack: whether clients may have newer events than it.
         failure: why nothing can be written; empty if it can.
+        alive_at: POSIX seconds at which the last run was alive; 0 if it is unknown.
     """
 
     contents: Contents
     may_lack: bool
     failure: str
+    alive_at: float
 
 
 class MissionFile:
@@ -100,13 +103,14 @@ class MissionFile:
             failure = f"{self.path} cannot be opened: {exc}"
             contents = contents_read_only(self.path)  # so that the epochs go on
         self._run = contents.meta.get("run", "")
+        alive_at = read_notes(self._journal_path).alive_at  # before this run notes its own
         may_lack = self._may_lack(contents.meta)
         if self.database is not None:
             try:
                 self._begin_run(self.database)
             except (sqlite3.Error, OSError) as exc:
                 failure = f"{self.path} cannot be written: {exc}"
-        return Opened(contents, may_lack, failure)
+        return Opened(contents, may_lack, failure, alive_at)
 
     def write(self, batch: Batch, index: Index, ids: Mapping[str, int]) -> set[Trim]:
         """Write a batch; open the file again first if an error has closed it.
@@ -191,16 +195,15 @@ class MissionFile:
         found = read_journal(self._journal_path, _runs(meta))
         if found is None or meta.get("boot") != self._boot():
             return contents
-        ids = set(contents.ids.values())
         count = meta.get("transactions", "")
-        noted = noted_transactions(self._journal_path)
+        noted = read_notes(self._journal_path).transactions
         has_all = (int(count) if count.isdecimal() else 0) >= noted
-        self.database.write(Batch(rows=[row for row in found.rows if row[0] >> OFFSET_BITS in ids]))
+        self.database.write(_missing(contents, found.rows))
         if not found.is_complete:
             logger.error("%s is damaged; what follows the damage is lost", self._journal_path)
         elif has_all:  # else its write-ahead log was damaged or deleted
             meta["journal"] = "stored"
-        return replace(self.database.contents(), meta=meta)
+        return replace(self.database.contents(), meta=meta, unsure=contents.unsure)
 
     def _may_lack(self, meta: Mapping[str, str]) -> bool:
         """Whether clients may have newer events than the file."""
@@ -286,6 +289,16 @@ class MissionFile:
         except OSError as exc:
             database.set_meta(journal="")
             logger.warning("each event waits for a transaction: no %s: %s", self._journal_path, exc)
+
+
+def _missing(contents: Contents, rows: Iterable[Row]) -> Batch:
+    """The records of a journal that a file lacks."""
+    stored = {contents.ids[key]: stream.last for key, stream in contents.index.streams.items()}
+    batch = Batch()
+    for row in rows:
+        if row[0] & MAX_OFFSET > stored.get(row[0] >> OFFSET_BITS, MAX_OFFSET):
+            batch.append(row)
+    return batch
 
 
 def _runs(meta: Mapping[str, str]) -> tuple[str, ...]:

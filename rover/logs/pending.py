@@ -79,9 +79,8 @@ class Pending:
     def append(self, key: str, record: Record) -> None:
         """See `Log.append`."""
         offset, at, kind, data, t = record
-        row = self.ids[key] << OFFSET_BITS | offset, at, t, kind, data
-        self._batch.append(row)
-        if (journal := self._file.journal) is None or not journal.append(row):
+        encoded = self._batch.append((self.ids[key] << OFFSET_BITS | offset, at, t, kind, data))
+        if (journal := self._file.journal) is None or not journal.append(encoded):
             self._is_journaled = False
         self.index.streams[key].last = offset
         if self._batch.size > MAX_PENDING_BYTES:

@@ -8,10 +8,12 @@ from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
 
+from rover.checksum import sum_column
 from rover.damage import Damaged, Lost, damage_of, readable_rows
 from rover.errors import LogDamaged
 from rover.logs.base import Record, up_to
-from rover.schema import MAX_OFFSET, OFFSET_BITS
+from rover.logs.rows import COLUMNS, PACK_KIND, records_of_row
+from rover.schema import MAX_OFFSET, OFFSET_BITS, SAMPLE_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -20,28 +22,10 @@ if TYPE_CHECKING:
 
     from rover.damage import Damage
     from rover.logs.base import Range
-
-COLUMNS = "id, CAST(at AS REAL), CAST(t AS REAL), CAST(kind AS BLOB), CAST(data AS BLOB)"
-"""The columns of `decoded_record`. One damaged text would fail the whole query."""
-
-Row = tuple[int, float | None, float | None, bytes, bytes]
-"""A row with `COLUMNS`."""
+    from rover.logs.rows import StoredRow
 
 BUSY_TIMEOUT_S = 1.0
 """Seconds to wait for another program that writes to the file, such as the `sqlite3` shell."""
-
-
-def decoded_record(row: Row) -> Record:
-    """The record of a row with `COLUMNS`. A damaged one has empty data."""
-    id_, at, t, kind, data = row
-    try:
-        return Record(id_ & MAX_OFFSET, at or 0.0, kind.decode(), data.decode(), t)
-    except (UnicodeDecodeError, AttributeError):  # or a value has another type
-        return Record(id_ & MAX_OFFSET, at or 0.0, _kind(kind), "")
-
-
-def _kind(kind: bytes | None) -> str:
-    return "" if kind is None else kind.decode(errors="replace")
 
 
 def records_of(
@@ -70,26 +54,71 @@ def records_of(
     Raises:
         sqlite3.Error: the file cannot be read, for another reason than damaged pages.
     """
-    condition, chosen = of_kinds(kinds)
-    order = "id DESC" if newest else "id"
+    base, _ = id_range(stream)
+    until = MAX_OFFSET if until is None else until
+    previous = until + 1 if newest else after
+    lost: list[Lost] = []  # since `previous`
 
-    def select(low: int, high: int, careful: bool) -> Iterable[Row]:
+    def damaged(low: int, high: int) -> Iterator[Record]:
+        """What is lost between two offsets."""
+        first = max(low + 1, min(one.first for one in lost))
+        last = min(high - 1, max(one.last for one in lost))
+        lost.clear()
+        if first <= last:
+            damage.note(_damaged_events(connection, key, Lost(base + first, base + last)))
+        offsets = range(first, last + 1)
+        yield from (Record(one, 0.0, "", "") for one in (offsets[::-1] if newest else offsets))
+
+    for one in _in_rows(connection, stream, after, until, kinds, newest=newest):
+        if isinstance(one, Lost):
+            lost.append(one)
+        elif one.offset < previous if newest else previous < one.offset <= until:
+            if lost:
+                yield from damaged(*sorted((previous, one.offset)))
+            previous = one.offset
+            if one.offset > after:
+                yield one
+    if lost:
+        yield from damaged(*((after, previous) if newest else (previous, until + 1)))
+
+
+def _in_rows(
+    connection: sqlite3.Connection,
+    stream: int,
+    after: int,
+    until: int,
+    kinds: Collection[str] | None,
+    *,
+    newest: bool,
+) -> Iterator[Record | Lost]:
+    """The records of the rows that have those of a range, and what is damaged among them."""
+    has_packs = kinds is None or not SAMPLE_KINDS.isdisjoint(kinds)
+    condition, chosen = of_kinds({*kinds, PACK_KIND} if kinds and has_packs else kinds)
+    order = "id DESC" if newest else "id"
+    columns = f"{COLUMNS}, {sum_column(connection, 'records')}"
+
+    def select(low: int, high: int, careful: bool, limit: int) -> Iterable[StoredRow]:
         table = "records NOT INDEXED" if careful else "records"
-        sql = f"SELECT {COLUMNS} FROM {table} WHERE id > ? AND id <= ?{condition} ORDER BY {order}"  # noqa: S608
-        return connection.execute(sql, (low, high, *chosen))
+        sql = (
+            f"SELECT {columns} FROM {table} WHERE id > ? AND id <= ?{condition} "  # noqa: S608
+            f"ORDER BY {order} LIMIT ?"
+        )
+        return connection.execute(sql, (low, high, *chosen, limit))
 
     base, end = id_range(stream)
-    high = end if until is None else base + until
+    high = base + until
+    if has_packs:  # the row of the last record may have later ones too
+        with suppress(sqlite3.DatabaseError):  # of a damaged page, which `select` reads too
+            query = "SELECT id FROM records WHERE id >= ? AND id <= ? ORDER BY id LIMIT 1"
+            high = (connection.execute(query, (high, end)).fetchone() or (high,))[0]
     for row in readable_rows(select, base + after, high, newest=newest):
         if isinstance(row, Lost):
-            damage.note(_damaged_events(connection, key, row))
-            lost = range(row.first & MAX_OFFSET, (row.last & MAX_OFFSET) + 1)
-            yield from (Record(one, 0.0, "", "") for one in (reversed(lost) if newest else lost))
-        else:
-            record = decoded_record(row)
-            if not record.data:
-                damage.note(_damaged_events(connection, key, Lost(row[0], row[0])))
-            yield record
+            yield Lost(row.first & MAX_OFFSET, row.last & MAX_OFFSET)
+            continue
+        found = records_of_row(row)
+        for one in reversed(found) if newest else found:
+            if isinstance(one, Lost) or kinds is None or one.kind in kinds:
+                yield one
 
 
 def _damaged_events(connection: sqlite3.Connection, key: str, lost: Lost) -> Damaged:

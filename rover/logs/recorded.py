@@ -31,6 +31,7 @@ class RecordedLog:
         ended_at: the end of the mission in POSIX seconds, if it is known.
     """
 
+    alive_at = 0.0
     outage: Outage | None = None
 
     def __init__(

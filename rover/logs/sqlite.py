@@ -17,17 +17,15 @@ from functools import partial
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from anyio import CancelScope, move_on_after, sleep, to_thread
+from anyio import CancelScope, create_task_group, move_on_after, sleep, to_thread
 
 from rover.events import new_epoch
-from rover.logs.base import Outage, Record, Stream
 from rover.logs.checkpoints import Checkpoints
 from rover.logs.database import Database
 from rover.logs.folder import boot_id
-from rover.logs.gaps import KEY as GAPS
-from rover.logs.gaps import RecordingGap, with_gap
 from rover.logs.mission_file import MissionFile
-from rover.logs.pending import TOO_SLOW, Pending
+from rover.logs.outages import Outages
+from rover.logs.pending import Pending
 from rover.logs.reading import read
 from rover.logs.worker import Rounds, Worker
 
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Unpack
 
-    from rover.logs.base import Selection
+    from rover.logs.base import Outage, Record, Selection, Stream
 
 logger = logging.getLogger("rover.log")
 
@@ -49,6 +47,12 @@ COMMIT_INTERVAL_S = 0.0025
 
 SLOW_S = 2.0
 """Seconds after which a transaction or an `fsync` counts as an outage. Events then go on."""
+
+SLOW_STEPS = 4
+"""Number of parts of this time."""
+
+ALIVE_S = 0.2
+"""Seconds between two notes that this run is alive."""
 
 RETRY_S = 1.0
 """Seconds between two attempts to write during an outage, and between two checks of the file."""
@@ -90,15 +94,14 @@ class SqliteLog:
         self._file = MissionFile(data_dir, open_database, boot)
         self.path = self._file.path
         self._damage = self._file.damage
-        self.outage: Outage | None = None
+        self.alive_at = 0.0
         self._clock = clock
         self._slow_s = slow_s
         self._close_timeout_s = close_timeout_s
         self._retry_s = retry_s
-        self._lost_before = 0  # number of records that were dropped before the outage
         self._opened = False
-        self._opened_at = 0.0  # POSIX seconds
         self._pending = Pending(self._file)
+        self._outages = Outages(self.path, self._pending, clock)
         self._store_timer: asyncio.TimerHandle | None = None
         self._commits = self._synced = 0  # number of transactions
         self._writer, self._syncer = Worker("rover log writer"), Worker("rover log fsync")
@@ -110,6 +113,11 @@ class SqliteLog:
     def name(self) -> str:
         """See `Log.name`."""
         return f"sqlite:{self.path}"
+
+    @property
+    def outage(self) -> Outage | None:
+        """See `Log.outage`."""
+        return self._outages.now
 
     @property
     def lost(self) -> int:
@@ -146,12 +154,13 @@ class SqliteLog:
             folder.release()
             raise
         self._pending.load(opened.contents)
+        self.alive_at = opened.alive_at
         if opened.failure:
-            self._begin_outage(opened.failure)
-        if opened.may_lack:
-            for stream in self._pending.index.streams.values():
+            self._outages.begin(opened.failure)
+        for stream in self._pending.index.streams.values():
+            if opened.may_lack or stream.key in opened.contents.unsure:
                 self.begin(stream.key, new_epoch(), stream.last + 1)
-        self._opened, self._opened_at = True, self._clock()
+        self._opened, self._outages.opened_at = True, self._clock()
 
     async def close(self) -> None:
         """See `Log.close`."""
@@ -160,6 +169,8 @@ class SqliteLog:
                 await asyncio.wait((self._writes.join(),))
         if self._store_timer is not None:
             self._store_timer.cancel()
+        if (journal := self._file.journal) is not None:
+            journal.note_alive(self._clock())
         clean = self._opened and self.outage is None and not self._pending
         with CancelScope(shield=True), move_on_after(self._close_timeout_s):
             # if the disk hangs, the writer does this later, or the process ends before
@@ -172,13 +183,22 @@ class SqliteLog:
 
     async def run(self) -> None:
         """See `Log.run`."""
+        async with create_task_group() as tasks:
+            tasks.start_soon(self._note_alive)
+            while True:
+                await sleep(self._retry_s)
+                if self.outage is not None:
+                    await asyncio.wait((self._writes.join(),))
+                elif (database := self._file.database) is not None:
+                    with suppress(sqlite3.Error, OSError):  # a write reports it
+                        await self._checkpoints.move(database)
+
+    async def _note_alive(self) -> None:
+        """Note that this run is alive: the next one records since when nothing was recorded."""
         while True:
-            await sleep(self._retry_s)
-            if self.outage is not None:
-                await asyncio.wait((self._writes.join(),))
-            elif (database := self._file.database) is not None:
-                with suppress(sqlite3.Error, OSError):  # a write reports it
-                    await self._checkpoints.move(database)
+            if (journal := self._file.journal) is not None:
+                journal.note_alive(self._clock())
+            await sleep(ALIVE_S)
 
     def as_json(self) -> dict[str, Any]:
         """See `Log.as_json`."""
@@ -194,7 +214,7 @@ class SqliteLog:
     async def report_damage(self, error: Exception) -> None:
         """See `Log.report_damage`. The damaged file is set aside; `run` begins another one."""
         await self._writer.run(self._file.set_aside_damaged, str(error))
-        self._begin_outage(f"{self.path} was damaged: {error}")
+        self._outages.begin(f"{self.path} was damaged: {error}")
 
     def streams(self, prefix: str = "") -> Sequence[Stream]:
         """See `Log.streams`."""
@@ -239,6 +259,9 @@ class SqliteLog:
         id_ = self._pending.ids.get(key)
         if id_ is None or not self.path.exists():
             return []
+        last = self._pending.index.streams[key].last
+        until = selection.get("until")
+        selection["until"] = last if until is None else min(until, last)
         return await to_thread.run_sync(partial(read, self.path, key, id_, **selection))
 
     async def commit(self) -> bool:
@@ -276,12 +299,17 @@ class SqliteLog:
         return await self._finished(self._syncs.join())
 
     async def _finished(self, task: asyncio.Task[bool]) -> bool:
-        """The result of a round; `False` if it takes too long."""
-        done, _ = await asyncio.wait((task,), timeout=self._slow_s)
-        if not done:
-            self._begin_outage(f"the disk has not finished a write for {self._slow_s:g} s")
-            return False
-        return task.result() and self.outage is None
+        """The result of a round; `False` if it takes too long.
+
+        It waits in steps, because a process that was stopped (SIGSTOP, a suspended machine) finds
+        only one of them at its end, and goes on.
+        """
+        for _ in range(SLOW_STEPS):
+            done, _ = await asyncio.wait((task,), timeout=self._slow_s / SLOW_STEPS)
+            if done:
+                return task.result() and self.outage is None
+        self._outages.begin(f"the disk has not finished a write for {self._slow_s:g} s")
+        return False
 
     async def _write(self) -> bool:
         pending, began = self._pending, monotonic()
@@ -291,48 +319,16 @@ class SqliteLog:
             unfinished = await self._writer.run(write, batch, pending.index, pending.ids)
         except Exception as exc:  # whatever fails, the live streams go on
             pending.put_back(batch)
-            self._begin_outage(self._reason(exc))
+            self._outages.begin_after(exc)
             return False
         pending.written(batch, unfinished)
         self._commits += 1
         if self._file.is_new:
             self._file.is_new = False
-            self._record_loss()
+            self._outages.record_loss(self.set_aside)
         if monotonic() - began < self._slow_s / 2:
-            self._end_outage()
+            self._outages.end()
         return True
-
-    def _reason(self, error: Exception) -> str:
-        if isinstance(error, FileNotFoundError):
-            return f"{self.path} was deleted or replaced"
-        return f"{self.path} cannot be written: {error}"
-
-    def _record_loss(self) -> None:
-        """Record that the records of this run, and all before, are not in the new file."""
-        reason = self._reason(FileNotFoundError()) if self.outage is None else self.outage.reason
-        gap = RecordingGap(self._opened_at, self._clock(), reason)
-        self.put(GAPS, with_gap(self.values(GAPS), gap))
-        where = "lost" if self.set_aside is None else f"in {self.set_aside} only"
-        logger.error("another %s was begun; what the one before had is %s", self.path, where)
-
-    def _begin_outage(self, reason: str) -> None:
-        if self.outage is None:
-            self.outage = Outage(self._clock(), reason)
-            self._lost_before = self.lost
-            self._pending.drop_reason = reason
-            logger.error("nothing is recorded: %s; live streams go on", reason)
-
-    def _end_outage(self) -> None:
-        if self.outage is not None:
-            since, until = self.outage.since, self._clock()
-            if self.lost > self._lost_before and since < until:
-                gap = RecordingGap(since, until, self.outage.reason)
-                self.put(GAPS, with_gap(self.values(GAPS), gap))
-            seconds = until - since
-            self.outage, self._pending.drop_reason = None, TOO_SLOW
-            logger.warning(
-                "recording again after %.1f s; %d records were lost in all", seconds, self.lost
-            )
 
     async def _sync(self) -> bool:
         commits, database = self._commits, self._file.database
@@ -341,7 +337,7 @@ class SqliteLog:
         try:
             await self._syncer.run(database.sync)
         except OSError as exc:
-            self._begin_outage(self._reason(exc))
+            self._outages.begin_after(exc)
             return False
         self._synced = max(commits, self._synced)
         return True

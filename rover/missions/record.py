@@ -15,6 +15,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from rover import __version__
+from rover.archive.parameters import Parameters
 from rover.archive.store import Store
 from rover.commands.records import PREFIX as UPLOAD
 from rover.comms.records import PREFIX as COMMS
@@ -24,6 +25,16 @@ from rover.images.arrivals import STREAM as ARRIVALS
 from rover.images.kept import stored_name
 from rover.logs.gaps import KEY as GAPS
 from rover.logs.gaps import saved_gaps
+from rover.logs.rows import (
+    INSERT,
+    INSERT_EPOCH,
+    INSERT_ITEM,
+    INSERT_STREAM,
+    epoch_row,
+    item_row,
+    row_of,
+    stream_row,
+)
 from rover.missions.alarms import alarm_before
 from rover.missions.camera_files import camera_file, without_path
 from rover.missions.files import FILES_SCHEMA, add_file
@@ -137,7 +148,9 @@ class _Writer:
         counts = {"values": self._write_values()}
         self._db.execute("BEGIN")
         counts["events"], last = self._write_telemetry_events()
-        self._db.execute("UPDATE parameter SET archived = ?", (last,))
+        parameters = Parameters(self._db)
+        for name, stored in parameters.all().items():
+            parameters.update(name, stored._replace(archived=last))
         self._put(SNAPSHOT, self._newest.as_json(last, self._items.get(SNAPSHOT)))
         counts["messages"] = self._write_messages()
         counts["uploads"], counts["commands"] = self._write_uploads()
@@ -159,7 +172,7 @@ class _Writer:
 
     def _put(self, key: str, value: str | None) -> None:
         if value is not None:
-            self._db.execute("INSERT INTO items VALUES (?, ?)", (key, value))
+            self._db.execute(INSERT_ITEM, item_row(key, value))
 
     def _write_values(self) -> int:
         store, newest, count = Store(self._db), NewestValues(), 0
@@ -207,17 +220,15 @@ class _Writer:
         for one in records:
             last = one.offset
             row = id_ << OFFSET_BITS | one.offset, one.at, one.t, one.kind, one.data
-            self._db.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
+            self._db.execute(INSERT, row_of(row))
             count += 1
             if count % 1000 == 0:
                 self._report()
         if count:
-            self._db.execute("INSERT INTO streams VALUES (?, ?, ?)", (id_, key, last))
+            self._db.execute(INSERT_STREAM, stream_row(id_, key, last))
             epochs = [(epoch, 1)] if epoch else self._mission.contents.index.streams[key].epochs
-            self._db.executemany(
-                "INSERT INTO epochs VALUES (?, ?, ?)",
-                [(id_, first, epoch) for epoch, first in epochs],
-            )
+            rows = [epoch_row(id_, first, epoch) for epoch, first in epochs]
+            self._db.executemany(INSERT_EPOCH, rows)
         return count
 
     def _write_telemetry_events(self) -> tuple[int, int]:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from rover.logs.codec import Row
     from rover.logs.contents import Contents
-    from rover.logs.journal import Row
     from sources.base import Parameter, Sample
 
 

@@ -200,14 +200,13 @@ class Topic(Generic[Item, Frame]):
 
     def _read(self, record: Record) -> tuple[Item, Frame, float] | None:
         assert self.store is not None  # noqa: S101 # the record is from it
+        if not record.data:  # it is damaged, and the log has reported it
+            return None
         try:
             item, at = self.store.unpack(record)
             return item, self._encode(self.epochs.id(record.offset), item), at
         except (LookupError, TypeError, ValueError) as exc:
-            if record.data:  # else it is damaged, and the log has reported it
-                logger.warning(
-                    "%s: event %d cannot be read: %r", self.store.key, record.offset, exc
-                )
+            logger.warning("%s: event %d cannot be read: %r", self.store.key, record.offset, exc)
             return None
 
     def renew(self, epoch: str | None = None) -> None:
