@@ -368,9 +368,9 @@ class NotAMission(RoverError):
 class FormatMissing(RoverError):
     """The library that writes a format is not installed."""
 
-    def __init__(self, file_format: str) -> None:
-        extra = f"cosmic-rover[{file_format}]"
-        super().__init__(f"this server cannot write {file_format}; install `{extra}`")
+    def __init__(self, file_format: str, extra: str = "") -> None:
+        package = f"cosmic-rover[{extra or file_format}]"
+        super().__init__(f"this server cannot write {file_format}; install `{package}`")
 
 
 class NoDataYet(RoverError):

@@ -42,6 +42,9 @@ logger = logging.getLogger("rover")
 MAX_REPLAYS = 24
 """Maximum number of open replays. Each holds a few megabytes of past samples."""
 
+MAX_TIME_LAPSES = 2
+"""Maximum number of time lapses being encoded. Each takes a core, at a low priority."""
+
 
 class Phase(StrEnum):
     """The phase of one run of the server."""
@@ -87,6 +90,7 @@ class Serving:
         readers: the open event streams; at most `max_readers`, or fewer if the system allows fewer
             open files.
         viewers: the open video streams.
+        time_lapses: the time lapses being encoded; a client may have one.
         ingests: the requests being received that send telemetry or JSON.
         large_responses: histories and lists.
         streams: event streams without end.
@@ -109,6 +113,7 @@ class Serving:
         share, max_readers = settings.client_share, max_clients(settings.max_readers)
         self.readers = Pool("readers", "ROVER_MAX_READERS", max_readers, share)
         self.viewers = Pool("viewers", "ROVER_MAX_VIEWERS", settings.max_viewers, share)
+        self.time_lapses = Pool("time lapses", "", MAX_TIME_LAPSES, 1 / MAX_TIME_LAPSES)
         self.ingests = Pool("ingests", "ROVER_MAX_INGESTS", settings.max_ingests, share)
         self.large_responses = LargeResponses(self.connections, self.clients, share)
         self.streams = EventStreams(settings, self.connections, self.readers)

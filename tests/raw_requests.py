@@ -24,6 +24,7 @@ PATHS = {
     "/images/a.png/thumbnail": "GET",
     "/stream/rover-snapshot": "GET",
     "/stream/rover-video": "GET",
+    "/stream/rover-time-lapse": "GET",
     "/telemetry/span": "GET",
     "/telemetry/parameters": "GET",
     "/telemetry/latest": "GET",

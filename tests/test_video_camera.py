@@ -96,7 +96,7 @@ async def test_a_decoder_that_is_killed_is_reported_and_started_again(
         started.append(process.pid)
         return process
 
-    monkeypatch.setattr(decoder, "open_process", noted)
+    monkeypatch.setattr("sources.values.child.open_process", noted)
     path = record(tmp_path / "a.avi", "mjpeg")
     async with VideoCamera(str(path), still_s=3600) as camera:
         with fail_after(10):

@@ -44,14 +44,27 @@ class NotScalable(Exception):
 def scaled(
     data: bytes, width: int, form: Literal["WEBP", "JPEG"] = "WEBP", layout: object = None
 ) -> bytes:
-    """The image as WebP or JPEG, at most `width` pixels wide, upright, with 8 bits per channel.
+    """The image as WebP or JPEG; see `decoded`.
+
+    Raises:
+        NotScalable: it cannot be decoded, or has too many pixels.
+    """
+    image = decoded(data, width, layout)
+    has_alpha = form == "WEBP" and image.has_transparency_data
+    image.convert("RGBA" if has_alpha else "RGB").save(
+        out := io.BytesIO(), form, quality=QUALITY, method=2
+    )
+    return out.getvalue()
+
+
+def decoded(data: bytes, width: int, layout: object = None) -> Pillow.Image:
+    """The image, at most `width` pixels wide, upright, with 8 bits per channel.
 
     An image with more bits per channel is stretched (`STRETCH`).
 
     Args:
         data: of its file.
         width: pixels.
-        form: of the result.
         layout: of the samples, from the metadata of the image; `None` if the file has a format.
 
     Raises:
@@ -61,7 +74,7 @@ def scaled(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
             with _opened(data, layout) as image:
-                return _scaled(image, width, form)
+                return _scaled(image, width)
     except UnidentifiedImageError as exc:
         if HEIF not in Pillow.OPEN:
             raise NotScalable(
@@ -84,7 +97,7 @@ def _opened(data: bytes, layout: object) -> Pillow.Image:
     return Pillow.fromarray(_stretched(raster))
 
 
-def _scaled(image: Pillow.Image, width: int, form: str) -> bytes:
+def _scaled(image: Pillow.Image, width: int) -> Pillow.Image:
     pixels = image.width * image.height
     if pixels > (MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS):
         raise NotScalable(f"it has {pixels:,} pixels, more than are decoded")
@@ -97,10 +110,8 @@ def _scaled(image: Pillow.Image, width: int, form: str) -> bytes:
     if upright.width > width:
         height = max(1, round(upright.height * width / upright.width))
         upright = upright.resize((width, height), Pillow.Resampling.LANCZOS, reducing_gap=2.0)
-    has_alpha = form == "WEBP" and upright.has_transparency_data
-    upright = upright.convert("RGBA" if has_alpha else "RGB")
-    upright.save(out := io.BytesIO(), form, quality=QUALITY, method=2)
-    return out.getvalue()
+    upright.load()  # errors of the last lines are raised here
+    return upright
 
 
 def _with_8_bits(image: Pillow.Image) -> Pillow.Image:

@@ -185,6 +185,7 @@ class MissionMetrics(Collector):
             *(one.serving.readers, one.serving.ingests, one.telemetry.views.pool),
             one.serving.replay_pool,
             one.serving.viewers,
+            one.serving.time_lapses,
             *(
                 one.comms.channels.pool,
                 one.commands.intake.pool,

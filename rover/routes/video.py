@@ -9,9 +9,11 @@ from starlette.responses import Response
 
 from rover.api import Answer, Operation
 from rover.api.schemas import BINARY
-from rover.asgi.query import Choice, Number, WholeNumber
+from rover.asgi.query import Choice, Moment, Number, WholeNumber
+from rover.asgi.time_lapse_response import TimeLapseResponse
 from rover.asgi.video_response import VideoResponse
-from rover.errors import NoDataYet, PoolFull
+from rover.errors import FormatMissing, NoDataYet, PoolFull
+from rover.images.time_lapse import MAX_FRAMES, TimeLapse
 from rover.routes.images import FIRST_IMAGE_TIMEOUT_S
 from sources.base import SourceError
 
@@ -30,11 +32,28 @@ WIDTH = WholeNumber(
     name="width", summary="maximum width in pixels", at_least=16, at_most=4096, default=None
 )
 
+FPS = WholeNumber(name="fps", summary="images per second", at_least=1, at_most=60, default=10)
+
+FRAMES = WholeNumber(
+    name="frames",
+    summary="maximum number of images; of more, some are left out evenly",
+    at_least=1,
+    at_most=MAX_FRAMES,
+    default=1000,
+)
+
+LAPSE_WIDTH = WholeNumber(
+    name="width", summary="maximum width in pixels", at_least=16, at_most=3840, default=1280
+)
+
+SINCE = Moment(name="since", summary="time of the earliest arrival")
+UNTIL = Moment(name="until", summary="time before which the images arrived")
+
 
 def routes(
     mission: HasImages, first_image_timeout_s: float = FIRST_IMAGE_TIMEOUT_S
 ) -> list[BaseRoute]:
-    """`GET /stream/rover-video` and `/stream/rover-snapshot`, each with `?camera=`."""
+    """`/stream/rover-video`, `rover-snapshot` and `rover-time-lapse`, each with `?camera=`."""
     camera: Choice[str] = Choice(
         name="camera", summary="name of the camera", choices=lambda: mission.cameras.images
     )
@@ -66,6 +85,22 @@ def routes(
             headers |= {"X-Timestamp": f"{t:.3f}", "X-Image-Age": f"{max(time() - t, 0):.3f}"}
         return Response(frame.data, headers=headers, media_type="image/jpeg")
 
+    async def time_lapse(request: Request) -> TimeLapseResponse:
+        images, serving = await chosen(request), mission.serving
+        client = serving.clients.name_of(request.scope, request.receive)
+        serving.time_lapses.check(client)
+        lapse = await TimeLapse.of(
+            mission.cameras,
+            images.name,
+            SINCE.of(request),
+            UNTIL.of(request),
+            FRAMES.of(request),
+            FPS.of(request),
+            LAPSE_WIDTH.of(request),
+        )
+        frames = mission.cameras.frames
+        return TimeLapseResponse(lapse, frames, serving.connections, serving.time_lapses, client)
+
     return [
         Operation(
             "/stream/rover-video",
@@ -85,5 +120,22 @@ def routes(
             query=[camera, WIDTH],
             answers={200: Answer("JPEG", BINARY, ["image/jpeg"])},
             errors=[NoDataYet, SourceError],
+        ),
+        Operation(
+            "/stream/rover-time-lapse",
+            time_lapse,
+            "The images of a span as a video",
+            description="The video is encoded while it is sent, with one fragment (`moof`) per "
+            "image, so that a client can show its progress. A client may read one at a time.",
+            query=[camera, SINCE, UNTIL, FRAMES, FPS, LAPSE_WIDTH],
+            answers={
+                200: Answer(
+                    "MP4 (H.264)",
+                    BINARY,
+                    ["video/mp4"],
+                    {"X-Frames": "maximum number of images; some may be left out"},
+                )
+            },
+            errors=[FormatMissing, NoDataYet, PoolFull, SourceError],
         ),
     ]
