@@ -391,7 +391,8 @@ class MessageRefused(RoverError):
     """A channel does not accept this message.
 
     Attributes:
-        code: stable, for machines: `empty`, `malformed`, `recorded`, `unknown_type`.
+        code: stable, for machines: `empty`, `malformed`, `recorded`, `unknown_type`, `not_allowed`,
+            and those of the subclasses.
     """
 
     def __init__(self, code: str, detail: str) -> None:
@@ -402,6 +403,31 @@ class MessageRefused(RoverError):
     def members(self) -> dict[str, str]:
         """Of the problem document."""
         return {"code": self.code}
+
+
+class MessageConflict(MessageRefused):
+    """A message does not fit the state of the channel: a vote after the deadline, a second vote.
+
+    Its `code` is `late`, `already_voted`, `already_acknowledged`, `retracted`, `not_changeable` or
+    `too_many`.
+    """
+
+
+class MessageForbidden(MessageRefused):
+    """The client may not send this message.
+
+    Its `code` is `muted`, `removed`, `not_allowed`, `not_on_roll`, `not_author` or `not_moderator`.
+    """
+
+
+class UnknownMessage(MessageRefused):
+    """A message refers to one that the channel does not have. Its `code` is `unknown_id`."""
+
+    def __init__(self, what: str, event_id: str) -> None:
+        super().__init__(
+            "unknown_id",
+            f"the channel has no {what} with the id {event_id[:80]!r} among its newest",
+        )
 
 
 class MessageTooBig(RoverError):
@@ -433,6 +459,13 @@ class Replaced(RoverError):
 
     def __init__(self) -> None:
         super().__init__("this member continues on another connection")
+
+
+class Removed(RoverError):
+    """A moderator has removed the member from the channel."""
+
+    def __init__(self, channel: str, end: str) -> None:
+        super().__init__(f"a moderator has removed you from channel {channel!r} {end}")
 
 
 class NotText(RoverError):

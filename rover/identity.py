@@ -1,7 +1,7 @@
 """Who a client is, and what it may do.
 
-A scope is one permission: `view`, `say`, `upload`, `ingest`, `release` or `admin`. `say:flight-*`
-is the permission for the channels that match the pattern.
+A scope is one permission: `view`, `say`, `moderate`, `upload`, `ingest`, `release` or `admin`.
+`say:flight-*` and `moderate:flight-*` are the permissions for the channels that match the pattern.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from rover.names import folded
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCOPES = ("view", "say", "upload", "ingest", "release", "admin")
+SCOPES = ("view", "say", "moderate", "upload", "ingest", "release", "admin")
 """All scopes. `admin` includes the others."""
+
+CHANNEL_SCOPES = ("say", "moderate")
+"""Those that may have a pattern of channels."""
 
 ANY = "any"
 """Required instead of a scope: whatever scopes a client has, it may do this."""

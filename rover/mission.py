@@ -28,7 +28,7 @@ from rover.audit import AuditLog
 from rover.commands import Commands
 from rover.commands.light_time import LightTime
 from rover.comms import Comms
-from rover.comms.system import SENDER, SystemMessages
+from rover.comms.system import SystemMessages
 from rover.config import Config, SourceConfig
 from rover.config.names import unknown_names
 from rover.counts import Counts
@@ -219,7 +219,7 @@ class MissionControl:
         self.comms = Comms(
             settings,
             notify=notify,
-            has_name=lambda name: name == SENDER.name or self.tokens.has_name(name),
+            has_name=self.tokens.has_name,
             log=log,
             retention=self.retention.now,
             rules=self.config.channels,

@@ -242,7 +242,7 @@ async def test_a_member_with_compression_takes_no_compressor(serve: Serve) -> No
         await say(ada, "x", ref="r")
         assert [(await receive(ada))["type"] for _ in range(2)] == ["ack", "message"]
         [channel] = server.comms.channels
-        [member] = channel.members.values()
+        [member] = channel.members
         sink: Any = member.subscriber.sink
         [extension] = sink.output._protocol.conn.extensions
         assert not hasattr(extension, "encoder")

@@ -32,9 +32,9 @@ class Bucket:
         return max(0.0, self._full_at + self._period_s - self._burst_s - self._clock())
 
     @property
-    def is_full(self) -> bool:
-        """Whether nothing was taken for so long that it is like a new one."""
-        return self._full_at <= self._clock()
+    def full_in_s(self) -> float:
+        """Seconds until it is full, and the same as a new one."""
+        return max(0.0, self._full_at - self._clock())
 
     def take(self) -> None:
         """Take one, also if there is none: later ones then wait for it too."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import secrets
 from itertools import islice
-from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rover import errors
-from rover.comms.bucket import Bucket
-from rover.comms.events import MessageEvent, PresenceEvent, message_size
+from rover.comms.buckets import Buckets
+from rover.comms.crew.crew import Crew
+from rover.comms.crew.sanctions import is_moderator
+from rover.comms.events import MessageEvent, PresenceEvent, check_text, message_size
 from rover.comms.frames import Frame, encode
 from rover.comms.kinds import PLAIN, Content
 from rover.comms.member import Member, Request
+from rover.comms.members import Members
 from rover.comms.pace import Pace
 from rover.comms.refs import Refs
 from rover.comms.seats import Seats
@@ -24,6 +26,7 @@ from rover.identity import EVERYONE
 from rover.retention import expired_count
 from rover.shares import Pool
 from rover.topic import Topic
+from rover.wire import iso
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from rover.comms.events import ChannelEvent
     from rover.comms.member import Speaker
     from rover.comms.member_names import MemberNames
+    from rover.comms.seats import Seat
     from rover.identity import Identity
     from rover.logs.base import Record
     from rover.logs.store import Store
@@ -47,11 +51,11 @@ if TYPE_CHECKING:
 MAX_PRESENCE_EVENTS = 1_000
 """Maximum number of joins and leaves kept in a channel. They never replace messages."""
 
-MAX_REQUEST_BUCKETS = 1_000
-"""Maximum number of clients of a channel, apart from members, whose messages are counted."""
-
 MAX_HISTORY_BYTES = 256 * 1024
 """Maximum size of the history in a `welcome`: WebSocket clients accept 1 MiB by default."""
+
+MAX_RESULT_BYTES = 64 * 1024
+"""More than the bytes of the result of a poll with a full roll."""
 
 
 class Channel:
@@ -62,10 +66,11 @@ class Channel:
         settings: the limits; also an attribute.
         names: the rules of the names of members.
         notify: called with the topic when it has new events.
-        clock: POSIX seconds.
+        clock: POSIX seconds; also an attribute.
         store: keeps the events; `None` if a restart may forget them.
         client: who opened the channel; also an attribute.
         refused: counts the members that are refused.
+        save_crew: called when `crew` has changed.
         is_recorded: whether it is of a recorded mission, in which nothing can be said.
         is_pinned: whether it is always there; also an attribute.
     """
@@ -81,6 +86,7 @@ class Channel:
         *,
         client: str | None = None,
         refused: Counter[Refusal] | None = None,
+        save_crew: Callable[[Channel], object] = lambda _: None,
         is_recorded: bool = False,
         is_pinned: bool = False,
     ) -> None:
@@ -89,7 +95,7 @@ class Channel:
         self._names = names
         self._is_recorded = is_recorded
         self.client = client
-        self.members: dict[str, Member] = {}
+        self.members = Members()
         self.pool = Pool(
             f"members of channel {name!r}",
             "ROVER_MAX_MEMBERS",
@@ -111,28 +117,12 @@ class Channel:
         if store is not None and store.stream is not None:
             self.topic.restore_position(store.stream)
         self.settings = settings
-        self._clock = clock
+        self.clock = clock
+        self.buckets = Buckets(settings.message_rate, settings.message_burst)
+        self.crew = Crew(self)
+        self._save_crew = save_crew
         self._refs = Refs(settings.room_events)
         self._seats = Seats()
-        self._requests: dict[str, Bucket] = {}  # of clients that are not members
-
-    def bucket(self) -> Bucket:
-        """Limits the messages of one sender."""
-        return Bucket(self.settings.message_rate, self.settings.message_burst)
-
-    def take_request(self, client: str) -> None:
-        """Count a message of a client that is not a member.
-
-        Raises:
-            TooManyMessages: it sends too many.
-        """
-        bucket = self._requests.pop(client, None) or self.bucket()
-        self._requests[client] = bucket
-        if len(self._requests) > MAX_REQUEST_BUCKETS:
-            del self._requests[next(iter(self._requests))]
-        if bucket.wait_s:
-            raise errors.TooManyMessages(self.settings.message_rate, ceil(bucket.wait_s))
-        bucket.take()
 
     def join(
         self,
@@ -151,25 +141,33 @@ class Channel:
             PoolFull: the channel has `ROVER_MAX_MEMBERS` members, or the client's share of them.
         """
         seat = self._seats.find(resume_token, identity.name)
+        requested_name = seat.requested_name if seat is not None else name or _guest_name()
+        if not is_moderator(identity, self.name):
+            self.crew.check_join(identity.name or requested_name, self.clock())
         if seat is not None and seat.member is not None:
             return self._replace(seat.member, after, scope, client, identity)
         self.pool.acquire(client)
-        requested_name = name or f"guest-{secrets.token_hex(2)}"
-        if seat is not None:
-            requested_name = seat.requested_name
-        is_free = seat is not None and seat.name not in self.members
-        name = (
-            seat.name
-            if seat is not None and is_free
-            else self._names.unique(requested_name, self.members)
-        )
-        count = len(self.members) + 1
-        event = PresenceEvent("join", name, count, self._clock(), identity.role)
-        joined = self.topic.publish(event)
+        device = self.members.of(identity)
+        if device is not None:
+            name, joined = device.name, self.topic.last_id
+        else:
+            name = self._name_of(seat, requested_name)
+            joined = self._publish_presence("join", name, len(self.members) + 1, identity.role)
         member = Member(self, name, requested_name, joined, after, scope, client, identity)
-        self.members[name] = member
+        self.members.add(member)
+        member.bucket = self.buckets.join(client, identity)
         member.resume_token = self._seats.take(member, resume_token if seat is not None else "")
         return member
+
+    def _name_of(self, seat: Seat | None, requested_name: str) -> str:
+        if seat is not None and self.members.find(seat.name) is None:
+            return seat.name
+        return self._names.unique(requested_name, self.members.names())
+
+    def _publish_presence(
+        self, kind: Literal["join", "leave"], name: str, count: int, role: str
+    ) -> EventId:
+        return self.topic.publish(PresenceEvent(kind, name, count, self.clock(), role))
 
     def _replace(
         self,
@@ -190,7 +188,7 @@ class Channel:
         name, requested_name = absent.name, absent.requested_name
         joined = self.topic.last_id
         member = Member(self, name, requested_name, joined, after, scope, client, identity)
-        self.members[name] = member
+        self.members.replace(absent, member)
         member.bucket = absent.bucket
         member.resume_token = self._seats.take(member, absent.resume_token)
         absent.close(errors.Replaced())
@@ -201,52 +199,80 @@ class Channel:
         self.pace.leave(member)
         if not member.has_place:
             return
-        del self.members[member.name]
+        is_last = self.members.remove(member)
         self._seats.leave(member)
+        self.buckets.leave(member.bucket, member.client, member.identity)
         self.pool.release(member.client)
-        if self.topic.closed:
-            return
-        role = member.identity.role
-        event = PresenceEvent("leave", member.name, len(self.members), self._clock(), role)
-        self.topic.publish(event)
+        if is_last and not self.topic.closed:
+            role = member.identity.role
+            self._publish_presence("leave", member.name, len(self.members), role)
 
     def speaker(self, name: str, identity: Identity) -> Speaker:
         """A speaker that is not a member; without a token, its name is that of no member."""
-        unique = name if identity.name else self._names.unique(name, self.members)
+        unique = name if identity.name else self._names.unique(name, self.members.names())
         return Request(identity, unique, name)
 
     def say(self, member: Speaker, text: str, ref: str | None, content: Content = PLAIN) -> EventId:
         """See `Member.say`."""
-        size = message_size(text, content, self.settings.max_message_bytes)
+        text = content.text_of(text)
+        check_text(text)
         if self._is_recorded:
             raise errors.MessageRefused("recorded", str(errors.MissionRecorded()))
         if not member.identity.allows("say", self.name):
-            raise errors.MessageRefused(
+            raise errors.MessageForbidden(
                 "not_allowed",
                 f"you may only listen in channel {self.name!r}: your token lacks the scope "
                 f"`say:{self.name}`",
             )
-        self.pace.add(2 * size)  # the topic keeps it in both protocols
         event = MessageEvent(
             member.name,
             text,
-            self._clock(),
+            self.clock(),
             ref,
             member.identity.role,
             member.requested_name,
             content,
+            member.identity.name,
         )
         if (known := self._refs.find(event)) is not None:
             return self.topic.epochs.id(known)
-        event_id = self.topic.publish(event)
-        self._refs.add(event, event_id.offset)
+        event = self.crew.checked(event, member)
+        size = message_size(event, self.settings.max_message_bytes)
+        event_id = self._publish(event, size)
+        self.close_polls()
         return event_id
 
+    def _publish(self, event: MessageEvent, size: int) -> EventId:
+        self.pace.add(2 * size)  # the topic keeps it in both protocols
+        event_id = self.topic.publish(event)
+        self._refs.add(event, event_id.offset)
+        if self.crew.apply(event_id.offset, event):
+            self._save_crew(self)
+        for removed in self.crew.removed(event):
+            removed.close(errors.Removed(self.name, "now"))
+        return event_id
+
+    def close_polls(self) -> None:
+        """Publish the results of the polls that every station has voted in, or that are over."""
+        for result in () if self._is_recorded else self.crew.results(self.clock()):
+            self._publish(result, message_size(result, MAX_RESULT_BYTES))
+
+    def crew_state(self) -> dict[str, Any]:
+        """What a new member needs of the procedures: those that are open, and who is muted."""
+        now = self.clock()
+        fields = {
+            "polls": [poll.as_json() for poll in self.crew.polls.open],
+            "calls": [call.as_json() for call in self.crew.calls.listed() if call.missing],
+            "muted": self.crew.sanctions.muted(now),
+        }
+        return {"now": iso(now), **{name: value for name, value in fields.items() if value}}
+
     def restore(self, records: Iterable[Record]) -> None:
-        """Retain the events of the log; call it before any other event."""
+        """Retain the events of the log; call it before any other event, after `crew.load`."""
         for record, event in self.topic.restore(records):
             if isinstance(event, MessageEvent):
                 self._refs.add(event, record.offset)
+                self.crew.apply(record.offset, event)
 
     def expire(self, before: float) -> None:
         """Expire the events that are older than a time in POSIX seconds."""
@@ -277,3 +303,7 @@ class Channel:
                 break
             newest.append(frame)
         return newest[::-1]
+
+
+def _guest_name() -> str:
+    return f"guest-{secrets.token_hex(2)}"

@@ -9,11 +9,14 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from anyio import Event
+
 from rover import errors
 from rover.comms.channel import MAX_PRESENCE_EVENTS, Channel
+from rover.comms.crew.crew import has_open_poll
 from rover.comms.expiry import Limits, first_kept
 from rover.comms.names import ChannelNames
-from rover.comms.records import PREFIX, channel_store
+from rover.comms.records import CREW, PREFIX, channel_store
 from rover.comms.rules import PinnedChannel
 from rover.events import EventId
 from rover.shares import Pool
@@ -62,6 +65,7 @@ class Channels:
     Attributes:
         pool: the retained channels.
         members_refused: counts refused members of all channels.
+        crew_changed: set, and replaced, when a poll, a call or a sanction of a channel changes.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Channels:
             "channels", "ROVER_MAX_CHANNELS", settings.max_channels, settings.client_share
         )
         self.members_refused: Counter[Refusal] = Counter()
+        self.crew_changed = Event()
         self._deleted_events = 0  # of deleted channels
 
     @cached_property
@@ -194,11 +199,37 @@ class Channels:
             store,
             client=client,
             refused=self.members_refused,
+            save_crew=self._save_crew,
             is_recorded=self.is_recorded,
             is_pinned=is_pinned,
         )
+        if self._log is not None:
+            channel.crew.load(self._log.values(CREW + name).get(CREW + name))
         self.names.add(name)
         return channel
+
+    async def open_needed(self) -> None:
+        """Open the channels that have something to do: pinned ones, and those with open polls."""
+        for name in self.pinned:
+            await self.load(name)
+            self.open(name, None)
+        saved = {} if self._log is None or self.is_recorded else self._log.values(CREW)
+        for key, state in saved.items():
+            if has_open_poll(state):
+                with suppress(errors.ChannelRefused, errors.PoolFull):
+                    await self.load(key.removeprefix(CREW))
+
+    def _save_crew(self, channel: Channel) -> None:
+        if self._log is not None:
+            self._log.put(CREW + channel.name, channel.crew.saved())
+        self.crew_changed.set()
+        self.crew_changed = Event()
+
+    @property
+    def next_deadline_in_s(self) -> float:
+        """Seconds until the first deadline of an open poll; infinity if there is none."""
+        deadlines = (channel.crew.polls.next_deadline for channel in self)
+        return max(0.0, min(deadlines, default=inf) - self._clock())
 
     def note_empty(self, channel: Channel) -> None:
         """Note that a channel is empty from now on."""
@@ -257,12 +288,13 @@ class Channels:
 
     def _delete_stored(self, log: Log, key: str) -> None:
         log.delete(key)
+        log.put(CREW + key.removeprefix(PREFIX), None)
         self.names.remove(key.removeprefix(PREFIX))
 
     def _delete_empty(self, client: str | None) -> None:
         own_only = self.pool.is_share_used(client)
         for channel in self:
-            if channel.is_pinned or channel.topic.subscribers:
+            if channel.is_pinned or channel.topic.subscribers or channel.crew.polls.open:
                 continue
             if channel.client == client or not own_only:
                 del self._open[channel.name]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from contextlib import contextmanager, suppress
+from math import inf
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
-from anyio import CancelScope, create_task_group, sleep
+from anyio import CancelScope, create_task_group, move_on_after, sleep
 
 from rover import errors
+from rover.comms.changes import Changes
 from rover.comms.channels import Channels
+from rover.comms.events import check_text
 from rover.comms.history import Page, find, missed
 from rover.comms.kinds import PLAIN, Content
 from rover.comms.member_names import MemberNames
@@ -40,6 +43,13 @@ EXPIRE_PERIOD_S = 600.0
 
 RETRY_AFTER_S = 2
 """Seconds after which a member that was closed by a shutdown should connect again."""
+
+
+MIN_CHANGE_WINDOW = 1_000
+"""Minimum number of messages after a page among which its edits are looked for."""
+
+MAX_CLOCK_STEP_S = 1.0
+"""Seconds after which a change of the server's clock counts for the deadlines of open polls."""
 
 
 class Said(NamedTuple):
@@ -122,14 +132,15 @@ class Comms:
         """
         channel_name = self.channels.names.find(channel_name)
         if self._log is None:
-            return Page([], None)
+            return Page([], None, Changes())
         channel = self.channels.find(channel_name)
         last = None if channel is None else channel.topic.last_id.offset
         if channel is not None and channel.topic.released_id.offset < channel.topic.last_id.offset:
             await self._log.sync()  # a client that has sent a message finds it
         else:
             await self._log.commit()  # also the last events of a channel that was just closed
-        return await find(self._log, channel_name, query, last)
+        window = max(self._settings.room_events, MIN_CHANGE_WINDOW)
+        return await find(self._log, channel_name, query, last, change_window=window)
 
     async def say(
         self,
@@ -171,13 +182,12 @@ class Comms:
         if self.channels.is_recorded:
             raise errors.MissionRecorded
         name = self._names.allowed(name or "guest", identity)
-        if not text.strip():  # before a channel is opened for it
-            raise errors.MessageRefused("empty", "a message must not be empty")
+        check_text(content.text_of(text))  # before a channel is opened for it
         await self.channels.load(channel_name, client)
         channel = self.channels.open(channel_name, client)
         if client is not None:
-            channel.take_request(client)
-        await channel.pace.wait(channel.members.values(), monotonic())
+            channel.buckets.take_request(client, identity)
+        await channel.pace.wait(channel.members, monotonic())
         if self._closed:
             raise errors.Draining(RETRY_AFTER_S)
         channel = self.channels.open(channel_name, client)  # it may have been closed meanwhile
@@ -255,12 +265,15 @@ class Comms:
             raise member.close_reason
 
     async def run(self) -> None:
-        """Open the pinned channels, then close stalled members and expire old messages."""
-        for name in () if self._closed else self.channels.pinned:
-            await self.channels.load(name)
-            self.channels.open(name, None)
+        """Open the channels that are needed, then close stalled members and polls that are over.
+
+        These are pinned channels, and those with open polls. Old messages expire too.
+        """
+        if not self._closed:
+            await self.channels.open_needed()
         async with create_task_group() as tasks:
             tasks.start_soon(self._close_stalled)
+            tasks.start_soon(self._close_polls)
             if self._log is not None:
                 tasks.start_soon(self._expire)
 
@@ -268,6 +281,20 @@ class Comms:
         while True:
             await sleep(self._settings.send_timeout_s / 4)
             self.close_stalled(monotonic())
+
+    async def _close_polls(self) -> None:
+        while True:
+            changed = self.channels.crew_changed
+            wait_s = self.channels.next_deadline_in_s
+            with move_on_after(wait_s if wait_s == inf else min(wait_s, MAX_CLOCK_STEP_S)):
+                await changed.wait()
+            self.close_polls()
+
+    def close_polls(self) -> None:
+        """Publish the results of the polls whose deadline has come."""
+        for channel in self.channels:
+            if not channel.topic.closed:
+                channel.close_polls()
 
     async def _expire(self) -> None:
         while True:
@@ -332,4 +359,4 @@ class Comms:
         return self.channels.open(self.channels.names.find(channel_name), client)
 
     def _members(self) -> list[Member]:
-        return [member for channel in self.channels for member in channel.members.values()]
+        return [member for channel in self.channels for member in channel.members]

@@ -7,6 +7,9 @@ from typing import Literal, NamedTuple
 from rover.comms.kinds import PLAIN, Content
 from rover.errors import MessageRefused, MessageTooBig
 
+SYSTEM_NAME = "system"
+"""The name of the sender of messages that the server itself sends. No member can have it."""
+
 
 class MessageEvent(NamedTuple):
     """A member sent a message.
@@ -19,6 +22,7 @@ class MessageEvent(NamedTuple):
         role: of the member, such as `CAPCOM`; may be empty.
         requested_name: the name that the member asked for.
         content: what it has beside its text.
+        author: the name of the sender's token; empty if it has none.
     """
 
     name: str
@@ -28,6 +32,7 @@ class MessageEvent(NamedTuple):
     role: str = ""
     requested_name: str = ""
     content: Content = PLAIN
+    author: str = ""
 
 
 class PresenceEvent(NamedTuple):
@@ -51,19 +56,27 @@ class PresenceEvent(NamedTuple):
 ChannelEvent = MessageEvent | PresenceEvent
 
 
-def message_size(text: str, content: Content, max_bytes: int) -> int:
-    """Bytes of a message in UTF-8.
+def check_text(text: str) -> None:
+    """Check the text of a message.
 
     Raises:
-        MessageRefused: it is empty or cannot be encoded.
-        MessageTooBig: it is longer than `max_bytes`.
+        MessageRefused: it is empty, or has a NUL.
     """
     if not text.strip():
         raise MessageRefused("empty", "a message must not be empty")
     if "\0" in text:
         raise MessageRefused("malformed", "a message must not contain NUL characters")
+
+
+def message_size(event: MessageEvent, max_bytes: int) -> int:
+    """Bytes of a message in UTF-8.
+
+    Raises:
+        MessageRefused: it cannot be encoded.
+        MessageTooBig: it is longer than `max_bytes`.
+    """
     try:
-        size = len(text.encode()) + content.size
+        size = len(event.text.encode()) + event.content.size
     except UnicodeEncodeError:  # JSON can express a lone surrogate, UTF-8 cannot
         detail = "a message must not contain a lone surrogate"
         raise MessageRefused("malformed", detail) from None

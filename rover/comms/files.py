@@ -12,13 +12,14 @@ import re
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Literal
 
+from rover.comms.changes import FIELDS
 from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping
 
     from rover.comms.events import MessageEvent
-    from rover.comms.history import Kept, Page
+    from rover.comms.history import Page
     from rover.events import EventId
 
 Format = Literal["json", "csv", "jsonl"]
@@ -41,9 +42,9 @@ FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n", "'"
 
 def encode_page(page: Page, file_format: Format) -> bytes:
     """The page as a body of one of `FORMATS`."""
+    rows = [{**row_of(*one), **page.changes.of(one.id)} for one in page.messages]
     if file_format == "csv":
-        return _csv(page.messages).encode()
-    rows = [row_of(*one) for one in page.messages]
+        return _csv(rows).encode()
     if file_format == "jsonl":
         return "".join(dumps(row) + "\n" for row in rows).encode()
     following = None if page.next is None else str(page.next)
@@ -66,10 +67,10 @@ def csv_line(values: Iterable[Any]) -> str:
     return file.getvalue()
 
 
-def _csv(messages: Sequence[Kept]) -> str:
-    rows = (row_of(*one) for one in messages)
-    lines = (csv_line([row.get(name, "") for name in COLUMNS]) for row in rows)
-    return csv_line(COLUMNS) + "".join(lines)
+def _csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    columns = (*COLUMNS, *FIELDS.values())
+    lines = (csv_line([row.get(name, "") for name in columns]) for row in rows)
+    return csv_line(columns) + "".join(lines)
 
 
 def _safe(value: Any) -> str:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rover.comms.crew.shapes import EDIT
 from rover.comms.events import MessageEvent
 from rover.wire import dumps, iso, sse
 
@@ -23,6 +24,9 @@ UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u
 
 Source: Unicode 16, general category Cc; UAX #9, 2 (directional formatting characters).
 """
+
+EDIT_MARK = " (edited)"
+"""What plain text has after the new text of an edited message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ def encode(event_id: EventId, event: ChannelEvent) -> Frame:
     """The event in both protocols."""
     fields: dict[str, Any]
     if isinstance(event, MessageEvent):
-        kind, plain = "message", plain_message(event.text)
+        is_edit = event.content.kind == EDIT
+        kind, plain = "message", plain_message(event.text + EDIT_MARK * is_edit)
         fields = {"from": event.name, "text": event.text, **event.content.as_json()}
         if event.ref is not None:
             fields["ref"] = event.ref

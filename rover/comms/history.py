@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import combining
 
+from rover.comms.changes import FIELDS, Changes
 from rover.comms.events import MessageEvent
 from rover.comms.frames import encode
 from rover.comms.records import PREFIX, unpack
@@ -74,16 +75,23 @@ class Page(NamedTuple):
 
     Attributes:
         messages: the oldest first.
+        changes: which of them were edited or retracted.
         next: `after` of the next page if this one has an `after`, else `before` of the page with
             older messages; `None` if there are no more.
     """
 
     messages: Sequence[Kept]
     next: EventId | None
+    changes: Changes
 
 
 async def find(
-    log: Log, channel: str, query: Query, until: int | None, max_search_s: float = MAX_SEARCH_S
+    log: Log,
+    channel: str,
+    query: Query,
+    until: int | None,
+    max_search_s: float = MAX_SEARCH_S,
+    change_window: int = READ_RECORDS,
 ) -> Page:
     """A page of messages: the newest, unless the query has an `after`.
 
@@ -95,6 +103,7 @@ async def find(
         query: selects the messages.
         until: the offset of the last event; `None` for all.
         max_search_s: maximum seconds of the search.
+        change_window: maximum number of messages between a message and its edit.
 
     Raises:
         BadQuery: `after` or `before` is not the id of an event of the channel.
@@ -103,15 +112,17 @@ async def find(
     key = PREFIX + channel
     stream = log.stream(key)
     if stream is None:
-        return Page([], None)
+        return Page([], None, Changes())
     epochs = Epochs()
     epochs.restore(stream.epochs)
     last = stream.last if until is None else min(stream.last, until)
     low, high = await _range(log, key, query, epochs, last)
     wanted, forward = folded(_stream_safe(query.text)), query.after is not None
     found: list[Kept] = []
+    changes, following = Changes(), None
     place, bytes_left, ends_at = low if forward else high + 1, MAX_PAGE_BYTES, 0.0
-    while True:
+    after_page = high
+    while following is None:
         records = await log.read(
             key,
             after=low,
@@ -122,17 +133,46 @@ async def find(
             max_bytes=READ_BYTES,
         )
         if not records:
-            return Page(_in_order(found, forward), None)
+            break
         for record in records if forward else reversed(records):
             if len(found) == query.limit or bytes_left <= 0 or 0 < ends_at < monotonic():
-                return Page(_in_order(found, forward), epochs.id(place))
+                following = epochs.id(place)
+                break
             place = record.offset
             event = _message(record)
-            if event is not None and (not wanted or wanted in folded(_stream_safe(event.text))):
-                found.append(Kept(epochs.id(place), event))
-                bytes_left -= len(record.data)
+            if event is not None:
+                changes.note(epochs.id(place), event)
+                if not wanted or wanted in folded(_stream_safe(event.text)):
+                    found.append(Kept(epochs.id(place), event))
+                    bytes_left -= len(record.data)
             ends_at = ends_at or monotonic() + max_search_s  # a page makes progress
         low, high = (place, high) if forward else (low, place - 1)
+    if found:
+        end = place if forward else after_page
+        await _note_later(log, key, changes, epochs, (end, last), change_window)
+    return Page(found if forward else found[::-1], following, changes)
+
+
+async def _note_later(
+    log: Log,
+    key: str,
+    changes: Changes,
+    epochs: Epochs,
+    between: tuple[int, int],
+    limit: int,
+) -> None:
+    """Note the changes after a page: the first messages after an offset, up to another one."""
+    after, last = between
+    while limit > 0 and after < last:
+        records = await log.read(
+            key, after=after, until=last, kinds=KINDS, limit=limit, max_bytes=READ_BYTES
+        )
+        if not records:
+            return
+        for record in records:
+            if any(f'"{kind}"' in record.data for kind in FIELDS) and (event := _message(record)):
+                changes.note(epochs.id(record.offset), event)
+        limit, after = limit - len(records), records[-1].offset
 
 
 async def missed(log: Log, channel: Channel, gap: Gap) -> AsyncIterator[Gap | Sequence[Frame]]:
@@ -194,10 +234,6 @@ async def _range(log: Log, key: str, query: Query, epochs: Epochs, last: int) ->
     if query.until is not None:
         high = min(high, await offset_before(log, key, query.until, *KINDS))
     return low, max(low, high)
-
-
-def _in_order(found: list[Kept], forward: bool) -> list[Kept]:  # private
-    return found if forward else found[::-1]
 
 
 def _event(record: Record) -> ChannelEvent | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rover.comms.crew.shapes import RESULT, check_shape, default_text
 from rover.errors import MessageRefused
 from rover.wire import dumps
 
@@ -41,6 +42,10 @@ class Content(NamedTuple):
         """Bytes in UTF-8."""
         return len(self.kind) + (0 if self.data is None else len(dumps(self.data).encode()))
 
+    def text_of(self, text: str) -> str:
+        """The text of a message; that of its kind if its sender has left it empty."""
+        return text if text.strip() else default_text(self.kind, self.data)
+
     def as_json(self) -> dict[str, Any]:
         """The fields that the message has."""
         fields: dict[str, Any] = {"kind": self.kind} if self.kind else {}
@@ -62,11 +67,12 @@ def content_of(fields: Mapping[str, Any]) -> Content:
     if not isinstance(kind, str) or not KIND.fullmatch(kind):
         reason = "`kind` must have up to 32 small letters, digits and `-`, a letter first"
         raise MessageRefused("malformed", reason)
-    if kind == SYSTEM:
-        raise MessageRefused("not_allowed", "only the server sends messages of the kind `system`")
+    if kind in (RESULT, SYSTEM):
+        raise MessageRefused("not_allowed", f"only the server sends messages of the kind `{kind}`")
     if data is not None and (not isinstance(data, dict) or not _is_shallow(data, MAX_DEPTH)):
         reason = f"`data` must be a JSON object of at most {MAX_DEPTH} levels"
         raise MessageRefused("malformed", reason)
+    check_shape(kind, data)
     if kind == LINK and not _is_link(data):
         reason = f"`data` of a link must have one of {', '.join(LINK_KEYS)}, a text"
         raise MessageRefused("malformed", reason)

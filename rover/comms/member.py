@@ -6,12 +6,14 @@ from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from rover.comms.crew.sanctions import is_moderator
 from rover.comms.kinds import PLAIN, Content
 from rover.identity import EVERYONE
 
 if TYPE_CHECKING:
     from anyio import CancelScope
 
+    from rover.comms.bucket import Bucket
     from rover.comms.channel import Channel
     from rover.comms.events import ChannelEvent
     from rover.comms.frames import Frame
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Member:
-    """One member of a channel, while the block of `Comms.join` runs.
+    """One connection of a member of a channel, while the block of `Comms.join` runs.
 
     Read the names, the count and the history before the first `await` after the join: they are then
     as they were at the join.
@@ -59,10 +61,10 @@ class Member:
         self.client = client
         self.name = name
         self.requested_name = requested_name
+        self.bucket: Bucket
         self.joined = joined
         self.resumed = after is not None
         self.resume_token = ""
-        self.bucket = channel.bucket()
         self.has_place = True  # in the limit of members
         self.subscriber: Subscriber[ChannelEvent, Frame] = channel.topic.subscribe(after)
         self.sending_since = inf
@@ -96,12 +98,16 @@ class Member:
 
     def names(self, limit: int) -> list[str]:
         """Up to `limit` names of members, in the order in which they joined."""
-        return list(islice(self.channel.members, limit))
+        return list(islice(self.channel.members.names(), limit))
 
     def roles(self, limit: int) -> dict[str, str]:
         """The roles of those among `names` that have one, by name."""
-        members = islice(self.channel.members.values(), limit)
-        return {one.name: one.identity.role for one in members if one.identity.role}
+        found = {}
+        for name in self.names(limit):
+            member = self.channel.members.find(name)
+            if member is not None and member.identity.role:
+                found[name] = member.identity.role
+        return found
 
     @property
     def max_message_bytes(self) -> int:
@@ -112,6 +118,11 @@ class Member:
     def may_say(self) -> bool:
         """Whether the member may send messages in this channel."""
         return self.identity.allows("say", self.channel.name)
+
+    @property
+    def may_moderate(self) -> bool:
+        """Whether the member moderates this channel."""
+        return is_moderator(self.identity, self.channel.name)
 
     @property
     def member_count(self) -> int:

@@ -7,6 +7,7 @@ from itertools import chain, count
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
+from rover.comms.events import SYSTEM_NAME
 from rover.comms.names import MAX_NAME_CHARACTERS
 from rover.errors import ChannelRefused
 from rover.names import looks_of, name_fault
@@ -43,13 +44,14 @@ class MemberNames:
         if fault := name_fault(name, MAX_NAME_CHARACTERS):
             raise ChannelRefused("member name", name, fault)
         if self._is_reserved(name):
-            raise ChannelRefused(
-                "member name", name, "it looks like the name of a token; use another"
-            )
+            reason = "it looks like the name of a token, or of the server; use another"
+            raise ChannelRefused("member name", name, reason)
         return name
 
     def _is_reserved(self, name: str) -> bool:
-        """Whether a name looks like that of a token, or like that of its second connection."""
+        """Whether a name looks like that of the server, or of a token, or of its second member."""
+        if not looks_of(SYSTEM_NAME).isdisjoint(looks_of(name)):
+            return True
         return self._has_name(name) or any(
             self._has_name(SUFFIX.sub("", look)) for look in looks_of(name)
         )

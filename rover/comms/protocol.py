@@ -128,6 +128,9 @@ class CommsV1:
             fields["roles"] = roles
         if not member.may_say:
             fields["may_say"] = False
+        if member.may_moderate:
+            fields["may_moderate"] = True
+        fields |= member.channel.crew_state()
         history = ",".join(frame.json for frame in member.history())
         return f'{dumps(fields)[:-1]},"history":[{history}]}}'  # the frames are JSON already
 
@@ -191,7 +194,7 @@ def check_ref(ref: object) -> str | None:
 def _message(request: dict[str, Any]) -> str:
     if request.get("type") != "say":
         raise MessageRefused("unknown_type", "a frame needs a `type`, which is `say` or `ping`")
-    text = request.get("text")
+    text = request.get("text", "")
     if not isinstance(text, str):
         raise MessageRefused("malformed", "`text` must be a string")
     return text

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PREFIX = "comms/"
 """The beginning of the keys of channels in the log."""
 
+CREW = "comms-crew/"
+"""The beginning of the keys of the values in the log that have the state of `Crew`."""
+
 PRESENCE = ("join", "leave")
 
 
@@ -54,6 +57,7 @@ def pack(event: ChannelEvent) -> Packed:
         "ref": event.ref,
         "role": event.role,
         "requested_name": event.requested_name,
+        **({"author": event.author} if event.author else {}),
         **event.content.as_json(),
     }
     return Packed("message", dumps(fields), event.at)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from anyio import Event, move_on_after
 
 from rover.comms.bucket import Bucket
+from rover.comms.events import SYSTEM_NAME
 from rover.comms.kinds import SYSTEM, Content
 from rover.errors import RoverError
 from rover.identity import Identity
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.comms")
 
-SENDER = Identity(name="system", scopes=frozenset({"say"}))
+SENDER = Identity(name=SYSTEM_NAME, scopes=frozenset({"say"}))
 """The sender of the messages. No member has its name."""
 
 RATE_HZ, BURST = 0.2, 30
@@ -111,7 +112,7 @@ class SystemQueue:
         key = next(key for key in self._waiting if not self._bucket_of(key).wait_s)
         for bucket in (self._bucket, self._bucket_of(key)):
             bucket.take()
-        self._buckets = {key: one for key, one in self._buckets.items() if not one.is_full}
+        self._buckets = {key: one for key, one in self._buckets.items() if one.full_in_s}
         event = self._waiting.pop(key)
         notes = [f"{event.earlier:,} earlier ones"] if event.earlier else []
         if self._unlisted:

@@ -42,6 +42,7 @@ CLOSE_CODES: dict[type[errors.RoverError], int] = {
     errors.BadQuery: 1008,
     errors.ChannelRefused: 1008,
     errors.MessageRefused: 1008,
+    errors.Removed: 1008,
     errors.Replaced: 1008,
     errors.MessageTooBig: 1009,
     errors.Draining: 1012,
@@ -170,7 +171,7 @@ class CommsEndpoint(WebSocketEndpoint):
         member.bucket.take()
         if (wait_s := member.bucket.wait_s) > 0:
             await sleep(wait_s)
-        await member.channel.pace.wait(member.channel.members.values(), monotonic())
+        await member.channel.pace.wait(member.channel.members, monotonic())
 
     async def _handle(self, text: str, stream: MemberStream) -> None:
         if self._protocol.replies:

@@ -203,7 +203,7 @@ async def _message(request: Request, mission: HasComms) -> tuple[str, str, str |
         except UnicodeDecodeError:
             raise BadBody("the body must be text in UTF-8") from None
     body = await json_object(request, bodies, max_bytes)
-    text, name = body.get("text"), body.get("name", "")
+    text, name = body.get("text", ""), body.get("name", "")
     if not isinstance(text, str) or not isinstance(name, str):
         raise BadBody('the body must be a JSON object such as {"text": "…"}, `name` a string')
     return text, name, check_ref(body.get("ref")), content_of(body)

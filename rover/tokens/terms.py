@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from rover.errors import TokenError
-from rover.identity import SCOPES
+from rover.identity import CHANNEL_SCOPES, SCOPES
 from rover.names import name_fault
 
 MAX_NAME_CHARACTERS = 64
@@ -50,15 +50,17 @@ def scopes_of(text: str) -> tuple[str, ...]:
         name, colon, pattern = scope.partition(":")
         if name not in SCOPES:
             choices = ", ".join(SCOPES)
-            raise TokenError(f"scope={scope[:80]!r}: must be one of {choices}, or say:PATTERN")
+            raise TokenError(
+                f"scope={scope[:80]!r}: must be one of {choices}, say:PATTERN or moderate:PATTERN"
+            )
         if colon and (
-            name != "say"
+            name not in CHANNEL_SCOPES
             or not PATTERN.fullmatch(pattern)
             or name_fault(pattern, MAX_PATTERN_CHARACTERS)
         ):
             raise TokenError(
-                f"scope={scope[:80]!r}: must be say:PATTERN, and the pattern is the name of a "
-                "channel with * for any characters, such as say:flight-*"
+                f"scope={scope[:80]!r}: must be say:PATTERN or moderate:PATTERN, and the pattern "
+                "is the name of a channel with * for any characters, such as say:flight-*"
             )
     return scopes
 

@@ -1,0 +1,1 @@
+"""How a flight team works in a channel: polls, calls, corrections and moderation."""
