@@ -120,6 +120,7 @@ async def test_a_welcome_has_the_members_and_the_history(serve: Serve, ws: str) 
             "member_count": 1,
             "last_id": f"{epoch}-1",
             "resume": first["resume"],
+            "now": first["now"],
             "limits": {
                 "message_bytes": 16_384,
                 "ref_characters": 64,

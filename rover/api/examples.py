@@ -171,6 +171,19 @@ EXAMPLES: Mapping[str, object] = {
             "messages_per_s": 10,
             "burst": 30,
         },
+        "now": "2026-11-28T18:45:46.002Z",
+        "polls": [
+            {
+                "id": "57229c3b-12",
+                "text": "Go for drive?",
+                "by": "Ada",
+                "roll": ["FD", "CAPCOM"],
+                "deadline": "2026-11-28T18:46:40.000Z",
+                "votes": {"FD": "go"},
+                "missing": ["CAPCOM"],
+                "outcome": None,
+            }
+        ],
         "history": [MESSAGE],
     },
 }

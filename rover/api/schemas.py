@@ -14,6 +14,8 @@ from rover.asgi.json_body import MAX_TEXT_CHARACTERS
 from rover.commands.sending import SendingState
 from rover.commands.steps import StepState
 from rover.commands.upload_state import Status
+from rover.comms.crew.polls import INCOMPLETE
+from rover.comms.crew.shapes import GO, NO_GO
 from rover.comms.kinds import KIND
 from rover.comms.protocol import MAX_REF_CHARACTERS
 from rover.errors import ENDED
@@ -340,9 +342,11 @@ SCHEMAS: dict[str, Schema] = {
     "Messages": obj(
         messages=array(
             obj(
-                ["role", "ref", "kind", "data"],
+                ["role", "ref", "kind", "data", "edited", "retracted"],
                 kind=MESSAGE_KIND,
                 data=MESSAGE_DATA,
+                edited={**EVENT_ID, "description": "the id of the newest `edit` of the message"},
+                retracted={**EVENT_ID, "description": "the id of its `retract`"},
                 id=EVENT_ID,
                 at=TIME,
                 **{"from": TEXT},
@@ -358,12 +362,36 @@ SCHEMAS: dict[str, Schema] = {
         },
     ),
     "NewMessage": obj(
-        ["ref", "name", "kind", "data"],
-        text={**TEXT, "minLength": 1},
+        ["text", "ref", "name", "kind", "data"],
+        text={**TEXT, "description": "some kinds have one of their own, if it is empty"},
         ref=nullable(MESSAGE_REF),
         name={**TEXT, "description": "ignored if the token has a name"},
         kind=nullable(MESSAGE_KIND),
         data=nullable(MESSAGE_DATA),
+    ),
+    "Polls": obj(polls=array(ref("Poll"))),
+    "Poll": obj(
+        id=EVENT_ID,
+        text={**TEXT, "description": "the question"},
+        by={**TEXT, "description": "who called it"},
+        roll=array({**TEXT, "description": "a station: the role or the name of a member"}),
+        deadline={**TIME, "description": "of the clock of the server"},
+        votes={
+            "type": "object",
+            "additionalProperties": one_of((GO, NO_GO)),
+            "description": "by station",
+        },
+        missing=array(TEXT),
+        outcome=nullable(one_of((GO, NO_GO, INCOMPLETE))),
+    ),
+    "Calls": obj(calls=array(ref("Call"))),
+    "Call": obj(
+        id=EVENT_ID,
+        text=TEXT,
+        by={**TEXT, "description": "who made it"},
+        roll=array({**TEXT, "description": "who must acknowledge it"}),
+        acked=array({**TEXT, "description": "who has acknowledged it"}),
+        missing=array(TEXT),
     ),
     "Said": obj(id=EVENT_ID, name=TEXT, kept=BOOLEAN),
     "Upload": obj(
@@ -506,7 +534,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Finding": FINDING,
     "Say": obj(
-        ["ref", "kind", "data"],
+        ["text", "ref", "kind", "data"],
         type=const("say"),
         text=TEXT,
         ref=nullable(MESSAGE_REF),
@@ -545,7 +573,7 @@ SCHEMAS: dict[str, Schema] = {
         reason=one_of(GapReason),
     ),
     "Welcome": obj(
-        ["may_say", "roles"],
+        ["may_say", "may_moderate", "roles", "polls", "calls", "muted"],
         type=const("welcome"),
         channel=TEXT,
         you=TEXT,
@@ -565,6 +593,11 @@ SCHEMAS: dict[str, Schema] = {
             messages_per_s={"type": "number", "exclusiveMinimum": 0},
             burst=COUNT,
         ),
+        now={**TIME, "description": "of the clock of the server"},
+        may_moderate={"const": True, "description": "the member moderates the channel"},
+        polls=array(ref("Poll")),
+        calls=array(ref("Call")),
+        muted={**array(TEXT), "description": "names that a moderator has muted"},
         history=array({"anyOf": [ref("Message"), ref("Presence")]}),
     ),
 }

@@ -262,7 +262,7 @@ class Channel:
         now = self.clock()
         fields = {
             "polls": [poll.as_json() for poll in self.crew.polls.open],
-            "calls": [call.as_json() for call in self.crew.calls.listed() if call.missing],
+            "calls": [call for call in self.crew.calls.as_json() if call["missing"]],
             "muted": self.crew.sanctions.muted(now),
         }
         return {"now": iso(now), **{name: value for name, value in fields.items() if value}}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from rover.comms.channel import Channel, Clock, Notify
+    from rover.comms.crew.crew import Crew
     from rover.comms.frames import Frame
     from rover.comms.history import Query
     from rover.comms.member import Member
@@ -141,6 +142,17 @@ class Comms:
             await self._log.commit()  # also the last events of a channel that was just closed
         window = max(self._settings.room_events, MIN_CHANGE_WINDOW)
         return await find(self._log, channel_name, query, last, change_window=window)
+
+    async def crew(self, channel_name: str) -> Crew | None:
+        """The polls, calls and sanctions of a channel; `None` if it has no events.
+
+        Raises:
+            ChannelRefused: as in `join`.
+            PoolFull: as in `join`.
+        """
+        await self.channels.load(channel_name)
+        channel = self.channels.find(self.channels.names.find(channel_name))
+        return None if channel is None else channel.crew
 
     async def say(
         self,

@@ -14,9 +14,10 @@ from rover.topic import GapReason
 from rover.wire import dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rover.comms.frames import Frame
+    from rover.comms.kinds import Content
     from rover.comms.member import Member
     from rover.topic import Gap
 
@@ -154,7 +155,10 @@ class CommsV1:
             if request.get("type") == "ping":
                 return PONG
             ref = check_ref(request.get("ref"))
-            event_id = member.say(_message(request), ref, content_of(request))
+            if request.get("type") != "say":
+                raise MessageRefused("unknown_type", "a frame needs a `type`, `say` or `ping`")
+            message, content = text_and_content(request)
+            event_id = member.say(message, ref, content)
         except (MessageRefused, MessageTooBig) as exc:
             code = exc.code if isinstance(exc, MessageRefused) else "too_long"
             error = {"type": "error", "code": code, "detail": str(exc)}
@@ -191,10 +195,17 @@ def check_ref(ref: object) -> str | None:
     return ref
 
 
-def _message(request: dict[str, Any]) -> str:
-    if request.get("type") != "say":
-        raise MessageRefused("unknown_type", "a frame needs a `type`, which is `say` or `ping`")
-    text = request.get("text", "")
+def text_and_content(fields: Mapping[str, Any]) -> tuple[str, Content]:
+    """The text of a message from a client, and what it has beside it.
+
+    The text may be missing if the kind has a text of its own.
+
+    Raises:
+        MessageRefused: one of them is malformed.
+    """
+    content, text = content_of(fields), fields.get("text")
+    if text is None:
+        text = content.text_of("") or None
     if not isinstance(text, str):
         raise MessageRefused("malformed", "`text` must be a string")
-    return text
+    return text, content

@@ -15,14 +15,16 @@ from rover.asgi.responses import json_response
 from rover.asgi.servers.uvicorn import max_frame_bytes
 from rover.comms.files import FORMATS, encode_page
 from rover.comms.history import Page, Query
-from rover.comms.kinds import PLAIN, Content, content_of
-from rover.comms.protocol import check_ref
+from rover.comms.kinds import PLAIN, Content
+from rover.comms.protocol import check_ref, text_and_content
 from rover.errors import (
     BadBody,
     BadQuery,
     ChannelRefused,
     Draining,
     LogDamaged,
+    MessageConflict,
+    MessageForbidden,
     MessageRefused,
     MessageTooBig,
     MessageTypeRefused,
@@ -30,6 +32,7 @@ from rover.errors import (
     PoolFull,
     ScopeRequired,
     TooManyMessages,
+    UnknownMessage,
 )
 from rover.events import EventId
 from rover.identity import EVERYONE, IDENTITY
@@ -46,6 +49,10 @@ if TYPE_CHECKING:
 PATH = "/comms/{channel}/messages"
 
 STREAM_PATH = "/comms/{channel}/stream"
+
+POLLS_PATH = "/comms/{channel}/polls"
+
+CALLS_PATH = "/comms/{channel}/calls"
 
 MAX_LIMIT = 1_000
 
@@ -76,7 +83,7 @@ FORMAT = Choice(
 
 
 def routes(mission: HasComms) -> list[BaseRoute]:
-    """`GET` and `POST /comms/{channel}/messages`, and `GET /comms/{channel}/stream`."""
+    """`GET` and `POST /comms/{channel}/messages`, and `GET` of its stream, polls and calls."""
 
     async def messages(request: Request) -> Response:
         channel, query = request.path_params["channel"], _query(request)
@@ -113,6 +120,14 @@ def routes(mission: HasComms) -> list[BaseRoute]:
         preamble = sse(dumps(state), event="channel", retry_ms=serving.settings.retry_ms)
         return ChannelStream(channel, comms, after, last, preamble, serving.streams, client)
 
+    async def polls(request: Request) -> Response:
+        crew = await mission.comms.crew(request.path_params["channel"])
+        return json_response({"polls": [] if crew is None else crew.polls.as_json()})
+
+    async def calls(request: Request) -> Response:
+        crew = await mission.comms.crew(request.path_params["channel"])
+        return json_response({"calls": [] if crew is None else crew.calls.as_json()})
+
     said = ref("Said")
     return [
         Operation(
@@ -123,6 +138,22 @@ def routes(mission: HasComms) -> list[BaseRoute]:
             query=[RESUME_POINT, LAST],
             answers={200: Answer("events without end", BINARY, [EVENT_STREAM])},
             errors=[BadQuery, ChannelRefused, Draining, PoolFull],
+        ),
+        Operation(
+            POLLS_PATH,
+            polls,
+            "The GO/NO-GO polls of a channel",
+            description="The open ones and the newest closed ones, oldest first, with their votes.",
+            answers={200: Answer("the polls", ref("Polls"))},
+            errors=[ChannelRefused, PoolFull],
+        ),
+        Operation(
+            CALLS_PATH,
+            calls,
+            "The calls of a channel, and who has acknowledged them",
+            description="The newest ones, oldest first.",
+            answers={200: Answer("the calls", ref("Calls"))},
+            errors=[ChannelRefused, PoolFull],
         ),
         Operation(
             PATH,
@@ -151,6 +182,8 @@ def routes(mission: HasComms) -> list[BaseRoute]:
             errors=[
                 BadBody,
                 ChannelRefused,
+                MessageConflict,
+                MessageForbidden,
                 MessageRefused,
                 MessageTooBig,
                 MessageTypeRefused,
@@ -158,6 +191,7 @@ def routes(mission: HasComms) -> list[BaseRoute]:
                 PoolFull,
                 ScopeRequired,
                 TooManyMessages,
+                UnknownMessage,
             ],
             required_scope="say",
             other_methods=["GET", "HEAD"],
@@ -203,7 +237,8 @@ async def _message(request: Request, mission: HasComms) -> tuple[str, str, str |
         except UnicodeDecodeError:
             raise BadBody("the body must be text in UTF-8") from None
     body = await json_object(request, bodies, max_bytes)
-    text, name = body.get("text", ""), body.get("name", "")
-    if not isinstance(text, str) or not isinstance(name, str):
-        raise BadBody('the body must be a JSON object such as {"text": "…"}, `name` a string')
-    return text, name, check_ref(body.get("ref")), content_of(body)
+    name = body.get("name", "")
+    if not isinstance(name, str):
+        raise BadBody("`name` must be a string")
+    text, content = text_and_content(body)
+    return text, name, check_ref(body.get("ref")), content

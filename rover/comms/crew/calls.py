@@ -58,9 +58,9 @@ class Calls:
         """All calls, for the next run."""
         return [asdict(call) for call in self._calls.values()]
 
-    def listed(self) -> list[Call]:
-        """The calls, the oldest first."""
-        return list(self._calls.values())
+    def as_json(self) -> list[dict[str, Any]]:
+        """All calls as clients see them, the oldest first."""
+        return [call.as_json() for call in self._calls.values()]
 
     def checked_ack(self, data: Mapping[str, Any], speaker: Speaker) -> dict[str, Any]:
         """The data of an acknowledgement, with its station.

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from rover.comms.member import Speaker
 
+INCOMPLETE = "incomplete"
+"""The outcome of a poll in which a station has not voted, and no vote was `no-go`."""
+
 MAX_OPEN = 8
 """Maximum number of open polls of a channel."""
 
@@ -72,9 +75,9 @@ class Polls:
         """All polls, for the next run."""
         return [asdict(poll) for poll in self._polls.values()]
 
-    def listed(self) -> list[Poll]:
-        """All polls, the oldest first."""
-        return list(self._polls.values())
+    def as_json(self) -> list[dict[str, Any]]:
+        """All polls as clients see them, the oldest first."""
+        return [poll.as_json() for poll in self._polls.values()]
 
     @property
     def open(self) -> list[Poll]:
@@ -170,7 +173,7 @@ def result_of(poll: Poll) -> tuple[str, dict[str, Any]]:
     if no_go:
         outcome, text = NO_GO, f"NO-GO by {', '.join(no_go)}"
     elif missing:
-        outcome, text = "incomplete", f"No result: {', '.join(missing)} did not vote"
+        outcome, text = INCOMPLETE, f"No result: {', '.join(missing)} did not vote"
     else:
         outcome, text = GO, f"GO by {', '.join(go)}"
     data = {"poll": poll.id, "outcome": outcome, "go": go, "no_go": no_go, "missing": missing}
