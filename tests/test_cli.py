@@ -116,7 +116,8 @@ def test_a_port_out_of_range_is_reported(capsys: pytest.CaptureFixture[str]) -> 
 )
 def test_an_open_address_without_tokens_is_reported(host: str, tokens: str, *, warns: bool) -> None:
     command = [sys.executable, "-m", "rover", "--host", host, "--port", "0"]
-    environ = {**os.environ, **({"ROVER_TOKENS": tokens} if tokens else {})}
+    environ = {**os.environ, "ROVER_CAMERA": "none:"}
+    environ |= {"ROVER_TOKENS": tokens} if tokens else {}
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         lines = []

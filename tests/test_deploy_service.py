@@ -66,7 +66,12 @@ def test_the_command_and_the_health_check_of_the_container_work(tmp_path: Path) 
     process = subprocess.Popen(
         [sys.executable, "-m", "rover", *command],
         cwd="/",
-        env={"ROVER_DATA_DIR": str(data), "HOME": "/nonexistent", "PATH": os.environ["PATH"]},
+        env={
+            "ROVER_CAMERA": "none:",
+            "ROVER_DATA_DIR": str(data),
+            "HOME": "/nonexistent",
+            "PATH": os.environ["PATH"],
+        },
         stderr=subprocess.DEVNULL,
     )
     try:

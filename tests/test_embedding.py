@@ -25,6 +25,7 @@ import httpx
 import pytest
 from anyio import fail_after
 from httpx_sse import aconnect_sse
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
@@ -72,7 +73,8 @@ def example(name: str) -> Any:
 
 @pytest.fixture
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The data folder of missions without settings."""
+    """The data folder of missions without settings, which have no camera."""
+    monkeypatch.setenv("ROVER_CAMERA", "none:")
     monkeypatch.setenv("ROVER_DATA_DIR", str(tmp_path / "data"))
     return tmp_path / "data"
 
@@ -156,6 +158,9 @@ def nginx(folder: Path, kept: int, stripped: int) -> Iterator[int]:
 async def test_behind_nginx_with_and_without_the_prefix(
     serve: Serve, client: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "one.png")
+    monkeypatch.setenv("ROVER_CAMERA", f"dir:{tmp_path / 'images'}")
     monkeypatch.setenv("ROVER_COMMANDS", "sim:?pace_s=0")
     monkeypatch.setenv("ROVER_TELEMETRY", "sim:")
     monkeypatch.setenv("ROVER_TRUSTED_PROXIES", "127.0.0.1")
@@ -198,9 +203,8 @@ async def everything_works(base: str) -> None:
             assert "battery_level" in await one_sample(base)
         signed_in = await client.get(f"{base}/?token=any", follow_redirects=False)
         assert urljoin(f"{base}/", signed_in.headers["location"]) == f"{base}/"
-        for image in (await client.get(f"{base}/images")).json()["images"]:
-            got = await client.head(urljoin(f"{base}/", image["url"]))
-            assert got.status_code == 200
+        [image] = (await client.get(f"{base}/images")).json()["images"]
+        assert (await client.head(urljoin(f"{base}/", image["url"]))).status_code == 200
         origin = base[: base.index("/", 8)]
         sequence = (ROOT / "docs" / "samples" / "fail-syntax.rcs").read_bytes()
         uploaded = await client.post(

@@ -17,7 +17,7 @@ from rover.mission import MissionControl
 from rover.settings import Settings
 from tests.raw_requests import PATHS, TOKEN, RawRequest, requests, status_of
 
-REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "1500"))
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "800"))
 """Number of requests. `make siege` sends 20,000."""
 
 BATCH = 100

@@ -31,7 +31,8 @@ TOKEN = "open-sesame-4f1c"  # noqa: S105 # of this test only
 
 
 def mission(folder: Path, origins: str = "", tokens: str = "") -> MissionControl:
-    return MissionControl(Settings(data_dir=folder, allowed_origins=origins, tokens=tokens))
+    settings = Settings(data_dir=folder, allowed_origins=origins, tokens=tokens)
+    return MissionControl(settings, camera="none:")
 
 
 async def test_each_response_has_each_security_header_once(serve: Serve, tmp_path: Path) -> None:

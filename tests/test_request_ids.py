@@ -37,7 +37,7 @@ class Strict:
 async def test_each_response_has_an_id_and_problems_have_the_same(
     serve: Serve, tmp_path: Path
 ) -> None:
-    mission = MissionControl(Settings(data_dir=tmp_path))
+    mission = MissionControl(Settings(data_dir=tmp_path), camera="none:")
     async with serve(mission.app) as url, httpx.AsyncClient(base_url=url) as client:
         seen = set()
         for path in PATHS * 2:
@@ -68,7 +68,8 @@ async def test_each_response_has_an_id_and_problems_have_the_same(
 async def test_a_trusted_proxy_chooses_well_formed_ids_only(
     serve: Serve, tmp_path: Path, given: list[str], *, is_used: bool
 ) -> None:
-    mission = MissionControl(Settings(data_dir=tmp_path, trusted_proxies="127.0.0.0/8"))
+    settings = Settings(data_dir=tmp_path, trusted_proxies="127.0.0.0/8", camera="none:")
+    mission = MissionControl(settings)
     async with serve(mission.app) as url, httpx.AsyncClient(base_url=url) as client:
         for path in ("/healthz", "/nothing"):
             headers = [("X-Request-Id", value) for value in given]
@@ -80,7 +81,7 @@ async def test_refused_requests_and_uploads_are_in_the_audit_log(
     serve: Serve, tmp_path: Path
 ) -> None:
     settings = Settings(data_dir=tmp_path, trusted_proxies="127.0.0.1")
-    mission = MissionControl(settings, commands=Strict())
+    mission = MissionControl(settings, camera="none:", commands=Strict())
     async with serve(mission.app) as url, httpx.AsyncClient(base_url=url) as client:
         behind_proxy = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9"}
         assert (await client.get("/images", headers=behind_proxy)).status_code == 403

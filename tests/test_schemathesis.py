@@ -67,7 +67,7 @@ schema = schema_of(mission_in(Path(FOLDER.name)))
 
 @schema.parametrize()
 @settings(
-    max_examples=10,
+    max_examples=10 if FULL else 5,
     deadline=None,
     derandomize=True,
     database=None,
