@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,15 @@ async def test_file_and_folder_are_synced_before_complete_is_published(tmp_path:
         ("data", [STORED], Status.VALIDATING),  # the folder `data/commands`, after the rename
     ]
     assert upload.status is Status.COMPLETE
+
+
+async def test_files_are_accepted_after_somebody_has_deleted_the_data_folder(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, ACCEPTED) as commands:
+        shutil.rmtree(tmp_path / "data")
+        assert (await uploaded(commands)).status is Status.COMPLETE
+        assert files_of(commands) == [STORED]
 
 
 async def test_a_full_disk_fails_the_upload_and_leaves_no_file(tmp_path: Path) -> None:

@@ -236,7 +236,12 @@ async def test_a_long_outage_leaves_a_hole_that_is_recorded(
 ) -> None:
     gate = threading.Event()
     gate.set()
-    log = sqlite_log(tmp_path, open_database=lambda path: Gated(path, gate), slow_s=0.02)
+    log = sqlite_log(
+        tmp_path,
+        open_database=lambda path: Gated(path, gate),
+        slow_s=0.02,
+        clock=lambda: record(6).at,
+    )
     await log.open()
     async with create_task_group() as tasks:
         tasks.start_soon(log.run)
@@ -254,7 +259,7 @@ async def test_a_long_outage_leaves_a_hole_that_is_recorded(
         await until_recording(log)
         kept = [1, 2, 3, 4, 5, 6, *range(7 + lost, 40)]
         assert await offsets(log) == kept
-        assert [gap.reason for gap in saved_gaps(log.values())] == [reason]
+        assert saved_gaps(log.values()) == [(record(6).at, record(6 + lost).at, reason)]
         tasks.cancel_scope.cancel()
     await log.close()
     with sqlite3.connect(tmp_path / "mission.db") as connection:

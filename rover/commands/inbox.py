@@ -79,9 +79,7 @@ class Inbox:
             SettingError: the folder is not writable.
         """
         try:
-            self._data_dir.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-            for folder in (self.incoming, self.accepted, self.artifacts):
-                folder.mkdir(FOLDER_MODE, exist_ok=True)
+            self._create_folders()
             _sync(self._data_dir, self._fsync)
             flags = os.O_WRONLY | os.O_CREAT
             lock = os.fdopen(os.open(self._data_dir / "incoming.lock", flags, FILE_MODE), "wb")
@@ -92,12 +90,18 @@ class Inbox:
             self._delete_leftovers(lock, keep)
             yield
 
+    def _create_folders(self) -> None:
+        self._data_dir.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        for folder in (self.incoming, self.accepted, self.artifacts):
+            folder.mkdir(FOLDER_MODE, exist_ok=True)
+
     def create(self, name: str) -> CommandFile:
         """A new, empty incoming file.
 
         Raises:
             OSError: the file cannot be created.
         """
+        self._create_folders()  # someone may have deleted them since the start
         return CommandFile(self.incoming / name, self.accepted, self._fsync)
 
     def reopen(self, name: str) -> CommandFile:

@@ -56,13 +56,12 @@ class Outages:
         """End the outage, if there is one, and record the gap that it has left."""
         if self.now is None:
             return
-        since, until, lost = self.now.since, self._clock(), self._pending.lost
-        if lost > self._lost_before and since < until:
-            self._record_gap(RecordingGap(since, until, self.now.reason))
+        since, lost, lost_until = self.now.since, self._pending.lost, self._pending.lost_until
+        if lost > self._lost_before and since < lost_until:  # what followed was waiting in memory
+            self._record_gap(RecordingGap(since, lost_until, self.now.reason))
         self.now, self._pending.drop_reason = None, TOO_SLOW
-        logger.warning(
-            "recording again after %.1f s; %d records were lost in all", until - since, lost
-        )
+        seconds = self._clock() - since
+        logger.warning("recording again after %.1f s; %d records were lost in all", seconds, lost)
 
     def record_loss(self, set_aside: Path | None) -> None:
         """Record that the records of this run, and all before, are not in a new file.

@@ -33,6 +33,7 @@ class Pending:
         index: the streams and values.
         ids: the id of each stream.
         lost: number of records that were dropped.
+        lost_until: POSIX seconds at which the newest of them was appended.
         drop_reason: reason for the note about their offsets.
     """
 
@@ -40,6 +41,7 @@ class Pending:
         self.index = Index()
         self.ids: dict[str, int] = {}
         self.lost = 0
+        self.lost_until = 0.0
         self.drop_reason = TOO_SLOW
         self._file = file
         self._next_id = 1
@@ -139,4 +141,6 @@ class Pending:
         self._is_journaled, self._was_journaled = self.is_journaled, True
 
     def _drop_oldest(self) -> None:
-        self.lost += self._batch.drop_oldest(MAX_PENDING_BYTES, self.drop_reason)
+        if dropped := self._batch.drop_oldest(MAX_PENDING_BYTES, self.drop_reason):
+            self.lost += dropped
+            self.lost_until = max(hole.until for hole in self._batch.holes.values())
