@@ -28,5 +28,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   worker: { format: 'es' },
-  test: { include: ['tests/**/*.test.ts'] },
+  // Without isolation the files share a process, which is four times as fast.
+  test: { include: ['tests/**/*.test.ts'], isolate: false, setupFiles: 'tests/setup.ts' },
 });

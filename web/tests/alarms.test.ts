@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { comparison, condition, news } from '../src/components/alarm-text.ts';
 import { AlarmActions } from '../src/store/alarm-actions.ts';
 import { Alarms } from '../src/store/alarms.ts';
@@ -34,10 +34,6 @@ let alarms: Alarms;
 beforeEach(() => {
   alarms = new Alarms();
 });
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
-
 test('an alarm whose value returned stays until it is acknowledged', () => {
   alarms.apply(alarm());
   expect(alarms.state(BATTERY, 26)).toEqual({ level: 'alarm', side: 'low' });

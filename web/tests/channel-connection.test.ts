@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { ChannelConnection, type ChannelStatus } from '../src/transport/comms.ts';
 import { FakeSocket } from './fake-socket.ts';
 
@@ -14,10 +14,6 @@ beforeEach(() => {
     connection: (status) => statuses.push(status),
     event: () => undefined,
   }).open();
-});
-
-afterEach(() => {
-  vi.unstubAllGlobals();
 });
 
 const state = () => statuses.at(-1)?.state;

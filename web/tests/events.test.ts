@@ -132,7 +132,6 @@ test('a failed request is sent again after a pause, not with each frame', async 
   expect(queries).toHaveLength(0);
   vi.setSystemTime(T_MS + 20_000);
   expect(await events.load(T)).toBe(true);
-  vi.useRealTimers();
 });
 
 test('events of about the same time share a mark at the time of the worst', () => {

@@ -40,8 +40,6 @@ beforeEach(() => {
 
 afterEach(() => {
   followed.close();
-  vi.unstubAllGlobals();
-  vi.useRealTimers();
 });
 
 test('messages of others count as unread while the channel is not shown', () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { ImagesStore } from '../src/store/images.ts';
 import type { ImageInfo } from '../src/transport/wire.ts';
 
@@ -45,11 +45,6 @@ beforeEach(() => {
     downloads.push(path);
     return new Response(BYTES);
   });
-});
-
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.useRealTimers();
 });
 
 async function shown(store: ImagesStore, id: string): Promise<ImagesStore['shown']> {

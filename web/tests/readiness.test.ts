@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import type { ReadinessStore } from '../src/store/readiness.ts';
 import { StreamState } from '../src/store/stream-state.ts';
 import type { SourceReadiness } from '../src/transport/wire.ts';
@@ -29,10 +29,6 @@ beforeEach(async () => {
   store = new ReadinessStore(stream);
   store.start();
   await vi.advanceTimersByTimeAsync(0);
-});
-
-afterEach(() => {
-  vi.unstubAllGlobals();
 });
 
 test('the sources of a part are found by its name, alone or before a dot', () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { ReplayConnection, type ReplayRequest } from '../src/transport/replay-connection.ts';
 
 const T = Date.parse('2026-11-28T12:00:00Z');
@@ -78,11 +78,6 @@ beforeEach(() => {
     requests.push({ url, after, body });
     return refusal === null ? body.response : refusal();
   });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
 });
 
 test('events are passed on in order, and the time that they reach', async () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { ImageCache } from '../src/store/image-cache.ts';
 import { Replay } from '../src/store/replay.ts';
 import type { ImageInfo, WireAlarm, WireSample } from '../src/transport/wire.ts';
@@ -50,11 +50,6 @@ beforeEach(() => {
     return Response.json(history(new URL(url)));
   });
   replay = new Replay(T);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
 });
 
 test('ages count to the time of the replay, not to now', () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { TelemetryStore } from '../src/store/telemetry.ts';
 import type { Parameter, WireSample } from '../src/transport/wire.ts';
 
@@ -46,11 +46,6 @@ beforeEach(() => {
   });
   store = new TelemetryStore();
   store.apply({ type: 'connection', status: { state: 'open', retryAt: null } });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
 });
 
 test('reserved keys are not parameters', () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { followTelemetry } from '../src/transport/telemetry.ts';
 import type { PageMessage, WorkerMessage } from '../src/transport/telemetry-worker.ts';
 
@@ -48,10 +48,6 @@ beforeEach(() => {
   vi.stubGlobal('SharedWorker', FakeWorker);
   vi.stubGlobal('EventSource', FakeEventSource);
   followTelemetry(({ type }) => messages.push(type));
-});
-
-afterEach(() => {
-  vi.unstubAllGlobals();
 });
 
 test('a page stays with a worker that sends messages', () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { RecordedSpan } from '../src/store/recorded-span.ts';
 import { Replay } from '../src/store/replay.ts';
 import { type Connect, TimeControl } from '../src/store/time-control.ts';
@@ -74,11 +74,6 @@ beforeEach(() => {
     if (url.includes('telemetry/parameters')) return Response.json({ parameters: [] });
     return Response.json({ t: [], resolution_s: 0 });
   });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
 });
 
 test('a page without a time in its URL is live and opens no replay', async () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { UploadConnection } from '../src/transport/commands.ts';
 
 /** The part of `XMLHttpRequest` that the upload uses, controlled by the test. */
@@ -69,10 +69,6 @@ beforeEach(() => {
     return Promise.resolve((answers.shift() ?? pending)());
   });
   [log, urls, answers] = [[], [], []];
-});
-
-afterEach(() => {
-  vi.unstubAllGlobals();
 });
 
 test('a response is read to the verdict', async () => {
