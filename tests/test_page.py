@@ -38,7 +38,7 @@ from tests.browser import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, ViewportSize
 
     from sources.simulated.camera_view import CameraView
 
@@ -62,10 +62,13 @@ RETRY_SPEED = 3
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 STEPS = ["syntax", "checksum", "power", "thermal", "timing", "safety"]
 IMAGE_SIZE = "image => [image.naturalWidth, image.naturalHeight]"
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1440, "height": 900}
+VIEWPORTS: list[ViewportSize] = [{"width": 390, "height": 844}, {"width": 1440, "height": 900}]
+"""Of a phone and of a desktop."""
 
-both_viewports = pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+MAX_PRESSES = 300
+"""More than the page has places for the focus: each image in the strip is one."""
+
+SCROLL_WIDTH = "document.documentElement.scrollWidth"
 
 
 async def noise(view: CameraView, path: Path, niceness: int) -> None:
@@ -200,11 +203,11 @@ def expect_verdict(page: Page, status: str) -> None:
 
 def press_until_focused(page: Page, target: Locator, key: str = "Tab") -> None:
     """Move the focus to `target` with the keyboard."""
-    for _ in range(60):
+    for _ in range(MAX_PRESSES):
         if target.evaluate("element => element === document.activeElement"):
             return
         page.keyboard.press(key)
-    raise AssertionError(f"no focus after pressing {key} 60 times")
+    raise AssertionError(f"no focus after pressing {key} {MAX_PRESSES} times")
 
 
 def accessibility_violations(page: Page) -> list[tuple[str, list[str]]]:
@@ -212,6 +215,13 @@ def accessibility_violations(page: Page) -> list[tuple[str, list[str]]]:
     page.evaluate(AXE.read_text())
     violations = page.evaluate("async () => (await axe.run()).violations")
     return [(one["id"], [node["html"] for node in one["nodes"]]) for one in violations]
+
+
+def viewports(page: Page) -> Iterator[int]:
+    """Show the page on a phone, then on a desktop; yields the width of each."""
+    for viewport in VIEWPORTS:
+        page.set_viewport_size(viewport)
+        yield viewport["width"]
 
 
 def test_an_image_is_drawn_while_it_arrives(server: MissionServer, pages: Pages) -> None:
@@ -243,7 +253,9 @@ def test_an_image_is_drawn_while_it_arrives(server: MissionServer, pages: Pages)
     assert front.evaluate(IMAGE_SIZE) == [512, 256]
 
 
-def test_latest_values_are_shown_and_updated(server: MissionServer, pages: Pages) -> None:
+def test_latest_values_are_shown_and_updated_and_the_charts_as_a_table(
+    server: MissionServer, pages: Pages
+) -> None:
     page = pages.open(server.url)
     wait_until_live(page)
     value = page.get_by_test_id("value-motor_temperature").locator(".value")
@@ -252,6 +264,15 @@ def test_latest_values_are_shown_and_updated(server: MissionServer, pages: Pages
     expect(value).not_to_have_text(before)
     expect(page.get_by_test_id("values").locator(".card")).to_have_count(25)
     expect(page.get_by_test_id("map").locator("svg")).to_be_visible()
+
+    page.get_by_test_id("value-motor_temperature").click()
+    page.get_by_test_id("table").click()
+    table = page.get_by_role("table")
+    expect(table.get_by_role("columnheader", name="motor temperature, °C")).to_be_visible()
+    rows = table.locator("tbody tr")
+    rows.nth(10).wait_for()
+    times = rows.locator("th").all_inner_texts()
+    assert times == sorted(times, reverse=True)
 
 
 def test_pause_stops_the_charts_and_not_the_stream(server: MissionServer, pages: Pages) -> None:
@@ -278,19 +299,6 @@ def test_pause_stops_the_charts_and_not_the_stream(server: MissionServer, pages:
 
     page.get_by_test_id("pause").click()
     wait_for_value(page, chart_end, "value > arg + 1", paused)
-
-
-def test_the_charts_can_be_shown_as_a_table(server: MissionServer, pages: Pages) -> None:
-    page = pages.open(server.url)
-    wait_until_live(page)
-    page.get_by_test_id("value-motor_temperature").click()
-    page.get_by_test_id("table").click()
-    table = page.get_by_role("table")
-    expect(table.get_by_role("columnheader", name="motor temperature, °C")).to_be_visible()
-    rows = table.locator("tbody tr")
-    rows.nth(10).wait_for()
-    times = rows.locator("th").all_inner_texts()
-    assert times == sorted(times, reverse=True)
 
 
 def test_in_a_silent_stream_alarms_are_not_current_and_an_acknowledgement_is_unconfirmed(
@@ -477,9 +485,8 @@ def test_events_are_marked_on_all_plots_and_selected_by_mouse_and_keyboard(
     expect(page.get_by_test_id("mark")).to_have_count(0)
 
 
-@both_viewports
 def test_many_events_can_be_filtered_and_a_paused_plot_keeps_its_marks(
-    start_server: StartServer, pages: Pages, tmp_path: Path, viewport: dict[str, int]
+    start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     now = round(time.time()) - 1
     # Every 20th event is an error: 30 of 600, and 15 of those from the last 30 seconds.
@@ -489,7 +496,7 @@ def test_many_events_can_be_filtered_and_a_paused_plot_keeps_its_marks(
     ]
     source = ScriptedTelemetry([*events, Sample(now, {"battery": 80.0, "speed": 0.1})])
     server = start_server(lambda: scripted_mission(source, tmp_path))
-    page = pages.open(server.url, viewport=viewport)
+    page = pages.open(server.url)
     total = f"{MARKS}.map(one => one.reduce((sum, mark) => sum + mark[1], 0))"
     wait_for_value(page, total, "value.join() === '600,600'")  # the stream and GET /events
     assert max(len(marks) for marks in page.evaluate(MARKS)) <= 302
@@ -500,8 +507,9 @@ def test_many_events_can_be_filtered_and_a_paused_plot_keeps_its_marks(
     expect(page.get_by_test_id("event-rows").get_by_role("button")).to_have_count(30)
     page.get_by_test_id("event-search").fill("NAME.0")
     expect(page.get_by_test_id("event-count")).to_contain_text("10 of 600")
-    assert accessibility_violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+    for width in viewports(page):
+        assert accessibility_violations(page) == []
+        assert page.evaluate(SCROLL_WIDTH) == width
 
     page.get_by_test_id("pause").click()
     server.call(source.add, SourceEvent(now + 0.5, Severity.ERROR, "name.0"))
@@ -655,16 +663,15 @@ class ManyParameters:
         await sleep_forever()
 
 
-@both_viewports
 def test_500_parameters_can_be_searched_and_only_visible_ones_are_rendered(
-    start_server: StartServer, pages: Pages, tmp_path: Path, viewport: dict[str, int]
+    start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     server = start_server(
         lambda: MissionControl(
             Settings(data_dir=tmp_path), telemetry=ManyParameters(), camera="none:"
         )
     )
-    page = pages.open(server.url, viewport=viewport)
+    page = pages.open(server.url, viewport=VIEWPORTS[0])
     cards = page.get_by_test_id("values").locator(".card")
     expect(cards).to_have_count(500)
     expect(page.get_by_test_id("group")).to_have_count(10)
@@ -678,11 +685,12 @@ def test_500_parameters_can_be_searched_and_only_visible_ones_are_rendered(
 
     page.get_by_test_id("only-alarms").click()
     expect(cards).to_have_count(1)
-    assert accessibility_violations(page) == []
     page.get_by_test_id("only-alarms").click()
     page.get_by_test_id("search").fill("part 3 sensor_12")
     expect(cards).to_have_count(1)
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+    for width in viewports(page):
+        assert accessibility_violations(page) == []
+        assert page.evaluate(SCROLL_WIDTH) == width
 
 
 def test_tabs_share_one_telemetry_stream(
@@ -738,18 +746,7 @@ def test_members_of_a_channel_exchange_messages(server: MissionServer, pages: Pa
     expect(members(first)).to_have_text(["capcom"])
 
 
-def test_a_valid_command_file_is_accepted(server: MissionServer, pages: Pages) -> None:
-    page = pages.open(server.url)
-    upload(page, "pass-first-drive.rcs")
-    expect_verdict(page, "COMPLETE")
-    steps = page.get_by_test_id("steps").get_by_role("listitem")
-    assert steps.evaluate_all("all => all.map(one => one.dataset.step)") == STEPS
-    assert steps.evaluate_all("all => all.map(one => one.dataset.state)") == ["passed"] * 6
-    digest = page.get_by_test_id("verdict").locator("code")
-    expect(digest).to_have_text(re.compile("^[0-9a-f]{64}$"))
-
-
-def test_a_rejected_command_file_shows_findings_with_line_and_column(
+def test_a_rejected_command_file_has_findings_that_lead_to_their_lines_and_another_is_accepted(
     server: MissionServer, pages: Pages
 ) -> None:
     page = pages.open(server.url)
@@ -757,20 +754,25 @@ def test_a_rejected_command_file_shows_findings_with_line_and_column(
     expect_verdict(page, "REJECTED")
     syntax = page.get_by_test_id("steps").locator("[data-step=syntax]")
     expect(syntax).to_have_attribute("data-state", "failed")
-    typo = page.get_by_test_id("findings").get_by_role("row").filter(has_text="IMGE")
+    findings = page.get_by_test_id("findings")
+    typo = findings.get_by_role("row").filter(has_text="IMGE")
     expect(typo).to_have_attribute("data-severity", "error")
     expect(typo.locator(".place")).to_have_text("10:11")
-
-
-def test_a_finding_leads_to_its_line_in_the_text(server: MissionServer, pages: Pages) -> None:
-    page = pages.open(server.url)
-    upload(page, "fail-syntax.rcs")
-    expect_verdict(page, "REJECTED")
-    page.get_by_test_id("findings").get_by_title("Go to line 10", exact=True).first.click()
+    findings.get_by_title("Go to line 10", exact=True).first.click()
     line = page.get_by_test_id("source").locator("[aria-current=true]")
     expect(line).to_have_attribute("data-line", "10")
     expect(line).to_contain_text("IMGE")
     expect(line).to_be_in_viewport()
+
+    upload(page, "warn-low-battery.rcs")
+    expect_verdict(page, "COMPLETE")
+    findings.locator("[data-severity=warning]").first.wait_for()
+    expect(findings.locator("[data-severity=error]")).to_have_count(0)
+    steps = page.get_by_test_id("steps").get_by_role("listitem")
+    assert steps.evaluate_all("all => all.map(one => one.dataset.step)") == STEPS
+    assert steps.evaluate_all("all => all.map(one => one.dataset.state)") == ["passed"] * 6
+    digest = page.get_by_test_id("verdict").locator("code")
+    expect(digest).to_have_text(re.compile("^[0-9a-f]{64}$"))
 
 
 def test_an_upload_is_followed_after_a_reload(
@@ -818,19 +820,6 @@ def test_a_sequence_is_released_on_the_page_and_acknowledged(
     page.get_by_test_id("back").click()
     listed = page.get_by_test_id("uploads").get_by_role("listitem")
     expect(listed).to_have_attribute("data-state", "acknowledged")
-
-
-def test_another_command_file_can_be_uploaded_after_a_verdict(
-    server: MissionServer, pages: Pages
-) -> None:
-    page = pages.open(server.url)
-    upload(page, "fail-syntax.rcs")
-    expect_verdict(page, "REJECTED")
-    upload(page, "warn-low-battery.rcs")
-    expect_verdict(page, "COMPLETE")
-    findings = page.get_by_test_id("findings")
-    findings.locator("[data-severity=warning]").first.wait_for()
-    expect(findings.locator("[data-severity=error]")).to_have_count(0)
 
 
 def test_the_page_reconnects_after_a_server_restart(
@@ -1069,33 +1058,20 @@ def test_real_mission_data_is_shown(
     expect(page.get_by_test_id("map").locator("path.track")).to_be_visible()
 
 
-@both_viewports
-def test_the_page_does_not_scroll_horizontally(
-    server: MissionServer, pages: Pages, viewport: dict[str, int]
-) -> None:
-    page = pages.open(server.url, viewport=viewport)
-    wait_until_live(page)
-    upload(page, "fail-syntax.rcs")
-    page.get_by_test_id("findings").wait_for()
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width == viewport["width"]
-    for panel in ("rover-image", "rover-telemetry", "rover-comms", "rover-commands"):
-        box = page.locator(panel).bounding_box()
-        assert box is not None
-        assert box["width"] > 200
-        assert box["x"] + box["width"] <= width
-
-
-@both_viewports
-def test_the_page_has_no_accessibility_violations(
-    server: MissionServer, pages: Pages, viewport: dict[str, int]
-) -> None:
-    page = pages.open(server.url, viewport=viewport)
+def test_the_page_is_accessible_and_fits_the_screen(server: MissionServer, pages: Pages) -> None:
+    page = pages.open(server.url)
     wait_until_live(page)
     send(page, "For the record.")
     upload(page, "fail-syntax.rcs")
     page.get_by_test_id("findings").wait_for()
-    assert accessibility_violations(page) == []
+    for width in viewports(page):
+        assert accessibility_violations(page) == []
+        assert page.evaluate(SCROLL_WIDTH) == width
+        for panel in ("rover-image", "rover-telemetry", "rover-comms", "rover-commands"):
+            box = page.locator(panel).bounding_box()
+            assert box is not None
+            assert box["width"] > 200
+            assert box["x"] + box["width"] <= width
 
 
 def test_the_page_works_with_the_keyboard_alone(server: MissionServer, pages: Pages) -> None:
