@@ -175,6 +175,8 @@ async def test_the_error_for_a_form_without_the_field_names_its_fields() -> None
         (form(part("file", b"x", "a")).replace(b"\r\n", b"\n"), "LF"),
         (form(part("file", b"eA==", "a", "Content-Transfer-Encoding: base64")), "'base64'"),
         (with_disposition('filename="a'), "Content-Disposition"),
+        (with_disposition("filename*0=long-; filename*1=name.seq"), r"`filename\*0`"),
+        (with_disposition("filename*0*=UTF-8''s%C3%B3; filename*1*=l.seq"), r"`filename\*0`"),
         (form(part("file", b"x", "a"))[:-8], "incomplete"),
         (part("file", b"x", "a")[:30], "incomplete"),
         (form(b"--line\r\nno header\r\n\r\nx\r\n"), "the line 'no"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -14,11 +15,12 @@ from anyio import create_task_group, fail_after, move_on_after, open_process, sl
 
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
 from sources.programs import IsolatedValidator, ProgramValidator
-from sources.programs.process import Process, ProcessLimits
+from sources.programs.process import END_TIMEOUT_S, Process, ProcessLimits
 from sources.programs.reports import read_line
 from sources.programs.validator import memory_bytes
 from sources.registry import SourceSettingError, open_source
 from tests.command_files import FILE, STORED, files_of, running, uploaded
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from sources.base import CommandValidator
@@ -208,6 +210,18 @@ async def test_a_cancelled_check_kills_the_whole_group(tmp_path: Path, file: Pat
             tasks.cancel_scope.cancel()
         while processes_of(f"sleep\0{mark}"):
             await sleep(0.02)
+
+
+@pytest.mark.parametrize("rest", ["setsid sleep 3 & sleep 60", "yes '{}'"], ids=["pipe", "output"])
+async def test_a_cancelled_check_does_not_wait_for_open_pipes(
+    tmp_path: Path, file: Path, rest: str
+) -> None:
+    validator = ProgramValidator(script(tmp_path, f"touch {tmp_path}/begun; {rest}"))
+    task = asyncio.create_task(reports(validator, file))
+    await until(lambda: (tmp_path / "begun").exists())
+    task.cancel()
+    async with asyncio.timeout(END_TIMEOUT_S):
+        await asyncio.wait([task])
 
 
 async def test_a_killed_server_leaves_no_program_behind(tmp_path: Path, file: Path) -> None:

@@ -110,7 +110,9 @@ async def shown(mission: MissionControl) -> dict[str, Any]:
     await mission.comms.channels.load("ops")
     with mission.comms.join("ops", "bo") as bo:
         found["messages"] = [frame.plain for frame in bo.channel.history()]
-    found["uploads"] = [mission.commands.find(one).report for one in saved_uploads(mission.log)]
+    found["uploads"] = [
+        mission.commands.find(one).report for one in await saved_uploads(mission.log)
+    ]
     return found
 
 

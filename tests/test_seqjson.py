@@ -11,6 +11,8 @@ from sources.base import Finding, SourceError
 from sources.programs import IsolatedValidator
 from sources.registry import open_source
 from sources.seqjson import SeqJsonValidator
+from sources.seqjson.limit import StepLimit
+from sources.values.tally import MAX_FINDINGS
 from tests.sequences import DICTIONARY, written
 
 if TYPE_CHECKING:
@@ -224,3 +226,13 @@ def test_by_url_it_runs_apart_from_the_server(schema: Path, tmp_path: Path) -> N
     assert isinstance(validator, IsolatedValidator)
     assert validator.dictionary == SeqJsonValidator(schema, dictionary).dictionary
     assert validator.dictionary != SeqJsonValidator(schema).dictionary
+
+
+async def test_many_wrong_steps_are_counted_and_not_held(schema: Path, tmp_path: Path) -> None:
+    content = json.dumps({"id": 7, "steps": [{"type": "go", "far": 1}, *[7] * 3_000]})
+    reports = await check(SeqJsonValidator(schema), tmp_path / "a.json", content)
+    assert len(found(reports)) == MAX_FINDINGS + 1  # the last says how many are not shown
+    assert found(reports)[0] == ("schema.type", 1)
+    assert reports[-1].errors == 3_001  # one for each step that is not an object
+    limited, left_out = StepLimit(SCHEMA).apply(json.loads(content), 2)
+    assert (limited, left_out) == ({"id": 7, "steps": [{"type": "go", "far": 1}, 7, 7]}, 2_998)

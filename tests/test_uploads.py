@@ -58,7 +58,7 @@ class CrashingLog(MemoryLog):
         self._folder = folder
 
     async def sync(self) -> bool:
-        accepted = [one for one in saved_uploads(self).values() if one.is_accepted]
+        accepted = [one for one in (await saved_uploads(self)).values() if one.is_accepted]
         if accepted and self.crashed is None:
             shutil.copytree(self._folder / "data", self._folder / "crashed" / "data")
             self.crashed = twin = deepcopy(self)
@@ -133,7 +133,8 @@ async def test_a_file_whose_record_cannot_be_written_is_not_accepted(tmp_path: P
         upload = await uploaded(commands)
         assert files_of(commands) == []
     assert upload.report["status"] == "FAILED"
-    assert saved_uploads(upload._log)[upload.id].verdict is None  # type: ignore[arg-type]
+    saved = await saved_uploads(upload._log)  # type: ignore[arg-type]
+    assert saved[upload.id].verdict is None
 
 
 class Changes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import httpx
 import pytest
 from anyio import Event, create_task_group, wait_all_tasks_blocked
 
+from rover.asgi.stored_file import PIECE_BYTES
 from tests.api_schemas import check_json
 from tests.command_files import ACCEPTED, FILE, REJECTED, SHA256, STORED, files_of
+from tests.fake_uplink import FakeUplink
 from tests.test_uploads import COMPILED, ERROR, PRODUCT
 from tests.uploading import BEGIN, PATH, Mission, sender, upload
 from tests.waiting import until
@@ -55,8 +58,42 @@ async def test_the_list_the_report_and_the_artifact(tmp_path: Path, serve: Serve
     assert artifact.headers["content-type"] == "application/x-sequence"
     assert etag == f'"{sha256(PRODUCT).hexdigest()}"'
     assert artifact.headers["content-length"] == str(len(PRODUCT))
+    assert 'filename="sol_42.bin"' in artifact.headers["content-disposition"]
     assert artifact.headers["x-content-type-options"] == "nosniff"
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_a_large_artifact_is_read_in_pieces(tmp_path: Path, serve: Serve) -> None:
+    product = bytes(range(256)) * 2**11
+    mission = Mission(tmp_path, replace(ACCEPTED, artifact=product, artifact_type="text/plain"))
+    start = PIECE_BYTES - 3
+    async with served(mission, serve) as client:
+        await client.post(f"{PATH}?id=a", files={"file": ("a.txt", FILE)})
+        path = "/uploads/a/artifact"
+        whole = await client.get(path)
+        part = await client.get(path, headers={"Range": f"bytes={start}-{start + 5}"})
+        head = await client.head(path)
+        [stored] = mission.commands.inbox.artifacts.iterdir()
+        stored.write_bytes(product[:PIECE_BYTES])  # another program has truncated it
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(path)
+        lost = await client.get(path, headers={"Range": f"bytes={PIECE_BYTES}-"})
+    assert (whole.content, part.content) == (product, product[start : start + 6])
+    assert 'filename="a.compiled.txt"' in whole.headers["content-disposition"]
+    assert head.headers["content-length"] == str(len(product))
+    assert lost.status_code == 503
+
+
+async def test_unchanged_lists_and_reports_are_not_sent_again(tmp_path: Path, serve: Serve) -> None:
+    async with served(Mission(tmp_path, ACCEPTED, uplink=FakeUplink()), serve) as client:
+        await client.post(f"{PATH}?id=a", files={"file": ("a.seq", FILE)})
+        for path in ("/queue", "/uploads", "/uploads/a"):
+            first = await client.get(path)
+            again = await client.get(path, headers={"If-None-Match": first.headers["etag"]})
+            assert (first.status_code, again.status_code, again.content) == (200, 304, b""), path
+            await client.post("/uploads/a/hold", json={"by": "Ada"})
+            changed = await client.get(path, headers={"If-None-Match": first.headers["etag"]})
+            assert changed.status_code == 200, path
 
 
 async def test_a_rejected_upload_has_findings_and_no_artifact(tmp_path: Path, serve: Serve) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from hashlib import sha256
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from starlette.responses import Response
 
 from rover.asgi.body import RETRY_AFTER_S
 from rover.asgi.compression import compress
-from rover.asgi.preconditions import check_preconditions
+from rover.asgi.preconditions import check_preconditions, entity_tag
 from rover.errors import Draining
 from rover.shares import Pool
 
@@ -50,10 +49,6 @@ WAIT_S = 20.0
 """Seconds that a request waits for other responses to be read."""
 
 CHUNK_BYTES = 64 * 2**10
-
-TAG_CHARACTERS = 32
-"""Hex digits of an entity tag."""
-
 
 Loaded = tuple[bytes, Mapping[str, str]]
 """A body, and headers of its response."""
@@ -125,17 +120,25 @@ class LargeResponses:
         return LargeResponse(load, self, media_type, {})
 
     def stream(
-        self, pieces: Iterator[bytes], media_type: str, headers: Mapping[str, str]
+        self,
+        pieces: Iterator[bytes],
+        media_type: str,
+        headers: Mapping[str, str],
+        *,
+        status: int = 200,
+        length: int | None = None,
     ) -> StreamedResponse:
-        """A response of unknown length. It raises `PoolFull` if others are not read in time.
+        """A response that is sent in pieces. It raises `PoolFull` if others are not read in time.
 
         Args:
-            pieces: of the body; a worker thread asks for each of them. If it raises after the first
-                one, the response is visibly incomplete.
+            pieces: of the body; a worker thread asks for each of them. An error before the first
+                one is the response. After it, the response is visibly incomplete.
             media_type: of the body.
             headers: further headers.
+            status: 206 for a part.
+            length: bytes of the body; `None` if it is unknown.
         """
-        return StreamedResponse(pieces, self, media_type, headers)
+        return StreamedResponse(pieces, self, media_type, headers, status=status, length=length)
 
 
 class _Response(Response):
@@ -228,14 +231,14 @@ class LargeResponse(_Response):
 
     def _is_current(self, body: bytes, scope: Scope) -> bool:
         """Tag the response, and check whether the client has this body."""
-        tag = f'"{sha256(body).hexdigest()[:TAG_CHARACTERS]}"'
+        tag = entity_tag(body)
         self.headers["ETag"] = f"W/{tag}"  # weak: the body may be compressed
         self.headers["Cache-Control"] = "private, no-cache"
         return check_preconditions(Request(scope), tag, None)
 
 
 class StreamedResponse(_Response):
-    """A response of unknown length, whose pieces are encoded one at a time."""
+    """A response whose pieces are encoded one at a time."""
 
     def __init__(
         self,
@@ -243,16 +246,23 @@ class StreamedResponse(_Response):
         responses: LargeResponses,
         media_type: str,
         headers: Mapping[str, str],
+        *,
+        status: int = 200,
+        length: int | None = None,
     ) -> None:
         super().__init__(responses, media_type, {"X-Accel-Buffering": "no", **headers})
-        del self.headers["Content-Length"]
-        self._length_known = False
+        self.status_code = status
+        self._length_known = length is not None
         self._pieces = pieces
+        if length is None:
+            del self.headers["Content-Length"]
+        else:
+            self.headers["Content-Length"] = str(length)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond; see `_Response`."""
         if scope["method"] == "HEAD":
-            await self._start(send)
+            await self._start(send, self.status_code)
             await send({"type": "http.response.body", "body": b""})
         else:
             await super().__call__(scope, receive, send)
@@ -260,7 +270,7 @@ class StreamedResponse(_Response):
     async def _respond(self, scope: Scope, send: Send, sending: CancelScope) -> None:
         del scope
         piece = await self._next()
-        await self._start(send)
+        await self._start(send, self.status_code)
         while piece is not None:
             await self._send(piece, send, sending)
             sending.deadline = inf  # the next piece may take long

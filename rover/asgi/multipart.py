@@ -133,6 +133,11 @@ class FileField:
         if self.filename is not None:
             raise NotAnUpload(f"the form has two fields `{FIELD}`; send one file at a time")
         filename = file_name(parameters)
+        if not filename and "filename*0" in parameters:
+            raise NotAnUpload(
+                "the name of the file is in parts (`filename*0`), which HTTP does not use (RFC "
+                "8187, section 1); send it as one `filename`"
+            )
         if not filename:
             raise NotAnUpload(f"the field `{FIELD}` is not a file; {HINT}, with the @")
         self.filename = filename

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -20,6 +21,14 @@ MIN_AGE_S = 1.0
 
 Dates have a resolution of 1 s. A date of this second would also match another change in it.
 """
+
+TAG_CHARACTERS = 32
+"""Hex digits of an entity tag."""
+
+
+def entity_tag(body: bytes) -> str:
+    """The strong entity tag of bytes. Put `W/` before it if they may be sent compressed."""
+    return f'"{sha256(body).hexdigest()[:TAG_CHARACTERS]}"'
 
 
 def last_modified(changed_at: float | None) -> str | None:

@@ -165,7 +165,7 @@ class Commands:
         Raises:
             SettingError: the data folder is not writable.
         """
-        left = self.uploads.restore()
+        left = await self.uploads.restore()
         keep = [upload.id for upload, saved in left if saved.is_accepted or saved.resumable]
         is_recorded = self._log is not None and self._log.recorded is not None
         with self.inbox.open(keep):

@@ -110,11 +110,15 @@ def saved_upload(log: Log, upload_id: str) -> SavedUpload | None:
     return _parse(log.values(PREFIX + upload_id).get(PREFIX + upload_id, ""))
 
 
-def saved_uploads(log: Log) -> dict[str, SavedUpload]:
+async def saved_uploads(log: Log) -> dict[str, SavedUpload]:
     """The stored uploads by id, oldest first; those that cannot be read are left out."""
+    return await to_thread.run_sync(_parse_all, log.values(PREFIX))
+
+
+def _parse_all(texts: Mapping[str, str]) -> dict[str, SavedUpload]:
     found = {
         key.removeprefix(PREFIX): saved
-        for key, text in log.values(PREFIX).items()
+        for key, text in texts.items()
         if (saved := _parse(text)) is not None
     }
     return dict(sorted(found.items(), key=lambda item: item[1].number))

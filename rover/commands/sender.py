@@ -41,11 +41,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.commands")
 
-STOP_TIMEOUT_S = 2.0
-"""Seconds that the uplink has to end after it was cancelled. Then it is abandoned."""
+STOP_TIMEOUT_S = 0.4
+"""Seconds that the uplink has to end after it was cancelled. Then it is abandoned.
 
-SYNC_TIMEOUT_S = 1.0
-"""Seconds that a shutdown waits for the record of an interrupted sending."""
+A shutdown may take 2 s, of which a running sending has `ROVER_DRAIN_S`.
+"""
+
+SYNC_TIMEOUT_S = 0.4
+"""Maximum seconds that a shutdown waits for the record of an interrupted sending."""
 
 CLOCK_CHECK_S = 1.0
 """Maximum seconds between two looks at the clock before a release time: it may be set."""

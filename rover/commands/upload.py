@@ -128,12 +128,8 @@ class Upload(UploadState):
             **self.entry.as_json(),
             "validator": self.validator or None,
             "steps": self.steps.plan(states=True) or self.report.get("plan", []),
-            "findings": []
-            if self._log is None
-            else await saved_events(self._log, self.id, FINDING),
-            "timeline": []
-            if self._log is None
-            else await saved_events(self._log, self.id, SENDING),
+            "findings": await self._saved(FINDING),
+            "timeline": await self._saved(SENDING),
             "omitted": self.omitted,
             "summary": verdict.get("summary") or self.report.get("summary") or {},
         }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from anyio.lowlevel import checkpoint
+
 from rover.commands.entry import Entry
 from rover.commands.records import forget, save, saved_upload, saved_uploads
 from rover.commands.upload import Upload
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 MAX_OPEN = 200
 """Maximum number of finished uploads whose events are in memory."""
+
+RESTORED_AT_ONCE = 20
+"""Number of uploads that a start restores before other tasks run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +85,13 @@ class Uploads:
         self._entries: dict[str, Entry] = {}  # of finished uploads, oldest first
         self._begun = 0
 
-    def restore(self) -> list[tuple[Upload, SavedUpload]]:
+    async def restore(self) -> list[tuple[Upload, SavedUpload]]:
         """Take over the uploads from before a restart; returns the unfinished ones."""
         unfinished = []
-        for upload_id, saved in ({} if self._log is None else saved_uploads(self._log)).items():
+        uploads = {} if self._log is None else await saved_uploads(self._log)
+        for index, (upload_id, saved) in enumerate(uploads.items()):
+            if index % RESTORED_AT_ONCE == 0:
+                await checkpoint()
             self._begun = max(saved.number, self._begun)
             if saved.finished:
                 self._entries[upload_id] = Entry.of(upload_id, saved)

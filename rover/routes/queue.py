@@ -7,11 +7,14 @@ from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from starlette.responses import Response
+
 from rover.api import Answer, Body, Operation
 from rover.api.operation import JSON
 from rover.api.schemas import ref
 from rover.asgi.author import author
 from rover.asgi.json_body import json_object
+from rover.asgi.preconditions import check_preconditions, entity_tag
 from rover.asgi.responses import json_response
 from rover.errors import (
     BadBody,
@@ -22,13 +25,12 @@ from rover.errors import (
     UnknownUpload,
 )
 from rover.identity import EVERYONE, IDENTITY
-from rover.wire import iso
+from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.routing import BaseRoute
 
     from rover.audit import AuditLog
@@ -81,19 +83,21 @@ class HasQueue(Protocol):
 def routes(mission: HasQueue) -> list[BaseRoute]:
     """`GET /queue`, and `POST /uploads/{upload_id}/` with `release`, `hold` and so on."""
 
-    async def listed(_: Request) -> Response:
+    async def listed(request: Request) -> Response:
         commands = mission.commands
         health = commands.sender.health
-        return json_response(
-            {
-                "uplink": {"state": str(health.state), "detail": health.detail},
-                "now": iso(time()),
-                "sends": commands.sends,
-                "light_time": commands.light_time.as_json(),
-                "release_persons": mission.settings.release_persons,
-                "uploads": [upload.entry.as_json() for upload in commands.queue.uploads()],
-            }
-        )
+        queue = {
+            "uplink": {"state": str(health.state), "detail": health.detail},
+            "sends": commands.sends,
+            "light_time": commands.light_time.as_json(),
+            "release_persons": mission.settings.release_persons,
+            "uploads": [upload.entry.as_json() for upload in commands.queue.uploads()],
+        }
+        tag = entity_tag(dumps(queue).encode())  # without the time, which always changes
+        headers = {"ETag": f"W/{tag}", "Cache-Control": "private, no-cache"}
+        if check_preconditions(request, tag, None):
+            return Response(status_code=304, headers=headers)
+        return json_response({**queue, "now": iso(time())}, headers=headers)
 
     def acting(action: str) -> Callable[[Request], Awaitable[Response]]:
         async def act(request: Request) -> Response:
@@ -121,7 +125,15 @@ def routes(mission: HasQueue) -> list[BaseRoute]:
             "/queue",
             listed,
             "The accepted sequences on their way to the rover, in order",
-            answers={200: Answer("the queue, the uplink and the light time", ref("Queue"))},
+            headers={"If-None-Match": "entity tags that the client has"},
+            answers={
+                200: Answer(
+                    "the queue, the uplink and the light time",
+                    ref("Queue"),
+                    headers={"ETag": "of all but `now`"},
+                ),
+                304: Answer("the client has it"),
+            },
         ),
         *(
             Operation(

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from functools import partial
+from mimetypes import guess_extension
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.responses import Response
 
 from rover.api import Answer, Operation
 from rover.api.schemas import BINARY, ref
-from rover.asgi.disposition import disposition
-from rover.asgi.preconditions import check_preconditions
 from rover.asgi.query import Moment, Names, Text, WholeNumber
-from rover.asgi.ranges import requested_part
 from rover.asgi.responses import json_response
 from rover.asgi.resumable import TUS, is_tus
+from rover.asgi.stored_file import stored_file
 from rover.commands.entry import ANY_BYTES, Artifact
 from rover.commands.upload_state import Status
 from rover.commands.uploads import Filter
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
-    from rover.asgi.ranges import Part
     from rover.audit import AuditLog
     from rover.commands import Commands
     from rover.serving import Serving
@@ -68,8 +65,12 @@ OUTCOMES = {Status.COMPLETE: "accepted", Status.REJECTED: "rejected", Status.FAI
 
 BY_ID = "/uploads/{upload_id}"
 
+IF_NONE_MATCH = {"If-None-Match": "entity tags that the client has"}
+
+NOT_MODIFIED = {304: Answer("the client has it")}
+
 BYTES_HEADERS = {
-    "If-None-Match": "entity tags that the client has",
+    **IF_NONE_MATCH,
     "Range": "a part: `bytes=0-99`",
 }
 
@@ -81,7 +82,7 @@ BYTES = {
         {"ETag": "their SHA-256", "Repr-Digest": "their SHA-256 (RFC 9530)"},
     ),
     206: Answer("the part", BINARY, ["*/*"], {"Content-Range": "its place"}),
-    304: Answer("the client has it"),
+    **NOT_MODIFIED,
 }
 
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE")
@@ -125,17 +126,18 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
             "next": after,
             "accepts": mission.commands.intake.accepts.as_json(),
         }
-        return mission.serving.large_responses.respond(lambda: dumps(body).encode())
+        return mission.serving.large_responses.respond(lambda: dumps(body).encode(), tagged=True)
 
     async def report(request: Request) -> Response:
         body = await mission.commands.find(request.path_params["upload_id"]).as_json()
-        return mission.serving.large_responses.respond(lambda: dumps(body).encode())
+        return mission.serving.large_responses.respond(lambda: dumps(body).encode(), tagged=True)
 
     async def artifact(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])
         if (found := upload.artifact) is None:
             raise NoArtifact(upload.id, upload.status)
-        return stored(request, mission.commands.inbox.artifacts, found, f"{upload.name}.artifact")
+        name = _artifact_name(upload.name, found.type)
+        return stored(request, mission.commands.inbox.artifacts, found, name)
 
     async def file(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])
@@ -145,17 +147,13 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
         return stored(request, mission.commands.inbox.accepted, found, upload.name)
 
     def stored(request: Request, folder: Path, found: Artifact, name: str) -> Response:
-        headers = _headers(found, name)
-        if check_preconditions(request, headers["ETag"], None):
-            return Response(status_code=304, headers=headers)
-        part = requested_part(request, found.size, headers["ETag"], url_is_stable=True)
-        if part is not None:
-            headers["Content-Range"] = part.content_range
-        return mission.serving.large_responses.respond(
-            partial(_read, folder / found.sha256, part),
-            found.type,
-            headers,
-            status=200 if part is None else 206,
+        return stored_file(
+            request,
+            mission.serving.large_responses,
+            folder / found.sha256,
+            size=found.size,
+            media_type=found.type,
+            name=name,
         )
 
     async def cancel(request: Request) -> Response:
@@ -180,7 +178,8 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
             uploads,
             "The uploads of command files",
             query=[LIMIT, CURSOR, STATUS, NAME, BY, SHA256, SINCE, UNTIL],
-            answers={200: Answer("the newest first", ref("Uploads"))},
+            headers=IF_NONE_MATCH,
+            answers={200: Answer("the newest first", ref("Uploads")), **NOT_MODIFIED},
             errors=[SourceError],
             other_methods=LIST_METHODS,
         ),
@@ -188,7 +187,8 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
             BY_ID,
             report,
             "The whole report of an upload",
-            answers={200: Answer("with all findings", ref("UploadReport"))},
+            headers=IF_NONE_MATCH,
+            answers={200: Answer("with all findings", ref("UploadReport")), **NOT_MODIFIED},
             errors=[UnknownUpload, LogDamaged],
             other_methods=METHODS,
         ),
@@ -228,24 +228,8 @@ def routes(mission: HasUploads) -> list[BaseRoute]:
     ]
 
 
-def _headers(artifact: Artifact, name: str) -> dict[str, str]:
-    digest = b64encode(bytes.fromhex(artifact.sha256)).decode("ascii")
-    return {
-        "ETag": f'"{artifact.sha256}"',
-        "Accept-Ranges": "bytes",
-        "Repr-Digest": f"sha-256=:{digest}:",
-        "Cache-Control": "private, no-cache",
-        "Content-Disposition": disposition("attachment", name),
-        "X-Content-Type-Options": "nosniff",
-        # a validator may compile HTML from a file that anybody sent
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-    }
-
-
-def _read(path: Path, part: Part | None) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(0 if part is None else part.start)
-            return file.read(-1 if part is None or part.stop is None else part.stop - part.start)
-    except OSError as exc:
-        raise LogDamaged(f"the stored file cannot be read: {exc.strerror}") from exc
+def _artifact_name(upload: str, media_type: str) -> str:
+    """The name of an artifact in a download: that of the upload, with the suffix of its type."""
+    file = PurePath(upload)
+    name = file.stem + (guess_extension(media_type) or ".bin")
+    return name if name != file.name else f"{file.stem}.compiled{file.suffix}"

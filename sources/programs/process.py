@@ -30,8 +30,11 @@ MAX_WAITING = 100
 AFTER_END_S = 0.5
 """Seconds after the end of a program in which the programs that it started may write."""
 
-END_TIMEOUT_S = 2.0
-"""Seconds to wait for the end of a program that was killed."""
+END_TIMEOUT_S = 0.5
+"""Maximum seconds to wait for the end of a program that was killed."""
+
+KILLED_POLL_S = 0.005
+"""Seconds between two looks whether a killed program has ended."""
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 """Variables of the environment that a program receives. Settings may hold secrets."""
@@ -155,7 +158,7 @@ class Process:
                 task.cancel()
             with CancelScope(shield=True), move_on_after(END_TIMEOUT_S):
                 await asyncio.wait(tasks)
-                await process.wait()
+                await _ended(process, KILLED_POLL_S)
             # a pipe with unread data stays open, and asyncio has no public method to close it
             process._transport.close()  # type: ignore[attr-defined]
 
@@ -188,14 +191,19 @@ def _text(line: bytes) -> str:
 
 
 async def _kill_after_end(process: asyncio.subprocess.Process) -> None:
-    """Kill what a program has started and left behind: it would keep the pipes open.
-
-    asyncio reports the end of a program only when its pipes are closed, so this polls.
-    """
-    while process.returncode is None:  # noqa: ASYNC110
-        await asyncio.sleep(AFTER_END_S / 2)
+    """Kill what a program has started and left behind: it would keep the pipes open."""
+    await _ended(process, AFTER_END_S / 2)
     await asyncio.sleep(AFTER_END_S)
     _kill(process.pid)
+
+
+async def _ended(process: asyncio.subprocess.Process, poll_s: float) -> None:
+    """Return when a program has ended.
+
+    `Process.wait` of asyncio returns only when its pipes are closed, so this polls.
+    """
+    while process.returncode is None:  # noqa: ASYNC110
+        await asyncio.sleep(poll_s)
 
 
 def _kill(group: int) -> None:

@@ -35,10 +35,10 @@ def _rewritten(node: Any, root: Any) -> Any:
     found = {key: _rewritten(value, root) for key, value in node.items()}
     branches = node.get("oneOf")
     if isinstance(branches, list) and (key := _distinguishing(branches, root)):
-        constants = [_resolved(one, root)["properties"][key]["const"] for one in branches]
+        constants = [resolved(one, root)["properties"][key]["const"] for one in branches]
         kind = {"type": "object", "required": [key], "properties": {key: {"enum": constants}}}
         cases = [
-            {"if": {"required": [key], "properties": {key: {"const": constant}}}, "then": branch}
+            {"if": {**kind, "properties": {key: {"const": constant}}}, "then": branch}
             for constant, branch in zip(constants, found.pop("oneOf"), strict=True)
         ]
         found["allOf"] = [*found.get("allOf", []), kind, *cases]
@@ -47,11 +47,11 @@ def _rewritten(node: Any, root: Any) -> Any:
 
 def _distinguishing(branches: list[Any], root: Any) -> str:
     """The property that is required in each branch, with another constant text in each."""
-    resolved = [_resolved(branch, root) for branch in branches]
-    if not resolved or not all(one.get("type") == "object" for one in resolved):
+    objects = [resolved(branch, root) for branch in branches]
+    if not objects or not all(one.get("type") == "object" for one in objects):
         return ""
-    for key in _constants(resolved[0]):
-        values = [_constants(one).get(key) for one in resolved]
+    for key in _constants(objects[0]):
+        values = [_constants(one).get(key) for one in objects]
         if None not in values and len(set(values)) == len(values):
             return key
     return ""
@@ -69,7 +69,7 @@ def _constants(branch: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _resolved(branch: Any, root: Any) -> dict[str, Any]:
+def resolved(branch: Any, root: Any) -> dict[str, Any]:
     """A branch, or the definition of the same file that it refers to."""
     reference = branch.get("$ref") if isinstance(branch, dict) else None
     if isinstance(reference, str) and reference.startswith("#/"):

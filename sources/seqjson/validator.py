@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from sources.base import CommandDictionary, Finding, Progress, Severity, SourceE
 from sources.seqjson.branches import with_branches_by_constant
 from sources.seqjson.commands import Commands, commands_of
 from sources.seqjson.faults import Fault, faults
+from sources.seqjson.limit import StepLimit
 from sources.values.files import unreadable
 from sources.values.json_text import JsonText, read_json_text
 from sources.values.slices import in_slices
@@ -51,6 +53,7 @@ class SeqJsonValidator:
             self._validator = jsonschema_rs.validator_for(self._schema, offline=True)
         except (ValueError, jsonschema_rs.ValidationError) as exc:
             raise SourceError(f"{Path(schema).name}: is not a JSON schema: {exc!s:.300}") from exc
+        self._limit = StepLimit(self._schema)
         self._commands: Commands | None = None
         name = Path(schema).name
         if dictionary is not None:
@@ -65,7 +68,11 @@ class SeqJsonValidator:
         return STEPS
 
     def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
-        """Check a sequence; see `CommandValidator`. Yields 1,000 findings at most; counts all."""
+        """Check a sequence; see `CommandValidator`.
+
+        Yields 1,000 findings at most and counts the others; after 1,000 wrong steps, each further
+        one counts as one.
+        """
         return in_slices(self._check(path))
 
     def _check(self, path: Path) -> Generator[Progress | Finding | Verdict]:
@@ -85,20 +92,21 @@ class SeqJsonValidator:
             yield from tally.conclusion("", {})
             return
         yield Progress("schema", 0.3, "checking the schema")
-        found = [
+        limited, left_out = self._limit.apply(content, MAX_FINDINGS)
+        found = (
             fault
-            for error in self._validator.iter_errors(content)
+            for error in self._validator.iter_errors(limited)
             for fault in faults(error, self._schema)
-        ]
+        )
         yield from tally.reported(_findings(text, found, "schema"))
+        del limited
+        tally.count(Severity.ERROR, left_out)
         commands = _count(content)
         if self._commands is None:
             yield Progress("commands", 0.9, "not checked without a dictionary", True)
         else:
             yield Progress("commands", 0.6, "checking the commands")
-            yield from tally.reported(
-                _findings(text, list(self._commands.faults(content)), "commands")
-            )
+            yield from tally.reported(_findings(text, self._commands.faults(content), "commands"))
         compact = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
         plural = "" if commands == 1 else "s"
         yield from tally.conclusion(
@@ -109,16 +117,16 @@ class SeqJsonValidator:
         )
 
 
-def _findings(text: JsonText, found: list[Fault], step: str) -> Iterator[Finding]:
-    """The findings about faults, in the order of the text, with their places."""
-    shown = found[:MAX_FINDINGS]
+def _findings(text: JsonText, found: Iterator[Fault], step: str) -> Iterator[Finding]:
+    """Yield findings about faults: the first in the order of the text, the rest without places."""
+    shown = list(islice(found, MAX_FINDINGS))
     offsets = text.locate({fault.pointer for fault in shown})
     for fault in sorted(shown, key=lambda fault: offsets.get(fault.pointer, 0)):
         line, column = text.place(offsets.get(fault.pointer, 0))
         pointer = "".join(f"/{_escaped(part)}" for part in fault.pointer)
         message = f"{pointer[:200] or '/'}: {fault.message}"
         yield Finding(Severity.ERROR, fault.code, message, line, column, fault.hint, step)
-    for fault in found[MAX_FINDINGS:]:
+    for fault in found:
         yield Finding(Severity.ERROR, fault.code, fault.message, step=step)
 
 

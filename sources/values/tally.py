@@ -35,6 +35,10 @@ class Tally:
             if self._found.total() <= MAX_FINDINGS:
                 yield finding
 
+    def count(self, severity: Severity, number: int) -> None:
+        """Count further findings."""
+        self._found[severity] += number
+
     def conclusion(
         self,
         accepted_detail: str,

@@ -60,8 +60,9 @@ export class QueueStore extends Store {
         getJson<Queue>('queue'),
         getJson<{ uploads: readonly WireUpload[] }>(`uploads?limit=${LIMIT}`),
       ]);
+      // The browser repeats an unchanged answer, with its time, after a 304.
+      if (queue.now !== this.queue?.now) this.#offsetMs = Date.parse(queue.now) - Date.now();
       this.queue = queue;
-      this.#offsetMs = Date.parse(queue.now) - Date.now();
       const listed = new Set(uploads.map(({ id }) => id));
       // The queue may have older uploads than the list.
       this.uploads = [...uploads, ...queue.uploads.filter(({ id }) => !listed.has(id))];
