@@ -45,6 +45,7 @@ def mission() -> History:
             "location": {"lat": n / 1000, "lon": -n / 1000},
             "place": n / 2 if n % 5 else {"north": n / 4},
             "whole": float(n),
+            "wheel": {"x": 2**62 + n, "y": [2**62 + n, 0.5][n % 2]},
         }
         if n % 7 == 0:
             del values["speed"]
@@ -115,7 +116,7 @@ def test_parquet_has_every_value(history: History, tmp_path: Path) -> None:
     nanoseconds = table["t"].cast("int64").to_pylist()
     found = []
     for t, row in zip(nanoseconds, table.drop(["t"]).to_pylist(), strict=True):
-        row["mixed"] = json.loads(row["mixed"])
+        row |= {name: json.loads(row[name]) for name in ("mixed", "wheel.y")}
         found.append({"t": t / 10**9, **nested(row)})
     assert found == expected(history)
     with duckdb.connect() as db:

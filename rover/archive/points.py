@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite
 from sys import getsizeof
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,8 @@ class Points:
         late: whether each value was late, shape (n,).
         parts: names of the components; `SCALAR` if it is not a vector.
         columns: one for each component, shape (n,) each: float64 (NaN: not measured), int64,
-            booleans, or Python objects (`None`: not measured).
+            booleans, or Python objects (`None`: not measured). The components of a vector are
+            numbers.
     """
 
     t: NDArray[np.float64]
@@ -84,7 +85,7 @@ class Points:
             return cls(t, late, SCALAR, (column_of(values, types),)).in_order()
         whole = [value if type(value) in vectors else {} for value in values]
         columns = {
-            part: np.array([number(value.get(part)) for value in whole], float)
+            part: column_of([_component(value.get(part)) for value in whole])
             for part in dict.fromkeys(part for value in whole for part in value)
         }
         if len(types) > len(vectors):
@@ -152,7 +153,7 @@ def column_of(values: Sequence[Any], types: AbstractSet[type] | None = None) -> 
         return np.array(values, bool)
     if kinds == {int} and all(value in INT64 for value in values):
         return np.array(values, np.int64)
-    if float in kinds <= {int, float, NoneType} and all(
+    if kinds <= {int, float, NoneType} and all(
         type(value) is not int or abs(value) <= MAX_EXACT_INTEGER for value in values
     ):
         return np.array(values, float)  # `None` becomes NaN
@@ -190,10 +191,8 @@ def values_of(column: NDArray[Any]) -> list[Any]:
     return values
 
 
-def number(value: object) -> float:
-    """The value as a finite float; NaN if it is not a number or too large for a float."""
-    try:
-        found = float(value) if isinstance(value, int | float) else nan
-    except OverflowError:
-        return nan
-    return found if isfinite(found) else nan
+def _component(value: object) -> float | None:
+    """The number of a vector's component; `None` if it was not measured, or is no finite number."""
+    if isinstance(value, int):
+        return int(value)
+    return float(value) if isinstance(value, float) and isfinite(value) else None

@@ -57,7 +57,7 @@ class ParquetWriter:
         arrays = [pa.array(map(nanoseconds, table.t.tolist()), pa.int64())]
         for column, field in zip(self._columns, list(self._schema)[1:-1], strict=True):
             values: list[Any] = column.values(table)
-            if field.metadata == JSON:
+            if is_mixed(column.kinds):
                 values = [None if value is None else json_text(value) for value in values]
             arrays.append(pa.array(values, field.type))
         arrays.append(pa.array(table.late))
@@ -89,13 +89,17 @@ class ParquetWriter:
 
 
 def _field(column: Column) -> pa.Field:
-    if is_mixed(column.kinds):
-        return pa.field(column.name, pa.string(), metadata=JSON)
+    metadata = dict(JSON) if is_mixed(column.kinds) else {}
     if column.part:
-        names = {PARAMETER: column.parameter.encode(), PART: column.part.encode()}
-        return pa.field(column.name, pa.float64(), metadata=names)
-    if "f" in column.kinds:
-        return pa.field(column.name, pa.float64())
+        metadata |= {PARAMETER: column.parameter.encode(), PART: column.part.encode()}
+    return pa.field(column.name, _type(column), metadata=metadata)
+
+
+def _type(column: Column) -> pa.DataType:
+    if is_mixed(column.kinds):
+        return pa.string()
+    if "f" in column.kinds or (column.part and not column.kinds):
+        return pa.float64()
     if "i" in column.kinds or "I" in column.kinds:
-        return pa.field(column.name, pa.int64())
-    return pa.field(column.name, pa.bool_() if "b" in column.kinds else pa.string())
+        return pa.int64()
+    return pa.bool_() if "b" in column.kinds else pa.string()
