@@ -161,7 +161,7 @@ class LogMachine(RuleBasedStateMachine):
     @rule()
     def recover(self) -> None:
         self.disk.fails = False
-        self.run(lambda: asyncio.wait((self.log._writes.join(),)))
+        self.run(lambda: asyncio.wait((self.log._transactions.join(),)))
 
     @rule(power_cut=st.booleans(), clean=st.booleans())
     def restart(self, power_cut: bool, clean: bool) -> None:

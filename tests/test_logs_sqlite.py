@@ -165,7 +165,7 @@ async def test_a_start_that_cannot_be_noted_keeps_the_file(tmp_path: Path) -> No
     assert log.outage is not None
     log._file.folder.begin_run = begin_run  # type: ignore[method-assign]
     log.append("telemetry", record(4))
-    await log._writes.join()
+    await log._transactions.join()
     assert log.set_aside is None
     assert await offsets(log) == [1, 2, 3, 4]
     await log.close()
@@ -312,7 +312,7 @@ async def test_a_stopped_process_goes_on_without_an_outage(
         gate.clear()
         log.begin("telemetry", "abc")
         commit = asyncio.create_task(log.commit())
-        await until(lambda: log._writes.running is not None)
+        await until(lambda: log._transactions._writes.running is not None)
         loop = asyncio.get_running_loop()
         before_stop = loop.time
         monkeypatch.setattr(loop, "time", lambda: before_stop() + 30)  # as after SIGSTOP

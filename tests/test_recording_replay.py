@@ -17,8 +17,9 @@ from rover.logs import MemoryLog
 from rover.logs.base import Record
 from rover.logs.search import offset_before
 from rover.telemetry.history import History
+from rover.telemetry.recording import Recording
 from rover.telemetry.records import STREAM
-from rover.telemetry.replay import Position, Recording, Replay
+from rover.telemetry.replay import Position, Replay
 from rover.wire import dumps, iso
 from sources.base import Sample
 from tests.test_restart import running

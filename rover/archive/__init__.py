@@ -3,5 +3,6 @@
 codec     arrays to bytes and back, without loss
 points    the values of one parameter, in order of time
 reduce    fewer points with the same spikes
-store     chunks of points in an SQLite database
+reader    reading chunks of points of an SQLite database
+store     adding them, and limiting their size
 """

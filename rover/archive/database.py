@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from rover.archive.reader import Reader, has_archive
 from rover.archive.store import Store
 from rover.damage import Damage, damage_of
 from rover.write_lock import WriteLock, write_lock_of
@@ -28,14 +29,15 @@ class RecordedArchive:
     """
 
     def __init__(self, db: sqlite3.Connection, damage: Damage | None = None) -> None:
-        found = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'chunk'").fetchone()
-        if found is None:  # nothing was archived so far
-            db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._store = Store(db, create=found is None, damage=damage)
+        if has_archive(db):
+            self._reader = Reader(db, damage or Damage())
+        else:  # nothing was archived so far
+            memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._reader = Store(memory)
 
-    def store(self) -> Store:
-        """The store."""
-        return self._store
+    def store(self) -> Reader:
+        """The archive, for reading."""
+        return self._reader
 
     def close(self) -> None:
         """Do nothing: the owner of the connection closes it."""

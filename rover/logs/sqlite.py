@@ -14,7 +14,7 @@ import logging
 import sqlite3
 from contextlib import suppress
 from functools import partial
-from time import monotonic, time
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from anyio import CancelScope, create_task_group, move_on_after, sleep, to_thread
@@ -27,7 +27,7 @@ from rover.logs.mission_file import MissionFile
 from rover.logs.outages import Outages
 from rover.logs.pending import Pending
 from rover.logs.reading import read
-from rover.logs.worker import Rounds, Worker
+from rover.logs.transactions import SLOW_S, Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -41,15 +41,6 @@ logger = logging.getLogger("rover.log")
 STORE_INTERVAL_S = 0.5
 """Seconds that records wait in the journal for their transaction. Each costs up to 100 µs, however
 small it is."""
-
-COMMIT_INTERVAL_S = 0.0025
-"""Minimum seconds between the starts of two transactions, if there is no journal."""
-
-SLOW_S = 2.0
-"""Seconds after which a transaction or an `fsync` counts as an outage. Events then go on."""
-
-SLOW_STEPS = 4
-"""Number of parts of this time."""
 
 ALIVE_S = 0.2
 """Seconds between two notes that this run is alive."""
@@ -96,18 +87,14 @@ class SqliteLog:
         self._damage = self._file.damage
         self.alive_at = 0.0
         self._clock = clock
-        self._slow_s = slow_s
         self._close_timeout_s = close_timeout_s
         self._retry_s = retry_s
         self._opened = False
         self._pending = Pending(self._file)
         self._outages = Outages(self.path, self._pending, clock)
         self._store_timer: asyncio.TimerHandle | None = None
-        self._commits = self._synced = 0  # number of transactions
-        self._writer, self._syncer = Worker("rover log writer"), Worker("rover log fsync")
-        self._checkpoints = Checkpoints(self._writer)
-        self._writes = Rounds(self._write, COMMIT_INTERVAL_S)
-        self._syncs = Rounds(self._sync)
+        self._transactions = Transactions(self._file, self._pending, self._outages, slow_s)
+        self._checkpoints = Checkpoints(self._transactions.writer)
 
     @property
     def name(self) -> str:
@@ -149,7 +136,7 @@ class SqliteLog:
                 await sleep(STANDBY_POLL_S)
             logger.warning("the other process has ended; this one takes over")
         try:
-            opened = await self._writer.run(self._file.open)
+            opened = await self._transactions.writer.run(self._file.open)
         except BaseException:
             folder.release()
             raise
@@ -166,7 +153,7 @@ class SqliteLog:
         """See `Log.close`."""
         with CancelScope(shield=True), move_on_after(self._close_timeout_s):
             if self._opened:
-                await asyncio.wait((self._writes.join(),))
+                await asyncio.wait((self._transactions.join(),))
         if self._store_timer is not None:
             self._store_timer.cancel()
         if (journal := self._file.journal) is not None:
@@ -174,12 +161,11 @@ class SqliteLog:
         clean = self._opened and self.outage is None and not self._pending
         with CancelScope(shield=True), move_on_after(self._close_timeout_s):
             # if the disk hangs, the writer does this later, or the process ends before
-            await self._writer.run(partial(self._file.close, clean=clean))
-        for worker in (self._writer, self._syncer, self._checkpoints):
-            worker.stop()
+            await self._transactions.writer.run(partial(self._file.close, clean=clean))
+        self._transactions.stop()
+        self._checkpoints.stop()
         with CancelScope(shield=True):
-            await self._writes.cancel()
-            await self._syncs.cancel()
+            await self._transactions.cancel()
 
     async def run(self) -> None:
         """See `Log.run`."""
@@ -188,7 +174,7 @@ class SqliteLog:
             while True:
                 await sleep(self._retry_s)
                 if self.outage is not None:
-                    await asyncio.wait((self._writes.join(),))
+                    await asyncio.wait((self._transactions.join(),))
                 elif (database := self._file.database) is not None:
                     with suppress(sqlite3.Error, OSError):  # a write reports it
                         await self._checkpoints.move(database)
@@ -213,7 +199,7 @@ class SqliteLog:
 
     async def report_damage(self, error: Exception) -> None:
         """See `Log.report_damage`. The damaged file is set aside; `run` begins another one."""
-        await self._writer.run(self._file.set_aside_damaged, str(error))
+        await self._transactions.writer.run(self._file.set_aside_damaged, str(error))
         self._outages.begin(f"{self.path} was damaged: {error}")
 
     def streams(self, prefix: str = "") -> Sequence[Stream]:
@@ -254,8 +240,7 @@ class SqliteLog:
 
     async def read(self, key: str, **selection: Unpack[Selection]) -> list[Record]:
         """See `Log.read`. Reading does not wait for writing."""
-        if self._pending or self._writes.running is not None:
-            await self._stored()
+        await self._transactions.stored()
         id_ = self._pending.ids.get(key)
         if id_ is None or not self.path.exists():
             return []
@@ -271,73 +256,13 @@ class SqliteLog:
                 loop = asyncio.get_running_loop()
                 self._store_timer = loop.call_later(STORE_INTERVAL_S, self._store)
             return True
-        return await self._stored()
+        return await self._transactions.stored()
 
     def _store(self) -> None:
         self._store_timer = None
         if self.outage is None and self._pending:  # `run` ends an outage
-            self._writes.join()
-
-    async def _stored(self) -> bool:
-        """Return when everything appended before this call is in the file, or an outage began."""
-        if self.outage is not None:
-            return False
-        if self._pending:
-            task = self._writes.join()
-        elif (running := self._writes.running) is not None:
-            task = running
-        else:
-            return True
-        return await self._finished(task)
+            self._transactions.join()
 
     async def sync(self) -> bool:
         """See `Log.sync`."""
-        if not await self._stored():
-            return False
-        if self._synced == self._commits:
-            return True
-        return await self._finished(self._syncs.join())
-
-    async def _finished(self, task: asyncio.Task[bool]) -> bool:
-        """The result of a round; `False` if it takes too long.
-
-        It waits in steps, because a process that was stopped (SIGSTOP, a suspended machine) finds
-        only one of them at its end, and goes on.
-        """
-        for _ in range(SLOW_STEPS):
-            done, _ = await asyncio.wait((task,), timeout=self._slow_s / SLOW_STEPS)
-            if done:
-                return task.result() and self.outage is None
-        self._outages.begin(f"the disk has not finished a write for {self._slow_s:g} s")
-        return False
-
-    async def _write(self) -> bool:
-        pending, began = self._pending, monotonic()
-        batch = pending.take()
-        try:
-            write = self._file.write
-            unfinished = await self._writer.run(write, batch, pending.index, pending.ids)
-        except Exception as exc:  # whatever fails, the live streams go on
-            pending.put_back(batch)
-            self._outages.begin_after(exc)
-            return False
-        pending.written(batch, unfinished)
-        self._commits += 1
-        if self._file.is_new:
-            self._file.is_new = False
-            self._outages.record_loss(self.set_aside)
-        if monotonic() - began < self._slow_s / 2:
-            self._outages.end()
-        return True
-
-    async def _sync(self) -> bool:
-        commits, database = self._commits, self._file.database
-        if database is None:
-            return False
-        try:
-            await self._syncer.run(database.sync)
-        except OSError as exc:
-            self._outages.begin_after(exc)
-            return False
-        self._synced = max(commits, self._synced)
-        return True
+        return await self._transactions.synced()

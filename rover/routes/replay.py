@@ -10,7 +10,8 @@ from rover.asgi.event_stream import EventStream
 from rover.asgi.query import Moment, Number
 from rover.errors import BadQuery
 from rover.routes.image_json import past_image_json
-from rover.telemetry.replay import Position, Recording, Replay
+from rover.telemetry.recording import Recording
+from rover.telemetry.replay import Position, Replay
 from rover.wire import HEARTBEAT, dumps, iso_or_text, sse
 
 if TYPE_CHECKING:

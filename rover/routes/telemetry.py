@@ -20,7 +20,7 @@ from rover.logs.gaps import saved_gaps
 from rover.routes.replay import AT, SPEED, HasRecord, open_replay
 from rover.simulated_spans import saved_spans
 from rover.telemetry.events import BEAT, parameter_json
-from rover.telemetry.replay import Recording
+from rover.telemetry.recording import Recording
 from rover.telemetry.views import Selection
 from rover.wire import EVENT_STREAM, dumps, iso, iso_or_none
 

@@ -19,6 +19,7 @@ from anyio import sleep, sleep_forever
 
 from rover.archive.database import ArchiveDatabase, RecordedArchive
 from rover.archive.levels import CHUNK
+from rover.damage import damage_of
 from rover.logs.contents import is_damage
 from rover.logs.worker import Worker
 from rover.telemetry.by_parameter import points_of
@@ -104,8 +105,10 @@ class History(Past):
         self.dropped = 0
         self.damage: Exception | None = None
         self._is_recorded = recorded is not None
+        self._archive = ArchiveDatabase(path)
+        damage = None if path is None else damage_of(path)
         super().__init__(
-            parameters, ArchiveDatabase(path) if recorded is None else RecordedArchive(recorded)
+            parameters, self._archive if recorded is None else RecordedArchive(recorded, damage)
         )
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
@@ -172,13 +175,13 @@ class History(Past):
             if not entries:
                 return
             try:
-                store = self._database.store()
+                store = self._archive.store()
                 batch = points_of(entries, self._names, store.archived)
                 newest = max(entry.offset for entry in entries)
                 store.add(batch, self._clock(), newest)
                 self._limit(store)
             except (sqlite3.Error, OSError, ValueError) as exc:
-                self._database.close()
+                self._archive.close()
                 self.damage = exc if is_damage(exc) else None
                 self._archive_at = self._clock() + RETRY_S
                 if not self._failing:
@@ -195,7 +198,7 @@ class History(Past):
     def limit(self) -> None:
         """Drop old samples beyond the limits for `LIMIT_S`; queries run before the next call."""
         with self._lock, suppress(sqlite3.Error, OSError):  # `archive` reports it
-            self._limit(self._database.store())
+            self._limit(self._archive.store())
 
     def _limit(self, store: Store) -> None:
         stored_after = self._retention() - self._max_age_s

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rover.archive.database import ArchiveDatabase, RecordedArchive
     from rover.archive.points import Points
-    from rover.archive.store import Store
+    from rover.archive.reader import Reader
     from sources.base import Parameter, Sample
 
 MAX_PARAMETERS = 2000
@@ -129,7 +129,7 @@ class Past:
         enough = max(MIN_POINTS, min(max_points, MAX_LOADED_POINTS // (16 * len(names) or 1)))
         text_bytes = MAX_LOADED_TEXT // (len(names) or 1)
 
-        def read(store: Store, name: str) -> tuple[list[Points], bool]:
+        def read(store: Reader, name: str) -> tuple[list[Points], bool]:
             return store.load(name, begin, end, enough, text_bytes)
 
         return self._excerpt(names, begin, end, read)
@@ -139,7 +139,7 @@ class Past:
         names: Sequence[str],
         since: float,
         until: float,
-        read: Callable[[Store, str], tuple[list[Points], bool]],
+        read: Callable[[Reader, str], tuple[list[Points], bool]],
     ) -> Excerpt:
         """What `read` returns of the archive, and the samples in memory."""
         with self._lock, self._reading() as store:
@@ -213,7 +213,7 @@ class Past:
             LogDamaged: the database cannot be read.
         """
 
-        def read(store: Store, name: str) -> tuple[list[Points], bool]:
+        def read(store: Reader, name: str) -> tuple[list[Points], bool]:
             points = store.newest_before(name, until)
             return ([] if points is None else [points]), True
 
@@ -289,7 +289,7 @@ class Past:
             begin = window_end
 
     @contextmanager
-    def _reading(self) -> Iterator[Store]:
+    def _reading(self) -> Iterator[Reader]:
         try:
             yield self._database.store()
         except (sqlite3.Error, OSError, ValueError) as exc:

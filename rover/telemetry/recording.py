@@ -1,0 +1,274 @@
+"""What is recorded of a mission, in one order of time.
+
+    history (samples by their own time) ─┐
+    log (the rest by the server's time) ─┴▶ one order of time
+
+The record is read in pieces of limited size, so memory does not depend on its length.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from functools import partial
+from heapq import heapify, heappop, heapreplace
+from itertools import islice
+from time import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from anyio import to_thread
+
+from rover.logs.search import offset_before
+from rover.telemetry.events import sample_json
+from rover.telemetry.records import STREAM
+from rover.wire import dumps, iso
+from sources.base import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Collection,
+        Iterator,
+        Sequence,
+    )
+
+    from rover.logs.base import Log, Record
+    from rover.telemetry.history import History
+
+NAMED = ("state", "alarm", "event", "dictionary")
+"""Kinds of the telemetry's records that are not samples."""
+
+COMMS = "comms/"
+"""The prefix of the keys of channels in the log."""
+
+MAX_ALARM_MARKS = 500
+"""Maximum number of alarms on the scrubber of the page, newest first."""
+
+IMAGES = "images"
+"""The key of the images in the log."""
+
+MARGIN_S = 1.0
+"""Seconds before now up to which samples are read, because newer ones may still arrive. A replay
+ends less than twice as long before now."""
+
+ROWS = 256
+"""Number of samples that a thread reads at once."""
+
+PAGE_RECORDS = 128
+"""Maximum number of records that are read at once."""
+
+PAGE_BYTES = 128 * 2**10
+"""Maximum bytes of records that are read at once."""
+
+MAX_ALARM_RECORDS = 20_000
+"""Maximum number of past `alarm` events from which the alarms of a moment are found."""
+
+
+class Moment(NamedTuple):
+    """One recorded event.
+
+    Attributes:
+        t: POSIX seconds.
+        name: of the event; `None` for a sample; `""` for the end of what is recorded so far.
+        data: JSON.
+    """
+
+    t: float
+    name: str | None
+    data: str
+
+
+class Place(NamedTuple):
+    """Records of one stream.
+
+    Attributes:
+        key: of the stream.
+        kind: of the records.
+    """
+
+    key: str
+    kind: str
+
+
+BEGINNINGS = (*(Place(STREAM, kind) for kind in NAMED), Place(IMAGES, "image"))
+"""The records that decide, with the samples, when the record begins. There may be many channels."""
+
+
+class Recording:
+    """What is recorded, by time.
+
+    Args:
+        history: the samples.
+        log: the other events.
+        clock: POSIX seconds.
+        image_json: the record of an image as clients see it; `None` if it cannot be read. By
+            default its data.
+        is_closed: whether nothing is added to the record: it ends with its last event, not now.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        log: Log,
+        clock: Callable[[], float] = time,
+        *,
+        image_json: Callable[[Record], Awaitable[str | None]] | None = None,
+        is_closed: bool = False,
+    ) -> None:
+        self.history = history
+        self.log = log
+        self.clock = clock
+        self.image_json = image_json or data_of
+        self._is_closed = is_closed
+
+    async def first(self) -> float:
+        """The time of the first sample or event in POSIX seconds; infinite without any."""
+        found = [await to_thread.run_sync(self.history.first)]
+        for key, kind in BEGINNINGS:  # of one kind, the log finds records by its index
+            found += [one.at for one in await self.log.read(key, kinds=(kind,), limit=1)]
+        return min(found)
+
+    async def last(self) -> float:
+        """The time of the newest sample or event in POSIX seconds; -infinite without any."""
+        found = [await to_thread.run_sync(self.history.last)]
+        found += [one.at for one in await self.log.read(STREAM, limit=1, newest=True)]
+        return max(found)
+
+    async def alarm_marks(self) -> list[dict[str, Any]]:
+        """When the newest alarms were raised, of which parameter, and at which level."""
+        records = await self.log.read(
+            STREAM, kinds=("alarm",), limit=MAX_ALARM_RECORDS, newest=True
+        )
+        found = []
+        for one in records:
+            with suppress(LookupError, TypeError, ValueError):
+                alarm = json.loads(one.data)
+                if alarm["action"] == "raised":
+                    mark = {"t": iso(one.at), "parameter": alarm["parameter"]}
+                    found.append({**mark, "level": alarm["level"]})
+        return found[-MAX_ALARM_MARKS:]
+
+    def _places(self) -> list[Place]:
+        """The kinds of records that are replayed."""
+        channels = [Place(one.key, "message") for one in self.log.streams(COMMS)]
+        return [*BEGINNINGS, *channels]
+
+    def samples(
+        self, since: float, until: float, fields: Collection[str] | None
+    ) -> Iterator[Moment]:
+        """The samples of a time range; blocks."""
+        for table in self.history.tables(since, until, fields):
+            columns = table.as_columns(self.history.integers)
+            times = columns.pop("t")
+            del columns["late"]  # in order of time, none is
+            for row, t in enumerate(times):
+                values = {
+                    name: column[row] for name, column in columns.items() if column[row] is not None
+                }
+                yield Moment(t, None, sample_json(Sample(t, values)))
+
+    async def records(
+        self, place: Place, since: float, until: float, after: dict[Place, int]
+    ) -> AsyncIterator[Moment]:
+        """The records of a stream that were published in a time range.
+
+        Args:
+            place: the stream, and the kind of the records.
+            since: POSIX seconds. A later record with an earlier time counts as of this time.
+            until: POSIX seconds, exclusive.
+            after: the offset before the first record of each stream and kind; it is updated.
+        """
+        key, kind = place
+        is_first = place not in after
+        if is_first:
+            # a channel has few messages: to read them takes less time than to search
+            is_short = key.startswith(COMMS)
+            after[place] = 0 if is_short else await offset_before(self.log, key, since, kind)
+        stream = self.log.stream(key)
+        if stream is None or stream.last <= after[place]:
+            return  # nothing is new: most channels are quiet
+        while page := await self.log.read(
+            key, after=after[place], kinds=(kind,), limit=PAGE_RECORDS, max_bytes=PAGE_BYTES
+        ):
+            for record in page:
+                if record.at >= until:
+                    return
+                after[place] = record.offset
+                if is_first and record.at < since:
+                    continue
+                since = max(since, record.at)
+                if key == STREAM:
+                    yield Moment(since, record.kind, record.data)
+                elif key == IMAGES:
+                    if (data := await self.image_json(record)) is not None:
+                        yield Moment(since, "image", data)
+                else:
+                    yield Moment(since, "comms", message_json(key, record))
+
+    async def moments(self, since: float, fields: Collection[str] | None) -> AsyncIterator[Moment]:
+        """Everything from a time on, in order of time, until now.
+
+        An event with an empty name follows what is recorded so far, unless the record is closed.
+        """
+        after: dict[Place, int] = {}
+        margin_s = 0.0 if self._is_closed else MARGIN_S
+        while (until := self.clock() - margin_s) > since + margin_s:
+            sources = [_in_thread(self.samples(since, until, fields))]
+            sources += [self.records(place, since, until, after) for place in self._places()]
+            async for moment in merged(sources):
+                yield moment
+            if self._is_closed:
+                return
+            yield Moment(until, "", "")
+            since = until
+
+
+async def merged(sources: Sequence[AsyncIterator[Moment]]) -> AsyncIterator[Moment]:
+    """The events of all sources in order of time; of equal times, in the order of the sources."""
+    heap = [
+        (first.t, index, first)
+        for index, source in enumerate(sources)
+        if (first := await anext(source, None)) is not None
+    ]
+    heapify(heap)
+    while heap:
+        _, index, moment = heap[0]
+        yield moment
+        following = await anext(sources[index], None)
+        if following is None:
+            heappop(heap)
+        else:
+            heapreplace(heap, (following.t, index, following))
+
+
+async def data_of(record: Record) -> str | None:
+    """The data of a record."""
+    return record.data
+
+
+async def _in_thread(moments: Iterator[Moment]) -> AsyncIterator[Moment]:
+    """The same, read in a thread."""
+    while some := await to_thread.run_sync(partial(_take, moments)):
+        for moment in some:
+            yield moment
+
+
+def _take(moments: Iterator[Moment]) -> list[Moment]:
+    return list(islice(moments, ROWS))
+
+
+def message_json(key: str, record: Record) -> str:
+    """A message of a channel as JSON."""
+    fields = json.loads(record.data)
+    at = record.at if record.t is None else record.t
+    return dumps(
+        {
+            "channel": key.removeprefix(COMMS),
+            "from": fields["name"],
+            "text": fields["text"],
+            "role": fields.get("role"),
+            "at": iso(at),
+        }
+    )
