@@ -261,6 +261,11 @@ class Settings:
     max_members: int = setting(
         1_500, "maximum number of members of one channel; more get 1013", at_least=1
     )
+    max_subscriptions: int = setting(
+        10_000,
+        "maximum number of channels that all members together listen to beside their own",
+        at_least=1,
+    )
     max_message_bytes: int = setting(
         16 * 2**10, "size limit of a comms message", unit="bytes", at_least=64, at_most=16 * 2**20
     )

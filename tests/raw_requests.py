@@ -37,6 +37,7 @@ PATHS = {
     "/alarms/1/acknowledge": "POST",
     "/alarms/1/shelve": "POST",
     "/comms": "GET",
+    "/comms/export": "GET",
     "/comms/flight/messages": "POST",
     "/comms/flight/stream": "GET",
     "/ws/comms/flight": "GET",

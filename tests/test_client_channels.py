@@ -88,11 +88,11 @@ async def test_a_message_over_http_is_sent_once_with_its_ref(serve: Serve) -> No
         async with rover.follow("flight") as events:
             await anext(events)
             said = [await rover.say("flight", "GO", "Ada", ref="1") for _ in range(2)]
-            await rover.say("flight", "NO GO", kind="vote", data={"station": "EECOM"})
+            await rover.say("flight", "NO GO", kind="status", data={"station": "EECOM"})
             go, no_go = await read(events, 2)
         assert said[0] == said[1]
         assert (go.id, go.sender, go.ref) == (said[0].id, "Ada", "1")
-        assert (no_go.sender, no_go.kind, no_go.data) == ("guest", "vote", {"station": "EECOM"})
+        assert (no_go.sender, no_go.kind, no_go.data) == ("guest", "status", {"station": "EECOM"})
         for text, code in ((" ", "empty"), ("a\0", "malformed"), ("a" * 65, "too_long")):
             with pytest.raises(MessageRefused) as refused:
                 await rover.say("flight", text)

@@ -144,3 +144,30 @@ async def test_a_message_has_a_kind_and_data_and_is_sent_once_with_its_ref(serve
         look, plain = [e for e in await read(ada, 2) if isinstance(e, Message)]
     assert (look.kind, look.data, look.ref) == ("link", data, "go-1")
     assert (plain.text, plain.kind, plain.data) == ("plain", "", None)
+
+
+async def test_a_member_listens_to_other_channels_also_across_cuts(serve: Serve) -> None:
+    texts = [f"{n}" for n in range(20)]
+    async with (
+        serving(serve) as at,
+        cutting(at.url, 2_500) as proxy,
+        Client(proxy.url) as rover,
+        rover.comms("flight", "Ada") as ada,
+    ):
+        first = (await at.comms.say("science", "@ada: look")).id
+        science = await ada.subscribe("Science", read=f"{first.epoch}-0")
+        assert (science.channel, science.unread, science.mentions) == ("science", 1, 1)
+        with pytest.raises(MessageRefused):
+            await ada.subscribe("science")
+        with fail_after(20):
+            for text in texts:
+                await ada.say(text, channel="science")
+            found = await read(ada, 20)
+        assert [e.text for e in found if isinstance(e, Message)] == texts
+        assert {e.channel for e in found if isinstance(e, Message)} == {"science"}
+        assert len([e for e in found if isinstance(e, Interruption)]) == 1
+        await ada.unsubscribe("science")
+        await at.comms.say("science", "unheard")
+        await ada.say("heard")
+        [heard] = [e for e in await read(ada, 1) if isinstance(e, Message)]
+    assert heard.text == "heard"

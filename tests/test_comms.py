@@ -55,6 +55,7 @@ async def test_all_members_receive_a_message_including_the_sender() -> None:
         message = {
             "type": "message",
             "id": str(event_id),
+            "channel": "eva",
             "from": "ada",
             "text": "hello",
             "at": "2001-09-09T01:46:40.123Z",

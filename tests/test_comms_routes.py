@@ -126,6 +126,7 @@ async def test_a_welcome_has_the_members_and_the_history(serve: Serve, ws: str) 
                 "ref_characters": 64,
                 "messages_per_s": 1e6,
                 "burst": 30,
+                "subscriptions": 100,
             },
             "history": [],
         }
@@ -149,9 +150,9 @@ async def test_messages_joins_and_leaves_are_sent(serve: Serve) -> None:
             message = await receive(bo)
         events = [await receive(ada) for _ in range(3)]
     assert [set(event) for event in events] == [
-        {"type", "id", "name", "member_count", "at"},
-        {"type", "id", "from", "text", "at"},
-        {"type", "id", "name", "member_count", "at"},
+        {"type", "id", "channel", "name", "member_count", "at"},
+        {"type", "id", "channel", "from", "text", "at"},
+        {"type", "id", "channel", "name", "member_count", "at"},
     ]
     assert [event["type"] for event in events] == ["join", "message", "leave"]
     assert events[1] == message

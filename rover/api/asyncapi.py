@@ -93,6 +93,8 @@ PROGRESS = {
 FROM_MEMBERS = {
     "text": StreamMessage("a message, without a subprotocol", TEXT, None, "text/plain", "Go"),
     "say": StreamMessage("a message; with a `ref`, the reply is `ack`", ref("Say")),
+    "subscribe": StreamMessage("listens to another channel", ref("Subscribe")),
+    "unsubscribe": StreamMessage("listens no more to another channel", ref("Unsubscribe")),
     "ping": StreamMessage("a page checks its connection", ref("Ping")),
 }
 
@@ -104,6 +106,8 @@ TO_MEMBERS = {
     "message": StreamMessage("a member sent a message", ref("Message")),
     "presence": StreamMessage("a member joined or left", ref("Presence")),
     "ack": StreamMessage("the message was published", ref("Ack")),
+    "subscribed": StreamMessage("the reply to `subscribe`", ref("Subscribed")),
+    "unsubscribed": StreamMessage("the reply to `unsubscribe`", ref("Unsubscribed")),
     "pong": StreamMessage("the reply to `ping`", ref("Pong")),
     "error": StreamMessage("the frame was refused", ref("Refusal")),
     "gap": StreamMessage("events are missing at this place", ref("ChannelGap")),

@@ -12,6 +12,7 @@ UPLOAD_ID = "kvLN_UpsPkBdwfOeAPZ2wg"
 MESSAGE = {
     "type": "message",
     "id": "57229c3b-14",
+    "channel": "flight",
     "from": "Ada",
     "text": "Drive of sol 812 is complete",
     "at": "2026-11-28T18:45:45.190Z",
@@ -143,6 +144,17 @@ EXAMPLES: Mapping[str, object] = {
         "step": "syntax",
     },
     "Say": {"type": "say", "text": "Drive of sol 812 is complete", "ref": "1"},
+    "Subscribe": {"type": "subscribe", "channel": "science", "after": "0f8d29a1-7"},
+    "Subscribed": {
+        "type": "subscribed",
+        "channel": "science",
+        "member_count": 3,
+        "last_id": "0f8d29a1-9",
+        "unread": 2,
+        "mentions": 1,
+    },
+    "Unsubscribe": {"type": "unsubscribe", "channel": "science"},
+    "Unsubscribed": {"type": "unsubscribed", "channel": "science"},
     "Ping": {"type": "ping"},
     "Pong": {"type": "pong"},
     "Ack": {"type": "ack", "ref": "1", "id": "57229c3b-14"},
@@ -152,11 +164,12 @@ EXAMPLES: Mapping[str, object] = {
     "Presence": {
         "type": "join",
         "id": "57229c3b-13",
+        "channel": "flight",
         "name": "Ada",
         "member_count": 2,
         "at": "2026-11-28T18:45:44.001Z",
     },
-    "ChannelGap": {"type": "gap", **GAP},
+    "ChannelGap": {"type": "gap", "channel": "flight", **GAP},
     "Welcome": {
         "type": "welcome",
         "channel": "flight",
@@ -170,6 +183,7 @@ EXAMPLES: Mapping[str, object] = {
             "ref_characters": 64,
             "messages_per_s": 10,
             "burst": 30,
+            "subscriptions": 100,
         },
         "now": "2026-11-28T18:45:46.002Z",
         "polls": [

@@ -16,6 +16,8 @@ from starlette.websockets import WebSocketDisconnect
 from rover.asgi.follower import Follower
 from rover.asgi.framing import text_message
 from rover.asgi.outputs import output_of
+from rover.asgi.subscriptions import Subscriptions
+from rover.comms.listening import Subscribe, Unsubscribe
 from rover.topic import Batch, Gap
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from rover.comms import Comms
+    from rover.comms.channel import Channel
     from rover.comms.frames import Frame
     from rover.comms.member import Member
     from rover.comms.protocol import WireProtocol
@@ -80,9 +83,18 @@ class MemberStream(Follower):
     Attributes:
         received_at: monotonic seconds since which the server waits for the client's next frame;
             infinity while it handles one.
+        subscriptions: the other channels whose events the member receives.
     """
 
-    __slots__ = ("_comms", "_protocol", "_websocket", "lock", "member", "received_at")
+    __slots__ = (
+        "_comms",
+        "_protocol",
+        "_websocket",
+        "lock",
+        "member",
+        "received_at",
+        "subscriptions",
+    )
 
     def __init__(
         self,
@@ -100,6 +112,7 @@ class MemberStream(Follower):
         self._websocket = websocket
         self._protocol = protocol
         self._comms = comms
+        self.subscriptions = Subscriptions(self, comms)
 
     async def send(self, text: str) -> None:
         """Acquire the lock and send one frame.
@@ -123,17 +136,22 @@ class MemberStream(Follower):
         self._comms.sent_bytes += len(text) if text.isascii() else len(text.encode())
 
     def write(self, framed: Messages) -> bool:
+        """Write events of the member's channel to the connection."""
+        if not self.write_frames(framed):
+            return False
+        if (pace := self.member.channel.pace).behind:
+            pace.advance(self.member, framed.last)
+        return True
+
+    def write_frames(self, framed: Messages) -> bool:
         """Write events to the connection, unless a reply is to precede them."""
         if self.lock.locked():
             return False
-        data, text_bytes, last = framed
-        if data:
+        if framed.data:
             assert self.output is not None  # noqa: S101 # else the sink is not attached
-            if not self.output.write(data):
+            if not self.output.write(framed.data):
                 return False
-            self._comms.sent_bytes += text_bytes
-        if (pace := self.member.channel.pace).behind:
-            pace.advance(self.member, last)
+            self._comms.sent_bytes += framed.text_bytes
         return True
 
     async def follow(self) -> bool:
@@ -149,17 +167,21 @@ class MemberStream(Follower):
     async def send_news(self, news: News | Gap) -> None:
         """See `Follower.send_news`."""
         self.member.channel.pace.advance(self.member, self.member.subscriber.offset)
+        await self.send_events(self.member.channel, news)
+
+    async def send_events(self, channel: Channel, news: News | Gap) -> None:
+        """Send what a subscriber of a channel received."""
         if isinstance(news, Batch):
             await self._send_frames(news.frames)
         elif isinstance(news, Gap):
-            await self._send_missed(news)
+            await self._send_missed(channel, news)
 
-    async def _send_missed(self, gap: Gap) -> None:
+    async def _send_missed(self, channel: Channel, gap: Gap) -> None:
         """Send the events of a gap from the log, and a gap for those that it has not."""
-        async for found in self._comms.missed(self.member.channel, gap):
+        async for found in self._comms.missed(channel, gap):
             if isinstance(found, Gap):
                 self._comms.gaps.add(found)
-                await self.send(self._protocol.gap(found))
+                await self.send(self._protocol.gap(found, channel.name))
             else:
                 await self._send_frames(found)
 
@@ -172,10 +194,17 @@ class MemberStream(Follower):
 
     async def reply(self, text: str) -> None:
         """Handle a frame of the member, and send the reply before any later event."""
+        feed = None
         async with self.lock:
-            if (reply := self._protocol.receive(text, self.member)) is not None:
-                topic = self.member.channel.topic
+            reply = self._protocol.receive(text, self.member)
+            if isinstance(reply, Subscribe | Unsubscribe):
+                reply, feed = await self.subscriptions.handle(reply)
+            elif reply is not None:
+                topic = self.member.spoke_in.topic
                 if topic.released_id != topic.last_id:  # what is acknowledged is kept
                     await self._comms.synced()
+            if reply is not None:
                 with suppress(WebSocketDisconnect):
                     await self.send_locked(reply)
+        if feed is not None and not feed.attach():
+            feed.resume()

@@ -28,6 +28,7 @@ from rover.client.errors import (
 from rover.client.images import ImageDownload
 from rover.client.sse import EventParser, ServerSentEvent
 from rover.client.stream import EventStream, Gap, Interruption
+from rover.client.subscriptions import Subscription
 from rover.client.telemetry import Beat, Notice, Sample, TelemetryStream
 from rover.client.uploads import Finding, Upload, UploadStatus
 
@@ -59,6 +60,7 @@ __all__ = [
     "Sample",
     "ServerSentEvent",
     "Silent",
+    "Subscription",
     "TelemetryStream",
     "Upload",
     "UploadStatus",

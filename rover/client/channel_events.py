@@ -26,6 +26,7 @@ class Message:
         kind: such as `link`; empty for plain messages.
         data: for programs; `None` if there is none.
         ref: the sender's name for the message; empty without one.
+        channel: the name of the channel; empty in pages.
         fields: the event's JSON.
     """
 
@@ -37,6 +38,7 @@ class Message:
     kind: str
     data: Mapping[str, Any] | None
     ref: str
+    channel: str
     fields: Mapping[str, Any]
 
     @classmethod
@@ -49,13 +51,13 @@ class Message:
         if not isinstance(fields, dict):
             raise NotARover("a message is not a JSON object")
         texts = (str(fields.get(key) or "") for key in TEXTS)
-        id_, sender, text, at, role, kind, ref = texts
+        id_, sender, text, at, role, kind, ref, channel = texts
         data = fields.get("data")
         found = data if isinstance(data, dict) else None
-        return cls(id_, sender, text, at, role, kind, found, ref, fields)
+        return cls(id_, sender, text, at, role, kind, found, ref, channel, fields)
 
 
-TEXTS = ("id", "from", "text", "at", "role", "kind", "ref")
+TEXTS = ("id", "from", "text", "at", "role", "kind", "ref", "channel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Presence:
         name: the member's name.
         member_count: members of the channel after it.
         at: when, in ISO 8601.
+        channel: the name of the channel.
         fields: the event's JSON.
     """
 
@@ -76,6 +79,7 @@ class Presence:
     name: str
     member_count: int
     at: str
+    channel: str
     fields: Mapping[str, Any]
 
 
@@ -100,7 +104,8 @@ def event_of(fields: Mapping[str, Any]) -> Message | Presence | Notice:
     if kind == "message":
         return Message.from_json(fields)
     if kind in ("join", "leave"):
-        name, count = str(fields.get("name", "")), fields.get("member_count")
+        name, at, channel = (str(fields.get(key, "")) for key in ("name", "at", "channel"))
+        count = fields.get("member_count")
         members = count if isinstance(count, int) else 0
-        return Presence(event_id, kind, name, members, str(fields.get("at", "")), fields)
+        return Presence(event_id, kind, name, members, at, channel, fields)
     return Notice(event_id, kind, fields, json.dumps(fields, ensure_ascii=False))

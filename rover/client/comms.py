@@ -32,6 +32,7 @@ from rover.client.errors import (
 )
 from rover.client.http import host_of, translated_handshake_errors
 from rover.client.stream import CONNECT_TIMEOUT_S, Gap, Interruption, json_object
+from rover.client.subscriptions import Subscription, Subscriptions
 from rover.client.telemetry import Notice
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Channel:
         self._dropped = 0
         self._news = asyncio.Event()
         self._said: dict[str, tuple[str, asyncio.Future[str]]] = {}  # frames by `ref`
+        self._subscriptions = Subscriptions()
+        self._sending = asyncio.Lock()  # `_connection` and `_subscriptions` belong together
         self._error: ClientError | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -136,7 +139,13 @@ class Channel:
         return self._waiting.popleft()
 
     async def say(
-        self, text: str, *, kind: str = "", data: Mapping[str, Any] | None = None, ref: str = ""
+        self,
+        text: str,
+        *,
+        kind: str = "",
+        data: Mapping[str, Any] | None = None,
+        ref: str = "",
+        channel: str = "",
     ) -> str:
         """Send a message; returns its id when the server has accepted it.
 
@@ -148,6 +157,8 @@ class Channel:
             data: for programs; it needs a kind.
             ref: the program's name for the message; by default a random one. A program that may
                 have sent it before, in an earlier run, gives the same one again.
+            channel: one that the member listens to, as its `Subscription` has it; by default its
+                own.
 
         Raises:
             MessageRefused: the channel does not accept the message.
@@ -160,17 +171,58 @@ class Channel:
         ref = ref or secrets.token_hex(8)
         if ref in self._said:
             raise InvalidArgument(f"ref={ref[:64]}: a message with it is being sent")
-        frame = json_of({"type": "say", "ref": ref, **message_fields(text, kind, data)})
+        fields = {"type": "say", "ref": ref, **message_fields(text, kind, data)}
+        frame = json_of({**fields, "channel": channel} if channel else fields)
         accepted = asyncio.get_running_loop().create_future()
         self._said[ref] = (frame, accepted)
         try:
-            if self._connection is not None:
-                with suppress(ConnectionClosed):  # it is sent again on the next connection
-                    await self._connection.send(frame)
+            async with self._sending:
+                await self._send(frame)
             accepted_id: str = await accepted
             return accepted_id
         finally:
             del self._said[ref]
+
+    async def subscribe(self, channel: str, *, after: str = "", read: str = "") -> Subscription:
+        """Listen to another channel on this connection, without joining it.
+
+        Its events are among those of the iteration, with its name in `channel`. After a cut, it
+        resumes after its last event.
+
+        Args:
+            channel: the name of the channel.
+            after: past events after this id.
+            read: the last event that the person has read; counts unread messages.
+
+        Raises:
+            MessageRefused: the server refuses it.
+            ClientError: as the class.
+        """
+        ids = {"after": after, "read": read}
+        return Subscription.from_json(await self._ask("subscribe", channel=channel, **ids))
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Listen no more to another channel.
+
+        Raises:
+            MessageRefused: the member does not listen to it.
+            ClientError: as the class.
+        """
+        await self._ask("unsubscribe", channel=channel)
+
+    async def _ask(self, kind: str, **fields: str) -> Mapping[str, Any]:
+        if self._error is not None:
+            raise self._error
+        async with self._sending:
+            frame, reply = self._subscriptions.ask(kind, **fields)
+            await self._send(json_of(frame))
+        return await reply
+
+    async def _send(self, frame: str) -> None:
+        """Send a frame, unless the connection was cut. The caller holds `_sending`."""
+        if self._connection is not None:
+            with suppress(ConnectionClosed):  # it is sent again on the next connection
+                await self._connection.send(frame)
 
     async def _run(self, connection: ClientConnection) -> None:
         """Receive from this connection and from those after it, until an error is permanent."""
@@ -214,8 +266,12 @@ class Channel:
             if connection.subprotocol != SUBPROTOCOL:
                 raise NotARover(f"{host} does not speak {SUBPROTOCOL}")
             self._welcome(json_object(await _next_frame(connection)))
-            for frame, _ in list(self._said.values()):
-                await connection.send(frame)
+            async with self._sending:  # what is sent meanwhile follows on this connection
+                for subscription in self._subscriptions.frames():
+                    await connection.send(json_of(subscription))
+                for frame, _ in list(self._said.values()):
+                    await connection.send(frame)
+                self._connection = connection
         except ConnectionClosed as exc:
             raise _closed(exc) from exc
         except ChannelClosed as exc:
@@ -225,7 +281,6 @@ class Channel:
         except BaseException:
             await connection.close()
             raise
-        self._connection = connection
         return connection
 
     def _welcome(self, fields: Mapping[str, Any]) -> None:
@@ -259,13 +314,19 @@ class Channel:
             case "ack":
                 if (waiting := self._said.get(str(fields.get("ref")))) and not waiting[1].done():
                     waiting[1].set_result(event_id)
+            case "subscribed" | "unsubscribed":
+                self._subscriptions.replied(fields)
+            case "error" if "channel" in fields:
+                if self._subscriptions.replied(fields):
+                    self._add(event_of(fields))
             case "error":
                 refused = MessageRefused(str(fields.get("code")), str(fields.get("detail", "")))
                 if (waiting := self._said.get(str(fields.get("ref")))) and not waiting[1].done():
                     waiting[1].set_exception(refused)
             case _ if event_id:
                 self._add(event_of(fields))
-                self.last_id = event_id
+                if not self._subscriptions.received(str(fields.get("channel")), event_id):
+                    self.last_id = event_id
 
     def _add(self, event: CommsEvent) -> None:
         if len(self._waiting) >= MAX_WAITING:
@@ -277,6 +338,7 @@ class Channel:
     def _fail(self, error: ClientError) -> None:
         self._error = error
         self._news.set()
+        self._subscriptions.fail(error)
         for _, accepted in self._said.values():
             if not accepted.done():
                 accepted.set_exception(error)

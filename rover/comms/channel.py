@@ -7,6 +7,7 @@ order.
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,7 +105,7 @@ class Channel:
             refused,
         )
         self.topic: Topic[ChannelEvent, Frame] = Topic(
-            encode,
+            partial(encode, name),
             size=lambda frame: frame.size,
             max_events=settings.room_events,
             max_bytes=settings.room_bytes,

@@ -22,6 +22,7 @@ from rover.comms.records import PREFIX
 from rover.comms.rules import ChannelRules
 from rover.counts import GapCounts
 from rover.identity import EVERYONE
+from rover.shares import Pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -82,6 +83,7 @@ class Comms:
 
     Attributes:
         channels: the open channels, and those in the log.
+        subscriptions: the channels that members listen to beside their own.
         gaps: those that members received.
         closed_members: number of members that the server closed, by the name of the error's class.
         sent_bytes: bytes of the texts that members received.
@@ -110,6 +112,12 @@ class Comms:
             retention or clock,
         )
         self._closed = False
+        self.subscriptions = Pool(
+            "subscriptions",
+            "ROVER_MAX_SUBSCRIPTIONS",
+            settings.max_subscriptions,
+            settings.client_share,
+        )
         self.gaps = GapCounts()
         self.closed_members: Counter[str] = Counter()
         self.sent_bytes = 0

@@ -53,8 +53,8 @@ class Frame:
         return sse(self.json, event=None if self.kind == "message" else self.kind, event_id=self.id)
 
 
-def encode(event_id: EventId, event: ChannelEvent) -> Frame:
-    """The event in both protocols."""
+def encode(channel: str, event_id: EventId, event: ChannelEvent) -> Frame:
+    """The event of a channel in both protocols."""
     fields: dict[str, Any]
     if isinstance(event, MessageEvent):
         is_edit = event.content.kind == EDIT
@@ -67,7 +67,8 @@ def encode(event_id: EventId, event: ChannelEvent) -> Frame:
         fields = {"name": event.name, "member_count": event.member_count}
     if event.role:
         fields["role"] = event.role
-    text = dumps({"type": kind, "id": str(event_id), **fields, "at": iso(event.at)})
+    head = {"type": kind, "id": str(event_id), "channel": channel}
+    text = dumps({**head, **fields, "at": iso(event.at)})
     return Frame(event_id, kind, text, plain, len(text.encode()) + len((plain or "").encode()))
 
 

@@ -203,7 +203,7 @@ async def missed(log: Log, channel: Channel, gap: Gap) -> AsyncIterator[Gap | Se
             for record in records:
                 event = _event(record)
                 if event is not None:
-                    frames.append(encode(ids.id(record.offset), event))
+                    frames.append(encode(channel.name, ids.id(record.offset), event))
                     continue
                 if frames:
                     yield frames

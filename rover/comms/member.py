@@ -43,6 +43,8 @@ class Member:
         sending_since: `monotonic()` when the pending send began, else infinity. The sender sets it;
             `Comms.close_stalled` reads it.
         close_reason: why the server closed the member, if it did.
+        listening: the channels that it listens to beside its own, by name.
+        spoke_in: the channel of its last message.
     """
 
     def __init__(
@@ -69,13 +71,21 @@ class Member:
         self.subscriber: Subscriber[ChannelEvent, Frame] = channel.topic.subscribe(after)
         self.sending_since = inf
         self.close_reason: RoverError | None = None
+        self.listening: dict[str, Channel] = {}
+        self.spoke_in = channel
         self._scope = scope
 
-    def say(self, text: str, ref: str | None = None, content: Content = PLAIN) -> EventId:
+    def say(
+        self,
+        text: str,
+        ref: str | None = None,
+        content: Content = PLAIN,
+        channel: Channel | None = None,
+    ) -> EventId:
         """Send a message to everyone in the channel, this member included; returns its id.
 
-        Never waits. Between two messages, await `Channel.pace`, so that nobody is faster than
-        the members that read. A member that reads too slowly receives a gap.
+        Never waits. Between two messages, await the pace of `spoke_in`, so that nobody is faster
+        than the members that read. A member that reads too slowly receives a gap.
 
         Args:
             text: the message.
@@ -83,12 +93,17 @@ class Member:
                 message again with the same `ref`: the same text with the same `ref` under the same
                 requested name is sent once, and returns the id of the first time.
             content: what the message has beside its text.
+            channel: one of `listening`; by default that of the member.
 
         Raises:
             MessageRefused: it is empty or cannot be encoded, or the member may only listen.
             MessageTooBig: with `content`, it is longer than `ROVER_MAX_MESSAGE_BYTES`.
         """
-        return self.channel.say(self, text, ref, content)
+        self.spoke_in = channel or self.channel
+        if self.spoke_in is self.channel:
+            return self.channel.say(self, text, ref, content)
+        speaker = self.spoke_in.speaker(self.requested_name, self.identity)
+        return self.spoke_in.say(speaker, text, ref, content)
 
     def close(self, reason: RoverError) -> None:
         """Cancel the member's block, which then raises `reason`. A second call has no effect."""

@@ -9,15 +9,25 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rover.comms.kinds import content_of
-from rover.errors import MessageRefused, MessageTooBig
+from rover.comms.listening import MAX_SUBSCRIPTIONS, command_of
+from rover.errors import (
+    BadQuery,
+    ChannelRefused,
+    MessageRefused,
+    MessageTooBig,
+    PoolFull,
+    RoverError,
+)
 from rover.topic import GapReason
 from rover.wire import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from rover.comms.channel import Channel
     from rover.comms.frames import Frame
     from rover.comms.kinds import Content
+    from rover.comms.listening import Subscribe, Unsubscribe
     from rover.comms.member import Member
     from rover.topic import Gap
 
@@ -45,12 +55,14 @@ class WireProtocol(Protocol):
         """The frame for an event, or `None` if this protocol does not send it."""
         ...
 
-    def gap(self, gap: Gap) -> str:
-        """The frame that reports missing events."""
+    def gap(self, gap: Gap, channel: str) -> str:
+        """The frame that reports missing events of a channel."""
         ...
 
-    def receive(self, text: str, member: Member) -> str | None:
+    def receive(self, text: str, member: Member) -> str | Subscribe | Unsubscribe | None:
         """Handle a frame from the member and return the reply to this member, if any.
+
+        A subscription is returned instead of a reply: `rover.asgi.subscriptions` handles it.
 
         Raises:
             MessageRefused: the frame is not acceptable, and this protocol has no error frame.
@@ -72,8 +84,9 @@ class PlainText:
         """The message. Joins and leaves are not sent."""
         return frame.plain
 
-    def gap(self, gap: Gap) -> str:
+    def gap(self, gap: Gap, channel: str) -> str:
         """One line of text."""
+        del channel
         lost = "an unknown number of" if gap.lost is None else f"{gap.lost:,}"
         return f"Gap: {lost} events are missing here; {PLAIN_GAP_REASONS[gap.reason]}."
 
@@ -123,6 +136,7 @@ class CommsV1:
                 "ref_characters": MAX_REF_CHARACTERS,
                 "messages_per_s": member.channel.settings.message_rate,
                 "burst": member.channel.settings.message_burst,
+                "subscriptions": MAX_SUBSCRIPTIONS,
             },
         }
         if roles := member.roles(MAX_WELCOME_NAMES):
@@ -139,12 +153,12 @@ class CommsV1:
         """The event as JSON."""
         return frame.json
 
-    def gap(self, gap: Gap) -> str:
+    def gap(self, gap: Gap, channel: str) -> str:
         """The missing events and the reason."""
         fields = {"after": str(gap.after), "resumed": str(gap.resumed), "lost": gap.lost}
-        return dumps({"type": "gap", **fields, "reason": gap.reason})
+        return dumps({"type": "gap", "channel": channel, **fields, "reason": gap.reason})
 
-    def receive(self, text: str, member: Member) -> str | None:
+    def receive(self, text: str, member: Member) -> str | Subscribe | Unsubscribe | None:
         """Handle `say` and `ping`. Returns `ack` if the message has a `ref`, `pong`, or `error`.
 
         Browsers cannot send WebSocket pings: `ping` lets a page notice a half-open connection.
@@ -154,16 +168,41 @@ class CommsV1:
             request = _parse(text)
             if request.get("type") == "ping":
                 return PONG
+            if (command := command_of(request)) is not None:
+                return command
             ref = check_ref(request.get("ref"))
             if request.get("type") != "say":
-                raise MessageRefused("unknown_type", "a frame needs a `type`, `say` or `ping`")
+                types = "`say`, `subscribe`, `unsubscribe` or `ping`"
+                raise MessageRefused("unknown_type", f"a frame needs a `type`, which is {types}")
             message, content = text_and_content(request)
-            event_id = member.say(message, ref, content)
-        except (MessageRefused, MessageTooBig) as exc:
-            code = exc.code if isinstance(exc, MessageRefused) else "too_long"
-            error = {"type": "error", "code": code, "detail": str(exc)}
-            return dumps(error if ref is None else {**error, "ref": ref})
+            event_id = member.say(message, ref, content, _channel(request, member))
+        except REFUSALS as exc:
+            return error_frame(exc, {} if ref is None else {"ref": ref})
         return None if ref is None else dumps({"type": "ack", "ref": ref, "id": str(event_id)})
+
+
+REFUSALS = (BadQuery, ChannelRefused, MessageRefused, MessageTooBig, PoolFull)
+"""Errors after which the connection goes on."""
+
+CODES: dict[type[RoverError], str] = {
+    BadQuery: "malformed",
+    ChannelRefused: "channel",
+    MessageTooBig: "too_long",
+    PoolFull: "full",
+}
+"""The `code` of each, except of `MessageRefused`, which has one."""
+
+
+def error_frame(exc: RoverError, fields: Mapping[str, str]) -> str:
+    """The frame for a refusal.
+
+    Args:
+        exc: why the server refuses the frame of the client.
+        fields: what was refused.
+    """
+    codes = (code for kind, code in CODES.items() if isinstance(exc, kind))
+    code = exc.code if isinstance(exc, MessageRefused) else next(codes)
+    return dumps({"type": "error", "code": code, "detail": str(exc), **fields})
 
 
 PROTOCOLS: dict[str | None, Callable[[], WireProtocol]] = {None: PlainText, SUBPROTOCOL: CommsV1}
@@ -193,6 +232,17 @@ def check_ref(ref: object) -> str | None:
         detail = f"`ref` must be a string of at most {MAX_REF_CHARACTERS} printable characters"
         raise MessageRefused("malformed", detail)
     return ref
+
+
+def _channel(request: dict[str, Any], member: Member) -> Channel:
+    """The channel of a message: the member's, or one that it listens to."""
+    name = request.get("channel")
+    if name is None or name == member.channel.name:
+        return member.channel
+    if not isinstance(name, str) or name not in member.listening:
+        reason = "`channel` must be a channel that you listen to; send `subscribe` first"
+        raise MessageRefused("not_subscribed", reason)
+    return member.listening[name]
 
 
 def text_and_content(fields: Mapping[str, Any]) -> tuple[str, Content]:

@@ -188,6 +188,7 @@ class MissionMetrics(Collector):
             one.serving.time_lapses,
             *(
                 one.comms.channels.pool,
+                one.comms.subscriptions,
                 one.commands.intake.pool,
                 one.commands.intake.partial,
                 one.serving.large_responses.pool,

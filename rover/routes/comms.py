@@ -150,6 +150,7 @@ class CommsEndpoint(WebSocketEndpoint):
             with stream:
                 await self._receive(websocket, stream)
         finally:
+            await stream.subscriptions.close()
             writer = await stream.stop()
         if writer is not None and not writer.cancelled():
             writer.result()  # raises what the writer raised
@@ -171,7 +172,7 @@ class CommsEndpoint(WebSocketEndpoint):
         member.bucket.take()
         if (wait_s := member.bucket.wait_s) > 0:
             await sleep(wait_s)
-        await member.channel.pace.wait(member.channel.members, monotonic())
+        await member.spoke_in.pace.wait(member.spoke_in.members, monotonic())
 
     async def _handle(self, text: str, stream: MemberStream) -> None:
         if self._protocol.replies:

@@ -1,0 +1,137 @@
+"""Frames with which one connection listens to further channels: `subscribe` and `unsubscribe`.
+
+A member that listens to a channel has not joined it: there is no join or leave event, and the
+channel does not count it. It may send messages there. Each channel has its own position: the ids of
+one channel mean nothing in another.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rover.comms.changes import FIELDS
+from rover.comms.events import MessageEvent
+from rover.errors import MessageRefused
+from rover.events import EventId
+from rover.names import folded
+from rover.wire import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rover.comms.channel import Channel
+    from rover.comms.member import Member
+
+MAX_SUBSCRIPTIONS = 100
+"""Maximum number of channels that one connection listens to beside its own."""
+
+EVERYBODY = "all"
+"""`@all` mentions every member."""
+
+NAME_CHARACTER = re.compile(r"[^\W_]")
+"""A letter or a digit: `@Ada` is no mention of `Ad`."""
+
+
+class Subscribe(NamedTuple):
+    """A member wants to listen to a channel.
+
+    Attributes:
+        channel: its name.
+        after: the last event that the client has; `None` to begin with new events.
+        read: the last event that the person has read; `None` to count nothing.
+    """
+
+    channel: str
+    after: EventId | None
+    read: EventId | None
+
+
+class Unsubscribe(NamedTuple):
+    """A member listens no more to a channel."""
+
+    channel: str
+
+
+def command_of(request: Mapping[str, Any]) -> Subscribe | Unsubscribe | None:
+    """What a frame asks for; `None` for frames of other types.
+
+    Raises:
+        MessageRefused: the name is not a string.
+        MalformedEventId: an id is malformed.
+    """
+    kind = request.get("type")
+    if kind not in ("subscribe", "unsubscribe"):
+        return None
+    channel = request.get("channel")
+    if not isinstance(channel, str):
+        raise MessageRefused("malformed", "`channel` must be a string")
+    if kind == "unsubscribe":
+        return Unsubscribe(channel)
+    after = _id(request, "after")
+    return Subscribe(channel, after, _id(request, "read") or after)
+
+
+def _id(request: Mapping[str, Any], name: str) -> EventId | None:
+    text = request.get(name)
+    return None if text is None else EventId.parse(str(text), name=name)
+
+
+def subscribed(member: Member, channel: Channel, read: EventId | None) -> str:
+    """The reply to `subscribe`.
+
+    Args:
+        member: who listens.
+        channel: to which it listens.
+        read: the last event that the person has read; `None` to count nothing.
+    """
+    fields: dict[str, Any] = {
+        "type": "subscribed",
+        "channel": channel.name,
+        "member_count": len(channel.members),
+        "last_id": str(channel.topic.released_id),
+    }
+    if not member.identity.allows("say", channel.name):
+        fields["may_say"] = False
+    if read is not None:
+        fields |= _unread(channel, read, member.name)
+    return dumps(fields)
+
+
+def unsubscribed(channel: str) -> str:
+    """The reply to `unsubscribe`."""
+    return dumps({"type": "unsubscribed", "channel": channel})
+
+
+def _unread(channel: Channel, read: EventId, name: str) -> dict[str, Any]:
+    """Number of messages of others after an event, and of those that mention the member.
+
+    Messages that are no longer in memory are not counted; `more` is true then.
+    """
+    topic = channel.topic
+    known = topic.epochs.id(read.offset) == read
+    first = read.offset if known else 0
+    texts = [
+        event.text
+        for frame, event in zip(topic.retained(), topic.retained_items(), strict=True)
+        if frame.id.offset > first
+        and isinstance(event, MessageEvent)
+        and event.name != name
+        and event.content.kind not in FIELDS  # changes of other messages
+    ]
+    mentioning = sum(mentions(text, name) for text in texts)
+    more = not known or topic.expired_to > first
+    return {"unread": len(texts), "mentions": mentioning, **({"more": True} if more else {})}
+
+
+def mentions(text: str, name: str) -> bool:
+    """Whether a text has `@name` or `@all`, in any case."""
+    where = folded(text)
+    for one in (f"@{folded(name)}", f"@{EVERYBODY}"):
+        start = where.find(one)
+        while start >= 0:
+            end = start + len(one)
+            if not NAME_CHARACTER.match(where, end):
+                return True
+            start = where.find(one, end)
+    return False
