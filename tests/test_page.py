@@ -716,6 +716,76 @@ def test_tabs_share_one_telemetry_stream(
     assert streams[0].count == 1
 
 
+def test_a_poll_and_a_call_on_two_screens(server: MissionServer, pages: Pages) -> None:
+    desktop = pages.open(server.url, viewport=DESKTOP)
+    phone = pages.open(server.url, viewport=PHONE)
+    join(desktop, "poll", "FD")
+    join(phone, "poll", "CAPCOM")
+
+    call_procedure(desktop, "Go for drive?", "FD, CAPCOM, EVA")
+    poll = phone.get_by_test_id("poll")
+    phone.get_by_role("button", name="NO-GO for CAPCOM").click()
+    marks = desktop.get_by_test_id("poll").locator(".roll li")
+    expect(marks).to_have_text(["FD waiting", "CAPCOM NO-GO", "EVA waiting"])
+    expect(poll.get_by_role("button")).to_have_count(0)  # it has one vote
+    assert accessibility_violations(desktop) == []
+    desktop.get_by_role("button", name="GO for FD", exact=True).click()
+    expect(poll.locator(".roll li")).to_have_text(["FD GO", "CAPCOM NO-GO", "EVA waiting"])
+
+    third = pages.open(server.url)
+    join(third, "poll", "EVA")
+    third.get_by_role("button", name="GO for EVA", exact=True).click()
+    for page in (desktop, phone, third):
+        expect(page.get_by_test_id("poll")).to_have_count(0)
+        expect(message(page, "Go for drive?").locator(".outcome")).to_contain_text("NO-GO")
+
+    call_procedure(desktop, "Stow the mast", "", kind="call")
+    phone.get_by_role("button", name="Acknowledge").click()
+    expect(desktop.get_by_test_id("call").locator(".roll li")).to_have_text(
+        ["CAPCOM acknowledged", "EVA waiting"]
+    )
+    assert phone.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    third.get_by_role("button", name="Acknowledge").click()
+    expect(phone.get_by_test_id("call")).to_have_count(0)
+
+
+def call_procedure(page: Page, text: str, roll: str, kind: str = "poll") -> None:
+    page.get_by_role("button", name="Poll or call").click()
+    form = page.get_by_role("form", name="Poll or call")
+    form.get_by_label("Kind").select_option(kind)
+    form.get_by_label("Text").fill(text)
+    form.get_by_label("Stations").fill(roll)
+    form.get_by_role("button", name="Send").click()
+
+
+def test_an_edited_and_a_retracted_message_show_what_they_were(
+    server: MissionServer, pages: Pages
+) -> None:
+    first, second = pages.open(server.url), pages.open(server.url)
+    join(first, "corrections", "Ada")
+    join(second, "corrections", "Bo")
+    send(first, "Drive at 12:00")
+    send(first, "Never mind")
+    original = second.locator(".message:not(.remark)")
+    expect(original).to_have_count(2)
+    expect(original.get_by_role("button")).to_have_count(0)  # they are of another member
+
+    first.get_by_test_id("compose").fill("a draft")
+    own = message(first, "Drive at 12:00")
+    own.hover()
+    own.get_by_role("button", name="Edit").click()
+    send(first, "Drive at 13:00")
+    expect(first.get_by_test_id("compose")).to_have_value("a draft")
+    expect(original.first.locator("p").first).to_have_text("Drive at 13:00")
+    original.first.get_by_text("Edited by Ada").click()
+    expect(original.first.locator("del")).to_have_text("Drive at 12:00")
+
+    own = message(first, "Never mind")
+    own.hover()
+    own.get_by_role("button", name="Retract").click()
+    expect(original.last).to_contain_text("Retracted by Ada")
+
+
 def test_members_of_a_channel_exchange_messages(server: MissionServer, pages: Pages) -> None:
     first, second = pages.open(server.url), pages.open(server.url)
     join(first, "two-members", "capcom")

@@ -1,17 +1,13 @@
 import { html, nothing } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
-import { clock, plural } from '../format.ts';
-import type { Draft } from '../store/channel.ts';
+import { plural } from '../format.ts';
 import type { CommsStore } from '../store/comms.ts';
-import type { Message } from '../transport/wire.ts';
+import { channelMessage, role, unconfirmedMessage } from './channel-message.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
-
-/** The role of a member, after the name. */
-function role(text: string | undefined) {
-  return text ? html` <span class="dim">${text}</span>` : nothing;
-}
+import { procedureCards } from './procedure-cards.ts';
+import { procedureForm } from './procedure-form.ts';
 
 /** The comms panel: the followed channels, the messages of one of them, and a form to send one. */
 export class RoverComms extends PageElement {
@@ -23,6 +19,8 @@ export class RoverComms extends PageElement {
   #firstId: string | undefined;
   #shownName = '';
   #joinError = '';
+  /** Whether the form for polls and calls is in the place of the one for messages. */
+  #isCalling = false;
 
   protected override willUpdate(): void {
     this.follow(this.store, 50);
@@ -43,29 +41,29 @@ export class RoverComms extends PageElement {
   }
 
   protected override render() {
-    const { channel, channelName, isReplay } = this.store;
+    const { channel, channelName, isReplay, shown } = this.store;
     return html`
       <section class="panel" aria-labelledby="comms-title">
         <div class="bar">
           <h2 id="comms-title">Comms</h2>
           ${isReplay ? this.#recordedChannels() : this.#state()}
         </div>
-        ${isReplay ? nothing : [this.#joinForm(), this.#followed(), this.#members(), this.#notices()]}
+        ${isReplay ? nothing : [this.#joinForm(), this.#followed(), this.#members(), this.#notices(), this.#isCalling ? nothing : procedureCards(shown)]}
         <div class="log" role="log" aria-label=${`Messages in ${channelName}`} tabindex="0" data-testid="log" @scroll=${(event: Event) => this.#scrolled(event)}>
           ${this.#older()}
           ${channel.messages.length + channel.drafts.length === 0 ? html`<div class="empty small"><span>No messages in <strong>${channelName}</strong> ${isReplay ? 'before this time' : 'yet'}.</span></div>` : nothing}
           ${repeat(
             channel.messages,
             (message) => message.id,
-            (message, i) => this.#message(message, channel.messages[i - 1]),
+            (message, i) => channelMessage(message, channel.messages[i - 1], shown, !isReplay),
           )}
           ${repeat(
             channel.drafts,
             (draft) => draft.ref,
-            (draft) => this.#draft(draft),
+            (draft) => unconfirmedMessage(draft, this.store.name),
           )}
         </div>
-        ${this.#compose()}
+        ${this.#isCalling && channel.maySay && !isReplay ? procedureForm(shown, () => this.#toggleForm()) : this.#compose()}
       </section>
     `;
   }
@@ -80,8 +78,10 @@ export class RoverComms extends PageElement {
         : 'You may only listen in this channel';
     const problem = shown.problemOf(shown.text);
     return html`
+      ${shown.editing ? html`<p class="note" role="status">Editing your message of ${shown.editing.at.slice(11, 19)} <button type="button" @click=${() => shown.edit(null)}>Cancel</button></p>` : nothing}
       ${problem ? html`<p class="note alarm" role="alert" id="too-long">${icon('alarm')}<span>${problem}</span></p>` : nothing}
       <form class="compose" @submit=${(event: SubmitEvent) => this.#send(event)}>
+        <button type="button" class="tool" ?disabled=${!maySend} aria-label="Poll or call" title="Poll or call" @click=${() => this.#toggleForm()}>${icon('plus')}</button>
         <input name="text" autocomplete="off" dir="auto" .value=${live(shown.text)} @input=${(event: InputEvent) => this.#write(event)} aria-invalid=${problem !== ''} aria-describedby=${problem ? 'too-long' : nothing} aria-label=${`Message to ${channelName}`} placeholder=${hint} ?disabled=${!maySend} data-testid="compose" />
         <button type="submit" class="primary" ?disabled=${!maySend || problem !== ''} aria-label="Send" title="Send">${icon('send')}</button>
       </form>`;
@@ -163,9 +163,20 @@ export class RoverComms extends PageElement {
     const { channel } = this.store;
     return html`
       <ul class="members" aria-label="Members" data-old=${this.store.connection.state !== 'open'} data-testid="members">
-        ${channel.members.map((member) => html`<li data-you=${member === channel.you}>${member}${role(channel.roles.get(member))}</li>`)}
+        ${channel.members.map((member) => this.#member(member))}
       </ul>
     `;
+  }
+
+  #member(member: string) {
+    const { channel } = this.store;
+    const isMuted = channel.procedures.muted.has(member.toLowerCase());
+    const canModerate = channel.mayModerate && member !== channel.you;
+    const act = (kind: string, done: string) => () =>
+      this.store.shown.say(`${done} ${member}`, { kind, data: { member } });
+    return html`<li data-you=${member === channel.you} data-muted=${isMuted}>${member}${role(channel.roles.get(member))}${isMuted ? html` <span class="dim">muted</span>` : nothing}
+      ${canModerate ? html`<button type="button" class="tool" aria-label=${`${isMuted ? 'Allow' : 'Mute'} ${member}`} @click=${isMuted ? act('allow', 'Allowed') : act('mute', 'Muted')}>${isMuted ? 'Allow' : 'Mute'}</button><button type="button" class="tool" aria-label=${`Remove ${member}`} @click=${act('remove', 'Removed')}>Remove</button>` : nothing}
+    </li>`;
   }
 
   #notices() {
@@ -181,34 +192,9 @@ export class RoverComms extends PageElement {
     `;
   }
 
-  #message(message: Message, previous: Message | undefined) {
-    const { channel } = this.store;
-    const delivered = channel.confirmed.has(message.id);
-    // A message from before a break may have another name of ours.
-    const mine = delivered || message.from === channel.you;
-    const grouped =
-      previous?.from === message.from && Date.parse(message.at) - Date.parse(previous.at) < 120_000;
-    return html`<div class="message" data-mine=${mine} data-grouped=${grouped} data-id=${message.id}
-      data-mentioned=${!mine && channel.namesUs(message.text)} data-state=${delivered ? 'delivered' : nothing}>
-      <span class=${grouped ? 'visually-hidden' : 'from'}>${message.from}${role(message.role)}</span>
-      <p dir="auto">${message.text}</p>
-      <span class="stamp">${delivered ? html`<span class="visually-hidden">delivered</span>${icon('check')}` : nothing}
-        <time datetime=${message.at}>${message.at.slice(11, 19)}</time></span>
-    </div>`;
-  }
-
-  #draft(draft: Draft) {
-    const texts = {
-      queued: 'not sent yet',
-      sent: 'sending',
-      unconfirmed: 'not confirmed',
-    } as const;
-    const unconfirmed = draft.state === 'unconfirmed';
-    return html`<div class="message" data-mine="true" data-state=${draft.state}>
-      <span class="from">${this.store.name}</span>
-      <p dir="auto">${draft.text}</p>
-      <span class="stamp">${icon(unconfirmed ? 'caution' : 'clock')} ${texts[draft.state]} <time>${clock(draft.at)}</time></span>
-    </div>`;
+  #toggleForm(): void {
+    this.#isCalling = !this.#isCalling;
+    this.requestUpdate();
   }
 
   #write(event: InputEvent): void {

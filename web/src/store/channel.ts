@@ -1,5 +1,6 @@
 import { Age } from '../transport/age.ts';
-import type { ChannelEvent, Gap, Message } from '../transport/wire.ts';
+import type { ChannelEvent, Content, Gap, Message } from '../transport/wire.ts';
+import { Procedures } from './procedures.ts';
 
 /** Milliseconds after which a message that was sent is shown as not confirmed. */
 const CONFIRM_MS = 10_000;
@@ -10,14 +11,17 @@ export class Draft {
   readonly text: string;
   /** When it was written, in milliseconds of the epoch. */
   readonly at: number;
+  /** What it has beside its text. */
+  readonly content: Content | undefined;
   /** Whether it is to be sent, for the first time or again with the same `ref`. */
   queued = true;
   #sentAge: Age | null = null;
 
-  constructor(ref: string, text: string, at: number) {
+  constructor(ref: string, text: string, at: number, content?: Content) {
     this.ref = ref;
     this.text = text;
     this.at = at;
+    this.content = content;
   }
 
   /** `queued` was never sent; `unconfirmed` was sent 10 s ago or earlier. */
@@ -51,6 +55,10 @@ export class Channel {
   you: string | null = null;
   /** Whether we may send messages. */
   maySay = true;
+  /** Whether we may mute and remove members, and change messages of others. */
+  mayModerate = false;
+  /** The polls, calls and changes that the messages have led to. */
+  readonly procedures = new Procedures();
   /** The roles of members that have one, by name. */
   readonly roles = new Map<string, string>();
   gap: Gap | null = null;
@@ -97,7 +105,10 @@ export class Channel {
   /** Add messages from before the oldest one, oldest first. */
   addOlder(messages: readonly Message[]): void {
     const older = messages.filter(({ id }) => !this.#ids.has(id));
-    for (const { id } of older) this.#ids.add(id);
+    for (const message of older) {
+      this.#ids.add(message.id);
+      this.procedures.apply(message);
+    }
     this.#maxMessages += older.length;
     this.messages = [...older, ...this.messages];
   }
@@ -134,6 +145,7 @@ export class Channel {
     this.you = event.you;
     this.#ownNames.add(event.you);
     this.maySay = event.may_say !== false;
+    this.mayModerate = event.may_moderate === true;
     this.maxMessageBytes = event.limits?.message_bytes ?? Number.POSITIVE_INFINITY;
     this.members = event.members;
     this.roles.clear();
@@ -141,6 +153,7 @@ export class Channel {
     this.memberCount = event.member_count;
     this.#joinOffset = offset(event.last_id);
     for (const message of event.history) this.#add(message);
+    this.procedures.welcome(event.now, event.polls ?? [], event.calls ?? [], event.muted ?? []);
     this.caughtUp = this.lastId === null;
     this.lastId ??= event.last_id;
     // In the place of the previous connection, there is no join of our own.
@@ -183,15 +196,26 @@ export class Channel {
     this.notice = { text, at: Date.now() };
   }
 
-  #add({ id, from, role, text, at }: Message): void {
-    if (this.#ids.has(id)) return;
-    this.messages.push({ id, from, text, at, ...(role === undefined ? {} : { role }) });
-    this.#ids.add(id);
+  #add(message: Message): void {
+    if (this.#ids.has(message.id)) return;
+    this.procedures.apply(message);
+    this.messages.push(shownPart(message));
+    this.#ids.add(message.id);
     for (const oldest of this.messages.splice(0, this.messages.length - this.#maxMessages)) {
       this.#ids.delete(oldest.id);
       this.confirmed.delete(oldest.id);
     }
   }
+}
+
+/** A message without the fields of its frame. */
+function shownPart({ id, from, role, text, at, kind, data }: Message): Message {
+  return {
+    ...{ id, from, text, at },
+    ...(role === undefined ? {} : { role }),
+    ...(kind === undefined ? {} : { kind }),
+    ...(data === undefined ? {} : { data }),
+  };
 }
 
 /** The offset of an event id, `epoch-offset`. */

@@ -67,7 +67,8 @@ export class CommsStore extends Store {
     for (const one of this.followed) this.#open(one);
     pollWhileVisible(10_000, () => void this.#list());
     every(1_000, () => {
-      if (this.channel.drafts.length > 0) this.changed(); // Their states depend on the time.
+      const { drafts, procedures } = this.channel; // What they show depends on the time.
+      if (drafts.length > 0 || procedures.openPolls.length > 0) this.changed();
     });
     addEventListener('online', () => this.#retryWaiting());
     document.addEventListener('visibilitychange', () => {

@@ -1,6 +1,6 @@
 import { ChannelConnection, type ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
-import type { ChannelEvent, Message } from '../transport/wire.ts';
+import type { ChannelEvent, Content, Message } from '../transport/wire.ts';
 import { Channel, Draft } from './channel.ts';
 import { readDraft, storeDraft } from './stored-drafts.ts';
 
@@ -20,9 +20,12 @@ export class FollowedChannel {
   /** Those of them that name us. */
   mentions = 0;
   older: Older = 'unknown';
+  /** The message that is being edited; the text is its new text. */
+  editing: Message | null = null;
   readonly #changed: () => void;
   #socket: ChannelConnection | null = null;
   #text: string;
+  #textBefore = '';
 
   /** `changed` is called after each change. */
   constructor(name: string, changed: () => void) {
@@ -83,12 +86,28 @@ export class FollowedChannel {
       : '';
   }
 
-  /** Send `text` now, or after the next connection. */
+  /** Send the text that was written now, or after the next connection. */
   send(text: string): void {
+    const { editing } = this;
+    if (editing) this.edit(null);
+    else this.text = '';
+    this.say(text, editing ? { kind: 'edit', data: { message: editing.id } } : undefined);
+  }
+
+  /** Begin to edit a message, or end it with `null`: the text from before is then there again. */
+  edit(message: Message | null): void {
+    if (!this.editing) this.#textBefore = this.text;
+    this.editing = message;
+    const text = message && (this.channel.procedures.textOf(message) ?? message.text);
+    this.text = text ?? this.#textBefore;
+    this.#changed();
+  }
+
+  /** Send a message now, or after the next connection. */
+  say(text: string, content?: Content): void {
     // Not crypto.randomUUID: browsers hide it from pages loaded over plain HTTP.
     const ref = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-    this.channel.drafts.push(new Draft(ref, text, Date.now()));
-    this.text = '';
+    this.channel.drafts.push(new Draft(ref, text, Date.now(), content));
     this.#sendQueued();
     this.#changed();
   }
@@ -115,6 +134,7 @@ export class FollowedChannel {
 
   #count(event: ChannelEvent): void {
     if (event.type !== 'message' || this.channel.isOwn(event.from)) return;
+    if (event.kind === 'vote' || event.kind === 'ack') return;
     this.unread += 1;
     if (this.channel.namesUs(event.text)) this.mentions += 1;
   }
@@ -122,7 +142,8 @@ export class FollowedChannel {
   #sendQueued(): void {
     if (this.status.state !== 'open' || !this.channel.caughtUp) return;
     for (const draft of this.channel.drafts) {
-      if (draft.queued && this.#socket?.send(draft.text, draft.ref)) draft.markSent();
+      if (draft.queued && this.#socket?.send(draft.text, draft.ref, draft.content))
+        draft.markSent();
     }
   }
 }

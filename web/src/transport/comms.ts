@@ -1,7 +1,7 @@
 import { Age } from './age.ts';
 import { Backoff } from './backoff.ts';
 import { at } from './http.ts';
-import type { ChannelEvent } from './wire.ts';
+import type { ChannelEvent, Content } from './wire.ts';
 
 export const SUBPROTOCOL = 'rover.comms.v1';
 
@@ -98,9 +98,9 @@ export class ChannelConnection {
   }
 
   /** Send a message. Returns whether the connection is open; delivery is confirmed by `ack`. */
-  send(text: string, ref: string): boolean {
+  send(text: string, ref: string, content?: Content): boolean {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(JSON.stringify({ type: 'say', text, ref }));
+    this.#socket.send(JSON.stringify({ type: 'say', text, ref, ...content }));
     return true;
   }
 

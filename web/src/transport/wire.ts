@@ -185,6 +185,49 @@ export interface Message {
   readonly at: string;
   /** The sender's name for the message. */
   readonly ref?: string;
+  /** What the message is, such as `poll`; plain messages have none. */
+  readonly kind?: string;
+  readonly data?: MessageData;
+}
+
+/** The data of the kinds of messages that the server acts on. */
+export interface MessageData {
+  readonly poll?: string;
+  readonly vote?: 'go' | 'no-go';
+  readonly station?: string;
+  readonly roll?: readonly string[];
+  readonly seconds?: number;
+  readonly deadline?: string;
+  readonly outcome?: 'go' | 'no-go' | 'incomplete';
+  readonly go?: readonly string[];
+  readonly no_go?: readonly string[];
+  readonly call?: string;
+  readonly message?: string;
+  readonly member?: string;
+}
+
+/** What a message that is sent has beside its text. */
+export interface Content {
+  readonly kind: string;
+  readonly data: MessageData;
+}
+
+export interface WirePoll {
+  readonly id: string;
+  readonly text: string;
+  readonly by: string;
+  readonly roll: readonly string[];
+  readonly deadline: string;
+  readonly votes: { readonly [station: string]: 'go' | 'no-go' };
+  readonly outcome: 'go' | 'no-go' | 'incomplete' | null;
+}
+
+export interface WireCall {
+  readonly id: string;
+  readonly text: string;
+  readonly by: string;
+  readonly roll: readonly string[];
+  readonly acked: readonly string[];
 }
 
 export type ChannelEvent =
@@ -194,6 +237,15 @@ export type ChannelEvent =
       readonly you: string;
       /** `false`: we may only listen. */
       readonly may_say?: false;
+      /** `true`: we may mute and remove members, and change messages of others. */
+      readonly may_moderate?: true;
+      /** The time of the server. */
+      readonly now?: string;
+      /** The polls and calls that are open. */
+      readonly polls?: readonly WirePoll[];
+      readonly calls?: readonly WireCall[];
+      /** Names that a moderator has muted. */
+      readonly muted?: readonly string[];
       readonly limits?: { readonly message_bytes: number };
       /** The first members of a large channel; includes joins and leaves up to `last_id`. */
       readonly members: readonly string[];

@@ -1,0 +1,116 @@
+import { html, nothing } from 'lit';
+import { clock } from '../format.ts';
+import type { Draft } from '../store/channel.ts';
+import type { FollowedChannel } from '../store/followed-channel.ts';
+import type { Message } from '../transport/wire.ts';
+import { icon } from './icons.ts';
+import { callOutcome, pollOutcome } from './procedure-cards.ts';
+
+/** Kinds that say what somebody did, in one line. */
+const NOTES: ReadonlySet<string> = new Set([
+  'vote',
+  'ack',
+  'edit',
+  'retract',
+  'mute',
+  'remove',
+  'allow',
+  'result',
+]);
+
+/** Milliseconds in which messages of one member have one heading. */
+const GROUPED_MS = 120_000;
+
+/** The role of a member, after the name. */
+export function role(text: string | undefined) {
+  return text ? html` <span class="dim">${text}</span>` : nothing;
+}
+
+/** A message in the log of a channel. `isLive` is whether it can be changed. */
+export function channelMessage(
+  message: Message,
+  previous: Message | undefined,
+  followed: FollowedChannel,
+  isLive: boolean,
+) {
+  const { channel } = followed;
+  const delivered = channel.confirmed.has(message.id);
+  // A message from before a break may have another name of ours.
+  const mine = delivered || message.from === channel.you;
+  const isNote = NOTES.has(message.kind ?? '');
+  const grouped =
+    previous?.from === message.from &&
+    !isNote &&
+    !NOTES.has(previous.kind ?? '') &&
+    Date.parse(message.at) - Date.parse(previous.at) < GROUPED_MS;
+  return html`<div class=${isNote ? 'message remark' : 'message'} data-mine=${mine} data-grouped=${grouped} data-id=${message.id}
+    data-kind=${message.kind || nothing} data-mentioned=${!mine && channel.namesUs(message.text)} data-state=${delivered ? 'delivered' : nothing}>
+    <span class=${grouped ? 'visually-hidden' : 'from'}>${message.from}${role(message.role)}</span>
+    ${isNote ? html`<p dir="auto">${remark(message)}</p>` : body(message, followed)}
+    <span class="stamp">${isLive && !isNote ? actions(message, followed, mine) : nothing}
+      ${delivered ? html`<span class="visually-hidden">delivered</span>${icon('check')}` : nothing}
+      <time datetime=${message.at}>${message.at.slice(11, 19)}</time></span>
+  </div>`;
+}
+
+function remark({ from, role: of, kind, data, text }: Message) {
+  if (kind === 'edit') return `Edited a message: ${text}`;
+  const station = data?.station;
+  return station === undefined || station === from || station === of ? text : `${station}: ${text}`;
+}
+
+function body(message: Message, { channel }: FollowedChannel) {
+  const { procedures } = channel;
+  const changes = procedures.changes.get(message.id) ?? [];
+  const text = procedures.textOf(message);
+  const newest = changes.at(-1);
+  const earlier = [{ at: message.at, text: message.text }, ...changes.slice(0, -1)];
+  return html`<div class="body">
+    ${label(message.kind)}
+    ${text === null ? html`<p class="retracted">Retracted by ${newest?.by}</p>` : html`<p dir="auto">${text}</p>`}
+    ${
+      newest
+        ? html`<details class="trace"><summary>${text === null ? 'Original' : `Edited by ${newest.by}`}</summary>
+      ${earlier.map((one) => (one.text === null ? nothing : html`<p dir="auto"><del>${one.text}</del> <time class="dim" datetime=${one.at}>${one.at.slice(11, 19)}</time></p>`))}
+    </details>`
+        : nothing
+    }
+    ${message.kind === 'poll' ? pollOutcome(procedures.polls.get(message.id)) : nothing}
+    ${message.kind === 'call' ? callOutcome(procedures.calls.get(message.id)) : nothing}
+  </div>`;
+}
+
+function label(kind: string | undefined) {
+  if (kind === 'poll') return html`<span class="label">GO/NO-GO</span>`;
+  return kind === 'call' ? html`<span class="label">Acknowledge</span>` : nothing;
+}
+
+function actions(message: Message, followed: FollowedChannel, mine: boolean) {
+  const { channel } = followed;
+  const isGone = channel.procedures.textOf(message) === null;
+  if (isGone || !channel.maySay || !(mine || channel.mayModerate)) return nothing;
+  const isPlain = message.kind === undefined || message.kind === 'link';
+  const isCalled = message.kind === 'poll' || message.kind === 'call';
+  if (!isPlain && !isCalled) return nothing;
+  const retract = () =>
+    followed.say('Retracted a message', { kind: 'retract', data: { message: message.id } });
+  return html`<span class="actions">
+    ${isPlain ? html`<button type="button" class="tool" @click=${() => followed.edit(message)}>Edit</button>` : nothing}
+    <button type="button" class="tool" @click=${retract}>Retract</button>
+  </span>`;
+}
+
+/** A message of ours that the server has not confirmed. */
+export function unconfirmedMessage(draft: Draft, from: string) {
+  const texts = {
+    queued: 'not sent yet',
+    sent: 'sending',
+    unconfirmed: 'not confirmed',
+  } as const;
+  const unconfirmed = draft.state === 'unconfirmed';
+  return html`<div class="message" data-mine="true" data-state=${draft.state}>
+    <span class="from">${from}</span>
+    <p dir="auto">${draft.text}</p>
+    <span class="stamp">${icon(unconfirmed ? 'caution' : 'clock')} ${texts[draft.state]} <time>${clock(draft.at)}</time></span>
+  </div>`;
+}

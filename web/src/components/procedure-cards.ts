@@ -1,0 +1,125 @@
+import { html, nothing } from 'lit';
+import { duration } from '../format.ts';
+import type { FollowedChannel } from '../store/followed-channel.ts';
+import { type Call, missing, type Poll, stationsOf, type Vote } from '../store/procedures.ts';
+import { icon } from './icons.ts';
+
+const OUTCOMES = {
+  go: { text: 'GO', level: 'nominal' },
+  'no-go': { text: 'NO-GO', level: 'alarm' },
+  incomplete: { text: 'No result', level: 'caution' },
+  closed: { text: 'Closed', level: 'none' },
+} as const;
+
+/** The open polls and calls of a channel, with the buttons of our stations. */
+export function procedureCards(followed: FollowedChannel) {
+  const { procedures } = followed.channel;
+  const polls = procedures.openPolls;
+  const calls = procedures.openCalls;
+  if (polls.length + calls.length === 0) return nothing;
+  return html`<div class="procedures" role="region" aria-label="Open polls and calls" tabindex="0" data-testid="procedures">
+    ${polls.map((poll) => openPoll(poll, followed))}
+    ${calls.map((call) => openCall(call, followed))}
+  </div>`;
+}
+
+function openPoll(poll: Poll, followed: FollowedChannel) {
+  const leftS = (poll.deadline - followed.channel.procedures.now) / 1000;
+  const stations = ownStations(poll.roll, followed).filter((one) => !poll.votes.has(one));
+  return html`<section class="procedure" aria-label=${`Poll: ${poll.text}`} data-testid="poll" data-id=${poll.id}>
+    <p class="question"><strong dir="auto">${poll.text}</strong>
+      <span class="dim">${poll.by}, ${leftS > 0 ? `${duration(Math.ceil(leftS))} left` : 'closing'} ${retract(poll, followed)}</span></p>
+    <div class="tally">${roll(poll.roll, (station) => voteMark(poll.votes.get(station)))}
+    ${stations.map(
+      (station) => html`<div class="votes">
+        ${stations.length > 1 ? html`<span class="dim">${station}</span>` : nothing}
+        ${(['go', 'no-go'] as const).map((vote) => voteButton(poll, station, vote, followed))}
+      </div>`,
+    )}
+    </div>
+  </section>`;
+}
+
+function voteButton(poll: Poll, station: string, vote: Vote, followed: FollowedChannel) {
+  const { text, level } = OUTCOMES[vote];
+  const isWaiting = isQueued(followed, 'vote', 'poll', poll.id, station);
+  const send = () => followed.say(text, { kind: 'vote', data: { poll: poll.id, vote, station } });
+  return html`<button type="button" data-level=${level} ?disabled=${isWaiting || !followed.channel.maySay}
+    aria-label=${`${text} for ${station}`} @click=${send}>${icon(vote === 'go' ? 'check' : 'cross')} ${text}</button>`;
+}
+
+function openCall(call: Call, followed: FollowedChannel) {
+  const stations = ownStations(call.roll, followed).filter((one) => !call.acked.has(one));
+  const isWaiting = isQueued(followed, 'ack', 'call', call.id);
+  const send = () => followed.say('Acknowledged', { kind: 'ack', data: { call: call.id } });
+  return html`<section class="procedure" aria-label=${`Call: ${call.text}`} data-testid="call" data-id=${call.id}>
+    <p class="question"><strong dir="auto">${call.text}</strong> <span class="dim">${call.by} ${retract(call, followed)}</span></p>
+    <div class="tally">
+      ${roll(call.roll, (one) => (call.acked.has(one) ? done('acknowledged') : waiting()))}
+      ${stations.length > 0 ? html`<div class="votes"><button type="button" class="primary" ?disabled=${isWaiting || !followed.channel.maySay} @click=${send}>${icon('check')} Acknowledge</button></div>` : nothing}
+    </div>
+  </section>`;
+}
+
+/** The outcome of a poll, and how each station voted; for the message that called it. */
+export function pollOutcome(poll: Poll | undefined) {
+  if (poll === undefined || poll.outcome === null) return nothing;
+  const { text, level } = OUTCOMES[poll.outcome];
+  return html`<div class="outcome"><strong data-level=${level}>${text}</strong>
+    ${roll(poll.roll, (station) => voteMark(poll.votes.get(station), false))}</div>`;
+}
+
+/** Who has acknowledged a call; for its message. */
+export function callOutcome(call: Call | undefined) {
+  if (call === undefined || call.roll.length === 0) return nothing;
+  const left = missing(call.roll, call.acked).length;
+  return html`<div class="outcome"><span class="dim">${left === 0 ? 'Acknowledged by all' : `${call.roll.length - left} of ${call.roll.length} acknowledged`}</span></div>`;
+}
+
+function retract(one: Poll | Call, followed: FollowedChannel) {
+  const { channel } = followed;
+  if (!channel.isOwn(one.by) && !channel.mayModerate) return nothing;
+  const send = () =>
+    followed.say('Retracted a message', { kind: 'retract', data: { message: one.id } });
+  return html`<button type="button" class="tool" aria-label=${`Retract: ${one.text}`} title="Retract" @click=${send}>${icon('cross')}</button>`;
+}
+
+function ownStations(stations: readonly string[], { channel }: FollowedChannel) {
+  const role = channel.you === null ? undefined : channel.roles.get(channel.you);
+  return stationsOf(stations, channel.you, role);
+}
+
+/** Whether a message of ours about this is not confirmed yet. */
+function isQueued(
+  { channel }: FollowedChannel,
+  kind: string,
+  field: 'poll' | 'call',
+  id: string,
+  station?: string,
+): boolean {
+  return channel.drafts.some(
+    ({ content }) =>
+      content?.kind === kind &&
+      content.data[field] === id &&
+      (station === undefined || content.data.station === station),
+  );
+}
+
+function roll(stations: readonly string[], mark: (station: string) => unknown) {
+  return html`<ul class="roll">${stations.map((station) => html`<li><span dir="auto">${station}</span> ${mark(station)}</li>`)}</ul>`;
+}
+
+function voteMark(vote: Vote | undefined, isOpen = true) {
+  if (vote === undefined)
+    return isOpen ? waiting() : html`<span class="mark" data-level="caution">no vote</span>`;
+  const { text, level } = OUTCOMES[vote];
+  return html`<span class="mark" data-level=${level}>${icon(vote === 'go' ? 'check' : 'cross')} ${text}</span>`;
+}
+
+function done(text: string) {
+  return html`<span class="mark" data-level="nominal">${icon('check')}<span class="visually-hidden">${text}</span></span>`;
+}
+
+function waiting() {
+  return html`<span class="mark" data-level="caution">${icon('clock')} waiting</span>`;
+}
