@@ -717,8 +717,9 @@ def test_tabs_share_one_telemetry_stream(
 
 
 def test_a_poll_and_a_call_on_two_screens(server: MissionServer, pages: Pages) -> None:
-    desktop = pages.open(server.url, viewport=DESKTOP)
-    phone = pages.open(server.url, viewport=PHONE)
+    small, large = VIEWPORTS
+    desktop = pages.open(server.url, viewport=large)
+    phone = pages.open(server.url, viewport=small)
     join(desktop, "poll", "FD")
     join(phone, "poll", "CAPCOM")
 
@@ -744,7 +745,7 @@ def test_a_poll_and_a_call_on_two_screens(server: MissionServer, pages: Pages) -
     expect(desktop.get_by_test_id("call").locator(".roll li")).to_have_text(
         ["CAPCOM acknowledged", "EVA waiting"]
     )
-    assert phone.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert phone.evaluate(SCROLL_WIDTH) == small["width"]
     third.get_by_role("button", name="Acknowledge").click()
     expect(phone.get_by_test_id("call")).to_have_count(0)
 
