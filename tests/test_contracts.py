@@ -363,7 +363,7 @@ CHECKS: Mapping[str, Callable[[Path], Awaitable[None]]] = {
             for kind, schemes in SCHEMES.items()
             for name, scheme in schemes.items()
             if name != "none"  # has no data to check
-            and kind != "uplink"  # see test_uplinks.py
+            and kind != "uplink"  # test_uplinks.py checks them
         }
     ),
 )

@@ -12,7 +12,12 @@ from anyio import CancelScope, Event, create_task_group, sleep, sleep_forever
 
 from rover.testing import Clause, check_telemetry
 from sources.base import Sample, SourceError
-from tests import test_testing_camera, test_testing_commands, test_testing_telemetry
+from tests import (
+    test_testing_camera,
+    test_testing_commands,
+    test_testing_telemetry,
+    test_testing_uplink,
+)
 from tests.contract_cases import Cases, assert_breaks
 from tests.thermometer import Thermometer, ThermometerWithTask
 
@@ -174,6 +179,8 @@ def test_every_clause_is_broken_by_a_source_in_these_tests() -> None:
         test_testing_telemetry.CASES,
         test_testing_camera.CASES,
         test_testing_commands.CASES,
+        test_testing_uplink.CASES,
+        test_testing_uplink.UNREACHABLE,
     )
     assert {clause for table in cases for clause, *_ in table.values()} == set(Clause)
 

@@ -11,14 +11,17 @@ import pytest
 from aiomqtt import Client
 from anyio import fail_after
 
+from rover.testing import check_uplink
 from sources.base import Answer, NotSent, Outgoing, SourceError
 from sources.directory.uplink import DirectoryUplink
 from sources.mqtt.uplink import MqttUplink
 from sources.none import NoUplink
 from sources.programs.uplink import ProgramUplink
 from sources.registry import open_source
+from sources.registry.schemes import SCHEMES
 from sources.simulated.uplink import SimulatedUplink
 from tests.programs import needs
+from tests.test_contracts import CLOSED_PORT
 from tests.test_mqtt import Mosquitto
 
 if TYPE_CHECKING:
@@ -77,6 +80,85 @@ async def test_a_folder_that_cannot_be_written_has_certainly_received_nothing(
         await first_answer(uplink)
     with pytest.raises(SourceError):
         DirectoryUplink(box)
+
+
+async def check_simulated(_: Path) -> None:
+    await check_uplink(SimulatedUplink(delay_s=0.1))
+
+
+async def check_folder(folder: Path) -> None:
+    (box := folder / "box").mkdir()
+    (lost := folder / "lost").mkdir()
+    unreachable = DirectoryUplink(lost)
+    lost.rmdir()
+
+    async def answer(outgoing: Outgoing) -> None:
+        (box / f"{outgoing.id}.{outgoing.attempt}.ack").touch()
+
+    async def received(outgoing: Outgoing) -> bytes:
+        return (box / f"{outgoing.id}.{outgoing.attempt}").read_bytes()
+
+    uplink = open_source("uplink", f"dir:{box}?poll_s=0.05")
+    await check_uplink(uplink, answer=answer, received=received, unreachable=unreachable)
+
+
+async def check_program(folder: Path) -> None:
+    program = folder / "send"
+    program.write_text(f'#!/bin/sh\ncp "$1" "{folder}/$2"; echo \'{{"accepted": true}}\'\n')
+    program.chmod(0o700)
+    (lost := folder / "lost").symlink_to(program)
+    unreachable = ProgramUplink(str(lost))
+    lost.unlink()
+
+    async def received(outgoing: Outgoing) -> bytes:
+        return (folder / f"{outgoing.id}.{outgoing.attempt}").read_bytes()
+
+    uplink = open_source("uplink", f"cmd:{program}?arg={{file}}&arg={{id}}.{{attempt}}")
+    # asyncio starts a process in the loop, which a busy machine delays
+    await check_uplink(uplink, received=received, unreachable=unreachable, max_stall_s=1)
+
+
+async def check_mqtt(folder: Path) -> None:
+    broker = Mosquitto(needs("mosquitto"), folder)
+    await broker.start()
+    try:
+        async with Client("127.0.0.1", broker.port) as rover:
+            await rover.subscribe("rover/+/+")
+
+            async def answer(outgoing: Outgoing) -> None:
+                topic = f"rover/{outgoing.id}/{outgoing.attempt}/answer"
+                await rover.publish(topic, b'{"accepted": true}')
+
+            async def received(outgoing: Outgoing) -> bytes:
+                message = await anext(aiter(rover.messages))
+                assert str(message.topic) == f"rover/{outgoing.id}/{outgoing.attempt}"
+                return bytes(message.payload)
+
+            uplink = open_source("uplink", broker.url("rover"))
+            await check_uplink(
+                uplink,
+                answer=answer,
+                received=received,
+                unreachable=open_source("uplink", f"mqtt://{CLOSED_PORT}/rover"),
+            )
+    finally:
+        broker.kill()
+
+
+CHECKS = {
+    "sources.simulated.uplink:SimulatedUplink": check_simulated,
+    "sources.directory.uplink:DirectoryUplink": check_folder,
+    "sources.programs.uplink:ProgramUplink": check_program,
+    "sources.mqtt.uplink:MqttUplink": check_mqtt,
+}
+
+
+@pytest.mark.parametrize(
+    "factory",
+    sorted({one.factory for name, one in SCHEMES["uplink"].items() if name != "none"}),
+)
+async def test_an_uplink_of_this_package_keeps_the_contract(factory: str, tmp_path: Path) -> None:
+    await CHECKS[factory](tmp_path)
 
 
 PROGRAM = """#!/bin/sh

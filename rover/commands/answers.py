@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from time import monotonic, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from anyio import create_task_group, move_on_after, sleep
 
 from rover.commands.sending import ANSWERABLE, SendingState
 from rover.supervise import Supervisor, idle_state
-from sources.base import Answer
+from sources.rules import answer_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rover.commands.queue import Queue
     from rover.commands.sending import Sending
     from rover.guard import Guard
-    from sources.base import Uplink
+    from sources.base import Answer, Uplink
 
 logger = logging.getLogger("rover.commands")
 
@@ -117,10 +117,10 @@ class Answers:
         self.supervisor.data()
 
     def _check_and_receive(self, answer: object) -> None:
-        if not isinstance(answer, Answer) or type(answer.accepted) is not bool:
-            raise TypeError("an answer must be an Answer whose `accepted` is a bool")
+        if (mistake := answer_mistake(answer)) is not None:
+            raise TypeError(mistake.text)
         self.supervisor.data()
-        self._receive(answer)
+        self._receive(cast("Answer", answer))
 
     def _receive(self, answer: Answer) -> None:
         upload = self._queue.find(answer.id)

@@ -179,6 +179,25 @@ class Clause(StrEnum):
         "CommandValidator.validate raises a `SourceError` if the check could not be done",
     )
 
+    UPLINK_SEND = "uplink.send", "Uplink.send returns when the sequence has left"
+    UPLINK_BYTES = (
+        "uplink.bytes",
+        "Uplink.send sends the bytes of the file unchanged, and does not change the file",
+    )
+    UPLINK_NOT_SENT = (
+        "uplink.not-sent",
+        "Uplink.send raises `NotSent` if the sequence has certainly not left",
+    )
+    UPLINK_ANSWERS = (
+        "uplink.answers",
+        "Uplink.answers is an async iterator of `Answer`, each with the `id` and the `attempt` of"
+        " a sequence that was sent",
+    )
+    UPLINK_ANSWERED = (
+        "uplink.answered",
+        "Uplink.answers yields each answer of the machine, also to sequences sent before a restart",
+    )
+
     def require(self, kept: object, observed: str) -> None:
         """Return if the clause is kept.
 

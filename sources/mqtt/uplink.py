@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
+from anyio import to_thread
+
 from sources.base import Answer, NotSent, Outgoing, SourceError
 from sources.mqtt.address import Address
 from sources.mqtt.connection import CONNECT_TIMEOUT_S, connected
@@ -68,7 +70,7 @@ class MqttUplink:
         """Publish the file on a connection of its own; see `Uplink`."""
         topic = f"{self._address.topics}/{outgoing.id}/{outgoing.attempt}"
         try:
-            payload = outgoing.path.read_bytes()
+            payload = await to_thread.run_sync(outgoing.path.read_bytes)
         except OSError as exc:
             raise NotSent(str(unreadable(outgoing.path, exc))) from exc
         has_begun = False

@@ -3,6 +3,7 @@
 The server checks them for each source, and `rover.testing` checks them with the others.
 """
 
+from sources.rules.answers import answer_mistake
 from sources.rules.dictionary import dictionary_mistake
 from sources.rules.images import chunk_mistake, image_mistake
 from sources.rules.mistake import Mistake
@@ -11,6 +12,7 @@ from sources.rules.samples import sample_mistake
 
 __all__ = [
     "Mistake",
+    "answer_mistake",
     "chunk_mistake",
     "dictionary_mistake",
     "image_mistake",
