@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from threading import Event
 
 import pytest
 from anyio import create_task_group, fail_after, to_thread
 
-from sources.values.blocking import BlockingCalls
+from sources.values.blocking import BlockingCalls, call_in_time
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -57,3 +60,28 @@ async def test_calls_that_never_end_use_no_more_than_their_threads() -> None:
     answered.set()
     await until(lambda: len(ended) == 2)
     assert await calls.run(int, "7") == 7
+
+
+def test_a_call_that_never_ends_does_not_keep_the_process_from_ending() -> None:
+    program = """
+import anyio, threading
+from sources.values.blocking import BlockingCalls
+async def main():
+    try:
+        await BlockingCalls(1, 0.01).run(threading.Event().wait)
+    except TimeoutError:
+        print("ended")
+anyio.run(main)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20)
+    assert ended.stdout == b"ended\n"
+
+
+def test_a_call_before_the_loop_is_bounded() -> None:
+    assert call_in_time(lambda: 7, 10) == 7
+    with pytest.raises(FileNotFoundError):
+        call_in_time(Path("/no/such/file").stat, 10)
+    answered = Event()
+    with pytest.raises(TimeoutError):
+        call_in_time(answered.wait, 0.01)
+    answered.set()

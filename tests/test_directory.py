@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import os
+import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from unittest.mock import ANY
 
 import pytest
@@ -645,3 +646,22 @@ async def test_the_frames_of_the_drive_are_listed_newest_first(shared_data: Path
         times = [image.received_at or 0 for image in images]
         assert times == sorted(times, reverse=True)
         assert len(await read(camera, images[0].id)) == images[0].size
+
+
+async def test_a_folder_that_does_not_answer_at_the_start_appears_when_it_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "a.png", image_bytes())
+    answering, scandir = threading.Event(), os.scandir
+
+    def slow(path: Path) -> Any:
+        answering.wait(20)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", slow)
+    camera = DirectoryCamera(folder, poll_s=3600, start_timeout_s=0.01)
+    with pytest.raises(SourceError):
+        await anext(camera.new())
+    answering.set()
+    await camera.refresh()
+    assert [image.id for image in await camera.images()] == ["a.png"]

@@ -21,7 +21,7 @@ from sources.directory.folder import Folder
 from sources.directory.scan import EMPTY, FileState, Scan
 from sources.directory.signature import Signature
 from sources.directory.watching import changed_names, reports_changes
-from sources.values.blocking import BlockingCalls
+from sources.values.blocking import BlockingCalls, call_in_time
 from sources.values.files import unreadable
 from sources.values.images import problem_of_name
 from sources.values.ranges import POSITIVE_S, Range
@@ -50,6 +50,9 @@ SCAN_TIMEOUT_S = 60.0
 
 SCAN_PAUSE_RATIO = 10
 """The pause between two scans is at least this many times the duration of a scan."""
+
+START_TIMEOUT_S = 3.0
+"""Maximum seconds of the look at the folder that makes the camera."""
 
 FIRST_SCAN_S = 2.0
 """Seconds that the start waits for the first scan. The images appear when it has ended."""
@@ -84,6 +87,8 @@ class DirectoryCamera:
         wait: start without the folder, which may be mounted or created later.
         fps: images per second of a video of all images, in the order of their names, again and
             again; 0 for a video of the newest image.
+        start_timeout_s: seconds that making the camera waits for the folder. A folder that does
+            not answer may do so later.
         clock: seconds, monotonic.
 
     Raises:
@@ -98,6 +103,7 @@ class DirectoryCamera:
         wait: bool = False,
         fps: float = 0.0,
         *,
+        start_timeout_s: float = START_TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._poll_s = POSITIVE_S.number("poll_s", poll_s)
@@ -115,7 +121,10 @@ class DirectoryCamera:
         self._tasks: TaskGroup | None = None
         self._stop = Event()
         try:
-            os.scandir(path).close()
+            call_in_time(lambda: os.scandir(path).close(), start_timeout_s)
+        except TimeoutError as exc:  # for example, a network drive whose server is down
+            self._problem = str(self._unreadable(exc))
+            logger.warning("%s", self._problem)
         except OSError as exc:
             if not (wait and exc.errno in REMOVED):
                 raise self._unreadable(exc) from exc
