@@ -474,20 +474,20 @@ async def cancelled_at_the_end(url: str, by: By) -> AsyncIterator[None]:
     yield
     assert not task.done()
     (scope if by == "scope" else task).cancel()
-    with fail_after(0.5):
+    with fail_after(5):
         await asyncio.wait({task})
 
 
 @asynccontextmanager
 async def nothing_left(fake: FakeBroker) -> AsyncIterator[None]:
-    """Check that tasks and connections of the block end within 2 s after it."""
+    """Check that tasks and connections of the block end soon after it."""
     before = asyncio.all_tasks()
     yield
     await fake.events.until(
-        lambda events: events.count("opened") == events.count("closed"), timeout_s=2
+        lambda events: events.count("opened") == events.count("closed"), timeout_s=10
     )
     while left := asyncio.all_tasks() - before:
-        done, _ = await asyncio.wait(left, timeout=2)
+        done, _ = await asyncio.wait(left, timeout=10)
         assert done
 
 

@@ -130,10 +130,10 @@ async def test_a_silent_device_can_be_cancelled_and_the_loop_runs_meanwhile(devi
             while True:
                 await sleep(0.01)
                 ticks += 1
-        with fail_after(1):
+        with fail_after(5):
             device.send(b"a=1\n")
             await samples.until(lambda found: len(found) == 1)
-    assert ticks > 10
+    assert ticks > 3
 
 
 async def test_a_device_that_was_unplugged_is_read_again_when_it_is_back(device: Device) -> None:
@@ -213,7 +213,7 @@ async def test_a_port_of_a_computer_that_does_not_answer_can_be_cancelled() -> N
         silent.bind(("127.0.0.1", 0))
         silent.listen()  # accepts a connection, and never speaks RFC 2217
         port = silent.getsockname()[1]
-        with fail_after(1), move_on_after(0.3) as scope:
+        with fail_after(2), move_on_after(0.3) as scope:
             await first_error(open_source("telemetry", f"serial:rfc2217://127.0.0.1:{port}"))
         for thread in threading.enumerate():
             if thread.name.startswith("open "):

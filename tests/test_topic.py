@@ -38,7 +38,7 @@ def topic_of(**options: Any) -> Topic[bytes, bytes]:
 
 
 async def next_of(subscriber: Subscriber[Any, bytes]) -> News:
-    with fail_after(1):
+    with fail_after(5):
         return await anext(subscriber)
 
 
@@ -301,13 +301,13 @@ async def test_a_subscriber_that_begins_after_the_last_event_ends_with_its_relea
         await wait_all_tasks_blocked()
         assert not ended.is_set()  # nobody may know the last event yet
         topic.close()
-        with fail_after(1):
+        with fail_after(5):
             await ended.wait()
 
 
 async def test_closing_ends_a_waiting_subscriber() -> None:
     topic = topic_of()
-    with fail_after(1):
+    with fail_after(5):
         async with create_task_group() as tasks:
 
             async def read() -> None:
