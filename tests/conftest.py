@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -16,12 +17,23 @@ from anyio import CancelScope, Event, create_task_group, move_on_after, sleep
 from tests.programs import PACKAGES, reason_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from socket import socket
 
     from starlette.types import ASGIApp
 
 Serve = Callable[..., AbstractAsyncContextManager[str]]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave the objects of 6,000 tests out of garbage collections, which take a third as long."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture
