@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import websockets
 
 if TYPE_CHECKING:
@@ -182,3 +183,71 @@ class Uploader:
                 last_id = event.id
             await asyncio.sleep(0.01)
         self.ends[upload_id] = status
+
+
+PART_BYTES = 1000
+
+
+class Operator:
+    """Sends files in parts, and releases all accepted sequences, whatever happens to the server.
+
+    Attributes:
+        contents: the files that have arrived, or are arriving, by the id of their upload.
+        resumed: number of transfers that a kill interrupted after their first part.
+        served: set when a file has arrived.
+        stops: whether to end after the present file.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.resumed = 0
+        self.served = asyncio.Event()
+        self.stops = False
+        self._url = f"http://127.0.0.1:{port}"
+
+    async def run(self) -> None:
+        while not self.stops:
+            upload_id = f"u{len(self.contents)}"
+            self.contents[upload_id] = f"{time.time()}\n".encode() * 200
+            while not await self._has_arrived(upload_id):
+                await asyncio.sleep(0.005)
+            self.served.set()
+
+    async def _has_arrived(self, upload_id: str) -> bool:
+        content = self.contents[upload_id]
+        try:
+            async with httpx.AsyncClient(
+                base_url=self._url, timeout=2, headers={"Tus-Resumable": "1.0.0"}
+            ) as client:
+                offset = await self._offset(client, upload_id)
+                self.resumed += 0 < offset < len(content)
+                while offset < len(content):
+                    answer = await client.patch(
+                        f"/uploads/{upload_id}",
+                        content=content[offset : offset + PART_BYTES],
+                        headers={
+                            "Upload-Offset": str(offset),
+                            "Content-Type": "application/offset+octet-stream",
+                        },
+                    )
+                    offset = int(answer.raise_for_status().headers["upload-offset"])
+                await self._act(client)
+        except httpx.HTTPError:
+            return False
+        return True
+
+    async def _offset(self, client: httpx.AsyncClient, upload_id: str) -> int:
+        """The number of bytes that have arrived, also of an upload that a kill has ended."""
+        answer = await client.head(f"/uploads/{upload_id}")
+        if answer.status_code == 404:
+            length = {"Upload-Length": str(len(self.contents[upload_id]))}
+            answer = await client.post(f"/uploads?id={upload_id}", headers=length)
+        return int(answer.raise_for_status().headers["upload-offset"])
+
+    @staticmethod
+    async def _act(client: httpx.AsyncClient) -> None:
+        """Release what waits, and withdraw what may have left: it blocks the others."""
+        for upload in (await client.get("/queue")).json()["uploads"]:
+            action = {"queued": "release", "unknown": "withdraw"}.get(upload["sending"]["state"])
+            if action is not None:
+                await client.post(f"/uploads/{upload['id']}/{action}", json={"by": "Ada"})

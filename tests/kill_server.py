@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,9 +79,10 @@ class Radio:
         self._answers: asyncio.Queue[Answer] = asyncio.Queue()
 
     async def send(self, outgoing: Outgoing) -> None:
+        digest = sha256(outgoing.path.read_bytes()).hexdigest()  # a small file
         await sleep(0.01)
         with self._path.open("a") as file:  # a few bytes
-            file.write(f"{outgoing.id} {outgoing.attempt}\n")
+            file.write(f"{outgoing.id}.{outgoing.attempt} {digest}\n")
         await sleep(0.01)
         await self._answers.put(Answer(outgoing.id, outgoing.attempt, accepted=True))
 

@@ -241,18 +241,20 @@ async def test_options_names_the_extensions_of_tus(tmp_path: Path, serve: Serve)
     assert "application/partial-upload" in answer.headers["accept-patch"]
 
 
-async def test_an_upload_is_resumed_after_a_restart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arrived", [0, 7])
+async def test_an_upload_is_resumed_after_a_restart(tmp_path: Path, arrived: int) -> None:
     log = MemoryLog()
     async with running(tmp_path, ACCEPTED, log=log) as commands:
         upload = commands.intake.begin("a.seq", upload_id="a", resumable=True)
-        await append(commands, upload, 0, FILE[:7])
+        if arrived:
+            await append(commands, upload, 0, FILE[:arrived])
     assert (upload.status, upload.topic.closed) == (Status.UPLOADING, True)
     async with running(tmp_path, ACCEPTED, log=log) as commands:
         again = commands.find("a")
-        assert (again.received, again.is_partial) == (7, True)
+        assert (again.received, again.is_partial) == (arrived, True)
         with pytest.raises(OffsetMismatch):
             await append(commands, again, 3, FILE[3:])
-        await append(commands, again, 7, FILE[7:], completes=True)
+        await append(commands, again, arrived, FILE[arrived:], completes=True)
         await again.finished.wait()
         assert files_of(commands) == [STORED]
         with pytest.raises(UploadComplete):

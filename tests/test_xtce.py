@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sources.base import Finding, SourceError
+from sources.base import Finding, Severity, SourceError
 from sources.programs import IsolatedValidator
 from sources.registry import open_source
 from sources.xtce import XtceValidator
@@ -236,3 +236,60 @@ def test_by_url_it_runs_apart_from_the_server(database: Path) -> None:
     validator = open_source("commands", f"xtce:{database}")
     assert isinstance(validator, IsolatedValidator)
     assert validator.dictionary == XtceValidator(database).dictionary
+
+
+NOTES = """
+    <DefaultSignificance consequenceLevel="critical" reasonForWarning="it may tip over"/>
+    <TransmissionConstraintList><TransmissionConstraint><ComparisonList>
+     <Comparison parameterRef="battery" comparisonOperator="&gt;=" value="20"/>
+     <Comparison parameterRef="arm" value="STOWED"/>
+    </ComparisonList></TransmissionConstraint>
+    <TransmissionConstraint><BooleanExpression><ORedConditions>
+     <Condition><ParameterInstanceRef parameterRef="a"/><ComparisonOperator>!=</ComparisonOperator>
+      <ParameterInstanceRef parameterRef="b"/></Condition>
+     <Condition><ParameterInstanceRef parameterRef="c"/>
+      <ComparisonOperator>&lt;</ComparisonOperator><Value>3</Value></Condition>
+    </ORedConditions></BooleanExpression></TransmissionConstraint></TransmissionConstraintList>
+    <VerifierSet><AcceptedVerifier><ContainerRef containerRef="Ack"/>
+     <CheckWindow timeToStopChecking="PT30S"/></AcceptedVerifier>
+     <CompleteVerifier><Comparison parameterRef="moving" value="0"/></CompleteVerifier>
+    </VerifierSet>
+   </MetaCommand>
+   <MetaCommand name="CREEP"><BaseMetaCommand metaCommandRef="DRIVE"/>
+    <DefaultSignificance consequenceLevel="none"/>
+    <VerifierSet><CompleteVerifier><CustomAlgorithm name="slow"/></CompleteVerifier></VerifierSet>
+"""
+
+
+async def test_what_the_database_says_about_the_use_of_a_command_is_shown_once(
+    database: Path, tmp_path: Path
+) -> None:
+    before, drive, after = DATABASE.partition(
+        'initialValue="VISUAL"/>\n     <Argument name="speed"'
+    )
+    end = "   </MetaCommand>"
+    text = before + drive + after.replace(end, NOTES + end, 1)
+    database.write_text(text)  # noqa: ASYNC240 # a small file
+    reports = await check(XtceValidator(database), tmp_path / "a.txt", "DRIVE 1\nDRIVE 2\nCREEP 1")
+    notes = [
+        (one.line, one.severity, one.code.removeprefix("command."), one.message)
+        for one in reports
+        if isinstance(one, Finding)
+    ]
+    assert [note[:3] for note in notes] == [
+        (1, Severity.WARNING, "significance"),
+        (1, Severity.INFO, "constraint"),
+        (1, Severity.INFO, "constraint"),
+        (1, Severity.INFO, "verifiers"),
+        (3, Severity.INFO, "constraint"),
+        (3, Severity.INFO, "constraint"),
+        (3, Severity.INFO, "verifiers"),
+    ]
+    texts = [message for *_, message in notes]
+    assert "'critical': it may tip over" in texts[0]
+    assert "battery ≥ 20 and arm = STOWED" in texts[1]
+    assert "(a ≠ b or c < 3)" in texts[2]
+    assert "Accepted: the container Ack has arrived within PT30S; Complete: moving = 0" in texts[3]
+    assert "Complete: the algorithm slow returns true" in texts[6]
+    assert (reports[-1].accepted, reports[-1].warnings) == (True, 1)
+    assert len(json.loads(reports[-1].artifact)["commands"]) == 3

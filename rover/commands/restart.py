@@ -77,13 +77,17 @@ class Restart:
     async def _reopen(self, upload: Upload) -> bool:
         """Let a resumable upload go on; returns whether its bytes are still there."""
         try:
-            upload.file = await to_thread.run_sync(self._inbox.reopen, upload.id)
             upload.steps = Steps(self._intake.steps())
             upload.max_bytes = self._intake.accepts.max_bytes
+            upload.file = await to_thread.run_sync(self._inbox.reopen, upload.id)
+        except FileNotFoundError:
+            if upload.received:
+                return False
         except (OSError, SourceError):
             return False
-        upload.received = upload.file.size
-        if upload.sha256 == upload.file.sha256:  # all of it had arrived
+        else:
+            upload.received = upload.file.size
+        if upload.file is not None and upload.sha256 == upload.file.sha256:  # all had arrived
             upload.status = Status.VALIDATING
             return self._start_check(upload, upload.file)
         upload.publish_received("the server was restarted; the transfer can be resumed")

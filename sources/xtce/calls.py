@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sources.base import Severity
 from sources.values.wording import Suggestions, listed, quoted, suggestion
 from sources.xtce.types import Wrong
 
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error of a command; its attributes are those of a finding."""
+    """An error of a command, or a note about it; its attributes are those of a finding."""
 
     code: str
     message: str
     place: Place
     hint: str = ""
+    severity: Severity = Severity.ERROR
 
 
 class CallCheck:
@@ -34,10 +36,13 @@ class CallCheck:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._noted: set[str] = set()
         self._suggestions = Suggestions({**database.short_names, **database.commands})
 
     def check(self, call: Call, values: dict[str, Any]) -> tuple[str, list[Problem]]:
         """The full name of the command, and its problems.
+
+        The notes about a command are at its first use only.
 
         Args:
             call: the command.
@@ -60,6 +65,12 @@ class CallCheck:
         problems = list(_arguments(command, call, found))
         if not problems:
             values.update((name, found[name]) for name in command.arguments)
+        if command.name not in self._noted:
+            self._noted.add(command.name)
+            problems += [
+                Problem(code, message, call.place, severity=severity)
+                for severity, code, message in command.notes.findings(command.name)
+            ]
         return command.name, problems
 
 

@@ -15,6 +15,7 @@ from sources.base import CommandDictionary, SourceError
 from sources.values.files import unreadable
 from sources.values.wording import quoted
 from sources.xtce.elements import MAX_DEPTH, Element, parse_xml
+from sources.xtce.notes import NO_NOTES, Notes, read_notes
 from sources.xtce.read_types import read_type
 from sources.xtce.types import Type, Wrong
 
@@ -49,12 +50,14 @@ class Command:
         is_abstract: whether only commands that inherit from it can be sent.
         arguments: in order, by name, those of the base command first.
         assigned: the values that the command itself gives to arguments.
+        notes: about its use.
     """
 
     name: str
     is_abstract: bool
     arguments: Mapping[str, Argument]
     assigned: Mapping[str, Any]
+    notes: Notes
 
     @property
     def usage(self) -> str:
@@ -156,6 +159,7 @@ class _Reader:
             raise element.error(f"{name} inherits from itself, or from too many commands")
         arguments: dict[str, Argument] = {}
         assigned: dict[str, Any] = {}
+        notes = NO_NOTES
         for base in element.children("BaseMetaCommand"):
             found = _resolve(base.required("metaCommandRef"), name, self._elements)
             if found is None:
@@ -163,6 +167,7 @@ class _Reader:
             parent = self._command(found, (*heirs, name))
             arguments |= parent.arguments
             assigned |= parent.assigned
+            notes = parent.notes
             for one in base.at("ArgumentAssignmentList", "ArgumentAssignment"):
                 key = one.required("argumentName")
                 if key not in arguments:
@@ -174,7 +179,8 @@ class _Reader:
                 raise one.error(f"{argument.name} is a duplicate")
             arguments[argument.name] = argument
         is_abstract = element.get("abstract").strip() in ("true", "1")
-        self._commands[name] = command = Command(name, is_abstract, arguments, assigned)
+        notes = read_notes(element, notes)
+        self._commands[name] = command = Command(name, is_abstract, arguments, assigned, notes)
         return command
 
     def _argument(self, element: Element, command: str) -> Argument:

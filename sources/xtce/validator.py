@@ -132,14 +132,14 @@ class XtceValidator:
 def _problems(
     call: Call | FormMistake | None, check: CallCheck, accepted: list[str]
 ) -> list[Problem]:
-    """The problems of a command; without one, it is appended to the accepted ones as JSON."""
+    """The problems of a command; without an error, it is appended to the accepted ones as JSON."""
     if call is None:
         return []
     if isinstance(call, FormMistake):
         return [Problem("syntax.command", str(call), call.place, call.hint)]
     values: dict[str, Any] = {}
     name, problems = check.check(call, values)
-    if not problems:
+    if not any(problem.severity is Severity.ERROR for problem in problems):
         accepted.append(json.dumps({"name": name, "args": values}, separators=(",", ":")))
     return problems
 
@@ -147,7 +147,7 @@ def _problems(
 def _finding(problem: Problem, spot: Spot) -> Finding:
     step = "syntax" if problem.code.startswith(("syntax.", "file.")) else "commands"
     return Finding(
-        Severity.ERROR, problem.code, problem.message, *spot, hint=problem.hint, step=step
+        problem.severity, problem.code, problem.message, *spot, hint=problem.hint, step=step
     )
 
 
