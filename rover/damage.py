@@ -25,10 +25,11 @@ logger = logging.getLogger("rover.log")
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
-Select: TypeAlias = Callable[[int, int, bool, int], Iterable[Row]]
+Select: TypeAlias = Callable[[int, int, bool, int, bool], Iterable[Row]]
 """Returns the rows with keys above the first and up to the second number, in order. The third is
 whether to read only the table, because its indexes may be damaged. The fourth is the maximum number
-of rows, -1 for all: `sqlite3` reads one row ahead, and loses a row if it cannot read the next."""
+of rows, -1 for all: `sqlite3` reads one row ahead, and loses a row if it cannot read the next. The
+fifth is whether to begin at the last key, and go down."""
 
 UNREADABLE = (
     sqlite3.SQLITE_CORRUPT,
@@ -77,19 +78,31 @@ def readable_rows(
         select: a query. Its first column is the key.
         low: the key before the first.
         high: the last key.
-        newest: whether `select` begins at the last key, and goes down.
+        newest: whether to begin at the last key, and go down.
 
     Raises:
         sqlite3.Error: a query fails for another reason than damage.
     """
 
-    def rows(skipped: int = 0, *, careful: bool, limit: int = -1) -> Iterator[Row]:
+    def rows(skipped: int = 0, *, careful: bool, limit: int = -1) -> Iterator[Row | Lost]:
         begin, end = (low, high - skipped) if newest else (low + skipped, high)
-        for row in select(begin, end, careful, limit):
-            if not begin < row[0] <= end:
-                raise _OutOfOrder
-            begin, end = (begin, row[0] - 1) if newest else (row[0], end)
-            yield row
+        held: Row | None = None  # until the next row shows that its key is not damaged
+        try:
+            for row in select(begin, end, careful, limit, newest):
+                if not begin < (key := row[0]) <= end:
+                    raise _OutOfOrder
+                if held is not None and (key < held[0] if newest else held[0] < key):
+                    yield held
+                    begin, end = (begin, held[0] - 1) if newest else (held[0], end)
+                elif held is not None and (key < end if newest else begin + 1 < key):
+                    yield Lost(key + 1, end) if newest else Lost(begin + 1, key - 1)
+                held = row
+        except sqlite3.DatabaseError:
+            if held is not None:
+                yield held
+            raise
+        if held is not None:
+            yield held
 
     def is_readable_after(skipped: int) -> bool:
         try:
@@ -100,12 +113,22 @@ def readable_rows(
             raise
         return True
 
+    def has_more() -> bool:
+        """Whether a damaged key beyond the range has ended the query early."""
+        try:
+            return next(iter(select(low, high, careful, 1, not newest)), None) is not None
+        except sqlite3.DatabaseError as exc:
+            if is_unreadable(exc):
+                return True
+            raise
+
     careful, limit = False, -1
     while low < high:
         count = 0
         try:
             for row in rows(careful=careful, limit=limit):
-                low, high = (low, row[0] - 1) if newest else (row[0], high)
+                key = row.last if isinstance(row, Lost) and not newest else row[0]
+                low, high = (low, key - 1) if newest else (key, high)
                 count += 1
                 yield row
         except sqlite3.DatabaseError as exc:
@@ -126,8 +149,10 @@ def readable_rows(
                 limit = -1
         else:
             if count != limit:
-                return
+                break
             limit = -1
+    if low < high and has_more():
+        yield from reversed([*readable_rows(select, low, high, newest=not newest)])
 
 
 def _smallest(is_enough: Callable[[int], bool], limit: int) -> int:

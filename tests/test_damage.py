@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import dropwhile, takewhile
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from rover.archive.table import table_of
 from rover.cli.connection import INCOMPLETE
 from rover.comms.events import MessageEvent
 from rover.comms.history import Query
-from rover.damage import damage_of
+from rover.damage import Lost, damage_of, readable_rows
 from rover.errors import NotAMission
 from rover.logs.codec import decode
 from rover.logs.database import Database
@@ -138,8 +139,8 @@ async def test_an_archive_that_cannot_be_written_is_set_aside(tmp_path: Path) ->
         some = [Sample(T + 5000 + n, {"speed": n}) for n in range(ARCHIVE_SAMPLES)]
         await publish(mission, device, *some)
         await until(lambda: mission.telemetry.history.archived > 0)
+        await until(lambda: bool(mission.log.as_json()["set_aside"]))
         await until(lambda: mission.log.outage is None)
-        assert mission.log.as_json()["set_aside"]
         assert values(mission.telemetry.history, "speed")[-ARCHIVE_SAMPLES:] == [
             *range(ARCHIVE_SAMPLES)
         ]
@@ -237,6 +238,28 @@ async def mission_file(folder: Path) -> Path:
     with closing(sqlite3.connect(folder / "mission.db")) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return folder / "mission.db"
+
+
+@pytest.mark.parametrize("newest", [False, True])
+@pytest.mark.parametrize("damaged", range(2, 9))
+def test_a_row_with_a_damaged_key_hides_no_others(damaged: int, newest: bool) -> None:
+    for wrong in {*range(-1, 12)} - {damaged}:
+        keys = [wrong if key == damaged else key for key in range(1, 10)]
+
+        def select(
+            low: int, high: int, _: bool, limit: int, down: bool, keys: list[int] = keys
+        ) -> list[tuple[int]]:  # as SQLite seeks the first key, and ends at one beyond the range
+            if down:
+                begun = dropwhile(lambda key: key > high, reversed(keys))
+                found = takewhile(lambda key: key > low, begun)
+            else:
+                found = takewhile(lambda key: key <= high, dropwhile(lambda k: k <= low, keys))
+            return [(key,) for key in found][: None if limit < 0 else limit]
+
+        rows = readable_rows(select, 0, 9, newest=newest)
+        found = [row[0] for row in rows if not isinstance(row, Lost)]
+        others = sorted({*range(1, 10)} - {damaged, wrong}, reverse=newest)
+        assert [key for key in found if key not in (damaged, wrong)] == others
 
 
 def erase(path: Path, content: bytes, page: int) -> None:

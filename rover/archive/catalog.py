@@ -134,9 +134,12 @@ class Catalog:
     def _read_table(self) -> None:
         """Read the table of chunks around damaged pages."""
 
-        def select(low: int, high: int, _: bool, limit: int) -> Iterable[tuple[int, ...]]:
+        def select(
+            low: int, high: int, _: bool, limit: int, newest: bool
+        ) -> Iterable[tuple[int, ...]]:
             query = f"SELECT {COLUMNS}, level FROM chunk NOT INDEXED WHERE id > ? AND id <= ? "  # noqa: S608
-            return self._db.execute(query + "ORDER BY id LIMIT ?", (low, high, limit))
+            order = "ORDER BY id DESC LIMIT ?" if newest else "ORDER BY id LIMIT ?"
+            return self._db.execute(query + order, (low, high, limit))
 
         catalog = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         catalog.executescript(CREATE_CATALOG)

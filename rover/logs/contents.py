@@ -168,10 +168,11 @@ def _newest(
 ) -> tuple[int, bool]:
     """The offset of the newest record of a stream, 0 without one, and whether it is certain."""
 
-    def select(low: int, high: int, _: bool, limit: int) -> Iterable[StoredRow]:
+    def select(low: int, high: int, _: bool, limit: int, newest: bool) -> Iterable[StoredRow]:
         columns = f"{COLUMNS}, {sum_column(connection, 'records')}"
-        query = f"SELECT {columns} FROM records WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT ?"  # noqa: S608
-        return connection.execute(query, (low, high, limit))
+        query = f"SELECT {columns} FROM records WHERE id > ? AND id <= ? "  # noqa: S608
+        order = "ORDER BY id DESC LIMIT ?" if newest else "ORDER BY id LIMIT ?"
+        return connection.execute(query + order, (low, high, limit))
 
     newest, is_certain = 0, True
     for row in readable_rows(select, *id_range(stream), newest=True):

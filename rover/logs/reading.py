@@ -94,11 +94,11 @@ def _in_rows(
     """The records of the rows that have those of a range, and what is damaged among them."""
     has_packs = kinds is None or not SAMPLE_KINDS.isdisjoint(kinds)
     condition, chosen = of_kinds({*kinds, PACK_KIND} if kinds and has_packs else kinds)
-    order = "id DESC" if newest else "id"
     columns = f"{COLUMNS}, {sum_column(connection, 'records')}"
 
-    def select(low: int, high: int, careful: bool, limit: int) -> Iterable[StoredRow]:
+    def select(low: int, high: int, careful: bool, limit: int, newest: bool) -> Iterable[StoredRow]:
         table = "records NOT INDEXED" if careful else "records"
+        order = "id DESC" if newest else "id"
         sql = (
             f"SELECT {columns} FROM {table} WHERE id > ? AND id <= ?{condition} "  # noqa: S608
             f"ORDER BY {order} LIMIT ?"
