@@ -1,8 +1,8 @@
 """Compare the server with its peers (the default), soak it with readers, or measure the page.
 
 `siege` attacks the server, `access` measures the cost of the access check, `archive` that of
-storing and reading years of telemetry, and `recording` that of the log. `fprime` compares the
-check of F Prime sequences with `fprime-seqgen`.
+storing and reading years of telemetry, `recording` that of the log, and `messages` that of storing
+and acknowledging messages. `fprime` compares the check of F Prime sequences with `fprime-seqgen`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from bench import access, archive, recording, sequences
+from bench import access, archive, messages, recording, sequences
 from bench.extremes import Extremes
 from bench.fanout import SCENARIOS, FanOut
 from bench.load_generator import LoadGenerator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from bench.machine import Cores
 
-EXTREMES = ("stalled", "joining")
+EXTREMES = ("stalled", "stalled-members", "joining")
 EVERYTHING = (*(scenario.key for scenario in SCENARIOS), *EXTREMES)
 SERVERS = tuple({**STREAMS, **CHANNELS})
 QUICK = ("10hz", "200hz")
@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return archive.main(argv[1:])
     if argv[:1] == ["recording"]:
         return recording.main(argv[1:])
+    if argv[:1] == ["messages"]:
+        return messages.main(argv[1:])
     if argv[:1] == ["fprime"]:
         return sequences.main()
     args = _parse(argv)
@@ -147,13 +149,14 @@ def _compare(args: argparse.Namespace, generator: LoadGenerator, cores: Cores) -
     )
     results = fanout.run()
     extremes = Extremes(generator, cores, max_readers, _log)
-    stalled = extremes.stalled() if "stalled" in chosen else None
+    stalled = [extremes.stalled()] if "stalled" in chosen else []
+    stalled += [extremes.stalled_members()] if "stalled-members" in chosen else []
     joining = extremes.joining() if "joining" in chosen else []
     rounds = f"{fanout.repeats} x {fanout.window_s:g} s"
     report = Report(
         fanout.scenarios,
         results,
-        stalled,
+        [one for one in stalled if one is not None],
         joining,
         facts={**about, "took": f"{monotonic() - started:.0f} s; median of {rounds}"},
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.load_generator import LoadOptions
-from bench.peers import NCHAN, OURS, STREAMS
+from bench.peers import CHANNELS, NCHAN, OURS, STREAMS
 from bench.processes import BenchError
 from bench.servers import Workload
 
@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
     from bench.load_generator import LoadGenerator, Measurement
     from bench.machine import Cores
+    from bench.servers import Peer
 
 READERS = 990
 STALLED = 10
 STALLED_RATE_HZ = 200
 STALLED_WINDOW_S = 8.0
+
+MEMBERS = 980
+STALLED_MEMBERS = 20
+SAY_HZ = 20
+
 SEND_BUFFER_BYTES = 32 * 1024
 """Send buffer of each connection. The kernel's default holds minutes of events."""
 
@@ -34,6 +40,7 @@ class Stalled:
     """Measurements with some readers that never read, and without them.
 
     Attributes:
+        text: the load.
         p99_ms: latency of the active readers.
         p99_without_ms: the same, measured without stalled readers.
         growth_kb: growth of the server's memory in the window.
@@ -41,6 +48,7 @@ class Stalled:
         missing: active readers that lost events.
     """
 
+    text: str
     p99_ms: float
     p99_without_ms: float
     growth_kb: float
@@ -49,7 +57,7 @@ class Stalled:
 
     def __str__(self) -> str:
         return (
-            f"{READERS} readers at {STALLED_RATE_HZ} Hz, with {STALLED} stalled ones: p99 "
+            f"{self.text}: p99 "
             f"{self.p99_ms:.0f} ms ({self.p99_without_ms:.0f} ms without them); the server's "
             f"memory grew by {self.growth_kb / 1024:.1f} MiB in {STALLED_WINDOW_S:.0f} s "
             f"({self.growth_without_kb / 1024:.1f} MiB without them); "
@@ -100,12 +108,31 @@ class Extremes:
 
     def stalled(self) -> Stalled | None:
         """Measure this server with stalled readers and without; `None` if a run failed."""
+        text = f"{READERS} readers at {STALLED_RATE_HZ} Hz, with {STALLED} stalled ones"
+        options = LoadOptions(READERS, STALLED_WINDOW_S, warmup_s=3.0, stalled=STALLED)
+        return self._compare(text, STREAMS[OURS], STALLED_RATE_HZ, options)
+
+    def stalled_members(self) -> Stalled | None:
+        """The same with the members of a channel."""
+        text = f"{MEMBERS} members at {SAY_HZ} Hz, with {STALLED_MEMBERS} stalled ones"
+        options = LoadOptions(
+            MEMBERS, STALLED_WINDOW_S, warmup_s=3.0, stalled=STALLED_MEMBERS, say_hz=SAY_HZ
+        )
+        return self._compare(text, CHANNELS[OURS], 0, options)
+
+    def _compare(
+        self, text: str, peer: Peer, rate_hz: float, options: LoadOptions
+    ) -> Stalled | None:
         try:
-            without, with_stalled = self._stalled(0), self._stalled(STALLED)
+            without, with_stalled = (
+                self._stalled(peer, rate_hz, replace(options, stalled=number))
+                for number in (0, options.stalled)
+            )
         except BenchError as exc:
-            self.log(f"stalled readers: failed: {exc}")
+            self.log(f"{text}: failed: {exc}")
             return None
         return Stalled(
+            text,
             p99_ms=with_stalled.p99_ms,
             p99_without_ms=without.p99_ms,
             growth_kb=with_stalled.rss_end_kb - with_stalled.rss_begin_kb,
@@ -113,12 +140,10 @@ class Extremes:
             missing=with_stalled.missing,
         )
 
-    def _stalled(self, stalled: int) -> Measurement:
-        peer = STREAMS[OURS]
-        options = LoadOptions(READERS, STALLED_WINDOW_S, warmup_s=3.0, stalled=stalled)
-        with peer.serve(Workload(STALLED_RATE_HZ, SEND_BUFFER_BYTES), self.cores) as server:
+    def _stalled(self, peer: Peer, rate_hz: float, options: LoadOptions) -> Measurement:
+        with peer.serve(Workload(rate_hz, SEND_BUFFER_BYTES), self.cores) as server:
             measured = self.generator.run(server, peer.path, options)
-        self.log(f"{stalled} stalled readers: p99 of the active readers {measured.p99_ms:.0f} ms")
+        self.log(f"{options.stalled} stalled: p99 of the others {measured.p99_ms:.0f} ms")
         return measured
 
     def joining(self) -> list[Joining]:

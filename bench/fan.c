@@ -48,6 +48,7 @@ enum {
     LATENCY_STEPS = 1 << 20,   /* the histogram ends at 21 s; longer latencies count as 21 s */
     STALLED_RECEIVE_BYTES = 4096,
     MESSAGE_BYTES = 250,
+    EXTRA_BYTES = 100,         /* around a message */
 };
 
 static const uint64_t SECOND = 1000000000;
@@ -56,11 +57,11 @@ static const uint64_t SECOND = 1000000000;
 
 static struct {
     bool websocket, deflate;
-    int port, readers, early, stalled;
-    const char *path, *pids;
+    int port, readers, early, stalled, channels;
+    const char *path, *pids, *hello, *before, *after;
     double connect_s, warmup_s, window_s, churn_hz, say_hz;
 } options = {
-    .path = "/", .pids = "", .readers = 1000, .connect_s = 60, .warmup_s = 2, .window_s = 5,
+    .path = "/", .pids = "", .hello = "", .before = "", .after = "", .readers = 1000, .connect_s = 60, .warmup_s = 2, .window_s = 5,
 };
 
 static const char USAGE[] =
@@ -70,6 +71,10 @@ static const char USAGE[] =
     "  --early N        only so many before the window; the others connect in it\n"
     "  --churn-hz N     so many readers a second go, and others come\n"
     "  --say-hz N       the first member says so many messages a second (WebSocket)\n"
+    "  --channels N     each reader follows one of N channels, PATH-0, PATH-1, ... (1: PATH), and\n"
+    "                   the first member of each says the messages\n"
+    "  --hello TEXT     the first frame of each member (Socket.IO)\n"
+    "  --before TEXT    --after TEXT   around each message that is said (Socket.IO)\n"
     "  --deflate        offer the extension permessage-deflate\n"
     "  --connect-s N    give up connecting after so long (60)\n"
     "  --warmup-s N     (2)    --window-s N     what is measured (5)\n"
@@ -93,7 +98,8 @@ static void parse_options(int argc, char **argv)
         {"readers", 1, 0, 'n'},  {"stalled", 1, 0, 's'},  {"early", 1, 0, 'e'},
         {"churn-hz", 1, 0, 'c'}, {"say-hz", 1, 0, 'y'},   {"connect-s", 1, 0, 'k'},
         {"warmup-s", 1, 0, 'm'}, {"window-s", 1, 0, 'd'}, {"pids", 1, 0, 'i'},
-        {"deflate", 0, 0, 'z'},  {0},
+        {"deflate", 0, 0, 'z'},  {"channels", 1, 0, 'l'}, {"hello", 1, 0, 'o'},
+        {"before", 1, 0, 'b'},   {"after", 1, 0, 'a'},    {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
@@ -110,6 +116,10 @@ static void parse_options(int argc, char **argv)
         case 'd': options.window_s = atof(optarg); break;
         case 'i': options.pids = optarg; break;
         case 'z': options.deflate = true; break;
+        case 'l': options.channels = atoi(optarg); break;
+        case 'o': options.hello = optarg; break;
+        case 'b': options.before = optarg; break;
+        case 'a': options.after = optarg; break;
         default: fputs(USAGE, stderr); exit(2);
         }
     }
@@ -121,6 +131,10 @@ static void parse_options(int argc, char **argv)
         fail("--deflate needs zlib when this program is compiled (Debian: zlib1g-dev)");
     if (options.early <= 0 || options.early > options.readers)
         options.early = options.readers;
+    if (options.channels > options.readers)
+        fail("--channels must be at most --readers");
+    if (strlen(options.hello) + strlen(options.before) + strlen(options.after) > EXTRA_BYTES)
+        fail("--hello, --before and --after must be at most %d characters together", EXTRA_BYTES);
 }
 
 /* ------------------------------------------------------------------- clocks and resource use */
@@ -234,21 +248,42 @@ static void send_request(int index)
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                                   "Sec-WebSocket-Version: 13\r\n";
     static const char deflate[] = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-    char request[1024];
+    char request[1024], channel[16] = "";
     int fd = readers[index].fd, error = 0;
     socklen_t size = sizeof error;
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error)
         fail("connect: %s", strerror(error));
+    if (options.channels > 1)
+        snprintf(channel, sizeof channel, "-%d", index % options.channels);
     int length = snprintf(request, sizeof request,
-                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s%s\r\n",
-                          options.path, options.port,
+                          "GET %s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s%s\r\n",
+                          options.path, channel, options.port,
                           options.websocket ? upgrade : "Accept: text/event-stream\r\n",
                           options.deflate ? deflate : "");
     if (write(fd, request, (size_t)length) != length)
         fail("cannot send the request: %s", strerror(errno));
     readers[index].state = IN_HEAD;
     watch(index, EPOLLIN, EPOLL_CTL_MOD);
+}
+
+/* Send a text frame, masked with zeros; false if the socket buffer is full. */
+static bool send_text(int fd, const char *text, size_t size)
+{
+    unsigned char frame[MESSAGE_BYTES + EXTRA_BYTES + 8] = {0x81};
+    size_t head = size < 126 ? 6 : 8;
+    frame[1] = (unsigned char)(0x80 | (size < 126 ? size : 126));
+    if (size >= 126) {
+        frame[2] = (unsigned char)(size >> 8);
+        frame[3] = (unsigned char)(size & 255);
+    }
+    memcpy(frame + head, text, size);
+    ssize_t sent = write(fd, frame, head + size);
+    if (sent < 0 && errno == EAGAIN)
+        return false;
+    if (sent != (ssize_t)(head + size))
+        fail("the member cannot speak: %s", sent < 0 ? strerror(errno) : "short write");
+    return true;
 }
 
 /* Read the head of the response; return the number of bytes that belong to it. */
@@ -266,6 +301,8 @@ static int read_head(int index, const char *bytes, int length)
             reader->head_matched = bytes[i] == '\r';
         if (reader->head_matched == 4) {
             in_flight--;
+            if (*options.hello)
+                send_text(reader->fd, options.hello, strlen(options.hello));
             if (index < options.readers) {
                 reader->state = READING;
                 reader->heard_ns = now_ns();
@@ -504,23 +541,23 @@ static void churn(void)
     begin_connect((int)(reader - readers));
 }
 
-/* Send a message from the first reader; false if its socket buffer is full. */
+/* Send a message from the first member of each channel; false if a socket buffer is full. */
 static bool say(uint64_t due_ns, uint64_t seq)
 {
-    char text[MESSAGE_BYTES + 1];
-    unsigned char frame[MESSAGE_BYTES + 8] = {0x81, 0x80 | 126, MESSAGE_BYTES >> 8,
-                                              MESSAGE_BYTES & 255}; /* then a mask of zeros */
-    int head = snprintf(text, sizeof text,
+    char text[MESSAGE_BYTES + EXTRA_BYTES + 1];
+    int before = (int)strlen(options.before), after = (int)strlen(options.after);
+    memcpy(text, options.before, (size_t)before);
+    char *message = text + before;
+    int head = snprintf(message, MESSAGE_BYTES + 1,
                         "{\"mono_ns\":%" PRIu64 ",\"seq\":%" PRIu64 ",\"pad\":\"", due_ns, seq);
-    memset(text + head, 'x', (size_t)(MESSAGE_BYTES - head - 2));
-    memcpy(text + MESSAGE_BYTES - 2, "\"}", 2);
-    memcpy(frame + 8, text, MESSAGE_BYTES);
-    ssize_t sent = write(readers[0].fd, frame, sizeof frame);
-    if (sent < 0 && errno == EAGAIN)
-        return false;
-    if (sent != (ssize_t)sizeof frame)
-        fail("the member cannot speak: %s", sent < 0 ? strerror(errno) : "short write");
-    return true;
+    memset(message + head, 'x', (size_t)(MESSAGE_BYTES - head - 2));
+    memcpy(message + MESSAGE_BYTES - 2, "\"}", 2);
+    memcpy(message + MESSAGE_BYTES, options.after, (size_t)after);
+    size_t size = (size_t)(before + MESSAGE_BYTES + after);
+    bool sent = true;
+    for (int i = 0; i == 0 || i < options.channels; i++)
+        sent = send_text(readers[i].fd, text, size) && sent;
+    return sent || options.channels > 1;
 }
 
 /* A repeated action: when it started, its count and its rate. */

@@ -23,9 +23,6 @@ ALWAYS = (OURS, SSE_STARLETTE)
 """Servers measured under every load. The others are skipped after a load that saturates them."""
 
 MIN_CONNECT_S = 3.0
-CONNECT_HZ = 400
-"""Connections per second that a server must accept, or not all readers take part."""
-
 MIN_EVENTS = 5
 """Minimum number of events per reader in a window; a slow rate makes the window longer."""
 
@@ -42,6 +39,9 @@ class Scenario:
         channel: the readers are members of a WebSocket channel, not readers of an event stream.
         deflate: the members offer permessage-deflate, as browsers do.
         repeated: it is measured in every round, not only in the first.
+        channels: number of channels over which the members are spread; 0 for one channel.
+        min_window_s: minimum seconds of a measurement.
+        connect_hz: connections per second that a server must accept, or not all readers take part.
     """
 
     key: str
@@ -51,6 +51,9 @@ class Scenario:
     channel: bool = False
     deflate: bool = False
     repeated: bool = True
+    channels: int = 0
+    min_window_s: float = 0.0
+    connect_hz: float = 400
 
     @property
     def deliveries_hz(self) -> float:
@@ -60,6 +63,8 @@ class Scenario:
     @property
     def peers(self) -> Mapping[str, Peer]:
         """The servers that can serve it, by name."""
+        if self.channels:
+            return {key: peer for key, peer in CHANNELS.items() if peer.has_channels}
         return CHANNELS if self.channel else STREAMS
 
 
@@ -77,6 +82,18 @@ SCENARIOS = (
         channel=True,
         deflate=True,
         repeated=False,
+    ),
+    Scenario("channel20", "a channel of 1,000 at 20 Hz", 1000, 20, channel=True, repeated=False),
+    Scenario(
+        "channels",
+        "200 channels of 50 at 1 Hz",
+        10_000,
+        1,
+        channel=True,
+        repeated=False,
+        channels=200,
+        min_window_s=60.0,
+        connect_hz=150,  # each one is a join that the other members receive
     ),
 )
 
@@ -165,10 +182,12 @@ class FanOut:
     def _measure(self, scenario: Scenario, peer: Peer) -> Figures:
         options = LoadOptions(
             scenario.readers,
-            max(self.window_s, MIN_EVENTS / scenario.rate_hz),
-            connect_s=MIN_CONNECT_S + scenario.readers / CONNECT_HZ,
+            max(self.window_s, MIN_EVENTS / scenario.rate_hz, scenario.min_window_s),
+            connect_s=MIN_CONNECT_S + scenario.readers / scenario.connect_hz,
             say_hz=scenario.rate_hz if scenario.channel else 0,
+            channels=scenario.channels,
             deflate=scenario.deflate,
+            frames=peer.frames,
         )
         workload = Workload(0 if scenario.channel else scenario.rate_hz)
         with peer.serve(workload, self.cores) as server:

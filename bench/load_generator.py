@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bench.processes import BenchError, child
-from bench.servers import stderr_tail
+from bench.servers import PLAIN_FRAMES, Frames, stderr_tail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,10 @@ class LoadOptions:
         stalled: number of additional connections that never read.
         churn_hz: readers per second that are replaced by a new connection.
         say_hz: messages per second that the first reader sends; above 0, all connect by WebSocket.
+        channels: number of channels over which the readers are spread; the first member of each
+            sends messages. Their paths end with `-0`, `-1` and so on. 0: one channel.
         deflate: offer permessage-deflate on each WebSocket.
+        frames: of another protocol on WebSockets.
     """
 
     readers: int
@@ -104,7 +107,9 @@ class LoadOptions:
     stalled: int = 0
     churn_hz: float = 0
     say_hz: float = 0
+    channels: int = 0
     deflate: bool = False
+    frames: Frames = PLAIN_FRAMES
 
     @property
     def limit_s(self) -> float:
@@ -113,12 +118,13 @@ class LoadOptions:
 
     def options(self) -> list[str]:
         """The options as command-line arguments."""
-        numbers = (f.name for f in fields(self) if f.name != "deflate")
+        numbers = (f.name for f in fields(self) if f.name not in ("deflate", "frames"))
         given = [f"--{name.replace('_', '-')}={getattr(self, name):g}" for name in numbers]
         return [
             *given,
             *(["--websocket"] if self.say_hz else []),
             *(["--deflate"] if self.deflate else []),
+            *(f"--{name}={text}" for name, text in self.frames._asdict().items() if text),
         ]
 
 

@@ -22,14 +22,14 @@ class Report:
     Attributes:
         scenarios: the measured loads.
         results: the figures under those loads.
-        stalled: the measurement with stalled readers, if there is one.
+        stalled: the measurements with stalled readers; may be empty.
         joining: the measurements while thousands connect; may be empty.
         facts: descriptions of the machine and of the run, by name.
     """
 
     scenarios: Sequence[Scenario]
     results: Results
-    stalled: Stalled | None
+    stalled: Sequence[Stalled]
     joining: Sequence[Joining]
     facts: Mapping[str, str]
 
@@ -43,7 +43,7 @@ class Report:
                 yield fanout_table(scenarios, self.results, references)
         if self.scenarios:
             yield LEGEND
-        extremes = [self.stalled, *self.joining] if self.stalled else self.joining
+        extremes = [*self.stalled, *self.joining]
         for title, found in (
             ("Hard cases:", extremes),
             ("Targets:", list(targets(self.results, self.stalled, self.joining))),
@@ -64,7 +64,7 @@ class Report:
                 }
                 for scenario in self.scenarios
             },
-            "stalled": self.stalled and asdict(self.stalled),
+            "stalled": [asdict(one) for one in self.stalled],
             "joining": [asdict(one) for one in self.joining],
             "targets": [
                 {**asdict(target), "met": target.met}

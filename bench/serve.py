@@ -70,6 +70,7 @@ def main() -> None:
         access_log=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=1,
+        ws_ping_interval=None,  # the load generator answers no pings
     )
     AnnouncingServer(config).run([listener])
 

@@ -10,7 +10,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from bench.processes import BenchError, child
 
@@ -53,6 +53,23 @@ class RunningServer:
     pids: tuple[int, ...]
 
 
+class Frames(NamedTuple):
+    """What a protocol on WebSockets adds to the frames of members.
+
+    Attributes:
+        hello: the first frame of each member; empty for none.
+        before: text before each message.
+        after: text after each message.
+    """
+
+    hello: str = ""
+    before: str = ""
+    after: str = ""
+
+
+PLAIN_FRAMES = Frames()
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A server implementation under comparison.
@@ -62,12 +79,16 @@ class Peer:
         path: path of its event stream or channel.
         serve: context manager that runs it.
         unavailable_reason: returns what must be installed to run it, or `None`.
+        frames: of the members of its channel.
+        has_channels: whether paths that end with `-0`, `-1` and so on are channels of their own.
     """
 
     title: str
     path: str
     serve: Callable[[Workload, Cores], AbstractContextManager[RunningServer]]
     unavailable_reason: Callable[[], str | None]
+    frames: Frames = PLAIN_FRAMES
+    has_channels: bool = False
 
 
 def python_peer(title: str, path: str, module: str, *needs: str) -> Peer:

@@ -49,7 +49,7 @@ class Target:
 
 
 def targets(
-    results: Results, stalled: Stalled | None, joining: Sequence[Joining]
+    results: Results, stalled: Sequence[Stalled], joining: Sequence[Joining]
 ) -> Iterator[Target]:
     """Yield the targets for which there are figures."""
     for scenario, reference, at_most in (
@@ -80,11 +80,17 @@ def targets(
     if ours := results.figures("10k", OURS):
         yield Target("p99 in ms with 10,000 readers at 1 Hz", ours.p99_ms, 100)
         yield Target("harmed readers of 10,000 at 1 Hz", ours.harmed, 0)
-    if stalled:
-        limit_ms = stalled.p99_without_ms + SAME_P99_SLACK_MS
-        yield Target("p99 in ms with stalled readers", stalled.p99_ms, limit_ms)
-        growth_kb = stalled.growth_kb - stalled.growth_without_kb
-        yield Target("growth in kB due to stalled readers", growth_kb, STALLED_GROWTH_KB)
+    if ours := results.figures("channel20", OURS):
+        yield Target("p99 in ms of a channel of 1,000 at 20 Hz", ours.p99_ms, 60)
+    if ours := results.figures("channels", OURS):
+        yield Target("harmed members of 200 channels", ours.harmed, 0)
+    for one in stalled:
+        limit_ms = one.p99_without_ms + SAME_P99_SLACK_MS
+        yield Target(f"p99 in ms of {one.text}", one.p99_ms, limit_ms)
+        growth_kb = one.growth_kb - one.growth_without_kb
+        yield Target(
+            f"growth in kB due to stalled ones of {one.text}", growth_kb, STALLED_GROWTH_KB
+        )
     if joining:
         silence_ms = joining[0].silence_ms
         yield Target("ms between two events while 10,000 join", silence_ms, JOIN_SILENCE_MS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def create_app(workload: Workload) -> ASGIApp:
-    members: list[WebSocket] = []
+    channels: dict[str, list[WebSocket]] = defaultdict(list)
 
     async def channel(websocket: WebSocket) -> None:
         await websocket.accept()
+        members = channels[websocket.path_params["name"]]
         members.append(websocket)
         try:
             while True:
@@ -28,4 +30,4 @@ def create_app(workload: Workload) -> ASGIApp:
         except WebSocketDisconnect:
             members.remove(websocket)
 
-    return Starlette(routes=[WebSocketRoute("/channel", channel)])
+    return Starlette(routes=[WebSocketRoute("/{name}", channel)])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.peers import nchan
-from bench.servers import Peer, program_peer, python_peer
+from bench.servers import Frames, Peer, program_peer, python_peer
 
 OURS = "rover"
 NCHAN = "nchan"
 SSE_STARLETTE = "sse-starlette"
 LOOP = "broadcast"
 WEBSOCKETS = "websockets"
+
+
+def _with_channels(peer: Peer) -> Peer:
+    return replace(peer, has_channels=True)
+
 
 STREAMS = {
     OURS: python_peer("**Cosmic Rover**", "/stream/rover-telemetry", "rover"),
@@ -24,12 +31,27 @@ STREAMS = {
 }
 """Event streams at `path`."""
 
+SOCKET_IO = Frames(hello="40", before='42["say",', after="]")
+"""Engine.IO 4 and Socket.IO 5: the frames that connect and that send an event."""
+
 CHANNELS = {
-    OURS: python_peer("**Cosmic Rover**", "/ws/comms/bench", "rover"),
+    OURS: _with_channels(python_peer("**Cosmic Rover**", "/ws/comms/bench", "rover")),
     NCHAN: Peer("nginx + nchan (C)", "/channel", nchan.serve, nchan.unavailable_reason),
-    LOOP: python_peer("the tutorial's broadcast loop", "/channel", "broadcast"),
-    WEBSOCKETS: program_peer(
-        "`websockets.broadcast`", "/channel", "bench.peers.websockets_broadcast"
+    LOOP: _with_channels(python_peer("the tutorial's broadcast loop", "/channel", "broadcast")),
+    WEBSOCKETS: _with_channels(
+        program_peer("`websockets.broadcast`", "/channel", "bench.peers.websockets_broadcast")
+    ),
+    "litestar": python_peer(
+        "Litestar's channels plugin", "/channel", "litestar_channels", "litestar"
+    ),
+    "socketio": replace(
+        python_peer(
+            "python-socketio",
+            "/socket.io/?EIO=4&transport=websocket",
+            "socketio_broadcast",
+            "socketio",
+        ),
+        frames=SOCKET_IO,
     ),
 }
 """WebSocket channels at `path`: every member receives what one member sends."""
