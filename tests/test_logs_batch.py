@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rover.logs.batch import Batch, Hole
-from rover.schema import OFFSET_BITS
+from rover.logs.batch import PACK_BYTES, Batch, Hole
+from rover.schema import MAX_OFFSET, OFFSET_BITS
 
 T0 = 1_790_000_000.0
 
 
-def batch_of(stream: int, *offsets: int, size: int = 100) -> Batch:
+def batch_of(stream: int, *offsets: int, size: int = PACK_BYTES) -> Batch:
     batch = Batch()
     for offset in offsets:
         row = (stream << OFFSET_BITS | offset, T0 + offset, None, "sample", "x" * size)
@@ -17,7 +17,9 @@ def batch_of(stream: int, *offsets: int, size: int = 100) -> Batch:
 
 
 def offsets(batch: Batch) -> list[tuple[int, int]]:
-    return [(id_ >> OFFSET_BITS, id_ & 0xFFFF) for id_, *_ in batch.records]
+    """The stream and the offset of each record."""
+    assert all(pack.first == pack.last for pack in batch.packs)
+    return [(pack.stream, pack.last & MAX_OFFSET) for pack in batch.packs]
 
 
 RECORD_BYTES = batch_of(1, 1).size

@@ -72,7 +72,7 @@ class FolderImport:
         if len({*names, *self._store.names}) > MAX_PARAMETERS:
             raise LogDamaged(f"there are more than {MAX_PARAMETERS:,} parameters, the limit")
         try:
-            self._store.add(points_of(tail.entries, names, lambda _: 0), time())
+            self._store.add(points_of(tail.rows(), names, lambda _: 0), time())
         except sqlite3.Error as exc:
             raise LogDamaged(f"{self._path} cannot be written: {exc}") from exc
         for one in batch:

@@ -11,11 +11,12 @@ from rover.schema import MAX_OFFSET, OFFSET_BITS, SAMPLE_KINDS
 if TYPE_CHECKING:
     from rover.logs.codec import Row
 
-WAITING_BYTES = 200
-"""Size of a waiting record without its bytes."""
+PACK_BYTES = 4000
+"""Maximum size of a pack of more than one sample: it fits into a page of 4 KiB, so that a damaged
+page hides no more than that."""
 
-Waiting = tuple[int, float, bool, bytes]
-"""Id, server time, whether it is a sample, and bytes of a record."""
+HEAD_BYTES = 200
+"""Size of a waiting pack without its records."""
 
 Trim = tuple[int, frozenset[str] | None]
 """The id of a stream, and the kinds of records to delete; `None` for all."""
@@ -42,6 +43,39 @@ class Hole(NamedTuple):
 
 
 @dataclass(slots=True)
+class Pack:
+    """Consecutive samples of one stream, or one other record.
+
+    Attributes:
+        first: id of the oldest.
+        last: id of the newest.
+        since: server time of the oldest.
+        until: server time of the newest.
+        has_samples: whether they are samples.
+        data: the encoded records.
+        count: their number.
+    """
+
+    first: int
+    last: int
+    since: float
+    until: float
+    has_samples: bool
+    data: bytearray
+    count: int = 1
+
+    @property
+    def stream(self) -> int:
+        """The id of the stream."""
+        return self.last >> OFFSET_BITS
+
+    @property
+    def size(self) -> int:
+        """The approximate size in bytes."""
+        return HEAD_BYTES + len(self.data)
+
+
+@dataclass(slots=True)
 class Batch:
     """What one transaction writes.
 
@@ -49,7 +83,7 @@ class Batch:
         deleted: ids of streams to delete, before everything else.
         begun: streams and epochs that have begun: id, key, epoch, its first offset, and the offset
             of the stream's newest record.
-        records: in the order in which they were appended.
+        packs: the records, in the order in which they were appended.
         items: values by key; `None` to delete.
         holes: offsets that were dropped, by the id of the stream.
         trims: by stream and kinds, the first offset that stays.
@@ -58,7 +92,7 @@ class Batch:
 
     deleted: set[int] = field(default_factory=set)
     begun: list[tuple[int, str, str, int, int]] = field(default_factory=list)
-    records: list[Waiting] = field(default_factory=list)
+    packs: list[Pack] = field(default_factory=list)
     items: dict[str, str | None] = field(default_factory=dict)
     holes: dict[int, Hole] = field(default_factory=dict)
     trims: dict[Trim, int] = field(default_factory=dict)
@@ -66,22 +100,40 @@ class Batch:
 
     def __bool__(self) -> bool:
         return bool(
-            self.records or self.items or self.begun or self.trims or self.deleted or self.holes
+            self.packs or self.items or self.begun or self.trims or self.deleted or self.holes
         )
 
     def append(self, row: Row) -> bytes:
-        """Add a record; returns it encoded."""
-        record = encode(row)
-        self.records.append((row[0], row[1], row[3] in SAMPLE_KINDS, record))
-        self.size += WAITING_BYTES + len(record)
+        """Add a record; returns it encoded.
+
+        It is packed now, while it is in the cache of the core: later, that takes four times as
+        long.
+        """
+        record, id_, is_sample = encode(row), row[0], row[3] in SAMPLE_KINDS
+        pack = self.packs[-1] if self.packs else None
+        if (
+            pack is not None
+            and is_sample
+            and pack.has_samples
+            and pack.stream == id_ >> OFFSET_BITS
+            and len(pack.data) + len(record) <= PACK_BYTES
+        ):
+            pack.last, pack.until = id_, row[1]
+            pack.data += record
+            pack.count += 1
+            self.size += len(record)
+        else:
+            pack = Pack(id_, id_, row[1], row[1], is_sample, bytearray(record))
+            self.packs.append(pack)
+            self.size += pack.size
         return record
 
     def delete(self, stream: int) -> None:
         """Delete a stream, and what waits for it."""
         self.deleted.add(stream)
         self.begun = [one for one in self.begun if one[0] != stream]
-        self.records = [one for one in self.records if one[0] >> OFFSET_BITS != stream]
-        self.size = sum(WAITING_BYTES + len(record) for *_, record in self.records)
+        self.packs = [pack for pack in self.packs if pack.stream != stream]
+        self.size = sum(pack.size for pack in self.packs)
         self.trims = {trim: before for trim, before in self.trims.items() if trim[0] != stream}
         self.holes.pop(stream, None)
 
@@ -90,7 +142,7 @@ class Batch:
         for stream in later.deleted:
             self.delete(stream)
         self.begun += later.begun
-        self.records += later.records
+        self.packs += later.packs
         self.items |= later.items
         self.trims |= later.trims
         self.size += later.size
@@ -105,13 +157,13 @@ class Batch:
         """
         dropped = 0
         while self.size > max_bytes:
-            half = (len(self.records) + 1) // 2
-            for id_, at, _, record in self.records[:half]:
-                stream, offset = id_ >> OFFSET_BITS, id_ & MAX_OFFSET
-                self._add_hole(Hole(stream, offset, offset, at, at, reason))
-                self.size -= WAITING_BYTES + len(record)
-            del self.records[:half]
-            dropped += half
+            half = (len(self.packs) + 1) // 2
+            for pack in self.packs[:half]:
+                first, last = pack.first & MAX_OFFSET, pack.last & MAX_OFFSET
+                self._add_hole(Hole(pack.stream, first, last, pack.since, pack.until, reason))
+                self.size -= pack.size
+                dropped += pack.count
+            del self.packs[:half]
         return dropped
 
     def _add_hole(self, hole: Hole) -> None:

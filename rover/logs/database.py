@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, suppress
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from rover.damage import damage_of
@@ -12,11 +13,11 @@ from rover.errors import SettingError
 from rover.logs.contents import Contents, contents_of
 from rover.logs.reading import connect, id_range, of_kinds
 from rover.logs.rows import (
-    INSERT,
     INSERT_EPOCH,
     INSERT_ITEM,
     INSERT_STREAM,
     epoch_row,
+    insert_of,
     item_row,
     rows_of,
     stream_row,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 MAX_DELETED = 2_000
 """Maximum number of records that one transaction deletes: others wait for it."""
+
+ROWS_AT_ONCE = 50
+"""Maximum number of records of one statement: other threads run less often between them."""
 
 CHECKPOINT_BYTES = 4 * 2**20
 """Size of the write-ahead log from which a thread of its own moves it to the file."""
@@ -150,7 +154,9 @@ class Database:
             connection.execute(INSERT_STREAM, stream_row(id_, key, last))
             connection.execute("DELETE FROM epochs WHERE stream = ? AND first >= ?", (id_, first))
             connection.execute(INSERT_EPOCH, epoch_row(id_, first, epoch))
-        connection.executemany(INSERT, rows_of(batch.records))
+        rows = rows_of(batch.packs)
+        while some := [*islice(rows, ROWS_AT_ONCE)]:
+            connection.execute(insert_of(len(some)), [*chain.from_iterable(some)])
         for key, value in batch.items.items():
             if value is None:
                 connection.execute("DELETE FROM items WHERE key = ?", (key,))

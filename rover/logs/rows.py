@@ -6,7 +6,6 @@ sample to a pack.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rover.checksum import checksum, is_intact
@@ -18,21 +17,14 @@ from rover.schema import MAX_OFFSET, OFFSET_BITS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from rover.logs.batch import Waiting
+    from rover.logs.batch import Pack
     from rover.logs.codec import Row
-
-PACK_BYTES = 4000
-"""Maximum size of a pack of more than one sample: it fits into a page of 4 KiB, so that a damaged
-page hides no more than that."""
 
 PACK_KIND = "sample"
 """The kind of the row of a pack."""
 
 PACK_SUM = 0
 """The checksum of the row of a pack, whose records have their own."""
-
-INSERT = "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)"
-"""Writes a row of `rows_of` or `row_of`."""
 
 INSERT_ITEM = "INSERT OR REPLACE INTO items VALUES (?, ?, ?)"
 """Writes a row of `item_row`."""
@@ -57,41 +49,24 @@ StoredRow = tuple[int, float | None, float | None, bytes, bytes, bool, int]
 """A row with `COLUMNS` and its checksum."""
 
 
-@dataclass(slots=True)
-class _Pack:
-    id: int = 0
-    at: float = 0.0
-    size: int = 0
-    records: list[bytes] = field(default_factory=list)
-
-    def row(self) -> tuple[object, ...]:
-        data = b"".join(self.records)
-        return self.id, self.at, None, PACK_KIND, data, PACK_SUM
+def insert_of(count: int) -> str:
+    """The statement that writes that number of rows of `rows_of` or `row_of`."""
+    places = ", ".join(["(?, ?, ?, ?, ?, ?)"] * count)
+    return f"INSERT OR IGNORE INTO records VALUES {places}"  # noqa: S608
 
 
-def rows_of(records: Iterable[Waiting]) -> Iterator[tuple[object, ...]]:
-    """The rows for `INSERT`."""
-    packs: dict[int, _Pack] = {}  # by stream
-    for id_, at, is_sample, content in records:
-        stream = id_ >> OFFSET_BITS
-        pack = packs.get(stream)
-        if pack is not None and (not is_sample or pack.size + len(content) > PACK_BYTES):
-            yield packs.pop(stream).row()
-            pack = None
-        if not is_sample:
-            yield from (row_of(row) for row in decode(content, 0, len(content)) if row is not None)
-            continue
-        if pack is None:
-            pack = packs[stream] = _Pack()
-        pack.id, pack.at = id_, at
-        pack.size += len(content)
-        pack.records.append(content)
-    for pack in packs.values():
-        yield pack.row()
+def rows_of(packs: Iterable[Pack]) -> Iterator[tuple[object, ...]]:
+    """The rows for `insert_of`."""
+    for pack in packs:
+        if pack.has_samples:
+            yield pack.last, pack.until, None, PACK_KIND, pack.data, PACK_SUM
+        else:
+            records = decode(bytes(pack.data), 0, len(pack.data))
+            yield from (row_of(row) for row in records if row is not None)
 
 
 def row_of(row: Row) -> tuple[object, ...]:
-    """The row for `INSERT` of one record."""
+    """The row for `insert_of` of one record."""
     id_, at, t, kind, data = row
     sum_ = checksum(id_, float(at), None if t is None else float(t), kind.encode(), data.encode())
     return id_, at, t, kind, data, sum_

@@ -26,11 +26,11 @@ from rover.images.kept import stored_name
 from rover.logs.gaps import KEY as GAPS
 from rover.logs.gaps import saved_gaps
 from rover.logs.rows import (
-    INSERT,
     INSERT_EPOCH,
     INSERT_ITEM,
     INSERT_STREAM,
     epoch_row,
+    insert_of,
     item_row,
     row_of,
     stream_row,
@@ -217,10 +217,11 @@ class _Writer:
         ids = self._mission.contents.ids
         id_ = ids[key] if key in ids else max(ids.values(), default=0) + 1
         count = last = 0
+        insert = insert_of(1)
         for one in records:
             last = one.offset
             row = id_ << OFFSET_BITS | one.offset, one.at, one.t, one.kind, one.data
-            self._db.execute(INSERT, row_of(row))
+            self._db.execute(insert, row_of(row))
             count += 1
             if count % 1000 == 0:
                 self._report()

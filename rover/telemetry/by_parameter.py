@@ -16,31 +16,29 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rover.telemetry.tail import Entry
+    from rover.telemetry.tail import Rows
     from sources.base import Value
 
 
 def points_of(
-    entries: Sequence[Entry], names: Collection[str], archived: Callable[[str], int]
+    rows: Rows, names: Collection[str], archived: Callable[[str], int]
 ) -> dict[str, Points]:
     """The values of samples by parameter.
 
     Args:
-        entries: the samples.
+        rows: the samples.
         names: parameters to include.
         archived: the offset up to which a parameter is left out.
     """
-    t = np.array([entry.t for entry in entries], float)
-    late = np.array([entry.late for entry in entries], bool)
-    offsets = np.array([entry.offset for entry in entries], np.int64)
+    t, late = np.array(rows.t, float), np.array(rows.late, bool)
+    offsets = np.array(rows.offsets, np.int64)
     archived_to = {name: archived(name) for name in names}
     may_be_old = bool(((offsets > 0) & (offsets <= max(archived_to.values(), default=0))).any())
     found: dict[str, list[tuple[NDArray[np.intp], Sequence[Any], AbstractSet[type]]]] = {}
-    for parameters, rows in _groups(entries).items():
+    for parameters, where, samples in _groups(rows):
         if not any(name in names for name in parameters):
             continue
-        where = np.array(rows)
-        for name, column, types in _columns(parameters, [entries[row].values for row in rows]):
+        for name, column, types in _columns(parameters, samples):
             if name not in names:
                 continue
             chosen = where
@@ -56,7 +54,7 @@ def points_of(
     points = {}
     for name, pieces in found.items():
         chosen, column, types = pieces[0] if len(pieces) == 1 else _joined(pieces)
-        is_whole = len(chosen) == len(entries)  # then all parameters share the times
+        is_whole = len(chosen) == len(t)  # then all parameters share the times
         points[name] = Points.of(
             t if is_whole else t[chosen], late if is_whole else late[chosen], column, types
         )
@@ -80,17 +78,19 @@ def _plain(column: Any) -> Sequence[Any]:
     return values
 
 
-def _groups(entries: Sequence[Entry]) -> dict[tuple[str, ...], list[int]]:
-    """The rows of the samples that have the same parameters, by these parameters."""
+def _groups(
+    rows: Rows,
+) -> Iterator[tuple[tuple[str, ...], NDArray[np.intp], Sequence[Mapping[str, Value]]]]:
+    """The samples that have the same parameters: these, the rows, and the values."""
+    names, values = rows.names, rows.values
+    if names and names.count(names[0]) == len(names):  # as nearly always
+        yield names[0], np.arange(len(names)), values
+        return
     groups: dict[tuple[str, ...], list[int]] = {}
-    last: tuple[str, ...] | None = None
-    rows: list[int] = []
-    for row, entry in enumerate(entries):
-        names = entry.names
-        if names is not last:
-            last, rows = names, groups.setdefault(names, [])
-        rows.append(row)
-    return groups
+    for row, parameters in enumerate(names):
+        groups.setdefault(parameters, []).append(row)
+    for parameters, where in groups.items():
+        yield parameters, np.array(where), [values[row] for row in where]
 
 
 def _columns(
@@ -102,12 +102,11 @@ def _columns(
     """
     count = len(parameters)
     flat = list(chain.from_iterable(values.values() for values in samples))
-    types = set(map(type, flat))
-    if types == {float}:
+    if list(map(type, flat)).count(float) == len(flat):
         matrix = np.fromiter(flat, float, len(flat)).reshape(-1, count)
         columns = np.ascontiguousarray(matrix.T)
         for name, numbers in zip(parameters, columns, strict=True):
-            yield name, cast("Sequence[Any]", numbers), types
+            yield name, cast("Sequence[Any]", numbers), {float}
         return
     for index, name in enumerate(parameters):
         column = flat[index::count]

@@ -123,7 +123,7 @@ class History(Past):
 
     def add(self, sample: Sample, *, late: bool = False, offset: int = 0, size: int = 0) -> None:
         """See `Past.add`."""
-        if not self._tail.entries:
+        if not len(self._tail):
             self._archive_at = self._clock() + ARCHIVE_S
         super().add(sample, late=late, offset=offset, size=size)
         if self._tail.size > MAX_TAIL_BYTES and not self._is_recorded:
@@ -132,7 +132,7 @@ class History(Past):
     def _drop_half(self) -> None:
         """Drop the older half of the samples in memory: the database cannot store them."""
         if self._lock.acquire(blocking=False):  # else they are being stored
-            half = (len(self._tail.entries) + 1) // 2
+            half = (len(self._tail) + 1) // 2
             self.dropped += half
             self._tail.remove(half)
             self._lock.release()
@@ -159,9 +159,9 @@ class History(Past):
     @property
     def is_due(self) -> bool:
         """Whether samples in memory should go to the archive."""
-        if not self._tail.entries:
+        if not len(self._tail):
             return False
-        is_full = len(self._tail.entries) >= ARCHIVE_SAMPLES or self._tail.size >= min(
+        is_full = len(self._tail) >= ARCHIVE_SAMPLES or self._tail.size >= min(
             ARCHIVE_BYTES, self._max_bytes / ARCHIVE_SHARE
         )
         return (is_full and not self._failing) or self._clock() >= self._archive_at
@@ -169,15 +169,16 @@ class History(Past):
     def archive(self) -> None:
         """Store the samples that are in memory, and drop the oldest beyond the limits."""
         with self._lock:
-            entries = self._tail.entries[:]
-            if len(entries) >= ARCHIVE_SAMPLES:
-                del entries[len(entries) // CHUNK * CHUNK :]
-            if not entries:
+            count = len(self._tail)
+            if count >= ARCHIVE_SAMPLES:
+                count -= count % CHUNK
+            if not count:
                 return
+            rows = self._tail.rows(count)
+            newest = max(rows.offsets)
             try:
                 store = self._archive.store()
-                batch = points_of(entries, self._names, store.archived)
-                newest = max(entry.offset for entry in entries)
+                batch = points_of(rows, self._names, store.archived)
                 store.add(batch, self._clock(), newest)
                 self._limit(store)
             except (sqlite3.Error, OSError, ValueError) as exc:
@@ -191,7 +192,7 @@ class History(Past):
             if self._failing:
                 logger.warning("archiving again; %d samples were lost", self.dropped)
                 self._failing = False
-            self._tail.remove(len(entries))
+            self._tail.remove(count)
             self.archived = max(self.archived, newest)
             self._archive_at = self._clock() + ARCHIVE_S
 

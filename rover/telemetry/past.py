@@ -75,7 +75,7 @@ class Past:
 
     def __len__(self) -> int:
         """The number of samples in memory."""
-        return len(self._tail.entries)
+        return len(self._tail)
 
     @property
     def names(self) -> Collection[str]:
@@ -187,7 +187,7 @@ class Past:
     def _points_in_memory(
         self, names: Collection[str], archived: Callable[[str], int]
     ) -> dict[str, Points]:
-        return points_of(self._tail.entries[:], dict.fromkeys(names), archived)
+        return points_of(self._tail.rows(), dict.fromkeys(names), archived)
 
     def newest_before(
         self, until: float, fields: Collection[str] | None = None
@@ -229,7 +229,7 @@ class Past:
             LogDamaged: the database cannot be read.
         """
         with self._lock, self._reading() as store:
-            return min([store.first(), *(entry.t for entry in self._tail.entries)])
+            return min([store.first(), *self._tail.times])
 
     def last(self) -> float:
         """The time of the newest sample in POSIX seconds; -infinite without any.
@@ -238,7 +238,7 @@ class Past:
             LogDamaged: the database cannot be read.
         """
         with self._lock, self._reading() as store:
-            return max([store.last(), *(entry.t for entry in self._tail.entries)])
+            return max([store.last(), *self._tail.times])
 
     def tables(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sources.base import Sample, Value
 
@@ -19,43 +19,56 @@ MAX_NAMES = 10_000
 """Maximum number of sets of names that are remembered, to share them between samples."""
 
 
-class Entry(NamedTuple):
-    """One sample in memory.
+class Rows(NamedTuple):
+    """Samples as lists of equal length.
 
     Attributes:
-        offset: of its event; 0 without one.
-        late: whether it was late.
+        offsets: of their events; 0 without one.
+        late: whether they were late.
         t: POSIX seconds.
-        names: of its parameters; the same object for most samples of the same parameters.
+        names: of their parameters; the same object for most samples of the same parameters.
         values: by parameter, in the order of the names.
-        size: its approximate size in bytes.
+        sizes: approximate sizes in bytes.
     """
 
-    offset: int
-    late: bool
-    t: float
-    names: tuple[str, ...]
-    values: Mapping[str, Value]
-    size: int
+    offsets: list[int]
+    late: list[bool]
+    t: list[float]
+    names: list[tuple[str, ...]]
+    values: list[Mapping[str, Value]]
+    sizes: list[int]
 
 
 class Tail:
     """Samples in the order of their arrival.
 
-    `add` is called on the event loop; other threads may read meanwhile.
+    `add` is called on the event loop; other threads may read meanwhile. The samples are in lists,
+    one for each attribute: thousands of small objects would start the garbage collector.
 
     Attributes:
-        entries: the samples.
         size: their approximate size in bytes.
         removed: the number of samples that were removed so far.
     """
 
     def __init__(self) -> None:
         self.removed = 0
-        self.entries: list[Entry] = []
         self.size = 0
+        self._rows = Rows([], [], [], [], [], [])
         self._last: tuple[str, ...] = ()
         self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows.sizes)
+
+    @property
+    def times(self) -> Sequence[float]:
+        """POSIX seconds of the samples."""
+        return self._rows.t
+
+    def rows(self, count: int | None = None) -> Rows:
+        """The oldest samples; by default all."""
+        end = len(self) if count is None else count
+        return Rows._make(column[:end] for column in self._rows)
 
     def add(self, sample: Sample, *, late: bool, offset: int, size: int) -> bool:
         """Add a sample, and return whether no earlier one had the same parameters.
@@ -69,13 +82,20 @@ class Tail:
                 self._known.clear()
             self._last = self._known.setdefault(names, names)
         size += SAMPLE_BYTES + VALUE_BYTES * len(names)
-        self.entries.append(Entry(offset, late, sample.t, self._last, sample.values, size))
+        rows = self._rows
+        rows.offsets.append(offset)
+        rows.late.append(late)
+        rows.t.append(sample.t)
+        rows.names.append(self._last)
+        rows.values.append(sample.values)
+        rows.sizes.append(size)  # last: the sample counts from now on
         self.size += size
         return is_new
 
     def remove(self, count: int) -> None:
         """Remove the oldest samples."""
-        del self.entries[:count]
+        for column in reversed(self._rows):
+            del column[:count]
         self.removed += count
         # summed again, because `add` may change it at the same time in another thread
-        self.size = sum(entry.size for entry in self.entries)
+        self.size = sum(self._rows.sizes)
