@@ -124,6 +124,26 @@ async def test_the_epoch_goes_on_after_the_process_was_killed(tmp_path: Path) ->
         assert stream.last == 6
 
 
+async def test_records_of_both_segments_of_the_journal_are_stored(tmp_path: Path) -> None:
+    gate = threading.Event()
+    gate.set()
+    async with opened(tmp_path / "a", open_database=lambda path: Gated(path, gate)) as log:
+        await recorded(log, 1, 2)
+        await recorded(log, 3, 4)
+        gate.clear()
+        writing = log._transactions.join()
+        await until(lambda: not log._pending)
+        await recorded(log, 5, 6)  # in the first segment, as 3 and 4 are in the second one
+        copy = crash(tmp_path / "a", tmp_path / "b")
+        gate.set()
+        await writing
+    async with opened(copy) as log:
+        assert epochs(log) == [("abc", 1)]
+        assert await offsets(log) == [1, 2, 3, 4, 5, 6]
+        (stream,) = log.streams()
+        assert stream.last == 6
+
+
 async def test_records_that_exceed_the_journal_are_committed_by_a_transaction(
     tmp_path: Path,
 ) -> None:

@@ -17,6 +17,7 @@ import mmap
 import os
 import struct
 from math import isfinite
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -60,7 +61,7 @@ class Found(NamedTuple):
     """What a journal holds.
 
     Attributes:
-        rows: its records up to a damaged one, of both segments.
+        rows: its records up to a damaged one, of both segments, in the order of their ids.
         is_complete: whether nothing is damaged.
     """
 
@@ -148,7 +149,7 @@ def read_journal(path: Path, runs: Collection[str]) -> Found | None:
         complete = [
             _read_segment(content, segment, crc32(run), record_seed, rows) for segment in (0, 1)
         ]
-        return Found(rows, all(complete))
+        return Found(sorted(rows, key=itemgetter(0)), all(complete))
     except (OSError, ValueError, struct.error):
         return None
 

@@ -124,8 +124,9 @@ class Snapshot:
         except sqlite3.Error as exc:
             raise NotAMission(self.path, str(exc)) from exc
         first, last = id_range(id_)
-        for row in sorted(row for row in self._journal if first + newest < row[0] <= last):
-            yield _record(row)
+        for row in self._journal:
+            if first + newest < row[0] <= last:
+                yield _record(row)
 
     def file(self, name: str) -> Iterator[bytes] | None:
         """The bytes of an accepted command file or an image; `None` if it does not exist.
