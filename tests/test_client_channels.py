@@ -120,6 +120,10 @@ async def test_the_commands_say_and_follow(
         assert json.loads(newest)["id"] == second_id
         joined = await lines("tail", "comms", "flight", "-n", "3", "--name", "Bo", "--say", "Hello")
         assert [json.loads(line)["from"] for line in joined] == ["Ada", "guest", "Bo"]
+        await at.comms.say("ops", "GO")
+        both = await lines("tail", "comms", "flight", "ops", "-n", "4")
+        messages = [one for one in map(json.loads, both) if one["type"] == "message"]
+        assert {one["channel"] for one in messages} == {"flight", "ops"}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +132,7 @@ async def test_the_commands_say_and_follow(
         ["say", "flight", " "],
         ["say", "flight", "Look", "--kind", "link", "--data", "[1]"],
         ["tail", "comms", "flight", "--last", "5", "--name", "Ada"],
+        ["tail", "comms", "flight", "ops", "--after", "a-1"],
     ],
     ids=" ".join,
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +19,7 @@ from rover.cli.connection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from rover.client import Client, Gap, Interruption, Message, Notice, Presence
 
@@ -70,28 +72,30 @@ def json_data(_: click.Context, __: click.Parameter, text: str | None) -> dict[s
 Examples:
   rover tail comms flight
   rover tail comms flight --name capcom --say "CAPCOM is on console"
+  rover tail comms flight science eva
   rover tail comms flight --json | jq -r 'select(.type == "message") | .text'
 
-With --name or --say, the command joins the channel, so its members see it. A terminal shows text.
-Otherwise, and with --json, each line is one JSON object of the protocol rover.comms.v1.
+With --name or --say, the command joins the first channel, so its members see it, and listens to the
+others on the same connection. A terminal shows text. Otherwise, and with --json, each line is one
+JSON object of the protocol rover.comms.v1.
 """
 )
-@click.argument("channel")
-@click.option("--name", default="", help="Join the channel under this name.")
-@click.option("--say", "text", callback=message_text, help="Join the channel, and send this.")
-@click.option("--after", default="", metavar="ID", help="Resume after this event.")
+@click.argument("channels", metavar="CHANNEL...", nargs=-1, required=True)
+@click.option("--name", default="", help="Join the first channel under this name.")
+@click.option("--say", "text", callback=message_text, help="Join the first channel, and send this.")
+@click.option("--after", default="", metavar="ID", help="Resume after this event of one channel.")
 @click.option(
     "--last",
     type=click.IntRange(0, 1_000),
     metavar="COUNT",
-    help=f"Begin with this many past events, {LAST} by default. Members begin with the newest "
-    "messages.",
+    help=f"Begin with this many past events of each channel, {LAST} by default. Members begin with "
+    "the newest messages.",
 )
 @click.option("-n", "--count", type=click.IntRange(1), help="End after this many messages.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, also on a terminal.")
 @connection_options
 def comms(
-    channel: str,
+    channels: tuple[str, ...],
     name: str,
     text: str | None,
     after: str,
@@ -100,24 +104,50 @@ def comms(
     as_json: bool,
     **connection: Any,
 ) -> int:
-    """Follow the comms channel CHANNEL."""
+    """Follow comms channels."""
+    joins = bool(name) or text is not None
 
     async def run(client: Client) -> int:
-        as_lines = as_json or not sys.stdout.isatty()
-        if name or text is not None:
-            async with client.comms(channel, name, after=after) as member:
-                if text is not None:
-                    await member.say(text)
-                await _print(member, count, as_json=as_lines)
-        else:
+        show = partial(
+            _print,
+            count=count,
+            as_json=as_json or not sys.stdout.isatty(),
+            several=len(channels) > 1,
+        )
+        if not joins:
             past = 0 if after else LAST if last is None else last
-            async with client.follow(channel, last=past, after=after) as events:
-                await _print(events, count, as_json=as_lines)
+            streams = [client.follow(channel, last=past, after=after) for channel in channels]
+            await show(_merged(streams))
+            return 0
+        async with client.comms(channels[0], name, after=after) as member:
+            for channel in channels[1:]:
+                await member.subscribe(channel)
+            if text is not None:
+                await member.say(text)
+            await show(member)
         return 0
 
-    if last is not None and (after or name or text is not None):
+    if last is not None and (after or joins):
         raise click.UsageError("--last needs neither --after nor --name nor --say")
+    if after and len(channels) > 1 and not joins:
+        raise click.UsageError("--after is an event of one channel; name only that channel")
     return run_with_client(run, **connection)
+
+
+async def _merged(streams: Sequence[AsyncIterator[Event]]) -> AsyncIterator[Event]:
+    """The events of several channels, as they arrive."""
+    pending = {asyncio.ensure_future(anext(stream)): stream for stream in streams}
+    try:
+        while True:
+            done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for arrived in done:
+                stream = pending.pop(arrived)
+                yield arrived.result()
+                pending[asyncio.ensure_future(anext(stream))] = stream
+    finally:
+        for waiting in pending:
+            waiting.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
 
 
 @click.command(
@@ -160,7 +190,9 @@ def say(
     return run_with_client(run, **connection)
 
 
-async def _print(events: AsyncIterator[Event], count: int | None, *, as_json: bool) -> None:
+async def _print(
+    events: AsyncIterator[Event], *, count: int | None, as_json: bool, several: bool
+) -> None:
     from rover.cli.tail import report_loss
     from rover.client import Gap, Interruption, Message, Notice
 
@@ -174,17 +206,24 @@ async def _print(events: AsyncIterator[Event], count: int | None, *, as_json: bo
         if as_json:
             write_line(json.dumps(event.fields, ensure_ascii=False))
         else:
-            write_line(shown(event))
+            write_line(shown(event, several=several))
         printed += isinstance(event, Message)
         if printed == count:
             return
 
 
-def shown(event: Message | Presence | Notice) -> str:
-    """The event as text. Continued lines of a message are indented."""
+def shown(event: Message | Presence | Notice, *, several: bool = False) -> str:
+    """The event as text. Continued lines of a message are indented.
+
+    Args:
+        event: of a channel.
+        several: whether to show which channel it is.
+    """
     from rover.client import Message, Presence
 
     time = printable(str(event.fields.get("at", ""))[11:19])
+    if several:
+        time += f" {printable(str(event.fields.get('channel', '')))}"
     if isinstance(event, Presence):
         verb = "joined" if event.kind == "join" else "left"
         return f"{time} * {printable(event.name)} {verb} ({event.member_count} here)"

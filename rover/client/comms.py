@@ -266,7 +266,7 @@ class Channel:
             if connection.subprotocol != SUBPROTOCOL:
                 raise NotARover(f"{host} does not speak {SUBPROTOCOL}")
             self._welcome(json_object(await _next_frame(connection)))
-            async with self._sending:  # what is sent meanwhile follows on this connection
+            async with self._sending:  # later frames follow on this connection
                 for subscription in self._subscriptions.frames():
                     await connection.send(json_of(subscription))
                 for frame, _ in list(self._said.values()):

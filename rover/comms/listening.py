@@ -1,7 +1,7 @@
 """Frames with which one connection listens to further channels: `subscribe` and `unsubscribe`.
 
-A member that listens to a channel has not joined it: there is no join or leave event, and the
-channel does not count it. It may send messages there. Each channel has its own position: the ids of
+A member that listens to a channel has not joined it: nothing is published about it, and the channel
+does not count it. It may send messages there. Each channel has its own position: the ids of
 one channel mean nothing in another.
 """
 
@@ -30,7 +30,7 @@ EVERYBODY = "all"
 """`@all` mentions every member."""
 
 NAME_CHARACTER = re.compile(r"[^\W_]")
-"""A letter or a digit: `@Ada` is no mention of `Ad`."""
+"""A letter or a digit: `@Ada` does not mention `Ad`."""
 
 
 class Subscribe(NamedTuple):

@@ -2,7 +2,7 @@
 
 They are bounded. Events about one subject, such as an alarm, are merged while they wait: the
 message has the newest one, and the number of the others. Nothing in a channel causes an event, so
-there are no loops.
+messages never cause further ones.
 """
 
 from __future__ import annotations
