@@ -144,6 +144,7 @@ def test_a_wrong_option_is_wrong_use_of_each_command(
         ["export", "-o", "/dev/null", "--format", "csv", "--force"],
         ["export", "-o", "drive.xyz"],
         ["export", "--from", "/nowhere"],
+        ["export", "comms", "flight", SURROGATE],
         ["export", "--since", "yesterday"],
         ["record", "/nowhere/drive.rover"],
         ["record", "--from", "/nowhere", "drive.rover"],

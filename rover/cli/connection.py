@@ -128,17 +128,18 @@ def check_texts() -> None:
     context = click.get_current_context()
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")
-        if parameter.type is click.STRING and isinstance(value, str) and not _is_unicode(value):
+        texts = value if isinstance(value, tuple) else (value,)
+        if parameter.type is click.STRING and not all(map(_is_unicode, texts)):
             name = parameter.make_metavar(context)
             if isinstance(parameter, click.Option):
                 name = max(parameter.opts, key=len)
             raise click.UsageError(f"{name}: must be UTF-8")
 
 
-def _is_unicode(text: str) -> bool:
-    """Whether the text has no lone surrogate, which Python makes of a byte that is not UTF-8."""
+def _is_unicode(value: object) -> bool:
+    """Whether a value has no lone surrogate, which Python makes of a byte that is not UTF-8."""
     try:
-        text.encode()
+        str(value).encode()
     except UnicodeEncodeError:
         return False
     return True
