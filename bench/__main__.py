@@ -3,6 +3,7 @@
 `siege` attacks the server, `access` measures the cost of the access check, `archive` that of
 storing and reading years of telemetry, `recording` that of the log, and `messages` that of storing
 and acknowledging messages. `fprime` compares the check of F Prime sequences with `fprime-seqgen`.
+`images` measures downloads, large folders and video.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from bench import access, archive, messages, recording, sequences
+from bench import access, archive, images, messages, recording, sequences
 from bench.extremes import Extremes
 from bench.fanout import SCENARIOS, FanOut
 from bench.load_generator import LoadGenerator
@@ -52,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return recording.main(argv[1:])
     if argv[:1] == ["messages"]:
         return messages.main(argv[1:])
+    if argv[:1] == ["images"]:
+        return images.main(argv[1:])
     if argv[:1] == ["fprime"]:
         return sequences.main()
     args = _parse(argv)

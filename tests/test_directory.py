@@ -648,6 +648,18 @@ async def test_the_frames_of_the_drive_are_listed_newest_first(shared_data: Path
         assert len(await read(camera, images[0].id)) == images[0].size
 
 
+async def test_the_newest_images_of_a_large_folder_are_listed_first(folder: Path) -> None:
+    for n in range(5):
+        write(folder / f"{n}.png", image_bytes(), 1_790_000_000 + n)
+    write(folder / "notes.txt", b"text", 1_780_000_000)
+    scans = Folder(folder, SETTLE_S, time.monotonic).first_scans(2)
+    first, second = next(scans), next(scans)
+    assert next(scans, None) is None
+    assert [image.id for image in first.images] == ["4.png", "3.png"]
+    assert [image.id for image in second.images] == [f"{n}.png" for n in (4, 3, 2, 1, 0)]
+    assert (second.new, [name for name, _ in second.skipped]) == ((), ["notes.txt"])
+
+
 async def test_a_folder_that_does_not_answer_at_the_start_appears_when_it_does(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from sources.directory.folder import Folder
 from sources.directory.scan import EMPTY, Scan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -109,18 +110,23 @@ async def test_the_start_does_not_wait_for_a_slow_scan(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(camera, "FIRST_SCAN_S", 0.01)
+    monkeypatch.setattr(camera, "CLOCK_STEP_S", 0.0)
     save(folder / "a.png")
     slow = DirectoryCamera(folder)
-    scan = slow._folder.scan
+    first_scans = slow._folder.first_scans
 
-    def scan_slowly(before: Scan) -> Scan:
+    def scan_slowly() -> Iterator[Scan]:
         time.sleep(0.1)
-        return scan(before)
+        yield from first_scans()
 
-    monkeypatch.setattr(slow._folder, "scan", scan_slowly)
+    monkeypatch.setattr(slow._folder, "first_scans", scan_slowly)
     async with slow:
         assert not await slow.images()
-        assert await next_id(slow) == "a.png"
+        ids = slow.new()
+        save(folder / "b.png")
+        with fail_after(10):
+            assert await anext(ids) == "b.png"  # the other one is not new
+        assert [image.id for image in await slow.images()] == ["b.png", "a.png"]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ MIN_CHUNK_BYTES = 64 * 2**10
 A slow client reads a small chunk before it counts as stalled.
 """
 
-MAX_CHUNK_BYTES = 2**19
+MAX_CHUNK_BYTES = 2**20
 """Maximum size of a chunk. Each chunk from a file costs a call in a worker thread."""
 
 MAX_BUFFERED_BYTES = 16 * 2**20

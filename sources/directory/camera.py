@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from anyio import CancelScope, Event, Lock, create_task_group, move_on_after, sleep
@@ -55,13 +56,16 @@ START_TIMEOUT_S = 3.0
 """Maximum seconds of the look at the folder that makes the camera."""
 
 FIRST_SCAN_S = 2.0
-"""Seconds that the start waits for the first scan. The images appear when it has ended."""
+"""Seconds that the start waits for the newest images."""
 
 WHOLE_SCAN_S = 30.0
 """Seconds between two scans of a whole folder whose changes are reported. Reports can be lost."""
 
 WHOLE_SCAN_RATIO = 300
 """The same, as a multiple of the duration of a scan: it takes at most 0.3 % of a core."""
+
+CLOCK_STEP_S = 1.0
+"""Seconds by which the time of a file may be behind that of this machine."""
 
 REMOVED = (errno.ENOENT, errno.ENOTDIR)
 """Errors that mean that the folder does not exist."""
@@ -115,6 +119,7 @@ class DirectoryCamera:
         self._scans = BlockingCalls(1, SCAN_TIMEOUT_S)
         self._last = EMPTY
         self._problem = ""
+        self._since = time.time()  # when the folder was last without images that are known
         self._changed = Event()
         self._scanning = Lock()
         self._new: dict[str, None] = {}  # an ordered set, bounded by the names in the folder
@@ -131,6 +136,7 @@ class DirectoryCamera:
 
     async def __aenter__(self) -> Self:
         self._stop = Event()
+        self._since = time.time()
         self._tasks = await create_task_group().__aenter__()
         scanned = Event()
         self._tasks.start_soon(self._poll, scanned)
@@ -198,6 +204,9 @@ class DirectoryCamera:
     def new(self) -> AsyncIterator[str]:
         """Yield ids as scans find them.
 
+        Complete images that were in the folder at the start, or when it appeared, are not yielded:
+        there may be 100,000 of them.
+
         Raises:
             SourceError: the folder cannot be read; polling continues.
         """
@@ -212,17 +221,21 @@ class DirectoryCamera:
             names: of files that may have changed; `None` for the whole folder.
         """
         async with self._scanning:
-            try:
-                if names is None or self._problem:
-                    scan = await self._scans.run(self._folder.scan, self._last)
-                else:
-                    scan = await self._scans.run(self._folder.rescan, self._last, names)
-                problem = ""
-            except OSError as exc:
-                removed = exc.errno in REMOVED
-                scan, problem = EMPTY if removed else self._last, str(self._unreadable(exc))
-            if scan is not self._last or problem != self._problem:
-                self._apply(scan, problem)
+            if names is None or self._problem:
+                await self._scan(partial(self._folder.scan, self._last))
+            else:
+                await self._scan(partial(self._folder.rescan, self._last, names))
+
+    async def _scan(self, function: Callable[[], Scan | None]) -> bool:
+        """Apply the scan that a function returns; `False` if it returns none, or fails."""
+        try:
+            scan, problem = await self._scans.run(function), ""
+        except OSError as exc:
+            removed = exc.errno in REMOVED
+            scan, problem = EMPTY if removed else self._last, str(self._unreadable(exc))
+        if scan is not None and (scan is not self._last or problem != self._problem):
+            self._apply(scan, problem)
+        return scan is not None and not problem
 
     def _apply(self, scan: Scan, problem: str) -> None:
         if problem and problem != self._problem:
@@ -230,21 +243,34 @@ class DirectoryCamera:
         elif self._problem and not problem:
             logger.info("%s can be read again", self._folder.tree.path.absolute())
         if scan is not self._last:
-            self._last = scan
-            self._new.update(dict.fromkeys(scan.new))
+            is_first, self._last = self._last is EMPTY, scan
+            if scan is EMPTY:
+                self._since = time.time()
+            new = (name for name in scan.new if not is_first or self._is_new(scan.files[name]))
+            self._new.update(dict.fromkeys(new))
             for name, reason in scan.skipped:
                 logger.info("skipped %r in %s: %s", name, self._folder.tree.path.absolute(), reason)
         self._problem = problem
         changed, self._changed = self._changed, Event()
         changed.set()
 
+    def _is_new(self, state: FileState) -> bool:
+        """Whether an image of a first scan arrived since then, or still arrives."""
+        changed_at = state.signature.ctime_ns / 1e9
+        is_complete = state.image is not None and state.image.complete
+        return not is_complete or changed_at >= self._since - CLOCK_STEP_S
+
     async def _poll(self, scanned: Event) -> None:
-        await self.refresh()
+        async with self._scanning:
+            scans = self._folder.first_scans()
+            while await self._scan(partial(next, scans, None)):
+                scanned.set()
         scanned.set()
         while True:
-            if await self._calls.run(reports_changes, self._folder.tree.path):
-                while await self._follow():
-                    pass
+            with suppress(TimeoutError):  # the file system does not answer
+                if await self._calls.run(reports_changes, self._folder.tree.path):
+                    while await self._follow():
+                        pass
             await self._scan_and_wait()
 
     async def _scan_and_wait(self) -> None:

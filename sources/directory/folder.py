@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sources.base import Image
 from sources.directory.contents import Contents
-from sources.directory.scan import Arrival, FileState, LabelState, Scan, next_scan
+from sources.directory.scan import EMPTY, Arrival, FileState, LabelState, Scan, next_scan
 from sources.directory.signature import Signature
 from sources.directory.tree import Found, Tree
 from sources.values.images import (
@@ -47,7 +47,7 @@ from sources.values.images import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
 ENDS_BYTES = 4096
@@ -58,6 +58,9 @@ MIN_TIME_S = 946_684_800.0
 
 MAX_FACTS = 5_000
 """Maximum number of files whose Exif data is read in one scan: each costs up to a millisecond."""
+
+FIRST_FILES = 2_000
+"""Number of the newest files that are read first."""
 
 
 class Folder:
@@ -81,18 +84,36 @@ class Folder:
         Raises:
             OSError: the folder cannot be listed.
         """
-        files: dict[str, FileState] = {}
         folders: set[str] = set()
         self._facts_left = MAX_FACTS
         found = {one.name: one for one in self.tree.walk(folders)}
-        has_labels = any(map(image_names, found))
-        for name, one in found.items():
-            labels = label_names(name) if has_labels else ()
-            label = next((found[label] for label in labels if label in found), None)
-            files[name] = self._state(one, label, before)
+        files = dict(self._states(found.values(), found, before))
         known = before.files
         changed = {name for name, state in files.items() if known.get(name) is not state}
         return next_scan(before, files, folders, changed | (known.keys() - files.keys()))
+
+    def first_scans(self, count: int = FIRST_FILES) -> Iterator[Scan]:
+        """Yield a scan of the newest files, then one of all, in which no other image is new.
+
+        So the newest images of a large folder are listed long before all its files were read.
+
+        Args:
+            count: number of files of the first scan.
+
+        Raises:
+            OSError: the folder cannot be listed.
+        """
+        folders: set[str] = set()
+        self._facts_left = MAX_FACTS
+        found = {one.name: one for one in self.tree.walk(folders)}
+        newest_first = sorted(found.values(), key=lambda one: one.status.st_mtime, reverse=True)
+        newest, others = newest_first[:count], newest_first[count:]
+        first = dict(self._states(newest, found, EMPTY))
+        scan = next_scan(EMPTY, first, folders, first.keys())
+        yield scan
+        if others:
+            more = dict(self._states(others, found, EMPTY))
+            yield replace(next_scan(scan, {**first, **more}, folders, more.keys()), new=())
 
     def rescan(self, before: Scan, names: Collection[str]) -> Scan:
         """The same for these names only, and for those of arriving images.
@@ -142,6 +163,16 @@ class Folder:
     def _arrival(self, name: str, status: os.stat_result, scan: int) -> Arrival:
         is_true = scan == 0 and MIN_TIME_S <= status.st_mtime <= status.st_ctime + 1
         return Arrival(scan, status.st_mtime if is_true else status.st_ctime, name)
+
+    def _states(
+        self, some: Iterable[Found], found: Mapping[str, Found], before: Scan
+    ) -> Iterator[tuple[str, FileState]]:
+        """The names and states of some of the files that were found."""
+        has_labels = any(map(image_names, found))
+        for one in some:
+            labels = label_names(one.name) if has_labels else ()
+            label = next((found[label] for label in labels if label in found), None)
+            yield one.name, self._state(one, label, before)
 
     def _found(self, found: Found, before: Scan) -> FileState:
         """The state of a file whose label, if it has one, is not found yet."""
