@@ -48,6 +48,7 @@ async def test_a_message_reaches_each_member_with_the_id_that_say_returns(serve:
         rover.comms("flight", "Lin") as lin,
     ):
         assert (ada.you, lin.members) == ("Ada", ["Ada", "Lin"])
+        assert ada.last_id.endswith("-1")  # of its own join, to resume before the first event
         said = await ada.say("Drive is complete \N{ROCKET}")
         [joined] = [e for e in await read(ada, 1) if isinstance(e, Presence)]
         [message] = await read(lin, 1)

@@ -80,7 +80,7 @@ class Channel:
     Attributes:
         you: the member's name, as the server knows it.
         members: the names at the last connection; long lists are truncated.
-        last_id: the id of the newest event that has arrived.
+        last_id: the id of the newest event that has arrived; at first that of the own join.
 
     Raises:
         ConnectionFailed: the first attempt failed.
@@ -293,6 +293,7 @@ class Channel:
         self.members = [str(name) for name in fields.get("members", [])]
         for past in fields.get("history", []):
             self._handle(past)
+        self.last_id = self.last_id or str(fields.get("last_id", ""))
 
     async def _receive(self, connection: ClientConnection) -> ClientError:
         """Receive until the connection ends; returns why."""
