@@ -112,7 +112,6 @@ class Subscriptions:
         feed.events.__enter__()
         self._feeds[name] = feed
         member.listening[name] = channel
-        await self._comms.committed()  # a client may resume after the id in the reply
         return subscribed(member, channel, command.read), feed
 
     async def close(self) -> None:
