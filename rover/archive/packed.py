@@ -44,7 +44,7 @@ def pack_points(pieces: Sequence[Points]) -> list[Packed]:
         Packed(
             times,
             None if points.parts == SCALAR else json.dumps(points.parts).encode(),
-            pack(points.late) if points.late.any() else None,
+            pack(points.late) if b"\x01" in points.late.tobytes() else None,
             _join([next(columns) for _ in points.columns]),
         )
         for points, times in zip(pieces, _packed_times(pieces), strict=True)
@@ -54,14 +54,15 @@ def pack_points(pieces: Sequence[Points]) -> list[Packed]:
 def _packed_times(pieces: Sequence[Points]) -> list[bytes]:
     """The compressed times of each piece. Those that several pieces have are compressed once."""
     distinct: list[NDArray[np.float64]] = []
-    newest: dict[tuple[float, float, int], int] = {}
+    newest: dict[tuple[float, float, int], tuple[int, bytes]] = {}
     which = []
     for points in pieces:
         t = points.t
-        key = t.item(0), t.item(-1), len(t)
-        index = newest.get(key, -1)
-        if index < 0 or not np.array_equal(distinct[index], t):
-            index = newest[key] = len(distinct)
+        key, content = (t.item(0), t.item(-1), len(t)), t.tobytes()
+        index, known = newest.get(key, (-1, b""))
+        if known != content:
+            index = len(distinct)
+            newest[key] = index, content
             distinct.append(t)
         which.append(index)
     packed = pack_all_times(distinct)
