@@ -240,6 +240,26 @@ async def test_a_stalled_client_is_aborted_and_delays_no_other_client(serve_both
         stalled.close()
 
 
+async def test_a_client_that_reads_slowly_is_not_aborted(serve_both: Serve) -> None:
+    feed = Feed(send_timeout_s=0.4)
+    async with serve_both(feed.app) as url:
+        slow = connect(url, receive_bytes=4096)
+        await until(lambda: len(feed.streams) == 1)
+        (stream,) = feed.streams.open
+        while stream.sending_since == inf:
+            feed.topic.publish("x" * 100_000)
+            feed.topic.release()
+            await anyio.lowlevel.checkpoint()
+        first = stream.unsent_bytes
+        for _ in range(60):
+            slow.recv(1024)
+            await anyio.sleep(0.02)
+        assert stream.sending_since < inf  # one send, three times as long as the timeout
+        assert first > stream.unsent_bytes > 0
+        assert len(feed.streams) == 1
+        slow.close()
+
+
 async def test_the_end_of_access_ends_streams_also_of_stalled_clients(serve_both: Serve) -> None:
     feed = Feed()
     async with serve_both(feed.app) as url, httpx.AsyncClient(timeout=10) as client:

@@ -29,9 +29,12 @@ from rover.asgi.connections import wait_for_disconnect
 from rover.asgi.follower import Follower
 from rover.asgi.framing import chunk
 from rover.asgi.outputs import output_of
+from rover.asgi.servers.uvicorn import transport_of
+from rover.asgi.unsent import unsent_bytes
 from rover.counts import GapCounts
 from rover.errors import Draining
 from rover.identity import IDENTITY
+from rover.stalls import Stalls
 from rover.topic import Batch, Gap
 from rover.wire import EVENT_STREAM, HEARTBEAT, dumps, sse
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     from rover.asgi.connections import Connections
     from rover.asgi.follower import Events
+    from rover.asgi.servers.uvicorn import Transport
     from rover.errors import AccessEnded
     from rover.settings import Settings
     from rover.shares import Pool
@@ -142,10 +146,10 @@ class EventStreams:
     async def run(self) -> None:
         """Abort stalled clients until cancelled. All clients share one timer."""
         timeout_s = self.settings.send_timeout_s
+        stalls: Stalls[EventStream] = Stalls(timeout_s)
         while True:
-            await sleep(timeout_s / 4)
-            now = monotonic()
-            for stream in [s for s in self.open if now - s.sending_since > timeout_s]:
+            await sleep(stalls.period_s)
+            for stream in stalls.find(self.open, monotonic()):
                 self.stalled += 1
                 logger.info("aborted a client that read no data for %.0f s", timeout_s)
                 stream.abort()
@@ -175,6 +179,7 @@ class EventStream(Response, Follower):
         "_preamble",
         "_send",
         "_streams",
+        "_transport",
         "aborted",
         "close_reason",
         "sending_since",
@@ -199,6 +204,7 @@ class EventStream(Response, Follower):
         self._own_headers: list[tuple[bytes, bytes]] | None = None
         self._preamble = preamble
         self._streams = streams
+        self._transport: Transport | None = None
         self.sending_since = inf
         self.aborted = False
         self.close_reason: AccessEnded | None = None
@@ -228,6 +234,7 @@ class EventStream(Response, Follower):
             pool.acquire(self._client)
         self._streams.connections.limit_unacknowledged(receive)
         self._send = send
+        self._transport = transport_of(receive)
         self.start(self._begin(scope))
         self._streams.open.add(self)
         try:
@@ -244,6 +251,11 @@ class EventStream(Response, Follower):
         if writer is not None and not writer.cancelled():  # the response ended first
             self._note_end(receive)
             writer.result()  # raises what the writer raised
+
+    @property
+    def unsent_bytes(self) -> int:
+        """See `Sender`."""
+        return unsent_bytes(self._transport)
 
     def close(self, reason: AccessEnded) -> None:
         """Send `bye` with the reason and end the stream. A stalled client is aborted."""

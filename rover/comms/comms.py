@@ -23,6 +23,7 @@ from rover.comms.rules import ChannelRules
 from rover.counts import GapCounts
 from rover.identity import EVERYONE
 from rover.shares import Pool
+from rover.stalls import Stalls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -100,6 +101,7 @@ class Comms:
         rules: ChannelRules | None = None,
     ) -> None:
         self._settings = settings
+        self._stalls: Stalls[Member] = Stalls(settings.send_timeout_s)
         self._log = log
         self._names = MemberNames(has_name)
         self.channels = Channels(
@@ -299,7 +301,7 @@ class Comms:
 
     async def _close_stalled(self) -> None:
         while True:
-            await sleep(self._settings.send_timeout_s / 4)
+            await sleep(self._stalls.period_s)
             self.close_stalled(monotonic())
 
     async def _close_polls(self) -> None:
@@ -338,17 +340,16 @@ class Comms:
     def close_stalled(self, now: float) -> None:
         """Close every member that has read no data for `send_timeout_s`."""
         timeout_s = self._settings.send_timeout_s
-        for member in self._members():
-            if now - member.sending_since > timeout_s:
-                channel = member.channel.name
-                logger.info(
-                    "%s: %s read no data for %g s",
-                    channel,
-                    member.name,
-                    timeout_s,
-                    extra={"channel": channel},
-                )
-                member.close(errors.MemberStalled(timeout_s))
+        for member in self._stalls.find(self._members(), now):
+            channel = member.channel.name
+            logger.info(
+                "%s: %s read no data for %g s",
+                channel,
+                member.name,
+                timeout_s,
+                extra={"channel": channel},
+            )
+            member.close(errors.MemberStalled(timeout_s))
 
     def close(self) -> None:
         """Close every member and accept no new ones."""

@@ -22,7 +22,8 @@ from rover.asgi.close_frames import close_reason
 from rover.asgi.member_stream import MemberStream
 from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.responses import json_response
-from rover.asgi.servers.uvicorn import max_frame_bytes
+from rover.asgi.servers.uvicorn import max_frame_bytes, transport_of
+from rover.asgi.unsent import unsent_bytes
 from rover.comms.protocol import PROTOCOLS, SUBPROTOCOL, WireProtocol
 from rover.identity import EVERYONE, IDENTITY
 
@@ -140,6 +141,7 @@ class CommsEndpoint(WebSocketEndpoint):
         return text
 
     async def _run(self, websocket: WebSocket, member: Member) -> None:
+        member.count_unsent = partial(unsent_bytes, transport_of(self.receive))
         stream = MemberStream(websocket, self.send, member, self._protocol, self._comms)
         if (welcome := self._protocol.welcome(member)) is not None:
             await self._comms.committed()  # a client may resume after the ids in the welcome
