@@ -112,7 +112,9 @@ class Subscriptions:
         feed.events.__enter__()
         self._feeds[name] = feed
         member.listening[name] = channel
-        return subscribed(member, channel, command.read), feed
+        last_id = channel.topic.last_id  # without `after`, the events begin after it
+        await self._comms.committed()  # a client may resume after it
+        return subscribed(member, channel, last_id, command.read), feed
 
     async def close(self) -> None:
         """End all subscriptions."""

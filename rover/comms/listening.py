@@ -77,19 +77,20 @@ def _id(request: Mapping[str, Any], name: str) -> EventId | None:
     return None if text is None else EventId.parse(str(text), name=name)
 
 
-def subscribed(member: Member, channel: Channel, read: EventId | None) -> str:
+def subscribed(member: Member, channel: Channel, last_id: EventId, read: EventId | None) -> str:
     """The reply to `subscribe`.
 
     Args:
         member: who listens.
         channel: to which it listens.
+        last_id: of the newest event when the subscription began.
         read: the last event that the person has read; `None` to count nothing.
     """
     fields: dict[str, Any] = {
         "type": "subscribed",
         "channel": channel.name,
         "member_count": len(channel.members),
-        "last_id": str(channel.topic.released_id),
+        "last_id": str(last_id),
     }
     if not member.identity.allows("say", channel.name):
         fields["may_say"] = False
