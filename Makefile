@@ -62,7 +62,7 @@ drain: $(ENV) $(PAGE) ## test in full what `make test` shortens: 2,500 clients, 
 	  $(SHORTENED)
 
 kills: $(ENV) ## kill a server 300 times under 200 readers, 20 members and 5 uploads
-	TEST_FULL=1 $(BIN)/pytest --quiet tests/test_log_machine.py tests/test_kills.py
+	TEST_FULL=1 $(BIN)/pytest --quiet tests/test_log_machine.py tests/test_comms_machine.py tests/test_kills.py
 
 fprime: $(ENV) .cache/fprime/.ready ## compare F Prime sequences and their speed with fprime-gds
 	$(BIN)/pytest --quiet tests/test_fprime.py

@@ -10,6 +10,7 @@ import pytest
 from anyio import create_task_group
 
 from rover.comms import Comms
+from rover.comms.channel import MAX_PRESENCE_EVENTS
 from rover.comms.events import MessageEvent
 from rover.comms.kinds import Content, content_of
 from rover.errors import MessageRefused, PoolFull
@@ -254,7 +255,7 @@ async def test_a_restart_keeps_votes_deadlines_acks_and_mutes(tmp_path: Path) ->
         call = str(fd.say("Storm at 12:00", None, Content("call", {"roll": ["FD", "CAPCOM"]})))
         acknowledge(fd, call)
         mo.say("", None, Content("mute", {"member": "Troll"}))
-        for number in range(20):  # so the channel has forgotten these messages
+        for number in range(MAX_PRESENCE_EVENTS + 20):  # so these messages are not loaded again
             fd.say(str(number))
         await log.sync()
         comms = site.restarted()  # as after kill -9: nobody has left
