@@ -60,6 +60,7 @@ class Client:
         self.name = name
         self.identity = identity
         self.member: Member | None = None
+        self.settled, self.leave = anyio.Event(), anyio.Event()
         self.closed_by: RoverError | None = None
         self.forget()
 
