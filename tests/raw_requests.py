@@ -40,6 +40,8 @@ PATHS = {
     "/comms/export": "GET",
     "/comms/flight/messages": "POST",
     "/comms/flight/stream": "GET",
+    "/comms/flight/polls": "GET",
+    "/comms/flight/calls": "GET",
     "/ws/comms/flight": "GET",
     "/upload/rover-commands": "POST",
     "/uploads": "POST",
