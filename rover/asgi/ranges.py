@@ -21,6 +21,12 @@ VERY_LARGE = 2**53 - 1
 Source: RFC 8673, 2.
 """
 
+SKIPS_START = "Wget/"
+"""The beginning of the `User-Agent` of a client that misuses a 200.
+
+GNU Wget 1.21 (`wget -c`) skips the bytes that it has in a 200, and appends the rest to its file.
+"""
+
 
 class Part(NamedTuple):
     """A range of bytes.
@@ -71,13 +77,17 @@ def requested_part(
             only with `If-Range` or `If-Match`: without them, the client may have other bytes.
 
     Raises:
-        HTTPException: 416, if the range begins after the last byte.
+        HTTPException: 416, if the range begins after the last byte. 412, if the range cannot be
+            used, and the client would take the whole for it (`SKIPS_START`).
     """
     text = request.headers.get("range")
     condition = request.headers.get("if-range")
     if text is None or request.method != "GET" or condition not in (None, etag):
         return None
     if not url_is_stable and condition is None and "if-match" not in request.headers:
+        if request.headers.get("user-agent", "").startswith(SKIPS_START):
+            reason = "this URL may stand for other bytes now; download them from the beginning"
+            raise HTTPException(412, reason)
         return None
     if size is None:
         return _growing_part(text)
