@@ -44,14 +44,25 @@ class OneStream:
         self.log = MemoryLog()
 
     def app(
-        self, routes: Sequence[BaseRoute], *run: Callable[[], Coroutine[Any, Any, None]]
+        self,
+        routes: Sequence[BaseRoute],
+        *run: Callable[[], Coroutine[Any, Any, None]],
+        start: Sequence[Callable[..., Coroutine[Any, Any, None]]] = (),
     ) -> Starlette:
-        """An app of these routes whose lifespan runs the stream."""
+        """An app of these routes whose lifespan runs the stream.
+
+        Args:
+            routes: its routes.
+            run: tasks of the stream.
+            start: tasks that report that they have started; requests are served after that.
+        """
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             async with self.serving, AsyncExitStack() as stack:
                 tasks = await stack.enter_async_context(create_task_group())
+                for task in start:
+                    await tasks.start(task)
                 for task in run:
                     tasks.start_soon(task)
                 yield

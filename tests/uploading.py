@@ -56,7 +56,7 @@ class Mission:
         routes = [
             part for one in (commands, resumable, uploads, queue) for part in one.routes(site)
         ]
-        self.app = site.app(routes, self.commands.run)
+        self.app = site.app(routes, start=[self.commands.run])
 
     async def all_finished(self) -> None:
         """Wait until no upload is being received or checked."""
