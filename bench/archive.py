@@ -12,14 +12,17 @@ import sqlite3
 import tempfile
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rover.archive.levels import CHUNK
+from rover.archive.packed import Packed
+from rover.archive.parameters import Parameters
 from rover.archive.points import SCALAR, Points
 from rover.archive.store import Store
 from rover.archive.table import table_of
+from rover.checksum import checksum
 from rover.telemetry.history import ARCHIVE_SAMPLES, History
 from sources.base import Sample
 
@@ -35,7 +38,14 @@ QUERIES = 60
 MAX_POINTS = 1000
 CHUNKS_AT_ONCE = 64
 
-COLUMNS = "level, first, last, points, open, stored, times, own_times, parts, late, data"
+COPY_CHUNKS = """
+INSERT INTO chunk
+SELECT NULL, ?1, level, first, last, points, open, stored, times, own_times, parts, late,
+    chunk.data,
+    chunk_sum(?1, level, first, last, points, open, stored, ifnull(own_times, times.data),
+        CAST(parts AS BLOB), late, chunk.data)
+FROM chunk LEFT JOIN times ON times.id = chunk.times WHERE parameter = ?2
+"""
 
 TARGETS = {"CPU µs per sample": 5.0, "bytes per sample": 70.0, "p95 ms of a query": 50.0}
 
@@ -113,6 +123,12 @@ def database(path: Path) -> sqlite3.Connection:
     return db
 
 
+def chunk_sum(*values: Any) -> int:
+    """The checksum of a chunk."""
+    *facts, times, parts, late, data = values
+    return checksum(*facts, *Packed(times, parts, late, data).sums())
+
+
 def synthesize(path: Path, duration_s: float) -> None:
     """Store samples of that duration, and print how large the file is."""
     db = database(path)
@@ -124,16 +140,13 @@ def synthesize(path: Path, duration_s: float) -> None:
         t = np.round(START + np.arange(first, first + rows) / RATE_HZ, 3)
         values = np.round(20 + np.cumsum(noise.normal(0, 0.05, rows)), 3)
         store.add({"p0": Points(t, late, SCALAR, (values,))}, START)
+    db.create_function("chunk_sum", -1, chunk_sum, deterministic=True)
+    parameters = Parameters(db)
+    (stored,) = parameters.all().values()
     for n in range(1, PARAMETERS):
-        db.execute(
-            "INSERT INTO parameter SELECT ?, ?, archived, kinds FROM parameter LIMIT 1",
-            (n + 1, f"p{n}"),
-        )
-        db.execute(
-            f"INSERT INTO chunk (parameter, {COLUMNS}) SELECT ?, {COLUMNS} FROM chunk"
-            " WHERE parameter = 1",
-            (n + 1,),
-        )
+        id_ = parameters.add(f"p{n}")
+        parameters.update(f"p{n}", stored._replace(id=id_))
+        db.execute(COPY_CHUNKS, (id_, stored.id))
     db.close()
     size_gib = path.stat().st_size / 2**30
     print(

@@ -11,9 +11,9 @@ from rover.schema import MAX_OFFSET, OFFSET_BITS, SAMPLE_KINDS
 if TYPE_CHECKING:
     from rover.logs.codec import Row
 
-PACK_BYTES = 4000
-"""Maximum size of a pack of more than one sample: it fits into a page of 4 KiB, so that a damaged
-page hides no more than that."""
+PACK_BYTES = 4200
+"""Maximum size of a pack of more than one sample, with `HEAD_BYTES`. Its records fit into a page of
+4 KiB, so that a damaged page hides no more than that."""
 
 HEAD_BYTES = 200
 """Size of a waiting pack without its records."""
@@ -47,32 +47,24 @@ class Pack:
     """Consecutive samples of one stream, or one other record.
 
     Attributes:
-        first: id of the oldest.
+        stream: the id of the stream.
+        first: id of the oldest record.
         last: id of the newest.
         since: server time of the oldest.
         until: server time of the newest.
         has_samples: whether they are samples.
-        data: the encoded records.
-        count: their number.
+        records: the encoded records.
+        size: approximate size in bytes.
     """
 
+    stream: int
     first: int
     last: int
     since: float
     until: float
     has_samples: bool
-    data: bytearray
-    count: int = 1
-
-    @property
-    def stream(self) -> int:
-        """The id of the stream."""
-        return self.last >> OFFSET_BITS
-
-    @property
-    def size(self) -> int:
-        """The approximate size in bytes."""
-        return HEAD_BYTES + len(self.data)
+    records: list[bytes]
+    size: int
 
 
 @dataclass(slots=True)
@@ -109,23 +101,20 @@ class Batch:
         It is packed now, while it is in the cache of the core: later, that takes four times as
         long.
         """
-        record, id_, is_sample = encode(row), row[0], row[3] in SAMPLE_KINDS
-        pack = self.packs[-1] if self.packs else None
-        if (
-            pack is not None
-            and is_sample
-            and pack.has_samples
-            and pack.stream == id_ >> OFFSET_BITS
-            and len(pack.data) + len(record) <= PACK_BYTES
-        ):
-            pack.last, pack.until = id_, row[1]
-            pack.data += record
-            pack.count += 1
-            self.size += len(record)
-        else:
-            pack = Pack(id_, id_, row[1], row[1], is_sample, bytearray(record))
-            self.packs.append(pack)
-            self.size += pack.size
+        id_, at, _, kind, _ = row
+        record = encode(row)
+        stream, is_sample, size = id_ >> OFFSET_BITS, kind in SAMPLE_KINDS, len(record)
+        if is_sample and self.packs:
+            pack = self.packs[-1]
+            if pack.stream == stream and pack.has_samples and pack.size + size <= PACK_BYTES:
+                pack.records.append(record)
+                pack.last, pack.until = id_, at
+                pack.size += size
+                self.size += size
+                return record
+        size += HEAD_BYTES
+        self.packs.append(Pack(stream, id_, id_, at, at, is_sample, [record], size))
+        self.size += size
         return record
 
     def delete(self, stream: int) -> None:
@@ -162,7 +151,7 @@ class Batch:
                 first, last = pack.first & MAX_OFFSET, pack.last & MAX_OFFSET
                 self._add_hole(Hole(pack.stream, first, last, pack.since, pack.until, reason))
                 self.size -= pack.size
-                dropped += pack.count
+                dropped += len(pack.records)
             del self.packs[:half]
         return dropped
 

@@ -58,11 +58,11 @@ def insert_of(count: int) -> str:
 def rows_of(packs: Iterable[Pack]) -> Iterator[tuple[object, ...]]:
     """The rows for `insert_of`."""
     for pack in packs:
+        data = b"".join(pack.records)
         if pack.has_samples:
-            yield pack.last, pack.until, None, PACK_KIND, pack.data, PACK_SUM
+            yield pack.last, pack.until, None, PACK_KIND, data, PACK_SUM
         else:
-            records = decode(bytes(pack.data), 0, len(pack.data))
-            yield from (row_of(row) for row in records if row is not None)
+            yield from (row_of(row) for row in decode(data, 0, len(data)) if row is not None)
 
 
 def row_of(row: Row) -> tuple[object, ...]:
