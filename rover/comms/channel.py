@@ -140,11 +140,13 @@ class Channel:
 
         Raises:
             PoolFull: the channel has `ROVER_MAX_MEMBERS` members, or the client's share of them.
+            Removed: a moderator has removed the member.
         """
         seat = self._seats.find(resume_token, identity.name)
         requested_name = seat.requested_name if seat is not None else name or _guest_name()
-        if not is_moderator(identity, self.name):
-            self.crew.check_join(identity.name or requested_name, self.clock())
+        removal = self.crew.removal_of(identity.name or requested_name, self.clock())
+        if removal is not None and not is_moderator(identity, self.name):
+            raise removal
         if seat is not None and seat.member is not None:
             return self._replace(seat.member, after, scope, client, identity)
         self.pool.acquire(client)
@@ -249,8 +251,7 @@ class Channel:
         self._refs.add(event, event_id.offset)
         if self.crew.apply(event_id.offset, event):
             self._save_crew(self)
-        for removed in self.crew.removed(event):
-            removed.close(errors.Removed(self.name, "now"))
+        self.crew.close_removed(event)
         return event_id
 
     def close_polls(self) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rover.comms.channel import Channel
-    from rover.comms.member import Member, Speaker
+    from rover.comms.member import Speaker
 
 MAX_CALLED = 100
 """Maximum number of members of whom a call without a roll asks an acknowledgement."""
@@ -81,14 +81,10 @@ class Crew:
         }
         return dumps({"offset": self._offset, **fields}) if any(fields.values()) else None
 
-    def check_join(self, name: str, now: float) -> None:
-        """Check that a name has not been removed.
-
-        Raises:
-            Removed: it has, and the time is not over.
-        """
-        if (until := self.sanctions.end_of(REMOVE, name, now)) is not None:
-            raise Removed(self._channel.name, shown_end(until))
+    def removal_of(self, name: str, now: float) -> Removed | None:
+        """Why a member with that name cannot be here; `None` if a moderator has not removed it."""
+        until = self.sanctions.end_of(REMOVE, name, now)
+        return None if until is None else Removed(self._channel.name, shown_end(until))
 
     def checked(self, event: MessageEvent, speaker: Speaker) -> MessageEvent:
         """The message with complete data, as it is to be published.
@@ -180,12 +176,15 @@ class Crew:
             events.append(MessageEvent(SYSTEM_NAME, text, now, content=content))
         return events
 
-    def removed(self, event: MessageEvent) -> list[Member]:
-        """The members that a `remove` closes."""
+    def close_removed(self, event: MessageEvent) -> None:
+        """Close the connections of the member that a `remove` names."""
         if event.content.kind != REMOVE or not event.content.data:
-            return []
+            return
         name = event.content.data["member"]
-        return [one for one in self._channel.members if own_name(one) == name]
+        removal = self.removal_of(name, event.at)
+        for member in list(self._channel.members):
+            if own_name(member) == name and removal is not None:
+                member.close(removal)
 
 
 def has_open_poll(saved: str) -> bool:
