@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from anyio import create_task_group, fail_after
+from anyio import Event, create_task_group, fail_after
 from PIL import Image as Pillow
 
 from rover.images.scaling import scaled
+from sources.base import SourceError
 from tests.fake_camera import spooled
 from tests.image_site import site
 from tests.waiting import until
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from sources.base import Image
     from tests.conftest import Serve
     from tests.image_site import Site
 
@@ -170,3 +172,23 @@ async def test_viewers_of_a_width_share_one_encoding(
             for _ in range(10):
                 tasks.start_soon(view)
     assert len(calls) == 1
+
+
+async def test_a_video_goes_on_after_its_camera_failed(serve: Serve, tmp_path: Path) -> None:
+    failed = Event()
+
+    async def fail() -> Image | None:
+        failed.set()
+        raise SourceError("no signal")
+
+    async with site(serve, tmp_path) as at:
+        await arrive(at, "a.jpg", jpeg(10))
+        async with viewing(at) as viewer:
+            assert (await viewer.frame())[1] == jpeg(10)
+            at.camera.__dict__["frame"] = fail
+            with fail_after(5):
+                await failed.wait()
+            del at.camera.__dict__["frame"]
+            await arrive(at, "b.jpg", jpeg(20))
+            while (await viewer.frame())[1] != jpeg(20):
+                pass

@@ -66,12 +66,15 @@ class Frames:
             images: those of a camera.
             width: maximum width in pixels; `None` for the image's own.
         """
-        image = await images.frame()
-        if image is None:
-            return None
-        shape, revision = (images.name, width), (image.id, image.revision)
-        lock = self._locks.setdefault(shape, Lock())
-        async with lock:
+        shape = images.name, width
+        async with self._locks.setdefault(shape, Lock()):
+            try:
+                image = await images.frame()
+            except SourceError:
+                return None  # the state of the camera has the reason
+            if image is None:
+                return None
+            revision = image.id, image.revision
             known, frame = self._newest.get(shape, (None, None))
             if known != revision:
                 frame = await self._encoded(images, image, width)
