@@ -132,7 +132,7 @@ async def test_a_muted_member_is_refused_until_a_moderator_allows_it() -> None:
             ada.say("one")
             act(mo, "mute", member="Ada")
             assert refusal(ada, "", "hello") == "muted"
-            assert mo.channel.crew_state()["muted"] == ["Ada"]
+            assert mo.channel.crew.open_state(T)["muted"] == ["Ada"]
         with comms.join(CHANNEL, identity=ADA) as again:
             assert refusal(again, "", "hello") == "muted"
             with pytest.raises(MessageRefused):

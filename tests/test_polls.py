@@ -202,7 +202,7 @@ async def test_a_new_member_receives_the_tally_of_open_polls_and_calls() -> None
         call = str(fd.say("Storm at 12:00", None, Content("call", {"roll": ["FD", "CAPCOM"]})))
         acknowledge(fd, call)
         with site.comms.join("flight", "CAPCOM") as capcom:
-            state = capcom.channel.crew_state()
+            state = capcom.channel.crew.open_state(T)
     assert state["now"] == iso(T)
     assert state["polls"] == [
         {

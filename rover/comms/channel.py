@@ -27,7 +27,6 @@ from rover.identity import EVERYONE
 from rover.retention import expired_count
 from rover.shares import Pool
 from rover.topic import Topic
-from rover.wire import iso
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -258,16 +257,6 @@ class Channel:
         """Publish the results of the polls that every station has voted in, or that are over."""
         for result in () if self._is_recorded else self.crew.results(self.clock()):
             self._publish(result, message_size(result, MAX_RESULT_BYTES))
-
-    def crew_state(self) -> dict[str, Any]:
-        """What a new member needs of the procedures: those that are open, and who is muted."""
-        now = self.clock()
-        fields = {
-            "polls": [poll.as_json() for poll in self.crew.polls.open],
-            "calls": [call for call in self.crew.calls.as_json() if call["missing"]],
-            "muted": self.crew.sanctions.muted(now),
-        }
-        return {"now": iso(now), **{name: value for name, value in fields.items() if value}}
 
     def restore(self, records: Iterable[Record]) -> None:
         """Retain the events of the log; call it before any other event, after `crew.load`."""

@@ -145,7 +145,7 @@ class CommsV1:
             fields["may_say"] = False
         if member.may_moderate:
             fields["may_moderate"] = True
-        fields |= member.channel.crew_state()
+        fields |= member.channel.crew.open_state(member.channel.clock())
         history = ",".join(frame.json for frame in member.history())
         return f'{dumps(fields)[:-1]},"history":[{history}]}}'  # the frames are JSON already
 

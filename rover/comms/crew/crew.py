@@ -31,7 +31,7 @@ from rover.comms.crew.shapes import (
 from rover.comms.events import SYSTEM_NAME, MessageEvent
 from rover.comms.kinds import Content
 from rover.errors import MessageForbidden, Removed
-from rover.wire import dumps
+from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +81,15 @@ class Crew:
         }
         return dumps({"offset": self._offset, **fields}) if any(fields.values()) else None
 
+    def open_state(self, now: float) -> dict[str, Any]:
+        """What a new member needs: the time, what is open, and who is muted."""
+        fields = {
+            "polls": [poll.as_json() for poll in self.polls.open],
+            "calls": [call for call in self.calls.as_json() if call["missing"]],
+            "muted": self.sanctions.muted(now),
+        }
+        return {"now": iso(now), **{name: value for name, value in fields.items() if value}}
+
     def removal_of(self, name: str, now: float) -> Removed | None:
         """Why a member with that name cannot be here; `None` if a moderator has not removed it."""
         until = self.sanctions.end_of(REMOVE, name, now)
@@ -93,17 +102,19 @@ class Crew:
             MessageForbidden: the speaker may not send it, or is muted.
             MessageRefused: it does not fit the state of the channel.
         """
-        is_above = is_moderator(speaker.identity, self._channel.name)
-        for kind in () if is_above else (MUTE, REMOVE):
-            until = self.sanctions.end_of(kind, own_name(speaker), event.at)
-            if until is not None:
-                code = "muted" if kind == MUTE else "removed"
-                raise MessageForbidden(code, f"a moderator has {code} you {shown_end(until)}")
+        if self.sanctions and not is_moderator(speaker.identity, self._channel.name):
+            self._check_sanctions(speaker, event.at)
         kind = event.content.kind
         if kind not in SHAPES:
             return event
         data = self._checked_data(kind, event, speaker)
         return event._replace(content=Content(kind, data))
+
+    def _check_sanctions(self, speaker: Speaker, now: float) -> None:
+        for kind, code in ((MUTE, "muted"), (REMOVE, "removed")):
+            until = self.sanctions.end_of(kind, own_name(speaker), now)
+            if until is not None:
+                raise MessageForbidden(code, f"a moderator has {code} you {shown_end(until)}")
 
     def _checked_data(self, kind: str, event: MessageEvent, speaker: Speaker) -> Mapping[str, Any]:
         data, channel = event.content.data or {}, self._channel

@@ -60,6 +60,10 @@ class Sanctions:
         for one in saved:
             self._add(Sanction(**one))
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._sanctions)
+
     def saved(self) -> list[dict[str, Any]]:
         """All sanctions, for the next run."""
         return [asdict(sanction) for sanction in self._sanctions.values()]
