@@ -65,7 +65,7 @@ WHOLE_SCAN_RATIO = 300
 """The same, as a multiple of the duration of a scan: it takes at most 0.3 % of a core."""
 
 CLOCK_STEP_S = 1.0
-"""Seconds by which the time of a file may be behind that of this machine."""
+"""Maximum seconds by which the time of a new file may be earlier than that of this machine."""
 
 REMOVED = (errno.ENOENT, errno.ENOTDIR)
 """Errors that mean that the folder does not exist."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
 START_TIMEOUT_S = 15.0
-"""Seconds that the process has to start, besides those without a frame."""
+"""Seconds for the start of the process, added to the timeout of the first frame."""
 
 
 async def decoded(request: Mapping[str, Any], place: str) -> AsyncGenerator[Frame, None]:
