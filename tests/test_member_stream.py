@@ -36,6 +36,9 @@ pytestmark = pytest.mark.anyio
 
 ROUNDS = 20
 
+ATTACH_S = 0.1
+"""Seconds after which a member whose connection was busy is attached again: at a heartbeat."""
+
 CLIENT = """
 async (url, subprotocol, rounds) => {
   const socket = new WebSocket(url, [subprotocol]);
@@ -152,7 +155,7 @@ def check_order(frames: list[list[str | None]]) -> None:
 async def test_members_of_both_protocols_read_the_same_messages_with_and_without_compression(
     serve: Serve,
 ) -> None:
-    async with comms(serve) as server, AsyncExitStack() as stack:
+    async with comms(serve, heartbeat_s=ATTACH_S) as server, AsyncExitStack() as stack:
         members = [
             await stack.enter_async_context(server.join("eva", compression=compression))
             for compression in ("deflate", None)
@@ -207,7 +210,7 @@ def frames_of(data: bytes) -> Iterator[tuple[int, bytes]]:
 async def test_replies_are_compressed_and_events_are_not_until_the_close_frame(
     serve: Serve,
 ) -> None:
-    async with comms(serve) as server, server.join("eva") as bo:
+    async with comms(serve, heartbeat_s=ATTACH_S) as server, server.join("eva") as bo:
         with socket.create_connection(server_address(server)) as raw:
             raw.sendall(HANDSHAKE.encode())
             await until(lambda: server.comms.members == 2)
