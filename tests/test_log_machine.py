@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,18 +38,27 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 8
 
+ENDS = ("clean", "kill", "kill in a transaction", "kill after a transaction")
+"""How a process ends."""
+
+DURING_OR_AFTER = ENDS[2:]
+"""Ends of a process that has released events while a transaction was running."""
+
 
 class Disk:
-    """What the disk does with the next transactions."""
+    """What the disk does with the next transactions: they fail, or do not finish."""
 
     def __init__(self) -> None:
         self.fails = False
+        self.goes_on = threading.Event()
+        self.goes_on.set()
 
 
 class FaultyDatabase(Database):
     disk: Disk
 
     def write(self, batch: Batch) -> Any:
+        self.disk.goes_on.wait(10)
         if self.disk.fails:
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR
@@ -95,7 +105,11 @@ class LogMachine(RuleBasedStateMachine):
             return opened
 
         self.log = SqliteLog(
-            self.folder, open_database=database, boot=lambda: f"boot {self.boots}", retry_s=60
+            self.folder,
+            open_database=database,
+            boot=lambda: f"boot {self.boots}",
+            retry_s=60,
+            slow_s=0.02,
         )
         await self.log.open()
         self.flusher = Flusher(60, log=self.log)
@@ -108,7 +122,7 @@ class LogMachine(RuleBasedStateMachine):
             store=Store(
                 self.log,
                 "topic",
-                pack=lambda text: Packed("text", text),
+                pack=lambda text: Packed("sample", text, 0.0),
                 unpack=lambda record: (record.data, 0.0),
                 bounded=True,
             ),
@@ -163,23 +177,44 @@ class LogMachine(RuleBasedStateMachine):
         self.disk.fails = False
         self.run(lambda: asyncio.wait((self.log._transactions.join(),)))
 
-    @rule(power_cut=st.booleans(), clean=st.booleans())
-    def restart(self, power_cut: bool, clean: bool) -> None:
+    @rule(power_cut=st.booleans(), end=st.sampled_from(ENDS))
+    def restart(self, power_cut: bool, end: str) -> None:
         """End the process: cleanly, or killed, or with the whole machine."""
+        if end in DURING_OR_AFTER:
+            self.disk.goes_on.clear()
+            self.run(self.begin_transaction)
+            self.publish(2)
+            self.flush()
+        if end == "kill after a transaction":
+            self.disk.goes_on.set()
+            self.run(self.end_transaction)
+        released = self.topic.released_id
         self.folders += 1
         folder = self.root / str(self.folders)
-        if clean:
+        if end == "clean":
             self.disk.fails = False
             self.run(self.log.close)
             shutil.copytree(self.folder, folder)
         else:
             shutil.copytree(self.folder, folder)
+            self.disk.goes_on.set()
             self.run(self.log.close)
         self.disk.fails = False
         shutil.rmtree(self.folder)
         self.folder = folder
         self.boots += power_cut
         self.run(self.open)
+        found = self.topic.released_id
+        assert power_cut or found.epoch != released.epoch or found.offset >= released.offset
+
+    async def begin_transaction(self) -> None:
+        self.log._transactions.join()
+        while self.log._pending:  # until it is being written
+            await anyio.sleep(0.001)
+
+    async def end_transaction(self) -> None:
+        if (running := self.log._transactions._writes.running) is not None:
+            await asyncio.wait((running,))
 
     @invariant()
     def released_is_committed_or_has_an_epoch_that_is_not_stored(self) -> None:
@@ -211,3 +246,25 @@ LogMachine.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestLogMachine = pytest.mark.timeout(1800)(LogMachine.TestCase)
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("transactions", [0, 1])  # each lets the journal use its other segment
+def test_no_end_of_a_process_loses_or_changes_what_was_released(
+    transactions: int, end: str
+) -> None:
+    machine = LogMachine()
+    machine.start()
+    try:
+        for number in range(transactions + 1):
+            machine.publish(1)
+            machine.flush()  # the first one begins the stream, which is a transaction
+            if number:
+                machine.recover()
+        for _ in range(2):
+            machine.publish(2)
+            machine.flush()
+            machine.read(0)
+            machine.restart(power_cut=False, end=end)
+    finally:
+        machine.teardown()
