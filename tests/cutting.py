@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -26,11 +27,13 @@ class CuttingProxy:
     Attributes:
         url: of the proxy, without a slash at the end.
         requests: the bytes that each connection has sent.
+        request_limit: bytes of requests after which one connection is cut; `None` for none.
     """
 
     def __init__(self, target: str, limits: Sequence[int]) -> None:
         self.url = ""
         self.requests: list[bytes] = []
+        self.request_limit: int | None = None
         self._target = urlsplit(target)
         self._limits = limits
 
@@ -48,6 +51,9 @@ class CuttingProxy:
                 async for data in near:
                     self.requests[number] += data
                     await far.send(data)
+                    if len(self.requests[number]) >= (self.request_limit or math.inf):
+                        self.request_limit = None
+                        tasks.cancel_scope.cancel()
 
             tasks.start_soon(send)
             left = limit

@@ -87,7 +87,10 @@ class Restart:
             return False
         else:
             upload.received = upload.file.size
-        if upload.file is not None and upload.sha256 == upload.file.sha256:  # all had arrived
+        if upload.file is not None and (
+            upload.sha256 == upload.file.sha256 or upload.received == upload.size
+        ):  # all of it had arrived
+            upload.sha256 = upload.file.sha256
             upload.status = Status.VALIDATING
             return self._start_check(upload, upload.file)
         upload.publish_received("the server was restarted; the transfer can be resumed")

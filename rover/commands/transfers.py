@@ -203,7 +203,11 @@ class Transfers:
                 if upload.file is None:
                     upload.file = self._inbox.create(upload.id)
                 upload.publish_received("receiving the file")
-                await self._write(upload, upload.file, chunks)
+                try:
+                    await self._write(upload, upload.file, chunks)
+                except UploadInterrupted:
+                    if upload.received != upload.size:
+                        raise
                 await to_thread.run_sync(upload.file.flush)
         except UploadTooBig as exc:
             await self._checks.fail(upload, str(exc))
