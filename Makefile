@@ -28,7 +28,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Without bytecode files, each of the processes that tests start compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-all coverage failed check dockerfile drain kills fprime asgi embedding-table format web wheel release bench bench-page siege soak docs screenshot lock clean help
+.PHONY: run test test-all coverage failed check dockerfile drain kills fprime asgi embedding-table format web wheel release bench bench-commands bench-page siege soak docs screenshot lock clean help
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -119,6 +119,9 @@ release: $(ENV) $(PAGE) ## build the sdist and the wheel, check both, install ea
 
 bench: $(ENV) ## figures, as ratios against peers in the same run
 	$(BIN)/python -m bench
+
+bench-commands: $(ENV) ## the intake and the check of command files, against their goals
+	$(BIN)/python -m bench commands
 
 bench-page: $(ENV) $(PAGE) ## CPU of the page in Chromium, with 50 parameters at 50 Hz and idle
 	$(BIN)/python -m bench page

@@ -3,7 +3,8 @@
 `siege` attacks the server, `access` measures the cost of the access check, `archive` that of
 storing and reading years of telemetry, `recording` that of the log, and `messages` that of storing
 and acknowledging messages. `fprime` compares the check of F Prime sequences with `fprime-seqgen`.
-`images` measures downloads, large folders and video.
+`images` measures downloads, large folders and video, and `commands` the intake and the check of
+command files.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from bench import access, archive, images, messages, recording, sequences
+from bench import access, archive, commands, images, messages, recording, sequences
 from bench.extremes import Extremes
 from bench.fanout import SCENARIOS, FanOut
 from bench.load_generator import LoadGenerator
@@ -55,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return messages.main(argv[1:])
     if argv[:1] == ["images"]:
         return images.main(argv[1:])
+    if argv[:1] == ["commands"]:
+        return commands.main(argv[1:])
     if argv[:1] == ["fprime"]:
         return sequences.main()
     args = _parse(argv)

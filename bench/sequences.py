@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 LINES = 100_000
 
@@ -45,13 +45,13 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory(prefix="rover-bench-") as name:
         folder = Path(name)
-        dictionary, sequence = folder / "dictionary.json", folder / "bench.seq"
-        dictionary.write_text(json.dumps(_dictionary()))
-        sequence.write_text("".join(_lines(Random(7))))
-        url = f"fprime:{dictionary}?isolate=0"
+        definitions, sequence = folder / "dictionary.json", folder / "bench.seq"
+        definitions.write_text(json.dumps(dictionary()))
+        sequence.write_text("".join(lines(Random(7), LINES)))
+        url = f"fprime:{definitions}?isolate=0"
         request = json.dumps({"url": url, "folder": name, "path": str(sequence)}).encode()
         rover = _measure([sys.executable, "-m", "sources.registry.worker"], folder, request)
-        tool = [str(SEQGEN), "--dictionary", str(dictionary), str(sequence), str(folder / "a.bin")]
+        tool = [str(SEQGEN), "--dictionary", str(definitions), str(sequence), str(folder / "a.bin")]
         seqgen = _measure(tool, folder)
         same = (folder / "artifact").read_bytes() == (folder / "a.bin").read_bytes()
     print("| 100,000 lines of F Prime | lines/s of CPU | lines/s |\n| --- | --: | --: |")
@@ -71,7 +71,8 @@ def _measure(command: list[str], folder: Path, stdin: bytes = b"") -> tuple[floa
     return cpu_s, monotonic() - start
 
 
-def _dictionary() -> dict[str, Any]:
+def dictionary() -> dict[str, Any]:
+    """The dictionary of the commands in `lines`."""
     commands = [
         {
             "name": name,
@@ -87,7 +88,8 @@ def _dictionary() -> dict[str, Any]:
     return {**parts, "metadata": metadata, "typeDefinitions": [three], "commands": commands}
 
 
-def _lines(chosen: Random) -> list[str]:
+def lines(chosen: Random, count: int) -> Iterator[str]:
+    """Yield the lines of a valid sequence."""
     arguments: dict[str, Callable[[], str]] = {
         "c.NO_OP": lambda: "",
         "c.INT": lambda: f" {chosen.randrange(-(10**9), 10**9)}",
@@ -96,9 +98,7 @@ def _lines(chosen: Random) -> list[str]:
         "c.THREE": lambda: f" [{chosen.randrange(100)}, -2, 3]",
     }
     names = list(arguments)
-    lines = []
-    for number in range(LINES):
+    for number in range(count):
         name = names[number % len(names)]
         time = f"R00:00:{chosen.randrange(60):02}.{chosen.randrange(1000):03}"
-        lines.append(f"{time} {name}{arguments[name]()}\n")
-    return lines
+        yield f"{time} {name}{arguments[name]()}\n"

@@ -127,12 +127,12 @@ def _serve_with(
             tempfile.TemporaryFile() as errors,
             child(arguments, core=cores.server, folder=Path(folder), errors=errors) as process,
         ):
-            yield RunningServer(_port(process, errors), (process.pid,))
+            yield RunningServer(started_port(process, errors), (process.pid,))
 
     return serve
 
 
-def _port(process: subprocess.Popen[bytes], errors: IO[bytes]) -> int:
+def started_port(process: subprocess.Popen[bytes], errors: IO[bytes]) -> int:
     """Wait for the first line of the server, which holds its port."""
     assert process.stdout is not None
     ready, _, _ = select.select([process.stdout], [], [], START_TIMEOUT_S)

@@ -197,16 +197,15 @@ class CommandFile:
     Attributes:
         path: of the file.
         size: number of written bytes.
+        lines: number of lines, once the file is copied; the last one may lack its line end.
     """
 
     def __init__(self, path: Path, accepted: Path, fsync: Fsync, *, reopen: bool = False) -> None:
         self.path = path
-        self.size = 0
+        self.size = self.lines = 0
         self._accepted = accepted
         self._fsync = fsync
         self._digest = sha256()
-        self._line_ends = 0
-        self._last = b""
         self._copy: Path | None = None
         self._artifact: Path | None = None
         if reopen:
@@ -222,11 +221,6 @@ class CommandFile:
         """SHA-256 of the written bytes, in lower-case hex."""
         return self._digest.hexdigest()
 
-    @property
-    def lines(self) -> int:
-        """Number of lines; the last one may lack its line end."""
-        return self._line_ends + (self._last not in (b"", b"\n"))
-
     def write(self, data: bytes) -> None:
         """Append to the file. The bytes are visible to other readers of `path` afterwards.
 
@@ -241,8 +235,6 @@ class CommandFile:
     def _count(self, data: bytes) -> None:
         self.size += len(data)
         self._digest.update(data)
-        self._line_ends += data.count(b"\n")
-        self._last = data[-1:] or self._last
 
     def flush(self) -> None:
         """Write the file to disk: the bytes so far survive a power failure.
@@ -268,8 +260,13 @@ class CommandFile:
         copy = self.path.with_name(self.path.name + COPY_MARK + (suffix[0] if suffix else ""))
         self._copy = copy
         descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READ_ONLY)
+        line_ends, block = 0, b""
         with self.path.open("rb") as source, os.fdopen(descriptor, "wb") as target:
-            shutil.copyfileobj(source, target, 2**20)
+            while data := source.read(2**20):
+                block = data
+                line_ends += block.count(b"\n")
+                target.write(block)
+        self.lines = line_ends + (block[-1:] not in (b"", b"\n"))
         return copy
 
     def keep_artifact(self, path: Path) -> Path:

@@ -1,8 +1,11 @@
-"""Limits this process, then becomes another program: `python launch.py MEMORY CPU FD PROGRAM…`.
+"""Limits this process, then becomes another program.
+
+    python launch.py MEMORY CPU NICENESS FD PROGRAM…
 
 It is run as a file, without the packages of this environment, so that it takes some milliseconds.
-`MEMORY` is in bytes, `CPU` in seconds. `FD` is the reading end of a pipe whose other end the server
-holds: when the server ends, however it ends, the process group is killed.
+`MEMORY` is in bytes, `CPU` in seconds, `NICENESS` is added to that of the server. `FD` is the
+reading end of a pipe whose other end the server holds: when the server ends, however it ends, the
+process group is killed.
 
 Source: setrlimit(2); setpgid(2).
 """
@@ -44,10 +47,11 @@ def close_others(pipe: int) -> None:
     os.closerange(pipe + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
-def main(memory: str, cpu: str, pipe: str, *program: str) -> None:
+def main(memory: str, cpu: str, niceness: str, pipe: str, *program: str) -> None:
     """Set the limits and run the program."""
     close_others(int(pipe))
     end_with_server(int(pipe))
+    os.nice(int(niceness))
     for limit, value in (
         (resource.RLIMIT_AS, int(memory)),
         (resource.RLIMIT_CPU, int(cpu)),

@@ -36,6 +36,9 @@ END_TIMEOUT_S = 0.5
 KILLED_POLL_S = 0.005
 """Seconds between two looks whether a killed program has ended."""
 
+CHECK_NICENESS = 10
+"""How much less CPU time a check gets than the server, whose streams it must not delay."""
+
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 """Variables of the environment that a program receives. Settings may hold secrets."""
 
@@ -59,10 +62,12 @@ class ProcessLimits:
     Attributes:
         timeout_s: seconds until it is killed.
         memory_bytes: maximum size of its address space.
+        niceness: how much less CPU time it gets than the server, from 0 to 19.
     """
 
     timeout_s: float
     memory_bytes: int
+    niceness: int = 0
 
 
 class Process:
@@ -110,6 +115,7 @@ class Process:
             process = await asyncio.create_subprocess_exec(
                 *launch,
                 str(ceil(limits.timeout_s) + 1),
+                str(limits.niceness),
                 str(watched),
                 *self._arguments,
                 stdin=asyncio.subprocess.PIPE,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sources.base import CommandDictionary, SourceError, Step
 from sources.programs.check import check_with
-from sources.programs.process import ProcessLimits
+from sources.programs.process import CHECK_NICENESS, ProcessLimits
 from sources.values.ranges import Range
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ class ProgramValidator:
         self._program = str(Path(found).absolute())
         self._arguments = arg.split("\0") if arg else []
         self._limits = ProcessLimits(
-            Range(0.1, 86_400, "s").number("timeout_s", timeout_s), memory_bytes(memory)
+            Range(0.1, 86_400, "s").number("timeout_s", timeout_s),
+            memory_bytes(memory),
+            niceness=CHECK_NICENESS,
         )
         self._artifact = (artifact, artifact_type) if artifact else None
         self.suffixes = [suffix.strip() for suffix in suffixes.split(",") if suffix.strip()]

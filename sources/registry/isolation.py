@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sources.base import SourceError
-from sources.programs.process import ProcessLimits
+from sources.programs.process import CHECK_NICENESS, ProcessLimits
 from sources.programs.validator import memory_bytes
 from sources.registry.annotations import converters
 from sources.registry.errors import Refused, option_text
@@ -45,6 +45,7 @@ def isolation(query: str, *, default: bool) -> tuple[str, ProcessLimits | None]:
         limits = ProcessLimits(
             Range(0.1, 86_400, "s").number("timeout_s", timeout_s),
             memory_bytes(options.get("memory", MEMORY)),
+            niceness=CHECK_NICENESS,
         )
     except SourceError as exc:
         raise Refused(str(exc)) from exc
