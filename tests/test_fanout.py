@@ -131,7 +131,7 @@ async def test_each_client_receives_the_log_or_gaps_whatever_the_others_do(
     serve: Serve, seed: int
 ) -> None:
     random = Random(seed)
-    news = Broadcast(Settings(telemetry_events=RETAINED, client_share=1))
+    news = Broadcast(Settings(telemetry_events=RETAINED, client_share=1, heartbeat_s=1))
 
     async def respond(request: Request) -> Response:
         transport: Any = transport_of(request.receive)

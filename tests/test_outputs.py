@@ -22,6 +22,7 @@ from rover.asgi.problems import ProblemApp
 from rover.asgi.servers.uvicorn_output import output_behind
 from rover.asgi.servers.uvicorn_protocols import BoundedHTTPProtocol, BoundedWebSocketProtocol
 from rover.broadcast import Broadcast
+from rover.settings import Settings
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ async def test_a_websocket_whose_send_is_wrapped_has_no_output(serve: Serve) -> 
 
 
 async def test_a_broadcast_in_an_app_of_ones_own_writes_to_its_clients(serve: Serve) -> None:
-    news = Broadcast()
+    news = Broadcast(Settings(heartbeat_s=0.1))  # busy clients are attached again
     app = Starlette(routes=[Route("/news", news.respond)], lifespan=news.lifespan)
     async with (
         serve(app) as url,
