@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from sources.base import Value
 
 
+SAMPLES_AT_ONCE = 256
+"""Number of samples whose values stay in the cache of a core while they are looked at twice."""
+
+
 def points_of(
     rows: Rows, names: Collection[str], archived: Callable[[str], int]
 ) -> dict[str, Points]:
@@ -101,13 +105,28 @@ def _columns(
     It makes no tuple for each sample, because thousands of new tuples start the garbage collector.
     """
     count = len(parameters)
-    flat = list(chain.from_iterable(values.values() for values in samples))
-    if list(map(type, flat)).count(float) == len(flat):
-        matrix = np.fromiter(flat, float, len(flat)).reshape(-1, count)
-        columns = np.ascontiguousarray(matrix.T)
-        for name, numbers in zip(parameters, columns, strict=True):
+    if (matrix := _matrix(samples, count)) is not None:
+        for name, numbers in zip(parameters, np.ascontiguousarray(matrix.T), strict=True):
             yield name, cast("Sequence[Any]", numbers), {float}
         return
+    flat = list(chain.from_iterable(values.values() for values in samples))
     for index, name in enumerate(parameters):
         column = flat[index::count]
         yield name, column, set(map(type, column))
+
+
+def _matrix(samples: Sequence[Mapping[str, Value]], count: int) -> NDArray[np.float64] | None:
+    """The values of samples of the same parameters; `None` if some are not of type `float`.
+
+    Args:
+        samples: at least one.
+        count: number of parameters.
+    """
+    matrix = np.empty((len(samples), count))
+    for start in range(0, len(samples), SAMPLES_AT_ONCE):
+        rows = slice(start, start + SAMPLES_AT_ONCE)
+        flat = list(chain.from_iterable(values.values() for values in samples[rows]))
+        if list(map(type, flat)).count(float) < len(flat):
+            return None
+        matrix[rows] = np.fromiter(flat, float, len(flat)).reshape(-1, count)
+    return matrix
