@@ -1,7 +1,6 @@
 """The rows of a log's tables, with their checksums. Samples are written in packs.
 
-A pack has consecutive samples of a stream. To write a row costs ten times as much as to add a
-sample to a pack.
+A pack has consecutive samples of a stream: a row for each sample costs half as much again.
 """
 
 from __future__ import annotations
