@@ -15,7 +15,7 @@ from anyio import create_task_group, fail_after, move_on_after, open_process, sl
 
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
 from sources.programs import IsolatedValidator, ProgramValidator
-from sources.programs.process import END_TIMEOUT_S, Process, ProcessLimits
+from sources.programs.process import CHECK_NICENESS, END_TIMEOUT_S, Process, ProcessLimits
 from sources.programs.reports import read_line
 from sources.programs.validator import memory_bytes
 from sources.registry import SourceSettingError, open_source
@@ -210,6 +210,13 @@ async def test_a_cancelled_check_kills_the_whole_group(tmp_path: Path, file: Pat
             tasks.cancel_scope.cancel()
         while processes_of(f"sleep\0{mark}"):
             await sleep(0.02)
+
+
+async def test_a_check_has_a_lower_priority_than_the_server(tmp_path: Path, file: Path) -> None:
+    validator = ProgramValidator(script(tmp_path, f"nice > {tmp_path}/nice"))
+    await reports(validator, file)
+    niceness = int((tmp_path / "nice").read_text())
+    assert niceness == min(os.nice(0) + CHECK_NICENESS, 19)
 
 
 @pytest.mark.parametrize("rest", ["setsid sleep 3 & sleep 60", "yes '{}'"], ids=["pipe", "output"])
