@@ -7,6 +7,7 @@ import io
 import json
 import math
 import random
+from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rover.exports import FORMATS, PIECE_BYTES, Aligner, export, writer_of
-from rover.exports.columns import exact_iso, exact_posix
+from rover.exports.columns import exact_iso, exact_posix, exact_text, nanoseconds
 from rover.telemetry.history import History
 from sources.base import Sample
 
@@ -148,6 +149,9 @@ def test_an_export_without_values_is_a_valid_file(file_format: str, tmp_path: Pa
 
 @given(st.floats(-6e10, 2e11).map(lambda t: round(t, 6)) | st.floats(0, 4e9))
 def test_times_are_exact(t: float) -> None:
+    assert nanoseconds(t) == Decimal(exact_text(t)) * 10**9
+    if abs(t) >= 1e6:
+        assert nanoseconds(t) / 10**9 == t
     if exact_posix(exact_iso(t)) != t:
         assert abs(exact_posix(exact_iso(t)) - t) < 1e-9  # numbers near 0 have more decimals
 

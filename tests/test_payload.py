@@ -316,6 +316,15 @@ def test_values_that_are_not_times_give_no_timestamp(value: Any) -> None:
     assert timestamp_of(value) is None
 
 
+@pytest.mark.parametrize("milliseconds", [1_790_000_000_100, 1_790_000_000_007, 1_785_555_555_999])
+def test_one_instant_is_one_time_in_all_units(milliseconds: int) -> None:
+    t = float(f"{milliseconds // 1000}.{milliseconds % 1000:03}")
+    counts = [milliseconds * 10**power for power in (0, 3, 6)]
+    stamp = {"sec": milliseconds // 1000, "nanosec": milliseconds % 1000 * 10**6}
+    for value in (t, *counts, *map(str, counts), stamp):
+        assert timestamp_of(value) == t, value
+
+
 def test_the_time_option_names_a_dotted_place_that_must_hold_a_time() -> None:
     strict = reader(time="meta.at")
     [sample] = strict.samples(json.dumps({"meta": {"at": T, "id": 7}, "t": 5}))

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 from contextlib import aclosing
+from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 START = 1_790_000_000.0
+MILLI, MICRO, NANO = (Fraction(1, 10**power) for power in (3, 6, 9))
 
 
 class Time:
@@ -417,12 +419,12 @@ def test_a_timestamp_is_found_in_a_text(text: str, seconds: float | None) -> Non
             ("time", "date", 1),
         ),
         ("time,v", ["0.00,1", "0.05,1"], ("time", "number", 1)),
-        ("time [ms],v", ["0,1", "50,1"], ("time [ms]", "number", 1e-3)),
-        ("time_us,v", ["0,1", "50,1"], ("time_us", "number", 1e-6)),
+        ("time [ms],v", ["0,1", "50,1"], ("time [ms]", "number", MILLI)),
+        ("time_us,v", ["0,1", "50,1"], ("time_us", "number", MICRO)),
         ("gpsTime,v", ["1700000000,1", "1700000001,1"], ("gpsTime", "number", 1)),
-        ("ts,v", ["1700000000000,1", "1700000001000,1"], ("ts", "number", 1e-3)),
-        ("ts,v", ["1700000000000000,1", "1700000001000000,1"], ("ts", "number", 1e-6)),
-        ("ts,v", ["1700000000000000000,1", "1700000001000000000,1"], ("ts", "number", 1e-9)),
+        ("ts,v", ["1700000000000,1", "1700000001000,1"], ("ts", "number", MILLI)),
+        ("ts,v", ["1700000000000000,1", "1700000001000000,1"], ("ts", "number", MICRO)),
+        ("ts,v", ["1700000000000000000,1", "1700000001000000000,1"], ("ts", "number", NANO)),
         ("response_time,v", ["5,1", "3,1", "4,1"], None),
         ("voltage,v", ["1,1", "2,1"], None),
         ("day,v", ["2020-01-01,1", "2020-01-01,1"], None),
@@ -431,11 +433,21 @@ def test_a_timestamp_is_found_in_a_text(text: str, seconds: float | None) -> Non
     ],
 )
 def test_the_clock_of_a_table_is_detected(
-    header: str, cells: list[str], clock: tuple[str, str, float] | None
+    header: str, cells: list[str], clock: tuple[str, str, Fraction | int] | None
 ) -> None:
     names = header.split(",")
     found = find_clock([dict(zip(names, row.split(","), strict=True)) for row in cells])
-    assert (found and (found.column, found.time_format, found.scale_s)) == clock
+    assert (found and (found.column, str(found.time_format), found.scale_s)) == clock
+
+
+@pytest.mark.parametrize(("unit", "per_second"), [("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
+def test_the_time_of_a_count_is_that_of_the_same_decimals(unit: str, per_second: int) -> None:
+    counts = [(1_790_000_000_000 + 100 * n) * per_second // 1000 for n in range(1000)]
+    column = f"time_{unit}"
+    clock = find_clock([{column: str(count)} for count in counts])
+    assert clock is not None
+    for n, count in enumerate(counts):
+        assert clock.seconds({column: str(count)}) == float(f"{1_790_000_000 + n // 10}.{n % 10}")
 
 
 async def test_the_time_option_names_the_clock(write: Write) -> None:

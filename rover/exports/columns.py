@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -67,15 +68,24 @@ def columns_of(kinds: Mapping[str, Mapping[str, str]]) -> Sequence[Column]:
     ]
 
 
-def exact_iso(t: float) -> str:
-    """A time in UTC with 3, 6 or 9 decimals: as few as give the same number again (RFC 3339)."""
+def exact_text(t: float) -> str:
+    """A time with 3, 6 or 9 decimals: as few as give the same number again."""
     texts = (f"{t:.{decimals}f}" for decimals in (3, 6))
-    text = next((text for text in texts if float(text) == t), f"{t:.9f}")
-    seconds, _, fraction = text.partition(".")
+    return next((text for text in texts if float(text) == t), f"{t:.9f}")
+
+
+def exact_iso(t: float) -> str:
+    """A time in UTC with the decimals of `exact_text` (RFC 3339)."""
+    seconds, _, fraction = exact_text(t).partition(".")
     whole = int(seconds)
     if t < 0 and int(fraction):
         whole, fraction = whole - 1, _complement(fraction)
     return f"{np.datetime64(whole, 's')}.{fraction}Z"
+
+
+def nanoseconds(t: float) -> int:
+    """A time as whole nanoseconds, the same time as the text of `exact_iso`."""
+    return int(Decimal(exact_text(t)) * 10**9)
 
 
 def exact_posix(text: str) -> float:

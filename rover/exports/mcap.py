@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mcap.writer import Writer as Mcap
 
-from rover.exports.columns import json_text
+from rover.exports.columns import json_text, nanoseconds
 from rover.exports.jsonl import samples
-from rover.exports.sink import Sink, nanoseconds
+from rover.exports.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

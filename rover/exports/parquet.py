@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rover.exports.columns import is_mixed, json_text
-from rover.exports.sink import Sink, nanoseconds
+from rover.exports.columns import is_mixed, json_text, nanoseconds
+from rover.exports.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

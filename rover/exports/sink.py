@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-NANOSECONDS = 10**9
-
 
 class Sink:
     """A file that is only written, and whose bytes are taken as they come."""
@@ -37,8 +33,3 @@ class Sink:
         data = b"".join(self._pieces)
         self._pieces.clear()
         return data
-
-
-def nanoseconds(t: float) -> int:
-    """A time as whole nanoseconds, from which the same number results again."""
-    return int((Decimal(t) * NANOSECONDS).to_integral_value())

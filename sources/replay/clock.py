@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Literal
@@ -29,8 +30,10 @@ _NAMES = frozenset(
     ("t", "ts", "time", "times", "timestamp", "datetime", "date", "utc", "epoch", "clock", "scet")
     + ("unix", "unixtime", "posix")
 )
-_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0}
-_SECONDS |= {"min": 60.0, "h": 3600.0, "d": 86400.0}
+SECOND = Fraction(1)
+_MILLI, _MICRO, _NANO = (Fraction(1, 10**power) for power in (3, 6, 9))
+_SECONDS = {"ns": _NANO, "us": _MICRO, "µs": _MICRO, "μs": _MICRO, "ms": _MILLI, "s": SECOND}
+_SECONDS |= {"sec": SECOND, "min": Fraction(60), "h": Fraction(3600), "d": Fraction(86400)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Clock:
 
     column: str
     time_format: TimeFormat
-    scale_s: float = 1.0
+    scale_s: Fraction = SECOND
     guessed: bool = True
 
     def seconds(self, cells: Mapping[str, Cell]) -> float | None:
@@ -116,21 +119,26 @@ def _clock(name: str, time_format: TimeFormat, rows: Sequence[Mapping[str, Cell]
     return Clock(name, time_format, _scale(name, cells, time_format))
 
 
-def _read(cell: Cell, time_format: TimeFormat, scale_s: float = 1.0) -> float | None:
+def _read(cell: Cell, time_format: TimeFormat, scale_s: Fraction = SECOND) -> float | None:
     if time_format == "number":
+        if isinstance(cell, str) and cell.isdecimal():
+            cell = int(cell)  # nanoseconds have more digits than a float
         number = number_of(cell)
         if number is None and isinstance(cell, str):
             number = number_of(cell, ",")
-        return None if number is None or abs(number) == float("inf") else number * scale_s
+        if number is None or abs(number) == float("inf"):
+            return None
+        count = cell if isinstance(cell, int) else number
+        return count * scale_s.numerator / scale_s.denominator
     if not isinstance(cell, str):
         return None
     return parse_datetime(cell) if time_format == "date" else find_timestamp(cell)
 
 
-def _scale(name: str, cells: Sequence[Cell], time_format: TimeFormat) -> float:
+def _scale(name: str, cells: Sequence[Cell], time_format: TimeFormat) -> Fraction:
     """Seconds per unit of the clock's numbers: by the header, or else by their size."""
     if time_format != "number":
-        return 1.0
+        return SECOND
     bare, unit = split_unit(name)
     suffix = re.split(r"[_\s]", bare.lower())[-1]
     for written in (unit, suffix):
@@ -139,7 +147,7 @@ def _scale(name: str, cells: Sequence[Cell], time_format: TimeFormat) -> float:
     numbers = [abs(number) for cell in cells if (number := _read(cell, "number")) is not None]
     size = median(numbers)
     # now is 1.8e9 s after 1970; a count of seconds reaches 1e11 in the year 5138
-    return 1e-9 if size >= 1e17 else 1e-6 if size >= 1e14 else 1e-3 if size >= 1e11 else 1.0
+    return _NANO if size >= 1e17 else _MICRO if size >= 1e14 else _MILLI if size >= 1e11 else SECOND
 
 
 def _like_a_time(name: str) -> bool:

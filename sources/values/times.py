@@ -17,7 +17,7 @@ EARLIEST, LATEST = -62135596800.0, 253402300800.0
 EARLIEST_LIVE = 978_307_200.0
 """2001-01-01. Clocks without a battery start in 1970, 1980 or 2000: no live time is earlier."""
 
-_SCALES = (1.0, 1e-3, 1e-6, 1e-9)
+_PER_SECOND = (1, 10**3, 10**6, 10**9)
 _MAX_S = 1e11  # the year 5138: less than `EARLIEST_LIVE` times 1000, so at most one scale fits
 
 _DOY = re.compile(r"(\d{4})-(\d{3})(?!\d)(.*)", re.ASCII | re.DOTALL)
@@ -46,7 +46,8 @@ def timestamp_of(value: Any, zone: tzinfo = UTC) -> float | None:
         return None
     number = number_of(value)
     if number is not None:
-        return _of_number(number)
+        whole = int(value) if isinstance(value, str) and value.isdecimal() else value
+        return _of_number(whole if isinstance(whole, int) else number)
     moment = parse_datetime(value, zone) if isinstance(value, str) else None
     return moment if moment is not None and EARLIEST <= moment < LATEST else None
 
@@ -76,8 +77,9 @@ _STAMPS = ({"sec", "nanosec"}, {"secs", "nsecs"}, {"sec", "nsec"})
 
 
 def _of_number(number: float) -> float | None:
-    fitting = (number * scale for scale in _SCALES if EARLIEST_LIVE <= number * scale < _MAX_S)
-    return next(fitting, None)
+    """The quotient is rounded once, so that one instant is one number in all units."""
+    found = (number / units for units in _PER_SECOND)
+    return next((seconds for seconds in found if EARLIEST_LIVE <= seconds < _MAX_S), None)
 
 
 def _of_ros_stamp(value: Mapping[str, Any]) -> float | None:
@@ -87,7 +89,7 @@ def _of_ros_stamp(value: Mapping[str, Any]) -> float | None:
         return None
     if not EARLIEST_LIVE <= seconds < _MAX_S or not 0 <= nanoseconds < 1e9:
         return None
-    return seconds + nanoseconds * 1e-9
+    return seconds + nanoseconds / 1e9
 
 
 def parse_datetime(text: str, zone: tzinfo = UTC) -> float | None:

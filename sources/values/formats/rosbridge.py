@@ -136,4 +136,4 @@ def _without(item: dict[str, Any], key: str) -> Any:
 
 def _seconds(stamp: dict[str, Any]) -> float:
     parts = {key.startswith("n"): number_of(part) or 0.0 for key, part in stamp.items()}
-    return parts[False] + parts[True] * 1e-9
+    return parts[False] + parts[True] / 1e9
