@@ -323,6 +323,25 @@ async def test_events_for_resuming_clients_leave_room_for_the_archive(tmp_path: 
         assert kept[-3000:] == [*range(5000, 8000)]
 
 
+@pytest.mark.parametrize("mode", ["INCREMENTAL", "NONE"])
+def test_the_pages_of_deleted_records_are_returned(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "mission.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute(f"PRAGMA auto_vacuum = {mode}")
+        store = Store(db)
+        store.add({"p": points(T)}, T)
+        db.execute("CREATE TABLE records (data)")
+        db.executemany("INSERT INTO records VALUES (zeroblob(10000))", [()] * 200)
+        size = path.stat().st_size
+        assert store.limit(3e6, 0.0)
+        db.execute("DELETE FROM records")
+        assert store.limit(3e6, 0.0)
+        assert path.stat().st_size == size
+        assert store.limit(1.1e6, 0.0)
+        assert (path.stat().st_size <= 1.1e6) == (mode == "INCREMENTAL")
+        assert stored_times(store, "p") == 100
+
+
 def pages_of(path: Path) -> int:
     query = "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count"
     with closing(sqlite3.connect(path)) as db:

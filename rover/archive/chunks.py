@@ -60,11 +60,18 @@ class Chunks(Catalog):
 
     def page_bytes(self) -> int:
         """The size of the pages that are in use, those of other tables included."""
-        pages, free, size = (
-            self._db.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return int((pages - free) * size)
+        return self.file_bytes() - self.free_pages() * self._pragma("page_size")
+
+    def file_bytes(self) -> int:
+        """The size of all pages, free ones included."""
+        return self._pragma("page_count") * self._pragma("page_size")
+
+    def free_pages(self) -> int:
+        """Number of pages that are not in use."""
+        return self._pragma("freelist_count")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])
 
     def load(self, chunk: Chunk) -> Points | None:
         """The points of a chunk; `None` if they are damaged, which is noted."""

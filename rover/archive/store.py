@@ -36,8 +36,8 @@ SHARED_BYTES = 64 * 2**20
 """Maximum size of a database up to which half of it is for the archive, whatever else is in it."""
 
 RETURNED_PAGES = 64
-"""Maximum number of free pages that are returned to the file system after each of these
-transactions: more than one frees."""
+"""Maximum number of free pages that are returned to the file system in one transaction: more than
+the deletion of chunks frees."""
 
 NOTHING = Stored(0, 0, {})
 """What is stored of a new parameter."""
@@ -169,10 +169,24 @@ class Store(Reader):
                 for chunk in chunks:
                     self._chunks.delete(chunk)
             self._levels.forget_chunks(chunks)
+            self._return_pages()
+        # pages of deleted records of the log, also if no chunk is deleted
+        while self._chunks.file_bytes() > max_bytes and self._return_pages():
+            if monotonic() >= end:
+                return False
+        return True
+
+    def _return_pages(self) -> bool:
+        """Return some free pages to the file system; returns whether there were any.
+
+        A file that another program wrote may keep them for its own use.
+        """
+        free = self._chunks.free_pages()
+        if free:
             # a script, because a cursor would take one page only
             with self._lock.hold():
                 self._db.executescript(f"PRAGMA incremental_vacuum({RETURNED_PAGES:d})")
-        return True
+        return self._chunks.free_pages() < free
 
     def _beyond(self, max_bytes: float, stored_after: float) -> Sequence[int]:
         """Some chunks that are too old, or the oldest if the database is too large."""
