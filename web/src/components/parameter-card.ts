@@ -3,6 +3,7 @@ import { age, degrees, number, quantity, shortName } from '../format.ts';
 import type { Reading } from '../store/readings.ts';
 import type { TelemetryStore } from '../store/telemetry.ts';
 import type { Parameter } from '../transport/wire.ts';
+import { placeIn } from './chart-scales.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
 
@@ -135,7 +136,6 @@ function sparkline(
   if (values.length < 2) return nothing;
   const low = Math.min(...values);
   const high = Math.max(...values);
-  const height = high - low || 1;
   const width = untilS - fromS || 1;
   return html`<svg class="sparkline" viewBox="0 0 100 20" preserveAspectRatio="none" aria-hidden="true">
     ${traces.map((trace) => {
@@ -147,7 +147,7 @@ function sparkline(
           return;
         }
         const x = (100 * ((t[i] ?? 0) - fromS)) / width;
-        const y = high === low ? 10 : 18 - (16 * (one - low)) / height;
+        const y = 18 - 16 * placeIn(one, low, high);
         // A value alone between two breaks is a dot.
         const isAlone = !isDown && (trace[i + 1] ?? null) === null;
         d += `${isDown ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}${isAlone ? 'h0.8' : ''}`;
