@@ -176,7 +176,7 @@ async def test_a_feed_that_waits_for_stalled_clients_fails(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with serve(Feed(ids=True, locked=True), **ENDLESS) as url:
-        _, found = await run(capsys, "conform", url, "--seconds", "1.4")
+        _, found = await run(capsys, "conform", url, "--seconds", "3")
     assert found["stalled clients"] == "fail"
 
 

@@ -63,6 +63,12 @@ STREAMS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch of a folder of images opens files at any time; these tests count files."""
+    monkeypatch.setattr(camera, "reports_changes", lambda _: False)
+
+
 class Site:
     """A mission whose streams can all send more than a client's buffers hold.
 
@@ -302,10 +308,7 @@ def come_and_go(port: int, times: int) -> None:
 CONNECTIONS = 2_500 if FULL else 1_000
 
 
-async def test_thousands_of_connections_leave_nothing_behind(
-    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(camera, "reports_changes", lambda _: False)  # a watch opens files
+async def test_thousands_of_connections_leave_nothing_behind(serve: Serve, tmp_path: Path) -> None:
     site = Site(tmp_path, telemetry="sim:?rate_hz=0.1")
     async with serve(site.mission.app) as url:
         for _ in range(1_000):  # a channel keeps the events of so many members

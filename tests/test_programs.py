@@ -227,7 +227,7 @@ async def test_a_cancelled_check_does_not_wait_for_open_pipes(
     task = asyncio.create_task(reports(validator, file))
     await until(lambda: (tmp_path / "begun").exists())
     task.cancel()
-    async with asyncio.timeout(END_TIMEOUT_S):
+    async with asyncio.timeout(END_TIMEOUT_S + 2):
         await asyncio.wait([task])
 
 

@@ -37,7 +37,8 @@ EXPOSED = (
     b"accept-patch, accept-ranges, allow, content-disposition, content-length, content-location, "
     b"content-range, etag, location, preference-applied, repr-digest, retry-after, tus-extension, "
     b"tus-max-size, tus-resumable, tus-version, upload-complete, upload-expires, upload-length, "
-    b"upload-limit, upload-metadata, upload-offset, www-authenticate, x-image-id, x-request-id"
+    b"upload-limit, upload-metadata, upload-offset, www-authenticate, x-frames, x-image-id, "
+    b"x-request-id"
 )
 """Headers that a page of another origin may read. The streams and images use them."""
 
