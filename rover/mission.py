@@ -205,6 +205,7 @@ class MissionControl:
             serving.flusher,
             translate=self.config.translation,
             derived=self.config.derived,
+            changes=self.config.parameters,
             log=log,
             retention=self.retention.now,
         )

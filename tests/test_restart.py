@@ -14,9 +14,12 @@ from anyio import fail_after, sleep
 
 from rover.archive.table import table_of
 from rover.comms.protocol import CommsV1
+from rover.config import Config
 from rover.mission import MissionControl
+from rover.missions import Snapshot
 from rover.settings import Settings
 from rover.telemetry.recorder import NamedEvents
+from rover.telemetry.translation import ParameterChange
 from rover.topic import Batch, Gap, GapReason
 from sources.base import Event, Limits, Parameter, Sample, Severity
 from sources.push import PushTelemetry
@@ -331,6 +334,44 @@ async def test_all_files_of_the_data_folder_are_private(tmp_path: Path) -> None:
         }
     assert "mission.lock" in modes
     assert not any(modes.values()), modes
+
+
+async def test_the_dictionary_has_what_was_learned_before_the_restart(tmp_path: Path) -> None:
+    async def dictionary(
+        changes: dict[str, ParameterChange], declared: Path | None = None, **values: Any
+    ) -> list[Parameter]:
+        source = PushTelemetry(parameters=declared)
+        settings = Settings(data_dir=tmp_path / "data", log="sqlite:")
+        config = Config(settings=settings, parameters=changes)
+        async with MissionControl(
+            config=config, telemetry=source, camera="none:", commands="none:"
+        ) as mission:
+            source.take([source.reader.sample(values, time())] if values else [])
+            await until(lambda: mission.telemetry.latest.newest("mode")[1] == "drive")
+            found = list(mission.telemetry.parameters)
+            await mission.telemetry.synced()
+            with Snapshot(tmp_path / "data") as snapshot:
+                assert snapshot.parameters == found
+            return found
+
+    red = Limits(red=(None, 50.0))
+    speed = ParameterChange({"unit": "m/s"}, {"red": red.red})
+    first = await dictionary({"speed": speed}, zulu=1.5, speed=2.5, mode="drive")
+    assert first == [
+        Parameter("zulu"),
+        Parameter("speed", "m/s", limits=red),
+        Parameter("mode", kind="text"),
+    ]
+    assert await dictionary({"speed": speed}) == first
+    assert await dictionary({"speed": speed}, mode="drive", echo=True) == [
+        *first,
+        Parameter("echo", kind="boolean"),
+    ]
+    declared = tmp_path / "parameters.json"
+    declared.write_text('[{"name": "mode", "unit": "x", "kind": "text"}]')
+    later = await dictionary({"zulu": ParameterChange({"unit": "V"})}, declared)
+    assert later[:2] == [Parameter("zulu", "V"), Parameter("speed", "m/s")]
+    assert later[2:] == [Parameter("mode", "x", "text"), Parameter("echo", kind="boolean")]
 
 
 async def test_the_dictionary_is_recorded_at_each_start_with_another_one(tmp_path: Path) -> None:

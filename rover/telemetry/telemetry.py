@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from math import inf
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
@@ -39,11 +40,17 @@ from rover.telemetry.notify import Notifier
 from rover.telemetry.order import ParameterOrder
 from rover.telemetry.receivers import open_receivers
 from rover.telemetry.recorder import Recorder
-from rover.telemetry.records import STREAM, save_dictionary, telemetry_store
-from rover.telemetry.translation import Translation
+from rover.telemetry.records import (
+    DICTIONARY,
+    STREAM,
+    save_dictionary,
+    saved_dictionary,
+    telemetry_store,
+)
+from rover.telemetry.translation import ParameterChange, Translation
 from rover.telemetry.views import Views
 from rover.wire import dumps, sse
-from sources.base import Sample
+from sources.base import Limits, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -88,6 +95,7 @@ class Telemetry:
         translate: from the names of each source to those of the mission; by default they are the
             same.
         derived: parameters that are computed from others.
+        changes: what the configuration says about parameters, by name.
         log: keeps the telemetry; `None` if a restart may forget it.
         retention: POSIX seconds, for `keep_days`; by default those of the machine.
 
@@ -111,6 +119,7 @@ class Telemetry:
         first_pause_s: float = FIRST_PAUSE_S,
         translate: Translate = lambda _, publish_as: Translation(publish_as=publish_as),
         derived: Sequence[DerivedParameter] = (),
+        changes: Mapping[str, ParameterChange] | None = None,
         log: Log | None = None,
         retention: Callable[[], float] | None = None,
     ) -> None:
@@ -144,6 +153,8 @@ class Telemetry:
         self.notifier = Notifier(open_receivers(settings.notify), Level(settings.notify_level))
         self.on_alarm: Callable[[Alarm, Action, Level], None] = lambda *_: None
         self._derived = Derived(derived, self._is_stale)
+        self._changes = changes or {}
+        self._remembered: dict[str, Parameter] = {}  # in the dictionary before a restart
         self._parameters = self._all_parameters()
         file = None if log is None else log.file
         self.history = History(
@@ -217,6 +228,7 @@ class Telemetry:
         if self._log is None or self._recorder is None:
             return
         await self._recorder.load()
+        self._restore_dictionary(self._log)
         save_dictionary(self._log, self._parameters)
         with suppress(LogDamaged):
             await self._record_dictionary(self._log)
@@ -229,6 +241,23 @@ class Telemetry:
         if all(feed.declared for feed in self.feeds.values()):
             for change in self._limits.check_restored(self.latest.newest):
                 self._record(change)
+
+    def _restore_dictionary(self, log: Log) -> None:
+        """Restore the parameters that have values, until their sources declare them again.
+
+        Their limits are those of the configuration, which may have changed. The order stays.
+        """
+        if log.recorded is not None:
+            return
+        declared = {one.name for one in self._parameters}
+        for parameter in saved_dictionary(log.values(DICTIONARY)):
+            name = parameter.name
+            if name in declared or self.latest.known([name]):
+                change = self._changes.get(name, ParameterChange())
+                self._remembered[name] = change.apply(replace(parameter, limits=Limits()))
+        self._parameters = self._all_parameters()
+        self.history.set_parameters(self._parameters)
+        self._limits.set_parameters(self._parameters)
 
     async def _record_dictionary(self, log: Log) -> None:
         """Publish the dictionary if it is not the newest recorded one: replays show its units."""
@@ -333,10 +362,13 @@ class Telemetry:
             self._record(change)
 
     def _all_parameters(self) -> list[Parameter]:
-        declared = [one for feed in self.feeds.values() for one in feed.parameters]
-        parameters = [*declared, *self._derived.parameters]
-        self._periods_s = {one.name: one.period_s for one in parameters}
-        return parameters
+        """The dictionary. Parameters from before a restart come first, in their order."""
+        found = dict(self._remembered)
+        for feed in self.feeds.values():
+            found |= {one.name: one for one in feed.parameters}
+        found |= {one.name: one for one in self._derived.parameters}
+        self._periods_s = {one.name: one.period_s for one in found.values()}
+        return list(found.values())
 
     def acknowledge(self, alarm_id: str, by: str, comment: str) -> Alarm:
         """Record that a person has seen an alarm, and publish that.
