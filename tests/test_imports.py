@@ -25,7 +25,7 @@ from rover.mission import MissionControl
 from rover.missions import Snapshot
 from rover.settings import Settings
 from rover.telemetry.history import History
-from sources.base import Sample
+from sources.base import Parameter, Sample
 from sources.push import PushTelemetry
 from tests.test_exports import mission
 from tests.waiting import until
@@ -66,6 +66,41 @@ def test_an_export_is_imported_exactly(file_format: str, history: History, tmp_p
         again = snapshot.history()
         for one in ("jsonl", "csv", "mcap", "parquet"):
             assert exported(again, one) == exported(history, one)
+
+
+@pytest.mark.parametrize("file_format", ["csv", "jsonl", "mcap", "parquet"])
+def test_the_order_of_parameters_survives_the_import(file_format: str, tmp_path: Path) -> None:
+    columns = ["zulu", "mode", "position", "speed", "alpha"]
+    history = History([Parameter(name) for name in columns])
+    rows: list[dict[str, Any]] = [
+        {"alpha": 1},
+        {"speed": 2.5, "alpha": 1},
+        {"mode": "a"},
+        {"mode": "b", "position": {"x": 1.0, "y": 2.0}, "speed": 3.5},
+        {"zulu": True, "mode": "c", "alpha": 2},
+    ]
+    for n, values in enumerate(rows):
+        history.add(Sample(T + n, values))
+    file, again = tmp_path / "drive", tmp_path / "again"
+    file.write_bytes(exported(history, file_format))
+    assert run(file, "--into", tmp_path / "data") == 0
+    assert main(["record", "--from", str(tmp_path / "data"), str(tmp_path / "a.rover")]) == 0
+    for path in (tmp_path / "data", tmp_path / "a.rover"):
+        for one in ("csv", "jsonl"):
+            options = ["--from", str(path), "-o", str(again), "--format", one, "--force"]
+            assert main(["export", *options]) == 0
+            assert again.read_bytes() == exported(history, one)
+
+
+def test_columns_of_files_with_different_orders_keep_that_of_the_first(tmp_path: Path) -> None:
+    for name, text in {
+        "a": "t,b,a,late\n1790000000,1,2,\n",
+        "b": "t,a,c,b,late\n1790000001,1,2,3,\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+        assert run(tmp_path / name, "--into", tmp_path / "data") == 0
+    with Snapshot(tmp_path / "data") as snapshot:
+        assert list(snapshot.history().kinds()) == ["b", "a", "c"]
 
 
 TEXTS = [

@@ -93,8 +93,8 @@ async def test_columns_have_one_order_and_only_parameters_with_values(tmp_path: 
         whole = await exported(mission)
         part = await exported(mission, until=f"{T + 60}")
     header = whole.decode().splitlines()[0]
-    assert header == "t,temperature,speed,location.lat,location.lon,alpha,echo,zulu,late"
-    assert part.decode().splitlines()[0] == "t,speed,location.lat,location.lon,alpha,zulu,late"
+    assert header == "t,temperature,speed,location.lat,location.lon,zulu,alpha,echo,late"
+    assert part.decode().splitlines()[0] == "t,speed,location.lat,location.lon,zulu,alpha,late"
     assert await run("record", "--from", data, file) == 0
     for path in (data, file):
         assert await run("export", "--from", path, "-o", tmp_path / "a.csv", "--force") == 0

@@ -95,6 +95,14 @@ class Store(Reader):
                 self._reload()
                 raise
 
+    def reserve(self, names: Iterable[str]) -> None:
+        """Add new parameters without values, so that they have this order."""
+        with self._transaction():
+            for name in names:
+                if name not in self._stored:
+                    self._stored[name] = Stored(self._parameters.add(name), 0, {})
+                    self._parameters.update(name, self._stored[name])
+
     def add(self, batch: Mapping[str, Points], stored: float, offset: int = 0) -> None:
         """Store points: those of each parameter completely, or not at all.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rover.client import Client
     from rover.imports import Imported
+    from rover.imports.base import Declare
 
 BATCH_SAMPLES = 4096
 """Number of samples that are stored together in a data folder."""
@@ -74,7 +75,7 @@ def _into_folder(files: Sequence[Path], into: Path, time: str | None) -> int:
             for file in files:
                 done = _Done(file)
                 try:
-                    for batch in _batches(file, time, BATCH_SAMPLES):
+                    for batch in _batches(file, time, BATCH_SAMPLES, folder.declare):
                         folder.add(batch)
                         done.add(batch)
                 finally:
@@ -90,10 +91,11 @@ def _into_folder(files: Sequence[Path], into: Path, time: str | None) -> int:
 
 async def _send(client: Client, file: Path, time: str | None) -> int:
     from rover.errors import RoverError
+    from rover.imports.base import ignore
 
     done = _Done(file)
     try:
-        for batch in _batches(file, time, SENT_SAMPLES):
+        for batch in _batches(file, time, SENT_SAMPLES, ignore):
             await client.ingest(map(_line, batch))
             done.add(batch)
     except RoverError as exc:
@@ -124,7 +126,7 @@ class _Done:
         report(f"{self._file}: imported {self._count:,} samples{up_to}")
 
 
-def _batches(file: Path, time: str | None, size: int) -> Iterator[list[Imported]]:
+def _batches(file: Path, time: str | None, size: int, declare: Declare) -> Iterator[list[Imported]]:
     """The samples of a file in batches. Before an error, it yields all samples up to it.
 
     Raises:
@@ -137,7 +139,7 @@ def _batches(file: Path, time: str | None, size: int) -> Iterator[list[Imported]
     batch: list[Imported] = []
     total = file.stat().st_size if file.is_file() else None
     error: RoverError | None = None
-    samples = read_samples(file, time)
+    samples = read_samples(file, time, declare)
     with progress_bar(file.name) as update:
         while True:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rover.errors import ImportFailed
@@ -13,6 +14,15 @@ from sources.values.times import EARLIEST, LATEST, timestamp_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+Declare = Callable[[Collection[str]], None]
+"""Called with the parameters of a file in the order of its columns, before its samples. Formats
+without columns do not call it."""
+
+
+def ignore(_: Collection[str]) -> None:
+    """Do nothing with columns."""
 
 
 class Imported(NamedTuple):

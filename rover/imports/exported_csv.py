@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rover.errors import ImportFailed
 from rover.exports.csv import LITERAL
-from rover.imports.base import imported, time_of
+from rover.imports.base import ignore, imported, time_of
 from sources.values.vectors import has_vector_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from rover.imports.base import Imported
+    from rover.imports.base import Declare, Imported
 
 MAX_ROW_BYTES = 16 * 2**20
 
@@ -67,8 +67,12 @@ def is_exported(head: bytes) -> bool:
     return names[0] == b"t" and names[-1] == b"late"
 
 
-def read_exported_csv(path: Path) -> Iterator[Imported]:
+def read_exported_csv(path: Path, declare: Declare = ignore) -> Iterator[Imported]:
     """The rows, in their order.
+
+    Args:
+        path: of the file.
+        declare: called with the columns.
 
     Raises:
         ImportFailed: a row has another number of cells, or its time is not one.
@@ -76,6 +80,7 @@ def read_exported_csv(path: Path) -> Iterator[Imported]:
     """
     names = [cell.text for cell in next(_rows(path))[2]]
     places = _places(names[1:-1])
+    declare(dict.fromkeys(place.parameter for place in places))
     kinds = _kinds(path, len(places))
     for number, position, cells in _rows(path):
         place = f"row {number:,}"

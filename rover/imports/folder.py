@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rover.archive.store import Store
 from rover.errors import FolderInUse, LogDamaged
+from rover.imports.dictionary import ImportedDictionary
 from rover.logs.database import Database
 from rover.logs.folder import DataFolder
 from rover.logs.rows import INSERT_ITEM, item_row
 from rover.schema import FILE_NAME
 from rover.telemetry.by_parameter import points_of
+from rover.telemetry.events import dictionary_json
 from rover.telemetry.past import MAX_PARAMETERS
 from rover.telemetry.recorder import SNAPSHOT
+from rover.telemetry.records import DICTIONARY, saved_dictionary
 from rover.telemetry.tail import Tail
 from rover.wire import dumps
 
@@ -36,6 +39,9 @@ class FolderImport:
     Args:
         path: of the data folder; created if it does not exist.
 
+    Attributes:
+        declare: called with the columns of a file, in their order.
+
     Raises:
         SettingError: the folder is not writable.
         FolderInUse: a server uses it.
@@ -52,12 +58,19 @@ class FolderImport:
             self._db = sqlite3.connect(self._path, isolation_level=None)
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._store = Store(self._db)
+            self._dictionary = ImportedDictionary(saved_dictionary(self._items(DICTIONARY)))
         except sqlite3.Error as exc:
             self._folder.release()
             raise LogDamaged(f"{self._path}: {exc}") from exc
         except BaseException:
             self._folder.release()
             raise
+        self.declare = self._dictionary.declare
+
+    def _items(self, key: str) -> dict[str, str]:
+        """The saved item of that key, if there is one."""
+        query = "SELECT key, value FROM items WHERE key = ?"
+        return dict(self._db.execute(query, (key,)).fetchall())
 
     def add(self, batch: Sequence[Imported]) -> None:
         """Store samples; those before it are stored already.
@@ -76,6 +89,7 @@ class FolderImport:
         except sqlite3.Error as exc:
             raise LogDamaged(f"{self._path} cannot be written: {exc}") from exc
         for one in batch:
+            self._dictionary.learn(one.sample.values)
             for name, value in one.sample.values.items():
                 if not one.late and one.sample.t >= self._newest.get(name, (one.sample.t,))[0]:
                     self._newest[name] = one.sample.t, value
@@ -87,16 +101,17 @@ class FolderImport:
         try:
             with suppress(sqlite3.Error):  # `add` reports it
                 self._save_newest()
+                dictionary = dictionary_json(self._dictionary.parameters)
+                self._db.execute(INSERT_ITEM, item_row(DICTIONARY, dictionary))
         finally:
             self._db.close()
             self._folder.release()
 
     def _save_newest(self) -> None:
         """Save the newest values, unless the folder has newer ones."""
-        row = self._db.execute("SELECT value FROM items WHERE key = ?", (SNAPSHOT,)).fetchone()
         saved: dict[str, Any] = {"offset": 0, "values": {}, "marks": []}
-        if row is not None:
-            saved = json.loads(row[0])
+        if text := self._items(SNAPSHOT).get(SNAPSHOT):
+            saved = json.loads(text)
         now = time()
         for name, (t, value) in self._newest.items():
             known = saved["values"].get(name)

@@ -11,25 +11,30 @@ from mcap.reader import NonSeekingReader, make_reader
 
 from rover.errors import ImportFailed
 from rover.exports.mcap import SCHEMA
-from rover.imports.base import imported, time_of
+from rover.imports.base import ignore, imported, time_of
 from rover.imports.messages import MessageValues
 from rover.imports.text import values_of
+from sources.base import RESERVED
 from sources.values.flatten import Flattener, TooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from rover.imports.base import Imported
+    from rover.imports.base import Declare, Imported
 
 NANOSECONDS = 10**9
 
 
-def read_mcap(path: Path) -> Iterator[Imported]:
+def read_mcap(path: Path, declare: Declare = ignore) -> Iterator[Imported]:
     """The messages in order of their log times. Samples of an export are read exactly.
 
     Values of other messages are named by their topics: `/imu` gives `imu.angular_velocity`. The
     checksums of the file are checked.
+
+    Args:
+        path: of the file.
+        declare: called with the parameters of an export.
 
     Raises:
         ImportFailed: the file is damaged, or a message cannot be decoded. It is raised at the end
@@ -40,6 +45,7 @@ def read_mcap(path: Path) -> Iterator[Imported]:
     flattener = Flattener()
     decoders: dict[int, Callable[[bytes], Any] | None] = {}
     left_out: dict[str, str] = {}
+    exports: set[int] = set()  # ids of channels
     number = 0
     with path.open("rb") as file:
         try:
@@ -52,6 +58,9 @@ def read_mcap(path: Path) -> Iterator[Imported]:
                     if not isinstance(fields, dict):
                         fields = {"value": fields}
                     if schema is not None and schema.name == SCHEMA:
+                        if channel.id not in exports:
+                            exports.add(channel.id)
+                            declare(_columns(schema))
                         t, late = time_of(fields.pop("t")) or t, fields.pop("late", False) is True
                         values = values_of(flattener, fields)
                     else:
@@ -90,6 +99,11 @@ def _messages(file: BinaryIO) -> Iterator[tuple[Any, Any, Any]]:
         file.seek(0)
         return NonSeekingReader(file, validate_crcs=True).iter_messages(log_time_order=False)
     return reader.iter_messages()
+
+
+def _columns(schema: Any) -> list[str]:
+    """The parameters of an export."""
+    return [name for name in json.loads(schema.data)["properties"] if name not in RESERVED]
 
 
 def _decoder(channel: Any, schema: Any) -> Callable[[bytes], Any] | None:

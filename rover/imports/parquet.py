@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from rover.errors import ImportFailed
 from rover.exports.parquet import JSON, PARAMETER, PART
-from rover.imports.base import imported, time_of
+from rover.imports.base import ignore, imported, time_of
 from sources.values.messagetime import TIME_PLACES
 from sources.values.vectors import has_vector_names
 
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from rover.imports.base import Imported
+    from rover.imports.base import Declare, Imported
 
 BATCH_ROWS = 4096
 
 
-def read_parquet(path: Path, time: str | None = None) -> Iterator[Imported]:
+def read_parquet(
+    path: Path, time: str | None = None, declare: Declare = ignore
+) -> Iterator[Imported]:
     """The rows. Columns that exports write are read exactly.
 
     Args:
         path: of the file.
         time: the column with the time; `None` to detect it.
+        declare: called with the columns.
 
     Raises:
         ImportFailed: the file is damaged, or has no column with the time.
@@ -40,6 +43,13 @@ def read_parquet(path: Path, time: str | None = None) -> Iterator[Imported]:
             if clock not in schema.names:
                 raise ImportFailed(path, "", "no column has the time; name one with --time")
             components = _components(schema)
+            declare(
+                dict.fromkeys(
+                    components.get(name, (name,))[0]
+                    for name in schema.names
+                    if name not in (clock, "late")
+                )
+            )
             number, size = 0, path.stat().st_size
             for batch in file.iter_batches(BATCH_ROWS):
                 columns = {

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rover.errors import ImportFailed
-from rover.imports.base import imported, time_of
+from rover.imports.base import ignore, imported, time_of
 from sources.base import SourceError
 from sources.replay.recording import ReadOptions, Recording
 from sources.values.flatten import Flattener, TooLarge
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from rover.imports.base import Imported
+    from rover.imports.base import Declare, Imported
 
 BATCH_ROWS = 1024
 
@@ -75,8 +75,13 @@ def values_of(flattener: Flattener, fields: Mapping[str, Any]) -> Mapping[str, A
     return fields if is_flat else flattener.members(fields)
 
 
-def read_csv(path: Path, time: str | None = None) -> Iterator[Imported]:
+def read_csv(path: Path, time: str | None = None, declare: Declare = ignore) -> Iterator[Imported]:
     """The rows of a CSV, or of JSON lines with a time in a chosen column, in order of time.
+
+    Args:
+        path: of the file.
+        time: the column with the time; `None` to detect it.
+        declare: called with the columns.
 
     Raises:
         ImportFailed: the file is not a table, or has no column with the time.
@@ -87,6 +92,7 @@ def read_csv(path: Path, time: str | None = None) -> Iterator[Imported]:
         raise ImportFailed(path, "", str(exc)) from exc
     if recording.clock is None:
         raise ImportFailed(path, "", "no column has the time; name one with --time")
+    declare([parameter.name for parameter in recording.parameters])
     size = path.stat().st_size
     for start in range(0, len(recording), BATCH_ROWS):
         try:

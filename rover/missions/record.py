@@ -177,6 +177,7 @@ class _Writer:
     def _write_values(self) -> int:
         store, newest, count = Store(self._db), NewestValues(), 0
         history = self._mission.history()
+        store.reserve(history.kinds(self._since, self._until))
         for window in history.windows(self._since, self._until):
             batch = {name: points for name, points in window.items() if points is not None}
             store.add(batch, time())

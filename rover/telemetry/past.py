@@ -156,7 +156,7 @@ class Past:
         """Letters of the types of values (`points.KINDS`), by parameter and component.
 
         Without `fields`, it has the parameters with values in the time range: those of the
-        dictionary, in its order, and then the others by name.
+        dictionary, in its order, and then the others in the order of their first values.
 
         Args:
             since: POSIX seconds, inclusive; `None` for no bound.
@@ -166,11 +166,12 @@ class Past:
         Raises:
             LogDamaged: the database cannot be read.
         """
-        if (names := fields) is None:
-            names = [*self._dictionary, *sorted(self._names.keys() - {*self._dictionary})]
         begin, end = -inf if since is None else since, inf if until is None else until
         with self._lock, self._reading() as store:
-            tail = self._points_in_memory(names, lambda _: 0)
+            tail = self._points_in_memory(self._names if fields is None else fields, lambda _: 0)
+            names = fields
+            if names is None:
+                names = dict.fromkeys([*self._dictionary, *store.names, *tail])
             stored = {name: Stored(0, 0, store.kinds(name)) for name in names}
             present = [
                 name
