@@ -103,6 +103,27 @@ def test_columns_of_files_with_different_orders_keep_that_of_the_first(tmp_path:
         assert list(snapshot.history().kinds()) == ["b", "a", "c"]
 
 
+def test_units_of_a_header_are_those_of_the_mission(tmp_path: Path) -> None:
+    def units(path: Path) -> dict[str, str]:
+        with Snapshot(path) as snapshot:
+            return {one.name: one.unit for one in snapshot.parameters if one.unit}
+
+    file, data, recorded = tmp_path / "a.csv", tmp_path / "data", tmp_path / "a.rover"
+    expected = {"Temperatur": "°C", "speed": "m/s"}
+    file.write_text("time;Temperatur [°C];speed (m/s);n\n1790000000;20,5;1,5;1\n")
+    assert run(file, "--into", data) == 0
+    assert units(data) == expected
+    file.write_text("t,Temperatur,late\n1790000001.5,21,\n")
+    assert run(file, "--into", data) == 0
+    assert main(["record", "--from", str(data), str(recorded)]) == 0
+    assert units(data) == units(recorded) == expected
+    for file_format in ("mcap", "parquet"):
+        file = tmp_path / f"a.{file_format}"
+        assert main(["export", "--from", str(recorded), "-o", str(file)]) == 0
+        assert run(file, "--into", tmp_path / file_format) == 0
+        assert units(tmp_path / file_format) == expected
+
+
 TEXTS = [
     " 3",
     "3 ",

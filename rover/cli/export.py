@@ -137,7 +137,8 @@ def _pieces_of(
         aligner.begin(since, history.tables_before(since, names))
     tables = history.tables(since, until, names)
     kinds = history.kinds(None if aligner else since, until, names)
-    return pieces_of(tables, kinds, writer_of(file_format), aligner)
+    units = {one.name: one.unit for one in mission.parameters}
+    return pieces_of(tables, kinds, writer_of(file_format), aligner, units)
 
 
 export.add_command(comms)

@@ -58,6 +58,7 @@ def export(
     kinds: Mapping[str, Mapping[str, str]],
     make: Callable[..., Writer],
     align: Aligner | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> Iterator[bytes]:
     """The pieces of a file, which are not empty.
 
@@ -66,8 +67,9 @@ def export(
         kinds: of the parameters, as `History.kinds` returns them.
         make: the class of the writer.
         align: fills in values; `None` to leave the rows as they are.
+        units: by parameter. Parquet and MCAP have them as metadata.
     """
-    columns = columns_of(kinds)
+    columns = columns_of(kinds, units)
     writer = make(columns)
     for table in tables:
         for rows in [table] if align is None else align.tables(table):

@@ -27,11 +27,13 @@ class Column:
         parameter: its parameter.
         part: the component of a vector; empty for a scalar.
         kinds: letters of the types of its values (`rover.archive.points.KINDS`).
+        unit: of the parameter; empty if it has none.
     """
 
     parameter: str
     part: str
     kinds: str
+    unit: str = ""
 
     @property
     def name(self) -> str:
@@ -56,13 +58,19 @@ class Writer(Protocol):
         ...
 
 
-def columns_of(kinds: Mapping[str, Mapping[str, str]]) -> Sequence[Column]:
-    """The columns of parameters, by name, with the types of each component.
+def columns_of(
+    kinds: Mapping[str, Mapping[str, str]], units: Mapping[str, str] | None = None
+) -> Sequence[Column]:
+    """The columns of parameters, in their order.
 
     The column of a parameter that is sometimes a vector is before those of its components.
+
+    Args:
+        kinds: types of each component, by parameter.
+        units: by parameter.
     """
     return [
-        Column(parameter, part, letters)
+        Column(parameter, part, letters, (units or {}).get(parameter, ""))
         for parameter, parts in kinds.items()
         for part, letters in sorted((parts or {"": ""}).items(), key=lambda one: bool(one[0]))
     ]

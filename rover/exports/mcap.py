@@ -1,6 +1,7 @@
 """MCAP (mcap.dev): one channel, `telemetry`, with a JSON message for each row.
 
-Foxglove and other robotics tools open it.
+Foxglove and other robotics tools open it. The metadata `unit.NAME` of the channel is the unit of a
+parameter.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ TOPIC = "telemetry"
 SCHEMA = "rover.Sample"
 """The name of the schema of samples."""
 
+UNIT = "unit."
+"""The beginning of the names of units in the metadata of the channel."""
+
 TYPES = {"f": "number", "i": "integer", "I": "integer", "b": "boolean", "s": "string"}
 """Types of JSON Schema by the letters of `rover.archive.points.KINDS`."""
 
@@ -43,7 +47,8 @@ class McapWriter:
         schema = self._writer.register_schema(
             SCHEMA, "jsonschema", json_text(_schema(columns)).encode()
         )
-        self._channel = self._writer.register_channel(TOPIC, "json", schema)
+        units = {UNIT + column.parameter: column.unit for column in columns if column.unit}
+        self._channel = self._writer.register_channel(TOPIC, "json", schema, units)
 
     def write(self, table: Table) -> bytes:
         """See `Writer.write`."""

@@ -1,7 +1,7 @@
 """Apache Parquet: typed columns, compressed with Zstandard, in row groups of the same size.
 
 A column whose values have several types that no Parquet type holds exactly has JSON texts; its
-metadata says so (`rover: json`).
+metadata says so (`rover: json`). The metadata `unit` of a column is the unit of its parameter.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ JSON = {b"rover": b"json"}
 
 PARAMETER, PART = b"rover.parameter", b"rover.part"
 """Metadata of a column with a component of a vector: the names of the vector and the component."""
+
+
+UNIT = b"unit"
+"""Metadata of a column with the unit of its parameter."""
 
 
 class ParquetWriter:
@@ -90,6 +94,8 @@ class ParquetWriter:
 
 def _field(column: Column) -> pa.Field:
     metadata = dict(JSON) if is_mixed(column.kinds) else {}
+    if column.unit:
+        metadata[UNIT] = column.unit.encode()
     if column.part:
         metadata |= {PARAMETER: column.parameter.encode(), PART: column.part.encode()}
     return pa.field(column.name, _type(column), metadata=metadata)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rover.errors import ImportFailed
@@ -12,16 +12,15 @@ from sources.base import Sample
 from sources.values.times import EARLIEST, LATEST, timestamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 
-Declare = Callable[[Collection[str]], None]
-"""Called with the parameters of a file in the order of its columns, before its samples. Formats
-without columns do not call it."""
+Declare = Callable[[Mapping[str, str]], None]
+"""Called with the units of the parameters of a file before its samples, by name in the order of the
+columns. Formats without columns do not call it."""
 
 
-def ignore(_: Collection[str]) -> None:
+def ignore(_: Mapping[str, str]) -> None:
     """Do nothing with columns."""
 
 

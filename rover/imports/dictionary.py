@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -25,17 +26,27 @@ class ImportedDictionary:
     export has the bytes of the export that was imported.
 
     Args:
-        known: the parameters of the mission. They stay as they are.
+        known: the parameters of the mission. They stay as they are, but may get a unit.
     """
 
     def __init__(self, known: Iterable[Parameter]) -> None:
         self._parameters = Dictionary(known)
         self._earlier: dict[str, set[str]] = {}  # names just before each in a row
         self._seen: set[tuple[str, ...]] = set()
-        self.declare([parameter.name for parameter in self._parameters.parameters])
+        self._units: dict[str, str] = {}
+        self.declare({one.name: one.unit for one in self._parameters.parameters})
 
-    def declare(self, names: Collection[str]) -> None:
-        """Note the order of the columns of a file, before its samples."""
+    def declare(self, units: Mapping[str, str]) -> None:
+        """Note the columns of a file, before its samples.
+
+        Args:
+            units: by parameter, in the order of the columns. The first unit of a parameter stays.
+        """
+        self._units = {**units, **{name: unit for name, unit in self._units.items() if unit}}
+        self._note(units)
+
+    def _note(self, names: Collection[str]) -> None:
+        """Note an order."""
         for name in names:
             self._earlier.setdefault(name, set())
         for earlier, name in pairwise(names):
@@ -50,7 +61,7 @@ class ImportedDictionary:
             self._seen.clear()
         self._seen.add(names)
         self._parameters.learn(values)
-        self.declare(names)
+        self._note(names)
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -60,7 +71,8 @@ class ImportedDictionary:
             names = list(_in_order(self._earlier))
         except CycleError:  # the columns of two files have different orders
             names = list(self._earlier)
-        return [found[name] for name in names if name in found]
+        units = self._units
+        return [replace(found[name], unit=units.get(name, "")) for name in names if name in found]
 
 
 def _in_order(earlier: Mapping[str, Collection[str]]) -> Iterator[str]:

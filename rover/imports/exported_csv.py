@@ -80,7 +80,7 @@ def read_exported_csv(path: Path, declare: Declare = ignore) -> Iterator[Importe
     """
     names = [cell.text for cell in next(_rows(path))[2]]
     places = _places(names[1:-1])
-    declare(dict.fromkeys(place.parameter for place in places))
+    declare({place.parameter: "" for place in places})
     kinds = _kinds(path, len(places))
     for number, position, cells in _rows(path):
         place = f"row {number:,}"

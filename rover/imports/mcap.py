@@ -10,7 +10,7 @@ from mcap.exceptions import McapError
 from mcap.reader import NonSeekingReader, make_reader
 
 from rover.errors import ImportFailed
-from rover.exports.mcap import SCHEMA
+from rover.exports.mcap import SCHEMA, UNIT
 from rover.imports.base import ignore, imported, time_of
 from rover.imports.messages import MessageValues
 from rover.imports.text import values_of
@@ -60,7 +60,7 @@ def read_mcap(path: Path, declare: Declare = ignore) -> Iterator[Imported]:
                     if schema is not None and schema.name == SCHEMA:
                         if channel.id not in exports:
                             exports.add(channel.id)
-                            declare(_columns(schema))
+                            declare(_units(channel, schema))
                         t, late = time_of(fields.pop("t")) or t, fields.pop("late", False) is True
                         values = values_of(flattener, fields)
                     else:
@@ -101,9 +101,10 @@ def _messages(file: BinaryIO) -> Iterator[tuple[Any, Any, Any]]:
     return reader.iter_messages()
 
 
-def _columns(schema: Any) -> list[str]:
-    """The parameters of an export."""
-    return [name for name in json.loads(schema.data)["properties"] if name not in RESERVED]
+def _units(channel: Any, schema: Any) -> dict[str, str]:
+    """The units of the parameters of an export, by name in their order."""
+    names = [name for name in json.loads(schema.data)["properties"] if name not in RESERVED]
+    return {name: channel.metadata.get(UNIT + name, "") for name in names}
 
 
 def _decoder(channel: Any, schema: Any) -> Callable[[bytes], Any] | None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rover.errors import ImportFailed
-from rover.exports.parquet import JSON, PARAMETER, PART
+from rover.exports.parquet import JSON, PARAMETER, PART, UNIT
 from rover.imports.base import ignore, imported, time_of
 from sources.values.messagetime import TIME_PLACES
 from sources.values.vectors import has_vector_names
@@ -44,11 +44,11 @@ def read_parquet(
                 raise ImportFailed(path, "", "no column has the time; name one with --time")
             components = _components(schema)
             declare(
-                dict.fromkeys(
-                    components.get(name, (name,))[0]
-                    for name in schema.names
-                    if name not in (clock, "late")
-                )
+                {
+                    components.get(field.name, (field.name,))[0]: _unit(field)
+                    for field in schema
+                    if field.name not in (clock, "late")
+                }
             )
             number, size = 0, path.stat().st_size
             for batch in file.iter_batches(BATCH_ROWS):
@@ -95,6 +95,12 @@ def _components(schema: pa.Schema) -> dict[str, tuple[str, str]]:
         if has_vector_names(parts):
             found |= {f"{parent}.{part}": (parent, part) for part in parts}
     return found
+
+
+def _unit(field: pa.Field) -> str:
+    """The unit of a column; empty without one, or if it cannot be shown."""
+    unit: str = (field.metadata or {}).get(UNIT, b"").decode(errors="replace")
+    return unit if unit.isprintable() else ""
 
 
 def _row(

@@ -92,7 +92,7 @@ def read_csv(path: Path, time: str | None = None, declare: Declare = ignore) -> 
         raise ImportFailed(path, "", str(exc)) from exc
     if recording.clock is None:
         raise ImportFailed(path, "", "no column has the time; name one with --time")
-    declare([parameter.name for parameter in recording.parameters])
+    declare({one.name: one.unit for one in recording.parameters})
     size = path.stat().st_size
     for start in range(0, len(recording), BATCH_ROWS):
         try:

@@ -109,12 +109,13 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         file_format = FORMAT.of(request) or "csv"
         writer = writer_of(file_format)
         align = None if period_s is None else Aligner(period_s)
+        units = {one.name: one.unit for one in mission.telemetry.parameters}
 
         def pieces() -> Iterator[bytes]:
             if align is not None and since is not None:
                 align.begin(since, past.tables_before(since, chosen))
             kinds = past.kinds(None if align else since, until, chosen)
-            yield from export(past.tables(since, until, chosen), kinds, writer, align)
+            yield from export(past.tables(since, until, chosen), kinds, writer, align, units)
 
         name = f'attachment; filename="telemetry.{file_format}"'
         return mission.serving.large_responses.stream(
