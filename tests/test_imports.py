@@ -109,11 +109,11 @@ def test_units_of_a_header_are_those_of_the_mission(tmp_path: Path) -> None:
             return {one.name: one.unit for one in snapshot.parameters if one.unit}
 
     file, data, recorded = tmp_path / "a.csv", tmp_path / "data", tmp_path / "a.rover"
-    expected = {"Temperatur": "°C", "speed": "m/s"}
-    file.write_text("time;Temperatur [°C];speed (m/s);n\n1790000000;20,5;1,5;1\n")
+    expected = {"Druck": "hPa", "speed": "m/s"}
+    file.write_text("time;Druck [hPa];speed (m/s);n\n1790000000;20,5;1,5;1\n")
     assert run(file, "--into", data) == 0
     assert units(data) == expected
-    file.write_text("t,Temperatur,late\n1790000001.5,21,\n")
+    file.write_text("t,Druck,late\n1790000001.5,21,\n")
     assert run(file, "--into", data) == 0
     assert main(["record", "--from", str(data), str(recorded)]) == 0
     assert units(data) == units(recorded) == expected
