@@ -31,6 +31,9 @@ whether to read only the table, because its indexes may be damaged. The fourth i
 of rows, -1 for all: `sqlite3` reads one row ahead, and loses a row if it cannot read the next. The
 fifth is whether to begin at the last key, and go down."""
 
+MAX_ROW = 2**63 - 1
+"""The highest key of a row of SQLite."""
+
 UNREADABLE = (
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_IOERR_READ,

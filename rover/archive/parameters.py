@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from rover.checksum import checksum, is_intact, sum_column
-from rover.damage import Damage, Damaged
+from rover.damage import MAX_ROW, Damage, Damaged, Lost, readable_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from sqlite3 import Connection
 
 
@@ -56,12 +56,25 @@ class Parameters:
             ValueError: a row without a checksum is damaged.
         """
         found = {}
-        sum_ = sum_column(self._db, "parameter")
-        columns = "id, CAST(name AS BLOB), archived, CAST(kinds AS BLOB)"
-        query = f"SELECT {columns}, {sum_} FROM parameter ORDER BY id"  # noqa: S608
-        for *row, sum_ in self._db.execute(query):
-            id_, name, offset, kinds = row
-            if is_intact(sum_, *row):
+        sum_name = sum_column(self._db, "parameter")
+        columns = f"id, CAST(name AS BLOB), archived, CAST(kinds AS BLOB), {sum_name}"
+
+        def select(
+            low: int, high: int, careful: bool, limit: int, newest: bool
+        ) -> Iterable[tuple[int, bytes, int, bytes, int]]:
+            order = "id DESC" if newest else "id"
+            query = (
+                f"SELECT {columns} FROM parameter NOT INDEXED "  # noqa: S608
+                f"WHERE id > ? AND id <= ? ORDER BY {order} LIMIT ?"
+            )
+            return self._db.execute(query, (low, high, limit))
+
+        for row in readable_rows(select, 0, MAX_ROW):
+            if isinstance(row, Lost):
+                self._damage.note(Damaged("archive", "all values of some parameters"))
+                continue
+            id_, name, offset, kinds, sum_ = row
+            if is_intact(sum_, id_, name, offset, kinds):
                 found[name.decode()] = Stored(id_, offset, json.loads(kinds))
             else:
                 shown = name.decode(errors="replace")

@@ -13,7 +13,7 @@ from rover.damage import Damaged, Lost, damage_of, readable_rows
 from rover.errors import LogDamaged
 from rover.logs.base import Record, up_to
 from rover.logs.rows import COLUMNS, PACK_KIND, records_of_row
-from rover.schema import MAX_OFFSET, OFFSET_BITS, SAMPLE_KINDS
+from rover.schema import HEADER_BYTES, MAX_OFFSET, OFFSET_BITS, SAMPLE_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -178,7 +178,29 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
         uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     connection.execute("PRAGMA cell_size_check = ON")  # finds more damage
+    if mode != "rw":
+        # without this, SQLite opens no truncated file; the pages that it lacks are damaged ones
+        connection.execute("PRAGMA writable_schema = ON")
     return connection
+
+
+def note_truncation(path: Path, damage: Damage) -> None:
+    """Note how much of the end of a file is missing.
+
+    Nothing is known of a file with a write-ahead log, which may have the end.
+
+    Source: https://sqlite.org/fileformat.html, 1.3.2 and 1.3.7.
+    """
+    if path.with_name(f"{path.name}-wal").exists():
+        return
+    with path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+    page_bytes, pages = (int.from_bytes(header[at:end]) for at, end in ((16, 18), (28, 32)))
+    if header[24:28] != header[92:96]:  # an old version of SQLite did not update the number
+        return
+    missing = pages * (65_536 if page_bytes == 1 else page_bytes) - path.stat().st_size
+    if missing > 0:
+        damage.note(Damaged("the file", f"the last {missing:,} bytes"))
 
 
 def id_range(stream: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from anyio import sleep_forever, to_thread
 from rover.damage import damage_of
 from rover.logs.base import Index, Outage, Record, Stream
 from rover.logs.contents import contents_of
-from rover.logs.reading import read
+from rover.logs.reading import note_truncation, read
 
 if TYPE_CHECKING:
     import sqlite3
@@ -69,6 +69,7 @@ class RecordedLog:
 
     async def open(self) -> None:
         """See `Log.open`."""
+        await to_thread.run_sync(note_truncation, self._path, self._damage)
         contents = await to_thread.run_sync(contents_of, self._db, self._damage)
         self._index, self._ids = contents.index, contents.ids
 
@@ -121,6 +122,8 @@ class RecordedLog:
         """See `Log.read`."""
         if key not in self._ids:
             return []
+        if selection.get("until") is None:  # else each offset after lost pages counts as an event
+            selection["until"] = self._index.streams[key].last if key in self._index.streams else 0
         call = partial(read, self._path, key, self._ids[key], "ro&immutable=1", **selection)
         return await to_thread.run_sync(call)
 

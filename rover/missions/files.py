@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
+from rover.damage import MAX_ROW, Damaged, Lost, is_unreadable, readable_rows
+
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from rover.damage import Damage
 
 PIECE_BYTES = 2**20
 
@@ -53,34 +57,95 @@ def pieces_of_file(path: Path) -> Iterator[bytes] | None:
     return pieces()
 
 
-def stored_pieces(db: sqlite3.Connection, name: str) -> Iterator[bytes] | None:
-    """The bytes of a file of a recorded mission; `None` if it does not have it."""
-    query = "SELECT data FROM files WHERE path = ? ORDER BY piece"
-    rows = db.execute(query, (name,))
-    first = rows.fetchone()
-    if first is None:
-        return None
+class StoredFiles:
+    """The files of a recorded mission.
 
-    def pieces() -> Iterator[bytes]:
-        yield first[0]
-        for (data,) in rows:
-            yield data
-
-    return pieces()
-
-
-def extract(db: sqlite3.Connection, folder: Path) -> None:
-    """Write all files of a recorded mission into a folder.
+    Args:
+        db: a connection to it. A `mission.db` has no such files.
+        damage: of it. Files of which a piece cannot be read are left out, and noted.
 
     Raises:
-        OSError: the disk is full, for example.
-        ValueError: the path of a file is not below the folder.
+        sqlite3.Error: the list of files cannot be read, for another reason than damaged pages.
     """
-    for (name,) in db.execute("SELECT DISTINCT path FROM files").fetchall():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(f"{name!r} is not a path in a data folder")
-        path.parent.mkdir(0o700, parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            for piece in stored_pieces(db, name) or ():
-                file.write(piece)
+
+    def __init__(self, db: sqlite3.Connection, damage: Damage) -> None:
+        self._db, self._damage = db, damage
+        self._rows: dict[str, list[int]] = {}  # of the pieces of each file
+        if db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'files'").fetchone():
+            for name in self._read_rows():
+                self._rows.pop(name, None)
+                damage.note(Damaged("files", name))
+
+    def _read_rows(self) -> set[str]:
+        """Read which rows each file has; returns the files that lack some.
+
+        The rows of a file follow each other. A piece of full size before lost rows may not be the
+        last one of its file.
+        """
+
+        def select(
+            low: int, high: int, careful: bool, limit: int, newest: bool
+        ) -> Iterable[tuple[int, str, int, int]]:
+            order = "rowid DESC" if newest else "rowid"
+            query = (
+                "SELECT rowid, path, piece, length(data) FROM files NOT INDEXED "  # noqa: S608
+                f"WHERE rowid > ? AND rowid <= ? ORDER BY {order} LIMIT ?"
+            )
+            return self._db.execute(query, (low, high, limit))
+
+        incomplete: set[str] = set()
+        newest, is_full = "", False
+        for row in readable_rows(select, 0, MAX_ROW):
+            if isinstance(row, Lost):
+                self._damage.note(Damaged("files", "some of them"))
+                if is_full:
+                    incomplete.add(newest)
+                continue
+            id_, newest, piece, size = row
+            rows = self._rows.setdefault(newest, [])
+            if piece != len(rows):
+                incomplete.add(newest)
+            rows.append(id_)
+            is_full = size >= PIECE_BYTES
+        return incomplete
+
+    def pieces(self, name: str) -> Iterator[bytes] | None:
+        """The bytes of a file; `None` if it does not exist, or is damaged, which is noted.
+
+        Args:
+            name: its path relative to the data folder.
+        """
+        rows = self._rows.get(name)
+        if rows is None:
+            return None
+        try:
+            for id_ in rows:
+                self._piece(id_)
+        except sqlite3.DatabaseError as exc:
+            if not is_unreadable(exc):
+                raise
+            self._damage.note(Damaged("files", name))
+            return None
+        return map(self._piece, rows)
+
+    def _piece(self, id_: int) -> bytes:
+        query = "SELECT data FROM files WHERE rowid = ?"
+        return bytes(self._db.execute(query, (id_,)).fetchone()[0])
+
+    def extract(self, folder: Path) -> None:
+        """Write all files into a folder.
+
+        Raises:
+            OSError: the disk is full, for example.
+            ValueError: the path of a file is not below the folder.
+        """
+        for name in self._rows:
+            path = folder / name
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"{name!r} is not a path in a data folder")
+            if (pieces := self.pieces(name)) is None:
+                continue
+            path.parent.mkdir(0o700, parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)

@@ -8,9 +8,10 @@ from contextlib import closing, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from rover.damage import damage_of
 from rover.errors import NotAMission
 from rover.logs.recorded import RecordedLog
-from rover.missions.files import extract
+from rover.missions.files import StoredFiles
 from rover.missions.record import IMAGE
 from rover.missions.snapshot import Snapshot, connect_read_only
 from rover.simulated_spans import saved_spans
@@ -43,6 +44,7 @@ class RecordedMission:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._damage = damage_of(path)
         if path.is_dir():
             raise NotAMission(path, "is a folder; write a file with rover record, and open that")
         with Snapshot(path) as mission:
@@ -68,7 +70,7 @@ class RecordedMission:
         return RecordedLog(self.path, db, self.manifest, self.ended_at)
 
     def extract(self, folder: Path) -> None:
-        """Write the command files and the images into a data folder.
+        """Write the command files and the images that are readable into a data folder.
 
         Raises:
             NotAMission: the file is damaged.
@@ -78,7 +80,7 @@ class RecordedMission:
             return
         try:
             with closing(connect_read_only(self.path)) as db:
-                extract(db, folder)
+                StoredFiles(db, self._damage).extract(folder)
         except (sqlite3.Error, ValueError) as exc:
             raise NotAMission(self.path, str(exc)) from exc
 

@@ -11,14 +11,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from rover.archive.database import RecordedArchive
-from rover.damage import Damage
+from rover.damage import Damage, is_unreadable
 from rover.errors import NotAMission
 from rover.logs.base import Record
 from rover.logs.contents import contents_of
 from rover.logs.journal import read_journal
 from rover.logs.mission_file import JOURNAL_NAME
-from rover.logs.reading import connect, id_range, records_of
-from rover.missions.files import pieces_of_file, stored_pieces
+from rover.logs.reading import connect, id_range, note_truncation, records_of
+from rover.missions.files import StoredFiles, pieces_of_file
 from rover.schema import APPLICATION_ID, FILE_NAME, MAX_OFFSET, MIGRATIONS
 from rover.telemetry.past import Past
 from rover.telemetry.records import STREAM, samples, saved_dictionary
@@ -56,14 +56,16 @@ class Snapshot:
         if not self.path.is_file():
             raise NotAMission(self.path, "does not exist")
         self.db = connect_read_only(self.path)
+        self._files: StoredFiles | None = None
         try:
+            note_truncation(self.path, self.damage)
             if self.is_folder:
                 self._read_journal(path / JOURNAL_NAME)
             self.db.execute("BEGIN")
             self.contents: Contents = contents_of(self.db, self.damage)
-        except (sqlite3.Error, UnicodeError) as exc:
+        except (sqlite3.Error, UnicodeError, OSError) as exc:
             self.db.close()
-            raise NotAMission(self.path, str(exc)) from exc
+            raise NotAMission(self.path, _reason(exc, self.path)) from exc
 
     def _read_journal(self, path: Path) -> None:
         """Read the records that the server has not moved to the database.
@@ -104,7 +106,8 @@ class Snapshot:
         try:
             return RecordedArchive(self.db, self.damage)
         except (sqlite3.Error, ValueError, TypeError) as exc:
-            raise NotAMission(self.path, f"its list of parameters cannot be read: {exc}") from exc
+            reason = f"its list of parameters cannot be read: {_reason(exc, self.path)}"
+            raise NotAMission(self.path, reason) from exc
 
     def records(self, key: str) -> Iterator[Record]:
         """The records of a stream that are readable, in the order of their offsets.
@@ -129,17 +132,16 @@ class Snapshot:
                 yield _record(row)
 
     def file(self, name: str) -> Iterator[bytes] | None:
-        """The bytes of an accepted command file or an image; `None` if it does not exist.
+        """The bytes of an accepted command file or an image; `None` if it cannot be read.
 
         Args:
             name: its path relative to the data folder.
         """
         if self.is_folder:
             return pieces_of_file(self.path.parent / name)
-        try:
-            return stored_pieces(self.db, name)
-        except sqlite3.Error:  # the file is not one that `rover record` wrote
-            return None
+        if self._files is None:
+            self._files = StoredFiles(self.db, self.damage)
+        return self._files.pieces(name)
 
     def samples(self) -> Iterator[tuple[Record, Sample]]:
         """The samples that are not completely in the archive, in the order of their arrival.
@@ -171,11 +173,18 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
             raise NotAMission(path, "was written by a newer version of Cosmic Rover")
     except sqlite3.Error as exc:
         db.close()
-        raise NotAMission(path, str(exc)) from exc
+        raise NotAMission(path, _reason(exc, path)) from exc
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _reason(error: Exception, path: Path) -> str:
+    """Why a file cannot be read, and what may help."""
+    if not is_unreadable(error):
+        return str(error)
+    return f'{error}; open a backup, or try `sqlite3 {path} ".recover" | sqlite3 rescued.rover`'
 
 
 def _record(row: Row) -> Record:
