@@ -11,10 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from rover.archive.database import RecordedArchive
-from rover.damage import Damage, is_unreadable
+from rover.damage import Damage
 from rover.errors import NotAMission
 from rover.logs.base import Record
-from rover.logs.contents import contents_of
+from rover.logs.contents import contents_of, is_damage
 from rover.logs.journal import read_journal
 from rover.logs.mission_file import JOURNAL_NAME
 from rover.logs.reading import connect, id_range, note_truncation, records_of
@@ -182,7 +182,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
 
 def _reason(error: Exception, path: Path) -> str:
     """Why a file cannot be read, and what may help."""
-    if not is_unreadable(error):
+    if not is_damage(error):
         return str(error)
     return f'{error}; open a backup, or try `sqlite3 {path} ".recover" | sqlite3 rescued.rover`'
 
