@@ -235,6 +235,7 @@ class MissionControl:
             log=log,
             source=self._validator.scheme,
             uplink=self._uplink.source,
+            target=self._uplink.target,
             light_time=LightTime(settings, lambda name: self.telemetry.latest.newest(name)),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from rover.config.sources import NAME, NAME_RULE, SourceConfig
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Source)
 
+DIGEST_DIGITS = 8
+"""Few enough that nobody can tell which of many passwords a URL has."""
+
 
 @dataclass(frozen=True, slots=True)
 class NamedSource(Generic[S]):
@@ -30,12 +34,14 @@ class NamedSource(Generic[S]):
         name: the same as `kind` if it is the only one of its kind.
         source: the object.
         scheme: of its URL, such as `mqtt:`; the name of its class if it was given as an object.
+        target: tells it from sources with another URL, without showing the URL.
     """
 
     kind: SourceKind
     name: str
     source: S
     scheme: str
+    target: str
 
     @property
     def key(self) -> str:
@@ -110,11 +116,13 @@ def _named(kind: SourceKind, name: str, given: S | str) -> NamedSource[S]:
     if isinstance(given, str):
         setting = "" if name == kind else f"{kind}.{name}"
         return _from_url(kind, name, SourceConfig(url=given, setting=setting))
-    return NamedSource(kind, name, given, type(given).__name__)
+    class_name = type(given).__name__
+    return NamedSource(kind, name, given, class_name, class_name)
 
 
 def _from_url(kind: SourceKind, name: str, config: SourceConfig) -> NamedSource[S]:
     source: Any = open_source(kind, **config.location, schemes=ALL_SCHEMES)
     ours = type(source).__module__.startswith(("sources.", "rover."))
     scheme = f"{config.url.strip().partition(':')[0]}:" if ours else type(source).__name__
-    return NamedSource(kind, name, source, scheme)
+    digest = sha256(f"{config.folder}\0{config.url.strip()}".encode()).hexdigest()
+    return NamedSource(kind, name, source, scheme, f"{scheme}{digest[:DIGEST_DIGITS]}")

@@ -174,6 +174,48 @@ async def test_wrong_answers_change_nothing(tmp_path: Path) -> None:
         await until(lambda: commands.sender.health.state is State.DOWN)
 
 
+async def test_a_late_answer_ends_the_wait_for_another_attempt(tmp_path: Path) -> None:
+    uplink = FakeUplink(SourceError("cut"), NotSent("no carrier"))
+    async with running(tmp_path, ACCEPTED, log=MemoryLog(), uplink=uplink) as commands:
+        upload = await queued(commands)
+        commands.queue.release(upload, "Ada")
+        await reach(upload, S.UNKNOWN)
+        commands.queue.resend(upload, "Ada")
+        await reach(upload, S.FAILED)
+        await uplink.arriving.put(Answer(upload.id, 1, accepted=True))
+        assert await reach(upload, S.ACKNOWLEDGED) is S.ACKNOWLEDGED
+
+
+async def test_an_answer_to_a_sequence_that_has_never_left_is_ignored(tmp_path: Path) -> None:
+    uplink = FakeUplink(NotSent("no carrier"), None)
+    async with running(tmp_path, ACCEPTED, log=MemoryLog(), uplink=uplink) as commands:
+        upload = await queued(commands)
+        for attempt in (0, 1):
+            await uplink.arriving.put(Answer(upload.id, attempt, accepted=True))
+        commands.queue.release(upload, "Ada")
+        await reach(upload, S.FAILED)
+        await uplink.arriving.put(Answer(upload.id, 1, accepted=True))
+        await until(uplink.arriving.empty)
+        commands.queue.resend(upload, "Ada")
+        assert await reach(upload, S.SENT, S.ACKNOWLEDGED) is S.SENT
+
+
+async def test_a_restart_with_another_uplink_sends_nothing_that_was_released_before(
+    tmp_path: Path,
+) -> None:
+    log = MemoryLog()
+    options: dict[str, Any] = {"log": log, "uplink": FakeUplink()}
+    async with running(tmp_path, ACCEPTED, target="dir:1", **options) as commands:
+        upload = await queued(commands)
+        commands.queue.release(upload, "Ada", at=4e9)
+    other = FakeUplink()
+    async with running(tmp_path, ACCEPTED, log=log, uplink=other, target="dir:2") as commands:
+        upload = commands.find(upload.id)
+        assert await reach(upload, S.QUEUED) is S.QUEUED
+        commands.queue.release(upload, "Ada")
+        assert await reach(upload, S.SENT) is S.SENT
+
+
 async def test_nothing_is_sent_that_is_not_recorded_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from rover.commands.sending import ALLOWED, Sending, SendingState
-from rover.errors import NotNow, SecondPersonRequired
+from rover.commands.sending import ALLOWED, Sending, SendingState, WasSent
+from rover.errors import NotNow, OtherReleaseTime, SecondPersonRequired
 
 NOW = 1_795_332_600.0
+
+ADA_ID = "1a2b3c4d"
 
 QUEUED = Sending(SendingState.QUEUED, 1, NOW)
 
@@ -58,6 +61,93 @@ def test_two_persons_release_a_sequence() -> None:
     assert twice.hold(NOW, "Ada").released_by == ()
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("Ada", ""), ("ada", "")),
+        (("Ada", "a"), ("ADA ", "b")),
+        (("Ada", "a"), ("\N{CYRILLIC CAPITAL LETTER A}da", "b")),
+        (("Ada", "a"), ("Ada Lovelace", "a")),  # the token has another name now
+    ],
+)
+def test_one_person_is_not_two(first: tuple[str, str], second: tuple[str, str]) -> None:
+    once = QUEUED.release(NOW, first[0], None, 2, token=first[1])
+    with pytest.raises(SecondPersonRequired):
+        once.release(NOW, second[0], None, 2, token=second[1])
+
+
+@pytest.mark.parametrize("first", [None, NOW + 60])
+def test_all_persons_release_a_sequence_for_the_same_time(first: float | None) -> None:
+    once = QUEUED.release(NOW, "Ada", first, 3)
+    with pytest.raises(OtherReleaseTime):
+        once.release(NOW, "Grace", NOW + 61, 3)
+    again = once.hold(NOW, "Grace").release(NOW, "Grace", NOW + 61, 3)
+    assert (again.released_by, again.release_at) == (("Grace",), NOW + 61)
+    assert once.release(NOW, "Grace", first, 3).release_at == first
+
+
+@pytest.mark.parametrize(
+    ("persons", "target", "state"),
+    [
+        (1, "dir:1", SendingState.RELEASED),
+        (2, "dir:1", SendingState.QUEUED),
+        (1, "dir:2", SendingState.QUEUED),
+    ],
+)
+def test_a_release_counts_only_for_the_uplink_and_the_persons_of_its_time(
+    persons: int, target: str, state: SendingState
+) -> None:
+    released = QUEUED.release(NOW, "Ada", NOW + 60, 1, target="dir:1")
+    checked = released.rechecked(NOW, persons, target)
+    assert checked.state is state
+    assert bool(checked.released_by) is (state is SendingState.RELEASED)
+    assert QUEUED.rechecked(NOW, persons, target) is QUEUED
+    once = QUEUED.release(NOW, "Ada", None, 2, target="dir:1").rechecked(NOW, 2, target)
+    assert bool(once.released_by) is (target == "dir:1")
+
+
+def sent(before: Sending, state: SendingState) -> Sending:
+    """An attempt a minute later, and what became of it."""
+    t = before.t + 60
+    if state is SendingState.FAILED:
+        return before.fail(t, "no carrier")
+    begun = before.begin(t, 1.0, 2.0)
+    assert begun.was_sent >= WasSent.MAYBE
+    return begun.changed(t, state, "", sent_at=t)
+
+
+@pytest.mark.parametrize(
+    ("states", "was_sent"),
+    [
+        ((), "no"),
+        ((SendingState.FAILED,), "no"),
+        ((SendingState.FAILED, SendingState.FAILED), "no"),
+        ((SendingState.UNKNOWN,), "maybe"),
+        ((SendingState.UNKNOWN, SendingState.FAILED), "maybe"),
+        ((SendingState.TIMED_OUT,), "yes"),
+        ((SendingState.TIMED_OUT, SendingState.FAILED), "yes"),
+        ((SendingState.TIMED_OUT, SendingState.UNKNOWN, SendingState.FAILED), "yes"),
+    ],
+)
+def test_what_is_known_of_all_attempts_is_never_forgotten(
+    states: tuple[SendingState, ...], was_sent: str
+) -> None:
+    sending, left_at = QUEUED, None
+    for index, state in enumerate(states):
+        sending = sent(sending if index == 0 else sending.resend(NOW + index, "Ada", 1), state)
+        left_at = left_at if state is SendingState.FAILED else sending.sent_at
+    follow = [sending, sending.withdraw(NOW, "Ada")]
+    if states:
+        again = sending.resend(NOW, "Ada", 1)
+        held = again.hold(NOW, "Ada")
+        follow += [again, held, held.withdraw(NOW, "Ada"), again.withdraw(NOW, "Ada")]
+        assert sending.attempt == len(states)
+    for one in follow:
+        shown = one.as_json()
+        assert (shown["was_sent"], one.sent_at) == (was_sent, left_at)
+        assert (shown["sent_at"] is None) is (was_sent == "no")
+
+
 def test_another_attempt_needs_as_many_persons_as_the_first() -> None:
     failed = replace(QUEUED, state=SendingState.FAILED, released_by=("Ada", "Grace"), attempt=1)
     assert failed.resend(NOW, "Ada", 1).state is SendingState.RELEASED
@@ -70,7 +160,7 @@ def test_the_light_time_tells_when_the_rover_has_it_and_when_the_answer_is_due()
     sent = QUEUED.begin(NOW, 754.0, 60.0).changed(NOW, SendingState.SENT, "sent", sent_at=NOW)
     assert (sent.arrives_at, sent.answer_due) == (NOW + 754, NOW + 2 * 754 + 60)
     assert sent.as_json()["arrives_at"] == "2026-11-22T07:42:34.000Z"
-    assert sent.changed(NOW, SendingState.FAILED, "").as_json()["arrives_at"] is None
+    assert QUEUED.fail(NOW, "no carrier").as_json()["arrives_at"] is None
 
 
 @pytest.mark.parametrize("saved", [None, {}, {"state": "flying"}, {"state": "sent", "place": 1}])
@@ -79,5 +169,10 @@ def test_a_damaged_record_is_no_sending(saved: dict[str, object] | None) -> None
 
 
 def test_a_record_is_read_as_it_was_stored() -> None:
-    sent = QUEUED.release(NOW, "Ada", NOW, 1).begin(NOW, 1.0, 2.0)
-    assert Sending.parse({**sent.saved(), "released_by": ["Ada"], "of_a_newer_version": 1}) == sent
+    before = sent(QUEUED.release(NOW, "Ada", NOW, 1, token=ADA_ID), SendingState.UNKNOWN)
+    again = before.resend(NOW, "Ada", 1, token=ADA_ID, target="dir:1")
+    stored = json.loads(json.dumps(again.saved()))
+    assert Sending.parse({**stored, "of_a_newer_version": 1}) == again
+    del stored["earlier"]  # as older versions stored it
+    assert (parsed := Sending.parse(stored)) is not None
+    assert parsed.was_sent is WasSent.MAYBE

@@ -58,6 +58,7 @@ EXAMPLES: Mapping[str, object] = {
         "t": "2026-11-28T18:46:02.120Z",
         "by": None,
         "attempt": 1,
+        "was_sent": "yes",
         "released_by": ["Ada"],
         "release_at": None,
         "light_time_s": 754.2,

@@ -154,11 +154,15 @@ SENDING = {
     "t": {**TIME, "description": "of the newest change"},
     "by": {**nullable(TEXT), "description": "who made it; null for the server and the rover"},
     "attempt": {**COUNT, "description": "how often the uplink was asked to send it"},
+    "was_sent": {**one_of(("no", "maybe", "yes")), "description": "with any attempt"},
     "released_by": array(TEXT),
     "release_at": {**nullable(TIME), "description": "before which it is not sent"},
     "light_time_s": {**nullable(NUMBER), "description": "one-way, when it was sent"},
-    "sent_at": nullable(TIME),
-    "arrives_at": {**nullable(TIME), "description": "when the rover has it"},
+    "sent_at": {
+        **nullable(TIME),
+        "description": "of the newest attempt that has left, or may have; null without one",
+    },
+    "arrives_at": {**nullable(TIME), "description": "when the rover has it, if it has left"},
     "answer_due": {**nullable(TIME), "description": "when it times out"},
     "revision": {**COUNT, "description": "number of changes"},
 }

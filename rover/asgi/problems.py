@@ -94,6 +94,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.NotQueued: HTTPStatus.CONFLICT,
     errors.NotNow: HTTPStatus.CONFLICT,
     errors.SecondPersonRequired: HTTPStatus.CONFLICT,
+    errors.OtherReleaseTime: HTTPStatus.CONFLICT,
     UnknownImage: HTTPStatus.NOT_FOUND,
     ImageBroken: HTTPStatus.SERVICE_UNAVAILABLE,
     InboxFull: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from anyio import create_task_group, move_on_after, sleep
 
-from rover.commands.sending import ANSWERABLE, SendingState
+from rover.commands.sending import SendingState
 from rover.supervise import Supervisor, idle_state
 from sources.rules import answer_mistake
 
@@ -125,14 +125,18 @@ class Answers:
     def _receive(self, answer: Answer) -> None:
         upload = self._queue.find(answer.id)
         sending = None if upload is None else upload.sending
-        if upload is None or sending is None or sending.attempt != answer.attempt:
-            logger.info("ignored an answer to %.80r, attempt %r", answer.id, answer.attempt)
-        elif sending.state is SendingState.SENDING:
-            if len(self._early) < MAX_EARLY:
-                self._early[answer.id, answer.attempt] = answer
-        elif sending.state in ANSWERABLE:
+        if upload is not None and sending is not None and sending.expects(answer.attempt):
             state = SendingState.ACKNOWLEDGED if answer.accepted else SendingState.REFUSED
             words = "the rover has accepted it" if answer.accepted else "the rover has refused it"
             detail = f"{words}: {answer.detail[:500]}" if answer.detail else words
             self._deadlines.pop((answer.id, answer.attempt), None)
             self._queue.apply(upload, sending.changed(self._clock(), state, detail))
+        elif (
+            sending is not None
+            and sending.state is SendingState.SENDING
+            and sending.attempt == answer.attempt
+        ):
+            if len(self._early) < MAX_EARLY:
+                self._early[answer.id, answer.attempt] = answer
+        else:
+            logger.info("ignored an answer to %.80r, attempt %r", answer.id, answer.attempt)

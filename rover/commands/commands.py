@@ -63,6 +63,7 @@ class Commands:
         log: keeps the uploads; `None` if a restart may forget them. Then nothing is sent.
         source: the scheme or the name of the validator, for the reports.
         uplink: sends the accepted files; by default nothing is sent.
+        target: which uplink that is; if another one follows, releases no longer count.
         light_time: to the rover; by default that of the settings.
 
     Attributes:
@@ -89,6 +90,7 @@ class Commands:
         log: Log | None = None,
         source: str = "",
         uplink: Uplink | None = None,
+        target: str = "",
         light_time: LightTime | None = None,
     ) -> None:
         self.inbox = inbox or Inbox(settings.data_dir)
@@ -96,7 +98,7 @@ class Commands:
         uplink = uplink or NoUplink()
         self.light_time = light_time or LightTime(settings)
         self.sends = not isinstance(uplink, Off) and log is not None
-        self.queue = Queue(self.uploads.save, settings.release_persons)
+        self.queue = Queue(self.uploads.save, settings.release_persons, target=target)
         self.sender = Sender(
             uplink,
             self.queue,

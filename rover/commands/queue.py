@@ -33,6 +33,7 @@ class Queue:
         save: stores the state of an upload in the log.
         persons: number of persons who must release a sequence.
         clock: POSIX seconds.
+        target: which uplink sends the sequences.
 
     Attributes:
         changed: set at the next change; then another event takes its place.
@@ -43,11 +44,13 @@ class Queue:
         save: Callable[[Upload], None],
         persons: int = 1,
         clock: Callable[[], float] = time,
+        target: str = "",
     ) -> None:
         self.changed = Event()
         self._save = save
         self._persons = persons
         self._clock = clock
+        self._target = target
         self._uploads: dict[str, Upload] = {}
         self._places = 0
 
@@ -79,12 +82,22 @@ class Queue:
         if upload.sending.state is SendingState.SENDING:
             unknown = upload.sending.changed(self._clock(), SendingState.UNKNOWN, RESTARTED)
             self.apply(upload, unknown)
+        elif (
+            held := upload.sending.rechecked(self._clock(), self._persons, self._target)
+        ) is not upload.sending:
+            self.apply(upload, held)
         elif not any(name == SENDING for name, _ in upload.topic.retained_items()):
             self.apply(upload, upload.sending)
         self.wake()
 
     def release(
-        self, upload: Upload, by: str, *, at: float | None = None, revision: int | None = None
+        self,
+        upload: Upload,
+        by: str,
+        *,
+        at: float | None = None,
+        token: str = "",
+        revision: int | None = None,
     ) -> Sending:
         """Let a sequence be sent, at once or not before `at`, once enough persons have done this.
 
@@ -92,9 +105,13 @@ class Queue:
             NotQueued: it is not in the queue.
             NotNow: its state does not allow it, or has changed since `revision`.
             SecondPersonRequired: this person has released it before.
+            OtherReleaseTime: another person has released it for another time.
         """
         sending = self._checked(upload, "release", revision)
-        return self.apply(upload, sending.release(self._clock(), by, at, self._persons))
+        released = sending.release(
+            self._clock(), by, at, self._persons, token=token, target=self._target
+        )
+        return self.apply(upload, released)
 
     def hold(self, upload: Upload, by: str, *, revision: int | None = None) -> Sending:
         """Undo the release of a sequence that is not being sent. Raises as `release`."""
@@ -105,10 +122,13 @@ class Queue:
         sending = self._checked(upload, "withdraw", revision)
         return self.apply(upload, sending.withdraw(self._clock(), by))
 
-    def resend(self, upload: Upload, by: str, *, revision: int | None = None) -> Sending:
+    def resend(
+        self, upload: Upload, by: str, *, token: str = "", revision: int | None = None
+    ) -> Sending:
         """Have a sequence sent again, although it may have left before. Raises as `release`."""
         sending = self._checked(upload, "resend", revision)
-        return self.apply(upload, sending.resend(self._clock(), by, self._persons))
+        again = sending.resend(self._clock(), by, self._persons, token=token, target=self._target)
+        return self.apply(upload, again)
 
     def confirm_sent(self, upload: Upload, by: str, *, revision: int | None = None) -> Sending:
         """State that a sequence of which this is unknown has left. Raises as `release`."""

@@ -161,7 +161,7 @@ class Sender:
             self._queue.apply(upload, held.changed(held.t, SendingState.QUEUED, NOT_RECORDED))
             return
         try:
-            ended = await self._call(upload, begun)
+            ended = await self._call(upload, before, begun)
         except get_cancelled_exc_class():
             self._queue.apply(
                 upload, begun.changed(self._clock(), SendingState.UNKNOWN, INTERRUPTED)
@@ -174,16 +174,14 @@ class Sender:
             self.answers.take_early(upload.id, ended.attempt)
         await self._sync()
 
-    async def _call(self, upload: Upload, begun: Sending) -> Sending:
+    async def _call(self, upload: Upload, before: Sending, begun: Sending) -> Sending:
         """What became of a sending: sent, failed, or unknown."""
         try:
             outgoing = await to_thread.run_sync(self._outgoing, upload, begun.attempt)
         except FileChanged:
-            detail = "not sent: another program has changed its file"
-            return begun.changed(self._clock(), SendingState.FAILED, detail)
+            return before.fail(self._clock(), "another program has changed its file")
         except OSError as exc:
-            detail = f"not sent: its file cannot be read: {exc.strerror}"
-            return begun.changed(self._clock(), SendingState.FAILED, detail)
+            return before.fail(self._clock(), f"its file cannot be read: {exc.strerror}")
         work = Abandonable(lambda: self._guard.call("send()", self._uplink.send, outgoing))
 
         async def run() -> None:
@@ -203,7 +201,7 @@ class Sender:
             return begun.changed(now, SendingState.UNKNOWN, f"{detail}: it may have left, or not")
         error = SourceError("it cancelled its own task") if task.cancelled() else task.exception()
         if isinstance(error, NotSent):
-            return begun.changed(now, SendingState.FAILED, f"not sent: {describe(error)}")
+            return before.fail(now, describe(error))
         if error is not None:
             detail = f"the uplink failed: {describe(error)}; it may have left, or not"
             return begun.changed(now, SendingState.UNKNOWN, detail)

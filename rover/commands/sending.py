@@ -6,16 +6,18 @@
                              └────▶ unknown    it may have left, or not
 
 Only a person's word leaves `failed` and `unknown`, and only a person begins another attempt. An
-answer of the rover also leaves `unknown`: the sequence has evidently arrived.
+answer of the rover also leaves them, and ends the wait for another attempt: the sequence has
+evidently arrived.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from rover.errors import NotNow, SecondPersonRequired
+from rover.errors import NotNow, OtherReleaseTime, SecondPersonRequired
+from rover.names import looks_of
 from rover.wire import iso_or_none
 
 if TYPE_CHECKING:
@@ -58,7 +60,31 @@ ALLOWED: Mapping[str, frozenset[State]] = {
 }
 """The states in which a person may do something."""
 
-ANSWERABLE = frozenset({State.SENT, State.TIMED_OUT, State.UNKNOWN})
+IN_FLIGHT = frozenset({State.SENT, State.TIMED_OUT, State.UNKNOWN})
+"""States in which only an answer to the newest attempt counts."""
+
+
+class WasSent(IntEnum):
+    """Whether a sequence has left, with any attempt."""
+
+    NO = 0
+    MAYBE = 1
+    YES = 2
+
+
+BY_STATE: Mapping[State, WasSent] = {
+    State.SENDING: WasSent.MAYBE,
+    State.UNKNOWN: WasSent.MAYBE,
+    State.SENT: WasSent.YES,
+    State.TIMED_OUT: WasSent.YES,
+    State.ACKNOWLEDGED: WasSent.YES,
+    State.REFUSED: WasSent.YES,
+}
+"""What a state says about the newest attempt. In the others, it has not left."""
+
+EARLIER = ("", "; an earlier attempt may have been sent", "; an earlier attempt was sent")
+WITHDRAWN = ("it was not sent", "it may have been sent", "it was sent before")
+"""The words for each `WasSent`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +99,12 @@ class Sending:
         detail: one line for people.
         attempt: how often the uplink was asked to send it.
         released_by: who has released it; empty again after `hold`.
+        released_tokens: the ids of their tokens; empty for persons without one.
         release_at: POSIX seconds before which it is not sent; `None` for at once.
+        target: of the release: the uplink that may send it.
+        earlier: whether it has left with an earlier attempt.
         light_time_s: one-way light time when it was sent.
-        sent_at: POSIX seconds of the newest attempt.
+        sent_at: POSIX seconds of the newest attempt that has left, or may have.
         revision: number of changes. A client that states it changes nothing that it has not seen.
     """
 
@@ -86,7 +115,10 @@ class Sending:
     detail: str = ""
     attempt: int = 0
     released_by: tuple[str, ...] = ()
+    released_tokens: tuple[str, ...] = ()
     release_at: float | None = None
+    target: str = ""
+    earlier: WasSent = WasSent.NO
     light_time_s: float | None = None
     sent_at: float | None = None
     answer_timeout_s: float = 0.0
@@ -100,8 +132,11 @@ class Sending:
         try:
             names = {field.name for field in fields(cls)}
             known = {name: value for name, value in saved.items() if name in names}
-            state, released_by = State(known["state"]), tuple(known.get("released_by", ()))
-            return cls(**{**known, "state": state, "released_by": released_by})
+            known["state"] = State(known["state"])
+            known["earlier"] = WasSent(known.get("earlier", min(known.get("attempt", 0), 1)))
+            for name in ("released_by", "released_tokens"):
+                known[name] = tuple(known.get(name, ()))
+            return cls(**known)
         except (TypeError, ValueError, LookupError):
             return None
 
@@ -113,6 +148,18 @@ class Sending:
     def is_open(self) -> bool:
         """Whether its state may change."""
         return self.state not in FINAL
+
+    @property
+    def was_sent(self) -> WasSent:
+        """Whether it has left, with any attempt."""
+        return max(self.earlier, BY_STATE.get(self.state, WasSent.NO))
+
+    def expects(self, attempt: int) -> bool:
+        """Whether an answer to an attempt decides its state."""
+        if self.state in IN_FLIGHT:
+            return attempt == self.attempt
+        is_waiting = self.state in (State.QUEUED, State.RELEASED, State.FAILED)
+        return is_waiting and self.earlier > WasSent.NO and attempt <= self.attempt
 
     @property
     def arrives_at(self) -> float | None:
@@ -141,41 +188,94 @@ class Sending:
         if revision not in (None, self.revision):
             raise NotNow(action, self.state, self.revision, seen=revision)
 
-    def release(self, t: float, by: str, at: float | None, persons: int) -> Sending:
+    def release(
+        self,
+        t: float,
+        by: str,
+        at: float | None,
+        persons: int,
+        *,
+        token: str = "",
+        target: str = "",
+    ) -> Sending:
         """Released by one more person, and by enough of them if there are `persons`.
+
+        All of them release the same: this file, for this time and this target.
+
+        Args:
+            t: POSIX seconds of the release.
+            by: the person.
+            at: POSIX seconds before which it is not sent. `None` stands for the time of the others
+                who have released it; without others, for at once.
+            persons: number of those who must release it.
+            token: the id of the person's token; empty without one.
+            target: the uplink.
 
         Raises:
             SecondPersonRequired: the same person has released it before.
+            OtherReleaseTime: another person has released it for another time.
         """
-        if persons > 1 and by in self.released_by:
+        if persons > 1 and self._has_released(by, token):
             raise SecondPersonRequired(by)
+        if self.released_by and at not in (None, self.release_at):
+            raise OtherReleaseTime(self.released_by[0], iso_or_none(self.release_at))
         released_by = (*self.released_by, by)
         is_released = len(released_by) >= persons
         missing = persons - len(released_by)
+        detail = "released" if is_released else f"released by {by}; {missing} more must release it"
         return self.changed(
             t,
             State.RELEASED if is_released else State.QUEUED,
-            "released" if is_released else f"released by {by}; {missing} more must release it",
+            f"{detail}{EARLIER[self.earlier]}",
             by,
             released_by=released_by,
+            released_tokens=(*self.released_tokens, token),
             release_at=self.release_at if at is None else at,
+            target=target,
         )
+
+    def _has_released(self, by: str, token: str) -> bool:
+        """Whether a person has released it: by the token, or by a name that looks the same."""
+        if token and token in self.released_tokens:
+            return True
+        return any(not looks_of(by).isdisjoint(looks_of(one)) for one in self.released_by)
+
+    def rechecked(self, t: float, persons: int, target: str) -> Sending:
+        """The same after a restart, or held: what people released is not what would be sent.
+
+        Args:
+            t: POSIX seconds.
+            persons: number of those who must release it now.
+            target: the uplink now.
+        """
+        if self.state not in (State.QUEUED, State.RELEASED) or not self.released_by:
+            return self
+        if self.target != target:
+            return self._held(t, "held: the uplink has changed since the release; release it again")
+        if self.state is State.RELEASED and len(self.released_by) < persons:
+            return self._held(t, f"held: {persons} persons must release it now")
+        return self
 
     def hold(self, t: float, by: str) -> Sending:
         """Not sent until it is released again."""
-        detail = "held: it is not sent until it is released"
-        return self.changed(t, State.QUEUED, detail, by, released_by=(), release_at=None)
+        return self._held(t, "held: it is not sent until it is released", by)
+
+    def _held(self, t: float, detail: str, by: str = "") -> Sending:
+        none: dict[str, Any] = {"released_by": (), "released_tokens": (), "release_at": None}
+        return self.changed(t, State.QUEUED, detail, by, **none)
 
     def withdraw(self, t: float, by: str) -> Sending:
         """Out of the queue."""
-        words = {State.TIMED_OUT: "; it was sent before", State.UNKNOWN: "; it may have been sent"}
-        detail = f"withdrawn{words.get(self.state, '; it was not sent')}"
-        return self.changed(t, State.WITHDRAWN, detail, by)
+        detail = f"withdrawn; {WITHDRAWN[self.was_sent]}"
+        return self.changed(t, State.WITHDRAWN, detail, by, earlier=self.was_sent)
 
-    def resend(self, t: float, by: str, persons: int) -> Sending:
+    def resend(
+        self, t: float, by: str, persons: int, *, token: str = "", target: str = ""
+    ) -> Sending:
         """In the queue for another attempt, released by this person."""
-        again = self.changed(t, State.QUEUED, "", by, released_by=(), release_at=None)
-        return replace(again.release(t, by, None, persons), revision=self.revision + 1)
+        again = replace(self._held(t, "", by), earlier=self.was_sent)
+        released = again.release(t, by, None, persons, token=token, target=target)
+        return replace(released, revision=self.revision + 1)
 
     def confirm_sent(self, t: float, by: str) -> Sending:
         """Sent, as a person has found out."""
@@ -193,6 +293,19 @@ class Sending:
             sent_at=t,
         )
 
+    def fail(self, t: float, reason: str) -> Sending:
+        """Not sent with the attempt that `begin` began from this state.
+
+        Args:
+            t: POSIX seconds.
+            reason: one line for people.
+        """
+        return replace(
+            self.changed(t, State.FAILED, f"not sent: {reason}{EARLIER[self.earlier]}"),
+            attempt=self.attempt + 1,
+            revision=self.revision + 2,
+        )
+
     def changed(self, t: float, state: State, detail: str, by: str = "", **more: Any) -> Sending:
         """The next state."""
         return replace(
@@ -201,18 +314,20 @@ class Sending:
 
     def as_json(self) -> dict[str, Any]:
         """The sending as clients see it. Times that are not known yet are `None`."""
-        has_left = self.state not in (State.FAILED, State.QUEUED, State.RELEASED)
+        has_left = self.was_sent > WasSent.NO
+        is_due = has_left and self.state not in (State.FAILED, State.QUEUED, State.RELEASED)
         return {
             "state": str(self.state),
             "detail": self.detail,
             "t": iso_or_none(self.t),
             "by": self.by or None,
             "attempt": self.attempt,
+            "was_sent": self.was_sent.name.lower(),
             "released_by": list(self.released_by),
             "release_at": iso_or_none(self.release_at),
             "light_time_s": self.light_time_s,
             "sent_at": iso_or_none(self.sent_at) if has_left else None,
             "arrives_at": iso_or_none(self.arrives_at) if has_left else None,
-            "answer_due": iso_or_none(self.answer_due) if has_left else None,
+            "answer_due": iso_or_none(self.answer_due) if is_due else None,
             "revision": self.revision,
         }

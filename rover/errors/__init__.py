@@ -64,6 +64,7 @@
         ├── NotQueued           a sequence is not on its way to the rover     409
         ├── NotNow              the state of a sequence does not allow that   409
         ├── SecondPersonRequired another person must release a sequence       409
+        ├── OtherReleaseTime     it was released for another time             409
         ├── FileChanged         a file changed while it was checked           `FAILED` event
         ├── BadUploadHeader     a header of a resumable upload is wrong       400
         ├── NotAPart            a request to append has another content type  415
@@ -123,6 +124,7 @@ from rover.errors.commands import (
     NotQueued,
     NotTheSender,
     OffsetMismatch,
+    OtherReleaseTime,
     SecondPersonRequired,
     TooLateToCancel,
     TusVersion,
@@ -222,6 +224,7 @@ __all__ = [
     "NotText",
     "NotTheSender",
     "OffsetMismatch",
+    "OtherReleaseTime",
     "PoolFull",
     "ReaderMissing",
     "Removed",

@@ -298,6 +298,17 @@ class SecondPersonRequired(UploadError):
         )
 
 
+class OtherReleaseTime(UploadError):
+    """Another person has released a sequence for another time."""
+
+    def __init__(self, by: str, at: str | None) -> None:
+        time = "to be sent at once" if at is None else f"for {at}"
+        super().__init__(
+            f"{by} has released it {time}; release it without `at` for the same time, or `hold` it "
+            "first"
+        )
+
+
 class FileChanged(UploadError):
     """A command file changed while it was checked."""
 

@@ -21,6 +21,7 @@ from rover.errors import (
     NameRequired,
     NotNow,
     NotQueued,
+    OtherReleaseTime,
     SecondPersonRequired,
     UnknownUpload,
 )
@@ -106,10 +107,11 @@ def routes(mission: HasQueue) -> list[BaseRoute]:
             commands = mission.commands
             upload = commands.find(request.path_params["upload_id"])
             persons = mission.settings.release_persons
-            if persons > 1 and not request.scope.get(IDENTITY, EVERYONE).name:
+            identity = request.scope.get(IDENTITY, EVERYONE)
+            if persons > 1 and not identity.name:
                 raise NameRequired
             by = author(request, body, mission.tokens.has_name)
-            change = _change(action, commands, upload, by, body)
+            change = _change(action, commands, upload, by, identity.token, body)
             sending = change(revision=_whole(body, "revision"))
             await commands.sync()
             mission.audit.record(
@@ -149,6 +151,7 @@ def routes(mission: HasQueue) -> list[BaseRoute]:
                     NotQueued,
                     NotNow,
                     SecondPersonRequired,
+                    OtherReleaseTime,
                     NameRequired,
                 ],
                 required_scope="release",
@@ -159,11 +162,13 @@ def routes(mission: HasQueue) -> list[BaseRoute]:
 
 
 def _change(
-    action: str, commands: Commands, upload: Upload, by: str, body: Mapping[str, Any]
+    action: str, commands: Commands, upload: Upload, by: str, token: str, body: Mapping[str, Any]
 ) -> Callable[..., Sending]:
     queue = commands.queue
     if action == "release":
-        return partial(queue.release, upload, by, at=_time(body, "at"))
+        return partial(queue.release, upload, by, at=_time(body, "at"), token=token)
+    if action == "resend":
+        return partial(queue.resend, upload, by, token=token)
     if action == "move":
         before = body.get("before")
         if before is not None and not isinstance(before, str):
@@ -172,7 +177,6 @@ def _change(
     actions: dict[str, Callable[..., Sending]] = {
         "hold": queue.hold,
         "withdraw": queue.withdraw,
-        "resend": queue.resend,
         "sent": queue.confirm_sent,
     }
     return partial(actions[action], upload, by)
