@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,6 +61,8 @@ def test_allowed_content(fields: dict[str, Any]) -> None:
         {"kind": "a", "data": [1]},
         {"kind": "a", "data": nested(9)},
         {"kind": "a", "data": {"a": "\ud800"}},
+        {"kind": "a", "data": {"a": 2**53}},
+        {"kind": "a", "data": {"a": [{"b": float("inf")}]}},
         {"kind": "link"},
         {"kind": "link", "data": {}},
         {"kind": "link", "data": {"t": 7}},
@@ -70,6 +74,44 @@ def test_malformed_content_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(MessageRefused) as refused:
         content_of(fields)
     assert refused.value.code == "malformed"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *('{"a": 9007199254740993}', '{"a": [1e400]}', '{"a": -1e400}', '{"a": 1e-400}'),
+        *('{"a": NaN}', '{"a": Infinity}', '{"a": 1, "a": 2}', '{"a": 3.14159265358979323846}'),
+    ],
+)
+async def test_data_that_would_change_on_the_way_is_refused(tmp_path: Path, data: str) -> None:
+    message = f'{{"type": "say", "text": "a", "kind": "a", "data": {data}}}'
+    with Comms(Settings()).join("eva") as member:
+        sent = CommsV1().receive(message, member)
+        assert isinstance(sent, str)
+        assert json.loads(sent)["code"] == "malformed"
+        assert member.history() == []
+    async with client_of(tmp_path) as client:
+        headers = {"Content-Type": "application/json"}
+        answer = await client.post(FLIGHT, content=message, headers=headers)
+        assert answer.status_code == 400
+        assert (await page(client))["messages"] == []
+
+
+async def test_data_arrives_as_it_was_sent_in_every_format(tmp_path: Path) -> None:
+    text = '{"a":9007199254740991,"b":-0.30000000000000004,"c":1e-07,"d":[true,null,"é\\n"]}'
+    message = f'{{"text": "a", "kind": "a", "data": {text}}}'
+    async with client_of(tmp_path) as client:
+        headers = {"Content-Type": "application/json"}
+        assert (await client.post(FLIGHT, content=message, headers=headers)).status_code == 201
+        pages = [await client.get(FLIGHT, params={"format": one}) for one in ("json", "jsonl")]
+        found = [one.text for one in pages]
+        export = {"channel": "flight", "format": "jsonl"}
+        found.append((await client.get("/comms/export", params=export)).text)
+        assert [text in one for one in found] == [True] * 3
+        for path in (FLIGHT, "/comms/export"):
+            answer = await client.get(path, params={"channel": "flight", "format": "csv"})
+            [row] = csv.DictReader(StringIO(answer.text, newline=""))
+            assert row["data"] == text
 
 
 def test_a_message_without_them_is_plain() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from rover.errors import BadBody
 from rover.identity import IDENTITY
+from rover.json_input import parse_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -42,9 +42,9 @@ async def json_object(
     """
     body = await small_body(request, bodies, max_bytes)
     try:
-        value = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        raise BadBody("the body must be a JSON object, such as {}") from None
+        value = parse_json(body or b"{}")
+    except (ValueError, RecursionError) as exc:
+        raise BadBody(f"the body must be a JSON object, such as {{}}: {exc}") from None
     if not isinstance(value, dict):
         raise BadBody("the body must be a JSON object, such as {}")
     return value

@@ -17,6 +17,7 @@ from rover.cli.connection import (
     run_with_client,
     write_line,
 )
+from rover.json_input import inexact_number, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -59,11 +60,13 @@ def json_data(_: click.Context, __: click.Parameter, text: str | None) -> dict[s
     if text is None:
         return None
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
         raise click.BadParameter('must be a JSON object, such as {"t": "2026-11-28T21:52:00Z"}')
+    if number := inexact_number(data):
+        raise click.BadParameter(f"programs would round {number[:40]}; put it in quotation marks")
     return data
 
 

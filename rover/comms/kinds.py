@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rover.comms.crew.shapes import RESULT, check_shape, default_text
 from rover.errors import MessageRefused
+from rover.json_input import inexact_number
 from rover.wire import dumps
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ def content_of(fields: Mapping[str, Any]) -> Content:
         raise MessageRefused("not_allowed", f"only the server sends messages of the kind `{kind}`")
     if data is not None and (not isinstance(data, dict) or not _is_shallow(data, MAX_DEPTH)):
         reason = f"`data` must be a JSON object of at most {MAX_DEPTH} levels"
+        raise MessageRefused("malformed", reason)
+    if number := inexact_number(data):
+        shown = number if len(number) <= 40 else f"{number[:40]}…"
+        reason = f"`data` has the number {shown}, which programs would round; send it as a text"
         raise MessageRefused("malformed", reason)
     check_shape(kind, data)
     if kind == LINK and not _is_link(data):

@@ -5,7 +5,6 @@ Sans-I/O: text frames in, text frames out. `rover.routes.comms` connects this to
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rover.comms.kinds import content_of
@@ -18,6 +17,7 @@ from rover.errors import (
     PoolFull,
     RoverError,
 )
+from rover.json_input import parse_json
 from rover.topic import GapReason
 from rover.wire import dumps
 
@@ -211,9 +211,9 @@ PROTOCOLS: dict[str | None, Callable[[], WireProtocol]] = {None: PlainText, SUBP
 
 def _parse(text: str) -> dict[str, Any]:
     try:
-        request = json.loads(text)
-    except (ValueError, RecursionError):  # RecursionError: deeply nested brackets
-        raise MessageRefused("malformed", "a frame must be JSON") from None
+        request = parse_json(text)
+    except (ValueError, RecursionError) as exc:  # RecursionError: deeply nested brackets
+        raise MessageRefused("malformed", f"a frame must be JSON: {exc}"[:200]) from None
     if not isinstance(request, dict):
         raise MessageRefused("malformed", "a frame must be a JSON object")
     return request
