@@ -1,10 +1,9 @@
-"""Fixtures that all tests share, and the list of skipped tests at the end of a run."""
+"""Fixtures that all tests share."""
 
 from __future__ import annotations
 
 import gc
 import os
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -14,13 +13,13 @@ import pytest
 import uvicorn
 from anyio import CancelScope, Event, create_task_group, move_on_after, sleep
 
-from tests.programs import PACKAGES, reason_for
-
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from socket import socket
 
     from starlette.types import ASGIApp
+
+pytest_plugins = ["tests.hangs", "tests.last_lines"]
 
 Serve = Callable[..., AbstractAsyncContextManager[str]]
 
@@ -128,21 +127,3 @@ async def running(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
 def serve() -> Serve:
     """A function that runs an app: `async with serve(app) as url:`."""
     return running
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Print the skipped tests after the last line of pytest's own."""
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None:  # in a process of pytest-xdist
-        return
-    reasons = Counter(
-        report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])
-    )
-    if not reasons:
-        return
-    reporter.write_line(f"tests skipped: {reasons.total()}")
-    for reason, count in reasons.most_common():
-        reporter.write_line(f"{count:>5}  {reason}")
-    lacking = {name for program, name in PACKAGES.items() if reason_for(program) in reasons}
-    if packages := " ".join(sorted(lacking)):
-        reporter.write_line(f"To run those of missing programs: apt-get install {packages}")
