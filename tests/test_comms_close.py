@@ -12,6 +12,7 @@ from anyio import (
     create_task_group,
     fail_after,
 )
+from websockets.typing import Subprotocol
 
 from tests.comms_site import (
     IMPLEMENTATIONS,
@@ -28,7 +29,6 @@ from tests.waiting import until
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
-    from websockets.typing import Subprotocol
 
     from tests.conftest import Serve
 
@@ -61,6 +61,19 @@ async def test_a_refused_client_is_closed_with_a_reason_after_the_handshake(
                     assert reason.startswith(expected)
         assert server.comms.members == 0
         assert server.comms.channels.listed() == []
+
+
+@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
+async def test_an_unknown_subprotocol_is_refused_with_the_name_of_the_known_one(
+    serve: Serve, ws: str
+) -> None:
+    async with comms(serve, ws) as server:
+        async with server.join("eva", [Subprotocol("chat"), Subprotocol("mqtt")]) as member:
+            code, reason = await closed(member)
+            assert code == 1008
+            assert "rover.comms.v1" in reason
+        async with server.join("eva", [Subprotocol("chat"), *V1]) as member:
+            assert (await receive(member))["type"] == "welcome"
 
 
 @pytest.mark.parametrize("ws", IMPLEMENTATIONS)

@@ -16,6 +16,7 @@ from anyio import (
 from anyio.lowlevel import checkpoint
 
 from rover.comms.protocol import SUBPROTOCOL
+from rover.errors import UpgradeRequired
 from rover.topic import EventId
 from tests.comms_site import (
     IMPLEMENTATIONS,
@@ -325,3 +326,19 @@ async def test_the_channels_are_listed(serve: Serve) -> None:
             assert ops == {"name": "ops", "members": 1, "last_id": last_id}
             assert (eva["name"], eva["members"]) == ("eva", 1)
             assert response.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("path", ["", "eva", "a/b"])
+async def test_an_ordinary_request_to_a_channel_is_told_to_use_a_websocket(
+    serve: Serve, path: str
+) -> None:
+    async with comms(serve) as server, httpx.AsyncClient(base_url=server.url) as client:
+        response = await client.get(f"/ws/comms/{path}")
+        assert response.status_code == 426
+        assert response.headers["upgrade"] == "websocket"
+        assert "upgrade" in response.headers["connection"].lower()
+        assert "/comms/CHANNEL/messages" in response.json()["detail"]
+
+
+def test_http_2_allows_no_upgrade_header() -> None:
+    assert "Upgrade" not in UpgradeRequired("2").headers

@@ -57,6 +57,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.FormatMissing: HTTPStatus.NOT_IMPLEMENTED,
     errors.LogDamaged: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ChannelRefused: HTTPStatus.BAD_REQUEST,
+    errors.UpgradeRequired: HTTPStatus.UPGRADE_REQUIRED,
     errors.MessageRefused: HTTPStatus.BAD_REQUEST,
     errors.MessageConflict: HTTPStatus.CONFLICT,
     errors.MessageForbidden: HTTPStatus.FORBIDDEN,

@@ -33,6 +33,8 @@
     ├── ReaderMissing           the library for a file is not installed       at start
     ├── NotAMission             a file is not a mission that can be read      at start
     ├── ChannelRefused          a channel's or member's name is not allowed   400 · 1008
+    ├── SubprotocolRefused      the server has none of the subprotocols        1008
+    ├── UpgradeRequired         the URL is that of a WebSocket                426
     ├── MessageRefused          a channel does not accept the message         `error` · 400 · 1008
     ├── MessageTypeRefused      a request with a message has another type     415
     ├── MessageTooBig           a message exceeds the size limit              413 · 1009
@@ -152,8 +154,10 @@ from rover.errors.comms import (
     NotText,
     Removed,
     Replaced,
+    SubprotocolRefused,
     TooManyMessages,
     UnknownMessage,
+    UpgradeRequired,
 )
 from rover.errors.images import (
     NoThumbnail,
@@ -235,6 +239,7 @@ __all__ = [
     "SecondPersonRequired",
     "SessionEnded",
     "SettingError",
+    "SubprotocolRefused",
     "TokenError",
     "TokenRequired",
     "TokensUnavailable",
@@ -247,6 +252,7 @@ __all__ = [
     "UnknownMediaType",
     "UnknownMessage",
     "UnknownUpload",
+    "UpgradeRequired",
     "UploadComplete",
     "UploadEncoded",
     "UploadError",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rover.errors.base import RoverError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ChannelRefused(RoverError):
@@ -15,6 +18,32 @@ class ChannelRefused(RoverError):
         self.name = name
         shown = name if len(name) <= 80 else name[:79] + "…"
         super().__init__(f"{what} {shown!r} is not allowed: {reason}")
+
+
+class SubprotocolRefused(RoverError):
+    """A client offers WebSocket subprotocols, and the server has none of them."""
+
+    def __init__(self, offered: Sequence[str], known: str) -> None:
+        super().__init__(
+            f"the subprotocol {offered[0][:40]!r} is unknown; offer {known!r}, or none to receive "
+            "plain text"
+        )
+
+
+class UpgradeRequired(RoverError):
+    """A WebSocket's URL was requested as an ordinary one.
+
+    Attributes:
+        headers: of the response. HTTP/2 and 3 do not allow `Upgrade` (RFC 9113, 8.2.2).
+    """
+
+    def __init__(self, http_version: str) -> None:
+        is_http1 = http_version.startswith("1")
+        self.headers = {"Upgrade": "websocket", "Connection": "Upgrade"} if is_http1 else {}
+        super().__init__(
+            "this is the URL of a WebSocket: connect with a WebSocket client (`ws:` or `wss:`), or "
+            "read and send messages over HTTP at `/comms/CHANNEL/messages`"
+        )
 
 
 class MessageRefused(RoverError):

@@ -45,6 +45,7 @@ CLOSE_CODES: dict[type[errors.RoverError], int] = {
     errors.MessageRefused: 1008,
     errors.Removed: 1008,
     errors.Replaced: 1008,
+    errors.SubprotocolRefused: 1008,
     errors.MessageTooBig: 1009,
     errors.Draining: 1012,
     errors.PoolFull: 1013,
@@ -100,6 +101,8 @@ class CommsEndpoint(WebSocketEndpoint):
         member = None
         try:
             await self.on_connect(websocket)
+            if (offered := self.scope["subprotocols"]) and self._subprotocol is None:
+                raise errors.SubprotocolRefused(offered, SUBPROTOCOL)
             channel = websocket.path_params["team_channel"]
             name, resume = NAME.of(websocket) or "", RESUME.of(websocket) or ""
             client = self._serving.clients.name_of(self.scope, self.receive)
@@ -194,7 +197,7 @@ async def _close(websocket: WebSocket, error: errors.RoverError) -> None:
 
 
 def routes(mission: HasComms) -> list[BaseRoute]:
-    """`WS /ws/comms/{team_channel}` and `GET /comms`."""
+    """`WS /ws/comms/{team_channel}`, which answers other requests with 426, and `GET /comms`."""
 
     async def channels(request: Request) -> Response:
         listed = [
@@ -202,6 +205,9 @@ def routes(mission: HasComms) -> list[BaseRoute]:
             for name, members, last_id in mission.comms.channels.listed()
         ]
         return json_response({"channels": listed})
+
+    async def upgrade(request: Request) -> Response:
+        raise errors.UpgradeRequired(request.scope["http_version"])
 
     return [
         Operation(
@@ -216,5 +222,13 @@ def routes(mission: HasComms) -> list[BaseRoute]:
             partial(CommsEndpoint, mission=mission),
             "Join a comms channel",
             query=[NAME, RESUME, RESUME_POINT],
+        ),
+        Operation(
+            "/ws/comms/{team_channel:path}",
+            upgrade,
+            "Refused: the URL is that of a WebSocket",
+            path_parameters={"team_channel": {"type": "string"}},
+            answers={},
+            errors=[errors.UpgradeRequired],
         ),
     ]

@@ -189,12 +189,10 @@ class Crew:
 
     def close_removed(self, event: MessageEvent) -> None:
         """Close the connections of the member that a `remove` names."""
-        if event.content.kind != REMOVE or not event.content.data:
+        if event.content.kind != REMOVE:
             return
-        name = event.content.data["member"]
-        removal = self.removal_of(name, event.at)
         for member in list(self._channel.members):
-            if own_name(member) == name and removal is not None:
+            if (removal := self.removal_of(own_name(member), event.at)) is not None:
                 member.close(removal)
 
 
