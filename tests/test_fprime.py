@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import struct
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,11 @@ ERRORS: list[tuple[str, list[tuple[int, int, str]]]] = [
     (
         "R00:00:00 c.F32 1e39\nR00:00:00 c.F64 1e999\n",
         [(1, 17, "argument.range"), (2, 17, "argument.range")],
+    ),
+    (
+        f"R00:00:00 c.F32 3.4028235677973366e38\nR00:00:00 c.F32 -{2**128}\n"
+        f"R00:00:00 c.F64 -1.8e308\nR00:00:00 c.F64 {10**309}\n",
+        [(line, 17, "argument.range") for line in (1, 2, 3, 4)],
     ),
     ("R00:00:00 c.INT 3.9\n", [(1, 17, "argument.type")]),
     ("R00:00:00 c.INT true\n", [(1, 17, "argument.type")]),
@@ -136,6 +142,11 @@ async def test_similar_names_are_suggested(
         ("R00:00:00 c.INT 3.0", "argument.whole"),
         ("R00:00:00 c.F32 16777217", "argument.precision"),
         ("R00:00:00 c.F32 1e-60", "argument.precision"),
+        ("R00:00:00 c.F32 -1.1e-45", "argument.precision"),
+        ("R00:00:00 c.F64 3e-324", "argument.precision"),
+        ("R00:00:00 c.F64 1e-400", "argument.precision"),
+        ("R00:00:00 c.F64 -1e-99999999", "argument.precision"),
+        (f"R00:00:00 c.F64 1e-{'9' * 30}", "argument.precision"),
     ],
 )
 async def test_what_the_machine_reads_differently_is_a_warning(
@@ -146,6 +157,25 @@ async def test_what_the_machine_reads_differently_is_a_warning(
         (code, "warning")
     ]
     assert reports[-1].accepted
+
+
+EDGES = [
+    *("3.4028235e38", "-3.4028235e38", "3.4028235677973362e38", str(2**128 - 2**104)),
+    *("-0.0", "0e-99", "1.17549435e-38", "1.401298464324817e-45", "16777216", "0x1_000000"),
+]
+"""Numbers that a float of 32 bits has, or that round to one."""
+
+EDGES_64 = [*EDGES, "1.7976931348623158e308", "-1.7976931348623157e+308", "2.2250738585072014e-308"]
+
+
+async def test_numbers_are_rounded_to_the_nearest_float(dictionary: Path, tmp_path: Path) -> None:
+    lines = [f"R00:00:00 c.F32 {one}\n" for one in EDGES]
+    lines += [f"R00:00:00 c.F64 {one}\n" for one in EDGES_64]
+    reports = await check(FPrimeValidator(dictionary), tmp_path / "a.seq", "".join(lines))
+    assert places(reports) == []
+    for edge in EDGES:
+        number = float(int(edge, 16) if "x" in edge else edge)
+        assert struct.pack(">f", number) in reports[-1].artifact, edge
 
 
 @pytest.mark.parametrize(
@@ -372,8 +402,8 @@ async def test_random_sequences_compile_as_with_fprime_gds(
         "c.NO_OP": [""],
         "c.INT": numbers,
         "c.U8": ["0", "255", "0xFF"],
-        "c.F32": floats,
-        "c.F64": floats,
+        "c.F32": [*floats, *EDGES],
+        "c.F64": [*floats, *EDGES_64],
         "c.BOOL": ["true", "FALSE", "yes", "No"],
         "c.ENUM": ["ACTIVE", '"IDLE"'],
         "c.TEXT": texts,

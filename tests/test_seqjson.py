@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import TYPE_CHECKING, Any
 
+import jsonschema_rs
 import pytest
 
 from sources.base import Finding, SourceError
 from sources.programs import IsolatedValidator
 from sources.registry import open_source
 from sources.seqjson import SeqJsonValidator
+from sources.seqjson.conditions import with_guarded_conditions
 from sources.seqjson.limit import StepLimit
 from sources.values.tally import MAX_FINDINGS
 from tests.sequences import DICTIONARY, written
@@ -29,6 +32,20 @@ SCHEMA = {
             "required": ["type", "far"],
             "properties": {"type": {"const": "go"}, "far": {"type": "number"}},
         },
+        "variable": {
+            "allOf": [
+                {
+                    "type": "object",
+                    "required": ["name", "type"],
+                    "properties": {"type": {"enum": ["ENUM", "INT"]}},
+                },
+                {
+                    "if": {"properties": {"type": {"const": "ENUM"}}},
+                    "then": {"required": ["enum_name"]},
+                    "else": {"properties": {"enum_name": False}},
+                },
+            ]
+        },
         "command": {
             "type": "object",
             "required": ["type", "stem"],
@@ -42,6 +59,21 @@ SCHEMA = {
     "type": "object",
     "properties": {
         "id": {"type": "string"},
+        "locals": {"type": "array", "items": {"$ref": "#/$defs/variable"}},
+        "value": {"oneOf": [{"type": "string", "maxLength": 3}, {"type": "number"}]},
+        "mode": {
+            "oneOf": [
+                {
+                    "properties": {"kind": {"enum": ["a", "b"]}, "x": {"type": "number"}},
+                    "required": ["kind"],
+                },
+                {"properties": {"kind": {"const": "c"}}, "required": ["kind", "y"]},
+            ]
+        },
+        "closed": {
+            "allOf": [{"properties": {"a": {"type": "number"}, "b": {"type": "number"}}}],
+            "unevaluatedProperties": False,
+        },
         "steps": {
             "type": "array",
             "items": {"oneOf": [{"$ref": "#/$defs/go"}, {"$ref": "#/$defs/command"}]},
@@ -84,6 +116,33 @@ FAULTS: list[tuple[str, str, list[tuple[str, int | None]]]] = [
     ),
     ("an unknown type", step('{"type": "goo", "far": 1}'), [("schema.enum", 3)]),
     ("no type", step('{"far": 1}'), [("schema.required", 3)]),
+    ("no type to test", '{"locals": [\n{"name": "a"}]}', [("schema.required", 2)]),
+    (
+        "an unknown type to test",
+        '{"locals": [{"name": "a", "enum_name": "A",\n "type": "ENUMM"}]}',
+        [("schema.enum", 2)],
+    ),
+    (
+        "a property that the tested type requires",
+        '{"locals": [\n{"name": "a", "type": "ENUM"}]}',
+        [("schema.required", 2)],
+    ),
+    (
+        "a property that the tested type does not allow",
+        '{"locals": [{"name": "a", "type": "INT",\n "enum_name": "A"}]}',
+        [("schema.not-allowed", 2)],
+    ),
+    ("a type that no branch has", '{"value":\n true}', [("schema.type", 1)]),
+    ("the only branch of its type", '{"value":\n "long"}', [("schema.maxLength", 1)]),
+    ("no branch", '{"mode":\n {"kind": "d"}}', [("schema.oneOf", 1)]),
+    ("an error of all branches", '{"mode":\n {"x": 1}}', [("schema.required", 1)]),
+    ("the branch of a constant", '{"mode": {"kind": "a",\n "x": "1"}}', [("schema.type", 2)]),
+    ("an error below", '{"closed": {"a":\n "x", "b": 1}}', [("schema.type", 1)]),
+    (
+        "an unevaluated property",
+        '{"closed": {"a": 1,\n "c": 1}}',
+        [("schema.unevaluatedProperties", 2)],
+    ),
     ("no object", "7", [("schema.type", 1)]),
     ("a duplicate key", '{"id": "a",\n "id": "b"}', [("json.duplicate", 2)]),
     ("NaN", step('{"type": "go", "far": NaN}'), [("json.number", 3)]),
@@ -106,6 +165,25 @@ async def test_the_real_fault_is_found_at_its_line(
     reports = await check(SeqJsonValidator(schema), tmp_path / "a.json", content)
     assert found(reports) == expected
     assert not reports[-1].accepted
+
+
+def test_a_schema_with_guarded_conditions_has_the_same_valid_files() -> None:
+    chosen = random.Random(5)
+    guarded = jsonschema_rs.validator_for(with_guarded_conditions(SCHEMA))
+    original = jsonschema_rs.validator_for(SCHEMA)
+    values: dict[str, list[Any]] = {
+        "name": ["a", 1],
+        "type": ["ENUM", "INT", "ENUMM", 7, None],
+        "enum_name": ["A", 2],
+    }
+    valid = 0
+    for _ in range(2_000):
+        names = [name for name in values if chosen.random() < 0.8]
+        variable = {name: chosen.choice(values[name]) for name in names}
+        content = {"locals": [variable if chosen.random() < 0.95 else chosen.choice([1, None])]}
+        assert guarded.is_valid(content) == original.is_valid(content), content
+        valid += original.is_valid(content)
+    assert 100 < valid < 1_900
 
 
 @pytest.mark.parametrize(
@@ -142,6 +220,9 @@ async def test_a_number_that_programs_round_is_a_warning(schema: Path, tmp_path:
         (command("c.NO_OP", NUMBER % 1), ["argument.extra"]),
         (command("c.INT", NUMBER % 2.5), ["argument.type"]),
         (command("c.U8", NUMBER % 256), ["argument.range"]),
+        (command("c.F32", NUMBER % "-3.4028235677973362e38"), []),
+        (command("c.F32", NUMBER % "3.4028235677973366e38"), ["argument.range"]),
+        (command("c.F32", NUMBER % "-1e39"), ["argument.range"]),
         (command("c.U8", '{"type": "hex", "value": "0x1FF"}'), ["argument.range"]),
         (command("c.U8", '{"type": "string", "value": "1"}'), ["argument.type"]),
         (command("c.U8", '{"type": "symbol", "value": "counter"}'), []),

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Protocol
 
 from sources.base import Severity
 from sources.fprime.syntax import FLOAT, INTEGER, Value
+from sources.values.floats import HIGHEST_F32
 from sources.values.wording import listed, quoted, suggestion
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 MAX_DIGITS = 400
 """Maximum length of a number. No type has a number as long as this."""
+
+MAX_CHANGE = Decimal(2) ** -22
+"""Relative change of a number that surprises people: more than rounding to 32 bits makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +137,31 @@ class Float:
         number = _number(self, value, problems)
         if number is None:
             return b""
-        if not abs(number) <= self.highest:
+        try:
+            encoded = struct.pack(self.code, number)  # rounds to the nearest
+            [kept] = struct.unpack(self.code, encoded)
+        except (OverflowError, struct.error):
+            encoded, kept = b"", math.inf
+        if math.isinf(kept):
             message = f"must be {self.expected}, not {quoted(value.text)}"
             problems.append(Problem("argument.range", message, value.offset))
             return b""
-        encoded = struct.pack(self.code, number)
-        [kept] = struct.unpack(self.code, encoded)
-        if (kept == 0 and number != 0) or (isinstance(number, int) and kept != number):
+        if kept != number if isinstance(number, int) else _changes(value.text.strip(), kept):
             message = f"{self.name} changes {quoted(value.text)} to {kept!r}"
             problem = Problem("argument.precision", message, value.offset, "", Severity.WARNING)
             problems.append(problem)
         return encoded
+
+
+def _changes(text: str, kept: float) -> bool:
+    """Whether a number differs much from its text, as subnormal ones do."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return True  # its exponent is beyond that of any float
+    if kept == 0:
+        return number != 0
+    return abs(Decimal(kept) - number) > abs(number) * MAX_CHANGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +315,6 @@ def integers() -> dict[str, Integer]:
 INTEGERS = integers()
 
 FLOATS = {
-    "F32": Float("F32", ">f", (2 - 2**-23) * 2.0**127),
+    "F32": Float("F32", ">f", HIGHEST_F32),
     "F64": Float("F64", ">d", (2 - 2**-52) * 2.0**1023),
 }

@@ -21,10 +21,13 @@ def with_branches_by_constant(schema: Any) -> Any:
     Args:
         schema: the whole schema; it is not changed.
     """
+    return _rewritten(schema, schema) if has_conditions(schema) else schema
+
+
+def has_conditions(schema: Any) -> bool:
+    """Whether the draft of a schema has `if`."""
     version = schema.get("$schema") if isinstance(schema, dict) else None
-    if isinstance(version, str) and any(draft in version for draft in OLD_DRAFTS):
-        return schema
-    return _rewritten(schema, schema)
+    return not isinstance(version, str) or not any(draft in version for draft in OLD_DRAFTS)
 
 
 def _rewritten(node: Any, root: Any) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sources.seqjson.faults import Fault
+from sources.values.floats import HIGHEST_ROUNDED_F32, exact
 from sources.values.json_fields import Fields
 from sources.values.wording import Suggestions, listed, quoted, suggestion
 
@@ -136,7 +137,7 @@ class Commands:
                 return Parameter(name, "integer", -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
             return Parameter(name, "integer", 0, 2**bits - 1)
         if type_name in ("F32", "F64"):
-            highest = (2 - 2**-23) * 2.0**127 if type_name == "F32" else None
+            highest = HIGHEST_ROUNDED_F32 if type_name == "F32" else None
             return Parameter(name, "number", None if highest is None else -highest, highest)
         if type_name == "bool":
             return Parameter(name, "boolean")
@@ -183,8 +184,8 @@ def _value_faults(
             yield Fault("argument.type", f"{parameter.name} must be a whole number", place)
         low, high = parameter.low, parameter.high
         if (low is not None and value < low) or (high is not None and value > high):
-            limits = [f"at least {low:.10g}"] if low is not None else []
-            limits += [f"at most {high:.10g}"] if high is not None else []
+            limits = [f"at least {exact(low)}"] if low is not None else []
+            limits += [f"at most {exact(high)}"] if high is not None else []
             message = f"{parameter.name} must be {' and '.join(limits)}, not {value!r:.40}"
             yield Fault("argument.range", message, place)
     elif isinstance(value, str):

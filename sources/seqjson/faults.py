@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_DEPTH = 32
 """Maximum depth of branches within branches."""
 
+UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -45,11 +47,11 @@ def faults(error: ValidationError, schema: Any, depth: int = 0) -> Iterator[Faul
         depth: of branches.
     """
     keyword = error.kind.name
-    pointer = tuple(error.instance_path)
+    pointer = _path(error)
     if keyword in ("oneOf", "anyOf") and depth < MAX_DEPTH:
         branches: Sequence[Sequence[ValidationError]] = getattr(error.kind, "context", [])
         yield from _branch_faults(error, branches, schema, depth + 1)
-    elif keyword == "additionalProperties":
+    elif keyword in ("additionalProperties", "unevaluatedProperties"):
         known = _properties(error, schema)
         for name in error.kind.as_dict()["unexpected"]:
             hint = suggestion(name, known)
@@ -63,29 +65,79 @@ def faults(error: ValidationError, schema: Any, depth: int = 0) -> Iterator[Faul
         yield Fault(f"schema.{keyword}", _message(error), pointer, _hint(error))
 
 
+def true_errors(errors: Sequence[ValidationError]) -> list[ValidationError]:
+    """The errors without those that only follow from others.
+
+    A validator takes all properties of a value with another error for unevaluated ones.
+    """
+    found = [one for one in errors if one.kind.name not in UNEVALUATED]
+    if len(found) == len(errors):
+        return found
+    wrong = {tuple(path[:end]) for path in map(_path, found) for end in range(len(path) + 1)}
+    return [one for one in errors if one.kind.name not in UNEVALUATED or _path(one) not in wrong]
+
+
+def _path(error: ValidationError) -> Pointer:
+    return tuple(error.instance_path)
+
+
 def _branch_faults(
     error: ValidationError, branches: Sequence[Sequence[ValidationError]], schema: Any, depth: int
 ) -> Iterator[Fault]:
-    """Yield the faults that all branches share, or those of the branch with the fewest."""
-    pointer = tuple(error.instance_path)
-    chosen = list(branches)
-    if len(chosen) > 1:
-        shared = [
-            one
-            for one in chosen[0]
-            if all(any(_same(one, other) for other in branch) for branch in chosen[1:])
-        ]
-        names = [_missing(branch) for branch in chosen]
-        if not shared and all(names):
-            message = f"must have {' or '.join(map(quoted, names))}"
-            yield Fault("schema.required", message, pointer)
-            return
-        chosen = [shared or min(chosen, key=len)]
-    if not chosen:
-        yield Fault(f"schema.{error.kind.name}", _message(error), pointer)
+    """Yield the faults that all branches share, or those of the only branch that is meant."""
+    pointer = _path(error)
+    branches = [true_errors(branch) for branch in branches]
+    shared = [
+        one
+        for one in (branches[0] if branches else ())
+        if all(any(_same(one, other) for other in branch) for branch in branches[1:])
+    ]
+    types = [_types(branch, pointer) for branch in branches]
+    if not shared and branches and all(types):
+        nouns = dict.fromkeys(_noun(one) for names in types for one in names)
+        message = f"{_name(pointer)} must be {' or '.join(nouns)}, not {_shown(error.instance)}"
+        yield Fault("schema.type", message, pointer)
         return
-    for one in chosen[0]:
-        yield from faults(one, schema, depth)
+    meant = [branch for branch, names in zip(branches, types, strict=True) if not names]
+    chosen = [branch for branch in meant if not _is_of_another_kind(branch, pointer)]
+    meant = chosen if len(chosen) == 1 else meant
+    names = [_missing(branch) for branch in meant]
+    if shared or len(meant) == 1:
+        for one in shared or meant[0]:
+            yield from faults(one, schema, depth)
+    elif meant and all(names):
+        message = f"{_name(pointer)} must have {' or '.join(map(quoted, names))}"
+        yield Fault("schema.required", message, pointer)
+    elif meant:
+        yield _alternatives(error, meant, schema, depth)
+    else:
+        yield Fault(f"schema.{error.kind.name}", _message(error), pointer)
+
+
+def _alternatives(
+    error: ValidationError, branches: Sequence[Sequence[ValidationError]], schema: Any, depth: int
+) -> Fault:
+    """The fault of a value that fits no branch, with the reasons of the first ones."""
+    pointer = _path(error)
+    reasons = [
+        " and ".join(fault.message for one in branch[:3] for fault in faults(one, schema, depth))
+        for branch in branches[:3]
+    ]
+    message = f"{_name(pointer)} fits none of {len(branches)} alternatives"
+    return Fault(f"schema.{error.kind.name}", message, pointer, "; or ".join(reasons)[:500])
+
+
+def _types(branch: Sequence[ValidationError], pointer: Pointer) -> list[str]:
+    """The types that a branch requires instead of that of the value; empty if it has one."""
+    for one in branch:
+        if one.kind.name == "type" and _path(one) == pointer:
+            return [str(name) for name in one.kind.as_dict()["types"]]
+    return []
+
+
+def _is_of_another_kind(branch: Sequence[ValidationError], pointer: Pointer) -> bool:
+    """Whether a property has none of the constants that a branch requires."""
+    return any(one.kind.name in ("const", "enum") and _path(one)[:-1] == pointer for one in branch)
 
 
 def _same(one: ValidationError, other: ValidationError) -> bool:
@@ -113,7 +165,7 @@ def _message(error: ValidationError) -> str:
         case "required":
             return f"{name} lacks {quoted(about['property'])}"
         case "type":
-            nouns = [NOUNS.get(str(one), str(one)) for one in about["types"]]
+            nouns = map(_noun, about["types"])
             return f"{name} must be {' or '.join(nouns)}, not {_shown(error.instance)}"
         case "const":
             return f"{name} must be {_shown(about['expected_value'])}, not {_shown(error.instance)}"
@@ -123,7 +175,8 @@ def _message(error: ValidationError) -> str:
         case "pattern":
             return f"{name} must match {about['pattern']}, not {_shown(error.instance)}"
         case "minItems":
-            return f"{name} must have at least {about['limit']} items"
+            plural = "" if about["limit"] == 1 else "s"
+            return f"{name} must have at least {about['limit']} item{plural}"
         case "oneOf":
             return f"{name} fits several alternatives, of which only one is allowed"
         case _:
@@ -139,6 +192,10 @@ NOUNS = {
     "object": "an object",
     "null": "null",
 }
+
+
+def _noun(type_: object) -> str:
+    return NOUNS.get(str(type_), str(type_))
 
 
 def _name(pointer: Pointer) -> str:

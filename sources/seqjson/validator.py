@@ -13,7 +13,8 @@ import jsonschema_rs
 from sources.base import CommandDictionary, Finding, Progress, Severity, SourceError, Step
 from sources.seqjson.branches import with_branches_by_constant
 from sources.seqjson.commands import Commands, commands_of
-from sources.seqjson.faults import Fault, faults
+from sources.seqjson.conditions import with_guarded_conditions
+from sources.seqjson.faults import Fault, faults, true_errors
 from sources.seqjson.limit import StepLimit
 from sources.values.files import unreadable
 from sources.values.json_text import JsonText, read_json_text
@@ -48,7 +49,7 @@ class SeqJsonValidator:
 
     def __init__(self, schema: Path, dictionary: Path | None = None) -> None:
         data, content = _read(Path(schema))
-        self._schema = with_branches_by_constant(content)
+        self._schema = with_branches_by_constant(with_guarded_conditions(content))
         try:
             self._validator = jsonschema_rs.validator_for(self._schema, offline=True)
         except (ValueError, jsonschema_rs.ValidationError) as exc:
@@ -95,7 +96,7 @@ class SeqJsonValidator:
         limited, left_out = self._limit.apply(content, MAX_FINDINGS)
         found = (
             fault
-            for error in self._validator.iter_errors(limited)
+            for error in true_errors(list(self._validator.iter_errors(limited)))
             for fault in faults(error, self._schema)
         )
         yield from tally.reported(_findings(text, found, "schema"))

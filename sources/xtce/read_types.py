@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sources.values.floats import HIGHEST_ROUNDED_F32
 from sources.xtce.types import (
     AbsoluteTime,
     Aggregate,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 MAX_BITS = 1024
 
-HIGHEST = {32: (2 - 2**-23) * 2.0**127, 64: math.inf}
+HIGHEST = {32: HIGHEST_ROUNDED_F32, 64: math.inf}
 """The highest number of a float by its bits."""
 
 

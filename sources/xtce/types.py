@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sources.values.floats import exact
 from sources.values.wording import listed, quoted, suggestion
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ class Range:
 
     def __str__(self) -> str:
         """The range for people."""
-        low = f"{'more than' if self.excludes_low else 'at least'} {self.low:.10g}"
-        high = f"{'less than' if self.excludes_high else 'at most'} {self.high:.10g}"
+        low = f"{'more than' if self.excludes_low else 'at least'} {exact(self.low)}"
+        high = f"{'less than' if self.excludes_high else 'at most'} {exact(self.high)}"
         sides = [low] if self.low > -math.inf else []
         return " and ".join([*sides, high] if self.high < math.inf else sides) or ANY
 
@@ -135,7 +136,7 @@ class Number:
             value = self._parse(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _mismatch(self.expected, value)
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise Wrong("argument.finite", f"must be {self.expected}, not {shown(value)}")
         if self.is_whole and isinstance(value, float):
             if value != int(value):
@@ -152,7 +153,9 @@ class Number:
         if WHOLE.fullmatch(text):
             return int(text, 16) if "x" in text.lower() else int(text)
         if NUMBER.fullmatch(text):
-            return float(text)
+            if math.isfinite(number := float(text)):
+                return number
+            raise Wrong("argument.range", f"must be {self.expected}, not {quoted(text)}")
         if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
             raise Wrong("argument.finite", f"must be {self.expected}, not {quoted(text)}")
         raise _mismatch(self.expected, text)
