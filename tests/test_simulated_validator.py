@@ -90,6 +90,15 @@ CASES: dict[str, tuple[bytes, set[tuple[str, int | None]]]] = {
         sequence(COMM, "C00:00:00 DRIVE 3,5m 0.1 4"),
         {("syntax.decimal-comma", 7)},
     ),
+    **{
+        f"{digits} with a comma": (sequence(COMM, line), {("syntax.decimal-comma", 7)})
+        for digits, line in {
+            "zero": "C00:00:00 DRIVE 0,1,4",
+            "point": "C00:00:00 DRIVE 10,0.1 4",
+            "list": "C00:00:00 DRIVE 10, 0,1, 4",
+            "time": "C00:00:05,5 WAIT 10",
+        }.items()
+    },
     "not UTF-8": (seal(UNSEALED + b"; \xff\n"), {("syntax.encoding", 7)}),
     "escape": (sequence(COMM, "; \x1b[2J"), {("syntax.control", 7)}),
     "long line": (sequence(COMM, ";" * 257), {("syntax.line-length", 7)}),
@@ -109,7 +118,26 @@ CASES: dict[str, tuple[bytes, set[tuple[str, int | None]]]] = {
     "unknown command": (sequence(COMM, "C00:00:00 cmdDisp.CMD_NO_OP"), {("syntax.command", 7)}),
     "no argument": (sequence(COMM, "C00:00:00 WAIT"), {("syntax.arguments", 7)}),
     "not a number": (sequence(COMM, "C00:00:00 WAIT ten"), {("syntax.type", 7)}),
+    **{
+        f"{value} instead of a number": (
+            sequence(COMM, f"C00:00:00 DRIVE {value}, 0.1 m/s, 4 deg"),
+            {("syntax.type", 7)},
+        )
+        for value in (
+            "ten m",
+            "0x10",
+            "1_0 m",
+            "1.2.3",
+            "10:30",
+            "5-3",
+            "--5 m",
+            "1e m",
+            "nan",
+            "²",
+        )
+    },
     "wrong unit": (sequence(COMM, "C00:00:00 WAIT 10 h"), {("syntax.unit", 7)}),
+    "wrong unit of a number": (sequence(COMM, "C00:00:00 WAIT 10h"), {("syntax.unit", 7)}),
     "out of range": (sequence(COMM, "C00:00:00 WAIT 0"), {("syntax.range", 7)}),
     "no seal": (UNSEALED, {("checksum.missing", None)}),
     "odd seal": (UNSEALED + b"@crc32 what\n", {("checksum.malformed", 7)}),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sources.base import Finding
     from sources.simulated.dictionary import Argument, Command, CommandParameter
 
-_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(.*)", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _UNIT = re.compile(r"[A-Za-z°%][A-Za-z°%/]*")
 
@@ -32,13 +32,10 @@ def read_arguments(
     """
     found: list[tuple[str, str, int]] = []  # value, unit, column
     for word in words:
-        open_unit = bool(found) and not found[-1][1] and _takes_unit(command, len(found))
-        if open_unit and _UNIT.fullmatch(word.group()) and _NUMBER.fullmatch(found[-1][0]):
+        if found and _is_unit(word.group(), *found[-1][:2], command.parameters[: len(found)]):
             found[-1] = (found[-1][0], word.group(), found[-1][2])
-            continue
-        number = _NUMBER.fullmatch(word.group())
-        value, unit = number.groups() if number else (word.group(), "")
-        found.append((value, unit, word.start() + 1))
+        else:
+            found.append((*_value_and_unit(word.group()), word.start() + 1))
 
     expected = len(command.parameters)
     if len(found) != expected:
@@ -62,10 +59,27 @@ def read_arguments(
     return tuple(arguments) if len(arguments) == expected else None
 
 
-def _takes_unit(command: Command, count: int) -> bool:
-    """Whether argument number `count` is a number."""
-    parameters = command.parameters
-    return count <= len(parameters) and parameters[count - 1].kind != "choice"
+def _value_and_unit(word: str) -> tuple[str, str]:
+    """The number and the unit of a word; the word and no unit if it is no number."""
+    number = _NUMBER.match(word)
+    unit = "" if number is None else word[number.end() :]
+    if number is None or unit in ("e", "E") or (unit and not _UNIT.fullmatch(unit)):
+        return word, ""
+    return number[0], unit
+
+
+def _is_unit(word: str, value: str, unit: str, parameters: Sequence[CommandParameter]) -> bool:
+    """Whether a word is the unit of the argument before it.
+
+    Args:
+        word: as written.
+        value: of that argument.
+        unit: of that argument; empty if it has none.
+        parameters: up to that argument; fewer if the command has no parameter for it.
+    """
+    if unit or not parameters or parameters[-1].kind == "choice":
+        return False
+    return word == parameters[-1].unit or bool(_UNIT.fullmatch(word) and _NUMBER.fullmatch(value))
 
 
 def _read_argument(

@@ -39,7 +39,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 LANGUAGE_BYTES = 2**16
 """Maximum size of comments before the line that shows the language of a file."""
 
-_DECIMAL_COMMA = re.compile(r"(?<![\w.,])[+-]?\d+,\d+(?![\d.,])")
+_DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*\d(?:,\d[\d.]*)+", re.ASCII)
 
 TIME_HINT = (
     "start the line with C00:00:05 (5 s after the command above ends), R00:00:05 (5 s after it "
@@ -199,6 +199,16 @@ def _read_instruction(text: str, number: int, into: Sequence) -> Iterator[Findin
         return
     name = rest[0]
     command = DICTIONARY.get(name.group())
+    comma = _DECIMAL_COMMA.search(text)
+    if comma is not None and (command is not None or comma.start() < name.start()):
+        yield finding(
+            "syntax.decimal-comma",
+            f"{comma.group()} has a comma between digits",
+            number,
+            comma.start() + 1,
+            f"write {_readings(comma.group())}",
+        )
+        return
     if command is None:
         yield finding(
             "syntax.command",
@@ -208,18 +218,16 @@ def _read_instruction(text: str, number: int, into: Sequence) -> Iterator[Findin
             suggestion(name.group(), DICTIONARY),
         )
         return
-    if (comma := _DECIMAL_COMMA.search(text, name.end())) is not None:
-        yield finding(
-            "syntax.decimal-comma",
-            f"{comma.group()} has a decimal comma",
-            number,
-            comma.start() + 1,
-            f"write {comma.group().replace(',', '.')}, or two arguments with a blank between them",
-        )
-        return
     arguments = yield from read_arguments(command, rest[1:], number, len(text))
     if time is not None and arguments is not None:
         into.instructions.append(Instruction(number, name.start() + 1, time, command, arguments))
+
+
+def _readings(text: str) -> str:
+    """What a text with commas between digits may mean."""
+    separate = f"{text.replace(',', ', ')} for {text.count(',') + 1} arguments"
+    is_decimal = text.count(",") == 1 and "." not in text
+    return f"{text.replace(',', '.')} for a number, or {separate}" if is_decimal else separate
 
 
 def _read_time(text: str) -> StartTime | None:
