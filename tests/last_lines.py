@@ -1,4 +1,4 @@
-"""A plugin of pytest that prints, after all else, the tests that were skipped or did not run."""
+"""A plugin of pytest that prints, after all else, the tests that were skipped or did not finish."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ if TYPE_CHECKING:
 
 
 class LastLines:
-    """The tests of a run whose result is not known yet, and the reasons of skipped tests."""
+    """The tests of a run that have finished, and the reasons of those that were skipped."""
 
     def __init__(self) -> None:
-        self._without_result: set[str] = set()
+        self._collected: set[str] = set()
+        self._finished: set[str] = set()
         self._reasons: Counter[str] = Counter()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self._without_result.update(item.nodeid for item in session.items)
+        self._collected.update(item.nodeid for item in session.items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:
-        self._without_result.update(ids)
+        self._collected.update(ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._without_result.discard(report.nodeid)
+        if report.when not in ("setup", "call"):  # teardown, or the process ended
+            self._finished.add(report.nodeid)
         if report.skipped and isinstance(report.longrepr, tuple):
             self._reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
 
@@ -36,9 +38,9 @@ class LastLines:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or config.getoption("collectonly"):
             return
-        if self._without_result:
-            reporter.write_line(f"tests that did not run: {len(self._without_result)}")
-            files = Counter(nodeid.partition("::")[0] for nodeid in self._without_result)
+        if left := self._collected - self._finished:
+            reporter.write_line(f"tests that did not finish: {len(left)}")
+            files = Counter(nodeid.partition("::")[0] for nodeid in left)
             for file, count in sorted(files.items()):
                 reporter.write_line(f"{count:>5}  {file}")
         if self._reasons:

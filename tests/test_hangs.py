@@ -109,6 +109,7 @@ def test_tests_that_hang_are_failures_and_the_others_run(tmp_path: Path) -> None
         ("PASSED", "test_3.py::test_c"),
     }
     assert ended.returncode == 1
+    assert "did not finish" not in ended.stdout
     assert re.search(r'/test_1.py", line \d+ in test_call$', ended.stderr, re.M), ended.stderr
 
 
@@ -120,7 +121,7 @@ def test_a_thread_that_never_ends_ends_with_the_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", ["", "-p xdist -n 1"])
-def test_a_run_that_takes_too_long_lists_the_tests_that_did_not_run(
+def test_a_run_that_takes_too_long_lists_the_tests_that_did_not_finish(
     tmp_path: Path, options: str
 ) -> None:
     ended = run(tmp_path, f"{options} --session-timeout 0.3", test_1=SLOW, test_2=OTHERS)
