@@ -13,6 +13,7 @@ from anyio import create_task_group, fail_after, sleep_forever, wait_all_tasks_b
 from rover import errors
 from rover.comms import Comms
 from rover.comms.channel import MAX_HISTORY_BYTES
+from rover.comms.kinds import PLAIN, Content
 from rover.comms.names import MAX_NAME_CHARACTERS
 from rover.settings import Settings
 from rover.topic import Batch, EventId, Gap, GapReason, Topic
@@ -114,18 +115,39 @@ async def test_a_message_that_is_sent_again_with_its_ref_is_published_once() -> 
         assert [(m["from"], m["text"], m["ref"]) for m in messages] == [("ada", "hello", "r1")]
 
 
-async def test_messages_that_differ_in_name_ref_or_text_are_all_published() -> None:
+async def test_messages_that_differ_in_name_or_ref_are_all_published() -> None:
     comms = comms_of()
     with comms.join("eva", "ada") as ada, comms.join("eva", "bo") as bo:
         ids = [
             ada.say("hello", "r1"),
             bo.say("hello", "r1"),
             ada.say("hello", "r2"),
-            ada.say("goodbye", "r1"),
             ada.say("hello"),
             ada.say("hello"),
         ]
         assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("goodbye", Content("note", {"a": 1})),
+        ("hello", PLAIN),
+        ("hello", Content("link", {"a": 1})),
+        ("hello", Content("note", {"a": 2})),
+    ],
+)
+async def test_a_ref_of_another_message_is_refused_and_published_once(
+    text: str, content: Content
+) -> None:
+    note = Content("note", {"a": 1})
+    with comms_of().join("eva", "ada") as ada:
+        first = ada.say("hello", "r1", note)
+        with pytest.raises(errors.MessageConflict) as refused:
+            ada.say(text, "r1", content)
+        assert refused.value.code == "ref_reused"
+        assert ada.say("hello", "r1", note) == first
+        assert ada.say("goodbye", "r2") != first
 
 
 async def test_the_memory_for_refs_is_bounded() -> None:

@@ -158,6 +158,19 @@ async def test_a_repeated_request_with_a_ref_sends_the_message_once(tmp_path: Pa
         assert texts(await page(client)) == ["GO"]
 
 
+async def test_a_ref_is_that_of_one_message_also_after_a_restart(tmp_path: Path) -> None:
+    data = {"roll": ["FD", "EVA"], "seconds": 600}  # the server completes it
+    poll = {"text": "Go?", "ref": "1", "kind": "poll", "data": data}
+    async with client_of(tmp_path) as client:
+        first = await client.post(FLIGHT, json=poll)
+    async with client_of(tmp_path) as client:
+        assert (await client.post(FLIGHT, json=poll)).json() == first.json()
+        for change in ({"text": "No?"}, {"data": {**data, "seconds": 60}}):
+            refused = await client.post(FLIGHT, json={**poll, **change})
+            assert (refused.status_code, refused.json()["code"]) == (409, "ref_reused")
+        assert texts(await page(client)) == ["Go?"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -21,7 +21,7 @@ from rover.comms.kinds import PLAIN, Content
 from rover.comms.member import Member, Request
 from rover.comms.members import Members
 from rover.comms.pace import Pace
-from rover.comms.refs import Refs
+from rover.comms.refs import Refs, digest_of
 from rover.comms.seats import Seats
 from rover.identity import EVERYONE
 from rover.retention import expired_count
@@ -238,7 +238,10 @@ class Channel:
         )
         if (known := self._refs.find(event)) is not None:
             return self.topic.epochs.id(known)
-        event = self.crew.checked(event, member)
+        completed = self.crew.checked(event, member)
+        if ref is not None and completed.content != content:
+            completed = completed._replace(sent=digest_of(event))
+        event = completed
         size = message_size(event, self.settings.max_message_bytes)
         event_id = self._publish(event, size)
         self.close_polls()

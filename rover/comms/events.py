@@ -23,6 +23,7 @@ class MessageEvent(NamedTuple):
         requested_name: the name that the member asked for.
         content: what it has beside its text.
         author: the name of the sender's token; empty if it has none.
+        sent: `refs.digest_of` what the client has sent, if the server has completed it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class MessageEvent(NamedTuple):
     requested_name: str = ""
     content: Content = PLAIN
     author: str = ""
+    sent: str = ""
 
 
 class PresenceEvent(NamedTuple):

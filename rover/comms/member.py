@@ -99,13 +99,14 @@ class Member:
         Args:
             text: the message.
             ref: the client's name for the message. A client that did not receive the id sends the
-                message again with the same `ref`: the same text with the same `ref` under the same
-                requested name is sent once, and returns the id of the first time.
+                message again with the same `ref`: the same message with the same `ref` under the
+                same requested name is sent once, and returns the id of the first time.
             content: what the message has beside its text.
             channel: one of `listening`; by default that of the member.
 
         Raises:
-            MessageRefused: it is empty or cannot be encoded, or the member may only listen.
+            MessageRefused: it is empty or cannot be encoded, the member may only listen, or
+                another message has the `ref`.
             MessageTooBig: with `content`, it is longer than `ROVER_MAX_MESSAGE_BYTES`.
         """
         self.spoke_in = channel or self.channel

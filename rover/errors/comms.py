@@ -67,8 +67,8 @@ class MessageRefused(RoverError):
 class MessageConflict(MessageRefused):
     """A message does not fit the state of the channel: a vote after the deadline, a second vote.
 
-    Its `code` is `late`, `already_voted`, `already_acknowledged`, `retracted`, `not_changeable` or
-    `too_many`.
+    Its `code` is `late`, `already_voted`, `already_acknowledged`, `retracted`, `not_changeable`,
+    `ref_reused` or `too_many`.
     """
 
 
