@@ -28,6 +28,19 @@ pytestmark = pytest.mark.anyio
 T = 1_790_000_000.0
 LINK = {"kind": "link", "data": {"t": "2026-11-28T21:52:00Z"}}
 
+NO_TIMES = [
+    *(
+        "yesterday",
+        "",
+        "now",
+        "21:52",
+        "2026-11-31T00:00:00Z",
+        "2026-11-28T25:00:00Z",
+        1_790_000_000,
+    ),
+    *("2026-11-28T21:52:00Z or so", "28.11.2026 21:52", "2026-332T21:52:00Z", None, True),
+]
+
 
 def nested(levels: int) -> dict[str, Any]:
     value: dict[str, Any] = {}
@@ -41,6 +54,10 @@ def nested(levels: int) -> dict[str, Any]:
     [
         LINK,
         {"kind": "link", "data": {"alarm": "battery_level", "severity": 2}},
+        *(
+            {"kind": "link", "data": {"t": f"2026-11-28T21:52{rest}"}}
+            for rest in ("", ":00.5+01:00")
+        ),
         {"kind": "procedure-step", "data": {"steps": [1, None, "é", {"done": True}]}},
         {"kind": "call"},
         {"kind": "deep", "data": nested(8)},
@@ -67,6 +84,10 @@ def test_allowed_content(fields: dict[str, Any]) -> None:
         {"kind": "link", "data": {}},
         {"kind": "link", "data": {"t": 7}},
         {"kind": "link", "data": {"image": ""}},
+        {"kind": "link", "data": {"image": "\u2003"}},
+        {"kind": "link", "data": {"upload": ["a"]}},
+        {"kind": "link", "data": {"time": "2026-11-28T21:52:00Z"}},
+        *({"kind": "link", "data": {"t": t}} for t in NO_TIMES),
         {"kind": "link", "data": {"image": "a", "alarm": "b"}},
     ],
 )
@@ -112,6 +133,12 @@ async def test_data_arrives_as_it_was_sent_in_every_format(tmp_path: Path) -> No
             answer = await client.get(path, params={"channel": "flight", "format": "csv"})
             [row] = csv.DictReader(StringIO(answer.text, newline=""))
             assert row["data"] == text
+
+
+@pytest.mark.parametrize("name", ["t", "image", "upload", "alarm"])
+def test_the_error_names_the_field_of_a_link(name: str) -> None:
+    with pytest.raises(MessageRefused, match=f"`{name}`"):
+        content_of({"kind": "link", "data": {name: 7}})
 
 
 def test_a_message_without_them_is_plain() -> None:

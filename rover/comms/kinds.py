@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rover.comms.crew.shapes import RESULT, check_shape, default_text
+from rover.comms.links import LINK, check_link
 from rover.errors import MessageRefused
 from rover.json_input import inexact_number
 from rover.wire import dumps
@@ -15,13 +16,8 @@ if TYPE_CHECKING:
 
 KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
-LINK = "link"
-"""A message with a link to a part of the mission: `data` has one of `LINK_KEYS`."""
-
 SYSTEM = "system"
-"""A message of the mission itself. `data` has a `category` and perhaps one of `LINK_KEYS`."""
-
-LINK_KEYS = ("t", "image", "upload", "alarm")
+"""A message of the mission itself. `data` has a `category` and perhaps one of `links.FIELDS`."""
 
 MAX_DEPTH = 8
 """Maximum depth of `data`."""
@@ -78,9 +74,8 @@ def content_of(fields: Mapping[str, Any]) -> Content:
         reason = f"`data` has the number {shown}, which programs would round; send it as a text"
         raise MessageRefused("malformed", reason)
     check_shape(kind, data)
-    if kind == LINK and not _is_link(data):
-        reason = f"`data` of a link must have one of {', '.join(LINK_KEYS)}, a text"
-        raise MessageRefused("malformed", reason)
+    if kind == LINK:
+        check_link(data or {})
     content = Content(kind, data)
     try:
         content.size  # noqa: B018 # it encodes
@@ -94,10 +89,3 @@ def _is_shallow(value: object, levels: int) -> bool:
         inner = value.values() if isinstance(value, dict) else value
         return levels > 0 and all(_is_shallow(one, levels - 1) for one in inner)
     return True
-
-
-def _is_link(data: object) -> bool:
-    if not isinstance(data, dict):
-        return False
-    targets = [data[key] for key in LINK_KEYS if key in data]
-    return len(targets) == 1 and isinstance(targets[0], str) and bool(targets[0])
