@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
@@ -38,7 +39,23 @@ def test_all_cases_and_compositions_of_a_name_are_the_channel_with_the_first_spe
 
 @pytest.mark.parametrize(
     "name",
-    ["", "-a", "_a", ".", "a/b", "a b", "a\u200b", "\u200d", "a\0", "a\x1b[31m", "a" * 65, "🚀"],
+    [
+        *(
+            "",
+            "-a",
+            "_a",
+            ".",
+            "a/b",
+            "a b",
+            "a\u200b",
+            "\u200d",
+            "a\0",
+            "a\x1b[31m",
+            "a" * 65,
+            "🚀",
+        ),
+        *("fli\u200dght", "fli\u200cght", "a\ufe0f", "flіght", "\u0301", "½"),  # noqa: RUF001
+    ],
 )
 def test_a_name_that_cannot_be_seen_or_typed_is_refused(name: str) -> None:
     with pytest.raises(ChannelRefused):
@@ -53,13 +70,50 @@ def test_a_name_that_looks_like_that_of_another_channel_is_refused() -> None:
     assert names.find("Flight") == "Flight"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        *(("flight-10", "flight-1O"), ("lab1", "labl"), ("labI", "lab1"), ("modem", "modern")),
+        *(("کیان", "كيان"), ("اتاق۴", "اتاق٤"), ("می\u200cخواهم", "میخواهم")),  # noqa: RUF001
+        *(("eva", "еvа".replace("v", "ѵ")), ("ADA", "ᎪᎠᎪ"), ("on", "օո")),  # noqa: RUF001
+    ],
+)
+def test_the_refusal_names_the_channel_that_looks_the_same(first: str, second: str) -> None:
+    for one, other in ((first, second), (second, first)):
+        with pytest.raises(ChannelRefused, match=re.escape(repr(one))):
+            ChannelNames([one]).find(other)
+
+
+def test_names_that_differ_visibly_are_channels() -> None:
+    names = ChannelNames()
+    for name in (
+        "flight-10",
+        "flight-11",
+        "flight-O2",
+        "lab1",
+        "labi",
+        "lab2",
+        "Lab",
+        "Zoë",
+        "Zoe",
+    ):
+        assert names.find(name) == name
+        names.add(name)
+
+
+@pytest.mark.parametrize("first", ["Flight", "Ｆｌｉｇｈｔ"])  # noqa: RUF001
+def test_full_width_and_plain_letters_are_one_channel(first: str) -> None:
+    names = ChannelNames()
+    assert names.find(first) == "Flight"
+    names.add("Flight")
+    assert names.find("ＦLIGHT") == "Flight"  # noqa: RUF001
+
+
 def test_channels_of_earlier_versions_keep_their_exact_names() -> None:
-    names = ChannelNames(["Flight", "flight"])
-    assert [names.find(one) for one in ("Flight", "flight", "FLIGHT")] == [
-        "Flight",
-        "flight",
-        "Flight",
-    ]
+    old = ["Flight", "flight", "lab1", "labl", "fli\u200dght"]
+    names = ChannelNames(old)
+    assert [names.find(one) for one in old] == old
+    assert [names.find(one) for one in ("FLIGHT", "LAB1", "LABL")] == ["Flight", "lab1", "labl"]
 
 
 async def test_members_messages_and_pages_have_one_channel_also_after_a_restart(
@@ -93,3 +147,23 @@ async def test_a_scope_applies_to_all_spellings_of_a_channel() -> None:
     await comms.say("flight-3", "GO", identity=identity)
     with pytest.raises(ScopeRequired):
         await comms.say("Flights", "GO", identity=identity)
+
+
+async def test_a_member_whose_name_looks_like_that_of_another_is_refused() -> None:
+    comms = Comms(Settings(max_members=2))
+    with comms.join("flight", "Al"):
+        for name in ("AI", "A1", "АӀ", "A l"):  # noqa: RUF001
+            with (
+                pytest.raises(ChannelRefused, match="'Al'"),
+                comms.join("flight", name),
+            ):
+                pass
+            with pytest.raises(ChannelRefused, match="'Al'"):
+                await comms.say("flight", "GO", name)
+        with comms.join("flight", "AL") as second, comms.join("science", "AI") as elsewhere:
+            assert (second.name, elsewhere.name) == ("AL-2", "AI")
+
+
+async def test_full_width_letters_of_a_member_become_plain_ones() -> None:
+    with Comms(Settings()).join("flight", " Ａｄａ ") as ada:  # noqa: RUF001
+        assert ada.name == "Ada"

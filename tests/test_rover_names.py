@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rover.names import IGNORABLE, looks_of, name_fault
+from rover.invisible import IGNORABLE, is_blank
+from rover.names import looks_of, name_fault, normalized
 
 LIMIT = 64
 PILOT = "\U0001f469\u200d\U0001f680"
@@ -24,7 +25,8 @@ SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e00
             "क्\u200dष",
             "葛\U000e0100",
         ),
-        "ᠠ\u180b",
+        *("ᠠ\u180b", "1\ufe0f\u20e3", "\u2764\ufe0f\u200d\U0001f525", "Nadır", "GPSノート"),
+        *("flight-10", "ΔV-team", "Ω-meter", "Ada 管制", "Ольга-2", "O’Brien", "اتاق٤"),
     ],
 )
 def test_names_in_any_script_and_with_emoji_are_allowed(name: str) -> None:
@@ -52,6 +54,8 @@ def test_names_in_any_script_and_with_emoji_are_allowed(name: str) -> None:
             "Ada\U000e0041",
             "\U0001f3f4\U000e0067",
         ),
+        *("A\u200dda", "fli\u200cght", "क\u200da", "\u00b0\u200d\u00a9", "a\ufe0fb", "a\U000e0100"),
+        *("\u0301", "\u200b\u2003", "\u3164", "flіght", "Аda", "Ꭺda", "Adа-2", "α-rover", "աb"),
         *("Nvi\u034few", "Nvi\u17b4ew", "Nvi\u202eew", "Nvi\xadew", "Nvi\ufeffew", "Nvi\u3164ew"),
     ],
 )
@@ -70,7 +74,7 @@ def test_no_ignorable_character_makes_a_name_or_a_difference() -> None:
     [
         *("Nview", "NVIEW", "nview", " N view ", "N\u2003view", "N v i e w", "Ｎｖｉｅｗ", "𝐍𝐯𝐢𝐞𝐰"),
         *("Nvi\u2800ew", "Nvi\ufe0f\u200dew"),
-        *("Nviеw", "Νview", "Nνiew", "Nѵіеԝ", "Nvıew"),
+        *("Nviеw", "Νview", "Nνiew", "Nѵіеԝ", "Nvıew", "NvⅠew", "Nv1ew".replace("1", "ɩ")),
     ],
 )
 def test_names_that_look_like_another(other: str) -> None:
@@ -89,9 +93,43 @@ def test_names_that_look_like_another(other: str) -> None:
         ("Zoë", "Zoe", False),
         ("Ada", "Adam", False),
         ("Ada-2", "Ada-3", False),
-        ("Al", "AI", False),
+        ("Al", "AI", True),
+        ("flight-10", "flight-1O", True),
+        ("flight-10", "flight-11", False),
+        ("lab1", "labl", True),
+        ("lab1", "labI", True),
+        ("lab1", "labi", False),
+        ("modern", "modem", True),
+        ("کیان", "كيان", True),
+        ("اتاق۴", "اتاق٤", True),
+        ("اتاق٣", "اتاق٤", False),
+        ("ᎪᎠᎪ", "ADA", True),
+        ("ϲomms", "comms", True),
+        ("օո", "on", True),
         (PILOT, "\U0001f468\u200d\U0001f680", False),
     ],
 )
 def test_looks_do_not_depend_on_case_or_script(one: str, other: str, same: bool) -> None:
     assert bool(looks_of(one) & looks_of(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Ｆｌｉｇｈｔ", "Flight"), ("Zoe\u0308", "Zoë"), ("ﾛﾎﾞｯﾄ", "ロボット"), (PILOT, PILOT)],
+)
+def test_a_name_has_one_form(text: str, name: str) -> None:
+    assert normalized(text) == name
+    assert looks_of(text) & looks_of(name)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n\t", "\u200b", "\u2060\u00a0", "\u0301", "\u3164", "\u2800", "\x07", "\ufe0f"]
+)
+def test_a_text_that_shows_nothing_is_blank(text: str) -> None:
+    assert is_blank(text)
+    assert not is_blank(f"{text}.")
+
+
+@pytest.mark.parametrize("text", ["a", "0", "é", "\u0301a", "🚀", "\u0903", "\ue0b0", "\U0003fffd"])
+def test_a_text_that_may_show_something_is_not_blank(text: str) -> None:
+    assert not is_blank(text)

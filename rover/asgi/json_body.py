@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rover.errors import BadBody
 from rover.identity import IDENTITY
+from rover.invisible import is_blank
 from rover.json_input import parse_json
 
 if TYPE_CHECKING:
@@ -76,6 +77,6 @@ def text_field(
     value = value.strip()
     if not (value if one_line else value.replace("\n", " ")).isprintable():
         raise BadBody(f"`{name}` must not contain control characters")
-    if required and not value:
+    if required and is_blank(value):
         raise BadBody(f"`{name}` is missing; send a name, for example that of the operator")
     return value

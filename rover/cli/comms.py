@@ -17,6 +17,7 @@ from rover.cli.connection import (
     run_with_client,
     write_line,
 )
+from rover.invisible import is_blank
 from rover.json_input import inexact_number, parse_json
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def message_text(ctx: click.Context, parameter: click.Parameter, text: str | Non
             text = sys.stdin.buffer.read().decode().rstrip("\n")
         except UnicodeDecodeError:
             raise click.BadParameter("the input must be UTF-8") from None
-    if not text.strip():
-        raise click.BadParameter("a message must not be empty")
+    if is_blank(text):
+        raise click.BadParameter("a message must have a visible character")
     return text
 
 

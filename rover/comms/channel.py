@@ -138,6 +138,7 @@ class Channel:
         With the token of a member that is still here, it takes its place, without an event.
 
         Raises:
+            ChannelRefused: the name looks like that of a member.
             PoolFull: the channel has `ROVER_MAX_MEMBERS` members, or the client's share of them.
             Removed: a moderator has removed the member.
         """
@@ -148,13 +149,13 @@ class Channel:
             raise removal
         if seat is not None and seat.member is not None:
             return self._replace(seat.member, after, scope, client, identity)
-        self.pool.acquire(client)
         device = self.members.of(identity)
-        if device is not None:
-            name, joined = device.name, self.topic.last_id
-        else:
-            name = self._name_of(seat, requested_name)
+        name = self._name_of(seat, requested_name) if device is None else device.name
+        self.pool.acquire(client)
+        if device is None:
             joined = self._publish_presence("join", name, len(self.members) + 1, identity.role)
+        else:
+            joined = self.topic.last_id
         member = Member(self, name, requested_name, joined, after, scope, client, identity)
         self.members.add(member)
         member.bucket = self.buckets.join(client, identity)
@@ -210,7 +211,11 @@ class Channel:
             self._publish_presence("leave", member.name, len(self.members), role)
 
     def speaker(self, name: str, identity: Identity) -> Speaker:
-        """A speaker that is not a member; without a token, its name is that of no member."""
+        """A speaker that is not a member; without a token, its name is that of no member.
+
+        Raises:
+            ChannelRefused: the name looks like that of a member.
+        """
         unique = name if identity.name else self._names.unique(name, self.members.names())
         return Request(identity, unique, name)
 

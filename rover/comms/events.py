@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from rover.comms.kinds import PLAIN, Content
 from rover.errors import MessageRefused, MessageTooBig
+from rover.invisible import is_blank
 
 SYSTEM_NAME = "system"
 """The name of the sender of messages that the server itself sends. No member can have it."""
@@ -62,10 +63,10 @@ def check_text(text: str) -> None:
     """Check the text of a message.
 
     Raises:
-        MessageRefused: it is empty, or has a NUL.
+        MessageRefused: it shows nothing, or has a NUL.
     """
-    if not text.strip():
-        raise MessageRefused("empty", "a message must not be empty")
+    if is_blank(text):
+        raise MessageRefused("empty", "a message must have a visible character")
     if "\0" in text:
         raise MessageRefused("malformed", "a message must not contain NUL characters")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rover.comms.crew.shapes import RESULT, check_shape, default_text
 from rover.comms.links import LINK, check_link
 from rover.errors import MessageRefused
+from rover.invisible import is_blank
 from rover.json_input import inexact_number
 from rover.wire import dumps
 
@@ -41,7 +42,7 @@ class Content(NamedTuple):
 
     def text_of(self, text: str) -> str:
         """The text of a message; that of its kind if its sender has left it empty."""
-        return text if text.strip() else default_text(self.kind, self.data)
+        return default_text(self.kind, self.data) if is_blank(text) else text
 
     def as_json(self) -> dict[str, Any]:
         """The fields that the message has."""

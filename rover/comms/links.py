@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rover.comms.crew.shapes import Field
 from rover.errors import MessageRefused
+from rover.invisible import is_blank
 from sources.values.times import parse_datetime
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def _is_time(value: object) -> bool:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+    return isinstance(value, str) and not is_blank(value) and value.isprintable()
 
 
 FIELDS: Mapping[str, Field] = {

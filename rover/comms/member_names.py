@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from itertools import chain, count
 from typing import TYPE_CHECKING
-from unicodedata import normalize
 
 from rover.comms.events import SYSTEM_NAME
 from rover.comms.names import MAX_NAME_CHARACTERS
 from rover.errors import ChannelRefused
-from rover.names import looks_of, name_fault
+from rover.names import folded, looks_of, name_fault, normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rover.identity import Identity
 
-SUFFIX = re.compile(r"-\d+$")
-"""What is appended to the name of a member whose name the channel already has."""
+SUFFIX = re.compile(r"-[\dlo]+$")
+"""What is appended to the name of a member whose name the channel already has, as it looks."""
 
 
 class MemberNames:
@@ -40,7 +39,7 @@ class MemberNames:
         """
         if identity.name:
             return identity.name
-        name = normalize("NFC", name.strip())
+        name = normalized(name).strip()
         if fault := name_fault(name, MAX_NAME_CHARACTERS):
             raise ChannelRefused("member name", name, fault)
         if self._is_reserved(name):
@@ -57,12 +56,20 @@ class MemberNames:
         )
 
     def unique(self, name: str, others: Iterable[str]) -> str:
-        """The name, with a number appended if it looks like one of the others."""
-        taken = {look for other in others for look in looks_of(other)}
+        """The name, with a number appended if one of the others has it.
+
+        Raises:
+            ChannelRefused: it looks like one of the others.
+        """
+        taken: dict[str, str] = {look: other for other in others for look in looks_of(other)}
+        for other in {taken[look] for look in looks_of(name) & taken.keys()}:
+            if folded(other) != folded(name):
+                reason = f"it looks like the name of member {other!r}; use another"
+                raise ChannelRefused("member name", name, reason)
         suffixes = chain([""], (f"-{n}" for n in count(2)))
         candidates = (name[: MAX_NAME_CHARACTERS - len(suffix)] + suffix for suffix in suffixes)
         return next(
             one
             for one in candidates
-            if taken.isdisjoint(looks_of(one)) and (one == name or not self._has_name(one))
+            if taken.keys().isdisjoint(looks_of(one)) and (one == name or not self._has_name(one))
         )

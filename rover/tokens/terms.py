@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from rover.errors import TokenError
 from rover.identity import CHANNEL_SCOPES, SCOPES
-from rover.names import name_fault
+from rover.names import name_fault, normalized
 
 MAX_NAME_CHARACTERS = 64
 
@@ -32,7 +32,7 @@ def checked_name(what: str, name: str) -> str:
     Raises:
         TokenError: it is empty, too long, or has characters that cannot be shown.
     """
-    name = name.strip()
+    name = normalized(name).strip()
     limit = f"1 to {MAX_NAME_CHARACTERS} printable characters"
     if fault := name_fault(name, MAX_NAME_CHARACTERS) or ("" if name else "it is empty"):
         raise TokenError(f"{what}={name[:80]!r}: must be {limit}: {fault}")
@@ -57,6 +57,7 @@ def scopes_of(text: str) -> tuple[str, ...]:
             name not in CHANNEL_SCOPES
             or not PATTERN.fullmatch(pattern)
             or name_fault(pattern, MAX_PATTERN_CHARACTERS)
+            or pattern != normalized(pattern)
         ):
             raise TokenError(
                 f"scope={scope[:80]!r}: must be say:PATTERN or moderate:PATTERN, and the pattern "

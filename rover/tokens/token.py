@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any, Self
 
 from rover.identity import Identity
-from rover.names import SEQUENCES
+from rover.invisible import INVISIBLE, misplaced
 from rover.wire import iso
 
 PREFIX = "rvr"
@@ -126,8 +126,10 @@ def digest_of(secret: bytes) -> bytes:
 
 def _text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
-    if not isinstance(value, str) or not SEQUENCES.sub("", value).isprintable():
+    if not isinstance(value, str) or not value.translate(INVISIBLE).isprintable():
         raise ValueError(f"`{name}` must be a string of printable characters")
+    for one in misplaced(value):
+        raise ValueError(f"`{name}` must not have the invisible character U+{ord(one):04X}")
     return value
 
 

@@ -184,7 +184,7 @@ export class CommsStore extends Store {
 }
 
 function keyOf(name: string): string {
-  return name.normalize('NFC').toLowerCase();
+  return name.normalize('NFKC').toLowerCase();
 }
 
 export function storedNames(): StoredNames {
