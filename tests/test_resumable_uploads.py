@@ -37,6 +37,8 @@ from tests.uploading import Mission, sender
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from rover.commands import Commands
     from rover.commands.upload import Upload
     from tests.conftest import Serve
@@ -150,6 +152,84 @@ async def test_tus_with_a_deferred_length_and_bytes_in_the_first_request(
     assert (report["status"], report["size"]) == ("REJECTED", 17)
 
 
+def headers_of(protocol: str, offset: int) -> dict[str, str]:
+    """The headers of a request that appends, and is not the last one."""
+    if protocol == "tus":
+        return {**TUS_PART, "Upload-Offset": str(offset)}
+    return {**PART, "Upload-Complete": "?0", "Upload-Offset": str(offset)}
+
+
+@pytest.mark.parametrize("protocol", ["tus", "ietf"])
+@pytest.mark.parametrize("is_chunked", [False, True])
+async def test_bytes_beyond_the_length_are_refused_and_the_upload_goes_on(
+    tmp_path: Path, serve: Serve, protocol: str, is_chunked: bool
+) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    too_much = [FILE[9:12], FILE[12:] + b"!"]
+
+    async def body() -> AsyncIterator[bytes]:
+        for one in too_much:
+            yield one
+
+    async with served(mission, serve) as client:
+        begin = {**(TUS if protocol == "tus" else {"Upload-Complete": "?0"}), "Upload-Length": "17"}
+        await client.post("/uploads?id=a", headers=begin)
+        await client.patch("/uploads/a", content=FILE[:9], headers=headers_of(protocol, 0))
+        refused = await client.patch(
+            "/uploads/a",
+            content=body() if is_chunked else b"".join(too_much),
+            headers=headers_of(protocol, 9),
+        )
+        state = await client.head("/uploads/a", headers=TUS)
+        offset = int(state.headers["upload-offset"])
+        report = (await client.get("/uploads/a")).json()
+        rest = headers_of(protocol, offset) | {"Upload-Complete": "?1"}
+        await client.patch("/uploads/a", content=FILE[offset:], headers=rest)
+        await mission.all_finished()
+        end = (await client.get("/uploads/a")).json()
+    assert (refused.status_code, report["status"]) == (400, "UPLOADING")
+    assert report["received"] == offset < 17
+    assert is_chunked or offset == 9
+    assert (end["status"], end["sha256"]) == ("COMPLETE", SHA256)
+    assert files_of(mission.commands) == [STORED]
+
+
+async def test_a_length_below_what_has_arrived_is_refused(tmp_path: Path, serve: Serve) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    async with served(mission, serve) as client:
+        begin = {**TUS_PART, "Upload-Defer-Length": "1"}
+        await client.post("/uploads?id=a", content=FILE[:9], headers=begin)
+        answers = [
+            await client.patch(
+                "/uploads/a", headers={**headers_of("tus", offset), "Upload-Length": length}
+            )
+            for offset, length in ((9, "8"), (8, "17"))
+        ]
+        state = await client.head("/uploads/a", headers=TUS)
+        rest = {**headers_of("tus", 9), "Upload-Length": "17"}
+        await client.patch("/uploads/a", content=FILE[9:], headers=rest)
+        await mission.all_finished()
+        end = (await client.get("/uploads/a")).json()
+    assert [one.status_code for one in answers] == [400, 409]
+    assert "upload-length" not in state.headers
+    assert (state.headers["upload-offset"], end["status"]) == ("9", "COMPLETE")
+
+
+async def test_a_file_that_grows_over_the_limit_fails_and_has_no_more_bytes_than_that(
+    tmp_path: Path, serve: Serve
+) -> None:
+    mission = Mission(tmp_path, validator=Described(ACCEPTED))  # its limit is 17 bytes
+    async with served(mission, serve) as client:
+        begin = {**TUS, "Upload-Defer-Length": "1", "Upload-Metadata": METADATA}
+        await client.post("/uploads?id=a", headers=begin)
+        await client.patch("/uploads/a", content=FILE[:9], headers=headers_of("tus", 0))
+        refused = await client.patch(
+            "/uploads/a", content=FILE[9:] + b"!", headers=headers_of("tus", 9)
+        )
+        report = (await client.get("/uploads/a")).json()
+    assert (refused.status_code, report["status"], report["received"]) == (413, "FAILED", 9)
+
+
 WRONG: list[tuple[str, dict[str, str], int]] = [
     ("POST", {}, 400),
     ("POST", {"Upload-Complete": "yes"}, 400),
@@ -182,6 +262,9 @@ async def test_a_request_with_wrong_headers_is_refused(tmp_path: Path, serve: Se
             assert answer.status_code == status, (headers, answer.text)
             is_tus = "Tus-Resumable" in headers
             assert answer.headers.get("tus-resumable") == ("1.0.0" if is_tus else None)
+        for start in ({**TUS_PART}, {"Upload-Complete": "?0"}):
+            start |= {"Upload-Length": "3"}
+            assert (await client.post("/uploads", content=b"four", headers=start)).is_client_error
         unknown = await client.patch("/uploads/b", headers={**TUS_PART, "Upload-Offset": "0"})
         listed = (await client.get("/uploads")).json()["uploads"]
     assert unknown.status_code == 404

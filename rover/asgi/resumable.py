@@ -42,6 +42,7 @@ class Part:
         offset: position of the first byte; `None` if it is not stated.
         completes: whether the file ends with them; `None` if it ends at its length.
         length: bytes of the file; `None` if it is not stated.
+        size: bytes of the request; `None` if it is not stated.
         name: of the file; empty if it is not stated.
         has_bytes: whether the request may have bytes of the file.
     """
@@ -50,6 +51,7 @@ class Part:
     offset: int | None
     completes: bool | None
     length: int | None
+    size: int | None
     name: str
     has_bytes: bool
 
@@ -68,15 +70,16 @@ class Part:
         if text not in ("?0", "?1"):
             raise BadUploadHeader("Upload-Complete", text, "must be ?1 or ?0")
         completes = text == "?1"
-        content_length = _number(request, "Content-Length")
-        if completes and content_length is not None:
-            stated = (offset or 0) + content_length
+        size = _number(request, "Content-Length")
+        if completes and size is not None:
+            stated = (offset or 0) + size
             if length not in (None, stated):
                 raise BadUploadHeader(
                     "Upload-Length", str(length), f"must be {stated}, the end of this request"
                 )
             length = stated
-        return cls(False, offset, completes, length, stated_name(request), has_bytes=True)
+        _check_length(length, offset, size)
+        return cls(False, offset, completes, length, size, stated_name(request), has_bytes=True)
 
     @classmethod
     def _of_tus(cls, request: HTTPConnection) -> Self:
@@ -89,7 +92,9 @@ class Part:
         kind = _kind(request)
         name = _metadata_name(request.headers.get("upload-metadata", ""))
         offset = _number(request, "Upload-Offset")
-        return cls(True, offset, None, length, name, has_bytes=kind == TUS_PART)
+        size = _number(request, "Content-Length")
+        _check_length(length, offset, size)
+        return cls(True, offset, None, length, size, name, has_bytes=kind == TUS_PART)
 
     def check_appends(self, request: HTTPConnection) -> int:
         """The offset of a request that appends.
@@ -174,6 +179,18 @@ def _number(request: HTTPConnection, name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         raise BadUploadHeader(name, text, WHOLE)
     return int(text)
+
+
+def _check_length(length: int | None, offset: int | None, size: int | None) -> None:
+    """Check that a request does not go beyond the length that it states itself.
+
+    Raises:
+        BadUploadHeader: it does.
+    """
+    end = (offset or 0) + (size or 0)
+    if length is not None and end > length:
+        reason = f"must be at least {end}, the end of this request"
+        raise BadUploadHeader("Upload-Length", str(length), reason)
 
 
 def _kind(request: HTTPConnection) -> str:

@@ -125,9 +125,12 @@ class Transfers:
         written = upload.received
         try:
             async for chunk in chunks:
-                upload.received += len(chunk)
-                if upload.received > upload.max_bytes:
+                received = upload.received + len(chunk)
+                if received > upload.max_bytes:
                     raise UploadTooBig(upload.max_bytes)
+                if upload.is_resumable:
+                    _check_end(upload, received)
+                upload.received = received
                 block.append(chunk)
                 if upload.received - written >= WRITE_BYTES:
                     data, written = b"".join(block), upload.received
@@ -148,6 +151,7 @@ class Transfers:
         *,
         completes: bool | None,
         length: int | None = None,
+        size: int | None = None,
     ) -> None:
         """Append the bytes of a request to a resumable upload, and start its check at the end.
 
@@ -159,10 +163,12 @@ class Transfers:
             chunks: the bytes.
             completes: whether the file ends with these bytes; `None` if it ends at its length.
             length: bytes of the file, if the client states it.
+            size: bytes of the request, if the client states it.
 
         Raises:
             OffsetMismatch: the file does not have that many bytes.
-            LengthMismatch: another length was stated before, or the file has another one.
+            LengthMismatch: another length was stated before, or the file has another one. Bytes
+                beyond its end are refused, and the upload can go on.
             UploadComplete: all bytes have arrived before.
             UploadTooBig: the file is over the limit; the upload has failed.
             UploadPaused: the request was interrupted; the bytes so far are kept.
@@ -174,9 +180,10 @@ class Transfers:
         await self.interrupt(upload)
         if not upload.is_partial:
             raise UploadComplete(upload.id)
-        self._set_length(upload, length)
         if offset != upload.received:
             raise OffsetMismatch(offset, upload.received)
+        self._set_length(upload, length)
+        _check_end(upload, offset + (size or 0))
         self._pool.acquire(upload.client)
         release_partial = upload.on_finish
         ended = upload.request = Event()
@@ -184,7 +191,7 @@ class Transfers:
         completed = False
         try:
             await self._append(upload, chunks)
-            completed = await self._is_complete(upload, completes)
+            completed = _is_complete(upload, completes)
             if completed:
                 upload.on_finish = lambda: self._pool.release(upload.client)
                 release_partial()
@@ -212,6 +219,9 @@ class Transfers:
         except UploadTooBig as exc:
             await self._checks.fail(upload, str(exc))
             raise
+        except LengthMismatch as exc:
+            upload.publish_received(f"{exc}; the transfer can be resumed")
+            raise
         except UploadInterrupted as exc:
             upload.publish_received("interrupted; the transfer can be resumed")
             raise UploadPaused(upload.received) from exc
@@ -232,27 +242,41 @@ class Transfers:
             return
         if upload.size not in (None, length):
             raise LengthMismatch(length, upload.size)
+        if length < upload.received:
+            raise LengthMismatch(upload.received, length)
         if length > upload.max_bytes:
             raise UploadTooBig(upload.max_bytes)
         upload.size = length
-
-    async def _is_complete(self, upload: Upload, completes: bool | None) -> bool:
-        """Whether the file has arrived. An upload with more bytes than stated fails.
-
-        Raises:
-            LengthMismatch: it has another length than the client stated.
-        """
-        if upload.size is not None and (
-            upload.received > upload.size or (completes and upload.received != upload.size)
-        ):
-            error = LengthMismatch(upload.received, upload.size)
-            if upload.received > upload.size:
-                await self._checks.fail(upload, str(error))
-            raise error
-        return upload.received == upload.size if completes is None else completes
 
     async def interrupt(self, upload: Upload) -> None:
         """End the request that sends the file, if there is one; its bytes are kept."""
         if upload.request is not None and not upload.request.is_set():
             upload.receiving.cancel()
             await upload.request.wait()
+
+
+def _check_end(upload: Upload, end: int) -> None:
+    """Check that bytes do not go beyond the length that the client stated.
+
+    Args:
+        upload: a resumable upload.
+        end: position in the file after the bytes.
+
+    Raises:
+        LengthMismatch: they do.
+    """
+    if upload.size is not None and end > upload.size:
+        raise LengthMismatch(end, upload.size)
+
+
+def _is_complete(upload: Upload, completes: bool | None) -> bool:
+    """Whether the file has arrived.
+
+    Raises:
+        LengthMismatch: it has another length than the client stated.
+    """
+    if completes is None:
+        return upload.received == upload.size
+    if completes and upload.size not in (None, upload.received):
+        raise LengthMismatch(upload.received, upload.size)
+    return completes

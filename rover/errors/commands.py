@@ -166,7 +166,9 @@ class LengthMismatch(UploadError):
 
     def __init__(self, length: int, stated: int | None) -> None:
         self.members = {"type": f"{PROBLEM_TYPES}inconsistent-upload-length"}
-        super().__init__(f"the file has {length:,} bytes, and the client stated {stated or 0:,}")
+        super().__init__(
+            f"the file would have {length:,} bytes, and the client stated {stated or 0:,}"
+        )
 
 
 class UploadComplete(UploadError):

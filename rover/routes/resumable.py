@@ -169,6 +169,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
                 mission.commands.transfers.append,
                 completes=part.completes,
                 length=part.length,
+                size=part.size,
             )
             await append_all(upload, offset, body)
         mission.serving.connections.end(request.receive, unread=body.is_unread)
