@@ -199,6 +199,16 @@ def processes_of(mark: str) -> list[int]:
     return found
 
 
+def open_files() -> int:
+    """Number of open files of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def children_of_this_process() -> str:
+    """The ids of its child processes."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+
+
 async def test_a_cancelled_check_kills_the_whole_group(tmp_path: Path, file: Path) -> None:
     mark = f"6{os.getpid()}"  # as long as nothing else sleeps for that time
     validator = ProgramValidator(script(tmp_path, f"sleep {mark} & sleep {mark} & echo x; wait"))
@@ -229,6 +239,25 @@ async def test_a_cancelled_check_does_not_wait_for_open_pipes(
     task.cancel()
     async with asyncio.timeout(END_TIMEOUT_S + 2):
         await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_check_that_is_cancelled_while_its_program_starts_leaves_nothing(
+    tmp_path: Path, file: Path, turns: int
+) -> None:
+    mark = f"8{os.getpid()}{turns}"
+    validator = ProgramValidator(script(tmp_path, f"setsid sleep 8 & sleep {mark}"))
+    files = open_files()
+    children = children_of_this_process()
+    task = asyncio.create_task(reports(validator, file))
+    await until(lambda: children_of_this_process() != children)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    async with asyncio.timeout(END_TIMEOUT_S + 2):
+        await asyncio.wait([task])
+    await until(lambda: not processes_of(f"sleep\0{mark}"))
+    await until(lambda: open_files() <= files)
 
 
 async def test_a_killed_server_leaves_no_program_behind(tmp_path: Path, file: Path) -> None:

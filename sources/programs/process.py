@@ -111,8 +111,8 @@ class Process:
         limits = self._limits
         launch = [sys.executable, "-I", "-S", str(LAUNCH), str(limits.memory_bytes)]
         watched, held = os.pipe()  # the kernel closes `held` when this process ends
-        try:
-            process = await asyncio.create_subprocess_exec(
+        starts = asyncio.create_task(
+            asyncio.create_subprocess_exec(
                 *launch,
                 str(ceil(limits.timeout_s) + 1),
                 str(limits.niceness),
@@ -126,21 +126,21 @@ class Process:
                 start_new_session=True,
                 pass_fds=(watched,),
             )
-        except OSError as exc:
-            os.close(held)
-            raise SourceError(f"{self._name} cannot be started: {exc.strerror}") from exc
-        finally:
-            os.close(watched)
-        queue: asyncio.Queue[Line | None] = asyncio.Queue(MAX_WAITING)
-        readers = [
-            asyncio.create_task(_read(stream, queue, is_error=is_error))
-            for stream, is_error in ((process.stdout, False), (process.stderr, True))
-            if stream is not None
-        ]
-        ends = asyncio.create_task(_kill_after_end(process))
-        writes = asyncio.create_task(_write(process, stdin))
-        deadline = asyncio.get_running_loop().time() + limits.timeout_s
+        )
+        starts.add_done_callback(lambda _: os.close(watched))
+        tasks: list[asyncio.Task[None]] = []
         try:
+            # cancelled half-way, asyncio would wait until the program's children close the pipes
+            process = await asyncio.shield(starts)
+            queue: asyncio.Queue[Line | None] = asyncio.Queue(MAX_WAITING)
+            readers = [
+                asyncio.create_task(_read(stream, queue, is_error=is_error))
+                for stream, is_error in ((process.stdout, False), (process.stderr, True))
+                if stream is not None
+            ]
+            ends = asyncio.create_task(_kill_after_end(process))
+            tasks += *readers, ends, asyncio.create_task(_write(process, stdin))
+            deadline = asyncio.get_running_loop().time() + limits.timeout_s
             left = len(readers)
             while left:
                 async with asyncio.timeout_at(deadline):
@@ -156,17 +156,39 @@ class Process:
                 f"{self._name} ran for more than {limits.timeout_s:g} s, its limit (timeout_s); it "
                 "was killed"
             ) from exc
+        except OSError as exc:
+            raise SourceError(f"{self._name} cannot be started: {exc.strerror}") from exc
         finally:
-            _kill(process.pid)
             os.close(held)
-            tasks = (*readers, ends, writes)
-            for task in tasks:
-                task.cancel()
             with CancelScope(shield=True), move_on_after(END_TIMEOUT_S):
-                await asyncio.wait(tasks)
-                await _ended(process, KILLED_POLL_S)
-            # a pipe with unread data stays open, and asyncio has no public method to close it
-            process._transport.close()  # type: ignore[attr-defined]
+                await _end(starts, tasks)
+            starts.add_done_callback(_close_pipes)
+
+
+async def _end(
+    starts: asyncio.Task[asyncio.subprocess.Process], tasks: Sequence[asyncio.Task[None]]
+) -> None:
+    """Kill a program, and wait for its end and that of the tasks that use its pipes."""
+    await asyncio.wait([starts])
+    if (process := _started(starts)) is not None:
+        _kill(process.pid)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _ended(process, KILLED_POLL_S)
+
+
+def _started(
+    starts: asyncio.Task[asyncio.subprocess.Process],
+) -> asyncio.subprocess.Process | None:
+    """The program; `None` if it could not be started."""
+    return None if starts.cancelled() or starts.exception() else starts.result()
+
+
+def _close_pipes(starts: asyncio.Task[asyncio.subprocess.Process]) -> None:
+    if (process := _started(starts)) is not None:
+        # a pipe with unread data stays open, and asyncio has no public method to close it
+        process._transport.close()  # type: ignore[attr-defined]
 
 
 async def _write(process: asyncio.subprocess.Process, data: bytes) -> None:
