@@ -182,8 +182,10 @@ async def test_a_late_answer_ends_the_wait_for_another_attempt(tmp_path: Path) -
         await reach(upload, S.UNKNOWN)
         commands.queue.resend(upload, "Ada")
         await reach(upload, S.FAILED)
-        await uplink.arriving.put(Answer(upload.id, 1, accepted=True))
+        await uplink.arriving.put(Answer(upload.id, 1, accepted=True, detail="sol\n42\x1b[31m"))
         assert await reach(upload, S.ACKNOWLEDGED) is S.ACKNOWLEDGED
+        assert upload.sending is not None
+        assert upload.sending.detail.isprintable()
 
 
 async def test_an_answer_to_a_sequence_that_has_never_left_is_ignored(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,24 @@ async def test_a_folder_holds_the_sequence_and_then_its_notice(
     assert not isinstance(again.value, NotSent)
     (box / "a-1.2.nak").write_text("battery too low\n")
     assert await first_answer(uplink) == Answer("a-1", 2, accepted=False, detail="battery too low")
+
+
+async def test_an_answer_counts_also_if_its_text_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a.1.ack").mkdir()
+    (tmp_path / "b.1.nak").symlink_to("/nowhere")
+    os.mkfifo(tmp_path / "c.1.ack")
+    (tmp_path / "d.1.ack").write_bytes(b"sol 42\xff")
+    answers = DirectoryUplink(tmp_path).answers()
+    with fail_after(5):
+        found = [await anext(answers) for _ in range(4)]
+    assert [(one.id, one.accepted) for one in found] == [
+        ("a", True),
+        ("b", False),
+        ("c", True),
+        ("d", True),
+    ]
+    assert found[3].detail.startswith("sol 42")
+    await answers.aclose()  # type: ignore[attr-defined] # it is a generator
 
 
 async def test_a_folder_that_cannot_be_written_has_certainly_received_nothing(
@@ -251,9 +270,10 @@ async def test_a_broker_confirms_a_sequence_and_passes_the_answer_on(
             assert (str(command.topic), command.payload) == ("rover/commands/a-1/2", CONTENT)
             while not answering.done():  # until the uplink has subscribed
                 await rover.publish(f"{command.topic}/answer", b"yes")
+                await rover.publish("rover/commands/a-1/0/answer", b'{"accepted": true}')
                 await rover.publish(f"{command.topic}/answer", b'{"accepted": true}')
                 await asyncio.wait([answering], timeout=0.05)
             assert await answering == Answer("a-1", 2, accepted=True)
     finally:
         broker.kill()
-    assert uplink.losses.count >= 1
+    assert uplink.losses.count >= 2

@@ -11,6 +11,7 @@ from anyio import create_task_group, move_on_after, sleep
 from rover.commands.sending import SendingState
 from rover.supervise import Supervisor, idle_state
 from sources.rules import answer_mistake
+from sources.rules.describe import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +129,8 @@ class Answers:
         if upload is not None and sending is not None and sending.expects(answer.attempt):
             state = SendingState.ACKNOWLEDGED if answer.accepted else SendingState.REFUSED
             words = "the rover has accepted it" if answer.accepted else "the rover has refused it"
-            detail = f"{words}: {answer.detail[:500]}" if answer.detail else words
+            text = one_line(answer.detail)
+            detail = f"{words}: {text}" if text else words
             self._deadlines.pop((answer.id, answer.attempt), None)
             self._queue.apply(upload, sending.changed(self._clock(), state, detail))
         elif (

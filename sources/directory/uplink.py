@@ -123,7 +123,7 @@ class DirectoryUplink:
         try:
             with os.fdopen(os.open(self._answers / name, flags), "rb") as file:
                 return file.read(MAX_ANSWER_BYTES).decode(errors="replace").strip()
-        except FileNotFoundError:
+        except OSError:
             return ""  # its name was the answer
 
 

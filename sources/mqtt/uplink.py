@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from anyio import to_thread
 
-from sources.base import Answer, NotSent, Outgoing, SourceError
+from sources.base import NotSent, SourceError
 from sources.mqtt.address import Address
 from sources.mqtt.connection import CONNECT_TIMEOUT_S, connected
+from sources.values.answers import read_answer
 from sources.values.files import unreadable
 from sources.values.losses import Losses
 from sources.values.ranges import Range
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from aiomqtt import Message
+
+    from sources.base import Answer, Outgoing
 
 ANSWER = "answer"
 """The last level of the topics of answers."""
@@ -117,10 +119,4 @@ def _answer(message: Message) -> Answer:
         ValueError: it is none.
     """
     upload_id, attempt, _ = str(message.topic).split("/")[-3:]
-    try:
-        fields: Any = json.loads(bytes(message.payload))
-    except RecursionError as exc:
-        raise ValueError("it is nested too deeply") from exc
-    if not isinstance(fields, dict) or type(fields.get("accepted")) is not bool:
-        raise ValueError('must be JSON such as {"accepted": true}')
-    return Answer(upload_id, int(attempt), fields["accepted"], str(fields.get("detail") or ""))
+    return read_answer(bytes(message.payload), upload_id, int(attempt))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sources.base import Answer, NotSent, Outgoing, SourceError
+from sources.base import NotSent, SourceError
 from sources.programs.check import MAX_REASON_CHARACTERS, working_folder
 from sources.programs.process import Process, ProcessLimits
 from sources.programs.validator import FILE, memory_bytes
+from sources.values.answers import read_answer
 from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from sources.base import Answer, Outgoing
 
 NOT_SENT_STATUS = 75
 """Exit status of a program that has certainly sent nothing: `EX_TEMPFAIL` of sysexits.h."""
@@ -68,8 +71,9 @@ class ProgramUplink:
                 async for line in lines:
                     if line.is_error:
                         last = line.text.strip()[:MAX_REASON_CHARACTERS] or last
-                    else:
-                        answer = _answer(line.text, outgoing) or answer
+                    elif line.text.startswith("{"):
+                        with suppress(ValueError):  # it is other output
+                            answer = read_answer(line.text, outgoing.id, outgoing.attempt)
             finally:
                 await lines.aclose()  # type: ignore[attr-defined] # it is a generator
         reason = f": {last}" if last else ""
@@ -100,16 +104,3 @@ class ProgramUplink:
             arguments.append(filled)
         has_file = any(FILE in argument for argument in self._arguments)
         return [self._program, *arguments, *([] if has_file else [facts[FILE]])]
-
-
-def _answer(text: str, outgoing: Outgoing) -> Answer | None:
-    if not text.startswith("{"):
-        return None
-    try:
-        fields: dict[str, Any] = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    accepted = fields.get("accepted")
-    if type(accepted) is not bool:
-        return None
-    return Answer(outgoing.id, outgoing.attempt, accepted, str(fields.get("detail") or ""))
