@@ -24,6 +24,7 @@ export const EXPLAINED: ReadonlySet<SendingState> = new Set([
   'refused',
   'failed',
   'unknown',
+  'withdrawn',
 ]);
 
 /** What a person may do in each state, and the words for it. */
@@ -53,6 +54,14 @@ export const ACTIONS: Readonly<
   ],
 };
 
+/** The states in which another attempt may follow, or none. */
+const BETWEEN_ATTEMPTS: ReadonlySet<SendingState> = new Set([
+  'queued',
+  'released',
+  'failed',
+  'withdrawn',
+]);
+
 /** When the rover has the sequence, and when its answer is due. */
 export function lightTimes(sending: Sending, nowMs: number): readonly string[] {
   const facts: string[] = [];
@@ -60,7 +69,11 @@ export function lightTimes(sending: Sending, nowMs: number): readonly string[] {
   if (release_at !== null && (state === 'queued' || state === 'released')) {
     facts.push(`not before ${moment(release_at, nowMs)}`);
   }
-  if (sent_at !== null) facts.push(`sent ${clock(Date.parse(sent_at))}`);
+  if (sent_at !== null && state !== 'sending') {
+    const sent = sending.was_sent === 'yes' ? 'sent' : 'may have been sent';
+    const before = BETWEEN_ATTEMPTS.has(state) ? ' before, at' : '';
+    facts.push(`${sent}${before} ${clock(Date.parse(sent_at))}`);
+  }
   if (arrives_at !== null && (state === 'sent' || state === 'timed_out')) {
     const has = Date.parse(arrives_at) <= nowMs ? 'at the rover since' : 'at the rover';
     facts.push(`${has} ${moment(arrives_at, nowMs)}`);

@@ -102,7 +102,7 @@ export class UploadList extends PageElement {
           ? nothing
           : html`<div class="actions">
               ${this.asksName ? html`<input name="by" aria-label="Your name" placeholder="Your name" required maxlength="100" autocomplete="off" .defaultValue=${storedOperator()} />` : nothing}
-              ${sending.state === 'queued' ? html`<label class="dim">Not before (UTC) <input name="at" type="datetime-local" /></label>` : nothing}
+              ${sending.state === 'queued' && sending.released_by.length === 0 ? html`<label class="dim">Not before (UTC) <input name="at" type="datetime-local" /></label>` : nothing}
               ${actions.map(([action, text]) => html`<button type="submit" value=${action} class=${action === 'release' ? 'primary' : ''} data-testid=${action}>${text}</button>`)}
               ${this.#mover(upload)}
             </div>`

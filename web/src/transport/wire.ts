@@ -366,6 +366,8 @@ export interface Sending {
   readonly t: string;
   readonly by: string | null;
   readonly attempt: number;
+  /** With any attempt. */
+  readonly was_sent: 'no' | 'maybe' | 'yes';
   readonly released_by: readonly string[];
   readonly release_at: string | null;
   readonly light_time_s: number | null;
