@@ -175,11 +175,13 @@ def test_a_time_range_has_the_points_within_it(store: Store) -> None:
     assert list(store.read("q", NOW, NOW + 1)) == []
 
 
-def test_the_ends_are_those_of_all_parameters(store: Store) -> None:
-    assert (store.first(), store.last()) == (math.inf, -math.inf)
+def test_the_ends_are_those_of_the_chosen_parameters(store: Store) -> None:
+    names = ["p", "q"]
+    assert (store.first(names), store.last(names)) == (math.inf, -math.inf)
     store.add({"p": points([NOW + i for i in range(3000)], list(range(3000)))}, NOW)
     store.add({"q": points([NOW - 5, NOW + 5], [1, 2])}, NOW)
-    assert (store.first(), store.last()) == (NOW - 5, NOW + 2999)
+    assert (store.first(names), store.last(names)) == (NOW - 5, NOW + 2999)
+    assert (store.first(["q"]), store.last(["q"])) == (NOW - 5, NOW + 5)
 
 
 def test_parameters_of_the_same_samples_share_their_times() -> None:

@@ -23,7 +23,6 @@ from rover.telemetry.replay import Position, Replay
 from rover.wire import dumps, iso
 from sources.base import Sample
 from tests.test_restart import running
-from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,7 +174,7 @@ async def test_a_replay_ends_at_the_end_of_the_record(is_closed: bool, end: floa
 
 
 class DamagedHistory(History):
-    def tables(self, *_: Any) -> Any:
+    def prompt_tables(self, *_: Any) -> Any:
         raise LogDamaged("the history cannot be read")
 
 
@@ -197,11 +196,9 @@ async def replay_of(url: str, **headers: str) -> list[ServerSentEvent]:
 
 async def test_a_recorded_mission_is_replayed_over_http(serve: Serve, tmp_path: Path) -> None:
     now = time()
-    async with running(tmp_path) as (mission, device), serve(mission.app, lifespan="off") as url:
-        sent = [Sample(now - 60 + n, {"speed": float(n)}) for n in range(30)]
-        device.push.take(sent)
-        with fail_after(5):
-            await until(lambda: len(mission.telemetry.history) == len(sent))
+    async with running(tmp_path) as (mission, _), serve(mission.app, lifespan="off") as url:
+        for n in range(30):
+            mission.telemetry.history.add(Sample(now - 60 + n, {"speed": float(n)}))
         stream = f"{url}/stream/rover-telemetry"
         events = await replay_of(f"{stream}?at={now - 55}&speed=1000&fields=speed")
         samples = [json.loads(e.data)["speed"] for e in events if e.event == "message" and e.id]
@@ -233,17 +230,72 @@ async def test_a_recorded_mission_is_replayed_over_http(serve: Serve, tmp_path: 
         assert len(mission.serving.replay_pool) == 0
 
 
+async def test_a_replay_shows_samples_of_wrong_clocks_when_they_arrived(
+    serve: Serve, tmp_path: Path
+) -> None:
+    now = time()
+    ahead, behind = 30 * 365.25 * 86_400, -now + 1000
+    async with running(tmp_path) as (mission, _), serve(mission.app, lifespan="off") as url:
+        history = mission.telemetry.history
+        for n in range(30):
+            at = now - 60 + n
+            history.add(Sample(at - 0.2, {"speed": n}), at=at)
+            history.add(Sample(at + ahead, {"ahead": n}), at=at + 0.1)
+            history.add(Sample(at + behind, {"behind": n}), at=at + 0.2)
+            history.add(Sample(at + (-1) ** n * 3600, {"jumping": n}), late=n % 2 == 1, at=at + 0.3)
+        names = ["speed", "ahead", "behind", "jumping"]
+
+        async def shown(at: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+            stream = f"{url}/stream/rover-telemetry?at={at}&speed=1000&fields={','.join(names)}"
+            events = [one for one in await replay_of(stream) if one.event == "message"]
+            before = [json.loads(one.data) for one in events if not one.id]
+            return before, [json.loads(one.data) for one in events if one.id]
+
+        async with httpx.AsyncClient() as client:
+            span = (await client.get(f"{url}/telemetry/span")).json()
+            beyond = f"{url}/stream/rover-telemetry?at={now + 3600}"
+            assert (await client.get(beyond)).status_code == 400
+        assert (span["first"], span["last"] <= span["now"]) == (iso(now - 60.2), True)
+
+        _, samples = await shown(now - 61)
+        assert [(name, one[name]) for one in samples for name in names if name in one] == [
+            (name, n) for n in range(30) for name in names
+        ]
+        assert samples[1] == {"t": iso(now - 60 + ahead), "ahead": 0}
+        assert samples[7] == {"t": iso(now - 59 - 3600), "late": True, "jumping": 1}
+
+        before, samples = await shown(now - 49.75)
+        values = {name: one for one in before for name in names if name in one}
+        assert {name: one[name] for name, one in values.items()} == {
+            "speed": 10, "ahead": 10, "behind": 10, "jumping": 8
+        }  # fmt: skip
+        assert values["behind"]["t"] == iso(now - 50 + behind)
+        assert samples[0]["jumping"] == 10
+
+
+async def test_a_record_of_a_clock_that_was_set_back_is_replayed_in_the_future() -> None:
+    history, log = History(), MemoryLog()
+    for n in range(3):
+        history.add(Sample(T + 3600 + n, {"speed": n}))
+    recording = Recording(history, log, lambda: T)
+    assert await recording.last() == T + 3602
+    replay = Replay(recording, Position(T + 3601), 1000, None, has_past=False, stopping=Event())
+    body = b"".join([batch.body async for batch in replay]).decode()
+    assert [n for n in range(3) if f'"speed":{n}' in body] == [1, 2]
+    assert replay.reached == T + 3602
+
+
 async def test_replays_have_a_share_for_each_client_and_end_with_a_shutdown(
     serve: Serve, tmp_path: Path
 ) -> None:
     now = time()
     async with (
-        running(tmp_path, client_share=1 / 24) as (mission, device),
+        running(tmp_path, client_share=1 / 24) as (mission, _),
         serve(mission.app, lifespan="off") as url,
         httpx.AsyncClient(timeout=10) as client,
     ):
-        device.push.take([Sample(now - 60 + n, {"speed": float(n)}) for n in range(60)])
-        await until(lambda: len(mission.telemetry.history) == 60)
+        for n in range(60):
+            mission.telemetry.history.add(Sample(now - 60 + n, {"speed": float(n)}))
         stream = f"{url}/stream/rover-telemetry?at={now - 50}"
         async with aconnect_sse(client, "GET", stream) as source:
             events = source.aiter_sse()

@@ -72,6 +72,7 @@ TELEMETRY = {
     "beat": StreamMessage("nothing else was sent for 3 s", ref("Beat"), "beat"),
     "comms": StreamMessage("a message of a channel, in a replay", ref("PastMessage"), "comms"),
     "image": StreamMessage("an image has changed", ref("Image"), "image"),
+    "ages": StreamMessage("the ages of the newest values of a replay", ref("Ages"), "ages"),
     "clock": StreamMessage("the time of a replay, each second", ref("ReplayClock"), "clock"),
     "end": StreamMessage("the replay has reached the end of the record", ref("ReplayClock"), "end"),
     "bye": StreamMessage(

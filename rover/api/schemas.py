@@ -523,6 +523,13 @@ SCHEMAS: dict[str, Schema] = {
         detail=TEXT,
     ),
     "Beat": obj(),
+    "Ages": obj(
+        ages_s={
+            "type": "object",
+            "additionalProperties": NUMBER,
+            "description": "seconds since the value was received, by parameter",
+        }
+    ),
     "ReplayClock": obj(t=TIME, speed=NUMBER),
     "PastMessage": obj(channel=TEXT, **{"from": TEXT}, text=TEXT, role=nullable(TEXT), at=TIME),
     "Progress": {

@@ -99,14 +99,16 @@ class Reader:
         pieces = (points.between(-inf, until) for points in found if points is not None)
         return joined([points for points in pieces if len(points)])
 
-    def first(self) -> float:
-        """The time of the oldest point of all parameters; infinite without any."""
-        oldest = (self._chunks.oldest(stored.id, 0) for stored in self._stored.values())
+    def first(self, names: Iterable[str]) -> float:
+        """The time of the oldest point of some parameters; infinite without any."""
+        ids = (self._stored[name].id for name in names if name in self._stored)
+        oldest = (self._chunks.oldest(parameter, 0) for parameter in ids)
         return min((chunk.first for chunk in oldest if chunk is not None), default=inf)
 
-    def last(self) -> float:
-        """The time of the newest point of all parameters; -infinite without any."""
-        newest = (self._chunks.newest(stored.id, 0) for stored in self._stored.values())
+    def last(self, names: Iterable[str]) -> float:
+        """The time of the newest point of some parameters; -infinite without any."""
+        ids = (self._stored[name].id for name in names if name in self._stored)
+        newest = (self._chunks.newest(parameter, 0) for parameter in ids)
         return max((chunk.last for chunk in newest if chunk is not None), default=-inf)
 
     def load(

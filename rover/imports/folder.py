@@ -15,6 +15,7 @@ from rover.logs.database import Database
 from rover.logs.folder import DataFolder
 from rover.logs.rows import INSERT_ITEM, item_row
 from rover.schema import FILE_NAME
+from rover.telemetry.arrivals import parameters_of
 from rover.telemetry.by_parameter import points_of
 from rover.telemetry.events import dictionary_json
 from rover.telemetry.past import MAX_PARAMETERS
@@ -82,7 +83,7 @@ class FolderImport:
         for one in batch:
             tail.add(one.sample, late=one.late, offset=0, size=0)
         names = dict.fromkeys(name for one in batch for name in one.sample.values)
-        if len({*names, *self._store.names}) > MAX_PARAMETERS:
+        if len(parameters_of([*names, *self._store.names])) > MAX_PARAMETERS:
             raise LogDamaged(f"there are more than {MAX_PARAMETERS:,} parameters, the limit")
         try:
             self._store.add(points_of(tail.rows(), names, lambda _: 0), time())

@@ -1,4 +1,4 @@
-"""The newest values and the last rows, while values go by in order of time."""
+"""The newest values and the last rows, as the file of a recorded mission has them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rover.archive.points import values_of
 from rover.archive.table import Excerpt, table_of
 from rover.exports.columns import columns_of
 from rover.exports.jsonl import samples
@@ -24,52 +21,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rover.archive.points import Points
+    from rover.telemetry.arrivals import Newest
 
 
 MAX_ROWS = 1000
 """Maximum number of samples with which clients begin."""
 
 
-class NewestValues:
-    """The newest value of each parameter, as the log keeps them."""
+def saved_values(newest: Mapping[str, Newest], offset: int, before: str | None) -> str:
+    """The text for the log, as `Recorder.save` writes it.
 
-    def __init__(self) -> None:
-        self._newest: dict[str, tuple[float, Any]] = {}
-
-    def update(self, batch: Mapping[str, Points]) -> None:
-        """Note newer values. Late ones count only as long as there is no other."""
-        for name, points in batch.items():
-            rows = np.flatnonzero(~points.late)
-            if len(rows):
-                row = int(rows[-1])
-            elif name in self._newest:
-                continue
-            else:
-                row = len(points) - 1
-            self._newest[name] = float(points.t[row]), _value(points, row)
-
-    def as_json(self, offset: int, before: str | None) -> str:
-        """The text for the log, as `Recorder.save` writes it.
-
-        Args:
-            offset: of the newest event.
-            before: such a text of the same parameters, for their periods.
-        """
-        periods: dict[str, Any] = {}
-        with suppress(ValueError, LookupError, TypeError, AttributeError):
-            known = json.loads(before or "{}").get("values", {})
-            periods = {name: one["period_s"] for name, one in known.items()}
-        values = {
-            name: {
-                "t": t,
-                "value": value,
-                "newest": t,
-                "received_at": t,
-                "period_s": periods.get(name),
-            }
-            for name, (t, value) in self._newest.items()
+    Args:
+        newest: value of each parameter.
+        offset: of the newest event.
+        before: such a text of the same parameters, for their periods.
+    """
+    periods: dict[str, Any] = {}
+    with suppress(ValueError, LookupError, TypeError, AttributeError):
+        known = json.loads(before or "{}").get("values", {})
+        periods = {name: one["period_s"] for name, one in known.items()}
+    values = {
+        name: {
+            "t": one.t,
+            "value": one.value,
+            "newest": one.t,
+            "received_at": one.shown_at,
+            "period_s": periods.get(name),
         }
-        return dumps({"offset": offset, "values": values, "marks": []})
+        for name, one in newest.items()
+    }
+    return dumps({"offset": offset, "values": values, "marks": []})
 
 
 class LastRows:
@@ -118,11 +99,3 @@ class LastRows:
 
 def _length(window: Mapping[str, Points | None]) -> int:
     return max((len(points) for points in window.values() if points is not None), default=0)
-
-
-def _value(points: Points, row: int) -> Any:
-    """The value of a row as JSON."""
-    parts = zip(points.parts, points.columns, strict=True)
-    found = {part: values_of(column[row : row + 1])[0] for part, column in parts}
-    scalar = found.pop("", None)
-    return found if scalar is None and found else scalar

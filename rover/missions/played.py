@@ -95,7 +95,7 @@ class PlayedMission:
                 self._simulated = saved_spans(mission.contents.index.values)
                 history = mission.history()
                 self.parameters = _dictionary(mission.parameters, history.kinds())
-                newest = [t for t, _ in history.newest_before(inf).values()]
+                newest = [float(table.t[-1]) for table in history.tables_before(inf)]
                 first = min([history.first(), *(one.t for one in images[:1])])
                 last = max([*newest, *(one.t for one in images[-1:])], default=-inf)
         except (NotAMission, LogDamaged) as exc:

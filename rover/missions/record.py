@@ -15,6 +15,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from rover import __version__
+from rover.archive.database import RecordedArchive
 from rover.archive.parameters import Parameters
 from rover.archive.store import Store
 from rover.commands.records import PREFIX as UPLOAD
@@ -38,19 +39,29 @@ from rover.logs.rows import (
 from rover.missions.alarms import alarm_before
 from rover.missions.camera_files import camera_file, without_path
 from rover.missions.files import FILES_SCHEMA, add_file
-from rover.missions.latest import LastRows, NewestValues
+from rover.missions.latest import LastRows, saved_values
 from rover.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
 from rover.simulated_spans import KEY as SIMULATED
 from rover.simulated_spans import saved_spans
 from rover.telemetry.alarms import KEY as ALARM
+from rover.telemetry.arrivals import (
+    Newest,
+    by_parameter,
+    is_value,
+    measured_elsewhere,
+    newest_shown,
+    received_between,
+)
+from rover.telemetry.past import Past
 from rover.telemetry.recorder import SNAPSHOT
 from rover.telemetry.records import DICTIONARY, STREAM
 from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from rover.archive.points import Points
     from rover.logs.base import Record
     from rover.missions.snapshot import Snapshot
 
@@ -140,7 +151,7 @@ class _Writer:
         self._end = inf if until is None else until
         self._on_progress = on_progress
         self._items = mission.contents.index.values
-        self._newest = NewestValues()
+        self._newest: dict[str, Newest] = {}
         self._last = LastRows()
 
     def write(self) -> dict[str, int]:
@@ -151,7 +162,7 @@ class _Writer:
         parameters = Parameters(self._db)
         for name, stored in parameters.all().items():
             parameters.update(name, stored._replace(archived=last))
-        self._put(SNAPSHOT, self._newest.as_json(last, self._items.get(SNAPSHOT)))
+        self._put(SNAPSHOT, saved_values(self._newest, last, self._items.get(SNAPSHOT)))
         counts["messages"] = self._write_messages()
         counts["uploads"], counts["commands"] = self._write_uploads()
         counts["images"] = self._write_images()
@@ -175,17 +186,29 @@ class _Writer:
             self._db.execute(INSERT_ITEM, item_row(key, value))
 
     def _write_values(self) -> int:
-        store, newest, count = Store(self._db), NewestValues(), 0
+        """Copy the values that were measured or received in the time range; returns their number.
+
+        A replay of the file shows those that were received outside of it at their own time.
+        """
+        store, count = Store(self._db), 0
         history = self._mission.history()
         store.reserve(history.kinds(self._since, self._until))
-        for window in history.windows(self._since, self._until):
-            batch = {name: points for name, points in window.items() if points is not None}
-            store.add(batch, time())
-            newest.update(batch)
-            self._last.add(window)
-            count += sum(map(len, batch.values()))
+
+        def add(window: Mapping[str, Points]) -> None:
+            nonlocal count
+            store.add(window, time())
+            count += sum(len(points) for name, points in window.items() if is_value(name))
             self._report()
-        self._newest = newest
+
+        for window in history.series_windows(self._since, self._until):
+            self._last.add(by_parameter(window))
+            add(received_between(window, self._begin, self._end))
+        for window in history.arrival_windows(self._since, self._until):
+            store.add(window, time())
+            add(measured_elsewhere(window, self._begin, self._end))
+        written = Past(self._mission.parameters, RecordedArchive(self._db))
+        written.read_names()
+        self._newest = newest_shown(written, inf)
         return count
 
     def _write_holes(self) -> None:
@@ -255,7 +278,7 @@ class _Writer:
                             before[fields["id"]] = fields
                         else:
                             after.add(fields["id"])
-                if self._is_inside(one.at if one.t is None else one.t):
+                if self._is_inside(one.at) or self._is_inside(one.t):
                     yield one
 
         last = 0
@@ -316,9 +339,9 @@ class _Writer:
                 continue
             with suppress(ValueError, LookupError, TypeError):
                 known = json.loads(text)
-                taken_at = known.get("taken_at")
-                t = known.get("received_at") if taken_at is None else taken_at
-                if self._is_inside(t) and self._add_file(f"images/{key.removeprefix(IMAGE)}"):
+                times = known.get("taken_at"), known.get("received_at")
+                is_inside = any(map(self._is_inside, times))
+                if is_inside and self._add_file(f"images/{key.removeprefix(IMAGE)}"):
                     self._put(key, text)
                     images += 1
         arrivals = [one for one in self._mission.records(ARRIVALS) if self._is_inside(one.at)]

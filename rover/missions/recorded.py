@@ -98,5 +98,5 @@ def _end_of(manifest: Mapping[str, Any], newest: str | None) -> float | None:
             return until.timestamp()
     with suppress(ValueError, LookupError, TypeError, AttributeError):
         values = json.loads(newest or "{}")["values"].values()
-        return max(float(one["t"]) for one in values)
+        return max(float(one["received_at"]) for one in values)
     return None

@@ -20,6 +20,7 @@ from rover.logs.mission_file import JOURNAL_NAME
 from rover.logs.reading import connect, id_range, note_truncation, records_of
 from rover.missions.files import StoredFiles, pieces_of_file
 from rover.schema import APPLICATION_ID, FILE_NAME, MAX_OFFSET, MIGRATIONS
+from rover.telemetry.arrivals import series_by_time
 from rover.telemetry.past import Past
 from rover.telemetry.records import STREAM, samples, saved_dictionary
 
@@ -99,7 +100,8 @@ class Snapshot:
         history = Past(self.parameters, self._archive())
         history.read_names()
         for record, sample in self.samples():
-            history.add(sample, late=record.kind == "late", offset=record.offset)
+            late = record.kind == "late"
+            history.add(sample, late=late, offset=record.offset, at=record.at)
         return history
 
     def _archive(self) -> RecordedArchive:
@@ -151,7 +153,8 @@ class Snapshot:
         """
         archived = self._archive().store().archived
         for record, sample in samples(self.records(STREAM)):
-            if any(record.offset > archived(name) for name in sample.values):
+            series = (series_by_time(name, sample.t, record.at) for name in sample.values)
+            if any(record.offset > archived(one) for one in series):
                 yield record, sample
 
 

@@ -85,7 +85,7 @@ async def open_replay(
     """The response to a request for a replay.
 
     Raises:
-        BadQuery: the time is in the future, or before the record begins.
+        BadQuery: the time is in the future, after the record ends, or before it begins.
         LogDamaged: the record cannot be read.
         PoolFull: too many replays are open, or too many of this client.
     """
@@ -99,7 +99,7 @@ async def open_replay(
     )
     text = request.headers.get("Last-Event-ID")
     start = Position.parse(text, "Last-Event-ID") if text else Position(at)
-    if start.t > recording.clock():
+    if start.t > max(recording.clock(), await recording.last()):
         raise BadQuery("at", iso_or_text(start.t), "is in the future")
     first = await recording.first()
     if first - TOLERANCE_S < start.t < first:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from rover.logs.search import offset_before
+from rover.telemetry.arrivals import newest_shown
 from rover.telemetry.events import sample_json
 from rover.telemetry.recording import COMMS, IMAGES, MAX_ALARM_RECORDS, PAGE_RECORDS, message_json
 from rover.telemetry.records import STREAM
@@ -35,16 +36,16 @@ async def frames_before(
     """What a client needs to know of a moment: events without ids.
 
     These are the newest dictionary, states, values, alarms, events, messages and images before
-    it.
+    it, and the ages of the values.
 
     Raises:
         LogDamaged: the record cannot be read.
     """
     log = recording.log
-    newest = await to_thread.run_sync(recording.history.newest_before, t, fields)
+    newest = await to_thread.run_sync(newest_shown, recording.history, t, fields)
     rows: dict[float, dict[str, Any]] = {}
-    for name, (at, value) in newest.items():
-        rows.setdefault(at, {})[name] = value
+    for name, one in newest.items():
+        rows.setdefault(one.t, {})[name] = one.value
     found = [*await _past(log, "dictionary", t, 1)]
     states = await _past(log, "state", t, PAGE_RECORDS)
     found += {json.loads(one.data)["source"]: one for one in states}.values()
@@ -59,7 +60,11 @@ async def frames_before(
         messages = [one for one in past if one.at < t][-MAX_PAST:]
         frames += [sse(message_json(channel.key, one), event="comms") for one in messages]
     samples = (sample_json(Sample(at, values)) for at, values in sorted(rows.items()))
-    return [*frames, *map(sse, samples)]
+    frames += map(sse, samples)
+    if newest:
+        ages_s = {name: round(t - one.shown_at, 3) for name, one in newest.items()}
+        frames.append(sse(dumps({"ages_s": ages_s}), event="ages"))
+    return frames
 
 
 async def _past(log: Log, kind: str, t: float, limit: int) -> list[Record]:

@@ -121,11 +121,19 @@ class History(Past):
         if self._is_recorded:
             self.read_names()
 
-    def add(self, sample: Sample, *, late: bool = False, offset: int = 0, size: int = 0) -> None:
+    def add(
+        self,
+        sample: Sample,
+        *,
+        late: bool = False,
+        offset: int = 0,
+        size: int = 0,
+        at: float | None = None,
+    ) -> None:
         """See `Past.add`."""
         if not len(self._tail):
             self._archive_at = self._clock() + ARCHIVE_S
-        super().add(sample, late=late, offset=offset, size=size)
+        super().add(sample, late=late, offset=offset, size=size, at=at)
         if self._tail.size > MAX_TAIL_BYTES and not self._is_recorded:
             self._drop_half()
 
@@ -171,14 +179,14 @@ class History(Past):
         with self._lock:
             count = len(self._tail)
             if count >= ARCHIVE_SAMPLES:
-                count -= count % CHUNK
+                count = self._tail.whole_events(count - count % CHUNK)
             if not count:
                 return
             rows = self._tail.rows(count)
             newest = max(rows.offsets)
             try:
                 store = self._archive.store()
-                batch = points_of(rows, self._names, store.archived)
+                batch = points_of(rows, dict.fromkeys(self._series()), store.archived)
                 store.add(batch, self._clock(), newest)
                 self._limit(store)
             except (sqlite3.Error, OSError, ValueError) as exc:

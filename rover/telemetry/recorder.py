@@ -177,7 +177,7 @@ class Recorder:
     def _restore_sample(self, record: Record, sample: Sample) -> None:
         late = record.kind == "late"
         size = len(record.data)
-        self._history.add(sample, late=late, offset=record.offset, size=size)
+        self._history.add(sample, late=late, offset=record.offset, size=size, at=record.at)
         if record.offset <= self._saved:
             return
         silent_s = max(0.0, self._clock() - record.at)

@@ -13,16 +13,17 @@ from contextlib import suppress
 from functools import partial
 from heapq import heapify, heappop, heapreplace
 from itertools import islice
+from math import inf
 from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anyio import to_thread
 
 from rover.logs.search import offset_before
+from rover.telemetry.arrivals import shown
 from rover.telemetry.events import sample_json
 from rover.telemetry.records import STREAM
 from rover.wire import dumps, iso
-from sources.base import Sample
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -125,14 +126,14 @@ class Recording:
 
     async def first(self) -> float:
         """The time of the first sample or event in POSIX seconds; infinite without any."""
-        found = [await to_thread.run_sync(self.history.first)]
+        found = [(await to_thread.run_sync(self.history.shown_ends))[0]]
         for key, kind in BEGINNINGS:  # of one kind, the log finds records by its index
             found += [one.at for one in await self.log.read(key, kinds=(kind,), limit=1)]
         return min(found)
 
     async def last(self) -> float:
         """The time of the newest sample or event in POSIX seconds; -infinite without any."""
-        found = [await to_thread.run_sync(self.history.last)]
+        found = [(await to_thread.run_sync(self.history.shown_ends))[1]]
         found += [one.at for one in await self.log.read(STREAM, limit=1, newest=True)]
         return max(found)
 
@@ -159,15 +160,8 @@ class Recording:
         self, since: float, until: float, fields: Collection[str] | None
     ) -> Iterator[Moment]:
         """The samples of a time range; blocks."""
-        for table in self.history.tables(since, until, fields):
-            columns = table.as_columns(self.history.integers)
-            times = columns.pop("t")
-            del columns["late"]  # in order of time, none is
-            for row, t in enumerate(times):
-                values = {
-                    name: column[row] for name, column in columns.items() if column[row] is not None
-                }
-                yield Moment(t, None, sample_json(Sample(t, values)))
+        for t, sample, late in shown(self.history, since, until, fields):
+            yield Moment(t, None, sample_json(sample, late=late))
 
     async def records(
         self, place: Place, since: float, until: float, after: dict[Place, int]
@@ -210,19 +204,26 @@ class Recording:
     async def moments(self, since: float, fields: Collection[str] | None) -> AsyncIterator[Moment]:
         """Everything from a time on, in order of time, until now.
 
-        An event with an empty name follows what is recorded so far, unless the record is closed.
+        An event with an empty name follows what is recorded so far, unless nothing can follow: the
+        record is closed, or is of a time in the future, from a clock that was set back.
         """
         after: dict[Place, int] = {}
-        margin_s = 0.0 if self._is_closed else MARGIN_S
-        while (until := self.clock() - margin_s) > since + margin_s:
-            sources = [_in_thread(self.samples(since, until, fields))]
-            sources += [self.records(place, since, until, after) for place in self._places()]
-            async for moment in merged(sources):
+        if self._is_closed or since > self.clock():
+            async for moment in self._between(since, inf, fields, after):
                 yield moment
-            if self._is_closed:
-                return
+            return
+        while (until := self.clock() - MARGIN_S) > since + MARGIN_S:
+            async for moment in self._between(since, until, fields, after):
+                yield moment
             yield Moment(until, "", "")
             since = until
+
+    def _between(
+        self, since: float, until: float, fields: Collection[str] | None, after: dict[Place, int]
+    ) -> AsyncIterator[Moment]:
+        sources = [_in_thread(self.samples(since, until, fields))]
+        sources += [self.records(place, since, until, after) for place in self._places()]
+        return merged(sources)
 
 
 async def merged(sources: Sequence[AsyncIterator[Moment]]) -> AsyncIterator[Moment]:

@@ -70,6 +70,13 @@ class Tail:
         end = len(self) if count is None else count
         return Rows._make(column[:end] for column in self._rows)
 
+    def whole_events(self, count: int) -> int:
+        """That number of samples, or a few more, so that all samples of an event are among them."""
+        offsets = self._rows.offsets
+        while 0 < count < len(self) and offsets[count] == offsets[count - 1] != 0:
+            count += 1
+        return count
+
     def add(self, sample: Sample, *, late: bool, offset: int, size: int) -> bool:
         """Add a sample, and return whether no earlier one had the same parameters.
 

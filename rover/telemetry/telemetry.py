@@ -166,6 +166,7 @@ class Telemetry:
             retention=retention,
             report_damage=None if log is None else log.report_damage,
         )
+        self._clock = clock
         self._order = ParameterOrder(present=clock)
         self._limits = LimitWatch(self._parameters)
         ended_at = None if log is None else log.ended_at
@@ -309,7 +310,8 @@ class Telemetry:
         if late is not None:  # it changes neither the latest values nor the alarms
             late_data = sample_json(late, late=True)
             event = self.topic.publish(SampleEvent(late_data, late, late=True), at=-inf)
-            self.history.add(late, late=True, offset=event.offset, size=len(late_data))
+            offset, size, at = event.offset, len(late_data), self._clock()
+            self.history.add(late, late=True, offset=offset, size=size, at=at)
         if newest is None:
             return
         computed, unusable = self._derived.update(newest)
@@ -331,7 +333,7 @@ class Telemetry:
         # clocks differ: an event is never earlier than the one before it
         event = SampleEvent(data, sample, leads=leads)
         event_id = self.topic.publish(event, at=sample.t if leads else -inf)
-        self.history.add(sample, offset=event_id.offset, size=len(data))
+        self.history.add(sample, offset=event_id.offset, size=len(data), at=self._clock())
         for change in self._limits.check(sample):
             self._record(change)
 

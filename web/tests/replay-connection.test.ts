@@ -1,5 +1,9 @@
 import { beforeEach, expect, test, vi } from 'vitest';
-import { ReplayConnection, type ReplayRequest } from '../src/transport/replay-connection.ts';
+import {
+  ReplayConnection,
+  type ReplayEvent,
+  type ReplayRequest,
+} from '../src/transport/replay-connection.ts';
 
 const T = Date.parse('2026-11-28T12:00:00Z');
 const at = (s: number) => new Date(T + s * 1000).toISOString();
@@ -45,14 +49,17 @@ interface Seen {
 let requests: Seen[];
 let refusal: (() => Response) | null;
 let log: unknown[];
+let received: ReplayEvent[];
 
 function open(request: Partial<ReplayRequest> = {}): ReplayConnection {
   const connection = new ReplayConnection(
     'http://rover.test/deep/',
     { atMs: T, speed: 4, after: null, still: false, ...request },
     {
-      event: (event) =>
-        log.push(event.type === 'samples' ? event.samples.map(({ t }) => t) : event.type),
+      event: (event) => {
+        received.push(event);
+        log.push(event.type === 'samples' ? event.samples.map(({ t }) => t) : event.type);
+      },
       reached: (ms) => log.push((ms - T) / 1000),
       opened: () => log.push('opened'),
       ended: () => log.push('ended'),
@@ -70,7 +77,7 @@ function last(): Seen {
 
 beforeEach(() => {
   vi.useFakeTimers({ now: T + 999_000 });
-  [requests, refusal, log] = [[], null, []];
+  [requests, refusal, log, received] = [[], null, [], []];
   vi.stubGlobal('document', { visibilityState: 'visible' });
   vi.stubGlobal('fetch', async (url: string, init: RequestInit) => {
     const body = new Body(init.signal as AbortSignal);
@@ -111,6 +118,20 @@ test('events are passed on in order, and the time that they reach', async () => 
   ]);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(requests).toHaveLength(1);
+});
+
+test('samples of a wrong clock have the time of their arrival, and move the replay to it', async () => {
+  open();
+  await vi.advanceTimersByTimeAsync(0);
+  const ahead = `data: {"t":"${at(1e6)}","ahead":1}\n\n`;
+  await last().body.send(ahead, 'event: ages\ndata: {"ages_s":{"ahead":2.5}}\n\n', clock(0));
+  await last().body.send(`id: ${id(3)}\n${ahead}`);
+  expect(received).toMatchObject([
+    { type: 'samples', receivedMs: [Number.NEGATIVE_INFINITY] },
+    { type: 'ages', agesS: { ahead: 2.5 } },
+    { type: 'samples', receivedMs: [T + 3000] },
+  ]);
+  expect(log.at(-1)).toBe(3);
 });
 
 test('a still replay ends with the state at its time, and shows nothing after it', async () => {

@@ -64,6 +64,22 @@ test('ages count to the time of the replay, not to now', () => {
   expect(replay.telemetry.reading('speed')).toMatchObject({ ageS: 91, stale: true });
 });
 
+test('ages count from the arrival of a value whose clock is wrong', () => {
+  samples({ t: at(6 * 3600), ahead: 3 }, { t: '1996-11-28T12:00:00Z', behind: 1 });
+  replay.apply({ type: 'ages', agesS: { ahead: 2, behind: 70 } });
+  replay.reached(T);
+  expect(replay.telemetry.reading('ahead')).toMatchObject({ ageS: 2, stale: false });
+  expect(replay.telemetry.reading('behind')).toMatchObject({ ageS: 70, stale: true });
+  for (const s of [1, 2, 3]) {
+    const one = [{ t: at(6 * 3600 + s), ahead: 3 }];
+    replay.apply({ type: 'samples', samples: one, ageMs: 0, receivedMs: [T + s * 1000] });
+  }
+  replay.reached(T + 4_000);
+  expect(replay.telemetry.reading('ahead')).toMatchObject({ ageS: 1, stale: false });
+  replay.reached(T + 30_000);
+  expect(replay.telemetry.reading('ahead')).toMatchObject({ ageS: 27, stale: true });
+});
+
 test('values before the start give periods and sparklines, each of them once', async () => {
   history = (url) =>
     url.searchParams.has('fields')

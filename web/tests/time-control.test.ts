@@ -264,6 +264,18 @@ test('the present of a recorded mission is the end of its record, however new', 
   expect(time.shownMs).toBe(NOW - 60_000);
 });
 
+test('a record that reaches into the future can be opened there', async () => {
+  span = { ...span, last: iso(NOW + 6 * 3_600_000) };
+  await start(`?at=${iso(NOW + 3_600_000)}`);
+  expect([time.state, current().request.atMs]).toEqual(['loading', NOW + 3_600_000]);
+  await start(`?at=${iso(NOW + 7 * 3_600_000)}`);
+  expect(time.state).toBe('live');
+  expect(time.notice?.text).toContain('future');
+  time.pause();
+  await settle();
+  expect(current().request.atMs).toBeLessThan(NOW);
+});
+
 test('another speed continues from the same event', async () => {
   await start('?at=2026-11-28T11:30:00Z');
   reach(NOW - 1_800_000);

@@ -19,12 +19,17 @@ const MIN_STALE_S = 2;
 /** Seconds after which a value is stale in a replay if its period is unknown. */
 const UNKNOWN_STALE_S = 60;
 
+/** Seconds within which values of a replay arrived together. */
+const SAME_S = 0.001;
+
 /** Factor by which an observed period shrinks in a second in which values are closer together. */
 const DECAY = 0.9;
 
 interface Entry {
   value: Value;
   t: number;
+  /** When it arrived, in seconds; in a replay only. */
+  receivedS: number;
   readonly age: Age;
   /** Observed seconds between two values. */
   readonly observedS: number;
@@ -60,8 +65,19 @@ export class Readings {
     return [...this.#entries].map(([name, { value }]): [string, Value] => [name, value]).values();
   }
 
+  /** When the newest value of a parameter arrived, in seconds, in a replay. */
+  receivedAt(name: string): number | undefined {
+    return this.#entries.get(name)?.receivedS;
+  }
+
+  /** Note when the newest value of a parameter arrived, in a replay. */
+  setReceived(name: string, receivedS: number): void {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined) entry.receivedS = receivedS;
+  }
+
   /** Record a value that has just arrived. `age` may be shared by all values of one message. */
-  record(name: string, t: number, value: Value, age: Age): void {
+  record(name: string, t: number, value: Value, age: Age, receivedS = t): void {
     const before = this.#entries.get(name);
     // The start of the stream repeats a value that `restore` has recorded with its true age.
     if (before?.t === t && before.servedStale) return;
@@ -69,12 +85,13 @@ export class Readings {
       // Values of one message have no rhythm: most values of a fast parameter end here.
       before.value = value;
       before.t = t;
+      before.receivedS = receivedS;
       before.servedStale = false;
       return;
     }
     const gapS = before === undefined ? 0 : Math.max(0, before.age.ms - age.ms) / 1000;
     const observedS = Math.max(gapS, (before?.observedS ?? 0) * DECAY ** gapS);
-    this.#entries.set(name, { value, t, age, observedS, servedStale: false });
+    this.#entries.set(name, { value, t, receivedS, age, observedS, servedStale: false });
   }
 
   /** The last seconds between two values of a parameter of a replay; `null` if unknown. */
@@ -82,15 +99,16 @@ export class Readings {
     return this.#stepsS.get(name) ?? null;
   }
 
-  /** Record that two values of a parameter of a replay are `stepS` seconds apart. */
+  /** Record that two values of a parameter of a replay arrived `stepS` seconds apart. */
   recordStep(name: string, stepS: number): void {
-    if (stepS > 0) this.#stepsS.set(name, stepS);
+    if (stepS > SAME_S) this.#stepsS.set(name, stepS);
   }
 
   /** Record a value that the server received `ageS` seconds ago. */
   restore(name: string, t: number, value: Value, ageS: number, servedStale: boolean): void {
     const observedS = this.#entries.get(name)?.observedS ?? 0;
-    this.#entries.set(name, { value, t, age: new Age(ageS * 1000), observedS, servedStale });
+    const age = new Age(ageS * 1000);
+    this.#entries.set(name, { value, t, receivedS: t, age, observedS, servedStale });
   }
 
   /**
@@ -109,7 +127,7 @@ export class Readings {
     return { value, t, ageS, stale: servedStale || ageS > limitS };
   }
 
-  /** The same at a past time `nowS`, before which all values are: their own times count. */
+  /** The same at a past time `nowS`, before which all values arrived. */
   readingAt(
     nowS: number,
     name: string,
@@ -118,8 +136,8 @@ export class Readings {
   ): Reading | null {
     const entry = this.#entries.get(name);
     if (entry === undefined) return null;
-    const { value, t } = entry;
-    const ageS = Math.max(0, nowS - t);
+    const { value, t, receivedS } = entry;
+    const ageS = Math.max(0, nowS - receivedS);
     const period = periodS || stepS;
     const limitS = period === null ? UNKNOWN_STALE_S : staleAfterS(period);
     return { value, t, ageS, stale: ageS > limitS };

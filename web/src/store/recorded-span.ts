@@ -50,9 +50,14 @@ export class RecordedSpan {
     return Date.now() + this.#offsetMs;
   }
 
-  /** The last moment that can be replayed. */
+  /** The last moment of the present that can be replayed. */
   get latestMs(): number {
     return this.nowMs - MARGIN_MS;
+  }
+
+  /** The end of the record if it is in the future, from a clock that was set back; else now. */
+  get limitMs(): number {
+    return Math.max(this.nowMs, this.#lastMs ?? this.nowMs);
   }
 
   /** Whether the server shows a recorded mission, whose record has ended. */

@@ -47,6 +47,7 @@ export class Replay {
   apply(event: ReplayEvent): void {
     if (event.type === 'comms') this.comms.addRecorded(event.message);
     else if (event.type === 'image') this.images.addRecorded(event.image);
+    else if (event.type === 'ages') this.telemetry.setAges(event.agesS);
     else this.telemetry.apply(event);
   }
 

@@ -127,7 +127,9 @@ export class TelemetryStore extends Store {
   }
 
   #stepS(name: string): number | null {
-    return this.#series.get(name)?.longestStepS(PERIOD_STEPS) ?? this.latest.stepS(name);
+    const ownS = this.#series.get(name)?.longestStepS(PERIOD_STEPS) ?? null;
+    const receivedS = this.latest.stepS(name);
+    return ownS === null || receivedS === null ? (ownS ?? receivedS) : Math.max(ownS, receivedS);
   }
 
   /** The names of the parameters in a replay with a value and without a period. */
@@ -136,6 +138,12 @@ export class TelemetryStore extends Store {
       .filter(({ name, period_s }) => !period_s && this.latest.has(name))
       .filter(({ name }) => this.#stepS(name) === null)
       .map(({ name }) => name);
+  }
+
+  /** Seconds since the newest values were received, at the beginning of a replay. */
+  setAges(agesS: Readonly<Record<string, number>>): void {
+    const nowS = (this.clock?.ms ?? 0) / 1000;
+    for (const [name, ageS] of Object.entries(agesS)) this.latest.setReceived(name, nowS - ageS);
   }
 
   /** The replay has advanced. */
@@ -209,7 +217,7 @@ export class TelemetryStore extends Store {
     this.stream.apply(message);
     switch (message.type) {
       case 'samples':
-        this.#pushAll(message.samples, message.ageMs);
+        this.#pushAll(message.samples, message.ageMs, message.receivedMs);
         break;
       case 'snapshot':
         this.alarms.clear();
@@ -249,17 +257,23 @@ export class TelemetryStore extends Store {
     return sampleAt === null ? samples : samples.filter(({ t }) => Date.parse(t) > sampleAt);
   }
 
-  #pushAll(samples: readonly WireSample[], ageMs: number): void {
+  #pushAll(
+    samples: readonly WireSample[],
+    ageMs: number,
+    receivedMs: readonly number[] = [],
+  ): void {
     const age = new Age(ageMs);
     const isFirst = this.latest.size === 0 && samples.length > 0 && this.clock === null;
-    for (const sample of samples) this.#push(sample, age);
+    for (const [i, sample] of samples.entries()) this.#push(sample, age, receivedMs[i]);
     if (isFirst) void this.#restoreLatest();
   }
 
-  #push(sample: WireSample, age: Age): void {
+  /** `receivedMs` is when a sample of a replay arrived, if that is known: its clock may be wrong. */
+  #push(sample: WireSample, age: Age, receivedMs = Number.NEGATIVE_INFINITY): void {
     const ms = Date.parse(sample.t);
     if (Number.isNaN(ms)) return;
     const tS = ms / 1000;
+    const receivedS = receivedMs === Number.NEGATIVE_INFINITY ? tS : receivedMs / 1000;
     // Only the server can decide this: an earlier time may also be a rover clock that was set back.
     const late = sample['late'] === true;
     let isChanged = false;
@@ -268,8 +282,11 @@ export class TelemetryStore extends Store {
       this.#record(name, tS, value, late);
       if (late) continue;
       isChanged = !this.latest.has(name) || isChanged;
-      if (this.clock !== null) this.latest.recordStep(name, tS - (this.latest.timeOf(name) ?? tS));
-      this.latest.record(name, tS, value, age);
+      if (this.clock !== null) {
+        const before = this.latest.receivedAt(name) ?? receivedS;
+        this.latest.recordStep(name, receivedS - before);
+      }
+      this.latest.record(name, tS, value, age, receivedS);
     }
     if (isChanged) this.#findPlace();
     if (late) return;

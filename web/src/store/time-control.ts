@@ -215,7 +215,7 @@ export class TimeControl extends Store {
       this.#goLive({ text: 'Nothing is recorded yet. This is live.', retryMs: null });
       return;
     }
-    if (isKnown && ms > this.span.nowMs) {
+    if (isKnown && ms > this.span.limitMs) {
       this.#goLive({ text: `${text(ms)} is in the future. This is live.`, retryMs: null });
       return;
     }
@@ -223,7 +223,8 @@ export class TimeControl extends Store {
     this.notice = begins
       ? { text: `The record begins at ${text(firstMs)}, after ${text(ms)}.`, retryMs: null }
       : null;
-    const atMs = begins ? firstMs : Math.min(ms, latestMs);
+    const isFuture = ms > this.span.nowMs;
+    const atMs = begins ? firstMs : isFuture ? ms : Math.min(ms, latestMs);
     this.targetMs = atMs;
     this.#connection?.close(); // The shown picture stands still.
     const replay = this.#make(atMs);

@@ -17,7 +17,8 @@ import type {
 export type ReplayEvent =
   | ConnectionEvent
   | { readonly type: 'comms'; readonly message: RecordedMessage }
-  | { readonly type: 'image'; readonly image: ImageInfo };
+  | { readonly type: 'image'; readonly image: ImageInfo }
+  | { readonly type: 'ages'; readonly agesS: Readonly<Record<string, number>> };
 
 /** What to replay. */
 export interface ReplayRequest {
@@ -78,6 +79,8 @@ export class ReplayConnection {
   #reachedMs: number;
   #hasOpened = false;
   #samples: WireSample[] = [];
+  /** When each of them arrived, in milliseconds of the epoch; −Infinity if it was before `atMs`. */
+  #receivedMs: number[] = [];
   /** Why the server ended the stream. */
   #reason = '';
   #hasEnded = false;
@@ -166,6 +169,7 @@ export class ReplayConnection {
     } finally {
       clearInterval(watchdog);
       this.#samples = [];
+      this.#receivedMs = [];
       attempt.abort();
     }
   }
@@ -178,8 +182,10 @@ export class ReplayConnection {
     else if (event !== 'clock') return;
     const value = parse(data);
     if (value === null) return;
-    if (event === 'message') this.#samples.push(value as WireSample);
-    else {
+    if (event === 'message') {
+      this.#samples.push(value as WireSample);
+      this.#receivedMs.push(ms);
+    } else {
       this.#flush();
       this.#named(event, value);
     }
@@ -208,6 +214,12 @@ export class ReplayConnection {
       case 'image':
         this.#sink.event({ type: 'image', image: value as ImageInfo });
         break;
+      case 'ages':
+        this.#sink.event({
+          type: 'ages',
+          agesS: (value as { readonly ages_s: Readonly<Record<string, number>> }).ages_s,
+        });
+        break;
       case 'bye':
         this.#reason = (value as { readonly detail: string }).detail;
         break;
@@ -232,8 +244,10 @@ export class ReplayConnection {
   #flush(): void {
     if (this.#samples.length === 0) return;
     const samples = this.#samples;
+    const receivedMs = this.#receivedMs;
     this.#samples = [];
-    this.#sink.event({ type: 'samples', samples, ageMs: 0 });
+    this.#receivedMs = [];
+    this.#sink.event({ type: 'samples', samples, ageMs: 0, receivedMs });
     if (this.#hasOpened) this.#sink.reached(this.#reachedMs);
   }
 }

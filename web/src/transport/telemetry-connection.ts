@@ -27,6 +27,8 @@ export type ConnectionEvent =
       readonly samples: readonly WireSample[];
       /** Milliseconds since the newest of them arrived. */
       readonly ageMs: number;
+      /** When each arrived, in milliseconds of the epoch, in a replay; −Infinity before its start. */
+      readonly receivedMs?: readonly number[];
     }
   | { readonly type: 'connection'; readonly status: ConnectionStatus }
   | { readonly type: 'source'; readonly source: SourceStatus }
