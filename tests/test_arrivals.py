@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pytest
 from hypothesis import given, settings
@@ -20,88 +20,91 @@ from rover.telemetry.past import Past
 from sources.base import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 T = 1_790_000_000.0
 HOUR, YEAR = 3600.0, 365.25 * 86_400
 
 CLOCKS = [0.0, 0.4, -0.9, 6 * HOUR, 30 * YEAR, -20 * 60.0, -30 * YEAR, 1.5]
-"""Seconds by which a device is ahead."""
+"""Seconds by which each of some devices is ahead."""
 
 
-def fill(history: History, count: int, *, first: int = 0) -> list[tuple[float, Sample, bool]]:
-    """Add a sample of one of several devices each second; returns arrivals, samples and flags."""
+class Sent(NamedTuple):
+    """A sample, with its number and the time of its arrival."""
+
+    n: int
+    at: float
+    sample: Sample
+    late: bool
+
+    @property
+    def is_prompt(self) -> bool:
+        return abs(self.at - self.sample.t) <= 1.0
+
+    @property
+    def shown(self) -> Shown:
+        if self.is_prompt:
+            return Shown(self.sample.t, self.sample, late=False)
+        return Shown(self.at, self.sample, self.late)
+
+
+def fill(history: History, count: int, *, first: int = 0) -> list[Sent]:
+    """Add a sample of one of the devices each second."""
     sent = []
     for n in range(first, first + count):
         device = n * 7 % len(CLOCKS)
-        at, late = T + n, n % 3 == 0
+        at = T + n
         sample = Sample(at + CLOCKS[device], {"n": n, f"device{device}": float(n)})
-        history.add(sample, late=late, offset=n + 1, at=at)
-        sent.append((at, sample, late))
+        sent.append(Sent(n, at, sample, late=n % 3 == 0))
+        history.add(sample, late=sent[-1].late, offset=n + 1, at=at)
     return sent
 
 
-def shown_of(sent: Iterable[tuple[float, Sample, bool]]) -> list[Shown]:
-    found = []
-    for at, sample, late in sent:
-        is_prompt = abs(at - sample.t) <= 1.0
-        found.append(Shown(sample.t if is_prompt else at, sample, late and not is_prompt))
-    return sorted(found, key=lambda one: one.t)
+def filled(count: int, archived: int) -> tuple[History, list[Sent]]:
+    history = History()
+    sent = fill(history, archived)
+    history.archive()
+    return history, sent + fill(history, count - archived, first=archived)
+
+
+def shown_of(sent: list[Sent]) -> list[Shown]:
+    return sorted((one.shown for one in sent), key=lambda one: one.t)
+
+
+def by_time(sent: list[Sent]) -> list[int]:
+    return [one.n for one in sorted(sent, key=lambda one: one.sample.t)]
 
 
 def numbers(past: Past, *args: Any) -> list[int]:
-    """The values of `n` in the order of queries."""
+    """The values of `n` in the order of a query."""
     return [n for table in past.tables(*args) for n in table.as_columns({"n"})["n"]]
 
 
 @pytest.mark.parametrize("archived", [0, 900, 3000])
 def test_a_query_has_each_sample_at_its_own_time_and_a_replay_at_its_arrival(archived: int) -> None:
-    history = History()
-    sent = fill(history, archived)
-    history.archive()
-    sent += fill(history, 3000 - archived, first=archived)
-    by_time = sorted(sent, key=lambda one: one[1].t)
-    assert numbers(history) == [sample.values["n"] for _, sample, _ in by_time]
-    ahead = T + 29 * YEAR, T + 31 * YEAR
-    assert numbers(history, *ahead) == [n for n in range(3000) if CLOCKS[n * 7 % 8] == 30 * YEAR]
-    assert list(shown(history, -inf, inf)) == shown_of(sent)
-    part = T + 100, T + 2000
-    assert list(shown(history, *part, ["n"])) == [
-        one._replace(sample=Sample(one.sample.t, {"n": one.sample.values["n"]}))
-        for one in shown_of(sent)
-        if part[0] <= one.t < part[1]
+    history, sent = filled(3000, archived)
+    assert numbers(history) == by_time(sent)
+    assert numbers(history, T + 29 * YEAR, T + 31 * YEAR) == [
+        one.n for one in sent if one.sample.t > T + 29 * YEAR
     ]
-    ends = shown_of(sent)[0].t, shown_of(sent)[-1].t
-    assert history.shown_ends() == ends
-    assert set(history.names) == {"n", *(f"device{n}" for n in range(len(CLOCKS)))}
-    assert history.kinds().keys() == set(history.names)
-    assert len(query_rows(history, 10**6)) == 3000
-
-
-def query_rows(history: History, max_points: int) -> list[float]:
-    series = history.load(max_points=max_points).series["n"]
-    return [] if series is None else series.t.tolist()
+    assert list(shown(history, -inf, inf)) == shown_of(sent)
+    assert [one.sample.values["n"] for one in shown(history, T + 100, T + 2000, ["n"])] == [
+        one.sample.values["n"] for one in shown_of(sent) if T + 100 <= one.t < T + 2000
+    ]
+    assert history.shown_ends() == (shown_of(sent)[0].t, shown_of(sent)[-1].t)
+    names = {"n", *(f"device{n}" for n in range(len(CLOCKS)))}
+    assert set(history.names) == history.kinds().keys() == names
 
 
 @pytest.mark.parametrize("archived", [0, 500])
-def test_a_moment_has_the_newest_value_that_had_arrived(archived: int) -> None:
-    history = History()
-    sent = fill(history, archived)
-    history.archive()
-    sent += fill(history, 500 - archived, first=archived)
-    moment = T + 333.5
+def test_a_moment_has_the_newest_value_that_had_arrived_and_was_not_late(archived: int) -> None:
+    history, sent = filled(500, archived)
     expected: dict[str, Newest] = {}
-    for t, sample, late in shown_of(sent):
-        if t < moment and not late:
-            expected |= {name: Newest(t, sample.t, one) for name, one in sample.values.items()}
-    found = newest_shown(history, moment)
-    devices = {name: one for name, one in found.items() if name != "n"}
-    was_late = {f"device{n}" for n in range(8) if abs(CLOCKS[n]) > 0.9}
-    assert {n: one for n, one in devices.items() if n in was_late} == {
-        n: one for n, one in expected.items() if n in was_late
-    }
-    assert found["n"].shown_at == expected["n"].shown_at
+    for one in sorted(sent, key=lambda one: one.shown.t):
+        if one.shown.t < T + 333.5 and not one.late:
+            for name, value in one.sample.values.items():
+                expected[name] = Newest(one.shown.t, one.sample.t, value)
+    assert newest_shown(history, T + 333.5) == expected
 
 
 @given(
@@ -115,35 +118,31 @@ def test_a_moment_has_the_newest_value_that_had_arrived(archived: int) -> None:
 def test_samples_of_one_time_or_arrival_are_all_kept(
     steps: list[tuple[float, bool, bool]], archived: int
 ) -> None:
-    """Clocks of whole seconds, a stopped clock, and several samples at one arrival."""
-    history, sent, at = History(), [], T
-    for n, (ahead, stops, waits) in enumerate(steps):
+    """Clocks of whole seconds, a clock that stands still, and several samples at one arrival."""
+    history, at = History(), T
+    sent: list[tuple[float, str, int]] = []
+    for n, (ahead, stands_still, waits) in enumerate(steps):
         at += 1.0 if waits else 0.0
-        sample = Sample(T - 5 * HOUR if stops else at + ahead, {"ab"[n % 2]: n})
-        history.add(sample, at=at, offset=n + 1)
-        sent.append(sample)
+        t, name = T - 5 * HOUR if stands_still else at + ahead, "ab"[n % 2]
+        history.add(Sample(t, {name: n}), at=at, offset=n + 1)
+        sent.append((t, name, n))
         if n == archived:
             history.archive()
-            history.add(sample, at=at, offset=n + 1)  # again, after a restart
-    key = "a", "b"
-    expected = sorted((one.t, *one.values.items()) for one in sent)
-    rows = [
-        (table.t[row].item(), (name, columns[name][row]))
-        for table in history.tables()
-        for columns in [table.as_columns({"a", "b"})]
-        for row in range(len(table.t))
-        for name in key
-        if name in columns and columns[name][row] is not None
-    ]
-    assert sorted(rows) == expected
-    again = [
-        (one.sample.t, item)
-        for one in shown(history, -inf, inf)
-        for item in one.sample.values.items()
-    ]
-    assert sorted(again) == expected
-    arrivals = [one.t for one in shown(history, -inf, inf)]
-    assert arrivals == sorted(arrivals)
+            history.add(Sample(t, {name: n}), at=at, offset=n + 1)  # again, after a restart
+    queried: list[tuple[float, str, int]] = []
+    for table in history.tables():
+        columns = table.as_columns({"a", "b"})
+        for name in {"a", "b"} & columns.keys():
+            pairs = zip(columns["t"], columns[name], strict=True)
+            queried += [(t, name, n) for t, n in pairs if n is not None]
+    assert sorted(queried) == sorted(sent)
+    replayed = list(shown(history, -inf, inf))
+    assert sorted(
+        (one.sample.t, name, cast("int", n))
+        for one in replayed
+        for name, n in one.sample.values.items()
+    ) == sorted(sent)
+    assert [one.t for one in replayed] == sorted(one.t for one in replayed)
 
 
 def recorded(folder: Path, file: Path, since: float | None, until: float | None) -> Past:
@@ -175,18 +174,18 @@ def test_a_recorded_file_has_what_was_measured_or_received_in_its_range(
     sent = fill(History(), 1000)
     whole = recorded(folder, tmp_path / "whole.rover", None, None)
     assert list(shown(whole, -inf, inf)) == shown_of(sent)
-    assert numbers(whole) == [s.values["n"] for _, s, _ in sorted(sent, key=lambda one: one[1].t)]
+    assert numbers(whole) == by_time(sent)
 
     since, until = T + 400, T + 700
     part = recorded(folder, tmp_path / "part.rover", since, until)
-    measured = {s.values["n"] for _, s, _ in sent if since <= s.t < until}
-    received = {one.sample.values["n"] for one in shown_of(sent) if since <= one.t < until}
-    assert sorted(numbers(part)) == sorted(measured | received)
-    replayed = list(shown(part, -inf, inf))
-    assert sorted(one.sample.values["n"] for one in replayed) == sorted(measured | received)
-    assert all(since <= one.t < until for one in replayed)
-    assert {one.sample.values["n"] for one in replayed if one.t == one.sample.t} >= (
-        measured - received
-    )
-    assert measured - received
+    measured = {one.n for one in sent if since <= one.sample.t < until}
+    received = {one.n for one in sent if since <= one.shown.t < until}
     assert received - measured
+    assert measured - received
+    assert sorted(numbers(part)) == sorted(measured | received)
+    replayed = {one.sample.values["n"]: one for one in shown(part, -inf, inf)}
+    assert replayed.keys() == measured | received
+    for n in received:
+        assert replayed[n] == sent[n].shown
+    for n in measured - received:
+        assert replayed[n].t == sent[n].sample.t

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from anyio import create_task_group
 
 from rover.logs import Log, MemoryLog, Record, SqliteLog
+from rover.logs.runs import Run, runs_of
+from rover.logs.search import newest_before, range_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,3 +143,28 @@ async def test_a_log_without_trouble_says_so(log: Log) -> None:
     assert await log.commit()
     assert log.outage is None
     assert log.as_json()["lost"] == 0
+
+
+async def test_a_clock_that_is_set_back_begins_a_run(log: Log) -> None:
+    times = [100.0, 101.0, 100.5, 5.0, 6.0]
+    records = [Record(n, T0 + t, "alarm", "{}") for n, t in enumerate(times, 1)]
+    await append(log, "telemetry", *records)
+    assert runs_of(log, "telemetry") == [Run(0, 3), Run(3, None)]
+    assert runs_of(log, "other") == [Run(0, None)]
+    before = [one.offset async for one in newest_before(log, "telemetry", T0 + 101, "alarm", 1)]
+    assert before == [3, 1, 5, 4]
+    assert await range_of(log, "telemetry", T0 + 5.5, T0 + 50, "alarm") == (4, 5)
+    assert await range_of(log, "telemetry", T0 + 100, None, "alarm") == (0, 3)
+    assert await range_of(log, "telemetry", None, T0 + 5.5, "alarm") == (3, 4)
+    log.delete("telemetry")
+    assert runs_of(log, "telemetry") == [Run(0, None)]
+
+
+async def test_a_clock_that_was_set_back_while_the_server_was_stopped_begins_a_run(
+    tmp_path: Path,
+) -> None:
+    for n, now in enumerate([T0 + 100, T0, T0 + 200], 1):
+        async with running(SqliteLog(tmp_path, clock=partial(float, now))) as log:
+            await append(log, "images", Record(n, now, "image", "{}"))
+            expected = [Run(0, None)] if n == 1 else [Run(0, 1), Run(1, None)]
+            assert runs_of(log, "images") == expected

@@ -15,7 +15,8 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 from rover.errors import LogDamaged
 from rover.logs import MemoryLog
 from rover.logs.base import Record
-from rover.logs.search import offset_before
+from rover.logs.runs import Run
+from rover.logs.search import newest_before, offset_before
 from rover.telemetry.history import History
 from rover.telemetry.recording import Recording
 from rover.telemetry.records import STREAM
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 T = 1_790_000_000.0
+
+WHOLE = Run(0, None)
 
 
 async def image_data(record: Record) -> str | None:
@@ -109,6 +112,11 @@ async def test_a_client_resumes_after_each_event_without_gap_or_duplicate(has_se
     assert [one.split("id: ")[1].split("\n")[0] for one in resumed] == ids[has_seen + 1 :]
 
 
+@pytest.mark.parametrize("t", [T + 1 / 3, 37 + 1 / 7, -62135596800.0, 253402300799.5])
+def test_a_position_of_any_clock_is_read_back(t: float) -> None:
+    assert Position.parse(str(Position(t, 3)), "after") == (t, 3)
+
+
 async def test_the_offset_before_a_time_is_found_among_many() -> None:
     past = Past()
     for t, kind, offset in [
@@ -118,7 +126,7 @@ async def test_the_offset_before_a_time_is_found_among_many() -> None:
         (T + 99, "state", 20),
         (T + 99, "event", 0),
     ]:
-        assert await offset_before(past.log, STREAM, t, kind) == offset
+        assert await offset_before(past.log, STREAM, t, kind, WHOLE) == offset
     recording = recording_of(past.history, past.log)
     assert await recording.first() == T
 
@@ -283,6 +291,28 @@ async def test_a_record_of_a_clock_that_was_set_back_is_replayed_in_the_future()
     body = b"".join([batch.body async for batch in replay]).decode()
     assert [n for n in range(3) if f'"speed":{n}' in body] == [1, 2]
     assert replay.reached == T + 3602
+
+
+async def test_events_of_a_server_whose_clock_was_set_back_are_replayed_at_their_times() -> None:
+    past = Past()
+    ahead = 3600.0
+    for offset, after_s in enumerate([ahead, ahead + 1, ahead + 2], 31):
+        past.named(offset, after_s, "event", n=offset)
+    for offset, after_s in enumerate([6.0, 7.0, 8.0], 34):
+        past.named(offset, after_s, "event", n=offset)
+
+    def numbers(events: list[str]) -> list[int]:
+        found = [json.loads(one.split("data: ")[1].split("\n")[0]) for one in events]
+        return [one["n"] for one in found if "n" in one]
+
+    events = await past.events(T + 6.5)
+    assert numbers([one for one in events if "id: " in one]) == [35, 36]
+    assert numbers([one for one in events if "id: " not in one]) == [34]
+    recording = Recording(past.history, past.log, lambda: T + 2 * ahead, is_closed=True)
+    at_once = [json.loads(one.data) async for one in recording.moments(T + 7, None)]
+    assert [one["n"] for one in at_once if "n" in one] == [35, 36, 31, 32, 33]
+    newest = [one.offset async for one in newest_before(past.log, STREAM, T + ahead + 1.5, "event")]
+    assert newest == [32, 31, 36, 35, 34]
 
 
 async def test_replays_have_a_share_for_each_client_and_end_with_a_shutdown(

@@ -11,6 +11,8 @@ import pytest
 from anyio import sleep_forever
 from playwright.sync_api import expect
 
+from rover.imports.base import Imported
+from rover.imports.folder import FolderImport
 from rover.mission import MissionControl
 from rover.settings import Settings
 from rover.wire import iso
@@ -31,12 +33,13 @@ PAST_S = 600
 
 
 class Past:
-    """A count that rises by 1 each second, and a charge that is low only in the last minute.
+    """A count that rose by 1 each second, and a charge that was low only in the last minute.
 
-    They are sent once: after a restart the source is silent.
+    Of these, the source sends the newest, once: after a restart it is silent.
 
     Attributes:
         start: the time of the first sample.
+        recorded: the samples before the start of the server.
     """
 
     parameters = (
@@ -46,13 +49,16 @@ class Past:
 
     def __init__(self) -> None:
         self.start = float(int(time()) - PAST_S)
+        self.recorded = [
+            Sample(self.start + n, {"count": n, "charge": 80.0 if n < PAST_S - 60 else 20.0})
+            for n in range(PAST_S)
+        ]
         self._is_sent = False
 
     async def samples(self) -> AsyncIterator[Sample]:
-        for n in range(0 if self._is_sent else PAST_S):
-            charge = 80.0 if n < PAST_S - 60 else 20.0
-            yield Sample(self.start + n, {"count": n, "charge": charge})
-        self._is_sent = True
+        if not self._is_sent:
+            self._is_sent = True
+            yield Sample(time(), self.recorded[-1].values)
         await sleep_forever()
 
 
@@ -73,6 +79,8 @@ def server(
 ) -> Iterator[MissionServer]:
     """A server after a restart: it has the samples of `past`, an alarm, and a message."""
     data_dir: Path = tmp_path_factory.mktemp("mission")
+    with FolderImport(data_dir) as folder:
+        folder.add([Imported("a test", one) for one in past.recorded])
     settings = Settings(data_dir=data_dir, log="sqlite:")
     server = MissionServer(
         lambda: MissionControl(settings, telemetry=past, camera="none:", commands="none:")

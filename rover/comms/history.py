@@ -13,7 +13,7 @@ from rover.comms.frames import encode
 from rover.comms.records import PREFIX, unpack
 from rover.errors import BadQuery, LogDamaged
 from rover.events import Epochs, EventId, Gap, GapReason
-from rover.logs.search import offset_before
+from rover.logs.search import range_of
 from rover.names import folded
 
 if TYPE_CHECKING:
@@ -229,10 +229,9 @@ async def _range(log: Log, key: str, query: Query, epochs: Epochs, last: int) ->
         low = query.after.offset
     if query.before is not None:
         high = min(high, query.before.offset - 1)
-    if query.since is not None:
-        low = max(low, await offset_before(log, key, query.since, *KINDS))
-    if query.until is not None:
-        high = min(high, await offset_before(log, key, query.until, *KINDS))
+    if query.since is not None or query.until is not None:
+        first, end = await range_of(log, key, query.since, query.until, *KINDS)
+        low, high = max(low, first), min(high, end)
     return low, max(low, high)
 
 

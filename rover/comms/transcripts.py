@@ -20,7 +20,7 @@ from rover.comms.history import KINDS, Kept
 from rover.comms.records import PREFIX, unpack
 from rover.comms.transcript_writers import WRITERS, Line
 from rover.events import Epochs
-from rover.logs.search import offset_before
+from rover.logs.search import range_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -74,9 +74,7 @@ def stored_messages(
     key = PREFIX + channel
     if (stream := log.stream(key)) is None:
         return
-    low, last = 0, stream.last
-    if since is not None:
-        low = from_thread.run(offset_before, log, key, since, *KINDS)
+    low, last = from_thread.run(range_of, log, key, since, until, *KINDS)
     while records := from_thread.run(
         partial(
             log.read,
@@ -90,8 +88,6 @@ def stored_messages(
     ):
         yield from messages_of(stream, records, since, until)
         low = records[-1].offset
-        if until is not None and records[-1].at >= until:
-            return
 
 
 def messages_of(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from rover.errors import LogDamaged
 from rover.events import new_epoch
 from rover.logs.base import Record
-from rover.logs.search import offset_before
+from rover.logs.search import newest_before
 from rover.wire import dumps
 from sources.base import Image
 from sources.rules.describe import describe
@@ -151,18 +151,14 @@ class Arrivals:
             LogDamaged: the log cannot be read.
         """
         found: dict[tuple[str, str], Arrival] = {}
-        until = await offset_before(self._log, STREAM, t, KIND)
-        for _ in range(MAX_READ // PAGE_RECORDS):
-            page = await self._log.read(STREAM, until=until, limit=PAGE_RECORDS, newest=True)
-            for record in reversed(page):
-                arrival = arrival_of(record)
-                if arrival is not None and camera in (None, arrival.camera):
-                    found.setdefault((arrival.camera, arrival.image.id), arrival)
-                if len(found) == limit:
-                    return list(found.values())
-            if not page:
+        count = 0
+        async for record in newest_before(self._log, STREAM, t, KIND, PAGE_RECORDS):
+            arrival = arrival_of(record)
+            if arrival is not None and camera in (None, arrival.camera):
+                found.setdefault((arrival.camera, arrival.image.id), arrival)
+            count += 1
+            if len(found) == limit or count == MAX_READ:
                 break
-            until = page[0].offset - 1
         return list(found.values())
 
 

@@ -11,6 +11,7 @@ and `commit` returns `False` at once. It writes what it still holds when it can 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 from rover.events import MAX_EPOCHS
@@ -49,11 +50,13 @@ class Stream:
         key: its name, such as `telemetry`.
         epochs: each epoch and its first offset, in order; never empty.
         last: the offset of the newest record; the offset before the first one if there is none.
+        newest_at: POSIX seconds of the newest record, or at which the last run ended.
     """
 
     key: str
     epochs: list[tuple[str, int]]
     last: int = 0
+    newest_at: float = -inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from anyio import sleep_forever
 
 from rover.logs.base import Index, Outage, Record, Stream, up_to
+from rover.logs.runs import KEY, ended_runs
 
 if TYPE_CHECKING:
     import sqlite3
@@ -87,9 +88,11 @@ class MemoryLog:
 
     def append(self, key: str, record: Record) -> None:
         """See `Log.append`."""
-        records = self._records[key]
+        stream, records = self._index.streams[key], self._records[key]
+        if (ended := ended_runs(self._index.values, stream, record)) is not None:
+            self.put(KEY + key, ended)
         records.append(record)
-        self._index.streams[key].last = record.offset
+        stream.last = record.offset
         if len(records) >= 2 * self._max_records:  # rarely, so that a record costs O(1)
             del records[: -self._max_records]
 
@@ -108,6 +111,7 @@ class MemoryLog:
         """See `Log.delete`."""
         self._index.streams.pop(key, None)
         self._records.pop(key, None)
+        self.put(KEY + key, None)
 
     def put(self, key: str, value: str | None) -> None:
         """See `Log.put`."""

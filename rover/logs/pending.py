@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rover.logs.base import Index
 from rover.logs.batch import Batch
+from rover.logs.runs import KEY, ended_runs
 from rover.schema import OFFSET_BITS
 
 if TYPE_CHECKING:
@@ -80,11 +81,14 @@ class Pending:
 
     def append(self, key: str, record: Record) -> None:
         """See `Log.append`."""
+        stream = self.index.streams[key]
+        if (ended := ended_runs(self.index.values, stream, record)) is not None:
+            self.put(KEY + key, ended)
         offset, at, kind, data, t = record
         encoded = self._batch.append((self.ids[key] << OFFSET_BITS | offset, at, t, kind, data))
         if (journal := self._file.journal) is None or not journal.append(encoded):
             self._is_journaled = False
-        self.index.streams[key].last = offset
+        stream.last = offset
         if self._batch.size > MAX_PENDING_BYTES:
             self._drop_oldest()
 
@@ -96,6 +100,8 @@ class Pending:
         """See `Log.delete`."""
         if self.index.streams.pop(key, None) is None:
             return
+        if KEY + key in self.index.values:
+            self.put(KEY + key, None)
         id_ = self.ids.pop(key)
         self._is_journaled = False  # only records are
         self._kept.pop(key, None)

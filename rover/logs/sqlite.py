@@ -145,6 +145,7 @@ class SqliteLog:
         if opened.failure:
             self._outages.begin(opened.failure)
         for stream in self._pending.index.streams.values():
+            stream.newest_at = self.alive_at
             if opened.may_lack or stream.key in opened.contents.unsure:
                 self.begin(stream.key, new_epoch(), stream.last + 1)
         self._opened, self._outages.opened_at = True, self._clock()

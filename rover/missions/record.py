@@ -36,6 +36,7 @@ from rover.logs.rows import (
     row_of,
     stream_row,
 )
+from rover.logs.runs import KEY as SET_BACK
 from rover.missions.alarms import alarm_before
 from rover.missions.camera_files import camera_file, without_path
 from rover.missions.files import FILES_SCHEMA, add_file
@@ -254,6 +255,7 @@ class _Writer:
             epochs = [(epoch, 1)] if epoch else self._mission.contents.index.streams[key].epochs
             rows = [epoch_row(id_, first, epoch) for epoch, first in epochs]
             self._db.executemany(INSERT_EPOCH, rows)
+            self._put(SET_BACK + key, self._items.get(SET_BACK + key))
         return count
 
     def _write_telemetry_events(self) -> tuple[int, int]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
-from rover.logs.search import offset_before
+from rover.logs.search import PAGE_RECORDS, newest_before
 from rover.telemetry.arrivals import newest_shown
 from rover.telemetry.events import sample_json
-from rover.telemetry.recording import COMMS, IMAGES, MAX_ALARM_RECORDS, PAGE_RECORDS, message_json
+from rover.telemetry.recording import COMMS, IMAGES, MAX_ALARM_RECORDS, message_json
 from rover.telemetry.records import STREAM
 from rover.wire import dumps, sse
 from sources.base import Sample
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 RECORDS_PER_IMAGE = 3
 """Approximate maximum number of records of an image: it begins to arrive, and is complete."""
+
+FEW_MESSAGES = 1000
+"""Number of messages of a channel that are read without a search by time."""
+
+MAX_STATES = 128
+"""Maximum number of past states from which those of the sources are found."""
 
 MAX_PAST = 100
 """Maximum number of past events, of images, and of messages of each channel, that a replay begins
@@ -47,7 +53,7 @@ async def frames_before(
     for name, one in newest.items():
         rows.setdefault(one.t, {})[name] = one.value
     found = [*await _past(log, "dictionary", t, 1)]
-    states = await _past(log, "state", t, PAGE_RECORDS)
+    states = await _past(log, "state", t, MAX_STATES)
     found += {json.loads(one.data)["source"]: one for one in states}.values()
     alarms = await _past(log, "alarm", t, MAX_ALARM_RECORDS)
     found += await to_thread.run_sync(latched, alarms)
@@ -56,8 +62,11 @@ async def frames_before(
     images = [await recording.image_json(one) for one in await _past_images(log, t)]
     frames += [sse(data, event="image") for data in images if data is not None]
     for channel in log.streams(COMMS):
-        past = await log.read(channel.key, kinds=("message",), limit=1000, newest=True)
+        # most channels have few messages, and to read them takes less time than to search
+        past = await log.read(channel.key, kinds=("message",), limit=FEW_MESSAGES, newest=True)
         messages = [one for one in past if one.at < t][-MAX_PAST:]
+        if len(messages) < MAX_PAST and len(past) == FEW_MESSAGES:
+            messages = await _newest(log, channel.key, t, "message", MAX_PAST)
         frames += [sse(message_json(channel.key, one), event="comms") for one in messages]
     samples = (sample_json(Sample(at, values)) for at, values in sorted(rows.items()))
     frames += map(sse, samples)
@@ -69,17 +78,22 @@ async def frames_before(
 
 async def _past(log: Log, kind: str, t: float, limit: int) -> list[Record]:
     """The newest records of a kind that were published before a time, oldest first."""
-    until = await offset_before(log, STREAM, t, kind)
-    return await log.read(STREAM, until=until, kinds=(kind,), limit=limit, newest=True)
+    return await _newest(log, STREAM, t, kind, limit)
+
+
+async def _newest(log: Log, key: str, t: float, kind: str, limit: int) -> list[Record]:
+    found: list[Record] = []
+    async for record in newest_before(log, key, t, kind, min(limit, PAGE_RECORDS)):
+        found.append(record)
+        if len(found) == limit:
+            break
+    return found[::-1]
 
 
 async def _past_images(log: Log, t: float) -> list[Record]:
     """The newest record of each image that changed last before a time, oldest first."""
-    until = await offset_before(log, IMAGES, t, "image")
     newest: dict[tuple[str, str], Record] = {}
-    for record in await log.read(
-        IMAGES, until=until, limit=RECORDS_PER_IMAGE * MAX_PAST, newest=True
-    ):
+    for record in await _newest(log, IMAGES, t, "image", RECORDS_PER_IMAGE * MAX_PAST):
         with suppress(LookupError, TypeError, ValueError):  # the file is damaged
             fields = json.loads(record.data)
             place = fields["camera"], fields["id"]

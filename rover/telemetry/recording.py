@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anyio import to_thread
 
+from rover.logs.runs import Run, runs_of
 from rover.logs.search import offset_before
 from rover.telemetry.arrivals import shown
 from rover.telemetry.events import sample_json
@@ -87,14 +88,17 @@ class Place(NamedTuple):
     Attributes:
         key: of the stream.
         kind: of the records.
+        run: of the stream; the clock of the server was not set back in it.
     """
 
     key: str
     kind: str
+    run: Run
 
 
-BEGINNINGS = (*(Place(STREAM, kind) for kind in NAMED), Place(IMAGES, "image"))
-"""The records that decide, with the samples, when the record begins. There may be many channels."""
+BEGINNINGS = (*((STREAM, kind) for kind in NAMED), (IMAGES, "image"))
+"""The streams and kinds of records that decide, with the samples, when the record begins. There may
+be many channels."""
 
 
 class Recording:
@@ -128,7 +132,9 @@ class Recording:
         """The time of the first sample or event in POSIX seconds; infinite without any."""
         found = [(await to_thread.run_sync(self.history.shown_ends))[0]]
         for key, kind in BEGINNINGS:  # of one kind, the log finds records by its index
-            found += [one.at for one in await self.log.read(key, kinds=(kind,), limit=1)]
+            for after, until in runs_of(self.log, key):
+                read = self.log.read(key, after=after, until=until, kinds=(kind,), limit=1)
+                found += [one.at for one in await read]
         return min(found)
 
     async def last(self) -> float:
@@ -153,8 +159,9 @@ class Recording:
 
     def _places(self) -> list[Place]:
         """The kinds of records that are replayed."""
-        channels = [Place(one.key, "message") for one in self.log.streams(COMMS)]
-        return [*BEGINNINGS, *channels]
+        channels = [(one.key, "message") for one in self.log.streams(COMMS)]
+        kinds = (*BEGINNINGS, *channels)
+        return [Place(key, kind, run) for key, kind in kinds for run in runs_of(self.log, key)]
 
     def samples(
         self, since: float, until: float, fields: Collection[str] | None
@@ -164,32 +171,40 @@ class Recording:
             yield Moment(t, None, sample_json(sample, late=late))
 
     async def records(
-        self, place: Place, since: float, until: float, after: dict[Place, int]
+        self, place: Place, since: float, until: float, after: dict[tuple[str, str, int], int]
     ) -> AsyncIterator[Moment]:
         """The records of a stream that were published in a time range.
 
         Args:
-            place: the stream, and the kind of the records.
+            place: a run of the stream, and the kind of the records.
             since: POSIX seconds. A later record with an earlier time counts as of this time.
             until: POSIX seconds, exclusive.
-            after: the offset before the first record of each stream and kind; it is updated.
+            after: the offset before the first record of each stream, kind and run (by the offset
+                before it); it is updated.
         """
-        key, kind = place
-        is_first = place not in after
+        key, kind, run = place
+        begin = key, kind, run.after
+        is_first = begin not in after
         if is_first:
             # a channel has few messages: to read them takes less time than to search
             is_short = key.startswith(COMMS)
-            after[place] = 0 if is_short else await offset_before(self.log, key, since, kind)
+            start = run.after if is_short else await offset_before(self.log, key, since, kind, run)
+            after[begin] = start
         stream = self.log.stream(key)
-        if stream is None or stream.last <= after[place]:
+        if stream is None or (stream.last if run.until is None else run.until) <= after[begin]:
             return  # nothing is new: most channels are quiet
         while page := await self.log.read(
-            key, after=after[place], kinds=(kind,), limit=PAGE_RECORDS, max_bytes=PAGE_BYTES
+            key,
+            after=after[begin],
+            until=run.until,
+            kinds=(kind,),
+            limit=PAGE_RECORDS,
+            max_bytes=PAGE_BYTES,
         ):
             for record in page:
                 if record.at >= until:
                     return
-                after[place] = record.offset
+                after[begin] = record.offset
                 if is_first and record.at < since:
                     continue
                 since = max(since, record.at)
@@ -207,7 +222,7 @@ class Recording:
         An event with an empty name follows what is recorded so far, unless nothing can follow: the
         record is closed, or is of a time in the future, from a clock that was set back.
         """
-        after: dict[Place, int] = {}
+        after: dict[tuple[str, str, int], int] = {}
         if self._is_closed or since > self.clock():
             async for moment in self._between(since, inf, fields, after):
                 yield moment
@@ -219,7 +234,11 @@ class Recording:
             since = until
 
     def _between(
-        self, since: float, until: float, fields: Collection[str] | None, after: dict[Place, int]
+        self,
+        since: float,
+        until: float,
+        fields: Collection[str] | None,
+        after: dict[tuple[str, str, int], int],
     ) -> AsyncIterator[Moment]:
         sources = [_in_thread(self.samples(since, until, fields))]
         sources += [self.records(place, since, until, after) for place in self._places()]

@@ -30,7 +30,7 @@ CLOCK_S = 1.0
 BATCH_BYTES = 64 * 2**10
 """Approximate maximum bytes of events that are sent at once."""
 
-REPLAY_ID = r"-?\d{1,15}(\.\d{1,9})?-\d{1,9}"
+REPLAY_ID = r"-?\d{1,15}(\.\d{1,17})?-\d{1,9}"
 """The form of a replay's event ids: POSIX seconds, and the number of the event at that time."""
 
 
