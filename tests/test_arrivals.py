@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = 1_790_000_000.0
 HOUR, YEAR = 3600.0, 365.25 * 86_400
 
-CLOCKS = [0.0, 0.4, -0.9, 6 * HOUR, 30 * YEAR, -20 * 60.0, -30 * YEAR, 1.5]
+CLOCKS = [0.0, 0.4, -0.9, 6 * HOUR, 30 * YEAR, -200.0, -30 * YEAR, 1.5]
 """Seconds by which each of some devices is ahead."""
 
 

@@ -85,6 +85,7 @@ async def test_a_replay_begins_with_what_was_known_and_goes_on_in_order_of_time(
         {"id": "a", "level": "red", "acknowledged": None, "shelved": None, "action": "latched"},
         {"t": iso(T + 0.5), "battery": 90},
         {"t": iso(T + 3), "speed": 3},
+        {"ages_s": {"battery": 3.5, "speed": 1.0}},
     ]
     assert "state" in past[0]
     times = [float(one.split("id: ")[1].split("-")[0]) for one in events if "id: " in one]

@@ -123,6 +123,7 @@ EXAMPLES: Mapping[str, object] = {
         "role": "CAPCOM",
         "at": "2026-11-28T18:45:45.190Z",
     },
+    "Ages": {"ages_s": {"battery_level": 0.4, "location": 0.4}},
     "ReplayClock": {"t": "2026-11-28T18:45:40Z", "speed": 10.0},
     "Bye": {"detail": "the server is shutting down"},
     "Progress": {
