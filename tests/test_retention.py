@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from random import Random
+from time import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -308,7 +309,7 @@ async def test_events_for_resuming_clients_leave_room_for_the_archive(tmp_path: 
     async with running(tmp_path, keep_bytes=keep_bytes) as (mission, device):
         for start in range(0, 8000, 500):
             samples = [
-                Sample(T + n, {"n": n, "text": chance.randbytes(300).hex()})
+                Sample(time(), {"n": n, "text": chance.randbytes(300).hex()})
                 for n in range(start, start + 500)
             ]
             await publish(mission, device, *samples)
