@@ -23,7 +23,7 @@ const receive = (id: string, from: string, text: string, ref?: string) =>
 const move = (type: 'join' | 'leave', id: string, name: string, member_count: number) =>
   channel.apply({ type, id, name, member_count });
 function sendDraft(ref: string, text: string): void {
-  const draft = new Draft(ref, text, Date.parse(AT));
+  const draft = new Draft({ ref, text, at: Date.parse(AT), by: '' });
   channel.drafts.push(draft);
   draft.markSent();
 }
@@ -105,7 +105,7 @@ test('a message of another member with the same ref confirms nothing', () => {
 });
 
 test('a draft is unconfirmed 10 s after it was first sent, also while it is sent again', () => {
-  const draft = new Draft('r1', 'go', Date.parse(AT));
+  const draft = new Draft({ ref: 'r1', text: 'go', at: Date.parse(AT), by: '' });
   vi.advanceTimersByTime(60_000);
   expect(draft.state).toBe('queued');
   draft.markSent();

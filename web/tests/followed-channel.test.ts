@@ -4,6 +4,27 @@ import type { Message } from '../src/transport/wire.ts';
 import { FakeSocket } from './fake-socket.ts';
 
 const at = '2026-11-28T08:00:00.000Z';
+const follow = (name: string) =>
+  new FollowedChannel(
+    name,
+    () => {},
+    () => person,
+  );
+const join = (one: FollowedChannel, you: string) => {
+  one.open(
+    you,
+    () => isShown,
+    () => {},
+  );
+  FakeSocket.newest.receive({
+    ...{ type: 'welcome', channel: 'flight', you, members: [you], member_count: 1 },
+    ...{ last_id: 'e-10', history: [message(9, 'Bo', 'old')], limits: { message_bytes: 12 } },
+  });
+};
+const storageOf = (values: Map<string, string>) => ({
+  getItem: (key: string) => values.get(key) ?? null,
+  setItem: (key: string, value: string) => values.set(key, value),
+});
 const message = (n: number, from: string, text: string): Message => ({
   id: `e-${n}`,
   from,
@@ -12,6 +33,8 @@ const message = (n: number, from: string, text: string): Message => ({
 });
 
 let stored: Map<string, string>;
+let unsent: Map<string, string>;
+let person: string;
 let isShown: boolean;
 let followed: FollowedChannel;
 
@@ -21,21 +44,13 @@ beforeEach(() => {
   vi.stubGlobal('WebSocket', FakeSocket);
   FakeSocket.all = [];
   stored = new Map();
-  vi.stubGlobal('localStorage', {
-    getItem: (key: string) => stored.get(key) ?? null,
-    setItem: (key: string, value: string) => stored.set(key, value),
-  });
+  unsent = new Map();
+  vi.stubGlobal('localStorage', storageOf(stored));
+  vi.stubGlobal('sessionStorage', storageOf(unsent));
+  person = '';
   isShown = false;
-  followed = new FollowedChannel('flight', () => {});
-  followed.open(
-    'Ada',
-    () => isShown,
-    () => {},
-  );
-  FakeSocket.newest.receive({
-    ...{ type: 'welcome', channel: 'flight', you: 'Ada', members: ['Ada'], member_count: 1 },
-    ...{ last_id: 'e-10', history: [message(9, 'Bo', 'old')], limits: { message_bytes: 12 } },
-  });
+  followed = follow('flight');
+  join(followed, 'Ada');
 });
 
 afterEach(() => {
@@ -60,11 +75,50 @@ test('a text over the limit of the channel is not sent', () => {
 
 test('the text that is written survives the page, until it is sent', () => {
   followed.text = 'half a mes';
-  expect(new FollowedChannel('flight', () => {}).text).toBe('half a mes');
-  expect(new FollowedChannel('science', () => {}).text).toBe('');
+  expect(follow('flight').text).toBe('half a mes');
+  expect(follow('science').text).toBe('');
   followed.send(followed.text);
-  expect(new FollowedChannel('flight', () => {}).text).toBe('');
+  expect(follow('flight').text).toBe('');
   expect(FakeSocket.newest.sent).toHaveLength(1);
+});
+
+test('a message that is not confirmed is sent again after a reload, once', () => {
+  followed.say('go', { kind: 'note', data: {} });
+  const [sent] = FakeSocket.newest.sent;
+  const reloaded = follow('flight');
+  join(reloaded, 'Ada');
+  expect(FakeSocket.newest.sent).toEqual([sent]);
+  FakeSocket.newest.receive({ type: 'ack', ref: JSON.parse(sent ?? '').ref, id: 'e-11' });
+  expect(reloaded.channel.drafts).toEqual([]);
+  const again = follow('flight');
+  join(again, 'Ada');
+  expect(FakeSocket.newest.sent).toEqual([]);
+});
+
+test('a message is not sent in the name of another person, until its author is back', () => {
+  person = 'Ada';
+  FakeSocket.newest.readyState = 3;
+  followed.say('go');
+  person = 'Bo';
+  join(followed, 'Bo');
+  followed.say('hold');
+  expect(FakeSocket.newest.sent.map((text) => JSON.parse(text).text)).toEqual(['hold']);
+  FakeSocket.newest.receive({
+    type: 'ack',
+    ref: followed.channel.drafts[1]?.ref ?? '',
+    id: 'e-11',
+  });
+  join(followed, 'Ada');
+  expect(FakeSocket.newest.sent.map((text) => JSON.parse(text).text)).toEqual(['go']);
+});
+
+test('a discarded message is not sent', () => {
+  FakeSocket.newest.readyState = 3;
+  followed.say('go');
+  const [draft] = followed.channel.drafts;
+  if (draft) followed.discard(draft);
+  join(follow('flight'), 'Ada');
+  expect(FakeSocket.newest.sent).toEqual([]);
 });
 
 test('older messages are loaded before the oldest one, once', async () => {

@@ -100,17 +100,20 @@ function actions(message: Message, followed: FollowedChannel, mine: boolean) {
   </span>`;
 }
 
-/** A message of ours that the server has not confirmed. */
-export function unconfirmedMessage(draft: Draft, from: string) {
+/** A message of ours that the server has not confirmed, with the name of who wrote it. */
+export function unconfirmedMessage(draft: Draft, followed: FollowedChannel) {
   const texts = {
     queued: 'not sent yet',
     sent: 'sending',
     unconfirmed: 'not confirmed',
   } as const;
-  const unconfirmed = draft.state === 'unconfirmed';
-  return html`<div class="message" data-mine="true" data-state=${draft.state}>
-    <span class="from">${from}</span>
+  const { you } = followed.channel;
+  const isHeld = draft.queued && you !== null && !draft.isOf(you);
+  const isCaution = isHeld || draft.state === 'unconfirmed';
+  return html`<div class="message" data-mine="true" data-state=${isHeld ? 'held' : draft.state}>
+    <span class="from">${draft.by || you}</span>
     <p dir="auto">${draft.text}</p>
-    <span class="stamp">${icon(unconfirmed ? 'caution' : 'clock')} ${texts[draft.state]} <time>${clock(draft.at)}</time></span>
+    <span class="stamp">${isHeld ? html`<button type="button" class="tool" @click=${() => followed.discard(draft)}>Discard</button>` : nothing}
+      ${icon(isCaution ? 'caution' : 'clock')} ${isHeld ? `not sent: you are ${you}` : texts[draft.state]} <time>${clock(draft.at)}</time></span>
   </div>`;
 }

@@ -60,7 +60,7 @@ export class RoverComms extends PageElement {
           ${repeat(
             channel.drafts,
             (draft) => draft.ref,
-            (draft) => unconfirmedMessage(draft, this.store.name),
+            (draft) => unconfirmedMessage(draft, shown),
           )}
         </div>
         ${this.#isCalling && channel.maySay && !isReplay ? procedureForm(shown, () => this.#toggleForm()) : this.#compose()}

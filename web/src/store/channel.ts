@@ -5,22 +5,34 @@ import { Procedures } from './procedures.ts';
 /** Milliseconds after which a message that was sent is shown as not confirmed. */
 const CONFIRM_MS = 10_000;
 
+/** A message of ours, as the browser stores it until the server has confirmed it. */
+export interface Unsent {
+  readonly ref: string;
+  readonly text: string;
+  readonly at: number;
+  readonly by: string;
+  readonly content?: Content | undefined;
+}
+
 /** A message of ours that the server has not confirmed. */
-export class Draft {
+export class Draft implements Unsent {
   readonly ref: string;
   readonly text: string;
   /** When it was written, in milliseconds of the epoch. */
   readonly at: number;
   /** What it has beside its text. */
   readonly content: Content | undefined;
+  /** The name of the signed-in person who wrote it; empty if the person has no name. */
+  readonly by: string;
   /** Whether it is to be sent, for the first time or again with the same `ref`. */
   queued = true;
   #sentAge: Age | null = null;
 
-  constructor(ref: string, text: string, at: number, content?: Content) {
+  constructor({ ref, text, at, by, content }: Unsent) {
     this.ref = ref;
     this.text = text;
     this.at = at;
+    this.by = by;
     this.content = content;
   }
 
@@ -28,6 +40,11 @@ export class Draft {
   get state(): 'queued' | 'sent' | 'unconfirmed' {
     if (this.#sentAge === null) return 'queued';
     return this.#sentAge.ms < CONFIRM_MS ? 'sent' : 'unconfirmed';
+  }
+
+  /** Whether a member may send it: nobody else sends it in the name of the person who wrote it. */
+  isOf(member: string | null): boolean {
+    return this.by === '' || member === this.by;
   }
 
   markSent(): void {

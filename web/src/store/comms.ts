@@ -29,6 +29,8 @@ const MAX_FOLLOWED = 8;
  */
 export class CommsStore extends Store {
   name: string;
+  /** The name of the person who has signed in; empty if it is not known. */
+  person = '';
   /** Whether this has recorded messages, and sends none. */
   readonly isReplay: boolean;
   channels: readonly ChannelInfo[] = [];
@@ -142,7 +144,8 @@ export class CommsStore extends Store {
   #follow(name: string): FollowedChannel {
     let found = this.#find(name);
     if (!found) {
-      found = new FollowedChannel(name, () => this.changed());
+      const changed = () => this.changed();
+      found = new FollowedChannel(name, changed, () => this.person);
       this.followed.push(found);
     }
     return found;

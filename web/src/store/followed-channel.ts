@@ -2,7 +2,7 @@ import { ChannelConnection, type ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
 import type { ChannelEvent, Content, Message } from '../transport/wire.ts';
 import { Channel, Draft } from './channel.ts';
-import { readDraft, storeDraft } from './stored-drafts.ts';
+import { readDraft, readUnsent, storeDraft, storeUnsent } from './stored-drafts.ts';
 
 /** Number of older messages that one request loads. */
 const PAGE_MESSAGES = 100;
@@ -23,14 +23,17 @@ export class FollowedChannel {
   /** The message that is being edited; the text is its new text. */
   editing: Message | null = null;
   readonly #changed: () => void;
+  readonly #person: () => string;
+  #stored = 0;
   #socket: ChannelConnection | null = null;
   #text: string;
   #textBefore = '';
 
-  /** `changed` is called after each change. */
-  constructor(name: string, changed: () => void) {
+  /** `changed` is called after each change. `person` is the name of who has signed in, or empty. */
+  constructor(name: string, changed: () => void, person: () => string) {
     this.name = name;
     this.#changed = changed;
+    this.#person = person;
     this.#text = readDraft(name);
   }
 
@@ -46,6 +49,10 @@ export class FollowedChannel {
 
   /** Connect under a name. `isShown` says whether arriving messages count as read. */
   open(memberName: string, isShown: () => boolean, welcomed: () => void): void {
+    if (this.#socket === null && this.channel.drafts.length === 0) {
+      this.channel.drafts = readUnsent(this.name).map((one) => new Draft(one));
+      this.#stored = this.channel.drafts.length;
+    }
     this.#socket?.close();
     this.#socket = new ChannelConnection(this.name, memberName, () => this.channel.lastId, {
       connection: (status) => {
@@ -56,6 +63,7 @@ export class FollowedChannel {
         if (!isShown()) this.#count(event);
         this.channel.apply(event);
         this.#sendQueued();
+        this.#storeUnsent();
         if (event.type === 'welcome') welcomed();
         this.#changed();
       },
@@ -107,8 +115,17 @@ export class FollowedChannel {
   say(text: string, content?: Content): void {
     // Not crypto.randomUUID: browsers hide it from pages loaded over plain HTTP.
     const ref = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-    this.channel.drafts.push(new Draft(ref, text, Date.now(), content));
+    const by = this.#person();
+    this.channel.drafts.push(new Draft({ ref, text, at: Date.now(), by, content }));
+    this.#storeUnsent();
     this.#sendQueued();
+    this.#changed();
+  }
+
+  /** Do not send a message of ours. */
+  discard(draft: Draft): void {
+    this.channel.drafts = this.channel.drafts.filter((one) => one !== draft);
+    this.#storeUnsent();
     this.#changed();
   }
 
@@ -139,10 +156,22 @@ export class FollowedChannel {
     if (this.channel.namesUs(event.text)) this.mentions += 1;
   }
 
+  /** Each change of the unconfirmed messages changes their number. */
+  #storeUnsent(): void {
+    const { drafts } = this.channel;
+    if (drafts.length !== this.#stored) storeUnsent(this.name, drafts);
+    this.#stored = drafts.length;
+  }
+
   #sendQueued(): void {
     if (this.status.state !== 'open' || !this.channel.caughtUp) return;
-    for (const draft of this.channel.drafts) {
-      if (draft.queued && this.#socket?.send(draft.text, draft.ref, draft.content))
+    const { drafts, you } = this.channel;
+    for (const draft of drafts) {
+      if (
+        draft.queued &&
+        draft.isOf(you) &&
+        this.#socket?.send(draft.text, draft.ref, draft.content)
+      )
         draft.markSent();
     }
   }

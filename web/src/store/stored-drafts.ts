@@ -1,26 +1,42 @@
+import type { Unsent } from './channel.ts';
+
 const STORAGE_KEY = 'rover.comms.drafts';
+const UNSENT_KEY = 'rover.comms.unsent';
 
 /** The text that was being written for a channel when the page was last open. */
 export function readDraft(channel: string): string {
-  const text = all()[channel];
+  const text = all(() => localStorage, STORAGE_KEY)[channel];
   return typeof text === 'string' ? text : '';
 }
 
 export function storeDraft(channel: string, text: string): void {
-  const { [channel]: _, ...others } = all();
+  store(() => localStorage, STORAGE_KEY, channel, text === '' ? undefined : text);
+}
+
+/** The messages that this tab had not sent to a channel, or not seen confirmed, before a reload. */
+export function readUnsent(channel: string): readonly Unsent[] {
+  const unsent = all(() => sessionStorage, UNSENT_KEY)[channel];
+  return Array.isArray(unsent) ? (unsent as Unsent[]) : [];
+}
+
+export function storeUnsent(channel: string, unsent: readonly Unsent[]): void {
+  const stored = unsent.map(({ ref, text, at, by, content }) => ({ ref, text, at, by, content }));
+  store(() => sessionStorage, UNSENT_KEY, channel, stored.length === 0 ? undefined : stored);
+}
+
+function store(storage: () => Storage, key: string, channel: string, value: unknown): void {
   try {
-    localStorage.setItem(
-      STORAGE_KEY,
-      JSON.stringify(text === '' ? others : { ...others, [channel]: text }),
-    );
+    // A value that is `undefined` is left out.
+    const text = JSON.stringify({ ...all(storage, key), [channel]: value });
+    storage().setItem(key, text);
   } catch {
     // Private windows may block storage; the text then lasts as long as the page.
   }
 }
 
-function all(): Record<string, unknown> {
+function all(storage: () => Storage, key: string): Record<string, unknown> {
   try {
-    const stored: unknown = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '{}');
+    const stored: unknown = JSON.parse(storage().getItem(key) ?? '{}');
     return typeof stored === 'object' && stored !== null ? (stored as Record<string, unknown>) : {};
   } catch {
     return {}; // Storage is blocked, or holds something else.
