@@ -46,7 +46,8 @@ def image_event(arrival: Arrival) -> SystemEvent | None:
     if arrival.state != "complete":
         return None
     text = f"Image {arrival.image.id} of {arrival.camera} is complete"
-    return SystemEvent("images", arrival.camera, text, {"image": arrival.image.id})
+    link = {"image": arrival.image.id, "camera": arrival.camera}
+    return SystemEvent("images", arrival.camera, text, link)
 
 
 def upload_event(upload: Upload) -> SystemEvent:

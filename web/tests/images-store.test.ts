@@ -110,3 +110,22 @@ test('older images are added page by page, and stay when new images arrive', asy
   await store.loadOlder();
   expect(ids(store)).toBe('ihgf');
 });
+
+test('an image that is not in the list is found by its id, and stays shown', async () => {
+  const old = image('100%/a b.png', 'belly');
+  vi.stubGlobal('fetch', async (url: string) => {
+    const { pathname, searchParams } = new URL(url);
+    if (pathname !== '/images') return new Response(BYTES);
+    const isSearch = searchParams.get('q') === old.id;
+    return Response.json({ images: isSearch ? [image(`x${old.id}`), old] : [image('new')] });
+  });
+  const store = new ImagesStore();
+  store.start();
+  await shown(store, 'new');
+  expect(await store.find('nothing')).toBe(false);
+  expect(await store.find(old.id, 'mast')).toBe(false);
+  expect(await store.find(old.id)).toBe(true);
+  store.refresh();
+  await shown(store, old.id);
+  expect(store.followLatest).toBe(false);
+});

@@ -1,7 +1,9 @@
 import { html, nothing } from 'lit';
-import { clock } from '../format.ts';
+import { clock, timestamp } from '../format.ts';
 import type { Draft } from '../store/channel.ts';
 import type { FollowedChannel } from '../store/followed-channel.ts';
+import { linkOf } from '../store/links.ts';
+import { isoTime, parseTime } from '../time-text.ts';
 import type { Message } from '../transport/wire.ts';
 import { icon } from './icons.ts';
 import { callOutcome, pollOutcome } from './procedure-cards.ts';
@@ -75,9 +77,31 @@ function body(message: Message, { channel }: FollowedChannel) {
     </details>`
         : nothing
     }
+    ${text === null ? nothing : linkButton(message)}
     ${message.kind === 'poll' ? pollOutcome(procedures.polls.get(message.id)) : nothing}
     ${message.kind === 'call' ? callOutcome(procedures.calls.get(message.id)) : nothing}
   </div>`;
+}
+
+const LINK_TEXTS = {
+  image: 'Show the image',
+  upload: 'Show the report',
+  alarm: 'Show when it was raised',
+} as const;
+
+/** A button that opens what a message leads to, by the event `open-link`. */
+function linkButton(message: Message) {
+  const link = linkOf(message);
+  if (link === null) return nothing;
+  const open = ({ currentTarget }: Event) =>
+    currentTarget?.dispatchEvent(new CustomEvent('open-link', { detail: link, bubbles: true }));
+  const text = link.to === 't' ? `Show ${shownTime(link.id)}` : LINK_TEXTS[link.to];
+  return html`<button type="button" class="time-link" title=${link.id} data-testid="link" @click=${open}>${text}</button>`;
+}
+
+function shownTime(text: string): string {
+  const ms = parseTime(text);
+  return ms === null ? text : timestamp(isoTime(ms));
 }
 
 function label(kind: string | undefined) {

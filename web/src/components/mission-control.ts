@@ -1,4 +1,5 @@
 import { html } from 'lit';
+import type { Link } from '../store/links.ts';
 import { Mission } from '../store/mission.ts';
 import { every } from '../store/ticker.ts';
 import { PageElement } from './element.ts';
@@ -27,6 +28,12 @@ export class MissionControl extends PageElement {
     this.toggleAttribute('data-replay', !this.#mission.time.isLive);
   }
 
+  #open(link: Link): void {
+    void this.#mission.open(link);
+    const panel = { image: 'images', upload: 'commands', t: null, alarm: null }[link.to];
+    if (panel !== null) document.getElementById(panel)?.scrollIntoView({ block: 'nearest' });
+  }
+
   protected override render() {
     const mission = this.#mission;
     const { replay } = mission.time;
@@ -34,7 +41,8 @@ export class MissionControl extends PageElement {
     return html`
       <a class="skip" href="#images">Skip to the panels</a>
       <mission-header .mission=${mission}></mission-header>
-      <main @seek-time=${(event: CustomEvent<number>) => mission.time.seek(event.detail, false)}>
+      <main @seek-time=${(event: CustomEvent<number>) => mission.time.seek(event.detail, false)}
+        @open-link=${(event: CustomEvent<Link>) => this.#open(event.detail)}>
         <rover-image id="images" .store=${images} .readiness=${mission.readiness}></rover-image>
         <rover-telemetry id="telemetry" .store=${telemetry} .readiness=${mission.readiness}></rover-telemetry>
         <rover-comms id="comms" .store=${comms}></rover-comms>

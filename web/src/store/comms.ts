@@ -128,6 +128,12 @@ export class CommsStore extends Store {
     for (const one of this.followed) if (one.status.state !== 'open') one.retry();
   }
 
+  /** Show a notice for some seconds. */
+  notify(text: string): void {
+    this.channel.notice = { text, at: Date.now() };
+    this.changed();
+  }
+
   send(text: string): void {
     this.shown.send(text);
   }

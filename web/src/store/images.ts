@@ -134,6 +134,18 @@ export class ImagesStore extends Store {
     this.changed();
   }
 
+  /** Show the image with this id, which need not be in the list. Returns whether there is one. */
+  async find(id: string, camera?: string): Promise<boolean> {
+    const isIt = (one: ImageInfo) => one.id === id && (camera ?? one.camera) === one.camera;
+    let image = this.list?.find(isIt);
+    if (image === undefined) {
+      const page = await listImages({ limit: LIST_LIMIT, camera: camera ?? null, text: id });
+      image = page.images.find(isIt);
+    }
+    if (image !== undefined) this.select(image);
+    return image !== undefined;
+  }
+
   /** Add the next page of older images to the list. */
   async loadOlder(): Promise<void> {
     const { camera, list } = this;
@@ -217,7 +229,7 @@ export class ImagesStore extends Store {
   #update(): void {
     const image = this.followLatest
       ? this.#latest
-      : this.list?.find((one) => isSame(one, this.#selected));
+      : (this.list?.find((one) => isSame(one, this.#selected)) ?? this.#selected);
     if (!image) return;
     const current = this.shown;
     const arrived = image.complete && isNotLoaded(current, 'arriving');

@@ -1,6 +1,10 @@
+import { parseTime } from '../time-text.ts';
+import { getJson } from '../transport/http.ts';
+import type { WireAlarm } from '../transport/wire.ts';
 import { CommandsStore } from './commands.ts';
 import { CommsStore } from './comms.ts';
 import { ImagesStore } from './images.ts';
+import type { Link } from './links.ts';
 import { QueueStore } from './queue.ts';
 import { ReadinessStore } from './readiness.ts';
 import { Replay } from './replay.ts';
@@ -47,4 +51,28 @@ export class Mission {
       this.time.setRecorded(this.telemetry.source?.state === 'recorded');
     });
   }
+
+  /** Show what a message leads to. */
+  async open({ to, id, camera }: Link): Promise<void> {
+    try {
+      if (to === 'upload') this.queue.select(id);
+      else if (to === 'image') {
+        if (!(await this.images.find(id, camera))) this.comms.notify(`There is no image ${id}.`);
+      } else {
+        const ms = to === 't' ? parseTime(id) : await raisedAt(id);
+        if (ms === null) this.comms.notify(`There is no ${to === 't' ? 'time' : 'alarm'} ${id}.`);
+        else this.time.seek(ms, true);
+      }
+    } catch (error) {
+      this.comms.notify(`Not shown: ${(error as Error).message}.`);
+    }
+  }
+}
+
+/** When an alarm was raised, in milliseconds of the epoch; `null` if the server has it no more. */
+async function raisedAt(id: string): Promise<number | null> {
+  type Alarms = { readonly alarms: readonly WireAlarm[]; readonly ended: readonly WireAlarm[] };
+  const { alarms, ended } = await getJson<Alarms>('alarms');
+  const alarm = [...alarms, ...ended].find((one) => one.id === id);
+  return alarm === undefined ? null : Date.parse(alarm.since);
 }

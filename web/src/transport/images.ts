@@ -19,14 +19,23 @@ export interface ListOptions {
   readonly atMs?: number | undefined;
   /** Of an earlier page, for the images after it. */
   readonly cursor?: string;
+  /** Only images whose id or metadata contain it. */
+  readonly text?: string;
 }
 
 /** Images, the newest first, including those that are arriving. */
-export async function listImages({ limit, camera, atMs, cursor }: ListOptions): Promise<ImagePage> {
+export async function listImages({
+  limit,
+  camera,
+  atMs,
+  cursor,
+  text,
+}: ListOptions): Promise<ImagePage> {
   const query = new URLSearchParams({ limit: String(limit) });
   if (camera !== null) query.set('camera', camera);
   if (atMs !== undefined) query.set('at', new Date(atMs).toISOString());
   if (cursor !== undefined) query.set('cursor', cursor);
+  if (text !== undefined) query.set('q', text);
   const page = await getJson<{ images: readonly ImageInfo[]; next?: string | null }>(
     `images?${query}`,
     { timeoutMs: LIST_TIMEOUT_MS },

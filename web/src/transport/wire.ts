@@ -204,6 +204,12 @@ export interface MessageData {
   readonly call?: string;
   readonly message?: string;
   readonly member?: string;
+  /** Of a link: a time in ISO 8601, or the id of an image, an upload or an alarm. */
+  readonly t?: string;
+  readonly image?: string;
+  readonly camera?: string;
+  readonly upload?: string;
+  readonly alarm?: string;
 }
 
 /** What a message that is sent has beside its text. */
