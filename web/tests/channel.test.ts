@@ -118,13 +118,14 @@ test('a draft is unconfirmed 10 s after it was first sent, also while it is sent
   expect(draft.state).toBe('unconfirmed');
 });
 
-test('a refused message is removed and shown with the reason', () => {
-  welcome('me', 'e-0');
+test('a refused message stays, with the reason, and is not sent again', () => {
+  welcome('me', 'e-1');
   sendDraft('r1', 'x'.repeat(200));
   channel.apply({ type: 'error', code: 'too_big', detail: 'it is too long', ref: 'r1' });
-  expect(channel.drafts).toEqual([]);
-  expect(channel.notice?.text).toContain('x'.repeat(80));
-  expect(channel.notice?.text).toContain('it is too long');
+  const [draft] = channel.drafts;
+  expect([draft?.state, draft?.refusal]).toEqual(['refused', 'it is too long']);
+  welcome('me', 'e-2');
+  expect(draft?.queued).toBe(false);
 });
 
 test('only the newest 500 messages are stored', () => {

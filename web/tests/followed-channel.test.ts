@@ -62,9 +62,11 @@ test('messages of others count as unread while the channel is not shown', () => 
   FakeSocket.newest.receive({ type: 'message', ...message(12, 'Ada', '@all') });
   FakeSocket.newest.receive({ type: 'message', ...message(13, 'Bo', '@Adam') });
   expect([followed.unread, followed.mentions]).toEqual([2, 1]);
+  FakeSocket.newest.receive({ type: 'message', ...message(14, 'Bo', '@Adam and @ada') });
+  expect([followed.unread, followed.mentions]).toEqual([3, 2]);
   followed.markRead();
   isShown = true;
-  FakeSocket.newest.receive({ type: 'message', ...message(14, 'Bo', '@Ada') });
+  FakeSocket.newest.receive({ type: 'message', ...message(15, 'Bo', '@Ada') });
   expect([followed.unread, followed.mentions]).toEqual([0, 0]);
 });
 
@@ -110,6 +112,30 @@ test('a message is not sent in the name of another person, until its author is b
   });
   join(followed, 'Ada');
   expect(FakeSocket.newest.sent.map((text) => JSON.parse(text).text)).toEqual(['go']);
+});
+
+test('a message that the server refuses stays until it is discarded or written again', () => {
+  followed.say('a long report');
+  const [draft] = followed.channel.drafts;
+  const refusal = { code: 'muted', detail: 'a moderator has muted you' };
+  FakeSocket.newest.receive({ type: 'error', ref: draft?.ref ?? '', ...refusal });
+  const reloaded = follow('flight');
+  join(reloaded, 'Ada');
+  const [kept] = reloaded.channel.drafts;
+  expect([kept?.state, kept?.refusal, kept?.text]).toEqual([
+    ...['refused', 'a moderator has muted you', 'a long report'],
+  ]);
+  expect(FakeSocket.newest.sent).toEqual([]);
+  if (kept) reloaded.rewrite(kept);
+  expect([reloaded.text, reloaded.channel.drafts]).toEqual(['a long report', []]);
+});
+
+test('a refused vote is a notice only', () => {
+  followed.say('GO', { kind: 'vote', data: { poll: 'e-1', vote: 'go' } });
+  const ref = followed.channel.drafts[0]?.ref ?? '';
+  FakeSocket.newest.receive({ type: 'error', ref, code: 'late', detail: 'the poll has closed' });
+  expect(followed.channel.drafts).toEqual([]);
+  expect(followed.channel.notice?.text).toContain('the poll has closed');
 });
 
 test('a discarded message is not sent', () => {

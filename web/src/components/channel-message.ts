@@ -47,7 +47,7 @@ export function channelMessage(
     Date.parse(message.at) - Date.parse(previous.at) < GROUPED_MS;
   return html`<div class=${isNote ? 'message remark' : 'message'} data-mine=${mine} data-grouped=${grouped} data-id=${message.id}
     data-kind=${message.kind || nothing} data-mentioned=${!mine && channel.namesUs(message.text)} data-state=${delivered ? 'delivered' : nothing}>
-    <span class=${grouped ? 'visually-hidden' : 'from'}>${message.from}${role(message.role)}</span>
+    <span class=${grouped ? 'visually-hidden' : 'from'}><bdi>${message.from}</bdi>${role(message.role)}</span>
     ${isNote ? html`<p dir="auto">${remark(message)}</p>` : body(message, followed)}
     <span class="stamp">${isLive && !isNote ? actions(message, followed, mine) : nothing}
       ${delivered ? html`<span class="visually-hidden">delivered</span>${icon('check')}` : nothing}
@@ -130,14 +130,23 @@ export function unconfirmedMessage(draft: Draft, followed: FollowedChannel) {
     queued: 'not sent yet',
     sent: 'sending',
     unconfirmed: 'not confirmed',
+    refused: 'not sent',
   } as const;
   const { you } = followed.channel;
   const isHeld = draft.queued && you !== null && !draft.isOf(you);
-  const isCaution = isHeld || draft.state === 'unconfirmed';
-  return html`<div class="message" data-mine="true" data-state=${isHeld ? 'held' : draft.state}>
-    <span class="from">${draft.by || you}</span>
+  const state = isHeld ? 'held' : draft.state;
+  const reason = isHeld ? `you are ${you} now` : draft.refusal;
+  const canRewrite = !isHeld && draft.content === undefined && followed.text === '';
+  return html`<div class="message" data-mine="true" data-state=${state}>
+    <span class="from"><bdi>${draft.by || you}</bdi></span>
     <p dir="auto">${draft.text}</p>
-    <span class="stamp">${isHeld ? html`<button type="button" class="tool" @click=${() => followed.discard(draft)}>Discard</button>` : nothing}
-      ${icon(isCaution ? 'caution' : 'clock')} ${isHeld ? `not sent: you are ${you}` : texts[draft.state]} <time>${clock(draft.at)}</time></span>
+    <span class="stamp">${icon(state === 'queued' || state === 'sent' ? 'clock' : 'caution')} ${isHeld ? 'not sent' : texts[draft.state]} <time>${clock(draft.at)}</time></span>
+    ${
+      reason === ''
+        ? nothing
+        : html`<p class="reason" role="status">${reason}
+      ${canRewrite ? html`<button type="button" class="tool" @click=${() => followed.rewrite(draft)}>Edit</button>` : nothing}
+      <button type="button" class="tool" @click=${() => followed.discard(draft)}>Discard</button></p>`
+    }
   </div>`;
 }

@@ -1,4 +1,5 @@
 import { html } from 'lit';
+import { fold } from '../store/fold.ts';
 import type { FollowedChannel } from '../store/followed-channel.ts';
 
 const MINUTES = [1, 2, 5, 10, 30] as const;
@@ -48,6 +49,6 @@ function submit(event: SubmitEvent, followed: FollowedChannel, close: () => void
 /** The stations, each once, as many as the server accepts. */
 function rollOf(names: readonly string[]): string[] {
   const stations = names.map((one) => one.trim()).filter((one) => one !== '');
-  const byName = new Map(stations.map((one) => [one.toLowerCase(), one] as const));
+  const byName = new Map(stations.map((one) => [fold(one), one] as const));
   return [...byName.values()].slice(0, MAX_STATIONS);
 }

@@ -3,6 +3,7 @@ import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { plural } from '../format.ts';
 import type { CommsStore } from '../store/comms.ts';
+import { fold } from '../store/fold.ts';
 import { channelMessage, role, unconfirmedMessage } from './channel-message.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
@@ -170,18 +171,21 @@ export class RoverComms extends PageElement {
 
   #member(member: string) {
     const { channel } = this.store;
-    const isMuted = channel.procedures.muted.has(member.toLowerCase());
+    const isMuted = channel.procedures.muted.has(fold(member));
     const canModerate = channel.mayModerate && member !== channel.you;
     const act = (kind: string, done: string) => () =>
       this.store.shown.say(`${done} ${member}`, { kind, data: { member } });
-    return html`<li data-you=${member === channel.you} data-muted=${isMuted}>${member}${role(channel.roles.get(member))}${isMuted ? html` <span class="dim">muted</span>` : nothing}
+    return html`<li data-you=${member === channel.you} data-muted=${isMuted}><bdi>${member}</bdi>${role(channel.roles.get(member))}${isMuted ? html` <span class="dim">muted</span>` : nothing}
       ${canModerate ? html`<button type="button" class="tool" aria-label=${`${isMuted ? 'Allow' : 'Mute'} ${member}`} @click=${isMuted ? act('allow', 'Allowed') : act('mute', 'Muted')}>${isMuted ? 'Allow' : 'Mute'}</button><button type="button" class="tool" aria-label=${`Remove ${member}`} @click=${act('remove', 'Removed')}>Remove</button>` : nothing}
     </li>`;
   }
 
   #notices() {
     const { connection, channel, unconfirmedElsewhere } = this.store;
-    const toSend = connection.state === 'open' ? 0 : channel.drafts.length;
+    const toSend =
+      connection.state === 'open'
+        ? 0
+        : channel.drafts.filter(({ refusal }) => refusal === '').length;
     return html`
       ${this.#joinError ? html`<p class="note alarm" role="alert">${icon('alarm')}<span>${this.#joinError}</span></p>` : nothing}
       ${connection.state === 'refused' ? html`<p class="note alarm" role="alert" data-testid="refusal">${icon('alarm')}<span>${connection.reason}. Change the channel or your name, or try again.</span> <button type="button" @click=${() => this.store.retry()}>Try again</button></p>` : nothing}

@@ -1,9 +1,13 @@
 import { Age } from '../transport/age.ts';
 import type { ChannelEvent, Content, Gap, Message } from '../transport/wire.ts';
+import { fold } from './fold.ts';
 import { Procedures } from './procedures.ts';
 
 /** Milliseconds after which a message that was sent is shown as not confirmed. */
 const CONFIRM_MS = 10_000;
+
+/** Kinds of messages with a text that a person has written. */
+const WRITTEN: ReadonlySet<string> = new Set(['edit', 'poll', 'call']);
 
 /** A message of ours, as the browser stores it until the server has confirmed it. */
 export interface Unsent {
@@ -12,6 +16,8 @@ export interface Unsent {
   readonly at: number;
   readonly by: string;
   readonly content?: Content | undefined;
+  /** Why the server has refused it; empty if it has not. */
+  readonly refusal?: string;
 }
 
 /** A message of ours that the server has not confirmed. */
@@ -25,19 +31,23 @@ export class Draft implements Unsent {
   /** The name of the signed-in person who wrote it; empty if the person has no name. */
   readonly by: string;
   /** Whether it is to be sent, for the first time or again with the same `ref`. */
-  queued = true;
+  queued: boolean;
+  refusal: string;
   #sentAge: Age | null = null;
 
-  constructor({ ref, text, at, by, content }: Unsent) {
+  constructor({ ref, text, at, by, content, refusal = '' }: Unsent) {
     this.ref = ref;
     this.text = text;
     this.at = at;
     this.by = by;
     this.content = content;
+    this.refusal = refusal;
+    this.queued = refusal === '';
   }
 
   /** `queued` was never sent; `unconfirmed` was sent 10 s ago or earlier. */
-  get state(): 'queued' | 'sent' | 'unconfirmed' {
+  get state(): 'queued' | 'sent' | 'unconfirmed' | 'refused' {
+    if (this.refusal !== '') return 'refused';
     if (this.#sentAge === null) return 'queued';
     return this.#sentAge.ms < CONFIRM_MS ? 'sent' : 'unconfirmed';
   }
@@ -45,6 +55,11 @@ export class Draft implements Unsent {
   /** Whether a member may send it: nobody else sends it in the name of the person who wrote it. */
   isOf(member: string | null): boolean {
     return this.by === '' || member === this.by;
+  }
+
+  /** Whether a person has written the text. Others are of a button, such as a vote. */
+  get isWritten(): boolean {
+    return this.content === undefined || WRITTEN.has(this.content.kind);
   }
 
   markSent(): void {
@@ -105,11 +120,12 @@ export class Channel {
 
   /** Whether a text mentions us or everyone: `@name`, `@all`. */
   namesUs(text: string): boolean {
-    const mentions = text.normalize('NFC').toLowerCase();
+    const mentions = fold(text);
     return [...this.#ownNames, 'all'].some((name) => {
-      const mention = `@${name.normalize('NFC').toLowerCase()}`;
-      const end = mentions.indexOf(mention) + mention.length;
-      return mentions.includes(mention) && !/[\p{L}\p{N}]/u.test(mentions.charAt(end));
+      const mention = `@${fold(name)}`;
+      // What follows each mention: after `@Ad`, `@Ada` begins with a letter.
+      const rests = mentions.split(mention).slice(1);
+      return rests.some((rest) => !/^[\p{L}\p{N}]/u.test(rest));
     });
   }
 
@@ -203,11 +219,15 @@ export class Channel {
     this.lastId = id;
     if (this.caughtUp || offset(id) < this.#joinOffset) return;
     this.caughtUp = true;
-    for (const draft of this.drafts) draft.queued = true;
+    for (const draft of this.drafts) draft.queued = draft.refusal === '';
   }
 
   #showError({ detail, ref }: Extract<ChannelEvent, { type: 'error' }>): void {
     const draft = this.drafts.find((one) => one.ref === ref);
+    if (draft?.isWritten) {
+      draft.refusal = detail;
+      return;
+    }
     this.drafts = this.drafts.filter((one) => one !== draft);
     const text = draft ? `Not sent: “${draft.text.slice(0, 80)}”; ${detail}` : detail;
     this.notice = { text, at: Date.now() };

@@ -2,6 +2,7 @@ import type { ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
 import type { RecordedMessage } from '../transport/wire.ts';
 import type { Channel } from './channel.ts';
+import { fold } from './fold.ts';
 import { FollowedChannel } from './followed-channel.ts';
 import { Store } from './store.ts';
 import { every, pollWhileVisible } from './ticker.ts';
@@ -144,7 +145,7 @@ export class CommsStore extends Store {
 
   /** The channel of this name; the server does not distinguish upper and lower case. */
   #find(name: string): FollowedChannel | undefined {
-    return this.followed.find((one) => keyOf(one.name) === keyOf(name));
+    return this.followed.find((one) => fold(one.name) === fold(name));
   }
 
   #follow(name: string): FollowedChannel {
@@ -190,10 +191,6 @@ export class CommsStore extends Store {
       // Private windows may block storage; the next visit then starts with the defaults.
     }
   }
-}
-
-function keyOf(name: string): string {
-  return name.normalize('NFKC').toLowerCase();
 }
 
 export function storedNames(): StoredNames {

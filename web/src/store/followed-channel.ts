@@ -1,7 +1,7 @@
 import { ChannelConnection, type ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
 import type { ChannelEvent, Content, Message } from '../transport/wire.ts';
-import { Channel, Draft } from './channel.ts';
+import { Channel, Draft, type Unsent } from './channel.ts';
 import { readDraft, readUnsent, storeDraft, storeUnsent } from './stored-drafts.ts';
 
 /** Number of older messages that one request loads. */
@@ -24,7 +24,7 @@ export class FollowedChannel {
   editing: Message | null = null;
   readonly #changed: () => void;
   readonly #person: () => string;
-  #stored = 0;
+  #stored = '[]';
   #socket: ChannelConnection | null = null;
   #text: string;
   #textBefore = '';
@@ -50,8 +50,9 @@ export class FollowedChannel {
   /** Connect under a name. `isShown` says whether arriving messages count as read. */
   open(memberName: string, isShown: () => boolean, welcomed: () => void): void {
     if (this.#socket === null && this.channel.drafts.length === 0) {
-      this.channel.drafts = readUnsent(this.name).map((one) => new Draft(one));
-      this.#stored = this.channel.drafts.length;
+      const unsent = readUnsent(this.name);
+      this.channel.drafts = unsent.map((one) => new Draft(one));
+      this.#stored = JSON.stringify(unsent);
     }
     this.#socket?.close();
     this.#socket = new ChannelConnection(this.name, memberName, () => this.channel.lastId, {
@@ -129,6 +130,12 @@ export class FollowedChannel {
     this.#changed();
   }
 
+  /** Write a message of ours again that the server has refused. */
+  rewrite(draft: Draft): void {
+    this.text = draft.text;
+    this.discard(draft);
+  }
+
   /** Load messages before the oldest one. */
   async loadOlder(): Promise<void> {
     const oldest = this.channel.oldestId;
@@ -156,11 +163,15 @@ export class FollowedChannel {
     if (this.channel.namesUs(event.text)) this.mentions += 1;
   }
 
-  /** Each change of the unconfirmed messages changes their number. */
   #storeUnsent(): void {
-    const { drafts } = this.channel;
-    if (drafts.length !== this.#stored) storeUnsent(this.name, drafts);
-    this.#stored = drafts.length;
+    const unsent = this.channel.drafts.map(
+      ({ ref, text, at, by, content, refusal }): Unsent => ({
+        ...{ ref, text, at, by, content, refusal },
+      }),
+    );
+    const stored = JSON.stringify(unsent);
+    if (stored !== this.#stored) storeUnsent(this.name, unsent);
+    this.#stored = stored;
   }
 
   #sendQueued(): void {

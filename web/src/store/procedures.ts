@@ -1,4 +1,5 @@
 import type { Message, MessageData, WireCall, WirePoll } from '../transport/wire.ts';
+import { fold } from './fold.ts';
 
 export type Vote = 'go' | 'no-go';
 
@@ -41,7 +42,7 @@ export class Procedures {
   readonly calls = new Map<string, Call>();
   /** By the id of the original message, oldest change first. */
   readonly changes = new Map<string, Change[]>();
-  /** Lower-case names that a moderator has muted. */
+  /** The `fold` of names that a moderator has muted. */
   readonly muted = new Set<string>();
   #applied = new Set<string>();
   #clockOffset = 0;
@@ -82,7 +83,7 @@ export class Procedures {
     }
     for (const one of calls) hold(this.calls, one.id, { ...one, acked: new Set(one.acked) });
     this.muted.clear();
-    for (const name of muted) this.muted.add(name.toLowerCase());
+    for (const name of muted) this.muted.add(fold(name));
   }
 
   /** Follow a message, new or old. Each counts once. */
@@ -117,10 +118,10 @@ export class Procedures {
         this.calls.delete(data.message ?? '');
         break;
       case 'mute':
-        this.muted.add((data.member ?? '').toLowerCase());
+        this.muted.add(fold(data.member ?? ''));
         break;
       case 'allow':
-        this.muted.delete((data.member ?? '').toLowerCase());
+        this.muted.delete(fold(data.member ?? ''));
         break;
     }
   }
@@ -163,8 +164,8 @@ export function stationsOf(
   name: string | null,
   role: string | undefined,
 ): readonly string[] {
-  const own = [name, role].flatMap((one) => (one ? [one.normalize('NFC').toLowerCase()] : []));
-  return roll.filter((station) => own.includes(station.normalize('NFC').toLowerCase()));
+  const own = [name, role].flatMap((one) => (one ? [fold(one)] : []));
+  return roll.filter((station) => own.includes(fold(station)));
 }
 
 function hold<T>(held: Map<string, T>, id: string, one: T): void {

@@ -20,8 +20,7 @@ export function readUnsent(channel: string): readonly Unsent[] {
 }
 
 export function storeUnsent(channel: string, unsent: readonly Unsent[]): void {
-  const stored = unsent.map(({ ref, text, at, by, content }) => ({ ref, text, at, by, content }));
-  store(() => sessionStorage, UNSENT_KEY, channel, stored.length === 0 ? undefined : stored);
+  store(() => sessionStorage, UNSENT_KEY, channel, unsent.length === 0 ? undefined : unsent);
 }
 
 function store(storage: () => Storage, key: string, channel: string, value: unknown): void {

@@ -1,0 +1,145 @@
+"""Comms on the page: unsent messages, and messages that lead to a part of the mission."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from rover.tokens.commands import add_token
+from tests.browser import MissionServer, Pages, chromium
+from tests.test_page import (
+    expect_verdict,
+    fast_mission,
+    join,
+    message,
+    send,
+    sign_in,
+    upload,
+    wait_until_live,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+    from rover.mission import MissionControl
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def mission(tmp_path: Path) -> MissionControl:
+    return fast_mission(tmp_path)
+
+
+@pytest.fixture
+def server(mission: MissionControl) -> Iterator[MissionServer]:
+    with MissionServer(lambda: mission) as server:
+        yield server
+
+
+@pytest.fixture
+def pages(browser: Browser, server: MissionServer) -> Iterator[Pages]:
+    del server  # the pages are closed before it stops
+    pages = Pages(browser)
+    yield pages
+    pages.close()
+
+
+def end_sessions(server: MissionServer, mission: MissionControl, page: Page) -> None:
+    cookies = {one.get("name", ""): one.get("value", "") for one in page.context.cookies()}
+    [session] = [value for name, value in cookies.items() if "session" in name]
+    server.call(mission.sign_ins.sessions.end, session.partition("_")[0])
+    expect(page.get_by_test_id("signed-out")).to_be_visible()
+
+
+def sign_in_again(page: Page, token: str) -> None:
+    with page.context.expect_page() as opened:
+        page.get_by_test_id("signed-out").get_by_role("link").click()
+    sign_in(opened.value, token)
+    opened.value.close()
+    expect(page.get_by_test_id("signed-out")).to_have_count(0)
+    wait_until_live(page)
+
+
+def test_an_unsent_message_is_of_its_author_and_is_sent_in_no_other_name(
+    mission: MissionControl, server: MissionServer, pages: Pages
+) -> None:
+    pages.allow("401", "WebSocket")
+    tokens = {name: add_token(mission.settings, name, "view,say").text for name in ("Ada", "Bo")}
+    server.call(mission.tokens.refresh)
+    page = pages.open(server.url)
+    sign_in(page, tokens["Ada"])
+    send(page, "Before.")
+    expect(message(page, "Before.")).to_have_attribute("data-state", "delivered")
+
+    end_sessions(server, mission, page)
+    send(page, "Go for drive.")
+    expect(message(page, "Go for drive.").locator(".from")).to_have_text("Ada")
+    sign_in_again(page, tokens["Bo"])
+    expect(message(page, "Go for drive.")).to_have_attribute("data-state", "held")
+    send(page, "Hold.")
+    expect(message(page, "Hold.")).to_have_attribute("data-state", "delivered")
+    expect(message(page, "Go for drive.").locator(".from")).to_have_text("Ada")
+
+    end_sessions(server, mission, page)
+    sign_in_again(page, tokens["Ada"])
+    expect(message(page, "Go for drive.")).to_have_attribute("data-state", "delivered")
+    expect(message(page, "Go for drive.").locator(".from")).to_have_text(re.compile("^Ada"))
+
+
+def test_an_unsent_message_survives_a_reload(server: MissionServer, pages: Pages) -> None:
+    pages.allow("WebSocket", "net::ERR_")
+    page = pages.open(server.url)
+    join(page, "reload", "Ada")
+    page.route_web_socket(re.compile("/ws/comms/"), lambda route: route.close())
+    page.reload()
+    send(page, "Go for drive.")
+    expect(message(page, "Go for drive.")).to_have_attribute("data-state", "queued")
+    page.reload()
+    expect(message(page, "Go for drive.")).to_have_attribute("data-state", "queued")
+    page.unroute_all()
+
+
+def test_messages_lead_to_a_time_an_image_and_a_report(server: MissionServer, pages: Pages) -> None:
+    page = pages.open(server.url)
+    wait_until_live(page)
+    upload(page, "pass-first-drive.rcs")
+    expect_verdict(page, "COMPLETE")
+    page.get_by_test_id("close").click()
+    [report] = page.request.get(f"{server.url}uploads").json()["uploads"]
+    images = f"{server.url}images?state=complete"
+    page.wait_for_function(
+        "url => fetch(url).then(r => r.json()).then(b => b.images.length)", images
+    )
+    image = page.request.get(images).json()["images"][-1]
+    moment = page.request.get(f"{server.url}telemetry/latest").json()["t"]
+    links = {"image": image["id"], "upload": report["id"], "alarm": "none", "t": moment}
+    for name, target in links.items():
+        data = {"text": f"see the {name}", "kind": "link", "data": {name: target}}
+        answer = page.request.post(f"{server.url}comms/flight/messages", data=data)
+        assert answer.ok
+
+    def open_link(name: str) -> None:
+        message(page, f"see the {name}").get_by_test_id("link").click()
+
+    open_link("upload")
+    expect(page.get_by_test_id("back")).to_be_visible()
+    open_link("image")
+    expect(page.locator("#images")).to_contain_text(image["id"])
+    open_link("alarm")
+    expect(page.get_by_role("status").filter(has_text="no alarm")).to_be_visible()
+    open_link("t")
+    expect(page.get_by_test_id("time")).to_have_attribute("data-state", "paused")
+    assert f"at={moment.removesuffix('Z')[:19]}" in page.url
