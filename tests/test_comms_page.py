@@ -121,7 +121,7 @@ def test_messages_lead_to_a_time_an_image_and_a_report(server: MissionServer, pa
     [report] = page.request.get(f"{server.url}uploads").json()["uploads"]
     images = f"{server.url}images?state=complete"
     page.wait_for_function(
-        "url => fetch(url).then(r => r.json()).then(b => b.images.length)", images
+        "url => fetch(url).then(r => r.json()).then(b => b.images.length)", arg=images
     )
     image = page.request.get(images).json()["images"][-1]
     moment = page.request.get(f"{server.url}telemetry/latest").json()["t"]

@@ -52,7 +52,7 @@ async def test_a_listener_receives_and_sends_in_several_channels(serve: Serve) -
             await receive(member)  # the welcome
         found = await send(ada, "subscribe", "OPS")
         assert (found["channel"], found["member_count"]) == ("ops", 1)
-        await say(ada, "to ops", channel="ops", ref="1")
+        await say(ada, "to ops", channel="OPS", ref="1")  # another spelling
         await say(bo, "from ops")
         await say(ada, "to flight")
         received = [await receive(ada) for _ in range(4)]
@@ -128,16 +128,21 @@ async def test_what_is_refused_changes_nothing(serve: Serve) -> None:
         ada = await st.enter_async_context(at.join("flight?name=Ada"))
         for channel in ("ops", "science"):
             await send(ada, "subscribe", channel)
-        for kind, channel, more, code in [
+        refusals: list[tuple[str, str, dict[str, Any], str]] = [
             ("subscribe", "a/b", {}, "channel"),
             ("subscribe", "ops", {"after": "x"}, "malformed"),
+            ("subscribe", "ops", {"after": 7}, "malformed"),
             ("subscribe", "Flight", {}, "subscribed"),
             ("subscribe", "ops", {}, "subscribed"),
             ("unsubscribe", "eva", {}, "not_subscribed"),
             ("say", "eva", {"text": "GO"}, "not_subscribed"),
-        ]:
+        ]
+        for kind, channel, more, code in refusals:
             reply = await send(ada, kind, channel, **more)
             assert (reply["type"], reply["code"]) == ("error", code)
+            assert kind == "say" or reply["channel"] == channel
+        reply = await send(ada, "subscribe", "\ud800")
+        assert (reply["type"], reply["code"]) == ("error", "malformed")
         assert (await send(ada, "subscribe", "eva"))["type"] == "subscribed"
         refused = await send(ada, "subscribe", "power")  # the share of the client is 3
         assert (refused["code"], refused["channel"]) == ("full", "power")

@@ -33,6 +33,10 @@ NAME_CHARACTER = re.compile(r"[^\W_]")
 """A letter or a digit: `@Ada` does not mention `Ad`."""
 
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character of UTF-16, which UTF-8 cannot encode."""
+
+
 class Subscribe(NamedTuple):
     """A member wants to listen to a channel.
 
@@ -53,20 +57,32 @@ class Unsubscribe(NamedTuple):
     channel: str
 
 
-def command_of(request: Mapping[str, Any]) -> Subscribe | Unsubscribe | None:
-    """What a frame asks for; `None` for frames of other types.
+def channel_of(request: Mapping[str, Any]) -> str | None:
+    """The channel that a frame subscribes to, or ends; `None` for frames of other types.
 
     Raises:
-        MessageRefused: the name is not a string.
-        MalformedEventId: an id is malformed.
+        MessageRefused: it is not a string, or cannot be sent back.
     """
-    kind = request.get("type")
-    if kind not in ("subscribe", "unsubscribe"):
+    if request.get("type") not in ("subscribe", "unsubscribe"):
         return None
     channel = request.get("channel")
-    if not isinstance(channel, str):
-        raise MessageRefused("malformed", "`channel` must be a string")
-    if kind == "unsubscribe":
+    if not isinstance(channel, str) or SURROGATE.search(channel):
+        raise MessageRefused("malformed", "`channel` must be a string, without lone surrogates")
+    return channel
+
+
+def command_of(request: Mapping[str, Any], channel: str) -> Subscribe | Unsubscribe:
+    """What a frame asks for.
+
+    Args:
+        request: the frame.
+        channel: `channel_of` it.
+
+    Raises:
+        MalformedEventId: an id is malformed.
+        MessageRefused: an id is not a string.
+    """
+    if request["type"] == "unsubscribe":
         return Unsubscribe(channel)
     after = _id(request, "after")
     return Subscribe(channel, after, _id(request, "read") or after)
@@ -74,7 +90,11 @@ def command_of(request: Mapping[str, Any]) -> Subscribe | Unsubscribe | None:
 
 def _id(request: Mapping[str, Any], name: str) -> EventId | None:
     text = request.get(name)
-    return None if text is None else EventId.parse(str(text), name=name)
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise MessageRefused("malformed", f"`{name}` must be the id of an event, a string")
+    return EventId.parse(text, name=name)
 
 
 def subscribed(member: Member, channel: Channel, last_id: EventId, read: EventId | None) -> str:

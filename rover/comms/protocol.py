@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rover.comms.kinds import content_of
-from rover.comms.listening import MAX_SUBSCRIPTIONS, command_of
+from rover.comms.listening import MAX_SUBSCRIPTIONS, channel_of, command_of
 from rover.errors import (
     BadQuery,
     ChannelRefused,
@@ -18,6 +18,7 @@ from rover.errors import (
     RoverError,
 )
 from rover.json_input import parse_json
+from rover.names import folded
 from rover.topic import GapReason
 from rover.wire import dumps
 
@@ -163,21 +164,23 @@ class CommsV1:
 
         Browsers cannot send WebSocket pings: `ping` lets a page notice a half-open connection.
         """
-        ref = None
+        about: dict[str, str] = {}
         try:
             request = _parse(text)
             if request.get("type") == "ping":
                 return PONG
-            if (command := command_of(request)) is not None:
-                return command
-            ref = check_ref(request.get("ref"))
+            if (channel := channel_of(request)) is not None:
+                about = {"channel": channel}
+                return command_of(request, channel)
+            if (ref := check_ref(request.get("ref"))) is not None:
+                about = {"ref": ref}
             if request.get("type") != "say":
                 types = "`say`, `subscribe`, `unsubscribe` or `ping`"
                 raise MessageRefused("unknown_type", f"a frame needs a `type`, which is {types}")
             message, content = text_and_content(request)
             event_id = member.say(message, ref, content, _channel(request, member))
         except REFUSALS as exc:
-            return error_frame(exc, {} if ref is None else {"ref": ref})
+            return error_frame(exc, about)
         return None if ref is None else dumps({"type": "ack", "ref": ref, "id": str(event_id)})
 
 
@@ -239,10 +242,14 @@ def _channel(request: dict[str, Any], member: Member) -> Channel:
     name = request.get("channel")
     if name is None or name == member.channel.name:
         return member.channel
-    if not isinstance(name, str) or name not in member.listening:
-        reason = "`channel` must be a channel that you listen to; send `subscribe` first"
-        raise MessageRefused("not_subscribed", reason)
-    return member.listening[name]
+    if isinstance(name, str):
+        if name in member.listening:
+            return member.listening[name]
+        for channel in (member.channel, *member.listening.values()):
+            if folded(channel.name) == folded(name):  # another spelling
+                return channel
+    reason = "`channel` must be a channel that you listen to; send `subscribe` first"
+    raise MessageRefused("not_subscribed", reason)
 
 
 def text_and_content(fields: Mapping[str, Any]) -> tuple[str, Content]:
