@@ -160,7 +160,11 @@ EXAMPLES: Mapping[str, object] = {
     "Ping": {"type": "ping"},
     "Pong": {"type": "pong"},
     "Ack": {"type": "ack", "ref": "1", "id": "57229c3b-14"},
-    "Refusal": {"type": "error", "code": "empty", "detail": "a message must not be empty"},
+    "Refusal": {
+        "type": "error",
+        "code": "empty",
+        "detail": "a message must have a visible character",
+    },
     "Message": MESSAGE,
     "ChannelState": {"channel": "flight", "member_count": 2, "last_id": "57229c3b-14"},
     "Presence": {
