@@ -874,7 +874,10 @@ def test_a_sequence_is_released_on_the_page_and_acknowledged(
     page.get_by_test_id("open-report").click()
     sending = page.get_by_test_id("sending")
     expect(sending).to_have_attribute("data-state", "queued")
+    released: list[str] = []
+    page.on("request", lambda one: released.extend([one.url] * one.url.endswith("/release")))
     sending.get_by_label("Your name").fill("Ada")
+    sending.get_by_label("Your name").press("Enter")
     page.get_by_test_id("release").click()
     expect(sending).to_have_attribute("data-state", "acknowledged")
     states = page.get_by_test_id("timeline").get_by_role("listitem")
@@ -885,6 +888,7 @@ def test_a_sequence_is_released_on_the_page_and_acknowledged(
         "sent",
         "acknowledged",
     ]
+    assert len(released) == 1  # by the button, not by Enter in a field
     with page.expect_download() as download:
         page.get_by_test_id("artifact").click()
     assert json.loads(download.value.path().read_bytes())["commands"]

@@ -54,7 +54,7 @@ EXAMPLES: Mapping[str, object] = {
     "SendingEvent": {
         "id": UPLOAD_ID,
         "state": "sent",
-        "detail": "sent; no answer yet",
+        "detail": "no answer yet",
         "t": "2026-11-28T18:46:02.120Z",
         "by": None,
         "attempt": 1,

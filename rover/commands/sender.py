@@ -205,7 +205,7 @@ class Sender:
         if error is not None:
             detail = f"the uplink failed: {describe(error)}; it may have left, or not"
             return begun.changed(now, SendingState.UNKNOWN, detail)
-        return begun.changed(now, SendingState.SENT, "sent; no answer yet", sent_at=now)
+        return begun.changed(now, SendingState.SENT, "no answer yet", sent_at=now)
 
     def _outgoing(self, upload: Upload, attempt: int) -> Outgoing:
         """What the uplink sends; its bytes are those of the record. It reads the file.

@@ -222,7 +222,11 @@ class Sending:
         released_by = (*self.released_by, by)
         is_released = len(released_by) >= persons
         missing = persons - len(released_by)
-        detail = "released" if is_released else f"released by {by}; {missing} more must release it"
+        release_at = self.release_at if at is None else at
+        before = "" if release_at is None else f", not before {iso_or_none(release_at)}"
+        detail = f"to be sent in its turn{before}"
+        if not is_released:
+            detail = f"released by {by}{before}; {missing} more must release it"
         return self.changed(
             t,
             State.RELEASED if is_released else State.QUEUED,
@@ -230,7 +234,7 @@ class Sending:
             by,
             released_by=released_by,
             released_tokens=(*self.released_tokens, token),
-            release_at=self.release_at if at is None else at,
+            release_at=release_at,
             target=target,
         )
 
@@ -266,8 +270,8 @@ class Sending:
 
     def withdraw(self, t: float, by: str) -> Sending:
         """Out of the queue."""
-        detail = f"withdrawn; {WITHDRAWN[self.was_sent]}"
-        return self.changed(t, State.WITHDRAWN, detail, by, earlier=self.was_sent)
+        detail, earlier = WITHDRAWN[self.was_sent], self.was_sent
+        return self.changed(t, State.WITHDRAWN, detail, by, earlier=earlier)
 
     def resend(
         self, t: float, by: str, persons: int, *, token: str = "", target: str = ""

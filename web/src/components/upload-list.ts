@@ -94,6 +94,7 @@ export class UploadList extends PageElement {
     const [word, shape, level] = STATES[sending.state];
     const actions = ACTIONS[sending.state] ?? [];
     const needed = this.store.queue?.release_persons ?? 1;
+    // Enter in a field presses the first button: a disabled one, so that it sends no sequence.
     return html`<form class="sending-state" data-level=${level} data-testid="sending" data-state=${sending.state} @submit=${(event: SubmitEvent) => this.#act(event, upload)}>
       <p>${icon(shape)} <strong>${word}</strong> ${EXPLAINED.has(sending.state) ? html`<span>${sending.detail}</span>` : nothing}</p>
       <p class="dim">${[...lightTimes(sending, this.store.nowMs), ...(needed > 1 && sending.state === 'queued' ? [`${sending.released_by.length} of ${needed} persons have released it`] : [])].join(' · ')}</p>
@@ -101,6 +102,7 @@ export class UploadList extends PageElement {
         actions.length === 0
           ? nothing
           : html`<div class="actions">
+              <button type="submit" disabled hidden></button>
               ${this.asksName ? html`<input name="by" aria-label="Your name" placeholder="Your name" required maxlength="100" autocomplete="off" .defaultValue=${storedOperator()} />` : nothing}
               ${sending.state === 'queued' && sending.released_by.length === 0 ? html`<label class="dim">Not before (UTC) <input name="at" type="datetime-local" /></label>` : nothing}
               ${actions.map(([action, text]) => html`<button type="submit" value=${action} class=${action === 'release' ? 'primary' : ''} data-testid=${action}>${text}</button>`)}
