@@ -312,11 +312,11 @@ def test_a_reload_closes_every_connection_and_readers_return(
             file.write("# a change that makes the server reload\n")
         crowd.finish(crowd.of("upload")[:1], crowd.of("download")[:RESUMED])
         crowd.watch(None, 20)
+        at.wait_until_up(f"{at.prefix}/readyz")  # the process before sends no more
         crowd.read_rest()
         assert at.process.poll() is None
         assert_all_were_closed(crowd)
         last_id = re.findall(rb"\nid: (\S+)", crowd.of("reader")[0].tail)[-1].decode()
-        at.wait_until_up(f"{at.prefix}/readyz")
         again = urllib.request.Request(
             f"{at.url}/stream/rover-telemetry", headers={"Last-Event-ID": last_id}
         )
