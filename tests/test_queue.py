@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from anyio import Event, fail_after
+from anyio import Event, fail_after, wait_all_tasks_blocked
 
 from rover.commands.light_time import LightTime
 from rover.commands.sending import SendingState
@@ -387,6 +387,28 @@ async def test_actions_over_http(
         await until(lambda: mission.commands.queue.find("a") is not None)
         answer = await client.post(f"/uploads/a/{action}", json=body)
     assert answer.status_code == status, answer.text
+
+
+async def test_an_action_waits_until_the_sequence_of_a_new_verdict_is_in_the_queue(
+    tmp_path: Path,
+) -> None:
+    may_enter = Event()
+    async with running(tmp_path, ACCEPTED, log=MemoryLog(), uplink=FakeUplink()) as commands:
+        enter = commands.queue.enter
+
+        async def enter_late(upload: Upload) -> None:
+            await may_enter.wait()
+            await enter(upload)
+
+        commands.queue.enter = enter_late  # type: ignore[method-assign]
+        upload = await uploaded(commands)
+        waiting = asyncio.create_task(commands.queue.wait_entered(upload))
+        await wait_all_tasks_blocked()
+        assert not waiting.done()
+        may_enter.set()
+        await waiting
+        commands.queue.release(upload, "Ada")
+        await reach(upload, S.SENT)
 
 
 async def test_two_persons_need_names_that_others_cannot_state(

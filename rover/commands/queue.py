@@ -7,7 +7,7 @@ from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING
 
-from anyio import Event
+from anyio import Event, move_on_after
 
 from rover.commands.records import SENDING
 from rover.commands.sending import PROBLEMS, Sending, SendingState
@@ -24,6 +24,10 @@ RESTARTED = (
     "the server ended while the uplink was sending it: it may have left, or not; find out, and "
     "then resend it or confirm that it was sent"
 )
+
+
+ENTER_TIMEOUT_S = 2.0
+"""Maximum seconds that an action waits for the entry of its upload: a shutdown may cancel it."""
 
 
 class Queue:
@@ -89,6 +93,12 @@ class Queue:
         elif not any(name == SENDING for name, _ in upload.topic.retained_items()):
             self.apply(upload, upload.sending)
         self.wake()
+
+    async def wait_entered(self, upload: Upload) -> None:
+        """Wait until an accepted upload is in the queue, which follows its verdict."""
+        with move_on_after(ENTER_TIMEOUT_S):
+            while upload.is_on_its_way and upload.id not in self._uploads:
+                await self.changed.wait()
 
     def release(
         self,

@@ -111,6 +111,7 @@ def routes(mission: HasQueue) -> list[BaseRoute]:
             if persons > 1 and not identity.name:
                 raise NameRequired
             by = author(request, body, mission.tokens.has_name)
+            await commands.queue.wait_entered(upload)
             change = _change(action, commands, upload, by, identity.token, body)
             sending = change(revision=_whole(body, "revision"))
             await commands.sync()
