@@ -56,7 +56,9 @@ def inexact_number(value: object) -> str:
     return ""
 
 
-def _integer(text: str) -> int | InexactNumber:
+def _integer(text: str) -> float | InexactNumber:
+    if text == "-0":
+        return -0.0  # Python's integers have no such zero
     is_short = len(text) <= len(str(-MAX_INTEGER))
     return int(text) if is_short and abs(int(text)) <= MAX_INTEGER else InexactNumber(text)
 
