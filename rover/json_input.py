@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, NoReturn
 
 MAX_INTEGER = 2**53 - 1
@@ -64,15 +65,18 @@ def _integer(text: str) -> float | InexactNumber:
 
 
 def _float(text: str) -> float | InexactNumber:
-    """The number, if a double with as many digits is written in the same way."""
+    """The number, if the double that is nearest to it is the same with as many digits."""
     value = float(text)
-    digits = text.lower().partition("e")[0].lstrip("-").replace(".", "").lstrip("0")
-    if not math.isfinite(value) or (value == 0) != (not digits):
+    mantissa = text.lower().partition("e")[0]
+    digits = len(mantissa.replace(".", "").lstrip("-0"))
+    if not math.isfinite(value) or (value == 0) != (digits == 0):
         return InexactNumber(text)
-    if value == 0:
+    is_short = digits <= sys.float_info.dig and abs(value) > sys.float_info.min
+    if value == 0 or is_short or text == repr(value):
         return value
-    rounded = Context(prec=len(digits)).create_decimal(Decimal(value))
-    return value if rounded == Decimal(text) else InexactNumber(text)
+    # A number half-way between two of so many digits may be written as either of them.
+    written = Decimal(f"{value:.{digits - 1}e}"), Decimal(repr(value))
+    return value if Decimal(text) in written else InexactNumber(text)
 
 
 def _constant(text: str) -> NoReturn:

@@ -15,7 +15,17 @@ from rover.json_input import InexactNumber, inexact_number, parse_json
 
 @pytest.mark.parametrize(
     "text",
-    ["9007199254740991", "-9007199254740991", "1e23", "5e-324", "-0.0", "-0", "0e999", "0.5000", "1E5"],
+    [
+        "9007199254740991",
+        "-9007199254740991",
+        "1e23",
+        "5e-324",
+        "-0.0",
+        "-0",
+        "0e999",
+        "0.5000",
+        "1E5",
+    ],
 )
 def test_numbers_that_a_double_holds_are_values(text: str) -> None:
     value = parse_json(text)
