@@ -135,6 +135,10 @@ async def test_a_linter_decides_by_its_errors_and_its_status(tmp_path: Path, fil
         ("sleep 60 & echo left it", ""),
         ('echo \'{"type": "verdict"}\'', "accepted"),
         ('echo \'{"type": "verdict", "accepted": true}\'; exit 1', "status 1"),
+        (
+            """for is in false true; do echo '{"type": "verdict", "accepted": '$is'}'; done""",
+            "rejected it",
+        ),
         ('echo \'{"type": "shout"}\'', "shout"),
         ('echo \'{"type": "verdict", "accepted": true, "artifact": "/etc/passwd"}\'', "artifact"),
         ('echo \'{"type": "verdict", "accepted": true, "artifact": "none"}\'', "artifact"),

@@ -32,7 +32,8 @@ def lenient(item: object, lines: int) -> object:
         item = replace(item, severity=known)
     line, column = item.line, item.column
     if line is not None and type(line) is int and not 1 <= line <= max(lines, 1) + 1:
-        message = f"{item.message} (at line {line}, but the file has {lines:,} lines)"
+        plural = "" if lines == 1 else "s"
+        message = f"{item.message} (at line {line}, but the file has {lines:,} line{plural})"
         return replace(item, message=message, line=None, column=None)
     if column is not None and (line is None or (type(column) is int and column < 1)):
         return replace(item, column=None)

@@ -88,6 +88,8 @@ async def check_with(
             async for line in lines:
                 report, fields = read_line(line.text, step, str(path))
                 if isinstance(report, Verdict):
+                    if verdict is not None and verdict.accepted != report.accepted:
+                        raise SourceError(f"{name} accepted the file, and rejected it")
                     verdict, artifact = report, _named(fields) or artifact
                 elif report is not None:
                     if isinstance(report, Finding):
