@@ -59,6 +59,7 @@ from rover.telemetry import Telemetry
 from rover.telemetry.records import STREAM as TELEMETRY
 from rover.tokens import Tokens
 from rover.watchdog import Watched, watch_loop
+from sources.registry import open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -166,6 +167,8 @@ class MissionControl:
             "uplink", uplink, {"uplink": config.uplink or SourceConfig(url="none:")}
         )
         self._uplink = uplinks["uplink"]
+        url = self.settings.image_store
+        self._image_store = open_store(url, "ROVER_IMAGE_STORE") if url else None
         self.tokens = Tokens.of(self.settings)
         hide(words(self.settings.tokens))
         self._make_log = log or partial(log_of, self.settings)
@@ -343,8 +346,12 @@ class MissionControl:
             self.settings.keep_image_bytes,
         )
         if self.log.file is None or not max_bytes:
+            if self._image_store is not None:
+                reason = "requires ROVER_LOG=sqlite: and ROVER_KEEP_IMAGE_BYTES of more than 0"
+                raise SettingError("ROVER_IMAGE_STORE", self._image_store.place, reason)
             return None
-        return KeptImages(self.log, folder, camera, max_bytes)
+        store = self._image_store if self.log.recorded is None else None
+        return KeptImages(self.log, folder, camera, max_bytes, store)
 
     def _abort_transfers(self) -> None:
         self.serving.bodies.close()

@@ -147,6 +147,11 @@ class Settings:
         unit="bytes",
         at_least=0,
     )
+    image_store: str = setting(
+        "",
+        "bucket that kept images are copied to, `s3://BUCKET/PREFIX`; their files are deleted only "
+        "when `ROVER_KEEP_IMAGE_BYTES` is reached",
+    )
     thumbnail_bytes: int = setting(
         256 * 2**20,
         "maximum size of the kept smaller copies of images; 0 keeps none",

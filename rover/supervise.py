@@ -252,15 +252,19 @@ class Supervisor:
             self._change(State.DEGRADED, detail)
 
     def set_mistake(self, mistake: str) -> None:
-        """Degrade the source until the mistake is corrected, which is an empty text."""
+        """Degrade the source until the mistake is corrected, which is an empty text.
+
+        A source that is down stays so until it delivers data.
+        """
         mistake = one_line(mistake)
         if mistake == self.mistake:
             return
         self.mistake = mistake
-        if mistake:
+        if mistake and self._health.state is not State.DOWN:
             self.degrade(mistake)
-        elif self._delivered and self._health.state is State.DEGRADED:
-            self._change(State.LIVE, "live")
+        elif not mistake and self._health.state is State.DEGRADED:
+            state = State.LIVE if self._delivered else State.STARTING
+            self._change(state, FIRST_DETAILS.get(state, "live"))
 
     async def run(self, follow: Callable[[], Awaitable[None]]) -> None:
         """Call `follow` repeatedly, with exponential backoff and jitter, until cancelled.

@@ -15,7 +15,7 @@ from rover.telemetry.names import ParameterNames
 from rover.telemetry.receivers import open_receivers
 from rover.telemetry.translation import NameCollision
 from sources.base import Limits, Parameter, SourceError
-from sources.registry import open_source, redacted
+from sources.registry import open_source, open_store, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,6 +71,11 @@ def report_on(config: Config) -> Report:
     if complete.uplink is not None:
         _add_source(report, "uplink", "uplink", complete.uplink)
     report.lines.extend(_settings_lines(config.settings))
+    if config.settings.image_store:
+        try:
+            open_store(config.settings.image_store, "ROVER_IMAGE_STORE")
+        except SourceError as exc:
+            report.problems.append(str(exc))
     try:
         open_receivers(config.settings.notify)
     except SettingError as exc:

@@ -13,8 +13,10 @@ from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from anyio import TASK_STATUS_IGNORED, CancelScope
+from anyio import TASK_STATUS_IGNORED, CancelScope, create_task_group
 
+from rover.guard import closing
+from rover.images.copying import copy_to_store
 from rover.images.reader import CameraReader, FileReader
 from rover.images.receiver import SHUTTING_DOWN, Receiver
 from rover.images.served import ServedRevisions
@@ -105,8 +107,13 @@ class Images:
             await self._kept.load()
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
-        """Receive arriving images until cancelled."""
-        await self.receiver.run(task_status=task_status)
+        """Receive arriving images until cancelled, and copy the kept ones to their store."""
+        async with create_task_group() as tasks:
+            if self._kept is not None and self._kept.store is not None:
+                report = self.receiver.supervisor.set_mistake
+                tasks.start_soon(copy_to_store, self._kept, report)
+            await self.receiver.run(task_status=task_status)
+            tasks.cancel_scope.cancel()
 
     def close(self) -> None:
         """Abort all readers. `open` raises afterwards."""
@@ -235,7 +242,10 @@ class Images:
                 raise ImageBroken(image.id, f"its file cannot be opened: {describe(exc)}") from exc
             await self._check_revision(image)  # after opening: the file is of this revision
             return file
-        chunks = await stack.enter_async_context(self._camera.open(image.id, start))
+        if self._kept is not None and await self._camera.image(image.id) is None:
+            chunks = await stack.enter_async_context(closing(self._kept.open(image, start)))
+        else:
+            chunks = await stack.enter_async_context(self._camera.open(image.id, start))
         reader = CameraReader(image, chunks, start, stop)
         await reader.begin()
         await self._check_revision(image)  # after the first bytes: they are of this revision

@@ -1,6 +1,7 @@
 """Complete images of a camera that has no files of its own: in a folder, with a size limit.
 
-The files are in `<data_dir>/images/<camera>`, and what is known of each image is in the log.
+The files are in `<data_dir>/images/<camera>`, and what is known of each image is in the log. With a
+store, all images are copied there (`copying`), and remain when their files are deleted.
 """
 
 from __future__ import annotations
@@ -8,22 +9,25 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from anyio import to_thread
+from anyio import Event, to_thread
 
+from rover.guard import closing
 from rover.wire import dumps
-from sources.base import Image
+from sources.base import Image, ImageBroken, UnknownImage
 from sources.rules.describe import describe
+from sources.values.held import suffix_of, time_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from rover.images.spool import Spool
     from rover.logs.base import Log
+    from sources.bucket import BucketStore
 
 logger = logging.getLogger("rover.images")
 
@@ -32,6 +36,40 @@ BLOCK_BYTES = 4096
 
 COPY_BYTES = 2**20
 """Size of the pieces in which an image is copied."""
+
+MAX_IMAGES = 100_000
+"""Maximum number of images that are listed. Older copies stay in the store."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """A kept image.
+
+    Attributes:
+        image: without a path once its file was deleted.
+        number: counts up from the first image.
+        etag: of its copy in the store; empty without one.
+    """
+
+    image: Image
+    number: int
+    etag: str = ""
+
+    @classmethod
+    def parse(cls, text: str, path: Path | None) -> tuple[Self, str]:
+        """An image as the log has it, and the store of its copy; empty without one.
+
+        Args:
+            text: the value in the log.
+            path: of its file.
+
+        Raises:
+            LookupError, TypeError, ValueError: the value is damaged.
+        """
+        known: dict[str, Any] = json.loads(text)
+        number, etag = int(known.pop("number")), str(known.pop("etag", ""))
+        place = str(known.pop("store", ""))
+        return cls(Image(**known, path=path), number, etag), place
 
 
 class KeptImages:
@@ -42,47 +80,99 @@ class KeptImages:
         folder: of the files; created with the first one.
         camera: the name of the camera.
         max_bytes: maximum size of the files; the oldest are deleted.
+        store: has copies; `None` for none.
+
+    Attributes:
+        store: the same.
+        waiting: the images without a copy in the store, oldest first; empty without a store.
+        lost: number of images that were deleted before they had one.
+        changed: set when an image begins to wait.
     """
 
-    def __init__(self, log: Log, folder: Path, camera: str, max_bytes: int) -> None:
+    def __init__(
+        self,
+        log: Log,
+        folder: Path,
+        camera: str,
+        max_bytes: int,
+        store: BucketStore | None = None,
+    ) -> None:
         self._log = log
         self._folder = folder
+        self._camera = camera
         self._prefix = f"image/{camera}/"
         self._max_bytes = max_bytes
-        self._images: dict[str, Image] = {}  # by id, oldest first
-        self._bytes = 0
+        self.store = store
+        self._kept: dict[str, Kept] = {}  # by id, oldest first
+        self._files: dict[str, Kept] = {}  # those with a file
+        self.waiting: dict[str, Kept] = {}
+        self.lost = 0
+        self.changed = Event()
+        self._bytes = 0  # of the files
         self._number = 0
 
     async def load(self) -> None:
-        """Take the images from the log whose files exist; call it once, before `keep`."""
-        found: list[tuple[int, Image]] = []
+        """Take the images from the log whose bytes exist; call it once, before `keep`."""
+        place = self.store.place if self.store is not None else ""
+        elsewhere: dict[str, int] = {}
+        found: list[Kept] = []
         for key, text in self._log.values(self._prefix).items():
             try:
-                known: dict[str, Any] = json.loads(text)
-                number = int(known.pop("number"))
-                path = self._folder / key.removeprefix(self._prefix)
-                found.append((number, Image(**known, path=path)))
+                one, other = Kept.parse(text, self._folder / key.removeprefix(self._prefix))
             except (LookupError, TypeError, ValueError) as exc:
                 logger.warning("%s of the log cannot be read: %s", key, describe(exc))
-        exist = await to_thread.run_sync(
-            lambda: [one[1].path is not None and one[1].path.exists() for one in found]
-        )
-        for (number, image), exists in sorted(
-            zip(found, exist, strict=True), key=lambda x: x[0][0]
-        ):
-            self._number = max(number, self._number)
-            if exists:
-                self._add(image)
-            else:
-                self._log.put(self._prefix + stored_name(image), None)
+                continue
+            if other and other != place:
+                one.etag = ""
+                elsewhere[other] = elsewhere.get(other, 0) + 1
+            found.append(one)
+        for other, count in elsewhere.items():
+            logger.warning(
+                "%d images of %s are in %s (ROVER_IMAGE_STORE)", count, self._camera, other
+            )
+        exist = await to_thread.run_sync(lambda: [_exists(one.image) for one in found])
+        for kept, exists in sorted(zip(found, exist, strict=True), key=lambda one: one[0].number):
+            self._number = max(kept.number, self._number)
+            if exists or kept.etag:
+                if not exists:
+                    kept.image = replace(kept.image, path=None)
+                self._add(kept)
+            elif not elsewhere:
+                self._log.put(self._prefix + stored_name(kept.image), None)
 
     def newest(self) -> Sequence[Image]:
         """All kept images, newest first."""
-        return list(reversed(self._images.values()))
+        return [one.image for one in reversed(self._kept.values())]
 
     def find(self, image_id: str) -> Image | None:
         """The kept image with that id; `None` if there is none."""
-        return self._images.get(image_id)
+        kept = self._kept.get(image_id)
+        return None if kept is None else kept.image
+
+    async def open(self, image: Image, start: int) -> AsyncIterator[bytes]:
+        """Yield the bytes of an image whose file was deleted, from `start`.
+
+        Raises:
+            UnknownImage: its copy was deleted.
+            ImageBroken: its copy was replaced, or the connection broke off.
+            SourceError: the store cannot be read.
+        """
+        kept = self._kept.get(image.id)
+        if self.store is None or kept is None or not kept.etag:
+            raise UnknownImage(image.id)
+        name = self.copy_name(kept.image)
+        try:
+            async with closing(
+                self.store.read(name, kept.image.size or 0, kept.etag, start)
+            ) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except UnknownImage as exc:
+            if self._kept.get(image.id) is kept:
+                self._forget(kept)
+            raise UnknownImage(image.id) from exc
+        except ImageBroken as exc:
+            raise ImageBroken(image.id, exc.reason) from exc
 
     async def keep(self, image: Image, spool: Spool) -> None:
         """Copy a complete image from its spool. If that fails, the log line says so."""
@@ -95,33 +185,82 @@ class KeptImages:
             path=self._folder / stored_name(image),
         )
         if max(spool.received, BLOCK_BYTES) > self._max_bytes:
+            logger.warning(
+                "image %r is not kept: %d bytes exceed ROVER_KEEP_IMAGE_BYTES",
+                image.id,
+                spool.received,
+            )
             return
         try:
             await to_thread.run_sync(self._copy, complete, spool)
         except OSError as exc:
             logger.warning("image %r cannot be kept: %s", image.id, describe(exc))
             return
-        if replaced := self._images.pop(image.id, None):
-            await self._delete(replaced, is_replaced=replaced.path == complete.path)
-        self._add(complete)
+        if replaced := self._kept.get(image.id):
+            self._forget(replaced)
+            if replaced.image.path not in (None, complete.path):
+                await to_thread.run_sync(_unlink, replaced.image.path)
         self._number += 1
-        known = {
-            info.name: getattr(complete, info.name) for info in fields(Image) if info.name != "path"
-        }
-        self._log.put(
-            self._prefix + stored_name(complete), dumps({"number": self._number, **known})
-        )
+        kept = Kept(complete, self._number)
+        self._add(kept)
+        self._record(kept)
         while self._bytes > self._max_bytes:
-            await self._delete(self._images.pop(next(iter(self._images))))
+            await self._delete_file(next(iter(self._files.values())))
+        if len(self._kept) > MAX_IMAGES and (oldest := next(iter(self._kept.values()))).etag:
+            self._forget(oldest)
 
-    def _add(self, image: Image) -> None:
-        self._images[image.id] = image
-        self._bytes += _size(image)
+    def copied(self, kept: Kept, etag: str) -> None:
+        """Record that an image has a copy in the store."""
+        if self._kept.get(kept.image.id) is kept:
+            kept.etag = etag
+            self.waiting.pop(kept.image.id, None)
+            self._record(kept)
 
-    async def _delete(self, image: Image, *, is_replaced: bool = False) -> None:
-        self._bytes -= _size(image)
-        if image.path is not None and not is_replaced:
-            self._log.put(self._prefix + stored_name(image), None)
+    def copy_name(self, image: Image) -> str:
+        """The name of an image's copy: ids may contain anything, and may be used again."""
+        stem = f"{time_id(image.received_at or 0.0)}-{stored_name(image)[:8]}"
+        return f"{self._camera}/{stem}{suffix_of(image.content_type)}"
+
+    def _add(self, kept: Kept) -> None:
+        image = kept.image
+        self._kept[image.id] = kept
+        if image.path is not None:
+            self._files[image.id] = kept
+            self._bytes += _size(image)
+            if self.store is not None and not kept.etag:
+                self.waiting[image.id] = kept
+                self.changed.set()
+
+    def _record(self, kept: Kept) -> None:
+        image = kept.image
+        known = {info.name: getattr(image, info.name) for info in fields(Image)}
+        del known["path"]
+        if self.store is not None and kept.etag:
+            known |= {"store": self.store.place, "etag": kept.etag}
+        name = self._prefix + stored_name(image)
+        self._log.put(name, dumps({"number": kept.number, **known}))
+
+    def _forget(self, kept: Kept) -> None:
+        """Leave an image out of the list and of the log."""
+        image_id = kept.image.id
+        del self._kept[image_id]
+        if self._files.pop(image_id, None):
+            self._bytes -= _size(kept.image)
+        self.waiting.pop(image_id, None)
+        self._log.put(self._prefix + stored_name(kept.image), None)
+
+    async def _delete_file(self, kept: Kept) -> None:
+        image = kept.image
+        if kept.etag:
+            del self._files[image.id]
+            self._bytes -= _size(image)
+            kept.image = replace(image, path=None)
+        else:
+            if image.id in self.waiting:
+                self.lost += 1
+                logger.warning("image %r is deleted before it was copied", image.id)
+            self._forget(kept)
+        if image.path is not None:
             await to_thread.run_sync(_unlink, image.path)
 
     def _copy(self, image: Image, spool: Spool) -> None:
@@ -140,6 +279,10 @@ class KeptImages:
 def stored_name(image: Image) -> str:
     """The name of the file of one revision of an image: ids may contain anything."""
     return sha256(f"{image.id}\0{image.revision}".encode()).hexdigest()[:32]
+
+
+def _exists(image: Image) -> bool:
+    return image.path is not None and image.path.exists()
 
 
 def _size(image: Image) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rover.errors import LogDamaged, NotAMission
 from rover.images.arrivals import STREAM as ARRIVALS
+from rover.images.kept import Kept
 from rover.missions.camera_files import camera_file
 from rover.missions.files import PIECE_BYTES
 from rover.missions.record import IMAGE
@@ -197,9 +198,7 @@ def _images_of(mission: Snapshot) -> list[PlayedImage]:
         if not key.startswith(IMAGE) or not (path.is_file() if path else file in stored):
             continue
         with suppress(LookupError, TypeError, ValueError):  # the record is damaged
-            known: dict[str, Any] = json.loads(text)
-            del known["number"]
-            image = Image(**known, path=path)
+            image = Kept.parse(text, path)[0].image
             t = image.taken_at if image.received_at is None else image.received_at
             if t is not None:
                 camera = key.removeprefix(IMAGE).rpartition("/")[0]

@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Self
-from urllib.parse import unquote
 
 from anyio import move_on_after, sleep
 
 from sources.base import Image, SourceError, UnknownImage
 from sources.bucket.objects import Bucket, Object
+from sources.bucket.store import FOLDER
 from sources.values.images import (
     problem_of_name,
     read_facts,
@@ -83,11 +83,7 @@ class BucketCamera:
         *,
         clock: Callable[[], float] = clocks.time,
     ) -> None:
-        name, _, prefix = unquote(url.partition("://")[2]).partition("/")
-        if not name:
-            raise SourceError("the URL has no bucket; write s3://BUCKET/PREFIX")
-        timeout_s = POSITIVE_S.number("timeout_s", timeout_s)
-        self._bucket = Bucket.s3(name, prefix.strip("/"), endpoint, region, anonymous, timeout_s)
+        self._bucket = Bucket.s3(url, endpoint, region, timeout_s, anonymous=anonymous)
         self._poll_s = POSITIVE_S.number("poll_s", poll_s)
         self._keep = Range(1, 100_000).whole("keep", keep)
         self._clock = clock
@@ -168,7 +164,8 @@ class BucketCamera:
     def _listed(self, one: Object) -> Image | None:
         """The image of an object, by its name and size; `None` if it is not one."""
         content_type = type_of_name(one.key)
-        if content_type is None or not one.size or problem_of_name(one.key):
+        is_copy = FOLDER in one.key.split("/")
+        if content_type is None or not one.size or is_copy or problem_of_name(one.key):
             return None
         return Image(
             one.key,

@@ -9,6 +9,7 @@ import re
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, Self
+from urllib.parse import unquote
 
 import obstore
 from obstore.exceptions import (
@@ -20,9 +21,11 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from sources.base import ImageBroken, SourceError, UnknownImage
+from sources.values.ranges import POSITIVE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config
 
@@ -73,23 +76,27 @@ class Bucket:
 
     @classmethod
     def s3(
-        cls, name: str, prefix: str, endpoint: str, region: str, anonymous: bool, timeout_s: float
+        cls, url: str, endpoint: str, region: str, timeout_s: float, *, anonymous: bool = False
     ) -> Self:
-        """A prefix in a bucket of S3.
+        """A prefix in a bucket of S3: `s3://BUCKET/PREFIX`.
 
         Credentials are those of the environment (`AWS_ACCESS_KEY_ID` …), or of the machine.
 
         Args:
-            name: of the bucket.
-            prefix: of the keys, without a slash at its end; empty for all.
+            url: of the prefix, which may be empty.
             endpoint: URL of another server than that of Amazon; empty for `AWS_ENDPOINT_URL`.
             region: of the bucket; empty for `AWS_REGION`.
-            anonymous: send no credentials.
             timeout_s: maximum seconds of an answer.
+            anonymous: send no credentials.
 
         Raises:
             SourceError: an argument is invalid.
         """
+        name, _, prefix = unquote(url.partition("://")[2]).partition("/")
+        prefix = prefix.strip("/")
+        if not name:
+            raise SourceError("the URL has no bucket; write s3://BUCKET/PREFIX")
+        timeout_s = POSITIVE_S.number("timeout_s", timeout_s)
         place = f"s3://{name}/{prefix}".rstrip("/")
         config: S3Config = {}
         if endpoint:
@@ -177,15 +184,33 @@ class Bucket:
         if position < one.size:
             raise ImageBroken(one.key, f"only {position:,} of {one.size:,} bytes arrived")
 
+    async def write(self, key: str, path: Path, content_type: str) -> str:
+        """Store a file as an object, or replace the one with that key; returns its entity tag.
+
+        Raises:
+            SourceError: it cannot be stored.
+        """
+        with self._errors(""):
+            result = await obstore.put_async(
+                self._store, key, path, attributes={"Content-Type": content_type}
+            )
+        return result["e_tag"] or ""
+
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
-        """Raise the errors of the store as those of a camera."""
+        """Raise the errors of the store as those of a camera.
+
+        Args:
+            key: of the object that is read; empty if none is.
+        """
         try:
             yield
         except PreconditionError as exc:
             raise ImageBroken(key, "it was replaced; request it again") from exc
         except FileNotFoundError as exc:
-            raise UnknownImage(key) from exc
+            if key:
+                raise UnknownImage(key) from exc
+            raise SourceError(f"{self.place}: {_reason(exc)}") from exc
         except (PermissionDeniedError, UnauthenticatedError) as exc:
             hint = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rights of that user"
             raise SourceError(f"{self.place}: {_reason(exc)}; {hint}") from exc

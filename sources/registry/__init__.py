@@ -17,7 +17,7 @@ Then `modbus:` calls the factory with the options alone, `modbus:some/path` with
 before them, and `modbus://host:502/unit` with the URL up to the `?` before them. An entry point
 cannot replace a scheme that ships: it is ignored with a warning.
 
-    urls         makes the source that a URL names
+    urls         makes the source or the store that a URL names
     factories    imports the factory of a source
     schemes      the known schemes
     options      the factory's arguments from the query
@@ -30,6 +30,14 @@ Each module imports only from modules listed below it.
 from sources.base import SourceKind
 from sources.registry.errors import SourceSettingError, redacted
 from sources.registry.schemes import SCHEMES, Scheme
-from sources.registry.urls import open_source
+from sources.registry.urls import open_source, open_store
 
-__all__ = ["SCHEMES", "Scheme", "SourceKind", "SourceSettingError", "open_source", "redacted"]
+__all__ = [
+    "SCHEMES",
+    "Scheme",
+    "SourceKind",
+    "SourceSettingError",
+    "open_source",
+    "open_store",
+    "redacted",
+]

@@ -99,6 +99,9 @@ SCHEMES: Mapping[SourceKind, Mapping[str, Scheme]] = {
     },
 }
 
+STORE = Scheme("sources.bucket:BucketStore", takes="url", extra="s3")
+"""The store for images of cameras without files of their own."""
+
 SETTINGS: Mapping[SourceKind, str] = {
     "telemetry": "ROVER_TELEMETRY",
     "camera": "ROVER_CAMERA",

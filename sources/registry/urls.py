@@ -17,13 +17,14 @@ from sources.registry.errors import Refused, SourceSettingError
 from sources.registry.factories import import_own, import_scheme, missing_module
 from sources.registry.isolation import ISOLATE, isolation
 from sources.registry.options import parse_query, prepare
-from sources.registry.schemes import NOUNS, SETTINGS, Scheme, Schemes
+from sources.registry.schemes import NOUNS, SETTINGS, STORE, Scheme, Schemes
 from sources.rules.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sources.base import SourceKind
+    from sources.bucket import BucketStore
     from sources.programs.process import ProcessLimits
     from sources.registry.schemes import Takes
 
@@ -136,6 +137,31 @@ def _open(kind: SourceKind, url: str, folder: Path | None, schemes: Schemes) -> 
         options = f"{query}&{ISOLATE}=0".removeprefix("&")
         return _isolated(f"{place}?{options}", folder, limits, describe_validator(source))
     return source
+
+
+def open_store(url: str, setting: str) -> BucketStore:
+    """The store for images that a URL names: `s3://BUCKET/PREFIX?OPTION=VALUE`.
+
+    Args:
+        url: of the store.
+        setting: the name of the setting with that URL, for errors.
+
+    Raises:
+        SourceSettingError: the URL names no store, or an option is invalid.
+    """
+    place, _, query = url.strip().partition("?")
+    try:
+        if not place.lower().startswith("s3://"):
+            raise Refused("must start with s3://", "write s3://BUCKET/PREFIX")
+        factory = import_scheme(STORE)
+        try:
+            return cast("BucketStore", prepare(factory, parse_query(query), place)())
+        except SourceError as error:
+            raise Refused(describe(error)) from error
+    except Refused as refused:
+        raise SourceSettingError(
+            setting, "camera", url, refused.reason, refused.hint
+        ) from refused.__cause__
 
 
 def _isolated(
