@@ -16,7 +16,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
@@ -134,6 +135,7 @@ class _Watchdog:
             self._wake.wait(INTERVAL_S)
             self._wake.clear()
             if self._is_stopped:
+                self._cpu.close()
                 return
             now = monotonic()
             used_s, waited_s = self._cpu.since_last()
@@ -210,8 +212,15 @@ class _CpuTime:
     def __init__(self, thread_id: int, native_id: int) -> None:
         get_clock = getattr(time, "pthread_getcpuclockid", None)  # not on macOS
         self._clock: int | None = get_clock(thread_id) if get_clock else None
-        self._schedstat = Path(f"/proc/self/task/{native_id}/schedstat")
+        self._schedstat: FileIO | None = None  # not on other systems than Linux
+        with suppress(OSError):
+            self._schedstat = FileIO(f"/proc/self/task/{native_id}/schedstat")
         self._last = (0.0, 0.0)
+
+    def close(self) -> None:
+        """Close the file of the times."""
+        if self._schedstat is not None:
+            self._schedstat.close()
 
     def since_last(self) -> tuple[float, float]:
         """Seconds of CPU time, and of waiting for a CPU, since the last call; 0 if unknown.
@@ -219,10 +228,10 @@ class _CpuTime:
         Source: Documentation/scheduler/sched-stats.rst of Linux, `/proc/<pid>/schedstat`.
         """
         used_s = 0.0 if self._clock is None else time.clock_gettime(self._clock)
-        try:
-            waited_s = int(self._schedstat.read_bytes().split()[1]) / 1e9
-        except (OSError, IndexError, ValueError):  # not Linux
-            waited_s = 0.0
+        waited_s = 0.0
+        if self._schedstat is not None:
+            self._schedstat.seek(0)
+            waited_s = int(self._schedstat.read(100).split()[1]) / 1e9
         last, self._last = self._last, (used_s, waited_s)
         return used_s - last[0], waited_s - last[1]
 

@@ -42,7 +42,7 @@ STORE_INTERVAL_S = 0.5
 """Seconds that records wait in the journal for their transaction. Each costs up to 100 µs, however
 small it is."""
 
-ALIVE_S = 0.2
+ALIVE_S = 0.5
 """Seconds between two notes that this run is alive."""
 
 RETRY_S = 1.0

@@ -47,7 +47,7 @@ ARCHIVE_S = 300.0
 LIMIT_S = 0.1
 """Seconds for which old samples are dropped in one step; queries wait for its end."""
 
-TICK_S = 0.25
+TICK_S = 0.5
 """Seconds between two checks whether samples go to the archive."""
 
 RETRY_S = 1.0

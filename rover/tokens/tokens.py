@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.tokens")
 
-CHECK_PERIOD_S = 0.4
+CHECK_PERIOD_S = 0.8
 """Seconds between two checks of the file and of the times of expiry."""
 
 NEW_CHECK_PERIOD_S = 0.02

@@ -58,11 +58,14 @@ START_TIMEOUT_S = 3.0
 FIRST_SCAN_S = 2.0
 """Seconds that the start waits for the newest images."""
 
+CHECK_S = 2.0
+"""Seconds between two checks whether the path is that of another folder, which nothing reports."""
+
 WHOLE_SCAN_S = 30.0
 """Seconds between two scans of a whole folder whose changes are reported. Reports can be lost."""
 
 WHOLE_SCAN_RATIO = 300
-"""The same, as a multiple of the duration of a scan: it takes at most 0.3 % of a core."""
+"""The same, as a multiple of the duration of a scan: it takes at most 0.2 % of a core."""
 
 CLOCK_STEP_S = 1.0
 """Maximum seconds by which the time of a new file may be earlier than that of this machine."""
@@ -286,7 +289,7 @@ class DirectoryCamera:
         """
         tree, folders = self._folder.tree, self._last.folders
         identity = await self._calls.run(tree.identity)
-        next_whole = 0.0
+        next_whole = next_check = 0.0
         with suppress(OSError):
             async for names in changed_names(tree.path, folders, self._poll_s, self._stop):
                 began = time.perf_counter()
@@ -296,8 +299,12 @@ class DirectoryCamera:
                     next_whole = ended + max(WHOLE_SCAN_S, WHOLE_SCAN_RATIO * (ended - began))
                 elif names or self._last.arriving:
                     await self.refresh(names)
-                if self._problem or await self._calls.run(tree.identity) != identity:
+                if self._problem:
                     return False
+                if began >= next_check:
+                    next_check = began + CHECK_S
+                    if await self._calls.run(tree.identity) != identity:
+                        return False
                 if self._last.folders != folders:
                     return True
         return False

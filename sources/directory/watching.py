@@ -29,8 +29,11 @@ LOCAL = frozenset(
 )
 """File systems of Linux that report all changes."""
 
-DEBOUNCE_MS, STEP_MS = 80, 40
-"""Milliseconds for which changes are collected, and without a change that end it earlier."""
+DEBOUNCE_MS, STEP_MS = 160, 80
+"""Milliseconds for which changes are collected, and without a change that end it earlier.
+
+The watcher wakes up after each step, which is most of the cost of a folder without changes.
+"""
 
 
 def reports_changes(path: Path) -> bool:
@@ -50,7 +53,7 @@ async def changed_names(
         folders: names of the folders in it that are watched. They are not watched recursively,
             because inotify would follow symlinks out of the folder.
         timeout_s: seconds.
-        stop: ends the iteration within 40 ms; set it before a cancellation, which waits for that.
+        stop: ends the iteration within 80 ms; set it before a cancellation, which waits for that.
 
     Raises:
         OSError: the folder does not exist, or a limit of the system is reached.
