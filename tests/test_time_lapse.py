@@ -92,6 +92,16 @@ async def test_a_time_lapse_has_a_fragment_for_each_image_that_can_be_decoded(
     assert thinned.headers["x-frames"] == "2"
 
 
+async def test_a_time_lapse_goes_from_one_image_to_another(serve: Serve, tmp_path: Path) -> None:
+    async with site(serve, tmp_path) as client:
+        part = await client.get("/rover-time-lapse?first=3.png&last=2.png")
+        assert shades_in(part.content) == [*SHADES[2:]]
+        for ends, count in (("first=0.png&last=1.png", 2), ("first=3.png", 1), ("last=0.png", 1)):
+            answer = await client.head(f"/rover-time-lapse?{ends}")
+            assert answer.headers["x-frames"] == str(count)
+        assert (await client.get("/rover-time-lapse?first=no.png")).status_code == 404
+
+
 async def test_a_client_has_one_time_lapse_which_ends_when_it_disconnects(
     serve: Serve, tmp_path: Path, started: list[Process]
 ) -> None:

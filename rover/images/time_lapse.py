@@ -13,7 +13,7 @@ from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, create_
 from rover.errors import FormatMissing, NoDataYet, NoThumbnail
 from rover.images.gallery import ImageFilter
 from rover.images.thumbnails import read_all
-from sources.base import SourceError
+from sources.base import SourceError, UnknownImage
 from sources.values.child import child, reason_of_end
 
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ class TimeLapse:
         frames: int,
         fps: int,
         width: int,
+        *,
+        first: str | None = None,
+        last: str | None = None,
     ) -> TimeLapse:
         """The time lapse of a span.
 
@@ -72,15 +75,19 @@ class TimeLapse:
             frames: maximum number of images; of more, some are left out evenly.
             fps: images per second.
             width: maximum width in pixels.
+            first: the id of the first image; `None` for any.
+            last: the id of the last image; `None` for any. The two may change places.
 
         Raises:
             FormatMissing: the encoder is not installed.
             NoDataYet: there is no complete image in the span.
+            UnknownImage: the first or the last image is not in the span.
         """
         if importlib.util.find_spec("av") is None:
             raise FormatMissing("MP4", "av")
         chosen = ImageFilter(since, until, states={"complete"})
         shots, _ = await cameras.page(MAX_CHOSEN, chosen, None, camera)
+        shots = _between(shots, first, last)
         if not shots:
             raise NoDataYet("no complete image arrived in this span")
         count = min(len(shots), frames)
@@ -115,6 +122,17 @@ class TimeLapse:
                 await process.stdin.send(HEAD.pack(len(layout), len(data)) + layout)
                 await process.stdin.send(data)
             await process.stdin.aclose()
+
+
+def _between(shots: Sequence[Shot], first: str | None, last: str | None) -> Sequence[Shot]:
+    """The shots from one image to another; both are the newest first."""
+    places = {shot.image.id: place for place, shot in enumerate(shots)}
+    for image_id in (first, last):
+        if image_id is not None and image_id not in places:
+            raise UnknownImage(image_id)
+    newest = 0 if last is None else places[last]
+    oldest = len(shots) - 1 if first is None else places[first]
+    return shots[min(newest, oldest) : max(newest, oldest) + 1]
 
 
 async def _parts(process: Process) -> AsyncIterator[bytes]:

@@ -9,13 +9,13 @@ from starlette.responses import Response
 
 from rover.api import Answer, Operation
 from rover.api.schemas import BINARY
-from rover.asgi.query import Choice, Moment, Number, WholeNumber
+from rover.asgi.query import Choice, Moment, Number, Text, WholeNumber
 from rover.asgi.time_lapse_response import TimeLapseResponse
 from rover.asgi.video_response import VideoResponse
 from rover.errors import FormatMissing, NoDataYet, PoolFull
 from rover.images.time_lapse import MAX_FRAMES, TimeLapse
 from rover.routes.images import FIRST_IMAGE_TIMEOUT_S
-from sources.base import SourceError
+from sources.base import SourceError, UnknownImage
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -48,6 +48,8 @@ LAPSE_WIDTH = WholeNumber(
 
 SINCE = Moment(name="since", summary="time of the earliest arrival")
 UNTIL = Moment(name="until", summary="time before which the images arrived")
+FIRST = Text(name="first", summary="id of the first image")
+LAST = Text(name="last", summary="id of the last image")
 
 
 def routes(
@@ -97,6 +99,8 @@ def routes(
             FRAMES.of(request),
             FPS.of(request),
             LAPSE_WIDTH.of(request),
+            first=FIRST.of(request),
+            last=LAST.of(request),
         )
         frames = mission.cameras.frames
         return TimeLapseResponse(lapse, frames, serving.connections, serving.time_lapses, client)
@@ -127,7 +131,7 @@ def routes(
             "The images of a span as a video",
             description="The video is encoded while it is sent, with one fragment (`moof`) per "
             "image, so that a client can show its progress. A client may read one at a time.",
-            query=[camera, SINCE, UNTIL, FRAMES, FPS, LAPSE_WIDTH],
+            query=[camera, SINCE, UNTIL, FIRST, LAST, FRAMES, FPS, LAPSE_WIDTH],
             answers={
                 200: Answer(
                     "MP4 (H.264)",
@@ -136,6 +140,6 @@ def routes(
                     {"X-Frames": "maximum number of images; some may be left out"},
                 )
             },
-            errors=[FormatMissing, NoDataYet, PoolFull, SourceError],
+            errors=[FormatMissing, NoDataYet, PoolFull, UnknownImage, SourceError],
         ),
     ]

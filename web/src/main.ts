@@ -13,7 +13,8 @@
  *   `replay-event`, `replay-alarm` (live too), `recorded-channel`, `commands-replay`, `past-uploads` (each with `data-status` OPEN | COMPLETE |
  *   REJECTED | FAILED)
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
- *   not-loaded), `filmstrip`, `follow-latest`, `image-details`, `video`, `compared`
+ *   not-loaded), `filmstrip`, `follow-latest`, `image-details`, `video`, `compared`; `time-lapse`
+ *   (`data-state` idle | running | done | failed) with `time-lapse-images` and `save`
  * - rover-telemetry: `values` (`data-old` while the stream is silent), `value-NAME` (`data-level`
  *   none | nominal | caution | alarm; `data-stale`; `.value` only while visible), `search`,
  *   `only-alarms`, `shown`, `group`, `charts`, `chart-NAME` with `strip-NAME`, `map`, `window`,
@@ -65,6 +66,7 @@ import { SampleTable } from './components/sample-table.ts';
 import { SourceText } from './components/source-text.ts';
 import { StripChart } from './components/strip-chart.ts';
 import { TimeBar } from './components/time-bar.ts';
+import { TimeLapseForm } from './components/time-lapse-form.ts';
 import { TraverseMap } from './components/traverse-map.ts';
 import { UploadList } from './components/upload-list.ts';
 
@@ -80,6 +82,7 @@ const elements = {
   'sample-table': SampleTable,
   'mission-header': MissionHeader,
   'time-bar': TimeBar,
+  'time-lapse-form': TimeLapseForm,
   'rover-image': RoverImage,
   'rover-telemetry': RoverTelemetry,
   'rover-comms': RoverComms,

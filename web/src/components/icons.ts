@@ -10,6 +10,7 @@ const SHAPES = {
   external: svg`<path d="M6.5 3.5h-3v9h9v-3M9 2.5h4.5V7M13.5 2.5 7.5 8.5"/>`,
   info: svg`<circle cx="8" cy="8" r="5.75"/><path d="M8 7.3v3.4M8 5.1v.2"/>`,
   video: svg`<path d="M2.5 4.5h8v7h-8zM10.5 7.2l3-2v5.6l-3-2"/>`,
+  film: svg`<path d="M2.5 3.5h11v9h-11zM5.3 3.5v9M10.7 3.5v9M2.5 6.5h2.8M2.5 9.5h2.8M10.7 6.5h2.8M10.7 9.5h2.8"/>`,
   compare: svg`<path d="M2.5 3.5h4.5v9H2.5zM9 3.5h4.5v9H9z"/>`,
   pause: svg`<path d="M5.5 3.5v9M10.5 3.5v9"/>`,
   play: svg`<path d="M5 3.2 12.4 8 5 12.8z" class="solid"/>`,

@@ -30,6 +30,7 @@ export class RoverImage extends PageElement {
   readonly #stage = createRef<ImageStage>();
   #detailsOpen = false;
   #videoOpen = false;
+  #lapseOpen = false;
   /** The image beside the one that is shown. */
   #compared: ImageInfo | null = null;
   /** The key of the image that the browser failed to decode. */
@@ -55,6 +56,7 @@ export class RoverImage extends PageElement {
           ${this.#showsVideo ? this.#video() : shown ? this.#view(shown) : this.#empty()}
         </div>
         ${shown && !this.#showsVideo ? this.#caption(shown) : nothing}
+        ${this.#lapseOpen && shown ? html`<time-lapse-form .store=${this.store}></time-lapse-form>` : nothing}
         <film-strip .store=${this.store}></film-strip>
       </section>
     `;
@@ -90,6 +92,7 @@ export class RoverImage extends PageElement {
             ? this.#tool('video', 'Live video', () => this.#toggleVideo(), this.#videoOpen)
             : nothing
         }
+        ${this.#tool('film', 'Time lapse', () => this.#toggleLapse(), this.#lapseOpen)}
         ${this.#tool('compare', 'Compare with another image', () => this.#toggleCompared(), this.#compared !== null)}
         ${shown ? this.#tool('clock', 'Telemetry at the time of this image', () => this.#seek(shown.image)) : nothing}
         ${this.#tool('info', 'Details', () => this.#toggleDetails(), this.#detailsOpen)}
@@ -120,6 +123,11 @@ export class RoverImage extends PageElement {
 
   #toggleVideo(): void {
     this.#videoOpen = !this.#videoOpen;
+    this.requestUpdate();
+  }
+
+  #toggleLapse(): void {
+    this.#lapseOpen = !this.#lapseOpen;
     this.requestUpdate();
   }
 
