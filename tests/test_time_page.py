@@ -8,7 +8,7 @@ from time import time
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio import sleep_forever
+from anyio import sleep, sleep_forever
 from playwright.sync_api import expect
 
 from rover.imports.base import Imported
@@ -226,6 +226,44 @@ def test_a_time_outside_the_record_gives_a_sentence_and_the_nearest_moment(
         expect(page.get_by_test_id("time-notice")).to_be_visible()
         expect_state(page, "live")
         assert "?" not in page.url
+
+
+class TwoClocks:
+    """A value of a device with the right time, and one of a device that is 6 h ahead."""
+
+    parameters = (Parameter("steady", period_s=0.2), Parameter("ahead", period_s=0.2))
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        n = 0
+        while True:
+            yield Sample(time(), {"steady": n})
+            yield Sample(time() + 6 * 3600, {"ahead": n})
+            n += 1
+            await sleep(0.2)
+
+
+def test_plots_show_a_device_whose_clock_is_ahead_beside_the_others(
+    browser: Browser, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, log="sqlite:")
+    with MissionServer(
+        lambda: MissionControl(settings, telemetry=TwoClocks(), camera="none:", commands="none:")
+    ) as server:
+        pages = Pages(browser)
+        page = pages.open(server.url)
+        expect(value(page, "ahead")).to_have_text(re.compile("^[2-9][0-9]"))
+        for state in ("live", "playing"):
+            expect_state(page, state)
+            for name in ("steady", "ahead"):
+                chart = page.get_by_test_id(f"chart-{name}")
+                page.wait_for_function(
+                    "chart => chart.view.t.length > 2 && chart.view.t.at(-1) <= chart.untilS + 1",
+                    arg=chart.element_handle(),
+                )
+            expect(page.get_by_test_id("chart-ahead").get_by_test_id("shift")).to_be_visible()
+            expect(page.get_by_test_id("chart-steady").get_by_test_id("shift")).to_have_count(0)
+            page.get_by_test_id("back-1").click()
+        pages.close()
 
 
 def test_a_replay_is_accessible_and_fits_the_screen(

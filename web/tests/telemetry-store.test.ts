@@ -53,6 +53,40 @@ test('reserved keys are not parameters', () => {
   expect(store.parameters.map(({ name }) => name)).toEqual(['speed']);
 });
 
+test('a clock is ahead of the server, or of the newest one if all are', () => {
+  receive({ t: at(-1), speed: 1 }, { t: at(-300), slow: 1 }, { t: at(6 * 3600), ahead: 1 });
+  expect(store.aheadS('ahead')).toBe(0); // the time of the server is not known
+  store.serverNowMs = () => AT_MS;
+  expect(['speed', 'slow', 'ahead'].map((name) => store.aheadS(name))).toEqual([
+    0,
+    -299,
+    6 * 3600 + 1,
+  ]);
+  store.serverNowMs = () => AT_MS - 86_400_000;
+  expect(store.aheadS('ahead')).toBe(0);
+});
+
+test('a snapshot after a break has new samples, although another clock is ahead', () => {
+  const both = [
+    { t: at(0), speed: 1 },
+    { t: at(6 * 3600), ahead: 1 },
+  ];
+  receive(...both);
+  const samples = [...both, { t: at(1), speed: 2 }];
+  store.apply({
+    type: 'snapshot',
+    samples,
+    sources: [],
+    alarms: [],
+    silentMs: 0,
+    sampleAgeMs: 0,
+    status: { state: 'open', retryAt: null },
+  });
+  expect(store.latest.get('speed')).toBe(2);
+  expect(store.series('speed')?.length).toBe(2);
+  expect(store.series('ahead')?.length).toBe(1);
+});
+
 test('a late sample is sorted in and changes no latest value', () => {
   receive({ t: at(0), speed: 1 }, { t: at(1), speed: 2 }, { t: at(-7200), speed: 9, late: true });
   expect(store.latest.get('speed')).toBe(2);

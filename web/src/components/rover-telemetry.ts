@@ -4,10 +4,11 @@ import type { SourceEvent } from '../store/events.ts';
 import { type Mark, marksOf } from '../store/marks.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
 import type { View } from '../store/series.ts';
-import type { TelemetryStore } from '../store/telemetry.ts';
+import { type TelemetryStore, WRONG_CLOCK_S } from '../store/telemetry.ts';
 import type { Parameter } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
+import type { Trace } from './sample-table.ts';
 import { seekTime } from './seek-time.ts';
 import { sourceLabels } from './source-labels.ts';
 
@@ -107,12 +108,13 @@ export class RoverTelemetry extends PageElement {
     const untilS = this.#pausedAtS ?? this.#newestS();
     const selectedS = this.#selectedWindow().seconds;
     const fromS = untilS - this.#shownWindow(untilS).seconds;
-    const names = plotted.map(({ name }) => name);
+    const traces = plotted.map((parameter): Trace => {
+      const shiftS = this.#shiftS(parameter.name, selectedS);
+      const view = this.#view(parameter.name, fromS + shiftS, untilS + shiftS);
+      return { parameter, shiftS, view: shifted(view, shiftS) };
+    });
+    const names = traces.flatMap(({ parameter, shiftS }) => (shiftS === 0 ? parameter.name : []));
     void store.loadHistory(names, Number.isFinite(selectedS) ? fromS : -Infinity, untilS);
-    const traces = plotted.map((parameter) => ({
-      parameter,
-      view: this.#view(parameter.name, fromS, untilS),
-    }));
     void store.loadEvents(fromS);
     const marks = this.#marks(fromS, untilS);
     const paused = this.#pausedAtS !== null;
@@ -124,8 +126,8 @@ export class RoverTelemetry extends PageElement {
             : this.#table
               ? html`<sample-table .store=${store} .traces=${traces} .paused=${paused}></sample-table>`
               : traces.map(
-                  ({ parameter, view }, i) =>
-                    html`<strip-chart data-testid=${`chart-${parameter.name}`} .parameter=${parameter}
+                  ({ parameter, view, shiftS }, i) =>
+                    html`<strip-chart data-testid=${`chart-${parameter.name}`} .parameter=${parameter} .shiftS=${shiftS}
                     .parts=${store.series(parameter.name)?.parts ?? []} .newest=${paused ? null : store.reading(parameter.name)}
                     .view=${view} .fromS=${fromS} .untilS=${untilS} .marks=${marks} .selected=${this.#selected}
                     .first=${i === 0} .last=${i === traces.length - 1}></strip-chart>`,
@@ -142,17 +144,31 @@ export class RoverTelemetry extends PageElement {
   }
 
   /**
-   * The time at which plots end, in seconds: the newest of the plotted values that arrived last. A
-   * parameter whose clock is wrong, or was set back, does not count for long. Plots of a replay end
-   * at its time.
+   * The time at which plots end, in seconds: the newest of the plotted values that arrived last, by
+   * the clocks that are right. Plots of a replay end at its time.
    */
   #newestS(): number {
     if (this.store.clock !== null) return this.store.clock.ms / 1000;
-    const readings = this.#plotted().flatMap(({ name }) => this.store.reading(name) ?? []);
+    const readings = this.#plotted().flatMap(({ name }) => {
+      const reading = this.store.reading(name);
+      const shiftS = this.#shiftS(name, this.#selectedWindow().seconds);
+      return reading === null ? [] : { t: reading.t - shiftS, ageS: reading.ageS };
+    });
     if (readings.length === 0) return (this.store.sampleAt ?? 0) / 1000;
     const youngestS = Math.min(...readings.map(({ ageS }) => ageS));
     const recent = readings.filter(({ ageS }) => ageS <= youngestS + RECENT_S);
     return Math.max(...recent.map(({ t }) => t));
+  }
+
+  /**
+   * Seconds by which a plot is shifted, so that its newest value is in the window: the clock of the
+   * parameter is wrong, or its many values arrive later than the window is long.
+   */
+  #shiftS(name: string, windowS: number): number {
+    const aheadS = Math.round(this.store.aheadS(name));
+    const stepS = this.store.series(name)?.typicalStepS ?? Number.POSITIVE_INFINITY;
+    const isBehind = aheadS < -windowS && stepS < windowS / 2;
+    return aheadS > WRONG_CLOCK_S || isBehind ? aheadS : 0;
   }
 
   /** The values of a plot; while paused, those that it showed first, whatever memory drops. */
@@ -258,7 +274,7 @@ export class RoverTelemetry extends PageElement {
   #historyDurationS(untilS: number): number {
     const { store } = this;
     const starts = this.#plotted().flatMap(({ name }) => [
-      store.series(name)?.oldest ?? untilS,
+      (store.series(name)?.oldest ?? untilS) - this.#shiftS(name, Number.POSITIVE_INFINITY),
       store.archive.series(name)?.oldest ?? untilS,
     ]);
     return Math.max(untilS - Math.min(...starts, untilS), 1);
@@ -317,6 +333,11 @@ export class RoverTelemetry extends PageElement {
     this.#pausedAtS = paused ? untilS : null;
     this.requestUpdate();
   }
+}
+
+/** A view with earlier times. */
+function shifted(view: View, shiftS: number): View {
+  return shiftS === 0 ? view : { ...view, t: view.t.map((t) => t - shiftS) };
 }
 
 const REASONS: Readonly<Record<string, string>> = {

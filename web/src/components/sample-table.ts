@@ -16,12 +16,15 @@ const NAME_LENGTH = 28;
 export interface Trace {
   readonly parameter: Parameter;
   readonly view: View;
+  /** Seconds by which the times of the view are earlier than those of the values. */
+  readonly shiftS: number;
 }
 
 interface Column {
   readonly parameter: Parameter;
   readonly part: string;
-  /** The values by time. */
+  readonly shiftS: number;
+  /** The values by their time in the view. */
   readonly values: ReadonlyMap<number, number | bigint>;
 }
 
@@ -38,22 +41,33 @@ export class SampleTable extends PageElement {
 
   protected override render() {
     const columns = this.traces.flatMap((trace) => this.#columns(trace));
-    const times = [...new Set(columns.flatMap(({ values }) => [...values.keys()]))]
-      .sort((a, b) => b - a)
-      .slice(0, ROWS);
+    const rows = this.#rows(columns);
+    const times = rows.map(({ t }) => t);
     const isSlow =
       times.length > 1 && ((times[0] ?? 0) - (times.at(-1) ?? 0)) / times.length > SLOW_S;
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Samples">
       <table>
         <thead><tr><th scope="col">time, UTC</th>${columns.map((column) => heading(column))}</tr></thead>
         <tbody>${this.paused ? nothing : html`<tr class="latest"><th scope="row">latest</th>${columns.map((column) => this.#latest(column))}</tr>`}
-          ${times.map((t) => html`<tr><th scope="row">${timeText(t * 1000, isSlow)}</th>${columns.map(({ values, parameter }) => html`<td>${cell(values.get(t), parameter)}</td>`)}</tr>`)}
+          ${rows.map(({ t, shiftS }) => html`<tr><th scope="row">${timeText((t + shiftS) * 1000, isSlow)}</th>${columns.map((one) => html`<td>${cell(one.shiftS === shiftS ? one.values.get(t) : null, one.parameter)}</td>`)}</tr>`)}
         </tbody>
       </table>
     </div>`;
   }
 
-  #columns({ parameter, view }: Trace): Column[] {
+  /** The newest times in the view; those of other clocks are rows of their own. */
+  #rows(columns: readonly Column[]): { readonly t: number; readonly shiftS: number }[] {
+    return [...new Set(columns.map(({ shiftS }) => shiftS))]
+      .flatMap((shiftS) => {
+        const alike = columns.filter((one) => one.shiftS === shiftS);
+        const times = new Set(alike.flatMap(({ values }) => [...values.keys()]));
+        return [...times].map((t) => ({ t, shiftS }));
+      })
+      .sort((a, b) => b.t - a.t)
+      .slice(0, ROWS);
+  }
+
+  #columns({ parameter, view, shiftS }: Trace): Column[] {
     const parts = this.store.series(parameter.name)?.parts ?? [];
     const first = Math.max(0, view.t.length - 2 * ROWS);
     return parts.map((part, k) => {
@@ -62,7 +76,7 @@ export class SampleTable extends PageElement {
         const value = view.exact.get(i) ?? view.columns[k]?.[i] ?? null;
         if (value !== null) values.set(view.t[i] ?? 0, value);
       }
-      return { parameter, part, values };
+      return { parameter, part, shiftS, values };
     });
   }
 

@@ -44,6 +44,8 @@ export class StripChart extends PageElement {
   /** The newest value, which the heading shows; `null` while paused. */
   declare newest: Reading | null;
   declare view: View;
+  /** Seconds by which the times of the view are earlier than those of the values. */
+  declare shiftS: number;
   declare fromS: number;
   declare untilS: number;
   declare marks: readonly Mark[];
@@ -57,6 +59,7 @@ export class StripChart extends PageElement {
     parts: { attribute: false },
     newest: { attribute: false },
     view: { attribute: false },
+    shiftS: { attribute: false },
     fromS: { attribute: false },
     untilS: { attribute: false },
     marks: { attribute: false },
@@ -94,6 +97,7 @@ export class StripChart extends PageElement {
         <span class="label" title=${name} aria-label=${name}>${short}</span>
         ${this.parts.map((part, k) => this.#reading(part, k, newest))}
         ${newest?.stale ? html`<span class="age">${age(newest.ageS)} old</span>` : nothing}
+        ${this.shiftS ? html`<span class="age" data-testid="shift">times are ${age(Math.abs(this.shiftS))} ${this.shiftS > 0 ? 'ahead' : 'behind'}</span>` : nothing}
       </div>
       <div class="chart" role="img" aria-label=${this.#summary()} @click=${() => this.#choose()}></div>
       ${this.#label()}

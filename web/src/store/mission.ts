@@ -30,6 +30,8 @@ export class Mission {
 
   start(): void {
     this.readiness.simulatedAt = (part, ms) => this.time.span.simulatedAt(part, ms);
+    const { span } = this.time;
+    this.telemetry.serverNowMs = () => (span.isKnown ? span.nowMs : Number.POSITIVE_INFINITY);
     this.time.start();
     let isLive = this.time.isLive;
     if (!isLive) this.images.suspend();

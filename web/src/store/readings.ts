@@ -143,6 +143,16 @@ export class Readings {
     return { value, t, ageS, stale: ageS > limitS };
   }
 
+  /**
+   * The present by the newest clock that is not ahead of `limitS`, in seconds; without one, by the
+   * newest, and −Infinity without a value.
+   */
+  presentS(limitS: number): number {
+    const clocks = [...this.#entries.values()].map(({ t, age }) => t + age.ms / 1000);
+    const right = clocks.filter((one) => one <= limitS);
+    return (right.length > 0 ? right : clocks).reduce((a, b) => Math.max(a, b), -Infinity);
+  }
+
   delete(name: string): void {
     this.#entries.delete(name);
     this.#stepsS.delete(name);

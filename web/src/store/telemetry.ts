@@ -43,6 +43,9 @@ const BREAK_STEPS = 6;
 const BREAK_PERIODS = 5;
 const MIN_BREAK_S = 2;
 
+/** Seconds by which a clock is ahead from which it is wrong: nothing is measured in the future. */
+export const WRONG_CLOCK_S = 5;
+
 /** A parameter's last steps, of which the longest is its period if it has no other. */
 const PERIOD_STEPS = 8;
 
@@ -55,6 +58,8 @@ export interface SeenGap extends Gap {
  * present, or of a replay.
  */
 export class TelemetryStore extends Store {
+  /** The time of the server in milliseconds of the epoch; infinite if it is unknown. */
+  serverNowMs: () => number = () => Number.POSITIVE_INFINITY;
   /** Called when an image has changed. */
   onImage: () => void = () => {};
   readonly traverse = new Traverse();
@@ -108,6 +113,14 @@ export class TelemetryStore extends Store {
       return this.latest.readingAt(this.clock.ms / 1000, name, periodS, stepS);
     const reading = this.latest.reading(name, periodS, stepS);
     return reading === null || this.stream.silentS === null ? reading : { ...reading, stale: true };
+  }
+
+  /** Seconds by which the clock of a parameter is ahead of the others, or of a replay. */
+  aheadS(name: string): number {
+    const reading = this.reading(name);
+    const limitS = this.serverNowMs() / 1000 + WRONG_CLOCK_S;
+    const presentS = this.clock === null ? this.latest.presentS(limitS) : this.clock.ms / 1000;
+    return reading === null ? 0 : reading.t + reading.ageS - presentS;
   }
 
   /** The source in the worst state; `null` before the first state. */
@@ -251,10 +264,15 @@ export class TelemetryStore extends Store {
     this.changed();
   }
 
-  /** Newer samples only: a page restored from the cache already holds the others. */
+  /**
+   * Samples with a newer value of any parameter only: a page restored from the cache already holds
+   * the others.
+   */
   #newOf(samples: readonly WireSample[]): readonly WireSample[] {
-    const { sampleAt } = this;
-    return sampleAt === null ? samples : samples.filter(({ t }) => Date.parse(t) > sampleAt);
+    return samples.filter((sample) => {
+      const tS = Date.parse(sample.t) / 1000;
+      return [...valuesOf(sample)].some(([name]) => tS > (this.latest.timeOf(name) ?? -Infinity));
+    });
   }
 
   #pushAll(
