@@ -1,4 +1,4 @@
-import { age, clock } from '../format.ts';
+import { age, clock, day, timestamp } from '../format.ts';
 import type { QueueAction } from '../store/queue.ts';
 import type { Sending, SendingState } from '../transport/wire.ts';
 import type { IconName } from './icons.ts';
@@ -72,7 +72,7 @@ export function lightTimes(sending: Sending, nowMs: number): readonly string[] {
   if (sent_at !== null && state !== 'sending') {
     const sent = sending.was_sent === 'yes' ? 'sent' : 'may have been sent';
     const before = BETWEEN_ATTEMPTS.has(state) ? ' before, at' : '';
-    facts.push(`${sent}${before} ${clock(Date.parse(sent_at))}`);
+    facts.push(`${sent}${before} ${moment(sent_at, nowMs)}`);
   }
   if (arrives_at !== null && (state === 'sent' || state === 'timed_out')) {
     const has = Date.parse(arrives_at) <= nowMs ? 'at the rover since' : 'at the rover';
@@ -83,9 +83,14 @@ export function lightTimes(sending: Sending, nowMs: number): readonly string[] {
   return facts;
 }
 
-/** The time of day in UTC, and how long it is until then. */
-function moment(t: string, nowMs: number): string {
+/** The time of day in UTC, with the date if that is not today. */
+export function time(t: string, nowMs: number): string {
   const ms = Date.parse(t);
-  const leftS = (ms - nowMs) / 1000;
-  return leftS > 0 ? `${clock(ms)} (in ${age(leftS)})` : clock(ms);
+  return day(ms) === day(nowMs) ? clock(ms) : timestamp(t);
+}
+
+/** The time, and how long it is until then. */
+function moment(t: string, nowMs: number): string {
+  const leftS = (Date.parse(t) - nowMs) / 1000;
+  return leftS > 0 ? `${time(t, nowMs)} (in ${age(leftS)})` : time(t, nowMs);
 }

@@ -1,5 +1,5 @@
 import { html, nothing } from 'lit';
-import { age, clock, timestamp } from '../format.ts';
+import { age, timestamp } from '../format.ts';
 import { storedOperator } from '../store/alarm-actions.ts';
 import type { QueueStore } from '../store/queue.ts';
 import { at } from '../transport/http.ts';
@@ -7,7 +7,7 @@ import type { Sending, WireUpload } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
-import { ACTIONS, EXPLAINED, lightTimes, STATES } from './sending-text.ts';
+import { ACTIONS, EXPLAINED, lightTimes, STATES, time } from './sending-text.ts';
 import { withoutPrefix } from './verdict-text.ts';
 
 const VERDICTS: Readonly<Record<WireUpload['status'], readonly [string, IconName, string]>> = {
@@ -96,7 +96,7 @@ export class UploadList extends PageElement {
     const needed = this.store.queue?.release_persons ?? 1;
     // Enter in a field presses the first button: a disabled one, so that it sends no sequence.
     return html`<form class="sending-state" data-level=${level} data-testid="sending" data-state=${sending.state} @submit=${(event: SubmitEvent) => this.#act(event, upload)}>
-      <p>${icon(shape)} <strong>${word}</strong> ${EXPLAINED.has(sending.state) ? html`<span>${sending.detail}</span>` : nothing}</p>
+      <p>${icon(shape)} <strong>${word}</strong>${EXPLAINED.has(sending.state) && sending.detail !== '' ? html`<span>: ${withoutPrefix(word, sending.detail)}</span>` : nothing}</p>
       <p class="dim">${[...lightTimes(sending, this.store.nowMs), ...(needed > 1 && sending.state === 'queued' ? [`${sending.released_by.length} of ${needed} persons have released it`] : [])].join(' · ')}</p>
       ${
         actions.length === 0
@@ -140,7 +140,7 @@ export class UploadList extends PageElement {
   #timeline(timeline: readonly Sending[]) {
     if (timeline.length === 0) return nothing;
     return html`<ol class="timeline" aria-label="Way to the rover" data-testid="timeline">
-      ${timeline.map(({ t, state, by, detail, attempt }) => html`<li data-state=${state}><time datetime=${t}>${clock(Date.parse(t))}</time> <strong>${state.replace('_', ' ')}</strong> <span class="dim">${detail}${by === null ? '' : ` · ${by}`}${attempt > 1 ? ` · attempt ${attempt}` : ''}</span></li>`)}
+      ${timeline.map(({ t, state, by, detail, attempt }) => html`<li data-state=${state}><time datetime=${t}>${time(t, this.store.nowMs)}</time> <strong>${state.replace('_', ' ')}</strong> <span class="dim">${detail}${by === null ? '' : ` · ${by}`}${attempt > 1 ? ` · attempt ${attempt}` : ''}</span></li>`)}
     </ol>`;
   }
 
