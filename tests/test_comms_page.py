@@ -81,6 +81,8 @@ def test_an_unsent_message_is_of_its_author_and_is_sent_in_no_other_name(
     server.call(mission.tokens.refresh)
     page = pages.open(server.url)
     sign_in(page, tokens["Ada"])
+    expect(page.get_by_test_id("name")).to_have_value("Ada")
+    expect(page.get_by_test_id("name")).to_be_disabled()
     send(page, "Before.")
     expect(message(page, "Before.")).to_have_attribute("data-state", "delivered")
 

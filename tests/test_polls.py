@@ -127,6 +127,17 @@ async def test_a_poll_has_one_result(
         }
 
 
+async def test_a_poll_without_a_roll_is_for_the_members_that_may_speak() -> None:
+    site = Site()
+    listener = Identity(name="PAO", scopes=frozenset({"view"}))
+    content = content_of({"kind": "poll", "data": {"seconds": 60}})
+    with pytest.raises(MessageRefused):
+        await site.comms.say("flight", "Go?", "FD", content=content)
+    with site.comms.join("flight", identity=listener), site.comms.join("flight", "EVA") as eva:
+        await site.comms.say("flight", "Go?", "FD", content=content)
+        assert [one["roll"] for one in data_of(eva, "poll")] == [["EVA"]]
+
+
 async def test_votes_that_do_not_count_are_refused_with_their_reason() -> None:
     site = Site()
     with site.comms.join("flight", "FD") as fd, site.comms.join("flight", "EVA") as eva:

@@ -20,6 +20,7 @@ from rover.comms.crew.shapes import (
     ALLOW,
     CALL,
     EDIT,
+    MAX_ROLL,
     MUTE,
     POLL,
     REMOVE,
@@ -119,11 +120,13 @@ class Crew:
     def _checked_data(self, kind: str, event: MessageEvent, speaker: Speaker) -> Mapping[str, Any]:
         data, channel = event.content.data or {}, self._channel
         if kind == POLL:
-            return self.polls.checked_poll(data, event.at)
+            roll = data.get("roll") or self._speaking()[:MAX_ROLL]
+            return self.polls.checked_poll({**data, "roll": roll}, event.at)
         if kind == VOTE:
             return self.polls.checked_vote(data, speaker, event.at)
         if kind == CALL:
-            return {"roll": data.get("roll") or self._others(speaker)}
+            others = [name for name in self._speaking() if name != speaker.name]
+            return {"roll": data.get("roll") or others[:MAX_CALLED]}
         if kind == ACK:
             return self.calls.checked_ack(data, speaker)
         if kind in (EDIT, RETRACT):
@@ -133,9 +136,9 @@ class Crew:
             return data
         return self._checked_sanction(kind, data, speaker)
 
-    def _others(self, speaker: Speaker) -> list[str]:
-        names = dict.fromkeys(one.name for one in self._channel.members if one.may_say)
-        return [name for name in names if name != speaker.name][:MAX_CALLED]
+    def _speaking(self) -> list[str]:
+        """The names of the members that may send messages."""
+        return list(dict.fromkeys(one.name for one in self._channel.members if one.may_say))
 
     def _checked_sanction(
         self, kind: str, data: Mapping[str, Any], speaker: Speaker

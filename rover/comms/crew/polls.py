@@ -93,11 +93,15 @@ class Polls:
         """The data of a new poll, with its deadline.
 
         Raises:
-            MessageRefused: the deadline is not a time, or is not within a day.
+            MessageRefused: the deadline is not a time, or is not within a day; or there are no
+                stations.
             MessageConflict: it is in the past, or too many polls are open.
         """
         if len(self.open) >= MAX_OPEN:
             raise MessageConflict("too_many", f"the channel has {MAX_OPEN} open polls, its limit")
+        if not data["roll"]:
+            reason = "`roll` must have the stations: the channel has no member that may vote"
+            raise MessageRefused("malformed", reason)
         text = data.get("deadline")
         deadline = now + data["seconds"] if text is None else parse_datetime(text)
         if deadline is None or deadline > now + MAX_SECONDS:

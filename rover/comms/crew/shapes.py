@@ -75,7 +75,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-ROLL = Field(f"a list of 1 to {MAX_ROLL} different names of stations", _is_roll)
+ROLL = Field(f"a list of 1 to {MAX_ROLL} different names of stations", _is_roll, is_required=False)
 SECONDS = Field(f"a number from 1 to {MAX_SECONDS:,.0f}", _is_seconds, is_required=False)
 EVENT = Field("the id of a message", _is_text)
 MEMBER = Field("the name of a member", _is_name)
@@ -96,7 +96,7 @@ SHAPES: Mapping[str, Shape] = {
         },
         lambda data: str(data["vote"]).upper(),
     ),
-    CALL: Shape({"roll": ROLL._replace(is_required=False)}),
+    CALL: Shape({"roll": ROLL}),
     ACK: Shape({"call": EVENT}, lambda _: "Acknowledged"),
     EDIT: Shape({"message": EVENT}),
     RETRACT: Shape({"message": EVENT}, lambda _: "Retracted a message"),

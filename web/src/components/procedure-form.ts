@@ -9,9 +9,6 @@ const MAX_STATIONS = 32;
 
 /** A form that calls a poll or asks for acknowledgements. `close` is called after that. */
 export function procedureForm(followed: FollowedChannel, close: () => void) {
-  const { channel } = followed;
-  const own = channel.you;
-  const stations = channel.members.map((name) => channel.roles.get(name) ?? name);
   return html`<form class="procedure-form" id="procedure-form" aria-label="Poll or call" @submit=${(event: SubmitEvent) => submit(event, followed, close)}>
     <label><span>Kind</span>
       <select name="kind">
@@ -25,24 +22,25 @@ export function procedureForm(followed: FollowedChannel, close: () => void) {
     <label class="wide"><span>Text</span>
       <input name="text" autocomplete="off" dir="auto" required placeholder="Go for drive?" data-testid="procedure-text" /></label>
     <label><span>Stations</span>
-      <input name="roll" autocomplete="off" dir="auto" placeholder=${stations.filter((one) => one !== own).join(', ') || 'FD, CAPCOM'} title="Roles or names, with commas. Empty: everyone here" data-testid="procedure-roll" /></label>
+      <input name="roll" autocomplete="off" dir="auto" placeholder="Everyone who may speak" title="Roles or names, with commas: FD, CAPCOM" data-testid="procedure-roll" /></label>
     <span class="buttons"><button type="button" @click=${close}>Cancel</button><button type="submit" class="primary">Send</button></span>
   </form>`;
 }
 
 function submit(event: SubmitEvent, followed: FollowedChannel, close: () => void): void {
   event.preventDefault();
-  const data = new FormData(event.currentTarget as HTMLFormElement);
-  const text = String(data.get('text') ?? '').trim();
+  const form = new FormData(event.currentTarget as HTMLFormElement);
+  const text = String(form.get('text') ?? '').trim();
   if (text === '') return;
-  const entered = rollOf(String(data.get('roll') ?? '').split(','));
-  const { members, roles } = followed.channel;
-  // Without a roll, the server asks the members that are here for acknowledgement.
-  const everyone = () => rollOf(members.map((name) => roles.get(name) ?? name));
-  const roll = entered.length > 0 ? entered : everyone();
-  if (data.get('kind') === 'poll')
-    followed.say(text, { kind: 'poll', data: { roll, seconds: 60 * Number(data.get('minutes')) } });
-  else followed.say(text, { kind: 'call', data: entered.length > 0 ? { roll } : {} });
+  const roll = rollOf(String(form.get('roll') ?? '').split(','));
+  // Without a roll, the server takes the members that may speak.
+  const data = roll.length > 0 ? { roll } : {};
+  if (form.get('kind') === 'poll')
+    followed.say(text, {
+      kind: 'poll',
+      data: { ...data, seconds: 60 * Number(form.get('minutes')) },
+    });
+  else followed.say(text, { kind: 'call', data });
   close();
 }
 

@@ -145,7 +145,7 @@ export class RoverComms extends PageElement {
   }
 
   #joinForm() {
-    const { channelName, name, channels } = this.store;
+    const { channelName, name, person, channels } = this.store;
     return html`
       <form class="join" @submit=${(event: SubmitEvent) => this.#join(event)} @change=${(event: Event) => this.#join(event)}>
         <label><span>Channel</span>
@@ -153,7 +153,7 @@ export class RoverComms extends PageElement {
         </label>
         <datalist id="channels">${channels.map((one) => html`<option value=${one.name}>${plural(one.members, 'member')}</option>`)}</datalist>
         <label><span>Your name</span>
-          <input name="name" .value=${name} autocomplete="nickname" spellcheck="false" maxlength="64" data-testid="name" />
+          <input name="name" .value=${person || name} ?disabled=${person !== ''} title=${person ? 'The name of your token' : nothing} autocomplete="nickname" spellcheck="false" maxlength="64" data-testid="name" />
         </label>
         <button type="submit" class="visually-hidden" tabindex="-1">Join</button>
       </form>
@@ -227,7 +227,8 @@ export class RoverComms extends PageElement {
     event.preventDefault();
     const data = new FormData(event.currentTarget as HTMLFormElement);
     const channel = String(data.get('channel') ?? '').trim();
-    const name = String(data.get('name') ?? '').trim();
+    // A disabled field is not in the data.
+    const name = String(data.get('name') ?? this.store.name).trim();
     this.#joinError = '';
     if (channel === '') this.#joinError = 'Enter a channel.';
     else if (name === '') this.#joinError = 'Enter your name.';

@@ -129,6 +129,12 @@ export class CommsStore extends Store {
     for (const one of this.followed) if (one.status.state !== 'open') one.retry();
   }
 
+  setPerson(name: string): void {
+    if (name === this.person) return;
+    this.person = name;
+    this.changed();
+  }
+
   /** Show a notice for some seconds. */
   notify(text: string): void {
     this.channel.notice = { text, at: Date.now() };

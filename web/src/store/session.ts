@@ -45,7 +45,7 @@ export class SessionStore extends Store {
   async poll(): Promise<void> {
     try {
       this.session = await getJson<Session>('session');
-      this.#comms.person = this.session.name;
+      this.#comms.setPerson(this.session.name);
       if (this.signedOut) this.#reconnect();
       this.signedOut = false;
     } catch (error) {
