@@ -105,6 +105,21 @@ test('values before the start give periods and sparklines, each of them once', a
   for (const { searchParams } of asked) expect(searchParams.get('until')).toBe(at(0));
 });
 
+test('images are in the order of their last change, whatever the clock of the camera is', () => {
+  const show = (one: ImageInfo) => replay.apply({ type: 'image', image: one });
+  show(image('ahead', 'complete', { taken_at: at(1e9) }));
+  show(image('done', 'complete', { received_at: at(-2) }));
+  show(image('new', 'arriving', { taken_at: at(-5), received_at: null }));
+  replay.reached(T);
+  expect(replay.images.list?.map(({ id }) => id)).toEqual(['new', 'done', 'ahead']);
+});
+
+test('the time of the newest sample is none of a clock that is ahead', () => {
+  samples({ t: at(-2), speed: 1 }, { t: at(1e9), ahead: 3 }, { t: at(-7200), behind: 3 });
+  replay.reached(T);
+  expect(replay.telemetry.sampleAt).toBe(T - 2000);
+});
+
 test('nothing of the present is requested', async () => {
   samples({ t: at(-1), speed: 1, location: { lat: 18, lon: 77 } });
   replay.reached(T);

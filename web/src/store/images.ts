@@ -95,7 +95,7 @@ export class ImagesStore extends Store {
     this.#hasNew = true;
     if (this.camera !== null && image.camera !== this.camera) return;
     const others = (this.list ?? []).filter((one) => !isSame(one, image));
-    this.list = [image, ...others].sort((a, b) => timeOf(b) - timeOf(a)).slice(0, LIST_LIMIT);
+    this.list = [image, ...others].slice(0, LIST_LIMIT);
   }
 
   /** The replay has advanced. */
@@ -316,12 +316,6 @@ export class ImagesStore extends Store {
     shown.status = await checkDigest(shown.image, blob);
     this.changed();
   }
-}
-
-/** When the image was taken or received, whichever is later, as the server orders its list. */
-function timeOf({ taken_at, received_at }: ImageInfo): number {
-  const times = [taken_at, received_at].flatMap((one) => (one === null ? [] : Date.parse(one)));
-  return Math.max(...times); // −Infinity without any
 }
 
 function isNotLoaded(shown: ShownImage | null, reason: string): boolean {

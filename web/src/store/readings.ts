@@ -149,8 +149,15 @@ export class Readings {
    */
   presentS(limitS: number): number {
     const clocks = [...this.#entries.values()].map(({ t, age }) => t + age.ms / 1000);
-    const right = clocks.filter((one) => one <= limitS);
-    return (right.length > 0 ? right : clocks).reduce((a, b) => Math.max(a, b), -Infinity);
+    return newest(clocks, limitS);
+  }
+
+  /** The time of the newest value, in the same way. */
+  newestS(limitS: number): number {
+    return newest(
+      [...this.#entries.values()].map(({ t }) => t),
+      limitS,
+    );
   }
 
   delete(name: string): void {
@@ -162,6 +169,11 @@ export class Readings {
     this.#entries.clear();
     this.#stepsS.clear();
   }
+}
+
+function newest(times: readonly number[], limitS: number): number {
+  const right = times.filter((one) => one <= limitS);
+  return (right.length > 0 ? right : times).reduce((a, b) => Math.max(a, b), -Infinity);
 }
 
 function staleAfterS(periodS: number): number {

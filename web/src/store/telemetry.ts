@@ -79,8 +79,6 @@ export class TelemetryStore extends Store {
   readonly dictionary = new Dictionary();
   readonly archive = new Archive();
   gaps: readonly SeenGap[] = [];
-  /** The time of the last sample, in milliseconds of the epoch. */
-  sampleAt: number | null = null;
   /** The time that a replay has reached; `null` if this is the present. */
   readonly clock: ReplayClock | null;
   readonly #series = new Map<string, Series>();
@@ -113,6 +111,13 @@ export class TelemetryStore extends Store {
       return this.latest.readingAt(this.clock.ms / 1000, name, periodS, stepS);
     const reading = this.latest.reading(name, periodS, stepS);
     return reading === null || this.stream.silentS === null ? reading : { ...reading, stale: true };
+  }
+
+  /** The time of the newest value, in milliseconds of the epoch; clocks that are ahead do not count. */
+  get sampleAt(): number | null {
+    const limitS = (this.clock?.ms ?? this.serverNowMs()) / 1000 + WRONG_CLOCK_S;
+    const newestS = this.latest.newestS(limitS);
+    return Number.isFinite(newestS) ? Math.round(newestS * 1000) : null;
   }
 
   /** Seconds by which the clock of a parameter is ahead of the others, or of a replay. */
@@ -309,7 +314,6 @@ export class TelemetryStore extends Store {
     if (isChanged) this.#findPlace();
     if (late) return;
     this.traverse.update((name) => sample[name] !== undefined, tS, this.#valueOf);
-    this.sampleAt = ms;
   }
 
   #record(name: string, tS: number, value: Value, late: boolean): void {
