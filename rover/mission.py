@@ -20,7 +20,6 @@ from rover.addresses import Proxies, words
 from rover.asgi.clients import Clients
 from rover.asgi.connection_limits import ConnectionLimits
 from rover.asgi.problems import ProblemApp
-from rover.asgi.servers.granian import WEBSOCKET_CLOSE_S
 from rover.asgi.session_cookies import SessionCookies
 from rover.asgi.shutdown import listen_for_signals
 from rover.asgi.sign_in import SignInForms
@@ -29,9 +28,10 @@ from rover.commands import Commands
 from rover.commands.light_time import LightTime
 from rover.comms import Comms
 from rover.comms.system import SystemMessages
-from rover.config import Config, SourceConfig
+from rover.config import Config
 from rover.config.names import unknown_names
 from rover.counts import Counts
+from rover.drain_order import drain_in_order
 from rover.embedding import Hosts, beside
 from rover.errors import LogDamaged, SettingError
 from rover.images import Cameras, Images
@@ -45,20 +45,18 @@ from rover.logs.gaps import record_stop
 from rover.masking import hide
 from rover.metrics import MissionMetrics
 from rover.mission_routes import make_routes
-from rover.named_sources import named_sources
+from rover.mission_sources import MissionSources, SourceStates
 from rover.private_folder import make_private
 from rover.retention import RetentionClock
 from rover.routes.image_json import image_event_json
-from rover.serving import Phase, Serving, Stage
+from rover.serving import Phase, Serving
 from rover.sessions import SignIns
-from rover.settings import PREFIX, Settings
 from rover.simulated_spans import record_simulated
-from rover.supervise import State
 from rover.system_events import SourceWatch, alarm_event, image_event, upload_event
 from rover.telemetry import Telemetry
 from rover.telemetry.records import STREAM as TELEMETRY
 from rover.tokens import Tokens
-from rover.watchdog import Watched, watch_loop
+from rover.watchdog import watch_loop
 from sources.registry import open_store
 
 if TYPE_CHECKING:
@@ -75,7 +73,8 @@ if TYPE_CHECKING:
     from rover.images.arrivals import Arrival
     from rover.logs.base import Log
     from rover.mission_routes import Part
-    from rover.named_sources import Given, NamedSource, NamedSources
+    from rover.named_sources import Given
+    from rover.settings import Settings
     from sources.base import Camera, CommandValidator, TelemetrySource, Uplink
 
 logger = logging.getLogger("rover.sources")
@@ -85,12 +84,6 @@ LEARN_S = 30.0
 
 UPLOAD_HEARTBEAT_S = 3.0
 """Seconds of silence after which the events of an upload have a heartbeat."""
-
-STREAMS_CLOSE_S = 1.0
-"""Seconds from the start of a drain in which event streams send their last event."""
-
-MIN_TRANSFER_SHARE = 0.5
-"""Minimum share of `drain_s` for transfers, after members and event streams have closed."""
 
 
 class MissionControl:
@@ -154,19 +147,7 @@ class MissionControl:
             telemetry=telemetry, camera=camera, commands=commands
         )
         self.settings = config.settings
-        self._telemetry: NamedSources[TelemetrySource] = named_sources(
-            "telemetry", telemetry, config.telemetry
-        )
-        self._cameras: NamedSources[Camera] = named_sources("camera", camera, config.camera)
-        only = config.commands or SourceConfig()
-        validators: NamedSources[CommandValidator] = named_sources(
-            "commands", commands, {"commands": only}
-        )
-        self._validator = validators["commands"]
-        uplinks: NamedSources[Uplink] = named_sources(
-            "uplink", uplink, {"uplink": config.uplink or SourceConfig(url="none:")}
-        )
-        self._uplink = uplinks["uplink"]
+        self._sources = MissionSources(config, telemetry, camera, commands, uplink)
         url = self.settings.image_store
         self._image_store = open_store(url, "ROVER_IMAGE_STORE") if url else None
         self.tokens = Tokens.of(self.settings)
@@ -203,7 +184,7 @@ class MissionControl:
         self.serving = serving = Serving(settings, self.tokens.grants, log)
         notify = serving.flusher.mark
         self.telemetry = Telemetry(
-            {name: named.source for name, named in self._telemetry.items()},
+            {name: named.source for name, named in self._sources.telemetry.items()},
             settings,
             serving.flusher,
             translate=self.config.translation,
@@ -215,7 +196,7 @@ class MissionControl:
         announcements = Announcements(self._publish_image)
         arrivals = Arrivals(log, beside=[TELEMETRY], changed=announcements.add)
         self.cameras = Cameras(
-            {name: self._images(name, arrivals) for name in self._cameras},
+            {name: self._images(name, arrivals) for name in self._sources.cameras},
             arrivals,
             Thumbnails(settings.data_dir / "thumbnails", settings.thumbnail_bytes),
             announcements,
@@ -230,72 +211,20 @@ class MissionControl:
         )
         self.system_messages = SystemMessages(self.comms.say, self.config.channels)
         self.telemetry.on_alarm = lambda *change: self._report(alarm_event(*change))
+        validator, uplink = self._sources.validator, self._sources.uplink
         self.commands = Commands(
-            self._validator.source,
+            validator.source,
             settings,
             notify=lambda topic: serving.flusher.limit_silence(topic, UPLOAD_HEARTBEAT_S),
             on_finish=self._record_upload,
             log=log,
-            source=self._validator.scheme,
-            uplink=self._uplink.source,
-            target=self._uplink.target,
+            source=validator.scheme,
+            uplink=uplink.source,
+            target=uplink.target,
             light_time=LightTime(settings, lambda name: self.telemetry.latest.newest(name)),
         )
-
-        def downloads() -> int:
-            return self.cameras.readers
-
-        def uploads() -> int:
-            return self.commands.open_uploads
-
-        def abort_stalled() -> None:
-            serving.streams.abort_stalled()
-            serving.replays.abort_stalled()
-
-        serving.drain_in_order(
-            Stage(
-                open=lambda: serving.websockets,
-                close=self._close_members,
-                timeout_s=WEBSOCKET_CLOSE_S,
-            ),
-            Stage(
-                open=lambda: (
-                    len(serving.streams) + len(serving.replays) + len(self.cameras.frames.viewers)
-                ),
-                close=self._close_streams,
-                timeout_s=STREAMS_CLOSE_S,
-                abort=abort_stalled,
-            ),
-            Stage(
-                open=lambda: (
-                    downloads()
-                    + uploads()
-                    + self.commands.sender.is_sending
-                    + serving.requests
-                    + serving.websockets
-                ),
-                timeout_s=settings.drain_s,
-                min_timeout_s=MIN_TRANSFER_SHARE * settings.drain_s,
-                abort=self._abort_transfers,
-            ),
-            counts={
-                "telemetry readers": lambda: len(serving.streams),
-                "replays": lambda: len(serving.replays),
-                "viewers": lambda: len(serving.viewers),
-                "members": lambda: self.comms.members,
-                "downloads": downloads,
-                "uploads": uploads,
-            },
-        )
-
-    def _close_members(self) -> None:
-        self.commands.sender.stop()  # nothing more is sent
-        self.comms.close()
-
-    def _close_streams(self) -> None:
-        self.telemetry.close()
-        self.cameras.frames.close()
-        self.comms.close_streams()
+        self._states = SourceStates(self._sources, self.telemetry, self.cameras, self.commands)
+        drain_in_order(serving, self.telemetry, self.cameras, self.comms, self.commands)
 
     def _report(self, event: SystemEvent | None) -> None:
         """Report an event in the channels that have its category."""
@@ -324,16 +253,16 @@ class MissionControl:
         )
 
     def _publish_image(self, arrival: Arrival, skipped: int) -> None:
-        several = len(self._cameras) > 1
+        several = len(self._sources.cameras) > 1
         self._report(image_event(arrival))
         self.telemetry.publish_named("image", image_event_json(arrival, skipped, several=several))
 
     def _images(self, camera: str, arrivals: Arrivals) -> Images:
         spool = self.settings.data_dir / "spool"
         return Images(
-            self._cameras[camera].source,
+            self._sources.cameras[camera].source,
             self.settings,
-            spool if len(self._cameras) == 1 else spool / camera,
+            spool if len(self._sources.cameras) == 1 else spool / camera,
             name=camera,
             notify=self.serving.flusher.mark,
             kept=self._kept_images(camera),
@@ -352,12 +281,6 @@ class MissionControl:
             return None
         store = self._image_store if self.log.recorded is None else None
         return KeptImages(self.log, folder, camera, max_bytes, store)
-
-    def _abort_transfers(self) -> None:
-        self.serving.bodies.close()
-        self.serving.large_responses.close()
-        self.commands.close()
-        self.cameras.close()
 
     async def __aenter__(self) -> Self:
         """Open the sources and start the streams. A mission may run again, with new streams.
@@ -389,14 +312,18 @@ class MissionControl:
                 self._stack = stack.pop_all()
                 return
             self.access_of_others = await to_thread.run_sync(make_private, self.settings.data_dir)
-            await stack.enter_async_context(watch_loop(self._watched(), lag=self.counts.loop_lag))
+            await stack.enter_async_context(
+                watch_loop(self._states.watched(), lag=self.counts.loop_lag)
+            )
             await stack.enter_async_context(self.audit)  # first, so that it ends last
-            await stack.enter_async_context(entered((one.key, one.source) for one in self._sources))
+            await stack.enter_async_context(
+                entered((one.key, one.source) for one in self._sources.all)
+            )
             tasks = await stack.enter_async_context(create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             await tasks.start(self.commands.run)  # first: it fails if the data folder is unusable
             self.retention.load()
-            simulated = [one.key for one in self._sources if one.simulated]
+            simulated = [one.key for one in self._sources.all if one.simulated]
             record_simulated(self.log, simulated, time())
             with suppress(LogDamaged):  # the log reports it
                 await record_stop(self.log, TELEMETRY, time())
@@ -416,7 +343,7 @@ class MissionControl:
             await stack.enter_async_context(self.serving)
             if self.config.path is not None:
                 logger.info("the configuration file is %s", self.config.path.absolute())
-            log_sources(self.sources())
+            self._states.log()
             tasks.start_soon(self._log_unknown_names)
             self._stack = stack.pop_all()
 
@@ -441,25 +368,6 @@ class MissionControl:
         raw = {name: feed.declared for name, feed in feeds.items()}
         for note in unknown_names(self.config, published, raw):
             logger.warning("%s: %s", self.config.path, note)
-
-    def _watched(self) -> list[Watched]:
-        feeds, images = self.telemetry.feeds, self.cameras.images
-        return [
-            *(
-                Watched(one.key, one.source, feeds[name].supervisor.record_blocked)
-                for name, one in self._telemetry.items()
-            ),
-            *(
-                Watched(one.key, one.source, images[name].receiver.supervisor.record_blocked)
-                for name, one in self._cameras.items()
-            ),
-            Watched(self._validator.key, self._validator.source, self.commands.record_blocked),
-            Watched(
-                self._uplink.key,
-                self._uplink.source,
-                self.commands.sender.answers.supervisor.record_blocked,
-            ),
-        ]
 
     async def __aexit__(self, *exc_info: Any) -> bool | None:
         """Drain, stop the streams and close the sources."""
@@ -488,29 +396,13 @@ class MissionControl:
         """The phase of the current run."""
         return self.serving.phase
 
-    @property
-    def _sources(self) -> Sequence[NamedSource[Any]]:
-        return [*self._telemetry.values(), *self._cameras.values(), self._validator, self._uplink]
-
     def sources(self) -> Mapping[str, Mapping[str, object]]:
         """What each source is, and its state, as `/readyz` shows it."""
-        shown = {}
-        for name, one in self._telemetry.items():
-            feed = self.telemetry.feeds[name]
-            last = feed.last_unusable and str(feed.last_unusable)
-            shown[one.key] = one.as_json(feed.health, unusable=feed.unusable, last_unusable=last)
-        for name, camera in self._cameras.items():
-            shown[camera.key] = camera.as_json(self.cameras.images[name].health)
-        shown[self._validator.key] = self._validator.as_json(self.commands.health)
-        shown[self._uplink.key] = self._uplink.as_json(self.commands.sender.health)
-        return shown
+        return self._states.as_json()
 
     def failures(self) -> Mapping[str, int]:
         """How often each source of telemetry or images ended or raised, and was restarted."""
-        feeds, images = self.telemetry.feeds, self.cameras.images
-        supervisors = [feed.supervisor for feed in feeds.values()]
-        supervisors += [one.receiver.supervisor for one in images.values()]
-        return {supervisor.name: supervisor.failures for supervisor in supervisors}
+        return self._states.failures()
 
     def notifications(self) -> Sequence[Mapping[str, object]]:
         """The state of each receiver of notifications, as `/readyz` shows it."""
@@ -557,21 +449,6 @@ class MissionControl:
 async def _cancel_after(event: Event, scope: CancelScope) -> None:
     await event.wait()
     scope.cancel()
-
-
-def log_sources(sources: Mapping[str, Mapping[str, object]]) -> None:
-    """Log what each source is: simulated ones are labelled.
-
-    Args:
-        sources: as `MissionControl.sources` returns them.
-    """
-    for name, about in sources.items():
-        note = ""
-        if about["simulated"]:
-            note = " (simulated)"
-        elif about["state"] == State.OFF:
-            note = f" (turned off; {PREFIX}{name.partition('.')[0].upper()} turns it on)"
-        logger.info("%s: the source is %s%s", name, about["source"], note, extra={"source": name})
 
 
 def create_app(
