@@ -230,6 +230,27 @@ async def test_a_file_that_grows_over_the_limit_fails_and_has_no_more_bytes_than
     assert (refused.status_code, report["status"], report["received"]) == (413, "FAILED", 9)
 
 
+@pytest.mark.parametrize("protocol", ["tus", "ietf"])
+async def test_an_upload_that_ended_before_its_file_arrived_is_gone(
+    tmp_path: Path, serve: Serve, protocol: str
+) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    version = TUS if protocol == "tus" else {}
+    async with served(mission, serve) as client:
+        begin = {**(version or {"Upload-Complete": "?0"}), "Upload-Length": "17"}
+        await client.post("/uploads?id=a", headers=begin)
+        await client.patch("/uploads/a", content=FILE[:9], headers=headers_of(protocol, 0))
+        before = await client.head("/uploads/a", headers=version)
+        await client.delete("/uploads/a", headers=version)
+        state = await client.head("/uploads/a", headers=version)
+        more = await client.patch("/uploads/a", content=FILE[9:], headers=headers_of(protocol, 9))
+        report = await client.get("/uploads/a")
+    assert (before.headers["upload-offset"], before.headers["upload-complete"]) == ("9", "?0")
+    assert (state.status_code, more.status_code) == (410, 410)
+    assert "upload-complete" not in state.headers
+    assert (report.status_code, report.json()["cancelled"]) == (200, True)
+
+
 WRONG: list[tuple[str, dict[str, str], int]] = [
     ("POST", {}, 400),
     ("POST", {"Upload-Complete": "yes"}, 400),

@@ -83,6 +83,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.WrongFileName: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.OffsetMismatch: HTTPStatus.CONFLICT,
     errors.LengthMismatch: HTTPStatus.BAD_REQUEST,
+    errors.UploadEnded: HTTPStatus.GONE,
     errors.UploadComplete: HTTPStatus.BAD_REQUEST,
     errors.UploadPaused: HTTPStatus.REQUEST_TIMEOUT,
     errors.BadUploadHeader: HTTPStatus.BAD_REQUEST,

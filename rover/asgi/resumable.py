@@ -139,7 +139,7 @@ def state_headers(upload: Upload, resume_s: float, *, tus: bool) -> dict[str, st
     is_open = upload.is_partial
     headers = {
         "Upload-Offset": str(upload.received),
-        "Upload-Complete": "?0" if is_open else "?1",
+        "Upload-Complete": "?1" if upload.has_arrived else "?0",
         "Cache-Control": "no-store",
     }
     if upload.size is not None:

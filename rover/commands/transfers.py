@@ -17,6 +17,7 @@ from rover.errors import (
     OffsetMismatch,
     RoverError,
     UploadComplete,
+    UploadEnded,
     UploadError,
     UploadInterrupted,
     UploadPaused,
@@ -170,6 +171,7 @@ class Transfers:
             LengthMismatch: another length was stated before, or the file has another one. Bytes
                 beyond its end are refused, and the upload can go on.
             UploadComplete: all bytes have arrived before.
+            UploadEnded: the upload has ended before that.
             UploadTooBig: the file is over the limit; the upload has failed.
             UploadPaused: the request was interrupted; the bytes so far are kept.
             PoolFull: too many uploads are being received.
@@ -178,6 +180,7 @@ class Transfers:
         if self._is_closed():
             raise Draining(RETRY_AFTER_S)
         await self.interrupt(upload)
+        upload.check_not_ended()
         if not upload.is_partial:
             raise UploadComplete(upload.id)
         if offset != upload.received:
@@ -232,7 +235,7 @@ class Transfers:
         if upload.receiving.cancelled_caught:
             if upload.is_cancelled:
                 await self._checks.cancel(upload)
-                raise UploadComplete(upload.id)
+                raise UploadEnded(upload.id, "a client cancelled it")
             if self._is_closed():
                 raise Draining(RETRY_AFTER_S)
             raise UploadPaused(upload.received)

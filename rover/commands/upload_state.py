@@ -14,6 +14,7 @@ from rover.commands.entry import Artifact, Entry
 from rover.commands.names import display_name
 from rover.commands.records import SavedUpload
 from rover.commands.sending import Sending
+from rover.errors import UploadEnded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,6 +144,20 @@ class UploadState:
     def is_partial(self) -> bool:
         """Whether it is a resumable upload whose file has not arrived completely."""
         return self.is_resumable and self.status is Status.UPLOADING
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether all of the file has arrived."""
+        return self.sha256 != ""
+
+    def check_not_ended(self) -> None:
+        """Check that the upload has not ended before all of its file arrived.
+
+        Raises:
+            UploadEnded: it has.
+        """
+        if self.finished.is_set() and not self.has_arrived:
+            raise UploadEnded(self.id, str(self.report.get("detail", "")))
 
     @property
     def entry(self) -> Entry:

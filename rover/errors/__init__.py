@@ -74,6 +74,7 @@
         ├── OffsetMismatch      a request does not continue at the end        409
         ├── LengthMismatch      the file has another length than stated       400
         ├── UploadComplete      the upload accepts no more bytes              400
+        ├── UploadEnded         a resumable upload ended incomplete           410
         └── UploadPaused        a request was interrupted, its bytes are kept 408
 
 Numbers below 1000 are HTTP status codes, the others are WebSocket close codes.
@@ -133,6 +134,7 @@ from rover.errors.commands import (
     UnknownUpload,
     UploadComplete,
     UploadEncoded,
+    UploadEnded,
     UploadError,
     UploadExists,
     UploadInterrupted,
@@ -255,6 +257,7 @@ __all__ = [
     "UpgradeRequired",
     "UploadComplete",
     "UploadEncoded",
+    "UploadEnded",
     "UploadError",
     "UploadExists",
     "UploadInterrupted",

@@ -183,6 +183,16 @@ class UploadComplete(UploadError):
         )
 
 
+class UploadEnded(UploadError):
+    """A resumable upload has ended before its file was complete."""
+
+    def __init__(self, upload_id: str, detail: str) -> None:
+        super().__init__(
+            f"the upload {upload_id!r} has ended, and its bytes are deleted: {detail}; begin "
+            "another one"
+        )
+
+
 class UploadPaused(UploadError):
     """A request of a resumable upload was interrupted. The bytes so far are kept."""
 

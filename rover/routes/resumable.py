@@ -78,6 +78,7 @@ APPEND_ERRORS = (
     errors.OffsetMismatch,
     errors.LengthMismatch,
     errors.UploadComplete,
+    errors.UploadEnded,
     errors.UploadPaused,
     errors.UploadTooBig,
     errors.UploadEncoded,
@@ -183,6 +184,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
     async def offset(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])
         await mission.commands.transfers.interrupt(upload)
+        upload.check_not_ended()
         tus = is_tus(request)
         headers = state_headers(upload, resume_s, tus=tus)
         return Response(status_code=200 if tus else 204, headers=headers)
@@ -237,7 +239,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
                 200: Answer("for tus", headers=STATE),
                 204: Answer(f"for {IETF}", headers=STATE),
             },
-            errors=[errors.UnknownUpload, errors.TusVersion],
+            errors=[errors.UnknownUpload, errors.UploadEnded, errors.TusVersion],
             required_scope=ANY,
             other_methods=METHODS,
         ),
