@@ -1,31 +1,31 @@
-"""The newest values and the last rows, as the file of a recorded mission has them."""
+"""The newest values and the last samples, as the file of a recorded mission has them."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections import deque
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from rover.archive.table import Excerpt, table_of
-from rover.exports.columns import columns_of
-from rover.exports.jsonl import samples
 from rover.logs.base import Record
+from rover.telemetry.arrivals import shown
 from rover.telemetry.events import SampleEvent, sample_json
 from rover.telemetry.records import pack
 from rover.wire import dumps
-from sources.base import RESERVED, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from rover.archive.points import Points
-    from rover.telemetry.arrivals import Newest
+    from rover.telemetry.arrivals import Newest, Shown
+    from rover.telemetry.past import Past
 
 
 MAX_ROWS = 1000
 """Maximum number of samples with which clients begin."""
+
+FIRST_DURATION_S = 60.0
+"""Seconds before the end in which these samples are looked for first."""
 
 
 def saved_values(newest: Mapping[str, Newest], offset: int, before: str | None) -> str:
@@ -53,49 +53,24 @@ def saved_values(newest: Mapping[str, Newest], offset: int, before: str | None) 
     return dumps({"offset": offset, "values": values, "marks": []})
 
 
-class LastRows:
-    """The last rows of all values, as the samples with which clients begin."""
-
-    def __init__(self) -> None:
-        self._windows: deque[Mapping[str, Points | None]] = deque()
-        self._rows: list[tuple[Sample, bool]] | None = None
-
-    def add(self, window: Mapping[str, Points | None]) -> None:
-        """Note the values of the next time range."""
-        self._windows.append(window)
-        while sum(map(_length, self._windows)) - _length(self._windows[0]) >= MAX_ROWS:
-            self._windows.popleft()
-
-    def _samples(self) -> list[tuple[Sample, bool]]:
-        if self._rows is None:
-            rows: deque[tuple[Sample, bool]] = deque(maxlen=MAX_ROWS)
-            for window in self._windows:
-                table = table_of(Excerpt(window), sys.maxsize)
-                kinds = {
-                    name: dict.fromkeys(points.parts, "")
-                    for name, points in window.items()
-                    if points is not None
-                }
-                fields = samples(table, columns_of(kinds))
-                for t, late, row in zip(table.t.tolist(), table.late.tolist(), fields, strict=True):
-                    values = {key: one for key, one in row.items() if key not in RESERVED}
-                    rows.append((Sample(t, values), late))
-            self._rows = list(rows)
-        return self._rows
-
-    def __len__(self) -> int:
-        return len(self._samples())
-
-    def records(self, offset: int) -> Iterator[Record]:
-        """The rows as records of consecutive offsets.
-
-        Args:
-            offset: of the first.
-        """
-        for number, (sample, late) in enumerate(self._samples(), offset):
-            event = SampleEvent(sample_json(sample, late=late), sample, late=late)
-            yield Record(number, sample.t, *pack(event))
+def last_shown(past: Past, count: int = MAX_ROWS) -> list[Shown]:
+    """The last samples that a replay shows, in its order."""
+    first, last = past.shown_ends()
+    duration_s = FIRST_DURATION_S
+    while True:
+        found = deque(shown(past, last - duration_s, inf), count)
+        if len(found) == count or not first < last - duration_s:
+            return list(found)
+        duration_s *= 8
 
 
-def _length(window: Mapping[str, Points | None]) -> int:
-    return max((len(points) for points in window.values() if points is not None), default=0)
+def last_records(samples: Iterable[Shown], offset: int) -> Iterator[Record]:
+    """Samples as records of consecutive offsets.
+
+    Args:
+        samples: in the order in which clients receive them.
+        offset: of the first.
+    """
+    for number, (at, sample, late) in enumerate(samples, offset):
+        event = SampleEvent(sample_json(sample, late=late), sample, late=late)
+        yield Record(number, at, *pack(event))

@@ -40,14 +40,13 @@ from rover.logs.runs import KEY as SET_BACK
 from rover.missions.alarms import alarm_before
 from rover.missions.camera_files import camera_file, without_path
 from rover.missions.files import FILES_SCHEMA, add_file
-from rover.missions.latest import LastRows, saved_values
+from rover.missions.latest import last_records, last_shown, saved_values
 from rover.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
 from rover.simulated_spans import KEY as SIMULATED
 from rover.simulated_spans import saved_spans
 from rover.telemetry.alarms import KEY as ALARM
 from rover.telemetry.arrivals import (
     Newest,
-    by_parameter,
     is_value,
     measured_elsewhere,
     newest_shown,
@@ -65,6 +64,7 @@ if TYPE_CHECKING:
     from rover.archive.points import Points
     from rover.logs.base import Record
     from rover.missions.snapshot import Snapshot
+    from rover.telemetry.arrivals import Shown
 
 IMAGE = "image/"
 """The beginning of the names of images in the log."""
@@ -153,7 +153,7 @@ class _Writer:
         self._on_progress = on_progress
         self._items = mission.contents.index.values
         self._newest: dict[str, Newest] = {}
-        self._last = LastRows()
+        self._last: list[Shown] = []
 
     def write(self) -> dict[str, int]:
         """Copy everything; returns the number of values, events and so on."""
@@ -202,14 +202,13 @@ class _Writer:
             self._report()
 
         for window in history.series_windows(self._since, self._until):
-            self._last.add(by_parameter(window))
             add(received_between(window, self._begin, self._end))
         for window in history.arrival_windows(self._since, self._until):
             store.add(window, time())
             add(measured_elsewhere(window, self._begin, self._end))
         written = Past(self._mission.parameters, RecordedArchive(self._db))
         written.read_names()
-        self._newest = newest_shown(written, inf)
+        self._newest, self._last = newest_shown(written, inf), last_shown(written)
         return count
 
     def _write_holes(self) -> None:
@@ -290,7 +289,7 @@ class _Writer:
             for one in chosen():
                 last = one.offset
                 yield one
-            for sample in self._last.records(last + 1):
+            for sample in last_records(self._last, last + 1):
                 last = sample.offset
                 yield sample
 

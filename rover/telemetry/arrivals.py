@@ -79,13 +79,6 @@ def twice(sample: Sample, at: float) -> tuple[Sample, Sample]:
     return Sample(sample.t, by_time), Sample(at, by_arrival)
 
 
-def by_parameter(window: Mapping[str, Points]) -> dict[str, Points | None]:
-    """The points of series by own time, by parameter."""
-    names = parameters_of(window)
-    series = ([window[one] for one in (name, BY_TIME + name) if one in window] for name in names)
-    return dict(zip(names, map(joined, series), strict=True))
-
-
 def received_between(window: Mapping[str, Points], since: float, until: float) -> dict[str, Points]:
     """The points of series by own time; those that arrived outside of a time range become prompt.
 

@@ -264,6 +264,17 @@ test('the present of a recorded mission is the end of its record, however new', 
   expect(time.shownMs).toBe(NOW - 60_000);
 });
 
+test('the URL after a seek has the chosen moment, however fast the replay is', async () => {
+  await start();
+  time.setSpeed(1000);
+  time.seek(NOW - 1_800_000);
+  await settle();
+  reach(NOW - 1_500_000);
+  expect(query).toBe('?at=2026-11-28T11:30:00Z&speed=1000');
+  time.pause();
+  expect(query).toBe('?at=2026-11-28T11:35:00Z&speed=1000&paused=1');
+});
+
 test('a record that reaches into the future can be opened there', async () => {
   span = { ...span, last: iso(NOW + 6 * 3_600_000) };
   await start(`?at=${iso(NOW + 3_600_000)}`);

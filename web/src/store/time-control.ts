@@ -238,6 +238,7 @@ export class TimeControl extends Store {
   /** Open a new replay, or continue the one that is shown. */
   #open(replay: Replay, isStill: boolean): void {
     const isNew = replay !== this.replay;
+    const startMs = replay.clock.ms;
     const ifCurrent = (call: () => void) => {
       if (this.#connection === connection) call();
     };
@@ -247,7 +248,7 @@ export class TimeControl extends Store {
         ifCurrent(() => {
           replay.reached(ms);
           replay.resumeId = connection.resumeId;
-          if (this.replay !== replay) this.#show(replay, isStill);
+          if (this.replay !== replay) this.#show(replay, isStill, startMs);
           if (this.span.isClosed && ms > this.span.endMs) {
             connection.close();
             this.#setState('ended');
@@ -276,11 +277,11 @@ export class TimeControl extends Store {
   }
 
   /** The panels show a replay whose first state has arrived. */
-  #show(replay: Replay, isStill: boolean): void {
+  #show(replay: Replay, isStill: boolean, startMs: number): void {
     this.replay = replay;
     this.targetMs = null;
     this.#setState(isStill ? 'paused' : 'playing');
-    if (!this.#keepsAddress) this.#writeAddress();
+    if (!this.#keepsAddress) this.#writeAddress(startMs);
     void replay.readPast();
   }
 
@@ -315,12 +316,11 @@ export class TimeControl extends Store {
   }
 
   /** A colleague who opens the URL sees the same moment. */
-  #writeAddress(): void {
+  #writeAddress(atMs = this.replay?.clock.ms ?? 0): void {
     if (this.state === 'loading') return;
     this.#keepsAddress = false;
-    const { replay, speed } = this;
     const address: Address | null =
-      replay === null ? null : { atMs: replay.clock.ms, speed, paused: this.state === 'paused' };
+      this.replay === null ? null : { atMs, speed: this.speed, paused: this.state === 'paused' };
     const query = withAddress(this.#address.query, address);
     if (query !== this.#address.query) this.#address.replace(query);
   }
