@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from time import time
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
+from rover.telemetry.limits import Bound, Level, LimitChange
 from rover.tokens.commands import add_token
 from tests.browser import MissionServer, Pages, chromium
 from tests.test_page import (
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, WebSocketRoute
 
     from rover.mission import MissionControl
 
@@ -105,16 +107,29 @@ def test_an_unsent_message_survives_a_reload(server: MissionServer, pages: Pages
     pages.allow("WebSocket", "net::ERR_")
     page = pages.open(server.url)
     join(page, "reload", "Ada")
-    page.route_web_socket(re.compile("/ws/comms/"), lambda route: route.close())
+    blocked = [True]
+
+    def route(socket: WebSocketRoute) -> None:
+        if blocked:
+            socket.close()
+        else:
+            socket.connect_to_server()
+
+    page.route_web_socket(re.compile("/ws/comms/"), route)
     page.reload()
     send(page, "Go for drive.")
-    expect(message(page, "Go for drive.")).to_have_attribute("data-state", "queued")
+    for _ in range(2):
+        expect(message(page, "Go for drive.")).to_have_attribute("data-state", "queued")
+        page.reload()
+    blocked.clear()
     page.reload()
-    expect(message(page, "Go for drive.")).to_have_attribute("data-state", "queued")
-    page.unroute_all()
+    expect(message(page, "Go for drive.")).to_have_attribute("data-state", "delivered")
+    expect(message(page, "Go for drive.")).to_have_count(1)
 
 
-def test_messages_lead_to_a_time_an_image_and_a_report(server: MissionServer, pages: Pages) -> None:
+def test_messages_lead_to_a_time_an_image_a_report_and_an_alarm(
+    mission: MissionControl, server: MissionServer, pages: Pages
+) -> None:
     page = pages.open(server.url)
     wait_until_live(page)
     upload(page, "pass-first-drive.rcs")
@@ -127,21 +142,24 @@ def test_messages_lead_to_a_time_an_image_and_a_report(server: MissionServer, pa
     )
     image = page.request.get(images).json()["images"][-1]
     moment = page.request.get(f"{server.url}telemetry/latest").json()["t"]
-    links = {"image": image["id"], "upload": report["id"], "alarm": "none", "t": moment}
-    for name, target in links.items():
-        data = {"text": f"see the {name}", "kind": "link", "data": {name: target}}
-        answer = page.request.post(f"{server.url}comms/flight/messages", data=data)
-        assert answer.ok
+    bound = Bound(Level.RED, "high", 80.0, 0.0)
+    raised = LimitChange("heat", "K", Level.RED, Level.NOMINAL, 90.0, time(), bound)
+    server.call(mission.telemetry.alarms.apply, raised)
+    [alarm] = page.request.get(f"{server.url}alarms").json()["alarms"]
 
-    def open_link(name: str) -> None:
-        message(page, f"see the {name}").get_by_test_id("link").click()
+    def open_link(name: str, target: str) -> None:
+        data = {"text": f"see {target}", "kind": "link", "data": {name: target}}
+        assert page.request.post(f"{server.url}comms/flight/messages", data=data).ok
+        message(page, f"see {target}").get_by_test_id("link").click()
 
-    open_link("upload")
+    open_link("upload", report["id"])
     expect(page.get_by_test_id("back")).to_be_visible()
-    open_link("image")
+    open_link("image", image["id"])
     expect(page.locator("#images")).to_contain_text(image["id"])
-    open_link("alarm")
+    open_link("alarm", "none")
     expect(page.get_by_role("status").filter(has_text="no alarm")).to_be_visible()
-    open_link("t")
-    expect(page.get_by_test_id("time")).to_have_attribute("data-state", "paused")
-    assert f"at={moment.removesuffix('Z')[:19]}" in page.url
+    for name, target, t in (("t", moment, moment), ("alarm", alarm["id"], alarm["since"])):
+        open_link(name, target)
+        expect(page.get_by_test_id("time")).to_have_attribute("data-state", "paused")
+        assert f"at={t.removesuffix('Z')[:19]}" in page.url
+        page.goto(server.url)
