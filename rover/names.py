@@ -14,10 +14,16 @@ from unicodedata import category, name, normalize
 from rover.confusables import skeleton
 from rover.invisible import INVISIBLE, is_blank, misplaced
 
+MAX_CHARACTERS = 1_000
+"""Maximum number of characters that are normalized: some become 18 characters."""
+
 
 def normalized(text: str) -> str:
-    """The name as it is stored: full-width letters and other forms become the character."""
-    return normalize("NFKC", text)
+    """The name as it is stored: full-width letters and other forms become the character.
+
+    The result of a text of more than `MAX_CHARACTERS` is shorter, but longer than any allowed name.
+    """
+    return normalize("NFKC", text[:MAX_CHARACTERS])
 
 
 def name_fault(text: str, max_characters: int) -> str:
@@ -73,10 +79,10 @@ def looks_of(text: str) -> frozenset[str]:
 
 
 def folded(text: str) -> str:
-    """The text without differences of case, composition and form, as of full-width letters."""
+    """The text without differences of case and composition."""
     if text.isascii():
         return text.lower()
-    return normalize("NFKC", normalize("NFKC", text).casefold())
+    return normalize("NFC", normalize("NFC", text).casefold())
 
 
 def _without_spaces(text: str) -> str:

@@ -54,6 +54,7 @@ def test_all_cases_and_compositions_of_a_name_are_the_channel_with_the_first_spe
             "a" * 65,
             "🚀",
         ),
+        *("\ufdfa" * 20_000, "e\u0301" * 20_000, "\u1100\u1161\u11a8" * 20_000),
         *("fli\u200dght", "fli\u200cght", "a\ufe0f", "flіght", "\u0301", "½"),  # noqa: RUF001
     ],
 )

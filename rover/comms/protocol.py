@@ -18,7 +18,7 @@ from rover.errors import (
     RoverError,
 )
 from rover.json_input import parse_json
-from rover.names import folded
+from rover.names import folded, normalized
 from rover.topic import GapReason
 from rover.wire import dumps
 
@@ -246,7 +246,7 @@ def _channel(request: dict[str, Any], member: Member) -> Channel:
         if name in member.listening:
             return member.listening[name]
         for channel in (member.channel, *member.listening.values()):
-            if folded(channel.name) == folded(name):  # another spelling
+            if folded(channel.name) == folded(normalized(name)):  # another spelling
                 return channel
     reason = "`channel` must be a channel that you listen to; send `subscribe` first"
     raise MessageRefused("not_subscribed", reason)

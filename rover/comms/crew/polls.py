@@ -7,9 +7,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from rover.comms.crew.shapes import GO, MAX_SECONDS, NO_GO
-from rover.comms.crew.stations import stations_of
+from rover.comms.crew.stations import stations_of, stations_of_name
 from rover.errors import MessageConflict, MessageForbidden, MessageRefused, UnknownMessage
-from rover.names import folded
 from rover.wire import iso
 from sources.values.times import parse_datetime
 
@@ -164,11 +163,6 @@ class Polls:
     def due(self, now: float) -> list[Poll]:
         """The open polls that every station has voted in, or whose deadline has come."""
         return [poll for poll in self.open if not poll.missing or now >= poll.deadline]
-
-
-def stations_of_name(name: str, roll: Iterable[str]) -> list[str]:
-    """The stations of a roll with that name, in any case."""
-    return [one for one in roll if folded(one) == folded(name)]
 
 
 def result_of(poll: Poll) -> tuple[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rover.names import folded
+from rover.names import folded, normalized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,5 +14,14 @@ if TYPE_CHECKING:
 
 def stations_of(speaker: Speaker, roll: Iterable[str]) -> list[str]:
     """The stations of a roll at which a speaker is: its role, and its name."""
-    own = {folded(text) for text in (speaker.identity.role, speaker.name) if text}
-    return [station for station in roll if folded(station) in own]
+    own = {_key_of(text) for text in (speaker.identity.role, speaker.name) if text}
+    return [station for station in roll if _key_of(station) in own]
+
+
+def stations_of_name(name: str, roll: Iterable[str]) -> list[str]:
+    """The stations of a roll with that name, in any case."""
+    return [station for station in roll if _key_of(station) == _key_of(name)]
+
+
+def _key_of(name: str) -> str:
+    return folded(normalized(name))
