@@ -115,6 +115,7 @@ class Commands:
             if isinstance(name, str) and name != parameter.name:
                 message = f"argument {index + 1} of {stem} is {parameter.name}, not {quoted(name)}"
                 yield Fault("argument.name", message, (*pointer, index, "name"), usage)
+                continue  # its value may be right for the argument of that name
             yield from _value_faults(parameter, argument, (*pointer, index))
 
     def _parameter(self, fields: Fields) -> Parameter:
@@ -164,11 +165,11 @@ def _value_faults(
 ) -> Iterator[Fault]:
     """Yield the faults of the value of an argument."""
     kind, value = argument.get("type"), argument.get("value")
-    if kind == "symbol" and parameter.kind != "enum":
-        return  # a variable, whose value is known on board
+    if not isinstance(kind, str) or (kind == "symbol" and parameter.kind != "enum"):
+        return  # the schema reports it, or it is a variable, whose value is known on board
     if kind not in KINDS[parameter.kind]:
         kinds = " or ".join(KINDS[parameter.kind])
-        message = f"{parameter.name} must be of the type {kinds}, not {quoted(str(kind))}"
+        message = f"{parameter.name} must be of the type {kinds}, not {quoted(kind)}"
         yield Fault("argument.type", message, (*pointer, "type"))
         return
     place = (*pointer, "value")

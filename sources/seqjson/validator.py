@@ -121,9 +121,9 @@ class SeqJsonValidator:
 def _findings(text: JsonText, found: Iterator[Fault], step: str) -> Iterator[Finding]:
     """Yield findings about faults: the first in the order of the text, the rest without places."""
     shown = list(islice(found, MAX_FINDINGS))
-    offsets = text.locate({fault.pointer for fault in shown})
-    for fault in sorted(shown, key=lambda fault: offsets.get(fault.pointer, 0)):
-        line, column = text.place(offsets.get(fault.pointer, 0))
+    offsets = text.locate_nearest({fault.pointer for fault in shown})
+    for fault in sorted(shown, key=lambda fault: offsets[fault.pointer]):
+        line, column = text.place(offsets[fault.pointer])
         pointer = "".join(f"/{_escaped(part)}" for part in fault.pointer)
         message = f"{pointer[:200] or '/'}: {fault.message}"
         yield Finding(Severity.ERROR, fault.code, message, line, column, fault.hint, step)

@@ -119,6 +119,15 @@ class JsonText:
                 found.setdefault(pointer, offset)  # type: ignore[arg-type] # wanted has no `None`
         return found
 
+    def locate_nearest(self, pointers: Collection[Pointer]) -> dict[Pointer, int]:
+        """The offset of each value, or of the innermost value around it if it is missing."""
+        around = {one: [one[:end] for end in range(len(one), -1, -1)] for one in pointers}
+        found = self.locate({parent for parents in around.values() for parent in parents})
+        return {
+            one: next((found[parent] for parent in parents if parent in found), 0)
+            for one, parents in around.items()
+        }
+
     def _word(self, lexeme: str, offset: int) -> Iterator[Finding]:
         """Yield the mistake of a number or a name."""
         if lexeme in ("NaN", "Infinity", "-Infinity"):
