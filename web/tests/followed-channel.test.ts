@@ -70,6 +70,25 @@ test('messages of others count as unread while the channel is not shown', () => 
   expect([followed.unread, followed.mentions]).toEqual([0, 0]);
 });
 
+test('messages that arrived while the page was closed are unread, as far as it has them', () => {
+  isShown = true;
+  followed.markRead();
+  followed.close();
+  isShown = false;
+  const again = follow('flight');
+  again.open(
+    'Ada',
+    () => isShown,
+    () => {},
+  );
+  FakeSocket.newest.receive({
+    ...{ type: 'welcome', channel: 'flight', you: 'Ada', members: ['Ada'], member_count: 1 },
+    ...{ last_id: 'e-14', limits: { message_bytes: 12 } },
+    history: [message(9, 'Bo', 'old'), message(12, 'Bo', '@ada'), message(13, 'Ada', 'mine')],
+  });
+  expect([again.unread, again.mentions]).toEqual([1, 1]);
+});
+
 test('a text over the limit of the channel is not sent', () => {
   expect(followed.problemOf('123456789012')).toBe('');
   expect(followed.problemOf('ááááááá')).not.toBe('');

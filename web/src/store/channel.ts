@@ -255,6 +255,12 @@ function shownPart({ id, from, role, text, at, kind, data }: Message): Message {
   };
 }
 
+/** Whether an event is after another one; of another epoch, it counts as after. */
+export function isAfter(id: string, other: string): boolean {
+  const epochOf = (one: string) => one.slice(0, one.lastIndexOf('-'));
+  return epochOf(id) !== epochOf(other) || offset(id) > offset(other);
+}
+
 /** The offset of an event id, `epoch-offset`. */
 function offset(id: string): number {
   return Number(id.slice(id.lastIndexOf('-') + 1));

@@ -1,8 +1,15 @@
 import { ChannelConnection, type ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
-import type { ChannelEvent, Content, Message } from '../transport/wire.ts';
-import { Channel, Draft, type Unsent } from './channel.ts';
-import { readDraft, readUnsent, storeDraft, storeUnsent } from './stored-drafts.ts';
+import type { Content, Message } from '../transport/wire.ts';
+import { Channel, Draft, isAfter, type Unsent } from './channel.ts';
+import {
+  readDraft,
+  readSeen,
+  readUnsent,
+  storeDraft,
+  storeSeen,
+  storeUnsent,
+} from './stored-drafts.ts';
 
 /** Number of older messages that one request loads. */
 const PAGE_MESSAGES = 100;
@@ -61,8 +68,13 @@ export class FollowedChannel {
         this.#changed();
       },
       event: (event) => {
-        if (!isShown()) this.#count(event);
+        const isNew = this.channel.lastId === null;
         this.channel.apply(event);
+        if (event.type === 'message' || event.type === 'welcome') {
+          if (isShown()) this.#noteSeen();
+          else if (event.type === 'message') this.#count(event);
+          else if (isNew) this.#countSince(event.history);
+        }
         this.#sendQueued();
         this.#storeUnsent();
         if (event.type === 'welcome') welcomed();
@@ -84,6 +96,7 @@ export class FollowedChannel {
   markRead(): void {
     this.unread = 0;
     this.mentions = 0;
+    this.#noteSeen();
   }
 
   /** Why the text cannot be sent; empty if it can. */
@@ -156,11 +169,23 @@ export class FollowedChannel {
     this.#changed();
   }
 
-  #count(event: ChannelEvent): void {
-    if (event.type !== 'message' || this.channel.isOwn(event.from)) return;
-    if (event.kind === 'vote' || event.kind === 'ack') return;
+  #count({ from, kind, text }: Message): void {
+    if (this.channel.isOwn(from) || kind === 'vote' || kind === 'ack') return;
     this.unread += 1;
-    if (this.channel.namesUs(event.text)) this.mentions += 1;
+    if (this.channel.namesUs(text)) this.mentions += 1;
+  }
+
+  /** Count the messages since the page was last open. */
+  #countSince(history: readonly Message[]): void {
+    const seen = readSeen(this.name);
+    if (seen === null) return;
+    for (const message of history) if (isAfter(message.id, seen)) this.#count(message);
+  }
+
+  /** The browser stores what the person has seen of a channel that is live. */
+  #noteSeen(): void {
+    const { lastId } = this.channel;
+    if (this.#socket !== null && lastId !== null) storeSeen(this.name, lastId);
   }
 
   #storeUnsent(): void {

@@ -2,6 +2,7 @@ import type { Unsent } from './channel.ts';
 
 const STORAGE_KEY = 'rover.comms.drafts';
 const UNSENT_KEY = 'rover.comms.unsent';
+const READ_KEY = 'rover.comms.read';
 
 /** The text that was being written for a channel when the page was last open. */
 export function readDraft(channel: string): string {
@@ -21,6 +22,16 @@ export function readUnsent(channel: string): readonly Unsent[] {
 
 export function storeUnsent(channel: string, unsent: readonly Unsent[]): void {
   store(() => sessionStorage, UNSENT_KEY, channel, unsent.length === 0 ? undefined : unsent);
+}
+
+/** The id of the newest event of a channel that the person has seen; `null` if it is not known. */
+export function readSeen(channel: string): string | null {
+  const id = all(() => localStorage, READ_KEY)[channel];
+  return typeof id === 'string' ? id : null;
+}
+
+export function storeSeen(channel: string, id: string): void {
+  store(() => localStorage, READ_KEY, channel, id);
 }
 
 function store(storage: () => Storage, key: string, channel: string, value: unknown): void {
