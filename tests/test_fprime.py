@@ -79,6 +79,8 @@ ERRORS: list[tuple[str, list[tuple[int, int, str]]]] = [
     ("X00:00:00 c.BAD\n", [(1, 1, "time.syntax"), (1, 11, "command.unknown")]),
     ("c.NO_OP\n", [(1, 1, "time.syntax")]),
     ("R00:00:00\n", [(1, 10, "syntax.command")]),
+    ("DRIVE 5\nR00:00:00c.NO_OP\n", [(1, 1, "time.syntax"), (2, 1, "time.syntax")]),
+    ("c.INT x\n", [(1, 1, "time.syntax"), (1, 7, "argument.type")]),
     ("R24:00:00 c.NO_OP\nR00:60:00 c.NO_OP\n", [(1, 2, "time.range"), (2, 5, "time.range")]),
     (
         "A2026-366T00:00:00 c.NO_OP\nA2026-000T00:00:00 c.NO_OP\n",

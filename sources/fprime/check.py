@@ -28,6 +28,9 @@ USUAL_LINE = re.compile(
 TIME = re.compile(r"[ \t\f]*+([AR][ \t]++[0-9][0-9T:.-]*+|[^\s;,]++)")
 """The first word; F Prime allows spaces after `A` and `R`."""
 
+TIME_LIKE = re.compile(r"[A-Za-z]?+[ \t]*+[0-9T:.-]++").fullmatch
+"""A word that is meant as a time, whatever is wrong with it."""
+
 NAME = re.compile(r"[ \t\f]*+([^\s;,\[\]{}\"']++)")
 
 STEPS = {"time": "timing", "command": "commands", "argument": "commands"}
@@ -109,6 +112,8 @@ class SequenceCheck:
         """The record of a statement, if it has no error."""
         before = len(self._findings)
         time, at = self._time(statement)
+        if at is None:
+            return []
         command, at = self._command(statement, at)
         encoded = b""
         if command is not None:
@@ -119,18 +124,24 @@ class SequenceCheck:
             return []
         return [] if time is None else [record(time[0], encoded)]
 
-    def _time(self, statement: Statement) -> tuple[Time | None, int]:
-        """The time of a statement, and where it ends."""
+    def _time(self, statement: Statement) -> tuple[Time | None, int | None]:
+        """The time of a statement, and where its command begins; `None` if it may have none."""
         match = TIME.match(statement.text)
         if match is None:
             self._problem(statement, Problem("time.syntax", "the line has no time", 0, HINT))
-            return None, 0
+            return None, None
         try:
             return parse_time(match[1], match.start(1)), match.end()
         except SyntaxMistake as exc:
             self._problem(statement, Problem(exc.code, str(exc), exc.offset, exc.hint))
-            # the time may be missing
-            return None, 0 if match[1] in self._dictionary.commands else match.end()
+            if TIME_LIKE(match[1]):
+                return None, match.end()
+        starts = (0, match.end())  # the time may be missing
+        return None, next((at for at in starts if self._is_command(statement, at)), None)
+
+    def _is_command(self, statement: Statement, at: int) -> bool:
+        match = NAME.match(statement.text, at)
+        return match is not None and match[1] in self._dictionary.commands
 
     def _command(self, statement: Statement, at: int) -> tuple[Command | None, int]:
         """The command of a statement, and where its name ends."""
