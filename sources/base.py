@@ -296,6 +296,20 @@ class HasVideo(Protocol):
         ...
 
 
+@runtime_checkable
+class HasContact(Protocol):
+    """A camera that knows when its machine answered last, with or without a new image.
+
+    After a failure, it is live again only when its machine has answered. Another camera is, once
+    `new()` has run for 10 s.
+    """
+
+    @property
+    def contact_at(self) -> float | None:
+        """POSIX seconds of the last answer; `None` before the first one."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One named stage of a check, known before the check starts.

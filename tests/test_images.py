@@ -609,3 +609,33 @@ async def test_a_path_that_is_no_regular_file_breaks_the_response(tmp_path: Path
             with pytest.raises(ImageBroken, match="file"), fail_after(5):
                 async with images.open(arriving.image):
                     pass
+
+
+class RadioCamera(FakeCamera):
+    """A camera that knows when its machine answered."""
+
+    contact_at: float | None = None
+
+
+async def test_a_camera_that_failed_is_live_again_only_when_its_machine_answers(
+    tmp_path: Path,
+) -> None:
+    camera = RadioCamera()
+    fake = camera.begin("a.png")
+    camera.send(fake, DATA)
+    camera.finish(fake)
+    async with receiving(camera, tmp_path) as images:
+        await until(lambda: images.health.state is State.LIVE)
+        camera.contact_at = 1_790_000_000.0
+        camera.failure = SourceError("no answer")
+        camera.notify()
+        await until(lambda: images.health.state is State.DOWN)
+        restarted = images.receiver.supervisor.failures
+        camera.failure = SourceError("still no answer")  # after a restart, with an image
+        camera.notify()
+        await until(lambda: images.receiver.supervisor.failures > restarted)
+        assert [one.id for one in await images.listed()] == ["a.png"]
+        await until(lambda: images.receiver._following_since is not None)
+        assert images.health.state is State.DOWN
+        camera.contact_at = 1_790_000_009.0
+        await until(lambda: images.health.state is State.LIVE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,13 @@ async def test_what_cannot_be_read_has_a_reason_without_secrets(place: str) -> N
     assert reason
     assert "hunter2" not in reason
     assert "hunter2" not in VideoCamera(place)._place
+
+
+async def test_a_server_that_does_not_answer_is_reported_as_that() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/live"
+        request = {"url": url, "fps": 30, "width": 640, "size": "", "timeout_s": 0.25}
+        assert "0.25 s" in write_frames(request, io.BytesIO())
 
 
 async def test_a_video_without_frames_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rover.guard import Guard
-from sources.base import HasVideo, ImageBroken, SourceError
+from sources.base import HasContact, HasVideo, ImageBroken, SourceError
 from sources.rules import chunk_mistake, image_mistake
 
 if TYPE_CHECKING:
@@ -70,6 +70,19 @@ class GuardedCamera:
         """
         image = await self.guard.call("image()", self._camera.image, image_id)
         return self._checked("image()", image)
+
+    @property
+    def has_contact(self) -> bool:
+        """Whether the camera knows when its machine answered."""
+        return isinstance(self._camera, HasContact)
+
+    @property
+    def contact_at(self) -> float | None:
+        """POSIX seconds at which its machine answered last; `None` if that is unknown."""
+        with suppress(SourceError):
+            found: object = self.guard.read("contact_at", getattr, self._camera, "contact_at", None)
+            return found if isinstance(found, int | float) else None
+        return None
 
     async def frame(self) -> Image | None:
         """The frame that the camera's video shows; `None` if it has no video.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 from asyncio import CancelledError
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from anyio import TASK_STATUS_IGNORED, create_task_group
@@ -14,12 +16,12 @@ from rover.guard import absorb_stray_cancellation
 from rover.images.arrivals import Arrival
 from rover.images.guarded import GuardedCamera, InvalidImage
 from rover.images.spool import Spool
-from rover.supervise import Supervisor, idle_state, source_key
+from rover.supervise import STEADY_S, State, Supervisor, idle_state, source_key
 from sources.base import ImageBroken, SourceError
 from sources.rules.describe import describe, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from anyio.abc import TaskGroup, TaskStatus
@@ -77,7 +79,9 @@ class Receiver:
         self._spool_dir = spool_dir
         self._notify = notify
         label = source_key("camera", name)
-        self.supervisor = Supervisor(label, idle=idle_state(camera))
+        self.supervisor = Supervisor(label, idle=idle_state(camera), silence=self._look_for_contact)
+        self._following_since: float | None = None  # monotonic
+        self._contact_at: float | None = None
         self.camera = GuardedCamera(label, camera, self.supervisor.degrade)
         self._tasks: TaskGroup | None = None
 
@@ -133,8 +137,10 @@ class Receiver:
         return spool
 
     async def _follow(self) -> None:
-        async with self.camera.new() as new:
-            if next(await self.camera.images(), None):
+        self._contact_at = self.camera.contact_at
+        async with self.camera.new() as new, self._following():
+            is_first = self.supervisor.health.state is State.STARTING
+            if is_first and next(await self.camera.images(), None):
                 self.supervisor.data()
             async for image_id in new:
                 try:
@@ -153,6 +159,26 @@ class Receiver:
                         await self._record(image, "arriving")
                     elif not is_new:  # its file is complete
                         await self._record(image, "complete")
+
+    @asynccontextmanager
+    async def _following(self) -> AsyncIterator[None]:
+        self._following_since = monotonic()
+        try:
+            yield
+        finally:
+            self._following_since = None
+
+    def _look_for_contact(self) -> None:
+        """Record that a camera that was down works again, which may be long before a new image."""
+        since = self._following_since
+        if since is None or self.supervisor.health.state is not State.DOWN:
+            return
+        if not self.camera.has_contact:
+            works = monotonic() - since >= STEADY_S
+        else:
+            works = self.camera.contact_at != self._contact_at
+        if works:
+            self.supervisor.data()
 
     async def _discard(self, image_id: str, reason: str) -> None:
         if spool := self.spools.pop(image_id, None):

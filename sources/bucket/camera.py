@@ -101,6 +101,11 @@ class BucketCamera:
     async def __aexit__(self, *_: object) -> None:
         await self._receptions.__aexit__()
 
+    @property
+    def contact_at(self) -> float | None:
+        """POSIX seconds of the last listing."""
+        return self._receptions.contact_at
+
     async def images(self) -> Sequence[Image]:
         """The images at the last listing."""
         return [held.image for held in reversed(self._held.values())]
@@ -133,6 +138,7 @@ class BucketCamera:
             began = clocks.perf_counter()
             for image_id in await self._update(await self._bucket.objects()):
                 announce(image_id)
+            self._receptions.note_contact()
             duration_s = clocks.perf_counter() - began
             await sleep(max(self._poll_s, LIST_PAUSE_RATIO * duration_s))
 

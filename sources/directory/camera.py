@@ -98,6 +98,9 @@ class DirectoryCamera:
             not answer may do so later.
         clock: seconds, monotonic.
 
+    Attributes:
+        contact_at: POSIX seconds at which the folder was read last.
+
     Raises:
         SourceError: the folder cannot be read, or an option is invalid.
     """
@@ -122,6 +125,7 @@ class DirectoryCamera:
         self._scans = BlockingCalls(1, SCAN_TIMEOUT_S)
         self._last = EMPTY
         self._problem = ""
+        self.contact_at: float | None = None
         self._since = time.time()  # when the folder was last without images that are known
         self._changed = Event()
         self._scanning = Lock()
@@ -233,6 +237,7 @@ class DirectoryCamera:
         """Apply the scan that a function returns; `False` if it returns none, or fails."""
         try:
             scan, problem = await self._scans.run(function), ""
+            self.contact_at = time.time()
         except OSError as exc:
             removed = exc.errno in REMOVED
             scan, problem = EMPTY if removed else self._last, str(self._unreadable(exc))
@@ -305,6 +310,7 @@ class DirectoryCamera:
                     next_check = began + CHECK_S
                     if await self._calls.run(tree.identity) != identity:
                         return False
+                    self.contact_at = time.time()
                 if self._last.folders != folders:
                     return True
         return False

@@ -112,6 +112,11 @@ class HttpCamera:
     async def __aexit__(self, *_: object) -> None:
         await self._receptions.__aexit__()
 
+    @property
+    def contact_at(self) -> float | None:
+        """POSIX seconds of the last answer to a poll."""
+        return self._receptions.contact_at
+
     async def images(self) -> Sequence[Image]:
         """The images in memory, newest first."""
         return self._held.images
@@ -142,6 +147,7 @@ class HttpCamera:
                 async with aclosing(self._poll(requests)) as ids:
                     async for image_id in ids:
                         announce(image_id)
+                self._receptions.note_contact()
                 await sleep(self._poll_s)
 
     async def _poll(self, requests: Requests) -> AsyncGenerator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from time import time
 from typing import TYPE_CHECKING, Self
 
 from anyio import CancelScope, Event, create_task_group
@@ -79,11 +80,15 @@ class Receptions:
     Args:
         receive: as for `Reception`.
         max_waiting: as for `Reception`.
+
+    Attributes:
+        contact_at: POSIX seconds of the last answer; see `HasContact`.
     """
 
     def __init__(self, receive: Receive, max_waiting: int) -> None:
         self._receive = receive
         self._max_waiting = max_waiting
+        self.contact_at: float | None = None
         self._newest: Reception | None = None
         self._tasks: TaskGroup | None = None
 
@@ -95,6 +100,10 @@ class Receptions:
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
             await self._tasks.__aexit__(None, None, None)
+
+    def note_contact(self) -> None:
+        """Note that the machine has answered now."""
+        self.contact_at = time()
 
     def begin(self) -> Reception:
         """Begin a reception, and end the one before."""

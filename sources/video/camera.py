@@ -106,6 +106,11 @@ class VideoCamera:
     async def __aexit__(self, *_: object) -> None:
         await self._receptions.__aexit__()
 
+    @property
+    def contact_at(self) -> float | None:
+        """POSIX seconds of the last frame."""
+        return self._receptions.contact_at
+
     async def images(self) -> Sequence[Image]:
         """The images in memory, newest first."""
         return self._held.images
@@ -142,6 +147,7 @@ class VideoCamera:
         still_at = self._clock()
         async with aclosing(decoded(self._request, self._place)) as frames:
             async for frame in frames:
+                self._receptions.note_contact()
                 self._show(frame)
                 if self._still_s and self._clock() >= still_at:
                     still_at = self._clock() + self._still_s

@@ -67,6 +67,7 @@ class Player:
 
         Raises:
             FFmpegError: it cannot be read.
+            TimeoutError: it does not answer.
         """
         with self._opened() as container:
             stream = container.streams.video[0]
@@ -85,7 +86,13 @@ class Player:
         if self._url.startswith("/dev/video"):
             form = "v4l2"
             options = {"video_size": self._size} if self._size else {}
-        return av.open(self._url, format=form, options=options, timeout=self._timeout_s)
+        began = time.monotonic()
+        try:
+            return av.open(self._url, format=form, options=options, timeout=self._timeout_s)
+        except FFmpegError as exc:  # after a timeout, its text is about invalid data
+            if time.monotonic() - began >= self._timeout_s:
+                raise TimeoutError(f"no answer for {self._timeout_s:g} s") from exc
+            raise
 
     def _play(
         self, container: InputContainer, stream: VideoStream, *, at_own_speed: bool
@@ -139,7 +146,7 @@ def write_frames(request: dict[str, Any], output: BinaryIO) -> str:
         return exc.strerror or type(exc).__name__  # its text may have the URL with a password
     except IndexError:
         return "it has no video"
-    except ValueError as exc:
+    except (ValueError, TimeoutError) as exc:
         return str(exc)
     return "the video ended"
 

@@ -86,6 +86,11 @@ class RosbridgeCamera:
     async def __aexit__(self, *_: object) -> None:
         await self._receptions.__aexit__()
 
+    @property
+    def contact_at(self) -> float | None:
+        """POSIX seconds of the last message, or of the connection."""
+        return self._receptions.contact_at
+
     async def images(self) -> Sequence[Image]:
         """The images in memory, newest first."""
         return self._held.images
@@ -113,8 +118,10 @@ class RosbridgeCamera:
         """Receive images, and announce their ids, until the connection is lost."""
         async with self._server.connected(self._max_message_bytes) as socket:
             await self._subscriptions.send(socket)
+            self._receptions.note_contact()
             while True:
                 payload = await self._subscriptions.receive(socket)
+                self._receptions.note_contact()
                 arrived = self._clock()
                 try:
                     if len(payload) > MAX_INLINE_BYTES:
