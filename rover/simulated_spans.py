@@ -20,22 +20,33 @@ KEY = "sources/simulated"
 MAX_SPANS = 1_000
 """Maximum number of spans of one source; beyond it, the two oldest become one."""
 
+BEGINNING = 0.0
+"""POSIX seconds before all records."""
+
 Spans: TypeAlias = "dict[str, list[tuple[float, float | None]]]"
 """By the key of a source, such as `camera.mast`, oldest first: POSIX seconds from the start of the
 first run in which it was simulated to that of the first run in which it was not, or `None`."""
 
 
-def saved_spans(values: Mapping[str, str]) -> Spans:
+def saved_spans(values: Mapping[str, str], now: float = inf) -> Spans:
     """The recorded spans; none if they cannot be read.
+
+    A span that begins after its end or after now, because the clock was set back since, counts
+    from the beginning of the record.
 
     Args:
         values: of the log, by key.
+        now: POSIX seconds.
     """
     found: Spans = {}
     with suppress(AttributeError, LookupError, TypeError, ValueError):
         for key, spans in json.loads(values[KEY]).items():
+            pairs = [(float(a), None if b is None else float(b)) for a, b in spans]
             found[key] = [
-                (float(since), None if until is None else float(until)) for since, until in spans
+                (since, until)
+                if since <= min(now, inf if until is None else until)
+                else (BEGINNING, None if until is None else max(since, until))
+                for since, until in pairs
             ]
     return found
 

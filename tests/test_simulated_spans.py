@@ -126,3 +126,14 @@ def test_the_number_of_spans_is_limited() -> None:
 
 def test_spans_that_cannot_be_read_are_none() -> None:
     assert [saved_spans({KEY: text}) for text in ("[1]", "{", '{"a": [1]}')] == [{}, {}, {}]
+
+
+def test_a_span_from_before_the_clock_was_set_back_counts_from_the_beginning() -> None:
+    spans = [[T, T + 10], [T + 7200, T + 60], [T + 7200, None]]
+    values = {KEY: dumps({"telemetry": spans})}
+    assert saved_spans(values, T + 120) == {
+        "telemetry": [(T, T + 10), (0.0, T + 7200), (0.0, None)]
+    }
+    assert saved_spans(values, T + 9000)["telemetry"][2] == (T + 7200, None)
+    simulated = saved_spans({KEY: dumps({"camera": spans[2:]})}, T + 120)
+    assert was_simulated(simulated, "camera", begin=T, end=T + 60)

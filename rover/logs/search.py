@@ -48,28 +48,18 @@ async def newest_before(
 ) -> AsyncIterator[Record]:
     """The records of a kind that were published before a time, the newest first.
 
-    The arguments and errors are those of `offset_before`; `page` records are read at once.
+    If the clock was set back, these are the records before that time in the newest run that has
+    it, and those of earlier runs, whatever their times are. The arguments and errors are those of
+    `offset_before`; `page` records are read at once.
     """
-    runs = [_backwards(log, key, t, kind, run, page) for run in reversed(runs_of(log, key))]
-    heads = [(record, run) for run in runs if (record := await anext(run, None)) is not None]
-    while heads:
-        newest = max(range(len(heads)), key=lambda one: heads[one][0].at)
-        record, run = heads[newest]
-        yield record
-        following = await anext(run, None)
-        if following is None:
-            del heads[newest]
-        else:
-            heads[newest] = following, run
-
-
-async def _backwards(
-    log: Log, key: str, t: float, kind: str, run: Run, page: int
-) -> AsyncIterator[Record]:
+    run, *earlier = reversed(runs_of(log, key))
+    for before in earlier:
+        first = await log.read(key, after=run.after, until=run.until, limit=1)
+        if first and first[0].at <= t:
+            break
+        run = before
     until = await offset_before(log, key, t, kind, run)
-    while records := await log.read(
-        key, after=run.after, until=until, kinds=(kind,), limit=page, newest=True
-    ):
+    while records := await log.read(key, until=until, kinds=(kind,), limit=page, newest=True):
         for record in reversed(records):
             yield record
         until = records[0].offset - 1

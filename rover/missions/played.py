@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from math import inf, nan
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from rover.errors import LogDamaged, NotAMission
@@ -93,7 +93,7 @@ class PlayedMission:
         try:
             with Snapshot(path) as mission:
                 images, events = _images_of(mission), _events_of(mission)
-                self._simulated = saved_spans(mission.contents.index.values)
+                self._simulated = saved_spans(mission.contents.index.values, time())
                 history = mission.history()
                 self.parameters = _dictionary(mission.parameters, history.kinds())
                 newest = [float(table.t[-1]) for table in history.tables_before(inf)]

@@ -225,7 +225,7 @@ class _Writer:
         """Copy the spans of the range in which sources were simulated."""
         inside = {
             key: [one for one in spans if one[0] < self._end and (one[1] or inf) > self._begin]
-            for key, spans in saved_spans(self._items).items()
+            for key, spans in saved_spans(self._items, time()).items()
         }
         if any(inside.values()):
             self._put(SIMULATED, dumps({key: spans for key, spans in inside.items() if spans}))

@@ -129,7 +129,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         values = mission.log.values()
         simulated = {
             key: [[iso(since), iso_or_none(until)] for since, until in spans]
-            for key, spans in saved_spans(values).items()
+            for key, spans in saved_spans(values, recording.clock()).items()
         }
         return json_response(
             {
