@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
+from unicodedata import is_normalized
+
 import pytest
 
 from rover.invisible import IGNORABLE, is_blank
@@ -111,6 +115,18 @@ def test_names_that_look_like_another(other: str) -> None:
 )
 def test_looks_do_not_depend_on_case_or_script(one: str, other: str, same: bool) -> None:
     assert bool(looks_of(one) & looks_of(other)) is same
+
+
+def test_all_pairs_in_the_data_of_unicode_look_the_same() -> None:
+    data = files("confusable_homoglyphs").joinpath("confusables.json").read_text("utf-8")
+    pairs = [
+        (one.replace("\u200e", ""), other["c"].replace("\u200e", ""))
+        for one, others in json.loads(data).items()
+        for other in others
+        if is_normalized("NFD", one + other["c"])  # the data is for text in NFD
+    ]
+    assert len(pairs) > 10_000
+    assert [pair for pair in pairs if looks_of(pair[0]).isdisjoint(looks_of(pair[1]))] == []
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ class MemberNames:
 
     def __init__(self, has_name: Callable[[str], bool]) -> None:
         self._has_name = has_name
+        self._system_looks = looks_of(SYSTEM_NAME)  # loads the data now, not at the first join
 
     def allowed(self, name: str, identity: Identity) -> str:
         """The name that a client asks for: that of its identity, if it has one.
@@ -49,7 +50,7 @@ class MemberNames:
 
     def _is_reserved(self, name: str) -> bool:
         """Whether a name looks like that of the server, or of a token, or of its second member."""
-        if not looks_of(SYSTEM_NAME).isdisjoint(looks_of(name)):
+        if not self._system_looks.isdisjoint(looks_of(name)):
             return True
         return self._has_name(name) or any(
             self._has_name(SUFFIX.sub("", look)) for look in looks_of(name)
