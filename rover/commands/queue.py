@@ -150,6 +150,8 @@ class Queue:
     ) -> Sending:
         """Put a sequence before another one, or at the end. Raises as `release`."""
         sending = self._checked(upload, "move", revision)
+        if before is upload:
+            return sending
         others = [one for one in self.uploads() if one is not upload]
         index = len(others) if before is None else others.index(self._known(before))
         others.insert(index, upload)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -189,11 +189,11 @@ def _time(body: Mapping[str, Any], name: str) -> float | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise BadBody(f"`{name}` must be a time with an offset, such as 2026-11-22T07:00:00Z")
-    return moment.timestamp()
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        pass  # OverflowError: in UTC, it is before the year 1 or after 9999
+    raise BadBody(f"`{name}` must be a time with an offset, such as 2026-11-22T07:00:00Z")
 
 
 def _whole(body: Mapping[str, Any], name: str) -> int | None:
