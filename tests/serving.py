@@ -13,10 +13,10 @@ import urllib.request
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "embedding"
@@ -129,6 +129,16 @@ def wait_until_up(url: str, is_running: Callable[[], bool]) -> bool:
         except OSError:
             time.sleep(0.02)
     return False
+
+
+@contextmanager
+def killed_at_exit(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process, and kill it when the block ends: the exit of `Popen` waits without limit."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 class Serving:

@@ -13,6 +13,7 @@ import pytest
 
 from rover.cli import main
 from rover.settings import Settings, settings_table
+from tests.serving import killed_at_exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,15 +119,14 @@ def test_an_open_address_without_tokens_is_reported(host: str, tokens: str, *, w
     command = [sys.executable, "-m", "rover", "--host", host, "--port", "0"]
     environ = {**os.environ, "ROVER_CAMERA": "none:"}
     environ |= {"ROVER_TOKENS": tokens} if tokens else {}
-    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+    with killed_at_exit(command, env=environ, stderr=subprocess.PIPE) as process:
         assert process.stderr
         lines = []
         for line in process.stderr:
             lines.append(line)
-            if "running on" in line.lower():
+            if b"running on" in line.lower():
                 break
-        process.terminate()
-    assert any("/sign-in?code=" in line for line in lines) == warns
+    assert any(b"/sign-in?code=" in line for line in lines) == warns
 
 
 @pytest.mark.parametrize("name", [info.name for info in FIELDS if info.repr])

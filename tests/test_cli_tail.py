@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from functools import partial
 from subprocess import PIPE
@@ -17,7 +16,7 @@ from anyio import create_task_group, run_process, sleep, to_thread
 from rover.cli import main
 from rover.cli.connection import BROKEN_PIPE, FAILED
 from tests.cutting import cutting, events, scripted
-from tests.serving import free_port
+from tests.serving import free_port, killed_at_exit
 from tests.test_telemetry_routes import ManualSource, serving
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ async def test_a_reader_that_ends_ends_the_command_quietly(serve: Serve) -> None
 
     def read_one_line(url: str) -> tuple[bytes, int, bytes]:
         command = [sys.executable, "-m", "rover", "tail", "telemetry", "--url", url, "--last", "3"]
-        with subprocess.Popen(command, stdout=PIPE, stderr=PIPE) as process:
+        with killed_at_exit(command, stdout=PIPE, stderr=PIPE) as process:
             assert process.stdout
             assert process.stderr
             line = process.stdout.readline()

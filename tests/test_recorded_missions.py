@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import fields
+from subprocess import DEVNULL
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from rover.settings import Settings
 from rover.wire import iso
 from sources.base import Event, Image, Sample, Severity
 from tests.command_files import ACCEPTED, FILE, SHA256
-from tests.serving import free_port, wait_until_up
+from tests.serving import free_port, killed_at_exit, wait_until_up
 from tests.test_missions import T, drive, exported, run, values
 from tests.test_restart import publish, running
 from tests.waiting import until
@@ -254,7 +254,7 @@ async def test_the_command_serves_a_read_only_file(tmp_path: Path) -> None:
 
     def serve() -> tuple[bytes, int]:
         command = [sys.executable, "-m", "rover", "open", str(file), "--port", str(port)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        with killed_at_exit(command, stderr=DEVNULL) as process:
             wait_until_up(f"http://127.0.0.1:{port}/healthz", lambda: process.poll() is None)
             rows = httpx.get(f"http://127.0.0.1:{port}/telemetry/export?format=jsonl").content
             process.send_signal(signal.SIGTERM)
