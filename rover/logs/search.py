@@ -52,17 +52,31 @@ async def newest_before(
     it, and those of earlier runs, whatever their times are. The arguments and errors are those of
     `offset_before`; `page` records are read at once.
     """
-    run, *earlier = reversed(runs_of(log, key))
-    for before in earlier:
-        first = await log.read(key, after=run.after, until=run.until, limit=1)
-        if first and first[0].at <= t:
-            break
-        run = before
+    run = await _run_at(log, key, t)
     until = await offset_before(log, key, t, kind, run)
     while records := await log.read(key, until=until, kinds=(kind,), limit=page, newest=True):
         for record in reversed(records):
             yield record
         until = records[0].offset - 1
+
+
+async def _run_at(log: Log, key: str, t: float) -> Run:
+    """The newest run with records before and after a time, or with records before it."""
+    oldest, *later = runs_of(log, key)
+    if not later:
+        return oldest
+    begun = []
+    for run in (*reversed(later), oldest):
+        after, until = run
+        ends = [
+            await log.read(key, after=after, until=until, limit=1, newest=newest)
+            for newest in (False, True)
+        ]
+        if all(ends) and ends[0][0].at <= t:
+            if t <= ends[1][0].at:
+                return run
+            begun.append(run)
+    return begun[0] if begun else oldest
 
 
 async def range_of(
