@@ -65,7 +65,8 @@ def _fits(text: str, at: int) -> bool:
     one, before, after = text[at], text[at - 1 : at], text[at + 1 : at + 2]
     if one in (JOINER, NON_JOINER):
         is_emoji = one == JOINER and _is_emoji(before) and _is_emoji(after)
-        return is_emoji or (bool(before) and valid_contextj(text, at))
+        has_name = before != "" and name(before, "") != ""  # idna raises for other characters
+        return is_emoji or (has_name and valid_contextj(text, at))
     if one in (TEXT_STYLE, EMOJI_STYLE):
         return after == KEYCAP or _is_symbol(before)
     if "\ufe00" <= one <= "\ufe0d" or "\U000e0100" <= one <= "\U000e01ef":

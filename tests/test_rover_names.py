@@ -7,6 +7,8 @@ from importlib.resources import files
 from unicodedata import is_normalized
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rover.invisible import IGNORABLE, is_blank
 from rover.names import looks_of, name_fault, normalized
@@ -58,6 +60,7 @@ def test_names_in_any_script_and_with_emoji_are_allowed(name: str) -> None:
             "Ada\U000e0041",
             "\U0001f3f4\U000e0067",
         ),
+        *("\U0003fffd\u200dx", "\ud800\u200cx", "\x85\u200d\x85"),
         *("A\u200dda", "fli\u200cght", "क\u200da", "\u00b0\u200d\u00a9", "a\ufe0fb", "a\U000e0100"),
         *("\u0301", "\u200b\u2003", "\u3164", "flіght", "Аda", "Ꭺda", "Adа-2", "α-rover", "աb"),
         *("Nvi\u034few", "Nvi\u17b4ew", "Nvi\u202eew", "Nvi\xadew", "Nvi\ufeffew", "Nvi\u3164ew"),
@@ -65,6 +68,17 @@ def test_names_in_any_script_and_with_emoji_are_allowed(name: str) -> None:
 )
 def test_names_with_characters_that_nobody_sees_are_not_allowed(name: str) -> None:
     assert name_fault(name, LIMIT)
+
+
+NAME_CHARACTERS = st.characters() | st.sampled_from("\u200c\u200d\ufe0fका\u094dم\U0001f468a")
+
+
+@given(st.text(NAME_CHARACTERS, max_size=8))
+def test_a_name_without_a_fault_is_visible_and_has_looks(text: str) -> None:
+    name = normalized(text)
+    if name and not name_fault(name, LIMIT):
+        assert not is_blank(name)
+        assert "" not in looks_of(name)
 
 
 def test_no_ignorable_character_makes_a_name_or_a_difference() -> None:
