@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 from anyio import CancelScope, Event, create_task_group, move_on_after, sleep
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 pytest_plugins = ["tests.hangs", "tests.last_lines"]
+
+# how long an example takes is no promise, and depends on what else the machine does
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 Serve = Callable[..., AbstractAsyncContextManager[str]]
 

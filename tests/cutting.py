@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
-from anyio import connect_tcp, create_task_group, create_tcp_listener
+from anyio import Event, connect_tcp, create_task_group, create_tcp_listener
 from anyio.abc import SocketAttribute
 
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 class CuttingProxy:
     """Forwards connections, and cuts the first ones after some bytes of their responses.
+
+    The server has received the request of a response that is cut.
 
     Attributes:
         url: of the proxy, without a slash at the end.
@@ -45,12 +47,15 @@ class CuttingProxy:
         host, port = self._target.hostname, self._target.port
         assert host
         assert port
+        sent = Event()
         async with near, await connect_tcp(host, port) as far, create_task_group() as tasks:
 
             async def send() -> None:
                 async for data in near:
                     self.requests[number] += data
                     await far.send(data)
+                    if is_whole(self.requests[number]):
+                        sent.set()
                     if len(self.requests[number]) >= (self.request_limit or math.inf):
                         self.request_limit = None
                         tasks.cancel_scope.cancel()
@@ -63,10 +68,18 @@ class CuttingProxy:
                     if left is not None:
                         left -= len(data)
                         if left <= 0:
+                            await sent.wait()
                             break
             except (anyio.BrokenResourceError, anyio.ClosedResourceError):
                 pass
             tasks.cancel_scope.cancel()
+
+
+def is_whole(request: bytes) -> bool:
+    """Whether the head of a request has arrived, and a body of the length that it declares."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = LENGTH.search(head)
+    return bool(end) and (length is None or len(body) >= int(length[1]))
 
 
 def url_of(listener: MultiListener[SocketStream]) -> str:
@@ -102,14 +115,10 @@ class Script:
     async def answer(self, stream: SocketStream) -> None:
         """Answer one request."""
         async with stream:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                head += await stream.receive()
-            head, _, body = head.partition(b"\r\n\r\n")
-            length = LENGTH.search(head)
-            while length and len(body) < int(length[1]):  # a close with unread data is a reset
-                body += await stream.receive()
-            self.requests.append(head)
+            request = b""
+            while not is_whole(request):  # a close with unread data is a reset
+                request += await stream.receive()
+            self.requests.append(request.partition(b"\r\n\r\n")[0])
             number = len(self.requests) - 1
             if number < len(self._responses):
                 await stream.send(self._responses[number])

@@ -125,7 +125,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(STEPS, st.booleans())
 @example([(1, 2), (0, 1025)], False)  # older values for a chunk that is not complete
 def test_values_in_any_order_are_all_stored_and_every_level_has_the_extremes(

@@ -114,7 +114,7 @@ def test_a_moment_has_the_newest_value_that_had_arrived_and_was_not_late(archive
     ),
     st.integers(0, 40),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_samples_of_one_time_or_arrival_are_all_kept(
     steps: list[tuple[float, bool, bool]], archived: int
 ) -> None:

@@ -429,7 +429,6 @@ def is_open(votes: dict[str, str]) -> bool:
 CommsMachine.TestCase.settings = settings(
     max_examples=300 if FULL else 12,
     stateful_step_count=40 if FULL else 25,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestCommsMachine = pytest.mark.timeout(1800)(CommsMachine.TestCase)

@@ -47,7 +47,7 @@ async def statuses(batch: list[RawRequest]) -> list[int]:
             return [await status_of(mission.app, request) for request in batch]
 
 
-@settings(max_examples=REQUESTS // BATCH, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=REQUESTS // BATCH, suppress_health_check=list(HealthCheck))
 @given(st.lists(requests(), min_size=BATCH, max_size=BATCH))
 def answer_requests(batch: list[RawRequest]) -> None:
     found = run(statuses, batch)

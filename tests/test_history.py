@@ -261,7 +261,7 @@ def test_all_points_are_there_if_they_are_few() -> None:
     assert table(history_of(101), max_points=100).resolution_s > 0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     values=st.lists(st.one_of(st.none(), st.floats(allow_infinity=False)), max_size=300),
     max_points=st.integers(1, 50),
@@ -292,7 +292,7 @@ def test_spikes_of_more_parameters_than_points_are_kept() -> None:
     assert query(history, ["never"], max_points=100)["t"] == []
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.floats(T, T + 1e6), max_size=200), st.integers(1, 50))
 def test_times_are_sorted_whatever_the_order_of_arrival(times: list[float], archived: int) -> None:
     history = History([Parameter("x")])
@@ -356,7 +356,7 @@ ANY_VALUE = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 20), st.dictionaries(st.sampled_from("ab"), ANY_VALUE))),
     st.integers(1, 20),

@@ -242,7 +242,6 @@ class LogMachine(RuleBasedStateMachine):
 LogMachine.TestCase.settings = settings(
     max_examples=500 if os.environ.get("TEST_FULL") else 15,
     stateful_step_count=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestLogMachine = pytest.mark.timeout(1800)(LogMachine.TestCase)

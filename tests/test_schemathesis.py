@@ -68,7 +68,6 @@ schema = schema_of(mission_in(Path(FOLDER.name)))
 @schema.parametrize()
 @settings(
     max_examples=10 if FULL else 5,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -564,7 +564,6 @@ async def check_arbitrary(data: bytes, folder: Path) -> None:
 
 FUZZ = settings(
     max_examples=150 if FULL else 40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 WORDS = st.sampled_from(

@@ -173,7 +173,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     max_events=st.integers(1, 8),
     max_bytes=st.integers(1, 200),
