@@ -92,7 +92,8 @@ export class UploadList extends PageElement {
 
   #sending(upload: WireUpload, sending: Sending) {
     const [word, shape, level] = STATES[sending.state];
-    const actions = ACTIONS[sending.state] ?? [];
+    const isQueued = this.store.queue?.uploads.some(({ id }) => id === upload.id); // not in a recording
+    const actions = isQueued ? (ACTIONS[sending.state] ?? []) : [];
     const needed = this.store.queue?.release_persons ?? 1;
     // Enter in a field presses the first button: a disabled one, so that it sends no sequence.
     return html`<form class="sending-state" data-level=${level} data-testid="sending" data-state=${sending.state} @submit=${(event: SubmitEvent) => this.#act(event, upload)}>
