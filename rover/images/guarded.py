@@ -74,7 +74,9 @@ class GuardedCamera:
     @property
     def has_contact(self) -> bool:
         """Whether the camera knows when its machine answered."""
-        return isinstance(self._camera, HasContact)
+        with suppress(SourceError):
+            return self.guard.read("contact_at", isinstance, self._camera, HasContact)
+        return False
 
     @property
     def contact_at(self) -> float | None:
