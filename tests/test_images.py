@@ -8,6 +8,7 @@ from asyncio import CancelledError
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from time import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -194,6 +195,20 @@ async def test_the_camera_s_chunks_end_before_the_size_of_the_image(tmp_path: Pa
         short.image = replace(short.image, size=1000)
         async with images.open(short.image, 0, 1000) as reader:
             assert (await read_until_broken(reader))[0] == DATA[:900]
+
+
+async def test_an_image_whose_bytes_cannot_be_read_yet_is_not_stalled_while_they_arrive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rover.images.images.STALLED_S", 0.3)
+    camera = FakeCamera()
+    async with receiving(camera, tmp_path) as images:
+        camera.begin("a.tif")
+        await until(lambda: "a.tif" in images.receiver.spools)
+        image = await images.find("a.tif")
+        await until(lambda: images.state_of(image)[0] == "stalled")
+        assert images.state_of(replace(image, received_at=time())) == ("arriving", "")
+        assert images.state_of(replace(image, received_at=1_790_000_000.0))[0] == "stalled"
 
 
 async def test_a_stalled_image_is_named_so_and_its_readers_wait_for_a_limited_time(

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import islice
 from math import inf
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from anyio import TASK_STATUS_IGNORED, CancelScope, create_task_group
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rover.images.arrivals import Arrivals, ImageState
     from rover.images.kept import KeptImages
     from rover.images.reader import Reader
+    from rover.images.spool import Spool
     from rover.settings import Settings
     from rover.supervise import Health
     from rover.topic import Topic
@@ -163,8 +165,8 @@ class Images:
             return "broken", spool.broken
         if image.complete:
             return "complete", ""
-        if spool is not None and spool.silent_s > STALLED_S:
-            return "stalled", f"no byte has arrived for {spool.silent_s:.0f} s"
+        if spool is not None and (silent_s := _silent_s(spool, image)) > STALLED_S:
+            return "stalled", f"no byte has arrived for {silent_s:.0f} s"
         return "arriving", ""
 
     async def frame(self) -> Image | None:
@@ -291,6 +293,13 @@ class Images:
             complete=spool.complete,
             size=spool.received if spool.complete else image.size,
         )
+
+
+def _silent_s(spool: Spool, image: Image) -> float:
+    """Seconds since a byte arrived: also one that cannot be read yet, as the first of a TIFF."""
+    if image.received_at is None or (silent_s := time() - image.received_at) < 0:
+        return spool.silent_s
+    return min(spool.silent_s, silent_s)
 
 
 def age_key(image: Image) -> float:
