@@ -87,20 +87,22 @@ class Encoder:
             self._stream.encode(av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24"))
         )
 
-    def end(self) -> None:
-        """End the video."""
-        if self._stream is not None:
-            self._container.mux(self._stream.encode())
+    def end(self) -> bool:
+        """End the video; whether it has an image."""
+        if self._stream is None:
+            return False
+        self._container.mux(self._stream.encode())
+        return True
 
 
-def encode(request: dict[str, Any], images: Iterator[tuple[bytes, str]], output: BinaryIO) -> None:
-    """Write a video of the images. Those that cannot be decoded are left out."""
+def encode(request: dict[str, Any], images: Iterator[tuple[bytes, str]], output: BinaryIO) -> bool:
+    """Write a video of the images that can be decoded; whether there is one."""
     with av.open(Output(output), "w", format="mp4", options=OPTIONS) as container:
         encoder = Encoder(container, **request)
         for data, layout in images:
             with suppress(NotScalable):
                 encoder.add(data, layout)
-        encoder.end()
+        return encoder.end()
 
 
 def images_in(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
@@ -119,7 +121,8 @@ def main() -> None:
     av.logging.set_level(None)
     request = json.loads(sys.stdin.buffer.readline())
     with suppress(BrokenPipeError):  # the server has ended
-        encode(request, images_in(sys.stdin.buffer), sys.stdout.buffer)
+        if not encode(request, images_in(sys.stdin.buffer), sys.stdout.buffer):
+            sys.exit("no image can be decoded")
 
 
 if __name__ == "__main__":

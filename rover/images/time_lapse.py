@@ -103,10 +103,17 @@ class TimeLapse:
         Raises:
             SourceError: the encoder failed. The parts before are incomplete.
         """
-        async with child("rover.images.lapse_encoder") as process, create_task_group() as tasks:
-            tasks.start_soon(self._feed, process)
-            yield _parts(process)
-            tasks.cancel_scope.cancel()
+        failure = None
+        async with child("rover.images.lapse_encoder") as process:
+            async with create_task_group() as tasks:
+                tasks.start_soon(self._feed, process)
+                try:
+                    yield _parts(process)
+                except SourceError as exc:  # which the task group would put into a group
+                    failure = exc
+                tasks.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
 
     async def _feed(self, process: Process) -> None:
         """Send the images to the encoder, each when it is ready for it."""

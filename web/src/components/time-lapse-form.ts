@@ -131,7 +131,9 @@ export class TimeLapseForm extends PageElement {
     } catch (error) {
       if (abort.signal.aborted) return;
       this.#problem =
-        error instanceof HttpError ? error.message : 'The video broke off; make it again.';
+        error instanceof HttpError
+          ? error.message
+          : 'The video broke off. The log of the server has the reason.';
     }
     this.#abort = null;
     this.requestUpdate();
