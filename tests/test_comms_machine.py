@@ -126,7 +126,7 @@ class CommsMachine(RuleBasedStateMachine):
 
     def run(self, coroutine: Coroutine[Any, Any, object]) -> None:
         async def bounded() -> None:
-            with anyio.fail_after(3):
+            with anyio.fail_after(20):
                 await coroutine
 
         self.loop.run_until_complete(bounded())

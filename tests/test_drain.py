@@ -56,8 +56,6 @@ IMAGE_BYTES = 8 * 2**20  # more than the kernel buffers of one connection
 ENDS = [
     (ALONE, "python -m rover", signal.SIGINT),
     (ALONE, "uvicorn", signal.SIGTERM),
-    (ALONE, "hypercorn", signal.SIGINT),
-    (ALONE, "granian", signal.SIGTERM),
 ]
 RELOADS = [(ALONE, "uvicorn --reload")]
 STALLED = ["python -m rover"]
@@ -66,14 +64,15 @@ DRAINS = ["uvicorn"]
 SECOND_SIGNALS = [
     ("python -m rover", signal.SIGINT),
     ("uvicorn", signal.SIGTERM),
-    ("uvicorn, asyncio", signal.SIGINT),
 ]
 if FULL:
     ENDS += [
         (ALONE, "python -m rover", signal.SIGTERM),
         (ALONE, "uvicorn", signal.SIGINT),
+        (ALONE, "hypercorn", signal.SIGINT),
         (ALONE, "hypercorn", signal.SIGTERM),
         (ALONE, "granian", signal.SIGINT),
+        (ALONE, "granian", signal.SIGTERM),
         (FASTAPI, "uvicorn", signal.SIGTERM),
         (FASTAPI, "uvicorn", signal.SIGINT),
     ]
@@ -89,6 +88,7 @@ if FULL:
     SECOND_SIGNALS += [
         ("python -m rover", signal.SIGTERM),
         ("uvicorn", signal.SIGINT),
+        ("uvicorn, asyncio", signal.SIGINT),
         ("uvicorn, asyncio", signal.SIGTERM),
     ]
 

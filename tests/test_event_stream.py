@@ -233,7 +233,7 @@ async def test_a_stalled_client_is_aborted_and_delays_no_other_client(serve_both
             events = source.aiter_sse()
             for n in range(300):  # 6 MB: more than all buffers of the stalled client
                 feed.topic.publish(f"{n} " + "x" * 20_000)
-                with fail_after(1):
+                with fail_after(10):
                     assert (await anext(events)).data.startswith(f"{n} ")
             await until(lambda: len(feed.streams) == 1)
         await until(lambda: is_closed(stalled))
@@ -241,7 +241,7 @@ async def test_a_stalled_client_is_aborted_and_delays_no_other_client(serve_both
 
 
 async def test_a_client_that_reads_slowly_is_not_aborted(serve_both: Serve) -> None:
-    feed = Feed(send_timeout_s=0.4)
+    feed = Feed(send_timeout_s=1)
     async with serve_both(feed.app) as url:
         slow = connect(url, receive_bytes=4096)
         await until(lambda: len(feed.streams) == 1)
@@ -251,10 +251,10 @@ async def test_a_client_that_reads_slowly_is_not_aborted(serve_both: Serve) -> N
             feed.topic.release()
             await anyio.lowlevel.checkpoint()
         first = stream.unsent_bytes
-        for _ in range(60):
+        for _ in range(75):
             slow.recv(1024)
             await anyio.sleep(0.02)
-        assert stream.sending_since < inf  # one send, three times as long as the timeout
+        assert stream.sending_since < inf  # one send, longer than the timeout
         assert first > stream.unsent_bytes > 0
         assert len(feed.streams) == 1
         slow.close()
@@ -272,7 +272,7 @@ async def test_the_end_of_access_ends_streams_also_of_stalled_clients(serve_both
                 await anext(events)
             feed.ended = AccessEnded("expired")
             feed.grants.end_due()
-            with fail_after(5):
+            with fail_after(20):
                 last = [event async for event in events][-1]
                 await until(lambda: len(feed.streams) == 0)
         assert (last.event, last.json()["reason"]) == ("bye", "expired")
