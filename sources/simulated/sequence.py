@@ -142,6 +142,7 @@ class Sequence:
         checksum_lines: the `@crc32` lines, in the order of the file; a valid file has one.
         last_line: number of the last line that is not blank; 0 if there is none.
         readable: the file is text and within the size limits.
+        is_whole: no line with a command was skipped.
     """
 
     header: SequenceHeader = field(default_factory=SequenceHeader)
@@ -149,6 +150,7 @@ class Sequence:
     checksum_lines: list[ChecksumLine] = field(default_factory=list)
     last_line: int = 0
     readable: bool = True
+    is_whole: bool = True
 
 
 _DURATION = re.compile(r"(\d{2,3}):([0-5]\d):([0-5]\d)(?:\.(\d{1,3}))?", re.ASCII)

@@ -172,7 +172,9 @@ class _SequenceCheck:
             case "timing":
                 check = check_timing(header, self._schedule)
             case _:
-                check = check_safety(header, self._schedule, self._rover)
+                check = check_safety(
+                    header, self._schedule, self._rover, is_whole=self._sequence.is_whole
+                )
         self.summary.update((yield from check))
 
     def skipped(self, step: str) -> str:

@@ -22,8 +22,17 @@ MAX_DISTANCE_M = 500.0
 """Maximum distance that one sequence drives."""
 
 
-def check_safety(header: SequenceHeader, schedule: Schedule, rover: str) -> Check:
-    """Check each command against the state of arm, wheels, computer and heaters."""
+def check_safety(
+    header: SequenceHeader, schedule: Schedule, rover: str, *, is_whole: bool
+) -> Check:
+    """Check each command against the state of arm, wheels, computer and heaters.
+
+    Args:
+        header: of the sequence.
+        schedule: its commands.
+        rover: that it must be for.
+        is_whole: whether it has no other commands. Else nothing is known of its end.
+    """
     if header.rover not in (None, rover):
         yield finding(
             "safety.rover",
@@ -37,8 +46,9 @@ def check_safety(header: SequenceHeader, schedule: Schedule, rover: str) -> Chec
         yield from state.apply(command)
         if count % SLICE_LINES == 0:
             yield count / len(schedule.commands)
-    yield from state.check_end()
-    if schedule.commands and not state.has_comm:
+    if is_whole:
+        yield from state.check_end()
+    if is_whole and schedule.commands and not state.has_comm:
         yield finding(
             "safety.no-comm",
             "the sequence has no COMM, so it reports no result",

@@ -126,7 +126,7 @@ def _read_line(raw: bytes, number: int, offset: int, into: Sequence) -> Iterator
             len(raw[: exc.start].decode()) + 1,
             "save the sequence as UTF-8",
         )
-        into.last_line = number
+        into.last_line, into.is_whole = number, False
         return
     if not text.strip():
         return
@@ -139,6 +139,7 @@ def _read_line(raw: bytes, number: int, offset: int, into: Sequence) -> Iterator
             MAX_LINE_CHARACTERS + 1,
             "split the comment into several lines",
         )
+        into.is_whole = False
         return
     if (control := _CONTROL.search(text)) is not None:
         yield finding(
@@ -148,12 +149,16 @@ def _read_line(raw: bytes, number: int, offset: int, into: Sequence) -> Iterator
             control.start() + 1,
             "delete the character",
         )
+        into.is_whole = False
         return
     text = text.partition(";")[0].rstrip()
     if (directive := _DIRECTIVE.match(text)) is not None:
         yield from _read_directive(directive, number, offset, into)
     elif text:
+        before = len(into.instructions)
         yield from _read_instruction(text, number, into)
+        if len(into.instructions) == before:
+            into.is_whole = False
 
 
 def _read_directive(
