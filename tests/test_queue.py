@@ -188,6 +188,25 @@ async def test_a_late_answer_ends_the_wait_for_another_attempt(tmp_path: Path) -
         assert upload.sending.detail.isprintable()
 
 
+async def test_a_late_answer_to_an_earlier_attempt_is_recorded_once(tmp_path: Path) -> None:
+    uplink = FakeUplink(SourceError("cut"), None)
+    async with running(tmp_path, ACCEPTED, log=MemoryLog(), uplink=uplink) as commands:
+        upload = await queued(commands)
+        commands.queue.release(upload, "Ada")
+        await reach(upload, S.UNKNOWN)
+        commands.queue.resend(upload, "Ada")
+        await reach(upload, S.SENT)
+        before = upload.sending
+        for _ in range(2):
+            await uplink.arriving.put(Answer(upload.id, 1, accepted=True))
+        await until(lambda: uplink.arriving.empty() and upload.sending is not before)
+        await uplink.arriving.put(Answer(upload.id, 2, accepted=False))
+        await reach(upload, S.REFUSED)
+        timeline = (await upload.as_json())["timeline"]
+    states = ["queued", "released", "sending", "unknown", "released", "sending"]
+    assert [one["state"] for one in timeline] == [*states, "sent", "sent", "refused"]
+
+
 async def test_an_answer_to_a_sequence_that_has_never_left_is_ignored(tmp_path: Path) -> None:
     uplink = FakeUplink(NotSent("no carrier"), None)
     async with running(tmp_path, ACCEPTED, log=MemoryLog(), uplink=uplink) as commands:

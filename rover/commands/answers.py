@@ -126,19 +126,22 @@ class Answers:
     def _receive(self, answer: Answer) -> None:
         upload = self._queue.find(answer.id)
         sending = None if upload is None else upload.sending
-        if upload is not None and sending is not None and sending.expects(answer.attempt):
+        if upload is None or sending is None:
+            logger.info("ignored an answer to %.80r, attempt %r", answer.id, answer.attempt)
+            return
+        text = one_line(answer.detail)
+        detail = f"the rover has {'accepted' if answer.accepted else 'refused'} it"
+        detail = f"{detail}: {text}" if text else detail
+        if sending.expects(answer.attempt):
             state = SendingState.ACKNOWLEDGED if answer.accepted else SendingState.REFUSED
-            words = "the rover has accepted it" if answer.accepted else "the rover has refused it"
-            text = one_line(answer.detail)
-            detail = f"{words}: {text}" if text else words
             self._deadlines.pop((answer.id, answer.attempt), None)
             self._queue.apply(upload, sending.changed(self._clock(), state, detail))
-        elif (
-            sending is not None
-            and sending.state is SendingState.SENDING
-            and sending.attempt == answer.attempt
-        ):
+        elif sending.state is SendingState.SENDING and sending.attempt == answer.attempt:
             if len(self._early) < MAX_EARLY:
                 self._early[answer.id, answer.attempt] = answer
+        elif sending.was_sent_before(answer.attempt):
+            detail = f"attempt {answer.attempt}: {detail}"
+            if detail != sending.detail:  # an answer may arrive again after a restart
+                self._queue.apply(upload, sending.changed(self._clock(), sending.state, detail))
         else:
             logger.info("ignored an answer to %.80r, attempt %r", answer.id, answer.attempt)

@@ -161,6 +161,10 @@ class Sending:
         is_waiting = self.state in (State.QUEUED, State.RELEASED, State.FAILED)
         return is_waiting and self.earlier > WasSent.NO and attempt <= self.attempt
 
+    def was_sent_before(self, attempt: int) -> bool:
+        """Whether an answer to an attempt is late: a newer attempt is on its way."""
+        return self.state in IN_FLIGHT and self.earlier > WasSent.NO and attempt < self.attempt
+
     @property
     def arrives_at(self) -> float | None:
         """POSIX seconds at which the rover has it; `None` before it is sent."""
