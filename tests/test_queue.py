@@ -15,6 +15,7 @@ from anyio import Event, fail_after, wait_all_tasks_blocked
 from rover.commands.light_time import LightTime
 from rover.commands.sending import SendingState
 from rover.errors import NotNow
+from rover.identity import EVERYONE, IDENTITY, Identity
 from rover.logs import MemoryLog
 from rover.settings import Settings
 from rover.supervise import State
@@ -29,6 +30,8 @@ from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from starlette.types import Receive, Scope, Send
 
     from rover.commands import Commands
     from rover.commands.upload import Upload
@@ -443,6 +446,43 @@ async def test_two_persons_need_names_that_others_cannot_state(
         await until(lambda: mission.commands.queue.find("a") is not None)
         answer = await client.post("/uploads/a/release", json={"by": "Ada"})
     assert answer.status_code == 403
+
+
+PERSONS = {
+    person: Identity(name, EVERYONE.scopes, token=token_id)
+    for person, name, token_id in (
+        ("ada", "Ada", "00000001"),
+        ("ada's phone", "ADA", "00000002"),
+        ("ada, renamed", "Countess", "00000001"),
+        ("grace", "Grace", "00000003"),
+    )
+}
+
+
+async def test_two_persons_release_a_sequence_over_http(tmp_path: Path, serve: Serve) -> None:
+    mission = Mission(tmp_path, ACCEPTED, uplink=FakeUplink(), release_persons=2)
+    app = mission.app
+
+    async def with_identity(scope: Scope, receive: Receive, send: Send) -> None:
+        person = dict(scope.get("headers", ())).get(b"x-person", b"").decode()
+        await app({**scope, IDENTITY: PERSONS.get(person, EVERYONE)}, receive, send)
+
+    mission.app = with_identity  # type: ignore[assignment]
+    async with served(mission, serve) as client:
+
+        async def release(person: str, **body: str) -> int:
+            headers = {"X-Person": person}
+            answer = await client.post("/uploads/a/release", headers=headers, json=body)
+            return answer.status_code
+
+        await client.post(f"{PATH}?id=a", files={"file": ("a.seq", FILE)})
+        assert await release("ada", at="2100-01-01T00:00:00Z") == 200
+        assert [await release(one) for one in PERSONS if one != "grace"] == [409, 409, 409]
+        assert await release("grace", at="2026-11-22T07:00:00Z") == 409
+        assert await release("grace") == 200
+        sending = (await client.get("/uploads/a")).json()["sending"]
+    assert (sending["state"], sending["released_by"]) == ("released", ["Ada", "Grace"])
+    assert sending["release_at"] == "2100-01-01T00:00:00.000Z"
 
 
 async def test_an_accepted_file_can_be_read(tmp_path: Path, serve: Serve) -> None:
