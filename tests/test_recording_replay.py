@@ -183,7 +183,7 @@ async def test_a_replay_ends_at_the_end_of_the_record(is_closed: bool, end: floa
 
 
 class DamagedHistory(History):
-    def prompt_tables(self, *_: Any) -> Any:
+    def tables_of(self, *_: Any) -> Any:
         raise LogDamaged("the history cannot be read")
 
 

@@ -9,16 +9,16 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from rover.logs.base import Record
-from rover.telemetry.arrivals import shown
 from rover.telemetry.events import SampleEvent, sample_json
 from rover.telemetry.records import pack
+from rover.telemetry.shown import shown, shown_ends
 from rover.wire import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from rover.telemetry.arrivals import Newest, Shown
     from rover.telemetry.past import Past
+    from rover.telemetry.shown import Newest, Shown
 
 
 MAX_ROWS = 1000
@@ -55,7 +55,7 @@ def saved_values(newest: Mapping[str, Newest], offset: int, before: str | None) 
 
 def last_shown(past: Past, count: int = MAX_ROWS) -> list[Shown]:
     """The last samples that a replay shows, in its order."""
-    first, last = past.shown_ends()
+    first, last = shown_ends(past)
     duration_s = FIRST_DURATION_S
     while True:
         found = deque(shown(past, last - duration_s, inf), count)

@@ -41,30 +41,25 @@ from rover.missions.alarms import alarm_before
 from rover.missions.camera_files import camera_file, without_path
 from rover.missions.files import FILES_SCHEMA, add_file
 from rover.missions.latest import last_records, last_shown, saved_values
+from rover.missions.ranges import windows_between
 from rover.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
 from rover.simulated_spans import KEY as SIMULATED
 from rover.simulated_spans import saved_spans
 from rover.telemetry.alarms import KEY as ALARM
-from rover.telemetry.arrivals import (
-    Newest,
-    is_value,
-    measured_elsewhere,
-    newest_shown,
-    received_between,
-)
 from rover.telemetry.past import Past
 from rover.telemetry.recorder import SNAPSHOT
 from rover.telemetry.records import DICTIONARY, STREAM
+from rover.telemetry.series import is_value
+from rover.telemetry.shown import Newest, newest_shown
 from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from rover.archive.points import Points
     from rover.logs.base import Record
     from rover.missions.snapshot import Snapshot
-    from rover.telemetry.arrivals import Shown
+    from rover.telemetry.shown import Shown
 
 IMAGE = "image/"
 """The beginning of the names of images in the log."""
@@ -194,18 +189,10 @@ class _Writer:
         store, count = Store(self._db), 0
         history = self._mission.history()
         store.reserve(history.kinds(self._since, self._until))
-
-        def add(window: Mapping[str, Points]) -> None:
-            nonlocal count
+        for window in windows_between(history, self._since, self._until):
             store.add(window, time())
             count += sum(len(points) for name, points in window.items() if is_value(name))
             self._report()
-
-        for window in history.series_windows(self._since, self._until):
-            add(received_between(window, self._begin, self._end))
-        for window in history.arrival_windows(self._since, self._until):
-            store.add(window, time())
-            add(measured_elsewhere(window, self._begin, self._end))
         written = Past(self._mission.parameters, RecordedArchive(self._db))
         written.read_names()
         self._newest, self._last = newest_shown(written, inf), last_shown(written)

@@ -20,9 +20,9 @@ from rover.logs.mission_file import JOURNAL_NAME
 from rover.logs.reading import connect, id_range, note_truncation, records_of
 from rover.missions.files import StoredFiles, pieces_of_file
 from rover.schema import APPLICATION_ID, FILE_NAME, MAX_OFFSET, MIGRATIONS
-from rover.telemetry.arrivals import series_by_time
 from rover.telemetry.past import Past
 from rover.telemetry.records import STREAM, samples, saved_dictionary
+from rover.telemetry.series import series_by_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

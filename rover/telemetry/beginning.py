@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from anyio import to_thread
 
 from rover.logs.search import PAGE_RECORDS, newest_before
-from rover.telemetry.arrivals import newest_shown
 from rover.telemetry.events import sample_json
 from rover.telemetry.recording import COMMS, IMAGES, MAX_ALARM_RECORDS, message_json
 from rover.telemetry.records import STREAM
+from rover.telemetry.shown import newest_shown
 from rover.wire import dumps, sse
 from sources.base import Sample
 

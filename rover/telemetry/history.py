@@ -186,7 +186,7 @@ class History(Past):
             newest = max(rows.offsets)
             try:
                 store = self._archive.store()
-                batch = points_of(rows, dict.fromkeys(self._series()), store.archived)
+                batch = points_of(rows, dict.fromkeys(self.series.stored()), store.archived)
                 store.add(batch, self._clock(), newest)
                 self._limit(store)
             except (sqlite3.Error, OSError, ValueError) as exc:

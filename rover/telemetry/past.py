@@ -12,23 +12,18 @@ from math import inf, nextafter
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rover.archive.parameters import Stored
 from rover.archive.points import joined
 from rover.archive.table import Excerpt, Table, table_of
 from rover.errors import LogDamaged
-from rover.telemetry.arrivals import (
-    ARRIVALS,
-    BY_ARRIVAL,
-    BY_TIME,
+from rover.telemetry.by_parameter import points_of
+from rover.telemetry.series import (
     OWN_TIMES,
-    is_by_time,
+    SeriesNames,
     is_prompt,
     parameters_of,
     twice,
 )
-from rover.telemetry.by_parameter import points_of
 from rover.telemetry.tail import Tail
 
 if TYPE_CHECKING:
@@ -66,6 +61,9 @@ class Past:
     Args:
         parameters: the dictionary.
         database: the archive.
+
+    Attributes:
+        series: the parameters, and where their values are.
     """
 
     def __init__(
@@ -74,8 +72,7 @@ class Past:
         self._database = database
         self._lock = Lock()  # for the database, and for removing samples from memory
         self._tail = Tail()
-        self._names: dict[str, None] = {}
-        self._not_prompt: dict[str, None] = {}  # the parameters with such values
+        self.series = SeriesNames(MAX_PARAMETERS)
         self._dictionary: list[str] = []
         self._integers: set[str] = set()
         self._last_at = -inf
@@ -86,7 +83,7 @@ class Past:
         self._dictionary = []
         for parameter in parameters:
             self._dictionary.append(parameter.name)
-            self._names[parameter.name] = None
+            self.series.parameters[parameter.name] = None
             if parameter.kind == "integer":
                 self._integers.add(parameter.name)
 
@@ -97,7 +94,7 @@ class Past:
     @property
     def names(self) -> Collection[str]:
         """The parameters of the dictionary, and those that have values."""
-        return self._names.keys()
+        return self.series.parameters.keys()
 
     @property
     def integers(self) -> Collection[str]:
@@ -124,7 +121,7 @@ class Past:
         """
         if at is None or is_prompt(sample.t, at):
             if self._tail.add(sample, late=late, offset=offset, size=size):
-                self._note_names(self._names, sample.values)
+                self.series.note(sample.values, is_prompt=True)
             return
         if self._last_at - SAME_S < at <= self._last_at:
             at = nextafter(self._last_at, inf)  # an arrival has one sample
@@ -133,44 +130,12 @@ class Past:
         is_new = self._tail.add(by_time, late=late, offset=offset, size=size)
         self._tail.add(by_arrival, late=late, offset=offset, size=size)
         if is_new:
-            self._note_names(self._names, sample.values)
-            self._note_names(self._not_prompt, sample.values)
-
-    def _note_names(self, known: dict[str, None], names: Iterable[str]) -> None:
-        for name in names:
-            if len(known) < MAX_PARAMETERS:
-                known[name] = None
+            self.series.note(sample.values, is_prompt=False)
 
     def read_names(self) -> None:
         """Add the names of the parameters in the archive."""
         with self._lock, suppress(sqlite3.Error, OSError):  # `archive` reports it
-            stored = self._database.store().names
-            self._names.update(parameters_of(stored))
-            self._not_prompt.update(parameters_of(filter(is_by_time, stored)))
-
-    def _series(self) -> list[str]:
-        """The names under which values are stored."""
-        if not self._not_prompt:
-            return [*self._names]
-        marks = BY_TIME, BY_ARRIVAL
-        others = [mark + name for name in self._not_prompt for mark in marks]
-        return [*self._names, *others, ARRIVALS, OWN_TIMES]
-
-    def _all_of(self, fields: Collection[str] | None) -> dict[str, tuple[str, ...]]:
-        """The series that have the values of parameters by their own time."""
-        names = self._names if fields is None else fields
-        return {
-            name: (name, BY_TIME + name) if name in self._not_prompt else (name,) for name in names
-        }
-
-    def _prompt_of(self, fields: Collection[str] | None) -> dict[str, tuple[str, ...]]:
-        return {name: (name,) for name in (self._names if fields is None else fields)}
-
-    def _arrivals_of(self, fields: Collection[str] | None) -> dict[str, tuple[str, ...]]:
-        """The series by arrival; none if all values were prompt."""
-        names = [n for n in self._not_prompt if fields is None or n in fields]
-        series = [*(BY_ARRIVAL + name for name in names), OWN_TIMES] if names else []
-        return {one: (one,) for one in series}
+            self.series.note_stored(self._database.store().names)
 
     def load(
         self,
@@ -190,7 +155,7 @@ class Past:
         Raises:
             LogDamaged: the database cannot be read.
         """
-        wanted = self._all_of(fields)
+        wanted = self.series.by_time(fields)
         begin, end = -inf if since is None else since, inf if until is None else until
         count = sum(map(len, wanted.values())) or 1
         enough = max(MIN_POINTS, min(max_points, MAX_LOADED_POINTS // (16 * count)))
@@ -242,12 +207,12 @@ class Past:
         """
         begin, end = -inf if since is None else since, inf if until is None else until
         with self._lock, self._reading() as store:
-            tail = self._points_in_memory(_flat(self._all_of(fields)), lambda _: 0)
+            tail = self._points_in_memory(_flat(self.series.by_time(fields)), lambda _: 0)
             names: Collection[str] | None = fields
             if names is None:
                 names = parameters_of([*self._dictionary, *store.names, *tail])
             found: dict[str, dict[str, str]] = {}
-            for name, series in self._all_of(names).items():
+            for name, series in self.series.by_time(names).items():
                 if fields is not None or any(
                     (one in tail and len(tail[one].between(begin, end)))
                     or store.has_values(one, begin, end)
@@ -276,29 +241,22 @@ class Past:
         Raises:
             LogDamaged: the database cannot be read.
         """
-        for name, points in self._newest_points(self._all_of(fields), until):
+        for name, points in self.newest_of(self.series.by_time(fields), until):
             yield table_of(Excerpt({name: points[-1:]}), sys.maxsize)
 
-    def prompt_before(self, until: float, fields: Collection[str] | None = None) -> Iterator[Table]:
-        """The same of the samples of `prompt_tables`."""
-        for name, points in self._newest_points(self._prompt_of(fields), until):
-            yield table_of(Excerpt({name: points[newest_row(points)]}), sys.maxsize)
-
-    def arrivals_before(
-        self, until: float, fields: Collection[str] | None = None
-    ) -> Iterator[Table]:
-        """The same of the samples of `arrival_tables`."""
-        wanted = self._arrivals_of(fields)
-        wanted.pop(OWN_TIMES, None)
-        for series, points in self._newest_points(wanted, until):
-            at = float(points[newest_row(points)].t[0])
-            yield from self._tables(
-                {one: (one,) for one in (series, OWN_TIMES)}, at, nextafter(at, inf)
-            )
-
-    def _newest_points(
+    def newest_of(
         self, wanted: Mapping[str, Sequence[str]], until: float
     ) -> Iterator[tuple[str, Points]]:
+        """Some of the newest points of series before a time.
+
+        Args:
+            wanted: the series of each name.
+            until: POSIX seconds, exclusive.
+
+        Raises:
+            LogDamaged: the database cannot be read.
+        """
+
         def read(store: Reader, series: str) -> tuple[list[Points], bool]:
             points = store.newest_before(series, until)
             return ([] if points is None else [points]), True
@@ -313,19 +271,16 @@ class Past:
         Raises:
             LogDamaged: the database cannot be read.
         """
-        return self._ends(_flat(self._all_of(None)))[0]
+        return self.ends_of(_flat(self.series.by_time()))[0]
 
-    def shown_ends(self) -> tuple[float, float]:
-        """When a replay shows the first sample and the newest, in POSIX seconds.
+    def ends_of(self, series: Iterable[str]) -> tuple[float, float]:
+        """The times of the oldest and the newest sample of series in POSIX seconds.
 
         Without any, the first is infinite and the other -infinite.
 
         Raises:
             LogDamaged: the database cannot be read.
         """
-        return self._ends([*_flat(self._prompt_of(None)), *self._arrivals_of(None)])
-
-    def _ends(self, series: Iterable[str]) -> tuple[float, float]:
         series = frozenset(series)
         with self._lock, self._reading() as store:
             rows = self._tail.rows()
@@ -343,27 +298,13 @@ class Past:
 
         The arguments and errors are those of `windows`.
         """
-        return self._tables(self._all_of(fields), since, until)
+        return self.tables_of(self.series.by_time(fields), since, until)
 
-    def prompt_tables(
-        self, since: float, until: float, fields: Collection[str] | None = None
-    ) -> Iterator[Table]:
-        """The same of the samples that a replay shows at their own time."""
-        return self._tables(self._prompt_of(fields), since, until)
-
-    def arrival_tables(
-        self, since: float, until: float, fields: Collection[str] | None = None
-    ) -> Iterator[Table]:
-        """The same of the others, by the time of their arrival.
-
-        The columns are series (`rover.telemetry.arrivals`), and each row has one sample.
-        """
-        return self._tables(self._arrivals_of(fields), since, until)
-
-    def _tables(
+    def tables_of(
         self, wanted: Mapping[str, Sequence[str]], since: float | None, until: float | None
     ) -> Iterator[Table]:
-        for window in self._windows(wanted, since, until):
+        """The same of series; `wanted` has those of each column."""
+        for window in self.windows_of(wanted, since, until):
             table = table_of(Excerpt(window), sys.maxsize)
             if len(table.t):
                 yield table
@@ -384,25 +325,12 @@ class Past:
         Raises:
             LogDamaged: the database cannot be read.
         """
-        return self._windows(self._all_of(fields), since, until)
+        return self.windows_of(self.series.by_time(fields), since, until)
 
-    def series_windows(
-        self, since: float | None = None, until: float | None = None
-    ) -> Iterator[dict[str, Points]]:
-        """The same, by series by own time (`rover.telemetry.arrivals`)."""
-        series = [*_flat(self._all_of(None)), ARRIVALS]
-        wanted = {one: (one,) for one in series}
-        return map(_present, self._windows(wanted, since, until))
-
-    def arrival_windows(
-        self, since: float | None = None, until: float | None = None
-    ) -> Iterator[dict[str, Points]]:
-        """The same, by series by arrival."""
-        return map(_present, self._windows(self._arrivals_of(None), since, until))
-
-    def _windows(
+    def windows_of(
         self, wanted: Mapping[str, Sequence[str]], since: float | None, until: float | None
     ) -> Iterator[Mapping[str, Points | None]]:
+        """The same of series; `wanted` has those of each name."""
         names = _flat(wanted)
         letters = self._letters(names)
         chunks = 1 if letters & {"s", "o"} else max(1, MAX_WINDOW_CHUNKS // (len(names) or 1))
@@ -439,17 +367,6 @@ class Past:
         """Close the database."""
         with self._lock:
             self._database.close()
-
-
-def newest_row(points: Points) -> slice:
-    """The newest of some points that was not late; the newest of all if each was."""
-    rows = np.flatnonzero(~points.late)
-    row = int(rows[-1]) if len(rows) else len(points) - 1
-    return slice(row, row + 1)
-
-
-def _present(window: Mapping[str, Points | None]) -> dict[str, Points]:
-    return {name: points for name, points in window.items() if points is not None}
 
 
 def _flat(wanted: Mapping[str, Sequence[str]]) -> list[str]:

@@ -21,9 +21,9 @@ from anyio import to_thread
 
 from rover.logs.runs import Run, runs_of
 from rover.logs.search import offset_before
-from rover.telemetry.arrivals import shown
 from rover.telemetry.events import sample_json
 from rover.telemetry.records import STREAM
+from rover.telemetry.shown import shown, shown_ends
 from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Recording:
 
     async def first(self) -> float:
         """The time of the first sample or event in POSIX seconds; infinite without any."""
-        found = [(await to_thread.run_sync(self.history.shown_ends))[0]]
+        found = [(await to_thread.run_sync(shown_ends, self.history))[0]]
         for key, kind in BEGINNINGS:  # of one kind, the log finds records by its index
             for after, until in runs_of(self.log, key):
                 read = self.log.read(key, after=after, until=until, kinds=(kind,), limit=1)
@@ -139,7 +139,7 @@ class Recording:
 
     async def last(self) -> float:
         """The time of the newest sample or event in POSIX seconds; -infinite without any."""
-        found = [(await to_thread.run_sync(self.history.shown_ends))[1]]
+        found = [(await to_thread.run_sync(shown_ends, self.history))[1]]
         found += [one.at for one in await self.log.read(STREAM, limit=1, newest=True)]
         return max(found)
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from rover.archive.database import RecordedArchive
 from rover.missions import Snapshot, record
 from rover.schema import migrate
-from rover.telemetry.arrivals import Newest, Shown, newest_shown, shown
 from rover.telemetry.history import History
 from rover.telemetry.past import Past
+from rover.telemetry.shown import Newest, Shown, newest_shown, shown, shown_ends
 from sources.base import Sample
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_a_query_has_each_sample_at_its_own_time_and_a_replay_at_its_arrival(arc
     assert [one.sample.values["n"] for one in shown(history, T + 100, T + 2000, ["n"])] == [
         one.sample.values["n"] for one in shown_of(sent) if T + 100 <= one.t < T + 2000
     ]
-    assert history.shown_ends() == (shown_of(sent)[0].t, shown_of(sent)[-1].t)
+    assert shown_ends(history) == (shown_of(sent)[0].t, shown_of(sent)[-1].t)
     names = {"n", *(f"device{n}" for n in range(len(CLOCKS)))}
     assert set(history.names) == history.kinds().keys() == names
 
