@@ -11,13 +11,14 @@ import pytest
 from anyio import fail_after
 
 from rover.comms import Comms
+from rover.events import EventId
 from rover.logs import SqliteLog
 from rover.routes import comms_messages
 from rover.serving import Serving
 from tests.one_stream import OneStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from tests.conftest import Serve
@@ -129,3 +130,35 @@ async def test_the_stream_ends_with_bye_when_the_server_shuts_down(serve: Serve)
         comms.close_streams()
         names = [(await stream.next())[0] for _ in range(3)]
     assert names == ["join", "leave", "bye"]
+
+
+class BusyLog(SqliteLog):
+    """A log during whose commits somebody speaks."""
+
+    speak: Callable[[], object] = staticmethod(lambda: None)
+
+    async def commit(self) -> bool:
+        self.speak()
+        is_committed = await super().commit()
+        self.speak()
+        return is_committed
+
+
+@pytest.mark.parametrize(("query", "before"), [("", 0), ("?last=0", 0), ("?last=2", 2)])
+async def test_a_script_receives_what_is_said_while_its_stream_opens(
+    serve: Serve, tmp_path: Path, query: str, before: int
+) -> None:
+    log = BusyLog(tmp_path)
+    await log.open()
+    async with client_of(serve, log) as (client, comms):
+        with comms.join("flight", "ada") as ada:
+            for text in "abc":
+                ada.say(text)
+            log.speak = lambda: ada.say("busy")
+            async with events(client, query) as stream:
+                state = (await stream.next())[2]
+                found = [await stream.next() for _ in range(before + 2)]
+    newest = EventId.parse(state["last_id"]).offset
+    offsets = [EventId.parse(event[1]).offset for event in found]
+    assert offsets == list(range(newest - before + 1, newest + 3))
+    await log.close()

@@ -111,11 +111,18 @@ def routes(mission: HasComms) -> list[BaseRoute]:
         client = serving.clients.name_of(request.scope, request.receive)
         serving.streams.check_capacity(client)  # before a channel is opened for it
         channel = await comms.open(request.path_params["channel"], client)
+        topic = channel.topic
+        newest = topic.last_id.offset  # the stream has each event that is published from here on
         await comms.committed()  # a client may resume after the id in the first event
+        last_id = topic.epochs.id(newest)
+        if last:
+            last += topic.last_id.offset - newest
+        else:
+            after = after or last_id
         state = {
             "channel": channel.name,
             "member_count": len(channel.members),
-            "last_id": str(channel.topic.released_id),
+            "last_id": str(last_id),
         }
         preamble = sse(dumps(state), event="channel", retry_ms=serving.settings.retry_ms)
         return ChannelStream(channel, comms, after, last, preamble, serving.streams, client)
