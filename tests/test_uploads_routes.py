@@ -12,6 +12,7 @@ import pytest
 from anyio import Event, create_task_group, wait_all_tasks_blocked
 
 from rover.asgi.stored_file import PIECE_BYTES
+from sources.base import Finding, Progress, Severity
 from tests.api_schemas import check_json
 from tests.command_files import ACCEPTED, FILE, REJECTED, SHA256, STORED, files_of
 from tests.fake_uplink import FakeUplink
@@ -135,7 +136,8 @@ async def test_queries_of_the_list(tmp_path: Path, serve: Serve) -> None:
 
 
 async def test_a_check_that_is_cancelled_deletes_the_file(tmp_path: Path, serve: Serve) -> None:
-    mission = Mission(tmp_path, Event(), ACCEPTED)
+    found = Finding(Severity.ERROR, "syntax.time", "no time", step="syntax")
+    mission = Mission(tmp_path, found, Progress("power", 0.5, "checking"), Event(), ACCEPTED)
     async with served(mission, serve) as client, create_task_group() as tasks:
         events: list[dict[str, Any]] = []
 
@@ -145,6 +147,7 @@ async def test_a_check_that_is_cancelled_deletes_the_file(tmp_path: Path, serve:
         tasks.start_soon(send)
         await until(lambda: mission.script.checked)
         [running] = mission.commands.uploads.unfinished()
+        await until(lambda: running.steps.state("power") == "running")
         for _ in range(2):
             answer = await client.delete(f"/uploads/{running.id}")
             assert (answer.status_code, answer.json()["outcome"]) == (200, "cancelled")
@@ -152,7 +155,10 @@ async def test_a_check_that_is_cancelled_deletes_the_file(tmp_path: Path, serve:
         assert files_of(mission.commands) == []
         assert mission.commands.open_uploads == 0
         [entry] = (await client.get("/uploads")).json()["uploads"]
+        report = (await client.get(f"/uploads/{running.id}")).json()
     assert (entry["status"], entry["cancelled"]) == ("FAILED", True)
+    states = {one["name"]: one["state"] for one in report["steps"]}
+    assert (states["syntax"], states["power"]) == ("failed", "skipped")
     assert (events[-1]["status"], events[-1]["cancelled"]) == ("FAILED", True)
     assert mission.script.closed == 1
 

@@ -20,7 +20,7 @@ class StepState(StrEnum):
     RUNNING = "running"
     PASSED = "passed"  # it ran to its end without an error
     FAILED = "failed"  # it found errors, or the check failed while it ran
-    SKIPPED = "skipped"  # it did not run
+    SKIPPED = "skipped"  # it did not run, or was cancelled
 
 
 FINAL = {StepState.PASSED, StepState.FAILED, StepState.SKIPPED}
@@ -128,6 +128,13 @@ class Steps:
         """Record that the check failed. So has the step that runs."""
         if self._running:
             self._failed.add(self._running)
+        self._running, self._ended = "", True
+
+    def cancel(self) -> None:
+        """Record that the check was cancelled. The step that runs has no result but its errors."""
+        if self._running and self._running not in self._failed:
+            self._begun.discard(self._running)
+            self._reasons[self._running] = f"{self.title(self._running)}: cancelled"
         self._running, self._ended = "", True
 
     def take_ended(self) -> list[str]:

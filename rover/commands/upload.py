@@ -242,7 +242,10 @@ class Upload(UploadState):
 
     def publish_failure(self, detail: str, *, cancelled: bool = False) -> None:
         """Publish that the upload failed, or was cancelled, and finish it."""
-        self.steps.fail()
+        if cancelled:
+            self.steps.cancel()
+        else:
+            self.steps.fail()
         if self.status is Status.VALIDATING:
             self.publish_ended_steps()
         plan = self.steps.plan(states=True) or self.report.get("plan", [])
