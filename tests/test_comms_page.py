@@ -13,6 +13,9 @@ from rover.telemetry.limits import Bound, Level, LimitChange
 from rover.tokens.commands import add_token
 from tests.browser import MissionServer, Pages, chromium
 from tests.test_page import (
+    SCROLL_WIDTH,
+    VIEWPORTS,
+    accessibility_violations,
     expect_verdict,
     fast_mission,
     join,
@@ -125,6 +128,24 @@ def test_an_unsent_message_survives_a_reload(server: MissionServer, pages: Pages
     page.reload()
     expect(message(page, "Go for drive.")).to_have_attribute("data-state", "delivered")
     expect(message(page, "Go for drive.")).to_have_count(1)
+
+
+def test_a_refused_message_has_its_reason_and_can_be_written_again(
+    server: MissionServer, pages: Pages
+) -> None:
+    page = pages.open(server.url, viewport=VIEWPORTS[0])
+    join(page, "refused", "Ada")
+    send(page, "\u200b")
+    refused = page.get_by_test_id("log").locator("[data-state=refused]")
+    expect(refused.get_by_role("status")).to_be_visible()
+    assert accessibility_violations(page) == []
+    assert page.evaluate(SCROLL_WIDTH) == VIEWPORTS[0]["width"]
+    refused.get_by_role("button", name="Edit").click()
+    expect(page.get_by_test_id("compose")).to_have_value("\u200b")
+    expect(refused).to_have_count(0)
+    send(page, "\u200b")
+    refused.get_by_role("button", name="Discard").click()
+    expect(refused).to_have_count(0)
 
 
 def test_messages_lead_to_a_time_an_image_a_report_and_an_alarm(
