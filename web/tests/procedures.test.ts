@@ -42,13 +42,52 @@ test('a welcome has the tally of polls whose messages are not loaded', () => {
   procedures.welcome('2026-11-28T07:00:00.000Z', welcome, [], ['Troll']);
   expect(procedures.openPolls[0]?.votes.get('FD')).toBe('no-go');
   expect(procedures.now).toBe(Date.parse('2026-11-28T07:00:00.000Z')); // our clock is wrong
-  expect(procedures.muted.has('troll')).toBe(true);
+  expect(procedures.isMuted('TROLL')).toBe(true);
   procedures.apply({ ...message('poll', { roll: ['FD', 'EVA'], deadline: DEADLINE }), id: 'e-1' });
   expect(procedures.openPolls[0]?.votes.get('FD')).toBe('no-go');
   procedures.welcome(AT, [], [], []);
   expect(procedures.polls.get('e-1')?.outcome).toBe('closed');
   apply('result', { poll: 'e-1', outcome: 'no-go', go: [], no_go: ['FD'] });
   expect(procedures.polls.get('e-1')?.outcome).toBe('no-go');
+});
+
+test('a mute ends after its time, and older messages change nothing', () => {
+  procedures.welcome(AT, [], [], ['Bo']);
+  const older = new Date(Date.parse(AT) - 1000).toISOString();
+  procedures.apply({ ...message('mute', { member: 'Ada' }), at: older });
+  procedures.apply({ ...message('allow', { member: 'Bo' }), at: older });
+  apply('mute', { member: 'troll', seconds: 60 });
+  expect(['Ada', 'Bo', 'Troll'].map((one) => procedures.isMuted(one))).toEqual([false, true, true]);
+  vi.advanceTimersByTime(61_000);
+  expect(procedures.isMuted('troll')).toBe(false);
+  apply('allow', { member: 'Bo' });
+  expect(procedures.isMuted('Bo')).toBe(false);
+});
+
+test('a poll and a call that are loaded after their answers have them, and are not open', () => {
+  procedures.welcome(AT, [], [], []);
+  const older = (kind: string, data: MessageData) => ({
+    ...message(kind, data),
+    at: new Date(Date.parse(AT) - 1000).toISOString(),
+  });
+  const poll = older('poll', { roll: ['FD', 'EVA'], deadline: DEADLINE });
+  const unanswered = older('poll', { roll: ['FD'], deadline: DEADLINE });
+  const retracted = older('poll', { roll: ['FD'], deadline: DEADLINE });
+  const call = older('call', { roll: ['FD', 'EVA'] });
+  for (const one of [
+    older('vote', { poll: poll.id, station: 'FD', vote: 'go' }),
+    older('result', { poll: poll.id, outcome: 'no-go', go: ['FD'], no_go: ['EVA'] }),
+    older('ack', { call: call.id, station: 'FD' }),
+    older('retract', { message: retracted.id }),
+    ...[poll, unanswered, retracted, call],
+  ])
+    procedures.apply(one);
+  expect([procedures.openPolls, procedures.openCalls]).toEqual([[], []]);
+  expect(procedures.polls.get(poll.id)?.outcome).toBe('no-go');
+  expect(procedures.polls.get(poll.id)?.votes.size).toBe(2);
+  expect(procedures.polls.get(unanswered.id)?.outcome).toBe('closed');
+  expect(procedures.polls.has(retracted.id)).toBe(false);
+  expect([...(procedures.calls.get(call.id)?.acked ?? [])]).toEqual(['FD']);
 });
 
 test('a call waits for those that have not acknowledged it', () => {

@@ -3,7 +3,6 @@ import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { plural } from '../format.ts';
 import type { CommsStore } from '../store/comms.ts';
-import { fold } from '../store/fold.ts';
 import { channelMessage, role, unconfirmedMessage } from './channel-message.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
@@ -171,7 +170,7 @@ export class RoverComms extends PageElement {
 
   #member(member: string) {
     const { channel } = this.store;
-    const isMuted = channel.procedures.muted.has(fold(member));
+    const isMuted = channel.procedures.isMuted(member);
     const canModerate = channel.mayModerate && member !== channel.you;
     const act = (kind: string, done: string) => () =>
       this.store.shown.say(`${done} ${member}`, { kind, data: { member } });

@@ -23,6 +23,8 @@ export interface Call {
   readonly by: string;
   readonly roll: readonly string[];
   readonly acked: Set<string>;
+  /** Whether nobody is asked any more: the server has it not among the open ones. */
+  isClosed: boolean;
 }
 
 /** A change of a message; the newest one counts. */
@@ -42,9 +44,12 @@ export class Procedures {
   readonly calls = new Map<string, Call>();
   /** By the id of the original message, oldest change first. */
   readonly changes = new Map<string, Change[]>();
-  /** The `fold` of names that a moderator has muted. */
-  readonly muted = new Set<string>();
+  /** Until when a moderator has muted the members, by the `fold` of their names. */
+  #mutes = new Map<string, number>();
+  #welcomedAt = Number.NEGATIVE_INFINITY;
   #applied = new Set<string>();
+  /** Votes, results and acknowledgements whose poll or call is not loaded, by its id. */
+  #early = new Map<string, { kind: string; data: MessageData }[]>();
   #clockOffset = 0;
 
   /** Milliseconds of the epoch, by the clock of the server. */
@@ -57,7 +62,13 @@ export class Procedures {
   }
 
   get openCalls(): Call[] {
-    return [...this.calls.values()].filter((call) => missing(call.roll, call.acked).length > 0);
+    return [...this.calls.values()].filter(
+      ({ roll, acked, isClosed }) => !isClosed && missing(roll, acked).length > 0,
+    );
+  }
+
+  isMuted(name: string): boolean {
+    return (this.#mutes.get(fold(name)) ?? 0) > this.now;
   }
 
   /** The newest text of a message; `null` if it is retracted. */
@@ -73,7 +84,10 @@ export class Procedures {
     calls: readonly WireCall[],
     muted: readonly string[],
   ): void {
-    if (now !== undefined) this.#clockOffset = Date.parse(now) - Date.now();
+    if (now !== undefined) {
+      this.#welcomedAt = Date.parse(now);
+      this.#clockOffset = this.#welcomedAt - Date.now();
+    }
     for (const poll of this.openPolls)
       if (!polls.some(({ id }) => id === poll.id)) poll.outcome = 'closed';
     for (const one of polls) {
@@ -81,9 +95,10 @@ export class Procedures {
       const deadline = Date.parse(one.deadline);
       hold(this.polls, one.id, { ...one, deadline, votes, outcome: one.outcome });
     }
-    for (const one of calls) hold(this.calls, one.id, { ...one, acked: new Set(one.acked) });
-    this.muted.clear();
-    for (const name of muted) this.muted.add(fold(name));
+    for (const call of this.calls.values()) call.isClosed = true;
+    for (const one of calls)
+      hold(this.calls, one.id, { ...one, acked: new Set(one.acked), isClosed: false });
+    this.#mutes = new Map(muted.map((name) => [fold(name), Number.POSITIVE_INFINITY]));
   }
 
   /** Follow a message, new or old. Each counts once. */
@@ -95,19 +110,13 @@ export class Procedures {
       case 'poll':
         this.#addPoll(message, data);
         break;
-      case 'vote':
-        if (data.station && data.vote)
-          this.polls.get(data.poll ?? '')?.votes.set(data.station, data.vote);
-        break;
-      case 'result':
-        this.#close(data);
-        break;
       case 'call':
-        if (!this.calls.has(id))
-          hold(this.calls, id, { id, text, by: from, roll: data.roll ?? [], acked: new Set() });
+        this.#addCall(message, data);
         break;
+      case 'vote':
+      case 'result':
       case 'ack':
-        if (data.station) this.calls.get(data.call ?? '')?.acked.add(data.station);
+        this.#answer(kind, data);
         break;
       case 'edit':
         this.#change(data.message ?? '', { by: from, at, text });
@@ -118,27 +127,60 @@ export class Procedures {
         this.calls.delete(data.message ?? '');
         break;
       case 'mute':
-        this.muted.add(fold(data.member ?? ''));
+        this.#mute(data.member, at, Date.parse(at) + 1000 * (data.seconds ?? Infinity));
         break;
       case 'allow':
-        this.muted.delete(fold(data.member ?? ''));
+        this.#mute(data.member, at, 0);
         break;
     }
   }
 
-  #addPoll({ id, text, from }: Message, data: MessageData): void {
-    if (this.polls.has(id)) return; // a `welcome` had it with its votes
-    const deadline = Date.parse(data.deadline ?? '');
-    const roll = data.roll ?? [];
-    hold(this.polls, id, { id, text, by: from, roll, deadline, votes: new Map(), outcome: null });
+  #mute(member: string | undefined, at: string, until: number): void {
+    // The newest `welcome` has what earlier messages have led to.
+    if (Date.parse(at) >= this.#welcomedAt) this.#mutes.set(fold(member ?? ''), until);
   }
 
-  #close(data: MessageData): void {
-    const poll = this.polls.get(data.poll ?? '');
-    if (poll === undefined) return;
-    poll.outcome = data.outcome ?? 'closed';
-    for (const station of data.go ?? []) poll.votes.set(station, 'go');
-    for (const station of data.no_go ?? []) poll.votes.set(station, 'no-go');
+  #addPoll(message: Message, data: MessageData): void {
+    const { id, text, from: by } = message;
+    // A `welcome` had it with its votes, or a later message has retracted it.
+    if (this.polls.has(id) || this.textOf(message) === null) return;
+    const deadline = Date.parse(data.deadline ?? '');
+    const outcome = this.#isOld(message) ? 'closed' : null;
+    const roll = data.roll ?? [];
+    hold(this.polls, id, { id, text, by, roll, deadline, votes: new Map(), outcome });
+    this.#answerEarly(id);
+  }
+
+  #addCall(message: Message, data: MessageData): void {
+    const { id, text, from: by } = message;
+    if (this.calls.has(id) || this.textOf(message) === null) return;
+    const isClosed = this.#isOld(message);
+    hold(this.calls, id, { id, text, by, roll: data.roll ?? [], acked: new Set(), isClosed });
+    this.#answerEarly(id);
+  }
+
+  /** Whether the newest `welcome` had what a message has led to, if that is still open. */
+  #isOld({ at }: Message): boolean {
+    return Date.parse(at) < this.#welcomedAt;
+  }
+
+  /** Follow a vote, a result or an acknowledgement, or let it wait for the message it is about. */
+  #answer(kind: string, data: MessageData): void {
+    const id = data.poll ?? data.call ?? '';
+    const poll = this.polls.get(id);
+    const call = this.calls.get(id);
+    if (poll && kind === 'result') close(poll, data);
+    else if (poll && data.station && data.vote) poll.votes.set(data.station, data.vote);
+    else if (call && data.station) call.acked.add(data.station);
+    else if (!poll && !call)
+      hold(this.#early, id, [...(this.#early.get(id) ?? []), { kind, data }]);
+  }
+
+  /** Older messages are loaded after newer ones. */
+  #answerEarly(id: string): void {
+    const early = this.#early.get(id) ?? [];
+    this.#early.delete(id);
+    for (const { kind, data } of early) this.#answer(kind, data);
   }
 
   #change(id: string, change: Change): void {
@@ -148,6 +190,12 @@ export class Procedures {
       changes.sort((a, b) => a.at.localeCompare(b.at)),
     );
   }
+}
+
+function close(poll: Poll, data: MessageData): void {
+  poll.outcome = data.outcome ?? 'closed';
+  for (const station of data.go ?? []) poll.votes.set(station, 'go');
+  for (const station of data.no_go ?? []) poll.votes.set(station, 'no-go');
 }
 
 /** The stations of a roll that are not among those that have voted or acknowledged. */
