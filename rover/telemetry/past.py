@@ -348,11 +348,9 @@ class Past:
             begin = window_end
 
     def _letters(self, names: Sequence[str]) -> set[str]:
-        """The letters of all types of values of some series."""
+        """The letters of all types of values of some series in the archive."""
         with self._lock, self._reading() as store:
-            tail = self._points_in_memory(names, lambda _: 0)
             found = [store.kinds(name) for name in names]
-            found += [points.kinds() for points in tail.values()]
         return {letter for parts in found for kinds in parts.values() for letter in kinds}
 
     @contextmanager

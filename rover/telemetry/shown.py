@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from heapq import merge
-from itertools import chain
+from itertools import chain, pairwise
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,11 +15,15 @@ from rover.telemetry.series import BY_ARRIVAL, OWN_TIMES, parameter_of
 from sources.base import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from rover.archive.points import Points
     from rover.archive.table import Table
     from rover.telemetry.past import Past
+
+
+NEAR_S = 60.0
+"""Maximum seconds between two arrivals whose own times are read together."""
 
 
 class Shown(NamedTuple):
@@ -108,27 +112,48 @@ def newest_shown(
     `Past.tables_before`.
     """
     found: dict[str, Newest] = {}
-    prompt = (one for table in _prompt_before(past, until, fields) for one in _prompt(past, table))
-    others = (one for table in _others_before(past, until, fields) for one in _others(past, table))
-    for one in chain(prompt, others):
+    for one in chain(_prompt_before(past, until, fields), _others_before(past, until, fields)):
         for name, value in one.sample.values.items():
             if name not in found or one.t >= found[name].shown_at:
                 found[name] = Newest(one.t, one.sample.t, value)
     return found
 
 
-def _prompt_before(past: Past, until: float, fields: Collection[str] | None) -> Iterator[Table]:
+def _prompt_before(past: Past, until: float, fields: Collection[str] | None) -> Iterator[Shown]:
     for name, points in past.newest_of(past.series.prompt(fields), until):
-        yield table_of(Excerpt({name: points[newest_row(points)]}), sys.maxsize)
+        yield from _prompt(past, _row(name, points))
 
 
-def _others_before(past: Past, until: float, fields: Collection[str] | None) -> Iterator[Table]:
+def _others_before(past: Past, until: float, fields: Collection[str] | None) -> Iterator[Shown]:
     wanted = past.series.by_arrival(fields)
     wanted.pop(OWN_TIMES, None)
+    values: dict[float, dict[str, Any]] = {}
+    integers = [BY_ARRIVAL + name for name in past.integers]
     for series, points in past.newest_of(wanted, until):
-        at = float(points[newest_row(points)].t[0])
-        row = {one: (one,) for one in (series, OWN_TIMES)}
-        yield from past.tables_of(row, at, nextafter(at, inf))
+        columns = _row(series, points).as_columns(integers)
+        values.setdefault(columns["t"][0], {})[parameter_of(series)] = columns[series][0]
+    for at, t in _own_times(past, sorted(values)):
+        yield Shown(at, Sample(t, values[at]), late=False)
+
+
+def _own_times(past: Past, arrivals: Sequence[float]) -> Iterator[tuple[float, float]]:
+    """The times of arrival, in order, and the own times of their samples."""
+    gaps = [i for i, (a, b) in enumerate(pairwise(arrivals), 1) if b - a > NEAR_S]
+    for start, end in pairwise([0, *gaps, len(arrivals)]):
+        near = np.array(arrivals[start:end])
+        if not len(near):
+            continue
+        until = nextafter(near[-1], inf)
+        for window in past.windows_of({OWN_TIMES: (OWN_TIMES,)}, near[0], until):
+            if (points := window[OWN_TIMES]) is not None:
+                rows = np.flatnonzero(np.isin(points.t, near))
+                yield from zip(
+                    points.t[rows].tolist(), points.column("")[rows].tolist(), strict=True
+                )
+
+
+def _row(name: str, points: Points) -> Table:
+    return table_of(Excerpt({name: points[newest_row(points)]}), sys.maxsize)
 
 
 def newest_row(points: Points) -> slice:
