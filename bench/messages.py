@@ -18,7 +18,7 @@ from anyio import create_task_group
 
 from bench.recording import cpu_s
 from rover.comms import Comms
-from rover.comms.protocol import CommsV1
+from rover.comms.protocol import CommsV1, Said, ack
 from rover.flush import Flusher
 from rover.logs import MemoryLog, SqliteLog
 from rover.settings import Settings
@@ -60,10 +60,9 @@ class Run:
                 due += self._period_s
 
     async def _send(self, member: Member, ref: str) -> None:
-        reply = CommsV1().receive(json.dumps({"type": "say", "text": TEXT, "ref": ref}), member)
-        await self._comms.synced()
-        assert isinstance(reply, str)
-        assert '"ack"' in reply, reply
+        said = CommsV1().receive(json.dumps({"type": "say", "text": TEXT, "ref": ref}), member)
+        assert isinstance(said, Said), said
+        ack(said, await self._comms.final_id(member.channel, said.offset, synced=True))
 
 
 async def measure(log: Log | None, rate_hz: float, seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -71,14 +72,18 @@ class Server:
 
 @asynccontextmanager
 async def comms(
-    serve: Serve, ws: str = "auto", log: Log | None = None, **settings: Any
+    serve: Serve,
+    ws: str = "auto",
+    log: Log | None = None,
+    logged_below: int = logging.ERROR,
+    **settings: Any,
 ) -> AsyncIterator[Server]:
     site = OneStream(**{"message_rate": 1e6, **settings})
     site.serving = Serving(site.settings, log=log)
     site.comms = Comms(site.settings, notify=site.serving.flusher.mark, log=log)
     app = site.app([*routes(site), *comms_messages.routes(site)], site.comms.run)
     async with serve(app, ws=ws) as url:
-        with no_errors_logged():
+        with no_errors_logged(logged_below):
             yield Server(url, site.comms)
 
 

@@ -200,7 +200,7 @@ async def test_a_channel_that_is_deleted_meanwhile_stays_deleted(log: Log) -> No
 async def test_the_messages_of_a_recorded_mission_stay(tmp_path: Path) -> None:
     async with running(tmp_path / "data") as (mission, _):
         say(mission.comms, "ops", "long ago")
-        await mission.comms.synced()
+        await mission.log.sync()
     with Snapshot(tmp_path / "data") as snapshot:
         record(snapshot, tmp_path / "drive.rover")
     log = RecordedMission(tmp_path / "drive.rover").log()

@@ -18,6 +18,7 @@ from rover.asgi.framing import text_message
 from rover.asgi.outputs import output_of
 from rover.asgi.subscriptions import Subscriptions
 from rover.comms.listening import Subscribe, Unsubscribe
+from rover.comms.protocol import Said, ack
 from rover.topic import Batch, Gap
 
 if TYPE_CHECKING:
@@ -199,10 +200,11 @@ class MemberStream(Follower):
             reply = self._protocol.receive(text, self.member)
             if isinstance(reply, Subscribe | Unsubscribe):
                 reply, feed = await self.subscriptions.handle(reply)
-            elif reply is not None:
-                topic = self.member.spoke_in.topic
-                if topic.released_id != topic.last_id:  # what is acknowledged is kept
-                    await self._comms.synced()
+            elif isinstance(reply, Said):
+                event_id = await self._comms.final_id(
+                    self.member.spoke_in, reply.offset, synced=True
+                )
+                reply = ack(reply, event_id)
             if reply is not None:
                 with suppress(WebSocketDisconnect):
                     await self.send_locked(reply)

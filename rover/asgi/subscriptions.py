@@ -112,8 +112,9 @@ class Subscriptions:
         feed.events.__enter__()
         self._feeds[name] = feed
         member.listening[name] = channel
-        last_id = channel.topic.last_id  # without `after`, the events begin after it
-        await self._comms.committed()  # a client may resume after it
+        last = channel.topic.last_id.offset  # without `after`, the events begin after it
+        # a client may resume after it
+        last_id = await self._comms.final_id(channel, last, synced=False)
         return subscribed(member, channel, last_id, command.read), feed
 
     async def close(self) -> None:

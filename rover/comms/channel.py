@@ -112,6 +112,7 @@ class Channel:
             store=store,
             is_transient=lambda event: isinstance(event, PresenceEvent),
             max_transient=MAX_PRESENCE_EVENTS,
+            on_renew=self._rename,
         )
         self.pace = Pace(settings.room_bytes, settings.room_events)
         if store is not None and store.stream is not None:
@@ -260,6 +261,10 @@ class Channel:
             self._save_crew(self)
         self.crew.close_removed(event)
         return event_id
+
+    def _rename(self, after: int) -> None:
+        if self.crew.rename(after):
+            self._save_crew(self)
 
     def close_polls(self) -> None:
         """Publish the results of the polls that every station has voted in, or that are over."""

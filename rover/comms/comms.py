@@ -147,7 +147,8 @@ class Comms:
         channel = self.channels.find(channel_name)
         last = None if channel is None else channel.topic.last_id.offset
         if channel is not None and channel.topic.released_id.offset < channel.topic.last_id.offset:
-            await self._log.sync()  # a client that has sent a message finds it
+            # a client that has sent a message finds it
+            await self.final_id(channel, channel.topic.last_id.offset, synced=True)
         else:
             await self._log.commit()  # also the last events of a channel that was just closed
         window = max(self._settings.room_events, MIN_CHANGE_WINDOW)
@@ -214,10 +215,10 @@ class Comms:
             raise errors.Draining(RETRY_AFTER_S)
         channel = self.channels.open(channel_name, client)  # it may have been closed meanwhile
         speaker = channel.speaker(name, identity)
-        newest = channel.topic.last_id
-        event_id = channel.say(speaker, text, ref, content)
+        newest, offset = channel.topic.last_id, channel.say(speaker, text, ref, content).offset
         kept = self._log is not None and await self._log.sync()
-        if kept and event_id.offset <= newest.offset:  # it was sent before, with the same `ref`
+        event_id = channel.topic.settle(offset, is_committed=kept)
+        if kept and offset <= newest.offset:  # it was sent before, with the same `ref`
             kept = await self._is_stored(channel_name, event_id)
         return Said(event_id, speaker.name, kept)
 
@@ -227,10 +228,30 @@ class Comms:
         found = await self._log.read(PREFIX + channel_name, after=event_id.offset - 1, limit=1)
         return [one.offset for one in found] == [event_id.offset]
 
-    async def synced(self) -> None:
-        """Return when everything published so far survives a power cut, or the log fails."""
+    async def final_id(self, channel: Channel, offset: int, *, synced: bool) -> EventId:
+        """The id of an event that members receive; returns when it is kept, or the log fails.
+
+        Args:
+            channel: of the event.
+            offset: of the event.
+            synced: whether the event must survive a power cut, and not only this process.
+        """
+        topic = channel.topic
+        if topic.released_id.offset >= offset:
+            return topic.epochs.id(offset)
+        is_kept = True
         if self._log is not None:
-            await self._log.sync()
+            is_kept = await (self._log.sync() if synced else self._log.commit())
+        return topic.settle(offset, is_committed=is_kept)
+
+    async def load(self, channel_name: str, client: str | None) -> None:
+        """Load a channel from the log for a client that joins it at once.
+
+        The ids of its events so far are then final. The arguments and errors are those of `open`.
+        """
+        await self.channels.load(channel_name, client)
+        if (channel := self.channels.find(self.channels.names.find(channel_name))) is not None:
+            await self.final_id(channel, channel.topic.last_id.offset, synced=False)
 
     async def committed(self) -> None:
         """Return when everything published so far survives this process, or the log fails."""

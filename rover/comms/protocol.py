@@ -5,7 +5,7 @@ Sans-I/O: text frames in, text frames out. `rover.routes.comms` connects this to
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rover.comms.kinds import content_of
 from rover.comms.listening import MAX_SUBSCRIPTIONS, channel_of, command_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rover.comms.kinds import Content
     from rover.comms.listening import Subscribe, Unsubscribe
     from rover.comms.member import Member
-    from rover.topic import Gap
+    from rover.topic import EventId, Gap
 
 SUBPROTOCOL = "rover.comms.v1"
 
@@ -38,6 +38,23 @@ MAX_REF_CHARACTERS = 64
 
 MAX_WELCOME_NAMES = 200
 """Maximum number of members that a `welcome` names. `member_count` counts all of them."""
+
+
+class Said(NamedTuple):
+    """A message that a member has sent, and that is to be acknowledged.
+
+    Attributes:
+        offset: of its event.
+        ref: the client's name for it.
+    """
+
+    offset: int
+    ref: str
+
+
+def ack(said: Said, event_id: EventId) -> str:
+    """The frame that acknowledges a message."""
+    return dumps({"type": "ack", "ref": said.ref, "id": str(event_id)})
 
 
 class WireProtocol(Protocol):
@@ -48,8 +65,11 @@ class WireProtocol(Protocol):
         """Whether `receive` may return a reply. It is sent before any later event."""
         ...
 
-    def welcome(self, member: Member) -> str | None:
-        """The first frame for a member, or `None`. Call it right after the member joined."""
+    def welcome(self, member: Member) -> Callable[[EventId], str] | None:
+        """Makes the first frame for a member from the final id of its join; `None` without one.
+
+        Call it right after the member joined, and the result once the id is final.
+        """
         ...
 
     def event(self, frame: Frame) -> str | None:
@@ -60,10 +80,11 @@ class WireProtocol(Protocol):
         """The frame that reports missing events of a channel."""
         ...
 
-    def receive(self, text: str, member: Member) -> str | Subscribe | Unsubscribe | None:
+    def receive(self, text: str, member: Member) -> str | Said | Subscribe | Unsubscribe | None:
         """Handle a frame from the member and return the reply to this member, if any.
 
-        A subscription is returned instead of a reply: `rover.asgi.subscriptions` handles it.
+        A message to acknowledge is returned instead of a reply: its id is final once it is kept. So
+        is a subscription, which `rover.asgi.subscriptions` handles.
 
         Raises:
             MessageRefused: the frame is not acceptable, and this protocol has no error frame.
@@ -116,7 +137,7 @@ class CommsV1:
 
     replies = True
 
-    def welcome(self, member: Member) -> str:
+    def welcome(self, member: Member) -> Callable[[EventId], str]:
         """The members and the newest messages.
 
         `last_id` is the member's own join, and `resume` a token for its next connection. `members`
@@ -130,7 +151,7 @@ class CommsV1:
             "you": member.name,
             "members": member.names(MAX_WELCOME_NAMES),
             "member_count": member.member_count,
-            "last_id": str(member.joined),
+            "last_id": None,
             "resume": member.resume_token,
             "limits": {
                 "message_bytes": member.max_message_bytes,
@@ -148,7 +169,12 @@ class CommsV1:
             fields["may_moderate"] = True
         fields |= member.channel.crew.open_state(member.channel.clock())
         history = ",".join(frame.json for frame in member.history())
-        return f'{dumps(fields)[:-1]},"history":[{history}]}}'  # the frames are JSON already
+
+        def text(joined: EventId) -> str:
+            fields["last_id"] = str(joined)
+            return f'{dumps(fields)[:-1]},"history":[{history}]}}'  # the frames are JSON already
+
+        return text
 
     def event(self, frame: Frame) -> str:
         """The event as JSON."""
@@ -159,8 +185,8 @@ class CommsV1:
         fields = {"after": str(gap.after), "resumed": str(gap.resumed), "lost": gap.lost}
         return dumps({"type": "gap", "channel": channel, **fields, "reason": gap.reason})
 
-    def receive(self, text: str, member: Member) -> str | Subscribe | Unsubscribe | None:
-        """Handle `say` and `ping`. Returns `ack` if the message has a `ref`, `pong`, or `error`.
+    def receive(self, text: str, member: Member) -> str | Said | Subscribe | Unsubscribe | None:
+        """Handle `say` and `ping`. Returns the message if it has a `ref`, or `pong` or `error`.
 
         Browsers cannot send WebSocket pings: `ping` lets a page notice a half-open connection.
         """
@@ -181,7 +207,7 @@ class CommsV1:
             event_id = member.say(message, ref, content, _channel(request, member))
         except REFUSALS as exc:
             return error_frame(exc, about)
-        return None if ref is None else dumps({"type": "ack", "ref": ref, "id": str(event_id)})
+        return None if ref is None else Said(event_id.offset, ref)
 
 
 REFUSALS = (BadQuery, ChannelRefused, MessageRefused, MessageTooBig, PoolFull)

@@ -106,7 +106,7 @@ class CommsEndpoint(WebSocketEndpoint):
             channel = websocket.path_params["team_channel"]
             name, resume = NAME.of(websocket) or "", RESUME.of(websocket) or ""
             client = self._serving.clients.name_of(self.scope, self.receive)
-            await self._comms.channels.load(channel, client)
+            await self._comms.load(channel, client)
             after = RESUME_POINT.of(websocket)
             grants, identity = self._serving.connections.grants, self.scope.get(IDENTITY, EVERYONE)
             with (
@@ -147,9 +147,10 @@ class CommsEndpoint(WebSocketEndpoint):
         member.count_unsent = partial(unsent_bytes, transport_of(self.receive))
         stream = MemberStream(websocket, self.send, member, self._protocol, self._comms)
         if (welcome := self._protocol.welcome(member)) is not None:
-            await self._comms.committed()  # a client may resume after the ids in the welcome
+            # a client may resume after the ids in the welcome
+            joined = await self._comms.final_id(member.channel, member.joined.offset, synced=False)
             with suppress(WebSocketDisconnect):  # frames sent before the close still count
-                await stream.send(welcome)
+                await stream.send(welcome(joined))
         stream.resume()
         try:
             with stream:

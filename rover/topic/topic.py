@@ -60,6 +60,7 @@ class Topic(Generic[Item, Frame]):
         is_transient: whether an event counts apart from the others, and may be deleted before
             older ones without a gap.
         max_transient: maximum number of transient events; further ones replace the oldest.
+        on_renew: called when an epoch has begun, with the offset before its first.
 
     Attributes:
         epochs: the epochs of its event ids.
@@ -82,6 +83,7 @@ class Topic(Generic[Item, Frame]):
         store: Store[Item] | None = None,
         is_transient: Callable[[Item], bool] | None = None,
         max_transient: int = 0,
+        on_renew: Callable[[int], object] = lambda _: None,
     ) -> None:
         if store is not None and notify is None:
             raise TypeError("a topic with a store needs a flusher")
@@ -91,10 +93,12 @@ class Topic(Generic[Item, Frame]):
         self.closed = False
         self._encode = encode
         self._notify = notify
+        self._on_renew = on_renew
         self._events: Retained[Item, Frame] = Retained(
             size, max_events, max_bytes, is_transient, max_transient, store
         )
         self._accepted = 0  # `subscribe` accepts ids up to this offset
+        self._settled = 0  # ids up to this offset, and up to that of released events, are final
         self._releases = Releases(self._events, self.epochs, batch_bytes)
 
     @property
@@ -210,31 +214,48 @@ class Topic(Generic[Item, Frame]):
             return None
 
     def renew(self, epoch: str | None = None) -> None:
-        """Begin an epoch after the released events. Later events keep their offsets.
+        """Begin an epoch after the released and settled events. Later events keep their offsets.
 
         Subscribers go on without a gap. The ids of released events remain valid in this process.
 
         Args:
             epoch: letters and digits; random by default.
         """
-        self.epochs.renew(epoch or new_epoch(), self._releases.released + 1)
+        final = self._final
+        self.epochs.renew(epoch or new_epoch(), final + 1)
         if self.store is not None:
             self.store.begin(self.epochs.all)
         self._events.encode_after(
-            self._releases.released, lambda offset, item: self._encode(self.epochs.id(offset), item)
+            final, lambda offset, item: self._encode(self.epochs.id(offset), item)
         )
+        self._on_renew(final)
+
+    @property
+    def _final(self) -> int:
+        """The offset up to which ids do not change any more."""
+        return max(self._releases.released, self._settled)
 
     def renew_if_stored(self) -> None:
         """Begin an epoch if events are to be released without a commit; call it before `release`.
 
         If the process then ends, the next one cannot know these events, and must not use their ids.
         """
-        if (
-            self.store is not None
-            and self._releases.released != self._events.last
-            and self.store.keeps_epoch
-        ):
+        if self.store is not None and self._final != self._events.last and self.store.keeps_epoch:
             self.renew()
+
+    def settle(self, offset: int, *, is_committed: bool) -> EventId:
+        """The final id of an event, for a client that learns it before the release.
+
+        Args:
+            offset: of the event. The ids of those before it are final too.
+            is_committed: whether the log has committed the event. If not, it may begin an epoch,
+                as with a release.
+        """
+        if offset > self._final:
+            if not is_committed:
+                self.renew_if_stored()
+            self._settled = offset
+        return self.epochs.id(offset)
 
     def release(self, up_to: int = sys.maxsize) -> None:
         """Let subscribers read events, and deliver them to those that wait.

@@ -9,7 +9,7 @@ from rover.comms.crew.stations import stations_of
 from rover.errors import MessageConflict, UnknownMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from rover.comms.member import Speaker
 
@@ -91,6 +91,13 @@ class Calls:
         call = self._calls.get(data["call"])
         if call is not None and data["station"] not in call.acked:
             call.acked.append(data["station"])
+
+    def rename(self, id_of: Callable[[str], str]) -> None:
+        """Replace the id of each call."""
+        calls = list(self._calls.values())
+        for call in calls:
+            call.id = id_of(call.id)
+        self._calls = {call.id: call for call in calls}
 
     def retract(self, call_id: str) -> None:
         """Remove a call."""

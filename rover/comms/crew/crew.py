@@ -32,6 +32,7 @@ from rover.comms.crew.shapes import (
 from rover.comms.events import SYSTEM_NAME, MessageEvent
 from rover.comms.kinds import Content
 from rover.errors import MessageForbidden, Removed
+from rover.events import EventId
 from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
@@ -180,6 +181,18 @@ class Crew:
         else:
             self.sanctions.apply(kind, data, event.at)
         return True
+
+    def rename(self, after: int) -> bool:
+        """Follow the new ids of the messages after an offset. Returns whether there are any."""
+
+        def id_of(old: str) -> str:
+            offset = EventId.parse(old).offset
+            return str(self._channel.topic.epochs.id(offset)) if offset > after else old
+
+        if self._offset > after:
+            self.polls.rename(id_of)
+            self.calls.rename(id_of)
+        return self._offset > after
 
     def results(self, now: float) -> list[MessageEvent]:
         """The results of the polls that are to be closed, as messages."""

@@ -13,7 +13,7 @@ from rover.wire import iso
 from sources.values.times import parse_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from rover.comms.member import Speaker
 
@@ -155,6 +155,13 @@ class Polls:
         closed = [one.id for one in self._polls.values() if one.outcome]
         for oldest in closed[: max(0, len(closed) - MAX_CLOSED)]:
             del self._polls[oldest]
+
+    def rename(self, id_of: Callable[[str], str]) -> None:
+        """Replace the id of each poll."""
+        polls = list(self._polls.values())
+        for poll in polls:
+            poll.id = id_of(poll.id)
+        self._polls = {poll.id: poll for poll in polls}
 
     def retract(self, poll_id: str) -> None:
         """Remove a poll. It has no result."""
