@@ -222,7 +222,7 @@ async def test_channels_keep_messages_ids_and_refs(tmp_path: Path) -> None:
     async with running(tmp_path / "a") as (mission, _):
         with mission.comms.join("ops", "ada") as ada, mission.comms.join("ops", "ada") as second:
             first = ada.say("one", ref="r1")
-            second.say("two", ref="r1")
+            second.say("two", ref="r2")
             await mission.log.sync()
             frames = await events_of(ada.channel.topic.subscribe(first), 1)
             copy = killed(tmp_path / "a")
