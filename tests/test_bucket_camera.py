@@ -118,7 +118,7 @@ async def test_no_bytes_of_another_revision(url: str, store: S3Store) -> None:
     assert await camera.images() == []
 
 
-@pytest.mark.parametrize(("server", "reason"), [("", "NoSuchBucket"), ("127.0.0.1:1", "sending")])
+@pytest.mark.parametrize(("server", "reason"), [("", "NoSuchBucket"), ("127.0.0.1:1", "reached")])
 async def test_faults_are_reported_in_one_line(
     url: str, endpoint: str, server: str, reason: str
 ) -> None:

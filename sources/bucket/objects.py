@@ -43,6 +43,9 @@ RETRY_TIMEOUT_S = 10
 """Maximum number and seconds of the retries of a request that failed."""
 
 CODE = re.compile(r"<Code>(\w{1,80})</Code>")
+UNREACHED = re.compile(r'ConnectError\(\s*"([^"]{1,200})"')
+"""Why there is no connection, in the details of an error of obstore."""
+
 REASON = re.compile(r"(?:HTTP error: |status code: )([^\n:<]{1,200})")
 
 
@@ -221,5 +224,7 @@ class Bucket:
 def _reason(exc: Exception) -> str:
     """The code or the first line of an error, whose text has pages of details."""
     text = str(exc)
+    if match := UNREACHED.search(text):
+        return f"the server cannot be reached: {match[1]}"
     match = CODE.search(text) or REASON.search(text)
     return match[1].strip() if match else text.partition("\n")[0][:200]
