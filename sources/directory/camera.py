@@ -12,6 +12,7 @@ import os
 import time
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from anyio import CancelScope, Event, Lock, create_task_group, move_on_after, sleep
@@ -127,6 +128,7 @@ class DirectoryCamera:
         self._problem = ""
         self.contact_at: float | None = None
         self._since = time.time()  # when the folder was last without images that are known
+        self._next_whole = inf  # by the clock of `time.perf_counter`
         self._changed = Event()
         self._scanning = Lock()
         self._new: dict[str, None] = {}  # an ordered set, bounded by the names in the folder
@@ -147,6 +149,7 @@ class DirectoryCamera:
         self._tasks = await create_task_group().__aenter__()
         scanned = Event()
         self._tasks.start_soon(self._poll, scanned)
+        self._tasks.start_soon(self._poll_arriving)
         with move_on_after(FIRST_SCAN_S):
             await scanned.wait()
         return self
@@ -281,6 +284,16 @@ class DirectoryCamera:
                         pass
             await self._scan_and_wait()
 
+    async def _poll_arriving(self) -> None:
+        """Scan the images that arrive: some are complete once they have not changed for a time."""
+        while True:
+            changed = self._changed
+            if not self._last.arriving:
+                await changed.wait()
+                continue
+            await sleep(self._poll_s)
+            await self.refresh(())
+
     async def _scan_and_wait(self) -> None:
         began = time.perf_counter()
         await self.refresh()
@@ -294,15 +307,16 @@ class DirectoryCamera:
         """
         tree, folders = self._folder.tree, self._last.folders
         identity = await self._calls.run(tree.identity)
-        next_whole = next_check = 0.0
+        next_check = 0.0
+        self._next_whole = inf
+        if self._tasks is not None:  # it runs once the folders are watched
+            self._tasks.start_soon(self._scan_whole)
         with suppress(OSError):
-            async for names in changed_names(tree.path, folders, self._poll_s, self._stop):
+            async for names in changed_names(tree.path, folders, CHECK_S, self._stop):
                 began = time.perf_counter()
-                if began >= next_whole:
-                    await self.refresh()
-                    ended = time.perf_counter()
-                    next_whole = ended + max(WHOLE_SCAN_S, WHOLE_SCAN_RATIO * (ended - began))
-                elif names or self._last.arriving:
+                if began >= self._next_whole:
+                    await self._scan_whole()
+                elif names:
                     await self.refresh(names)
                 if self._problem:
                     return False
@@ -314,6 +328,13 @@ class DirectoryCamera:
                 if self._last.folders != folders:
                     return True
         return False
+
+    async def _scan_whole(self) -> None:
+        """Scan the whole folder, and plan the next such scan."""
+        began = time.perf_counter()
+        await self.refresh()
+        ended = time.perf_counter()
+        self._next_whole = ended + max(WHOLE_SCAN_S, WHOLE_SCAN_RATIO * (ended - began))
 
     async def _announce(self, new: dict[str, None]) -> AsyncIterator[str]:
         while True:
