@@ -65,7 +65,7 @@ CHECK_S = 2.0
 WHOLE_SCAN_S = 30.0
 """Seconds between two scans of a whole folder whose changes are reported. Reports can be lost."""
 
-WHOLE_SCAN_RATIO = 300
+WHOLE_SCAN_RATIO = 600
 """The same, as a multiple of the duration of a scan: it takes at most 0.2 % of a core."""
 
 CLOCK_STEP_S = 1.0

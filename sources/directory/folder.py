@@ -28,7 +28,7 @@ import os
 import time
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sources.base import Image
 from sources.directory.contents import Contents
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
-T = TypeVar("T")
-
 ENDS_BYTES = 4096
 """Bytes at the beginning and at the end of an arriving file that are compared at the next scan."""
 
@@ -63,14 +61,6 @@ MAX_FACTS = 5_000
 
 FIRST_FILES = 2_000
 """Number of the newest files that are read first."""
-
-SLICE_S = 0.002
-"""Seconds of a scan after which it pauses for as long, for the event loop.
-
-After each of its system calls, the event loop waits up to 5 ms for the interpreter lock
-(`sys.getswitchinterval`). Beside a first scan of 100,000 files, the p99 of a small request on one
-core was 110 ms without pauses, and is 45 ms with them.
-"""
 
 
 class Folder:
@@ -96,8 +86,8 @@ class Folder:
         """
         folders: set[str] = set()
         self._facts_left = MAX_FACTS
-        found = {one.name: one for one in in_slices(self.tree.walk(folders))}
-        files = dict(self._states(in_slices(found.values()), found, before))
+        found = {one.name: one for one in self.tree.walk(folders)}
+        files = dict(self._states(found.values(), found, before))
         known = before.files
         changed = {name for name, state in files.items() if known.get(name) is not state}
         return next_scan(before, files, folders, changed | (known.keys() - files.keys()))
@@ -122,7 +112,7 @@ class Folder:
         scan = next_scan(EMPTY, first, folders, first.keys())
         yield scan
         if others:
-            more = dict(self._states(in_slices(others), found, EMPTY))
+            more = dict(self._states(others, found, EMPTY))
             yield replace(next_scan(scan, {**first, **more}, folders, more.keys()), new=())
 
     def rescan(self, before: Scan, names: Collection[str]) -> Scan:
@@ -299,16 +289,6 @@ class Folder:
             "taken_at": facts.taken_at,
             "metadata": facts.metadata,
         }
-
-
-def in_slices(items: Iterable[T]) -> Iterator[T]:
-    """Yield the items, with a pause after each `SLICE_S` of work on them."""
-    ends_at = time.perf_counter() + SLICE_S
-    for item in items:
-        yield item
-        if time.perf_counter() > ends_at:
-            time.sleep(SLICE_S)
-            ends_at = time.perf_counter() + SLICE_S
 
 
 def _revision(signature: Signature, label: LabelState | None) -> str:
