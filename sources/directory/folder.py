@@ -59,7 +59,7 @@ MIN_TIME_S = 946_684_800.0
 MAX_FACTS = 5_000
 """Maximum number of files whose Exif data is read in one scan: each costs up to a millisecond."""
 
-FIRST_FILES = 2_000
+FIRST_FILES = 500
 """Number of the newest files that are read first."""
 
 
