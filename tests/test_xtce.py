@@ -147,6 +147,8 @@ async def test_each_form_of_a_command_means_the_same(
         ("DRIVE distance=1e999", ("argument.range", 1, 16)),
         (f"DRIVE distance={10**390}", ("argument.range", 1, 16)),
         (f"SET -{10**390}", ("argument.range", 1, 5)),
+        ("DRIVE 12,5 VISUAL", ("syntax.command", 1, 7)),
+        ("DRIVE distance=12,5", ("syntax.command", 1, 16)),
         ("DRIVE distance=nan", ("argument.finite", 1, 16)),
         ("DRIVE distance=far", ("argument.type", 1, 16)),
         ("DRIVE 1 BLINDD", ("argument.member", 1, 9)),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"\s*([\w/.$-]+)")
 ARGUMENT_NAME = re.compile(r"([A-Za-z_]\w*)\s*[=:]\s*")
 SINGLE_QUOTED = re.compile(r"'([^']*)'")
+DIGITS_BESIDE_COMMA = re.compile(r"[0-9],[0-9]")
 BARE = re.compile(r"[^\s,()=\"'#]+")
 BLANK = re.compile(r"\s*")
 
@@ -130,6 +131,10 @@ def _argument(text: str, at: int, call: Call, line: int) -> int:
         value, end = quote[1], quote.end()
     elif (bare := BARE.match(text, at)) is not None:
         value, end = bare[0], bare.end()
+        if DIGITS_BESIDE_COMMA.match(text, end - 1):
+            message = f"{quoted(text[at : end + 2])} has a comma between digits"
+            hint = "write decimals with a point, and a blank after the comma between arguments"
+            raise FormMistake(message, Spot(line, at + 1), hint)
     else:
         message = f"must be a value, not {quoted(mark or 'the end of the line')}"
         raise FormMistake(message, Spot(line, at + 1), "write NAME=VALUE")
