@@ -82,14 +82,16 @@ class LoopbackServer(uvicorn.Server):
         self.up.set()
 
     async def main_loop(self) -> None:
-        async with create_task_group() as tasks:
-            tasks.start_soon(super().main_loop)
-            await self._stopping.wait()
-            tasks.cancel_scope.cancel()
+        try:
+            async with create_task_group() as tasks:
+                tasks.start_soon(super().main_loop)
+                await self._stopping.wait()
+                tasks.cancel_scope.cancel()
+        finally:
+            for server in self.servers:
+                server.close()
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         with move_on_after(self.config.timeout_graceful_shutdown):
@@ -115,8 +117,10 @@ async def running(app: ASGIApp, **options: Any) -> AsyncIterator[str]:
         stopped = Event()
 
         async def run() -> None:
-            await server.serve()
-            stopped.set()
+            try:
+                await server.serve()
+            finally:  # the end of the event loop cancels this task, too
+                stopped.set()
 
         tasks.start_soon(run)
         await server.up.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -9,11 +10,14 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.applications import Starlette
 
 from tests.serving import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.conftest import Serve
 
 CONFTEST = """
 pytest_plugins = ["tests.hangs", "tests.last_lines"]
@@ -130,3 +134,22 @@ def test_a_run_that_takes_too_long_lists_the_tests_that_did_not_finish(
     ended = run(tmp_path, f"{options} --session-timeout 0.3", test_1=SLOW, test_2=OTHERS)
     assert ended.returncode != 0
     assert ended.stdout.splitlines()[-1].split() == ["3", "test_2.py"]
+
+
+@pytest.mark.anyio
+async def test_a_server_ends_with_the_event_loop_of_a_test_that_timed_out(serve: Serve) -> None:
+    before = asyncio.all_tasks()
+    serves = asyncio.Event()
+
+    async def hang() -> None:
+        async with serve(Starlette()):
+            serves.set()
+            await asyncio.Event().wait()
+
+    hanging = asyncio.create_task(hang())
+    await serves.wait()
+    for task in asyncio.all_tasks() - before:  # as `asyncio.Runner.close` does
+        task.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.wait([hanging])
+    assert hanging.cancelled()
