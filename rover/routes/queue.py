@@ -190,7 +190,9 @@ def _time(body: Mapping[str, Any], name: str) -> float | None:
     try:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is not None:
-            return moment.astimezone(UTC).timestamp()
+            # in milliseconds, as others see it, and may state it again
+            whole = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+            return whole.astimezone(UTC).timestamp()
     except (TypeError, ValueError, OverflowError):
         pass  # OverflowError: in UTC, it is before the year 1 or after 9999
     raise BadBody(f"`{name}` must be a time with an offset, such as 2026-11-22T07:00:00Z")
