@@ -64,9 +64,12 @@ test('messages of others count as unread while the channel is not shown', () => 
   expect([followed.unread, followed.mentions]).toEqual([2, 1]);
   FakeSocket.newest.receive({ type: 'message', ...message(14, 'Bo', '@Adam and @ada') });
   expect([followed.unread, followed.mentions]).toEqual([3, 2]);
+  const edit = { kind: 'edit', data: { message: 'e-11' } };
+  FakeSocket.newest.receive({ type: 'message', ...message(15, 'Bo', 'no go, @Ada!'), ...edit });
+  expect([followed.unread, followed.mentions]).toEqual([3, 2]);
   followed.markRead();
   isShown = true;
-  FakeSocket.newest.receive({ type: 'message', ...message(15, 'Bo', '@Ada') });
+  FakeSocket.newest.receive({ type: 'message', ...message(16, 'Bo', '@Ada') });
   expect([followed.unread, followed.mentions]).toEqual([0, 0]);
 });
 

@@ -14,6 +14,9 @@ import {
 /** Number of older messages that one request loads. */
 const PAGE_MESSAGES = 100;
 
+/** Kinds of answers and corrections, which are not counted as unread. */
+const UNCOUNTED: ReadonlySet<string> = new Set(['vote', 'ack', 'edit', 'retract']);
+
 /** Whether there are messages before the oldest one that is held. */
 export type Older = 'unknown' | 'loading' | 'none' | 'failed';
 
@@ -170,7 +173,7 @@ export class FollowedChannel {
   }
 
   #count({ from, kind, text }: Message): void {
-    if (this.channel.isOwn(from) || kind === 'vote' || kind === 'ack') return;
+    if (this.channel.isOwn(from) || UNCOUNTED.has(kind ?? '')) return;
     this.unread += 1;
     if (this.channel.namesUs(text)) this.mentions += 1;
   }
