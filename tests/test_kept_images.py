@@ -9,6 +9,7 @@ import pytest
 
 from rover.mission import MissionControl
 from rover.settings import Settings
+from rover.supervise import State
 from tests.fake_camera import FakeCamera
 from tests.waiting import until
 
@@ -90,6 +91,17 @@ async def test_the_oldest_images_are_deleted_beyond_the_limit(tmp_path: Path) ->
     async with running(tmp_path, max_bytes=25_000) as (images, camera):
         assert await ids(images) == ["image 4", "image 3"]
         assert len(list((tmp_path / "images" / "camera").iterdir())) == 2
+
+
+async def test_a_camera_whose_images_cannot_be_kept_is_degraded(tmp_path: Path) -> None:
+    async with running(tmp_path) as (images, camera):
+        (tmp_path / "images").write_text("not a folder")
+        await take(images, camera, "one", b"one")
+        assert images.health.state is State.DEGRADED
+        assert await content(images, "one") == b"one"
+        (tmp_path / "images").unlink()
+        await take(images, camera, "two", b"two")
+        await until(lambda: images.health.state is State.LIVE)
 
 
 async def test_images_whose_files_were_deleted_are_not_listed(tmp_path: Path) -> None:

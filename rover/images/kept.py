@@ -175,7 +175,11 @@ class KeptImages:
             raise ImageBroken(image.id, exc.reason) from exc
 
     async def keep(self, image: Image, spool: Spool) -> None:
-        """Copy a complete image from its spool. If that fails, the log line says so."""
+        """Copy a complete image from its spool. An image larger than the limit is not kept.
+
+        Raises:
+            OSError: it cannot be copied, for example because the disk is full.
+        """
         complete = replace(
             image,
             complete=True,
@@ -191,11 +195,7 @@ class KeptImages:
                 spool.received,
             )
             return
-        try:
-            await to_thread.run_sync(self._copy, complete, spool)
-        except OSError as exc:
-            logger.warning("image %r cannot be kept: %s", image.id, describe(exc))
-            return
+        await to_thread.run_sync(self._copy, complete, spool)
         if replaced := self._kept.get(image.id):
             self._forget(replaced)
             if replaced.image.path not in (None, complete.path):

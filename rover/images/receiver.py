@@ -272,5 +272,8 @@ class Receiver:
             del self.spools[image.id]  # new readers read the file
             await spool.release()
         if now.path is None and self._kept is not None:
-            await self._kept.keep(now, spool)
+            try:
+                await self._kept.keep(now, spool)
+            except OSError as exc:
+                self.supervisor.degrade(f"image {now.id!r} cannot be kept: {describe(exc)}")
         return now
