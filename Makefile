@@ -59,7 +59,7 @@ without-3.%:
 
 drain: $(ENV) $(PAGE) ## test in full what `make test` shortens: 2,500 clients, every host, server and fault
 	TEST_FULL=1 $(BIN)/pytest --quiet --capture no tests/test_drain.py tests/test_servers.py \
-	  $(SHORTENED)
+	  $(SHORTENED) $(ARGS)
 
 kills: $(ENV) ## kill a server 300 times under 200 readers, 20 members and 5 uploads
 	TEST_FULL=1 $(BIN)/pytest --quiet tests/test_log_machine.py tests/test_comms_machine.py tests/test_kills.py
