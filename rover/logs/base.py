@@ -50,7 +50,7 @@ class Stream:
         key: its name, such as `telemetry`.
         epochs: each epoch and its first offset, in order; never empty.
         last: the offset of the newest record; the offset before the first one if there is none.
-        newest_at: POSIX seconds of the newest record, or at which the last run ended.
+        newest_at: POSIX seconds of the newest record, or up to which the last run recorded.
     """
 
     key: str
@@ -131,7 +131,7 @@ class Log(Protocol):
 
     @property
     def alive_at(self) -> float:
-        """POSIX seconds at which the last run was alive; 0 if it is unknown."""
+        """POSIX seconds up to which the last run recorded everything; 0 if it is unknown."""
         ...
 
     @property

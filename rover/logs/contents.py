@@ -6,6 +6,7 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from rover.checksum import is_intact, sum_column
@@ -114,12 +115,12 @@ def contents_of(
     ids = {f"damaged stream {id_}": id_ for id_ in damaged}  # no other stream has their records
     ids |= {key: id_ for id_, key, _ in streams}
     for id_, key, last in streams:
-        newest, is_certain = _newest(connection, key, id_, damage, is_written=is_written)
+        newest, newest_at, is_certain = _newest(connection, key, id_, damage, is_written=is_written)
         if not is_certain:
             unsure.add(id_)
         found = epochs.get(id_) or ([(new_epoch(), 1)] if damage.parts else [])
         if found:
-            index.streams[key] = Stream(key, found, max(last, newest))
+            index.streams[key] = Stream(key, found, max(last, newest), newest_at)
     meta = dict(rows("meta", "CAST(key AS BLOB), CAST(value AS BLOB)", 0, set()))
     return Contents(index, ids, meta, {key for key in index.streams if ids[key] in unsure})
 
@@ -165,8 +166,11 @@ def _rows_of_both_ends(
 
 def _newest(
     connection: sqlite3.Connection, key: str, stream: int, damage: Damage, *, is_written: bool
-) -> tuple[int, bool]:
-    """The offset of the newest record of a stream, 0 without one, and whether it is certain."""
+) -> tuple[int, float, bool]:
+    """The offset and the time of the newest record of a stream, and whether they are certain.
+
+    Without a record, the offset is 0, and the time -infinite.
+    """
 
     def select(low: int, high: int, _: bool, limit: int, newest: bool) -> Iterable[StoredRow]:
         columns = f"{COLUMNS}, {sum_column(connection, 'records')}"
@@ -174,7 +178,7 @@ def _newest(
         order = "ORDER BY id DESC LIMIT ?" if newest else "ORDER BY id LIMIT ?"
         return connection.execute(query + order, (low, high, limit))
 
-    newest, is_certain = 0, True
+    newest, newest_at, is_certain = 0, -inf, True
     for row in readable_rows(select, *id_range(stream), newest=True):
         if isinstance(row, Lost):
             if is_written:
@@ -182,9 +186,10 @@ def _newest(
             is_certain = False
             continue
         newest = max(newest, row[0] & MAX_OFFSET)
-        if isinstance(records_of_row(row)[-1], Record):
+        if isinstance(record := records_of_row(row)[-1], Record):
+            newest_at = record.at
             break
         is_certain = False
     if not is_certain:
         damage.note(Damaged(key, f"events after {newest}"))
-    return newest, is_certain
+    return newest, newest_at, is_certain

@@ -22,7 +22,7 @@ MAX_GAPS = 1_000
 MIN_GAP_S = 0.5
 """Seconds from which a time without records is a gap."""
 
-STOPPED = "the server was not running"
+STOPPED = "the server was not running, or could not record before it ended"
 
 
 class RecordingGap(NamedTuple):
@@ -63,7 +63,7 @@ def with_gap(values: Mapping[str, str], gap: RecordingGap) -> str:
 async def record_stop(log: Log, key: str, now: float) -> None:
     """Record at the start that nothing was recorded since the last run.
 
-    It ended after the last event of a stream, and after it was alive.
+    It recorded up to the last event of a stream, or longer if the log knows that.
 
     Args:
         log: the log; one of a recorded mission is not changed.

@@ -16,7 +16,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from math import isfinite
+from math import inf, isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
@@ -24,7 +24,7 @@ from zlib import crc32
 from rover.logs.codec import CHECKSUM, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from rover.logs.codec import Row
@@ -63,10 +63,13 @@ class Found(NamedTuple):
     Attributes:
         rows: its records up to a damaged one, of both segments, in the order of their ids.
         is_complete: whether nothing is damaged.
+        lost: from when to when in POSIX seconds a damaged segment may have had records before those
+            of the other one.
     """
 
     rows: list[Row]
     is_complete: bool
+    lost: Sequence[tuple[float, float]] = ()
 
 
 class Journal:
@@ -124,7 +127,7 @@ class Journal:
         TRANSACTIONS.pack_into(self._map, HEADER.size, count)
 
     def note_alive(self, at: float) -> None:
-        """Note that the run is alive at a time in POSIX seconds."""
+        """Note that the run is alive at a time in POSIX seconds, and that nothing is missing."""
         ALIVE.pack_into(self._map, ALIVE_AT, at)
 
     def _set_used(self, segment: int, used: int) -> None:
@@ -144,12 +147,13 @@ def read_journal(path: Path, runs: Collection[str]) -> Found | None:
         magic, run, *_ = HEADER.unpack_from(content)
         if run.decode("ascii") not in runs or magic not in (MAGIC, MAGIC_2):
             return None
-        rows: list[Row] = []
         record_seed = crc32(run) if magic == MAGIC_2 else 0
-        complete = [
-            _read_segment(content, segment, crc32(run), record_seed, rows) for segment in (0, 1)
-        ]
-        return Found(sorted(rows, key=itemgetter(0)), all(complete))
+        first, second = (
+            _read_segment(content, segment, crc32(run), record_seed) for segment in (0, 1)
+        )
+        rows = sorted(first.rows + second.rows, key=itemgetter(0))
+        lost = (*_lost(first, second), *_lost(second, first))
+        return Found(rows, first.is_complete and second.is_complete, lost)
     except (OSError, ValueError, struct.error):
         return None
 
@@ -159,11 +163,14 @@ class Noted(NamedTuple):
 
     Attributes:
         transactions: number of transactions that it has committed; 0 if it is unknown.
-        alive_at: POSIX seconds at which it was alive; 0 if it is unknown.
+        alive_at: POSIX seconds at which it was alive, and the file or the journal had all its
+            records; 0 if it is unknown.
+        run: its id; empty if it is unknown.
     """
 
     transactions: int = 0
     alive_at: float = 0.0
+    run: str = ""
 
 
 def read_notes(path: Path) -> Noted:
@@ -171,27 +178,36 @@ def read_notes(path: Path) -> Noted:
     try:
         with path.open("rb") as file:
             header = file.read(HEADER_BYTES)
+        _, run, *_ = HEADER.unpack_from(header)
         (transactions,) = TRANSACTIONS.unpack_from(header, HEADER.size)
         (alive_at,) = ALIVE.unpack_from(header, ALIVE_AT)
     except (OSError, struct.error):
         return Noted()
-    return Noted(transactions, alive_at if header.startswith(MAGIC) and isfinite(alive_at) else 0.0)
+    is_known = header.startswith(MAGIC) and isfinite(alive_at)
+    return Noted(transactions, alive_at if is_known else 0.0, run.decode("ascii", "replace"))
 
 
 def _used_checksum(used: int, seed: int) -> int:
     return crc32(CHECKSUM.pack(used), seed)
 
 
-def _read_segment(
-    content: bytes, segment: int, seed: int, record_seed: int, rows: list[Row]
-) -> bool:
-    """Add the records of a segment, up to a damaged one; returns whether none is damaged."""
+def _read_segment(content: bytes, segment: int, seed: int, record_seed: int) -> Found:
+    """The records of a segment, up to a damaged one."""
     used, checksum = USED.unpack_from(content, USED_AT + USED.size * segment)
     if used > SEGMENT_BYTES or checksum != _used_checksum(used, seed):
-        return False
+        return Found([], is_complete=False)
     start = HEADER_BYTES + segment * SEGMENT_BYTES
+    rows: list[Row] = []
     for row in decode(content, start, start + used, record_seed):
         if row is None:
-            return False
+            return Found(rows, is_complete=False)
         rows.append(row)
-    return True
+    return Found(rows, is_complete=True)
+
+
+def _lost(segment: Found, other: Found) -> Iterator[tuple[float, float]]:
+    """From when to when a damaged segment may have had records before those of another one."""
+    since = segment.rows[-1][1] if segment.rows else -inf
+    later = [at for _, at, *_ in other.rows if at > since]
+    if later and not segment.is_complete:
+        yield since, min(later)

@@ -8,27 +8,28 @@ from __future__ import annotations
 import logging
 import sqlite3
 from contextlib import suppress
-from dataclasses import replace
 from errno import EBADF, EBUSY
 from time import strftime
 from typing import TYPE_CHECKING, NamedTuple
 
 from rover.damage import damage_of
-from rover.logs.batch import Batch
 from rover.logs.contents import contents_read_only, is_damage, set_aside
 from rover.logs.folder import DataFolder
-from rover.logs.journal import Journal, read_journal, read_notes
-from rover.schema import FILE_NAME, MAX_OFFSET, OFFSET_BITS
+from rover.logs.journal import Journal
+from rover.logs.recovery import batch_of, left_by_last_run, runs_of
+from rover.schema import FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rover.logs.base import Index
-    from rover.logs.batch import Trim
+    from rover.logs.batch import Batch, Trim
     from rover.logs.codec import Row
     from rover.logs.contents import Contents
     from rover.logs.database import Database
+    from rover.logs.gaps import RecordingGap
+    from rover.logs.recovery import Left
 
 logger = logging.getLogger("rover.log")
 
@@ -42,13 +43,15 @@ class Opened(NamedTuple):
         contents: what it holds.
         may_lack: whether clients may have newer events than it.
         failure: why nothing can be written; empty if it can.
-        alive_at: POSIX seconds at which the last run was alive; 0 if it is unknown.
+        alive_at: POSIX seconds up to which the last run recorded everything; 0 if it is unknown.
+        gaps: times in the last run of which records are lost.
     """
 
     contents: Contents
     may_lack: bool
     failure: str
     alive_at: float
+    gaps: Sequence[RecordingGap]
 
 
 class MissionFile:
@@ -67,6 +70,7 @@ class MissionFile:
         set_aside: the new name of a file that could not be used; `None` if there is none.
         damage: what cannot be read of the file.
         is_new: whether this run has begun another file, without the records of the one before.
+        unstored: records of the last run's journal that the file lacks, while it cannot be written.
     """
 
     def __init__(
@@ -82,6 +86,9 @@ class MissionFile:
         self.set_aside: Path | None = None
         self.damage = damage_of(self.path)
         self.is_new = False
+        self.unstored: Sequence[Row] = ()
+        self._alive_at = 0.0  # of the last run
+        self._lacks_journal = False  # until the next transaction
         self._journal_path = data_dir / JOURNAL_NAME
         self._open_database = open_database
         self._boot = boot
@@ -91,26 +98,28 @@ class MissionFile:
     def open(self) -> Opened:
         """Open the file, store what a killed process left in the journal, and begin a run.
 
-        A damaged file is set aside. If the disk cannot be written, `write` tries it again.
+        A damaged file is set aside. If the disk cannot be written, `write` tries it again, and the
+        journal stays as it is until then.
 
         Raises:
             SettingError: a newer version of this program wrote the file.
         """
         failure = ""
         try:
-            contents = self._recover(self._open_or_set_aside())
+            contents = self._open_or_set_aside()
         except (sqlite3.Error, OSError) as exc:
             failure = f"{self.path} cannot be opened: {exc}"
             contents = contents_read_only(self.path)  # so that the epochs go on
         self._run = contents.meta.get("run", "")
-        alive_at = read_notes(self._journal_path).alive_at  # before this run notes its own
-        may_lack = self._may_lack(contents.meta)
+        left = left_by_last_run(self._journal_path, contents, self._boot())
+        self.unstored, self._alive_at = left.rows, left.alive_at
+        may_lack = self._may_lack(contents.meta, left)
         if self.database is not None:
             try:
                 self._begin_run(self.database)
             except (sqlite3.Error, OSError) as exc:
                 failure = f"{self.path} cannot be written: {exc}"
-        return Opened(contents, may_lack, failure, alive_at)
+        return Opened(contents, may_lack, failure, left.alive_at, left.gaps)
 
     def write(self, batch: Batch, index: Index, ids: Mapping[str, int]) -> set[Trim]:
         """Write a batch; open the file again first if an error has closed it.
@@ -127,8 +136,8 @@ class MissionFile:
             sqlite3.Error: nothing of it was written. A damaged file was set aside.
             OSError: the same; `FileNotFoundError` if the file was deleted or replaced.
         """
-        database = self.database or self._open_again(batch, index, ids)
         try:
+            database = self.database or self._open_again(batch, index, ids)
             unfinished = database.write(batch)
         except FileNotFoundError:
             self._close_database()
@@ -137,6 +146,10 @@ class MissionFile:
             if is_damage(exc):
                 self.set_aside_damaged(str(exc))
             raise
+        if self._lacks_journal:
+            self._lacks_journal = False
+            with suppress(sqlite3.Error, OSError):
+                self._open_journal(database)
         if self.journal is not None:
             self.journal.note_transactions(database.transactions)
         return unfinished
@@ -187,25 +200,7 @@ class MissionFile:
         self.database = self._open_database(self.path)
         return self.database.contents()
 
-    def _recover(self, contents: Contents) -> Contents:
-        """Store what the last run left in the journal; returns the contents after that."""
-        meta = contents.meta
-        if self.database is None or not meta or meta.get("clean") == "yes":
-            return contents
-        found = read_journal(self._journal_path, _runs(meta))
-        if found is None or meta.get("boot") != self._boot():
-            return contents
-        count = meta.get("transactions", "")
-        noted = read_notes(self._journal_path).transactions
-        has_all = (int(count) if count.isdecimal() else 0) >= noted
-        self.database.write(_missing(contents, found.rows))
-        if not found.is_complete:
-            logger.error("%s is damaged; what follows the damage is lost", self._journal_path)
-        elif has_all:  # else its write-ahead log was damaged or deleted
-            meta["journal"] = "stored"
-        return replace(self.database.contents(), meta=meta, unsure=contents.unsure)
-
-    def _may_lack(self, meta: Mapping[str, str]) -> bool:
+    def _may_lack(self, meta: Mapping[str, str], left: Left) -> bool:
         """Whether clients may have newer events than the file."""
         if not meta:
             if self.folder.last_run():
@@ -213,7 +208,7 @@ class MissionFile:
                     "%s is empty or new; what the last run recorded is not in it", self.path
                 )
             return False
-        if self.folder.last_run() not in _runs(meta):
+        if self.folder.last_run() not in runs_of(meta):
             logger.warning(
                 "%s is not of the last run; it was probably restored from a backup", self.path
             )
@@ -221,7 +216,8 @@ class MissionFile:
         if meta.get("clean") == "yes":
             return False
         boot = self._boot()
-        if boot and boot == meta.get("boot") and meta.get("journal") != "yes":
+        is_journaled = meta.get("journal") == "yes"
+        if boot and boot == meta.get("boot") and (left.is_complete or not is_journaled):
             return False
         logger.warning("the newest telemetry of the last run may be lost")
         return True
@@ -233,7 +229,8 @@ class MissionFile:
         if not self.folder.keep():
             raise OSError(EBUSY, "its folder was replaced, and another process uses it")
         contents = self._open_or_set_aside()
-        if contents.meta.get("run", "") != self._run or not contents.meta:
+        runs = (self._run, self.folder.run)
+        if contents.meta.get("run", "") not in runs or not contents.meta:
             if contents.index.streams:  # nothing is known about it
                 self._close_database()
                 self._set_aside("replaced", "of another run")
@@ -250,33 +247,37 @@ class MissionFile:
         return self.database
 
     def _begin_run(self, database: Database, *, is_late: bool = False) -> None:
-        """Note this run in the file.
+        """Store what the last run left, and note this run in the file.
 
         Args:
             database: the file.
-            is_late: whether the log was in use before this call. Then it gets no journal, which
-                would lack the records before.
+            is_late: whether the log was in use before this call. Then a journal would lack the
+                records before, so it is opened after the first transaction.
 
         Raises:
             sqlite3.Error: the file cannot be written; it is closed.
             OSError: the same.
         """
-        run, previous = self.folder.run, "" if is_late else self._run
-        has_journal = self.journal is not None or not is_late
+        run = self.folder.run
+        previous = "" if self._run == run else self._run
         try:
+            if self.unstored:
+                database.write(batch_of(self.unstored))
+                self.unstored = ()
             database.set_meta(
                 run=run,
                 previous=previous,
                 boot=self._boot(),
                 clean="",
-                journal="yes" if has_journal else "",
+                journal="" if self.journal is None else "yes",
                 transactions="0",
             )
             database.transactions = 0
             if self.journal is not None:
                 self.journal.note_transactions(0)
             self._run = run
-            if has_journal and self.journal is None:
+            self._lacks_journal = is_late and self.journal is None
+            if self.journal is None and not is_late:
                 self._open_journal(database)
             self.folder.begin_run()
         except (sqlite3.Error, OSError):
@@ -284,23 +285,12 @@ class MissionFile:
             raise
 
     def _open_journal(self, database: Database) -> None:
+        database.set_meta(journal="yes")  # first: the journal has no records without it
         try:
-            self.journal = Journal(self._journal_path, self._run)
+            journal = Journal(self._journal_path, self._run)
         except OSError as exc:
             database.set_meta(journal="")
             logger.warning("each event waits for a transaction: no %s: %s", self._journal_path, exc)
-
-
-def _missing(contents: Contents, rows: Iterable[Row]) -> Batch:
-    """The records of a journal that a file lacks."""
-    stored = {contents.ids[key]: stream.last for key, stream in contents.index.streams.items()}
-    batch = Batch()
-    for row in rows:
-        if row[0] & MAX_OFFSET > stored.get(row[0] >> OFFSET_BITS, MAX_OFFSET):
-            batch.append(row)
-    return batch
-
-
-def _runs(meta: Mapping[str, str]) -> tuple[str, ...]:
-    """The last run, and the one before it, which counts if the last one ended at its start."""
-    return tuple(run for key in ("run", "previous") if (run := meta.get(key)))
+            return
+        journal.note_alive(self._alive_at)
+        self.journal = journal

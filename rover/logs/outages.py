@@ -58,7 +58,7 @@ class Outages:
             return
         since, lost, lost_until = self.now.since, self._pending.lost, self._pending.lost_until
         if lost > self._lost_before and since < lost_until:  # what followed was waiting in memory
-            self._record_gap(RecordingGap(since, lost_until, self.now.reason))
+            self.record_gap(RecordingGap(since, lost_until, self.now.reason))
         self.now, self._pending.drop_reason = None, TOO_SLOW
         seconds = self._clock() - since
         logger.warning("recording again after %.1f s; %d records were lost in all", seconds, lost)
@@ -70,11 +70,12 @@ class Outages:
             set_aside: the file that has them; `None` if they are lost.
         """
         reason = self._reason(FileNotFoundError()) if self.now is None else self.now.reason
-        self._record_gap(RecordingGap(self.opened_at, self._clock(), reason))
+        self.record_gap(RecordingGap(self.opened_at, self._clock(), reason))
         where = "lost" if set_aside is None else f"in {set_aside} only"
         logger.error("another %s was begun; what the one before had is %s", self._path, where)
 
-    def _record_gap(self, gap: RecordingGap) -> None:
+    def record_gap(self, gap: RecordingGap) -> None:
+        """Record a time in which nothing was recorded."""
         self._pending.put(GAPS, with_gap(self._pending.index.values_with_prefix(GAPS), gap))
 
     def _reason(self, error: Exception) -> str:

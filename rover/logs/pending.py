@@ -50,6 +50,7 @@ class Pending:
         self._batch = Batch()
         self._begun: dict[str, str] = {}  # the epochs that are being written
         self._is_journaled = self._was_journaled = True  # everything waiting, and being written
+        self._lacks_records = False  # the journal does, of those that are not in the file
 
     def __bool__(self) -> bool:
         return bool(self._batch)
@@ -58,6 +59,11 @@ class Pending:
     def is_journaled(self) -> bool:
         """Whether the journal has everything that waits or is being written."""
         return self._is_journaled and self._was_journaled
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the file or the journal has each record so far."""
+        return self._file.journal is not None and not self._lacks_records
 
     def load(self, contents: Contents) -> None:
         """Begin with the contents of a file."""
@@ -86,11 +92,18 @@ class Pending:
             self.put(KEY + key, ended)
         offset, at, kind, data, t = record
         encoded = self._batch.append((self.ids[key] << OFFSET_BITS | offset, at, t, kind, data))
-        if (journal := self._file.journal) is None or not journal.append(encoded):
+        if not self._journal(encoded):
             self._is_journaled = False
         stream.last = offset
         if self._batch.size > MAX_PENDING_BYTES:
             self._drop_oldest()
+
+    def _journal(self, record: bytes) -> bool:
+        """Store a record in the journal, unless that would hide that it lacks one before it."""
+        journal = self._file.journal
+        if journal is None or self._lacks_records or not journal.append(record):
+            self._lacks_records = True
+        return not self._lacks_records
 
     def trim(self, key: str, before: int, kinds: Collection[str] | None = None) -> None:
         """See `Log.trim`."""
@@ -135,6 +148,9 @@ class Pending:
         self._was_journaled = True
         if self._file.journal is not None:
             self._file.journal.clear_sealed()
+        if self._lacks_records:  # now only of those that wait
+            self._lacks_records = False
+            all(self._journal(record) for pack in self._batch.packs for record in pack.records)
         self._batch.trims = {trim: batch.trims[trim] for trim in unfinished} | self._batch.trims
 
     def put_back(self, batch: Batch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
-from itertools import islice
+from itertools import chain, islice
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from rover.logs.rows import COLUMNS, PACK_KIND, records_of_row
 from rover.schema import HEADER_BYTES, MAX_OFFSET, OFFSET_BITS, SAMPLE_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import Unpack
 
@@ -144,9 +144,21 @@ def read(
     limit: int | None = None,
     max_bytes: int | None = None,
     damaged: bool = False,
+    unstored: Sequence[Record] = (),
     **range_: Unpack[Range],
 ) -> list[Record]:
     """Committed records of a stream; see `Log.read`.
+
+    Args:
+        path: of the file.
+        key: of the stream.
+        stream: its id.
+        mode: of `connect`.
+        limit: see `Selection`.
+        max_bytes: see `Selection`.
+        damaged: see `Selection`.
+        unstored: records that follow all those in the file.
+        range_: see `Range`.
 
     Raises:
         LogDamaged: the records cannot be read.
@@ -154,13 +166,34 @@ def read(
     damage = damage_of(path)
     try:
         with closing(connect(path, mode)) as connection:
+            more = within(unstored, **range_)
+            if more:  # else those that were stored meanwhile would appear twice
+                range_["until"] = more[0].offset - 1
             found = records_of(connection, damage, key, stream, **range_)
-            wanted = (one for one in found if damaged or one.data)
+            both = chain(more[::-1], found) if range_.get("newest") else chain(found, more)
+            wanted = (one for one in both if damaged or one.data)
             records = up_to(islice(wanted, limit), max_bytes)
     except (sqlite3.Error, UnicodeError) as exc:
         damage.note(Damaged(key, f"events ({exc})"))
         raise LogDamaged(f"{path} cannot be read: {exc}") from exc
     return records[::-1] if range_.get("newest") else records
+
+
+def within(
+    records: Iterable[Record],
+    *,
+    after: int = 0,
+    until: int | None = None,
+    kinds: Collection[str] | None = None,
+    newest: bool = False,  # part of a range
+) -> list[Record]:
+    """Those of some records that are in a range, the oldest first; see `Range`."""
+    last = MAX_OFFSET if until is None else until
+    return [
+        one
+        for one in records
+        if after < one.offset <= last and (kinds is None or one.kind in kinds)
+    ]
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:

@@ -71,6 +71,12 @@ def row_of(row: Row) -> tuple[object, ...]:
     return id_, at, t, kind, data, sum_
 
 
+def record_of(row: Row) -> Record:
+    """The record of a row of the journal."""
+    id_, at, t, kind, data = row
+    return Record(id_ & MAX_OFFSET, at, kind, data, t)
+
+
 def item_row(key: str, value: str) -> tuple[object, ...]:
     """The row of a named text."""
     return key, value, checksum(key.encode(), value.encode())

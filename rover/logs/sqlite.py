@@ -27,7 +27,9 @@ from rover.logs.mission_file import MissionFile
 from rover.logs.outages import Outages
 from rover.logs.pending import Pending
 from rover.logs.reading import read
+from rover.logs.rows import record_of
 from rover.logs.transactions import SLOW_S, Transactions
+from rover.schema import OFFSET_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -144,8 +146,10 @@ class SqliteLog:
         self.alive_at = opened.alive_at
         if opened.failure:
             self._outages.begin(opened.failure)
+        for gap in opened.gaps:
+            self._outages.record_gap(gap)
         for stream in self._pending.index.streams.values():
-            stream.newest_at = self.alive_at
+            stream.newest_at = max(stream.newest_at, self.alive_at)
             if opened.may_lack or stream.key in opened.contents.unsure:
                 self.begin(stream.key, new_epoch(), stream.last + 1)
         self._opened, self._outages.opened_at = True, self._clock()
@@ -157,8 +161,7 @@ class SqliteLog:
                 await asyncio.wait((self._transactions.join(),))
         if self._store_timer is not None:
             self._store_timer.cancel()
-        if (journal := self._file.journal) is not None:
-            journal.note_alive(self._clock())
+        self._note_alive()
         clean = self._opened and self.outage is None and not self._pending
         with CancelScope(shield=True), move_on_after(self._close_timeout_s):
             # if the disk hangs, the writer does this later, or the process ends before
@@ -171,7 +174,7 @@ class SqliteLog:
     async def run(self) -> None:
         """See `Log.run`."""
         async with create_task_group() as tasks:
-            tasks.start_soon(self._note_alive)
+            tasks.start_soon(self._keep_noting_alive)
             while True:
                 await sleep(self._retry_s)
                 if self.outage is not None:
@@ -180,12 +183,15 @@ class SqliteLog:
                     with suppress(sqlite3.Error, OSError):  # a write reports it
                         await self._checkpoints.move(database)
 
-    async def _note_alive(self) -> None:
-        """Note that this run is alive: the next one records since when nothing was recorded."""
+    async def _keep_noting_alive(self) -> None:
         while True:
-            if (journal := self._file.journal) is not None:
-                journal.note_alive(self._clock())
+            self._note_alive()
             await sleep(ALIVE_S)
+
+    def _note_alive(self) -> None:
+        """Note up to when everything is recorded: the next run records the gap that follows."""
+        if (journal := self._file.journal) is not None and self._pending.is_safe:
+            journal.note_alive(self._clock())
 
     def as_json(self) -> dict[str, Any]:
         """See `Log.as_json`."""
@@ -248,7 +254,9 @@ class SqliteLog:
         last = self._pending.index.streams[key].last
         until = selection.get("until")
         selection["until"] = last if until is None else min(until, last)
-        return await to_thread.run_sync(partial(read, self.path, key, id_, **selection))
+        unstored = [record_of(row) for row in self._file.unstored if row[0] >> OFFSET_BITS == id_]
+        call = partial(read, self.path, key, id_, unstored=unstored, **selection)
+        return await to_thread.run_sync(call)
 
     async def commit(self) -> bool:
         """See `Log.commit`."""
