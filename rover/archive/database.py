@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from rover.archive.reader import Reader, has_archive
 from rover.archive.store import Store
+from rover.connect import connect_to_read, is_unwritable
 from rover.damage import Damage, damage_of
 from rover.write_lock import WriteLock, write_lock_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 WAL_BYTES = 4 * 2**20
@@ -38,6 +41,11 @@ class RecordedArchive:
     def store(self) -> Reader:
         """The archive, for reading."""
         return self._reader
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """See `ArchiveDatabase.reader`."""
+        yield self._reader
 
     def close(self) -> None:
         """Do nothing: the owner of the connection closes it."""
@@ -77,6 +85,26 @@ class ArchiveDatabase:
             self._db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES:d}")
             self._store, self._inode = Store(self._db, lock=self._lock, damage=self._damage), inode
         return self._store
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """The archive, for reading, also if the disk is full or read-only.
+
+        Raises:
+            OSError: the file does not exist.
+            sqlite3.Error: it cannot be read.
+        """
+        try:
+            store: Reader = self.store()
+        except sqlite3.Error as exc:
+            if self._path is None or not is_unwritable(exc):
+                raise
+            self.close()
+        else:
+            yield store
+            return
+        with closing(connect_to_read(self._path)) as db:
+            yield Reader(db, self._damage)
 
     def close(self) -> None:
         """Close the database; one in memory stays."""

@@ -10,11 +10,12 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from rover.checksum import is_intact, sum_column
+from rover.connect import connect_to_read
 from rover.damage import Damaged, Lost, damage_of, is_unreadable, readable_rows
 from rover.errors import RoverError
 from rover.events import new_epoch
 from rover.logs.base import Index, Record, Stream
-from rover.logs.reading import connect, id_range
+from rover.logs.reading import id_range
 from rover.logs.rows import COLUMNS, records_of_row
 from rover.schema import MAX_OFFSET
 
@@ -47,12 +48,10 @@ class Contents:
 def contents_read_only(path: Path) -> Contents:
     """What a file holds that cannot be opened for writing; nothing if it cannot be read either.
 
-    An exclusive connection needs no file beside the database: the disk may be full.
+    The disk may be full or read-only.
     """
-    for mode in ("rw", "ro&immutable=1"):
-        with suppress(Exception), closing(connect(path, mode)) as connection:  # also damage
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            return contents_of(connection, damage_of(path), is_written=True)
+    with suppress(Exception), closing(connect_to_read(path)) as connection:  # also damage
+        return contents_of(connection, damage_of(path), is_written=True)
     return Contents(Index(), {}, {})
 
 

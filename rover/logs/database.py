@@ -8,10 +8,11 @@ from contextlib import closing, suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from rover.connect import connect
 from rover.damage import damage_of
 from rover.errors import SettingError
 from rover.logs.contents import Contents, contents_of
-from rover.logs.reading import connect, id_range, of_kinds
+from rover.logs.reading import id_range, of_kinds
 from rover.logs.rows import (
     INSERT_EPOCH,
     INSERT_ITEM,

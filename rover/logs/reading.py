@@ -9,6 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from rover.checksum import sum_column
+from rover.connect import connect, connect_to_read
 from rover.damage import Damaged, Lost, damage_of, readable_rows
 from rover.errors import LogDamaged
 from rover.logs.base import Record, up_to
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from rover.damage import Damage
     from rover.logs.base import Range
     from rover.logs.rows import StoredRow
-
-BUSY_TIMEOUT_S = 1.0
-"""Seconds to wait for another program that writes to the file, such as the `sqlite3` shell."""
 
 
 def records_of(
@@ -139,7 +137,7 @@ def read(
     path: Path,
     key: str,
     stream: int,
-    mode: str = "ro",
+    mode: str = "",
     *,
     limit: int | None = None,
     max_bytes: int | None = None,
@@ -153,7 +151,7 @@ def read(
         path: of the file.
         key: of the stream.
         stream: its id.
-        mode: of `connect`.
+        mode: of `connect`; empty for `connect_to_read`.
         limit: see `Selection`.
         max_bytes: see `Selection`.
         damaged: see `Selection`.
@@ -165,7 +163,7 @@ def read(
     """
     damage = damage_of(path)
     try:
-        with closing(connect(path, mode)) as connection:
+        with closing(connect(path, mode) if mode else connect_to_read(path)) as connection:
             more = within(unstored, **range_)
             if more:  # else those that were stored meanwhile would appear twice
                 range_["until"] = more[0].offset - 1
@@ -194,27 +192,6 @@ def within(
         for one in records
         if after < one.offset <= last and (kinds is None or one.kind in kinds)
     ]
-
-
-def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
-    """A connection to a file that exists.
-
-    Args:
-        path: of the file.
-        mode: `rw`, `ro`, or `ro&immutable=1` for a file that never changes.
-
-    Raises:
-        sqlite3.Error: it cannot be opened.
-    """
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
-    connection.execute("PRAGMA cell_size_check = ON")  # finds more damage
-    if mode != "rw":
-        # without this, SQLite opens no truncated file; the pages that it lacks are damaged ones
-        connection.execute("PRAGMA writable_schema = ON")
-    return connection
 
 
 def note_truncation(path: Path, damage: Damage) -> None:

@@ -11,13 +11,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from rover.archive.database import RecordedArchive
+from rover.connect import connect
 from rover.damage import Damage
 from rover.errors import NotAMission
 from rover.logs.base import Record
 from rover.logs.contents import contents_of, is_damage
 from rover.logs.journal import read_journal
 from rover.logs.mission_file import JOURNAL_NAME
-from rover.logs.reading import connect, id_range, note_truncation, records_of
+from rover.logs.reading import id_range, note_truncation, records_of
 from rover.missions.files import StoredFiles, pieces_of_file
 from rover.schema import APPLICATION_ID, FILE_NAME, MAX_OFFSET, MIGRATIONS
 from rover.telemetry.past import Past

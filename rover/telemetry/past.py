@@ -135,7 +135,8 @@ class Past:
     def read_names(self) -> None:
         """Add the names of the parameters in the archive."""
         with self._lock, suppress(sqlite3.Error, OSError):  # `archive` reports it
-            self.series.note_stored(self._database.store().names)
+            with self._database.reader() as reader:
+                self.series.note_stored(reader.names)
 
     def load(
         self,
@@ -356,7 +357,8 @@ class Past:
     @contextmanager
     def _reading(self) -> Iterator[Reader]:
         try:
-            yield self._database.store()
+            with self._database.reader() as reader:
+                yield reader
         except (sqlite3.Error, OSError, ValueError) as exc:
             self._database.close()
             raise LogDamaged(f"the history cannot be read: {exc}") from exc
