@@ -81,6 +81,7 @@ async def opened(folder: Path, disk: Disk, clock: Clock | None = None) -> AsyncI
         open_database=disk.open,
         boot=lambda: "boot 1",
         retry_s=RETRY_S,
+        slow_s=30.0,
     )
     await log.open()
     try:
@@ -90,6 +91,11 @@ async def opened(folder: Path, disk: Disk, clock: Clock | None = None) -> AsyncI
             tasks.cancel_scope.cancel()
     finally:
         await log.close()
+
+
+async def kill(log: SqliteLog, copy: Path) -> None:
+    """Copy the data folder as a killed process leaves it: no thread writes meanwhile."""
+    await log._transactions.writer.run(shutil.copytree, log.path.parent, copy)
 
 
 def append(log: SqliteLog, clock: Clock, first: int, last: int, size: int = 10) -> None:
@@ -110,7 +116,7 @@ async def gaps_after_stop(log: SqliteLog) -> list[tuple[float, float]]:
 
 
 async def until_recording(log: SqliteLog) -> None:
-    with fail_after(5):
+    with fail_after(20):
         while not await log.sync():
             await sleep(RETRY_S)
 
@@ -130,7 +136,7 @@ async def test_a_gap_begins_at_the_newest_record_that_an_outage_left(
         append(log, clock, 31, 40)  # small enough for the rest of the journal
         await sleep(2 * ALIVE_S)  # it lives, and notes nothing
         if is_killed:
-            shutil.copytree(folder, tmp_path / "b")
+            await kill(log, tmp_path / "b")
     async with opened(tmp_path / "b" if is_killed else folder, Disk()) as log:
         stored = await offsets(log)
         assert stored == [*range(1, len(stored) + 1)]
@@ -148,7 +154,7 @@ async def test_a_restart_on_a_full_disk_keeps_the_journal(tmp_path: Path, hides_
         append(log, clock, 6, 60)
         assert not await log.sync()
         await sleep(2 * ALIVE_S)
-        shutil.copytree(tmp_path / "a", tmp_path / "b")
+        await kill(log, tmp_path / "b")
     disk.hides_file = hides_file
     async with opened(tmp_path / "b", disk, clock) as log:
         assert log.outage is not None
@@ -157,7 +163,7 @@ async def test_a_restart_on_a_full_disk_keeps_the_journal(tmp_path: Path, hides_
         assert [one.offset for one in newest] == [59, 60]
         assert [one.offset for one in await log.read(KEY, after=4, until=7)] == [5, 6, 7]
         await sleep(10 * RETRY_S)  # some attempts to write
-        shutil.copytree(tmp_path / "b", tmp_path / "c")
+        await kill(log, tmp_path / "c")
         assert await gaps_after_stop(log) == [(60, RESTARTED - T0)]
         append(log, clock, 61, 62)
         disk.is_full = False
@@ -165,7 +171,7 @@ async def test_a_restart_on_a_full_disk_keeps_the_journal(tmp_path: Path, hides_
         assert await offsets(log) == [*range(1, 63)]
         append(log, clock, 63, 64)
         assert await log.commit()  # in a journal of its own
-        shutil.copytree(tmp_path / "b", tmp_path / "d")
+        await kill(log, tmp_path / "d")
     async with opened(tmp_path / "c", Disk()) as log:
         assert await offsets(log) == [*range(1, 61)]
         assert (await gaps_after_stop(log))[0][0] == 60
@@ -186,7 +192,7 @@ async def test_lost_transactions_are_a_gap_before_the_records_of_the_journal(
         await sleep(2 * ALIVE_S)
         append(log, clock, 104, 105)
         assert await log.commit()
-        shutil.copytree(tmp_path / "a", tmp_path / "b")
+        await kill(log, tmp_path / "b")
     path = tmp_path / "b" / "mission.db-wal"
     content = bytearray(path.read_bytes())
     content[len(content) * 6 // 10] ^= 0x5A
@@ -210,11 +216,11 @@ async def test_a_record_that_does_not_fit_into_the_journal_ends_it(tmp_path: Pat
         assert await log.sync()
         append(log, clock, 2, 5, size=2**20)
         append(log, clock, 6, 9)
-        shutil.copytree(tmp_path / "a", tmp_path / "b")
+        await kill(log, tmp_path / "b")
         assert await log.sync()
         append(log, clock, 10, 11)
         assert await log.commit()
-        shutil.copytree(tmp_path / "a", tmp_path / "c")
+        await kill(log, tmp_path / "c")
     async with opened(tmp_path / "b", Disk()) as log:
         assert await offsets(log) == [1, 2, 3, 4]
     async with opened(tmp_path / "c", Disk()) as log:

@@ -134,9 +134,9 @@ class Past:
 
     def read_names(self) -> None:
         """Add the names of the parameters in the archive."""
-        with self._lock, suppress(sqlite3.Error, OSError):  # `archive` reports it
-            with self._database.reader() as reader:
-                self.series.note_stored(reader.names)
+        unreadable = suppress(sqlite3.Error, OSError)  # `archive` reports it
+        with self._lock, unreadable, self._database.reader() as reader:
+            self.series.note_stored(reader.names)
 
     def load(
         self,
