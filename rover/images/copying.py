@@ -44,8 +44,8 @@ async def copy_to_store(kept: KeptImages, report: Callable[[str], None]) -> None
         except SourceError as exc:
             if kept.waiting.get(image.id) is not one:
                 continue  # its file was deleted meanwhile
-            lost = f", {kept.lost:,} were deleted before they were copied" if kept.lost else ""
-            report(f"{len(kept.waiting):,} images are not copied yet{lost}: {describe(exc)}")
+            lost = f"deleted without a copy: {kept.lost:,}; " if kept.lost else ""
+            report(f"images without a copy: {len(kept.waiting):,}; {lost}{describe(exc)}")
             await sleep(pause_s)
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
         else:

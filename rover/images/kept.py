@@ -128,7 +128,11 @@ class KeptImages:
             found.append(one)
         for other, count in elsewhere.items():
             logger.warning(
-                "%d images of %s are in %s (ROVER_IMAGE_STORE)", count, self._camera, other
+                "the image store of %d images of %s is %s; set ROVER_IMAGE_STORE to that, or their "
+                "files alone are listed",
+                count,
+                self._camera,
+                other,
             )
         exist = await to_thread.run_sync(lambda: [_exists(one.image) for one in found])
         for kept, exists in sorted(zip(found, exist, strict=True), key=lambda one: one[0].number):
