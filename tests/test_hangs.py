@@ -105,7 +105,7 @@ def run(folder: Path, options: str, **tests: str) -> subprocess.CompletedProcess
 
 def test_tests_that_hang_are_failures_and_the_others_run(tmp_path: Path) -> None:
     hanging = {"test_1": IN_C, "test_2": IN_A_TEARDOWN, "test_3": IN_A_COROUTINE}
-    ended = run(tmp_path, "-p xdist -n 3", **hanging, test_4=OTHERS)
+    ended = run(tmp_path, "-p xdist -n 1", **hanging, test_4=OTHERS)
     results = set(re.findall(r"^(PASSED|FAILED) (\S+)", ended.stdout, re.M))
     assert results == {
         ("FAILED", "test_1.py::test_call"),
