@@ -116,7 +116,7 @@ def test_a_line_may_have_units_commas_and_comments() -> None:
         ("C00:00:00 WAIT 1e999", [("syntax.type", 1, 16)]),
         ("C00:00:00 DRIVE 1e999 0.1 0", [("syntax.range", 1, 17)]),
         ("C00:00:00 DRIVE nan 0.1 0", [("syntax.type", 1, 17)]),
-        ("C00:00:00 DRIVE 1_0 0.1 0", [("syntax.unit", 1, 17)]),
+        ("C00:00:00 DRIVE 1_0 0.1 0", [("syntax.type", 1, 17)]),
         ("C00:00:00 DRIVE ft 7 m", [("syntax.arguments", 1, 22)]),
         ("C00:00:00 TURN 200", [("syntax.range", 1, 16)]),
         ("C00:00:00 turn 20", [("syntax.command", 1, 11)]),
