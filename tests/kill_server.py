@@ -59,11 +59,19 @@ class Counter:
 
 
 class Checker:
-    """A check with a few steps of progress, some findings, and a verdict."""
+    """A check with a few steps of progress, some findings, and a verdict.
+
+    It writes a line into a file for each check that begins.
+    """
 
     steps = (Step("one", "One"), Step("two", "Two"))
 
+    def __init__(self, begun: Path) -> None:
+        self._begun = begun
+
     async def validate(self, path: Path) -> AsyncIterator[Progress | Finding | Verdict]:
+        with self._begun.open("a") as file:
+            file.write(f"{path.name}\n")
         for n in range(6):
             yield Progress("one" if n < 3 else "two", n / 6, f"line {n} in {os.getpid()}")
             await sleep(0.02)
@@ -97,7 +105,7 @@ def serve(listening: socket.socket, folder: Path, *, sends: bool) -> None:
         settings,
         telemetry=Counter(),
         camera="none:",
-        commands=Checker(),
+        commands=Checker(folder / "begun"),
         uplink=Radio(folder / "sent") if sends else "none:",
     )
     config = uvicorn.Config(

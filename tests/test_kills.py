@@ -154,10 +154,13 @@ async def test_every_record_is_gapless_and_equal_after_many_kills(
                 *(uploader.run() for uploader in uploaders),
             )
         ]
-        for _ in range(kills):
-            before = book.received
+        for kill in range(kills):
+            events = book.received + 5 * READERS
+            messages_each = kill // 2  # so that half of the servers are killed early
             async with asyncio.timeout(30):
-                while book.received < before + 5 * READERS:
+                while book.received < events or any(
+                    len(member.acknowledged) < messages_each for member in members
+                ):
                     await asyncio.sleep(0.005)
             await asyncio.sleep(dice.uniform(0, 0.2))
             await server.kill()
@@ -185,7 +188,7 @@ async def test_every_record_is_gapless_and_equal_after_many_kills(
             for ref, event_id in member.acknowledged.items()
             if int(event_id.split("-")[1]) <= newest  # the last may not have arrived
         }
-        assert len(received) > kills / 2
+        assert len(received) >= kills // 2 - 1
         for ref, event_id in received.items():
             assert messages[member.channel, ref] == [event_id]  # it was sent once
 
@@ -227,5 +230,5 @@ async def test_nothing_is_sent_twice_after_many_kills(tmp_path: Path) -> None:
     assert certain <= set(sent) <= certain | in_doubt
     if FULL:  # the kills have hit transfers, checks and sendings
         assert operator.resumed > 0
-        assert len(complete) < len(listed)
+        assert len((folder / "begun").read_text().splitlines()) > len(listed)
         assert in_doubt
