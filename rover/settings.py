@@ -137,7 +137,7 @@ class Settings:
     )
     keep_bytes: int = setting(
         20 * 2**30,
-        "maximum size of `mission.db`; the oldest telemetry is deleted",
+        "maximum size of `mission.db`; the oldest telemetry is deleted within seconds",
         unit="bytes",
         at_least=2**20,
     )

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -21,7 +21,7 @@ from rover.errors import SettingError
 from rover.logs import Record, SqliteLog
 from rover.logs.batch import Batch
 from rover.logs.codec import CHECKSUM, HEAD, encode
-from rover.logs.database import Database
+from rover.logs.database import MAX_DELETED, Database
 from rover.logs.folder import DataFolder
 from rover.logs.gaps import record_stop, saved_gaps
 from rover.logs.journal import HEADER_BYTES, MAGIC_2, USED, USED_AT, Found, read_journal
@@ -122,6 +122,20 @@ async def test_the_epoch_goes_on_after_the_process_was_killed(tmp_path: Path) ->
         assert await offsets(log) == [1, 2, 3, 4, 5, 6]
         (stream,) = log.streams()
         assert stream.last == 6
+
+
+async def test_trims_and_values_are_stored_while_nothing_is_committed(tmp_path: Path) -> None:
+    async with opened(tmp_path, retry_s=0.01) as log, create_task_group() as tasks:
+        tasks.start_soon(log.run)
+        await recorded(log, 1, 3 * MAX_DELETED)
+        assert await log.sync()
+        log.trim("telemetry", 3 * MAX_DELETED)
+        log.put("alarm/1", "red")
+        with closing(sqlite3.connect(tmp_path / "mission.db")) as file:
+            count = "SELECT count(*) FROM records"
+            await until(lambda: file.execute(count).fetchone()[0] <= 1)
+            assert file.execute("SELECT count(*) FROM items").fetchone() == (1,)
+        tasks.cancel_scope.cancel()
 
 
 async def test_records_of_both_segments_of_the_journal_are_stored(tmp_path: Path) -> None:

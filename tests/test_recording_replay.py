@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from math import inf
+from random import Random
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,11 @@ from rover.logs.runs import Run
 from rover.logs.search import newest_before, offset_before
 from rover.telemetry.history import History
 from rover.telemetry.recording import Recording
-from rover.telemetry.records import STREAM
+from rover.telemetry.records import DELETED, STREAM
 from rover.telemetry.replay import Position, Replay
 from rover.wire import dumps, iso
 from sources.base import Sample
-from tests.test_restart import running
+from tests.test_restart import publish, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,6 +238,47 @@ async def test_a_recorded_mission_is_replayed_over_http(serve: Serve, tmp_path: 
         samples = [json.loads(e.data)["speed"] for e in whole if e.event == "message" and e.id]
         assert samples == [float(n) for n in range(30)]  # though `first` is rounded down
         assert len(mission.serving.replay_pool) == 0
+
+
+@pytest.mark.parametrize("event_at", [None, 3.0])
+async def test_the_record_begins_with_what_can_be_replayed_after_old_samples_are_deleted(
+    event_at: float | None,
+) -> None:
+    past = Past()
+    past.log.put(DELETED, "yes")
+    past.history = History()
+    for n in range(4, 10):
+        past.history.add(Sample(T + n, {"speed": n}))
+    if event_at is not None:
+        past.named(23, event_at, "event", name="fault")
+    past.log.trim(STREAM, 22, ("alarm",))
+    recording = recording_of(past.history, past.log)
+    first, gap = await recording.beginning()
+    if event_at is None:
+        assert (first, gap) == (T + 4, None)
+    else:
+        assert first == T + event_at
+        assert gap is not None
+        assert (gap.since, gap.until) == (T + event_at, T + 4)
+    assert await past.events(first, speed=1000)
+
+
+async def test_the_span_begins_later_when_old_samples_are_deleted(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with (
+        running(tmp_path, keep_bytes=2**20) as (mission, device),
+        serve(mission.app, lifespan="off") as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        history, noise = mission.telemetry.history, Random(1)
+        with fail_after(20):
+            while not mission.log.values(DELETED):
+                texts = [noise.randbytes(1000).hex() for _ in range(100)]
+                await publish(mission, device, *(Sample(time(), {"mode": text}) for text in texts))
+        span = (await client.get("/telemetry/span")).json()
+        assert span["first"] == iso(history.first())
+        assert span["gaps"] == []
 
 
 async def test_a_replay_shows_samples_of_wrong_clocks_when_they_arrived(

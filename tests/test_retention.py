@@ -324,6 +324,24 @@ async def test_events_for_resuming_clients_leave_room_for_the_archive(tmp_path: 
         assert kept[-3000:] == [*range(5000, 8000)]
 
 
+async def test_the_file_becomes_smaller_than_its_limit_while_nothing_arrives(
+    tmp_path: Path,
+) -> None:
+    keep_bytes, chance = 4_000_000, Random(1)
+    async with running(tmp_path, keep_bytes=keep_bytes) as (mission, device):
+        for start in range(0, 12_000, 500):
+            texts = [chance.randbytes(500).hex() for _ in range(500)]
+            sent = [Sample(time(), {"n": start + n, "text": text}) for n, text in enumerate(texts)]
+            await publish(mission, device, *sent)
+        path = tmp_path / "mission.db"
+        await until(lambda: path.stat().st_size > keep_bytes)
+        await until(lambda: path.stat().st_size <= keep_bytes, 30)
+        history = mission.telemetry.history
+        kept = [n for table in history.tables(fields=["n"]) for n in table.as_columns()["n"]]
+        assert kept == [*range(kept[0], 12_000)]
+        assert len(kept) * 500 > keep_bytes / 4
+
+
 @pytest.mark.parametrize("mode", ["INCREMENTAL", "NONE"])
 def test_the_pages_of_deleted_records_are_returned(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "mission.db"

@@ -106,6 +106,18 @@ class ArchiveDatabase:
         with closing(connect_to_read(self._path)) as db:
             yield Reader(db, self._damage)
 
+    def truncate(self) -> None:
+        """Let the file end after its last page: a transaction that removes pages leaves it longer.
+
+        Raises:
+            OSError: the file does not exist.
+            sqlite3.Error: it cannot be written.
+        """
+        if self._path is None or self._db is None or self._store is None:
+            return
+        if self._path.stat().st_size > self._store.file_bytes():
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
     def close(self) -> None:
         """Close the database; one in memory stays."""
         if self._db is not None and self._path is not None:

@@ -67,11 +67,15 @@ class Store(Reader):
             exist are created.
         lock: held during each transaction, if other threads of this process write to the database.
         damage: of its file.
+
+    Attributes:
+        has_deleted: whether `limit` has deleted chunks.
     """
 
     def __init__(
         self, db: Connection, *, lock: WriteLock | None = None, damage: Damage | None = None
     ) -> None:
+        self.has_deleted = False
         self._db = db
         self._lock = lock or WriteLock()
         if not has_archive(db):
@@ -177,12 +181,17 @@ class Store(Reader):
                 for chunk in chunks:
                     self._chunks.delete(chunk)
             self._levels.forget_chunks(chunks)
+            self.has_deleted = True
             self._return_pages()
         # pages of deleted records of the log, also if no chunk is deleted
         while self._chunks.file_bytes() > max_bytes and self._return_pages():
             if monotonic() >= end:
                 return False
         return True
+
+    def file_bytes(self) -> int:
+        """The size of all pages, free ones included."""
+        return self._chunks.file_bytes()
 
     def _return_pages(self) -> bool:
         """Return some free pages to the file system; returns whether there were any.

@@ -179,7 +179,10 @@ class SqliteLog:
                 await sleep(self._retry_s)
                 if self.outage is not None:
                     await asyncio.wait((self._transactions.join(),))
-                elif (database := self._file.database) is not None:
+                    continue
+                if self._store_timer is None:  # trims and values wait for no event
+                    self._store()
+                if (database := self._file.database) is not None:
                     with suppress(sqlite3.Error, OSError):  # a write reports it
                         await self._checkpoints.move(database)
 

@@ -48,7 +48,7 @@ from rover.simulated_spans import saved_spans
 from rover.telemetry.alarms import KEY as ALARM
 from rover.telemetry.past import Past
 from rover.telemetry.recorder import SNAPSHOT
-from rover.telemetry.records import DICTIONARY, STREAM
+from rover.telemetry.records import DELETED, DICTIONARY, STREAM
 from rover.telemetry.series import is_value
 from rover.telemetry.shown import Newest, newest_shown
 from rover.wire import dumps, iso
@@ -164,6 +164,7 @@ class _Writer:
         counts["images"] = self._write_images()
         self._write_holes()
         self._put(DICTIONARY, self._items.get(DICTIONARY))
+        self._put(DELETED, self._items.get(DELETED))
         self._write_simulated()
         self._db.execute("COMMIT")
         return counts

@@ -124,9 +124,10 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
 
     async def span(_: Request) -> Response:
         recording = Recording(mission.telemetry.history, mission.log)
-        ends = [await recording.first(), await recording.last()]
-        first, last = [iso(t) if isfinite(t) else None for t in ends]
+        begin, deleted = await recording.beginning()
+        first, last = [iso(t) if isfinite(t) else None for t in (begin, await recording.last())]
         values = mission.log.values()
+        gaps = [*([] if deleted is None else [deleted]), *saved_gaps(values)]
         simulated = {
             key: [[iso(since), iso_or_none(until)] for since, until in spans]
             for key, spans in saved_spans(values, recording.clock()).items()
@@ -136,7 +137,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
                 "first": first,
                 "last": last,
                 "now": iso(recording.clock()),
-                "gaps": [gap.as_json() for gap in saved_gaps(values)],
+                "gaps": [gap.as_json() for gap in gaps],
                 "alarms": await recording.alarm_marks(),
                 "simulated": simulated,
             }

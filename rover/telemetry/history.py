@@ -12,7 +12,7 @@ import logging
 import sqlite3
 from contextlib import suppress
 from math import inf
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from anyio import sleep, sleep_forever
@@ -46,6 +46,10 @@ ARCHIVE_S = 300.0
 
 LIMIT_S = 0.1
 """Seconds for which old samples are dropped in one step; queries wait for its end."""
+
+LIMIT_PERIOD_S = 5.0
+"""Seconds between two checks whether old samples must be dropped, also while none arrives: the log
+deletes its records a while after they are archived."""
 
 TICK_S = 0.5
 """Seconds between two checks whether samples go to the archive."""
@@ -86,6 +90,7 @@ class History(Past):
     Attributes:
         archived: offset of the newest event up to which all samples are in the archive.
         dropped: number of samples that were dropped because the database could not be written.
+        has_deleted: whether old samples were deleted since the start.
         damage: why samples cannot be stored, if the file is damaged; else `None`.
     """
 
@@ -103,6 +108,7 @@ class History(Past):
     ) -> None:
         self.archived = 0
         self.dropped = 0
+        self.has_deleted = False
         self.damage: Exception | None = None
         self._is_recorded = recorded is not None
         self._archive = ArchiveDatabase(path)
@@ -152,12 +158,14 @@ class History(Past):
         worker = Worker("rover archive")
         try:
             await worker.run(self.read_names)
+            limit_at = 0.0
             while True:
                 await sleep(TICK_S)
                 if self.is_due:
                     await worker.run(self.archive)
-                elif self._is_too_large:
+                elif self._is_too_large or monotonic() >= limit_at:
                     await worker.run(self.limit)
+                    limit_at = monotonic() + LIMIT_PERIOD_S
                 if self.damage is not None:
                     damage, self.damage = self.damage, None
                     await self._report_damage(damage)
@@ -212,3 +220,5 @@ class History(Past):
     def _limit(self, store: Store) -> None:
         stored_after = self._retention() - self._max_age_s
         self._is_too_large = not store.limit(self._max_bytes, stored_after, LIMIT_S)
+        self.has_deleted |= store.has_deleted
+        self._archive.truncate()

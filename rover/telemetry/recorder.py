@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rover.errors import LogDamaged
@@ -35,7 +36,10 @@ SAVE_PERIOD_S = 5.0
 """Seconds between two times that the newest values are saved."""
 
 DROP_EVENTS = 1000
-"""Number of archived events from which they are deleted from the log."""
+"""Number of archived events from which they are deleted from the log at once."""
+
+DROP_PERIOD_S = 5.0
+"""Seconds after which fewer archived events are deleted from the log: they may be large."""
 
 NAMED_KINDS = ("alarm", "dictionary", "event", "state")
 
@@ -112,7 +116,8 @@ class Recorder:
         self._clock = clock
         self._saved = 0  # the offset of the newest event that is saved
         self._saved_at = 0.0
-        self._dropped_before = 0
+        self._dropped_before = 1
+        self._dropped_at = 0.0
         self.named = NamedEvents(log)
 
     def save(self) -> None:
@@ -136,9 +141,10 @@ class Recorder:
 
     def drop_archived(self) -> None:
         """Delete archived samples from the log, unless clients may resume there."""
-        before = min(self._history.archived, self._topic.expired_to) + 1
-        if before - self._dropped_before >= DROP_EVENTS:
-            self._dropped_before = before
+        before, now = min(self._history.archived, self._topic.expired_to) + 1, monotonic()
+        count = before - self._dropped_before
+        if count >= DROP_EVENTS or (count and now >= self._dropped_at + DROP_PERIOD_S):
+            self._dropped_before, self._dropped_at = before, now
             self._log.trim(STREAM, before, SAMPLE_KINDS)
 
     async def load(self) -> None:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anyio import to_thread
 
+from rover.logs.gaps import MIN_GAP_S, RecordingGap
 from rover.logs.runs import Run, runs_of
 from rover.logs.search import offset_before
 from rover.telemetry.events import sample_json
-from rover.telemetry.records import STREAM
+from rover.telemetry.records import DELETED, STREAM
 from rover.telemetry.shown import shown, shown_ends
 from rover.wire import dumps, iso
 
@@ -100,6 +101,12 @@ BEGINNINGS = (*((STREAM, kind) for kind in NAMED), (IMAGES, "image"))
 """The streams and kinds of records that decide, with the samples, when the record begins. There may
 be many channels."""
 
+ABOUT_SAMPLES = ((STREAM, "state"), (STREAM, "dictionary"))
+"""Those that say nothing without samples. They are kept longer."""
+
+SAMPLES_DELETED = "the samples of this time are too old, or did not fit into the record"
+"""Reason of the gap before the first sample, once old ones were deleted."""
+
 
 class Recording:
     """What is recorded, by time.
@@ -129,13 +136,27 @@ class Recording:
         self._is_closed = is_closed
 
     async def first(self) -> float:
-        """The time of the first sample or event in POSIX seconds; infinite without any."""
-        found = [(await to_thread.run_sync(shown_ends, self.history))[0]]
+        """The time of the first sample or event in POSIX seconds; infinite without any.
+
+        Once old samples were deleted, the states and the dictionary of their time do not count.
+        """
+        return (await self.beginning())[0]
+
+    async def beginning(self) -> tuple[float, RecordingGap | None]:
+        """The same, and the time after it whose samples were deleted."""
+        sample = (await to_thread.run_sync(shown_ends, self.history))[0]
+        has_deleted = sample < inf and bool(self.log.values(DELETED))
+        found = [sample]
         for key, kind in BEGINNINGS:  # of one kind, the log finds records by its index
+            if has_deleted and (key, kind) in ABOUT_SAMPLES:
+                continue
             for after, until in runs_of(self.log, key):
                 read = self.log.read(key, after=after, until=until, kinds=(kind,), limit=1)
                 found += [one.at for one in await read]
-        return min(found)
+        first = min(found)
+        if not has_deleted or sample - first < MIN_GAP_S:
+            return first, None
+        return first, RecordingGap(first, sample, SAMPLES_DELETED)
 
     async def last(self) -> float:
         """The time of the newest sample or event in POSIX seconds; -infinite without any."""

@@ -23,10 +23,19 @@ STREAM = "telemetry"
 DICTIONARY = "telemetry/dictionary"
 """The name of the dictionary in the log."""
 
+DELETED = "telemetry/deleted"
+"""The name of a value in the log that is set once old samples were deleted."""
+
 
 def telemetry_store(log: Log, clock: Callable[[], float]) -> Store[TelemetryEvent]:
     """The stream of the telemetry topic."""
     return Store(log, STREAM, pack=pack, unpack=unpack, clock=clock)
+
+
+def note_deletion(log: Log) -> None:
+    """Note that old samples were deleted: the states of that time do not begin the record then."""
+    if not log.values(DELETED):
+        log.put(DELETED, "yes")
 
 
 def save_dictionary(log: Log, parameters: Iterable[Parameter]) -> None:

@@ -43,6 +43,7 @@ from rover.telemetry.recorder import Recorder
 from rover.telemetry.records import (
     DICTIONARY,
     STREAM,
+    note_deletion,
     save_dictionary,
     saved_dictionary,
     telemetry_store,
@@ -299,6 +300,8 @@ class Telemetry:
             if self._recorder is not None:
                 self._recorder.save()
                 self._recorder.drop_archived()
+            if self._log is not None and self.history.has_deleted:
+                note_deletion(self._log)
 
     def _publish(self, feed: Feed, sample: Sample, data: str) -> None:
         if self.topic.closed:
