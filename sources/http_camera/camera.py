@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import aclosing
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 import httpx
@@ -25,12 +25,12 @@ from sources.http_camera.requests import (
     content_type,
     place,
 )
-from sources.values.held import HeldImage, HeldImages, suffix_of, time_id
+from sources.values.held import HeldImage, suffix_of, time_id
+from sources.values.held_camera import HeldCamera
 from sources.values.ranges import POSITIVE_S, Range
-from sources.values.reception import Receptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable
 
     from sources.values.images import Header
 
@@ -42,7 +42,7 @@ MAX_FAILURES = 3
 """Number of failed downloads of a link after which it is skipped."""
 
 
-class HttpCamera:
+class HttpCamera(HeldCamera):
     """The images of a snapshot URL, or of the links in an index. They are held in memory.
 
     The response decides what the URL is: HTML or JSON is an index, anything else a snapshot. Each
@@ -94,53 +94,17 @@ class HttpCamera:
         self._keep = Range(1, 10_000).whole("keep", keep)
         max_bytes = Range(1, 65_536, "MiB").whole("memory_mib", memory_mib) * 2**20
         self._max_bytes = Range(1, 4096, "MiB").whole("max_mib", max_mib) * 2**20
+        super().__init__(self._keep, max_bytes)
         self._hosts = [host.strip().lower() for host in hosts.split(",") if host.strip()]
         self._link = link
         self._newest = newest
         self._clock = clock
-        self._held = HeldImages(self._keep, max_bytes)
         self._validators: dict[str, str] = {}  # of the last body of the URL
         self._last = b""  # the last body of a snapshot
         self._done: set[httpx.URL] = set()  # links of the index
         self._failures: Counter[httpx.URL] = Counter()  # of downloads
-        self._receptions = Receptions(self._receive_all, self._keep)
 
-    async def __aenter__(self) -> Self:
-        await self._receptions.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._receptions.__aexit__()
-
-    @property
-    def contact_at(self) -> float | None:
-        """POSIX seconds of the last answer to a poll."""
-        return self._receptions.contact_at
-
-    async def images(self) -> Sequence[Image]:
-        """The images in memory, newest first."""
-        return self._held.images
-
-    async def image(self, image_id: str) -> Image | None:
-        """The image with that id; `None` if newer images have replaced it."""
-        return self._held.get(image_id)
-
-    def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
-        """Yield the bytes of an image, even if newer images replace it meanwhile."""
-        return self._held.open(image_id, start)
-
-    def new(self) -> AsyncIterator[str]:
-        """Poll the URL, and yield the ids of images as they arrive.
-
-        It ends the iterator of an earlier call. Ids that are not read in time are dropped, once
-        there are more than the images in memory.
-
-        Raises:
-            SourceError: the server cannot be reached, or sends neither an image nor an index.
-        """
-        return self._receptions.begin()
-
-    async def _receive_all(self, announce: Callable[[str], None]) -> None:
+    async def _receive(self, announce: Callable[[str], None]) -> None:
         async with httpx.AsyncClient(timeout=self._timeout_s) as client:
             requests = Requests(client, self._url, self._hosts)
             while True:
@@ -172,7 +136,7 @@ class HttpCamera:
     async def _snapshot(self, requests: Requests, response: httpx.Response) -> AsyncGenerator[str]:
         moment = time_id(self._clock())
         download = Download(requests, response, self._max_bytes, self._last)
-        async with aclosing(self._receive(download, moment, timed=True)) as ids:
+        async with aclosing(self._download(download, moment, timed=True)) as ids:
             async for image_id in ids:
                 yield image_id
         self._last = download.data
@@ -197,7 +161,7 @@ class HttpCamera:
                     raise Failed(url, "a link to another host; allow it with `hosts`")
                 async with requests.get(url, {}) as response:
                     download = Download(requests, response, self._max_bytes)
-                    async with aclosing(self._receive(download, _name_in(url))) as ids:
+                    async with aclosing(self._download(download, _name_in(url))) as ids:
                         async for image_id in ids:
                             yield image_id
             except Failed as exc:
@@ -208,7 +172,7 @@ class HttpCamera:
             del self._failures[url]
             self._done.add(url)
 
-    async def _receive(
+    async def _download(
         self, download: Download, name: str, *, timed: bool = False
     ) -> AsyncGenerator[str]:
         """Hold the image that arrives, and yield its id when it begins.

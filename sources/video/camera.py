@@ -6,17 +6,17 @@ import time as clocks
 from collections import deque
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from sources.base import Image, SourceError
-from sources.values.held import HeldImages, time_id
+from sources.values.held import time_id
+from sources.values.held_camera import HeldCamera
 from sources.values.ranges import POSITIVE_S, Range
-from sources.values.reception import Receptions
 from sources.video.decoder import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
     from sources.video.wire import Frame
 
@@ -40,7 +40,7 @@ class ShownFrame:
     data: bytes
 
 
-class VideoCamera:
+class VideoCamera(HeldCamera):
     """The video of a file, a device (V4L2) or a URL (RTSP, MJPEG over HTTP …), read by FFmpeg.
 
     Its newest frame is shown in videos. One frame per `still_s` is held in memory as an image.
@@ -93,27 +93,10 @@ class VideoCamera:
             "size": size,
             "timeout_s": POSITIVE_S.number("timeout_s", timeout_s),
         }
-        self._held = HeldImages(keep, max_bytes)
+        super().__init__(keep, max_bytes)
         self._shown: deque[ShownFrame] = deque(maxlen=SHOWN_FRAMES)
         self._number = 0
         self._clock = clock
-        self._receptions = Receptions(self._receive, keep)
-
-    async def __aenter__(self) -> Self:
-        await self._receptions.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._receptions.__aexit__()
-
-    @property
-    def contact_at(self) -> float | None:
-        """POSIX seconds of the last frame."""
-        return self._receptions.contact_at
-
-    async def images(self) -> Sequence[Image]:
-        """The images in memory, newest first."""
-        return self._held.images
 
     async def image(self, image_id: str) -> Image | None:
         """The image or the frame with that id; `None` if newer ones have replaced it."""
@@ -132,16 +115,6 @@ class VideoCamera:
             return
         async for chunk in self._held.open(image_id, start):
             yield chunk
-
-    def new(self) -> AsyncIterator[str]:
-        """Read the video, and yield the ids of images as they arrive.
-
-        It ends the iterator of an earlier call.
-
-        Raises:
-            SourceError: the video cannot be read, or has ended.
-        """
-        return self._receptions.begin()
 
     async def _receive(self, announce: Callable[[str], None]) -> None:
         still_at = self._clock()

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time as clocks
 from base64 import b64decode
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
 from sources.base import SourceError
-from sources.values.held import HeldImages, NotAnImage
+from sources.values.held import NotAnImage
+from sources.values.held_camera import HeldCamera
 from sources.values.losses import Losses
 from sources.values.parsing import PayloadRefused, at, decode, noun, parse
 from sources.values.ranges import Range
-from sources.values.reception import Receptions
 from sources.values.times import timestamp_of
 from sources.websocket.connection import Server
 from sources.websocket.subscriptions import Subscriptions, to_topics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable
 
-    from sources.base import Image
 
 MAX_INLINE_BYTES = 128 * 2**10
 """Maximum bytes of a message that is decoded on the event loop; larger ones use a thread."""
@@ -30,7 +29,7 @@ ENVELOPE_BYTES = 4096
 """Maximum bytes of a message without its image."""
 
 
-class RosbridgeCamera:
+class RosbridgeCamera(HeldCamera):
     """The newest images of a CompressedImage topic, in memory.
 
     Use it as an async context manager. It receives images while somebody reads `new`.
@@ -68,51 +67,14 @@ class RosbridgeCamera:
         self._server = Server(url, query)
         self._topic = topic
         max_bytes = Range(1, 4096, "MiB").whole("memory_mib", memory_mib) * 2**20
-        self._keep = Range(1, 10_000).whole("keep", keep)
-        self._held = HeldImages(keep, max_bytes)
+        super().__init__(Range(1, 10_000).whole("keep", keep), max_bytes)
         self._max_message_bytes = max_bytes * 4 // 3 + ENVELOPE_BYTES  # base64
         throttle_ms = Range(at_least=0, unit="ms").whole("throttle_ms", throttle_ms)
         # a queue of one: rosbridge drops old images for a client that is slower
         messages = to_topics([topic], throttle_rate=throttle_ms, queue_length=1)
         self._subscriptions = Subscriptions(messages)
         self._clock = clock
-        self._receptions = Receptions(self._receive, self._keep)
         self.losses = Losses(self._server.place)
-
-    async def __aenter__(self) -> Self:
-        await self._receptions.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._receptions.__aexit__()
-
-    @property
-    def contact_at(self) -> float | None:
-        """POSIX seconds of the last message, or of the connection."""
-        return self._receptions.contact_at
-
-    async def images(self) -> Sequence[Image]:
-        """The images in memory, newest first."""
-        return self._held.images
-
-    async def image(self, image_id: str) -> Image | None:
-        """The image with that id; `None` if newer images have replaced it."""
-        return self._held.get(image_id)
-
-    def open(self, image_id: str, start: int = 0) -> AsyncIterator[bytes]:
-        """Yield the bytes of an image, even if newer images replace it meanwhile."""
-        return self._held.open(image_id, start)
-
-    def new(self) -> AsyncIterator[str]:
-        """Connect, subscribe, and yield the ids of images as they arrive.
-
-        It ends the iterator of an earlier call. Ids that are not read in time are dropped, once
-        there are more than the images in memory.
-
-        Raises:
-            SourceError: the server cannot be reached, closed the connection, or refuses the topic.
-        """
-        return self._receptions.begin()
 
     async def _receive(self, announce: Callable[[str], None]) -> None:
         """Receive images, and announce their ids, until the connection is lost."""
