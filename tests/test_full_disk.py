@@ -1,17 +1,20 @@
-"""A mission whose server is killed and started again while the disk is full."""
+"""A mission whose server is started while the disk is full, or its folder read-only."""
 
 from __future__ import annotations
 
 import resource
 import shutil
+import subprocess
 from contextlib import asynccontextmanager, contextmanager
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import httpx
 import pytest
 from anyio import sleep
 
+from rover.errors import SettingError
+from rover.logs.folder import DataFolder
 from rover.logs.gaps import MIN_GAP_S
 from rover.mission import MissionControl
 from rover.settings import Settings
@@ -46,6 +49,33 @@ def full_disk() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, UNLIMITED)
+
+
+class Mount:
+    """A folder on a file system of its own, which becomes read-only and writable again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self._mount("-t", "tmpfs", "-o", "size=48m", "tmpfs")
+
+    def set(self, mode: Literal["ro", "rw"]) -> None:
+        self._mount("-o", f"remount,{mode}")
+
+    def _mount(self, *options: str) -> None:
+        subprocess.run(["mount", *options, str(self.folder)], check=True, capture_output=True)
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator[Mount]:
+    try:
+        mount = Mount(tmp_path / "mount")
+    except (OSError, subprocess.CalledProcessError) as exc:
+        pytest.skip(f"only root may mount a file system: {exc}")
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", str(mount.folder)], check=True)
 
 
 @asynccontextmanager
@@ -105,3 +135,38 @@ async def test_a_restart_on_a_full_disk_shows_and_keeps_the_past(tmp_path: Path)
     async with running(tmp_path / "b") as (mission, device, web):
         assert await speeds(web) == [*map(float, range(100))]
         assert (await gaps(web))[0] == gap
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_mission_starts_on_a_read_only_folder_and_records_once_it_is_writable(
+    mount: Mount, tmp_path: Path, is_killed: bool
+) -> None:
+    folder = mount.folder / "data"
+    async with running(folder) as (mission, device, web):
+        await publish(mission, device, range(50))
+        if is_killed:
+            shutil.copytree(folder, tmp_path / "killed")
+    if is_killed:
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "killed", folder)
+    mount.set("ro")
+    async with running(folder) as (mission, device, web):
+        ready = (await web.get("/readyz")).json()
+        assert not ready["recording"]["recording"]
+        assert "Read-only" in ready["recording"]["outage"]["reason"]
+        await publish(mission, device, range(50, 60))
+        assert await speeds(web) == [*map(float, range(60))]
+        assert not DataFolder(folder).acquire()  # a second process waits
+        mount.set("rw")
+        await until(lambda: mission.log.outage is None)
+        assert await mission.log.sync()
+        assert not DataFolder(folder).acquire()
+    async with running(folder) as (mission, device, web):
+        assert await speeds(web) == [*map(float, range(60))]
+
+
+async def test_a_read_only_folder_without_a_mission_is_refused(mount: Mount) -> None:
+    mount.set("ro")
+    with pytest.raises(SettingError):
+        async with running(mount.folder):
+            pass

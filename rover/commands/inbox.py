@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rover.errors import FileChanged, SettingError
+from rover.logs.folder import may_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
     Fsync = Callable[[int], None]
 
+
+logger = logging.getLogger("rover.commands")
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -75,6 +79,8 @@ class Inbox:
         Args:
             keep: names of incoming files that are still needed; `None` to delete none.
 
+        While a folder that exists cannot be written, uploads fail.
+
         Raises:
             SettingError: the folder is not writable.
         """
@@ -84,6 +90,12 @@ class Inbox:
             flags = os.O_WRONLY | os.O_CREAT
             lock = os.fdopen(os.open(self._data_dir / "incoming.lock", flags, FILE_MODE), "wb")
         except OSError as exc:
+            if may_end(exc) and self._data_dir.is_dir():
+                logger.error(
+                    "%s cannot be written (%s): uploads fail", self._data_dir, exc.strerror
+                )
+                yield
+                return
             reason = f"must be a writable folder: {exc.strerror}"
             raise SettingError("ROVER_DATA_DIR", self._data_dir, reason) from exc
         with lock:

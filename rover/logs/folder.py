@@ -6,10 +6,12 @@ import fcntl
 import os
 import secrets
 from contextlib import suppress
+from errno import EDQUOT, EIO, ENOSPC, EROFS
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rover.errors import SettingError
+from rover.schema import FILE_NAME
 
 if TYPE_CHECKING:
     from typing import IO
@@ -33,21 +35,28 @@ class DataFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.run = secrets.token_hex(8)
+        self._lock_file = path / "mission.lock"
         self._lock: IO[bytes] | None = None
 
     def acquire(self) -> bool:
         """Take the lock; returns whether no other process has it.
+
+        While a folder with a mission cannot be written, the lock is one for reading, or none.
 
         Raises:
             SettingError: the folder is not writable.
         """
         try:
             self.path.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
-            lock = os.fdopen(os.open(self.path / "mission.lock", flags, FILE_MODE), "a+b")
+            lock = self._open_lock()
         except OSError as exc:
-            reason = f"must be a writable folder: {exc.strerror}"
-            raise SettingError("ROVER_DATA_DIR", self.path, reason) from exc
+            if not (may_end(exc) and (self.path / FILE_NAME).is_file()):
+                reason = f"must be a writable folder: {exc.strerror}"
+                raise SettingError("ROVER_DATA_DIR", self.path, reason) from exc
+            try:
+                lock = self._lock_file.open("rb")
+            except FileNotFoundError:
+                return True  # and nobody else can create it
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -63,12 +72,23 @@ class DataFolder:
             SettingError: the folder is not writable.
         """
         if self._lock is not None:
+            if not self._lock.writable():
+                try:
+                    self._open_lock().close()
+                except OSError:
+                    return True  # a write fails, too
+                self.release()
+                return self.acquire()
             with suppress(FileNotFoundError):
-                file = (self.path / "mission.lock").stat()
+                file = self._lock_file.stat()
                 if os.path.samestat(file, os.fstat(self._lock.fileno())):
                     return True
             self.release()
         return self.acquire()
+
+    def _open_lock(self) -> IO[bytes]:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        return os.fdopen(os.open(self._lock_file, flags, FILE_MODE), "a+b")
 
     def release(self) -> None:
         """Release the lock. The end of the process releases it too."""
@@ -94,6 +114,15 @@ class DataFolder:
             self._lock.write(self.run.encode())
             self._lock.flush()
             os.fsync(self._lock.fileno())
+
+
+def may_end(error: OSError) -> bool:
+    """Whether writing may succeed later, although nobody changes the settings.
+
+    A file system becomes read-only when its disk fails, or full. But only a person changes the
+    owner or the mode of a folder.
+    """
+    return error.errno in (EROFS, ENOSPC, EDQUOT, EIO)
 
 
 def boot_id() -> str:

@@ -15,7 +15,7 @@ from math import inf
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
-from anyio import sleep, sleep_forever
+from anyio import CancelScope, move_on_after, sleep, sleep_forever
 
 from rover.archive.database import ArchiveDatabase, RecordedArchive
 from rover.archive.levels import CHUNK
@@ -60,6 +60,9 @@ RETRY_S = 1.0
 ARCHIVE_SHARE = 8
 """Samples in memory go to the archive at this fraction of the size of the database, at the latest.
 Until then, the log stores them."""
+
+CLOSE_TIMEOUT_S = 0.2
+"""Seconds to close the database at the end, so that the log is the last that closes it."""
 
 MAX_TAIL_BYTES = 32 * 2**20
 """Approximate maximum size of the samples in memory, while the archive cannot store them."""
@@ -170,6 +173,8 @@ class History(Past):
                     damage, self.damage = self.damage, None
                     await self._report_damage(damage)
         finally:
+            with CancelScope(shield=True), move_on_after(CLOSE_TIMEOUT_S):  # the disk may hang
+                await worker.run(self.close)
             worker.stop()
 
     @property
