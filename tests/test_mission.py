@@ -255,7 +255,7 @@ async def test_many_runs_leave_no_tasks_files_threads_or_handlers(
     assert len(epochs) == RUNS
     assert len(get_running_tasks()) == tasks
     assert threading.active_count() <= threads + 1  # the pool may start and end a worker
-    assert open_files() == files
+    await until(lambda: open_files() <= files)  # the watchdog closes its own when it wakes
     assert len(gc.get_objects()) < objects + 20 * RUNS
     assert [signal.getsignal(sig) for sig in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert [logging.getLogger().level, list(logging.getLogger().handlers)] == loggers
