@@ -84,6 +84,7 @@ class LogMachine(RuleBasedStateMachine):
         self.boots = 0
         self.disk = Disk()
         self.seen: dict[EventId, str] = {}
+        self.learned: dict[str, EventId] = {}
         self.published = 0
         self.clients = [Client(), Client()]
 
@@ -139,6 +140,21 @@ class LogMachine(RuleBasedStateMachine):
     def flush(self) -> None:
         self.run(self.flusher._flush)
 
+    @rule()
+    def learn(self) -> None:
+        """A client learns the newest id before the release, as the sender of a message does."""
+
+        async def learning() -> None:
+            if not (items := self.topic.retained_items()):
+                return
+            offset, text = self.topic.last_id.offset, items[-1]
+            is_committed = await self.log.commit()
+            event_id = self.topic.settle(offset, is_committed=is_committed)
+            assert self.seen.setdefault(event_id, text) == text
+            self.learned[text] = event_id
+
+        self.run(learning)
+
     @rule(who=st.integers(0, 1))
     def read(self, who: int) -> None:
         async def reading() -> None:
@@ -161,6 +177,7 @@ class LogMachine(RuleBasedStateMachine):
             name, _, content = frame.partition(" ")
             event_id = EventId.parse(name)
             assert self.seen.setdefault(event_id, content) == content
+            assert self.learned.get(content, event_id) == event_id
             assert client.last is not None
             if not client.may_miss:
                 assert event_id.offset == client.last.offset + 1
