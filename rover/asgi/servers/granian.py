@@ -6,5 +6,6 @@ UNIX_SOCKET_CLIENT = ""
 WEBSOCKET_CLOSE_S = 0.5
 """Seconds for WebSockets to close before event streams end at a shutdown.
 
-granian drops its WebSockets, without a close frame, once the last HTTP response completes.
+granian drops its WebSockets, without a close frame, once the last HTTP response completes, so at
+once if none is open.
 """
