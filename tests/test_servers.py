@@ -18,6 +18,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 import websockets
+from anyio import connect_tcp
 from httpx_sse import aconnect_sse
 from PIL import Image
 from websockets.asyncio.client import connect
@@ -291,6 +292,13 @@ async def test_health_and_an_unknown_path(at: At, client: httpx.AsyncClient) -> 
     assert missing.headers["content-type"] == "application/problem+json"
     assert f"{at.prefix}/nothing" in missing.json()["detail"]
     at.note("health")
+
+
+async def test_a_request_of_http_1_0_needs_a_token(at: At) -> None:
+    request = f"GET {at.prefix}/telemetry/latest HTTP/1.0\r\nHost: localhost\r\n\r\n"
+    async with await connect_tcp("127.0.0.1", at.port) as connection:
+        await connection.send(request.encode())
+        assert (await connection.receive()).split(b" ")[1] == b"403"
 
 
 async def test_the_host_keeps_its_own_routes(at: At, client: httpx.AsyncClient) -> None:

@@ -39,6 +39,12 @@ PROXY_HEADERS = frozenset(
 Their values count only if a proxy is trusted.
 """
 
+SAFE_VERSIONS = frozenset({"1.1", "2", "2.0", "3", "3.0"})
+"""Versions of HTTP that no proxy uses without a header of its own or a setting.
+
+HTTP/1.0 is `1.0` under uvicorn and hypercorn, and `1` under granian.
+"""
+
 
 @lru_cache(1024)
 def is_proxy_header(name: bytes) -> bool:
@@ -80,7 +86,7 @@ class LocalClients:
                 hosts.append(value)
             elif is_proxy_header(name):
                 proxied.setdefault(name, []).append(value)
-        if scope.get("http_version") == "1.0" and not proxied:
+        if scope.get("http_version", "1.1") not in SAFE_VERSIONS and not proxied:
             raise AccessRefused(
                 "the request has HTTP/1.0, which proxies such as nginx use by default; have the "
                 "proxy send X-Forwarded-For and add it to ROVER_TRUSTED_PROXIES, or set "
