@@ -741,12 +741,12 @@ def test_a_poll_and_a_call_on_two_screens(server: MissionServer, pages: Pages) -
         expect(message(page, "Go for drive?").locator(".outcome")).to_contain_text("NO-GO")
 
     call_procedure(desktop, "Stow the mast", "", kind="call")
-    phone.get_by_role("button", name="Acknowledge").click()
+    phone.get_by_test_id("call").get_by_role("button", name="Acknowledge").click()
     expect(desktop.get_by_test_id("call").locator(".roll li")).to_have_text(
         ["CAPCOM acknowledged", "EVA waiting"]
     )
     assert phone.evaluate(SCROLL_WIDTH) == small["width"]
-    third.get_by_role("button", name="Acknowledge").click()
+    third.get_by_test_id("call").get_by_role("button", name="Acknowledge").click()
     expect(phone.get_by_test_id("call")).to_have_count(0)
 
 
