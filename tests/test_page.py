@@ -901,6 +901,7 @@ def test_the_page_reconnects_after_a_server_restart(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     pages.allow("net::ERR_CONNECTION_REFUSED", "net::ERR_CONNECTION_RESET", "503", "net::ERR_EMPTY")
+    pages.allow("/thumbnail?")  # of an image that only the first server has
     server = start_server(lambda: fast_mission(tmp_path), with_clock)
     page = pages.open(server.url)
     wait_until_live(page)
