@@ -944,6 +944,7 @@ def test_a_half_open_connection_is_noticed_and_replaced(
     run_clock(page, SILENT_SPEED)
     expect(page.get_by_test_id("connection")).to_have_attribute(state, "silent")
     expect(page.get_by_test_id("sources")).not_to_contain_text("live")
+    expect(page.get_by_test_id("time")).not_to_contain_text("LIVE")
     expect(page.get_by_test_id("connection").locator(".count")).to_have_text(re.compile(r"^\d+ s$"))
     expect(page.get_by_test_id("values")).to_have_attribute("data-old", "true")
     expect(page.get_by_test_id("comms-state")).not_to_have_attribute(state, "open")
@@ -953,6 +954,7 @@ def test_a_half_open_connection_is_noticed_and_replaced(
     proxy.swallows = False
     wait_until_live(page)
     expect(page.get_by_test_id("sources")).to_contain_text("live")
+    expect(page.get_by_test_id("time")).to_contain_text("LIVE")
     expect(page.get_by_test_id("values")).to_have_attribute("data-old", "false")
     expect(message(page, "Hold the drive.")).to_have_attribute(state, "delivered")
     expect(message(page, "Hold the drive.")).to_have_count(1)
@@ -1227,5 +1229,5 @@ def test_older_images_are_loaded_when_the_strip_is_scrolled(
     page.get_by_role("button", name="Compare").click()
     strip.locator("button").last.click()
     expect(page.get_by_test_id("compared").locator("img")).to_be_visible()
-    page.get_by_role("button", name="Live video").click()
+    page.get_by_role("button", name="Video").click()
     wait_for_value(page, "document.querySelector('[data-testid=video]')?.naturalWidth", "value > 0")

@@ -89,7 +89,7 @@ export class RoverImage extends PageElement {
         ${this.#tool('plus', 'Zoom in', () => this.#stage.value?.zoom(1.5))}
         ${
           this.store.clock === null
-            ? this.#tool('video', 'Live video', () => this.#toggleVideo(), this.#videoOpen)
+            ? this.#tool('video', 'Video', () => this.#toggleVideo(), this.#videoOpen)
             : nothing
         }
         ${this.#tool('film', 'Time lapse', () => this.#toggleLapse(), this.#lapseOpen)}
@@ -145,7 +145,7 @@ export class RoverImage extends PageElement {
   #video() {
     const query = new URLSearchParams({ width: String(VIDEO_WIDTH_PX) });
     if (this.store.camera !== null) query.set('camera', this.store.camera);
-    return html`<img class="copy" data-testid="video" src=${at(`stream/rover-video?${query}`)} alt="Live video"
+    return html`<img class="copy" data-testid="video" src=${at(`stream/rover-video?${query}`)} alt="Video"
       @error=${() => this.#toggleVideo()} />`;
   }
 

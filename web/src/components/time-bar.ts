@@ -73,6 +73,12 @@ export class TimeBar extends PageElement {
     if (!this.time.isLive) this.follow(this.live, 1_000);
   }
 
+  /** What the page shows while it replays nothing. It is not live without news of the server. */
+  #present(): string {
+    if (this.time.span.isRecorded) return 'RECORDED';
+    return this.live.stream.silentS === null ? 'LIVE' : 'NO DATA';
+  }
+
   protected override render() {
     const { time } = this;
     const isLive = time.isLive && time.targetMs === null;
@@ -81,7 +87,7 @@ export class TimeBar extends PageElement {
       <div class="time-bar" data-testid="time" data-state=${time.state} ?data-replay=${!time.isLive}
         @mousedown=${keepFocus}>
         <div class="now">
-          ${time.isLive ? html`<strong class="live">${time.span.isRecorded ? 'RECORDED' : 'LIVE'}</strong>` : this.#shown()}
+          ${time.isLive ? html`<strong class="live">${this.#present()}</strong>` : this.#shown()}
         </div>
         <div class="moves">
           ${this.#button('−10 min', 'Back 10 minutes', () => time.step(-10 * MINUTE_MS), 'back-10')}
