@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rover.archive.codec import pack, pack_times, unpack
+from rover.archive.codec import pack, pack_all_times, unpack
 from rover.archive.levels import CHUNK, LEVELS
 from rover.archive.points import SCALAR, Points, column_of
 from rover.archive.reduce import reduced
@@ -56,7 +56,7 @@ def test_values_are_exact_after_compression(values: list[Any]) -> None:
 
 @given(st.lists(st.floats(0, 4e9), min_size=1).map(sorted))
 def test_times_are_exact_after_compression(times: list[float]) -> None:
-    assert same(unpack(pack_times(np.array(times))), np.array(times))
+    assert same(unpack(pack_all_times([np.array(times)])[0]), np.array(times))
 
 
 @pytest.mark.parametrize("value", [math.nan, -0.0, 1e300, 5e-324, 18.44])
@@ -67,7 +67,7 @@ def test_odd_numbers_are_exact_after_compression(value: float) -> None:
 
 def test_steady_times_and_decimals_are_small() -> None:
     t = np.round(NOW + np.arange(CHUNK) / 10, 3)
-    assert len(pack_times(t)) < 100
+    assert len(pack_all_times([t])[0]) < 100
     walk = np.round(20 + np.cumsum(np.random.default_rng(1).normal(0, 0.1, CHUNK)), 2)
     assert len(pack(walk)) < 1.5 * CHUNK
 

@@ -32,7 +32,7 @@ def test_the_events_do_not_depend_on_where_chunks_end(cuts: list[int]) -> None:
     edges = [0, *cuts, len(STREAM)]
     chunks = [STREAM[a:b] for a, b in pairwise(edges)]
     assert [event for chunk in chunks for event in parser.feed(chunk)] == EVENTS
-    assert (parser.retry_ms, parser.comments, parser.last_id) == (250, 1, "")
+    assert (parser.retry_ms, parser.last_id) == (250, "")
 
 
 def test_an_event_that_ends_with_cr_is_returned_at_once() -> None:

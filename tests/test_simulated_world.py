@@ -147,7 +147,9 @@ def test_the_heading_follows_the_route(along_m: float) -> None:
 
 @pytest.mark.parametrize(("seed", "sol"), [(1, 1), (1, 1_130), (7, 40), (-3, -12), (99, 20_000)])
 def test_the_battery_is_full_at_the_end_of_each_energy_table(seed: int, sol: int) -> None:
-    assert EnergyTable(seed, sol).battery_at_end_pct == pytest.approx(100)
+    end_s = HANDOVER_H * HOUR_S
+    end = EnergyTable(seed, sol).at(SolTime(sol, end_s), end_s, 0.0)
+    assert end.battery_pct == pytest.approx(100)
 
 
 def test_the_state_changes_continuously() -> None:

@@ -59,17 +59,12 @@ WIDTHS = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 FLOATS, INTEGERS, TIMES, RAW, BOOLEANS, OBJECTS = b"f", b"i", b"t", b"r", b"b", b"o"
 
 
-def pack_times(t: NDArray[np.float64]) -> bytes:
-    """Compress times.
+def pack_all_times(columns: Sequence[NDArray[np.float64]]) -> list[bytes]:
+    """Compress arrays of times.
 
     Args:
-        t: POSIX seconds, shape (n,), n at least 1.
+        columns: POSIX seconds, each of shape (n,), n at least 1.
     """
-    return pack_all_times([t])[0]
-
-
-def pack_all_times(columns: Sequence[NDArray[np.float64]]) -> list[bytes]:
-    """Compress several arrays of times, as `pack_times` does."""
     return _together(columns, _pack_times)
 
 
@@ -128,7 +123,7 @@ def _pack_times(columns: Sequence[NDArray[np.float64]]) -> Iterator[bytes]:
 
 
 def unpack(data: bytes) -> NDArray[Any]:
-    """The array that `pack` or `pack_times` compressed.
+    """The array that `pack` or `pack_all_times` compressed.
 
     Raises:
         ValueError: the data is damaged.

@@ -48,13 +48,11 @@ class EventParser:
     Attributes:
         last_id: the newest id.
         retry_ms: milliseconds to wait before a reconnection, if the stream has stated them.
-        comments: number of comments so far; servers send them as heartbeats.
     """
 
     def __init__(self, last_id: str = "", max_bytes: int = MAX_EVENT_BYTES) -> None:
         self.last_id = last_id
         self.retry_ms: int | None = None
-        self.comments = 0
         self._max_bytes = max_bytes
         self._begun = False
         self._after_cr = False
@@ -84,7 +82,7 @@ class EventParser:
         if (
             b"\n" not in chunk
             and b"\r" not in chunk
-            and self._size + len(self._rest) <= (self._max_bytes)
+            and self._size + len(self._rest) <= self._max_bytes
         ):
             return []
         events = []
@@ -104,10 +102,7 @@ class EventParser:
     def _line(self, line: bytes) -> ServerSentEvent | None:
         if not line:
             return self._dispatch()
-        if line.startswith(b":"):
-            self.comments += 1
-            return None
-        name, _, raw = line.partition(b":")
+        name, _, raw = line.partition(b":")  # the name of a comment is empty
         value = raw.removeprefix(b" ").decode(errors="replace")
         if name == b"data":
             self._data.append(value)

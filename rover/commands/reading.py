@@ -38,7 +38,6 @@ async def reading(
     validator: CommandValidator,
     path: Path,
     keep_artifact: Callable[[Path], Path],
-    stop_timeout_s: float = STOP_TIMEOUT_S,
 ) -> AsyncIterator[AsyncIterator[object]]:
     """What the validator yields for a file, for this block.
 
@@ -50,7 +49,6 @@ async def reading(
         path: the file.
         keep_artifact: copies an artifact that is a file, and returns the path of the copy; a worker
             thread calls it.
-        stop_timeout_s: seconds that the validator has to end after the block.
 
     Raises:
         SourceError: while it is iterated over, the validator raised it, or any other exception.
@@ -72,7 +70,7 @@ async def reading(
         yield _items(receive, task)
     finally:
         receive.close()
-        if not await stop(task, work, stop_timeout_s):
+        if not await stop(task, work, STOP_TIMEOUT_S):
             logger.error("the validator suppresses its cancellation; it was abandoned")
         send.close()
         if task.done() and not task.cancelled():

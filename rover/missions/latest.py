@@ -53,13 +53,13 @@ def saved_values(newest: Mapping[str, Newest], offset: int, before: str | None) 
     return dumps({"offset": offset, "values": values, "marks": []})
 
 
-def last_shown(past: Past, count: int = MAX_ROWS) -> list[Shown]:
+def last_shown(past: Past) -> list[Shown]:
     """The last samples that a replay shows, in its order."""
     first, last = shown_ends(past)
     duration_s = FIRST_DURATION_S
     while True:
-        found = deque(shown(past, last - duration_s, inf), count)
-        if len(found) == count or not first < last - duration_s:
+        found = deque(shown(past, last - duration_s, inf), MAX_ROWS)
+        if len(found) == MAX_ROWS or not first < last - duration_s:
             return list(found)
         duration_s *= 8
 

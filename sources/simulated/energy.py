@@ -101,11 +101,6 @@ class EnergyTable:
         self._battery = battery / CAPACITY_WH * 100
         self._motor, self._electronics = motor, electronics
 
-    @property
-    def battery_at_end_pct(self) -> float:
-        """Charge at the end of the table: full, for a continuous change to the next table."""
-        return float(self._battery[-1])
-
     def at(self, when: SolTime, second: float, speed_m_s: float) -> Energy:
         """The state at `second` of the sol, negative for the evening before."""
         place = (second - self._start_s) / _STEP_S

@@ -48,10 +48,10 @@ def render(view: CameraView) -> NDArray[np.uint8]:
     return develop(scene, random)
 
 
-def encode_jpeg(pixels: NDArray[np.uint8], bits_per_px: float = _BITS_PER_PX) -> bytes:
+def encode_jpeg(pixels: NDArray[np.uint8]) -> bytes:
     """The image as a baseline JPEG, which browsers display from the top while it arrives."""
     image = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(0.55))
-    budget = pixels.shape[0] * pixels.shape[1] * bits_per_px / 8
+    budget = pixels.shape[0] * pixels.shape[1] * _BITS_PER_PX / 8
     data = _encode(image, _QUALITY)
     quality = _QUALITY + round(math.log(budget / len(data)) / math.log(_GROWTH))
     if quality != _QUALITY:
