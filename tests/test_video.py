@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from anyio import Event, create_task_group, fail_after
+from anyio import Event, create_task_group, fail_after, sleep_forever
 from PIL import Image as Pillow
 
+from rover.asgi.connections import Connections
+from rover.asgi.video_response import VideoResponse
 from rover.images.scaling import scaled
+from rover.shares import Pool
 from sources.base import SourceError
 from tests.fake_camera import spooled
 from tests.image_site import site
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+    from starlette.types import Message
 
     from sources.base import Image
     from tests.conftest import Serve
@@ -138,6 +142,24 @@ async def test_viewers_are_limited_and_end_when_the_cameras_are_closed(
             at.cameras.close()
             rest = b"".join([chunk async for chunk in viewer._chunks])
         assert (viewer._data + rest).endswith(viewer.boundary + b"--\r\n")
+
+
+async def test_a_viewer_that_reads_no_data_is_removed(serve: Serve, tmp_path: Path) -> None:
+    async def send(message: Message) -> None:
+        if b"image/jpeg" in message.get("body", b""):
+            await sleep_forever()
+
+    async def receive() -> Message:
+        await sleep_forever()
+        raise AssertionError
+
+    async with site(serve, tmp_path) as at:
+        await arrive(at, "a.jpg", jpeg(1))
+        frames, pool = at.cameras.frames, Pool("viewers", "ROVER_MAX_VIEWERS", 1, 1)
+        video = VideoResponse(at.images, frames, Connections(0.05), pool, None, 30, None)
+        with fail_after(5):
+            await video({"type": "http", "method": "GET"}, receive, send)
+        assert not frames.viewers
 
 
 async def test_a_snapshot_has_its_age(serve: Serve, tmp_path: Path) -> None:

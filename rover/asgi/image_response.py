@@ -12,11 +12,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from anyio import create_task_group, move_on_after
+from anyio import move_on_after
 from anyio.lowlevel import checkpoint_if_cancelled
 from starlette.requests import Request
 
-from rover.asgi.connections import wait_for_disconnect
+from rover.asgi.connected import while_connected
 from rover.asgi.disposition import disposition
 from rover.asgi.preconditions import check_preconditions, last_modified
 from rover.asgi.ranges import requested_part
@@ -25,11 +25,9 @@ from sources.base import SourceError
 from sources.rules.describe import describe
 
 if TYPE_CHECKING:
-    from anyio import CancelScope
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.connections import Connections
-    from rover.identity import Identity
     from rover.images import Images
     from rover.images.reader import Reader
     from sources.base import Image
@@ -92,7 +90,7 @@ class ImageResponse:
         self._connections = connections
         self._location = location
         self._url_is_stable = url_is_stable
-        self._complete = self._broken = self._disconnected = False
+        self._complete = self._broken = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond; returns after the last byte, or when the client has disconnected.
@@ -123,39 +121,28 @@ class ImageResponse:
         if scope["method"] == "HEAD":
             await _respond(send, status, headers)
             return
+        self._connections.limit_unacknowledged(receive)
         async with self._images.open(image, start, stop) as reader:
             await _start(send, status, headers)
-            await self._stream(reader, scope.get(IDENTITY), receive, send)
+            async with while_connected(scope, receive, self._connections.grants) as client:
+                await self._stream(reader, send)
         if self._complete:
             self._connections.end(receive)
-        elif not self._disconnected:
+        elif not client.has_disconnected:
             await self._connections.end_incomplete(
                 scope, receive, flush=self._broken, length_known=stop is not None
             )
 
-    async def _stream(
-        self, reader: Reader, identity: Identity | None, receive: Receive, send: Send
-    ) -> None:
-        """Send the image until its end, a disconnect, a timeout or the end of the access."""
-        self._connections.limit_unacknowledged(receive)
-        grants = self._connections.grants
-        async with create_task_group() as tasks:
-            tasks.start_soon(self._watch, receive, tasks.cancel_scope)
-            try:
-                with grants.hold(identity, lambda _: tasks.cancel_scope.cancel()):
-                    await self._copy(reader, send)
-                self._complete = True
-            except SourceError as exc:
-                logger.info("a response is incomplete: %s", describe(exc))
-                self._broken = True
-            except _StalledError:
-                logger.info("aborted a client that read no data of image %r", self._image.id)
-            tasks.cancel_scope.cancel()
-
-    async def _watch(self, receive: Receive, both: CancelScope) -> None:
-        await wait_for_disconnect(receive)
-        self._disconnected = True
-        both.cancel()
+    async def _stream(self, reader: Reader, send: Send) -> None:
+        """Send the image until its end, an error or a timeout."""
+        try:
+            await self._copy(reader, send)
+            self._complete = True
+        except SourceError as exc:
+            logger.info("a response is incomplete: %s", describe(exc))
+            self._broken = True
+        except _StalledError:
+            logger.info("aborted a client that read no data of image %r", self._image.id)
 
     async def _copy(self, reader: Reader, send: Send) -> None:
         count = MIN_CHUNK_BYTES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anyio import create_task_group, move_on_after
+from anyio import move_on_after
 
-from rover.asgi.connections import wait_for_disconnect
+from rover.asgi.connected import while_connected
 from rover.asgi.responses import json_response
 from rover.identity import IDENTITY
 from rover.wire import dumps
@@ -14,7 +14,6 @@ from rover.wire import dumps
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from anyio import CancelScope
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.body import Body
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from rover.asgi.prefer import Preferences
     from rover.commands import Commands
     from rover.commands.upload import Upload
-    from rover.errors import AccessEnded
 
 
 class UploadVerdict:
@@ -98,31 +96,14 @@ async def respond_with_verdict(
     Raises:
         AccessEnded: the client has lost its access while it waited.
     """
-    identity, grants = scope.get(IDENTITY), responses.connections.grants
-    grants.check(identity)
-    ended: list[AccessEnded] = []
-    disconnected = False
-
-    async def watch(both: CancelScope) -> None:
-        nonlocal disconnected
-        await wait_for_disconnect(receive)
-        disconnected = True
-        both.cancel()
-
-    async with create_task_group() as tasks:
-
-        def end(reason: AccessEnded) -> None:
-            ended.append(reason)
-            tasks.cancel_scope.cancel()
-
-        with grants.hold(identity, end):
-            tasks.start_soon(watch, tasks.cancel_scope)
-            with move_on_after(preferences.wait_s or 0.0):
-                await upload.wait_reported()
-            tasks.cancel_scope.cancel()
-    if ended:
-        raise ended[0]
-    if disconnected:
+    grants = responses.connections.grants
+    grants.check(scope.get(IDENTITY))
+    async with while_connected(scope, receive, grants) as client:
+        with move_on_after(preferences.wait_s or 0.0):
+            await upload.wait_reported()
+    if client.access_ended is not None:
+        raise client.access_ended
+    if client.has_disconnected:
         return
     sent = {"Location": location, **(headers or {})}
     if preferences.applied:

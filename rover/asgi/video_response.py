@@ -12,14 +12,14 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, create_task_group, move_on_after, sleep
+from anyio import CancelScope, move_on_after, sleep
 
-from rover.asgi.connections import wait_for_disconnect
-from rover.identity import IDENTITY
+from rover.asgi.viewer_response import ViewerResponse
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from rover.asgi.connected import Connected
     from rover.asgi.connections import Connections
     from rover.images.frames import Frame, Frames
     from rover.images.images import Images
@@ -43,15 +43,12 @@ HEADERS = [
 ]
 
 
-class VideoResponse:
+class VideoResponse(ViewerResponse):
     """An ASGI app that sends the newest image of a camera whenever there is a new one.
 
     Args:
         images: those of the camera.
-        frames: shares the encoded images.
-        connections: ends the stream of a client that loses its access.
-        pool: limits the viewers.
-        client: who views it, for the share of the limit.
+        frames: see `ViewerResponse` for this and the next three.
         hz: maximum number of images per second.
         width: maximum width in pixels; `None` for the images' own.
     """
@@ -66,41 +63,16 @@ class VideoResponse:
         hz: float,
         width: int | None,
     ) -> None:
+        super().__init__(frames, connections, pool, client)
         self._images = images
-        self._frames = frames
-        self._connections = connections
-        self._pool = pool
-        self._client = client
         self._period_s = 1 / hz
         self._width = width
         self._stalled = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send images until the client disconnects or stalls, or the server shuts down.
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        return HEADERS
 
-        Raises:
-            AccessEnded: the client has lost its access before the response begins.
-            PoolFull: there are too many viewers.
-        """
-        start = {"type": "http.response.start", "status": 200, "headers": HEADERS}
-        if scope["method"] == "HEAD":
-            await send(start)
-            await send({"type": "http.response.body", "body": b""})
-            return
-        grants, identity = self._connections.grants, scope.get(IDENTITY)
-        grants.check(identity)
-        with self._pool.hold(self._client):
-            self._connections.limit_unacknowledged(receive)
-            await send(start)
-            async with create_task_group() as tasks:
-                viewer = tasks.cancel_scope
-                self._frames.viewers.add(viewer)
-                try:
-                    tasks.start_soon(self._watch, receive, viewer)
-                    with grants.hold(identity, lambda _: viewer.cancel()):
-                        await self._send_frames(send)
-                finally:
-                    self._frames.viewers.discard(viewer)
+    async def _end(self, viewer: Connected, scope: Scope, receive: Receive, send: Send) -> None:
         if self._stalled:
             logger.info("aborted a viewer that read no data")
             self._connections.abort(receive)
@@ -109,11 +81,7 @@ class VideoResponse:
                 await send({"type": "http.response.body", "body": b"--" + BOUNDARY + b"--\r\n"})
             self._connections.end(receive)
 
-    async def _watch(self, receive: Receive, viewer: CancelScope) -> None:
-        await wait_for_disconnect(receive)
-        viewer.cancel()
-
-    async def _send_frames(self, send: Send) -> None:
+    async def _send_body(self, send: Send) -> None:
         # the boundary after an image tells browsers that it is complete
         await send({"type": "http.response.body", "body": b"--" + BOUNDARY, "more_body": True})
         shown: Frame | None = None
