@@ -361,6 +361,26 @@ async def test_a_shutdown_while_sending_leaves_an_unknown_state(tmp_path: Path) 
         assert await reach(upload, S.UNKNOWN) is S.UNKNOWN
 
 
+async def test_a_shutdown_before_the_uplink_is_called_has_certainly_sent_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, uplink, begun = MemoryLog(), FakeUplink(), Event()
+
+    async def sync() -> bool:
+        begun.set()
+        await hang()
+        return True
+
+    async with running(tmp_path, ACCEPTED, log=log, uplink=uplink) as commands:
+        upload = await queued(commands)
+        monkeypatch.setattr(log, "sync", sync)  # a slow disk
+        commands.queue.release(upload, "Ada")
+        await begun.wait()
+        commands.close()
+        assert await reach(upload, S.FAILED, S.UNKNOWN) is S.FAILED
+    assert uplink.sent == []
+
+
 async def test_after_the_drain_has_begun_nothing_is_sent(tmp_path: Path) -> None:
     uplink = FakeUplink()
     async with running(tmp_path, ACCEPTED, log=MemoryLog(), uplink=uplink) as commands:

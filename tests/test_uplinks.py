@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 from aiomqtt import Client
-from anyio import fail_after
+from anyio import fail_after, open_file
 
 from rover.testing import check_uplink
 from sources.base import Answer, NotSent, Outgoing, SourceError
@@ -24,8 +25,10 @@ from sources.simulated.uplink import SimulatedUplink
 from tests.programs import needs
 from tests.test_contracts import CLOSED_PORT
 from tests.test_mqtt import Mosquitto
+from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sources.base import Uplink
@@ -221,16 +224,80 @@ async def test_the_end_of_a_program_says_what_became_of_a_sequence(
         assert await first_answer(uplink) == Answer("a-1", 2, *answer)
 
 
-async def test_a_program_that_is_gone_has_certainly_sent_nothing(
-    tmp_path: Path, outgoing: Outgoing
+def missing(program: Path) -> None:
+    program.unlink()
+
+
+def not_executable(program: Path) -> None:
+    program.chmod(0o600)
+
+
+def without_interpreter(program: Path) -> None:
+    program.write_text("#!/no/such/interpreter\n")
+
+
+def without_first_line(program: Path) -> None:
+    program.write_text("exit 0\n")
+
+
+def for_another_machine(program: Path) -> None:
+    program.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(100))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [missing, not_executable, without_interpreter, without_first_line, for_another_machine],
+)
+async def test_a_program_that_cannot_be_run_has_certainly_sent_nothing(
+    tmp_path: Path, outgoing: Outgoing, spoil: Callable[[Path], None]
 ) -> None:
     program = tmp_path / "send"
     program.write_text(PROGRAM)
     program.chmod(0o700)
     uplink = ProgramUplink(str(program))
-    program.unlink()
+    spoil(program)
+    with pytest.raises(NotSent) as raised:
+        await uplink.send(outgoing)
+    assert str(program) in str(raised.value)
+
+
+async def test_an_argument_that_no_program_can_receive_is_certainly_not_sent(
+    tmp_path: Path, outgoing: Outgoing
+) -> None:
+    program = tmp_path / "send"
+    program.write_text(PROGRAM)
+    program.chmod(0o700)
+    with pytest.raises(NotSent):
+        await ProgramUplink(str(program), arg="{name}").send(replace(outgoing, name="a\0b"))
+
+
+async def test_a_status_of_a_shell_does_not_say_that_nothing_was_sent(
+    tmp_path: Path, outgoing: Outgoing
+) -> None:
+    program = tmp_path / "send"
+    program.write_text(f"{PROGRAM}/no/such/program\n")  # after a part of the script
+    program.chmod(0o700)
+    with pytest.raises(SourceError) as raised:
+        await ProgramUplink(str(program)).send(outgoing)
+    assert type(raised.value) is SourceError
+
+
+async def test_a_sequence_for_a_folder_that_answers_too_late_never_appears(
+    tmp_path: Path, outgoing: Outgoing
+) -> None:
+    (box := tmp_path / "box").mkdir()
+    os.mkfifo(tmp_path / "fifo")  # opening it waits, as on a network drive that is down
+    part = box / ".a-1.2.json.part"
+    part.hardlink_to(tmp_path / "fifo")
+    uplink = DirectoryUplink(box, timeout_s=0.2)
     with pytest.raises(NotSent):
         await uplink.send(outgoing)
+    (tmp_path / "regular").touch()
+    (tmp_path / "regular").replace(part)
+    async with await open_file(tmp_path / "fifo") as fifo:
+        assert json.loads(await fifo.read())["id"] == "a-1"
+    await until(lambda: not part.exists())
+    assert list(box.iterdir()) == []
 
 
 async def test_the_simulated_rover_accepts(outgoing: Outgoing) -> None:
@@ -261,6 +328,8 @@ async def test_a_broker_confirms_a_sequence_and_passes_the_answer_on(
     with pytest.raises(NotSent):
         await uplink.send(outgoing)
     await broker.start()
+    with pytest.raises(NotSent):
+        await MqttUplink(broker.url("x" * 65_530)).send(outgoing)  # with the id, it is too long
     try:
         async with Client("127.0.0.1", broker.port) as rover:
             await rover.subscribe("rover/commands/+/+")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ CLOCK_CHECK_S = 1.0
 NOT_RECORDED = (
     "not sent: the log cannot record that it is being sent; release it again when the disk works"
 )
+NOT_BEGUN = "the server was shut down before it called the uplink"
 INTERRUPTED = "the server was shut down while the uplink was sending it: it may have left, or not"
 
 
@@ -156,16 +158,23 @@ class Sender:
             upload,
             before.begin(self._clock(), self._light_time_s(), settings.answer_timeout_s),
         )
-        if not await self._sync():
-            held = before.hold(self._clock(), "")
-            self._queue.apply(upload, held.changed(held.t, SendingState.QUEUED, NOT_RECORDED))
-            return
+        interrupted = before.fail(self._clock(), NOT_BEGUN)
         try:
-            ended = await self._call(upload, before, begun)
+            if not await self._sync():
+                held = before.hold(self._clock(), "")
+                self._queue.apply(upload, held.changed(held.t, SendingState.QUEUED, NOT_RECORDED))
+                return
+            try:
+                outgoing = await to_thread.run_sync(self._outgoing, upload, begun.attempt)
+            except FileChanged:
+                ended = before.fail(self._clock(), "another program has changed its file")
+            except OSError as exc:
+                ended = before.fail(self._clock(), f"its file cannot be read: {exc.strerror}")
+            else:
+                interrupted = begun.changed(self._clock(), SendingState.UNKNOWN, INTERRUPTED)
+                ended = await self._call(outgoing, before, begun)
         except get_cancelled_exc_class():
-            self._queue.apply(
-                upload, begun.changed(self._clock(), SendingState.UNKNOWN, INTERRUPTED)
-            )
+            self._queue.apply(upload, replace(interrupted, t=self._clock()))
             with CancelScope(shield=True), move_on_after(SYNC_TIMEOUT_S):
                 await self._sync()
             raise
@@ -174,14 +183,8 @@ class Sender:
             self.answers.take_early(upload.id, ended.attempt)
         await self._sync()
 
-    async def _call(self, upload: Upload, before: Sending, begun: Sending) -> Sending:
+    async def _call(self, outgoing: Outgoing, before: Sending, begun: Sending) -> Sending:
         """What became of a sending: sent, failed, or unknown."""
-        try:
-            outgoing = await to_thread.run_sync(self._outgoing, upload, begun.attempt)
-        except FileChanged:
-            return before.fail(self._clock(), "another program has changed its file")
-        except OSError as exc:
-            return before.fail(self._clock(), f"its file cannot be read: {exc.strerror}")
         work = Abandonable(lambda: self._guard.call("send()", self._uplink.send, outgoing))
 
         async def run() -> None:

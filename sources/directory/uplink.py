@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from anyio import sleep
@@ -19,9 +19,6 @@ from sources.values.ranges import Range
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-TIMEOUT_S = 30.0
-"""Maximum seconds of a call to the file system."""
 
 MAX_ANSWER_BYTES = 4096
 
@@ -40,28 +37,41 @@ class DirectoryUplink:
         folder: for the sequences; it must exist.
         answers: folder with the answers; by default the same.
         poll_s: seconds between two looks for answers, 0.05 to 3,600.
+        timeout_s: maximum seconds of a call to the file system, 0.1 to 3,600.
 
     Raises:
         SourceError: a folder does not exist, or an option is out of range.
     """
 
-    def __init__(self, folder: Path, answers: Path | None = None, poll_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        answers: Path | None = None,
+        poll_s: float = 1.0,
+        *,
+        timeout_s: float = 30.0,
+    ) -> None:
         self._folder = folder
         self._answers = answers or folder
         self._poll_s = Range(0.05, 3600, "s").number("poll_s", poll_s)
         for one in (self._folder, self._answers):
             if not one.is_dir():
                 raise SourceError(f"{one.absolute()} is not a folder; create it")
-        self._calls = BlockingCalls(threads=2, timeout_s=TIMEOUT_S)
+        self._calls = BlockingCalls(
+            threads=2, timeout_s=Range(0.1, 3600, "s").number("timeout_s", timeout_s)
+        )
 
     async def send(self, outgoing: Outgoing) -> None:
         """Write the two files; see `Uplink`."""
+        decision = Lock()  # acquired once: before the sequence appears, or to give up
         try:
-            await self._calls.run(self._write, outgoing)
+            await self._calls.run(self._write, outgoing, decision)
         except TimeoutError as exc:
-            raise SourceError(str(exc)) from exc
+            raise (NotSent if decision.acquire(blocking=False) else SourceError)(str(exc)) from exc
+        finally:
+            decision.acquire(blocking=False)
 
-    def _write(self, outgoing: Outgoing) -> None:
+    def _write(self, outgoing: Outgoing, decision: Lock) -> None:
         target = self._folder / f"{outgoing.id}.{outgoing.attempt}"
         notice = target.with_name(f"{target.name}.json")
         about = {
@@ -73,6 +83,7 @@ class DirectoryUplink:
             "content_type": outgoing.content_type,
         }
         parts = [target.with_name(f".{one.name}.part") for one in (target, notice)]
+        path = self._folder.absolute()
         try:
             if notice.exists():
                 raise SourceError(f"{notice.absolute()} exists: this attempt was sent before")
@@ -81,17 +92,23 @@ class DirectoryUplink:
             for part in parts:
                 _sync(part, os.O_RDONLY)
             parts[0].replace(target)
+            if not decision.acquire(blocking=False):
+                raise TimeoutError("nobody waits for it any more")
         except OSError as exc:
-            for part in parts:
-                with suppress(OSError):
-                    part.unlink(missing_ok=True)
-            path = self._folder.absolute()
+            for one in (target, *parts):
+                _delete(one)
             raise NotSent(f"{path} cannot be written: {exc.strerror or exc}") from exc
         try:
             parts[1].replace(notice)  # from here on, the other program may act
+        except OSError as exc:
+            # a file that still has its old name was not renamed; the error does not say so over NFS
+            is_unsent = _delete(parts[1]) and _delete(target)
+            kind = NotSent if is_unsent else SourceError
+            raise kind(f"{notice.absolute()} cannot be written: {exc.strerror or exc}") from exc
+        try:
             _sync(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as exc:
-            raise SourceError(f"{notice.absolute()}: {exc.strerror or exc}") from exc
+            raise SourceError(f"{path} cannot be written to disk: {exc.strerror or exc}") from exc
 
     async def answers(self) -> AsyncIterator[Answer]:
         """Yield an answer for each file; see `Uplink`."""
@@ -125,6 +142,15 @@ class DirectoryUplink:
                 return file.read(MAX_ANSWER_BYTES).decode(errors="replace").strip()
         except OSError:
             return ""  # its name was the answer
+
+
+def _delete(path: Path) -> bool:
+    """Delete a file; returns whether that worked."""
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -10,11 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aiomqtt import Client, Message, MqttError
-from aiomqtt.exceptions import MqttConnectError
+from aiomqtt.exceptions import MqttCodeError, MqttConnectError
 from anyio import BrokenResourceError, CancelScope, EndOfStream, connect_tcp, fail_after
 from anyio.to_thread import run_sync
+from paho.mqtt.client import MQTT_ERR_NO_CONN
 
-from sources.base import SourceError
+from sources.base import NotSent, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -100,6 +101,8 @@ class Connection:
             timeout_s: seconds that the broker may take; `None` for that of the connection.
 
         Raises:
+            NotSent: nothing was written to the connection: it was lost before, or the message is
+                larger than MQTT allows.
             SourceError: the connection is lost.
         """
         sending = asyncio.ensure_future(
@@ -108,8 +111,11 @@ class Connection:
         await asyncio.wait({sending})
         try:
             sending.result()
+        except ValueError as exc:
+            raise NotSent(f"MQTT cannot send {len(payload):,} bytes to {topic!r}: {exc}") from exc
         except MqttError as exc:
-            raise SourceError(
+            was_lost = isinstance(exc, MqttCodeError) and exc.rc == MQTT_ERR_NO_CONN
+            raise (NotSent if was_lost else SourceError)(
                 f"the connection to the MQTT broker at {self._address.place} is lost ({exc})"
             ) from exc
 

@@ -9,8 +9,8 @@ from anyio import to_thread
 from sources.base import NotSent, SourceError
 from sources.mqtt.address import Address
 from sources.mqtt.connection import CONNECT_TIMEOUT_S, connected
+from sources.rules.describe import describe
 from sources.values.answers import read_answer
-from sources.values.files import unreadable
 from sources.values.losses import Losses
 from sources.values.ranges import Range
 
@@ -71,12 +71,9 @@ class MqttUplink:
     async def send(self, outgoing: Outgoing) -> None:
         """Publish the file on a connection of its own; see `Uplink`."""
         topic = f"{self._address.topics}/{outgoing.id}/{outgoing.attempt}"
-        try:
-            payload = await to_thread.run_sync(outgoing.path.read_bytes)
-        except OSError as exc:
-            raise NotSent(str(unreadable(outgoing.path, exc))) from exc
         has_begun = False
         try:
+            payload = await to_thread.run_sync(outgoing.path.read_bytes)
             async with connected(
                 self._address,
                 (f"{topic}/{ANSWER}",),
@@ -88,10 +85,10 @@ class MqttUplink:
             ) as connection:
                 has_begun = True
                 await connection.publish(topic, payload, self._qos, ACKNOWLEDGEMENT_TIMEOUT_S)
-        except SourceError as exc:
+        except Exception as exc:
             if has_begun:
                 raise
-            raise NotSent(str(exc)) from exc
+            raise NotSent(describe(exc)) from exc
 
     async def answers(self) -> AsyncIterator[Answer]:
         """Yield the answers; see `Uplink`."""

@@ -8,7 +8,7 @@ import signal
 import stat
 import tempfile
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from sources.programs.reports import read_line
 from sources.rules.reports import MAX_ARTIFACT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
     from sources.programs.process import ProcessLimits
     from sources.programs.reports import Report
@@ -58,7 +58,7 @@ async def check_with(
     stdin: bytes = b"",
     artifact: Artifact | None = None,
     environment: Mapping[str, str] | None = None,
-) -> AsyncIterator[Report]:
+) -> AsyncGenerator[Report]:
     """Yield what a program reports about a file, and the verdict at the end.
 
     Without a verdict of its own, a program accepts a file if it ends with status 0 and reported no
@@ -83,8 +83,7 @@ async def check_with(
         found: Counter[Severity] = Counter()
         verdict: Verdict | None = None
         last = ""
-        lines = process.lines(stdin)
-        try:
+        async with aclosing(process.lines(stdin)) as lines:
             async for line in lines:
                 report, fields = read_line(line.text, step, str(path))
                 if isinstance(report, Verdict):
@@ -97,8 +96,6 @@ async def check_with(
                     yield report
                 if line.is_error and line.text.strip():
                     last = line.text.strip()[:MAX_REASON_CHARACTERS]
-        finally:
-            await lines.aclose()  # type: ignore[attr-defined] # it is a generator
         verdict = _conclude(name, process.status, verdict, found, last)
         if verdict.accepted and artifact is not None:
             read = await anyio.to_thread.run_sync(_read_artifact, folder, artifact[0])

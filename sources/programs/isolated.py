@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self
 
 from sources.base import CommandDictionary, SourceError, Step
@@ -97,15 +98,12 @@ class IsolatedValidator:
         about, last = None, ""
         async with working_folder() as folder:
             process = Process(NAME, self._worker, limits, folder, self._environment)
-            lines = process.lines(self._stdin())
-            try:
+            async with aclosing(process.lines(self._stdin())) as lines:
                 async for line in lines:
                     if line.is_error:
                         last = line.text.strip() or last
                     elif line.text.startswith("{"):
                         about = json.loads(line.text)
-            finally:
-                await lines.aclose()  # type: ignore[attr-defined] # it is a generator
         if process.status or not isinstance(about, dict):
             raise SourceError(last or "the isolated validator ended without its steps")
         return about
@@ -128,8 +126,6 @@ class IsolatedValidator:
             stdin=self._stdin(path),
             environment=self._environment,
         )
-        try:
+        async with aclosing(reports):
             async for report in reports:
                 yield report
-        finally:
-            await reports.aclose()  # type: ignore[attr-defined] # it is a generator

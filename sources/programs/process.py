@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from anyio import CancelScope, move_on_after
 from sources.base import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
 LAUNCH = Path(__file__).with_name("launch.py")
 
@@ -32,6 +33,9 @@ AFTER_END_S = 0.5
 
 END_TIMEOUT_S = 0.5
 """Maximum seconds to wait for the end of a program that was killed."""
+
+CANNOT_BEGIN = b"0"
+"""The last byte on the socket of `launch.py` if the program cannot be run."""
 
 KILLED_POLL_S = 0.005
 """Seconds between two looks whether a killed program has ended."""
@@ -82,6 +86,7 @@ class Process:
 
     Attributes:
         status: its exit status; negative if a signal ended it; `None` before its end.
+        may_have_run: whether any code of the program may have run, known after its end.
     """
 
     def __init__(
@@ -93,13 +98,14 @@ class Process:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.status: int | None = None
+        self.may_have_run = False
         self._name = name
         self._arguments = arguments
         self._limits = limits
         self._folder = folder
         self._environment = environment or {}
 
-    async def lines(self, stdin: bytes = b"") -> AsyncIterator[Line]:
+    async def lines(self, stdin: bytes = b"") -> AsyncGenerator[Line]:
         """Run the program, and yield what it writes. It is killed when the iteration ends.
 
         Args:
@@ -110,13 +116,13 @@ class Process:
         """
         limits = self._limits
         launch = [sys.executable, "-I", "-S", str(LAUNCH), str(limits.memory_bytes)]
-        watched, held = os.pipe()  # the kernel closes `held` when this process ends
+        held, passed = socket.socketpair()  # the kernel closes `held` when this process ends
         starts = asyncio.create_task(
             asyncio.create_subprocess_exec(
                 *launch,
                 str(ceil(limits.timeout_s) + 1),
                 str(limits.niceness),
-                str(watched),
+                str(passed.fileno()),
                 *self._arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -124,10 +130,10 @@ class Process:
                 cwd=self._folder,
                 env={**_environment(self._folder), **self._environment},
                 start_new_session=True,
-                pass_fds=(watched,),
+                pass_fds=(passed.fileno(),),
             )
         )
-        starts.add_done_callback(lambda _: os.close(watched))
+        starts.add_done_callback(lambda _: passed.close())
         tasks: list[asyncio.Task[None]] = []
         try:
             # cancelled half-way, asyncio would wait until the program's children close the pipes
@@ -159,9 +165,10 @@ class Process:
         except OSError as exc:
             raise SourceError(f"{self._name} cannot be started: {exc.strerror}") from exc
         finally:
-            os.close(held)
             with CancelScope(shield=True), move_on_after(END_TIMEOUT_S):
                 await _end(starts, tasks)
+            self.may_have_run = not starts.done() or _has_begun(held)
+            held.close()
             starts.add_done_callback(_close_pipes)
 
 
@@ -183,6 +190,14 @@ def _started(
 ) -> asyncio.subprocess.Process | None:
     """The program; `None` if it could not be started."""
     return None if starts.cancelled() or starts.exception() else starts.result()
+
+
+def _has_begun(held: socket.socket) -> bool:
+    """Whether the launcher has run the program, or has tried to and was killed."""
+    held.setblocking(False)
+    with suppress(BlockingIOError):
+        return held.recv(2)[-1:] not in (b"", CANNOT_BEGIN)
+    return False
 
 
 def _close_pipes(starts: asyncio.Task[asyncio.subprocess.Process]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from sources.base import NotSent, SourceError
 from sources.programs.check import MAX_REASON_CHARACTERS, working_folder
 from sources.programs.process import Process, ProcessLimits
 from sources.programs.validator import FILE, memory_bytes
+from sources.rules.describe import describe
 from sources.values.answers import read_answer
 from sources.values.ranges import Range
 
@@ -32,8 +33,9 @@ class ProgramUplink:
 
     The program receives the path of the file as its last argument, or instead of `{file}` in an
     argument; `{id}`, `{attempt}` and `{name}` stand for the other facts. Status 0 says that the
-    sequence has left, and 75 (`EX_TEMPFAIL`) that it certainly has not. After any other end nobody
-    knows. It may write the answer of the machine to standard output as one line of JSON:
+    sequence has left, and 75 (`EX_TEMPFAIL`) that it certainly has not. A program that cannot be
+    run has certainly sent nothing either. After any other end nobody knows. It may write the
+    answer of the machine to standard output as one line of JSON:
     `{"accepted": true, "detail": "…"}`.
 
     Args:
@@ -62,21 +64,24 @@ class ProgramUplink:
     async def send(self, outgoing: Outgoing) -> None:
         """Run the program; see `Uplink`."""
         name, last, answer = Path(self._program).name, "", None
-        if shutil.which(self._program) is None:
-            raise NotSent(f"{self._program}: not found, or not a program that can be run")
-        async with working_folder() as folder:
-            process = Process(name, self._command(outgoing), self._limits, folder)
-            lines = process.lines()
-            try:
-                async for line in lines:
-                    if line.is_error:
-                        last = line.text.strip()[:MAX_REASON_CHARACTERS] or last
-                    elif line.text.startswith("{"):
-                        with suppress(ValueError):  # it is other output
-                            answer = read_answer(line.text, outgoing.id, outgoing.attempt)
-            finally:
-                await lines.aclose()  # type: ignore[attr-defined] # it is a generator
+        process: Process | None = None
+        try:
+            async with working_folder() as folder:
+                process = Process(name, self._command(outgoing), self._limits, folder)
+                async with aclosing(process.lines()) as lines:
+                    async for line in lines:
+                        if line.is_error:
+                            last = line.text.strip()[:MAX_REASON_CHARACTERS] or last
+                        elif line.text.startswith("{"):
+                            with suppress(ValueError):  # it is other output
+                                answer = read_answer(line.text, outgoing.id, outgoing.attempt)
+        except Exception as exc:
+            if process is None or not process.may_have_run:
+                raise NotSent(f"{name} cannot be started: {describe(exc)}") from exc
+            raise
         reason = f": {last}" if last else ""
+        if not process.may_have_run:
+            raise NotSent(last or f"{name} cannot be started")
         if process.status == NOT_SENT_STATUS:
             raise NotSent(f"{name} has sent nothing (status {NOT_SENT_STATUS}){reason}")
         if process.status != 0:

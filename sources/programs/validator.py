@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import aclosing
 from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,11 +96,9 @@ class ProgramValidator:
             step=STEP.name,
             artifact=self._artifact,
         )
-        try:
+        async with aclosing(reports):
             async for report in reports:
                 yield report
-        finally:
-            await reports.aclose()  # type: ignore[attr-defined] # it is a generator
 
     def _command(self, path: Path) -> list[str]:
         file = str(path.absolute())
