@@ -12,15 +12,19 @@ import pytest
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
+from rover.cli.connection import INCOMPLETE
 from rover.errors import SettingError
 from rover.images.kept import BLOCK_BYTES
 from rover.mission import MissionControl
+from rover.missions import RecordedMission
 from rover.settings import Settings
 from rover.supervise import State
 from sources.base import ImageBroken, UnknownImage
 from sources.registry import SourceSettingError, open_source
 from tests.fake_camera import FakeCamera
 from tests.test_kept_images import content, ids, take
+from tests.test_missions import run
+from tests.test_recorded_missions import opened
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -167,6 +171,61 @@ async def test_a_camera_over_the_bucket_does_not_show_the_copies_again(tmp_path:
             source = open_source("camera", f"s3://rover{place}?endpoint={endpoint}")
             async with source as bucket:  # type: ignore[attr-defined] # it is a context manager
                 assert len(await bucket.images()) == count
+
+
+async def test_a_record_has_the_images_that_are_only_in_the_bucket(tmp_path: Path) -> None:
+    file = tmp_path / "all.rover"
+    large = bytes(range(256)) * 5000
+    with s3_server() as endpoint:
+        store = f"s3://rover/{tmp_path.name}?endpoint={endpoint}"
+        async with running(tmp_path, endpoint, len(large) + 10_000) as (images, camera):
+            for n, data in enumerate([large, b"1", b"2", b"3"]):
+                await take(images, camera, f"sol 1/é {n}", data)
+                await all_copied(images)
+        command = "record", "--from", tmp_path, "--image-store", store
+        assert await run(*command, file) == 0
+        assert await run(*command, "--images-bytes", "1", tmp_path / "small.rover") == 0
+    for name, expected in (
+        ("all", {0: large, 1: b"1", 2: b"2", 3: b"3"}),
+        ("small", {1: b"1", 2: b"2", 3: b"3"}),
+    ):
+        async with opened(tmp_path / f"{name}.rover", tmp_path / name) as mission:
+            images = mission.cameras.images["camera"]
+            found = {int(one[-1]): await content(images, one) for one in await ids(images)}
+            assert found == expected
+
+
+async def test_a_record_counts_the_images_that_it_cannot_read_from_the_bucket(
+    tmp_path: Path,
+) -> None:
+    with s3_server() as endpoint:
+        store = f"s3://rover/{tmp_path.name}?endpoint={endpoint}"
+        async with running(tmp_path, endpoint, TWO_IMAGES) as (images, camera):
+            for n in range(5):
+                await take(images, camera, f"{n}", b"x" * 100)
+                await all_copied(images)
+        objects = S3Store(
+            "rover", endpoint=endpoint, prefix=tmp_path.name, client_options={"allow_http": True}
+        )
+        names = sorted(one["path"] for one in objects.list().collect())
+        await obstore.put_async(objects, names[0], b"y" * 100)
+        await obstore.delete_async(objects, names[1])
+        for number, (options, lost) in enumerate(
+            [
+                (["--image-store", store], 2),
+                (["--image-store", "s3://rover/other"], 3),
+                ([], 3),
+            ]
+        ):
+            file = tmp_path / f"{number}.rover"
+            assert await run("record", "--from", tmp_path, *options, file) == INCOMPLETE
+            manifest = RecordedMission(file).manifest
+            assert sum(manifest["left_out"].values()) == lost
+            assert manifest["counts"]["images"] == 5 - lost
+    file = tmp_path / "unreachable.rover"
+    command = "record", "--from", tmp_path, "--image-store", store
+    assert await run(*command, file) == INCOMPLETE
+    assert sum(RecordedMission(file).manifest["left_out"].values()) == 3
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ WRONG_USE = 2
 """Exit status if an argument, a setting or a local file is wrong. click has the same one."""
 
 INCOMPLETE = 1
-"""Exit status if a file lacks what could not be read of a damaged mission."""
+"""Exit status if a file lacks what could not be read of a mission or its bucket."""
 
 WRONG_MESSAGES = ("empty", "malformed", "too_long")
 """Codes of `MessageRefused` after which the same text would be refused again."""

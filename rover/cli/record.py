@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rover.cli.connection import FAILED, WRONG_USE, report
+from rover.cli.connection import FAILED, INCOMPLETE, WRONG_USE, report
 from rover.cli.moment import moment
 
 EPILOG = """\b
@@ -17,7 +17,7 @@ Examples:
 
 The file has the telemetry, events, alarms, messages, uploads, accepted command files and kept
 images of that time. A server may use the data folder at the same time. FILE appears when it is
-complete.
+complete. Images that are only in a bucket are read from there; name it as for the server.
 """
 
 
@@ -44,7 +44,14 @@ complete.
     default=2**30,
     show_default=True,
     metavar="BYTES",
-    help="Maximum bytes of images that cameras have in files, newest first.",
+    help="Maximum bytes of images in files of cameras and in the bucket, newest first.",
+)
+@click.option(
+    "--image-store",
+    envvar="ROVER_IMAGE_STORE",
+    show_envvar=True,
+    metavar="URL",
+    help="Bucket with the images whose files were deleted.",
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def record(
@@ -53,6 +60,7 @@ def record(
     until: float | None,
     path: Path,
     images_bytes: int,
+    image_store: str | None,
     force: bool,
 ) -> int:
     """Write a part of a mission into one file, which rover open serves."""
@@ -63,11 +71,15 @@ def record(
     from rover.errors import RoverError
     from rover.missions import Snapshot
     from rover.missions import record as write
+    from rover.missions.images import TOO_LARGE
+    from sources.base import SourceError
+    from sources.registry import open_store
 
     check_output(str(file), force=force)
     if since is not None and until is not None and since >= until:
         raise click.UsageError("--until must be later than --since")
     try:
+        store = open_store(image_store, "--image-store") if image_store else None
         with (
             Snapshot(path) as mission,
             file_that_appears(file, force=force) as part,
@@ -80,9 +92,10 @@ def record(
                 until,
                 name=file.stem,
                 images_bytes=images_bytes,
+                image_store=store,
                 on_progress=lambda size: update(size, None),
             )
-    except RoverError as exc:
+    except (RoverError, SourceError) as exc:
         report(str(exc))
         return WRONG_USE
     except OSError as exc:
@@ -92,4 +105,7 @@ def record(
         return FAILED
     counts = ", ".join(f"{number:,} {noun}" for noun, number in manifest["counts"].items())
     report(f"{file}: {counts}")
-    return status_after(mission)
+    for reason, number in manifest["left_out"].items():
+        report(f"{file}: images that were left out: {number:,}; {reason}")
+    is_incomplete = manifest["left_out"].keys() - {TOO_LARGE}
+    return status_after(mission) or (INCOMPLETE if is_incomplete else 0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from anyio import Event, sleep
 
+from rover.images.kept import copy_name
 from sources.base import SourceError
 from sources.rules.describe import describe
 
@@ -39,7 +40,7 @@ async def copy_to_store(kept: KeptImages, report: Callable[[str], None]) -> None
         image = one.image
         try:
             if image.path is not None:
-                name = kept.copy_name(image)
+                name = copy_name(kept.camera, image)
                 kept.copied(one, await kept.store.write(name, image.path, image.content_type))
         except SourceError as exc:
             if kept.waiting.get(image.id) is not one:

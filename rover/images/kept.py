@@ -83,6 +83,7 @@ class KeptImages:
         store: has copies; `None` for none.
 
     Attributes:
+        camera: the same.
         store: the same.
         waiting: the images without a copy in the store, oldest first; empty without a store.
         lost: number of images that were deleted before they had one.
@@ -99,7 +100,7 @@ class KeptImages:
     ) -> None:
         self._log = log
         self._folder = folder
-        self._camera = camera
+        self.camera = camera
         self._prefix = f"image/{camera}/"
         self._max_bytes = max_bytes
         self.store = store
@@ -131,7 +132,7 @@ class KeptImages:
                 "the image store of %d images of %s is %s; set ROVER_IMAGE_STORE to that, or their "
                 "files alone are listed",
                 count,
-                self._camera,
+                self.camera,
                 other,
             )
         exist = await to_thread.run_sync(lambda: [_exists(one.image) for one in found])
@@ -164,7 +165,7 @@ class KeptImages:
         kept = self._kept.get(image.id)
         if self.store is None or kept is None or not kept.etag:
             raise UnknownImage(image.id)
-        name = self.copy_name(kept.image)
+        name = copy_name(self.camera, kept.image)
         try:
             async with closing(
                 self.store.read(name, kept.image.size or 0, kept.etag, start)
@@ -220,11 +221,6 @@ class KeptImages:
             self.waiting.pop(kept.image.id, None)
             self._record(kept)
 
-    def copy_name(self, image: Image) -> str:
-        """The name of an image's copy: ids may contain anything, and may be used again."""
-        stem = f"{time_id(image.received_at or 0.0)}-{stored_name(image)[:8]}"
-        return f"{self._camera}/{stem}{suffix_of(image.content_type)}"
-
     def _add(self, kept: Kept) -> None:
         image = kept.image
         self._kept[image.id] = kept
@@ -278,6 +274,12 @@ class KeptImages:
                 file.write(data)
                 position += len(data)
         part.replace(image.path)
+
+
+def copy_name(camera: str, image: Image) -> str:
+    """The name of an image's copy: ids may contain anything, and may be used again."""
+    stem = f"{time_id(image.received_at or 0.0)}-{stored_name(image)[:8]}"
+    return f"{camera}/{stem}{suffix_of(image.content_type)}"
 
 
 def stored_name(image: Image) -> str:

@@ -31,12 +31,16 @@ def add_file(db: sqlite3.Connection, name: str, pieces: Iterator[bytes] | None) 
     Args:
         db: the recorded mission.
         name: the path relative to the data folder.
-        pieces: its bytes; `None` if it does not exist.
+        pieces: its bytes; `None` if it does not exist. If it raises, nothing is added.
     """
     if pieces is None or db.execute("SELECT 1 FROM files WHERE path = ?", (name,)).fetchone():
         return False
-    for index, data in enumerate(pieces):
-        db.execute("INSERT INTO files VALUES (?, ?, ?)", (name, index, data))
+    try:
+        for index, data in enumerate(pieces):
+            db.execute("INSERT INTO files VALUES (?, ?, ?)", (name, index, data))
+    except BaseException:
+        db.execute("DELETE FROM files WHERE path = ?", (name,))
+        raise
     return True
 
 

@@ -15,7 +15,7 @@ from rover.images.arrivals import STREAM as ARRIVALS
 from rover.images.kept import Kept
 from rover.missions.camera_files import camera_file
 from rover.missions.files import PIECE_BYTES
-from rover.missions.record import IMAGE
+from rover.missions.images import IMAGE
 from rover.missions.snapshot import Snapshot, connect_read_only
 from rover.schema import FILE_NAME
 from rover.simulated_spans import saved_spans, was_simulated

@@ -21,9 +21,7 @@ from rover.archive.store import Store
 from rover.commands.records import PREFIX as UPLOAD
 from rover.comms.records import PREFIX as COMMS
 from rover.events import new_epoch
-from rover.images.arrivals import STORED
 from rover.images.arrivals import STREAM as ARRIVALS
-from rover.images.kept import stored_name
 from rover.logs.gaps import KEY as GAPS
 from rover.logs.gaps import saved_gaps
 from rover.logs.rows import (
@@ -38,8 +36,9 @@ from rover.logs.rows import (
 )
 from rover.logs.runs import KEY as SET_BACK
 from rover.missions.alarms import alarm_before
-from rover.missions.camera_files import camera_file, without_path
+from rover.missions.camera_files import without_path
 from rover.missions.files import FILES_SCHEMA, add_file
+from rover.missions.images import ImageWriter
 from rover.missions.latest import last_records, last_shown, saved_values
 from rover.missions.ranges import windows_between
 from rover.schema import OFFSET_BITS, SAMPLE_KINDS, migrate
@@ -54,15 +53,13 @@ from rover.telemetry.shown import Newest, newest_shown
 from rover.wire import dumps, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from rover.logs.base import Record
     from rover.missions.snapshot import Snapshot
     from rover.telemetry.shown import Shown
-
-IMAGE = "image/"
-"""The beginning of the names of images in the log."""
+    from sources.bucket import BucketStore
 
 MANIFEST_SCHEMA = "CREATE TABLE manifest (key TEXT PRIMARY KEY, value TEXT NOT NULL);"
 
@@ -75,6 +72,7 @@ def record(
     *,
     name: str = "",
     images_bytes: float = inf,
+    image_store: BucketStore | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write a new file with a part of a mission; returns its manifest.
@@ -85,7 +83,8 @@ def record(
         since: POSIX seconds, inclusive; `None` for all from the beginning.
         until: POSIX seconds, exclusive; `None` for all to the end.
         name: of the mission, for people.
-        images_bytes: maximum bytes of images of cameras that have files of them, newest first.
+        images_bytes: maximum bytes of images in the store and in files of cameras, newest first.
+        image_store: has copies of images; `None` if none can be read.
         on_progress: called with the bytes of the file so far.
 
     Raises:
@@ -101,7 +100,7 @@ def record(
         db.execute("PRAGMA synchronous = OFF")
         migrate(db, 0)
         db.executescript(MANIFEST_SCHEMA + FILES_SCHEMA)
-        writer = _Writer(mission, db, since, until, on_progress, images_bytes)
+        writer = _Writer(mission, db, since, until, on_progress, images_bytes, image_store)
         counts = writer.write()
         manifest = {
             "name": name,
@@ -110,6 +109,7 @@ def record(
             "created": iso(time()),
             "version": __version__,
             "counts": counts,
+            "left_out": writer.images.left_out,
         }
         db.executemany(
             "INSERT INTO manifest VALUES (?, ?)",
@@ -127,7 +127,11 @@ class _Writer:
         since: POSIX seconds.
         until: POSIX seconds, exclusive.
         on_progress: called with the bytes of the file so far.
-        images_bytes: maximum bytes of the copied files of cameras.
+        images_bytes: maximum bytes of images in the store and in files of cameras.
+        image_store: has copies of images.
+
+    Attributes:
+        images: copies the images.
     """
 
     def __init__(
@@ -138,8 +142,8 @@ class _Writer:
         until: float | None,
         on_progress: Callable[[int], None],
         images_bytes: float,
+        image_store: BucketStore | None,
     ) -> None:
-        self._images_bytes = images_bytes
         self._mission = mission
         self._db = db
         self._since, self._until = since, until
@@ -149,6 +153,9 @@ class _Writer:
         self._items = mission.contents.index.values
         self._newest: dict[str, Newest] = {}
         self._last: list[Shown] = []
+        self.images = ImageWriter(
+            mission, db, self._is_inside, images_bytes, image_store, self._report
+        )
 
     def write(self) -> dict[str, int]:
         """Copy everything; returns the number of values, events and so on."""
@@ -322,43 +329,9 @@ class _Writer:
         return uploads, files
 
     def _write_images(self) -> int:
-        images = 0
-        for key, text in self._items.items():
-            if not key.startswith(IMAGE):
-                continue
-            with suppress(ValueError, LookupError, TypeError):
-                known = json.loads(text)
-                times = known.get("taken_at"), known.get("received_at")
-                is_inside = any(map(self._is_inside, times))
-                if is_inside and self._add_file(f"images/{key.removeprefix(IMAGE)}"):
-                    self._put(key, text)
-                    images += 1
         arrivals = [one for one in self._mission.records(ARRIVALS) if self._is_inside(one.at)]
-        if self._mission.is_folder:
-            images += self._write_camera_files(arrivals)
         self._write_stream(ARRIVALS, map(without_path, arrivals))
-        return images
-
-    def _write_camera_files(self, arrivals: Sequence[Record]) -> int:
-        """Copy the newest files of cameras up to the limit; returns their number."""
-        copied: set[str] = set()
-        size = 0
-        for record in reversed(arrivals):
-            if (found := camera_file(record)) is None:
-                continue
-            camera, image = found.arrival.camera, found.arrival.image
-            name = f"{camera}/{stored_name(image)}"
-            if name in copied:
-                continue
-            if size + (image.size or 0) > self._images_bytes:
-                break
-            if add_file(self._db, f"images/{name}", found.pieces()):
-                known = {one: getattr(image, one) for one in STORED}
-                self._put(IMAGE + name, dumps({"number": record.offset, **known}))
-                size += image.size or 0
-                copied.add(name)
-            self._report()
-        return len(copied)
+        return self.images.write(arrivals)
 
     def _add_file(self, name: str) -> bool:
         added = add_file(self._db, name, self._mission.file(name))

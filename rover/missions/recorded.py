@@ -12,7 +12,7 @@ from rover.damage import damage_of
 from rover.errors import NotAMission
 from rover.logs.recorded import RecordedLog
 from rover.missions.files import StoredFiles
-from rover.missions.record import IMAGE
+from rover.missions.images import IMAGE
 from rover.missions.snapshot import Snapshot, connect_read_only
 from rover.simulated_spans import saved_spans
 from rover.telemetry.recorder import SNAPSHOT
