@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from rover.client.decoded import DecodedStream
 from rover.client.errors import NotARover
-from rover.client.sse import ServerSentEvent
-from rover.client.stream import EventStream, Gap, Interruption, json_object
+from rover.client.stream import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rover.client.sse import ServerSentEvent
 
 SILENCE_S = 12.0
 """Seconds without a byte after which a telemetry stream counts as cut: the server sends an event,
@@ -90,35 +92,12 @@ class Beat:
     """The server has sent no other event for 3 s: the connection works, and nothing is new."""
 
 
-TelemetryEvent = Sample | Notice | Beat | Gap | Interruption
-
-
-class TelemetryStream:
+class TelemetryStream(DecodedStream[Sample | Notice | Beat]):
     """The telemetry, across any number of connections. `EventStream` describes its errors."""
 
-    def __init__(self, events: EventStream) -> None:
-        self._events = events
-
-    @property
-    def last_id(self) -> str:
-        """The id of the newest event: resumes the stream, also in another process."""
-        return self._events.last_id
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> TelemetryEvent:
-        event = await anext(self._events)
-        if not isinstance(event, ServerSentEvent):
-            return event
+    def _decode(self, event: ServerSentEvent) -> Sample | Notice | Beat:
         if event.name == "message":
             return Sample.from_event(event)
         if event.name == "beat":
             return Beat()
         return Notice(event.id, event.name, json_object(event.data), event.data)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._events.aclose()
