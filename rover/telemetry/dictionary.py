@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rover.guard import is_interrupt
@@ -15,14 +16,21 @@ if TYPE_CHECKING:
     from sources.base import Parameter, TelemetrySource
 
 
-def dictionary_of(source: TelemetrySource) -> list[Parameter]:
+def dictionary_of(source: TelemetrySource, known: list[Parameter] | None = None) -> list[Parameter]:
     """The parameters of a source.
+
+    Args:
+        source: the source.
+        known: valid parameters. They are returned, unchecked, if the source has the same.
 
     Raises:
         SourceError: a parameter, or `period_s`, is invalid.
     """
     period_of(source)
     parameters = source.parameters
+    is_sequence = isinstance(parameters, Sequence)  # the source may return anything
+    if is_sequence and known is not None and list(parameters) == known:
+        return known
     if mistake := dictionary_mistake(parameters):
         raise SourceError(mistake.text)
     return list(parameters)
