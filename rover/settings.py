@@ -1,7 +1,7 @@
 """The settings of the server: name, default, unit, range and help text of each.
 
-The environment variables (`ROVER_` and the field's name in capitals) and the table in the README
-are derived from these fields. A test checks that the table is up to date.
+The environment variables (`ROVER_` and the field's name in capitals) and the table in
+docs/settings.md are derived from these fields. A test checks that the table is up to date.
 """
 
 from __future__ import annotations
@@ -508,7 +508,7 @@ def _short(value: object) -> str:
 
 
 def settings_table() -> str:
-    """Every setting as a Markdown table, for the README."""
+    """Every setting as a Markdown table, for docs/settings.md."""
     rows = [
         "| variable | default | what it is |",
         "| --- | --- | --- |",

@@ -49,14 +49,14 @@ COMMANDS = list(commands(program, "rover"))
 
 
 def reference() -> str:
-    """The help of each command, without the settings, which the README lists."""
+    """The help of each command, without the settings, which settings.md lists."""
     parts = []
     for path, command, ctx in COMMANDS:
         text = command.get_help(ctx)
         before, title, settings = text.partition("\nSettings:\n")
         if title:
             after = settings.partition("\n\n")[2]
-            text = f"{before}\nSettings: one option for each; the README lists them.\n\n{after}"
+            text = f"{before}\nSettings: one option for each; settings.md lists them.\n\n{after}"
         parts.append(f"### {path}\n\n```text\n{text.rstrip()}\n```\n")
     return "\n".join(parts)
 

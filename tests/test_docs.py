@@ -27,15 +27,22 @@ PAGES = [
 ]
 
 
-def section(title: str) -> str:
-    """The text of a section of the README."""
-    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+def section(text: str, title: str) -> str:
+    """The text of a section of a page."""
+    return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
 def test_the_settings_table_is_up_to_date() -> None:
-    table = re.search(r"--settings` -->\n(.*?)\n<!-- /settings -->", README, re.DOTALL)
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    table = re.search(r"--settings` -->\n(.*?)\n<!-- /settings -->", text, re.DOTALL)
     assert table
     assert table[1] == settings_table()
+
+
+def test_the_settings_in_the_readme_are_rows_of_that_table() -> None:
+    rows = [line for line in section(README, "Settings").splitlines() if line.startswith("| `")]
+    assert rows
+    assert set(rows) <= set(settings_table().splitlines())
 
 
 @pytest.mark.parametrize("setting", [field.name for field in fields(Settings)])
@@ -50,7 +57,8 @@ def test_every_path_is_documented() -> None:
         if isinstance(route, Route | WebSocketRoute)
     }
     files = {path for path in served if "." in path or path.startswith("/assets/")}
-    documented = set(re.findall(r"`(?:GET |POST |WS )?(/[^`]*)`", section("Paths")))
+    text = (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`(?:GET |POST |WS )?(/[^`]*)`", section(text, "Paths")))
     assert served - files <= documented
 
 

@@ -142,7 +142,7 @@ async def http_problem(connection: HTTPConnection, exc: Exception) -> Response:
     path = connection.scope["path"]  # `connection.url` raises for some raw bytes
     if status is HTTPStatus.NOT_FOUND and detail == status.phrase:
         what = "no WebSocket" if connection.scope["type"] == "websocket" else "nothing"
-        detail = f"{what} is at {path}; the README lists all paths"
+        detail = f"{what} is at {path}; openapi.json lists all paths"
     elif status is HTTPStatus.METHOD_NOT_ALLOWED:
         method = connection.scope["method"]
         detail = f"{path} does not allow {method}; use {headers.get('Allow')}"
