@@ -222,7 +222,9 @@ class MissionControl:
             uplink=uplink.source,
             target=uplink.target,
             light_time=LightTime(settings, lambda name: self.telemetry.latest.newest(name)),
+            lapsed=lambda token_id: self.tokens.lapsed(token_id, "release"),
         )
+        self.tokens.on_check = self.commands.queue.drop_lapsed
         self._states = SourceStates(self._sources, self.telemetry, self.cameras, self.commands)
         drain_in_order(serving, self.telemetry, self.cameras, self.comms, self.commands)
 

@@ -20,6 +20,7 @@ from rover.settings import Settings
 from rover.tokens.commands import add_token, revoke_token
 from tests.command_files import ACCEPTED, STORED, Script
 from tests.fake_camera import FakeCamera
+from tests.fake_uplink import FakeUplink
 from tests.image_site import read_to_end
 from tests.uploading import BEGIN, BODY, FORM
 from tests.waiting import until
@@ -222,3 +223,47 @@ async def test_an_accepted_upload_is_checked_after_the_revocation(
         checking.set()
         await until(lambda: not at.mission.commands.open_uploads)
         assert (at.settings.data_dir / STORED).exists()
+
+
+async def test_the_release_of_a_person_whose_token_was_revoked_no_longer_counts(
+    serve: Serve, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data", release_persons=2)
+    uplink = FakeUplink()
+    ada = add_token(settings, "Ada", "view,upload,release")
+    grace, hedy = (add_token(settings, name, "view,release") for name in ("Grace", "Hedy"))
+    mission = MissionControl(
+        settings, telemetry="none:", camera="none:", commands=Script(ACCEPTED), uplink=uplink
+    )
+    async with serve(mission.app) as url, httpx.AsyncClient(base_url=url) as client:
+
+        async def request(method: str, path: str, token: Any, **more: Any) -> Any:
+            headers = {"Authorization": f"Bearer {token.text}"}
+            answer = await client.request(method, path, headers=headers, **more)
+            assert answer.is_success, answer.text
+            return answer.json()
+
+        files = {"file": ("a.seq", b"DRIVE 10")}
+        for name in ("early", "late"):
+            path = f"/upload/rover-commands?id={name}"
+            async with client.stream(
+                "POST", path, files=files, headers={"Authorization": f"Bearer {ada.text}"}
+            ) as events:
+                await events.aread()
+        at = {"at": "2100-01-01T00:00:00Z"}
+        await request("POST", "/uploads/early/release", ada)
+        await request("POST", "/uploads/late/release", ada, json=at)
+        late = await request("POST", "/uploads/late/release", grace)
+        assert late["sending"]["state"] == "released"
+        revoke_token(settings, ada.token.id)
+        with fail_after(LIMIT_S):
+            while late["sending"]["state"] == "released":
+                late = await request("GET", "/uploads/late", grace)
+        early = await request("POST", "/uploads/early/release", grace)
+        assert (early["sending"]["state"], early["sending"]["released_by"]) == ("queued", ["Grace"])
+        assert late["sending"]["released_by"] == ["Grace"]
+        assert any("revoked" in one["detail"] for one in late["timeline"])
+        assert uplink.sent == []
+        await request("POST", "/uploads/early/release", hedy)
+        await until(lambda: uplink.sent)
+    assert [one.id for one in uplink.sent] == ["early"]

@@ -12,7 +12,7 @@ from rover.errors import NotNow, OtherReleaseTime, SecondPersonRequired
 
 NOW = 1_795_332_600.0
 
-ADA_ID = "1a2b3c4d"
+ADA_ID, GRACE_ID = "1a2b3c4d", "5e6f7a8b"
 
 QUEUED = Sending(SendingState.QUEUED, 1, NOW)
 
@@ -104,6 +104,48 @@ def test_a_release_counts_only_for_the_uplink_and_the_persons_of_its_time(
     assert QUEUED.rechecked(NOW, persons, target) is QUEUED
     once = QUEUED.release(NOW, "Ada", None, 2, target="dir:1").rechecked(NOW, 2, target)
     assert bool(once.released_by) is (target == "dir:1")
+
+
+@pytest.mark.parametrize(
+    ("persons", "lapsed", "left"),
+    [
+        (2, {}, ("Ada", "Grace")),
+        (2, {ADA_ID}, ("Grace",)),
+        (2, {ADA_ID, GRACE_ID}, ()),
+        (1, {ADA_ID}, ("Grace",)),
+    ],
+)
+def test_a_release_with_a_token_that_gives_no_access_does_not_count(
+    persons: int, lapsed: set[str], left: tuple[str, ...]
+) -> None:
+    once = QUEUED.release(NOW, "Ada", NOW + 60, 2, token=ADA_ID)
+    twice = once.release(NOW, "Grace", None, 2, token=GRACE_ID)
+
+    def reason(token: str) -> str | None:
+        return "was revoked" if token in lapsed else None
+
+    checked = twice.without_lapsed(NOW, persons, reason)
+    assert checked.released_by == left
+    assert (checked.state is SendingState.RELEASED) is (len(left) >= persons)
+    assert checked.release_at == (NOW + 60 if left else None)
+    assert (checked.revision > twice.revision) is bool(lapsed)
+    assert checked.without_lapsed(NOW, persons, reason) is checked
+    again = checked.hold(NOW, "").release(NOW, "Hedy", None, 1)
+    assert again.state is SendingState.RELEASED
+
+
+@pytest.mark.parametrize(
+    "state",
+    [one for one in SendingState if one not in (SendingState.QUEUED, SendingState.RELEASED)],
+)
+def test_who_released_what_was_sent_stays_in_the_record(state: SendingState) -> None:
+    released = replace(QUEUED.release(NOW, "Ada", None, 1, token=ADA_ID), state=state)
+    assert released.without_lapsed(NOW, 1, lambda _: "was revoked") is released
+
+
+def test_a_release_of_a_person_without_a_token_does_not_lapse() -> None:
+    released = QUEUED.release(NOW, "Ada", None, 1)
+    assert released.without_lapsed(NOW, 1, lambda _: "was revoked") is released
 
 
 def sent(before: Sending, state: SendingState) -> Sending:

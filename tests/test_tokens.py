@@ -463,3 +463,29 @@ def test_the_command_line_adds_lists_and_revokes_tokens(
     assert main(["token", "revoke", token_id]) == 0
     assert main(["token", "revoke", token_id]) == 2
     assert main(["token", "add", "Ada", "--scope", "everything"]) == 2
+
+
+def test_what_a_person_did_with_a_token_counts_while_the_token_allows_it(
+    settings: Settings, clock: Clock
+) -> None:
+    ids = {}
+    for name, scopes, expires in (
+        ("Ada", "release", None),
+        ("Grace", "release", "12h"),
+        ("Hedy", "view", None),
+        ("Mary", "admin", None),
+    ):
+        new = add_token(settings, name, scopes, expires=expires, now=NOW)
+        ids[name] = new.token.id
+
+    def counting() -> set[str]:
+        tokens = running(settings, clock)
+        return {name for name, one in ids.items() if tokens.lapsed(one, "release") is None}
+
+    assert counting() == {"Ada", "Grace", "Mary"}
+    clock.now += DAY_S
+    assert counting() == {"Ada", "Mary"}
+    revoke_token(settings, ids["Ada"])
+    assert counting() == {"Mary"}
+    tokens_file(settings.data_dir).path.write_bytes(b"damaged")
+    assert counting() == set()

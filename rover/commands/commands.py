@@ -65,6 +65,7 @@ class Commands:
         uplink: sends the accepted files; by default nothing is sent.
         target: which uplink that is; if another one follows, releases no longer count.
         light_time: to the rover; by default that of the settings.
+        lapsed: returns why releases with a token no longer count; `None` if they do.
 
     Attributes:
         inbox: the folders for the files.
@@ -92,13 +93,16 @@ class Commands:
         uplink: Uplink | None = None,
         target: str = "",
         light_time: LightTime | None = None,
+        lapsed: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self.inbox = inbox or Inbox(settings.data_dir)
         self.uploads = Uploads(log, settings.kept_uploads, notify, self.inbox.delete_artifact)
         uplink = uplink or NoUplink()
         self.light_time = light_time or LightTime(settings)
         self.sends = not isinstance(uplink, Off) and log is not None
-        self.queue = Queue(self.uploads.save, settings.release_persons, target=target)
+        self.queue = Queue(
+            self.uploads.save, settings.release_persons, target=target, lapsed=lapsed
+        )
         self.sender = Sender(
             uplink,
             self.queue,

@@ -38,6 +38,7 @@ class Queue:
         persons: number of persons who must release a sequence.
         clock: POSIX seconds.
         target: which uplink sends the sequences.
+        lapsed: returns why releases with a token no longer count; `None` if they do.
 
     Attributes:
         changed: set at the next change; then another event takes its place.
@@ -49,12 +50,14 @@ class Queue:
         persons: int = 1,
         clock: Callable[[], float] = time,
         target: str = "",
+        lapsed: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self.changed = Event()
         self._save = save
         self._persons = persons
         self._clock = clock
         self._target = target
+        self._lapsed = lapsed
         self._uploads: dict[str, Upload] = {}
         self._places = 0
 
@@ -99,6 +102,14 @@ class Queue:
         with move_on_after(ENTER_TIMEOUT_S):
             while upload.is_on_its_way and upload.id not in self._uploads:
                 await self.changed.wait()
+
+    def drop_lapsed(self) -> None:
+        """Drop the releases of people whose tokens give no access any more."""
+        for upload in self.uploads():
+            before = self.of(upload)
+            left = before.without_lapsed(self._clock(), self._persons, self._lapsed)
+            if left is not before:
+                self.apply(upload, left)
 
     def release(
         self,
@@ -187,6 +198,7 @@ class Queue:
         return self._uploads[upload.id]
 
     def _checked(self, upload: Upload, action: str, revision: int | None) -> Sending:
+        self.drop_lapsed()
         sending = self.of(upload)
         sending.check(action, revision)
         return sending

@@ -128,6 +128,7 @@ class Sender:
 
     def _next(self) -> tuple[Upload | None, float | None]:
         """The next upload to send; without one, the seconds to wait, `None` for the next change."""
+        self._queue.drop_lapsed()
         uploads = self._queue.uploads()
         if self._is_stopping or self.health.state is State.DOWN:
             return None, None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
 from enum import IntEnum, StrEnum
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
 from rover.errors import NotNow, OtherReleaseTime, SecondPersonRequired
@@ -21,7 +22,7 @@ from rover.names import looks_of
 from rover.wire import iso_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class SendingState(StrEnum):
@@ -263,6 +264,37 @@ class Sending:
         if self.state is State.RELEASED and len(self.released_by) < persons:
             return self._held(t, f"held: {persons} persons must release it now")
         return self
+
+    def without_lapsed(
+        self, t: float, persons: int, lapsed: Callable[[str], str | None]
+    ) -> Sending:
+        """The same, or without the releases that no longer count.
+
+        Args:
+            t: POSIX seconds.
+            persons: number of those who must release it.
+            lapsed: returns why releases with a token no longer count; `None` if they do.
+        """
+        if self.state not in (State.QUEUED, State.RELEASED):
+            return self
+        releases = list(zip_longest(self.released_by, self.released_tokens, fillvalue=""))
+        reasons = [
+            f"the release by {by} no longer counts: the token {reason}"
+            for by, token in releases
+            if token and (reason := lapsed(token)) is not None
+        ]
+        if not reasons:
+            return self
+        kept = [(by, token) for by, token in releases if not token or lapsed(token) is None]
+        missing = max(0, persons - len(kept))
+        return self.changed(
+            t,
+            State.QUEUED if missing else self.state,
+            "; ".join([*reasons, *[f"{missing} more must release it"] * bool(missing)]),
+            released_by=tuple(by for by, _ in kept),
+            released_tokens=tuple(token for _, token in kept),
+            release_at=self.release_at if kept else None,
+        )
 
     def hold(self, t: float, by: str) -> Sending:
         """Not sent until it is released again."""

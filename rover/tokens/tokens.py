@@ -64,6 +64,7 @@ class Tokens:
         required: whether a client needs a token.
         failure: why no named token gives access, if the file cannot be used; else `None`.
         grants: the open streams, which end when their token is revoked, expires or changes.
+        on_check: called after each check of the file and of the times of expiry.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Tokens:
         self._new_checked_at = 0.0  # monotonic
         self.required = bool(self._shared)
         self._apply(self._read())
+        self.on_check: Callable[[], object] = lambda: None
 
     @classmethod
     def of(cls, settings: Settings) -> Tokens:
@@ -137,6 +139,23 @@ class Tokens:
             return AccessEnded("changed")
         return None if entry.token.is_valid_at(self._clock()) else AccessEnded("expired")
 
+    def lapsed(self, token_id: str, scope: str) -> str | None:
+        """Why what a client did with a token no longer counts, such as "was revoked".
+
+        Args:
+            token_id: of the token.
+            scope: that the token must have.
+
+        Returns:
+            `None` if it counts.
+        """
+        entry = self._entries.get(token_id.encode())
+        if entry is None:
+            return "was revoked" if self.failure is None else f"cannot be checked ({FILE_NAME})"
+        if not entry.identity.allows(scope):
+            return f"no longer has the scope `{scope}`"
+        return None if entry.token.is_valid_at(self._clock()) else "has expired"
+
     def has_name(self, name: str) -> bool:
         """Whether a token has this name, or one that looks the same."""
         return not self._names.isdisjoint(looks_of(name))
@@ -155,6 +174,7 @@ class Tokens:
         if changed is not None:
             self._apply(changed)
         self.grants.end_due()
+        self.on_check()
 
     def _read_if_changed(self) -> tuple[Stamp | None, Named | TokensUnreadable | None] | None:
         try:
