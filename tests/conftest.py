@@ -26,6 +26,10 @@ pytest_plugins = ["tests.hangs", "tests.last_lines"]
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
+# Each client of httpx reads the certificates of the authorities it trusts: 25 ms for all of them.
+# No test needs one, and obstore needs any.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "authority.pem")
+
 Serve = Callable[..., AbstractAsyncContextManager[str]]
 
 
