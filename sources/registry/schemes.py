@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import logging
+import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Literal
 
@@ -170,7 +172,13 @@ class Schemes:
 
 
 def _added(kind: SourceKind) -> list[EntryPoint]:
-    return [point for point in entry_points(group=GROUP) if point.name.startswith(f"{kind}.")]
+    return [point for point in _installed(tuple(sys.path)) if point.name.startswith(f"{kind}.")]
+
+
+@cache
+def _installed(_path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of the packages in a search path. Reading all packages takes 5 ms."""
+    return tuple(entry_points(group=GROUP))
 
 
 def _origin(point: EntryPoint) -> str:
