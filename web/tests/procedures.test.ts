@@ -51,6 +51,13 @@ test('a welcome has the tally of polls whose messages are not loaded', () => {
   expect(procedures.polls.get('e-1')?.outcome).toBe('no-go');
 });
 
+test('the time of the server does not jump when the clock of the computer is set', () => {
+  procedures.welcome(AT, [], [], []);
+  vi.setSystemTime(Date.parse(AT) + 3_600_000);
+  vi.advanceTimersByTime(5_000);
+  expect(procedures.now).toBe(Date.parse(AT) + 5_000);
+});
+
 test('a mute ends after its time, and older messages change nothing', () => {
   procedures.welcome(AT, [], [], ['Bo']);
   const older = new Date(Date.parse(AT) - 1000).toISOString();

@@ -50,11 +50,12 @@ export class Procedures {
   #applied = new Set<string>();
   /** Votes, results and acknowledgements whose poll or call is not loaded, by its id. */
   #early = new Map<string, { kind: string; data: MessageData }[]>();
-  #clockOffset = 0;
+  /** Milliseconds from the monotonic clock, which nobody sets, to that of the server. */
+  #clockOffset = Date.now() - performance.now();
 
   /** Milliseconds of the epoch, by the clock of the server. */
   get now(): number {
-    return Date.now() + this.#clockOffset;
+    return performance.now() + this.#clockOffset;
   }
 
   get openPolls(): Poll[] {
@@ -86,7 +87,7 @@ export class Procedures {
   ): void {
     if (now !== undefined) {
       this.#welcomedAt = Date.parse(now);
-      this.#clockOffset = this.#welcomedAt - Date.now();
+      this.#clockOffset = this.#welcomedAt - performance.now();
     }
     for (const poll of this.openPolls)
       if (!polls.some(({ id }) => id === poll.id)) poll.outcome = 'closed';
