@@ -93,17 +93,89 @@ test('messages that arrived while the page was closed are unread, as far as it h
 });
 
 test('a text over the limit of the channel is not sent', () => {
-  expect(followed.problemOf('123456789012')).toBe('');
-  expect(followed.problemOf('ááááááá')).not.toBe('');
+  followed.text = '123456789012';
+  expect(followed.problem).toBe('');
+  followed.text = 'ááááááá';
+  expect(followed.problem).not.toBe('');
+  expect(followed.send()).toBe(false);
+  expect([followed.text, followed.channel.drafts]).toEqual(['ááááááá', []]);
+});
+
+test('a long message from before the limit was known is refused, and blocks none after it', () => {
+  FakeSocket.newest.readyState = 3;
+  const unknown = follow('flight');
+  unknown.text = 'a'.repeat(1_000_000);
+  expect(unknown.send()).toBe(true);
+  unknown.text = 'go';
+  unknown.send();
+  join(unknown, 'Ada');
+  expect(FakeSocket.newest.sent.map((text) => JSON.parse(text).text)).toEqual(['go']);
+  expect(unknown.channel.drafts.map(({ state }) => state)).toEqual(['refused', 'sent']);
 });
 
 test('the text that is written survives the page, until it is sent', () => {
   followed.text = 'half a mes';
   expect(follow('flight').text).toBe('half a mes');
   expect(follow('science').text).toBe('');
-  followed.send(followed.text);
+  followed.send();
   expect(follow('flight').text).toBe('');
   expect(FakeSocket.newest.sent).toHaveLength(1);
+});
+
+test('an edit survives the page, and the text from before it too', () => {
+  followed.text = 'half';
+  followed.edit(message(9, 'Ada', 'old'));
+  followed.text = 'new';
+  const reloaded = follow('flight');
+  expect([reloaded.editing?.id, reloaded.text]).toEqual(['e-9', 'new']);
+  reloaded.edit(null);
+  expect([reloaded.editing, reloaded.text]).toEqual([null, 'half']);
+});
+
+test('a poll that is written survives the page, in its channel only', () => {
+  const poll = { kind: 'poll', text: 'Go?', minutes: 5, roll: 'FD' } as const;
+  followed.procedure = poll;
+  expect(follow('flight').procedure).toEqual(poll);
+  expect(follow('science').procedure).toBeNull();
+});
+
+test('a link is sent as data, with its name as the text of an empty message', () => {
+  person = 'Ada';
+  const link = { to: 'image', id: 'a.png', camera: 'mast', name: 'Image a' } as const;
+  followed.link = link;
+  expect(follow('flight').link).toEqual(link);
+  followed.channel.maxMessageBytes = 100;
+  followed.send();
+  followed.link = link;
+  followed.text = 'look';
+  followed.send();
+  expect(FakeSocket.newest.sent.map((text) => JSON.parse(text))).toMatchObject([
+    { text: 'Image a', kind: 'link', data: { image: 'a.png', camera: 'mast' } },
+    { text: 'look', kind: 'link', data: { image: 'a.png', camera: 'mast' } },
+  ]);
+  expect([followed.text, followed.link]).toEqual(['', null]);
+});
+
+test('an edit does not take the link of the next message', () => {
+  followed.link = { to: 'alarm', id: 'a-1', name: 'Alarm' };
+  followed.edit(message(9, 'Ada', 'old'));
+  followed.channel.maxMessageBytes = 100;
+  followed.send();
+  expect(JSON.parse(FakeSocket.newest.sent[0] ?? '').kind).toBe('edit');
+  expect(followed.link?.id).toBe('a-1');
+});
+
+test('a refused poll or link can be written again', () => {
+  const roll = ['FD', 'EVA'];
+  followed.channel.maxMessageBytes = 1;
+  followed.say('Go?', { kind: 'poll', data: { seconds: 300, roll } });
+  followed.say('look', { kind: 'link', data: { alarm: 'a-1' } });
+  for (const draft of followed.channel.drafts) {
+    expect(followed.canRewrite(draft)).toBe(true);
+    followed.rewrite(draft);
+  }
+  expect(followed.procedure).toEqual({ kind: 'poll', text: 'Go?', minutes: 5, roll: 'FD, EVA' });
+  expect([followed.text, followed.link?.id]).toEqual(['look', 'a-1']);
 });
 
 test('a message that is not confirmed is sent again after a reload, once', () => {

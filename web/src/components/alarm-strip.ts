@@ -9,6 +9,7 @@ import { comparison, condition, news, time } from './alarm-text.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
 import { seekTime } from './seek-time.ts';
+import { shareButton } from './share-link.ts';
 
 /** Minimum milliseconds between two announcements. Changes in between are announced together. */
 const ANNOUNCE_PERIOD_MS = 5_000;
@@ -98,7 +99,10 @@ export class AlarmStrip extends PageElement {
       <span class="dim">${limit}</span>
       <span class="since dim">since <button type="button" class="time-link" title="Replay from 10 s before the alarm" data-testid="replay-alarm"
         @click=${() => this.dispatchEvent(seekTime(Date.parse(alarm.since)))}><time datetime=${alarm.since}>${time(alarm.since)}</time></button></span>
-      ${this.store.clock === null ? this.#tools(alarm) : nothing}
+      <span class="tools">
+        ${shareButton(`the alarm of ${label(name)}`, () => ({ to: 'alarm', id, name: `Alarm: ${label(name)} ${value}, ${limit}` }))}
+        ${this.store.clock === null ? this.#tools(alarm) : nothing}
+      </span>
       <span class="condition">${condition(alarm)}</span>
       ${this.#actionState(id)}
       ${this.#form?.id === id ? this.#formOf(alarm, this.#form.kind) : nothing}
@@ -107,15 +111,13 @@ export class AlarmStrip extends PageElement {
 
   #tools(alarm: WireAlarm) {
     const { parameter: name, acknowledged, shelved } = alarm;
-    return html`<span class="tools">
-        ${acknowledged === null ? this.#button(alarm, 'acknowledge', 'Acknowledge') : nothing}
+    return html`${acknowledged === null ? this.#button(alarm, 'acknowledge', 'Acknowledge') : nothing}
         ${
           shelved === null
             ? this.#button(alarm, 'shelve', 'Shelve')
             : html`<button type="button" data-testid="unshelve" aria-label=${`Unshelve ${label(name)}`}
                 @click=${() => this.#unshelve(alarm, shelved.by)}>Unshelve</button>`
-        }
-      </span>`;
+        }`;
   }
 
   #button({ id, parameter }: WireAlarm, kind: OpenForm['kind'], text: string) {

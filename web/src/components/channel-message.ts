@@ -4,7 +4,7 @@ import type { Draft } from '../store/channel.ts';
 import type { FollowedChannel } from '../store/followed-channel.ts';
 import { linkOf } from '../store/links.ts';
 import { isoTime, parseTime } from '../time-text.ts';
-import type { Message } from '../transport/wire.ts';
+import type { Content, Message } from '../transport/wire.ts';
 import { icon } from './icons.ts';
 import { callOutcome, pollOutcome } from './procedure-cards.ts';
 
@@ -90,8 +90,8 @@ const LINK_TEXTS = {
 } as const;
 
 /** A button that opens what a message leads to, by the event `open-link`. */
-function linkButton(message: Message) {
-  const link = linkOf(message);
+function linkButton(content: Partial<Content>) {
+  const link = linkOf(content);
   if (link === null) return nothing;
   const open = ({ currentTarget }: Event) =>
     currentTarget?.dispatchEvent(new CustomEvent('open-link', { detail: link, bubbles: true }));
@@ -136,10 +136,10 @@ export function unconfirmedMessage(draft: Draft, followed: FollowedChannel) {
   const isHeld = draft.queued && you !== null && !draft.isOf(you);
   const state = isHeld ? 'held' : draft.state;
   const reason = isHeld ? `you are ${you} now` : draft.refusal;
-  const canRewrite = !isHeld && draft.content === undefined && followed.text === '';
+  const canRewrite = !isHeld && followed.canRewrite(draft);
   return html`<div class="message" data-mine="true" data-state=${state}>
     <span class="from"><bdi>${draft.by || you}</bdi></span>
-    <p dir="auto">${draft.text}</p>
+    <div class="body"><p dir="auto">${draft.text}</p>${draft.content ? linkButton(draft.content) : nothing}</div>
     <span class="stamp">${icon(state === 'queued' || state === 'sent' ? 'clock' : 'caution')} ${isHeld ? 'not sent' : texts[draft.state]} <time>${clock(draft.at)}</time></span>
     ${
       reason === ''

@@ -20,6 +20,21 @@ export const COLOURS: Readonly<Record<Severity, string>> = {
   info: '--dim',
 };
 
+/** Draw a vertical line at a moment that was chosen. */
+export function drawMoment(plot: uPlot, tS: number, colour: string): void {
+  const { ctx, bbox } = plot;
+  const x = Math.round(plot.valToPos(tS, 'x', true)) + 0.5;
+  if (x < bbox.left || x > bbox.left + bbox.width + 1) return;
+  ctx.save();
+  ctx.lineWidth = devicePixelRatio;
+  ctx.strokeStyle = colour;
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.restore();
+}
+
 /** Draw marks as vertical lines behind the traces, the worst on top, and the selected event. */
 export function drawMarks(
   plot: uPlot,

@@ -19,6 +19,7 @@ const SHAPES = {
   upload: svg`<path d="M8 13V3.5M4 7.2l4-4 4 4"/>`,
   check: svg`<path d="m3 8.5 3.4 3.4L13 4.8"/>`,
   cross: svg`<path d="m4 4 8 8M12 4l-8 8"/>`,
+  link: svg`<path d="M6.6 9.4a2.6 2.6 0 0 0 3.7 0l2.4-2.4a2.6 2.6 0 0 0-3.7-3.7l-.9.9M9.4 6.6a2.6 2.6 0 0 0-3.7 0L3.3 9a2.6 2.6 0 0 0 3.7 3.7l.9-.9"/>`,
   clock: svg`<circle cx="8" cy="8" r="5.75"/><path d="M8 4.8V8l2.2 1.4"/>`,
   nominal: svg`<circle cx="8" cy="8" r="4" class="solid"/>`,
   caution: svg`<path d="M8 2.8 14 13H2z" class="solid"/>`,

@@ -1,9 +1,10 @@
 import { html } from 'lit';
-import type { Link } from '../store/links.ts';
+import type { Link, NamedLink } from '../store/links.ts';
 import { Mission } from '../store/mission.ts';
 import { every } from '../store/ticker.ts';
 import { PageElement } from './element.ts';
 import { markPage } from './page-mark.ts';
+import type { RoverComms } from './rover-comms.ts';
 import { timeKey } from './time-keys.ts';
 
 /** The page: a header and the four panels of one mission, live or in a replay. */
@@ -34,6 +35,19 @@ export class MissionControl extends PageElement {
     if (panel !== null) document.getElementById(panel)?.scrollIntoView({ block: 'nearest' });
   }
 
+  #share(link: NamedLink): void {
+    this.#mission.comms.share(link);
+    void this.querySelector<RoverComms>('rover-comms')?.showCompose();
+  }
+
+  /** Leave the replay, in which no message can be sent. */
+  async #sendLive(): Promise<void> {
+    this.#mission.time.goLive();
+    this.requestUpdate();
+    await this.updateComplete;
+    void this.querySelector<RoverComms>('rover-comms')?.showCompose();
+  }
+
   protected override render() {
     const mission = this.#mission;
     const { replay } = mission.time;
@@ -42,10 +56,12 @@ export class MissionControl extends PageElement {
       <a class="skip" href="#images">Skip to the panels</a>
       <mission-header .mission=${mission}></mission-header>
       <main @seek-time=${(event: CustomEvent<number>) => mission.time.seek(event.detail, false)}
-        @open-link=${(event: CustomEvent<Link>) => this.#open(event.detail)}>
+        @open-link=${(event: CustomEvent<Link>) => this.#open(event.detail)}
+        @share-link=${(event: CustomEvent<NamedLink>) => this.#share(event.detail)}
+        @send-live=${() => this.#sendLive()}>
         <rover-image id="images" .store=${images} .readiness=${mission.readiness}></rover-image>
         <rover-telemetry id="telemetry" .store=${telemetry} .readiness=${mission.readiness}></rover-telemetry>
-        <rover-comms id="comms" .store=${comms}></rover-comms>
+        <rover-comms id="comms" .store=${comms} .live=${mission.comms}></rover-comms>
         ${
           replay === null
             ? html`<rover-commands id="commands" .store=${mission.commands} .readiness=${mission.readiness} .queue=${mission.queue} .asksName=${!mission.session.session?.name}></rover-commands>`

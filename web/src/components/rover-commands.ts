@@ -15,6 +15,7 @@ import type { Step } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
+import { shareButton } from './share-link.ts';
 import { sourceLabels } from './source-labels.ts';
 import { withoutPrefix } from './verdict-text.ts';
 
@@ -95,7 +96,7 @@ export class RoverCommands extends PageElement {
           ${
             upload === null
               ? nothing
-              : html`<div class="tools">${
+              : html`<div class="tools">${this.#share(upload)} ${
                   this.store.busy
                     ? html`<button type="button" data-testid="cancel" @click=${() => void this.store.cancel()}>Cancel</button>`
                     : html`<button type="button" data-testid="close" @click=${() => this.store.clear()}>Close</button> ${this.#fileButton('Another file', 'button')}`
@@ -106,6 +107,15 @@ export class RoverCommands extends PageElement {
         ${hasReport || upload === null ? html`<upload-list .store=${this.queue} .asksName=${this.asksName}></upload-list>` : nothing}
       </section>
     `;
+  }
+
+  /** A link to the report, if the server has one. */
+  #share({ id, file, verdict }: Upload) {
+    const hasReport =
+      verdict !== null && verdict.status !== 'REFUSED' && verdict.status !== 'UNKNOWN';
+    return hasReport
+      ? shareButton('this report', () => ({ to: 'upload', id, name: `Report of ${file.name}` }))
+      : nothing;
   }
 
   #fileButton(text: string, style: string) {

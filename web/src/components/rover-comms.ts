@@ -2,6 +2,7 @@ import { html, nothing } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { plural } from '../format.ts';
+import type { Channel } from '../store/channel.ts';
 import type { CommsStore } from '../store/comms.ts';
 import { channelMessage, role, unconfirmedMessage } from './channel-message.ts';
 import { PageElement } from './element.ts';
@@ -9,21 +10,25 @@ import { icon } from './icons.ts';
 import { procedureCards } from './procedure-cards.ts';
 import { procedureForm } from './procedure-form.ts';
 
+/** Milliseconds for which a notice is shown. */
+const NOTICE_MS = 30_000;
+
 /** The comms panel: the followed channels, the messages of one of them, and a form to send one. */
 export class RoverComms extends PageElement {
   declare store: CommsStore;
-  static override properties = { store: { attribute: false } };
+  /** The channels at present: those of a replay send nothing. */
+  declare live: CommsStore;
+  static override properties = { store: { attribute: false }, live: { attribute: false } };
   #scrolledToEnd = true;
   /** Pixels from the place that is shown to the end of the messages. */
   #toEnd = 0;
   #firstId: string | undefined;
   #shownName = '';
   #joinError = '';
-  /** Whether the form for polls and calls is in the place of the one for messages. */
-  #isCalling = false;
 
   protected override willUpdate(): void {
     this.follow(this.store, 50);
+    if (this.store.isReplay) this.follow(this.live, 250);
     const log = this.querySelector('.log');
     if (!log) return;
     this.#toEnd = log.scrollHeight - log.scrollTop;
@@ -48,7 +53,7 @@ export class RoverComms extends PageElement {
           <h2 id="comms-title">Comms</h2>
           ${isReplay ? this.#recordedChannels() : this.#state()}
         </div>
-        ${isReplay ? nothing : [this.#joinForm(), this.#followed(), this.#members(), this.#notices(), this.#isCalling ? nothing : procedureCards(shown)]}
+        ${isReplay ? nothing : [this.#joinForm(), this.#followed(), this.#members(), this.#notices(), procedureCards(shown)]}
         <div class="log" role="log" aria-label=${`Messages in ${channelName}`} tabindex="0" data-testid="log" @scroll=${(event: Event) => this.#scrolled(event)}>
           ${this.#older()}
           ${channel.messages.length + channel.drafts.length === 0 ? html`<div class="empty small"><span>No messages in <strong>${channelName}</strong> ${isReplay ? 'before this time' : 'yet'}.</span></div>` : nothing}
@@ -63,7 +68,8 @@ export class RoverComms extends PageElement {
             (draft) => unconfirmedMessage(draft, shown),
           )}
         </div>
-        ${this.#isCalling && channel.maySay && !isReplay ? procedureForm(shown, () => this.#toggleForm()) : this.#compose()}
+        ${shown.procedure !== null && channel.maySay && !isReplay ? procedureForm(shown, shown.procedure) : nothing}
+        ${isReplay ? notice(this.live.channel) : nothing} ${this.#link()} ${this.#compose()}
       </section>
     `;
   }
@@ -76,15 +82,43 @@ export class RoverComms extends PageElement {
       : channel.maySay
         ? `Message to ${channelName}`
         : 'You may only listen in this channel';
-    const problem = shown.problemOf(shown.text);
+    const { problem } = shown;
     return html`
       ${shown.editing ? html`<p class="note" role="status">Editing your message of ${shown.editing.at.slice(11, 19)} <button type="button" @click=${() => shown.edit(null)}>Cancel</button></p>` : nothing}
       ${problem ? html`<p class="note alarm" role="alert" id="too-long">${icon('alarm')}<span>${problem}</span></p>` : nothing}
       <form class="compose" @submit=${(event: SubmitEvent) => this.#send(event)}>
-        <button type="button" class="tool" ?disabled=${!maySend} aria-label="Poll or call" title="Poll or call" @click=${() => this.#toggleForm()}>${icon('plus')}</button>
-        <input name="text" autocomplete="off" dir="auto" .value=${live(shown.text)} @input=${(event: InputEvent) => this.#write(event)} aria-invalid=${problem !== ''} aria-describedby=${problem ? 'too-long' : nothing} aria-label=${`Message to ${channelName}`} placeholder=${hint} ?disabled=${!maySend} data-testid="compose" />
+        <button type="button" class="tool" ?disabled=${!maySend} aria-label="Poll or call" title="Poll or call" @click=${() => this.#call()}>${icon('plus')}</button>
+        <input name="text" autocomplete="off" dir="auto" .value=${live(shown.text)} @input=${({ currentTarget }: InputEvent) => (shown.text = (currentTarget as HTMLInputElement).value)} aria-invalid=${problem !== ''} aria-describedby=${problem ? 'too-long' : nothing} aria-label=${`Message to ${channelName}`} placeholder=${hint} ?disabled=${!maySend} data-testid="compose" />
         <button type="submit" class="primary" ?disabled=${!maySend || problem !== ''} aria-label="Send" title="Send">${icon('send')}</button>
       </form>`;
+  }
+
+  /** The link of the message that is written. A replay shows that of the message at present. */
+  #link() {
+    const { isReplay } = this.store;
+    const { shown } = this.live;
+    const { link, name, editing } = shown;
+    if (link === null) return nothing;
+    const where = isReplay ? `in your message to ${name}` : editing ? 'in your next message' : '';
+    const remove = () => {
+      shown.link = null;
+      void this.showCompose();
+    };
+    const goLive = () => this.dispatchEvent(new CustomEvent('send-live', { bubbles: true }));
+    return html`<div class="shared-link" data-testid="shared-link">
+      <span class="chip">${icon('link')}<span class="name" title=${link.name}>${link.name}</span><button type="button" class="tool" aria-label=${`Remove the link: ${link.name}`} title="Remove the link" @click=${remove}>${icon('cross')}</button></span>
+      <span class="dim">${where}</span>
+      ${isReplay ? html`<button type="button" data-testid="send-live" @click=${goLive}>Back to live</button>` : nothing}
+    </div>`;
+  }
+
+  /** Show the message that is written, with the focus in it. */
+  async showCompose(): Promise<void> {
+    this.requestUpdate();
+    await this.updateComplete;
+    const target = this.querySelector<HTMLElement>('.compose input:enabled, .shared-link > button');
+    (target ?? this.querySelector<HTMLElement>('.log'))?.focus({ preventScroll: true });
+    (target?.closest('.compose, .shared-link') ?? this).scrollIntoView({ block: 'nearest' });
   }
 
   #older() {
@@ -188,21 +222,21 @@ export class RoverComms extends PageElement {
     return html`
       ${this.#joinError ? html`<p class="note alarm" role="alert">${icon('alarm')}<span>${this.#joinError}</span></p>` : nothing}
       ${connection.state === 'refused' ? html`<p class="note alarm" role="alert" data-testid="refusal">${icon('alarm')}<span>${connection.reason}. Change the channel or your name, or try again.</span> <button type="button" @click=${() => this.store.retry()}>Try again</button></p>` : nothing}
-      ${channel.notice && Date.now() - channel.notice.at < 30_000 ? html`<p class="note caution" role="status">${icon('caution')}<span>${channel.notice.text}</span></p>` : nothing}
+      ${notice(channel)}
       ${channel.gap ? html`<p class="note caution" role="status">${icon('caution')} Messages may be missing${channel.gap.lost ? `: ${plural(channel.gap.lost, 'event')} not received` : ''}</p>` : nothing}
       ${toSend > 0 ? html`<p class="note" role="status">${icon('clock')} ${plural(toSend, 'message')} will be sent after reconnecting</p>` : nothing}
       ${unconfirmedElsewhere > 0 ? html`<p class="note" role="status">${icon('clock')} ${plural(unconfirmedElsewhere, 'unconfirmed message')} in other channels</p>` : nothing}
     `;
   }
 
-  #toggleForm(): void {
-    this.#isCalling = !this.#isCalling;
+  /** Write a poll or a call. */
+  #call(): void {
+    const { shown } = this.store;
+    shown.procedure ??= { kind: 'poll', text: '', minutes: 2, roll: '' };
     this.requestUpdate();
-  }
-
-  #write(event: InputEvent): void {
-    this.store.shown.text = (event.currentTarget as HTMLInputElement).value;
-    this.requestUpdate();
+    void this.updateComplete.then(() =>
+      this.querySelector<HTMLElement>('.procedure-form [name="text"]')?.focus(),
+    );
   }
 
   #scrolled(event: Event): void {
@@ -213,11 +247,8 @@ export class RoverComms extends PageElement {
 
   #send(event: SubmitEvent): void {
     event.preventDefault();
-    const { shown } = this.store;
-    const text = shown.text.trim();
-    if (text === '' || shown.problemOf(text) !== '') return;
+    if (!this.store.shown.send()) return;
     this.#scrolledToEnd = true;
-    this.store.send(text);
     const log = this.querySelector('.log');
     if (log) log.scrollTop = log.scrollHeight;
   }
@@ -234,4 +265,10 @@ export class RoverComms extends PageElement {
     else this.store.join(channel, name);
     this.requestUpdate();
   }
+}
+
+/** What the server or the page has to say about the last action, for some seconds. */
+function notice({ notice: one }: Channel) {
+  if (one === null || Date.now() - one.at >= NOTICE_MS) return nothing;
+  return html`<p class="note caution" role="status">${icon('caution')}<span>${one.text}</span></p>`;
 }

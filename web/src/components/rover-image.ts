@@ -2,6 +2,7 @@ import { html, nothing } from 'lit';
 import { createRef, ref } from 'lit/directives/ref.js';
 import { age, bytes, duration, label, labelAndValue, number, timestamp } from '../format.ts';
 import { type ImagesStore, type ShownImage, SILENT_MS } from '../store/images.ts';
+import type { NamedLink } from '../store/links.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
 import { keyOf, thumbnailUrl } from '../store/thumbnails.ts';
 import { at } from '../transport/http.ts';
@@ -10,6 +11,7 @@ import { PageElement } from './element.ts';
 import { type IconName, icon } from './icons.ts';
 import type { ImageStage } from './image-stage.ts';
 import { seekTime } from './seek-time.ts';
+import { shareButton } from './share-link.ts';
 import { sourceLabels } from './source-labels.ts';
 
 const COPY_WIDTH_PX = 1280;
@@ -95,6 +97,7 @@ export class RoverImage extends PageElement {
         ${this.#tool('film', 'Time lapse', () => this.#toggleLapse(), this.#lapseOpen)}
         ${this.#tool('compare', 'Compare with another image', () => this.#toggleCompared(), this.#compared !== null)}
         ${shown ? this.#tool('clock', 'Telemetry at the time of this image', () => this.#seek(shown.image)) : nothing}
+        ${shown ? shareButton('this image', () => linkTo(shown.image)) : nothing}
         ${this.#tool('info', 'Details', () => this.#toggleDetails(), this.#detailsOpen)}
         ${this.#tool('fullscreen', 'Full screen', () => void this.#stage.value?.parentElement?.requestFullscreen())}
         ${
@@ -273,4 +276,8 @@ export class RoverImage extends PageElement {
       ${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
     </dl>`;
   }
+}
+
+function linkTo({ id, camera }: ImageInfo): NamedLink {
+  return { to: 'image', id, camera, name: `Image ${id}` };
 }

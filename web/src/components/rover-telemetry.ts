@@ -1,6 +1,7 @@
 import { html, nothing, type PropertyValues } from 'lit';
 import { clock, plural, timestamp } from '../format.ts';
 import type { SourceEvent } from '../store/events.ts';
+import { linkToTime } from '../store/links.ts';
 import { type Mark, marksOf } from '../store/marks.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
 import type { View } from '../store/series.ts';
@@ -10,6 +11,7 @@ import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
 import type { Trace } from './sample-table.ts';
 import { seekTime } from './seek-time.ts';
+import { shareButton } from './share-link.ts';
 import { sourceLabels } from './source-labels.ts';
 
 /** Maximum number of charts; selecting one more removes the one that was selected first. */
@@ -50,6 +52,8 @@ export class RoverTelemetry extends PageElement {
   readonly #pausedViews = new Map<string, View>();
   readonly #pausedEvents = new Map<string, readonly SourceEvent[]>();
   #selected: SourceEvent | null = null;
+  /** The time that was chosen in a plot, in seconds. */
+  #momentS: number | null = null;
 
   protected override willUpdate(changed: PropertyValues<this>): void {
     this.follow(this.readiness);
@@ -63,6 +67,7 @@ export class RoverTelemetry extends PageElement {
     this.#pausedViews.clear();
     this.#pausedEvents.clear();
     this.#selected = null;
+    this.#momentS = null;
   }
 
   protected override render() {
@@ -72,7 +77,8 @@ export class RoverTelemetry extends PageElement {
       this.#plots = this.#initialPlots(parameters);
     return html`
       <section class="panel" aria-labelledby="telemetry-title"
-        @choose-event=${(event: CustomEvent<SourceEvent | null>) => this.#select(event.detail)}>
+        @choose-event=${(event: CustomEvent<SourceEvent | null>) => this.#select(event.detail)}
+        @choose-moment=${(event: CustomEvent<number | null>) => this.#chooseMoment(event.detail)}>
         <div class="bar">
           <h2 id="telemetry-title">Telemetry</h2>
           ${sourceLabels(this.readiness, 'telemetry', store.clock)}
@@ -117,6 +123,7 @@ export class RoverTelemetry extends PageElement {
     void store.loadHistory(names, Number.isFinite(selectedS) ? fromS : -Infinity, untilS);
     void store.loadEvents(fromS);
     const marks = this.#marks(fromS, untilS);
+    if (this.#momentS !== null && this.#momentS < fromS) this.#momentS = null; // it has left the plots
     const paused = this.#pausedAtS !== null;
     return html`
       <div class="charts" data-testid="charts">
@@ -129,7 +136,7 @@ export class RoverTelemetry extends PageElement {
                   ({ parameter, view, shiftS }, i) =>
                     html`<strip-chart data-testid=${`chart-${parameter.name}`} .parameter=${parameter} .shiftS=${shiftS}
                     .parts=${store.series(parameter.name)?.parts ?? []} .newest=${paused ? null : store.reading(parameter.name)}
-                    .view=${view} .fromS=${fromS} .untilS=${untilS} .marks=${marks} .selected=${this.#selected}
+                    .view=${view} .fromS=${fromS} .untilS=${untilS} .marks=${marks} .selected=${this.#selected} .momentS=${this.#momentS}
                     .first=${i === 0} .last=${i === traces.length - 1}></strip-chart>`,
                 )
         }
@@ -199,6 +206,7 @@ export class RoverTelemetry extends PageElement {
    */
   #select(event: SourceEvent | null): void {
     this.#selected = event;
+    this.#momentS = null;
     this.requestUpdate();
     if (event === null || this.store.latest.size === 0) return;
     const untilS = this.#pausedAtS ?? this.#newestS();
@@ -208,17 +216,26 @@ export class RoverTelemetry extends PageElement {
     this.#pause(true, Math.min(event.tS + seconds / 2, Math.max(this.#newestS(), event.tS)));
   }
 
+  #chooseMoment(tS: number | null): void {
+    this.#selected = null;
+    this.#momentS = tS;
+    this.requestUpdate();
+  }
+
   #controls() {
     const paused = this.#pausedAtS !== null;
-    const selected = this.#selected;
+    const chosenS = this.#selected?.tS ?? this.#momentS;
+    const what = this.#selected === null ? 'the chosen time' : 'the event';
+    const replay = `Show every panel from 10 s before ${what}`;
     return html`
       <div class="tools" role="group" aria-label="Plot">
         ${
-          selected === null
+          chosenS === null
             ? nothing
-            : html`<button type="button" class="tool wide" data-testid="replay-event" title="Show every panel from 10 s before the event"
-                @click=${() => this.dispatchEvent(seekTime(selected.tS * 1000))}>${icon('clock')}Replay</button>`
+            : html`<button type="button" class="tool" data-testid="replay-event" title=${replay} aria-label=${replay}
+                @click=${() => this.dispatchEvent(seekTime(chosenS * 1000))}>${icon('clock')}</button>`
         }
+        ${this.store.latest.size === 0 ? nothing : shareButton(chosenS === null ? 'the time of the plots' : what, () => linkToTime(1000 * (chosenS ?? this.#pausedAtS ?? this.#newestS())))}
         <label class="pick"><span class="visually-hidden">Time window</span>
           <select data-testid="window" @change=${(event: Event) => this.#setWindow((event.target as HTMLSelectElement).value)}>
             ${this.#windows().map((one) => html`<option value=${one.label} ?selected=${one.label === this.#selectedWindow().label}>${one.label}</option>`)}

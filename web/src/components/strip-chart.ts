@@ -1,6 +1,6 @@
 import { html, nothing, type PropertyValues } from 'lit';
 import uPlot from 'uplot';
-import { age, number, plural, quantity, reading, shortName } from '../format.ts';
+import { age, clock, number, plural, quantity, reading, shortName } from '../format.ts';
 import type { SourceEvent } from '../store/events.ts';
 import { type Mark, nearestMark } from '../store/marks.ts';
 import type { Reading } from '../store/readings.ts';
@@ -8,7 +8,7 @@ import type { View } from '../store/series.ts';
 import type { Parameter } from '../transport/wire.ts';
 import { lonePoints, paddedRange, tickText, timeLabel } from './chart-scales.ts';
 import { PageElement } from './element.ts';
-import { drawMarks } from './event-marks.ts';
+import { drawMarks, drawMoment } from './event-marks.ts';
 import { eventText } from './event-text.ts';
 import { drawLimits } from './limit-lines.ts';
 
@@ -35,7 +35,8 @@ const UTC = (seconds: number) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC
 /**
  * A plot of one parameter over time, with marks of events. All plots share one cursor.
  *
- * Fires `choose-event` with the event of a mark that is clicked.
+ * Fires `choose-event` with the event of a mark that is clicked, and `choose-moment` with the time of
+ * another point, in seconds; `null` if that is the chosen one.
  */
 export class StripChart extends PageElement {
   declare parameter: Parameter;
@@ -50,7 +51,9 @@ export class StripChart extends PageElement {
   declare untilS: number;
   declare marks: readonly Mark[];
   declare selected: SourceEvent | null;
-  /** Whether this is the chart that names the selected event. */
+  /** The chosen time, in seconds. */
+  declare momentS: number | null;
+  /** Whether this is the chart that names the selected event or time. */
   declare first: boolean;
   /** Whether this is the lowest chart, which shows the time axis. */
   declare last: boolean;
@@ -64,6 +67,7 @@ export class StripChart extends PageElement {
     untilS: { attribute: false },
     marks: { attribute: false },
     selected: { attribute: false },
+    momentS: { attribute: false },
     first: { type: Boolean },
     last: { type: Boolean, reflect: true },
   };
@@ -107,7 +111,11 @@ export class StripChart extends PageElement {
   /** The event under the pointer or the selected one. */
   #label() {
     const labelled = this.#labelled();
-    if (labelled === null) return nothing;
+    if (labelled === null) {
+      return this.first && this.momentS !== null
+        ? html`<div class="mark" data-testid="moment" aria-hidden="true">${clock(1000 * this.momentS)}Z</div>`
+        : nothing;
+    }
     const { event, count } = labelled;
     return html`<div class="mark" data-testid="mark" aria-hidden="true">${eventText(event, true)}${
       count > 1 ? html` <span class="dim">and ${count - 1} more</span>` : nothing
@@ -125,9 +133,9 @@ export class StripChart extends PageElement {
 
   #placeLabel(): void {
     const label = this.querySelector<HTMLElement>('.mark');
-    const labelled = this.#labelled();
-    if (this.#plot === null || label === null || labelled === null) return;
-    const x = AXIS_PX + this.#plot.valToPos(labelled.event.tS, 'x');
+    const tS = this.#labelled()?.event.tS ?? this.momentS;
+    if (this.#plot === null || label === null || tS === null) return;
+    const x = AXIS_PX + this.#plot.valToPos(tS, 'x');
     const isLeft = x > this.clientWidth / 2;
     // Properties, because the Content-Security-Policy forbids style attributes.
     label.style.left = isLeft ? '' : `${x}px`;
@@ -136,9 +144,19 @@ export class StripChart extends PageElement {
   }
 
   #choose(): void {
-    if (this.#pointed === null) return;
-    const { event: detail } = this.#pointed;
-    this.dispatchEvent(new CustomEvent('choose-event', { detail, bubbles: true }));
+    if (this.#pointed !== null) {
+      const { event: detail } = this.#pointed;
+      this.dispatchEvent(new CustomEvent('choose-event', { detail, bubbles: true }));
+      return;
+    }
+    const tS = this.#cursor === null ? undefined : this.view.t[this.#cursor];
+    if (tS === undefined || this.#plot === null) return;
+    const { momentS } = this;
+    const px = (one: number) => this.#plot?.valToPos(one, 'x') ?? 0;
+    const isSame = momentS !== null && Math.abs(px(tS) - px(momentS)) < POINTING_PX;
+    this.dispatchEvent(
+      new CustomEvent('choose-moment', { detail: isSame ? null : tS, bubbles: true }),
+    );
   }
 
   /** Find the mark under the pointer. A synchronised cursor of another chart does not count. */
@@ -185,7 +203,8 @@ export class StripChart extends PageElement {
       this.#plot = this.#make();
       this.#plotKey = key;
     } else if (changed.has('view')) this.#plot.setData(this.#data());
-    else if (changed.has('marks') || changed.has('selected')) this.#plot.redraw(false);
+    else if (changed.has('marks') || changed.has('selected') || changed.has('momentS'))
+      this.#plot.redraw(false);
     this.#placeLabel();
   }
 
@@ -271,6 +290,9 @@ export class StripChart extends PageElement {
         drawAxes: [
           (plot) => drawLimits(plot, this.parameter.limits, token),
           (plot) => drawMarks(plot, this.marks, this.selected, token),
+          (plot) => {
+            if (this.momentS !== null) drawMoment(plot, this.momentS, token('--accent'));
+          },
         ],
         setCursor: [
           (plot) => {

@@ -8,6 +8,7 @@ import { PageElement } from './element.ts';
 import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
 import { ACTIONS, EXPLAINED, lightTimes, STATES, time } from './sending-text.ts';
+import { shareButton } from './share-link.ts';
 import { withoutPrefix } from './verdict-text.ts';
 
 const VERDICTS: Readonly<Record<WireUpload['status'], readonly [string, IconName, string]>> = {
@@ -72,6 +73,7 @@ export class UploadList extends PageElement {
       <div class="tools"><button type="button" data-testid="back" @click=${() => this.store.select(null)}>All uploads</button>
         ${report?.links.artifact ? html`<a class="button" download href=${at(report.links.artifact)} data-testid="artifact">Compiled product</a>` : nothing}
         ${report?.links.file ? html`<a class="button" download href=${at(report.links.file)}>File</a>` : nothing}
+        ${report === null ? nothing : shareButton('this report', () => ({ to: 'upload', id: report.id, name: `Report of ${report.name}` }))}
       </div>
       ${report === null ? html`<p class="dim">Asking the server…</p>` : this.#details(report.name, VERDICTS[report.status], report.detail)}
       ${report?.sending ? this.#sending(report, report.sending) : nothing}

@@ -7,7 +7,7 @@ import { Procedures } from './procedures.ts';
 const CONFIRM_MS = 10_000;
 
 /** Kinds of messages with a text that a person has written. */
-const WRITTEN: ReadonlySet<string> = new Set(['edit', 'poll', 'call']);
+const WRITTEN: ReadonlySet<string> = new Set(['edit', 'poll', 'call', 'link']);
 
 /** A message of ours, as the browser stores it until the server has confirmed it. */
 export interface Unsent {
@@ -60,6 +60,12 @@ export class Draft implements Unsent {
   /** Whether a person has written the text. Others are of a button, such as a vote. */
   get isWritten(): boolean {
     return this.content === undefined || WRITTEN.has(this.content.kind);
+  }
+
+  /** Do not send it: it is not acceptable. */
+  refuse(reason: string): void {
+    this.queued = false;
+    this.refusal = reason;
   }
 
   markSent(): void {
@@ -225,7 +231,7 @@ export class Channel {
   #showError({ detail, ref }: Extract<ChannelEvent, { type: 'error' }>): void {
     const draft = this.drafts.find((one) => one.ref === ref);
     if (draft?.isWritten) {
-      draft.refusal = detail;
+      draft.refuse(detail);
       return;
     }
     this.drafts = this.drafts.filter((one) => one !== draft);

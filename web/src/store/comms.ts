@@ -4,6 +4,7 @@ import type { RecordedMessage } from '../transport/wire.ts';
 import type { Channel } from './channel.ts';
 import { fold } from './fold.ts';
 import { FollowedChannel } from './followed-channel.ts';
+import type { NamedLink } from './links.ts';
 import { Store } from './store.ts';
 import { every, pollWhileVisible } from './ticker.ts';
 
@@ -141,8 +142,10 @@ export class CommsStore extends Store {
     this.changed();
   }
 
-  send(text: string): void {
-    this.shown.send(text);
+  /** Put a link into the message that is written in the channel that is shown. */
+  share(link: NamedLink): void {
+    if (this.channel.maySay) this.shown.link = link;
+    else this.notify(`You may only listen in ${this.channelName}.`);
   }
 
   #retryWaiting(): void {

@@ -2,13 +2,16 @@ import { ChannelConnection, type ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
 import type { Content, Message } from '../transport/wire.ts';
 import { Channel, Draft, isAfter, type Unsent } from './channel.ts';
+import { contentOf, linkOf, type NamedLink } from './links.ts';
 import {
-  readDraft,
+  type ProcedureFields,
   readSeen,
   readUnsent,
-  storeDraft,
+  readWritten,
   storeSeen,
   storeUnsent,
+  storeWritten,
+  type Written,
 } from './stored-drafts.ts';
 
 /** Number of older messages that one request loads. */
@@ -30,31 +33,51 @@ export class FollowedChannel {
   /** Those of them that name us. */
   mentions = 0;
   older: Older = 'unknown';
-  /** The message that is being edited; the text is its new text. */
-  editing: Message | null = null;
   readonly #changed: () => void;
   readonly #person: () => string;
   #stored = '[]';
   #socket: ChannelConnection | null = null;
-  #text: string;
-  #textBefore = '';
+  #written: Written;
 
   /** `changed` is called after each change. `person` is the name of who has signed in, or empty. */
   constructor(name: string, changed: () => void, person: () => string) {
     this.name = name;
     this.#changed = changed;
     this.#person = person;
-    this.#text = readDraft(name);
+    this.#written = readWritten(name);
   }
 
-  /** The text that is being written; the browser stores it. */
+  /** The text that is being written. The browser stores it, and what is beside it. */
   get text(): string {
-    return this.#text;
+    return this.#written.edit?.text ?? this.#written.text;
   }
 
   set text(text: string) {
-    this.#text = text;
-    storeDraft(this.name, text);
+    const { edit } = this.#written;
+    this.#write(edit === null ? { text } : { edit: { ...edit, text } });
+  }
+
+  /** The link of the message that is being written. */
+  get link(): NamedLink | null {
+    return this.#written.link;
+  }
+
+  set link(link: NamedLink | null) {
+    this.#write({ link });
+  }
+
+  /** The message that is being edited; the text is its new text. */
+  get editing(): Message | null {
+    return this.#written.edit?.message ?? null;
+  }
+
+  /** The poll or call that is being written. */
+  get procedure(): ProcedureFields | null {
+    return this.#written.procedure;
+  }
+
+  set procedure(procedure: ProcedureFields | null) {
+    this.#write({ procedure });
   }
 
   /** Connect under a name. `isShown` says whether arriving messages count as read. */
@@ -102,38 +125,33 @@ export class FollowedChannel {
     this.#noteSeen();
   }
 
-  /** Why the text cannot be sent; empty if it can. */
-  problemOf(text: string): string {
-    const limit = this.channel.maxMessageBytes;
-    const bytes = new TextEncoder().encode(text).length;
-    return bytes > limit
-      ? `The message has ${bytes.toLocaleString('en')} bytes; the limit is ${limit.toLocaleString('en')}.`
-      : '';
+  /** Why what is written cannot be sent; empty if it can, or if there is nothing to send. */
+  get problem(): string {
+    const said = this.#toSay();
+    return said === null ? '' : this.#problemOf(...said);
   }
 
-  /** Send the text that was written now, or after the next connection. */
-  send(text: string): void {
-    const { editing } = this;
-    if (editing) this.edit(null);
-    else this.text = '';
-    this.say(text, editing ? { kind: 'edit', data: { message: editing.id } } : undefined);
+  /** Send what is written now, or after the next connection. Returns whether it could be sent. */
+  send(): boolean {
+    const said = this.#toSay();
+    if (said === null || this.#problemOf(...said) !== '') return false;
+    this.#write(this.editing ? { edit: null } : { text: '', link: null });
+    this.say(...said);
+    return true;
   }
 
   /** Begin to edit a message, or end it with `null`: the text from before is then there again. */
   edit(message: Message | null): void {
-    if (!this.editing) this.#textBefore = this.text;
-    this.editing = message;
     const text = message && (this.channel.procedures.textOf(message) ?? message.text);
-    this.text = text ?? this.#textBefore;
-    this.#changed();
+    this.#write({ edit: message && { message, text: text ?? '' } });
   }
 
   /** Send a message now, or after the next connection. */
   say(text: string, content?: Content): void {
     // Not crypto.randomUUID: browsers hide it from pages loaded over plain HTTP.
     const ref = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-    const by = this.#person();
-    this.channel.drafts.push(new Draft({ ref, text, at: Date.now(), by, content }));
+    const [by, at] = [this.#person(), this.channel.procedures.now];
+    this.channel.drafts.push(new Draft({ ref, text, at, by, content }));
     this.#storeUnsent();
     this.#sendQueued();
     this.#changed();
@@ -146,9 +164,23 @@ export class FollowedChannel {
     this.#changed();
   }
 
+  /** Whether a message of ours can be written again: no other one is being written. */
+  canRewrite({ content }: Draft): boolean {
+    const { text, link, edit, procedure } = this.#written;
+    if (isProcedure(content?.kind)) return procedure === null;
+    const isMessage = content === undefined || content.kind === 'link';
+    return isMessage && text === '' && link === null && edit === null;
+  }
+
   /** Write a message of ours again that the server has refused. */
   rewrite(draft: Draft): void {
-    this.text = draft.text;
+    const { text, content } = draft;
+    const link = content && linkOf(content);
+    if (content && isProcedure(content.kind)) {
+      const { seconds = 120, roll = [] } = content.data;
+      const minutes = Math.round(seconds / 60);
+      this.procedure = { kind: content.kind, text, minutes, roll: roll.join(', ') };
+    } else this.#write({ text, link: link ? { ...link, name: link.id } : null });
     this.discard(draft);
   }
 
@@ -170,6 +202,31 @@ export class FollowedChannel {
       this.older = 'failed';
     }
     this.#changed();
+  }
+
+  #write(change: Partial<Written>): void {
+    this.#written = { ...this.#written, ...change };
+    storeWritten(this.name, this.#written);
+    this.#changed();
+  }
+
+  /** What is written as a message; `null` if it is empty. */
+  #toSay(): [text: string, content?: Content] | null {
+    const { link, edit } = this.#written;
+    const text = this.text.trim();
+    if (edit !== null)
+      return text === '' ? null : [text, { kind: 'edit', data: { message: edit.message.id } }];
+    if (link !== null) return [text === '' ? link.name : text, contentOf(link)];
+    return text === '' ? null : [text];
+  }
+
+  #problemOf(text: string, content?: Content): string {
+    const limit = this.channel.maxMessageBytes;
+    const data = content === undefined ? '' : content.kind + JSON.stringify(content.data);
+    const bytes = new TextEncoder().encode(text + data).length;
+    return bytes > limit
+      ? `The message has ${bytes.toLocaleString('en')} bytes; the limit is ${limit.toLocaleString('en')}.`
+      : '';
   }
 
   #count({ from, kind, text }: Message): void {
@@ -206,12 +263,15 @@ export class FollowedChannel {
     if (this.status.state !== 'open' || !this.channel.caughtUp) return;
     const { drafts, you } = this.channel;
     for (const draft of drafts) {
-      if (
-        draft.queued &&
-        draft.isOf(you) &&
-        this.#socket?.send(draft.text, draft.ref, draft.content)
-      )
-        draft.markSent();
+      if (!draft.queued || !draft.isOf(you)) continue;
+      // The server closes the connection for a frame that is much too long.
+      const problem = this.#problemOf(draft.text, draft.content);
+      if (problem !== '') draft.refuse(problem);
+      else if (this.#socket?.send(draft.text, draft.ref, draft.content)) draft.markSent();
     }
   }
+}
+
+function isProcedure(kind: string | undefined): kind is ProcedureFields['kind'] {
+  return kind === 'poll' || kind === 'call';
 }

@@ -1,17 +1,39 @@
+import type { Message } from '../transport/wire.ts';
 import type { Unsent } from './channel.ts';
+import type { NamedLink } from './links.ts';
 
 const STORAGE_KEY = 'rover.comms.drafts';
 const UNSENT_KEY = 'rover.comms.unsent';
 const READ_KEY = 'rover.comms.read';
 
-/** The text that was being written for a channel when the page was last open. */
-export function readDraft(channel: string): string {
-  const text = all(() => localStorage, STORAGE_KEY)[channel];
-  return typeof text === 'string' ? text : '';
+/** The fields of a poll or a call that is being written. */
+export interface ProcedureFields {
+  readonly kind: 'poll' | 'call';
+  readonly text: string;
+  readonly minutes: number;
+  /** Stations, with commas; empty for everyone who may speak. */
+  readonly roll: string;
 }
 
-export function storeDraft(channel: string, text: string): void {
-  store(() => localStorage, STORAGE_KEY, channel, text === '' ? undefined : text);
+/** What is being written for a channel. */
+export interface Written {
+  readonly text: string;
+  readonly link: NamedLink | null;
+  /** The message that is being edited, and its new text. */
+  readonly edit: { readonly message: Message; readonly text: string } | null;
+  readonly procedure: ProcedureFields | null;
+}
+
+const NOTHING: Written = { text: '', link: null, edit: null, procedure: null };
+
+/** What was being written for a channel when the page was last open. */
+export function readWritten(channel: string): Written {
+  return { ...NOTHING, ...(all(() => localStorage, STORAGE_KEY)[channel] as Partial<Written>) };
+}
+
+export function storeWritten(channel: string, written: Written): void {
+  const isEmpty = JSON.stringify(written) === JSON.stringify(NOTHING);
+  store(() => localStorage, STORAGE_KEY, channel, isEmpty ? undefined : written);
 }
 
 /** The messages that this tab had not sent to a channel, or not seen confirmed, before a reload. */
