@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from rover.cli.connection import connection_options, run_with_client
+from rover.cli.connection import connection_options
 from rover.cli.export_comms import comms
 from rover.cli.export_options import file_options, format_of
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from rover.client import Client
     from rover.missions import Snapshot
 
 COMMANDLINE = ParameterSource.COMMANDLINE
@@ -76,7 +75,7 @@ def export(
     **connection: Any,
 ) -> int:
     """Save past telemetry as CSV, JSON lines, Parquet or MCAP."""
-    from rover.cli.saving import check_output
+    from rover.cli.saving import check_output, save_download, save_mission
 
     ctx = click.get_current_context()
     if ctx.invoked_subcommand is not None:
@@ -89,8 +88,6 @@ def export(
         raise click.UsageError(f"{chosen} is not text; give -o FILE")
 
     if path is not None:
-        from rover.cli.saving import save_mission
-
         names = None if fields is None else [name for name in fields.split(",") if name]
         return save_mission(
             path,
@@ -98,22 +95,8 @@ def export(
             output,
             force=force,
         )
-    params = {
-        "format": chosen,
-        "since": None if since is None else repr(since),
-        "until": None if until is None else repr(until),
-        "fields": fields,
-        "align": None if align is None else repr(align),
-    }
-    given = {name: value for name, value in params.items() if value is not None}
-
-    async def run(client: Client) -> int:
-        from rover.cli.saving import save_stream
-
-        async with client.download("telemetry/export", given) as pieces:
-            return await save_stream(pieces, output, force=force)
-
-    return run_with_client(run, **connection)
+    params = {"format": chosen, "since": since, "until": until, "fields": fields, "align": align}
+    return save_download("telemetry/export", params, output, force=force, **connection)
 
 
 def _pieces_of(

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rover.cli.connection import connection_options, run_with_client
+from rover.cli.connection import connection_options
 from rover.cli.export_options import file_options, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from rover.client import Client
     from rover.missions import Snapshot
 
 FORMATS = ("txt", "md", "csv", "jsonl")
@@ -51,7 +50,7 @@ def comms(
     **connection: Any,
 ) -> int:
     """Save the messages of channels as text, Markdown, CSV or JSON lines."""
-    from rover.cli.saving import check_output, save_mission, save_stream
+    from rover.cli.saving import check_output, save_download, save_mission
 
     chosen = format_of(file_format, output, FORMATS)
     check_output(output, force=force)
@@ -62,19 +61,8 @@ def comms(
             output,
             force=force,
         )
-    params = {
-        "channel": ",".join(channels),
-        "format": chosen,
-        "since": None if since is None else repr(since),
-        "until": None if until is None else repr(until),
-    }
-    given = {name: value for name, value in params.items() if value is not None}
-
-    async def run(client: Client) -> int:
-        async with client.download("comms/export", given) as pieces:
-            return await save_stream(pieces, output, force=force)
-
-    return run_with_client(run, **connection)
+    params = {"channel": ",".join(channels), "format": chosen, "since": since, "until": until}
+    return save_download("comms/export", params, output, force=force, **connection)
 
 
 def _pieces_of(

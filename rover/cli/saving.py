@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager, suppress
 from errno import EEXIST
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,12 +20,14 @@ from rover.cli.connection import (
     WRONG_USE,
     discard_output,
     report,
+    run_with_client,
 )
 from rover.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 
+    from rover.client import Client
     from rover.missions import Snapshot
 
 
@@ -174,6 +176,32 @@ async def save_stream(pieces: AsyncIterable[bytes], output: str, *, force: bool)
     except OSError as exc:
         return failed(output, exc)
     return 0
+
+
+def save_download(
+    path: str,
+    params: Mapping[str, object],
+    output: str,
+    *,
+    force: bool,
+    **connection: Any,
+) -> int:
+    """Save a file of a server; returns the exit status.
+
+    Args:
+        path: of the file, below the URL of the server.
+        params: of the query; those that are `None` are left out.
+        output: see `check_output` for this and `force`.
+        force: whether to replace a file.
+        connection: the options of `connection_options`.
+    """
+    given = {name: str(value) for name, value in params.items() if value is not None}
+
+    async def run(client: Client) -> int:
+        async with client.download(path, given) as pieces:
+            return await save_stream(pieces, output, force=force)
+
+    return run_with_client(run, **connection)
 
 
 def save_mission(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from rover.cli.connection import connection_options, report, run_with_client
 from rover.cli.moment import moment
 
 if TYPE_CHECKING:
-    from rover.client import Client, Gap, Interruption
+    from rover.client import Client, Gap, Interruption, Notice, Sample
 
 EPILOG = """\b
 Examples:
@@ -58,11 +59,13 @@ def telemetry(
     """Follow the telemetry."""
 
     async def run(client: Client) -> int:
+        from rover.client import Sample
+
         if sys.stdout.isatty() and not as_json and count is None:
             from rover.cli.live_table import show
 
             return await show(client, options)
-        return await print_samples(client, options, count, since)
+        return await print_events(client, options, Sample, count, since)
 
     options = {
         "fields": None if fields is None else fields.split(","),
@@ -90,8 +93,10 @@ def events(last: int | None, since: float | None, count: int | None, **connectio
     """
 
     async def run(client: Client) -> int:
+        from rover.client import Notice
+
         options = {"last": last, "since": None if since is None else repr(since)}
-        return await print_notices(client, options, count, since)
+        return await print_events(client, options, Notice, count, since)
 
     return run_with_client(run, **connection)
 
@@ -99,49 +104,38 @@ def events(last: int | None, since: float | None, count: int | None, **connectio
 tail.add_command(comms)
 
 
-async def print_samples(
-    client: Client, options: dict[str, Any], count: int | None, since: float | None = None
+async def print_events(
+    client: Client,
+    options: dict[str, Any],
+    kind: type[Sample | Notice],
+    count: int | None,
+    since: float | None,
 ) -> int:
-    """Print each sample as a line of JSON, except those before `since`, in POSIX seconds."""
+    """Print the samples or the named events, except those before `since`, in POSIX seconds."""
     from rover.cli.connection import write_line
-    from rover.client import Gap, Interruption, Sample
+    from rover.client import Gap, Interruption
 
     printed = 0
     async for event in client.telemetry(**options):
-        if isinstance(event, Sample):
-            if since is not None and event.t < since:
-                continue
-            write_line(event.data)
-            printed += 1
-            if printed == count:
-                break
-        elif isinstance(event, Gap | Interruption):
+        if isinstance(event, Gap | Interruption):
             report_loss(event)
-    return 0
-
-
-async def print_notices(
-    client: Client, options: dict[str, Any], count: int | None, since: float | None = None
-) -> int:
-    """Print each named event as a line of JSON, except those before `since`, in POSIX seconds."""
-    import json
-
-    from rover.cli.connection import write_line
-    from rover.client import Gap, Interruption, Notice
-
-    printed = 0
-    async for event in client.telemetry(**options):
-        if isinstance(event, Notice):
+        elif isinstance(event, kind):
             if since is not None and event.t is not None and event.t < since:
                 continue
-            line = {"event": event.name, "id": event.id, **event.fields}
-            write_line(json.dumps(line, ensure_ascii=False))
+            write_line(line_of(event))
             printed += 1
             if printed == count:
                 break
-        elif isinstance(event, Gap | Interruption):
-            report_loss(event)
     return 0
+
+
+def line_of(event: Sample | Notice) -> str:
+    """The JSON of a sample; that of a named event with its name and its id."""
+    from rover.client import Sample
+
+    if isinstance(event, Sample):
+        return event.data
+    return json.dumps({"event": event.name, "id": event.id, **event.fields}, ensure_ascii=False)
 
 
 def report_loss(event: Gap | Interruption) -> None:
