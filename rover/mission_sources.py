@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rover.config import Config, SourceConfig
 from rover.named_sources import named_sources
-from rover.settings import PREFIX
+from rover.setting_fields import PREFIX
 from rover.supervise import State
 from rover.watchdog import Watched
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rover.cli import main
-from rover.settings import Settings, settings_table
+from rover.cli.settings_table import settings_table
+from rover.settings import Settings
 from tests.serving import killed_at_exit
 
 if TYPE_CHECKING:

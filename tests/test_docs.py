@@ -10,10 +10,12 @@ import pytest
 from starlette.routing import Route, WebSocketRoute
 
 import rover
+from rover.cli.settings_table import settings_table
 from rover.config import Config
 from rover.config.report import report_on
 from rover.mission import MissionControl
-from rover.settings import PREFIX, Settings, settings_table
+from rover.setting_fields import PREFIX
+from rover.settings import Settings
 from sources.registry import open_source
 from tests.samples import next_sample
 

@@ -56,6 +56,6 @@ Examples:
 )
 def settings() -> None:
     """List the settings of the server, with their variables and defaults."""
-    from rover.settings import settings_table
+    from rover.cli.settings_table import settings_table
 
     click.echo(settings_table())

@@ -122,7 +122,7 @@ def _with_default_command(args: list[str]) -> list[str]:
 
 def _print_settings(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from rover.settings import settings_table
+        from rover.cli.settings_table import settings_table
 
         click.echo(settings_table())
         ctx.exit()

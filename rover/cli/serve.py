@@ -10,7 +10,7 @@ from rover.cli.setting_options import (
     chosen_variables,
     setting_options,
 )
-from rover.settings import PREFIX
+from rover.setting_fields import PREFIX
 from sources.values.ranges import Range
 
 PORTS = Range(0, 65_535)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from rover.settings import CONFIG_VARIABLE, PREFIX, Settings, default_text
+from rover.setting_fields import PREFIX, default_text, unit_of
+from rover.settings import CONFIG_VARIABLE, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,7 +49,7 @@ def setting_options(command: F) -> F:
             continue
         default = default_text(info).replace("`", "")
         kind = type(info.default)
-        noun = info.metadata["unit"] or NOUNS.get(kind, "PATH" if kind is Path else "TEXT")
+        noun = unit_of(info) or NOUNS.get(kind, "PATH" if kind is Path else "TEXT")
         command = click.option(
             f"--{info.name.replace('_', '-')}",
             info.name,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rover.config.names import unknown_names
 from rover.errors import SettingError
 from rover.schemes import ALL_SCHEMES
+from rover.setting_fields import unit_of
 from rover.settings import Settings
 from rover.supervise import source_key
 from rover.telemetry.calibration import Points, Polynomial
@@ -121,8 +122,8 @@ def _settings_lines(settings: Settings) -> Iterable[str]:
     for info in fields(Settings):
         value = getattr(settings, info.name)
         if value != info.default and not info.metadata["unset"]:
-            unit = info.metadata["unit"]
-            yield f"settings.{info.name}: {value if info.repr else '…'}{f' {unit}' if unit else ''}"
+            shown = value if info.repr else "…"
+            yield f"settings.{info.name}: {shown} {unit_of(info)}".rstrip()
 
 
 def _change(change: ParameterChange) -> str:

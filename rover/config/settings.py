@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from rover.config.table import is_line, is_list_of_lines
 from rover.errors import SettingError
-from rover.settings import Settings, range_of
+from rover.setting_fields import range_of
+from rover.settings import Settings
 from sources.base import SourceKind
 
 if TYPE_CHECKING:
