@@ -12,6 +12,7 @@ it, with a new epoch.
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ class Flusher:
         self._released_at: dict[Topic[Any, Any], float] = {}
         self._heartbeats_s: dict[Topic[Any, Any], float] = {}  # shorter than `heartbeat_s`
         self._wakeup = Event()
-        self._unsynced: dict[Topic[Any, Any], int] = {}  # topics, and the offsets to release
+        self._unsynced: set[Topic[Any, Any]] = set()
         self._sync_wakeup = Event()
 
     def mark(self, topic: Topic[Any, Any]) -> None:
@@ -83,8 +84,12 @@ class Flusher:
 
         From the first call until the topic is closed, it also receives heartbeats.
         """
-        self._marked.add(topic)
-        self._wakeup.set()
+        if topic.store is not None and topic.store.durable:
+            self._unsynced.add(topic)
+            self._sync_wakeup.set()
+        else:
+            self._marked.add(topic)
+            self._wakeup.set()
 
     def limit_silence(self, topic: Topic[Any, Any], heartbeat_s: float) -> None:
         """Send heartbeats to one topic more often than to the others, until it is closed."""
@@ -102,18 +107,14 @@ class Flusher:
                 await self._pause(await self._flush())
 
     async def _flush(self) -> float:
-        """Commit and release all marked topics; returns the seconds that the subscribers took."""
+        """Commit and release marked topics; returns the seconds that the subscribers took."""
         marked, self._marked = self._marked, set()
         ready = [(topic, topic.last_id.offset) for topic in marked]
         if not await self._log.commit():
             _renew(marked)
         started = self._clock()
         for topic, offset in ready:
-            if topic.store is not None and topic.store.durable:
-                self._unsynced[topic] = offset
-                self._sync_wakeup.set()
-            else:
-                await self._release(topic, offset)
+            await self._release(topic, offset)
         await checkpoint()  # returns after all woken subscribers have run
         return self._clock() - started
 
@@ -121,15 +122,20 @@ class Flusher:
         """Release topics whose events must survive a power cut."""
         while True:
             await self._sync_wakeup.wait()
-            self._sync_wakeup = Event()
-            ready, self._unsynced = self._unsynced, {}
-            if not await self._log.sync():
-                _renew(ready)
+            ready: list[tuple[Topic[Any, Any], int]] = []
+            if not await self._log.sync(partial(self._take_unsynced, ready)):
+                _renew(topic for topic, _ in ready)
+            await checkpoint()  # acknowledgements precede the events
             started = self._clock()
-            for topic, offset in ready.items():
+            for topic, offset in ready:
                 await self._release(topic, offset)
             await checkpoint()
             await self._pause(self._clock() - started)
+
+    def _take_unsynced(self, ready: list[tuple[Topic[Any, Any], int]]) -> None:
+        """Note what the log is going to keep: events that follow are for the next time."""
+        ready += [(topic, topic.last_id.offset) for topic in self._unsynced]
+        self._unsynced, self._sync_wakeup = set(), Event()
 
     async def _pause(self, took_s: float) -> None:
         if took_s > MIN_FLUSH_S:

@@ -11,10 +11,12 @@ from anyio import Event, create_task_group, fail_after
 from anyio.lowlevel import checkpoint
 
 from rover.flush import Flusher
+from rover.logs import MemoryLog
+from rover.logs.store import Packed, Store
 from rover.topic import HEARTBEAT, Batch, Heartbeat, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -264,3 +266,48 @@ async def test_one_topic_may_have_heartbeats_more_often_than_the_others() -> Non
             with fail_after(5):
                 assert [await anext(subscriber) for _ in range(3)] == [HEARTBEAT] * 3
             tasks.cancel_scope.cancel()
+
+
+class Disk(MemoryLog):
+    """A log whose disk begins and ends its work when it is told so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_begin, self.may_end = Event(), Event()
+
+    async def sync(self, begins: Callable[[], object] = lambda: None) -> bool:
+        await self.may_begin.wait()
+        begins()
+        await self.may_end.wait()
+        return True
+
+
+async def test_durable_events_are_released_when_the_disk_has_them(time: FakeTime) -> None:
+    log = Disk()
+    flusher = Flusher(HEARTBEAT_S, log=log, clock=time.clock, sleep=time.sleep)
+    topic: Topic[bytes, bytes] = Topic(
+        lambda _, item: item,
+        size=len,
+        max_events=999,
+        max_bytes=9999,
+        notify=flusher.mark,
+        store=Store(
+            log,
+            "comms/flight",
+            pack=lambda item: Packed("message", item.decode()),
+            unpack=lambda record: (record.data.encode(), record.at),
+            durable=True,
+        ),
+    )
+    async with running(flusher, client := Client(topic, time)):
+        topic.publish(b"a")
+        await settle()
+        topic.publish(b"b")  # the disk has not begun: its work covers this one
+        log.may_begin.set()
+        await settle()
+        topic.publish(b"c")
+        await settle()
+        assert client.batches == []
+        log.may_end.set()
+        await settle()
+    assert [body for _, body in client.batches] == [b"ab", b"c"]

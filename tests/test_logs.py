@@ -145,6 +145,15 @@ async def test_a_log_without_trouble_says_so(log: Log) -> None:
     assert log.as_json()["lost"] == 0
 
 
+async def test_a_sync_says_when_it_begins(log: Log) -> None:
+    begun: list[str] = []
+    await append(log, "telemetry", record(1))
+    assert await log.sync(lambda: begun.append("first"))
+    assert begun == ["first"]
+    assert await log.sync(lambda: begun.append("second"))  # of nothing
+    assert begun == ["first", "second"]
+
+
 async def test_a_clock_that_is_set_back_begins_a_run(log: Log) -> None:
     times = [100.0, 101.0, 100.5, 5.0, 6.0]
     records = [Record(n, T0 + t, "alarm", "{}") for n, t in enumerate(times, 1)]

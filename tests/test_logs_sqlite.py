@@ -26,7 +26,7 @@ from rover.logs.folder import DataFolder
 from rover.logs.gaps import record_stop, saved_gaps
 from rover.logs.journal import HEADER_BYTES, MAGIC_2, USED, USED_AT, Found, read_journal
 from rover.logs.sqlite import ALIVE_S
-from rover.schema import MIGRATIONS
+from rover.schema import MAX_OFFSET, MIGRATIONS
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -122,6 +122,17 @@ async def test_the_epoch_goes_on_after_the_process_was_killed(tmp_path: Path) ->
         assert await offsets(log) == [1, 2, 3, 4, 5, 6]
         (stream,) = log.streams()
         assert stream.last == 6
+
+
+async def test_a_sync_covers_what_is_appended_until_it_begins(tmp_path: Path) -> None:
+    async with opened(tmp_path) as log:
+        await recorded(log, 1, 1)
+        syncs = [asyncio.create_task(log.sync()) for _ in range(3)]
+        assert await log.sync(lambda: log.append("telemetry", record(2)))
+        with closing(sqlite3.connect(tmp_path / "mission.db")) as file:
+            (last,) = file.execute("SELECT max(id) FROM records").fetchone()
+        assert last & MAX_OFFSET == 2
+        assert all(await asyncio.gather(*syncs))
 
 
 async def test_trims_and_values_are_stored_while_nothing_is_committed(tmp_path: Path) -> None:

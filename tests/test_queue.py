@@ -29,6 +29,7 @@ from tests.uploading import PATH, Mission
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from starlette.types import Receive, Scope, Send
@@ -245,7 +246,8 @@ async def test_nothing_is_sent_that_is_not_recorded_before(
 ) -> None:
     log, uplink = MemoryLog(), FakeUplink()
 
-    async def sync() -> bool:
+    async def sync(begins: Callable[[], object] = lambda: None) -> bool:
+        begins()
         return False  # the disk is full
 
     async with running(tmp_path, ACCEPTED, log=log, uplink=uplink) as commands:

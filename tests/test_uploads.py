@@ -57,7 +57,8 @@ class CrashingLog(MemoryLog):
         super().__init__()
         self._folder = folder
 
-    async def sync(self) -> bool:
+    async def sync(self, begins: Callable[[], object] = lambda: None) -> bool:
+        begins()
         accepted = [one for one in (await saved_uploads(self)).values() if one.is_accepted]
         if accepted and self.crashed is None:
             shutil.copytree(self._folder / "data", self._folder / "crashed" / "data")
@@ -124,7 +125,8 @@ async def test_a_file_that_is_lost_or_changed_at_the_restart_is_not_accepted(
 
 
 class FullLog(MemoryLog):
-    async def sync(self) -> bool:
+    async def sync(self, begins: Callable[[], object] = lambda: None) -> bool:
+        begins()
         return False
 
 

@@ -21,7 +21,7 @@ from tests.uploading import BEGIN, PATH, Mission, sender, upload
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from tests.conftest import Serve
@@ -199,7 +199,8 @@ async def test_a_cancel_while_the_file_is_stored_is_too_late(tmp_path: Path, ser
     mission = Mission(tmp_path, ACCEPTED)
     storing, go = Event(), Event()
 
-    async def sync() -> bool:
+    async def sync(begins: Callable[[], object] = lambda: None) -> bool:
+        begins()
         storing.set()
         await go.wait()
         return True

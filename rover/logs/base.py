@@ -19,7 +19,7 @@ from rover.wire import iso
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Unpack
 
@@ -239,8 +239,13 @@ class Log(Protocol):
         """
         ...
 
-    async def sync(self) -> bool:
-        """The same as `commit`, and it then survives a power cut."""
+    async def sync(self, begins: Callable[[], object] = lambda: None) -> bool:
+        """The same as `commit`, and it then survives a power cut. Calls share the work.
+
+        Args:
+            begins: called once the work begins, or there is none. Everything appended up to then is
+                covered, also after the call.
+        """
         ...
 
 

@@ -14,7 +14,7 @@ from rover.logs.runs import KEY, ended_runs
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
     from typing import Unpack
 
@@ -129,8 +129,9 @@ class MemoryLog:
         """Return at once: memory needs no commit."""
         return True
 
-    async def sync(self) -> bool:
+    async def sync(self, begins: Callable[[], object] = lambda: None) -> bool:
         """Return at once: nothing in memory survives a power cut."""
+        begins()
         return True
 
 

@@ -14,7 +14,7 @@ from rover.logs.reading import note_truncation, read
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
     from typing import Unpack
 
@@ -131,6 +131,7 @@ class RecordedLog:
         """Return at once: clients may read events that are not kept."""
         return True
 
-    async def sync(self) -> bool:
+    async def sync(self, begins: Callable[[], object] = lambda: None) -> bool:
         """Return at once."""
+        begins()
         return True

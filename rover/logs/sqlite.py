@@ -158,7 +158,7 @@ class SqliteLog:
         """See `Log.close`."""
         with CancelScope(shield=True), move_on_after(self._close_timeout_s):
             if self._opened:
-                await asyncio.wait((self._transactions.join(),))
+                await self._transactions.join()
         if self._store_timer is not None:
             self._store_timer.cancel()
         self._note_alive()
@@ -178,7 +178,7 @@ class SqliteLog:
             while True:
                 await sleep(self._retry_s)
                 if self.outage is not None:
-                    await asyncio.wait((self._transactions.join(),))
+                    await self._transactions.join()
                     continue
                 if self._store_timer is None:  # trims and values wait for no event
                     self._store()
@@ -275,6 +275,6 @@ class SqliteLog:
         if self.outage is None and self._pending:  # `run` ends an outage
             self._transactions.join()
 
-    async def sync(self) -> bool:
+    async def sync(self, begins: Callable[[], object] = lambda: None) -> bool:
         """See `Log.sync`."""
-        return await self._transactions.synced()
+        return await self._transactions.synced(begins)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rover.logs.worker import Rounds, Worker
+from rover.logs.worker import Countdown, Rounds, Worker
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
     from rover.logs.mission_file import MissionFile
     from rover.logs.outages import Outages
     from rover.logs.pending import Pending
 
+Result = TypeVar("Result")
+
 COMMIT_INTERVAL_S = 0.0025
 """Minimum seconds between the starts of two transactions, if there is no journal."""
 
+SYNC_INTERVAL_S = 0.01
+"""Seconds between the starts of two `fsync`s while they are frequent: messages share their cost."""
+
+SYNC_BURST = 20
+"""Number of `fsync`s that need not keep this interval after a quiet time."""
+
 SLOW_S = 2.0
 """Seconds after which a transaction or an `fsync` counts as an outage. Events then go on."""
-
-SLOW_STEPS = 4
-"""Number of parts of this time."""
 
 
 class Transactions:
@@ -47,10 +54,10 @@ class Transactions:
         self._slow_s = slow_s
         self._commits = self._synced = 0  # number of transactions
         self._writes = Rounds(self._write, COMMIT_INTERVAL_S)
-        self._syncs = Rounds(self._sync)
+        self._syncs = Rounds(self._sync, SYNC_INTERVAL_S, SYNC_BURST)
 
-    def join(self) -> asyncio.Task[bool]:
-        """The task of a transaction that begins after this call. Do not cancel it."""
+    def join(self) -> asyncio.Future[bool]:
+        """The result of a transaction that begins after this call."""
         return self._writes.join()
 
     async def stored(self) -> bool:
@@ -58,18 +65,18 @@ class Transactions:
         if self._outages.now is not None:
             return False
         if self._pending:
-            return await self._finished(self._writes.join())
+            return await self._writes.join()
         if (running := self._writes.running) is not None:
-            return await self._finished(running)
+            return await running
         return True
 
-    async def synced(self) -> bool:
-        """The same as `stored`, and it then survives a power cut."""
-        if not await self.stored():
-            return False
-        if self._synced == self._commits:
-            return True
-        return await self._finished(self._syncs.join())
+    async def synced(self, begins: Callable[[], object]) -> bool:
+        """The same as `stored`, and it then survives a power cut; see `Log.sync`."""
+        is_recording = self._outages.now is None
+        if is_recording and (self._pending or self._commits > self._synced or self._writes.running):
+            return await self._syncs.join(begins)
+        begins()
+        return is_recording
 
     def stop(self) -> None:
         """Let the threads end after what they do now."""
@@ -81,24 +88,25 @@ class Transactions:
         await self._writes.cancel()
         await self._syncs.cancel()
 
-    async def _finished(self, task: asyncio.Task[bool]) -> bool:
-        """The result of a round; `False` if it takes too long.
+    async def _run(self, worker: Worker, call: Callable[..., Result], *args: Any) -> Result:
+        """Run a call in a thread. If it takes too long, nobody waits for it any longer."""
+        countdown = Countdown(self._slow_s, self._give_up)
+        try:
+            return await worker.run(call, *args)
+        finally:
+            countdown.cancel()
 
-        It waits in steps, because a process that was stopped (SIGSTOP, a suspended machine) finds
-        only one of them at its end, and goes on.
-        """
-        for _ in range(SLOW_STEPS):
-            done, _ = await asyncio.wait((task,), timeout=self._slow_s / SLOW_STEPS)
-            if done:
-                return task.result() and self._outages.now is None
+    def _give_up(self) -> None:
         self._outages.begin(f"the disk has not finished a write for {self._slow_s:g} s")
-        return False
+        self._writes.give_up()
+        self._syncs.give_up()
 
     async def _write(self) -> bool:
         pending, file, began = self._pending, self._file, monotonic()
         batch = pending.take()
         try:
-            unfinished = await self.writer.run(file.write, batch, pending.index, pending.ids)
+            call = file.write, batch, pending.index, pending.ids
+            unfinished = await self._run(self.writer, *call)
         except Exception as exc:  # whatever fails, the live streams go on
             pending.put_back(batch)
             self._outages.begin_after(exc)
@@ -110,16 +118,19 @@ class Transactions:
             self._outages.record_loss(file.set_aside)
         if monotonic() - began < self._slow_s / 2:
             self._outages.end()
-        return True
+        return self._outages.now is None
 
     async def _sync(self) -> bool:
+        if not await self.stored():
+            return False
         commits, database = self._commits, self._file.database
         if database is None:
             return False
-        try:
-            await self._syncer.run(database.sync)
-        except OSError as exc:
-            self._outages.begin_after(exc)
-            return False
-        self._synced = max(commits, self._synced)
-        return True
+        if commits > self._synced:
+            try:
+                await self._run(self._syncer, database.sync)
+            except OSError as exc:
+                self._outages.begin_after(exc)
+                return False
+            self._synced = max(commits, self._synced)
+        return self._outages.now is None

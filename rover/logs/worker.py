@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
 Result = TypeVar("Result")
 
@@ -70,49 +70,135 @@ def _settle(future: asyncio.Future[Any], result: object, error: BaseException | 
         future.set_exception(error)
 
 
+class Countdown:
+    """Calls a function after a time, unless it is cancelled.
+
+    It counts in steps, because a process that was stopped (SIGSTOP, a suspended machine) finds only
+    one of them at its end, and goes on.
+
+    Args:
+        after_s: seconds, in `STEPS` steps.
+        call: what it calls.
+    """
+
+    STEPS = 4
+
+    def __init__(self, after_s: float, call: Callable[[], object]) -> None:
+        self._step_s = after_s / self.STEPS
+        self._call = call
+        self._wait(self.STEPS)
+
+    def _wait(self, steps: int) -> None:
+        if steps == 0:
+            self._call()
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._step_s, self._wait, steps - 1)
+
+    def cancel(self) -> None:
+        """Call nothing."""
+        self._timer.cancel()
+
+
+class Round:
+    """One round, and its callers."""
+
+    def __init__(self) -> None:
+        self._callers: list[asyncio.Future[bool]] = []
+        self._beginnings: list[Callable[[], object]] = []
+
+    def __bool__(self) -> bool:
+        """Whether anybody waits for it."""
+        return bool(self._callers)
+
+    def join(self, begins: Callable[[], object] | None = None) -> asyncio.Future[bool]:
+        """The result for one more caller, who may cancel it."""
+        result: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._callers.append(result)
+        if begins is not None:
+            self._beginnings.append(begins)
+        return result
+
+    def begin(self) -> None:
+        """Inform the callers that the round begins."""
+        for begins in self._beginnings:
+            begins()
+
+    def end(self, done: bool) -> None:
+        """Return the result to the callers so far."""
+        callers, self._callers = self._callers, []
+        for result in callers:
+            if not result.done():  # else cancelled
+                result.set_result(done)
+
+
 class Rounds:
     """Runs an action for all its callers together.
 
-    A round that covers a call begins after the call. Calls during a round share the next one.
+    A round that covers a call begins after the call. Calls before its beginning share it.
 
     Args:
-        action: one round.
-        interval_s: minimum seconds from the start of a round to the start of the next.
+        action: one round; returns the result for the callers.
+        interval_s: average seconds from the start of a round to the start of the next.
+        burst: number of rounds that may precede this average after a quiet time.
     """
 
-    def __init__(self, action: Callable[[], Any], interval_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        action: Callable[[], Coroutine[Any, Any, bool]],
+        interval_s: float = 0.0,
+        burst: int = 0,
+    ) -> None:
         self._action = action
         self._interval_s = interval_s
-        self._next: asyncio.Task[bool] | None = None
-        self._running: asyncio.Task[bool] | None = None
+        self._burst_s = burst * interval_s
         self._next_at = 0.0
+        self._next = Round()
+        self._current: Round | None = None
+        self._task: asyncio.Task[None] | None = None
 
-    def join(self) -> asyncio.Task[bool]:
-        """The task of a round that begins after this call. Do not cancel it."""
-        if self._next is None:
-            self._next = asyncio.create_task(self._run(self._running))
-        return self._next
+    def join(self, begins: Callable[[], object] | None = None) -> asyncio.Future[bool]:
+        """The result of a round that begins after this call.
+
+        Args:
+            begins: called when the round begins.
+        """
+        result = self._next.join(begins)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        return result
 
     @property
-    def running(self) -> asyncio.Task[bool] | None:
-        """The task of the current round; `None` if none is running."""
-        return None if self._running is None or self._running.done() else self._running
+    def running(self) -> asyncio.Future[bool] | None:
+        """The result of the current round; `None` if none is running."""
+        return None if self._current is None else self._current.join()
+
+    def give_up(self) -> None:
+        """Return `False` to all callers so far. The current round goes on."""
+        if self._current is not None:
+            self._current.end(False)
+        given_up, self._next = self._next, Round()
+        given_up.end(False)
 
     async def cancel(self) -> None:
         """Cancel the current and the next round, and wait for their ends."""
-        tasks = [task for task in (self._running, self._next) if task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
 
-    async def _run(self, before: asyncio.Task[bool] | None) -> bool:
-        if before is not None and not before.done():
-            await asyncio.wait((before,))
+    async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        if (pause_s := self._next_at - loop.time()) > 0:
-            await asyncio.sleep(pause_s)
-        self._next_at = loop.time() + self._interval_s
-        self._running, self._next = self._next, None
-        done: bool = await self._action()
-        return done
+        try:
+            while self._next:
+                if (pause_s := self._next_at - loop.time()) > 0:
+                    await asyncio.sleep(pause_s)
+                earliest_at = loop.time() - self._burst_s
+                self._next_at = max(self._next_at, earliest_at) + self._interval_s
+                self._current, self._next = self._next, Round()
+                self._current.begin()
+                self._current.end(await self._action())
+                self._current = None
+        finally:
+            self._task = None
+            self.give_up()
+            self._current = None
