@@ -8,11 +8,11 @@ from __future__ import annotations
 import logging
 import mimetypes
 from hashlib import sha256
-from time import perf_counter
+from math import inf
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from anyio import move_on_after
+from anyio import CancelScope, current_time
 from anyio.lowlevel import checkpoint_if_cancelled
 from starlette.requests import Request
 
@@ -47,7 +47,7 @@ MAX_BUFFERED_BYTES = 16 * 2**20
 """Approximate bytes of the chunks of all readers of a camera; more readers get smaller chunks."""
 
 FAST_SEND_S = 0.05
-"""Seconds within which a chunk must be sent for the next one to be twice as large."""
+"""Seconds within which a chunk must be sent for the next one to be twice as large, else half."""
 
 
 def etag(camera: str, image: Image) -> str:
@@ -146,20 +146,20 @@ class ImageResponse:
 
     async def _copy(self, reader: Reader, send: Send) -> None:
         count = MIN_CHUNK_BYTES
-        while chunk := await reader.read(count):
-            began = perf_counter()
-            await self._send(send, chunk, more=True)
-            self._images.sent_bytes += len(chunk)
-            fast = perf_counter() - began < FAST_SEND_S
-            most = min(MAX_CHUNK_BYTES, MAX_BUFFERED_BYTES // max(self._images.readers, 1))
-            count = max(min(2 * count, most), MIN_CHUNK_BYTES) if fast else MIN_CHUNK_BYTES
-        await self._send(send, b"", more=False)
-
-    async def _send(self, send: Send, body: bytes, *, more: bool) -> None:
-        await checkpoint_if_cancelled()  # a read in a thread does not notice a disconnect
-        with move_on_after(self._connections.timeout_s) as scope:
-            await send({"type": "http.response.body", "body": body, "more_body": more})
-        if scope.cancelled_caught:
+        with CancelScope() as sending:
+            while chunk := await reader.read(count):
+                await checkpoint_if_cancelled()  # a read in a thread does not notice a disconnect
+                began = current_time()
+                sending.deadline = began + self._connections.timeout_s
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                sending.deadline = inf  # the next bytes may take long
+                self._images.sent_bytes += len(chunk)
+                fast = current_time() - began < FAST_SEND_S
+                most = min(MAX_CHUNK_BYTES, MAX_BUFFERED_BYTES // max(self._images.readers, 1))
+                count = max(min(2 * count if fast else count // 2, most), MIN_CHUNK_BYTES)
+            sending.deadline = current_time() + self._connections.timeout_s
+            await send({"type": "http.response.body", "body": b""})
+        if sending.cancelled_caught:
             raise _StalledError
 
     def _headers(self, *, is_stable: bool) -> dict[str, str]:

@@ -13,8 +13,6 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 
-from anyio import CapacityLimiter, fail_after
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -76,7 +74,7 @@ class BlockingCalls:
     def __init__(self, threads: int, timeout_s: float) -> None:
         self._max_threads = threads
         self._timeout_s = timeout_s
-        self._limiter: CapacityLimiter | None = None  # it belongs to an event loop
+        self._free = asyncio.Semaphore(threads)
         self._threads = Threads()
         self._abandoned = 0  # calls that go on, and that nobody waits for
         self._lock = Lock()
@@ -97,14 +95,11 @@ class BlockingCalls:
         Raises:
             TimeoutError: it takes too long.
         """
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(self._max_threads)
         if self._abandoned >= self._max_threads:
             raise TimeoutError("the file system does not answer")
         try:
-            with fail_after(self._timeout_s):
-                async with self._limiter:
-                    return await self._call(function, args, discard)
+            async with asyncio.timeout(self._timeout_s), self._free:
+                return await self._call(function, args, discard)
         except TimeoutError as exc:
             reason = f"the file system has not answered for {self._timeout_s:g} s"
             raise TimeoutError(reason) from exc
