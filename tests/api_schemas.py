@@ -7,7 +7,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from rover.api.schemas import SCHEMAS, ref
+from rover.api.schema import ref
+from rover.api.schemas import SCHEMAS
 
 
 def closed(schema: Any) -> Any:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from rover import __version__
 from rover.api.examples import EXAMPLES
 from rover.api.operation import Channel, Operation
-from rover.api.schemas import BINARY, SCHEMAS, TEXT, ref
+from rover.api.schema import BINARY, TEXT, ref
+from rover.api.schemas import SCHEMAS
 from rover.comms.protocol import SUBPROTOCOL
 
 if TYPE_CHECKING:

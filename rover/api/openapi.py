@@ -9,7 +9,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from rover import __version__, errors
-from rover.api.schemas import SCHEMAS, TEXT, ref
+from rover.api.schema import TEXT, ref
+from rover.api.schemas import SCHEMAS
 from rover.asgi.problems import PROBLEM, status_of
 from rover.asgi.query import ResumePoint
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from rover.api import Answer, Body, Operation
 from rover.api.operation import JSON
-from rover.api.schemas import MAX_SHELF_MINUTES, ref
+from rover.api.schema import ref
 from rover.asgi.author import author
 from rover.asgi.json_body import json_object, text_field
 from rover.asgi.query import WholeNumber
 from rover.asgi.responses import json_response
 from rover.errors import BadBody, UnknownAlarm
-from rover.telemetry.alarms import MAX_ENDED, MAX_UNACKNOWLEDGED
+from rover.telemetry.alarms import MAX_ENDED, MAX_SHELF_MINUTES, MAX_UNACKNOWLEDGED
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from rover.api import Answer, Channel, Operation, asyncapi_document, openapi_document
-from rover.api.schemas import ref
+from rover.api.schema import ref
 from rover.asgi.responses import json_response
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from rover.api import Answer, Body, Operation
 from rover.api.operation import JSON
-from rover.api.schemas import BINARY, ref
+from rover.api.schema import BINARY, ref
 from rover.asgi.local import is_proxied
 from rover.asgi.multipart import MAX_OVERHEAD_BYTES, FileField, boundary_of
 from rover.asgi.prefer import Preferences

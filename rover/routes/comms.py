@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rover import errors
 from rover.api import Answer, Channel, Operation
-from rover.api.schemas import ref
+from rover.api.schema import ref
 from rover.asgi.close_frames import close_reason
 from rover.asgi.member_stream import MemberStream
 from rover.asgi.query import RESUME_POINT, Text

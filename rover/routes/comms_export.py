@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from rover.api import Answer, Operation
-from rover.api.schemas import BINARY
+from rover.api.schema import BINARY
 from rover.asgi.query import Choice, Moment, Texts
 from rover.comms.transcript_writers import FORMATS
 from rover.comms.transcripts import pieces, stored_messages

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from rover.api import Answer, Body, Operation
 from rover.api.operation import JSON
-from rover.api.schemas import BINARY, TEXT, ref
+from rover.api.schema import BINARY, TEXT, ref
 from rover.asgi.channel_stream import ChannelStream
 from rover.asgi.json_body import json_object, small_body
 from rover.asgi.query import EVENT_ID, RESUME_POINT, Choice, Moment, Text, WholeNumber

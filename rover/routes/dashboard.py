@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from rover.api import Answer, Operation
-from rover.api.schemas import TEXT
+from rover.api.schema import TEXT
 from rover.asgi.compression import accepted_coding
 from rover.errors import RoverError
 from rover.routes.session import follow_link

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rover.api import Answer, Operation
-from rover.api.schemas import ref
+from rover.api.schema import ref
 from rover.asgi.query import Moment, Names, Text, WholeNumber
 from rover.asgi.responses import json_response
 from rover.telemetry.event_log import MAX_EVENTS

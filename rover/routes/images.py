@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.responses import Response
 
 from rover.api import Answer, Operation
-from rover.api.schemas import BINARY, ref
+from rover.api.schema import BINARY, ref
 from rover.asgi.image_response import ImageResponse
 from rover.asgi.preconditions import check_preconditions
 from rover.asgi.problems import PROBLEM

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from rover.api import Answer, Body, Operation
 from rover.api.operation import JSON
-from rover.api.schemas import TEXT, ref
+from rover.api.schema import TEXT, ref
 from rover.asgi.query import Choice, Text
 from rover.asgi.responses import json_response
 from rover.errors import (

@@ -8,7 +8,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.responses import Response
 
 from rover.api import Answer, Operation
-from rover.api.schemas import TEXT
+from rover.api.schema import TEXT
 from rover.metrics import encode
 from rover.metrics.encode import OPEN_METRICS
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rover import __version__
 from rover.api import Answer, Operation
-from rover.api.schemas import ref
+from rover.api.schema import ref
 from rover.asgi.access import STRANGER
 from rover.asgi.responses import json_response
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from rover.api import Answer, Body, Operation
 from rover.api.operation import JSON
-from rover.api.schemas import ref
+from rover.api.schema import ref
 from rover.asgi.author import author
 from rover.asgi.json_body import json_object
 from rover.asgi.preconditions import check_preconditions, entity_tag

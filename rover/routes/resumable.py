@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from rover import errors
 from rover.api import Answer, Body, Operation
-from rover.api.schemas import BINARY, ref
+from rover.api.schema import BINARY, ref
 from rover.asgi.prefer import Preferences
 from rover.asgi.resumable import (
     Part,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.responses import RedirectResponse, Response
 
 from rover.api import Answer, Body, Operation
-from rover.api.schemas import TEXT, ref
+from rover.api.schema import TEXT, ref
 from rover.asgi.access import STRANGER
 from rover.asgi.forms import FORM_TYPE, check_same_origin, form_fields, local_target
 from rover.asgi.request_headers import by_name

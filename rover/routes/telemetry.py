@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.requests import Request
 
 from rover.api import Answer, Operation
-from rover.api.schemas import BINARY, ref
+from rover.api.schema import BINARY, ref
 from rover.archive.table import table_of
 from rover.asgi.large_response import MAX_BYTES
 from rover.asgi.query import RESUME_POINT, Choice, Moment, Names, Number, WholeNumber

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.responses import Response
 
 from rover.api import Answer, Operation
-from rover.api.schemas import BINARY, ref
+from rover.api.schema import BINARY, ref
 from rover.asgi.query import Moment, Names, Text, WholeNumber
 from rover.asgi.responses import json_response
 from rover.asgi.resumable import TUS, is_tus

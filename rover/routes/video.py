@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from rover.api import Answer, Operation
-from rover.api.schemas import BINARY
+from rover.api.schema import BINARY
 from rover.asgi.query import Choice, Moment, Number, Text, WholeNumber
 from rover.asgi.time_lapse_response import TimeLapseResponse
 from rover.asgi.video_response import VideoResponse

@@ -34,6 +34,9 @@ logger = logging.getLogger("rover.telemetry")
 KEY = "alarm/"
 """The prefix of the alarms' names in the log."""
 
+MAX_SHELF_MINUTES = 24 * 60
+"""Maximum minutes for which an alarm is shelved."""
+
 MAX_ENDED = 1_000
 """Maximum number of ended and acknowledged alarms that are kept; the oldest are dropped."""
 
