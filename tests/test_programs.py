@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 from textwrap import dedent
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -109,11 +110,28 @@ async def test_a_program_reports_in_json_lines(tmp_path: Path, file: Path) -> No
         ),
         ("checking sol 42.seq", None),
         ("12:30:00 started", None),
+        ("sol 42.seq:3:", None),
+        (
+            "sol 42.seq:3: error: unknown[x] [a b] [c]  ",
+            Finding(Severity.ERROR, "c", "unknown[x] [a b]", 3, step="s"),
+        ),
+        (
+            "sol 42.seq:3: error: [c]",
+            Finding(Severity.ERROR, "message", "[c]", 3, step="s"),
+        ),
         ("{not json", None),
     ],
 )
 def test_messages_of_compilers_are_findings(line: str, finding: Finding | None) -> None:
     assert read_line(line, "s", "/x/sol 42.seq")[0] == finding
+
+
+@pytest.mark.parametrize("begin", ["a:1:", "a:1: x", "a:1: error: x ", "a:1: x [y"])
+@pytest.mark.parametrize("fill", [" ", "[ ", "] ", "[a] ", ":", "error:", "1:"])
+def test_a_line_is_read_in_milliseconds_whatever_it_says(begin: str, fill: str) -> None:
+    began = process_time()
+    read_line(f"{begin}{fill * (60_000 // len(fill))}y", "s", "/x/a")
+    assert process_time() - began < 0.5
 
 
 async def test_a_linter_decides_by_its_errors_and_its_status(tmp_path: Path, file: Path) -> None:

@@ -148,6 +148,8 @@ FAULTS: list[tuple[str, str, list[tuple[str, int | None]]]] = [
     ("NaN", step('{"type": "go", "far": NaN}'), [("json.number", 3)]),
     ("a number too large", step('{"type": "go", "far": 1e999}'), [("json.number", 3)]),
     ("a long number", step(f'{{"type": "go", "far": {"9" * 5000}}}'), [("json.number", 3)]),
+    ("half a character", '{"id":\n "\\ud83d!"}', [("json.surrogate", 2)]),
+    ("half a key", '{\n"\\uDE00": 1}', [("json.surrogate", 2)]),
     ("deep nesting", "[" * 100_000, [("json.depth", 1)]),
     ("a trailing comma", step('{"type": "go", "far": 1},'), [("json.syntax", 3)]),
     ("an open text", '{"id": "a', [("json.syntax", 1)]),

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from anyio import CancelScope, move_on_after
 
 from sources.base import SourceError
+from sources.programs.reports import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
 LAUNCH = Path(__file__).with_name("launch.py")
-
-MAX_LINE_BYTES = 64 * 2**10
-"""Longer lines of a program are truncated."""
 
 MAX_WAITING = 100
 """Maximum number of lines that wait to be read. The program waits meanwhile."""
@@ -138,25 +136,14 @@ class Process:
         try:
             # cancelled half-way, asyncio would wait until the program's children close the pipes
             process = await asyncio.shield(starts)
-            queue: asyncio.Queue[Line | None] = asyncio.Queue(MAX_WAITING)
-            readers = [
-                asyncio.create_task(_read(stream, queue, is_error=is_error))
-                for stream, is_error in ((process.stdout, False), (process.stderr, True))
-                if stream is not None
-            ]
-            ends = asyncio.create_task(_kill_after_end(process))
-            tasks += *readers, ends, asyncio.create_task(_write(process, stdin))
             deadline = asyncio.get_running_loop().time() + limits.timeout_s
-            left = len(readers)
-            while left:
-                async with asyncio.timeout_at(deadline):
-                    line = await queue.get()
-                if line is None:
-                    left -= 1
-                else:
+            tasks.append(asyncio.create_task(_write(process, stdin)))
+            async with aclosing(_lines(process, tasks, deadline)) as lines:
+                async for line in lines:
                     yield line
             async with asyncio.timeout_at(deadline):
-                self.status = await process.wait()
+                await _ended(process, KILLED_POLL_S)
+            self.status = process.returncode
         except TimeoutError as exc:
             raise SourceError(
                 f"{self._name} ran for more than {limits.timeout_s:g} s, its limit (timeout_s); it "
@@ -170,6 +157,53 @@ class Process:
             self.may_have_run = not starts.done() or _has_begun(held)
             held.close()
             starts.add_done_callback(_close_pipes)
+
+
+async def _lines(
+    process: asyncio.subprocess.Process, tasks: list[asyncio.Task[None]], deadline: float
+) -> AsyncGenerator[Line]:
+    """Yield the lines of a program until its pipes end.
+
+    A process that has left its group, such as a daemon, may hold them open. So they also end when
+    nothing comes for `AFTER_END_S` after the end of the program and of its group.
+
+    Args:
+        process: the program.
+        tasks: receives the tasks that read; the caller cancels them.
+        deadline: of the event loop.
+
+    Raises:
+        TimeoutError: the deadline has passed.
+    """
+    queue: asyncio.Queue[Line | None] = asyncio.Queue(MAX_WAITING)
+    readers = [
+        asyncio.create_task(_read(stream, queue, is_error=is_error))
+        for stream, is_error in ((process.stdout, False), (process.stderr, True))
+        if stream is not None
+    ]
+    ends = asyncio.create_task(_kill_after_end(process))
+    tasks += *readers, ends
+
+    def wake(_: object) -> None:
+        with suppress(asyncio.QueueFull):
+            queue.put_nowait(None)
+
+    for task in (*readers, ends):
+        task.add_done_callback(wake)
+    now = asyncio.get_running_loop().time
+    while not queue.empty() or not all(reader.done() for reader in readers):
+        may_be_last = ends.done() and now() + AFTER_END_S < deadline
+        try:
+            async with asyncio.timeout_at(now() + AFTER_END_S if may_be_last else deadline):
+                line = await queue.get()
+        except TimeoutError:
+            if may_be_last:
+                return
+            raise
+        if now() >= deadline:  # `get` does not wait while the program writes
+            raise TimeoutError
+        if line is not None:
+            yield line
 
 
 async def _end(
@@ -217,7 +251,7 @@ async def _write(process: asyncio.subprocess.Process, data: bytes) -> None:
 async def _read(
     stream: asyncio.StreamReader, queue: asyncio.Queue[Line | None], *, is_error: bool
 ) -> None:
-    """Put the lines of a stream into the queue, and `None` at its end."""
+    """Put the lines of a stream into the queue."""
     rest = b""
     while data := await stream.read(MAX_LINE_BYTES):
         *lines, rest = (rest + data).split(b"\n")
@@ -226,7 +260,6 @@ async def _read(
         rest = rest[: MAX_LINE_BYTES + 1]
     if rest:
         await queue.put(Line(_text(rest), is_error))
-    await queue.put(None)
 
 
 def _text(line: bytes) -> str:

@@ -13,15 +13,24 @@ from sources.base import Finding, Progress, Severity, SourceError, Verdict
 
 GCC = re.compile(
     r"(?P<file>[^\s:][^:]*):(?P<line>\d{1,9}):(?:(?P<column>\d{1,6}):)?\s*"
-    r"(?:(?P<severity>fatal error|error|warning|note|info|style|hint)s?:)?\s*(?P<text>\S.*?)"
-    r"(?:\s+\[(?P<code>[^\[\]\s]{1,80})\])?\s*",
+    r"(?:(?P<severity>fatal error|error|warning|note|info|style|hint)s?:)?",
     re.IGNORECASE,
 )
+"""The beginning of a message. The rest is found without a pattern, which would backtrack."""
+
+CODE = re.compile(r"[^\[\]\s]{1,80}")
 
 SEVERITIES = {"fatal error": Severity.ERROR, "error": Severity.ERROR, "warning": Severity.WARNING}
 """The severities of compilers; all others are `info`. A message without one is an error."""
 
+REPORT = re.compile(r'"type"\s*:\s*"(?:progress|finding|verdict)"')
+"""In a line that is not JSON: it would be a report, which must not be lost."""
+
+MAX_LINE_BYTES = 64 * 2**10
+"""Longer lines of a program are truncated."""
+
 MAX_CHARACTERS = 2_000
+"""Maximum length of a message."""
 
 Report = Progress | Finding | Verdict
 
@@ -38,16 +47,22 @@ def read_line(text: str, step: str, file: str) -> tuple[Report | None, dict[str,
         The report, and the fields of its JSON.
 
     Raises:
-        SourceError: the line is a JSON report with wrong fields.
+        SourceError: the line is a JSON report that is truncated or has wrong fields.
     """
     if text.startswith("{"):
         try:
             fields = json.loads(text)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as exc:
+            if REPORT.search(text):
+                raise SourceError(
+                    f"the program wrote a report that is not JSON, or has more than "
+                    f"{MAX_LINE_BYTES:,} bytes: {text[:80]}"
+                ) from exc
             return None, {}
         return (_json_report(fields, step), fields) if "type" in fields else (None, {})
-    match = GCC.fullmatch(text)
-    if match is None:
+    match = GCC.match(text)
+    message, code = ("", "") if match is None else _message(text[match.end() :])
+    if match is None or not message:
         return None, {}
     word = match["severity"]
     is_about_file = file.endswith(match["file"].rpartition("/")[2])
@@ -58,8 +73,8 @@ def read_line(text: str, step: str, file: str) -> tuple[Report | None, dict[str,
     return (
         Finding(
             severity,
-            match["code"] or "message",
-            match["text"][:MAX_CHARACTERS],
+            code or "message",
+            message[:MAX_CHARACTERS],
             int(match["line"]) if is_about_file else None,
             column if is_about_file else None,
             "" if is_about_file else f"in {match['file']}:{match['line']}",
@@ -67,6 +82,15 @@ def read_line(text: str, step: str, file: str) -> tuple[Report | None, dict[str,
         ),
         {},
     )
+
+
+def _message(text: str) -> tuple[str, str]:
+    """The text and the code of `TEXT [CODE]`; the code may be empty."""
+    text = text.strip()
+    head, _, tail = text.rpartition("[")
+    if head[-1:].isspace() and head.strip() and tail[-1:] == "]" and CODE.fullmatch(tail[:-1]):
+        return head.rstrip(), tail[:-1]
+    return text, ""
 
 
 def _json_report(fields: dict[str, Any], step: str) -> Report:
@@ -124,10 +148,10 @@ def json_line(report: Report, artifact: str | None = None) -> str:
             "type": "finding",
             "severity": report.severity,
             "code": report.code,
-            "message": report.message,
+            "message": report.message[:MAX_CHARACTERS],
             "line": report.line,
             "column": report.column,
-            "hint": report.hint,
+            "hint": report.hint[:MAX_CHARACTERS],
             "step": report.step,
         }
     else:

@@ -11,6 +11,9 @@ from sources.rules.values import is_number, json_error, text_error
 
 MAX_ARTIFACT_BYTES = 16 * 2**20
 
+MAX_COUNT = 2**53
+"""Every client reads a whole number up to here as it is written (RFC 8259, section 6)."""
+
 
 def steps_mistake(steps: object) -> Mistake | None:
     """The first mistake in `CommandValidator.steps`; `None` if there is none."""
@@ -53,8 +56,8 @@ def _progress_mistake(progress: Progress) -> Mistake | None:
     if not isinstance(skipped, bool):
         return _mistake("commands.step", "skipped", skipped, progress, "must be True or False")
     for attribute, number in (("line", progress.line), ("lines", progress.lines)):
-        if number is not None and (type(number) is not int or number < 0):
-            error = "must be a whole number of at least 0"
+        if number is not None and not _is_count(number):
+            error = f"must be a whole number from 0 to {MAX_COUNT:,}"
             return _mistake("commands.place", attribute, number, progress, error)
     if not is_number(progress.fraction):
         return _mistake(
@@ -99,10 +102,11 @@ def _verdict_mistake(verdict: Verdict) -> Mistake | None:
     if not isinstance(accepted, bool):
         return Mistake("commands.outcome", f"accepted={shown(accepted)}: must be True or False")
     for attribute, count in (("errors", verdict.errors), ("warnings", verdict.warnings)):
-        if type(count) is not int or count < 0:
+        if not _is_count(count):
             return Mistake(
                 "commands.counts",
-                f"{attribute}={shown(count)} in the verdict: must be a whole number of at least 0",
+                f"{attribute}={shown(count)} in the verdict: must be a whole number from 0 to "
+                f"{MAX_COUNT:,}",
             )
     if error := json_error(verdict.summary):
         return Mistake("commands.summary", f"summary of the verdict: {error}")
@@ -123,6 +127,10 @@ def _verdict_mistake(verdict: Verdict) -> Mistake | None:
             f"{len(artifact):,}",
         )
     return None
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= MAX_COUNT
 
 
 def _mistake(rule: str, attribute: str, value: object, report: object, error: str) -> Mistake:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sources.values.patterns import TOO_MANY_STEPS
 from sources.values.wording import listed, quoted, suggestion
 
 if TYPE_CHECKING:
@@ -161,6 +162,8 @@ def _hint(error: ValidationError) -> str:
 def _message(error: ValidationError) -> str:
     about = error.kind.as_dict()
     name = _name(tuple(error.instance_path))
+    if isinstance(error.kind, TOO_MANY_STEPS):
+        return f"{name} cannot be checked: to match the pattern of the schema takes too many steps"
     match error.kind.name:
         case "required":
             return f"{name} lacks {quoted(about['property'])}"

@@ -12,6 +12,7 @@ import jsonschema_rs
 
 from sources.seqjson.branches import resolved
 from sources.seqjson.commands import LISTS
+from sources.values.patterns import PATTERN_OPTIONS
 
 SHARED = ("$schema", "$defs", "definitions")
 """The keys of a schema that its parts need."""
@@ -87,6 +88,8 @@ def _item_validator(schema: Any, *names: str) -> jsonschema_rs.Validator | None:
         return None
     shared = {key: schema[key] for key in SHARED if key in schema}
     try:
-        return jsonschema_rs.validator_for({**shared, "allOf": [part]}, offline=True)
+        return jsonschema_rs.validator_for(
+            {**shared, "allOf": [part]}, offline=True, pattern_options=PATTERN_OPTIONS
+        )
     except (ValueError, jsonschema_rs.ValidationError):
         return None  # it refers to another part

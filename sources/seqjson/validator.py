@@ -18,6 +18,7 @@ from sources.seqjson.faults import Fault, faults, true_errors
 from sources.seqjson.limit import StepLimit
 from sources.values.files import unreadable
 from sources.values.json_text import JsonText, read_json_text
+from sources.values.patterns import PATTERN_OPTIONS
 from sources.values.slices import in_slices
 from sources.values.tally import MAX_FINDINGS, Tally
 
@@ -51,7 +52,9 @@ class SeqJsonValidator:
         data, content = _read(Path(schema))
         self._schema = with_branches_by_constant(with_guarded_conditions(content))
         try:
-            self._validator = jsonschema_rs.validator_for(self._schema, offline=True)
+            self._validator = jsonschema_rs.validator_for(
+                self._schema, offline=True, pattern_options=PATTERN_OPTIONS
+            )
         except (ValueError, jsonschema_rs.ValidationError) as exc:
             raise SourceError(f"{Path(schema).name}: is not a JSON schema: {exc!s:.300}") from exc
         self._limit = StepLimit(self._schema)

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from bisect import bisect_right
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sources.base import Finding, Severity
@@ -73,6 +74,9 @@ class JsonText:
         keys: list[set[str]] = []
         path: list[str | int | None] = []
         for kind, lexeme, offset in self._walk(path):
+            if lexeme.startswith('"') and _has_half_a_pair(lexeme):
+                message = f"{quoted(lexeme)} has half of a surrogate pair, which is no character"
+                yield self._finding("json.surrogate", message, offset, "")
             if kind == "close":
                 keys.pop()
             elif kind == "key":
@@ -181,6 +185,17 @@ class JsonText:
     ) -> Finding:
         line, column = self.place(offset)
         return Finding(severity, code, message, line, column, hint, "syntax")
+
+
+def _has_half_a_pair(lexeme: str) -> bool:
+    """Whether a text has half of a surrogate pair, such as an escaped d800 (RFC 8259, 8.2)."""
+    if "\\ud" in lexeme or "\\uD" in lexeme:
+        with suppress(json.JSONDecodeError):  # `parse` reports it
+            try:
+                json.loads(lexeme).encode()
+            except UnicodeEncodeError:
+                return True
+    return False
 
 
 def read_json_text(path: Path, max_bytes: int) -> JsonText:

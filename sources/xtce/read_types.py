@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sources.values.floats import HIGHEST_ROUNDED_F32
+from sources.values.patterns import Pattern
 from sources.xtce.types import (
     AbsoluteTime,
     Aggregate,
@@ -148,13 +147,13 @@ def _max_bytes(element: Element) -> float:
     return math.inf
 
 
-def _pattern(element: Element) -> re.Pattern[str] | None:
-    """The pattern of a text; `None` also for one that Python cannot read."""
+def _pattern(element: Element) -> Pattern | None:
     if not (text := element.get("restrictionPattern")):
         return None
-    with suppress(re.error, RecursionError, OverflowError):
-        return re.compile(text)
-    return None
+    try:
+        return Pattern(text)
+    except ValueError as exc:
+        raise element.error(f"restrictionPattern={text[:80]!r}: {exc}") from exc
 
 
 def _array_size(element: Element) -> int | None:

@@ -17,6 +17,8 @@ from sources.values.wording import listed, quoted, suggestion
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sources.values.patterns import Pattern
+
 WHOLE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+)", re.ASCII)
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 HEX = re.compile(r"(?:0[xX])?((?:[0-9a-fA-F]{2})*)")
@@ -218,7 +220,7 @@ class Text:
 
     characters: Range = field(default_factory=Range)
     max_bytes: float = math.inf
-    pattern: re.Pattern[str] | None = None
+    pattern: Pattern | None = None
 
     @property
     def expected(self) -> str:
@@ -235,9 +237,8 @@ class Text:
         if len(value) not in self.characters or size > self.max_bytes:
             message = f"must be {self.expected}, not of {len(value):,} characters"
             raise Wrong("argument.length", message)
-        if self.pattern is not None and not self.pattern.fullmatch(value):
-            message = f"must match {self.pattern.pattern[:80]}, not {quoted(value)}"
-            raise Wrong("argument.pattern", message)
+        if self.pattern is not None and (fault := self.pattern.fault(value)):
+            raise Wrong("argument.pattern", f"{fault}; it is {quoted(value)}")
         return value
 
 
