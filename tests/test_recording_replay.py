@@ -183,13 +183,9 @@ async def test_a_replay_ends_at_the_end_of_the_record(is_closed: bool, end: floa
     assert all(json.loads(one.split("data: ")[1])["t"] <= iso(end) for one in clocks)
 
 
-class DamagedHistory(History):
-    def tables_of(self, *_: Any) -> Any:
-        raise LogDamaged("the history cannot be read")
-
-
-async def test_a_replay_ends_early_if_the_record_cannot_be_read() -> None:
-    recording = recording_of(DamagedHistory(), Past().log)
+async def test_a_replay_ends_early_if_the_record_cannot_be_read(tmp_path: Path) -> None:
+    (damaged := tmp_path / "mission.db").write_bytes(b"no database" * 1000)
+    recording = recording_of(History(path=damaged), Past().log)
     replay = Replay(recording, Position(T), 1000, None, has_past=False, stopping=Event())
     assert [batch async for batch in replay] == []
     assert isinstance(replay.failure, LogDamaged)
@@ -277,7 +273,7 @@ async def test_the_span_begins_later_when_old_samples_are_deleted(
                 texts = [noise.randbytes(1000).hex() for _ in range(100)]
                 await publish(mission, device, *(Sample(time(), {"mode": text}) for text in texts))
         span = (await client.get("/telemetry/span")).json()
-        assert span["first"] == iso(history.first())
+        assert span["first"] == iso(history.ends()[0])
         assert span["gaps"] == []
 
 

@@ -26,15 +26,14 @@ class Stored(NamedTuple):
     archived: int
     kinds: Mapping[str, str]
 
-    def with_kinds(self, kinds: Mapping[str, str]) -> Mapping[str, str]:
-        """Its kinds, and others."""
-        if all(letter in self.kinds.get(part, "") for part, letter in kinds.items()):
-            return self.kinds
-        parts = dict.fromkeys([*self.kinds, *kinds])
-        return {
-            part: "".join(sorted({*self.kinds.get(part, ""), *kinds.get(part, "")}))
-            for part in parts
-        }
+
+def merged_kinds(*kinds: Mapping[str, str]) -> dict[str, str]:
+    """The letters of all, by component."""
+    merged: dict[str, set[str]] = {}
+    for one in kinds:
+        for part, letters in one.items():
+            merged.setdefault(part, set()).update(letters)
+    return {part: "".join(sorted(letters)) for part, letters in merged.items()}
 
 
 class Parameters:

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from rover.archive.levels import LEVELS, prepare
-from rover.archive.parameters import Stored
+from rover.archive.parameters import Stored, merged_kinds
 from rover.archive.reader import Reader, has_archive
 from rover.damage import Damage
 from rover.retention import EARLIEST
@@ -136,7 +136,7 @@ class Store(Reader):
         late = self._levels.late(known.id, points)
         newer = points[late:] if late else points
         pieces = self._levels.pieces(known.id, 0, newer)
-        kinds = known.with_kinds(points.kinds())
+        kinds = merged_kinds(known.kinds, points.kinds())
         return _Addition(name, kinds, points[:late] if late else None, pieces)
 
     def _add(self, addition: _Addition, stored: float, offset: int) -> None:

@@ -17,10 +17,9 @@ from rover.logs.rows import INSERT_ITEM, item_row
 from rover.schema import FILE_NAME
 from rover.telemetry.by_parameter import points_of
 from rover.telemetry.events import dictionary_json
-from rover.telemetry.past import MAX_PARAMETERS
 from rover.telemetry.recorder import SNAPSHOT
 from rover.telemetry.records import DICTIONARY, saved_dictionary
-from rover.telemetry.series import parameters_of
+from rover.telemetry.series import MAX_PARAMETERS, parameters_of
 from rover.telemetry.tail import Tail
 from rover.wire import dumps
 

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from math import inf, nan
+from math import nan
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -96,9 +96,9 @@ class PlayedMission:
                 self._simulated = saved_spans(mission.contents.index.values, time())
                 history = mission.history()
                 self.parameters = _dictionary(mission.parameters, history.kinds())
-                newest = [float(table.t[-1]) for table in history.tables_before(inf)]
-                first = min([history.first(), *(one.t for one in images[:1])])
-                last = max([*newest, *(one.t for one in images[-1:])], default=-inf)
+                oldest, newest = history.ends()
+                first = min([oldest, *(one.t for one in images[:1])])
+                last = max([newest, *(one.t for one in images[-1:])])
         except (NotAMission, LogDamaged) as exc:
             raise SourceError(str(exc)) from exc
         self.begin = _time("since", since) if since else first

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rover.archive.points import Points, joined
 from rover.telemetry.series import ARRIVALS, BY_TIME, OWN_TIMES, is_by_time, parameter_of
+from rover.telemetry.series_reader import bounds, flat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,12 +31,11 @@ def windows_between(
     """
 
     def windows(series: Iterable[str]) -> Iterator[dict[str, Points]]:
-        for window in history.windows_of({one: (one,) for one in series}, since, until):
+        for window in history.reader.windows({one: (one,) for one in series}, begin, end):
             yield {one: points for one, points in window.items() if points is not None}
 
-    begin, end = -inf if since is None else since, inf if until is None else until
-    by_time = (one for series in history.series.by_time().values() for one in series)
-    for window in windows([*by_time, ARRIVALS]):
+    begin, end = bounds(since, until)
+    for window in windows([*flat(history.series.by_time()), ARRIVALS]):
         yield received_between(window, begin, end)
     for window in windows(history.series.by_arrival()):
         yield window

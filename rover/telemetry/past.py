@@ -7,35 +7,25 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from math import inf, nextafter
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from rover.archive.parameters import Stored
-from rover.archive.points import joined
-from rover.archive.table import Excerpt, Table, table_of
-from rover.errors import LogDamaged
-from rover.telemetry.by_parameter import points_of
-from rover.telemetry.series import (
-    OWN_TIMES,
-    SeriesNames,
-    is_prompt,
-    parameters_of,
-    twice,
-)
+from rover.archive.parameters import merged_kinds
+from rover.archive.table import Excerpt, table_of
+from rover.telemetry.series import OWN_TIMES, SeriesNames, is_prompt, parameters_of, twice
+from rover.telemetry.series_reader import SeriesReader, bounds, flat
 from rover.telemetry.tail import Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator
 
     from rover.archive.database import ArchiveDatabase, RecordedArchive
     from rover.archive.points import Points
     from rover.archive.reader import Reader
+    from rover.archive.table import Table
     from sources.base import Parameter, Sample
-
-MAX_PARAMETERS = 2000
-"""Maximum number of parameters; values of others are not stored."""
 
 MAX_LOADED_POINTS = 4_000_000
 """Approximate maximum number of points that a query reads."""
@@ -43,36 +33,36 @@ MAX_LOADED_POINTS = 4_000_000
 MAX_LOADED_TEXT = 32 * 2**20
 """Approximate maximum size of the texts that a query reads; of more, it keeps the changes."""
 
-MAX_WINDOW_CHUNKS = 64
-"""Approximate maximum number of chunks of one table of `History.tables`."""
+MIN_POINTS = 64
+"""Minimum number of points of each parameter that a query reads, if there are that many."""
 
 SAME_S = 1e-3
 """Seconds before the last arrival within which a sample counts as arriving after it."""
-
-MIN_POINTS = 64
-"""Minimum number of points of each parameter that a query reads, if there are that many."""
 
 
 class Past:
     """The values by time.
 
-    `add` is called on the event loop. The queries block, and may be called in any thread.
+    `add` is called on the event loop. The queries block, and may be called in any thread. They
+    raise `LogDamaged` if the database cannot be read.
 
     Args:
         parameters: the dictionary.
         database: the archive.
 
     Attributes:
-        series: the parameters, and where their values are.
+        series: the parameters, and the names of the series that have their values.
+        reader: reads series.
     """
 
     def __init__(
         self, parameters: Iterable[Parameter], database: ArchiveDatabase | RecordedArchive
     ) -> None:
         self._database = database
-        self._lock = Lock()  # for the database, and for removing samples from memory
+        self._lock = Lock()
         self._tail = Tail()
-        self.series = SeriesNames(MAX_PARAMETERS)
+        self.reader = SeriesReader(database, self._tail, self._lock)
+        self.series = SeriesNames()
         self._dictionary: list[str] = []
         self._integers: set[str] = set()
         self._last_at = -inf
@@ -152,40 +142,17 @@ class Past:
             until: POSIX seconds, exclusive; `None` for no bound.
             fields: names of parameters; `None` for all.
             max_points: number of points of each parameter that is enough for the caller.
-
-        Raises:
-            LogDamaged: the database cannot be read.
         """
         wanted = self.series.by_time(fields)
-        begin, end = -inf if since is None else since, inf if until is None else until
-        count = sum(map(len, wanted.values())) or 1
+        begin, end = bounds(since, until)
+        count = len(flat(wanted)) or 1
         enough = max(MIN_POINTS, min(max_points, MAX_LOADED_POINTS // (16 * count)))
         text_bytes = MAX_LOADED_TEXT // count
 
         def read(store: Reader, series: str) -> tuple[list[Points], bool]:
             return store.load(series, begin, end, enough, text_bytes)
 
-        return self._excerpt(wanted, begin, end, read)
-
-    def _excerpt(
-        self,
-        wanted: Mapping[str, Sequence[str]],
-        since: float,
-        until: float,
-        read: Callable[[Reader, str], tuple[list[Points], bool]],
-    ) -> Excerpt:
-        """What `read` returns of the archive, and the samples in memory.
-
-        Args:
-            wanted: the series of each name of the excerpt.
-            since: POSIX seconds.
-            until: POSIX seconds, exclusive.
-            read: returns the points of a series, and whether they are all.
-        """
-        with self._lock, self._reading() as store:
-            tail = self._points_in_memory(_flat(wanted), store.archived)
-            loaded = {one: read(store, one) for one in _flat(wanted)}
-        return _together(wanted, loaded, tail, since, until)
+        return self.reader.excerpt(wanted, begin, end, read)
 
     def kinds(
         self,
@@ -202,13 +169,10 @@ class Past:
             since: POSIX seconds, inclusive; `None` for no bound.
             until: POSIX seconds, exclusive; `None` for no bound.
             fields: names of parameters; `None` for all with values.
-
-        Raises:
-            LogDamaged: the database cannot be read.
         """
-        begin, end = -inf if since is None else since, inf if until is None else until
-        with self._lock, self._reading() as store:
-            tail = self._points_in_memory(_flat(self.series.by_time(fields)), lambda _: 0)
+        begin, end = bounds(since, until)
+        with self.reader.reading() as store:
+            tail = self.reader.in_memory(flat(self.series.by_time(fields)))
             names: Collection[str] | None = fields
             if names is None:
                 names = parameters_of([*self._dictionary, *store.names, *tail])
@@ -219,18 +183,10 @@ class Past:
                     or store.has_values(one, begin, end)
                     for one in series
                 ):
-                    kinds = Stored(0, 0, {})
-                    for one in series:
-                        in_memory = tail[one].kinds() if one in tail else {}
-                        for more in (store.kinds(one), in_memory):
-                            kinds = kinds._replace(kinds=kinds.with_kinds(more))
-                    found[name] = dict(kinds.kinds)
+                    archived = [store.kinds(one) for one in series]
+                    recent = [tail[one].kinds() for one in series if one in tail]
+                    found[name] = merged_kinds(*archived, *recent)
         return found
-
-    def _points_in_memory(
-        self, names: Collection[str], archived: Callable[[str], int]
-    ) -> dict[str, Points]:
-        return points_of(self._tail.rows(), dict.fromkeys(names), archived)
 
     def tables_before(self, until: float, fields: Collection[str] | None = None) -> Iterator[Table]:
         """A table of one row and one parameter, for each parameter's newest sample before a time.
@@ -238,56 +194,16 @@ class Past:
         Args:
             until: POSIX seconds, exclusive.
             fields: names of parameters; `None` for all.
-
-        Raises:
-            LogDamaged: the database cannot be read.
         """
-        for name, points in self.newest_of(self.series.by_time(fields), until):
+        for name, points in self.reader.newest(self.series.by_time(fields), until):
             yield table_of(Excerpt({name: points[-1:]}), sys.maxsize)
 
-    def newest_of(
-        self, wanted: Mapping[str, Sequence[str]], until: float
-    ) -> Iterator[tuple[str, Points]]:
-        """Some of the newest points of series before a time.
-
-        Args:
-            wanted: the series of each name.
-            until: POSIX seconds, exclusive.
-
-        Raises:
-            LogDamaged: the database cannot be read.
-        """
-
-        def read(store: Reader, series: str) -> tuple[list[Points], bool]:
-            points = store.newest_before(series, until)
-            return ([] if points is None else [points]), True
-
-        for name, points in self._excerpt(wanted, -inf, until, read).series.items():
-            if points is not None and len(points):
-                yield name, points
-
-    def first(self) -> float:
-        """The time of the oldest sample in POSIX seconds; infinite without any.
-
-        Raises:
-            LogDamaged: the database cannot be read.
-        """
-        return self.ends_of(_flat(self.series.by_time()))[0]
-
-    def ends_of(self, series: Iterable[str]) -> tuple[float, float]:
-        """The times of the oldest and the newest sample of series in POSIX seconds.
+    def ends(self) -> tuple[float, float]:
+        """The times of the oldest and the newest sample in POSIX seconds.
 
         Without any, the first is infinite and the other -infinite.
-
-        Raises:
-            LogDamaged: the database cannot be read.
         """
-        series = frozenset(series)
-        with self._lock, self._reading() as store:
-            rows = self._tail.rows()
-            pairs = zip(rows.t, rows.names, strict=True)
-            times = [t for t, names in pairs if names and names[0] in series]
-            return min([store.first(series), *times]), max([store.last(series), *times])
+        return self.reader.ends(flat(self.series.by_time()))
 
     def tables(
         self,
@@ -297,97 +213,14 @@ class Past:
     ) -> Iterator[Table]:
         """All values of a time range in order of time, in tables of a limited size.
 
-        The arguments and errors are those of `windows`.
-        """
-        return self.tables_of(self.series.by_time(fields), since, until)
-
-    def tables_of(
-        self, wanted: Mapping[str, Sequence[str]], since: float | None, until: float | None
-    ) -> Iterator[Table]:
-        """The same of series; `wanted` has those of each column."""
-        for window in self.windows_of(wanted, since, until):
-            table = table_of(Excerpt(window), sys.maxsize)
-            if len(table.t):
-                yield table
-
-    def windows(
-        self,
-        since: float | None = None,
-        until: float | None = None,
-        fields: Collection[str] | None = None,
-    ) -> Iterator[Mapping[str, Points | None]]:
-        """All values of consecutive time ranges of a limited size, by parameter.
-
         Args:
             since: POSIX seconds, inclusive; `None` for no bound.
             until: POSIX seconds, exclusive; `None` for no bound.
             fields: names of parameters; `None` for all.
-
-        Raises:
-            LogDamaged: the database cannot be read.
         """
-        return self.windows_of(self.series.by_time(fields), since, until)
-
-    def windows_of(
-        self, wanted: Mapping[str, Sequence[str]], since: float | None, until: float | None
-    ) -> Iterator[Mapping[str, Points | None]]:
-        """The same of series; `wanted` has those of each name."""
-        names = _flat(wanted)
-        letters = self._letters(names)
-        chunks = 1 if letters & {"s", "o"} else max(1, MAX_WINDOW_CHUNKS // (len(names) or 1))
-        begin, end = -inf if since is None else since, inf if until is None else until
-        tail: dict[str, Points] = {}
-        removed = -1
-        while begin < end:
-            with self._lock, self._reading() as store:
-                if removed != self._tail.removed:  # they are in the archive now
-                    removed = self._tail.removed
-                    tail = self._points_in_memory(names, store.archived)
-                window_end = min(end, store.window_end(names, begin, chunks))
-                loaded = {name: ([*store.read(name, begin, window_end)], True) for name in names}
-            yield _together(wanted, loaded, tail, begin, window_end).series
-            begin = window_end
-
-    def _letters(self, names: Sequence[str]) -> set[str]:
-        """The letters of all types of values of some series in the archive."""
-        with self._lock, self._reading() as store:
-            found = [store.kinds(name) for name in names]
-        return {letter for parts in found for kinds in parts.values() for letter in kinds}
-
-    @contextmanager
-    def _reading(self) -> Iterator[Reader]:
-        try:
-            with self._database.reader() as reader:
-                yield reader
-        except (sqlite3.Error, OSError, ValueError) as exc:
-            self._database.close()
-            raise LogDamaged(f"the history cannot be read: {exc}") from exc
+        return self.reader.tables(self.series.by_time(fields), *bounds(since, until))
 
     def close(self) -> None:
         """Close the database."""
         with self._lock:
             self._database.close()
-
-
-def _flat(wanted: Mapping[str, Sequence[str]]) -> list[str]:
-    return [one for series in wanted.values() for one in series]
-
-
-def _together(
-    wanted: Mapping[str, Sequence[str]],
-    loaded: Mapping[str, tuple[list[Points], bool]],
-    tail: Mapping[str, Points],
-    since: float,
-    until: float,
-) -> Excerpt:
-    """The points of the archive, with whether they are all, and those in memory."""
-    for series, points in tail.items():
-        if len(newest := points.between(since, until)):
-            loaded[series][0].append(newest)
-    return Excerpt(
-        {
-            name: joined([one for each in series for one in loaded[each][0]])
-            for name, series in wanted.items()
-        },
-        all(complete for _, complete in loaded.values()),
-    )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from sources.base import Value
 
+MAX_PARAMETERS = 2000
+"""Maximum number of parameters; values of others are not stored."""
+
 PROMPT_S = 1.0
 """Maximum seconds between the time of a sample and its arrival for which replays show it at its own
 time. Two devices with good clocks stay in order of their measurements then."""
@@ -78,23 +81,19 @@ class SeriesNames:
     `note` is called on the event loop, and all else in any thread. The series of a result are by
     the name under which they are shown together.
 
-    Args:
-        max_parameters: maximum number of parameters; others are not stored.
-
     Attributes:
         parameters: their names, in the order in which they were noted.
     """
 
-    def __init__(self, max_parameters: int) -> None:
+    def __init__(self) -> None:
         self.parameters: dict[str, None] = {}
         self._not_prompt: dict[str, None] = {}  # the parameters with such values
-        self._max_parameters = max_parameters
 
     def note(self, parameters: Iterable[str], *, is_prompt: bool) -> None:
         """Note the parameters of a sample."""
         for known in (self.parameters,) if is_prompt else (self.parameters, self._not_prompt):
             for name in parameters:
-                if len(known) < self._max_parameters:
+                if len(known) < MAX_PARAMETERS:
                     known[name] = None
 
     def note_stored(self, series: Collection[str]) -> None:

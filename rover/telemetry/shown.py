@@ -48,8 +48,8 @@ def shown(
 
     The arguments and errors are those of `Past.tables`.
     """
-    prompt = past.tables_of(past.series.prompt(fields), since, until)
-    others = past.tables_of(past.series.by_arrival(fields), since, until)
+    prompt = past.reader.tables(past.series.prompt(fields), since, until)
+    others = past.reader.tables(past.series.by_arrival(fields), since, until)
     yield from merge(
         (one for table in prompt for one in _prompt(past, table)),
         (one for table in others for one in _others(past, table)),
@@ -65,7 +65,7 @@ def shown_ends(past: Past) -> tuple[float, float]:
     Raises:
         LogDamaged: the database cannot be read.
     """
-    return past.ends_of([*past.series.prompt(), *past.series.by_arrival()])
+    return past.reader.ends([*past.series.prompt(), *past.series.by_arrival()])
 
 
 def _prompt(past: Past, table: Table) -> Iterator[Shown]:
@@ -120,7 +120,7 @@ def newest_shown(
 
 
 def _prompt_before(past: Past, until: float, fields: Collection[str] | None) -> Iterator[Shown]:
-    for name, points in past.newest_of(past.series.prompt(fields), until):
+    for name, points in past.reader.newest(past.series.prompt(fields), until):
         yield from _prompt(past, _row(name, points))
 
 
@@ -129,7 +129,7 @@ def _others_before(past: Past, until: float, fields: Collection[str] | None) -> 
     wanted.pop(OWN_TIMES, None)
     values: dict[float, dict[str, Any]] = {}
     integers = [BY_ARRIVAL + name for name in past.integers]
-    for series, points in past.newest_of(wanted, until):
+    for series, points in past.reader.newest(wanted, until):
         columns = _row(series, points).as_columns(integers)
         values.setdefault(columns["t"][0], {})[parameter_of(series)] = columns[series][0]
     for at, t in _own_times(past, sorted(values)):
@@ -144,7 +144,7 @@ def _own_times(past: Past, arrivals: Sequence[float]) -> Iterator[tuple[float, f
         if not len(near):
             continue
         until = nextafter(near[-1], inf)
-        for window in past.windows_of({OWN_TIMES: (OWN_TIMES,)}, near[0], until):
+        for window in past.reader.windows({OWN_TIMES: (OWN_TIMES,)}, near[0], until):
             if (points := window[OWN_TIMES]) is not None:
                 rows = np.flatnonzero(np.isin(points.t, near))
                 yield from zip(
