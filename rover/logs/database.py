@@ -42,6 +42,10 @@ CHECKPOINT_BYTES = 4 * 2**20
 
 FILE_MODE = 0o600
 
+sync_data = getattr(os, "fdatasync", os.fsync)
+"""Writes the data of a file, and of the rest only its size: the time of the last change costs an
+entry in the journal of the file system. macOS has only `fsync`."""
+
 
 class Database:
     """An open file. One thread writes to it.
@@ -204,7 +208,7 @@ class Database:
                 os.fsync(folder)  # the names of new files survive only after this
             finally:
                 os.close(folder)
-        os.fsync(self._sync_descriptor)
+        sync_data(self._sync_descriptor)
 
     @property
     def wal_bytes(self) -> int:

@@ -1,7 +1,7 @@
 """A log in one SQLite file: `mission.db` in the data folder, with `mission.lock` beside it.
 
     append ─┬▶ journal (mapped file) ─▶ committed
-            └▶ batch ─▶ one transaction (writer thread), some in a second ─▶ fsync ─▶ synced
+            └▶ batch ─▶ one transaction (writer thread), two in a second ─▶ fsync ─▶ synced
 
 What survives the end of the process is committed: records in the journal, and all else in a
 transaction. If a record does not fit into the journal, its commit waits for the transaction.
@@ -156,20 +156,21 @@ class SqliteLog:
 
     async def close(self) -> None:
         """See `Log.close`."""
+        is_stored = False
         with CancelScope(shield=True), move_on_after(self._close_timeout_s):
             if self._opened:
-                await self._transactions.join()
+                is_stored = await self._transactions.join()
         if self._store_timer is not None:
             self._store_timer.cancel()
         self._note_alive()
-        clean = self._opened and self.outage is None and not self._pending
+        clean = is_stored and not self._pending
+        with CancelScope(shield=True):
+            await self._transactions.cancel()  # an `fsync` of a closed file would be an outage
         with CancelScope(shield=True), move_on_after(self._close_timeout_s):
             # if the disk hangs, the writer does this later, or the process ends before
             await self._transactions.writer.run(partial(self._file.close, clean=clean))
         self._transactions.stop()
         self._checkpoints.stop()
-        with CancelScope(shield=True):
-            await self._transactions.cancel()
 
     async def run(self) -> None:
         """See `Log.run`."""
