@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def _with_missions() -> Mapping[SourceKind, Mapping[str, Scheme]]:
     telemetry, camera = SCHEMES["telemetry"], SCHEMES["camera"]
-    variants = ((is_mission, "rover.missions.playback:MissionTelemetry"),)
+    variants = ((is_mission, "rover.missions.mission_telemetry:MissionTelemetry"),)
     played = replace(telemetry["replay"], variants=variants)
-    images = Scheme("rover.missions.playback:MissionCamera", takes="path")
+    images = Scheme("rover.missions.mission_camera:MissionCamera", takes="path")
     return {
         **SCHEMES,
         "telemetry": {**telemetry, "replay": played},

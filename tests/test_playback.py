@@ -12,7 +12,8 @@ from anyio import create_task_group, fail_after, run, sleep, to_thread
 
 from rover.mission import MissionControl
 from rover.missions import Snapshot, record
-from rover.missions.playback import MissionCamera, MissionTelemetry
+from rover.missions.mission_camera import MissionCamera
+from rover.missions.mission_telemetry import MissionTelemetry
 from rover.schemes import ALL_SCHEMES
 from rover.settings import Settings
 from rover.testing import check_camera, check_telemetry

@@ -17,7 +17,8 @@ from rover.logs.gaps import KEY as GAPS
 from rover.logs.rows import INSERT_ITEM, item_row
 from rover.mission import MissionControl
 from rover.missions import RecordedMission, Snapshot, record
-from rover.missions.playback import MissionCamera, MissionTelemetry
+from rover.missions.mission_camera import MissionCamera
+from rover.missions.mission_telemetry import MissionTelemetry
 from rover.settings import Settings
 from rover.simulated_spans import KEY, MAX_SPANS, record_simulated, saved_spans, was_simulated
 from rover.wire import dumps, iso
