@@ -16,6 +16,7 @@ from tests.test_page import (
     SCROLL_WIDTH,
     VIEWPORTS,
     accessibility_violations,
+    call_procedure,
     expect_verdict,
     fast_mission,
     join,
@@ -33,6 +34,22 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, WebSocketRoute
 
     from rover.mission import MissionControl
+
+PLACES = """element => {
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    const { currentNode: node } = walker;
+    for (const { 0: word, index } of node.data.matchAll(/[^ ,]+/g)) {
+      const range = document.createRange();
+      range.setStart(node, index);
+      range.setEnd(node, index + word.length);
+      found.push([range.getBoundingClientRect().left, word]);
+    }
+  }
+  return found.sort(([a], [b]) => a - b).map(([, word]) => word);
+}"""
+"""The words of an element from left to right."""
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -81,7 +98,7 @@ def sign_in_again(page: Page, token: str) -> None:
 def test_an_unsent_message_is_of_its_author_and_is_sent_in_no_other_name(
     mission: MissionControl, server: MissionServer, pages: Pages
 ) -> None:
-    pages.allow("401", "WebSocket")
+    pages.allow("401", "WebSocket", "net::ERR_CONTENT_LENGTH_MISMATCH")
     tokens = {name: add_token(mission.settings, name, "view,say").text for name in ("Ada", "Bo")}
     server.call(mission.tokens.refresh)
     page = pages.open(server.url)
@@ -146,6 +163,57 @@ def test_a_refused_message_has_its_reason_and_can_be_written_again(
     send(page, "\u200b")
     refused.get_by_role("button", name="Discard").click()
     expect(refused).to_have_count(0)
+
+
+def test_a_right_to_left_name_does_not_reorder_the_time_of_its_poll(
+    server: MissionServer, pages: Pages
+) -> None:
+    page = pages.open(server.url)
+    join(page, "rtl", "\u0639\u0627\u062f\u0644")
+    call_procedure(page, "Go?", "FD")
+    text = page.get_by_test_id("poll").locator(".question .dim").element_handle()
+    assert text is not None
+    name, minutes, unit, *_ = page.evaluate(PLACES, text)
+    assert (name, unit) == ("\u0639\u0627\u062f\u0644", "min")
+    assert minutes.isdecimal()
+
+
+def test_polls_that_wait_for_us_come_first(server: MissionServer, pages: Pages) -> None:
+    page = pages.open(server.url, viewport=VIEWPORTS[0])
+    join(page, "order", "Ada")
+    call_procedure(page, "Others?", "FD, EVA")
+    call_procedure(page, "We?", "Ada, EVA")
+    polls = page.get_by_test_id("poll").locator("strong")
+    expect(polls).to_have_text(["We?", "Others?"])
+    page.get_by_role("button", name="GO for Ada", exact=True).click()
+    expect(polls).to_have_text(["Others?", "We?"])
+
+
+def test_a_vote_that_was_not_sent_can_be_withdrawn(server: MissionServer, pages: Pages) -> None:
+    pages.allow("WebSocket", "net::ERR_")
+    page = pages.open(server.url)
+    opened: list[WebSocketRoute] = []
+
+    def route(socket: WebSocketRoute) -> None:
+        if not opened:
+            opened.append(socket)
+            socket.connect_to_server()
+        else:
+            socket.close()
+
+    page.route_web_socket(re.compile("/ws/comms/flight"), route)
+    page.reload()
+    wait_until_live(page)
+    name = page.get_by_test_id("name").input_value()
+    call_procedure(page, "Go?", "")
+    no_go = page.get_by_role("button", name=f"NO-GO for {name}")
+    no_go.wait_for()
+    opened[0].close()
+    expect(page.get_by_test_id("procedures")).to_have_attribute("data-old", "true")
+    no_go.click()
+    expect(no_go).to_be_disabled()
+    page.get_by_test_id("log").get_by_role("button", name="Discard").click()
+    expect(no_go).to_be_enabled()
 
 
 def test_messages_lead_to_a_time_an_image_a_report_and_an_alarm(

@@ -191,6 +191,19 @@ test('a message that is not confirmed is sent again after a reload, once', () =>
   expect(FakeSocket.newest.sent).toEqual([]);
 });
 
+test('after a reload, a message that was sent is not confirmed, and others are not sent yet', () => {
+  followed.say('go');
+  FakeSocket.newest.readyState = 3;
+  followed.say('hold');
+  const reloaded = follow('flight');
+  reloaded.open(
+    'Ada',
+    () => isShown,
+    () => {},
+  );
+  expect(reloaded.channel.drafts.map(({ state }) => state)).toEqual(['unconfirmed', 'queued']);
+});
+
 test('a message is not sent in the name of another person, until its author is back', () => {
   person = 'Ada';
   FakeSocket.newest.readyState = 3;
@@ -225,11 +238,14 @@ test('a message that the server refuses stays until it is discarded or written a
 });
 
 test('a refused vote is a notice only', () => {
-  followed.say('GO', { kind: 'vote', data: { poll: 'e-1', vote: 'go' } });
+  const poll = { kind: 'poll', data: { roll: ['Ada'], deadline: '2026-11-28T08:02:00.000Z' } };
+  FakeSocket.newest.receive({ type: 'message', ...message(11, 'FD', 'Go for drive?'), ...poll });
+  followed.say('GO', { kind: 'vote', data: { poll: 'e-11', vote: 'go' } });
   const ref = followed.channel.drafts[0]?.ref ?? '';
   FakeSocket.newest.receive({ type: 'error', ref, code: 'late', detail: 'the poll has closed' });
   expect(followed.channel.drafts).toEqual([]);
   expect(followed.channel.notice?.text).toContain('the poll has closed');
+  expect(followed.channel.notice?.text).toContain('Go for drive?');
 });
 
 test('a discarded message is not sent', () => {

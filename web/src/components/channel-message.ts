@@ -69,10 +69,10 @@ function body(message: Message, { channel }: FollowedChannel) {
   const earlier = [{ at: message.at, text: message.text }, ...changes.slice(0, -1)];
   return html`<div class="body">
     ${label(message.kind)}
-    ${text === null ? html`<p class="retracted">Retracted by ${newest?.by}</p>` : html`<p dir="auto">${text}</p>`}
+    ${text === null ? html`<p class="retracted">Retracted by <bdi>${newest?.by}</bdi></p>` : html`<p dir="auto">${text}</p>`}
     ${
       newest
-        ? html`<details class="trace"><summary>${text === null ? 'Original' : `Edited by ${newest.by}`}</summary>
+        ? html`<details class="trace"><summary>${text === null ? 'Original' : html`Edited by <bdi>${newest.by}</bdi>`}</summary>
       ${earlier.map((one) => (one.text === null ? nothing : html`<p dir="auto"><del>${one.text}</del> <time class="dim" datetime=${one.at}>${one.at.slice(11, 19)}</time></p>`))}
     </details>`
         : nothing
@@ -136,17 +136,18 @@ export function unconfirmedMessage(draft: Draft, followed: FollowedChannel) {
   const isHeld = draft.queued && you !== null && !draft.isOf(you);
   const state = isHeld ? 'held' : draft.state;
   const reason = isHeld ? `you are ${you} now` : draft.refusal;
+  const discard = html`<button type="button" class="tool" @click=${() => followed.discard(draft)}>Discard</button>`;
   const canRewrite = !isHeld && followed.canRewrite(draft);
   return html`<div class="message" data-mine="true" data-state=${state}>
     <span class="from"><bdi>${draft.by || you}</bdi></span>
     <div class="body"><p dir="auto">${draft.text}</p>${draft.content ? linkButton(draft.content) : nothing}</div>
-    <span class="stamp">${icon(state === 'queued' || state === 'sent' ? 'clock' : 'caution')} ${isHeld ? 'not sent' : texts[draft.state]} <time>${clock(draft.at)}</time></span>
+    <span class="stamp">${state === 'queued' ? discard : nothing} ${icon(state === 'queued' || state === 'sent' ? 'clock' : 'caution')} ${isHeld ? 'not sent' : texts[draft.state]} <time>${clock(draft.at)}</time></span>
     ${
       reason === ''
         ? nothing
         : html`<p class="reason" role="status">${reason}
       ${canRewrite ? html`<button type="button" class="tool" @click=${() => followed.rewrite(draft)}>Edit</button>` : nothing}
-      <button type="button" class="tool" @click=${() => followed.discard(draft)}>Discard</button></p>`
+      ${discard}</p>`
     }
   </div>`;
 }

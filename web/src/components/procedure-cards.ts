@@ -14,25 +14,31 @@ const OUTCOMES = {
 /** The open polls and calls of a channel, with the buttons of our stations. */
 export function procedureCards(followed: FollowedChannel) {
   const { procedures } = followed.channel;
-  const polls = procedures.openPolls;
-  const calls = procedures.openCalls;
+  const polls = procedures.openPolls.map((poll) => {
+    const stations = missing(ownStations(poll.roll, followed), poll.votes);
+    return { stations, card: openPoll(poll, stations, followed) };
+  });
+  const calls = procedures.openCalls.map((call) => {
+    const stations = missing(ownStations(call.roll, followed), call.acked);
+    return { stations, card: openCall(call, stations, followed) };
+  });
   if (polls.length + calls.length === 0) return nothing;
-  return html`<div class="procedures" role="region" aria-label="Open polls and calls" tabindex="0" data-testid="procedures">
-    ${polls.map((poll) => openPoll(poll, followed))}
-    ${calls.map((call) => openCall(call, followed))}
+  // Those that wait for us come first: the others may be out of sight.
+  const cards = [...polls, ...calls].sort((a, b) => b.stations.length - a.stations.length);
+  return html`<div class="procedures" role="region" aria-label="Open polls and calls" tabindex="0" data-old=${followed.status.state !== 'open'} data-testid="procedures">
+    ${cards.map(({ card }) => card)}
   </div>`;
 }
 
-function openPoll(poll: Poll, followed: FollowedChannel) {
+function openPoll(poll: Poll, stations: readonly string[], followed: FollowedChannel) {
   const leftS = (poll.deadline - followed.channel.procedures.now) / 1000;
-  const stations = ownStations(poll.roll, followed).filter((one) => !poll.votes.has(one));
   return html`<section class="procedure" aria-label=${`Poll: ${poll.text}`} data-testid="poll" data-id=${poll.id}>
     <p class="question"><strong dir="auto">${poll.text}</strong>
-      <span class="dim">${poll.by}, ${leftS > 0 ? `${duration(Math.ceil(leftS))} left` : 'closing'} ${retract(poll, followed)}</span></p>
+      <span class="dim"><bdi>${poll.by}</bdi>, ${leftS > 0 ? `${duration(Math.ceil(leftS))} left` : 'closing'} ${retract(poll, followed)}</span></p>
     <div class="tally">${roll(poll.roll, (station) => voteMark(poll.votes.get(station)))}
     ${stations.map(
       (station) => html`<div class="votes">
-        ${stations.length > 1 ? html`<span class="dim">${station}</span>` : nothing}
+        ${stations.length > 1 ? html`<span class="dim" dir="auto">${station}</span>` : nothing}
         ${(['go', 'no-go'] as const).map((vote) => voteButton(poll, station, vote, followed))}
       </div>`,
     )}
@@ -48,12 +54,11 @@ function voteButton(poll: Poll, station: string, vote: Vote, followed: FollowedC
     aria-label=${`${text} for ${station}`} @click=${send}>${icon(vote === 'go' ? 'check' : 'cross')} ${text}</button>`;
 }
 
-function openCall(call: Call, followed: FollowedChannel) {
-  const stations = ownStations(call.roll, followed).filter((one) => !call.acked.has(one));
+function openCall(call: Call, stations: readonly string[], followed: FollowedChannel) {
   const isWaiting = isQueued(followed, 'ack', 'call', call.id);
   const send = () => followed.say('Acknowledged', { kind: 'ack', data: { call: call.id } });
   return html`<section class="procedure" aria-label=${`Call: ${call.text}`} data-testid="call" data-id=${call.id}>
-    <p class="question"><strong dir="auto">${call.text}</strong> <span class="dim">${call.by} ${retract(call, followed)}</span></p>
+    <p class="question"><strong dir="auto">${call.text}</strong> <span class="dim"><bdi>${call.by}</bdi> ${retract(call, followed)}</span></p>
     <div class="tally">
       ${roll(call.roll, (one) => (call.acked.has(one) ? done('acknowledged') : waiting()))}
       ${stations.length > 0 ? html`<div class="votes"><button type="button" class="primary" ?disabled=${isWaiting || !followed.channel.maySay} @click=${send}>${icon('check')} Acknowledge</button></div>` : nothing}

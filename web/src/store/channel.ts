@@ -16,6 +16,8 @@ export interface Unsent {
   readonly at: number;
   readonly by: string;
   readonly content?: Content | undefined;
+  /** Whether it was sent, so that the server may have it. */
+  readonly isSent?: boolean;
   /** Why the server has refused it; empty if it has not. */
   readonly refusal?: string;
 }
@@ -35,7 +37,7 @@ export class Draft implements Unsent {
   refusal: string;
   #sentAge: Age | null = null;
 
-  constructor({ ref, text, at, by, content, refusal = '' }: Unsent) {
+  constructor({ ref, text, at, by, content, isSent = false, refusal = '' }: Unsent) {
     this.ref = ref;
     this.text = text;
     this.at = at;
@@ -43,6 +45,11 @@ export class Draft implements Unsent {
     this.content = content;
     this.refusal = refusal;
     this.queued = refusal === '';
+    if (isSent) this.#sentAge = new Age(CONFIRM_MS);
+  }
+
+  get isSent(): boolean {
+    return this.#sentAge !== null;
   }
 
   /** `queued` was never sent; `unconfirmed` was sent 10 s ago or earlier. */
@@ -235,8 +242,9 @@ export class Channel {
       return;
     }
     this.drafts = this.drafts.filter((one) => one !== draft);
-    const text = draft ? `Not sent: “${draft.text.slice(0, 80)}”; ${detail}` : detail;
-    this.notice = { text, at: Date.now() };
+    const about = this.procedures.polls.get(draft?.content?.data.poll ?? '');
+    const said = [draft?.text.slice(0, 80), about && ` (${about.text.slice(0, 80)})`].join('');
+    this.notice = { text: draft ? `Not sent: “${said}”; ${detail}` : detail, at: Date.now() };
   }
 
   #add(message: Message): void {

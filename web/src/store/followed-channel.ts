@@ -152,8 +152,8 @@ export class FollowedChannel {
     const ref = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
     const [by, at] = [this.#person(), this.channel.procedures.now];
     this.channel.drafts.push(new Draft({ ref, text, at, by, content }));
-    this.#storeUnsent();
     this.#sendQueued();
+    this.#storeUnsent();
     this.#changed();
   }
 
@@ -250,8 +250,8 @@ export class FollowedChannel {
 
   #storeUnsent(): void {
     const unsent = this.channel.drafts.map(
-      ({ ref, text, at, by, content, refusal }): Unsent => ({
-        ...{ ref, text, at, by, content, refusal },
+      ({ ref, text, at, by, content, isSent, refusal }): Unsent => ({
+        ...{ ref, text, at, by, content, isSent, refusal },
       }),
     );
     const stored = JSON.stringify(unsent);
