@@ -92,6 +92,36 @@ test('messages that arrived while the page was closed are unread, as far as it h
   expect([again.unread, again.mentions]).toEqual([1, 1]);
 });
 
+test('unread messages from before the history are counted too', async () => {
+  isShown = true;
+  followed.markRead();
+  followed.close();
+  isShown = false;
+  const urls: string[] = [];
+  const missed = { messages: [message(11, 'Bo', '@ada'), message(12, 'Bo', 'b')], more: true };
+  vi.stubGlobal('fetch', (url: string) => {
+    urls.push(url);
+    return Promise.resolve(new Response(JSON.stringify(missed)));
+  });
+  const again = follow('flight');
+  again.open(
+    'Ada',
+    () => isShown,
+    () => {},
+  );
+  FakeSocket.newest.receive({
+    ...{ type: 'welcome', channel: 'flight', you: 'Ada', members: ['Ada'], member_count: 1 },
+    ...{ last_id: 'e-15', history: [message(13, 'Bo', 'c'), message(14, 'Bo', 'd')] },
+  });
+  await vi.waitFor(() => expect(again.hasMoreUnread).toBe(true));
+  expect([again.unread, again.mentions]).toEqual([4, 1]);
+  expect(urls).toEqual([
+    'http://rover.test/comms/flight/messages?after=e-10&before=e-13&limit=1000',
+  ]);
+  again.markRead();
+  expect([again.unread, again.mentions, again.hasMoreUnread]).toEqual([0, 0, false]);
+});
+
 test('a text over the limit of the channel is not sent', () => {
   followed.text = '123456789012';
   expect(followed.problem).toBe('');

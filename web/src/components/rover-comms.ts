@@ -142,7 +142,7 @@ export class RoverComms extends PageElement {
         (one) => html`<li data-shown=${one === shown} data-mentioned=${one.mentions > 0}>
           <button type="button" aria-pressed=${one === shown} @click=${() => this.store.show(one.name)}>
             ${one.status.state === 'open' ? nothing : icon('caution')}<span dir="auto">${one.name}</span>
-            ${one.unread > 0 ? html`<span class="unread">${one.mentions > 0 ? '@' : ''}${one.unread}<span class="visually-hidden"> unread${one.mentions > 0 ? `, ${plural(one.mentions, 'mention')}` : ''}</span></span>` : nothing}
+            ${one.unread > 0 ? html`<span class="unread">${one.mentions > 0 ? '@' : ''}${one.unread}${one.hasMoreUnread ? '+' : ''}<span class="visually-hidden"> unread${one.mentions > 0 ? `, ${plural(one.mentions, 'mention')}` : ''}</span></span>` : nothing}
           </button><button type="button" class="quiet" aria-label=${`Leave ${one.name}`} title="Leave" @click=${() => this.store.leave(one.name)}>×</button>
         </li>`,
       )}

@@ -17,6 +17,14 @@ import {
 /** Number of older messages that one request loads. */
 const PAGE_MESSAGES = 100;
 
+/** Maximum number of messages of one request. */
+const MAX_PAGE_MESSAGES = 1_000;
+
+interface MessagePage {
+  readonly messages: readonly Message[];
+  readonly more: boolean;
+}
+
 /** Kinds of answers and corrections, which are not counted as unread. */
 const UNCOUNTED: ReadonlySet<string> = new Set(['vote', 'ack', 'edit', 'retract']);
 
@@ -32,6 +40,8 @@ export class FollowedChannel {
   unread = 0;
   /** Those of them that name us. */
   mentions = 0;
+  /** Whether there may be more of them. */
+  hasMoreUnread = false;
   older: Older = 'unknown';
   readonly #changed: () => void;
   readonly #person: () => string;
@@ -99,7 +109,7 @@ export class FollowedChannel {
         if (event.type === 'message' || event.type === 'welcome') {
           if (isShown()) this.#noteSeen();
           else if (event.type === 'message') this.#count(event);
-          else if (isNew) this.#countSince(event.history);
+          else if (isNew) void this.#countSince(event.history);
         }
         this.#sendQueued();
         this.#storeUnsent();
@@ -122,6 +132,7 @@ export class FollowedChannel {
   markRead(): void {
     this.unread = 0;
     this.mentions = 0;
+    this.hasMoreUnread = false;
     this.#noteSeen();
   }
 
@@ -191,11 +202,8 @@ export class FollowedChannel {
     this.older = 'loading';
     this.#changed();
     try {
-      const query = new URLSearchParams({ before: oldest, limit: String(PAGE_MESSAGES) });
-      const { messages, more } = await getJson<{
-        messages: readonly Message[];
-        more: boolean;
-      }>(`comms/${encodeURIComponent(this.name)}/messages?${query}`);
+      const limit = String(PAGE_MESSAGES);
+      const { messages, more } = await this.#readMessages({ before: oldest, limit });
       this.channel.addOlder(messages);
       this.older = more ? 'unknown' : 'none';
     } catch {
@@ -235,11 +243,28 @@ export class FollowedChannel {
     if (this.channel.namesUs(text)) this.mentions += 1;
   }
 
-  /** Count the messages since the page was last open. */
-  #countSince(history: readonly Message[]): void {
+  /** Count the messages since the page was last open: those of the history, and those before it. */
+  async #countSince(history: readonly Message[]): Promise<void> {
     const seen = readSeen(this.name);
-    if (seen === null) return;
+    const [oldest] = history;
+    if (seen === null || oldest === undefined) return;
     for (const message of history) if (isAfter(message.id, seen)) this.#count(message);
+    if (!isAfter(oldest.id, seen)) return;
+    try {
+      const limit = String(MAX_PAGE_MESSAGES);
+      const page = await this.#readMessages({ after: seen, before: oldest.id, limit });
+      if (readSeen(this.name) !== seen) return; // They were read meanwhile.
+      for (const message of page.messages) this.#count(message);
+      this.hasMoreUnread = page.more;
+    } catch {
+      this.hasMoreUnread = true;
+    }
+    this.#changed();
+  }
+
+  #readMessages(query: Record<string, string>): Promise<MessagePage> {
+    const path = `comms/${encodeURIComponent(this.name)}/messages`;
+    return getJson(`${path}?${new URLSearchParams(query)}`);
   }
 
   /** The browser stores what the person has seen of a channel that is live. */
