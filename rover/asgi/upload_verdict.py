@@ -109,7 +109,7 @@ async def respond_with_verdict(
     if preferences.applied:
         sent["Preference-Applied"] = preferences.applied
     report = await upload.as_json()
-    if upload.topic.ended:
+    if upload.is_reported:
         response = responses.respond(lambda: dumps(report).encode(), headers=sent)
         await response(scope, receive, send)
     else:

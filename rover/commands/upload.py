@@ -77,6 +77,7 @@ class Upload(UploadState):
         self._log = log
         self._notify = notify
         self.topic = self._new_topic()
+        self._verdict_topic: Topic[Any, Any] | None = self.topic
         self._is_loaded = True
         self._fraction = 0.0
         self._findings = self._finding_bytes = 0
@@ -98,15 +99,21 @@ class Upload(UploadState):
         self.topic.closed = saved.finished
 
     async def wait_reported(self) -> None:
-        """Return when the last event is released: its record survives a power cut."""
-        with self.topic.subscribe() as subscriber:
-            async for _ in subscriber:
-                pass
+        """Return when the verdict is released, or the failure: its record survives a power cut."""
+        if self._verdict_topic is not None:
+            with self._verdict_topic.subscribe() as subscriber:
+                async for _ in subscriber:
+                    pass
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether the verdict, or the failure, is released."""
+        return self._verdict_topic is None or self._verdict_topic.ended
 
     async def reopen(self) -> None:
         """Let events follow the verdict, when that is released."""
         await self.wait_reported()
-        self.topic = self._new_topic()
+        self.topic, self._verdict_topic = self._new_topic(), None
         self._is_loaded = False
         await self.load()
 

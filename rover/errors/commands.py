@@ -53,7 +53,8 @@ class UploadStalled(UploadInterrupted):
         self.timeout_s = timeout_s
         self.args = (
             f"the client sent no data for {timeout_s:g} s after {received:,} bytes "
-            "(ROVER_UPLOAD_TIMEOUT_S); the upload was discarded, send the file again",
+            "(ROVER_UPLOAD_TIMEOUT_S); the upload was discarded, send the file again. A client "
+            "that does not read while it sends, such as aiohttp with a file, needs `Prefer: wait`",
         )
 
 
