@@ -10,7 +10,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
 
 from rover.images.arrivals import arrival_of
-from rover.missions.files import PIECE_BYTES
+from rover.missions.files import pieces_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ class CameraFile(NamedTuple):
         with suppress(OSError, ValueError):
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
             if self.is_same(os.fstat(descriptor)):
-                return _pieces(descriptor)
+                return pieces_of(os.fdopen(descriptor, "rb"))
             os.close(descriptor)
         return None
 
@@ -71,11 +71,3 @@ def without_path(record: Record) -> Record:
         del fields["path"]
         return record._replace(data=json.dumps(fields, separators=(",", ":"), ensure_ascii=False))
     return record
-
-
-def _pieces(descriptor: int) -> Iterator[bytes]:
-    with os.fdopen(descriptor, "rb") as file:
-        data = file.read(PIECE_BYTES)
-        yield data
-        while data := file.read(PIECE_BYTES):
-            yield data

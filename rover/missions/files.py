@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from rover.damage import MAX_ROW, Damaged, Lost, is_unreadable, readable_rows
 
@@ -47,18 +47,18 @@ def add_file(db: sqlite3.Connection, name: str, pieces: Iterator[bytes] | None) 
 def pieces_of_file(path: Path) -> Iterator[bytes] | None:
     """The bytes of a file, at least one piece; `None` if it cannot be opened."""
     try:
-        file = path.open("rb")
+        return pieces_of(path.open("rb"))
     except OSError:
         return None
 
-    def pieces() -> Iterator[bytes]:
-        with file:
-            data = file.read(PIECE_BYTES)
-            yield data
-            while data := file.read(PIECE_BYTES):
-                yield data
 
-    return pieces()
+def pieces_of(file: BinaryIO) -> Iterator[bytes]:
+    """The rest of an open file, at least one piece; closes it."""
+    with file:
+        data = file.read(PIECE_BYTES)
+        yield data
+        while data := file.read(PIECE_BYTES):
+            yield data
 
 
 class StoredFiles:

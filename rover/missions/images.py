@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rover.images.arrivals import STORED
 from rover.images.kept import Kept, copy_name, stored_name
-from rover.logs.rows import INSERT_ITEM, item_row
 from rover.missions.camera_files import camera_file
-from rover.missions.files import PIECE_BYTES, add_file
+from rover.missions.files import PIECE_BYTES
 from rover.wire import dumps
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.rules.describe import describe
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from rover.logs.base import Record
+    from rover.missions.record_file import RecordFile
     from rover.missions.snapshot import Snapshot
     from sources.base import Image
     from sources.bucket import BucketStore
@@ -49,11 +48,10 @@ class ImageWriter:
 
     Args:
         mission: it is read only.
-        db: the record.
+        file: the record.
         is_inside: whether a time is in the range.
         max_bytes: maximum bytes of images in the store and in files of cameras, newest first.
         store: has copies of the images without files; `None` if none can be read.
-        report: called after each image.
 
     Attributes:
         left_out: number of images that are not copied, by the reason.
@@ -62,18 +60,16 @@ class ImageWriter:
     def __init__(
         self,
         mission: Snapshot,
-        db: sqlite3.Connection,
+        file: RecordFile,
         is_inside: Callable[[float | None], bool],
         max_bytes: float,
         store: BucketStore | None,
-        report: Callable[[], None],
     ) -> None:
         self._mission = mission
-        self._db = db
+        self._file = file
         self._is_inside = is_inside
         self._bytes_left = max_bytes
         self._store = store
-        self._report = report
         self._failure = ""  # of the store
         self.left_out: dict[str, int] = {}
 
@@ -102,12 +98,10 @@ class ImageWriter:
         return count + (self._add_camera_files(arrivals) if self._mission.is_folder else 0)
 
     def _add(self, name: str, image: Image, number: int, pieces: Iterator[bytes] | None) -> bool:
-        added = add_file(self._db, f"images/{name}", pieces)
+        added = self._file.add_file(f"images/{name}", pieces)
         if added:
             known = {one: getattr(image, one) for one in STORED}
-            text = dumps({"number": number, **known})
-            self._db.execute(INSERT_ITEM, item_row(IMAGE + name, text))
-        self._report()
+            self._file.put(IMAGE + name, dumps({"number": number, **known}))
         return added
 
     def _add_copy(self, copy: Copy) -> bool:

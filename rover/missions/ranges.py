@@ -8,7 +8,7 @@ import numpy as np
 
 from rover.archive.points import Points, joined
 from rover.telemetry.series import ARRIVALS, BY_TIME, OWN_TIMES, is_by_time, parameter_of
-from rover.telemetry.series_reader import bounds, flat
+from rover.telemetry.series_reader import flat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,30 +16,27 @@ if TYPE_CHECKING:
     from rover.telemetry.past import Past
 
 
-def windows_between(
-    history: Past, since: float | None, until: float | None
-) -> Iterator[dict[str, Points]]:
+def windows_between(history: Past, since: float, until: float) -> Iterator[dict[str, Points]]:
     """The points of series that were measured or received in a time range, in parts.
 
     Args:
         history: the mission's values.
-        since: POSIX seconds, inclusive; `None` for no bound.
-        until: POSIX seconds, exclusive; `None` for no bound.
+        since: POSIX seconds, inclusive.
+        until: POSIX seconds, exclusive.
 
     Raises:
         LogDamaged: the history cannot be read.
     """
 
     def windows(series: Iterable[str]) -> Iterator[dict[str, Points]]:
-        for window in history.reader.windows({one: (one,) for one in series}, begin, end):
+        for window in history.reader.windows({one: (one,) for one in series}, since, until):
             yield {one: points for one, points in window.items() if points is not None}
 
-    begin, end = bounds(since, until)
     for window in windows([*flat(history.series.by_time()), ARRIVALS]):
-        yield received_between(window, begin, end)
+        yield received_between(window, since, until)
     for window in windows(history.series.by_arrival()):
         yield window
-        yield measured_elsewhere(window, begin, end)
+        yield measured_elsewhere(window, since, until)
 
 
 def received_between(window: Mapping[str, Points], since: float, until: float) -> dict[str, Points]:
