@@ -19,6 +19,7 @@ from rover.logs.base import Record
 from rover.logs.runs import Run
 from rover.logs.search import newest_before, offset_before
 from rover.telemetry.history import History
+from rover.telemetry.moments import moments_of
 from rover.telemetry.recording import Recording
 from rover.telemetry.records import DELETED, STREAM
 from rover.telemetry.replay import Position, Replay
@@ -130,7 +131,7 @@ async def test_the_offset_before_a_time_is_found_among_many() -> None:
     ]:
         assert await offset_before(past.log, STREAM, t, kind, WHOLE) == offset
     recording = recording_of(past.history, past.log)
-    assert await recording.first() == T
+    assert (await recording.beginning())[0] == T
 
 
 async def test_a_record_ends_with_its_newest_sample_or_event() -> None:
@@ -348,7 +349,7 @@ async def test_events_of_a_server_whose_clock_was_set_back_are_replayed_at_their
     assert numbers([one for one in events if "id: " in one]) == [35, 36]
     assert numbers([one for one in events if "id: " not in one]) == [31, 32, 33, 34]
     recording = Recording(past.history, past.log, lambda: T + 2 * ahead, is_closed=True)
-    at_once = [json.loads(one.data) async for one in recording.moments(T + 7, None)]
+    at_once = [json.loads(one.data) async for one in moments_of(recording, T + 7, None)]
     assert [one["n"] for one in at_once if "n" in one] == [35, 36, 31, 32, 33]
     newest = [one.offset async for one in newest_before(past.log, STREAM, T + ahead + 1.5, "event")]
     assert newest == [32, 31]

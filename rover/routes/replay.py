@@ -101,7 +101,7 @@ async def open_replay(
     start = Position.parse(text, "Last-Event-ID") if text else Position(at)
     if start.t > max(recording.clock(), await recording.last()):
         raise BadQuery("at", iso_or_text(start.t), "is in the future")
-    first = await recording.first()
+    first, _ = await recording.beginning()
     if first - TOLERANCE_S < start.t < first:
         start = Position(first)
     if start.t < first:

@@ -10,7 +10,8 @@ from anyio import to_thread
 
 from rover.logs.search import PAGE_RECORDS, newest_before
 from rover.telemetry.events import sample_json
-from rover.telemetry.recording import COMMS, IMAGES, MAX_ALARM_RECORDS, message_json
+from rover.telemetry.moments import message_json
+from rover.telemetry.recording import COMMS, IMAGES, MAX_ALARM_RECORDS
 from rover.telemetry.records import STREAM
 from rover.telemetry.shown import newest_shown
 from rover.wire import dumps, sse

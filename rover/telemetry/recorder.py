@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rover.errors import LogDamaged
 from rover.schema import SAMPLE_KINDS
 from rover.telemetry.events import SampleEvent
-from rover.telemetry.records import STREAM, samples
+from rover.telemetry.records import NAMED, STREAM, samples
 from rover.wire import dumps
 from sources.base import Sample
 
@@ -40,8 +40,6 @@ DROP_EVENTS = 1000
 
 DROP_PERIOD_S = 5.0
 """Seconds after which fewer archived events are deleted from the log: they may be large."""
-
-NAMED_KINDS = ("alarm", "dictionary", "event", "state")
 
 MAX_NAMED = 500_000
 """Maximum number of events other than samples in the log; the oldest are deleted."""
@@ -78,7 +76,7 @@ class NamedEvents:
         if self._count % self._step == 0:
             self.marks.append(offset)
             if len(self.marks) > self._max_marks:
-                self._log.trim(STREAM, self.marks.popleft(), NAMED_KINDS)
+                self._log.trim(STREAM, self.marks.popleft(), NAMED)
 
 
 class Recorder:

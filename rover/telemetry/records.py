@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 STREAM = "telemetry"
 """The key of the stream."""
 
+NAMED = ("state", "alarm", "event", "dictionary")
+"""Kinds of its records that are not samples."""
+
 DICTIONARY = "telemetry/dictionary"
 """The name of the dictionary in the log."""
 

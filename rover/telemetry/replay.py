@@ -11,6 +11,7 @@ from anyio import move_on_after
 
 from rover.errors import BadQuery, LogDamaged
 from rover.telemetry.beginning import frames_before
+from rover.telemetry.moments import moments_of
 from rover.topic import Batch
 from rover.wire import dumps, iso, sse
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from anyio import Event
 
-    from rover.telemetry.recording import Moment, Recording
+    from rover.telemetry.moments import Moment
+    from rover.telemetry.recording import Recording
     from rover.topic import Sink
 
 logger = logging.getLogger("rover.telemetry")
@@ -135,7 +137,7 @@ class Replay:
             for frame in await frames_before(self._recording, start.t, self._fields):
                 yield Batch([frame], [0], [None])
         began, clock_at, skipped, last = monotonic(), 0.0, start.sent, start.t
-        moments = self._recording.moments(start.t, self._fields)
+        moments = moments_of(self._recording, start.t, self._fields)
         moment = await anext(moments, None)
         while moment is not None and not self.stopping.is_set():
             frames, size, now = [], 0, start.t + (monotonic() - began) * self._speed
