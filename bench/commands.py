@@ -45,7 +45,7 @@ IDLE_S = 10.0
 CHECKS = 8
 LINES = 1_000_000
 
-BOUNDARY = "bench"
+BOUNDARY = "-" * 24 + "r0v3rB3nchM4rkB0undary"
 BEGIN = (
     f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="bench.seq"\r\n\r\n'
 ).encode()
@@ -96,14 +96,20 @@ def intake(folder: Path, cores: Cores) -> list[Target]:
         first_ms = _first_event_ms(port)
         before = _peak_kib(pid)
         for number in range(ROUNDS):
-            for what, at, process, path in (
-                ("drain", drain_port, drain_pid, "/"),
-                ("rover", port, pid, f"/upload/rover-commands?id=bench-{number}"),
+            for what, at, process, path, file in (
+                ("drain", drain_port, drain_pid, "/", "/"),
+                (
+                    "rover",
+                    port,
+                    pid,
+                    f"/upload/rover-commands?id=bench-{number}",
+                    f"/uploads/bench-{number}",
+                ),
             ):
                 used = _cpu_s(process)
                 times[what].append(_send_s(at, path))
                 cpu[what].append(_cpu_s(process) - used)
-            client.delete(f"/uploads/bench-{number}")
+                client.delete(f"http://127.0.0.1:{at}{file}")  # the next one reuses its pages
         growth = _peak_kib(pid) - before
     for what, seconds in times.items():
         speed = SIZE / min(seconds) / 2**20

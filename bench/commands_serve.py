@@ -7,7 +7,6 @@ others wait for it. It prints one JSON line with its port as soon as it listens.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import sys
 from hashlib import sha256
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from anyio import sleep_forever, to_thread
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from bench.serve import AnnouncingServer
@@ -52,11 +51,18 @@ class Hang:
 
 
 def drain_to(path: Path) -> ASGIApp:
-    """The reference: it writes each request to a file in blocks as large as those of the server."""
+    """The reference: it writes a request to a new file in blocks as large as those of the server.
+
+    `DELETE` deletes the file. Were it overwritten instead, the kernel would have its pages at hand.
+    """
+
+    async def delete(_: Request) -> Response:
+        await to_thread.run_sync(path.unlink)
+        return Response(status_code=204)
 
     async def drain(request: Request) -> PlainTextResponse:
         digest, block, size = sha256(), list[bytes](), 0
-        with path.open("wb", buffering=0) as file:
+        with path.open("xb", buffering=0) as file:
             async for chunk in request.stream():
                 digest.update(chunk)
                 block.append(chunk)
@@ -68,7 +74,9 @@ def drain_to(path: Path) -> ASGIApp:
             await to_thread.run_sync(file.write, b"".join(block))
         return PlainTextResponse(digest.hexdigest())
 
-    return Starlette(routes=[Route("/", drain, methods=["POST"])])
+    return Starlette(
+        routes=[Route("/", drain, methods=["POST"]), Route("/", delete, methods=["DELETE"])]
+    )
 
 
 def rover_with(commands: str, folder: Path) -> ASGIApp:
@@ -101,7 +109,7 @@ def main() -> None:
         access_log=False,
         timeout_graceful_shutdown=1,
     )
-    asyncio.run(AnnouncingServer(config).serve([listener]))
+    AnnouncingServer(config).run([listener])
 
 
 if __name__ == "__main__":
