@@ -134,15 +134,14 @@ class Transfers:
                 upload.received = received
                 block.append(chunk)
                 if upload.received - written >= WRITE_BYTES:
-                    data, written = b"".join(block), upload.received
-                    block.clear()
-                    await to_thread.run_sync(file.write, data)
+                    full, block, written = block, [], upload.received
+                    await to_thread.run_sync(_append_all, file, full)
                 if throttle.is_due():
                     upload.publish_received("receiving the file")
         finally:
             if upload.is_resumable or block:
                 with CancelScope(shield=True):  # what has arrived is kept
-                    await to_thread.run_sync(file.write, b"".join(block))
+                    await to_thread.run_sync(_append_all, file, block)
 
     async def append(
         self,
@@ -256,6 +255,11 @@ class Transfers:
         if upload.request is not None and not upload.request.is_set():
             upload.receiving.cancel()
             await upload.request.wait()
+
+
+def _append_all(file: CommandFile, chunks: list[bytes]) -> None:
+    for chunk in chunks:
+        file.write(chunk)
 
 
 def _check_end(upload: Upload, end: int) -> None:
