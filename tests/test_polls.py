@@ -168,10 +168,11 @@ async def test_a_deadline_is_of_the_clock_of_the_server(offset_s: float, code: s
         assert [one["deadline"] for one in data_of(fd, "poll")] == [iso(T + 60)] * 2
 
 
-async def test_a_vote_that_is_sent_again_with_its_ref_counts_once() -> None:
+@pytest.mark.parametrize("more", [{}, {"station": "FD"}], ids=["first station", "named station"])
+async def test_a_vote_that_is_sent_again_with_its_ref_counts_once(more: dict[str, str]) -> None:
     with Site().comms.join("flight", "FD") as fd:
         poll = call_poll(fd, "FD", "CAPCOM")
-        content = Content("vote", {"poll": poll, "vote": "go"})
+        content = Content("vote", {"poll": poll, "vote": "go", **more})
         assert fd.say("", "v1", content) == fd.say("", "v1", content)
         assert len(data_of(fd, "vote")) == 1
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rover.wire import HEARTBEAT, dumps, iso, iso_or_none, sse
+from rover.wire import HEARTBEAT, dumps, dumps_sorted, iso, iso_or_none, sse
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -44,6 +44,11 @@ def test_json_is_compact_and_not_escaped_to_ascii() -> None:
     assert dumps({"t": 1.5, "unit": "°C", "of": [1, None, True]}) == (
         '{"t":1.5,"unit":"°C","of":[1,null,true]}'
     )
+
+
+def test_equal_objects_are_equal_texts_when_sorted() -> None:
+    value = {"b": {"d": math.nan, "c": 1}, "a": 2}
+    assert dumps_sorted(value) == '{"a":2,"b":{"c":1,"d":null}}'
 
 
 def test_a_value_without_a_json_form_raises() -> None:

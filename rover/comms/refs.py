@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from rover.errors import MessageConflict
-from rover.wire import dumps
+from rover.wire import dumps_sorted
 
 if TYPE_CHECKING:
     from rover.comms.events import MessageEvent
@@ -62,5 +62,5 @@ def digest_of(message: MessageEvent) -> str:
     """A digest of the text, the kind and the data that the client has sent."""
     if message.sent:
         return message.sent
-    sent = dumps([message.text, message.content.as_json()])
+    sent = dumps_sorted([message.text, message.content.as_json()])
     return blake2b(sent.encode(errors="surrogatepass"), digest_size=12).hexdigest()
