@@ -185,8 +185,41 @@ def test_polls_that_wait_for_us_come_first(server: MissionServer, pages: Pages) 
     call_procedure(page, "We?", "Ada, EVA")
     polls = page.get_by_test_id("poll").locator("strong")
     expect(polls).to_have_text(["We?", "Others?"])
-    page.get_by_role("button", name="GO for Ada", exact=True).click()
+    page.get_by_role("button", name="GO for Ada", exact=True).press("Enter")
     expect(polls).to_have_text(["Others?", "We?"])
+    expect(page.get_by_test_id("log")).to_be_focused()
+
+
+def test_a_vote_whose_acknowledgement_was_lost_counts_once_after_a_reload(
+    server: MissionServer, pages: Pages
+) -> None:
+    page = pages.open(server.url)
+    join(page, "lost", "Ada")
+    is_lost: list[bool] = []
+
+    def route(socket: WebSocketRoute) -> None:
+        upstream = socket.connect_to_server()
+        upstream.on_message(lambda text: None if is_lost else socket.send(text))
+        socket.on_message(upstream.send)
+
+    page.route_web_socket(re.compile("/ws/comms/"), route)
+    page.reload()
+    call_procedure(page, "Go?", "Ada, EVA")
+    button = page.get_by_role("button", name="GO for Ada", exact=True)
+    button.wait_for()
+    is_lost.append(True)
+    button.click()
+    votes = f"{server.url}comms/lost/polls"
+    page.wait_for_function(
+        "url => fetch(url).then(r => r.json()).then(({ polls }) => polls[0].votes.Ada)", arg=votes
+    )
+    expect(message(page, "GO").last).to_have_attribute("data-state", "sent")
+    is_lost.clear()
+    page.reload()
+    expect(page.get_by_test_id("poll").locator(".roll li")).to_have_text(["Ada GO", "EVA waiting"])
+    expect(page.get_by_test_id("log").locator(".remark")).to_have_count(1)
+    expect(page.get_by_test_id("log").locator("[data-state=sent]")).to_have_count(0)
+    expect(page.locator("rover-comms .note")).to_have_count(0)
 
 
 def test_a_vote_that_was_not_sent_can_be_withdrawn(server: MissionServer, pages: Pages) -> None:

@@ -775,6 +775,7 @@ def test_an_edited_and_a_retracted_message_show_what_they_were(
     own = message(first, "Drive at 12:00")
     own.hover()
     own.get_by_role("button", name="Edit").click()
+    expect(first.get_by_test_id("compose")).to_be_focused()
     send(first, "Drive at 13:00")
     expect(first.get_by_test_id("compose")).to_have_value("a draft")
     expect(original.first.locator("p").first).to_have_text("Drive at 13:00")

@@ -43,6 +43,13 @@ test('an ack confirms a draft', () => {
   expect(channel.confirmed.has('e-1')).toBe(true);
 });
 
+test('a message that the history has is confirmed', () => {
+  sendDraft('r1', 'go');
+  welcome('me', 'e-3', [message('e-2', 'me', 'go', 'r1')]);
+  expect(channel.drafts).toEqual([]);
+  expect(channel.confirmed.has('e-2')).toBe(true);
+});
+
 test('in the place of the previous connection, a message that did not arrive is sent again', () => {
   welcome('me', 'e-1');
   sendDraft('r1', 'go');

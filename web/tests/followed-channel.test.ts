@@ -152,6 +152,18 @@ test('the text that is written survives the page, until it is sent', () => {
   expect(FakeSocket.newest.sent).toHaveLength(1);
 });
 
+test('a draft survives another tab that sends a message of its own', () => {
+  const [tab, other] = [unsent, new Map<string, string>()];
+  followed.text = 'half a mes';
+  vi.stubGlobal('sessionStorage', storageOf(other));
+  const elsewhere = follow('flight');
+  elsewhere.text = 'go';
+  elsewhere.send();
+  expect(follow('flight').text).toBe('');
+  vi.stubGlobal('sessionStorage', storageOf(tab));
+  expect(follow('flight').text).toBe('half a mes');
+});
+
 test('an edit survives the page, and the text from before it too', () => {
   followed.text = 'half';
   followed.edit(message(9, 'Ada', 'old'));

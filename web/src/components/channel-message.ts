@@ -136,7 +136,11 @@ export function unconfirmedMessage(draft: Draft, followed: FollowedChannel) {
   const isHeld = draft.queued && you !== null && !draft.isOf(you);
   const state = isHeld ? 'held' : draft.state;
   const reason = isHeld ? `you are ${you} now` : draft.refusal;
-  const discard = html`<button type="button" class="tool" @click=${() => followed.discard(draft)}>Discard</button>`;
+  const remove = ({ currentTarget }: Event) => {
+    (currentTarget as Element).closest<HTMLElement>('.log')?.focus({ preventScroll: true });
+    followed.discard(draft);
+  };
+  const discard = html`<button type="button" class="tool" @click=${remove}>Discard</button>`;
   const canRewrite = !isHeld && followed.canRewrite(draft);
   return html`<div class="message" data-mine="true" data-state=${state}>
     <span class="from"><bdi>${draft.by || you}</bdi></span>

@@ -25,9 +25,16 @@ export function procedureCards(followed: FollowedChannel) {
   if (polls.length + calls.length === 0) return nothing;
   // Those that wait for us come first: the others may be out of sight.
   const cards = [...polls, ...calls].sort((a, b) => b.stations.length - a.stations.length);
-  return html`<div class="procedures" role="region" aria-label="Open polls and calls" tabindex="0" data-old=${followed.status.state !== 'open'} data-testid="procedures">
+  return html`<div class="procedures" role="region" aria-label="Open polls and calls" tabindex="0" @click=${keepFocus} data-old=${followed.status.state !== 'open'} data-testid="procedures">
     ${cards.map(({ card }) => card)}
   </div>`;
+}
+
+/** A pressed button disappears: continue at the messages. */
+function keepFocus({ target, currentTarget }: Event): void {
+  if ((target as Element).closest('button') === null) return;
+  const log = (currentTarget as Element).parentElement?.querySelector<HTMLElement>('.log');
+  log?.focus({ preventScroll: true });
 }
 
 function openPoll(poll: Poll, stations: readonly string[], followed: FollowedChannel) {

@@ -6,9 +6,6 @@ import type { ProcedureFields } from '../store/stored-drafts.ts';
 
 const MINUTES = [1, 2, 5, 10, 30] as const;
 
-/** Maximum number of stations of a poll. */
-const MAX_STATIONS = 32;
-
 /** A form that calls a poll or asks for acknowledgements in a channel. */
 export function procedureForm(followed: FollowedChannel, fields: ProcedureFields) {
   const { kind, text, minutes, roll } = fields;
@@ -58,9 +55,9 @@ function submit(event: SubmitEvent, followed: FollowedChannel): void {
   followed.procedure = null;
 }
 
-/** The stations, each once, as many as the server accepts. */
+/** The stations, each once. */
 function rollOf(names: readonly string[]): string[] {
   const stations = names.map((one) => one.trim()).filter((one) => one !== '');
   const byName = new Map(stations.map((one) => [fold(one), one] as const));
-  return [...byName.values()].slice(0, MAX_STATIONS);
+  return [...byName.values()];
 }

@@ -24,6 +24,8 @@ export class RoverComms extends PageElement {
   #toEnd = 0;
   #firstId: string | undefined;
   #shownName = '';
+  /** The id of the message that was edited at the last rendering. */
+  #edited: string | undefined;
   #joinError = '';
 
   protected override willUpdate(): void {
@@ -42,6 +44,14 @@ export class RoverComms extends PageElement {
     if (log && this.#scrolledToEnd) log.scrollTop = log.scrollHeight;
     else if (log && firstId !== this.#firstId) log.scrollTop = log.scrollHeight - this.#toEnd;
     this.#firstId = firstId;
+    const edited = this.store.shown.editing?.id;
+    if (
+      edited !== undefined &&
+      edited !== this.#edited &&
+      this.#shownName === this.store.channelName
+    )
+      void this.showCompose();
+    this.#edited = edited;
     this.#shownName = this.store.channelName;
   }
 
@@ -84,7 +94,7 @@ export class RoverComms extends PageElement {
         : 'You may only listen in this channel';
     const { problem } = shown;
     return html`
-      ${shown.editing ? html`<p class="note" role="status">Editing your message of ${shown.editing.at.slice(11, 19)} <button type="button" @click=${() => shown.edit(null)}>Cancel</button></p>` : nothing}
+      ${shown.editing ? html`<p class="note" role="status">Editing your message of ${shown.editing.at.slice(11, 19)} <button type="button" @click=${() => this.#endEdit()}>Cancel</button></p>` : nothing}
       ${problem ? html`<p class="note alarm" role="alert" id="too-long">${icon('alarm')}<span>${problem}</span></p>` : nothing}
       <form class="compose" @submit=${(event: SubmitEvent) => this.#send(event)}>
         <button type="button" class="tool" ?disabled=${!maySend} aria-label="Poll or call" title="Poll or call" @click=${() => this.#call()}>${icon('plus')}</button>
@@ -110,6 +120,11 @@ export class RoverComms extends PageElement {
       <span class="dim">${where}</span>
       ${isReplay ? html`<button type="button" data-testid="send-live" @click=${goLive}>Back to live</button>` : nothing}
     </div>`;
+  }
+
+  #endEdit(): void {
+    this.store.shown.edit(null);
+    void this.showCompose();
   }
 
   /** Show the message that is written, with the focus in it. */

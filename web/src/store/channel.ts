@@ -198,7 +198,10 @@ export class Channel {
     for (const [name, role] of Object.entries(event.roles ?? {})) this.roles.set(name, role);
     this.memberCount = event.member_count;
     this.#joinOffset = offset(event.last_id);
-    for (const message of event.history) this.#add(message);
+    for (const message of event.history) {
+      this.#confirmIfOurs(message);
+      this.#add(message);
+    }
     this.procedures.welcome(event.now, event.polls ?? [], event.calls ?? [], event.muted ?? []);
     this.caughtUp = this.lastId === null;
     this.lastId ??= event.last_id;

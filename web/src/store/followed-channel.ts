@@ -213,8 +213,9 @@ export class FollowedChannel {
   }
 
   #write(change: Partial<Written>): void {
-    this.#written = { ...this.#written, ...change };
-    storeWritten(this.name, this.#written);
+    const before = this.#written;
+    this.#written = { ...before, ...change };
+    storeWritten(this.name, this.#written, before);
     this.#changed();
   }
 

@@ -6,6 +6,10 @@ const STORAGE_KEY = 'rover.comms.drafts';
 const UNSENT_KEY = 'rover.comms.unsent';
 const READ_KEY = 'rover.comms.read';
 
+/** The storage of this tab, and the one that all tabs share. Browsers may block both. */
+const ofTab = () => sessionStorage;
+const shared = () => localStorage;
+
 /** The fields of a poll or a call that is being written. */
 export interface ProcedureFields {
   readonly kind: 'poll' | 'call';
@@ -26,34 +30,38 @@ export interface Written {
 
 const NOTHING: Written = { text: '', link: null, edit: null, procedure: null };
 
-/** What was being written for a channel when the page was last open. */
+/** What was being written for a channel in this tab, or when the page was last open. */
 export function readWritten(channel: string): Written {
-  return { ...NOTHING, ...(all(() => localStorage, STORAGE_KEY)[channel] as Partial<Written>) };
+  const [own, last] = [ofTab, shared].map((one) => all(one, STORAGE_KEY)[channel]);
+  return { ...NOTHING, ...((own ?? last) as Partial<Written> | undefined) };
 }
 
-export function storeWritten(channel: string, written: Written): void {
-  const isEmpty = JSON.stringify(written) === JSON.stringify(NOTHING);
-  store(() => localStorage, STORAGE_KEY, channel, isEmpty ? undefined : written);
+/** Store what is written. `before`: what it replaces; the draft of another tab stays. */
+export function storeWritten(channel: string, written: Written, before: Written): void {
+  store(ofTab, STORAGE_KEY, channel, written);
+  if (!isEqual(written, NOTHING)) store(shared, STORAGE_KEY, channel, written);
+  else if (isEqual(all(shared, STORAGE_KEY)[channel], before))
+    store(shared, STORAGE_KEY, channel, undefined);
 }
 
 /** The messages that this tab had not sent to a channel, or not seen confirmed, before a reload. */
 export function readUnsent(channel: string): readonly Unsent[] {
-  const unsent = all(() => sessionStorage, UNSENT_KEY)[channel];
+  const unsent = all(ofTab, UNSENT_KEY)[channel];
   return Array.isArray(unsent) ? (unsent as Unsent[]) : [];
 }
 
 export function storeUnsent(channel: string, unsent: readonly Unsent[]): void {
-  store(() => sessionStorage, UNSENT_KEY, channel, unsent.length === 0 ? undefined : unsent);
+  store(ofTab, UNSENT_KEY, channel, unsent.length === 0 ? undefined : unsent);
 }
 
 /** The id of the newest event of a channel that the person has seen; `null` if it is not known. */
 export function readSeen(channel: string): string | null {
-  const id = all(() => localStorage, READ_KEY)[channel];
+  const id = all(shared, READ_KEY)[channel];
   return typeof id === 'string' ? id : null;
 }
 
 export function storeSeen(channel: string, id: string): void {
-  store(() => localStorage, READ_KEY, channel, id);
+  store(shared, READ_KEY, channel, id);
 }
 
 function store(storage: () => Storage, key: string, channel: string, value: unknown): void {
@@ -64,6 +72,10 @@ function store(storage: () => Storage, key: string, channel: string, value: unkn
   } catch {
     // Private windows may block storage; the text then lasts as long as the page.
   }
+}
+
+function isEqual(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function all(storage: () => Storage, key: string): Record<string, unknown> {
