@@ -13,6 +13,7 @@ from rover.asgi.authentication import Authentication
 from rover.asgi.headers import ResponseHeaders
 from rover.asgi.origins import Origins
 from rover.asgi.problems import Problems
+from rover.asgi.upgrades import WholeBodies
 from rover.errors import MissionRecorded
 from rover.identity import ANY
 from rover.routes import (
@@ -104,7 +105,7 @@ def _protected(
     """The app of a route with its access check, error responses and headers."""
     settings = mission.settings
     required = route.required_scope if isinstance(route, Described) else "view"
-    endpoint = route.app
+    endpoint: ASGIApp = WholeBodies(route.app)
     if mission.log.recorded is not None and _is_change(part, required):
         endpoint = _refuse_changes
     access: ASGIApp = Access(endpoint, mission, OPEN_PATHS, required)

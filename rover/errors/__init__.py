@@ -23,6 +23,7 @@
     ├── BadQuery                a query parameter is invalid                  400 · 1008
     │   └── MalformedEventId    an event id is not `epoch-offset`             400 · 1008
     ├── BadBody                 a request's body is invalid                   400
+    │   └── UpgradeWithBody     the server may have dropped the body          400
     ├── UnknownAlarm            no alarm has that id                          404
     ├── NoDataYet               no data has arrived yet                       404
     ├── FormatMissing           a library is not installed                    501
@@ -110,6 +111,7 @@ from rover.errors.base import (
     PoolFull,
     RoverError,
     SettingError,
+    UpgradeWithBody,
 )
 from rover.errors.commands import (
     PROBLEM_TYPES,
@@ -255,6 +257,7 @@ __all__ = [
     "UnknownMessage",
     "UnknownUpload",
     "UpgradeRequired",
+    "UpgradeWithBody",
     "UploadComplete",
     "UploadEncoded",
     "UploadEnded",

@@ -87,6 +87,17 @@ class BadBody(RoverError):
     """A request's body is invalid."""
 
 
+class UpgradeWithBody(BadBody):
+    """A request has a body and the header `Upgrade`."""
+
+    def __init__(self) -> None:
+        self.headers = {"Connection": "close"}  # the body may be the next request for the server
+        super().__init__(
+            "a request with a body must not have the header Upgrade; leave it out, with curl by "
+            "--http1.1 instead of --http2"
+        )
+
+
 class FormatMissing(RoverError):
     """The library that writes a format is not installed."""
 

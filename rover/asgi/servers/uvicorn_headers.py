@@ -13,6 +13,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from rover.errors import UpgradeWithBody
+
 MAX_HEADER_BYTES = 64 * 2**10
 """Maximum bytes of a request's URL and headers, and of one part of a message that has not ended."""
 
@@ -82,7 +84,15 @@ class BoundedHeaderProtocol(HttpToolsProtocol):
         self.parsed, self.header_open = True, False
         if target := ABSOLUTE_FORM.match(self.url):
             self._use_authority(target[1], target[2])
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            self._refuse_body()
         super().on_headers_complete()
+
+    def _refuse_body(self) -> None:
+        """Refuse a body, which the parser would take for the next request."""
+        if self.body_left or any(name == b"transfer-encoding" for name, _ in self.headers):
+            self.refusal = (HTTPStatus.BAD_REQUEST, str(UpgradeWithBody()))
+            raise LimitError
 
     def _use_authority(self, authority: bytes, path: bytes) -> None:
         """Replace the value of `Host` by the authority of the URL, which decides (RFC 9112, 3.2.2).
