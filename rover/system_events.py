@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rover.commands.upload import Upload
     from rover.images.arrivals import Arrival
     from rover.logs.base import Log
-    from rover.telemetry.alarms import Action, Alarm
+    from rover.telemetry.alarm import Action, Alarm
     from rover.telemetry.limits import Level
 
 CHECK_PERIOD_S = 1.0

@@ -211,7 +211,7 @@ def test_only_the_sender_of_an_upload_or_an_admin_may_cancel_it(
 def raised_alarm(site: Site) -> str:
     bound = Bound(Level.RED, "high", 80.0, 0.0)
     change = LimitChange("speed", "m/s", Level.RED, Level.NOMINAL, 90.0, 1_790_000_000.0, bound)
-    return site.mission.telemetry.alarms.apply(change)[0].id
+    return site.mission.telemetry.alarms.apply(change).id
 
 
 def test_an_alarm_names_the_owner_of_the_token_that_handled_it(site: Site) -> None:

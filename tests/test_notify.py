@@ -28,6 +28,8 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from rover.telemetry.alarm import Action, Alarm
+
 pytestmark = pytest.mark.anyio
 
 T = 1_790_000_000.0
@@ -85,15 +87,17 @@ class Mission:
 
     def __init__(self, notifier: Notifier) -> None:
         self.notifier = notifier
-        self.log = AlarmLog(clock=lambda: T)
+        self.log = AlarmLog(clock=lambda: T, on_change=self._report)
         self._watch = LimitWatch(PARAMETERS)
         self._t = T
 
     def measure(self, **values: float) -> None:
         self._t += 1
         for change in self._watch.check(Sample(self._t, values)):
-            alarm, action = self.log.apply(change)
-            self.notifier.report(alarm, action, change.was, self.log.as_json)
+            self.log.apply(change)
+
+    def _report(self, alarm: Alarm, action: Action, was: Level) -> None:
+        self.notifier.report(alarm, action, was, self.log.as_json(alarm))
 
     @property
     def states(self) -> list[dict[str, Any]]:
@@ -191,7 +195,6 @@ async def test_a_shelved_alarm_is_not_sent_until_its_shelf_ends(endpoint: Endpoi
             alarms.measure(speed=95)
             assert alarms.states[0]["waiting"] == 0
             alarms.log.shelve(alarm.id, "bo", "", 0)
-            alarms.notifier.report(alarm, "unshelved", alarm.level, alarms.log.as_json)
             await until(lambda: alarms.states[0]["sent"] == 2)
     found = [endpoint.requests.get()[2]["alarms"][0] for _ in range(2)]
     assert [(a["action"], a["value"]) for a in found] == [("raised", 90), ("unshelved", 95)]

@@ -74,7 +74,7 @@ async def fill(mission: MissionControl, device: Device) -> None:
     event = Event(T + 5, Severity.WARNING, "reset", "the camera was reset")
     mission.telemetry._publish_event(mission.telemetry.feeds["telemetry"], event)
     (alarm,) = mission.telemetry.alarms.latched
-    mission.telemetry.acknowledge(alarm.id, "Žofie", "cooling it")
+    mission.telemetry.alarms.acknowledge(alarm.id, "Žofie", "cooling it")
     with mission.comms.join("ops", "ada") as ada:
         ada.say("one")
         ada.say("two")
@@ -202,7 +202,7 @@ async def test_an_alarm_is_as_it_was_at_the_end(tmp_path: Path) -> None:
         await mission.telemetry.synced()
         first = await mission.log.read("telemetry", kinds=("alarm",))
         (alarm,) = mission.telemetry.alarms.latched
-        mission.telemetry.acknowledge(alarm.id, "Žofie", "cooling it")
+        mission.telemetry.alarms.acknowledge(alarm.id, "Žofie", "cooling it")
         await publish(mission, device, Sample(time(), {"temperature": 20}))
         await mission.telemetry.synced()
         until_ = f"{first[0].at + 1e-6:.7f}"

@@ -161,7 +161,7 @@ async def test_alarms_keep_their_acknowledgements(tmp_path: Path) -> None:
     async with running(tmp_path / "a") as (mission, device):
         await publish(mission, device, sample(1, temperature=90))
         (alarm,) = mission.telemetry.alarms.latched
-        mission.telemetry.acknowledge(alarm.id, "Žofie", "cooling it")
+        mission.telemetry.alarms.acknowledge(alarm.id, "Žofie", "cooling it")
         await mission.telemetry.synced()
         copy = killed(tmp_path / "a")
     async with running(copy) as (mission, device):

@@ -195,7 +195,7 @@ async def test_an_expired_shelf_is_published() -> None:
         with fail_after(10):
             await source.finished.wait()
             [alarm] = telemetry.alarms.latched
-            telemetry.shelve(alarm.id, "bo", "", 1)
+            telemetry.alarms.shelve(alarm.id, "bo", "", 1)
             now = NOW + 60
             await until(lambda: alarm.shelved is None)
     assert [(a["action"], a["shelved"] is None) for a in events_named(telemetry, "alarm")] == [
@@ -296,13 +296,13 @@ async def test_a_start_by_time_finds_samples_after_a_clock_was_corrected() -> No
 
 async def test_new_clients_receive_latched_alarms_without_ids() -> None:
     telemetry = await telemetry_of(ScriptedSource([at(NOW, speed=60), at(NOW + 1, speed=90)]))
-    assert b'"level":"red"' in telemetry.alarm_events()
-    assert b"\nid: " not in telemetry.alarm_events()
+    assert b'"level":"red"' in telemetry.alarms.latched_events()
+    assert b"\nid: " not in telemetry.alarms.latched_events()
 
     telemetry = await telemetry_of(ScriptedSource([at(NOW, speed=90), at(NOW + 1, speed=0)]))
     [alarm] = telemetry.alarms.latched  # ended, and not acknowledged
-    telemetry.acknowledge(alarm.id, "ada", "")
-    assert telemetry.alarm_events() == b""
+    telemetry.alarms.acknowledge(alarm.id, "ada", "")
+    assert telemetry.alarms.latched_events() == b""
 
 
 async def test_a_value_with_a_reserved_name_is_renamed() -> None:

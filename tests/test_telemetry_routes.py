@@ -197,7 +197,7 @@ async def test_a_new_client_receives_the_state_and_the_latched_alarms(serve: Ser
             }
         source.send(3, battery=90)
         await source.published()
-        telemetry.acknowledge(telemetry.alarms.latched[0].id, "ada", "")
+        telemetry.alarms.acknowledge(telemetry.alarms.latched[0].id, "ada", "")
         events = await read(f"{url}/stream/rover-telemetry?last=1", 2, None)
     assert [event.event for event in events] == ["state", "alarm"]
     assert (json.loads(events[1].data)["action"], events[1].id) != ("latched", "")

@@ -25,7 +25,8 @@ from rover.api.schema import (
 from rover.asgi.json_body import MAX_TEXT_CHARACTERS
 from rover.events import GapReason
 from rover.supervise import State
-from rover.telemetry.alarms import MAX_SHELF_MINUTES, Action
+from rover.telemetry.alarm import Action
+from rover.telemetry.alarms import MAX_SHELF_MINUTES
 from rover.telemetry.latest import Quality
 from rover.telemetry.limits import Level
 from sources.base import Kind, Severity

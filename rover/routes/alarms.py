@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from rover.routes.telemetry import HasTelemetry
-    from rover.telemetry.alarms import Alarm
+    from rover.telemetry.alarm import Alarm
 
 LIMIT = WholeNumber(
     name="limit",
@@ -66,7 +66,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         with mission.serving.receiving(request):
             body = await json_object(request, mission.serving.bodies)
         by, comment = note(request, body)
-        alarm = mission.telemetry.acknowledge(request.path_params["alarm_id"], by, comment)
+        alarm = mission.telemetry.alarms.acknowledge(request.path_params["alarm_id"], by, comment)
         await mission.telemetry.synced()
         record("alarm.acknowledge", alarm, by, comment)
         return json_response(mission.telemetry.alarms.as_json(alarm))
@@ -83,7 +83,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
                 f"`minutes` must be a whole number of at least 0 and at most {MAX_SHELF_MINUTES:,}"
             )
         alarm_id = request.path_params["alarm_id"]
-        alarm = mission.telemetry.shelve(alarm_id, by, comment, minutes)
+        alarm = mission.telemetry.alarms.shelve(alarm_id, by, comment, minutes)
         await mission.telemetry.synced()
         record("alarm.shelve", alarm, by, comment, minutes=minutes)
         return json_response(mission.telemetry.alarms.as_json(alarm))

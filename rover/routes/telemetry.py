@@ -274,7 +274,7 @@ class TelemetryStream:
         subscriber = topic.subscribe(after, last=last or 0, since=since)
         preamble = telemetry.state_events(serving.settings.retry_ms)
         if subscriber.position != after:  # else the client has the alarms' events
-            preamble += telemetry.alarm_events()
+            preamble += telemetry.alarms.latched_events()
         return serving.streams.respond(subscriber, preamble, BEAT, client)
 
 

@@ -9,25 +9,25 @@ Source: ANSI/ISA-18.2-2016, 10 (alarm states) and 11.2 (shelving).
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter, deque
-from dataclasses import asdict, dataclass
 from itertools import count
 from operator import itemgetter
 from secrets import token_hex
 from time import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rover.errors import UnknownAlarm
-from rover.telemetry.limits import RANK, Bound, Level, LimitChange
-from rover.telemetry.quantity import Comparison
-from rover.wire import dumps, iso, iso_or_none, sse
+from rover.telemetry.alarm import Alarm, Note
+from rover.telemetry.limits import RANK, Level
+from rover.wire import dumps, sse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rover.logs.base import Log
+    from rover.telemetry.alarm import Action
+    from rover.telemetry.limits import LimitChange
 
 logger = logging.getLogger("rover.telemetry")
 
@@ -50,79 +50,6 @@ limits their number, as an alarm ends when its parameter leaves the dictionary.
 MAX_LATCHED_EVENTS = 1_000
 """Maximum number of ended alarms that a client receives when it connects; `GET /alarms` has all."""
 
-Action = Literal["raised", "changed", "ended", "acknowledged", "shelved", "unshelved", "latched"]
-"""What an `alarm` event reports; `latched`: the alarm was there before the client connected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What a person did with an alarm.
-
-    Attributes:
-        by: the person's name.
-        comment: may be empty.
-        at: POSIX seconds.
-        until: POSIX seconds; of a shelf only.
-    """
-
-    by: str
-    comment: str
-    at: float
-    until: float | None = None
-
-
-@dataclass(slots=True)
-class Alarm:
-    """One parameter outside its limits on one side, since it was last acknowledged and ended.
-
-    Attributes:
-        id: names it in URLs; unique, also across restarts of the server.
-        parameter: its name.
-        unit: of the value and the threshold.
-        side: `low` or `high`.
-        level: of the newest value; `nominal` once the alarm has ended.
-        worst: the worst level since it was raised.
-        threshold: the limit of the level; the limit it was outside of, once the alarm has ended.
-        value: the newest value that changed the level.
-        since: time of the value that raised it: POSIX seconds.
-        changed: time of the value that changed the level last.
-        count: how often it was raised before somebody acknowledged it.
-        acknowledged: by whom; `None` before that, and after it is raised again or becomes more
-            severe.
-        shelved: by whom and until when.
-    """
-
-    id: str
-    parameter: str
-    unit: str
-    side: Literal["low", "high"]
-    level: Level
-    worst: Level
-    threshold: float
-    value: float
-    since: float
-    changed: float
-    count: int = 1
-    acknowledged: Note | None = None
-    shelved: Note | None = None
-
-    @property
-    def is_active(self) -> bool:
-        """Whether the newest value is outside the limits."""
-        return self.level is not Level.NOMINAL
-
-    def as_change(self) -> LimitChange:
-        """The change that raised it, to go on from after a restart."""
-        bound = Bound(self.level, self.side, self.threshold, margin=0.0)
-        return LimitChange(
-            self.parameter, self.unit, self.level, Level.NOMINAL, self.value, self.since, bound
-        )
-
-    def __str__(self) -> str:
-        """One line for people: `speed is red: 90 m/s, above 80 m/s`."""
-        comparison = Comparison(self.value, self.threshold, self.side, self.unit)
-        return f"{self.parameter} is {self.level}: {comparison}"
-
 
 class AlarmLog:
     """Every alarm that is active or not acknowledged, and the newest of the others.
@@ -130,17 +57,24 @@ class AlarmLog:
     Args:
         clock: POSIX seconds.
         log: keeps the alarms; `None` if a restart may forget them.
+        on_change: called with each changed alarm, what happened, and its level before.
 
     Attributes:
         ended: alarms that have ended and were acknowledged, oldest first.
         dropped: number of unacknowledged alarms that were dropped: see `MAX_UNACKNOWLEDGED`.
     """
 
-    def __init__(self, clock: Callable[[], float] = time, log: Log | None = None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time,
+        log: Log | None = None,
+        on_change: Callable[[Alarm, Action, Level], None] = lambda *_: None,
+    ) -> None:
         self.ended: deque[Alarm] = deque()
         self.dropped = 0
         self._clock = clock
         self._log = log
+        self._on_change = on_change
         self._changes = 0
         self._epoch = token_hex(4)
         self._numbers = count(1)
@@ -167,7 +101,7 @@ class AlarmLog:
         saved: list[tuple[int, Alarm]] = []
         for key, text in self._log.values(KEY).items() if self._log is not None else ():
             try:
-                saved.append(_read_alarm(text))
+                saved.append(Alarm.parse(text))
             except (LookupError, TypeError, ValueError) as exc:
                 logger.warning("telemetry: %s of the log cannot be read: %r", key, exc)
         for number, alarm in sorted(saved, key=itemgetter(0)):  # in the order of their changes
@@ -181,7 +115,7 @@ class AlarmLog:
             if not alarm.is_active:
                 self._waiting[alarm.id] = alarm
 
-    def apply(self, change: LimitChange) -> tuple[Alarm, Action]:
+    def apply(self, change: LimitChange) -> Alarm:
         """Record that a parameter entered or left a level."""
         self._events = None
         alarm = self._latched.get((change.parameter, change.bound.side))
@@ -202,7 +136,11 @@ class AlarmLog:
         alarm.level, alarm.value, alarm.changed = change.level, change.value, change.t
         alarm.threshold, alarm.unit = change.bound.threshold, change.unit
         self._settle(alarm)
-        return alarm, action
+        if alarm.count.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … time that it was raised only
+            log = logger.warning if alarm.is_active else logger.info
+            log("telemetry: %s (raised %d times)", alarm, alarm.count)
+        self._on_change(alarm, action, change.was)
+        return alarm
 
     def acknowledge(self, alarm_id: str, by: str, comment: str) -> Alarm:
         """Record that somebody has seen an alarm. An alarm that has ended is then unlatched.
@@ -213,9 +151,11 @@ class AlarmLog:
         alarm = self.find(alarm_id)
         alarm.acknowledged = Note(by, comment, self._clock())
         self._settle(alarm)
+        logger.info("telemetry: %s acknowledged the alarm of %s", by, alarm.parameter)
+        self._on_change(alarm, "acknowledged", alarm.level)
         return alarm
 
-    def shelve(self, alarm_id: str, by: str, comment: str, minutes: int) -> tuple[Alarm, Action]:
+    def shelve(self, alarm_id: str, by: str, comment: str, minutes: int) -> Alarm:
         """Shelve an alarm for some minutes; 0 unshelves it.
 
         Raises:
@@ -225,16 +165,20 @@ class AlarmLog:
         now = self._clock()
         alarm.shelved = Note(by, comment, now, now + 60 * minutes) if minutes else None
         self._settle(alarm)
-        return alarm, "shelved" if minutes else "unshelved"
+        action: Action = "shelved" if minutes else "unshelved"
+        logger.info(
+            "telemetry: %s %s the alarm of %s for %d min", by, action, alarm.parameter, minutes
+        )
+        self._on_change(alarm, action, alarm.level)
+        return alarm
 
-    def expire_shelves(self) -> list[Alarm]:
-        """Unshelve the alarms whose time on the shelf is over, and return them."""
+    def expire_shelves(self) -> None:
+        """Unshelve the alarms whose time on the shelf is over."""
         now = self._clock()
-        expired = [alarm for alarm in self._shelved.values() if not _is_current(alarm.shelved, now)]
-        for alarm in expired:
+        for alarm in [one for one in self._shelved.values() if not one.is_shelved(now)]:
             alarm.shelved = None
             self._settle(alarm)
-        return expired
+            self._on_change(alarm, "unshelved", alarm.level)
 
     def find(self, alarm_id: str) -> Alarm:
         """The active or unacknowledged alarm with that id.
@@ -248,34 +192,8 @@ class AlarmLog:
             raise UnknownAlarm(alarm_id) from None
 
     def as_json(self, alarm: Alarm) -> dict[str, Any]:
-        """The alarm as clients see it."""
-        shelf = alarm.shelved if _is_current(alarm.shelved, self._clock()) else None
-        return {
-            "id": alarm.id,
-            "t": iso(alarm.changed),
-            "parameter": alarm.parameter,
-            "unit": alarm.unit,
-            "level": alarm.level,
-            "worst": alarm.worst,
-            "value": alarm.value,
-            "side": alarm.side,
-            "threshold": alarm.threshold,
-            "since": iso(alarm.since),
-            "count": alarm.count,
-            "acknowledged": _note_json(alarm.acknowledged),
-            "shelved": _note_json(shelf),
-        }
-
-    def event_json(self, alarm: Alarm, action: Action, was: Level | None = None) -> str:
-        """The data of an `alarm` event.
-
-        Args:
-            alarm: as it is now.
-            action: what happened.
-            was: the level before; by default the same as now.
-        """
-        fields = {"action": action, "was": alarm.level if was is None else was}
-        return dumps({**self.as_json(alarm), **fields})
+        """The alarm as clients see it now."""
+        return alarm.as_json(self._clock())
 
     def latched_events(self) -> bytes:
         """The latched alarms as server-sent events without ids, for a client that connects.
@@ -285,8 +203,8 @@ class AlarmLog:
         if self._events is None:
             active = len(self._latched) - len(self._waiting)
             sent = self.latched[: active + MAX_LATCHED_EVENTS]
-            latched = (self.event_json(alarm, "latched") for alarm in sent)
-            self._events = b"".join(sse(data, event="alarm") for data in latched)
+            events = (event_json(self.as_json(one), "latched", one.level) for one in sent)
+            self._events = b"".join(sse(data, event="alarm") for data in events)
         return self._events
 
     def _add(self, change: LimitChange) -> Alarm:
@@ -336,7 +254,7 @@ class AlarmLog:
     def _save(self, alarm: Alarm) -> None:
         if self._log is not None:
             self._changes += 1
-            self._log.put(f"{KEY}{alarm.id}", dumps({"n": self._changes, **asdict(alarm)}))
+            self._log.put(f"{KEY}{alarm.id}", alarm.saved(self._changes))
 
     def _forget(self, alarm: Alarm) -> None:
         if self._log is not None:
@@ -348,24 +266,12 @@ class AlarmLog:
         self._shelved.pop(alarm.id, None)
 
 
-def _read_alarm(text: str) -> tuple[int, Alarm]:
-    """The number of an alarm's last change, and the alarm."""
-    fields = json.loads(text)
-    number = int(fields.pop("n"))
-    for name in ("acknowledged", "shelved"):
-        if fields[name] is not None:
-            fields[name] = Note(**fields[name])
-    for name in ("level", "worst"):
-        fields[name] = Level(fields[name])
-    return number, Alarm(**fields)
+def event_json(alarm: Mapping[str, Any], action: Action, was: Level) -> str:
+    """The data of an `alarm` event.
 
-
-def _is_current(shelf: Note | None, now: float) -> bool:
-    return shelf is not None and shelf.until is not None and now < shelf.until
-
-
-def _note_json(note: Note | None) -> dict[str, Any] | None:
-    if note is None:
-        return None
-    fields = {"by": note.by, "comment": note.comment, "at": iso(note.at)}
-    return fields if note.until is None else {**fields, "until": iso_or_none(note.until)}
+    Args:
+        alarm: its JSON.
+        action: what happened.
+        was: the level before.
+    """
+    return dumps({**alarm, "action": action, "was": was})

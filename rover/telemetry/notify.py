@@ -22,9 +22,9 @@ from rover.telemetry.receivers import SendError
 from rover.wire import iso_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from rover.telemetry.alarms import Action, Alarm
+    from rover.telemetry.alarm import Action, Alarm
     from rover.telemetry.notices import Message
     from rover.telemetry.receivers import Receiver
 
@@ -72,9 +72,7 @@ class Notifier:
         self._min_level = min_level
         self._outboxes = [Outbox(receiver, timing, clock) for receiver in receivers]
 
-    def report(
-        self, alarm: Alarm, action: Action, was: Level, as_json: Callable[[Alarm], dict[str, Any]]
-    ) -> None:
+    def report(self, alarm: Alarm, action: Action, was: Level, record: Mapping[str, Any]) -> None:
         """Report a change of an alarm. It never waits.
 
         Receivers get alarms that are raised, become more severe, end, or are unshelved. Shelved
@@ -84,7 +82,7 @@ class Notifier:
             alarm: as it is now.
             action: what happened.
             was: the level before.
-            as_json: the record of an alarm.
+            record: its JSON.
         """
         if not self._outboxes or action == "acknowledged":
             return
@@ -95,9 +93,9 @@ class Notifier:
                 outbox.discard(alarm.id)
             return
         is_news = action != "changed" or RANK[alarm.level] > RANK[was]
-        record = {**as_json(alarm), "action": action}
+        notice = Notice(alarm.id, str(alarm), alarm.level, {**record, "action": action})
         for outbox in self._outboxes:
-            outbox.add(Notice(alarm.id, str(alarm), alarm.level, record), only_update=not is_news)
+            outbox.add(notice, only_update=not is_news)
 
     async def run(self) -> None:
         """Send messages until cancelled."""

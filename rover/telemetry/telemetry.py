@@ -20,7 +20,7 @@ from anyio import create_task_group, sleep
 
 from rover.errors import LogDamaged, NoDataYet
 from rover.supervise import FIRST_PAUSE_S, Health, State, source_key, worst
-from rover.telemetry.alarms import AlarmLog
+from rover.telemetry.alarms import AlarmLog, event_json
 from rover.telemetry.derived import Derived
 from rover.telemetry.event_log import MAX_EVENTS, EventLog
 from rover.telemetry.events import (
@@ -59,9 +59,8 @@ if TYPE_CHECKING:
     from rover.flush import Flusher
     from rover.logs.base import Log
     from rover.settings import Settings
-    from rover.telemetry.alarms import Action, Alarm
+    from rover.telemetry.alarm import Action, Alarm
     from rover.telemetry.derived import DerivedParameter
-    from rover.telemetry.limits import LimitChange
     from sources.base import Event, Parameter, TelemetrySource
 
 logger = logging.getLogger("rover.telemetry")
@@ -149,7 +148,7 @@ class Telemetry:
             settings, flusher, store=store, max_bytes=_resumable_bytes(settings, log)
         )
         self.views = Views(self.topic, settings, flusher)
-        self.alarms = AlarmLog(clock, log)
+        self.alarms = AlarmLog(clock, log, self._publish_alarm)
         self.events = EventLog()
         self.notifier = Notifier(open_receivers(settings.notify), Level(settings.notify_level))
         self.on_alarm: Callable[[Alarm, Action, Level], None] = lambda *_: None
@@ -242,7 +241,7 @@ class Telemetry:
                 self._limits.restore(alarm.as_change())
         if all(feed.declared for feed in self.feeds.values()):
             for change in self._limits.check_restored(self.latest.newest):
-                self._record(change)
+                self.alarms.apply(change)
 
     def _restore_dictionary(self, log: Log) -> None:
         """Restore the parameters that have values, until their sources declare them again.
@@ -292,8 +291,7 @@ class Telemetry:
         while True:
             await sleep(TICK_S)
             self._update_dictionary()
-            for alarm in self.alarms.expire_shelves():
-                self._publish_alarm(alarm, "unshelved")
+            self.alarms.expire_shelves()
             self._freshness.tick()
             for feed in self.feeds.values():
                 feed.tick()
@@ -338,7 +336,7 @@ class Telemetry:
         event_id = self.topic.publish(event, at=sample.t if leads else -inf)
         self.history.add(sample, offset=event_id.offset, size=len(data), at=self._clock())
         for change in self._limits.check(sample):
-            self._record(change)
+            self.alarms.apply(change)
 
     def _publish_event(self, feed: Feed, event: Event) -> None:
         if not self.topic.closed:
@@ -364,7 +362,7 @@ class Telemetry:
             save_dictionary(self._log, self._parameters)
         self.publish_named("dictionary", dictionary_json(self._parameters))
         for change in self._limits.set_parameters(self._parameters, self.latest.newest):
-            self._record(change)
+            self.alarms.apply(change)
 
     def _all_parameters(self) -> list[Parameter]:
         """The dictionary. Parameters from before a restart come first, in their order."""
@@ -375,30 +373,6 @@ class Telemetry:
         self._periods_s = {one.name: one.period_s for one in found.values()}
         return list(found.values())
 
-    def acknowledge(self, alarm_id: str, by: str, comment: str) -> Alarm:
-        """Record that a person has seen an alarm, and publish that.
-
-        Raises:
-            UnknownAlarm: no alarm has that id, or it has ended and was acknowledged.
-        """
-        alarm = self.alarms.acknowledge(alarm_id, by, comment)
-        logger.info("telemetry: %s acknowledged the alarm of %s", by, alarm.parameter)
-        self._publish_alarm(alarm, "acknowledged")
-        return alarm
-
-    def shelve(self, alarm_id: str, by: str, comment: str, minutes: int) -> Alarm:
-        """Shelve an alarm for some minutes, and publish that.
-
-        Raises:
-            UnknownAlarm: no alarm has that id, or it has ended and was acknowledged.
-        """
-        alarm, action = self.alarms.shelve(alarm_id, by, comment, minutes)
-        logger.info(
-            "telemetry: %s %s the alarm of %s for %d min", by, action, alarm.parameter, minutes
-        )
-        self._publish_alarm(alarm, action)
-        return alarm
-
     def state_events(self, retry_ms: int) -> bytes:
         """The state of each source as an event without an id, for a client that connects.
 
@@ -408,23 +382,11 @@ class Telemetry:
         states = (feed.state_json() for feed in self.feeds.values())
         return b"".join(sse(data, event="state", retry_ms=retry_ms) for data in states)
 
-    def alarm_events(self) -> bytes:
-        """The latched alarms as events without ids, for a client that connects."""
-        return self.alarms.latched_events()
-
-    def _record(self, change: LimitChange) -> None:
-        alarm, action = self.alarms.apply(change)
-        if alarm.count.bit_count() == 1:  # the 1st, 2nd, 4th, 8th … time that it was raised only
-            log = logger.warning if alarm.is_active else logger.info
-            log("telemetry: %s (raised %d times)", alarm, alarm.count)
-        self._publish_alarm(alarm, action, change.was)
-
-    def _publish_alarm(self, alarm: Alarm, action: Action, was: Level | None = None) -> None:
-        self.notifier.report(
-            alarm, action, alarm.level if was is None else was, self.alarms.as_json
-        )
-        self.on_alarm(alarm, action, alarm.level if was is None else was)
-        self.publish_named("alarm", self.alarms.event_json(alarm, action, was))
+    def _publish_alarm(self, alarm: Alarm, action: Action, was: Level) -> None:
+        record = self.alarms.as_json(alarm)
+        self.notifier.report(alarm, action, was, record)
+        self.on_alarm(alarm, action, was)
+        self.publish_named("alarm", event_json(record, action, was))
 
     def _publish_state(self, feed: Feed) -> None:
         self.publish_named("state", feed.state_json())
