@@ -220,6 +220,7 @@ class Supervisor:
         self._first_pause_s = first_pause_s
         self._clock = clock
         self._delivered = False
+        self._mistakes: dict[str, str] = {}
         self.mistake = ""
         self.failures = 0
         state = State.STARTING if idle is None else idle
@@ -251,12 +252,17 @@ class Supervisor:
         if self._health.state is not State.DEGRADED or self._health.detail != detail:
             self._change(State.DEGRADED, detail)
 
-    def set_mistake(self, mistake: str) -> None:
+    def set_mistake(self, mistake: str, about: str = "") -> None:
         """Degrade the source until the mistake is corrected, which is an empty text.
 
         A source that is down stays so until it delivers data.
+
+        Args:
+            mistake: for people.
+            about: what it is about: a source may have a mistake of several kinds at once.
         """
-        mistake = one_line(mistake)
+        self._mistakes[about] = one_line(mistake)
+        mistake = "; ".join(filter(None, self._mistakes.values()))
         if mistake == self.mistake:
             return
         self.mistake = mistake

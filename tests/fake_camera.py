@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anyio import Event, create_task_group
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from rover.images.reader import Reader
+    from sources.base import Camera
 
 
 @dataclass
@@ -134,10 +135,10 @@ class FakeCamera:
 
 @asynccontextmanager
 async def receiving(
-    camera: FakeCamera, spool_dir: Path, settings: Settings | None = None
+    camera: Camera, spool_dir: Path, settings: Settings | None = None, **options: Any
 ) -> AsyncIterator[Images]:
     """An `Images` that receives from the camera within the block."""
-    images = Images(camera, settings or Settings(), spool_dir)
+    images = Images(camera, settings or Settings(), spool_dir, **options)
     async with create_task_group() as tasks:
         await tasks.start(lambda *, task_status: images.run(task_status=task_status))
         yield images

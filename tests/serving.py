@@ -185,7 +185,7 @@ def serving(
     host: Host,
     server: str,
     folder: Path,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str | None] | None = None,
     *,
     up: str | None = None,
     port: int | None = None,
@@ -196,7 +196,7 @@ def serving(
         host: the app.
         server: a name in `SERVERS`.
         folder: the folder of its data and its log.
-        environ: the mission's settings.
+        environ: the mission's settings; `None` for one that is not set.
         up: the path that answers when the server is up; by default the mission's `/healthz`.
         port: by default a free one.
     """
@@ -208,18 +208,19 @@ def serving(
         app = f"{Path(RELOADED).stem}:app"
     command = SERVERS[server].format(app=app, port=port)
     log_file = folder / f"{port}.log"
+    variables = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, (EXAMPLES, ROOT))),
+        "PYTHONUNBUFFERED": "1",
+        "ROVER_DATA_DIR": f"{folder}/data",
+        "ROVER_CAMERA": "none:",  # the simulated one renders for seconds
+        **(environ or {}),
+    }
     with log_file.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, *command.split()],
             cwd=(folder / RELOADED).parent if reloads else ROOT,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(map(str, (EXAMPLES, ROOT))),
-                "PYTHONUNBUFFERED": "1",
-                "ROVER_DATA_DIR": f"{folder}/data",
-                "ROVER_CAMERA": "none:",  # the simulated one renders for seconds
-                **(environ or {}),
-            },
+            env={name: value for name, value in variables.items() if value is not None},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # to kill the whole process group, workers included

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 
 import pytest
 from anyio import create_task_group, fail_after, to_thread
@@ -59,6 +59,65 @@ async def test_calls_that_never_end_use_no_more_than_their_threads() -> None:
         assert await to_thread.run_sync(int, "7") == 7  # other threads are free
     answered.set()
     await until(lambda: len(ended) == 2)
+    assert await calls.run(int, "7") == 7
+
+
+async def test_calls_that_wait_for_a_thread_do_not_take_more_than_the_limit() -> None:
+    answered, lock = Event(), Lock()
+    running: list[int] = [0, 0]
+
+    def work() -> None:
+        with lock:
+            running[0] += 1
+            running[1] = max(running)
+        answered.wait()
+        with lock:
+            running[0] -= 1
+
+    calls = BlockingCalls(threads=2, timeout_s=0.05)
+
+    async def time_out() -> None:
+        with pytest.raises(TimeoutError):
+            await calls.run(work)
+
+    async with create_task_group() as tasks:
+        for _ in range(8):
+            tasks.start_soon(time_out)
+    assert (running, calls.unanswered) == ([2, 2], 2)
+    answered.set()
+    await until(lambda: not calls.unanswered)
+    assert await calls.run(int, "7") == 7
+
+
+async def test_a_call_that_makes_progress_may_take_long() -> None:
+    calls = BlockingCalls(threads=1, timeout_s=0.5)
+
+    def slow() -> str:
+        for _ in range(5):
+            Event().wait(0.2)
+            calls.progress()
+        return "done"
+
+    assert await calls.run(slow) == "done"
+
+
+async def test_what_nobody_waits_for_uses_the_same_threads() -> None:
+    answered = Event()
+    closed: list[str] = []
+    calls = BlockingCalls(threads=2, timeout_s=0.05)
+
+    def close(name: str) -> None:
+        answered.wait()
+        closed.append(name)
+        raise OSError("its last bytes are lost")
+
+    for name in "abc":
+        calls.start(close, name)
+    await until(lambda: calls.unanswered == 2)
+    with pytest.raises(TimeoutError):
+        await calls.run(int, "7")
+    answered.set()
+    await until(lambda: sorted(closed) == ["a", "b", "c"])
     assert await calls.run(int, "7") == 7
 
 

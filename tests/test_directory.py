@@ -671,7 +671,7 @@ async def test_a_folder_that_does_not_answer_at_the_start_appears_when_it_does(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", slow)
-    camera = DirectoryCamera(folder, poll_s=3600, start_timeout_s=0.01)
+    camera = DirectoryCamera(folder, poll_s=3600, timeout_s=1.0)
     with pytest.raises(SourceError):
         await anext(camera.new())
     answering.set()

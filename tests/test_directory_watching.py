@@ -137,6 +137,8 @@ async def test_the_start_does_not_wait_for_a_slow_scan(
         ("/data/shared", True),
         ("/mnt/my disk/images", False),
         ("/data/again", False),
+        ("/data", False),  # a network drive is mounted below it
+        ("/srv", True),
     ],
 )
 def test_the_file_system_decides_whether_changes_are_reported(
@@ -148,6 +150,7 @@ def test_the_file_system_decides_whether_changes_are_reported(
         "30 22 0:40 / /data/share rw - nfs4 server:/x rw\n"
         "31 22 0:41 / /mnt/my\\040disk rw shared:2 master:1 - fuse.sshfs host: rw\n"
         "32 22 8:2 / /data/again rw - xfs /dev/sdb rw\n"
+        "34 22 8:3 / /srv/images rw - xfs /dev/sdc rw\n"
         "33 22 0:42 / /data/again rw - cifs //server/x rw\n"
     )
     monkeypatch.setattr(watching, "MOUNTS", mounts)

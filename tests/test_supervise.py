@@ -112,6 +112,17 @@ def test_a_mistake_keeps_a_source_degraded_until_it_is_corrected() -> None:
     assert supervisor.health.state is State.LIVE
 
 
+def test_mistakes_of_several_kinds_are_corrected_one_by_one() -> None:
+    supervisor = Supervisor("test")
+    supervisor.data()
+    supervisor.set_mistake("no bucket", "copies")
+    supervisor.set_mistake("no answer", "files")
+    supervisor.set_mistake("", "copies")
+    assert (supervisor.health.state, supervisor.health.detail) == (State.DEGRADED, "no answer")
+    supervisor.set_mistake("", "files")
+    assert supervisor.health.state is State.LIVE
+
+
 def test_the_pauses_between_restarts_grow_to_a_limit() -> None:
     backoff = Backoff(0.5)
     pauses_s = [backoff.after(0.1, delivered=False) for _ in range(10)]

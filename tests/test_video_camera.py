@@ -20,12 +20,14 @@ from rover.guard import closing
 from rover.images import Cameras, Images
 from rover.routes import video
 from rover.settings import Settings
+from rover.supervise import State
 from sources.base import SourceError
 from sources.directory import DirectoryCamera
 from sources.directory.film import natural_key
 from sources.registry import open_source
 from sources.video import VideoCamera, decoder
 from sources.video.decode import Player, write_frames
+from tests.fake_camera import receiving
 from tests.one_stream import OneStream
 from tests.recorded_video import SHADES, record
 from tests.waiting import until
@@ -81,6 +83,14 @@ async def test_the_newest_frame_is_shown_and_one_now_and_then_is_an_image(tmp_pa
             assert len(b"".join([part async for part in camera.open(frame.id)])) == frame.size
             await until(is_newer(camera, frame.revision))
         assert [one.id for one in await camera.images()] == [image_id]
+
+
+async def test_a_video_without_images_is_live_once_it_has_a_frame(tmp_path: Path) -> None:
+    video = record(tmp_path / "a.avi", "mjpeg")
+    async with VideoCamera(str(video), still_s=0) as camera, receiving(camera, tmp_path) as images:
+        await until(lambda: images.health.state is State.LIVE)
+        assert await images.frame() is not None
+        assert list(await images.listed()) == []
 
 
 def is_newer(camera: VideoCamera, revision: str) -> Callable[[], bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rover.guard import Guard
 from sources.base import HasContact, HasVideo, ImageBroken, SourceError
@@ -86,15 +86,23 @@ class GuardedCamera:
             return found if isinstance(found, int | float) else None
         return None
 
+    @property
+    def has_video(self) -> bool:
+        """Whether the camera may have a video."""
+        with suppress(SourceError):
+            return self.guard.read("frame", isinstance, self._camera, HasVideo)
+        return False
+
     async def frame(self) -> Image | None:
         """The frame that the camera's video shows; `None` if it has no video.
 
         Raises:
             InvalidImage: the camera returned an invalid image.
         """
-        if not isinstance(self._camera, HasVideo):
+        if not self.has_video:
             return None
-        return self._checked("frame()", await self.guard.call("frame()", self._camera.frame))
+        camera = cast("HasVideo", self._camera)
+        return self._checked("frame()", await self.guard.call("frame()", camera.frame))
 
     def _checked(self, call: str, image: Image | None) -> Image | None:
         if image is None:

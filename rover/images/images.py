@@ -62,6 +62,7 @@ class Images:
         notify: called with the topic of each image that has grown, as `Flusher.mark`.
         kept: keeps complete images without a file; `None` to keep none.
         arrivals: records when images arrive; `None` to record nothing.
+        read_timeout_s: maximum seconds of one read from a file.
 
     Attributes:
         name: of the camera.
@@ -81,12 +82,15 @@ class Images:
         notify: Callable[[Topic[Any, Any]], None] | None = None,
         kept: KeptImages | None = None,
         arrivals: Arrivals | None = None,
+        read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
         self.name = name
         spool_dir = spool_dir or settings.data_dir / "spool"
-        self.receiver = Receiver(name, camera, settings, spool_dir, notify, kept, arrivals)
+        self._calls = BlockingCalls(MAX_THREADS, read_timeout_s)
+        self.receiver = Receiver(
+            name, camera, settings, spool_dir, notify, kept, arrivals, self._calls
+        )
         self.served = ServedRevisions()
-        self._calls = BlockingCalls(MAX_THREADS, READ_TIMEOUT_S)
         self._kept = kept
         self._camera = self.receiver.camera
         self._reading: set[CancelScope] = set()

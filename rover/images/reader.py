@@ -5,11 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from io import FileIO
 from typing import TYPE_CHECKING, Protocol, Self
-
-from anyio import CancelScope
 
 from sources.base import ImageBroken
 
@@ -76,8 +74,7 @@ class FileReader:
                 raise ImageBroken(image.id, "its file has changed")
             yield cls(image, file, calls, status, start, stop)
         finally:
-            with CancelScope(shield=True), suppress(TimeoutError):
-                await calls.run(file.close)
+            calls.start(file.close)
 
     async def read(self, at_most: int) -> bytes:
         """The next bytes, read in a worker thread.

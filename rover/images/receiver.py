@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 from asyncio import CancelledError
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from anyio import TASK_STATUS_IGNORED, create_task_group
+from anyio import TASK_STATUS_IGNORED, create_task_group, sleep
 
 from rover.guard import absorb_stray_cancellation
 from rover.images.arrivals import Arrival
@@ -32,8 +32,14 @@ if TYPE_CHECKING:
     from rover.supervise import Health
     from rover.topic import Topic
     from sources.base import Camera, Image
+    from sources.values.blocking import BlockingCalls
 
 logger = logging.getLogger("rover.images")
+
+FRAME_CHECK_S = 1.0
+"""Seconds between two looks for the first frame of a video."""
+
+UNREADABLE = "files of images cannot be read: the file system does not answer"
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -54,6 +60,7 @@ class Receiver:
         notify: called with the topic of each spool that has grown, as `Flusher.mark`.
         kept: keeps complete images without a file; `None` to keep none.
         arrivals: records when images arrive; `None` to record nothing.
+        calls: read the files of images for clients; `None` if nothing does.
 
     Attributes:
         spools: by image id, oldest first.
@@ -70,8 +77,10 @@ class Receiver:
         notify: Callable[[Topic[Any, Any]], None] | None,
         kept: KeptImages | None = None,
         arrivals: Arrivals | None = None,
+        calls: BlockingCalls | None = None,
     ) -> None:
         self._name = name
+        self._calls = calls
         self._kept = kept
         self._arrivals = arrivals
         self.spools: dict[str, Spool] = {}
@@ -79,7 +88,7 @@ class Receiver:
         self._spool_dir = spool_dir
         self._notify = notify
         label = source_key("camera", name)
-        self.supervisor = Supervisor(label, idle=idle_state(camera), silence=self._look_for_contact)
+        self.supervisor = Supervisor(label, idle=idle_state(camera), silence=self._check)
         self._following_since: float | None = None  # monotonic
         self._contact_at: float | None = None
         self.camera = GuardedCamera(label, camera, self.supervisor.degrade)
@@ -95,6 +104,7 @@ class Receiver:
         try:
             async with create_task_group() as self._tasks:
                 task_status.started()
+                self._tasks.start_soon(self._look_for_frame)
                 await self.supervisor.run(self._follow)
         finally:
             self._tasks = None
@@ -167,6 +177,20 @@ class Receiver:
             yield
         finally:
             self._following_since = None
+
+    def _check(self) -> None:
+        hangs = self._calls is not None and self._calls.unanswered
+        self.supervisor.set_mistake(UNREADABLE if hangs else "", "files")
+        self._look_for_contact()
+
+    async def _look_for_frame(self) -> None:
+        """Record that a video works which has no image yet: it may never have one."""
+        while self.camera.has_video:
+            if self._following_since is not None and self.health.state is State.STARTING:
+                with suppress(SourceError):
+                    if await self.camera.frame() is not None:
+                        self.supervisor.data()
+            await sleep(FRAME_CHECK_S)
 
     def _look_for_contact(self) -> None:
         """Record that a camera that was down works again, which may be long before a new image."""

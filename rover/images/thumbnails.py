@@ -7,7 +7,7 @@ import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from anyio import CapacityLimiter
+from anyio import Lock
 
 from rover.errors import NoThumbnail
 from rover.images.scaling import NotScalable, scaled
@@ -54,7 +54,7 @@ class Thumbnail(NamedTuple):
 
 
 class Thumbnails:
-    """The small copies of the images of all cameras. One is made at a time.
+    """The small copies of the images of all cameras. One of each camera is made at a time.
 
     Args:
         folder: of the kept copies; created with the first one. `None` to keep none.
@@ -66,7 +66,8 @@ class Thumbnails:
         self._folder = folder if max_bytes else None
         self._max_bytes = max_bytes
         self._kept: dict[str, int] | None = None  # bytes by name, the least lately used first
-        self._turn: CapacityLimiter | None = None  # it belongs to an event loop
+        self._turns: dict[str, Lock] = {}  # by camera: reading its file may take long
+        self._scaling = Lock()
         self._calls = BlockingCalls(1, TIMEOUT_S)
 
     async def get(self, images: Images, image: Image, width: int) -> Thumbnail:
@@ -88,18 +89,20 @@ class Thumbnails:
         width = next(one for one in WIDTHS if one >= width)
         key = f"{images.name}\0{image.id}\0{image.revision}\0{width}"
         name = sha256(key.encode()).hexdigest()[:32]
-        if self._turn is None:
-            self._turn = CapacityLimiter(1)
-        async with self._turn:
+        async with self._turns.setdefault(images.name, Lock()):
             if (data := await self._calls.run(self._load, name)) is None:
                 source = await read_all(images, image)
-                try:
-                    layout = image.metadata.get("layout")
-                    data = await self._calls.run(scaled, source, width, "WEBP", layout)
-                except (NotScalable, TimeoutError, MemoryError) as exc:
-                    raise NoThumbnail(image.id, str(exc)) from exc
+                async with self._scaling:
+                    data = await self._scaled(source, image, width)
                 await self._calls.run(self._keep, name, data)
         return Thumbnail(data, name)
+
+    async def _scaled(self, source: bytes, image: Image, width: int) -> bytes:
+        try:
+            layout = image.metadata.get("layout")
+            return await self._calls.run(scaled, source, width, "WEBP", layout)
+        except (NotScalable, TimeoutError, MemoryError) as exc:
+            raise NoThumbnail(image.id, str(exc)) from exc
 
     def _load(self, name: str) -> bytes | None:
         if self._folder is None:

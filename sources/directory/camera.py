@@ -15,7 +15,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from anyio import CancelScope, Event, Lock, create_task_group, move_on_after, sleep
+from anyio import Event, Lock, create_task_group, move_on_after, sleep
 
 from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.directory.film import Film
@@ -44,17 +44,14 @@ CHUNK_BYTES = 2**20
 MAX_THREADS = 4
 """Maximum number of threads in which the folder is read."""
 
-CALL_TIMEOUT_S = 5.0
-"""Maximum seconds of a read of a file, or of a look at it."""
+TIMEOUT_S = 5.0
+"""Seconds after which a file system does not answer: of a call, and of a scan for one file."""
 
-SCAN_TIMEOUT_S = 60.0
-"""Maximum seconds of a scan."""
+REPEAT_S = 30.0
+"""Seconds between two errors of `new` for the same reason. They end when the folder can be read."""
 
 SCAN_PAUSE_RATIO = 10
 """The pause between two scans is at least this many times the duration of a scan."""
-
-START_TIMEOUT_S = 3.0
-"""Maximum seconds of the look at the folder that makes the camera."""
 
 FIRST_SCAN_S = 2.0
 """Seconds that the start waits for the newest images."""
@@ -95,8 +92,7 @@ class DirectoryCamera:
         wait: start without the folder, which may be mounted or created later.
         fps: images per second of a video of all images, in the order of their names, again and
             again; 0 for a video of the newest image.
-        start_timeout_s: seconds that making the camera waits for the folder. A folder that does
-            not answer may do so later.
+        timeout_s: seconds after which the file system does not answer. It may do so later.
         clock: seconds, monotonic.
 
     Attributes:
@@ -114,18 +110,19 @@ class DirectoryCamera:
         wait: bool = False,
         fps: float = 0.0,
         *,
-        start_timeout_s: float = START_TIMEOUT_S,
+        timeout_s: float = TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._poll_s = POSITIVE_S.number("poll_s", poll_s)
         settle_s = Range(at_least=0, unit="s").number("settle_s", settle_s)
         self._fps = Range(0, 30).number("fps", fps)
         self._film = Film()
-        self._folder = Folder(path, settle_s, clock)
-        self._calls = BlockingCalls(MAX_THREADS, CALL_TIMEOUT_S)
-        self._scans = BlockingCalls(1, SCAN_TIMEOUT_S)
+        self._calls = BlockingCalls(MAX_THREADS, timeout_s)
+        self._scans = BlockingCalls(1, timeout_s)
+        self._folder = Folder(path, settle_s, clock, self._scans.progress)
         self._last = EMPTY
         self._problem = ""
+        self._raised = ""  # the problem that `new` raised last
         self.contact_at: float | None = None
         self._since = time.time()  # when the folder was last without images that are known
         self._next_whole = inf  # by the clock of `time.perf_counter`
@@ -135,7 +132,7 @@ class DirectoryCamera:
         self._tasks: TaskGroup | None = None
         self._stop = Event()
         try:
-            call_in_time(lambda: os.scandir(path).close(), start_timeout_s)
+            call_in_time(lambda: os.scandir(path).close(), timeout_s)
         except TimeoutError as exc:  # for example, a network drive whose server is down
             self._problem = str(self._unreadable(exc))
             logger.warning("%s", self._problem)
@@ -170,7 +167,10 @@ class DirectoryCamera:
             return None
         state = self._last.files.get(image_id)
         if state is None or (state.image is not None and state.image.complete):
-            now = await self._calls.run(self._folder.signature, image_id)
+            try:
+                now = await self._calls.run(self._folder.signature, image_id)
+            except TimeoutError as exc:
+                raise self._unreadable(exc) from exc
             if now != (None if state is None else state.signature):
                 await self.refresh([image_id])
         return self._known(image_id)
@@ -208,8 +208,7 @@ class DirectoryCamera:
                     return
                 await changed.wait()
         finally:
-            with CancelScope(shield=True), suppress(TimeoutError):
-                await self._calls.run(file.close)
+            self._calls.start(file.close)
 
     def new(self) -> AsyncIterator[str]:
         """Yield ids as scans find them.
@@ -279,9 +278,8 @@ class DirectoryCamera:
         scanned.set()
         while True:
             with suppress(TimeoutError):  # the file system does not answer
-                if await self._calls.run(reports_changes, self._folder.tree.path):
-                    while await self._follow():
-                        pass
+                while await self._calls.run(self._watched) and await self._follow():
+                    pass
             await self._scan_and_wait()
 
     async def _poll_arriving(self) -> None:
@@ -297,7 +295,8 @@ class DirectoryCamera:
     async def _scan_and_wait(self) -> None:
         began = time.perf_counter()
         await self.refresh()
-        await sleep(max(self._poll_s, SCAN_PAUSE_RATIO * (time.perf_counter() - began)))
+        took_s = 0.0 if self._problem else time.perf_counter() - began
+        await sleep(max(self._poll_s, SCAN_PAUSE_RATIO * took_s))
 
     async def _follow(self) -> bool:
         """Scan what the system reports, until the folders are others or cannot be read.
@@ -306,7 +305,7 @@ class DirectoryCamera:
             Whether only the subfolders have changed.
         """
         tree, folders = self._folder.tree, self._last.folders
-        identity = await self._calls.run(tree.identity)
+        watched = await self._calls.run(self._watched)
         next_check = 0.0
         self._next_whole = inf
         if self._tasks is not None:  # it runs once the folders are watched
@@ -322,12 +321,17 @@ class DirectoryCamera:
                     return False
                 if began >= next_check:
                     next_check = began + CHECK_S
-                    if await self._calls.run(tree.identity) != identity:
+                    if await self._calls.run(self._watched) != watched:
                         return False
                     self.contact_at = time.time()
                 if self._last.folders != folders:
                     return True
         return False
+
+    def _watched(self) -> tuple[int, int] | None:
+        """The identity of the folder; `None` if not all changes in it are reported."""
+        tree = self._folder.tree
+        return tree.identity() if reports_changes(tree.path) else None
 
     async def _scan_whole(self) -> None:
         """Scan the whole folder, and plan the next such scan."""
@@ -343,9 +347,14 @@ class DirectoryCamera:
                 name = next(iter(new))
                 del new[name]
                 yield name
-            if self._problem:
-                raise SourceError(self._problem)
-            await changed.wait()
+            if self._problem != self._raised:
+                self._raised = self._problem
+                if self._problem:
+                    raise SourceError(self._problem)
+            with move_on_after(REPEAT_S if self._problem else None):
+                await changed.wait()
+                continue
+            self._raised = ""
 
     def _known(self, image_id: str) -> Image | None:
         state = self._last.files.get(image_id)

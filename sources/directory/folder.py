@@ -70,10 +70,18 @@ class Folder:
         path: of the folder; resolved again at each scan.
         settle_s: seconds without a change after which an image may have other bytes after its end.
         clock: seconds, monotonic.
+        progress: called for each file of a scan.
     """
 
-    def __init__(self, path: Path, settle_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settle_s: float,
+        clock: Callable[[], float],
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
         self.tree = Tree(path)
+        self._progress = progress
         self._settle_s = settle_s
         self._clock = clock
         self._facts_left = 0
@@ -86,7 +94,7 @@ class Folder:
         """
         folders: set[str] = set()
         self._facts_left = MAX_FACTS
-        found = {one.name: one for one in self.tree.walk(folders)}
+        found = self._walk(folders)
         files = dict(self._states(found.values(), found, before))
         known = before.files
         changed = {name for name, state in files.items() if known.get(name) is not state}
@@ -105,7 +113,7 @@ class Folder:
         """
         folders: set[str] = set()
         self._facts_left = MAX_FACTS
-        found = {one.name: one for one in self.tree.walk(folders)}
+        found = self._walk(folders)
         newest_first = sorted(found.values(), key=lambda one: one.status.st_mtime, reverse=True)
         newest, others = newest_first[:count], newest_first[count:]
         first = dict(self._states(newest, found, EMPTY))
@@ -144,6 +152,14 @@ class Folder:
                 del files[name]
         return next_scan(before, files, before.folders, changed)
 
+    def _walk(self, folders: set[str]) -> dict[str, Found]:
+        """All regular files by name; adds the names of the folders."""
+        found = {}
+        for one in self.tree.walk(folders):
+            found[one.name] = one
+            self._progress()
+        return found
+
     def signature(self, name: str) -> Signature | None:
         """The signature of the file with that name now; `None` if there is none."""
         found = self.tree.find(name)
@@ -180,6 +196,7 @@ class Folder:
         return self._state(found, next(filter(None, labels), None), before)
 
     def _state(self, found: Found, label: Found | None, scan_before: Scan) -> FileState:
+        self._progress()
         now = self._clock()
         signature = Signature.of(found.status)
         arrival = self._arrival(found.name, found.status, scan_before.number + 1)

@@ -37,8 +37,8 @@ The watcher wakes up after each step, which is most of the cost of a folder with
 
 
 def reports_changes(path: Path) -> bool:
-    """Whether the system reports all changes in the folder. It blocks."""
-    return sys.platform != "linux" or _file_system(os.path.realpath(path)) in LOCAL
+    """Whether the system reports all changes in the folder and in its subfolders. It blocks."""
+    return sys.platform != "linux" or _file_systems(os.path.realpath(path)) <= LOCAL
 
 
 async def changed_names(
@@ -84,9 +84,10 @@ def _name_in(root: Path, path: str) -> str:
     return os.path.relpath(path, root)
 
 
-def _file_system(path: str) -> str:
-    """The kind of the file system; empty if it is unknown."""
+def _file_systems(path: str) -> set[str]:
+    """The kinds of the file systems of a folder and of those mounted below it; empty if unknown."""
     longest, kind = "", ""
+    below: dict[str, str] = {}
     with suppress(OSError), MOUNTS.open(encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
             mount, _, system = line.partition(" - ")
@@ -94,7 +95,9 @@ def _file_system(path: str) -> str:
             is_above = path == point or path.startswith(point.rstrip("/") + "/")
             if is_above and len(point) >= len(longest):  # a later one hides an earlier one
                 longest, kind = point, system.split(" ")[0]
-    return kind
+            elif point.startswith(path.rstrip("/") + "/"):
+                below[point] = system.split(" ")[0]
+    return {kind, *below.values()}
 
 
 def _unescaped(point: str) -> str:
