@@ -252,15 +252,56 @@ async def test_the_short_form_of_a_dictionary(schema: Path, tmp_path: Path) -> N
                 "args": [
                     {"name": "m", "type": "number", "min": 0, "max": 50},
                     {"name": "mode", "type": "enum", "values": ["BLIND"]},
+                    {
+                        "name": "at",
+                        "type": "repeat",
+                        "args": [{"name": "x", "type": "integer", "max": 9}],
+                    },
                 ],
             }
         ]
     }
     dictionary = written(tmp_path / "short.json", short)
     mode = '{"type": "symbol", "value": "BLIN"}'
-    content = command("DRIVE", NUMBER % 51, mode)
+    at = f'{{"type": "repeat", "value": [[{NUMBER % 9}], [{NUMBER % 10}], []]}}'
+    content = command("DRIVE", NUMBER % 51, mode, at)
     reports = await check(SeqJsonValidator(schema, dictionary), tmp_path / "a.json", content)
-    assert found(reports) == [("argument.range", 3), ("argument.member", 3)]
+    expected = ["argument.range", "argument.member", "argument.range", "argument.missing"]
+    assert found(reports) == [(code, 3) for code in expected]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"name": "m", "type": "number", "minimum": 0},
+        {"name": "m", "type": "boolean", "max": 1},
+        {"name": "m", "type": "enum"},
+        {"name": "m", "type": {"name": "U8"}, "max": 5},
+        {"name": "m", "type": "repeat", "args": [{"name": "x", "type": "number", "maxx": 1}]},
+    ],
+)
+def test_a_limit_that_would_not_be_checked_is_refused(
+    schema: Path, tmp_path: Path, field: dict[str, Any]
+) -> None:
+    dictionary = written(tmp_path / "d.json", {"commands": [{"name": "A", "args": [field]}]})
+    with pytest.raises(SourceError, match=r"d\.json: commands\[0\]\.args\[0\]\."):
+        SeqJsonValidator(schema, dictionary)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "A", "arg": []},
+        {"name": "A", "stem": "B"},
+        {"name": "A", "formalParams": [], "args": [{"name": "m", "type": "number"}]},
+    ],
+)
+def test_a_command_with_fields_that_contradict_each_other_is_refused(
+    schema: Path, tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    dictionary = written(tmp_path / "d.json", {"commands": [fields]})
+    with pytest.raises(SourceError, match=r"d\.json: commands\[0\]\."):
+        SeqJsonValidator(schema, dictionary)
 
 
 @pytest.mark.parametrize(

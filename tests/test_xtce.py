@@ -181,6 +181,17 @@ async def test_each_form_of_a_command_means_the_same(
         ),
         ('[{"name": "DRIVE", "args": 5}]', ("syntax.command", 1, 20)),
         ("[7]", ("syntax.command", 1, 2)),
+        (
+            '{"commands": [{"name": "DRIVE", "args": {"distance": 5}, "mode": "BLIND"}]}',
+            ("syntax.command", 1, 58),
+        ),
+        ('{"name": "DRIVE", "argument": {"distance": 5}}', ("syntax.command", 1, 19)),
+        ('{"name": "DRIVE", "args": [5], "arguments": [6]}', ("syntax.command", 1, 32)),
+        ('{"name": "DRIVE", "args": [5], "command": "STOP"}', ("syntax.command", 1, 32)),
+        (
+            '{"commands": [{"name": "DRIVE", "args": [5]}], "command": "STOP"}',
+            ("syntax.command", 1, 48),
+        ),
         ('{"name": "DRIVE", "name": "STOP"}', ("json.duplicate", 1, 19)),
         ('{"name": ', ("json.syntax", 1, 10)),
         (b"DRIVE \xff", ("file.encoding", 1, 7)),

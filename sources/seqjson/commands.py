@@ -1,4 +1,4 @@
-"""A command dictionary for seq-json, and the check of commands against it.
+"""The check of the commands of a sequence against a dictionary.
 
 It is the JSON dictionary of F Prime, or the same in short:
 
@@ -9,54 +9,22 @@ Source: the F Prime dictionary specification.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sources.seqjson.faults import Fault
-from sources.values.floats import HIGHEST_ROUNDED_F32, exact
+from sources.seqjson.parameters import KINDS, Types, name_field, read_parameters
+from sources.values.floats import exact
 from sources.values.json_fields import Fields
 from sources.values.wording import Suggestions, listed, quoted, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from sources.seqjson.parameters import Parameter
     from sources.values.json_text import Pointer
 
 LISTS = ("steps", "immediate_commands", "hardware_commands")
 """The properties of a sequence that hold commands."""
-
-KINDS: Mapping[str, tuple[str, ...]] = {
-    "number": ("number",),
-    "integer": ("number", "hex"),
-    "boolean": ("boolean",),
-    "string": ("string",),
-    "enum": ("symbol", "string"),
-    "repeat": ("repeat",),
-}
-"""The types of seq-json arguments for each kind of parameter."""
-
-MAX_DEPTH = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a command.
-
-    Attributes:
-        name: of the parameter.
-        kind: a key of `KINDS`.
-        low: lowest number.
-        high: highest number.
-        members: of an enum.
-        max_bytes: maximum size of a text.
-    """
-
-    name: str
-    kind: str
-    low: float | None = None
-    high: float | None = None
-    members: Sequence[str] = ()
-    max_bytes: int | None = None
 
 
 class Commands:
@@ -72,17 +40,13 @@ class Commands:
 
     def __init__(self, place: str, content: Any) -> None:
         root = Fields(place, content, ": ")
-        self._definitions = {
-            one.text("qualifiedName"): one for one in root.objects("typeDefinitions", optional=True)
-        }
+        types = Types(root)
         self._commands: dict[str, Sequence[Parameter]] = {}
         for fields in root.objects("commands"):
-            name = fields.text("stem" if fields.get("stem") is not None else "name")
+            name = fields.text(name_field(fields))
             if name in self._commands:
                 raise fields.error("name", f"{name} is a duplicate")
-            key = "formalParams" if fields.get("formalParams") is not None else "args"
-            parameters = [self._parameter(one) for one in fields.objects(key, optional=True)]
-            self._commands[name] = parameters
+            self._commands[name] = read_parameters(fields, types)
 
     def faults(self, content: Any) -> Iterator[Fault]:
         """Yield the faults of the commands of a sequence, which need not fit its schema."""
@@ -96,68 +60,30 @@ class Commands:
                 continue
             args = step.get("args", [])
             if isinstance(args, list):
-                yield from self._argument_faults(stem, args, (*pointer, "args"))
-
-    def _argument_faults(self, stem: str, args: list[Any], pointer: Pointer) -> Iterator[Fault]:
-        parameters = self._commands[stem]
-        usage = f"the arguments are {listed(one.name for one in parameters) or 'none'}"
-        if len(args) != len(parameters):
-            plural = "" if len(parameters) == 1 else "s"
-            message = f"{stem} takes {len(parameters)} argument{plural}, not {len(args)}"
-            is_missing = len(args) < len(parameters)
-            code = "argument.missing" if is_missing else "argument.extra"
-            place = pointer if is_missing or not pointer else (*pointer, len(parameters))
-            yield Fault(code, message, place, usage)
-        for index, (parameter, argument) in enumerate(zip(parameters, args, strict=False)):
-            if not isinstance(argument, dict):
-                continue
-            name = argument.get("name")
-            if isinstance(name, str) and name != parameter.name:
-                message = f"argument {index + 1} of {stem} is {parameter.name}, not {quoted(name)}"
-                yield Fault("argument.name", message, (*pointer, index, "name"), usage)
-                continue  # its value may be right for the argument of that name
-            yield from _value_faults(parameter, argument, (*pointer, index))
-
-    def _parameter(self, fields: Fields) -> Parameter:
-        name = fields.text("name")
-        if isinstance(fields.get("type"), str):
-            kind = fields.text("type")
-            if kind not in KINDS:
-                raise fields.error("type", f"must be one of {listed(KINDS)}")
-            low, high = (fields.number(key) for key in ("min", "max"))
-            members = fields.texts("values")
-            return Parameter(name, kind, low, high, members, fields.number("max_bytes", whole=True))
-        return self._typed(name, fields.object("type"), 0)
-
-    def _typed(self, name: str, type_: Fields, depth: int) -> Parameter:
-        """A parameter with a type of F Prime."""
-        type_name = type_.text("name")
-        if type_name in BITS:
-            bits = BITS[type_name]
-            if type_name.startswith("I"):
-                return Parameter(name, "integer", -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-            return Parameter(name, "integer", 0, 2**bits - 1)
-        if type_name in ("F32", "F64"):
-            highest = HIGHEST_ROUNDED_F32 if type_name == "F32" else None
-            return Parameter(name, "number", None if highest is None else -highest, highest)
-        if type_name == "bool":
-            return Parameter(name, "boolean")
-        if type_name == "string":
-            return Parameter(name, "string", max_bytes=type_.integer("size", 0, 65_535))
-        definition = self._definitions.get(type_name)
-        if definition is None or depth == MAX_DEPTH:
-            raise type_.error("name", f"the type {type_name!r} is not in typeDefinitions")
-        match definition.text("kind"):
-            case "alias":
-                return self._typed(name, definition.object("underlyingType"), depth + 1)
-            case "enum":
-                constants = definition.objects("enumeratedConstants")
-                return Parameter(name, "enum", members=[one.text("name") for one in constants])
-            case _:
-                return Parameter(name, "repeat")
+                yield from _argument_faults(stem, self._commands[stem], args, (*pointer, "args"))
 
 
-BITS = {f"{sign}{bits}": bits for sign in "IU" for bits in (8, 16, 32, 64)}
+def _argument_faults(
+    taker: str, parameters: Sequence[Parameter], args: list[Any], pointer: Pointer
+) -> Iterator[Fault]:
+    """Yield the faults of the arguments of a command, or of one repetition of an argument."""
+    usage = f"the arguments are {listed(one.name for one in parameters) or 'none'}"
+    if len(args) != len(parameters):
+        plural = "" if len(parameters) == 1 else "s"
+        message = f"{taker} takes {len(parameters)} argument{plural}, not {len(args)}"
+        is_missing = len(args) < len(parameters)
+        code = "argument.missing" if is_missing else "argument.extra"
+        place = pointer if is_missing or not pointer else (*pointer, len(parameters))
+        yield Fault(code, message, place, usage)
+    for index, (parameter, argument) in enumerate(zip(parameters, args, strict=False)):
+        if not isinstance(argument, dict):
+            continue
+        name = argument.get("name")
+        if isinstance(name, str) and name != parameter.name:
+            message = f"argument {index + 1} of {taker} is {parameter.name}, not {quoted(name)}"
+            yield Fault("argument.name", message, (*pointer, index, "name"), usage)
+            continue  # its value may be right for the argument of that name
+        yield from _value_faults(parameter, argument, (*pointer, index))
 
 
 def _value_faults(
@@ -179,6 +105,13 @@ def _value_faults(
         except ValueError:
             return
     if isinstance(value, bool):
+        return
+    if isinstance(value, list):
+        for index, group in enumerate(value):
+            if parameter.parameters is not None and isinstance(group, list):
+                yield from _argument_faults(
+                    parameter.name, parameter.parameters, group, (*place, index)
+                )
         return
     if isinstance(value, int | float):
         if parameter.kind == "integer" and value != int(value):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sources.base import SourceError
-from sources.values.wording import quoted
+from sources.values.wording import quoted, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 
 class Fields:
@@ -33,6 +33,16 @@ class Fields:
     def error(self, name: str, text: str) -> SourceError:
         """The error of a field."""
         return SourceError(f"{self._within(name)}: {text}")
+
+    def check_known(self, names: Collection[str]) -> None:
+        """Check that there are no other fields.
+
+        Raises:
+            SourceError: there is one.
+        """
+        for name in self._content:
+            if name not in names:
+                raise self.error(name, f"is not known; {suggestion(name, names)}")
 
     def get(self, name: str) -> Any:
         """A value of any type; `None` if the field is missing."""

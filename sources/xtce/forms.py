@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from sources.values.wording import quoted
+from sources.values.wording import quoted, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,10 @@ SINGLE_QUOTED = re.compile(r"'([^']*)'")
 DIGITS_BESIDE_COMMA = re.compile(r"[0-9],[0-9]")
 BARE = re.compile(r"[^\s,()=\"'#]+")
 BLANK = re.compile(r"\s*")
+
+NAME_KEYS = ("name", "command")
+ARGUMENTS_KEYS = ("args", "arguments")
+"""The keys of a command in JSON."""
 
 _decode = json.JSONDecoder().raw_decode
 
@@ -152,31 +156,58 @@ def read_calls(content: Any) -> Iterator[Call | FormMistake]:
     """Yield the commands of a JSON file, and the mistakes in its form."""
     top: Pointer = ()
     if isinstance(content, dict) and "commands" in content:
+        yield from _unknown(content, (), ("commands",))
         top, content = ("commands",), content["commands"]
     if not isinstance(content, list):
-        yield _call(content, top)
+        yield from _call(content, top)
         return
     for index, item in enumerate(content):
-        yield _call(item, (*top, index))
+        yield from _call(item, (*top, index))
 
 
-def _call(item: Any, pointer: Pointer) -> Call | FormMistake:
+def _call(item: Any, pointer: Pointer) -> Iterator[Call | FormMistake]:
+    """Yield the command of an object, or its mistakes: a command with a mistake means nothing."""
     fields = item if isinstance(item, dict) else {}
-    key = "name" if "name" in fields else "command"
-    name = fields.get(key)
-    if not isinstance(name, str):
+    key, given = (_only(fields, *names) for names in (NAME_KEYS, ARGUMENTS_KEYS))
+    mistakes = list(_unknown(fields, pointer, (key, given)))
+    if not isinstance(fields.get(key), str):
         hint = 'write {"name": "COMMAND", "args": {"argument": 1}}'
-        return FormMistake("must be a command with a name", pointer, hint)
-    given = "args" if "args" in fields else "arguments"
+        mistakes.append(FormMistake("must be a command with a name", pointer, hint))
     values = fields.get(given, {})
     if not isinstance(values, dict | list):
         place, hint = (*pointer, given), 'write {"argument": 1}'
-        return FormMistake(f"{given} must be an object or an array", place, hint)
-    call = Call(name, (*pointer, key))
+        mistakes.append(FormMistake(f"{given} must be an object or an array", place, hint))
+    if mistakes:
+        yield from mistakes
+        return
+    call = Call(fields[key], (*pointer, key))
     for part, value in _items(values):
         place = (*pointer, given, part)
         call.arguments.append(Given(None if isinstance(part, int) else part, value, place))
-    return call
+    yield call
+
+
+def _only(fields: dict[str, Any], first: str, second: str) -> str:
+    """The one of two keys with the same meaning that is used."""
+    return second if second in fields and first not in fields else first
+
+
+def _unknown(
+    fields: dict[str, Any], pointer: Pointer, known: tuple[str, ...]
+) -> Iterator[FormMistake]:
+    """Yield a mistake for each key that is not known, or repeats the meaning of one that is."""
+    for key in fields:
+        if key in known:
+            continue
+        names = next((names for names in (NAME_KEYS, ARGUMENTS_KEYS) if key in names), ())
+        if other := next((one for one in names if one in known), ""):
+            message = f"{quoted(key)} is the same as {quoted(other)}, which is there too"
+            yield FormMistake(message, (*pointer, key), "delete one of both")
+        else:
+            message = f"a command has no member {quoted(key)}"
+            if known == ("commands",):
+                message = f"{quoted(key)} beside commands is not known"
+            yield FormMistake(message, (*pointer, key), suggestion(key, known))
 
 
 def _items(values: Any) -> list[tuple[str | int, Any]]:
