@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from math import inf
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
@@ -35,23 +34,21 @@ from rover.telemetry.freshness import MIN_STALE_S, Freshness
 from rover.telemetry.history import History
 from rover.telemetry.latest import Latest
 from rover.telemetry.limits import Level, LimitWatch
+from rover.telemetry.mission_dictionary import MissionDictionary
 from rover.telemetry.names import ParameterNames
 from rover.telemetry.notify import Notifier
 from rover.telemetry.order import ParameterOrder
 from rover.telemetry.receivers import open_receivers
 from rover.telemetry.recorder import Recorder
 from rover.telemetry.records import (
-    DICTIONARY,
     STREAM,
     note_deletion,
-    save_dictionary,
-    saved_dictionary,
     telemetry_store,
 )
 from rover.telemetry.translation import ParameterChange, Translation
 from rover.telemetry.views import Views
 from rover.wire import dumps, sse
-from sources.base import Limits, Sample
+from sources.base import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -153,12 +150,10 @@ class Telemetry:
         self.notifier = Notifier(open_receivers(settings.notify), Level(settings.notify_level))
         self.on_alarm: Callable[[Alarm, Action, Level], None] = lambda *_: None
         self._derived = Derived(derived, self._is_stale)
-        self._changes = changes or {}
-        self._remembered: dict[str, Parameter] = {}  # in the dictionary before a restart
-        self._parameters = self._all_parameters()
+        self._dictionary = MissionDictionary(self.feeds, self._derived, changes or {}, log)
         file = None if log is None else log.file
         self.history = History(
-            self._parameters,
+            self._dictionary.parameters,
             path=file,
             recorded=None if log is None else log.recorded,
             max_bytes=settings.history_bytes if file is None else settings.keep_bytes,
@@ -168,7 +163,7 @@ class Telemetry:
         )
         self._clock = clock
         self._order = ParameterOrder(present=clock)
-        self._limits = LimitWatch(self._parameters)
+        self._limits = LimitWatch(self._dictionary.parameters)
         ended_at = None if log is None else log.ended_at
         present = clock if ended_at is None else lambda: ended_at
         elapsed = monotonic if ended_at is None else present
@@ -183,7 +178,7 @@ class Telemetry:
     def parameters(self) -> Sequence[Parameter]:
         """The dictionary as it is now; some sources learn theirs from samples."""
         self._update_dictionary()
-        return self._parameters
+        return self._dictionary.parameters
 
     @property
     def health(self) -> Health:
@@ -214,14 +209,14 @@ class Telemetry:
         """
         if not self.latest.known(fields):
             raise NoDataYet(f"no value has arrived yet; the source is {self.health.detail}")
-        return self.latest.as_json(self._parameters, fields)
+        return self.latest.as_json(self._dictionary.parameters, fields)
 
     def live_numbers(self) -> Iterator[tuple[str, str, float]]:
         """The name, the source and the newest value of each parameter that is live and a number.
 
         The iterator may be used in another thread.
         """
-        numbers = self.latest.live_numbers(self._periods_s)
+        numbers = self.latest.live_numbers(self._dictionary.periods_s)
         return ((name, self.source_of(name), value) for name, value in numbers)
 
     async def load(self) -> None:
@@ -229,10 +224,13 @@ class Telemetry:
         if self._log is None or self._recorder is None:
             return
         await self._recorder.load()
-        self._restore_dictionary(self._log)
-        save_dictionary(self._log, self._parameters)
+        self._dictionary.restore(lambda name: self.latest.known([name]))
+        self.history.set_parameters(self._dictionary.parameters)
+        self._limits.set_parameters(self._dictionary.parameters)
+        self._dictionary.save()
         with suppress(LogDamaged):
-            await self._record_dictionary(self._log)
+            if not await self._dictionary.is_recorded():
+                self.publish_named("dictionary", dictionary_json(self._dictionary.parameters))
             events = await self._log.read(STREAM, kinds=("event",), limit=MAX_EVENTS, newest=True)
             self.events.restore(events)
         self.alarms.restore()
@@ -242,32 +240,6 @@ class Telemetry:
         if all(feed.declared for feed in self.feeds.values()):
             for change in self._limits.check_restored(self.latest.newest):
                 self.alarms.apply(change)
-
-    def _restore_dictionary(self, log: Log) -> None:
-        """Restore the parameters that have values, until their sources declare them again.
-
-        Their limits are those of the configuration, which may have changed. The order stays.
-        """
-        if log.recorded is not None:
-            return
-        declared = {one.name for one in self._parameters}
-        for parameter in saved_dictionary(log.values(DICTIONARY)):
-            name = parameter.name
-            if name in declared or self.latest.known([name]):
-                change = self._changes.get(name, ParameterChange())
-                self._remembered[name] = change.apply(replace(parameter, limits=Limits()))
-        self._parameters = self._all_parameters()
-        self.history.set_parameters(self._parameters)
-        self._limits.set_parameters(self._parameters)
-
-    async def _record_dictionary(self, log: Log) -> None:
-        """Publish the dictionary if it is not the newest recorded one: replays show its units."""
-        if log.file is None or log.recorded is not None:
-            return
-        recorded = await log.read(STREAM, kinds=("dictionary",), limit=1, newest=True)
-        data = dictionary_json(self._parameters)
-        if recorded[0].data != data if recorded else self._parameters:
-            self.publish_named("dictionary", data)
 
     async def synced(self) -> None:
         """Return when everything published so far survives a power cut, or the log fails."""
@@ -348,7 +320,7 @@ class Telemetry:
         return feed is not None and feed.health.state in (State.DOWN, State.STALE)
 
     def _is_stale(self, parameter: str) -> bool:
-        return self._freshness.is_stale(parameter, self._periods_s.get(parameter))
+        return self._freshness.is_stale(parameter, self._dictionary.periods_s.get(parameter))
 
     def _update_dictionary(self) -> None:
         changed = [feed.update_dictionary() for feed in self.feeds.values()]
@@ -356,22 +328,13 @@ class Telemetry:
             self._publish_dictionary()
 
     def _publish_dictionary(self) -> None:
-        self._parameters = self._all_parameters()
-        self.history.set_parameters(self._parameters)
-        if self._log is not None:
-            save_dictionary(self._log, self._parameters)
-        self.publish_named("dictionary", dictionary_json(self._parameters))
-        for change in self._limits.set_parameters(self._parameters, self.latest.newest):
+        self._dictionary.collect()
+        self._dictionary.save()
+        parameters = self._dictionary.parameters
+        self.history.set_parameters(parameters)
+        self.publish_named("dictionary", dictionary_json(parameters))
+        for change in self._limits.set_parameters(parameters, self.latest.newest):
             self.alarms.apply(change)
-
-    def _all_parameters(self) -> list[Parameter]:
-        """The dictionary. Parameters from before a restart come first, in their order."""
-        found = dict(self._remembered)
-        for feed in self.feeds.values():
-            found |= {one.name: one for one in feed.parameters}
-        found |= {one.name: one for one in self._derived.parameters}
-        self._periods_s = {one.name: one.period_s for one in found.values()}
-        return list(found.values())
 
     def state_events(self, retry_ms: int) -> bytes:
         """The state of each source as an event without an id, for a client that connects.
