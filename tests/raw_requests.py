@@ -91,6 +91,7 @@ HEADERS = [
     b"tus-resumable",
     b"upload-complete",
     b"upload-length",
+    b"upload-checksum",
     b"upload-metadata",
     b"upload-offset",
     b"x-forwarded-for",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from base64 import b64encode
@@ -129,6 +130,69 @@ async def test_a_file_in_several_requests_of_tus(tmp_path: Path, serve: Serve) -
     assert state.headers["upload-metadata"] == METADATA
     assert "upload-expires" in state.headers
     assert (report["name"], report["status"]) == ("sól 42.seq", "COMPLETE")
+
+
+def checksum(algorithm: str, data: bytes) -> str:
+    return f"{algorithm} {b64encode(hashlib.new(algorithm, data).digest()).decode()}"
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512"])
+async def test_bytes_without_the_checksum_that_a_tus_client_states_are_not_added(
+    tmp_path: Path, serve: Serve, algorithm: str
+) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    async with served(mission, serve) as client:
+
+        async def send(data: bytes, stated: bytes, offset: int) -> httpx.Response:
+            headers = {
+                **TUS_PART,
+                "Upload-Offset": str(offset),
+                "Upload-Checksum": checksum(algorithm, stated),
+            }
+            return await client.patch("/uploads/t1", content=data, headers=headers)
+
+        begin = {
+            **TUS_PART,
+            "Upload-Length": str(len(FILE)),
+            "Upload-Checksum": checksum(algorithm, FILE[:3]),
+        }
+        first = await client.post("/uploads?id=t1", content=FILE[:3], headers=begin)
+        wrong = await send(FILE[3:9], FILE[3:8], 3)
+        state = await client.head("/uploads/t1", headers=TUS)
+        right = await send(FILE[3:9], FILE[3:9], 3)
+        last = await send(FILE[9:], FILE[9:], 9)
+        await mission.all_finished()
+        report = (await client.get("/uploads/t1")).json()
+        supported = (await client.options("/uploads")).headers["tus-checksum-algorithm"]
+    assert (first.status_code, wrong.status_code, right.status_code) == (201, 460, 204)
+    assert wrong.json()["status"] == 460
+    assert wrong.headers["tus-resumable"] == "1.0.0"
+    assert state.headers["upload-offset"] == "3"
+    assert last.headers["upload-offset"] == "17"
+    assert (report["status"], report["sha256"]) == ("COMPLETE", SHA256)
+    assert algorithm in supported.split(",")
+    assert files_of(mission.commands) == [STORED]
+
+
+async def test_bytes_of_a_broken_request_with_a_checksum_are_not_added(
+    tmp_path: Path, serve: Serve
+) -> None:
+    mission = Mission(tmp_path, ACCEPTED)
+    async with served(mission, serve) as client:
+        begin = {**TUS, "Upload-Length": str(len(FILE))}
+        await client.post("/uploads?id=t1", headers=begin)
+        async with sender(str(client.base_url).rstrip("/")) as cut:
+            lines = {**TUS_PART, "Upload-Offset": "0", "Upload-Checksum": checksum("sha1", FILE)}
+            head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+            await cut.send(
+                f"PATCH /uploads/t1 HTTP/1.1\r\nHost: localhost\r\n{head}"
+                f"Content-Length: {len(FILE)}\r\n\r\n".encode()
+            )
+            await cut.send(FILE[:9])
+            upload = mission.commands.find("t1")
+            await until(lambda: upload.request is not None and not upload.request.is_set())
+        state = await client.head("/uploads/t1", headers=TUS)
+    assert state.headers["upload-offset"] == "0"
 
 
 async def test_tus_with_a_deferred_length_and_bytes_in_the_first_request(
@@ -268,6 +332,9 @@ WRONG: list[tuple[str, dict[str, str], int]] = [
     ("PATCH", {"Upload-Offset": "0", "Upload-Complete": "?0"}, 415),
     ("PATCH", {**TUS, "Upload-Offset": "0"}, 415),
     ("PATCH", {**TUS_PART, "Upload-Offset": "-1"}, 400),
+    ("PATCH", {**TUS_PART, "Upload-Offset": "0", "Upload-Checksum": "crc32 AAAAAA=="}, 400),
+    ("PATCH", {**TUS_PART, "Upload-Offset": "0", "Upload-Checksum": "sha1 AAAA"}, 400),
+    ("PATCH", {**TUS_PART, "Upload-Offset": "0", "Upload-Checksum": "sha1"}, 400),
 ]
 """Requests with wrong headers, and their status."""
 

@@ -35,10 +35,10 @@ STARTS = frozenset({"http.response.start", "websocket.http.response.start", ACCE
 
 EXPOSED = (
     b"accept-patch, accept-ranges, allow, content-disposition, content-length, content-location, "
-    b"content-range, etag, location, preference-applied, repr-digest, retry-after, tus-extension, "
-    b"tus-max-size, tus-resumable, tus-version, upload-complete, upload-expires, upload-length, "
-    b"upload-limit, upload-metadata, upload-offset, www-authenticate, x-frames, x-image-id, "
-    b"x-request-id"
+    b"content-range, etag, location, preference-applied, repr-digest, retry-after, "
+    b"tus-checksum-algorithm, tus-extension, tus-max-size, tus-resumable, tus-version, "
+    b"upload-complete, upload-expires, upload-length, upload-limit, upload-metadata, "
+    b"upload-offset, www-authenticate, x-frames, x-image-id, x-request-id"
 )
 """Headers that a page of another origin may read. The streams and images use them."""
 
@@ -51,8 +51,8 @@ PREFLIGHT = (
         b"access-control-allow-headers",
         b"authorization, content-disposition, content-type, last-event-id, range, if-match, "
         b"if-modified-since, if-none-match, if-range, if-unmodified-since, prefer, tus-resumable, "
-        b"upload-complete, upload-defer-length, upload-draft-interop-version, upload-length, "
-        b"upload-metadata, upload-offset",
+        b"upload-checksum, upload-complete, upload-defer-length, upload-draft-interop-version, "
+        b"upload-length, upload-metadata, upload-offset",
     ),
     (b"access-control-max-age", b"600"),
 )

@@ -92,6 +92,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.UploadEncoded: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.NoArtifact: HTTPStatus.NOT_FOUND,
     errors.NotKept: HTTPStatus.NOT_FOUND,
+    errors.ChecksumMismatch: HTTPStatus.BAD_REQUEST,
     errors.TooLateToCancel: HTTPStatus.CONFLICT,
     errors.NotQueued: HTTPStatus.CONFLICT,
     errors.NotNow: HTTPStatus.CONFLICT,
@@ -118,7 +119,9 @@ def problem(exc: RoverError | SourceError) -> Response:
     """The response for an error."""
     status = status_of(type(exc))
     detail = describe(exc) if isinstance(exc, SourceError) else str(exc)
-    return _respond(status, detail, headers_of(exc, status), getattr(exc, "members", None))
+    response = _respond(status, detail, headers_of(exc, status), getattr(exc, "members", None))
+    response.status_code = getattr(exc, "status_code", status.value)
+    return response
 
 
 def headers_of(exc: Exception, status: HTTPStatus) -> dict[str, str]:

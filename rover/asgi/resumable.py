@@ -1,7 +1,8 @@
 """The headers of resumable uploads, in the two protocols that clients speak.
 
 Source: draft-ietf-httpbis-resumable-upload-11 (interop version 8); tus 1.0.0 (https://tus.io) with
-its extensions creation, creation-with-upload, creation-defer-length, expiration and termination.
+its extensions creation, creation-with-upload, creation-defer-length, checksum, expiration and
+termination.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from time import time
 from typing import TYPE_CHECKING, Self
 
 from rover.asgi.disposition import file_name, parse_header
+from rover.commands.checksum import SIZES, Checksum
 from rover.errors import BadUploadHeader, NotAPart, TusVersion
 
 if TYPE_CHECKING:
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from rover.commands.upload import Upload
 
 TUS = "1.0.0"
-TUS_EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,termination"
+TUS_EXTENSIONS = (
+    "creation,creation-with-upload,creation-defer-length,checksum,expiration,termination"
+)
 TUS_PART = "application/offset+octet-stream"
 IETF_PART = "application/partial-upload"
 
@@ -45,6 +49,7 @@ class Part:
         size: bytes of the request; `None` if it is not stated.
         name: of the file; empty if it is not stated.
         has_bytes: whether the request may have bytes of the file.
+        checksum: of the bytes; `None` if it is not stated.
     """
 
     is_tus: bool
@@ -54,6 +59,7 @@ class Part:
     size: int | None
     name: str
     has_bytes: bool
+    checksum: Checksum | None = None
 
     @classmethod
     def of(cls, request: HTTPConnection) -> Self:
@@ -94,7 +100,8 @@ class Part:
         offset = _number(request, "Upload-Offset")
         size = _number(request, "Content-Length")
         _check_length(length, offset, size)
-        return cls(True, offset, None, length, size, name, has_bytes=kind == TUS_PART)
+        checksum = _checksum(request)
+        return cls(True, offset, None, length, size, name, kind == TUS_PART, checksum)
 
     def check_appends(self, request: HTTPConnection) -> int:
         """The offset of a request that appends.
@@ -166,6 +173,7 @@ def tus_headers(max_bytes: int) -> dict[str, str]:
         "Tus-Resumable": TUS,
         "Tus-Version": TUS,
         "Tus-Extension": TUS_EXTENSIONS,
+        "Tus-Checksum-Algorithm": ",".join(SIZES),
         "Tus-Max-Size": str(max_bytes),
         "Upload-Limit": f"max-size={max_bytes}",
         "Accept-Patch": f"{IETF_PART}, {TUS_PART}",
@@ -179,6 +187,24 @@ def _number(request: HTTPConnection, name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         raise BadUploadHeader(name, text, WHOLE)
     return int(text)
+
+
+def _checksum(request: HTTPConnection) -> Checksum | None:
+    """The checksum of the bytes of a request.
+
+    Raises:
+        BadUploadHeader: the algorithm is not supported, or the digest is not one.
+    """
+    if (text := request.headers.get("upload-checksum")) is None:
+        return None
+    name, _, encoded = text.partition(" ")
+    for algorithm, size in SIZES.items():
+        with suppress(Base64Error, ValueError):
+            digest = b64decode(encoded.strip(), validate=True)
+            if name == algorithm and len(digest) == size:
+                return Checksum(algorithm, digest)
+    reason = f"must be the digest in Base64 after one of {', '.join(SIZES)}"
+    raise BadUploadHeader("Upload-Checksum", text, reason)
 
 
 def _check_length(length: int | None, offset: int | None, size: int | None) -> None:

@@ -72,6 +72,7 @@
         ├── BadUploadHeader     a header of a resumable upload is wrong       400
         ├── NotAPart            a request to append has another content type  415
         ├── TusVersion          the client uses another version of tus        412
+        ├── ChecksumMismatch    a request has another checksum than stated    460
         ├── OffsetMismatch      a request does not continue at the end        409
         ├── LengthMismatch      the file has another length than stated       400
         ├── UploadComplete      the upload accepts no more bytes              400
@@ -117,6 +118,7 @@ from rover.errors.commands import (
     PROBLEM_TYPES,
     BadUploadHeader,
     BadUploadId,
+    ChecksumMismatch,
     CommandsOff,
     FileChanged,
     LengthMismatch,
@@ -196,6 +198,7 @@ __all__ = [
     "BadUploadId",
     "BatchRefused",
     "ChannelRefused",
+    "ChecksumMismatch",
     "CommandsOff",
     "ConfigError",
     "CookieRefused",

@@ -146,6 +146,21 @@ class UploadEncoded(UploadError):
         )
 
 
+class ChecksumMismatch(UploadError):
+    """The bytes of a request do not have the checksum that the client stated."""
+
+    status_code = 460
+    """The status that tus requires, which HTTP does not have."""
+
+    def __init__(self, algorithm: str) -> None:
+        self.algorithm = algorithm
+        self.members = {"title": "Checksum Mismatch", "status": self.status_code}
+        super().__init__(
+            f"the bytes of the request do not have the {algorithm} of Upload-Checksum; none of "
+            "them was added, send them again"
+        )
+
+
 class OffsetMismatch(UploadError):
     """A request does not continue a resumable upload where its file ends."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from rover.asgi.resumable import (
     tus_headers,
 )
 from rover.asgi.upload_verdict import UploadVerdict, respond_with_verdict
+from rover.commands.checksum import verified
 from rover.identity import ANY, EVERYONE, IDENTITY
 from rover.routes.commands import PREFER, UPLOAD_ID, check_encoding
 from sources.base import SourceError
@@ -43,6 +45,7 @@ REPORT = ref("UploadReport")
 HEADERS = {
     "Upload-Complete": "`?1`: the file ends with this request; `?0`: more requests follow",
     "Upload-Length": "bytes of the whole file",
+    "Upload-Checksum": "for tus: `sha1`, `sha256` or `sha512`, and the digest in Base64",
     "Prefer": PREFER,
 }
 
@@ -75,6 +78,7 @@ APPEND_ERRORS = (
     errors.NotTheSender,
     errors.TusVersion,
     errors.NotAPart,
+    errors.ChecksumMismatch,
     errors.OffsetMismatch,
     errors.LengthMismatch,
     errors.UploadComplete,
@@ -89,6 +93,7 @@ SUPPORTED = {
     "Tus-Resumable": "version of tus",
     "Tus-Version": "versions of tus",
     "Tus-Extension": "extensions of tus",
+    "Tus-Checksum-Algorithm": "algorithms for `Upload-Checksum`",
     "Tus-Max-Size": "maximum number of bytes of a file",
     "Upload-Limit": "the same, for the IETF draft",
     "Accept-Patch": "media types of `PATCH`",
@@ -172,7 +177,12 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
                 length=part.length,
                 size=part.size,
             )
-            await append_all(upload, offset, body)
+            if part.checksum is None:
+                await append_all(upload, offset, body)
+            else:
+                folder, max_bytes = mission.commands.inbox.incoming, upload.max_bytes
+                async with aclosing(verified(body, part.checksum, folder, max_bytes)) as chunks:
+                    await append_all(upload, offset, chunks)
         mission.serving.connections.end(request.receive, unread=body.is_unread)
         headers = state_headers(upload, resume_s, tus=part.is_tus)
         if created:
