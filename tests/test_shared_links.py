@@ -193,3 +193,26 @@ def test_a_time_that_is_shared_in_a_replay_is_sent_live(
     page.keyboard.type("here it began")
     page.keyboard.press("Enter")
     assert sent(page, server, "here it began")["data"]["t"] == shown
+
+
+def test_a_poll_that_is_written_waits_while_the_message_has_a_link(
+    server: MissionServer, pages: Pages
+) -> None:
+    page = pages.open(server.url, viewport=VIEWPORTS[1])
+    wait_until_live(page)
+    page.get_by_role("button", name="Poll or call").click()
+    text = page.get_by_test_id("procedure-text")
+    expect(text).to_be_focused()
+    page.keyboard.type("Go for drive?")
+    share(page.get_by_role("group", name="Plot"))
+    expect(compose(page)).to_be_focused()
+    expect(text).to_have_count(0)
+    page.keyboard.press("Enter")
+    expect(text).to_have_value("Go for drive?")
+    page.reload()
+    expect(text).to_have_value("Go for drive?")
+    page.get_by_role("form", name="Poll or call").get_by_role("button", name="Send").click()
+    expect(page.get_by_test_id("poll")).to_have_count(1)
+    page.reload()
+    expect(page.get_by_test_id("poll")).to_have_count(1)
+    expect(text).to_have_count(0)

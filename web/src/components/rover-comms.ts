@@ -4,6 +4,7 @@ import { repeat } from 'lit/directives/repeat.js';
 import { plural } from '../format.ts';
 import type { Channel } from '../store/channel.ts';
 import type { CommsStore } from '../store/comms.ts';
+import type { ProcedureFields } from '../store/stored-drafts.ts';
 import { channelMessage, role, unconfirmedMessage } from './channel-message.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
@@ -57,13 +58,14 @@ export class RoverComms extends PageElement {
 
   protected override render() {
     const { channel, channelName, isReplay, shown } = this.store;
+    const procedure = this.#procedure;
     return html`
       <section class="panel" aria-labelledby="comms-title">
         <div class="bar">
           <h2 id="comms-title">Comms</h2>
           ${isReplay ? this.#recordedChannels() : this.#state()}
         </div>
-        ${isReplay ? nothing : [this.#joinForm(), this.#followed(), this.#members(), this.#notices(), procedureCards(shown)]}
+        ${isReplay ? nothing : [procedure ? nothing : this.#joinForm(), this.#followed(), procedure ? nothing : this.#members(), this.#notices(), procedureCards(shown)]}
         <div class="log" role="log" aria-label=${`Messages in ${channelName}`} tabindex="0" data-testid="log" @scroll=${(event: Event) => this.#scrolled(event)}>
           ${this.#older()}
           ${channel.messages.length + channel.drafts.length === 0 ? html`<div class="empty small"><span>No messages in <strong>${channelName}</strong> ${isReplay ? 'before this time' : 'yet'}.</span></div>` : nothing}
@@ -78,10 +80,16 @@ export class RoverComms extends PageElement {
             (draft) => unconfirmedMessage(draft, shown),
           )}
         </div>
-        ${shown.procedure !== null && channel.maySay && !isReplay ? procedureForm(shown, shown.procedure) : nothing}
-        ${isReplay ? notice(this.live.channel) : nothing} ${this.#link()} ${this.#compose()}
+        ${isReplay ? notice(this.live.channel) : nothing}
+        ${procedure ? procedureForm(shown, procedure) : [this.#link(), this.#compose()]}
       </section>
     `;
+  }
+
+  /** The poll or call whose form is in the place of the message. It waits while that has a link. */
+  get #procedure(): ProcedureFields | null {
+    const { channel, isReplay, shown } = this.store;
+    return channel.maySay && !isReplay && shown.link === null ? shown.procedure : null;
   }
 
   #compose() {
@@ -97,7 +105,7 @@ export class RoverComms extends PageElement {
       ${shown.editing ? html`<p class="note" role="status">Editing your message of ${shown.editing.at.slice(11, 19)} <button type="button" @click=${() => this.#endEdit()}>Cancel</button></p>` : nothing}
       ${problem ? html`<p class="note alarm" role="alert" id="too-long">${icon('alarm')}<span>${problem}</span></p>` : nothing}
       <form class="compose" @submit=${(event: SubmitEvent) => this.#send(event)}>
-        <button type="button" class="tool" ?disabled=${!maySend} aria-label="Poll or call" title="Poll or call" @click=${() => this.#call()}>${icon('plus')}</button>
+        <button type="button" class="tool" ?disabled=${!maySend || shown.link !== null} aria-label="Poll or call" title="Poll or call" @click=${() => this.#call()}>${icon('plus')}</button>
         <input name="text" autocomplete="off" dir="auto" .value=${live(shown.text)} @input=${({ currentTarget }: InputEvent) => (shown.text = (currentTarget as HTMLInputElement).value)} aria-invalid=${problem !== ''} aria-describedby=${problem ? 'too-long' : nothing} aria-label=${`Message to ${channelName}`} placeholder=${hint} ?disabled=${!maySend} data-testid="compose" />
         <button type="submit" class="primary" ?disabled=${!maySend || problem !== ''} aria-label="Send" title="Send">${icon('send')}</button>
       </form>`;
