@@ -879,6 +879,10 @@ def test_a_sequence_is_released_on_the_page_and_acknowledged(
     page.on("request", lambda one: released.extend([one.url] * one.url.endswith("/release")))
     sending.get_by_label("Your name").fill("Ada")
     sending.get_by_label("Your name").press("Enter")
+    sending.get_by_label("Not before").fill("2025-12-01T00:00")
+    page.get_by_test_id("release").click()
+    assert sending.locator("input:invalid").count() == 1  # the browser asks for a later time
+    sending.get_by_label("Not before").fill("")
     page.get_by_test_id("release").click()
     expect(sending).to_have_attribute("data-state", "acknowledged")
     states = page.get_by_test_id("timeline").get_by_role("listitem")

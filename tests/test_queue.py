@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from copy import deepcopy
+from time import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -287,7 +288,7 @@ async def test_sequences_are_sent_in_order_and_not_before_their_time(tmp_path: P
         gate.set()
         await reach(b, S.SENT)
         commands.queue.hold(d, "Ada")
-        commands.queue.release(d, "Ada", at=1.79e9)
+        commands.queue.release(d, "Ada", at=time() - 30)
         await reach(d, S.SENT)
     assert [one.name for one in uplink.sent] == ["a.seq", "c.seq", "b.seq", "d.seq"]
 
@@ -417,6 +418,7 @@ async def test_without_an_uplink_and_without_acceptance_nothing_is_queued(
         ("release", {"by": "Ada", "at": "0001-01-01T00:00:00+23:59"}, 400),
         ("release", {"by": "Ada", "at": "9999-12-31T23:59:59-00:01"}, 400),
         ("release", {"by": "Ada", "at": 5}, 400),
+        ("release", {"by": "Ada", "at": "2025-12-01T00:00:00Z"}, 400),
         ("release", {"by": "Ada", "revision": "1"}, 400),
         ("release", {"by": "Ada", "revision": 7}, 409),
         ("move", {"by": "Ada", "before": 1}, 400),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rover.commands.sending import ALLOWED, Sending, SendingState, WasSent
-from rover.errors import NotNow, OtherReleaseTime, SecondPersonRequired
+from rover.errors import NotNow, OtherReleaseTime, ReleaseTimePast, SecondPersonRequired
 
 NOW = 1_795_332_600.0
 
@@ -84,6 +84,14 @@ def test_all_persons_release_a_sequence_for_the_same_time(first: float | None) -
     again = once.hold(NOW, "Grace").release(NOW, "Grace", NOW + 61, 3)
     assert (again.released_by, again.release_at) == (("Grace",), NOW + 61)
     assert once.release(NOW, "Grace", first, 3).release_at == first
+
+
+def test_a_release_for_a_time_that_has_passed_sends_nothing() -> None:
+    with pytest.raises(ReleaseTimePast):
+        QUEUED.release(NOW, "Ada", NOW - 61, 1)
+    assert QUEUED.release(NOW, "Ada", NOW - 30, 1).state is SendingState.RELEASED
+    once = QUEUED.release(NOW, "Ada", NOW + 60, 2)
+    assert once.release(NOW + 300, "Grace", NOW + 60, 2).state is SendingState.RELEASED
 
 
 @pytest.mark.parametrize(

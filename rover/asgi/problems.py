@@ -98,6 +98,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.NotNow: HTTPStatus.CONFLICT,
     errors.SecondPersonRequired: HTTPStatus.CONFLICT,
     errors.OtherReleaseTime: HTTPStatus.CONFLICT,
+    errors.ReleaseTimePast: HTTPStatus.BAD_REQUEST,
     UnknownImage: HTTPStatus.NOT_FOUND,
     ImageBroken: HTTPStatus.SERVICE_UNAVAILABLE,
     InboxFull: HTTPStatus.SERVICE_UNAVAILABLE,

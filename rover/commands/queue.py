@@ -127,6 +127,7 @@ class Queue:
             NotNow: its state does not allow it, or has changed since `revision`.
             SecondPersonRequired: this person has released it before.
             OtherReleaseTime: another person has released it for another time.
+            ReleaseTimePast: `at` has passed.
         """
         sending = self._checked(upload, "release", revision)
         released = sending.release(

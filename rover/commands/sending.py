@@ -17,7 +17,7 @@ from enum import IntEnum, StrEnum
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
-from rover.errors import NotNow, OtherReleaseTime, SecondPersonRequired
+from rover.errors import NotNow, OtherReleaseTime, ReleaseTimePast, SecondPersonRequired
 from rover.names import looks_of
 from rover.wire import iso_or_none
 
@@ -82,6 +82,9 @@ BY_STATE: Mapping[State, WasSent] = {
     State.REFUSED: WasSent.YES,
 }
 """What a state says about the newest attempt. In the others, it has not left."""
+
+MAX_PAST_S = 60.0
+"""Maximum seconds that a release time may be past: clocks differ, and the page states minutes."""
 
 EARLIER = ("", "; an earlier attempt may have been sent", "; an earlier attempt was sent")
 WITHDRAWN = ("it was not sent", "it may have been sent", "it was sent before")
@@ -219,11 +222,14 @@ class Sending:
         Raises:
             SecondPersonRequired: the same person has released it before.
             OtherReleaseTime: another person has released it for another time.
+            ReleaseTimePast: `at` has passed, and nobody released it for that time before.
         """
         if persons > 1 and self._has_released(by, token):
             raise SecondPersonRequired(by)
         if self.released_by and at not in (None, self.release_at):
             raise OtherReleaseTime(self.released_by[0], iso_or_none(self.release_at))
+        if at not in (None, self.release_at) and at < t - MAX_PAST_S:
+            raise ReleaseTimePast(iso_or_none(at), iso_or_none(t))
         released_by = (*self.released_by, by)
         is_released = len(released_by) >= persons
         missing = persons - len(released_by)

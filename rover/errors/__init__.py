@@ -68,6 +68,7 @@
         ├── NotNow              the state of a sequence does not allow that   409
         ├── SecondPersonRequired another person must release a sequence       409
         ├── OtherReleaseTime     it was released for another time             409
+        ├── ReleaseTimePast      its release time has passed                  400
         ├── FileChanged         a file changed while it was checked           `FAILED` event
         ├── BadUploadHeader     a header of a resumable upload is wrong       400
         ├── NotAPart            a request to append has another content type  415
@@ -132,6 +133,7 @@ from rover.errors.commands import (
     NotTheSender,
     OffsetMismatch,
     OtherReleaseTime,
+    ReleaseTimePast,
     SecondPersonRequired,
     TooLateToCancel,
     TusVersion,
@@ -238,6 +240,7 @@ __all__ = [
     "OtherReleaseTime",
     "PoolFull",
     "ReaderMissing",
+    "ReleaseTimePast",
     "Removed",
     "Replaced",
     "RevisionGone",

@@ -337,6 +337,16 @@ class OtherReleaseTime(UploadError):
         )
 
 
+class ReleaseTimePast(UploadError):
+    """A sequence is released for a time that has passed, so that it would be sent at once."""
+
+    def __init__(self, at: str | None, now: str | None) -> None:
+        super().__init__(
+            f"the release time {at} has passed, it is {now}: state a later one, or none to send "
+            "the sequence at once"
+        )
+
+
 class FileChanged(UploadError):
     """A command file changed while it was checked."""
 

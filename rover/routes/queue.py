@@ -22,6 +22,7 @@ from rover.errors import (
     NotNow,
     NotQueued,
     OtherReleaseTime,
+    ReleaseTimePast,
     SecondPersonRequired,
     UnknownUpload,
 )
@@ -153,6 +154,7 @@ def routes(mission: HasQueue) -> list[BaseRoute]:
                     NotNow,
                     SecondPersonRequired,
                     OtherReleaseTime,
+                    ReleaseTimePast,
                     NameRequired,
                 ],
                 required_scope="release",

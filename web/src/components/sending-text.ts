@@ -89,6 +89,11 @@ export function time(t: string, nowMs: number): string {
   return day(ms) === day(nowMs) ? clock(ms) : timestamp(t);
 }
 
+/** The minute in UTC as a field for times takes it. */
+export function minute(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 16);
+}
+
 /** The time, and how long it is until then. */
 function moment(t: string, nowMs: number): string {
   const leftS = (Date.parse(t) - nowMs) / 1000;

@@ -7,7 +7,7 @@ import type { Sending, WireUpload } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
-import { ACTIONS, EXPLAINED, lightTimes, STATES, time } from './sending-text.ts';
+import { ACTIONS, EXPLAINED, lightTimes, minute, STATES, time } from './sending-text.ts';
 import { shareButton } from './share-link.ts';
 import { withoutPrefix } from './verdict-text.ts';
 
@@ -107,7 +107,7 @@ export class UploadList extends PageElement {
           : html`<div class="actions">
               <button type="submit" disabled hidden></button>
               ${this.asksName ? html`<input name="by" aria-label="Your name" placeholder="Your name" required maxlength="100" autocomplete="off" .defaultValue=${storedOperator()} />` : nothing}
-              ${sending.state === 'queued' && sending.released_by.length === 0 ? html`<label class="dim">Not before (UTC) <input name="at" type="datetime-local" /></label>` : nothing}
+              ${sending.state === 'queued' && sending.released_by.length === 0 ? html`<label class="dim">Not before (UTC) <input name="at" type="datetime-local" min=${minute(this.store.nowMs)} /></label>` : nothing}
               ${actions.map(([action, text]) => html`<button type="submit" value=${action} class=${action === 'release' ? 'primary' : ''} data-testid=${action}>${text}</button>`)}
               ${this.#mover(upload)}
             </div>`
