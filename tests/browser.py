@@ -50,7 +50,25 @@ if TYPE_CHECKING:
 TIMEOUT_S = 40.0
 """Maximum seconds of every wait; generous, for busy machines."""
 
+WITHOUT_FEATURES = [
+    "WebUIOmniboxPopup",  # this and the next: two pages of the address bar in each new profile,
+    "WebUIOmniboxAimPopup",  # which take as much CPU time as the page under test
+    "AimEnabled",  # this and the rest: as Playwright does, whose list this one replaces
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+]
+
 CHROMIUM_ARGS = [
+    f"--disable-features={','.join(WITHOUT_FEATURES)}",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",

@@ -83,7 +83,7 @@ def fast_mission(data_dir: Path, *, link_kbps: float = 400, **settings: Any) -> 
     )
     return MissionControl(
         Settings(data_dir=data_dir, retry_ms=100, **settings),
-        telemetry=SimulatedTelemetry(rate_hz=10),
+        telemetry=SimulatedTelemetry(rate_hz=5),
         camera=camera,
         commands=SimulatedValidator(pace_s=0.05),
     )
