@@ -21,6 +21,7 @@ from tests.test_page import (
     fast_mission,
     join,
     message,
+    quiet_mission,
     send,
     sign_in,
     upload,
@@ -61,8 +62,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def mission(tmp_path: Path) -> MissionControl:
-    return fast_mission(tmp_path)
+def mission(request: pytest.FixtureRequest, tmp_path: Path) -> MissionControl:
+    make = getattr(request, "param", quiet_mission)
+    made: MissionControl = make(tmp_path)
+    return made
 
 
 @pytest.fixture
@@ -249,6 +252,7 @@ def test_a_vote_that_was_not_sent_can_be_withdrawn(server: MissionServer, pages:
     expect(no_go).to_be_enabled()
 
 
+@pytest.mark.parametrize("mission", [fast_mission], indirect=True, ids=["images"])
 def test_messages_lead_to_a_time_an_image_a_report_and_an_alarm(
     mission: MissionControl, server: MissionServer, pages: Pages
 ) -> None:

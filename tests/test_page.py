@@ -114,6 +114,16 @@ class ScriptedTelemetry:
             yield self._samples[i]
 
 
+def quiet_mission(data_dir: Path, **settings: Any) -> MissionControl:
+    """A mission whose page changes only by what a test does: a moving one takes most of the CPU."""
+    return MissionControl(
+        Settings(data_dir=data_dir, retry_ms=100, **settings),
+        telemetry=ScriptedTelemetry([Sample(time.time(), {"battery": 80.0, "speed": 0.1})]),
+        camera="none:",
+        commands=SimulatedValidator(pace_s=0.05),
+    )
+
+
 def scripted_mission(source: ScriptedTelemetry, data_dir: Path) -> MissionControl:
     return MissionControl(Settings(data_dir=data_dir), telemetry=source, camera="none:")
 
@@ -151,6 +161,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MissionServer]:
     """One mission for all tests that do not change it. Its images arrive over several seconds."""
     data_dir = tmp_path_factory.mktemp("rover-data")
     with MissionServer(lambda: fast_mission(data_dir, link_kbps=64)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def quiet_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MissionServer]:
+    data_dir = tmp_path_factory.mktemp("rover-data")
+    with MissionServer(lambda: quiet_mission(data_dir)) as server:
         yield server
 
 
@@ -716,10 +733,10 @@ def test_tabs_share_one_telemetry_stream(
     assert streams[0].count == 1
 
 
-def test_a_poll_and_a_call_on_two_screens(server: MissionServer, pages: Pages) -> None:
+def test_a_poll_and_a_call_on_two_screens(quiet_server: MissionServer, pages: Pages) -> None:
     small, large = VIEWPORTS
-    desktop = pages.open(server.url, viewport=large)
-    phone = pages.open(server.url, viewport=small)
+    desktop = pages.open(quiet_server.url, viewport=large)
+    phone = pages.open(quiet_server.url, viewport=small)
     join(desktop, "poll", "FD")
     join(phone, "poll", "CAPCOM")
 
@@ -733,7 +750,7 @@ def test_a_poll_and_a_call_on_two_screens(server: MissionServer, pages: Pages) -
     desktop.get_by_role("button", name="GO for FD", exact=True).click()
     expect(poll.locator(".roll li")).to_have_text(["FD GO", "CAPCOM NO-GO", "EVA waiting"])
 
-    third = pages.open(server.url)
+    third = pages.open(quiet_server.url)
     join(third, "poll", "EVA")
     third.get_by_role("button", name="GO for EVA", exact=True).click()
     for page in (desktop, phone, third):
@@ -760,9 +777,9 @@ def call_procedure(page: Page, text: str, roll: str, kind: str = "poll") -> None
 
 
 def test_an_edited_and_a_retracted_message_show_what_they_were(
-    server: MissionServer, pages: Pages
+    quiet_server: MissionServer, pages: Pages
 ) -> None:
-    first, second = pages.open(server.url), pages.open(server.url)
+    first, second = pages.open(quiet_server.url), pages.open(quiet_server.url)
     join(first, "corrections", "Ada")
     join(second, "corrections", "Bo")
     send(first, "Drive at 12:00")
@@ -788,8 +805,8 @@ def test_an_edited_and_a_retracted_message_show_what_they_were(
     expect(original.last).to_contain_text("Retracted by Ada")
 
 
-def test_members_of_a_channel_exchange_messages(server: MissionServer, pages: Pages) -> None:
-    first, second = pages.open(server.url), pages.open(server.url)
+def test_members_of_a_channel_exchange_messages(quiet_server: MissionServer, pages: Pages) -> None:
+    first, second = pages.open(quiet_server.url), pages.open(quiet_server.url)
     join(first, "two-members", "capcom")
     join(second, "two-members", "eecom")
     expect(members(first)).to_have_text(["capcom", "eecom"])
@@ -819,9 +836,9 @@ def test_members_of_a_channel_exchange_messages(server: MissionServer, pages: Pa
 
 
 def test_a_rejected_command_file_has_findings_that_lead_to_their_lines_and_another_is_accepted(
-    server: MissionServer, pages: Pages
+    quiet_server: MissionServer, pages: Pages
 ) -> None:
-    page = pages.open(server.url)
+    page = pages.open(quiet_server.url)
     upload(page, "fail-syntax.rcs")
     expect_verdict(page, "REJECTED")
     syntax = page.get_by_test_id("steps").locator("[data-step=syntax]")
@@ -851,7 +868,7 @@ def test_an_upload_is_followed_after_a_reload(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     slow = SimulatedValidator(pace_s=0.5)
-    settings = Settings(data_dir=tmp_path)
+    settings = Settings(data_dir=tmp_path, camera="none:")
     page = pages.open(start_server(lambda: MissionControl(settings, commands=slow)).url)
     upload(page, "pass-first-drive.rcs")
     page.get_by_test_id("steps").locator("[data-state=running]").wait_for()
@@ -864,7 +881,7 @@ def test_an_upload_is_followed_after_a_reload(
 def test_a_sequence_is_released_on_the_page_and_acknowledged(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
-    settings = Settings(data_dir=tmp_path, light_time_s=1)
+    settings = Settings(data_dir=tmp_path, camera="none:", light_time_s=1)
     validator = SimulatedValidator(pace_s=0)
     server = start_server(
         lambda: MissionControl(settings, commands=validator, uplink="sim:?delay_s=0.5")
@@ -1042,7 +1059,7 @@ def sign_in(page: Page, token: str = TOKEN) -> None:
 def test_a_token_in_the_url_becomes_a_session(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
-    server = start_server(lambda: fast_mission(tmp_path, tokens=TOKEN))
+    server = start_server(lambda: quiet_mission(tmp_path, tokens=TOKEN))
     page = pages.open(f"{server.url}?token={TOKEN}")
     wait_until_live(page)
     assert page.url == server.url
@@ -1055,7 +1072,7 @@ def test_a_token_in_the_url_becomes_a_session(
 
 def test_a_person_signs_in_and_out(start_server: StartServer, pages: Pages, tmp_path: Path) -> None:
     pages.allow("401")
-    server = start_server(lambda: fast_mission(tmp_path, tokens=TOKEN))
+    server = start_server(lambda: quiet_mission(tmp_path, tokens=TOKEN))
     page = pages.open(server.url)
     assert accessibility_violations(page) == []
     page.get_by_label("Access token").fill("wrong-wrong-wrong")
@@ -1075,7 +1092,7 @@ def test_a_page_whose_session_ends_keeps_a_draft_and_continues_after_signing_in(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     pages.allow("401", "WebSocket")
-    mission = fast_mission(tmp_path, tokens=TOKEN)
+    mission = quiet_mission(tmp_path, tokens=TOKEN)
     server = start_server(lambda: mission)
     page = pages.open(server.url)
     sign_in(page)
@@ -1101,7 +1118,7 @@ def test_a_link_of_another_site_signs_in_after_a_button_and_finds_a_session(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     pages.allow("401", "other.example")
-    server = start_server(lambda: fast_mission(tmp_path, tokens=TOKEN))
+    server = start_server(lambda: quiet_mission(tmp_path, tokens=TOKEN))
     page = pages.profile(server.url).new_page()
     links = f'<a href="{server.url}?token={TOKEN}">one</a> <a href="{server.url}">two</a>'
     page.route("http://other.example/", lambda route: route.fulfill(body=links, content_type=HTML))
@@ -1198,8 +1215,8 @@ def test_reduced_motion_slows_updates_and_stops_animations(
     assert min(full.evaluate(update_gaps_ms)) < 800
 
 
-def test_errors_of_a_page_fail_its_test(server: MissionServer, pages: Pages) -> None:
-    page = pages.open(server.url)
+def test_errors_of_a_page_fail_its_test(quiet_server: MissionServer, pages: Pages) -> None:
+    page = pages.open(quiet_server.url)
     with page.expect_console_message(lambda message: "connect-src" in message.text):
         page.evaluate("fetch('http://192.0.2.1/').catch(() => undefined)")
     with page.expect_console_message(lambda message: "logged" in message.text):
