@@ -1,4 +1,4 @@
-"""What a text looks like, by the data of Unicode about characters that look the same.
+"""The looks of a text, by the data of Unicode about characters that look the same.
 
 Source: UTS #39, 4 (Confusable Detection).
 """

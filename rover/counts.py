@@ -1,6 +1,6 @@
-"""Counts of what happened in one run of a mission, for `/metrics`.
+"""Counters of one run of a mission, for `/metrics`.
 
-They are incremented where it happens, at most once per request, and never once per event and
+They are incremented at most once per request, and never once per event and
 client.
 """
 

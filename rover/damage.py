@@ -1,4 +1,4 @@
-"""Reading an SQLite file around its damaged pages, and notes of what cannot be read.
+"""Reading an SQLite file around its damaged pages, and notes of its unreadable parts.
 
 SQLite ends a query at the first damaged page. Rows with an integer key can be found again after it:
 a query that begins at a later key does not read that page.
@@ -182,7 +182,7 @@ class Damaged:
 
     Attributes:
         part: a stream of events, such as `telemetry`, or a parameter.
-        content: what is lost, for people: `events 12 to 40`.
+        content: the lost data, for people: `events 12 to 40`.
         since: POSIX seconds before which nothing of it is lost; -infinite if unknown.
         until: POSIX seconds after which nothing of it is lost; infinite if unknown.
     """

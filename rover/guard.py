@@ -102,7 +102,7 @@ async def closing(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]
 
 
 class _Moment:
-    """The state of a task before a call into a source, to tell whose exception arrives."""
+    """The state of a task before a call into a source, to find out whose exception arrives."""
 
     __slots__ = ("_cancelling", "_task")
 
@@ -142,7 +142,7 @@ class Guard:
         self._failures: Counter[tuple[str, str]] = Counter()
 
     def read(self, what: str, function: Callable[..., T], *args: object) -> T:
-        """What a function returns that reads a property of the source, or a value from it.
+        """Call a function that reads a property of the source, or a value from it.
 
         Args:
             what: names it in the log.
@@ -162,7 +162,7 @@ class Guard:
             raise self.failure(what, exc) from None
 
     async def call(self, what: str, function: Callable[..., Awaitable[T]], *args: object) -> T:
-        """What a coroutine function of the source returns.
+        """Call a coroutine function of the source.
 
         Args:
             what: names it in the log.

@@ -1,4 +1,4 @@
-"""Who a client is, and what it may do.
+"""The identity of a client, and its permissions.
 
 A scope is one permission: `view`, `say`, `moderate`, `upload`, `ingest`, `release` or `admin`.
 `say:flight-*` and `moderate:flight-*` are the permissions for the channels that match the pattern.
@@ -34,7 +34,7 @@ class Identity:
 
     Attributes:
         name: of the person or device; empty if unknown, as for clients of this machine.
-        scopes: what the client may do, such as `view` or `say:flight-*`.
+        scopes: permissions, such as `view` or `say:flight-*`.
         role: such as `CAPCOM`; empty without one.
         token: the id of its token, which may be logged; empty without one.
         session: the id of its browser session, which may be logged; empty without one.

@@ -1,4 +1,4 @@
-"""Parses JSON of clients strictly: what it returns is what the client has sent.
+"""Parses JSON of clients strictly: the result is exactly the value that the client sent.
 
 Python's parser accepts `NaN`, keeps only the last of two members of one name, and rounds numbers.
 
@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 MAX_INTEGER = 2**53 - 1
-"""The largest integer before those that a double cannot tell from their neighbours."""
+"""The largest integer up to which a double represents each one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def _float(text: str) -> float | InexactNumber:
     is_short = digits <= sys.float_info.dig and abs(value) > sys.float_info.min
     if value == 0 or is_short or text == repr(value):
         return value
-    # A number half-way between two of so many digits may be written as either of them.
+    # A number half-way between two of that length may be written as either of them.
     written = Decimal(f"{value:.{digits - 1}e}"), Decimal(repr(value))
     return value if Decimal(text) in written else InexactNumber(text)
 

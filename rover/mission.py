@@ -110,9 +110,9 @@ class MissionControl:
         cameras: the images of this run.
         comms: the channels of this run.
         commands: the command files of this run.
-        system_messages: what the mission reports in channels in this run.
+        system_messages: sends the messages of the mission in channels.
         audit: the audit log of this run.
-        counts: what happened in this run, for `metrics`.
+        counts: of the events of this run, for `metrics`.
         metrics: a collector for a registry of prometheus-client.
         serving: the connections of this run.
         connection_limits: the limits of connections, if the server is uvicorn with the protocols of
@@ -399,7 +399,7 @@ class MissionControl:
         return self.serving.phase
 
     def sources(self) -> Mapping[str, Mapping[str, object]]:
-        """What each source is, and its state, as `/readyz` shows it."""
+        """Each source and its state, as `/readyz` shows them."""
         return self._states.as_json()
 
     def failures(self) -> Mapping[str, int]:
@@ -433,7 +433,7 @@ class MissionControl:
         Args:
             host: the app. Its own lifespan runs inside the mission's.
             path: the prefix, such as `/rover`.
-            parts: what to mount; all by default.
+            parts: to mount; all by default.
         """
         self._hosts.mount(host, path, self.app_for(*parts))
 
@@ -443,7 +443,7 @@ class MissionControl:
         Args:
             host: an app of any framework. Its own lifespan runs, if it has one.
             path: the prefix, such as `/rover`.
-            parts: what to serve there; all by default.
+            parts: to serve there; all by default.
         """
         return beside(host, path, self.app_for(*parts), self.lifespan)
 

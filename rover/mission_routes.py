@@ -61,7 +61,7 @@ def make_routes(
     """The routes of each part.
 
     Args:
-        mission: what they serve.
+        mission: to serve.
         authentication: gives access to the users of the app that contains the mission.
     """
     routes: dict[Part, list[BaseRoute]] = {

@@ -80,7 +80,7 @@ class SourceStates:
         self._commands = commands
 
     def as_json(self) -> Mapping[str, Mapping[str, object]]:
-        """What each source is, and its state, as `/readyz` shows it."""
+        """Each source and its state, as `/readyz` shows them."""
         shown = {}
         for name, one in self._sources.telemetry.items():
             feed = self._feeds[name]
@@ -100,7 +100,7 @@ class SourceStates:
         return {supervisor.name: supervisor.failures for supervisor in supervisors}
 
     def watched(self) -> Sequence[Watched]:
-        """What the watchdog needs of each source, to report one that blocks the event loop."""
+        """The sources for the watchdog, which reports those that block the event loop."""
         commands, sources = self._commands, self._sources
         record = {one.key: self._feeds[name].supervisor for name, one in sources.telemetry.items()}
         for name, camera in sources.cameras.items():

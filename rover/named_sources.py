@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Source)
 
 DIGEST_DIGITS = 8
-"""Few enough that nobody can tell which of many passwords a URL has."""
+"""Few enough that nobody can find out which of many passwords a URL has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class NamedSource(Generic[S]):
         name: the same as `kind` if it is the only one of its kind.
         source: the object.
         scheme: of its URL, such as `mqtt:`; the name of its class if it was given as an object.
-        target: tells it from sources with another URL, without showing the URL.
+        target: distinguishes it from sources with another URL, without showing the URL.
     """
 
     kind: SourceKind
@@ -72,7 +72,7 @@ class NamedSource(Generic[S]):
 
 
 def losses_json(source: object) -> dict[str, object]:
-    """What a source could not read, and which times it replaced, if it counts them."""
+    """The numbers of unreadable data and of replaced times, if a source counts them."""
     counts: dict[str, object] = {}
     if isinstance(source, Lossy):
         counts |= {"lost": source.losses.count, "last_lost": source.losses.last or None}

@@ -67,7 +67,7 @@ def _is_latin(one: str) -> bool:
 
 @lru_cache(2**14)
 def looks_of(text: str) -> frozenset[str]:
-    """What a name looks like. Two names look the same if they have one of these in common.
+    """The looks of a name. Two names look the same if they have one of these in common.
 
     Case, spaces, invisible characters, forms of characters (as in full-width text) and characters
     that look the same, such as `1`, `l` and `I`, make no difference.

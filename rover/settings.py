@@ -26,7 +26,7 @@ CONFIG_VARIABLE = "ROVER_CONFIG"
 """The variable with the path of the configuration file, which is read before the settings."""
 
 CLIENT_VARIABLES = frozenset({"ROVER_URL", "ROVER_TOKEN", "ROVER_TOKEN_FILE"})
-"""Variables of commands that use a server, such as `rover tail`. They are no settings."""
+"""Variables of commands that use a server, such as `rover tail`. They are not settings."""
 
 NEAR_MISS = 0.8
 """Similarity, from 0 to 1, from which a name counts as a misspelled setting.

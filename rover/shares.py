@@ -43,7 +43,7 @@ class Pool:
     """Counts how much of a limited resource each client holds.
 
     Args:
-        name: of what is counted, in the plural, for errors and metrics.
+        name: of the resource, in the plural, for errors and metrics.
         setting: the environment variable with the limit; empty if the limit is fixed.
         limit: the maximum for all clients together.
         share: the part of the limit that one client may hold, at most 1. It is rounded down, but

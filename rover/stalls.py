@@ -1,4 +1,4 @@
-"""Finds the clients that read nothing of what is being sent to them."""
+"""Finds clients that do not read the data that is sent to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Sender(Protocol):
-    """What sends to one client, and waits while the client does not read.
+    """Sends to one client, and waits while the client does not read.
 
     Attributes:
         sending_since: monotonic seconds since which it waits; infinity if it does not wait.
@@ -28,10 +28,10 @@ AnySender = TypeVar("AnySender", bound=Sender)
 
 
 class Stalls(Generic[AnySender]):
-    """Tells slow clients from stalled ones: the unsent bytes of a slow one decrease.
+    """Distinguishes slow clients from stalled ones: the unsent bytes of a slow one decrease.
 
-    A send may take a slow client minutes: it ends when most of what the server and the kernel have
-    buffered is sent, and these buffers may hold a megabyte.
+    A send may take a slow client minutes: it ends when most of the data in the buffers of
+    the server and the kernel is sent, which may be a megabyte.
 
     Args:
         timeout_s: seconds after which a client that reads nothing is stalled.

@@ -127,7 +127,7 @@ class Blocked:
 
 
 class BlockedNote:
-    """What the detail of a state says about a source that has blocked the event loop.
+    """The note in the detail of a state that a source has blocked the event loop.
 
     Args:
         clock: monotonic seconds.
@@ -259,7 +259,7 @@ class Supervisor:
 
         Args:
             mistake: for people.
-            about: what it is about: a source may have a mistake of several kinds at once.
+            about: the kind of mistake: a source may have several at once.
         """
         self._mistakes[about] = one_line(mistake)
         mistake = "; ".join(filter(None, self._mistakes.values()))

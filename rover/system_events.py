@@ -1,4 +1,4 @@
-"""What the parts of a mission report in channels: alarms, images, command files and sources."""
+"""Messages of the mission in channels: about alarms, images, command files and sources."""
 
 from __future__ import annotations
 

@@ -395,7 +395,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class CommandDictionary:
-    """What a validator checks against.
+    """The dictionary that a validator checks against.
 
     Attributes:
         name: for people, such as a file name and a version.
@@ -491,7 +491,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the machine says about a sequence that it received.
+    """The answer of the machine to a sequence that it received.
 
     Attributes:
         id: of the upload.

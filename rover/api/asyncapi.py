@@ -135,8 +135,8 @@ class Stream:
 
     Attributes:
         id: of the channel in the document.
-        sent: what the server sends.
-        received: what clients send, without the requests that `openapi.json` describes.
+        sent: the messages of the server.
+        received: those of clients, without the requests that `openapi.json` describes.
         parameters: descriptions of the parameters of its path.
     """
 
@@ -169,7 +169,7 @@ def asyncapi_document(routes: Iterable[Described]) -> dict[str, Any]:
     """The AsyncAPI document.
 
     Args:
-        routes: what the app serves. Those that are not streams are left out.
+        routes: of the app. Those that are not streams are left out.
     """
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}

@@ -65,7 +65,7 @@ def openapi_document(operations: Iterable[Operation], *, open_to_local: bool) ->
     """The OpenAPI document.
 
     Args:
-        operations: what the app serves.
+        operations: of the app.
         open_to_local: whether clients of this machine need no token.
     """
     paths: dict[str, dict[str, Any]] = {}

@@ -62,7 +62,7 @@ class Operation(Route):
     Args:
         path: as Starlette's.
         endpoint: as Starlette's: a function of a request, or an ASGI app.
-        summary: what it does, in a few words.
+        summary: in a few words.
         method: its HTTP method. A `GET` also answers `HEAD`.
         description: more about it, as Markdown.
         query: its query parameters.
@@ -124,7 +124,7 @@ class Channel(WebSocketRoute):
     Args:
         path: as Starlette's.
         endpoint: as Starlette's.
-        summary: what it does, in a few words.
+        summary: in a few words.
         query: its query parameters.
         required_scope: the scope that a client needs, one of `rover.identity.SCOPES`.
     """

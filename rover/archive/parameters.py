@@ -1,4 +1,4 @@
-"""What is stored of each parameter, in a table of the database."""
+"""The table of the database with a row for each stored parameter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Stored(NamedTuple):
-    """What is stored of a parameter.
+    """A row of the table.
 
     Attributes:
         id: its id.
@@ -49,7 +49,7 @@ class Parameters:
         self._damage = damage or Damage()
 
     def all(self) -> dict[str, Stored]:
-        """What is stored of each parameter, by name. Damaged ones are left out, and noted.
+        """The row of each parameter, by name. Damaged ones are left out, and noted.
 
         Raises:
             ValueError: a row without a checksum is damaged.

@@ -192,7 +192,7 @@ def values_of(column: NDArray[Any]) -> list[Any]:
 
 
 def _component(value: object) -> float | None:
-    """The number of a vector's component; `None` if it was not measured, or is no finite number."""
+    """The number of a vector's component; `None` if it is not a finite number."""
     if isinstance(value, int):
         return int(value)
     return float(value) if isinstance(value, float) and isfinite(value) else None

@@ -40,7 +40,7 @@ RETURNED_PAGES = 64
 the deletion of chunks frees."""
 
 NOTHING = Stored(0, 0, {})
-"""What is stored of a new parameter."""
+"""The row of a new parameter."""
 
 
 class _Addition(NamedTuple):

@@ -171,10 +171,10 @@ class Access:
         return identity.allows("view")
 
     def _identify(self, scope: Scope, receive: Receive) -> Identity | None:
-        """Who the client is; `None` if it has an unknown token.
+        """The identity of the client; `None` if its token is unknown.
 
         Raises:
-            TokenRequired: there is no token, or the session has ended.
+            TokenRequired: the token is missing, or the session has ended.
             AccessRefused: without tokens, the request does not come from this machine.
         """
         authenticated: Identity | None = scope.get(AUTHENTICATED)
@@ -197,11 +197,11 @@ class Access:
         return self._tokens.identify(token)
 
     async def _identify_new(self, scope: Scope, receive: Receive) -> Identity:
-        """Who the client with an unknown token is, if the token was added a moment ago.
+        """The identity of a client with an unknown token, if it was added a moment ago.
 
         Raises:
             WrongToken: the token is wrong.
-            AccessRefused: the same, and there are no tokens.
+            AccessRefused: the same, on a server without tokens.
         """
         token = _token_of(scope, by_name(scope)) or b""
         identity = await self._tokens.identify_new(token)

@@ -1,4 +1,4 @@
-"""Who acts: the person whose name is recorded with an action."""
+"""The author of an action: the person whose name is recorded with it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def author(request: Request, body: Mapping[str, Any], is_token_name: Callable[[s
         is_token_name: whether a token has a name, which nobody may state without that token.
 
     Raises:
-        BadBody: there is no name, or it is that of a token.
+        BadBody: the name is missing, or is that of a token.
     """
     if name := request.scope.get(IDENTITY, EVERYONE).name:
         return str(name)

@@ -113,7 +113,7 @@ class Follower(ABC):
         self.writer.add_done_callback(self._end_after)
 
     def __enter__(self) -> Self:
-        """Begin a block in the request's task, which waits for what the client sends.
+        """Begin a block in the request's task, which waits for data of the client.
 
         `end` ends the block. That takes a fraction of the memory of a `CancelScope`.
         """

@@ -34,7 +34,7 @@ PROXY_HEADERS = frozenset(
         *(b"x-original-host", b"x-host"),
     )
 )
-"""Headers that only proxies send, besides those with `forwarded` in their name.
+"""Headers that only proxies send. Those with `forwarded` in their name are left out.
 
 Their values count only if a proxy is trusted.
 """

@@ -42,7 +42,7 @@ FRAMES_PER_TURN = 16
 
 
 class Messages(NamedTuple):
-    """What is written of a batch to all members with one protocol.
+    """The frames of a batch for all members with one protocol.
 
     Attributes:
         data: WebSocket frames; may be empty.
@@ -72,7 +72,7 @@ def framing_of(kind: type[WireProtocol]) -> Callable[[News], Messages]:
 
 
 class MemberStream(Follower):
-    """What one member receives. A lock orders events and replies, which two tasks send.
+    """The events and replies for one member. A lock orders them, as two tasks send.
 
     Args:
         websocket: accepted.

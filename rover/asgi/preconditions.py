@@ -34,7 +34,7 @@ def entity_tag(body: bytes) -> str:
 def last_modified(changed_at: float | None) -> str | None:
     """The `Last-Modified` of bytes that changed at these POSIX seconds.
 
-    It is `None` if a date could not tell them from other bytes.
+    It is `None` if other bytes may have the same date.
     """
     if changed_at is None or not 0 <= changed_at <= time.time() - MIN_AGE_S:
         return None

@@ -1,4 +1,4 @@
-"""What a client prefers, from the header `Prefer`.
+"""The preferences of a client, from the header `Prefer`.
 
 Source: RFC 7240. `wait` without a number of seconds is an extension: wait for the result.
 """

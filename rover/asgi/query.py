@@ -46,7 +46,7 @@ class QueryParameter(Protocol):
 
     @property
     def summary(self) -> str:
-        """What it selects, for people."""
+        """Its description, for people."""
         ...
 
     @property
@@ -61,7 +61,7 @@ class WholeNumber(Generic[Default]):
 
     Attributes:
         name: of the parameter.
-        summary: what it selects, for people.
+        summary: for people.
         at_least: the smallest number.
         at_most: the largest number.
         default: the value if the query does not have the parameter.
@@ -102,7 +102,7 @@ class Number:
 
     Attributes:
         name: of the parameter.
-        summary: what it selects, for people.
+        summary: for people.
         at_least: the smallest number.
         at_most: the largest number.
         or_zero: whether zero is allowed too.
@@ -141,7 +141,7 @@ class Moment:
 
     Attributes:
         name: of the parameter.
-        summary: what it selects, for people.
+        summary: for people.
     """
 
     name: str
@@ -186,7 +186,7 @@ class Choice(Generic[Word]):
 
     Attributes:
         name: of the parameter.
-        summary: what it selects, for people.
+        summary: for people.
         choices: returns the words, which may change at run time.
     """
 
@@ -218,7 +218,7 @@ class Names:
 
     Attributes:
         name: of the parameter.
-        summary: what it selects, for people.
+        summary: for people.
         known: returns the names, which may change at run time.
         listed: whether the names never change, so that the documents list them.
     """
@@ -259,7 +259,7 @@ class Texts:
 
     Attributes:
         name: of the parameter.
-        summary: what it selects, for people.
+        summary: for people.
         at_most: maximum number of texts.
     """
 
@@ -292,7 +292,7 @@ class Text:
 
     Attributes:
         name: of the parameter.
-        summary: what it selects, for people.
+        summary: for people.
         pattern: a regular expression of the texts that the route accepts, which checks them itself.
     """
 
@@ -320,7 +320,7 @@ class ResumePoint:
     Attributes:
         name: of the parameter.
         header: its name.
-        summary: what it selects, for people.
+        summary: for people.
     """
 
     name: str = "after"

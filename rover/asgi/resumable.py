@@ -39,7 +39,7 @@ WHOLE = "must be a whole number of at least 0"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What the headers of a request say about its bytes.
+    """The bytes of a request, from its headers.
 
     Attributes:
         is_tus: whether the client speaks tus; else the IETF draft.
@@ -168,7 +168,7 @@ def state_headers(upload: Upload, resume_s: float, *, tus: bool) -> dict[str, st
 
 
 def tus_headers(max_bytes: int) -> dict[str, str]:
-    """What the server supports, for the answer to `OPTIONS`."""
+    """The extensions and limits of the server, for the answer to `OPTIONS`."""
     return {
         "Tus-Resumable": TUS,
         "Tus-Version": TUS,

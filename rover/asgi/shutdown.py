@@ -87,7 +87,7 @@ def listen_for_signals(
     signals to the main thread only; in another thread, call `MissionControl.drain` instead.
 
     Args:
-        shutdown: what to request.
+        shutdown: to request.
         second_signal_delay_s: seconds between a second signal and the server's handler for it.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -118,7 +118,7 @@ class Listener:
     Args:
         sig: the signal.
         previous: the handler before.
-        shutdown: what to request.
+        shutdown: to request.
         loop: the event loop of `shutdown`.
         second_signal_delay_s: seconds between a second signal and the previous handler.
     """

@@ -82,7 +82,7 @@ class VideoResponse(ViewerResponse):
             self._connections.end(receive)
 
     async def _send_body(self, send: Send) -> None:
-        # the boundary after an image tells browsers that it is complete
+        # the boundary after an image shows browsers that it is complete
         await send({"type": "http.response.body", "body": b"--" + BOUNDARY, "more_body": True})
         shown: Frame | None = None
         repeat_at: float | None = None

@@ -16,10 +16,10 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 def file_options(noun: str) -> Callable[[F], F]:
-    """The options that say what is saved, and where.
+    """The options for the content and the place of a file.
 
     Args:
-        noun: what a file consists of.
+        noun: name of the parts of a file.
     """
 
     def add(command: F) -> F:

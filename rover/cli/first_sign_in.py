@@ -1,4 +1,4 @@
-"""What `rover serve` prints if other machines can reach a server without tokens."""
+"""The output of `rover serve` if other machines can reach a server without tokens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_loopback(host: str) -> bool:
 
 
 def first_sign_in(mission: MissionControl | None, host: str, port: int) -> str:
-    """What the person who starts the server must know; empty if nothing.
+    """Instructions for the person who starts the server; empty if it needs none.
 
     It includes a URL with which one browser of another machine can sign in.
 

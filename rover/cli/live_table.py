@@ -117,7 +117,7 @@ def _widths(rows: Sequence[tuple[str, ...]], available: int, padding: int) -> li
     Args:
         rows: the cells.
         available: width of the terminal.
-        padding: width of what surrounds the cells of each column.
+        padding: width around the cells of each column.
     """
     empty = ("",) * len(COLUMNS)
     name, *others = (max(map(cell_len, column)) for column in zip(empty, *rows, strict=True))

@@ -158,7 +158,7 @@ async def check_status(response: httpx.Response) -> None:
 
 
 def refusal(status: int, headers: Mapping[str, str], reason: str, body: bytes) -> ClientError:
-    """The error of an answer that is no success: `NotARover` for a redirect, else `Refused`."""
+    """The error of an answer that is not a success: `NotARover` for a redirect, else `Refused`."""
     if 300 <= status < 400 and "location" in headers:
         return NotARover(f"the server redirects to {headers['location'][:200]}; use that URL")
     kind = headers.get("content-type", "")

@@ -40,7 +40,7 @@ TABLES = ("settings", "telemetry", "camera", "commands", "uplink", "parameters",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a file and the environment say about a mission.
+    """The configuration of a mission, from a file and the environment.
 
     Attributes:
         settings: of the file, overridden by those of the environment.

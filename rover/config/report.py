@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Report:
-    """What a configuration means.
+    """An explanation of a configuration.
 
     Attributes:
         lines: explain it.
-        notes: what may be wrong: names that no source has.
-        problems: what keeps a mission from starting.
+        notes: possible mistakes: names that no source has.
+        problems: mistakes with which a mission does not start.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -133,7 +133,7 @@ def _change(change: ParameterChange) -> str:
 
 
 def _values(parameter: Parameter) -> Mapping[str, Any]:
-    """What a parameter has beside its name and the defaults."""
+    """The values of a parameter that are not the defaults, without its name."""
     plain, limits = Parameter(parameter.name), Limits()
     return {
         info.name: getattr(given, info.name)

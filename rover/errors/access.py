@@ -1,4 +1,4 @@
-"""Errors about who a client is, and what it may do."""
+"""Errors about the identity and the permissions of a client."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class BackendFailed(RoverError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the app's sign-in has failed, so the server cannot tell who you are; its log says why"
+            "the app's sign-in has failed, so the server cannot identify you; its log says why"
         )
 
 

@@ -42,7 +42,7 @@ class Cell(NamedTuple):
 
 
 class Kind(Enum):
-    """What the cells of a column are."""
+    """The kind of the cells of a column."""
 
     TEXT = "text"
     JSON = "json"

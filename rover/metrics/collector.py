@@ -71,7 +71,7 @@ class HasMetrics(Protocol):
     log: Log
 
     def sources(self) -> Mapping[str, Mapping[str, object]]:
-        """What each source is, and its state."""
+        """Each source and its state."""
         ...
 
     def failures(self) -> Mapping[str, int]:

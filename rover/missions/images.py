@@ -34,7 +34,7 @@ class Copy(NamedTuple):
 
     Attributes:
         name: in the log, without `IMAGE`.
-        kept: what the log knows of it.
+        kept: the image in the log.
         place: of the store.
     """
 

@@ -1,4 +1,4 @@
-"""What a source reads of a recorded mission: samples, events and images by time; calls block."""
+"""Reads the samples, events and images of a recorded mission by time; calls block."""
 
 from __future__ import annotations
 

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class RecordedMission:
-    """What a file of `rover record` has. The file must not change while it is served.
+    """The mission in a file of `rover record`. The file must not change while it is served.
 
     Args:
         path: of the file.
 
     Attributes:
         path: of the file.
-        manifest: when and from what it was recorded, as JSON.
+        manifest: of the file, as JSON: when it was recorded, for example.
         parameters: the dictionary.
         cameras: the names of the cameras that it has images of.
         simulated: when which sources were simulated.

@@ -44,7 +44,7 @@ class Snapshot:
         path: of the SQLite file.
         db: a connection with a read transaction.
         contents: its streams and values.
-        damage: what cannot be read of it, and is left out.
+        damage: its unreadable parts, which are left out.
 
     Raises:
         NotAMission: there is no mission, or it cannot be read.

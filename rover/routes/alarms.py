@@ -48,7 +48,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         )
 
     def note(request: Request, body: dict[str, Any]) -> tuple[str, str]:
-        """Who acts, and the comment. The name of a token counts, else the stated name."""
+        """The name of the person, of the token or else the stated one, and the comment."""
         return author(request, body, mission.tokens.has_name), text_field(body, "comment")
 
     def record(action: str, alarm: Alarm, by: str, comment: str, **more: object) -> None:

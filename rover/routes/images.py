@@ -37,7 +37,7 @@ LIMIT = WholeNumber(
     name="limit", summary="maximum number of images", at_least=1, at_most=1000, default=100
 )
 
-AT = Moment(name="at", summary="time in the past, for what was known before it")
+AT = Moment(name="at", summary="time in the past, for the images known before it")
 
 IMAGE_ID = Text(name="id", summary="id of an image, instead of the latest")
 

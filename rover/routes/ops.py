@@ -34,7 +34,7 @@ class HasSources(Protocol):
         ...
 
     def sources(self) -> Mapping[str, Mapping[str, object]]:
-        """What each source is, and its state, as JSON."""
+        """Each source and its state, as JSON."""
         ...
 
     def notifications(self) -> Sequence[Mapping[str, object]]:
@@ -53,7 +53,7 @@ class HasSources(Protocol):
 
     @property
     def log(self) -> Log:
-        """What keeps the events."""
+        """Keeps the events."""
         ...
 
     @property

@@ -150,7 +150,7 @@ def routes(mission: HasSignIns) -> list[BaseRoute]:
         Operation(
             "/session",
             session,
-            "Who the client is, and what it may do",
+            "The client and its permissions",
             answers={200: Answer("the client", ref("Session"))},
             required_scope=ANY,
         ),

@@ -61,7 +61,7 @@ SINCE = Moment(name="since", summary="time of the earliest begin")
 UNTIL = Moment(name="until", summary="time before which the upload began")
 
 OUTCOMES = {Status.COMPLETE: "accepted", Status.REJECTED: "rejected", Status.FAILED: "failed"}
-"""What became of an upload that cannot be cancelled."""
+"""The outcome of an upload that cannot be cancelled, by its status."""
 
 BY_ID = "/uploads/{upload_id}"
 

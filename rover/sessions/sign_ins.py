@@ -1,4 +1,4 @@
-"""What gives a client access instead of a token: sessions, tickets and codes."""
+"""Access without a token: sessions, tickets and codes."""
 
 from __future__ import annotations
 

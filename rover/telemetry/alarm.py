@@ -11,12 +11,12 @@ from rover.telemetry.quantity import Comparison
 from rover.wire import dumps, iso, iso_or_none
 
 Action = Literal["raised", "changed", "ended", "acknowledged", "shelved", "unshelved", "latched"]
-"""What an `alarm` event reports; `latched`: the alarm was there before the client connected."""
+"""The action of an `alarm` event; `latched`: the alarm existed before the client connected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a person did with an alarm.
+    """An acknowledgement or a shelf.
 
     Attributes:
         by: the person's name.

@@ -57,7 +57,7 @@ class AlarmLog:
     Args:
         clock: POSIX seconds.
         log: keeps the alarms; `None` if a restart may forget them.
-        on_change: called with each changed alarm, what happened, and its level before.
+        on_change: called with each changed alarm, the action, and its level before.
 
     Attributes:
         ended: alarms that have ended and were acknowledged, oldest first.
@@ -271,7 +271,7 @@ def event_json(alarm: Mapping[str, Any], action: Action, was: Level) -> str:
 
     Args:
         alarm: its JSON.
-        action: what happened.
+        action: of the event.
         was: the level before.
     """
     return dumps({**alarm, "action": action, "was": was})

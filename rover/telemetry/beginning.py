@@ -1,4 +1,4 @@
-"""What a replay begins with: the newest of everything before a moment."""
+"""The first events of a replay: the newest of each kind before a moment."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ with."""
 async def frames_before(
     recording: Recording, t: float, fields: Collection[str] | None
 ) -> list[bytes]:
-    """What a client needs to know of a moment: events without ids.
+    """The state of a mission at a moment, as events without ids.
 
     These are the newest dictionary, states, values, alarms, events, messages and images before
     it, and the ages of the values.

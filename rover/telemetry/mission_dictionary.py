@@ -25,7 +25,7 @@ class MissionDictionary:
     Args:
         feeds: of the sources, by name.
         derived: the parameters that are computed.
-        changes: what the configuration says about parameters, by name.
+        changes: the settings of parameters in the configuration, by name.
         log: keeps the dictionary; `None` if a restart may forget it.
 
     Attributes:

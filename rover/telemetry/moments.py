@@ -1,4 +1,4 @@
-"""All that is recorded of a mission, in one order of time.
+"""The recorded events and samples of a mission, in one order of time.
 
     history (samples by their own time) ─┐
     log (the rest by the server's time) ─┴▶ one order of time
@@ -50,7 +50,7 @@ class Moment(NamedTuple):
 
     Attributes:
         t: POSIX seconds.
-        name: of the event; `None` for a sample; `""` for the end of what is recorded so far.
+        name: of the event; `None` for a sample; `""` for the end of the record so far.
         data: JSON.
     """
 
@@ -78,8 +78,8 @@ async def moments_of(
 ) -> AsyncIterator[Moment]:
     """Everything from a time on, in order of time, until now.
 
-    An event with an empty name follows what is recorded so far, unless nothing can follow: the
-    record is closed, or is of a time in the future, from a clock that was set back.
+    An event with an empty name marks the end of the record so far. It is left out if nothing can
+    follow: the record is closed, or its newest time is in the future, as the clock was set back.
     """
     reader = MomentReader(recording, fields)
     if recording.is_closed or since > recording.clock():

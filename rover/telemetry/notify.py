@@ -80,7 +80,7 @@ class Notifier:
 
         Args:
             alarm: as it is now.
-            action: what happened.
+            action: of the change.
             was: the level before.
             record: its JSON.
         """

@@ -92,7 +92,7 @@ class Telemetry:
         translate: from the names of each source to those of the mission; by default they are the
             same.
         derived: parameters that are computed from others.
-        changes: what the configuration says about parameters, by name.
+        changes: the settings of parameters in the configuration, by name.
         log: keeps the telemetry; `None` if a restart may forget it.
         retention: POSIX seconds, for `keep_days`; by default those of the machine.
 
@@ -102,7 +102,7 @@ class Telemetry:
         events: the events that the sources reported.
         notifier: sends the alarms to webhooks and services.
         latest: the newest value of each parameter.
-        on_alarm: called with each changed alarm, what happened, and its level before.
+        on_alarm: called with each changed alarm, the action, and its level before.
     """
 
     def __init__(

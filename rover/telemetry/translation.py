@@ -41,7 +41,7 @@ class NameCollision(RoverError):
 
 @dataclass(frozen=True, slots=True)
 class ParameterChange:
-    """What the configuration says about a parameter, instead of its source.
+    """The settings of a parameter in the configuration, which replace those of its source.
 
     Attributes:
         fields: new values of attributes of `Parameter`.

@@ -45,7 +45,7 @@ It is not 0: the client that just opened a view subscribes a moment later.
 
 
 class Selection(NamedTuple):
-    """What a client requested.
+    """The parameters and the rate that a client requested.
 
     Attributes:
         fields: sorted names of parameters; `None` for all.
@@ -246,7 +246,7 @@ class Views:
         """The topic of a selection, with all that the telemetry topic retains of it.
 
         Args:
-            selection: what the client requested.
+            selection: of the client.
             client: who requested it; `None` is this program.
 
         Raises:

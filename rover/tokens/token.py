@@ -44,7 +44,7 @@ class Token:
         id: may be logged.
         digest: SHA-256 of the secret.
         name: of the person or device.
-        scopes: what it allows, such as `view` or `say:flight-*`.
+        scopes: permissions, such as `view` or `say:flight-*`.
         role: such as `CAPCOM`; may be empty.
         created: POSIX seconds.
         expires: POSIX seconds; `None` if it does not expire.

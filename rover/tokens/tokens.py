@@ -46,7 +46,7 @@ NO_DIGEST = b"\0" * 32
 
 
 class Entry(NamedTuple):
-    """A token and what it gives."""
+    """A token and its identity."""
 
     token: Token
     identity: Identity

@@ -39,4 +39,4 @@ class Batch(Generic[Item, Frame]):
 
 
 News: TypeAlias = Batch[Any, Any] | Heartbeat
-"""What a release brings: events, or a sign that the topic is silent but open."""
+"""The result of a release: events, or a heartbeat if the topic is silent but open."""

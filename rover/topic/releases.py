@@ -1,8 +1,8 @@
-"""Releases: what subscribers can read of a topic, and how new events reach them.
+"""Releases: the events of a topic that subscribers can read, and their delivery.
 
 Each subscriber that has read everything has a **sink**. A release writes the new events to all
-sinks: one batch, framed once for all sinks of a kind. A sink that takes nothing is detached, and
-its subscriber reads by itself. So does a task that waits: its sink only wakes the task.
+sinks: one batch, framed once for all sinks of a kind. A sink that accepts no data is detached,
+and its subscriber reads by itself. So does a task that waits: its sink only wakes the task.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Releases(Generic[Item, Frame]):
         subscriber.sink = None
 
     def read(self, position: int) -> tuple[Batch[Item, Frame] | Gap | None, int]:
-        """What follows `position`, and the position after it.
+        """The events after `position`, and the position after them.
 
         Returns:
             A batch; or a gap, if the next event has expired or is unreadable; or `None` if there

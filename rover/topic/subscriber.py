@@ -70,7 +70,7 @@ class Subscriber(Generic[Item, Frame]):
         """Have the topic write to a sink, from the next event on.
 
         The sink is attached until `detach`, or until the topic calls `Sink.resume`: when the sink
-        took nothing, when events expired, or when the topic has closed.
+        accepted no data, when events expired, or when the topic has closed.
 
         Returns:
             Whether it is attached. If not, there is something to read.

@@ -77,7 +77,7 @@ class Value:
     keys: Sequence[tuple[str, int]] = ()
 
     def __str__(self) -> str:
-        """What it is, for people."""
+        """The value, for people."""
         if self.kind in ("array", "object"):
             return f"an {self.kind}"
         return f"the text {quoted(self.text)}" if self.kind == "text" else quoted(self.text)

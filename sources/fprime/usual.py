@@ -35,7 +35,7 @@ DECIMAL = r"([+-]?(?:[0-9]{1,15}+\.[0-9]{1,15}+|0|[1-9][0-9]{0,6}+))"
 TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 
 UNUSUAL = (KeyError, ValueError, OverflowError, struct.error)
-"""What converters raise for values that the parser decides about."""
+"""Exceptions of converters for values that the parser decides about."""
 
 
 class _TooLarge(Exception):

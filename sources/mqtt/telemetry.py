@@ -44,7 +44,7 @@ class MqttTelemetry:
 
     Args:
         url: broker and topic filter, without the query.
-        each: what one message holds: a sample or one parameter.
+        each: the content of one message: a sample or one parameter.
         qos: of the subscription: 0, 1 or 2.
         client_id: keeps a session with this name at the broker. With a `qos` of 1 or 2, the broker
             then stores messages while the server is disconnected.

@@ -58,7 +58,7 @@ async def run(request: dict[str, Any], output: TextIO) -> None:
 def main() -> int:
     """Serve one request; return the exit status."""
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the validator prints is not a report
+    os.dup2(2, 1)  # the validator's own output is not a report
     try:
         asyncio.run(run(json.load(sys.stdin), output))
     except SourceError as exc:

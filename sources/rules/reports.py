@@ -1,4 +1,4 @@
-"""The rules for the steps of a validator, and for what it yields for a file."""
+"""The rules for the steps and the reports of a validator."""
 
 from __future__ import annotations
 

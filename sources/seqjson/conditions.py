@@ -70,7 +70,7 @@ def _tested(condition: Any) -> Iterator[str]:
 
 
 def _guard(names: set[str], applied: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the parts of a schema require of some properties; empty if nothing."""
+    """The requirements of a schema's parts on some properties; empty without any."""
     required, valid = set[str](), dict[str, list[Any]]()
     for part in applied:
         if isinstance(part.get("required"), list):

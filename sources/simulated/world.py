@@ -80,7 +80,7 @@ class RoverState:
 
     @property
     def activity(self) -> Activity:
-        """What the rover is doing."""
+        """The current activity of the rover."""
         if self.speed_m_s > 0:
             return "driving"
         if self.sun.elevation_deg <= 0:

@@ -19,7 +19,7 @@ def read_answer(text: str | bytes, upload_id: str, attempt: int) -> Answer:
         attempt: which attempt it answers.
 
     Raises:
-        ValueError: it is no answer.
+        ValueError: it is not an answer.
     """
     try:
         fields: Any = json.loads(text)

@@ -12,6 +12,6 @@ HIGHEST_ROUNDED_F32 = math.nextafter(2.0**128 - 2.0**103, 0.0)
 
 
 def exact(number: float) -> str:
-    """A number with as few digits as tell it from all others."""
+    """A number with the fewest digits that no other number has."""
     short = f"{number:g}"
     return short if float(short) == number and isinstance(number, float) else repr(number)

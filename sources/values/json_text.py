@@ -75,7 +75,7 @@ class JsonText:
         path: list[str | int | None] = []
         for kind, lexeme, offset in self._walk(path):
             if lexeme.startswith('"') and _has_half_a_pair(lexeme):
-                message = f"{quoted(lexeme)} has half of a surrogate pair, which is no character"
+                message = f"{quoted(lexeme)} has half of a surrogate pair, which is not a character"
                 yield self._finding("json.surrogate", message, offset, "")
             if kind == "close":
                 keys.pop()

@@ -1,4 +1,4 @@
-"""What an XTCE database says about the use of a command, and a file cannot show.
+"""Notes about the use of a command in an XTCE database, which a file cannot show.
 
 Source: OMG XTCE 1.2: `DefaultSignificance`, `TransmissionConstraintList`, `VerifierSet`.
 """

@@ -32,7 +32,7 @@ RESPONSE_TIMEOUT_S = 15.0
 
 @dataclass
 class TimedStream:
-    """What was received on one connection.
+    """The response on one connection, and when its parts arrived.
 
     Attributes:
         response: its status and headers.

@@ -60,7 +60,7 @@ def read_arguments(
 
 
 def _value_and_unit(word: str) -> tuple[str, str]:
-    """The number and the unit of a word; the word and no unit if it is no number."""
+    """The number and the unit of a word; the word and no unit if it is not a number."""
     number = _NUMBER.match(word)
     unit = "" if number is None else word[number.end() :]
     if number is None or unit in ("e", "E") or (unit and not _UNIT.fullmatch(unit)):

@@ -229,7 +229,7 @@ def _read_instruction(text: str, number: int, into: Sequence) -> Iterator[Findin
 
 
 def _readings(text: str) -> str:
-    """What a text with commas between digits may mean."""
+    """The possible meanings of a text with commas between digits."""
     separate = f"{text.replace(',', ', ')} for {text.count(',') + 1} arguments"
     is_decimal = text.count(",") == 1 and "." not in text
     return f"{text.replace(',', '.')} for a number, or {separate}" if is_decimal else separate

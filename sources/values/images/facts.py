@@ -24,7 +24,7 @@ Metadata = dict[str, str | int | float | bool | None]
 
 
 class ImageFacts(NamedTuple):
-    """What a file says of its image.
+    """The facts that a file states about its image.
 
     Attributes:
         taken_at: POSIX seconds; `None` if the file does not say it in UTC or with its offset.

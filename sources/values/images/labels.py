@@ -53,7 +53,7 @@ def image_names(name: str) -> Sequence[str]:
 
 
 def read_label(data: bytes, label: str, image: str) -> Described | None:
-    """What a label says of an image; `None` if nothing, or not all of the label has arrived.
+    """The facts in a label about an image; `None` without any, or if part of the label is missing.
 
     Args:
         data: the file of the label.

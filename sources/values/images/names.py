@@ -1,4 +1,4 @@
-"""What the name of a file says of an image."""
+"""Facts about an image in the name of its file."""
 
 from __future__ import annotations
 

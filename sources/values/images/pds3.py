@@ -155,7 +155,7 @@ class Label:
         )
 
     def facts(self) -> ImageFacts:
-        """What the label says of its image; `taken_at` is its `START_TIME`."""
+        """The facts in the label; `taken_at` is its `START_TIME`."""
         metadata: Metadata = {}
         for keyword, name in TEXTS.items():
             text = short_text(self.values.get(keyword))

@@ -98,7 +98,7 @@ class Label:
         return None
 
     def facts(self) -> ImageFacts:
-        """What the label says of its images; `taken_at` is its `start_date_time`."""
+        """The facts in the label; `taken_at` is its `start_date_time`."""
         metadata: Metadata = {}
         for element in self._root.iter():
             tag, text = _tag(element), short_text(element.text)
@@ -158,7 +158,7 @@ def _type(name: str) -> str:
 
 def _tag(element: Element) -> str:
     """The name of an element without its namespace."""
-    return element.tag.rpartition("}")[2]  # the parser leaves out comments, whose tag is no text
+    return element.tag.rpartition("}")[2]  # the parser leaves out comments, whose tag is not a text
 
 
 def _elements(root: Element, *tags: str) -> Iterator[Element]:
