@@ -327,7 +327,8 @@ class Step:
 class Progress:
     """The progress of a check.
 
-    A step that has no progress and no finding counts as skipped, never as passed.
+    Of several steps, one that has no progress and no finding counts as skipped, never as passed.
+    A validator with one step need not report it: its verdict is the result of that step.
 
     Attributes:
         step: the name of the current step.

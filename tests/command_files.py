@@ -16,7 +16,7 @@ from rover.settings import Settings
 from sources.base import Finding, Progress, Step, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from rover.commands.upload import Upload
     from sources.base import CommandValidator
@@ -31,7 +31,7 @@ STORED = f"commands/{SHA256}"
 class Script:
     """A validator that yields the given items. It raises exceptions and waits for events."""
 
-    steps = (Step("syntax", "Syntax"), Step("power", "Power budget"))
+    steps: Sequence[Step] = (Step("syntax", "Syntax"), Step("power", "Power budget"))
 
     def __init__(self, *items: Any) -> None:
         self.items = items

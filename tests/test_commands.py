@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import tracemalloc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from anyio import Event, create_task_group, wait_all_tasks_blocked
@@ -15,7 +15,7 @@ from rover.commands.upload_state import Status
 from rover.errors import Draining, NotAnUpload, NotStarted, PoolFull, UnknownUpload
 from rover.settings import Settings
 from rover.topic import EventId
-from sources.base import Finding, Progress, Severity
+from sources.base import Finding, Progress, Severity, SourceError, Step
 from tests.command_files import (
     ACCEPTED,
     FILE,
@@ -115,10 +115,42 @@ async def test_the_report_of_a_rejected_file_remains_and_the_file_is_deleted(
         "warnings": 0,
         "summary": {},
         "plan": [
-            {"name": "syntax", "title": "Syntax", "state": "skipped"},
-            {"name": "power", "title": "Power budget", "state": "skipped"},
+            {"name": "syntax", "title": "Syntax", "state": "skipped", "detail": "not run"},
+            {"name": "power", "title": "Power budget", "state": "skipped", "detail": "not run"},
         ],
     }
+
+
+class OneStep(Script):
+    """A validator with one step, which it need not report."""
+
+    steps = (Step("check", "Check"),)
+
+
+@pytest.mark.parametrize(
+    ("items", "state"),
+    [
+        ([ACCEPTED], "passed"),
+        ([REJECTED], "failed"),
+        ([Finding(Severity.WARNING, "a", "b"), ACCEPTED], "passed"),
+        ([SourceError("no dictionary")], "failed"),
+        ([Progress("check", 0.0, "not needed", skipped=True), ACCEPTED], "skipped"),
+    ],
+)
+async def test_the_only_step_has_the_result_of_the_check(
+    tmp_path: Path, items: list[Any], state: str
+) -> None:
+    async with running(tmp_path, validator=OneStep(*items)) as commands:
+        upload = await uploaded(commands)
+    assert [step["state"] for step in upload.report["plan"]] == [state]
+
+
+async def test_a_silent_step_of_an_accepted_file_may_have_run(tmp_path: Path) -> None:
+    async with running(tmp_path, Progress("syntax", 0.5, ""), ACCEPTED) as commands:
+        upload = await uploaded(commands)
+    syntax, power = upload.report["plan"]
+    assert (syntax["state"], power["state"]) == ("passed", "skipped")
+    assert power["detail"] != "not run"
 
 
 @pytest.mark.parametrize(("verdict", "files"), [(ACCEPTED, [STORED]), (REJECTED, [])])

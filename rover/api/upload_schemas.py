@@ -99,7 +99,15 @@ UPLOAD_SCHEMAS = {
     "UploadReport": obj(
         **UPLOAD,
         validator=nullable(obj(source=TEXT, dictionary=nullable(obj(name=TEXT, sha256=TEXT)))),
-        steps=array(obj(["state"], name=TEXT, title=TEXT, state=one_of(StepState))),
+        steps=array(
+            obj(
+                ["state", "detail"],
+                name=TEXT,
+                title=TEXT,
+                state=one_of(StepState),
+                detail=about(TEXT, "why it is skipped"),
+            )
+        ),
         findings=array(FINDING),
         timeline=about(
             array(obj(id=TEXT, **SENDING)), "all changes of `sending`, the oldest first"

@@ -53,6 +53,7 @@ async def check(
     Raises:
         SourceError: the check timed out, or the validator failed or does not keep its contract.
     """
+    upload.steps.begin()
     upload.publish_progress(Progress(upload.steps.first, 0.0, "the check begins"))
     throttle, rate, step = Throttle(PROGRESS_PERIOD_S, clock), LineRate(clock), ""
     verdict: Verdict | None = None

@@ -20,7 +20,7 @@ class StepState(StrEnum):
     RUNNING = "running"
     PASSED = "passed"  # it ran to its end without an error
     FAILED = "failed"  # it found errors, or the check failed while it ran
-    SKIPPED = "skipped"  # it did not run, or was cancelled
+    SKIPPED = "skipped"  # it did not run, was cancelled, or the validator did not report it
 
 
 FINAL = {StepState.PASSED, StepState.FAILED, StepState.SKIPPED}
@@ -30,8 +30,8 @@ class Steps:
     """Derives the state of each step from the progress and findings of the validator.
 
     A step begins with its first progress or finding, and ends when another step begins or the check
-    ends. A finding without a known step belongs to the step that runs. A step that never begins is
-    skipped.
+    ends. A finding without a known step belongs to the step that runs. The only step of a validator
+    begins with the check. Of several, a step that never begins is skipped.
 
     Args:
         steps: of the validator, in order.
@@ -44,7 +44,7 @@ class Steps:
         self._failed: set[str] = set()
         self._reasons: dict[str, str] = {}  # by name of a skipped step
         self._running = ""
-        self._ended = False
+        self._ended = self._accepted = False
         self._taken: dict[str, StepState | None] = {}
 
     def __len__(self) -> int:
@@ -79,20 +79,33 @@ class Steps:
 
     def detail(self, name: str) -> str:
         """One line for people: the result of a step, or why the validator skipped it."""
-        if self.state(name) is StepState.SKIPPED:
-            return self._reasons.get(name) or f"{self.title(name)}: not run"
-        return f"{self.title(name)}: {self.state(name)}"
+        result = self._reason(name) if self.state(name) is StepState.SKIPPED else self.state(name)
+        return f"{self.title(name)}: {result}"
+
+    def _reason(self, name: str) -> str:
+        """Why a step is skipped. In an accepted file, a silent step may have run."""
+        silent = "the validator did not report it" if self._accepted else "not run"
+        return self._reasons.get(name) or silent
 
     def plan(self, *, states: bool = False) -> list[dict[str, str]]:
-        """The steps in order as clients see them, with their states if `states` is set."""
-        return [
-            {
-                "name": name,
-                "title": step.title,
-                **({"state": str(self.state(name))} if states else {}),
-            }
-            for name, step in self._steps.items()
-        ]
+        """The steps in order as clients see them.
+
+        Args:
+            states: whether they have their states, and those that are skipped a reason.
+        """
+        plan = [{"name": name, "title": step.title} for name, step in self._steps.items()]
+        for one in plan if states else []:
+            name = one["name"]
+            one["state"] = str(self.state(name))
+            if self.state(name) is StepState.SKIPPED:
+                one["detail"] = self._reason(name)
+        return plan
+
+    def begin(self) -> None:
+        """Record that the check begins."""
+        if len(self._steps) == 1:
+            self._begin(self.first)
+            self._running = self.first
 
     def record_progress(self, progress: Progress) -> None:
         """Record that a step runs, or that the validator skips it."""
@@ -122,7 +135,7 @@ class Steps:
         """
         if not accepted and self._running and not self._failed:
             self._failed.add(self._running)
-        self._running, self._ended = "", True
+        self._running, self._ended, self._accepted = "", True, accepted
 
     def fail(self) -> None:
         """Record that the check failed. So has the step that runs."""
@@ -134,7 +147,7 @@ class Steps:
         """Record that the check was cancelled. The step that runs has no result but its errors."""
         if self._running and self._running not in self._failed:
             self._begun.discard(self._running)
-            self._reasons[self._running] = f"{self.title(self._running)}: cancelled"
+            self._reasons[self._running] = "cancelled"
         self._running, self._ended = "", True
 
     def take_ended(self) -> list[str]:

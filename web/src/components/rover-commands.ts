@@ -176,12 +176,13 @@ export class RoverCommands extends PageElement {
   }
 
   #step(step: Step, state: StepState) {
+    const word = (state === 'skipped' ? step.detail : undefined) ?? STEP_WORDS[state];
     return html`<li data-state=${state} data-step=${step.name} aria-current=${state === 'running' ? 'step' : nothing}>
       ${icon(STEP_ICONS[state])}<span>${step.title}</span>
       ${
-        STEP_WORDS[state] === undefined
+        word === undefined
           ? html`<span class="visually-hidden">${state}</span>`
-          : html`<span class="state">${STEP_WORDS[state]}</span>`
+          : html`<span class="state" title=${word}>${word}</span>`
       }
     </li>`;
   }

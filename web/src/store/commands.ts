@@ -170,6 +170,7 @@ export function applyEvent(upload: Upload, event: UploadEvent): void {
   upload.detail = event.detail;
   if (event.status !== 'UPLOADING' && event.status !== 'VALIDATING') {
     for (const { name, state } of event.plan ?? []) if (state) upload.results.set(name, state);
+    if (event.plan?.length) upload.plan = event.plan;
   }
   switch (event.status) {
     case 'UPLOADING':

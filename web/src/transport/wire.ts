@@ -287,9 +287,11 @@ export type ChannelEvent =
 export interface Step {
   readonly name: string;
   readonly title: string;
+  /** Why it was skipped. */
+  readonly detail?: string;
 }
 
-/** How a step ended; `skipped`: it did not run. */
+/** How a step ended; `skipped`: it did not run, was cancelled, or was not reported. */
 export type StepResult = 'passed' | 'failed' | 'skipped';
 
 /** The steps in the last event of an upload. */
