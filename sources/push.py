@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from anyio import Event
 
-from sources.base import Parameter, Sample, SourceError
+from sources.base import Sample, SourceError
 from sources.lines.influx import InfluxReader
 from sources.values.dictionary import read_dictionary
 from sources.values.formats import Format  # noqa: TC001 # the registry resolves it
 from sources.values.payload import PayloadReader
-from sources.values.ranges import POSITIVE_S, Range
+from sources.values.payload_source import PayloadSource
+from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from sources.values.losses import Losses
 
 RETRY_AFTER_S = 1
 """Seconds after which a device should send a refused batch again."""
@@ -38,7 +38,7 @@ class InboxFull(SourceError):
         )
 
 
-class PushTelemetry:
+class PushTelemetry(PayloadSource):
     """Samples from devices, in the order of arrival.
 
     Samples wait in a bounded queue. A batch that does not fit is refused as a whole, so that the
@@ -62,10 +62,7 @@ class PushTelemetry:
         accepted: number of samples that were accepted.
         reader: parses JSON bodies into samples for `take`.
         line_protocol: parses bodies in InfluxDB line protocol.
-        period_s: exists only if it was given.
     """
-
-    period_s: float
 
     def __init__(
         self,
@@ -78,10 +75,8 @@ class PushTelemetry:
         parameters: Path | None = None,
         period_s: float | None = None,
     ) -> None:
-        if period_s is not None:
-            self.period_s = POSITIVE_S.number("period_s", period_s)
         self.max_queue = Range(at_least=1).whole("max_queue", max_queue)
-        self.reader = PayloadReader(
+        reader = PayloadReader(
             read_dictionary(parameters),
             time=time,
             path=path,
@@ -90,20 +85,11 @@ class PushTelemetry:
             timezone=timezone,
             source="push",
         )
-        self.line_protocol = InfluxReader(self.reader)
+        super().__init__(reader, period_s)
+        self.line_protocol = InfluxReader(reader)
         self.accepted = 0
         self._queue: deque[Sample] = deque()
         self._arrived = Event()
-
-    @property
-    def replaced_times(self) -> Losses:
-        """Samples with a time before 2001; they have their time of arrival instead."""
-        return self.reader.replaced_times
-
-    @property
-    def parameters(self) -> Sequence[Parameter]:
-        """The parameters declared, then those learned so far."""
-        return self.reader.parameters
 
     @property
     def waiting(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time as clocks
 from typing import TYPE_CHECKING, Literal
 
-from sources.base import Parameter, Sample, SourceError
+from sources.base import Sample, SourceError
 from sources.mqtt.address import Address
 from sources.mqtt.bundle import Bundle
 from sources.mqtt.connection import CONNECT_TIMEOUT_S, Connection, connected
@@ -17,10 +17,11 @@ from sources.values.flatten import join_place
 from sources.values.formats import Format  # noqa: TC001 # the registry resolves it
 from sources.values.losses import Losses
 from sources.values.payload import PayloadReader, PayloadRefused
+from sources.values.payload_source import PayloadSource
 from sources.values.ranges import POSITIVE_S, OptionError, Range
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from aiomqtt import Message
@@ -31,7 +32,7 @@ SPARKPLUG = "spBv1.0"
 """The first level of the topics of Sparkplug B."""
 
 
-class MqttTelemetry:
+class MqttTelemetry(PayloadSource):
     """Samples from the messages of an MQTT topic or topic filter.
 
     With `each=sample`, a message is a sample: a JSON object, or a single value as JSON or a word.
@@ -72,10 +73,7 @@ class MqttTelemetry:
 
     Attributes:
         losses: messages that could not be read.
-        period_s: exists only if it was given.
     """
-
-    period_s: float
 
     def __init__(
         self,
@@ -116,10 +114,8 @@ class MqttTelemetry:
         self._keepalive_s = Range(1, 0xFFFF, "s").whole("keepalive_s", keepalive_s)
         self._clock = clock
         self._connect_timeout_s = POSITIVE_S.number("connect_timeout_s", connect_timeout_s)
-        if period_s is not None:
-            self.period_s = POSITIVE_S.number("period_s", period_s)
         name = f"mqtt {self._address.place}"
-        self._reader = PayloadReader(
+        reader = PayloadReader(
             read_dictionary(parameters),
             time=time,
             path=path,
@@ -129,21 +125,12 @@ class MqttTelemetry:
             source=name,
             clock=clock,
         )
+        super().__init__(reader, period_s)
         self.losses = Losses(name)
         self._rebirth = rebirth
         self._sparkplug: Sparkplug | None = None
         if self._address.topics.startswith(f"{SPARKPLUG}/") and each == "sample":
             self._sparkplug = self._open_sparkplug()
-
-    @property
-    def replaced_times(self) -> Losses:
-        """Samples with a time before 2001; they have their time of arrival instead."""
-        return self._reader.replaced_times
-
-    @property
-    def parameters(self) -> Sequence[Parameter]:
-        """The parameters declared, then those learned so far."""
-        return self._reader.parameters
 
     async def samples(self) -> AsyncIterator[Sample]:
         """Connect, subscribe, and yield the samples of the messages.
@@ -185,7 +172,7 @@ class MqttTelemetry:
                 self._sparkplug = self._open_sparkplug()
             return self._sparkplug.read(topic, payload)
         place = self._topic_place(topic)
-        return self._reader.samples(payload, place, self._address.value_place(topic))
+        return self.reader.samples(payload, place, self._address.value_place(topic))
 
     def _open_sparkplug(self) -> Sparkplug:
         try:
@@ -195,7 +182,7 @@ class MqttTelemetry:
                 f"Sparkplug B needs an optional dependency ({exc}); pip install"
                 " 'cosmic-rover[sparkplug]'"
             ) from exc
-        return Sparkplug(self._reader, self._address.varies, self.losses, self._clock)
+        return Sparkplug(self.reader, self._address.varies, self.losses, self._clock)
 
     async def _bundled(self, connection: Connection) -> AsyncIterator[Sample]:
         bundle = Bundle(self._window_s)
@@ -212,7 +199,7 @@ class MqttTelemetry:
             elif self._is_wanted(message):
                 place = self._address.value_place(str(message.topic))
                 try:
-                    values = self._reader.values(place, _payload(message))
+                    values = self.reader.values(place, _payload(message))
                 except PayloadRefused as exc:
                     self._refuse(message, exc)
                 else:
@@ -239,7 +226,7 @@ class MqttTelemetry:
             is_value = self._each == "parameter" or not entity.keys
             topic = entity.topic
             place = self._address.value_place(topic) if is_value else self._topic_place(topic)
-            self._reader.describe(join_place(place, *entity.keys), entity.unit, entity.description)
+            self.reader.describe(join_place(place, *entity.keys), entity.unit, entity.description)
 
     def _topic_place(self, topic: str) -> str:
         return self._address.topic_place(topic) if self._topic_names else ""

@@ -6,11 +6,12 @@ import json
 import time as clocks
 from typing import TYPE_CHECKING
 
-from sources.base import Parameter, Sample, SourceError
+from sources.base import Sample, SourceError
 from sources.values.dictionary import read_dictionary
 from sources.values.formats import Format  # noqa: TC001 # the registry resolves it
 from sources.values.losses import Losses
 from sources.values.payload import PayloadReader, PayloadRefused
+from sources.values.payload_source import PayloadSource
 from sources.values.ranges import POSITIVE_S, Range
 from sources.websocket.connection import Server
 from sources.websocket.subscriptions import RETRY_S, Subscriptions, messages_in, to_topics
@@ -26,7 +27,7 @@ MAX_STATUS_BYTES = 4096
 """Maximum bytes of a status message of rosbridge."""
 
 
-class WebSocketTelemetry:
+class WebSocketTelemetry(PayloadSource):
     """Samples from a WebSocket server: each object in a message is one sample.
 
     A message without a sample is counted and logged, and the next message is read. Messages wait in
@@ -54,10 +55,7 @@ class WebSocketTelemetry:
 
     Attributes:
         losses: messages without a sample.
-        period_s: exists only if it was given.
     """
-
-    period_s: float
 
     def __init__(
         self,
@@ -84,8 +82,6 @@ class WebSocketTelemetry:
                 "subscribe, path, prefix, time, format: must be left out with topics, which are"
                 " those of rosbridge"
             )
-        if period_s is not None:
-            self.period_s = POSITIVE_S.number("period_s", period_s)
         throttle_ms = Range(at_least=0, unit="ms").whole("throttle_ms", throttle_ms)
         names = [name for topic in topics.split(",") if (name := topic.strip())]
         self._subscriptions = Subscriptions(
@@ -98,7 +94,7 @@ class WebSocketTelemetry:
                 "subscribe: the values of several topics would have the same names; add"
                 " prefix=topic, or leave out path, time and format"
             )
-        self._reader = PayloadReader(
+        reader = PayloadReader(
             read_dictionary(parameters),
             time=time,
             path=path,
@@ -109,17 +105,8 @@ class WebSocketTelemetry:
             source=self._server.place,
             clock=clock,
         )
+        super().__init__(reader, period_s)
         self.losses = Losses(self._server.place)
-
-    @property
-    def replaced_times(self) -> Losses:
-        """Samples with a time before 2001; they have their time of arrival instead."""
-        return self._reader.replaced_times
-
-    @property
-    def parameters(self) -> Sequence[Parameter]:
-        """The parameters declared, then those learned so far."""
-        return self._reader.parameters
 
     async def samples(self) -> AsyncIterator[Sample]:
         """Connect, subscribe, and yield the samples of each message.
@@ -136,7 +123,7 @@ class WebSocketTelemetry:
 
     def _read(self, payload: bytes | str) -> Sequence[Sample]:
         try:
-            return self._reader.samples(payload)
+            return self.reader.samples(payload)
         except PayloadRefused as exc:
             self.losses.add(exc, payload)
             if len(payload) <= MAX_STATUS_BYTES:
