@@ -6,23 +6,20 @@ dictionary leaves out has the defaults of fprime-gds 4.4, `common/utils/config_m
 
 from __future__ import annotations
 
-import json
 import struct
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from sources.base import CommandDictionary, SourceError
+from sources.base import CommandDictionary
 from sources.fprime.types import FLOATS, INTEGERS, Array, Boolean, Enum, Integer, Struct, Text, Type
-from sources.values.files import unreadable
+from sources.values.files import read_json_dictionary
 from sources.values.json_fields import Fields
 from sources.values.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-MAX_BYTES = 64 * 2**20
 
 MAX_DEPTH = 32
 """Maximum depth of types within types."""
@@ -84,17 +81,7 @@ def read_dictionary(path: Path) -> Dictionary:
     Raises:
         SourceError: it cannot be read, or is not an F Prime dictionary; with the place in it.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as exc:
-        raise unreadable(path, exc) from exc
-    if len(data) > MAX_BYTES:
-        raise SourceError(f"{path.name}: must have at most {MAX_BYTES:,} bytes")
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as exc:
-        raise SourceError(f"{path.name}: is not valid JSON: {exc}") from exc
+    data, content = read_json_dictionary(path)
     return _Reader(Fields(path.name, content, ": ")).read(path.name, sha256(data).hexdigest())
 
 

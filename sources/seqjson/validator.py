@@ -16,7 +16,7 @@ from sources.seqjson.commands import Commands, commands_of
 from sources.seqjson.conditions import with_guarded_conditions
 from sources.seqjson.faults import Fault, faults, true_errors
 from sources.seqjson.limit import StepLimit
-from sources.values.files import unreadable
+from sources.values.files import read_json_dictionary
 from sources.values.json_text import JsonText, read_json_text
 from sources.values.patterns import PATTERN_OPTIONS
 from sources.values.slices import in_slices
@@ -49,7 +49,7 @@ class SeqJsonValidator:
     max_bytes = MAX_FILE_BYTES
 
     def __init__(self, schema: Path, dictionary: Path | None = None) -> None:
-        data, content = _read(Path(schema))
+        data, content = read_json_dictionary(Path(schema))
         self._schema = with_branches_by_constant(with_guarded_conditions(content))
         try:
             self._validator = jsonschema_rs.validator_for(
@@ -61,7 +61,7 @@ class SeqJsonValidator:
         self._commands: Commands | None = None
         name = Path(schema).name
         if dictionary is not None:
-            more, commands = _read(Path(dictionary))
+            more, commands = read_json_dictionary(Path(dictionary))
             self._commands = Commands(Path(dictionary).name, commands)
             data, name = data + more, f"{Path(dictionary).name} with {name}"
         self.dictionary = CommandDictionary(name, sha256(data).hexdigest())
@@ -137,17 +137,6 @@ def _findings(text: JsonText, found: Iterator[Fault], step: str) -> Iterator[Fin
 def _escaped(part: str | int) -> str:
     """A part of a JSON pointer (RFC 6901, section 3)."""
     return str(part).replace("~", "~0").replace("/", "~1")
-
-
-def _read(path: Path) -> tuple[bytes, Any]:
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise unreadable(path, exc) from exc
-    try:
-        return data, json.loads(data)
-    except (ValueError, RecursionError) as exc:
-        raise SourceError(f"{path.name}: is not valid JSON: {exc}") from exc
 
 
 def _count(content: Any) -> int:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from sources.base import CommandDictionary, SourceError
-from sources.values.files import unreadable
+from sources.base import CommandDictionary
+from sources.values.files import read_dictionary_file
 from sources.values.wording import quoted
 from sources.xtce.elements import MAX_DEPTH, Element, parse_xml
 from sources.xtce.notes import NO_NOTES, Notes, read_notes
@@ -22,8 +22,6 @@ from sources.xtce.types import Type, Wrong
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-MAX_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +93,7 @@ def read_database(path: Path) -> Database:
     Raises:
         SourceError: it cannot be read, or is not an XTCE database; with the line in it.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as exc:
-        raise unreadable(path, exc) from exc
-    if len(data) > MAX_BYTES:
-        raise SourceError(f"{path.name}: must have at most {MAX_BYTES:,} bytes")
+    data = read_dictionary_file(path)
     root = parse_xml(path.name, data)
     if root.tag != "SpaceSystem":
         raise root.error("must be a SpaceSystem")
