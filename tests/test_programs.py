@@ -17,7 +17,7 @@ from anyio import create_task_group, fail_after, move_on_after, open_process, sl
 from sources.base import Finding, Progress, Severity, SourceError, Verdict
 from sources.programs import IsolatedValidator, ProgramValidator
 from sources.programs.process import CHECK_NICENESS, END_TIMEOUT_S, Process, ProcessLimits
-from sources.programs.reports import read_line
+from sources.programs.reports import MAX_LINE_BYTES, json_line, read_line
 from sources.programs.validator import memory_bytes
 from sources.registry import SourceSettingError, open_source
 from tests.command_files import FILE, STORED, files_of, running, uploaded
@@ -132,6 +132,15 @@ def test_a_line_is_read_in_milliseconds_whatever_it_says(begin: str, fill: str) 
     began = process_time()
     read_line(f"{begin}{fill * (60_000 // len(fill))}y", "s", "/x/a")
     assert process_time() - began < 0.5
+
+
+def test_a_long_finding_fits_into_a_line_that_is_read_whole() -> None:
+    long = "x" * 10**6
+    line = json_line(Finding(Severity.ERROR, "c", long, 1, hint=long))
+    assert len(line) < MAX_LINE_BYTES
+    finding, _ = read_line(line, "s", "/x/a")
+    assert isinstance(finding, Finding)
+    assert (finding.severity, finding.line) == ("error", 1)
 
 
 async def test_a_linter_decides_by_its_errors_and_its_status(tmp_path: Path, file: Path) -> None:
