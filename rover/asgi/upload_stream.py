@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from rover.events import EventId
 
 
+def stops_at_response(scope: Scope) -> bool:
+    """Whether the client sends no more of a file once the response has begun, as aiohttp does."""
+    return any(name == b"user-agent" and b"aiohttp/" in value for name, value in scope["headers"])
+
+
 class ProgressStream(EventStream):
     """The events of an upload.
 
@@ -62,7 +67,7 @@ class UploadStream(ProgressStream):
 
     Through a proxy, the response begins when the file has been received. nginx forwards nothing
     more of a request once its response has begun: a file that does not fit into the buffers of the
-    connection would stall.
+    connection would stall. So does one that aiohttp sends.
 
     Args:
         commands: receives the file.
@@ -70,7 +75,7 @@ class UploadStream(ProgressStream):
         body: the body of the request.
         file: the file in it.
         streams: the open streams of this kind.
-        proxied: whether the request came through a proxy.
+        is_late: whether the response begins when the file has been received.
     """
 
     __slots__ = ("_begins", "_body", "_commands", "_file", "_upload")
@@ -85,10 +90,10 @@ class UploadStream(ProgressStream):
         file: FileField,
         streams: EventStreams,
         *,
-        proxied: bool = False,
+        is_late: bool = False,
     ) -> None:
         self._begins = Event()
-        if not proxied:
+        if not is_late:
             self._begins.set()
         self._commands = commands
         self._body = body

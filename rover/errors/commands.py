@@ -54,7 +54,7 @@ class UploadStalled(UploadInterrupted):
         self.args = (
             f"the client sent no data for {timeout_s:g} s after {received:,} bytes "
             "(ROVER_UPLOAD_TIMEOUT_S); the upload was discarded, send the file again. A client "
-            "that does not read while it sends, such as aiohttp with a file, needs `Prefer: wait`",
+            "that does not read while it sends needs `Prefer: wait`",
         )
 
 

@@ -17,7 +17,7 @@ from rover.asgi.local import is_proxied
 from rover.asgi.multipart import MAX_OVERHEAD_BYTES, FileField, boundary_of
 from rover.asgi.prefer import Preferences
 from rover.asgi.query import RESUME_POINT, Text
-from rover.asgi.upload_stream import ProgressStream, UploadStream
+from rover.asgi.upload_stream import ProgressStream, UploadStream, stops_at_response
 from rover.asgi.upload_verdict import UploadVerdict
 from rover.commands.intake import ID_PATTERN
 from rover.errors import (
@@ -109,8 +109,8 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
                 f"../uploads/{begun.id}",
             )
         streams = mission.serving.progress_streams
-        proxied = is_proxied(request.scope)
-        return UploadStream(mission.commands, begun, body, file, streams, proxied=proxied)
+        is_late = is_proxied(request.scope) or stops_at_response(request.scope)
+        return UploadStream(mission.commands, begun, body, file, streams, is_late=is_late)
 
     async def upload_events(request: Request) -> Response:
         upload = mission.commands.find(request.path_params["upload_id"])
@@ -128,9 +128,8 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
             "/upload/rover-commands",
             upload,
             "Upload a command file, and have it checked",
-            description="The response begins before the file is complete, or behind a proxy when "
-            "it is. `asyncapi.json` "
-            "describes its events.",
+            description="The response begins before the file is complete; behind a proxy and "
+            "for aiohttp, when it is. `asyncapi.json` describes its events.",
             method="POST",
             query=[UPLOAD_ID],
             headers={"Prefer": PREFER},
