@@ -878,6 +878,49 @@ def test_an_upload_is_followed_after_a_reload(
     expect(steps).to_have_count(6)
 
 
+def test_a_file_that_the_validator_does_not_check_is_not_sent(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    program = tmp_path / "check"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    url = f"cmd:{program}?suffixes=.seq&max_bytes=100"
+    server = start_server(lambda: MissionControl(Settings(data_dir=tmp_path), commands=url))
+    page = pages.open(server.url)
+    field = page.get_by_test_id("file")
+    expect(field).to_have_attribute("accept", ".seq")
+    sent: list[str] = []
+    page.on("request", lambda one: sent.extend([one.url] * (one.method == "POST")))
+    for name, size in (("a.txt", 5), ("b.seq", 101), ("c.seq", 0)):
+        content = b"x" * size
+        field.set_input_files({"name": name, "mimeType": "text/plain", "buffer": content})
+        expect_verdict(page, "REFUSED")
+    assert sent == []
+    field.set_input_files({"name": "D.SEQ", "mimeType": "text/plain", "buffer": b"x" * 100})
+    expect_verdict(page, "COMPLETE")
+    expect(page.get_by_test_id("steps").locator("[data-state=passed]")).to_have_count(1)
+
+
+def test_the_progress_of_a_silent_program_is_shown_and_its_check_can_be_cancelled(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    program = tmp_path / "check"
+    report = '{"type": "progress", "line": %d, "lines": 60, "fraction": 0.1}'
+    first, second = (f"echo '{report % line}'" for line in (1, 7))
+    program.write_text(f"#!/bin/sh\n{first}; sleep 0.3; {second}; sleep 60\n")
+    program.chmod(0o700)
+    url = f"cmd:{program}"
+    server = start_server(lambda: MissionControl(Settings(data_dir=tmp_path), commands=url))
+    page = pages.open(server.url)
+    upload(page, "pass-drill.rcs")
+    expect(page.get_by_test_id("lines")).to_have_text(re.compile(r"line 7 of 60 · .+ lines/s"))
+    page.get_by_test_id("cancel").click()
+    expect_verdict(page, "FAILED")
+    step = page.get_by_test_id("steps").get_by_role("listitem")
+    expect(step).to_have_attribute("data-state", "skipped")
+    expect(step).to_contain_text("cancelled")
+
+
 def test_a_sequence_is_released_on_the_page_and_acknowledged(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:

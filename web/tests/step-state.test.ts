@@ -28,6 +28,18 @@ test('a step that did not run is skipped after the verdict', () => {
   expect(states({ ...REJECTED, plan })).toEqual(['failed', 'skipped', 'skipped']);
 });
 
+test('the progress of a check names the lines and their rate, once', () => {
+  const upload = newUpload('a', new File(['x'], 'a.seq'));
+  const lines = (detail: string, line: number | null, lines_per_s: number | null = null) => {
+    applyEvent(upload, { ...progress('syntax', 'running'), detail, line, lines: 60, lines_per_s });
+    return upload.lines;
+  };
+  expect(lines('', 7)).toEqual(['line 7 of 60']);
+  expect(lines('', 7, 1.3)).toEqual(['line 7 of 60', '1.30 lines/s']);
+  expect(lines('line 7 of 60', 7, 250.4)).toEqual(['250 lines/s']);
+  expect(lines('waiting', null)).toEqual([]);
+});
+
 test('a step runs again after its end', () => {
   expect(states(progress('syntax', 'passed'), progress('syntax', 'running'))[0]).toBe('running');
 });

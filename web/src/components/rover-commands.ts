@@ -1,5 +1,6 @@
 import { html, nothing } from 'lit';
 import { age, bytes, duration, labelAndValue, plural } from '../format.ts';
+import { fileTypes, refusal } from '../store/accepted-files.ts';
 import {
   type CommandsStore,
   MAX_FINDINGS,
@@ -119,8 +120,9 @@ export class RoverCommands extends PageElement {
   }
 
   #fileButton(text: string, style: string) {
+    const { accepts } = this.queue;
     return html`<label class="file-button ${style}">
-      <input type="file" class="visually-hidden" data-testid="file" @change=${(event: Event) => this.#choose(event)} />
+      <input type="file" class="visually-hidden" data-testid="file" accept=${accepts === null ? '' : fileTypes(accepts)} @change=${(event: Event) => this.#choose(event)} />
       <span>${text}</span>
     </label>`;
   }
@@ -141,7 +143,7 @@ export class RoverCommands extends PageElement {
     const { verdict } = upload;
     return html`
       <div class="upload" data-testid="upload" data-status=${verdict?.status ?? (upload.step === null ? 'UPLOADING' : 'VALIDATING')}>
-        ${this.#sending(upload)} ${this.#steps(upload)}
+        ${this.#sending(upload)} ${this.#steps(upload)} ${this.#checking(upload)}
         <div class="outcome" role="status">${verdict === null ? html`<p class="detail">${upload.detail}</p>` : this.#verdict(verdict)}</div>
         ${this.store.cancelFailure === '' ? nothing : html`<p class="note caution" role="alert" data-testid="cancel-failure">${icon('caution')}<span>Not cancelled: ${this.store.cancelFailure}</span></p>`}
         ${this.#silence()}
@@ -168,6 +170,15 @@ export class RoverCommands extends PageElement {
     </div>`;
   }
 
+  /** The progress of the check; a bar without a value while its fraction is unknown. */
+  #checking({ step, verdict, fraction, lines }: Upload) {
+    if (step === null || verdict !== null) return nothing;
+    return html`<div class="sending">
+      <progress aria-label="Check progress" value=${fraction > 0 ? fraction : nothing}></progress>
+      ${lines.length === 0 ? nothing : html`<span class="figures" data-testid="lines">${lines.join(' · ')}</span>`}
+    </div>`;
+  }
+
   #steps(upload: Upload) {
     if (upload.plan.length === 0) return nothing;
     return html`<ol class="steps" aria-label="Validation steps" data-testid="steps">
@@ -188,11 +199,12 @@ export class RoverCommands extends PageElement {
   }
 
   #verdict({ status, detail, errors, warnings, sha256 }: Verdict) {
+    const source = this.store.upload?.source;
     return html`<div class="verdict" data-level=${LEVELS[status]} data-testid="verdict" data-status=${status}>
       <p>${icon(status === 'COMPLETE' ? 'check' : status === 'REJECTED' ? 'cross' : 'caution')}
         <strong>${WORDS[status]}</strong> <span>${withoutPrefix(WORDS[status], detail)}</span>
         ${counts(detail, errors, warnings).map((one) => html`<span class="dim">${one}</span>`)}
-        ${status !== 'COMPLETE' && status !== 'REJECTED' && this.store.upload?.source ? html`<button type="button" data-testid="retry" @click=${() => this.store.retry()}>Try again</button>` : nothing}</p>
+        ${status !== 'COMPLETE' && status !== 'REJECTED' && source ? html`<button type="button" data-testid="retry" @click=${() => this.#send(source)}>Try again</button>` : nothing}</p>
       ${status === 'COMPLETE' ? html`<p><button type="button" data-testid="open-report" @click=${() => this.#openReport()}>${this.queue.queue?.sends ? 'Report and release' : 'Report'}</button></p>` : nothing}
       ${status === 'COMPLETE' && sha256 !== null ? html`<p class="digest"><span class="dim">SHA-256</span> <code>${sha256}</code></p>` : nothing}
     </div>`;
@@ -236,7 +248,7 @@ export class RoverCommands extends PageElement {
   #choose(event: Event): void {
     const input = event.target as HTMLInputElement;
     const file = input.files?.[0];
-    if (file) this.store.send(file);
+    if (file) this.#send(file);
     input.value = ''; // The same file can be chosen again after an edit.
   }
 
@@ -249,7 +261,11 @@ export class RoverCommands extends PageElement {
     event.preventDefault();
     this.removeAttribute('over');
     const file = event.dataTransfer?.files[0];
-    if (file && !this.store.busy) this.store.send(file);
+    if (file && !this.store.busy) this.#send(file);
+  }
+
+  #send(file: File): void {
+    this.store.send(file, refusal(file, this.queue.accepts));
   }
 }
 

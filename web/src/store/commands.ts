@@ -1,3 +1,4 @@
+import { number } from '../format.ts';
 import { Age } from '../transport/age.ts';
 import { cancelUpload, newUploadId, UploadConnection } from '../transport/commands.ts';
 import type { Finding, Step, StepResult, Summary, UploadEvent } from '../transport/wire.ts';
@@ -30,6 +31,8 @@ export interface Upload {
   /** The name of the running step; `null` before validation. */
   step: string | null;
   fraction: number;
+  /** The lines of the running step that are checked, such as `line 7 of 60`; empty if unknown. */
+  lines: readonly string[];
   /** The result of each step that has ended, by name. */
   readonly results: Map<string, StepResult>;
   findings: Finding[];
@@ -70,8 +73,15 @@ export class CommandsStore extends Store {
     if (id !== null) this.#open(newUpload(id, null));
   }
 
-  send(file: File): void {
+  /** Send a file, or show the reason why it is not sent. */
+  send(file: File, reason = ''): void {
     const upload = newUpload(newUploadId(), file);
+    if (reason !== '') {
+      this.clear();
+      this.upload = { ...upload, verdict: failure('REFUSED', reason) };
+      this.changed();
+      return;
+    }
     storeUpload(upload.id);
     this.#open(upload);
   }
@@ -110,10 +120,6 @@ export class CommandsStore extends Store {
     this.changed();
   }
 
-  retry(): void {
-    if (this.upload?.source) this.send(this.upload.source);
-  }
-
   /** Cancel the upload on the server. Its events, or the server's answer, say what became of it. */
   async cancel(): Promise<void> {
     const upload = this.upload;
@@ -134,6 +140,8 @@ export class CommandsStore extends Store {
     this.changed();
   }
 }
+
+type Checked = UploadEvent & { status: 'VALIDATING' };
 
 export type StepState = 'pending' | 'running' | StepResult | 'unknown';
 
@@ -158,6 +166,7 @@ export function newUpload(id: string, source: File | null): Upload {
     plan: [],
     step: null,
     fraction: 0,
+    lines: [],
     results: new Map(),
     findings: [],
     verdict: null,
@@ -186,6 +195,7 @@ export function applyEvent(upload: Upload, event: UploadEvent): void {
       if (isResult(event.state)) upload.results.set(event.step, event.state);
       else upload.results.delete(event.step);
       upload.fraction = event.fraction;
+      upload.lines = checkedLines(event);
       break;
     case 'FAILED':
       upload.verdict = failure('FAILED', event.detail);
@@ -201,6 +211,16 @@ export function applyEvent(upload: Upload, event: UploadEvent): void {
         summary: event.summary ?? {},
       };
   }
+}
+
+function checkedLines({ line, lines, lines_per_s, detail }: Checked): readonly string[] {
+  if (line === undefined || line === null) return [];
+  const shown = number(line, true);
+  const all = lines ? ` of ${number(lines, true)}` : '';
+  return [
+    detail.includes(shown) ? '' : `line ${shown}${all}`,
+    lines_per_s ? `${number(lines_per_s, lines_per_s >= 10)} lines/s` : '',
+  ].filter(Boolean);
 }
 
 function isResult(state: unknown): state is StepResult {

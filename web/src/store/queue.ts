@@ -1,6 +1,6 @@
 import { Age } from '../transport/age.ts';
 import { at, getJson, HttpError, postJson } from '../transport/http.ts';
-import type { Queue, UploadReport, WireUpload } from '../transport/wire.ts';
+import type { Accepts, Queue, UploadReport, WireUpload } from '../transport/wire.ts';
 import { storedOperator, storeOperator } from './alarm-actions.ts';
 import { Store } from './store.ts';
 import { pollWhileVisible } from './ticker.ts';
@@ -22,6 +22,8 @@ export type QueueAction = 'release' | 'hold' | 'move' | 'withdraw' | 'resend' | 
 export class QueueStore extends Store {
   uploads: readonly WireUpload[] = [];
   queue: Queue | null = null;
+  /** Which files the server checks; `null` before its first answer. */
+  accepts: Accepts | null = null;
   report: UploadReport | null = null;
   /** The text of the file of the report; `null` if it is not known. */
   text: string | null = null;
@@ -56,13 +58,14 @@ export class QueueStore extends Store {
 
   async poll(): Promise<void> {
     try {
-      const [queue, { uploads }] = await Promise.all([
+      const [queue, { uploads, accepts }] = await Promise.all([
         getJson<Queue>('queue'),
-        getJson<{ uploads: readonly WireUpload[] }>(`uploads?limit=${LIMIT}`),
+        getJson<{ uploads: readonly WireUpload[]; accepts: Accepts }>(`uploads?limit=${LIMIT}`),
       ]);
       // The browser repeats an unchanged answer, with its time, after a 304.
       if (queue.now !== this.queue?.now) this.#offsetMs = Date.parse(queue.now) - Date.now();
       this.queue = queue;
+      this.accepts = accepts;
       const listed = new Set(uploads.map(({ id }) => id));
       // The queue may have older uploads than the list.
       this.uploads = [...uploads, ...queue.uploads.filter(({ id }) => !listed.has(id))];

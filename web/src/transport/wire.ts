@@ -318,6 +318,10 @@ export type UploadEvent =
       readonly steps?: number;
       readonly state?: 'pending' | 'running' | StepResult | null;
       readonly fraction: number;
+      /** Number of lines that the step has checked; `null` or missing if it does not go by lines. */
+      readonly line?: number | null;
+      readonly lines?: number | null;
+      readonly lines_per_s?: number | null;
     }
   | {
       readonly status: 'COMPLETE' | 'REJECTED';
@@ -391,6 +395,12 @@ export interface UploadReport extends WireUpload {
   readonly timeline: readonly Sending[];
   readonly omitted: number;
   readonly summary: Summary;
+}
+
+/** Which files the validator checks: `suffixes` are lower case, and empty for any name. */
+export interface Accepts {
+  readonly max_bytes: number;
+  readonly suffixes: readonly string[];
 }
 
 /** The sequences on their way, and the uplink. */
