@@ -17,7 +17,7 @@ ORDER_MARK = "\u200e"
 def skeleton(text: str) -> str:
     """The text with one character for all that look like it. It is for comparison only.
 
-    The order of the characters is that of the text, also if it is written from right to left.
+    The order of the characters is that of the text, even if it is written from right to left.
     """
     return normalize("NFD", normalize("NFD", text).translate(_prototypes()))
 

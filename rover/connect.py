@@ -46,7 +46,7 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that only reads, also if the disk is full or read-only.
+    """A connection that only reads, even if the disk is full or read-only.
 
     A reader usually writes `mission.db-shm`, the index of the write-ahead log. If that fails,
     SQLite keeps the index in memory. Close such a connection soon: while it is open, the process

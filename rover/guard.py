@@ -248,7 +248,7 @@ class Items(Generic[T]):
         self._moment = _Moment()
 
     def __aiter__(self) -> Items[T]:
-        """The same object."""
+        """This iterator."""
         return self
 
     async def __anext__(self) -> T:

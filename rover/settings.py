@@ -202,7 +202,8 @@ class Settings:
     max_channels: int = setting(200, "maximum number of comms channels")
     max_members: int = setting(1_500, "maximum number of members of one channel; more get 1013")
     max_subscriptions: int = setting(
-        10_000, "maximum number of channels that all members together listen to beside their own"
+        10_000,
+        "maximum number of channels that all members together listen to in addition to their own",
     )
     max_message_bytes: int = setting(
         16 * 2**10, "size limit of a comms message", at_least=64, at_most=16 * 2**20

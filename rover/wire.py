@@ -39,7 +39,7 @@ def dumps(value: Any) -> str:
 
 
 def dumps_sorted(value: Any) -> str:
-    """The same, with the members of objects in the order of their names."""
+    """JSON of a value, with the members of objects in the order of their names."""
     try:
         return _encode_sorted(value)
     except ValueError:
@@ -47,7 +47,7 @@ def dumps_sorted(value: Any) -> str:
 
 
 def dumps_ascii(value: Any) -> str:
-    """The same in ASCII, for files that people read in a terminal: no control character is left.
+    """JSON of a value in ASCII without control characters, for files that people read in terminals.
 
     Values that JSON does not have, such as paths, become texts.
     """
@@ -78,12 +78,12 @@ def iso(t: float) -> str:
 
 
 def iso_or_none(t: float | None) -> str | None:
-    """The same as `iso`, or `None` for `None`."""
+    """The time as `iso` writes it; `None` for `None`."""
     return None if t is None else iso(t)
 
 
 def iso_or_text(t: float) -> str:
-    """The time for people; also one that RFC 3339 does not have."""
+    """The time for people, even if RFC 3339 does not have it."""
     try:
         return iso(t)
     except ValueError:

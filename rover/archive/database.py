@@ -88,7 +88,7 @@ class ArchiveDatabase:
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
-        """The archive, for reading, also if the disk is full or read-only.
+        """The archive, for reading, even if the disk is full or read-only.
 
         Raises:
             OSError: the file does not exist.

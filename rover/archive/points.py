@@ -94,7 +94,7 @@ class Points:
         return cls(t, late, tuple(columns), tuple(columns.values())).in_order()
 
     def in_order(self) -> Points:
-        """The same points, in order of time."""
+        """These points, in order of time."""
         if (self.t[1:] >= self.t[:-1]).all():
             return self
         return self[np.argsort(self.t, kind="stable")]

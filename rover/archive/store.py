@@ -183,7 +183,7 @@ class Store(Reader):
             self._levels.forget_chunks(chunks)
             self.has_deleted = True
             self._return_pages()
-        # pages of deleted records of the log, also if no chunk is deleted
+        # pages of deleted records of the log, even if no chunk is deleted
         while self._chunks.file_bytes() > max_bytes and self._return_pages():
             if monotonic() >= end:
                 return False

@@ -33,7 +33,7 @@ MAX_NAME_CHARACTERS = 64
 class Authentication:
     """Asks a backend who the client is, then runs the inner app.
 
-    A client that the backend does not know needs a token, also if the backend raises
+    A client that the backend does not know needs a token, even if the backend raises
     `AuthenticationError`: the request may have a token of the mission where the backend expects one
     of its own.
 

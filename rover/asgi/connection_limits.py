@@ -180,7 +180,7 @@ class ConnectionLimits:
         """Abort the oldest connection that a newcomer may replace; returns whether there was one.
 
         Clients that have never used a token lose theirs first, and cannot replace those of others.
-        A newcomer that has used one replaces those of strangers also while they are protected.
+        A newcomer that has used one replaces those of strangers even while they are protected.
         """
         own_only = self.reserved.is_share_used(newcomer)
         is_known = newcomer in self._known

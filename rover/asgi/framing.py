@@ -20,7 +20,7 @@ def chunk(body: bytes) -> bytes:
 def text_message(data: bytes) -> bytes:
     """One WebSocket message of text from a server, in one frame.
 
-    A client accepts it also if the connection has the extension permessage-deflate: a message is
+    A client accepts it even if the connection has the extension permessage-deflate: a message is
     compressed only if RSV1 is set.
 
     Source: RFC 6455, 5.2; RFC 7692, 6.

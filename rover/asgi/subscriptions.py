@@ -1,4 +1,4 @@
-"""The channels that one connection listens to beside its own.
+"""The channels that one connection listens to in addition to its own.
 
 While a client keeps up, a subscription has no task: the topic of each channel writes to the
 connection. A client that reads slowly has a writer for each channel, which waits for the others; a
@@ -103,7 +103,7 @@ class Subscriptions:
         if name == member.channel.name or name in self._feeds:
             raise MessageRefused("subscribed", f"you receive channel {name!r} already")
         if len(self._feeds) >= MAX_SUBSCRIPTIONS:
-            reason = f"a connection can listen to {MAX_SUBSCRIPTIONS} channels beside its own"
+            reason = f"a connection can listen to {MAX_SUBSCRIPTIONS} other channels"
             raise MessageRefused("full", reason)
         pool.check(member.client)  # before a channel is opened for it
         channel = await self._comms.open(name, member.client)

@@ -39,14 +39,14 @@ class Reader(Protocol):
 
     @property
     def can_parse(self) -> bool:
-        """Whether it has such bytes, and the app waits for what they contain."""
+        """Whether it has such bytes, and the app waits for the messages in them."""
         ...
 
     def parse_slice(self) -> float:
         """Parse some of them.
 
         Returns:
-            Estimated seconds that the app needs for what they contain.
+            Estimated seconds that the app needs for the messages in them.
         """
         ...
 

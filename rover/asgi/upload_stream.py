@@ -1,4 +1,4 @@
-"""The progress of an upload as an event stream, also while its file still arrives.
+"""The progress of an upload as an event stream, even while its file still arrives.
 
 `UploadStream` is the response to the request that sends the file.
 """

@@ -133,7 +133,7 @@ class Client:
         camera: str | None = None,
         on_retry: Callable[[str, float], None] = lambda *_: None,
     ) -> ImageDownload:
-        """The bytes of an image, also while it still arrives: `async with rover.image() as image:`.
+        """The bytes of an image, even while it still arrives: `async with rover.image() as image:`.
 
         Args:
             image_id: of the image; by default the latest.

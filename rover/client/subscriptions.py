@@ -1,4 +1,4 @@
-"""The channels that a member listens to beside its own, across connections."""
+"""The channels that a member listens to in addition to its own, across connections."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Upload:
     """One upload: iterate over it in `async with` to send the file and to receive its events.
 
     The last event is an `UploadStatus` with the outcome. The client chooses the id of the upload.
-    After a cut, it follows the events of the upload by this id, also if no event had arrived.
+    After a cut, it follows the events of the upload by this id, even if no event had arrived.
 
     Args:
         client: the client of the server.

@@ -118,7 +118,7 @@ class MissionCamera(Playback):
                 taken_at, revision = one.image.taken_at, one.image.revision
                 image = replace(
                     one.image,
-                    # an image that arrives again is received again, also if its bytes are the same
+                    # an image that arrives again is received again, even if its bytes are the same
                     revision=f"{revision}-{run}" if run else revision,
                     received_at=t,
                     taken_at=None if taken_at is None else taken_at + t - one.t,

@@ -1,4 +1,4 @@
-"""The events that sources report beside their samples: a bounded log."""
+"""The events that sources report in addition to their samples: a bounded log."""
 
 from __future__ import annotations
 

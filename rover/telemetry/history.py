@@ -48,7 +48,7 @@ LIMIT_S = 0.1
 """Seconds for which old samples are dropped in one step; queries wait for its end."""
 
 LIMIT_PERIOD_S = 5.0
-"""Seconds between two checks whether old samples must be dropped, also while none arrives: the log
+"""Seconds between two checks whether old samples must be dropped, even while none arrives: the log
 deletes its records a while after they are archived."""
 
 TICK_S = 0.5

@@ -187,7 +187,7 @@ async def merged(sources: Sequence[AsyncIterator[Moment]]) -> AsyncIterator[Mome
 
 
 async def _in_thread(moments: Iterator[Moment]) -> AsyncIterator[Moment]:
-    """The same, read in a thread."""
+    """The events of an iterator, which is read in a thread."""
     while some := await to_thread.run_sync(partial(_take, moments)):
         for moment in some:
             yield moment

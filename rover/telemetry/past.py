@@ -88,7 +88,7 @@ class Past:
 
     @property
     def integers(self) -> Collection[str]:
-        """The parameters whose numbers are whole, also if they are written as 3.0."""
+        """The parameters whose numbers are whole, even if they are written as 3.0."""
         return self._integers
 
     def add(

@@ -38,7 +38,7 @@ UNUSED_TIMEOUT_S = 60.0
 """Seconds without a subscriber after which a view ends. A later request opens it again."""
 
 BUSY_UNUSED_TIMEOUT_S = 1.0
-"""The same when no view is left, or none of the client's share, and one more is requested.
+"""Seconds after which an unused view ends if another view needs its place.
 
 It is not 0: the client that just opened a view subscribes a moment later.
 """

@@ -79,7 +79,7 @@ class Retained(Generic[Item, Frame]):
 
     @property
     def items(self) -> Sequence[Item]:
-        """The same events before they were encoded."""
+        """The retained events before they were encoded, oldest first."""
         return self._items[self._head :]
 
     @property

@@ -272,7 +272,7 @@ class Topic(Generic[Item, Frame]):
             pass
 
     def begin_release(self, up_to: int = sys.maxsize) -> None:
-        """The same as `release`, but `deliver` delivers it, in parts. Finish an earlier one first.
+        """Begin a release that `deliver` delivers in parts. Finish an earlier one first.
 
         Events published between the parts wait for the release after this one.
         """
@@ -342,7 +342,7 @@ class Topic(Generic[Item, Frame]):
         return self._events.frames
 
     def retained_items(self) -> Sequence[Item]:
-        """The same events before they were encoded."""
+        """The retained events before they were encoded, oldest first."""
         return self._events.items
 
     def subscribe(

@@ -22,7 +22,7 @@ def command_file(path: Path) -> Iterator[BinaryIO]:
     """The open file that a validator checks.
 
     Raises:
-        SourceError: it cannot be read, also in this block.
+        SourceError: it cannot be read; the block may raise it too.
     """
     try:
         with path.open("rb") as file:

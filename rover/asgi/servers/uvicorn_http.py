@@ -48,7 +48,7 @@ RESPONSE_S = 1.0
 """Seconds from the end of such a request to its response, in which it is not aborted."""
 
 RESERVED_HEADER_TIMEOUT_S = 2.0
-"""The same on a reserved connection, which others wait for."""
+"""Seconds to receive the headers on a reserved connection, which others wait for."""
 
 
 class BoundedHTTPProtocol(SlicedProtocol, BoundedHeaderProtocol):
@@ -90,7 +90,7 @@ class BoundedHTTPProtocol(SlicedProtocol, BoundedHeaderProtocol):
                 return
             if self._reserved is not None:
                 self.header_timeout_s = min(self.header_timeout_s, RESERVED_HEADER_TIMEOUT_S)
-                # one turn of the loop more: what has arrived until then is read before
+                # one more turn of the loop: data that arrived until then is read before
                 self.loop.call_later(ARRIVAL_S, self.loop.call_soon, self._end_arrival)
         self.join_turns(client)
         self._start_header_timer()

@@ -39,10 +39,10 @@ def refusal(
 
     Args:
         status: of the response.
-        detail: what a person can do.
+        detail: instructions for a person.
         client: address and port.
         method: of the request, as far as it arrived.
-        url: likewise.
+        url: of the request, as far as it arrived.
     """
     id_ = new_request_id()
     headers, body = _problem(status, detail, id_)

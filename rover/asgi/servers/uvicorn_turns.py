@@ -49,7 +49,7 @@ class SlicedProtocol(asyncio.Protocol):
 
     @property
     def can_parse(self) -> bool:
-        """Whether there are such bytes, and the app waits for what they contain."""
+        """Whether there are such bytes, and the app waits for the messages in them."""
         return bool(self._held) and not self.is_app_busy()
 
     def is_app_busy(self) -> bool:
@@ -94,7 +94,7 @@ class SlicedProtocol(asyncio.Protocol):
         return bool(self._held) or self._is_blocked
 
     def parse_slice(self) -> float:
-        """Parse some of what is held; returns the seconds that the app needs, estimated."""
+        """Parse some of the held bytes; returns the estimated seconds that the app needs."""
         start, size = self._parsed_bytes, self.slice_bytes()
         part = self._held[start : start + size]  # not copied if it is everything
         self._parsed_bytes += len(part)
