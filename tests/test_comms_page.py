@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import UTC, datetime, timedelta
 from time import time
 from typing import TYPE_CHECKING
 
@@ -250,6 +252,57 @@ def test_a_vote_that_was_not_sent_can_be_withdrawn(server: MissionServer, pages:
     expect(no_go).to_be_disabled()
     page.get_by_test_id("log").get_by_role("button", name="Discard").click()
     expect(no_go).to_be_enabled()
+
+
+def test_days_and_missing_messages_are_marked_between_the_messages(
+    server: MissionServer, pages: Pages
+) -> None:
+    page = pages.open(server.url)
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    opened: list[WebSocketRoute] = []
+
+    def route(socket: WebSocketRoute) -> None:
+        opened.append(socket)
+        upstream = socket.connect_to_server()
+        upstream.on_message(lambda text: socket.send(aged(str(text))))
+        socket.on_message(upstream.send)
+
+    def aged(text: str) -> str:
+        return re.sub(r'("at":")[\d-]+', rf"\g<1>{yesterday}", text) if "old one" in text else text
+
+    page.route_web_socket(re.compile("/ws/comms/"), route)
+    page.reload()
+    join(page, "days", "Ada")
+    send(page, "old one")
+    old = page.get_by_test_id("log").locator("[data-id]")
+    expect(old).to_have_count(1)
+    after = old.get_attribute("data-id")
+    gap = {"type": "gap", "after": after, "resumed": after, "lost": 3, "reason": "expired"}
+    opened[-1].send(json.dumps({**gap, "channel": "days"}))
+    send(page, "new one")
+    expect(message(page, "new one")).to_have_attribute("data-state", "delivered")
+    today = datetime.now(UTC).date().isoformat()
+    rows = page.get_by_test_id("log").locator(".divider, .message")
+    expect(rows).to_contain_text([yesterday, "old one", today, "3 events", "new one"])
+    assert accessibility_violations(page) == []
+
+
+def test_a_message_has_the_lines_that_are_written(server: MissionServer, pages: Pages) -> None:
+    page = pages.open(server.url, viewport=VIEWPORTS[0])
+    join(page, "lines", "Ada")
+    page.get_by_test_id("compose").fill("1. stow\n2. ")
+    page.keyboard.type("drive")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("3. look")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("compose")).to_have_value("")
+    expect(message(page, "2. drive")).to_have_attribute("data-state", "delivered")
+    lines = "1. stow\n2. drive\n3. look"
+    [sent] = page.request.get(f"{server.url}comms/lines/messages").json()["messages"]
+    assert sent["text"] == lines
+    message(page, "2. drive").hover()
+    message(page, "2. drive").get_by_role("button", name="Edit").click()
+    expect(page.get_by_test_id("compose")).to_have_value(lines)
 
 
 @pytest.mark.parametrize("mission", [fast_mission], indirect=True, ids=["images"])

@@ -1,11 +1,11 @@
 import { html, nothing } from 'lit';
 import { live } from 'lit/directives/live.js';
-import { repeat } from 'lit/directives/repeat.js';
 import { plural } from '../format.ts';
 import type { Channel } from '../store/channel.ts';
 import type { CommsStore } from '../store/comms.ts';
 import type { ProcedureFields } from '../store/stored-drafts.ts';
-import { channelMessage, role, unconfirmedMessage } from './channel-message.ts';
+import { channelLog } from './channel-log.ts';
+import { role } from './channel-message.ts';
 import { PageElement } from './element.ts';
 import { icon } from './icons.ts';
 import { procedureCards } from './procedure-cards.ts';
@@ -57,7 +57,7 @@ export class RoverComms extends PageElement {
   }
 
   protected override render() {
-    const { channel, channelName, isReplay, shown } = this.store;
+    const { channelName, isReplay, shown } = this.store;
     const procedure = this.#procedure;
     return html`
       <section class="panel" aria-labelledby="comms-title">
@@ -67,18 +67,7 @@ export class RoverComms extends PageElement {
         </div>
         ${isReplay ? nothing : [procedure ? nothing : this.#joinForm(), this.#followed(), procedure ? nothing : this.#members(), this.#notices(), procedureCards(shown)]}
         <div class="log" role="log" aria-label=${`Messages in ${channelName}`} tabindex="0" data-testid="log" @scroll=${(event: Event) => this.#scrolled(event)}>
-          ${this.#older()}
-          ${channel.messages.length + channel.drafts.length === 0 ? html`<div class="empty small"><span>No messages in <strong>${channelName}</strong> ${isReplay ? 'before this time' : 'yet'}.</span></div>` : nothing}
-          ${repeat(
-            channel.messages,
-            (message) => message.id,
-            (message, i) => channelMessage(message, channel.messages[i - 1], shown, !isReplay),
-          )}
-          ${repeat(
-            channel.drafts,
-            (draft) => draft.ref,
-            (draft) => unconfirmedMessage(draft, shown),
-          )}
+          ${channelLog(shown, isReplay)}
         </div>
         ${isReplay ? notice(this.live.channel) : nothing}
         ${procedure ? procedureForm(shown, procedure) : [this.#link(), this.#compose()]}
@@ -106,7 +95,7 @@ export class RoverComms extends PageElement {
       ${problem ? html`<p class="note alarm" role="alert" id="too-long">${icon('alarm')}<span>${problem}</span></p>` : nothing}
       <form class="compose" @submit=${(event: SubmitEvent) => this.#send(event)}>
         <button type="button" class="tool" ?disabled=${!maySend || shown.link !== null} aria-label="Poll or call" title="Poll or call" @click=${() => this.#call()}>${icon('plus')}</button>
-        <input name="text" autocomplete="off" dir="auto" .value=${live(shown.text)} @input=${({ currentTarget }: InputEvent) => (shown.text = (currentTarget as HTMLInputElement).value)} aria-invalid=${problem !== ''} aria-describedby=${problem ? 'too-long' : nothing} aria-label=${`Message to ${channelName}`} placeholder=${hint} ?disabled=${!maySend} data-testid="compose" />
+        <textarea name="text" rows="1" autocomplete="off" dir="auto" .value=${live(shown.text)} @input=${({ currentTarget }: InputEvent) => (shown.text = (currentTarget as HTMLTextAreaElement).value)} @keydown=${sendByEnter} aria-invalid=${problem !== ''} aria-describedby=${problem ? 'too-long' : nothing} aria-label=${`Message to ${channelName}`} placeholder=${hint} title="Enter sends, Shift + Enter begins a line" ?disabled=${!maySend} data-testid="compose"></textarea>
         <button type="submit" class="primary" ?disabled=${!maySend || problem !== ''} aria-label="Send" title="Send">${icon('send')}</button>
       </form>`;
   }
@@ -139,22 +128,11 @@ export class RoverComms extends PageElement {
   async showCompose(): Promise<void> {
     this.requestUpdate();
     await this.updateComplete;
-    const target = this.querySelector<HTMLElement>('.compose input:enabled, .shared-link > button');
+    const target = this.querySelector<HTMLElement>(
+      '.compose textarea:enabled, .shared-link > button',
+    );
     (target ?? this.querySelector<HTMLElement>('.log'))?.focus({ preventScroll: true });
     (target?.closest('.compose, .shared-link') ?? this).scrollIntoView({ block: 'nearest' });
-  }
-
-  #older() {
-    if (this.store.isReplay || this.store.channel.messages.length === 0) return nothing;
-    const { shown } = this.store;
-    const text = {
-      unknown: 'Earlier messages',
-      loading: 'Loading earlier messages',
-      failed: 'Earlier messages could not be loaded. Try again',
-    } as const;
-    return shown.older === 'none'
-      ? html`<p class="older dim">The beginning of ${this.store.channelName}</p>`
-      : html`<p class="older"><button type="button" ?disabled=${shown.older === 'loading'} data-testid="older" @click=${() => void shown.loadOlder()}>${text[shown.older]}</button></p>`;
   }
 
   #followed() {
@@ -246,7 +224,6 @@ export class RoverComms extends PageElement {
       ${this.#joinError ? html`<p class="note alarm" role="alert">${icon('alarm')}<span>${this.#joinError}</span></p>` : nothing}
       ${connection.state === 'refused' ? html`<p class="note alarm" role="alert" data-testid="refusal">${icon('alarm')}<span>${connection.reason}. Change the channel or your name, or try again.</span> <button type="button" @click=${() => this.store.retry()}>Try again</button></p>` : nothing}
       ${notice(channel)}
-      ${channel.gap ? html`<p class="note caution" role="status">${icon('caution')} Messages may be missing${channel.gap.lost ? `: ${plural(channel.gap.lost, 'event')} not received` : ''}</p>` : nothing}
       ${toSend > 0 ? html`<p class="note" role="status">${icon('clock')} ${plural(toSend, 'message')} will be sent after reconnecting</p>` : nothing}
       ${unconfirmedElsewhere > 0 ? html`<p class="note" role="status">${icon('clock')} ${plural(unconfirmedElsewhere, 'unconfirmed message')} in other channels</p>` : nothing}
     `;
@@ -294,4 +271,11 @@ export class RoverComms extends PageElement {
 function notice({ notice: one }: Channel) {
   if (one === null || Date.now() - one.at >= NOTICE_MS) return nothing;
   return html`<p class="note caution" role="status">${icon('caution')}<span>${one.text}</span></p>`;
+}
+
+/** Enter sends, unless it ends a composition, as in Japanese. */
+function sendByEnter(event: KeyboardEvent): void {
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  (event.currentTarget as HTMLTextAreaElement).form?.requestSubmit();
 }

@@ -247,7 +247,10 @@ export class Channel {
     this.drafts = this.drafts.filter((one) => one !== draft);
     const about = this.procedures.polls.get(draft?.content?.data.poll ?? '');
     const said = [draft?.text.slice(0, 80), about && ` (${about.text.slice(0, 80)})`].join('');
-    this.notice = { text: draft ? `Not sent: “${said}”; ${detail}` : detail, at: Date.now() };
+    this.notice = {
+      text: draft ? `Not sent: \u2068“${said}”\u2069; ${detail}` : detail,
+      at: Date.now(),
+    };
   }
 
   #add(message: Message): void {
