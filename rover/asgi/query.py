@@ -10,9 +10,10 @@ An invalid value raises `BadQuery`.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rover.errors import BadQuery
 from rover.events import MAX_EPOCH_CHARACTERS, MAX_OFFSET_DIGITS, EventId
@@ -36,39 +37,38 @@ MAX_DIGITS = 18
 """Maximum number of digits of a whole number: every such number fits into 64 bits."""
 
 
-class QueryParameter(Protocol):
-    """A query parameter, for the documents of the API."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def summary(self) -> str:
-        """Its description, for people."""
-        ...
-
-    @property
-    def schema(self) -> Schema:
-        """Its values."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WholeNumber(Generic[Default]):
-    """A whole number between two bounds.
+class QueryParameter(ABC):
+    """A query parameter. `of` of each kind returns its value in a request.
 
     Attributes:
         name: of the parameter.
         summary: for people.
+    """
+
+    name: str
+    summary: str
+
+    def text(self, request: HTTPConnection) -> str | None:
+        """The text in a request; `None` if the query does not have the parameter."""
+        return request.query_params.get(self.name)
+
+    @property
+    @abstractmethod
+    def schema(self) -> Schema:
+        """The allowed values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeNumber(QueryParameter, Generic[Default]):
+    """A whole number between two bounds.
+
+    Attributes:
         at_least: the smallest number.
         at_most: the largest number.
         default: the value if the query does not have the parameter.
     """
 
-    name: str
-    summary: str
     at_least: int = 0
     at_most: int
     default: Default
@@ -79,7 +79,7 @@ class WholeNumber(Generic[Default]):
         Raises:
             BadQuery: it is not a whole number, or out of range.
         """
-        text = request.query_params.get(self.name)
+        text = self.text(request)
         if text is None:
             return self.default
         allowed = Range(self.at_least, self.at_most)
@@ -97,19 +97,15 @@ class WholeNumber(Generic[Default]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
+class Number(QueryParameter):
     """A number between two bounds.
 
     Attributes:
-        name: of the parameter.
-        summary: for people.
         at_least: the smallest number.
         at_most: the largest number.
         or_zero: whether zero is allowed too.
     """
 
-    name: str
-    summary: str
     at_least: float
     at_most: float
     or_zero: bool = False
@@ -120,7 +116,7 @@ class Number:
         Raises:
             BadQuery: it is not a number, or out of range.
         """
-        text = request.query_params.get(self.name)
+        text = self.text(request)
         if text is None:
             return None
         value, allowed = _float(text), Range(self.at_least, self.at_most)
@@ -136,16 +132,8 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """A time: ISO 8601, in UTC if it has no zone, or seconds since 1970.
-
-    Attributes:
-        name: of the parameter.
-        summary: for people.
-    """
-
-    name: str
-    summary: str
+class Moment(QueryParameter):
+    """A time: ISO 8601, in UTC if it has no zone, or seconds since 1970."""
 
     def of(self, request: HTTPConnection) -> float | None:
         """The time in POSIX seconds, or `None` if the query does not have it.
@@ -153,7 +141,7 @@ class Moment:
         Raises:
             BadQuery: it is neither an ISO 8601 time nor POSIX seconds.
         """
-        text = request.query_params.get(self.name)
+        text = self.text(request)
         if text is None:
             return None
         value = _float(text)
@@ -181,17 +169,13 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice(Generic[Word]):
+class Choice(QueryParameter, Generic[Word]):
     """One of several words.
 
     Attributes:
-        name: of the parameter.
-        summary: for people.
         choices: returns the words, which may change at run time.
     """
 
-    name: str
-    summary: str
     choices: Callable[[], Collection[Word]]
 
     def of(self, request: HTTPConnection) -> Word | None:
@@ -200,7 +184,7 @@ class Choice(Generic[Word]):
         Raises:
             BadQuery: it is none of the choices.
         """
-        text, choices = request.query_params.get(self.name), self.choices()
+        text, choices = self.text(request), self.choices()
         found = next((known for known in choices if known == text), None)
         if text is not None and found is None:
             raise BadQuery(self.name, text, f"must be one of {', '.join(choices)}")
@@ -213,18 +197,14 @@ class Choice(Generic[Word]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
+class Names(QueryParameter):
     """A comma-separated list of names.
 
     Attributes:
-        name: of the parameter.
-        summary: for people.
         known: returns the names, which may change at run time.
         listed: whether the names never change, so that the documents list them.
     """
 
-    name: str
-    summary: str
     known: Callable[[], Collection[str]]
     listed: bool = False
 
@@ -234,7 +214,7 @@ class Names:
         Raises:
             BadQuery: a name is unknown, or the list is empty.
         """
-        text = request.query_params.get(self.name)
+        text = self.text(request)
         if text is None:
             return None
         known = self.known()
@@ -254,17 +234,13 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
+class Texts(QueryParameter):
     """Several texts without commas: `?name=a,b` or `?name=a&name=b`.
 
     Attributes:
-        name: of the parameter.
-        summary: for people.
         at_most: maximum number of texts.
     """
 
-    name: str
-    summary: str
     at_most: int
 
     def of(self, request: HTTPConnection) -> list[str]:
@@ -287,22 +263,18 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Text(QueryParameter):
     """Any text.
 
     Attributes:
-        name: of the parameter.
-        summary: for people.
         pattern: a regular expression of the texts that the route accepts, which checks them itself.
     """
 
-    name: str
-    summary: str
     pattern: str = ""
 
     def of(self, request: HTTPConnection) -> str | None:
         """The text in a request, or `None` if the query does not have it."""
-        return request.query_params.get(self.name)
+        return self.text(request)
 
     @property
     def schema(self) -> Schema:
@@ -311,7 +283,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResumePoint:
+class ResumePoint(QueryParameter):
     """The id of the last event that the client has received.
 
     The header `Last-Event-ID` takes precedence over the parameter: a browser that reconnects
@@ -333,7 +305,7 @@ class ResumePoint:
         Raises:
             MalformedEventId: one of both is not of the form `epoch-offset`.
         """
-        text = request.query_params.get(self.name)
+        text = self.text(request)
         after = None if text is None else EventId.parse(text, name=self.name)
         if text := request.headers.get(self.header):
             return EventId.parse(text, name=self.header)
