@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from contextlib import asynccontextmanager, closing
+from math import inf
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -133,6 +134,92 @@ async def test_a_sync_covers_what_is_appended_until_it_begins(tmp_path: Path) ->
             (last,) = file.execute("SELECT max(id) FROM records").fetchone()
         assert last & MAX_OFFSET == 2
         assert all(await asyncio.gather(*syncs))
+
+
+class Durable(Database):
+    """A disk that knows what survives a power cut, and may hang or fail."""
+
+    def __init__(self, path: Path) -> None:
+        self.written = self.durable = 0
+        self.fails = False
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+        self.syncs = threading.Event()
+        super().__init__(path)
+
+    def write(self, batch: Batch) -> Any:
+        unfinished = super().write(batch)
+        self.written = max([self.written, *(pack.last & MAX_OFFSET for pack in batch.packs)])
+        return unfinished
+
+    def sync(self) -> None:
+        written = self.written
+        self.syncs.set()
+        self.goes_on.wait(50)
+        if self.fails:
+            raise OSError(5, "Input/output error")
+        super().sync()
+        self.durable = written
+
+
+IN_THE_SAME_THREAD, IN_A_THREAD_OF_ITS_OWN = inf, 0.0
+
+
+@pytest.mark.parametrize("fast_s", [IN_THE_SAME_THREAD, IN_A_THREAD_OF_ITS_OWN])
+async def test_what_is_synced_survives_a_power_cut(tmp_path: Path, fast_s: float) -> None:
+    async with opened(tmp_path, open_database=Durable, fast_s=fast_s) as log:
+        database = log._file.database
+        assert isinstance(database, Durable)
+        log.begin("comms/flight", "abc")
+        offset = 0
+
+        async def speak() -> None:
+            nonlocal offset
+            for _ in range(5):
+                offset = mine = offset + 1
+                log.append("comms/flight", record(mine, kind="message"))
+                assert await log.sync()
+                assert database.durable >= mine
+
+        async with create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(speak)
+        assert offset == 50
+
+
+async def test_a_slow_fsync_delays_no_transaction(tmp_path: Path) -> None:
+    options = {"open_database": Durable, "fast_s": IN_A_THREAD_OF_ITS_OWN}
+    async with opened(tmp_path, **options) as log:
+        database = log._file.database
+        assert isinstance(database, Durable)
+        await recorded(log, 1, 1)
+        assert await log.sync()
+        database.goes_on.clear()
+        database.syncs.clear()
+        log.append("telemetry", record(2))
+        syncing = asyncio.create_task(log.sync())
+        await until(database.syncs.is_set)
+        log.put("alarm/1", "red")
+        assert await log.commit()
+        assert not syncing.done()
+        database.goes_on.set()
+        assert await syncing
+
+
+@pytest.mark.parametrize("fast_s", [IN_THE_SAME_THREAD, IN_A_THREAD_OF_ITS_OWN])
+async def test_a_failed_fsync_is_an_outage(tmp_path: Path, fast_s: float) -> None:
+    async with opened(tmp_path, open_database=Durable, fast_s=fast_s) as log:
+        database = log._file.database
+        assert isinstance(database, Durable)
+        await recorded(log, 1, 1)
+        assert await log.sync()
+        database.fails = True
+        log.append("telemetry", record(2))
+        assert not await log.sync()
+        database.fails = False
+        await until_recording(log)
+        assert database.durable == 2
+        assert await offsets(log) == [1, 2]
 
 
 async def test_trims_and_values_are_stored_while_nothing_is_committed(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Pack:
         last: id of the newest.
         since: server time of the oldest.
         until: server time of the newest.
-        has_samples: whether they are samples.
+        row: the other record; `None` for samples.
         records: the encoded records.
         size: approximate size in bytes.
     """
@@ -62,7 +62,7 @@ class Pack:
     last: int
     since: float
     until: float
-    has_samples: bool
+    row: Row | None
     records: list[bytes]
     size: int
 
@@ -106,14 +106,16 @@ class Batch:
         stream, is_sample, size = id_ >> OFFSET_BITS, kind in SAMPLE_KINDS, len(record)
         if is_sample and self.packs:
             pack = self.packs[-1]
-            if pack.stream == stream and pack.has_samples and pack.size + size <= PACK_BYTES:
+            if pack.stream == stream and pack.row is None and pack.size + size <= PACK_BYTES:
                 pack.records.append(record)
                 pack.last, pack.until = id_, at
                 pack.size += size
                 self.size += size
                 return record
-        size += HEAD_BYTES
-        self.packs.append(Pack(stream, id_, id_, at, at, is_sample, [record], size))
+        size += HEAD_BYTES if is_sample else HEAD_BYTES + size
+        self.packs.append(
+            Pack(stream, id_, id_, at, at, None if is_sample else row, [record], size)
+        )
         self.size += size
         return record
 

@@ -57,11 +57,10 @@ def insert_of(count: int) -> str:
 def rows_of(packs: Iterable[Pack]) -> Iterator[tuple[object, ...]]:
     """The rows for `insert_of`."""
     for pack in packs:
-        data = b"".join(pack.records)
-        if pack.has_samples:
-            yield pack.last, pack.until, None, PACK_KIND, data, PACK_SUM
+        if pack.row is not None:
+            yield row_of(pack.row)
         else:
-            yield from (row_of(row) for row in decode(data, 0, len(data)) if row is not None)
+            yield pack.last, pack.until, None, PACK_KIND, b"".join(pack.records), PACK_SUM
 
 
 def row_of(row: Row) -> tuple[object, ...]:

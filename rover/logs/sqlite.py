@@ -28,7 +28,7 @@ from rover.logs.outages import Outages
 from rover.logs.pending import Pending
 from rover.logs.reading import read
 from rover.logs.rows import record_of
-from rover.logs.transactions import SLOW_S, Transactions
+from rover.logs.transactions import FAST_S, SLOW_S, Transactions
 from rover.schema import OFFSET_BITS
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class SqliteLog:
         open_database: opens the file; a test may limit its size.
         boot: the id of the running system.
         slow_s: seconds after which a transaction counts as an outage.
+        fast_s: seconds of an `fsync` below which the next one needs no thread of its own.
         close_timeout_s: seconds to write what is pending, and then to close the file.
         retry_s: seconds between two attempts to write during an outage.
     """
@@ -81,6 +82,7 @@ class SqliteLog:
         open_database: Callable[[Path], Database] = Database,
         boot: Callable[[], str] = boot_id,
         slow_s: float = SLOW_S,
+        fast_s: float = FAST_S,
         close_timeout_s: float = CLOSE_TIMEOUT_S,
         retry_s: float = RETRY_S,
     ) -> None:
@@ -95,7 +97,7 @@ class SqliteLog:
         self._pending = Pending(self._file)
         self._outages = Outages(self.path, self._pending, clock)
         self._store_timer: asyncio.TimerHandle | None = None
-        self._transactions = Transactions(self._file, self._pending, self._outages, slow_s)
+        self._transactions = Transactions(self._file, self._pending, self._outages, slow_s, fast_s)
         self._checkpoints = Checkpoints(self._transactions.writer)
 
     @property

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from rover.logs.batch import Batch, Trim
     from rover.logs.mission_file import MissionFile
     from rover.logs.outages import Outages
     from rover.logs.pending import Pending
@@ -20,7 +21,12 @@ Result = TypeVar("Result")
 COMMIT_INTERVAL_S = 0.0025
 """Minimum seconds between the starts of two transactions, if there is no journal."""
 
-SYNC_INTERVAL_S = 0.01
+FAST_S = 0.005
+"""Seconds of an `fsync` below which the next one follows its transaction in the same thread: each
+switch between threads costs as much as a message. After a slower one, it has a thread of its own,
+so that it delays no other transaction."""
+
+SYNC_INTERVAL_S = 0.012
 """Seconds between the starts of two `fsync`s while they are frequent: messages share their cost."""
 
 SYNC_BURST = 20
@@ -38,13 +44,19 @@ class Transactions:
         pending: what waits for it.
         outages: begin if a transaction fails or takes too long.
         slow_s: seconds after which a transaction counts as an outage.
+        fast_s: seconds of an `fsync` below which the next one needs no thread of its own.
 
     Attributes:
         writer: the thread that writes to the file.
     """
 
     def __init__(
-        self, file: MissionFile, pending: Pending, outages: Outages, slow_s: float = SLOW_S
+        self,
+        file: MissionFile,
+        pending: Pending,
+        outages: Outages,
+        slow_s: float = SLOW_S,
+        fast_s: float = FAST_S,
     ) -> None:
         self.writer = Worker("rover log writer")
         self._syncer = Worker("rover log fsync")
@@ -52,7 +64,10 @@ class Transactions:
         self._pending = pending
         self._outages = outages
         self._slow_s = slow_s
+        self._fast_s = fast_s
         self._commits = self._synced = 0  # number of transactions
+        self._sync_s = 0.0  # of the last `fsync`
+        self._syncs_next = False  # whether the next transaction includes one
         self._writes = Rounds(self._write, COMMIT_INTERVAL_S)
         self._syncs = Rounds(self._sync, SYNC_INTERVAL_S, SYNC_BURST)
 
@@ -104,15 +119,17 @@ class Transactions:
     async def _write(self) -> bool:
         pending, file, began = self._pending, self._file, monotonic()
         batch = pending.take()
+        syncs, self._syncs_next = self._syncs_next, False
         try:
-            call = file.write, batch, pending.index, pending.ids
-            unfinished = await self._run(self.writer, *call)
+            unfinished = await self._run(self.writer, self._write_blocking, batch, syncs)
         except Exception as exc:  # whatever fails, the live streams go on
             pending.put_back(batch)
             self._outages.begin_after(exc)
             return False
         pending.written(batch, unfinished)
         self._commits += 1
+        if syncs:
+            self._synced = self._commits
         if file.is_new:
             file.is_new = False
             self._outages.record_loss(file.set_aside)
@@ -120,17 +137,31 @@ class Transactions:
             self._outages.end()
         return self._outages.now is None
 
+    def _write_blocking(self, batch: Batch, syncs: bool) -> set[Trim]:
+        unfinished = self._file.write(batch, self._pending.index, self._pending.ids)
+        if syncs:
+            self._sync_blocking()
+        return unfinished
+
     async def _sync(self) -> bool:
-        if not await self.stored():
+        self._syncs_next = self._sync_s < self._fast_s
+        is_stored = await self.stored()
+        self._syncs_next = False
+        if not is_stored:
             return False
-        commits, database = self._commits, self._file.database
-        if database is None:
-            return False
+        commits = self._commits
         if commits > self._synced:
             try:
-                await self._run(self._syncer, database.sync)
+                await self._run(self._syncer, self._sync_blocking)
             except OSError as exc:
                 self._outages.begin_after(exc)
                 return False
             self._synced = max(commits, self._synced)
         return self._outages.now is None
+
+    def _sync_blocking(self) -> None:
+        if (database := self._file.database) is None:
+            raise FileNotFoundError
+        began = monotonic()
+        database.sync()
+        self._sync_s = monotonic() - began
