@@ -10,10 +10,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio import Event, create_task_group, wait_all_tasks_blocked
 
 from rover.commands import upload as upload_module
 from rover.commands.inbox import Inbox
 from rover.commands.records import saved_uploads
+from rover.commands.restart import NOT_ARRIVED
 from rover.commands.uploads import Filter
 from rover.errors import BadUploadId, UnknownUpload, UploadExists, UploadTooBig, WrongFileName
 from rover.logs import MemoryLog
@@ -25,11 +27,13 @@ from tests.command_files import (
     SHA256,
     STORED,
     Script,
+    Ticks,
     chunks,
     files_of,
     running,
     uploaded,
 )
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -122,6 +126,25 @@ async def test_a_file_that_is_lost_or_changed_at_the_restart_is_not_accepted(
         assert "commands" not in "".join(files_of(commands))
         report = await only_entry(commands)
     assert (report["status"], report["artifact"]) == ("FAILED", None)
+
+
+async def test_an_upload_that_a_crash_cut_off_is_reported_with_the_bytes_that_had_arrived(
+    tmp_path: Path,
+) -> None:
+    log, gate = MemoryLog(), Event()
+    async with running(tmp_path, ACCEPTED, log=log, clock=Ticks(1.0)) as commands:
+        upload = commands.intake.begin("sol-42.seq", 2 * len(FILE))
+        async with create_task_group() as tasks:
+            tasks.start_soon(commands.receive, upload, chunks(FILE, gate, FILE))
+            await until(lambda: upload.report["received"] == len(FILE))
+            await wait_all_tasks_blocked()
+            crashed = deepcopy(log)
+            gate.set()
+    async with running(tmp_path / "again", log=crashed) as commands:
+        report = await only_entry(commands)
+    assert (report["status"], report["detail"]) == ("FAILED", NOT_ARRIVED)
+    assert (report["received"], report["size"]) == (len(FILE), 2 * len(FILE))
+    assert [step["state"] for step in report["steps"]] == ["skipped", "skipped"]
 
 
 class FullLog(MemoryLog):

@@ -9,7 +9,7 @@ from anyio import to_thread
 
 from rover.commands.steps import Steps
 from rover.commands.upload_state import Status
-from sources.base import SourceError
+from sources.base import SourceError, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rover.commands.upload import Upload
 
 logger = logging.getLogger("rover.commands")
+
+NOT_ARRIVED = "the server was restarted before all of the file had arrived; send it again"
 
 RESTARTED = "the server was restarted before the check ended; send the file again"
 
@@ -54,7 +56,14 @@ class Restart:
         await upload.load()
         if saved.resumable and not saved.is_accepted and await self._reopen(upload):
             return
-        if not saved.is_accepted:
+        if not upload.has_arrived:
+            upload.steps = _planned_steps(upload)
+            upload.received = max(
+                (fields.get("received", 0) for _, fields in upload.topic.retained_items()),
+                default=0,
+            )
+            upload.publish_failure(NOT_ARRIVED)
+        elif not saved.is_accepted:
             upload.publish_failure(RESTARTED)
         else:
             try:
@@ -95,3 +104,9 @@ class Restart:
             return self._start_check(upload, upload.file)
         upload.publish_received("the server was restarted; the transfer can be resumed")
         return True
+
+
+def _planned_steps(upload: Upload) -> Steps:
+    """The steps of a check that has not begun."""
+    plan = upload.report.get("plan", [])
+    return Steps([Step(one["name"], one["title"]) for one in plan])
