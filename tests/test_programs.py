@@ -373,13 +373,28 @@ class Hostile:
         if "spin" in text:
             while True:
                 pass
+        if "twice" in text:
+            yield Verdict(True, 0, 0, "fine")
         if "exit" in text:
             os._exit(7)
         if "lie" in text:
             yield Finding(Severity.ERROR, "x", "bad", 1)
+        if "silent" in text:
+            return
+        if "quits" in text:
+            yield Finding(Severity.WARNING, "x", "low", 1)
+            os._exit(0)
+        if "prints" in text:
+            print('{"type": "verdict", "accepted": true}', flush=True)
+            return
+        if "moves" in text:
+            os.chdir("/")
         yield Progress("one", 0.5, "fine")
         yield Verdict(True, 0, 0, "fine", artifact=text.encode(), artifact_type="a/b")
 """
+
+
+HURTS = ("spin", "exit", "lie", "silent", "quits", "prints", "twice")
 
 
 async def test_an_isolated_validator_cannot_hurt(
@@ -394,14 +409,13 @@ async def test_an_isolated_validator_cannot_hurt(
         assert [step.name for step in validator.steps] == ["one"]
         assert commands.intake.accepts.suffixes == (".seq",)
         statuses = {}
-        for word in ("good", "spin", "exit", "lie"):
+        for word in ("good", "moves", *HURTS):
             with move_on_after(15):
                 upload = await uploaded(commands, word.encode())
                 statuses[word] = upload.report["status"]
-        [artifact] = commands.inbox.artifacts.iterdir()
-        assert artifact.read_bytes() == b"good"
-    failed = dict.fromkeys(("spin", "exit", "lie"), "FAILED")
-    assert statuses == {"good": "COMPLETE", **failed}
+        artifacts = {path.read_bytes() for path in commands.inbox.artifacts.iterdir()}
+    assert artifacts == {b"good", b"moves"}
+    assert statuses == {"good": "COMPLETE", "moves": "COMPLETE", **dict.fromkeys(HURTS, "FAILED")}
 
 
 async def test_an_isolated_validator_that_cannot_be_made_refuses_to_start() -> None:

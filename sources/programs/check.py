@@ -66,6 +66,7 @@ async def check_with(
     stdin: bytes = b"",
     artifact: Artifact | None = None,
     environment: Mapping[str, str] | None = None,
+    is_worker: bool = False,
 ) -> AsyncGenerator[Report]:
     """Yield what a program reports about a file, and the verdict at the end.
 
@@ -81,6 +82,8 @@ async def check_with(
         stdin: its standard input.
         artifact: the file that it writes, if no verdict names one.
         environment: further variables.
+        is_worker: whether it is that of an isolated validator: its last report must be a verdict,
+            and what is on standard error is no report.
 
     Raises:
         SourceError: it crashed, was killed, or contradicts itself; with its last line of standard
@@ -93,7 +96,11 @@ async def check_with(
         last = ""
         async with aclosing(process.lines(stdin)) as lines:
             async for line in lines:
-                report, fields = read_line(line.text, step, str(path))
+                report, fields = None, dict[str, Any]()
+                if not (line.is_error and is_worker):
+                    report, fields = read_line(line.text, step, str(path))
+                if is_worker and verdict is not None and report is not None:
+                    raise SourceError(f"{name} yielded another item after its verdict")
                 if isinstance(report, Verdict):
                     if verdict is not None and verdict.accepted != report.accepted:
                         raise SourceError(f"{name} accepted the file, and rejected it")
@@ -104,6 +111,8 @@ async def check_with(
                     yield report
                 if line.is_error and line.text.strip():
                     last = line.text.strip()[:MAX_REASON_CHARACTERS]
+        if is_worker and verdict is None and process.status == 0:
+            raise SourceError(f"{name} ended without a verdict")
         verdict = _conclude(name, process.status, verdict, found, last)
         if verdict.accepted and artifact is not None:
             read = await anyio.to_thread.run_sync(_read_artifact, folder, artifact[0])

@@ -125,6 +125,7 @@ class IsolatedValidator:
             step="",
             stdin=self._stdin(path),
             environment=self._environment,
+            is_worker=True,
         )
         async with aclosing(reports):
             async for report in reports:

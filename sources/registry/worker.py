@@ -28,7 +28,7 @@ ARTIFACT = "artifact"
 
 async def run(request: dict[str, Any], output: TextIO) -> None:
     """Describe the validator, or check a file."""
-    folder = request.get("folder")
+    folder, here = request.get("folder"), Path.cwd()
     validator = open_source(
         "commands", request["url"], folder=None if folder is None else Path(folder)
     )
@@ -48,9 +48,9 @@ async def run(request: dict[str, Any], output: TextIO) -> None:
             artifact = None
             if isinstance(report, Verdict) and report.artifact is not None:
                 if isinstance(report.artifact, Path):
-                    shutil.copyfile(report.artifact, ARTIFACT)
+                    shutil.copyfile(report.artifact, here / ARTIFACT)
                 else:
-                    Path(ARTIFACT).write_bytes(report.artifact)  # noqa: ASYNC240 # own process
+                    (here / ARTIFACT).write_bytes(report.artifact)
                 artifact = ARTIFACT
             print(json_line(report, artifact), file=output, flush=True)
 
