@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,6 +79,37 @@ def test_a_damaged_image_and_an_enormous_one_are_refused() -> None:
     for data in (b"", b"no image", png[:200], png[:-4000], bomb + bytes(100), png[:40] + b"?" * 99):
         with pytest.raises(NotScalable):
             scaled(data, 160)
+
+
+def test_an_image_that_is_higher_than_webp_allows_is_scaled() -> None:
+    assert opened(scaled(image_bytes(size=(40, 20_000), mode="L"), 160)).size == (33, 16_383)
+
+
+def test_a_small_file_that_would_need_a_gigabyte_is_refused() -> None:
+    Pillow.new("CMYK", (64, 64)).save(file := io.BytesIO(), "JPEG", progressive=True)
+    data = file.getvalue()
+    size = data.index(b"\xff\xc2") + 5  # of the frame header
+    enormous = struct.pack(">HH", 13_000, 13_000)
+    with pytest.raises(NotScalable):
+        scaled(data[:size] + enormous + data[size + 4 :], 160)
+
+
+@pytest.mark.parametrize("form", ["AVIF", "JPEG", "PNG", "TIFF", "WEBP"])
+def test_an_image_with_any_damage_is_scaled_or_refused(form: str) -> None:
+    data = bytearray(image_bytes(form, size=(32, 24)))
+    for at in range(min(len(data), 500)):
+        damaged = bytes(data[:at]) + b"\xff" + bytes(data[at + 1 :])
+        with suppress(NotScalable):
+            scaled(damaged, 160)
+
+
+@pytest.mark.parametrize("mode", ["P", "1"])
+def test_pixels_of_a_palette_are_averaged(mode: str) -> None:
+    black_and_white = np.indices((480, 640)).sum(axis=0) % 2 * 255
+    image = Pillow.fromarray(black_and_white.astype(np.uint8)).convert(mode)
+    image.save(file := io.BytesIO(), "PNG")
+    small = np.asarray(opened(scaled(file.getvalue(), 160)).convert("L"))
+    assert 100 < small.min() <= small.max() < 155
 
 
 async def test_a_copy_is_served_with_an_entity_tag(serve: Serve, tmp_path: Path) -> None:

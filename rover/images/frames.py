@@ -93,7 +93,7 @@ class Frames:
             if not (data.startswith(JPEG_START) and is_narrow):
                 size, layout = width or image.width or 4096, image.metadata.get("layout")
                 data = await self._calls.run(scaled, data, size, "JPEG", layout)
-        except (NoThumbnail, NotScalable, SourceError, TimeoutError, MemoryError):
+        except (NoThumbnail, NotScalable, SourceError, TimeoutError):
             return None  # the next image may be shown again
         return Frame(image, data)
 

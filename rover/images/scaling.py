@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import Any, Literal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
+from sources.rules.describe import describe
 from sources.values.images import read_raster
 
-MAX_PIXELS = 80_000_000
-"""Maximum number of pixels that are decoded; a JPEG is decoded at a smaller scale."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-MAX_JPEG_PIXELS = 1_000_000_000
-"""Maximum number of pixels of a JPEG."""
+MAX_DECODED_BYTES = 400 * 2**20
+"""Maximum memory of a decoded image: about 100 megapixels in colour."""
+
+PIXEL_BYTES = {"1": 2, "L": 1, "P": 5, "I;16": 5, "I;16L": 5, "I;16B": 5, "I": 9, "F": 9}
+"""Bytes of a pixel while it is decoded and converted, by the mode of Pillow; 4 in other modes."""
+
+BUFFERED = {"WEBP": 3, "AVIF": 3, "HEIF": 3}
+"""The same, as a multiple, of formats whose decoders have buffers of their own."""
+
+MAX_SIDE = 16_383
+"""Maximum width and height of the result, in pixels. Source: WebP (RFC 9649, 2.5)."""
 
 QUALITY = 78
 """Of the WebP encoder, 0 to 100."""
@@ -50,10 +62,11 @@ def scaled(
         NotScalable: it cannot be decoded, or has too many pixels.
     """
     image = decoded(data, width, layout)
-    has_alpha = form == "WEBP" and image.has_transparency_data
-    image.convert("RGBA" if has_alpha else "RGB").save(
-        out := io.BytesIO(), form, quality=QUALITY, method=2
-    )
+    with _reasons():
+        has_alpha = form == "WEBP" and image.has_transparency_data
+        image.convert("RGBA" if has_alpha else "RGB").save(
+            out := io.BytesIO(), form, quality=QUALITY, method=2
+        )
     return out.getvalue()
 
 
@@ -70,11 +83,20 @@ def decoded(data: bytes, width: int, layout: object = None) -> Pillow.Image:
     Raises:
         NotScalable: it cannot be decoded, or has too many pixels.
     """
+    with _reasons():
+        warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
+        with _opened(data, layout) as image:
+            return _scaled(image, width)
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Raise a `NotScalable` that says why an image cannot be decoded."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-            with _opened(data, layout) as image:
-                return _scaled(image, width)
+            yield
+    except NotScalable:
+        raise
     except UnidentifiedImageError as exc:
         if HEIF not in Pillow.OPEN:
             raise NotScalable(
@@ -83,8 +105,8 @@ def decoded(data: bytes, width: int, layout: object = None) -> Pillow.Image:
         raise NotScalable("its format is not known") from exc
     except Pillow.DecompressionBombError as exc:
         raise NotScalable("it has too many pixels") from exc
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError) as exc:
-        raise NotScalable(f"it cannot be decoded: {exc}") from exc
+    except Exception as exc:  # decoders raise errors of many kinds
+        raise NotScalable(f"it cannot be decoded: {describe(exc)}") from exc
 
 
 def _opened(data: bytes, layout: object) -> Pillow.Image:
@@ -92,32 +114,46 @@ def _opened(data: bytes, layout: object) -> Pillow.Image:
     if raster is None:
         known = [*FORMATS, HEIF] if HEIF in Pillow.OPEN else FORMATS
         return Pillow.open(io.BytesIO(data), formats=known)
-    if raster.shape[0] * raster.shape[1] > MAX_PIXELS:
+    if raster.shape[0] * raster.shape[1] * PIXEL_BYTES["F"] > MAX_DECODED_BYTES:
         raise NotScalable(f"it has {raster.size:,} values, more than are decoded")
     return Pillow.fromarray(_stretched(raster))
 
 
 def _scaled(image: Pillow.Image, width: int) -> Pillow.Image:
     pixels = image.width * image.height
-    if pixels > (MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS):
-        raise NotScalable(f"it has {pixels:,} pixels, more than are decoded")
+    coefficients = _coefficient_bytes(image)
     longest = max(width, width * image.height // max(image.width, 1))
     image.draft("RGB", (longest, longest))  # a JPEG is decoded at 1/2, 1/4 or 1/8
-    if image.width * image.height > MAX_PIXELS:
+    bytes_each = PIXEL_BYTES.get(image.mode, 4) * BUFFERED.get(image.format or "", 1)
+    if image.width * image.height * bytes_each + coefficients > MAX_DECODED_BYTES:
         raise NotScalable(f"it has {pixels:,} pixels, more than are decoded")
-    upright: Pillow.Image = ImageOps.exif_transpose(image)
-    upright = _with_8_bits(upright)
-    if upright.width > width:
-        height = max(1, round(upright.height * width / upright.width))
-        upright = upright.resize((width, height), Pillow.Resampling.LANCZOS, reducing_gap=2.0)
-    upright.load()  # errors of the last lines are raised here
-    return upright
+    ImageOps.exif_transpose(image, in_place=True)
+    image = _with_8_bits(image)
+    factor = min(width / image.width, MAX_SIDE / image.height)
+    if factor < 1:
+        size = (max(1, round(side * factor)) for side in image.size)
+        image = image.resize((next(size), next(size)), Pillow.Resampling.LANCZOS, reducing_gap=2.0)
+    image.load()  # errors of the last lines are raised here
+    return image
+
+
+def _coefficient_bytes(image: Pillow.Image) -> int:
+    """Bytes of the coefficients of a progressive JPEG, which its decoder keeps in full size."""
+    if not (isinstance(image, JpegImageFile) and image.info.get("progressive")):
+        return 0
+    samples = [horizontal * vertical for _, horizontal, vertical, _ in image.layer]
+    return 2 * image.width * image.height * sum(samples) // max(samples)
 
 
 def _with_8_bits(image: Pillow.Image) -> Pillow.Image:
-    if image.mode not in ("I", "F", "I;16", "I;16L", "I;16B"):
-        return image
-    return Pillow.fromarray(_stretched(np.asarray(image)))
+    """The image with 8 bits per channel, which can be averaged; those of a palette cannot."""
+    if image.mode in ("I", "F", "I;16", "I;16L", "I;16B"):
+        return Pillow.fromarray(_stretched(np.asarray(image)))
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode == "P":
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image
 
 
 def _stretched(values: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:

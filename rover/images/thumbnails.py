@@ -101,7 +101,7 @@ class Thumbnails:
         try:
             layout = image.metadata.get("layout")
             return await self._calls.run(scaled, source, width, "WEBP", layout)
-        except (NotScalable, TimeoutError, MemoryError) as exc:
+        except (NotScalable, TimeoutError) as exc:
             raise NoThumbnail(image.id, str(exc)) from exc
 
     def _load(self, name: str) -> bytes | None:
