@@ -107,21 +107,14 @@ def _pieces_of(
     names: list[str] | None,
     align: float | None,
 ) -> Iterator[bytes]:
-    from rover.exports import Aligner, writer_of
-    from rover.exports import export as pieces_of
+    from rover.telemetry.exported import exported
 
     history = mission.history()
     if unknown := set(names or ()).difference(history.names):
         raise click.UsageError(
             f"--fields: no such parameter: {min(unknown)} ({', '.join(history.names)})"
         )
-    aligner = None if align is None else Aligner(align)
-    if aligner is not None and since is not None:
-        aligner.begin(since, history.tables_before(since, names))
-    tables = history.tables(since, until, names)
-    kinds = history.kinds(None if aligner else since, until, names)
-    units = {one.name: one.unit for one in mission.parameters}
-    return pieces_of(tables, kinds, writer_of(file_format), aligner, units)
+    return exported(history, mission.parameters, file_format, since, until, names, align)
 
 
 export.add_command(comms)

@@ -15,11 +15,12 @@ from rover.asgi.large_response import MAX_BYTES
 from rover.asgi.query import RESUME_POINT, Choice, Moment, Names, Number, WholeNumber
 from rover.asgi.responses import json_response
 from rover.errors import BadQuery, FormatMissing, NoDataYet, PoolFull
-from rover.exports import FORMATS, Aligner, export, writer_of
+from rover.exports import FORMATS
 from rover.logs.gaps import saved_gaps
 from rover.routes.replay import AT, SPEED, HasRecord, open_replay
 from rover.simulated_spans import saved_spans
 from rover.telemetry.events import BEAT, parameter_json
+from rover.telemetry.exported import exported
 from rover.telemetry.recording import Recording
 from rover.telemetry.views import Selection
 from rover.wire import EVENT_STREAM, dumps, iso, iso_or_none
@@ -102,24 +103,20 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         encode = partial(history_json, telemetry.history, since, until, chosen, limit)
         return mission.serving.large_responses.respond(encode)
 
-    async def exported(request: Request) -> Response:
-        past = mission.telemetry.history
-        chosen, period_s = fields.of(request), ALIGN.of(request)
-        since, until = HISTORY_SINCE.of(request), HISTORY_UNTIL.of(request)
-        file_format = FORMAT.of(request) or "csv"
-        writer = writer_of(file_format)
-        align = None if period_s is None else Aligner(period_s)
-        units = {one.name: one.unit for one in mission.telemetry.parameters}
-
-        def pieces() -> Iterator[bytes]:
-            if align is not None and since is not None:
-                align.begin(since, past.tables_before(since, chosen))
-            kinds = past.kinds(None if align else since, until, chosen)
-            yield from export(past.tables(since, until, chosen), kinds, writer, align, units)
-
+    async def export(request: Request) -> Response:
+        telemetry, file_format = mission.telemetry, FORMAT.of(request) or "csv"
+        pieces = exported(
+            telemetry.history,
+            telemetry.parameters,
+            file_format,
+            HISTORY_SINCE.of(request),
+            HISTORY_UNTIL.of(request),
+            fields.of(request),
+            ALIGN.of(request),
+        )
         name = f'attachment; filename="telemetry.{file_format}"'
         return mission.serving.large_responses.stream(
-            pieces(), FORMATS[file_format], {"Content-Disposition": name}
+            pieces, FORMATS[file_format], {"Content-Disposition": name}
         )
 
     async def span(_: Request) -> Response:
@@ -192,7 +189,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
         ),
         Operation(
             "/telemetry/export",
-            exported,
+            export,
             "Past telemetry as a file, however long",
             description="Every value is exact. A row has the values of one time.",
             query=[FORMAT, HISTORY_SINCE, HISTORY_UNTIL, fields, ALIGN],
