@@ -12,12 +12,15 @@ https://github.com/Kludex/uvicorn/blob/0.54.0/uvicorn/protocols/websockets/webso
 
 from __future__ import annotations
 
+from asyncio import Queue
 from functools import cached_property, lru_cache
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 from zlib import decompressobj
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
+
+from rover.asgi.servers.uvicorn_queue import ReceiveQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,16 +96,18 @@ class WebSocketOutput:
     def open(self) -> bool:
         """See `Output`.
 
-        It also frees what an open WebSocket does not need, 50 kB with permessage-deflate: the
-        headers of the handshake, and the compressor, which the output does not use. From now on,
-        `send` compresses each message by itself, as RFC 7692, 7.1.1.1, allows. The decompressor is
-        made for the first compressed message.
+        It also frees what an open WebSocket does not need, 52 kB with permessage-deflate: the
+        headers of the handshake, most of the queue of messages, and the compressor, which the
+        output does not use. From now on, `send` compresses each message by itself, as RFC 7692,
+        7.1.1.1, allows. The decompressor is made for the first compressed message.
         """
         protocol = self._protocol
         if not protocol.handshake_complete or protocol.close_sent:
             return False
         protocol.request.headers.clear()
         protocol.response.headers.clear()
+        if isinstance(protocol.queue, Queue):
+            protocol.queue = ReceiveQueue(protocol.queue)
         for extension in protocol.conn.extensions:
             if isinstance(extension, PerMessageDeflate):
                 extension.local_no_context_takeover = True
