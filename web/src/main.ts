@@ -25,8 +25,9 @@
  *   `data-unacknowledged`), `events` (`event-count`, `event-severity`, `event-search`, `event-rows` with
  *   `data-severity`), `mark`, `moment` (the time that was chosen)
  * - rover-comms: `comms-state` (`data-state` open | silent | connecting | waiting | refused | closed),
- *   `channel`, `name`, `members`, `log` (with `comms-gap` where messages are missing), `compose`, `refusal`, `shared-link` (the link of the message that
- *   is written; in a replay with `send-live`); `share` of other panels makes one; a received message has `data-id`,
+ *   `channel`, `name`, `members`, `log` (with `comms-gap` where messages are missing), `compose`,
+ *   `refusal`, `shared-link` (the link of the message that is written, from `share` of another panel; in
+ *   a replay with `send-live`); a received message has `data-id`,
  *   one of our own `data-state` queued | sent | unconfirmed | delivered
  * - rover-commands: `file`, `upload` and `verdict` (`data-status`), `upload-silent`, `steps` (`data-step`,
  *   `data-state` pending | running | passed | failed | skipped | unknown), `findings`

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { linkOf } from '../src/store/links.ts';
+import { contentOf, linkOf, linkToTime } from '../src/store/links.ts';
 import type { MessageData } from '../src/transport/wire.ts';
 
 const link = (kind: string | undefined, data: object | undefined) =>
@@ -22,4 +22,11 @@ test('other messages have no link', () => {
   expect(link('note', { t: '2026-11-28T08:00Z' })).toBeNull();
   expect(link('link', { t: 7 })).toBeNull();
   expect(link('system', { category: 'images' })).toBeNull();
+});
+
+test('a link to share has the data of a message that leads to it', () => {
+  const moment = linkToTime(Date.parse('2026-11-28T08:00:00.250Z'));
+  expect(linkOf(contentOf(moment))).toEqual({ to: 't', id: '2026-11-28T08:00:00.250Z' });
+  const image = { to: 'image', id: 'a.png', camera: 'mast', name: 'Image a' } as const;
+  expect(linkOf(contentOf(image))).toEqual({ to: 'image', id: 'a.png', camera: 'mast' });
 });

@@ -85,7 +85,7 @@ export class RoverComms extends PageElement {
     const { channel, channelName, isReplay, shown } = this.store;
     const maySend = channel.maySay && !isReplay;
     const hint = isReplay
-      ? 'Replay: messages can be sent live only'
+      ? 'Replay: send messages live only'
       : channel.maySay
         ? `Message to ${channelName}`
         : 'You may only listen in this channel';
@@ -104,9 +104,8 @@ export class RoverComms extends PageElement {
   #link() {
     const { isReplay } = this.store;
     const { shown } = this.live;
-    const { link, name, editing } = shown;
+    const { link, editing } = shown;
     if (link === null) return nothing;
-    const where = isReplay ? `in your message to ${name}` : editing ? 'in your next message' : '';
     const remove = () => {
       shown.link = null;
       void this.showCompose();
@@ -114,7 +113,7 @@ export class RoverComms extends PageElement {
     const goLive = () => this.dispatchEvent(new CustomEvent('send-live', { bubbles: true }));
     return html`<div class="shared-link" data-testid="shared-link">
       <span class="chip">${icon('link')}<span class="name" title=${link.name}>${link.name}</span><button type="button" class="tool" aria-label=${`Remove the link: ${link.name}`} title="Remove the link" @click=${remove}>${icon('cross')}</button></span>
-      <span class="dim">${where}</span>
+      ${editing && !isReplay ? html`<span class="dim">in your next message</span>` : nothing}
       ${isReplay ? html`<button type="button" data-testid="send-live" @click=${goLive}>Back to live</button>` : nothing}
     </div>`;
   }

@@ -32,5 +32,5 @@ export function contentOf({ to, id, camera }: Link): Content {
 /** The link to a moment, in milliseconds of the epoch. */
 export function linkToTime(ms: number): NamedLink {
   const id = isoTime(Math.round(ms));
-  return { to: 't', id, name: `Telemetry at ${timestamp(id)}` };
+  return { to: 't', id, name: `At ${timestamp(id)}` };
 }
