@@ -78,6 +78,7 @@ async def test_the_events_of_an_upload(tmp_path: Path) -> None:
             "column": 1,
             "hint": "wait for noon",
             "step": "power",
+            "text": "TURN 90",
         },
         {"status": "VALIDATING", **power, "state": "passed", "fraction": 0.6},
         {

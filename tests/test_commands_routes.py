@@ -134,6 +134,7 @@ async def test_a_rejected_file_has_a_complete_response(tmp_path: Path, serve: Se
         "column": 1,
         "hint": "DRIVE?",
         "step": "syntax",
+        "text": "DRIVE 10",
     }
     assert events[-1]["status"] == "REJECTED"
     assert files_of(mission.commands) == []

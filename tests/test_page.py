@@ -853,6 +853,16 @@ def test_a_rejected_command_file_has_findings_that_lead_to_their_lines_and_anoth
     expect(line).to_contain_text("IMGE")
     expect(line).to_be_in_viewport()
 
+    page.reload()  # the page has the file no more, and the server has deleted it
+    findings.get_by_title("Go to line 10", exact=True).first.click()
+    expect(line).to_have_attribute("data-line", "10")
+    expect(line).to_contain_text("IMGE")
+    page.get_by_test_id("close").click()
+    page.get_by_test_id("uploads").get_by_role("button", name="fail-syntax.rcs").click()
+    findings.get_by_title("Go to line 10", exact=True).first.click()
+    expect(line).to_contain_text("IMGE")
+    page.get_by_test_id("back").click()
+
     upload(page, "warn-low-battery.rcs")
     expect_verdict(page, "COMPLETE")
     findings.locator("[data-severity=warning]").first.wait_for()

@@ -147,6 +147,16 @@ async def test_an_upload_that_a_crash_cut_off_is_reported_with_the_bytes_that_ha
     assert [step["state"] for step in report["steps"]] == ["skipped", "skipped"]
 
 
+async def test_the_report_of_a_rejected_file_has_the_lines_with_findings(tmp_path: Path) -> None:
+    nowhere = replace(ERROR, line=None)
+    items = (ERROR, replace(ERROR, line=2, column=6), nowhere, replace(ERROR, line=3), REJECTED)
+    async with running(tmp_path, *items, log=MemoryLog()) as commands:
+        await uploaded(commands)
+        assert files_of(commands) == []
+        report = await only_entry(commands)
+    assert [one["text"] for one in report["findings"]] == ["DRIVE 10", "TURN 90", None, None]
+
+
 class FullLog(MemoryLog):
     async def sync(self, begins: Callable[[], object] = lambda: None) -> bool:
         begins()

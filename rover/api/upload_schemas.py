@@ -75,6 +75,7 @@ UPLOAD = {
 }
 
 FINDING = obj(
+    ["text"],
     severity=one_of(Severity),
     code=TEXT,
     message=TEXT,
@@ -82,6 +83,7 @@ FINDING = obj(
     column=nullable(INTEGER),
     hint=TEXT,
     step=TEXT,
+    text=about(nullable(TEXT), "of the line, at most 200 characters around the column"),
 )
 
 UPLOAD_SCHEMAS = {

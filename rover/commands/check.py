@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from anyio import current_time, move_on_after
+from anyio import current_time, move_on_after, to_thread
 from anyio.lowlevel import checkpoint
 
 from rover.commands.lenient import lenient
@@ -35,6 +36,7 @@ async def check(
     *,
     keep_artifact: Callable[[Path], Path],
     lines: int,
+    text: Callable[[int, int | None], str | None],
     timeout_s: float,
     clock: Callable[[], float],
 ) -> Verdict:
@@ -47,6 +49,7 @@ async def check(
         path: the file.
         keep_artifact: copies an artifact that is a file, and returns the path of the copy.
         lines: number of lines of the file.
+        text: returns the text of a line around a column. It blocks.
         timeout_s: seconds without progress, finding or verdict after which the check fails.
         clock: monotonic seconds, for the rate of progress events.
 
@@ -73,7 +76,7 @@ async def check(
                 elif isinstance(item, Finding):
                     errors += item.severity is Severity.ERROR
                     upload.steps.record_finding(item)
-                    upload.publish_finding(item)
+                    upload.publish_finding(item, await _text_of(item, upload, text))
                     upload.publish_ended_steps()
                 elif isinstance(item, Progress):
                     upload.steps.record_progress(item)
@@ -89,6 +92,17 @@ async def check(
     if verdict.accepted and (errors or verdict.errors):
         raise SourceError(f"{FAULT} accepted a file with errors")
     return verdict
+
+
+async def _text_of(
+    finding: Finding, upload: Upload, text: Callable[[int, int | None], str | None]
+) -> str | None:
+    """The text of the line of a finding; `None` without one, and for findings that only count."""
+    if finding.line is None or not upload.has_room:
+        return None
+    with suppress(OSError):  # the verdict does not depend on it
+        return await to_thread.run_sync(text, finding.line, finding.column)
+    return None
 
 
 class LineRate:

@@ -10,6 +10,7 @@ from anyio import CancelScope, to_thread
 
 from rover.commands.check import check
 from rover.commands.entry import Artifact
+from rover.commands.file_lines import FileLines
 from rover.commands.slots import Slots
 from rover.errors import FileChanged
 from rover.guard import SourceFailed, absorb_stray_cancellation
@@ -110,6 +111,7 @@ class Checks:
             path,
             keep_artifact=file.keep_artifact,
             lines=file.lines,
+            text=FileLines(file.path).text,
             timeout_s=self._timeout_s,
             clock=self._clock,
         )

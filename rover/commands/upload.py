@@ -188,8 +188,18 @@ class Upload(UploadState):
             **more,
         )
 
-    def publish_finding(self, finding: Finding) -> None:
-        """Publish a finding of the check; findings beyond the limits are counted only."""
+    @property
+    def has_room(self) -> bool:
+        """Whether another finding may be published, and not only counted."""
+        return self._findings < MAX_FINDINGS and self._finding_bytes < MAX_FINDING_BYTES
+
+    def publish_finding(self, finding: Finding, text: str | None = None) -> None:
+        """Publish a finding of the check; findings beyond the limits are counted only.
+
+        Args:
+            finding: the finding.
+            text: of its line: the file is deleted unless it is accepted.
+        """
         fields = {
             "severity": finding.severity,
             "code": finding.code,
@@ -198,6 +208,7 @@ class Upload(UploadState):
             "column": finding.column,
             "hint": truncate(finding.hint),
             "step": finding.step,
+            "text": text,
         }
         self._findings += 1
         self._finding_bytes += len(dumps(fields))

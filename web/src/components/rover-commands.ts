@@ -221,11 +221,11 @@ export class RoverCommands extends PageElement {
   }
 
   #findings({ findings, source }: Upload) {
-    const show = source === null ? undefined : (line: number) => void this.#showLine(source, line);
+    const show = (line: number) => void this.#showLine(source, line);
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Findings">
       ${findingsTable(findings, show)}
       ${findings.length >= MAX_FINDINGS ? html`<p class="note">Only the first ${MAX_FINDINGS} findings are shown.</p>` : nothing}
-      ${this.text === null || source === null ? nothing : html`<source-text .text=${this.text} .findings=${findings} .line=${this.line}></source-text>`}
+      ${this.line === null ? nothing : html`<source-text .text=${this.text} .findings=${findings} .line=${this.line}></source-text>`}
     </div>`;
   }
 
@@ -235,14 +235,14 @@ export class RoverCommands extends PageElement {
     this.queue.select(id);
   }
 
-  /** Show the text of the file that this page has sent, at a line. */
-  async #showLine(source: File, line: number): Promise<void> {
+  /** Show the text of the file at a line: all of it if this page has the file. */
+  async #showLine(source: File | null, line: number): Promise<void> {
     try {
-      this.text = await source.slice(0, MAX_TEXT_BYTES).text();
-      this.line = line;
+      this.text = source === null ? null : await source.slice(0, MAX_TEXT_BYTES).text();
     } catch {
       this.text = null; // The file was deleted or changed since.
     }
+    this.line = line;
   }
 
   #choose(event: Event): void {
@@ -265,6 +265,7 @@ export class RoverCommands extends PageElement {
   }
 
   #send(file: File): void {
+    this.text = this.line = null;
     this.store.send(file, refusal(file, this.queue.accepts));
   }
 }

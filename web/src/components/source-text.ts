@@ -7,9 +7,28 @@ const MAX_LINES = 5_000;
 
 const WORST = ['error', 'warning', 'info'] as const;
 
-/** The text of a command file with the numbers of its lines; those with findings are marked. */
+type NumberedLine = { readonly line: number; readonly text: string };
+
+/** The lines of a text. */
+function numbered(text: string): readonly NumberedLine[] {
+  const lines = text.split(/\r?\n/);
+  if (lines.at(-1) === '') lines.pop();
+  return lines.map((one, index) => ({ line: index + 1, text: one }));
+}
+
+/** The lines with findings, in the order of the file. */
+export function linesWithFindings(findings: readonly Finding[]): readonly NumberedLine[] {
+  const lines = new Map<number, string>();
+  for (const { line, text } of findings) {
+    if (line !== null && typeof text === 'string' && !lines.has(line)) lines.set(line, text);
+  }
+  return [...lines].map(([line, text]) => ({ line, text })).sort((a, b) => a.line - b.line);
+}
+
+/** The lines of a command file with their numbers; those with findings are marked. */
 export class SourceText extends PageElement {
-  declare text: string;
+  /** Of the file; `null` if only the lines with findings are known. */
+  declare text: string | null;
   declare findings: readonly Finding[];
   /** The line to show; `null` for none. */
   declare line: number | null;
@@ -20,16 +39,15 @@ export class SourceText extends PageElement {
   };
 
   protected override render() {
-    const lines = this.text.split(/\r?\n/);
-    if (lines.at(-1) === '') lines.pop();
+    const lines = this.text === null ? linesWithFindings(this.findings) : numbered(this.text);
     const marks = marksOf(this.findings);
     return html`
       <ol class="source" tabindex="0" aria-label="Text of the file" data-testid="source">
         ${lines
           .slice(0, MAX_LINES)
           .map(
-            (text, index) =>
-              html`<li data-line=${index + 1} data-severity=${marks.get(index + 1) ?? nothing} aria-current=${this.line === index + 1 ? 'true' : nothing}><code>${text || ' '}</code></li>`,
+            ({ line, text }) =>
+              html`<li data-line=${line} data-severity=${marks.get(line) ?? nothing} aria-current=${this.line === line ? 'true' : nothing}><code>${text || ' '}</code></li>`,
           )}
       </ol>
       ${lines.length > MAX_LINES ? html`<p class="note">Only the first ${MAX_LINES} lines are shown.</p>` : nothing}

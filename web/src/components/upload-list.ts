@@ -9,6 +9,7 @@ import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
 import { ACTIONS, EXPLAINED, lightTimes, minute, STATES, time } from './sending-text.ts';
 import { shareButton } from './share-link.ts';
+import { linesWithFindings } from './source-text.ts';
 import { withoutPrefix } from './verdict-text.ts';
 
 const VERDICTS: Readonly<Record<WireUpload['status'], readonly [string, IconName, string]>> = {
@@ -151,15 +152,13 @@ export class UploadList extends PageElement {
     const { report, text, line } = this.store;
     if (report === null) return nothing;
     const { findings } = report;
-    const show = text === null ? undefined : (at: number) => this.store.showLine(at);
+    const hasText = text !== null || linesWithFindings(findings).length > 0;
+    const show = hasText ? (at: number) => this.store.showLine(at) : undefined;
     return html`
       ${findings.length > 0 ? findingsTable(findings, show) : nothing}
       ${report.omitted > 0 ? html`<p class="note">${report.omitted} more findings were counted only.</p>` : nothing}
-      ${
-        text === null
-          ? html`<p class="dim note">The server keeps the text of accepted files only.</p>`
-          : html`<source-text .text=${text} .findings=${findings} .line=${line}></source-text>`
-      }
+      ${text === null ? html`<p class="dim note">${report.links.file === undefined ? 'The server keeps accepted files; of others, the lines with findings.' : 'Asking for the text…'}</p>` : nothing}
+      ${hasText ? html`<source-text .text=${text} .findings=${findings} .line=${line}></source-text>` : nothing}
     `;
   }
 

@@ -338,6 +338,8 @@ export type UploadEvent =
 export interface Finding {
   readonly severity: 'error' | 'warning' | 'info';
   readonly code: string;
+  /** Of its line; missing in records of older servers. */
+  readonly text?: string | null;
   readonly message: string;
   readonly line: number | null;
   readonly column: number | null;
