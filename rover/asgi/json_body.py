@@ -19,7 +19,7 @@ MAX_BYTES = 16 * 2**10
 MAX_TEXT_CHARACTERS = 1_000
 
 
-async def small_body(request: Request, bodies: Bodies, max_bytes: int = MAX_BYTES) -> bytes:
+async def small_body(request: Request, bodies: Bodies, max_bytes: int) -> bytes:
     """The body.
 
     Raises:

@@ -91,11 +91,10 @@ def _into_folder(files: Sequence[Path], into: Path, time: str | None) -> int:
 
 async def _send(client: Client, file: Path, time: str | None) -> int:
     from rover.errors import RoverError
-    from rover.imports.base import ignore
 
     done = _Done(file)
     try:
-        for batch in _batches(file, time, SENT_SAMPLES, ignore):
+        for batch in _batches(file, time, SENT_SAMPLES, lambda _: None):
             await client.ingest(map(_line, batch))
             done.add(batch)
     except RoverError as exc:

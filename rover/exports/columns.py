@@ -59,7 +59,7 @@ class Writer(Protocol):
 
 
 def columns_of(
-    kinds: Mapping[str, Mapping[str, str]], units: Mapping[str, str] | None = None
+    kinds: Mapping[str, Mapping[str, str]], units: Mapping[str, str]
 ) -> Sequence[Column]:
     """The columns of parameters, in their order.
 
@@ -70,7 +70,7 @@ def columns_of(
         units: by parameter.
     """
     return [
-        Column(parameter, part, letters, (units or {}).get(parameter, ""))
+        Column(parameter, part, letters, units.get(parameter, ""))
         for parameter, parts in kinds.items()
         for part, letters in sorted((parts or {"": ""}).items(), key=lambda one: bool(one[0]))
     ]

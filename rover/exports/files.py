@@ -67,7 +67,7 @@ def export(
         align: fills in values; `None` to leave the rows as they are.
         units: by parameter. Parquet and MCAP have them as metadata.
     """
-    columns = columns_of(kinds, units)
+    columns = columns_of(kinds, units or {})
     writer = make(columns)
     for table in tables:
         for rows in [table] if align is None else align.tables(table):

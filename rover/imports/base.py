@@ -20,10 +20,6 @@ Declare = Callable[[Mapping[str, str]], None]
 columns. Formats without columns do not call it."""
 
 
-def ignore(_: Mapping[str, str]) -> None:
-    """Do nothing with columns."""
-
-
 class Imported(NamedTuple):
     """A sample of a file.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rover.errors import ImportFailed
 from rover.exports.csv import LITERAL
-from rover.imports.base import ignore, imported, time_of
+from rover.imports.base import imported, time_of
 from sources.values.vectors import has_vector_names
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def is_exported(head: bytes) -> bool:
     return names[0] == b"t" and names[-1] == b"late"
 
 
-def read_exported_csv(path: Path, declare: Declare = ignore) -> Iterator[Imported]:
+def read_exported_csv(path: Path, declare: Declare) -> Iterator[Imported]:
     """The rows, in their order.
 
     Args:

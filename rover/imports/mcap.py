@@ -11,7 +11,7 @@ from mcap.reader import NonSeekingReader, make_reader
 
 from rover.errors import ImportFailed
 from rover.exports.mcap import SCHEMA, UNIT
-from rover.imports.base import ignore, imported, time_of
+from rover.imports.base import imported, time_of
 from rover.imports.messages import MessageValues
 from rover.imports.text import values_of
 from sources.base import RESERVED
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NANOSECONDS = 10**9
 
 
-def read_mcap(path: Path, declare: Declare = ignore) -> Iterator[Imported]:
+def read_mcap(path: Path, declare: Declare) -> Iterator[Imported]:
     """The messages in order of their log times. Samples of an export are read exactly.
 
     Values of other messages are named by their topics: `/imu` gives `imu.angular_velocity`. The

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from rover.errors import ImportFailed
 from rover.exports.parquet import JSON, PARAMETER, PART, UNIT
-from rover.imports.base import ignore, imported, time_of
+from rover.imports.base import imported, time_of
 from sources.values.messagetime import TIME_PLACES
 from sources.values.vectors import has_vector_names
 
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 4096
 
 
-def read_parquet(
-    path: Path, time: str | None = None, declare: Declare = ignore
-) -> Iterator[Imported]:
+def read_parquet(path: Path, time: str | None, declare: Declare) -> Iterator[Imported]:
     """The rows. Columns that exports write are read exactly.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rover.errors import ImportFailed, ReaderMissing
-from rover.imports.base import ignore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +24,7 @@ HEAD_BYTES = 2**20
 SQLITE_MAGIC = b"SQLite format 3\0"
 
 
-def read_samples(
-    path: Path, time: str | None = None, declare: Declare = ignore
-) -> Iterator[Imported]:
+def read_samples(path: Path, time: str | None, declare: Declare) -> Iterator[Imported]:
     """The samples of a file, in its order. Its first bytes decide the format.
 
     Args:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rover.errors import ImportFailed
-from rover.imports.base import ignore, imported, time_of
+from rover.imports.base import imported, time_of
 from sources.base import SourceError
 from sources.replay.recording import ReadOptions, Recording
 from sources.values.flatten import Flattener, TooLarge
@@ -75,7 +75,7 @@ def values_of(flattener: Flattener, fields: Mapping[str, Any]) -> Mapping[str, A
     return fields if is_flat else flattener.members(fields)
 
 
-def read_csv(path: Path, time: str | None = None, declare: Declare = ignore) -> Iterator[Imported]:
+def read_csv(path: Path, time: str | None, declare: Declare) -> Iterator[Imported]:
     """The rows of a CSV, or of JSON lines with a time in a chosen column, in order of time.
 
     Args:
