@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import socket
@@ -28,6 +29,9 @@ MAX_WAITING = 100
 
 AFTER_END_S = 0.5
 """Seconds after the end of a program in which the programs that it started may write."""
+
+SILENT_WAITS = 10
+"""Number of waits in that time: in each, the event loop reads what is in the pipes."""
 
 END_TIMEOUT_S = 0.5
 """Maximum seconds to wait for the end of a program that was killed."""
@@ -190,20 +194,20 @@ async def _lines(
 
     for task in (*readers, ends):
         task.add_done_callback(wake)
-    now = asyncio.get_running_loop().time
-    while not queue.empty() or not all(reader.done() for reader in readers):
-        may_be_last = ends.done() and now() + AFTER_END_S < deadline
+    now, silent = asyncio.get_running_loop().time, 0
+    while silent < SILENT_WAITS and not (queue.empty() and all(one.done() for one in readers)):
+        wait_s = AFTER_END_S / SILENT_WAITS if ends.done() else math.inf
         try:
-            async with asyncio.timeout_at(now() + AFTER_END_S if may_be_last else deadline):
+            async with asyncio.timeout_at(min(now() + wait_s, deadline)):
                 line = await queue.get()
         except TimeoutError:
-            if may_be_last:
-                return
-            raise
+            silent += 1
+        else:
+            silent = 0
+            if line is not None:
+                yield line
         if now() >= deadline:  # `get` does not wait while the program writes
             raise TimeoutError
-        if line is not None:
-            yield line
 
 
 async def _end(
