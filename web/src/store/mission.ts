@@ -57,8 +57,9 @@ export class Mission {
   /** Show what a message leads to. */
   async open({ to, id, camera }: Link): Promise<void> {
     try {
-      if (to === 'upload') this.queue.select(id);
-      else if (to === 'image') {
+      if (to === 'upload') {
+        if (!(await this.queue.find(id))) this.comms.notify(`There is no upload ${id}.`);
+      } else if (to === 'image') {
         if (!(await this.images.find(id, camera))) this.comms.notify(`There is no image ${id}.`);
       } else {
         const ms = to === 't' ? parseTime(id) : await raisedAt(id);

@@ -85,6 +85,18 @@ export class QueueStore extends Store {
     if (id !== null) void this.poll();
   }
 
+  /** Open the report of an upload, which need not be in the list. Returns whether there is one. */
+  async find(id: string): Promise<boolean> {
+    try {
+      await getJson(`uploads/${encodeURIComponent(id)}`);
+    } catch (error) {
+      if (error instanceof HttpError && error.status === 404) return false;
+      throw error;
+    }
+    this.select(id);
+    return true;
+  }
+
   showLine(line: number | null): void {
     this.line = line;
     this.changed();
