@@ -143,7 +143,7 @@ async def test_readers_of_a_broken_image_receive_its_bytes_and_then_the_reason(
         assert (await images.find("a.png")).complete is False
         assert (newest := await images.current())
         assert newest.id == whole.image.id
-        assert camera.still_open == 0
+        await until(lambda: camera.still_open == 0)
 
 
 async def test_an_image_with_another_size_than_stated_is_broken(tmp_path: Path) -> None:
