@@ -216,10 +216,14 @@ async def test_a_failed_fsync_is_an_outage(tmp_path: Path, fast_s: float) -> Non
         database.fails = True
         log.append("telemetry", record(2))
         assert not await log.sync()
+        log.append("telemetry", record(3))
         database.fails = False
         await until_recording(log)
-        assert database.durable == 2
-        assert await offsets(log) == [1, 2]
+        assert database.durable == 3
+        assert await offsets(log) == [1, 2, 3]
+    with closing(sqlite3.connect(tmp_path / "mission.db")) as file:
+        (size,) = file.execute("SELECT sum(length(data)) FROM records").fetchone()
+    assert size == sum(len(encode((n, 0.0, 0.0, "sample", record(n).data))) for n in (1, 2, 3))
 
 
 async def test_trims_and_values_are_stored_while_nothing_is_committed(tmp_path: Path) -> None:

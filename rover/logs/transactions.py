@@ -121,27 +121,34 @@ class Transactions:
         batch = pending.take()
         syncs, self._syncs_next = self._syncs_next, False
         try:
-            unfinished = await self._run(self.writer, self._write_blocking, batch, syncs)
+            unfinished, failure = await self._run(self.writer, self._write_blocking, batch, syncs)
         except Exception as exc:  # whatever fails, the live streams go on
             pending.put_back(batch)
             self._outages.begin_after(exc)
             return False
         pending.written(batch, unfinished)
         self._commits += 1
-        if syncs:
-            self._synced = self._commits
         if file.is_new:
             file.is_new = False
             self._outages.record_loss(file.set_aside)
+        if failure is not None:
+            self._outages.begin_after(failure)
+            return False
+        if syncs:
+            self._synced = self._commits
         if monotonic() - began < self._slow_s / 2:
             self._outages.end()
         return self._outages.now is None
 
-    def _write_blocking(self, batch: Batch, syncs: bool) -> set[Trim]:
+    def _write_blocking(self, batch: Batch, syncs: bool) -> tuple[set[Trim], OSError | None]:
+        """Write a batch; returns its unfinished trims, and why it may not survive a power cut."""
         unfinished = self._file.write(batch, self._pending.index, self._pending.ids)
-        if syncs:
-            self._sync_blocking()
-        return unfinished
+        try:
+            if syncs:
+                self._sync_blocking()
+        except OSError as exc:
+            return unfinished, exc
+        return unfinished, None
 
     async def _sync(self) -> bool:
         self._syncs_next = self._sync_s < self._fast_s
