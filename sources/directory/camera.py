@@ -72,7 +72,7 @@ REMOVED = (errno.ENOENT, errno.ENOTDIR)
 """Errors that mean that the folder does not exist."""
 
 HINTS = {
-    errno.ENOENT: "make the folder, name another, or wait for it with `wait=1`",
+    errno.ENOENT: "make or mount the folder",
     errno.ENOTDIR: "name the folder that the images are in",
     errno.EACCES: "give this user the right to list the folder",
 }
@@ -137,8 +137,10 @@ class DirectoryCamera:
             self._problem = str(self._unreadable(exc))
             logger.warning("%s", self._problem)
         except OSError as exc:
-            if not (wait and exc.errno in REMOVED):
+            if exc.errno not in REMOVED:
                 raise self._unreadable(exc) from exc
+            if not wait:
+                raise SourceError(f"{self._unreadable(exc)}, or wait for it with `wait=1`") from exc
 
     async def __aenter__(self) -> Self:
         self._stop = Event()
