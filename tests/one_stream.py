@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rover.commands import Commands
     from rover.comms import Comms
     from rover.images import Cameras
+    from rover.logs.base import Log
     from rover.telemetry import Telemetry
 
 
@@ -41,7 +42,7 @@ class OneStream:
         self.serving = Serving(self.settings)
         self.audit = AuditLog(None)
         self.tokens = Tokens.of(self.settings)
-        self.log = MemoryLog()
+        self.log: Log = MemoryLog()
 
     def app(
         self,

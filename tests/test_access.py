@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,13 +36,9 @@ class Mission:
     settings: Settings = field(default_factory=Settings)
     phase: str = "running"
 
-    @cached_property
-    def tokens(self) -> Tokens:
-        return Tokens.of(self.settings)
-
-    @cached_property
-    def sign_ins(self) -> SignIns:
-        return SignIns(self.tokens, self.settings)
+    def __post_init__(self) -> None:
+        self.tokens = Tokens.of(self.settings)
+        self.sign_ins = SignIns(self.tokens, self.settings)
 
 
 async def inside(scope: Scope, receive: Receive, send: Send) -> None:

@@ -51,20 +51,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 class HasPhase(Protocol):
     """The parts of a mission that `Access` uses."""
 
-    @property
-    def settings(self) -> Settings:
-        """Hosts, proxies and origins."""
-        ...
-
-    @property
-    def tokens(self) -> Tokens:
-        """Which tokens give access."""
-        ...
-
-    @property
-    def sign_ins(self) -> SignIns:
-        """The sessions of browsers, and tickets."""
-        ...
+    settings: Settings
+    tokens: Tokens
+    sign_ins: SignIns
 
     @property
     def phase(self) -> str:

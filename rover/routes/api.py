@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 class HasSettings(Protocol):
     """The parts of a mission that these routes use."""
 
-    @property
-    def settings(self) -> Settings:
-        """The settings."""
-        ...
+    settings: Settings
 
 
 def routes(mission: HasSettings) -> list[BaseRoute]:

@@ -59,15 +59,8 @@ UPLOAD_ID = Text(
 class HasCommands(Protocol):
     """The parts of a mission that these routes use."""
 
-    @property
-    def commands(self) -> Commands:
-        """The command files."""
-        ...
-
-    @property
-    def serving(self) -> Serving:
-        """The connections and the settings."""
-        ...
+    commands: Commands
+    serving: Serving
 
 
 def routes(mission: HasCommands) -> list[BaseRoute]:

@@ -66,15 +66,8 @@ CLOSE_TIMEOUT_S = 0.5
 class HasComms(Protocol):
     """The parts of a mission that these routes use."""
 
-    @property
-    def comms(self) -> Comms:
-        """The channels."""
-        ...
-
-    @property
-    def serving(self) -> Serving:
-        """The connections and the settings."""
-        ...
+    comms: Comms
+    serving: Serving
 
 
 class CommsEndpoint(WebSocketEndpoint):

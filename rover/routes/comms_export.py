@@ -33,10 +33,7 @@ FORMAT = Choice(
 class HasRecordedComms(HasComms, Protocol):
     """The parts of a mission that this route uses."""
 
-    @property
-    def log(self) -> Log:
-        """Keeps the messages."""
-        ...
+    log: Log
 
 
 def routes(mission: HasRecordedComms) -> list[BaseRoute]:

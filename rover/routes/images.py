@@ -90,15 +90,8 @@ ERRORS = (UnknownImage, ImageBroken, RevisionGone, SourceError)
 class HasImages(Protocol):
     """The parts of a mission that these routes use."""
 
-    @property
-    def cameras(self) -> Cameras:
-        """The images."""
-        ...
-
-    @property
-    def serving(self) -> Serving:
-        """The connections."""
-        ...
+    cameras: Cameras
+    serving: Serving
 
 
 def routes(

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 class HasMetrics(Protocol):
     """The part of a mission that this route uses."""
 
-    @property
-    def metrics(self) -> MissionMetrics:
-        """The metrics."""
-        ...
+    metrics: MissionMetrics
 
 
 def routes(mission: HasMetrics) -> list[BaseRoute]:

@@ -28,6 +28,11 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 class HasSources(Protocol):
     """The parts of a mission that these routes use."""
 
+    tokens: Tokens
+    audit: AuditLog
+    log: Log
+    access_of_others: str
+
     @property
     def phase(self) -> str:
         """`not started`, `running`, `draining` or `ended`."""
@@ -39,26 +44,6 @@ class HasSources(Protocol):
 
     def notifications(self) -> Sequence[Mapping[str, object]]:
         """The state of each receiver of notifications, as JSON."""
-        ...
-
-    @property
-    def tokens(self) -> Tokens:
-        """Whether named tokens can be used."""
-        ...
-
-    @property
-    def audit(self) -> AuditLog:
-        """The audit log."""
-        ...
-
-    @property
-    def log(self) -> Log:
-        """Keeps the events."""
-        ...
-
-    @property
-    def access_of_others(self) -> str:
-        """Why other users of the machine may read the data folder; empty if not."""
         ...
 
 

@@ -56,30 +56,11 @@ ACTIONS = {
 class HasQueue(Protocol):
     """The parts of a mission that these routes use."""
 
-    @property
-    def commands(self) -> Commands:
-        """The command files."""
-        ...
-
-    @property
-    def serving(self) -> Serving:
-        """The connections."""
-        ...
-
-    @property
-    def settings(self) -> Settings:
-        """The settings."""
-        ...
-
-    @property
-    def tokens(self) -> Tokens:
-        """Which names are those of tokens."""
-        ...
-
-    @property
-    def audit(self) -> AuditLog:
-        """Records who did something."""
-        ...
+    commands: Commands
+    serving: Serving
+    settings: Settings
+    tokens: Tokens
+    audit: AuditLog
 
 
 def routes(mission: HasQueue) -> list[BaseRoute]:

@@ -40,25 +40,10 @@ time of the beginning, such as `first` of `GET /telemetry/span`, to milliseconds
 class HasRecord(Protocol):
     """The parts of a mission that a replay uses."""
 
-    @property
-    def telemetry(self) -> Telemetry:
-        """The telemetry stream."""
-        ...
-
-    @property
-    def cameras(self) -> Cameras:
-        """The images."""
-        ...
-
-    @property
-    def serving(self) -> Serving:
-        """The connections and the settings."""
-        ...
-
-    @property
-    def log(self) -> Log:
-        """Keeps the events."""
-        ...
+    telemetry: Telemetry
+    cameras: Cameras
+    serving: Serving
+    log: Log
 
 
 class ReplayStream(EventStream):

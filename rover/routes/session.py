@@ -37,30 +37,11 @@ PAGE = Answer("the page", TEXT, ["text/html"])
 class HasSignIns(Protocol):
     """The parts of a mission that these routes use."""
 
-    @property
-    def sign_ins(self) -> SignIns:
-        """The sessions of browsers, tickets and codes."""
-        ...
-
-    @property
-    def sign_in_forms(self) -> SignInForms:
-        """The pages."""
-        ...
-
-    @property
-    def session_cookies(self) -> SessionCookies:
-        """The cookies of browsers."""
-        ...
-
-    @property
-    def serving(self) -> Serving:
-        """Names the clients, and limits the time of bodies."""
-        ...
-
-    @property
-    def audit(self) -> AuditLog:
-        """The audit log."""
-        ...
+    sign_ins: SignIns
+    sign_in_forms: SignInForms
+    session_cookies: SessionCookies
+    serving: Serving
+    audit: AuditLog
 
 
 def routes(mission: HasSignIns) -> list[BaseRoute]:

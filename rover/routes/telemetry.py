@@ -80,15 +80,8 @@ ALIGN = Number(
 class HasTelemetry(HasRecord, Protocol):
     """The parts of a mission that these routes use."""
 
-    @property
-    def audit(self) -> AuditLog:
-        """Records what people do."""
-        ...
-
-    @property
-    def tokens(self) -> Tokens:
-        """The names of people and devices."""
-        ...
+    audit: AuditLog
+    tokens: Tokens
 
 
 def routes(mission: HasTelemetry) -> list[BaseRoute]:

@@ -92,20 +92,9 @@ LIST_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 class HasUploads(Protocol):
     """The parts of a mission that these routes use."""
 
-    @property
-    def commands(self) -> Commands:
-        """The command files."""
-        ...
-
-    @property
-    def serving(self) -> Serving:
-        """The connections and the settings."""
-        ...
-
-    @property
-    def audit(self) -> AuditLog:
-        """Records who cancelled an upload."""
-        ...
+    commands: Commands
+    serving: Serving
+    audit: AuditLog
 
 
 def routes(mission: HasUploads) -> list[BaseRoute]:
