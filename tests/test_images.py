@@ -24,7 +24,7 @@ from tests.fake_camera import FakeCamera, names_in, open_files, read_all, receiv
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from rover.images.reader import Reader
@@ -555,6 +555,34 @@ async def test_without_an_image_the_error_gives_the_state_of_the_camera(tmp_path
             await cameras.latest()
         camera.send(arriving, b"x")
         assert (await cameras.latest()).image.id == "a.png"
+
+
+class BrokenCamera(FakeCamera):
+    """A camera that cannot be asked for its images."""
+
+    async def images(self) -> Sequence[Image]:
+        raise SourceError("the mast is folded")
+
+    async def image(self, image_id: str) -> Image | None:
+        raise SourceError("the mast is folded")
+
+
+async def test_a_camera_that_fails_hides_no_image_of_another(tmp_path: Path) -> None:
+    camera = FakeCamera()
+    async with (
+        receiving(BrokenCamera(), tmp_path / "mast", name="mast") as broken,
+        receiving(camera, tmp_path / "hull", name="hull") as images,
+    ):
+        cameras = Cameras({"mast": broken, "hull": images})
+        for asked in (cameras.latest(), cameras.shown(), cameras.find("a.png")):
+            with pytest.raises(SourceError, match="the mast is folded"):
+                await asked
+        camera.send(arriving := camera.begin("a.png"), DATA)
+        camera.finish(arriving)
+        await spooled(images, "a.png")
+        assert (await cameras.latest()).camera == "hull"
+        assert await cameras.shown() == "hull"
+        assert (await cameras.find("a.png")).camera == "hull"
 
 
 async def test_an_invalid_image_is_left_out_of_the_list_and_degrades_the_camera(

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx
 import numpy as np
 import pytest
 from anyio import fail_after
@@ -28,6 +29,7 @@ from sources.registry import open_source
 from sources.video import VideoCamera, decoder
 from sources.video.decode import Player, write_frames
 from tests.fake_camera import receiving
+from tests.image_site import app_of
 from tests.one_stream import OneStream
 from tests.recorded_video import SHADES, record
 from tests.waiting import until
@@ -167,6 +169,27 @@ async def test_mjpeg_over_http_from_the_video_of_a_folder(serve: Serve, tmp_path
                     data = b"".join([part async for part in camera.open(frame.id)])
                     seen.append(shade_of(data))
                     await until(is_newer(camera, frame.revision))
+
+
+async def test_a_video_without_images_is_shown(serve: Serve, tmp_path: Path) -> None:
+    place = str(record(tmp_path / "a.avi", "mjpeg"))
+    async with (
+        VideoCamera(place, still_s=0) as camera,
+        receiving(camera, tmp_path) as images,
+        serve(app_of(images)) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        await until(lambda: camera._shown)
+        snapshot = await client.get("/stream/rover-snapshot")
+        assert shade_of(snapshot.content) in SHADES
+        async with client.stream("GET", "/stream/rover-video") as response:
+            assert response.status_code == 200
+            data = b""
+            with fail_after(10):
+                async for part in response.aiter_raw():
+                    data += part
+                    if data.count(b"image/jpeg") == 3:
+                        break
 
 
 async def test_the_images_of_a_folder_take_turns_in_the_order_of_their_names(

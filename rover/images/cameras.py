@@ -10,19 +10,18 @@ from anyio import create_task_group, sleep
 from rover.errors import NoDataYet
 from rover.images.frames import Frames
 from rover.images.gallery import ANY, page
-from rover.images.images import age_key
+from rover.images.images import Images, age_key
 from rover.images.thumbnails import Thumbnails
 from rover.supervise import State
 from rover.wire import iso_or_text
 from sources.base import SourceError, UnknownImage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from rover.images.announcements import Announcements
     from rover.images.arrivals import Arrival, Arrivals, ImageState
     from rover.images.gallery import Cursor, ImageFilter
-    from rover.images.images import Images
     from sources.base import Image
 
 
@@ -132,13 +131,17 @@ class Cameras:
 
         Raises:
             UnknownImage: no image has that id.
+            SourceError: no camera has it, and one of them failed.
         """
+        failure: SourceError = UnknownImage(image_id)
         for name, images in self._chosen(camera):
             try:
                 return self._shot(name, await images.find(image_id))
             except UnknownImage:
                 continue
-        raise UnknownImage(image_id)
+            except SourceError as exc:
+                failure = exc
+        raise failure
 
     async def known_at(self, t: float, limit: int, camera: str | None = None) -> Sequence[Shot]:
         """The images that were known at a time, each as it was then; newest first.
@@ -197,21 +200,52 @@ class Cameras:
 
         Raises:
             NoDataYet: there is none.
+            SourceError: no camera has one, and one of them failed.
         """
-        chosen = self._chosen(camera)
+        shots = await self._newest(self._chosen(camera), Images.current, timeout_s)
+        return min(shots, key=_age)
+
+    async def shown(self, timeout_s: float = 0.0) -> str:
+        """The name of the camera that has the newest frame of a video, or the newest image.
+
+        Args:
+            timeout_s: seconds to wait while a camera is starting and there is neither.
+
+        Raises:
+            NoDataYet: there is none.
+            SourceError: no camera has one, and one of them failed.
+        """
+
+        async def frame(images: Images) -> Image | None:
+            return await images.frame() or await images.current()
+
+        return min(await self._newest(self._chosen(None), frame, timeout_s), key=_age).camera
+
+    async def _newest(
+        self,
+        chosen: Sequence[tuple[str, Images]],
+        newest: Callable[[Images], Awaitable[Image | None]],
+        timeout_s: float,
+    ) -> Sequence[Shot]:
+        """The newest image of each camera that has one; a camera that fails hides no other."""
         starting = any(images.health.state is State.STARTING for _, images in chosen)
         deadline = monotonic() + (timeout_s if starting else 0.0)
-        while not (
-            found := [
-                self._shot(name, image)
-                for name, images in chosen
-                if (image := await images.current()) is not None
-            ]
-        ):
+        while True:
+            found: list[Shot] = []
+            failure: SourceError | None = None
+            for name, images in chosen:
+                try:
+                    if (image := await newest(images)) is not None:
+                        found.append(self._shot(name, image))
+                except SourceError as exc:
+                    failure = exc
+            if found:
+                return found
+            if failure is not None:
+                raise failure
             if monotonic() >= deadline or all(images.closed for _, images in chosen):
                 raise NoDataYet(f"no image has arrived yet: {'; '.join(map(_reason, chosen))}")
             await sleep(POLL_INTERVAL_S)
-        return min(found, key=_age)
 
     def _chosen(self, camera: str | None) -> Sequence[tuple[str, Images]]:
         return list(self.images.items()) if camera is None else [(camera, self.images[camera])]

@@ -62,9 +62,7 @@ def routes(
 
     async def chosen(request: Request) -> Images:
         cameras = mission.cameras
-        if (name := camera.of(request)) is None:
-            name = (await cameras.latest(None, first_image_timeout_s)).camera
-        return cameras.images[name]
+        return cameras.images[camera.of(request) or await cameras.shown(first_image_timeout_s)]
 
     async def video(request: Request) -> VideoResponse:
         client = mission.serving.clients.name_of(request.scope, request.receive)
