@@ -1,4 +1,4 @@
-"""Comms on the page: unsent messages, and messages that lead to a part of the mission."""
+"""Comms on the page: unsent messages, days, lines and missing messages, and links that open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from tests.test_page import (
     SCROLL_WIDTH,
     VIEWPORTS,
     accessibility_violations,
-    call_procedure,
     expect_verdict,
     fast_mission,
     join,
@@ -37,22 +36,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, WebSocketRoute
 
     from rover.mission import MissionControl
-
-PLACES = """element => {
-  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (walker.nextNode()) {
-    const { currentNode: node } = walker;
-    for (const { 0: word, index } of node.data.matchAll(/[^ ,]+/g)) {
-      const range = document.createRange();
-      range.setStart(node, index);
-      range.setEnd(node, index + word.length);
-      found.push([range.getBoundingClientRect().left, word]);
-    }
-  }
-  return found.sort(([a], [b]) => a - b).map(([, word]) => word);
-}"""
-"""The words of an element from left to right."""
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -168,90 +151,6 @@ def test_a_refused_message_has_its_reason_and_can_be_written_again(
     send(page, "\u200b")
     refused.get_by_role("button", name="Discard").click()
     expect(refused).to_have_count(0)
-
-
-def test_a_right_to_left_name_does_not_reorder_the_time_of_its_poll(
-    server: MissionServer, pages: Pages
-) -> None:
-    page = pages.open(server.url)
-    join(page, "rtl", "\u0639\u0627\u062f\u0644")
-    call_procedure(page, "Go?", "FD")
-    text = page.get_by_test_id("poll").locator(".question .dim").element_handle()
-    assert text is not None
-    name, minutes, unit, *_ = page.evaluate(PLACES, text)
-    assert (name, unit) == ("\u0639\u0627\u062f\u0644", "min")
-    assert minutes.isdecimal()
-
-
-def test_polls_that_wait_for_us_come_first(server: MissionServer, pages: Pages) -> None:
-    page = pages.open(server.url, viewport=VIEWPORTS[0])
-    join(page, "order", "Ada")
-    call_procedure(page, "Others?", "FD, EVA")
-    call_procedure(page, "We?", "Ada, EVA")
-    polls = page.get_by_test_id("poll").locator("strong")
-    expect(polls).to_have_text(["We?", "Others?"])
-    page.get_by_role("button", name="GO for Ada", exact=True).press("Enter")
-    expect(polls).to_have_text(["Others?", "We?"])
-    expect(page.get_by_test_id("log")).to_be_focused()
-
-
-def test_a_vote_whose_acknowledgement_was_lost_counts_once_after_a_reload(
-    server: MissionServer, pages: Pages
-) -> None:
-    page = pages.open(server.url)
-    join(page, "lost", "Ada")
-    is_lost: list[bool] = []
-
-    def route(socket: WebSocketRoute) -> None:
-        upstream = socket.connect_to_server()
-        upstream.on_message(lambda text: None if is_lost else socket.send(text))
-        socket.on_message(upstream.send)
-
-    page.route_web_socket(re.compile("/ws/comms/"), route)
-    page.reload()
-    call_procedure(page, "Go?", "Ada, EVA")
-    button = page.get_by_role("button", name="GO for Ada", exact=True)
-    button.wait_for()
-    is_lost.append(True)
-    button.click()
-    votes = f"{server.url}comms/lost/polls"
-    page.wait_for_function(
-        "url => fetch(url).then(r => r.json()).then(({ polls }) => polls[0].votes.Ada)", arg=votes
-    )
-    expect(message(page, "GO").last).to_have_attribute("data-state", "sent")
-    is_lost.clear()
-    page.reload()
-    expect(page.get_by_test_id("poll").locator(".roll li")).to_have_text(["Ada GO", "EVA waiting"])
-    expect(page.get_by_test_id("log").locator(".remark")).to_have_count(1)
-    expect(page.get_by_test_id("log").locator("[data-state=sent]")).to_have_count(0)
-    expect(page.locator("rover-comms .note")).to_have_count(0)
-
-
-def test_a_vote_that_was_not_sent_can_be_withdrawn(server: MissionServer, pages: Pages) -> None:
-    pages.allow("WebSocket", "net::ERR_")
-    page = pages.open(server.url)
-    opened: list[WebSocketRoute] = []
-
-    def route(socket: WebSocketRoute) -> None:
-        if not opened:
-            opened.append(socket)
-            socket.connect_to_server()
-        else:
-            socket.close()
-
-    page.route_web_socket(re.compile("/ws/comms/flight"), route)
-    page.reload()
-    wait_until_live(page)
-    name = page.get_by_test_id("name").input_value()
-    call_procedure(page, "Go?", "")
-    no_go = page.get_by_role("button", name=f"NO-GO for {name}")
-    no_go.wait_for()
-    opened[0].close()
-    expect(page.get_by_test_id("procedures")).to_have_attribute("data-old", "true")
-    no_go.click()
-    expect(no_go).to_be_disabled()
-    page.get_by_test_id("log").get_by_role("button", name="Discard").click()
-    expect(no_go).to_be_enabled()
 
 
 def test_days_and_missing_messages_are_marked_between_the_messages(
