@@ -261,14 +261,15 @@ async def test_a_program_that_cannot_be_run_has_certainly_sent_nothing(
     assert str(program) in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "x" * 200_000], ids=["null byte", "too long"])
 async def test_an_argument_that_no_program_can_receive_is_certainly_not_sent(
-    tmp_path: Path, outgoing: Outgoing
+    tmp_path: Path, outgoing: Outgoing, name: str
 ) -> None:
     program = tmp_path / "send"
     program.write_text(PROGRAM)
     program.chmod(0o700)
     with pytest.raises(NotSent):
-        await ProgramUplink(str(program), arg="{name}").send(replace(outgoing, name="a\0b"))
+        await ProgramUplink(str(program), arg="{name}").send(replace(outgoing, name=name))
 
 
 async def test_a_status_of_a_shell_does_not_say_that_nothing_was_sent(

@@ -76,9 +76,10 @@ class ProgramUplink:
                             with suppress(ValueError):  # it is other output
                                 answer = read_answer(line.text, outgoing.id, outgoing.attempt)
         except Exception as exc:
-            if process is None or not process.may_have_run:
-                raise NotSent(f"{name} cannot be started: {describe(exc)}") from exc
-            raise
+            if process is not None and process.may_have_run:
+                raise
+            cause = "" if isinstance(exc, SourceError) else f"{name} cannot be started: "
+            raise NotSent(f"{cause}{describe(exc)}") from exc
         reason = f": {last}" if last else ""
         if not process.may_have_run:
             raise NotSent(last or f"{name} cannot be started")
