@@ -479,6 +479,7 @@ class Outgoing:
         sha256: of these bytes, in lower-case hex.
         size: number of these bytes.
         content_type: their media type.
+        light_time_s: one-way light time to the machine, as the server knows it.
     """
 
     id: str
@@ -488,6 +489,7 @@ class Outgoing:
     sha256: str
     size: int
     content_type: str
+    light_time_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

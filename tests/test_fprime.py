@@ -167,7 +167,14 @@ EDGES = [
 ]
 """Numbers that a float of 32 bits has, or that round to one."""
 
-EDGES_64 = [*EDGES, "1.7976931348623158e308", "-1.7976931348623157e+308", "2.2250738585072014e-308"]
+EDGES_64 = [
+    *EDGES,
+    "5e-324",
+    "1e-323",
+    "1.7976931348623158e308",
+    "-1.7976931348623157e+308",
+    "2.2250738585072014e-308",
+]
 
 
 async def test_numbers_are_rounded_to_the_nearest_float(dictionary: Path, tmp_path: Path) -> None:

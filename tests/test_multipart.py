@@ -48,6 +48,11 @@ async def refusal(body: bytes, *, size: int = 1 << 16) -> str:
     return str(refused.value)
 
 
+async def test_the_name_of_the_field_may_have_escapes() -> None:
+    body = form(part("fi\\le", b"DRIVE 10\r\n", "sol 12.seq"))
+    assert await read(body) == ("sol 12.seq", b"DRIVE 10\r\n")
+
+
 @pytest.mark.parametrize("size", [1, 3, 50, 1 << 16])
 async def test_the_file_is_found_among_other_fields(size: int) -> None:
     body = form(

@@ -293,6 +293,37 @@ async def test_sequences_are_sent_in_order_and_not_before_their_time(tmp_path: P
     assert [one.name for one in uplink.sent] == ["a.seq", "c.seq", "b.seq", "d.seq"]
 
 
+@pytest.mark.parametrize(("after_s", "is_early"), [(2, True), (1_399.5, False), (1_401, False)])
+async def test_an_answer_that_is_faster_than_light_counts_and_says_so(
+    tmp_path: Path, after_s: float, is_early: bool
+) -> None:
+    uplink, now, ticks = FakeUplink(), [1.79e9], [50.0]
+    async with running(
+        tmp_path, ACCEPTED, log=MemoryLog(), uplink=uplink, limits={"light_time_s": 700}
+    ) as commands:
+        answers = commands.sender.answers
+        answers._clock = commands.sender._clock = lambda: now[0]
+        answers._ticks = lambda: ticks[0]
+        upload = await queued(commands)
+        commands.queue.release(upload, "Ada")
+        await reach(upload, S.SENT)
+        now[0] += after_s
+        await uplink.arriving.put(Answer(upload.id, 1, accepted=True))
+        await reach(upload, S.ACKNOWLEDGED)
+    assert upload.sending is not None
+    assert ("light" in upload.sending.detail) is is_early
+
+
+async def test_a_report_has_the_newest_change_of_the_way_in_its_timeline(tmp_path: Path) -> None:
+    async with running(tmp_path, ACCEPTED, log=MemoryLog(), uplink=FakeUplink()) as commands:
+        upload = await queued(commands)
+        commands.queue.release(upload, "Ada", at=4e9)
+        for _ in range(3):
+            commands.queue.hold(upload, "Ada")
+            report = await upload.as_json()
+            assert report["timeline"][-1]["revision"] == report["sending"]["revision"]
+
+
 async def test_a_timeout_is_measured_whatever_happens_to_the_clock(tmp_path: Path) -> None:
     uplink, now, ticks = FakeUplink(), [1.79e9], [50.0]
     async with running(

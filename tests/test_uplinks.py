@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiomqtt import Client
-from anyio import fail_after, open_file
+from anyio import current_time, fail_after, open_file
 
 from rover.testing import check_uplink
 from sources.base import Answer, NotSent, Outgoing, SourceError
@@ -306,6 +306,14 @@ async def test_the_simulated_rover_accepts(outgoing: Outgoing) -> None:
     await uplink.send(outgoing)
     answer = await first_answer(uplink)
     assert (answer.id, answer.attempt, answer.accepted) == ("a-1", 2, True)
+
+
+async def test_the_simulated_rover_is_as_far_away_as_light_says(outgoing: Outgoing) -> None:
+    uplink = SimulatedUplink(delay_s=0)
+    began = current_time()
+    await uplink.send(replace(outgoing, light_time_s=0.1))
+    await first_answer(uplink)
+    assert current_time() - began >= 0.2
 
 
 async def test_none_sends_nothing(outgoing: Outgoing) -> None:

@@ -24,8 +24,11 @@ PARAMETER = re.compile(
 
 EXTENDED = re.compile(rf"({TOKEN})'[^']*'(.*)", re.DOTALL)
 
-QUOTED_PAIR = re.compile(r'\\(["\\])')
-"""Old browsers send a path with single backslashes, so no other escape is decoded."""
+QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+"""Of RFC 9110, 5.6.4."""
+
+FILE_NAME_PAIR = re.compile(r'\\(["\\])')
+"""Old browsers send a path with single backslashes, so a name has no other escape."""
 
 BROWSER_ESCAPE = re.compile(r"%(22|0D|0A)", re.IGNORECASE)
 """Browsers escape only these characters in forms: any other `%` is part of the name."""
@@ -58,13 +61,14 @@ def parse_header(value: str) -> tuple[str, dict[str, str]]:
             if decoded is not None:
                 extended.setdefault(name[:-1].lower(), decoded)
         else:
-            plain.setdefault(name.lower(), _plain(raw))
+            pair = FILE_NAME_PAIR if name.lower() == "filename" else QUOTED_PAIR
+            plain.setdefault(name.lower(), _plain(raw, pair))
     return kind.strip().lower(), plain | extended
 
 
-def _plain(raw: str) -> str:
+def _plain(raw: str, pair: re.Pattern[str]) -> str:
     if raw.startswith('"'):
-        return QUOTED_PAIR.sub(r"\1", raw[1:-1])
+        return pair.sub(r"\1", raw[1:-1])
     return raw.rstrip()
 
 

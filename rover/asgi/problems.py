@@ -86,6 +86,7 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     errors.UploadEnded: HTTPStatus.GONE,
     errors.UploadComplete: HTTPStatus.BAD_REQUEST,
     errors.UploadPaused: HTTPStatus.REQUEST_TIMEOUT,
+    errors.NotWritten: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.BadUploadHeader: HTTPStatus.BAD_REQUEST,
     errors.NotAPart: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.TusVersion: HTTPStatus.PRECONDITION_FAILED,

@@ -26,6 +26,9 @@ logger = logging.getLogger("rover.commands")
 STEADY_S = 1.0
 """Seconds after which an uplink that waits for answers counts as live."""
 
+MAX_EARLY_S = 1.0
+"""Maximum seconds that an answer may come before light can have returned: clocks are not exact."""
+
 MAX_EARLY = 100
 """Maximum number of answers that are kept until `send` has returned."""
 
@@ -123,6 +126,11 @@ class Answers:
         self.supervisor.data()
         self._receive(cast("Answer", answer))
 
+    def _early_s(self, sending: Sending) -> float:
+        """Seconds until light that left with the newest attempt can have returned."""
+        left_at = self._clock() if sending.sent_at is None else sending.sent_at
+        return left_at + 2 * (sending.light_time_s or 0.0) - self._clock()
+
     def _receive(self, answer: Answer) -> None:
         upload = self._queue.find(answer.id)
         sending = None if upload is None else upload.sending
@@ -132,6 +140,8 @@ class Answers:
         text = one_line(answer.detail)
         detail = f"the rover has {'accepted' if answer.accepted else 'refused'} it"
         detail = f"{detail}: {text}" if text else detail
+        if answer.attempt == sending.attempt and (early_s := self._early_s(sending)) > MAX_EARLY_S:
+            detail += f" ({early_s:.1f} s before light can have returned: check the light time)"
         if sending.expects(answer.attempt):
             state = SendingState.ACKNOWLEDGED if answer.accepted else SendingState.REFUSED
             self._deadlines.pop((answer.id, answer.attempt), None)

@@ -126,7 +126,8 @@ class Intake:
         """Create an upload. The caller passes it to `receive`, or to `append` if it is resumable.
 
         Args:
-            name: the file's name as the client sent it; any string.
+            name: the file's name as the client sent it; any string. A file without one has that of
+                the upload, and the first suffix that the validator checks.
             size: bytes of the file, if the client stated it. It is published, but not relied on.
             client: who sends the file; `None` is this program.
             by: the name of the person who sends it; empty if unknown.
@@ -144,6 +145,7 @@ class Intake:
             self.check_id(upload_id)
         accepts = self.accepts
         accepts.check_size(size)
+        name = name or upload_id + "".join(accepts.suffixes[:1])
         if not accepts.allows(display_name(name)):
             raise WrongFileName(display_name(name), accepts.suffixes)
         pool = self.partial if resumable else self.pool

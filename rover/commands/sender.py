@@ -166,7 +166,7 @@ class Sender:
                 self._queue.apply(upload, held.changed(held.t, SendingState.QUEUED, NOT_RECORDED))
                 return
             try:
-                outgoing = await to_thread.run_sync(self._outgoing, upload, begun.attempt)
+                outgoing = await to_thread.run_sync(self._outgoing, upload, begun)
             except FileChanged:
                 ended = before.fail(self._clock(), "another program has changed its file")
             except OSError as exc:
@@ -211,7 +211,7 @@ class Sender:
             return begun.changed(now, SendingState.UNKNOWN, detail)
         return begun.changed(now, SendingState.SENT, "no answer yet", sent_at=now)
 
-    def _outgoing(self, upload: Upload, attempt: int) -> Outgoing:
+    def _outgoing(self, upload: Upload, begun: Sending) -> Outgoing:
         """What the uplink sends; its bytes are those of the record. It reads the file.
 
         Raises:
@@ -224,4 +224,13 @@ class Sender:
         size = self._inbox.check_stored(folder / digest)
         kind = "application/octet-stream" if found is None else found.type
         path = (folder / digest).absolute()
-        return Outgoing(upload.id, attempt, upload.name, path, digest, size, kind)
+        return Outgoing(
+            upload.id,
+            begun.attempt,
+            upload.name,
+            path,
+            digest,
+            size,
+            kind,
+            begun.light_time_s or 0.0,
+        )

@@ -14,11 +14,11 @@ from rover.commands.upload_state import Status
 from rover.errors import (
     Draining,
     LengthMismatch,
+    NotWritten,
     OffsetMismatch,
     RoverError,
     UploadComplete,
     UploadEnded,
-    UploadError,
     UploadInterrupted,
     UploadPaused,
     UploadTooBig,
@@ -173,6 +173,7 @@ class Transfers:
             UploadEnded: the upload has ended before that.
             UploadTooBig: the file is over the limit; the upload has failed.
             UploadPaused: the request was interrupted; the bytes so far are kept.
+            NotWritten: the disk is full, or fails; the upload has failed.
             PoolFull: too many uploads are being received.
             Draining: the server is shutting down; the bytes so far are kept.
         """
@@ -230,7 +231,7 @@ class Transfers:
         except OSError as exc:
             detail = f"the server could not write the file: {exc.strerror}"
             await self._checks.fail(upload, detail)
-            raise UploadError(detail) from exc
+            raise NotWritten(detail) from exc
         if upload.receiving.cancelled_caught:
             if upload.is_cancelled:
                 await self._checks.cancel(upload)

@@ -130,16 +130,24 @@ class Upload(UploadState):
         Raises:
             LogDamaged: the findings cannot be read.
         """
+        findings, timeline = await self._saved(FINDING), await self._timeline()
         verdict = self.verdict or {}
-        return {
+        return {  # without `await`: its parts are of the same moment
             **self.entry.as_json(),
             "validator": self.validator or None,
             "steps": self.steps.plan(states=True) or self.report.get("plan", []),
-            "findings": await self._saved(FINDING),
-            "timeline": await self._saved(SENDING),
+            "findings": findings,
+            "timeline": timeline,
             "omitted": self.omitted,
             "summary": verdict.get("summary") or self.report.get("summary") or {},
         }
+
+    async def _timeline(self) -> list[dict[str, Any]]:
+        """All changes of its way to the rover, also those that the log does not have yet."""
+        saved = await self._saved(SENDING)
+        newest = max((one.get("revision", 0) for one in saved), default=0)
+        changes = [dict(fields) for name, fields in self.topic.retained_items() if name == SENDING]
+        return [*saved, *[one for one in changes if one.get("revision", 0) > newest]]
 
     async def _saved(self, kind: str) -> list[dict[str, Any]]:
         return [] if self._log is None else await saved_events(self._log, self.id, kind)

@@ -70,6 +70,7 @@
         ├── OtherReleaseTime     it was released for another time             409
         ├── ReleaseTimePast      its release time has passed                  400
         ├── FileChanged         a file changed while it was checked           `FAILED` event
+        ├── NotWritten          the disk is full, or fails                    507
         ├── BadUploadHeader     a header of a resumable upload is wrong       400
         ├── NotAPart            a request to append has another content type  415
         ├── TusVersion          the client uses another version of tus        412
@@ -131,6 +132,7 @@ from rover.errors.commands import (
     NotNow,
     NotQueued,
     NotTheSender,
+    NotWritten,
     OffsetMismatch,
     OtherReleaseTime,
     ReleaseTimePast,
@@ -236,6 +238,7 @@ __all__ = [
     "NotStarted",
     "NotText",
     "NotTheSender",
+    "NotWritten",
     "OffsetMismatch",
     "OtherReleaseTime",
     "PoolFull",

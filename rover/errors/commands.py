@@ -221,6 +221,10 @@ class UploadPaused(UploadError):
         )
 
 
+class NotWritten(UploadError):
+    """The bytes of a resumable upload cannot be written, for example because the disk is full."""
+
+
 class BadUploadHeader(UploadError):
     """A header of a resumable upload is missing or malformed."""
 

@@ -86,6 +86,7 @@ APPEND_ERRORS = (
     errors.UploadPaused,
     errors.UploadTooBig,
     errors.UploadEncoded,
+    errors.NotWritten,
     errors.PoolFull,
 )
 
@@ -115,7 +116,7 @@ def routes(mission: HasCommands) -> list[BaseRoute]:
     def begin(request: Request, name: str, size: int | None, upload_id: str, **how: Any) -> Upload:
         client = mission.serving.clients.name_of(request.scope, request.receive)
         by = request.scope.get(IDENTITY, EVERYONE).name
-        return mission.commands.intake.begin(name or upload_id, size, client, by, upload_id, **how)
+        return mission.commands.intake.begin(name, size, client, by, upload_id, **how)
 
     def begin_resumable(request: Request, part: Part, upload_id: str) -> Upload:
         if part.length == 0:

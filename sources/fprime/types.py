@@ -161,6 +161,8 @@ def _changes(text: str, kept: float) -> bool:
         return True  # its exponent is beyond that of any float
     if kept == 0:
         return number != 0
+    if number == Decimal(repr(kept)):
+        return False  # its shortest form: a subnormal number has few digits
     return abs(Decimal(kept) - number) > abs(number) * MAX_CHANGE
 
 

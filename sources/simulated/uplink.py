@@ -19,7 +19,8 @@ class SimulatedUplink:
     """Sends nothing anywhere: the simulated rover accepts each sequence after a while.
 
     Args:
-        delay_s: seconds until its answer arrives, 0 to 86,400.
+        delay_s: seconds that the rover takes to answer, 0 to 86,400. Light travels there before,
+            and back afterwards.
 
     Raises:
         SourceError: an option is out of range.
@@ -34,7 +35,8 @@ class SimulatedUplink:
 
     async def send(self, outgoing: Outgoing) -> None:
         """Let the answer arrive later; see `Uplink`."""
-        heapq.heappush(self._due, (current_time() + self._delay_s, outgoing.id, outgoing.attempt))
+        due = current_time() + self._delay_s + 2 * outgoing.light_time_s
+        heapq.heappush(self._due, (due, outgoing.id, outgoing.attempt))
         self._sent.set()
 
     async def answers(self) -> AsyncIterator[Answer]:

@@ -111,7 +111,9 @@ class JsonText:
             before = self.text[: exc.pos].rstrip()
             if before.endswith(",") and self.text[exc.pos : exc.pos + 1] in ("]", "}"):
                 hint = "delete the comma before it"
-            message = f"the file is not JSON: {exc.msg[:1].lower()}{exc.msg[1:]}"
+            message = (
+                f"the file is not JSON: {exc.msg[:1].lower()}{exc.msg[1:].removesuffix(' at')}"
+            )
             raise ValueError(self._finding("json.syntax", message, exc.pos, hint)) from exc
 
     def locate(self, pointers: Collection[Pointer]) -> dict[Pointer, int]:

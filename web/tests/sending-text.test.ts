@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { lightTimes, time } from '../src/components/sending-text.ts';
+import { actionsOf, lightTimes, time } from '../src/components/sending-text.ts';
 import type { Sending } from '../src/transport/wire.ts';
 
 const NOW = Date.parse('2026-11-29T08:00:00Z');
@@ -58,3 +58,10 @@ test.each(['queued', 'released', 'failed', 'withdrawn'] as const)(
     expect(facts[0]).not.toBe(certain);
   },
 );
+
+test('a sequence can be held once a person has released it', () => {
+  const actions = (sending: Sending) => actionsOf(sending).map(([action]) => action);
+  expect(actions(QUEUED)).toEqual(['release', 'withdraw']);
+  expect(actions({ ...QUEUED, released_by: ['Ada'] })).toEqual(['release', 'hold', 'withdraw']);
+  expect(actions({ ...QUEUED, state: 'sent', released_by: ['Ada'] })).toEqual([]);
+});

@@ -28,11 +28,12 @@ export const EXPLAINED: ReadonlySet<SendingState> = new Set([
 ]);
 
 /** What a person may do in each state, and the words for it. */
-export const ACTIONS: Readonly<
+const ACTIONS: Readonly<
   Partial<Record<SendingState, readonly (readonly [QueueAction, string])[]>>
 > = {
   queued: [
     ['release', 'Release'],
+    ['hold', 'Hold'],
     ['withdraw', 'Withdraw'],
   ],
   released: [
@@ -53,6 +54,13 @@ export const ACTIONS: Readonly<
     ['withdraw', 'Withdraw'],
   ],
 };
+
+/** What a person may do with a sequence. `hold` undoes releases, so it needs one. */
+export function actionsOf(sending: Sending): readonly (readonly [QueueAction, string])[] {
+  const actions = ACTIONS[sending.state] ?? [];
+  const isReleased = sending.released_by.length > 0;
+  return isReleased ? actions : actions.filter(([action]) => action !== 'hold');
+}
 
 /** The states in which another attempt may follow, or none. */
 const BETWEEN_ATTEMPTS: ReadonlySet<SendingState> = new Set([

@@ -7,7 +7,7 @@ import type { Sending, WireUpload } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
-import { ACTIONS, EXPLAINED, lightTimes, minute, STATES, time } from './sending-text.ts';
+import { actionsOf, EXPLAINED, lightTimes, minute, STATES, time } from './sending-text.ts';
 import { shareButton } from './share-link.ts';
 import { linesWithFindings } from './source-text.ts';
 import { withoutPrefix } from './verdict-text.ts';
@@ -96,7 +96,7 @@ export class UploadList extends PageElement {
   #sending(upload: WireUpload, sending: Sending) {
     const [word, shape, level] = STATES[sending.state];
     const isQueued = this.store.queue?.uploads.some(({ id }) => id === upload.id); // not in a recording
-    const actions = isQueued ? (ACTIONS[sending.state] ?? []) : [];
+    const actions = isQueued ? actionsOf(sending) : [];
     const needed = this.store.queue?.release_persons ?? 1;
     // Enter in a field presses the first button: a disabled one, so that it sends no sequence.
     return html`<form class="sending-state" data-level=${level} data-testid="sending" data-state=${sending.state} @submit=${(event: SubmitEvent) => this.#act(event, upload)}>
