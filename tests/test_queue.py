@@ -7,7 +7,7 @@ import json
 import shutil
 from copy import deepcopy
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import httpx
 import pytest
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from rover.commands import Commands
     from rover.commands.upload import Upload
+    from rover.logs.base import Record, Selection
     from tests.conftest import Serve
 
 pytestmark = pytest.mark.anyio
@@ -314,14 +315,27 @@ async def test_an_answer_that_is_faster_than_light_counts_and_says_so(
     assert ("light" in upload.sending.detail) is is_early
 
 
-async def test_a_report_has_the_newest_change_of_the_way_in_its_timeline(tmp_path: Path) -> None:
-    async with running(tmp_path, ACCEPTED, log=MemoryLog(), uplink=FakeUplink()) as commands:
+class ChangingLog(MemoryLog):
+    """A log in which something changes before and after each read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.change: Callable[[], object] = lambda: None
+
+    async def read(self, key: str, **selection: Unpack[Selection]) -> list[Record]:
+        self.change()
+        records = await super().read(key, **selection)
+        self.change()
+        return records
+
+
+async def test_the_timeline_of_a_report_ends_with_the_state_of_the_report(tmp_path: Path) -> None:
+    log = ChangingLog()
+    async with running(tmp_path, ACCEPTED, log=log, uplink=FakeUplink()) as commands:
         upload = await queued(commands)
-        commands.queue.release(upload, "Ada", at=4e9)
-        for _ in range(3):
-            commands.queue.hold(upload, "Ada")
-            report = await upload.as_json()
-            assert report["timeline"][-1]["revision"] == report["sending"]["revision"]
+        log.change = lambda: commands.queue.hold(upload, "Ada")
+        report = await upload.as_json()
+    assert report["timeline"][-1]["revision"] == report["sending"]["revision"]
 
 
 async def test_a_timeout_is_measured_whatever_happens_to_the_clock(tmp_path: Path) -> None:
