@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rover.archive.store import Store
-    from sources.base import Parameter, Sample
+    from sources.base import Parameter
 
 logger = logging.getLogger("rover.telemetry")
 
@@ -130,19 +130,9 @@ class History(Past):
         if self._is_recorded:
             self.read_names()
 
-    def add(
-        self,
-        sample: Sample,
-        *,
-        late: bool = False,
-        offset: int = 0,
-        size: int = 0,
-        at: float | None = None,
-    ) -> None:
-        """See `Past.add`."""
-        if not len(self._tail):
+    def _note_added(self) -> None:
+        if len(self._tail) <= 2:  # the first sample: one that is not prompt is added twice
             self._archive_at = self._clock() + ARCHIVE_S
-        super().add(sample, late=late, offset=offset, size=size, at=at)
         if self._tail.size > MAX_TAIL_BYTES and not self._is_recorded:
             self._drop_half()
 

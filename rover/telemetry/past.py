@@ -112,15 +112,19 @@ class Past:
         if at is None or is_prompt(sample.t, at):
             if self._tail.add(sample, late=late, offset=offset, size=size):
                 self.series.note(sample.values, is_prompt=True)
-            return
-        if self._last_at - SAME_S < at <= self._last_at:
-            at = nextafter(self._last_at, inf)  # an arrival has one sample
-        self._last_at = at
-        by_time, by_arrival = twice(sample, at)
-        is_new = self._tail.add(by_time, late=late, offset=offset, size=size)
-        self._tail.add(by_arrival, late=late, offset=offset, size=size)
-        if is_new:
-            self.series.note(sample.values, is_prompt=False)
+        else:
+            if self._last_at - SAME_S < at <= self._last_at:
+                at = nextafter(self._last_at, inf)  # an arrival has one sample
+            self._last_at = at
+            by_time, by_arrival = twice(sample, at)
+            is_new = self._tail.add(by_time, late=late, offset=offset, size=size)
+            self._tail.add(by_arrival, late=late, offset=offset, size=size)
+            if is_new:
+                self.series.note(sample.values, is_prompt=False)
+        self._note_added()
+
+    def _note_added(self) -> None:
+        """Called after a sample was added."""
 
     def read_names(self) -> None:
         """Add the names of the parameters in the archive."""
