@@ -11,7 +11,7 @@ from anyio import Event, create_task_group, fail_after, sleep_forever
 from PIL import Image as Pillow
 
 from rover.asgi.connections import Connections
-from rover.asgi.video_response import VideoResponse
+from rover.asgi.video_response import BOUNDARY, PIECE_BYTES, VideoResponse
 from rover.images.scaling import scaled
 from rover.shares import Pool
 from sources.base import SourceError
@@ -160,6 +160,32 @@ async def test_a_viewer_that_reads_no_data_is_removed(serve: Serve, tmp_path: Pa
         with fail_after(5):
             await video({"type": "http", "method": "GET"}, receive, send)
         assert not frames.viewers
+
+
+async def test_a_large_image_waits_for_a_slow_viewer_in_pieces(
+    serve: Serve, tmp_path: Path
+) -> None:
+    sent: list[bytes] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message.get("body", b""))
+
+    async def receive() -> Message:
+        await sleep_forever()
+        raise AssertionError
+
+    Pillow.effect_noise((1500, 1000), 90).save(file := io.BytesIO(), "JPEG")
+    data = file.getvalue()
+    assert len(data) > 3 * PIECE_BYTES
+    async with site(serve, tmp_path) as at, create_task_group() as tasks:
+        await arrive(at, "a.jpg", data)
+        frames, pool = at.cameras.frames, Pool("viewers", "ROVER_MAX_VIEWERS", 1, 1)
+        video = VideoResponse(at.images, frames, Connections(5), pool, None, 30, None)
+        tasks.start_soon(video, {"type": "http", "method": "GET"}, receive, send)
+        await until(lambda: b"".join(sent).count(BOUNDARY) == 2)
+        tasks.cancel_scope.cancel()
+    assert b"\r\n\r\n" + data + b"\r\n--" in b"".join(sent)
+    assert max(map(len, sent)) <= PIECE_BYTES + 1000
 
 
 async def test_a_snapshot_has_its_age(serve: Serve, tmp_path: Path) -> None:

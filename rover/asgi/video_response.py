@@ -17,6 +17,8 @@ from anyio import CancelScope, move_on_after, sleep
 from rover.asgi.viewer_response import ViewerResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.connected import Connected
@@ -33,7 +35,13 @@ REPEAT_S = 0.5
 Chromium shows an image only when the headers of the next part arrive.
 """
 
+PIECE_BYTES = 2**17
+"""Maximum bytes of a frame that are sent at once."""
+
 BOUNDARY = b"cosmic-rover-frame"
+
+END = b"\r\n--" + BOUNDARY
+"""The end of a frame."""
 
 HEADERS = [
     (b"content-type", b"multipart/x-mixed-replace; boundary=" + BOUNDARY),
@@ -91,20 +99,26 @@ class VideoResponse(ViewerResponse):
             frame = await self._frames.newest(self._images, self._width)
             is_new = frame is not shown
             if frame is not None and (is_new or (repeat_at is not None and began >= repeat_at)):
-                with move_on_after(self._connections.timeout_s) as sending:
-                    body = part(frame)
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
-                if sending.cancelled_caught:
-                    self._stalled = True
-                    return
+                for body in pieces(frame):
+                    with move_on_after(self._connections.timeout_s) as sending:
+                        await send({"type": "http.response.body", "body": body, "more_body": True})
+                    if sending.cancelled_caught:
+                        self._stalled = True
+                        return
                 shown, repeat_at = frame, began + REPEAT_S if is_new else None
                 self._images.sent_bytes += len(frame.data)
             await sleep(max(self._period_s - (monotonic() - began), 0))
 
 
-def part(frame: Frame) -> bytes:
-    """A frame with its headers and the boundary that follows it."""
-    t = frame.image.received_at
+def pieces(frame: Frame) -> Iterator[bytes]:
+    """A frame with its headers and the boundary that follows it.
+
+    The server holds one piece for a viewer that reads slowly, where it would copy a whole frame.
+    """
+    t, data = frame.image.received_at, frame.data
     stamp = "" if t is None or t == inf else f"X-Timestamp: {t:.3f}\r\n"
-    head = f"\r\nContent-Type: image/jpeg\r\nContent-Length: {len(frame.data)}\r\n{stamp}\r\n"
-    return b"".join((head.encode(), frame.data, b"\r\n--", BOUNDARY))
+    head = f"\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n{stamp}\r\n"
+    for start in range(0, len(data), PIECE_BYTES):
+        end = start + PIECE_BYTES
+        before = b"" if start else head.encode()
+        yield b"".join((before, data[start:end], b"" if end < len(data) else END))
