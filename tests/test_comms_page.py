@@ -204,6 +204,17 @@ def test_a_message_has_the_lines_that_are_written(server: MissionServer, pages: 
     expect(page.get_by_test_id("compose")).to_have_value(lines)
 
 
+def test_a_very_long_text_is_refused_when_it_is_pasted(server: MissionServer, pages: Pages) -> None:
+    page = pages.open(server.url)
+    join(page, "paste", "Ada")
+    page.get_by_test_id("compose").fill("a draft ")
+    page.keyboard.insert_text("x" * 1_000_000)
+    expect(page.locator("rover-comms .note")).to_contain_text("1,000,000")
+    expect(page.get_by_test_id("compose")).to_have_value("a draft ")
+    page.keyboard.insert_text("x" * 20_000)
+    expect(page.locator("#too-long")).to_be_visible()
+
+
 @pytest.mark.parametrize("mission", [fast_mission], indirect=True, ids=["images"])
 def test_messages_lead_to_a_time_an_image_a_report_and_an_alarm(
     mission: MissionControl, server: MissionServer, pages: Pages

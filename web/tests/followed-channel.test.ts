@@ -164,6 +164,13 @@ test('a draft survives another tab that sends a message of its own', () => {
   expect(follow('flight').text).toBe('half a mes');
 });
 
+test('a stored draft of another form is left out', () => {
+  stored.set('rover.comms.drafts', JSON.stringify({ flight: 'half', science: { text: 5 } }));
+  expect(['flight', 'science'].map((name) => follow(name).text)).toEqual(['', '']);
+  stored.set('rover.comms.drafts', '[1,');
+  expect(follow('flight').text).toBe('');
+});
+
 test('an edit survives the page, and the text from before it too', () => {
   followed.text = 'half';
   followed.edit(message(9, 'Ada', 'old'));

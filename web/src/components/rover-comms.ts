@@ -14,6 +14,9 @@ import { procedureForm } from './procedure-form.ts';
 /** Milliseconds for which a notice is shown. */
 const NOTICE_MS = 30_000;
 
+/** Maximum number of characters of a pasted text: the browser lays out a longer one for seconds. */
+const MAX_PASTED = 100_000;
+
 /** The comms panel: the followed channels, the messages of one of them, and a form to send one. */
 export class RoverComms extends PageElement {
   declare store: CommsStore;
@@ -95,7 +98,7 @@ export class RoverComms extends PageElement {
       ${problem ? html`<p class="note alarm" role="alert" id="too-long">${icon('alarm')}<span>${problem}</span></p>` : nothing}
       <form class="compose" @submit=${(event: SubmitEvent) => this.#send(event)}>
         <button type="button" class="tool" ?disabled=${!maySend || shown.link !== null} aria-label="Poll or call" title="Poll or call" @click=${() => this.#call()}>${icon('plus')}</button>
-        <textarea name="text" rows="1" autocomplete="off" dir="auto" .value=${live(shown.text)} @input=${({ currentTarget }: InputEvent) => (shown.text = (currentTarget as HTMLTextAreaElement).value)} @keydown=${sendByEnter} aria-invalid=${problem !== ''} aria-describedby=${problem ? 'too-long' : nothing} aria-label=${`Message to ${channelName}`} placeholder=${hint} title="Enter sends, Shift + Enter begins a line" ?disabled=${!maySend} data-testid="compose"></textarea>
+        <textarea name="text" rows="1" autocomplete="off" dir="auto" .value=${live(shown.text)} @input=${({ currentTarget }: InputEvent) => (shown.text = (currentTarget as HTMLTextAreaElement).value)} @keydown=${sendByEnter} @beforeinput=${(event: InputEvent) => this.#refuseLong(event)} aria-invalid=${problem !== ''} aria-describedby=${problem ? 'too-long' : nothing} aria-label=${`Message to ${channelName}`} placeholder=${hint} title="Enter sends, Shift + Enter begins a line" ?disabled=${!maySend} data-testid="compose"></textarea>
         <button type="submit" class="primary" ?disabled=${!maySend || problem !== ''} aria-label="Send" title="Send">${icon('send')}</button>
       </form>`;
   }
@@ -116,6 +119,14 @@ export class RoverComms extends PageElement {
       ${editing && !isReplay ? html`<span class="dim">in your next message</span>` : nothing}
       ${isReplay ? html`<button type="button" data-testid="send-live" @click=${goLive}>Back to live</button>` : nothing}
     </div>`;
+  }
+
+  /** Refuse a pasted text that would stop the page for seconds, and that is too long anyway. */
+  #refuseLong(event: InputEvent): void {
+    const length = event.data?.length ?? 0;
+    if (length <= MAX_PASTED) return;
+    event.preventDefault();
+    this.store.notify(`Not pasted: the text has ${length.toLocaleString('en')} characters.`);
   }
 
   #endEdit(): void {

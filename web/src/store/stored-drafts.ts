@@ -32,8 +32,8 @@ const NOTHING: Written = { text: '', link: null, edit: null, procedure: null };
 
 /** What was being written for a channel in this tab, or when the page was last open. */
 export function readWritten(channel: string): Written {
-  const [own, last] = [ofTab, shared].map((one) => all(one, STORAGE_KEY)[channel]);
-  return { ...NOTHING, ...((own ?? last) as Partial<Written> | undefined) };
+  const stored = [ofTab, shared].map((one) => all(one, STORAGE_KEY)[channel]);
+  return { ...NOTHING, ...stored.find(isWritten) };
 }
 
 /** Store what is written. `before`: what it replaces; the draft of another tab stays. */
@@ -72,6 +72,10 @@ function store(storage: () => Storage, key: string, channel: string, value: unkn
   } catch {
     // Private windows may block storage; the text then lasts as long as the page.
   }
+}
+
+function isWritten(stored: unknown): stored is Written {
+  return typeof (stored as Partial<Written> | undefined)?.text === 'string';
 }
 
 function isEqual(one: unknown, other: unknown): boolean {
