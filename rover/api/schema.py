@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rover.asgi.author import MAX_BY_CHARACTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from rover.asgi.query import Schema
 
@@ -35,6 +35,11 @@ def obj(optional: Iterable[str] = (), /, **properties: Schema) -> Schema:
     """An object that has all properties, except perhaps the optional ones."""
     required = [name for name in properties if name not in set(optional)]
     return {"type": "object", "properties": properties, "required": required}
+
+
+def closed(properties: Mapping[str, Schema]) -> Schema:
+    """An object with any of the properties, and no others."""
+    return {"type": "object", "properties": dict(properties), "additionalProperties": False}
 
 
 def by_name(values: Schema) -> Schema:

@@ -13,6 +13,7 @@ from rover.api.schema import (
     TIME,
     about,
     array,
+    closed,
     const,
     nullable,
     obj,
@@ -86,6 +87,11 @@ FINDING = obj(
     text=about(nullable(TEXT), "of the line, at most 200 characters around the column"),
 )
 
+QUEUE_ACTION = {
+    "by": about(BY, "your name, if your token has none"),
+    "revision": about(nullable(INTEGER), "that you have seen; another one is refused with 409"),
+}
+
 UPLOAD_SCHEMAS = {
     "Upload": obj(file=text(minLength=1, contentMediaType="application/octet-stream")),
     "Uploads": obj(
@@ -131,15 +137,15 @@ UPLOAD_SCHEMAS = {
         release_persons=COUNT,
         uploads=array(ref("ListedUpload")),
     ),
-    "QueueAction": obj(
-        ["by", "revision", "at", "before"],
-        by=about(BY, "your name, if your token has none"),
-        revision=about(nullable(INTEGER), "that you have seen; another one is refused with 409"),
-        at=about(nullable(TIME), "for `release`: before which it is not sent"),
-        before=about(
-            nullable(TEXT),
-            "for `move`: the id of the upload that follows it; null for the end",
-        ),
+    "QueueAction": closed(QUEUE_ACTION),
+    "Release": closed(QUEUE_ACTION | {"at": about(nullable(TIME), "before which it is not sent")}),
+    "Move": closed(
+        QUEUE_ACTION
+        | {
+            "before": about(
+                nullable(TEXT), "the id of the upload that follows it; null for the end"
+            )
+        }
     ),
     "Cancelled": obj(id=TEXT, outcome=const("cancelled"), detail=TEXT),
     "Progress": {

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from rover.api import Answer, Body, Operation
 from rover.api.operation import JSON
 from rover.api.schema import ref
+from rover.api.upload_schemas import UPLOAD_SCHEMAS
 from rover.asgi.author import author
 from rover.asgi.json_body import json_object
 from rover.asgi.preconditions import check_preconditions, entity_tag
@@ -53,6 +54,10 @@ ACTIONS = {
 }
 
 
+BODIES = {"release": "Release", "move": "Move"}
+"""The schemas of the bodies of the actions that take more than `QueueAction`."""
+
+
 class HasQueue(Protocol):
     """The parts of a mission that these routes use."""
 
@@ -86,6 +91,7 @@ def routes(mission: HasQueue) -> list[BaseRoute]:
         async def act(request: Request) -> Response:
             with mission.serving.receiving(request):
                 body = await json_object(request, mission.serving.bodies)
+            _check_members(action, body)
             commands = mission.commands
             upload = commands.find(request.path_params["upload_id"])
             persons = mission.settings.release_persons
@@ -126,7 +132,7 @@ def routes(mission: HasQueue) -> list[BaseRoute]:
                 acting(action),
                 summary,
                 method="POST",
-                body=Body({JSON: ref("QueueAction")}),
+                body=Body({JSON: ref(BODIES.get(action, "QueueAction"))}),
                 answers={200: Answer("the upload", ref("ListedUpload"))},
                 errors=[
                     BadBody,
@@ -143,6 +149,18 @@ def routes(mission: HasQueue) -> list[BaseRoute]:
             for action, summary in ACTIONS.items()
         ),
     ]
+
+
+def _check_members(action: str, body: Mapping[str, Any]) -> None:
+    """Check that a body has no other members: with another name for `at`, it would leave at once.
+
+    Raises:
+        BadBody: it has.
+    """
+    known = UPLOAD_SCHEMAS[BODIES.get(action, "QueueAction")]["properties"]
+    for name in body:
+        if name not in known:
+            raise BadBody(f"`{name[:80]}` is not known: `{action}` takes {', '.join(known)}")
 
 
 def _change(
