@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from sources.base import Sample, Value
 
@@ -59,11 +59,6 @@ class Tail:
 
     def __len__(self) -> int:
         return len(self._rows.sizes)
-
-    @property
-    def times(self) -> Sequence[float]:
-        """POSIX seconds of the samples."""
-        return self._rows.t
 
     def rows(self, count: int | None = None) -> Rows:
         """The oldest samples; by default all."""
