@@ -279,9 +279,11 @@ class DirectoryCamera:
                 scanned.set()
         scanned.set()
         while True:
-            with suppress(TimeoutError):  # the file system does not answer
+            try:
                 while await self._calls.run(self._watched) and await self._follow():
                     pass
+            except TimeoutError as exc:
+                self._apply(self._last, str(self._unreadable(exc)))
             await self._scan_and_wait()
 
     async def _poll_arriving(self) -> None:
