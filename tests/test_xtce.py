@@ -169,6 +169,7 @@ async def test_each_form_of_a_command_means_the_same(
         ("SET 1 blob=000000", ("argument.length", 1, 12)),
         ("SET 1 at=yesterday", ("argument.type", 1, 10)),
         ('SET 1 point={"x": 1}', ("argument.member", 1, 13)),
+        ('SET 1 point={"x": 1, "x": 2, "y": 2}', ("syntax.command", 1, 13)),
         ('SET 1 point={"x": 1, "y": -1}', ("argument.range", 1, 13)),
         ("SET 1 two=[1]", ("argument.elements", 1, 11)),
         ("SET 1 two=" + "[" * 20_000, ("syntax.command", 1, 11)),

@@ -30,7 +30,21 @@ NAME_KEYS = ("name", "command")
 ARGUMENTS_KEYS = ("args", "arguments")
 """The keys of a command in JSON."""
 
-_decode = json.JSONDecoder().raw_decode
+
+class _DuplicateKey(ValueError):
+    """An object has a key twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _DuplicateKey(key)
+        found[key] = value
+    return found
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_object).raw_decode
 
 
 class Spot(NamedTuple):
@@ -128,6 +142,9 @@ def _argument(text: str, at: int, call: Call, line: int) -> int:
     if mark and mark in '{["':
         try:
             value, end = _decode(text, at)
+        except _DuplicateKey as exc:
+            message = f"the key {quoted(str(exc))} is a duplicate"
+            raise FormMistake(message, Spot(line, at + 1), "delete one of both") from exc
         except (ValueError, RecursionError) as exc:
             message = "the value is not JSON"
             raise FormMistake(message, Spot(line, at + 1), "close it in the same line") from exc
