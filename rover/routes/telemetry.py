@@ -1,4 +1,4 @@
-"""Telemetry over HTTP: the stream, the dictionary, the latest values and the history."""
+"""Telemetry over HTTP: the dictionary, the latest values, the history, and the stream."""
 
 from __future__ import annotations
 
@@ -6,39 +6,34 @@ from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Protocol
 
-from starlette.requests import Request
-
 from rover.api import Answer, Operation
 from rover.api.schema import BINARY, ref
 from rover.archive.table import table_of
 from rover.asgi.large_response import MAX_BYTES
-from rover.asgi.query import RESUME_POINT, Choice, Moment, Names, Number, WholeNumber
+from rover.asgi.query import Choice, Moment, Number, WholeNumber
 from rover.asgi.responses import json_response
-from rover.errors import BadQuery, FormatMissing, NoDataYet, PoolFull
+from rover.errors import FormatMissing, NoDataYet, PoolFull
 from rover.exports import FORMATS
 from rover.logs.gaps import saved_gaps
-from rover.routes.replay import AT, SPEED, HasRecord, open_replay
+from rover.routes.replay import HasRecord
+from rover.routes.telemetry_stream import TelemetryStream, fields_of
 from rover.simulated_spans import saved_spans
-from rover.telemetry.events import BEAT, parameter_json
+from rover.telemetry.events import parameter_json
 from rover.telemetry.exported import exported
 from rover.telemetry.recording import Recording
-from rover.telemetry.views import Selection
 from rover.wire import EVENT_STREAM, dumps, iso, iso_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection, Iterator
+    from collections.abc import Collection, Iterator
 
+    from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
-    from starlette.types import Receive, Scope, Send
 
     from rover.archive.table import Table
-    from rover.asgi.event_stream import EventStream
     from rover.audit import AuditLog
-    from rover.telemetry.events import TelemetryEvent
     from rover.telemetry.history import History
     from rover.tokens import Tokens
-    from rover.topic import EventId, Topic
 
 
 MAX_POINTS = 20_000
@@ -47,15 +42,11 @@ MAX_POINTS = 20_000
 ROWS_AT_ONCE = 256
 """Number of rows that are encoded in one step, during which other threads cannot run."""
 
-RATE = Number(name="hz", summary="maximum samples per second", at_least=0.01, at_most=1000)
+SINCE = Moment(name="since", summary="time of the first sample")
 
-SINCE = Moment(name="since", summary="time of the oldest retained event to begin with")
+UNTIL = Moment(name="until", summary="time before which the last sample is")
 
-HISTORY_SINCE = Moment(name="since", summary="time of the first sample")
-
-HISTORY_UNTIL = Moment(name="until", summary="time before which the last sample is")
-
-HISTORY_POINTS = WholeNumber(
+POINTS = WholeNumber(
     name="max_points",
     summary="maximum number of rows, with every spike",
     at_least=1,
@@ -91,8 +82,8 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
 
     async def history(request: Request) -> Response:
         telemetry = mission.telemetry
-        chosen, limit = fields.of(request), HISTORY_POINTS.of(request)
-        since, until = HISTORY_SINCE.of(request), HISTORY_UNTIL.of(request)
+        chosen, limit = fields.of(request), POINTS.of(request)
+        since, until = SINCE.of(request), UNTIL.of(request)
         encode = partial(history_json, telemetry.history, since, until, chosen, limit)
         return mission.serving.large_responses.respond(encode)
 
@@ -102,8 +93,8 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             telemetry.history,
             telemetry.parameters,
             file_format,
-            HISTORY_SINCE.of(request),
-            HISTORY_UNTIL.of(request),
+            SINCE.of(request),
+            UNTIL.of(request),
             fields.of(request),
             ALIGN.of(request),
         )
@@ -169,7 +160,7 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             "/telemetry/history",
             history,
             "Samples of a time range, as columns",
-            query=[HISTORY_SINCE, HISTORY_UNTIL, fields, HISTORY_POINTS],
+            query=[SINCE, UNTIL, fields, POINTS],
             answers={200: Answer("columns of equal length, oldest first", ref("History"))},
         ),
         Operation(
@@ -185,87 +176,11 @@ def routes(mission: HasTelemetry) -> list[BaseRoute]:
             export,
             "Past telemetry as a file, however long",
             description="Every value is exact. A row has the values of one time.",
-            query=[FORMAT, HISTORY_SINCE, HISTORY_UNTIL, fields, ALIGN],
+            query=[FORMAT, SINCE, UNTIL, fields, ALIGN],
             answers={200: Answer("the file", BINARY, [*FORMATS.values()])},
             errors=[FormatMissing, PoolFull],
         ),
     ]
-
-
-def fields_of(mission: HasTelemetry) -> Names:
-    """The query parameter `fields`."""
-    return Names(
-        name="fields",
-        summary="names of parameters, all by default",
-        known=lambda: mission.telemetry.fields,
-    )
-
-
-class TelemetryStream:
-    """The event stream, as an ASGI app.
-
-    A function endpoint would cost 2 kB per client: Starlette keeps its wrapper as long as the
-    response.
-    """
-
-    def __init__(self, mission: HasTelemetry) -> None:
-        self._mission = mission
-        self._fields = fields_of(mission)
-        self._last = WholeNumber(
-            name="last",
-            summary="number of retained events to begin with",
-            at_most=mission.serving.settings.telemetry_events,
-            default=None,
-        )
-        self.query = (self._fields, RATE, RESUME_POINT, self._last, SINCE, AT, SPEED)
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Respond with the events that the query selects.
-
-        The response's coroutine is returned, if nothing must be opened first.
-        """
-        request = Request(scope, receive)
-        at, fields, hz = AT.of(request), self._fields.of(request), RATE.of(request)
-        if at is not None:
-            return self._replay(request, at, fields, send)
-        if SPEED.of(request) is not None:
-            reason = "is for replays; send `at` too"
-            raise BadQuery("speed", request.query_params["speed"], reason)
-        if (selection := Selection(fields, hz)) != Selection():
-            return self._view(request, selection, send)
-        return self._follow(request, self._mission.telemetry.topic)(scope, receive, send)
-
-    async def _replay(
-        self, request: Request, at: float, fields: Collection[str] | None, send: Send
-    ) -> None:
-        stream = await open_replay(self._mission, request, at, fields)
-        await stream(request.scope, request.receive, send)
-
-    async def _view(self, request: Request, selection: Selection, send: Send) -> None:
-        serving = self._mission.serving
-        client = serving.clients.name_of(request.scope, request.receive)
-        self._check_start(request)
-        serving.streams.check_capacity(client)  # before a view is opened for it
-        topic = await self._mission.telemetry.views.topic(selection, client)
-        await self._follow(request, topic)(request.scope, request.receive, send)
-
-    def _check_start(self, request: Request) -> tuple[EventId | None, int | None, float | None]:
-        after, last = RESUME_POINT.of(request), self._last.of(request)
-        since = SINCE.of(request)
-        if since is not None and last is not None:
-            reason = "`last` and `since` exclude each other; send only one of them"
-            raise BadQuery("since", request.query_params["since"], reason)
-        return after, last, since
-
-    def _follow(self, request: Request, topic: Topic[TelemetryEvent, bytes]) -> EventStream:
-        telemetry, serving = self._mission.telemetry, self._mission.serving
-        after, last, since = self._check_start(request)
-        client = serving.clients.name_of(request.scope, request.receive)
-        subscriber = topic.subscribe(after, last=last or 0, since=since)
-        preamble = telemetry.state_events(serving.settings.retry_ms)
-        if subscriber.position != after:  # else the client has the alarms' events
-            preamble += telemetry.alarms.latched_events()
-        return serving.streams.respond(subscriber, preamble, BEAT, client)
 
 
 def history_json(
