@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from rover.config import Config
 from rover.logs import MemoryLog, Outage
 from rover.mission import MissionControl
 from rover.settings import Settings
@@ -34,6 +35,7 @@ from tests.browser import (
     chromium,
     run_clock,
 )
+from tests.recorded_video import record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -1306,3 +1308,35 @@ def test_older_images_are_loaded_when_the_strip_is_scrolled(
     expect(page.get_by_test_id("compared").locator("img")).to_be_visible()
     page.get_by_role("button", name="Video").click()
     wait_for_value(page, "document.querySelector('[data-testid=video]')?.naturalWidth", "value > 0")
+
+
+def test_a_camera_without_images_shows_its_video_and_no_image_of_another(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.png")
+    record(tmp_path / "drive.avi", "mjpeg")
+    config = tmp_path / "rover.toml"
+    config.write_text(
+        f"""
+        [settings]
+        data_dir = "data"
+        [telemetry]
+        source = "none:"
+        [camera.mast]
+        source = "dir:{tmp_path}/images"
+        [camera.film]
+        source = "av:{tmp_path}/drive.avi?still_s=0"
+        """
+    )
+    server = start_server(lambda: MissionControl(config=Config.load(config, {})))
+    page = pages.open(server.url)
+    shown = page.get_by_test_id("image-state")
+    expect(shown).to_have_attribute("data-state", "complete")
+    page.get_by_test_id("camera").select_option("film")
+    expect(shown).to_have_count(0)
+    page.get_by_role("button", name="Video").click()
+    wait_for_value(page, "document.querySelector('[data-testid=video]')?.naturalWidth", "value > 0")
+    page.get_by_role("button", name="Video").click()
+    page.get_by_test_id("camera").select_option("mast")
+    expect(shown).to_have_attribute("data-state", "complete")

@@ -91,7 +91,7 @@ export class RoverImage extends PageElement {
         ${this.#tool('plus', 'Zoom in', () => this.#stage.value?.zoom(1.5))}
         ${
           this.store.clock === null
-            ? this.#tool('video', 'Video', () => this.#toggleVideo(), this.#videoOpen)
+            ? this.#tool('video', 'Video', () => this.#toggleVideo(), this.#videoOpen, false)
             : nothing
         }
         ${this.#tool('film', 'Time lapse', () => this.#toggleLapse(), this.#lapseOpen)}
@@ -110,9 +110,15 @@ export class RoverImage extends PageElement {
     `;
   }
 
-  #tool(name: IconName, title: string, onClick: () => void, pressed?: boolean) {
+  #tool(
+    name: IconName,
+    title: string,
+    onClick: () => void,
+    pressed?: boolean,
+    isDisabled = this.store.shown === null,
+  ) {
     return html`<button class="tool" type="button" aria-label=${title} title=${title}
-      aria-pressed=${pressed ?? nothing} ?disabled=${this.store.shown === null} @click=${onClick}>${icon(name)}</button>`;
+      aria-pressed=${pressed ?? nothing} ?disabled=${isDisabled} @click=${onClick}>${icon(name)}</button>`;
   }
 
   #toggleDetails(): void {

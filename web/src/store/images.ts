@@ -171,6 +171,10 @@ export class ImagesStore extends Store {
     this.camera = camera;
     this.list = null;
     this.#next = null;
+    if (camera !== null && this.shown?.image.camera !== camera) {
+      this.#abort?.abort();
+      this.shown = null;
+    }
     this.setFollowLatest(true);
     void this.#poll();
   }
