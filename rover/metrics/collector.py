@@ -168,7 +168,7 @@ class MissionMetrics(Collector):
         yield counter("rover_audit_records_total", "Records in the audit log.", audit.written)
         yield counter(
             "rover_dropped_total",
-            "What the server dropped because a limit was reached.",
+            "Items that the server dropped because a limit was reached.",
             {
                 "alarms": telemetry.alarms.dropped,
                 "audit_records": audit.dropped,

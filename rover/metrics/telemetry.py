@@ -37,7 +37,7 @@ def source_metrics(mission: HasMetrics) -> Iterator[Metric]:
     )
     yield gauge(
         "rover_source_info",
-        "What each source is.",
+        "The kind of each source, and whether it is simulated.",
         {
             (name, str(one["source"]), str(bool(one["simulated"])).lower()): 1
             for name, one in sources.items()
