@@ -13,8 +13,9 @@ from anyio import create_task_group, fail_after, sleep, to_thread
 from rover.images.images import MAX_THREADS
 from rover.images.thumbnails import Thumbnails
 from rover.supervise import State
-from sources.base import SourceError
+from sources.base import NotSent, Outgoing, SourceError
 from sources.directory import DirectoryCamera
+from sources.directory.uplink import DirectoryUplink
 from tests.fake_camera import read_all, receiving
 from tests.hanging_files import hanging_files
 from tests.serving import ALONE, EXIT_S, serving
@@ -123,6 +124,14 @@ async def test_a_file_that_hangs_delays_no_thumbnails_of_another_camera(
         await until(lambda: files.held)
         await thumbnails.get(mast, await mast.find("a.png"), 160)
         files.answer()
+
+
+async def test_an_uplink_starts_while_its_folder_hangs(files: HangingFiles, mount: Path) -> None:
+    files.hang("stat")
+    uplink = await to_thread.run_sync(lambda: DirectoryUplink(mount, timeout_s=TIMEOUT_S))
+    files.answer()
+    with fail_after(5), pytest.raises(NotSent):  # the file system is read only
+        await uplink.send(Outgoing("a", 1, "a.seq", mount / "a.png", "", 1, "text/plain"))
 
 
 async def fail(images: Images) -> None:

@@ -6,19 +6,23 @@ import json
 import os
 import re
 import shutil
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from anyio import sleep
 
 from sources.base import Answer, NotSent, Outgoing, SourceError
-from sources.values.blocking import BlockingCalls
+from sources.values.blocking import BlockingCalls, call_in_time
 from sources.values.files import unreadable
 from sources.values.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+START_TIMEOUT_S = 5.0
+"""Seconds that the start waits for a folder. One that does not answer may do so later."""
 
 MAX_ANSWER_BYTES = 4096
 
@@ -54,12 +58,12 @@ class DirectoryUplink:
         self._folder = folder
         self._answers = answers or folder
         self._poll_s = Range(0.05, 3600, "s").number("poll_s", poll_s)
+        timeout_s = Range(0.1, 3600, "s").number("timeout_s", timeout_s)
         for one in (self._folder, self._answers):
-            if not one.is_dir():
-                raise SourceError(f"{one.absolute()} is not a folder; create it")
-        self._calls = BlockingCalls(
-            threads=2, timeout_s=Range(0.1, 3600, "s").number("timeout_s", timeout_s)
-        )
+            with suppress(TimeoutError):
+                if not call_in_time(one.is_dir, min(timeout_s, START_TIMEOUT_S)):
+                    raise SourceError(f"{one.absolute()} is not a folder; create it")
+        self._calls = BlockingCalls(threads=2, timeout_s=timeout_s)
 
     async def send(self, outgoing: Outgoing) -> None:
         """Write the two files; see `Uplink`."""
