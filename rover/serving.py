@@ -176,6 +176,7 @@ class Serving:
             stack.callback(tasks.cancel_scope.cancel)
             for run in (
                 self.flusher.run,
+                self.connections.run,
                 self.streams.run,
                 self.replays.run,
                 self.progress_streams.run,

@@ -128,7 +128,7 @@ def test_a_new_request_on_the_same_connection_is_not_an_ended_response() -> None
     connections = Connections(1.0)
     transport = Transport(100)
     connections.end(Cycle(transport).receive)
-    connections.limit_unacknowledged(Cycle(transport).receive)
+    connections.begin(Cycle(transport).receive)
     assert aborted(connections, transport) == [False]
 
 

@@ -250,12 +250,12 @@ async def test_a_client_that_reads_slowly_is_not_aborted(serve_both: Serve) -> N
             feed.topic.publish("x" * 100_000)
             feed.topic.release()
             await anyio.lowlevel.checkpoint()
-        first = stream.unsent_bytes
+        first = stream.backlog.unsent_bytes
         for _ in range(75):
             slow.recv(1024)
             await anyio.sleep(0.02)
         assert stream.sending_since < inf  # one send, longer than the timeout
-        assert first > stream.unsent_bytes > 0
+        assert first > stream.backlog.unsent_bytes > 0
         assert len(feed.streams) == 1
         slow.close()
 

@@ -186,11 +186,15 @@ async def test_the_bytes_of_a_broken_image_are_flushed_before_the_connection_is_
         arriving = camera.begin("a.png")
         camera.send(arriving, b"half")
         camera.change(arriving, failure=ImageBroken("a.png", "signal lost"))
-        response = ImageResponse(images, arriving.image, Connections(0.02))
+        connections = Connections(0.02)
+        response = ImageResponse(images, arriving.image, connections)
         connection = Connection(flushes=flushes)
         scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
         with fail_after(5):
-            await response(scope, connection.receive, connection.send)
+            async with create_task_group() as tasks:
+                tasks.start_soon(connections.run)
+                await response(scope, connection.receive, connection.send)
+                tasks.cancel_scope.cancel()
         assert connection.calls == ["http.response.start", "http.response.body", *ends]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from anyio import EndOfStream, connect_tcp, fail_after
+from anyio import EndOfStream, connect_tcp, create_task_group, fail_after
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -40,12 +40,20 @@ class Site:
     """An app with large responses, and how many were asked for and encoded."""
 
     def __init__(self, *, wait_s: float = 20.0, timeout_s: float = 30.0) -> None:
-        self.responses = LargeResponses(Connections(timeout_s), Clients(""), 1 / 3, wait_s)
+        self.connections = Connections(timeout_s)
+        self.responses = LargeResponses(self.connections, Clients(""), 1 / 3, wait_s)
         self.asked = self.encoded = 0
         route = Route("/large", self.respond)
         route.app = Problems(route.app)
-        self.app = Starlette(routes=[route])
+        self.app = Starlette(routes=[route], lifespan=self.lifespan)
         self.url = ""
+
+    @asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with create_task_group() as tasks:
+            tasks.start_soon(self.connections.run)
+            yield
+            tasks.cancel_scope.cancel()
 
     async def respond(self, _: Request) -> LargeResponse:
         self.asked += 1

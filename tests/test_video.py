@@ -156,9 +156,13 @@ async def test_a_viewer_that_reads_no_data_is_removed(serve: Serve, tmp_path: Pa
     async with site(serve, tmp_path) as at:
         await arrive(at, "a.jpg", jpeg(1))
         frames, pool = at.cameras.frames, Pool("viewers", "ROVER_MAX_VIEWERS", 1, 1)
-        video = VideoResponse(at.images, frames, Connections(0.05), pool, None, 30, None)
+        connections = Connections(0.05)
+        video = VideoResponse(at.images, frames, connections, pool, None, 30, None)
         with fail_after(5):
-            await video({"type": "http", "method": "GET"}, receive, send)
+            async with create_task_group() as tasks:
+                tasks.start_soon(connections.run)
+                await video({"type": "http", "method": "GET", "path": "/"}, receive, send)
+                tasks.cancel_scope.cancel()
         assert not frames.viewers
 
 
@@ -181,7 +185,8 @@ async def test_a_large_image_waits_for_a_slow_viewer_in_pieces(
         await arrive(at, "a.jpg", data)
         frames, pool = at.cameras.frames, Pool("viewers", "ROVER_MAX_VIEWERS", 1, 1)
         video = VideoResponse(at.images, frames, Connections(5), pool, None, 30, None)
-        tasks.start_soon(video, {"type": "http", "method": "GET"}, receive, send)
+        scope = {"type": "http", "method": "GET", "path": "/"}
+        tasks.start_soon(video, scope, receive, send)
         await until(lambda: b"".join(sent).count(BOUNDARY) == 2)
         tasks.cancel_scope.cancel()
     assert b"\r\n\r\n" + data + b"\r\n--" in b"".join(sent)

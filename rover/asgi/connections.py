@@ -2,7 +2,10 @@
 
 After a response, the server waits until the client has read everything. A stalled client never
 does: its socket and buffers remain, and a shutdown waits for it. A client whose network vanished
-sends no FIN: the kernel buffers small events for it for hours.
+sends no FIN: the kernel buffers small events for it for hours. Neither acknowledges data.
+
+The kernel's own timeout, TCP_USER_TIMEOUT, also closes connections of slow clients: it counts the
+time in which a client's window is small, even if it reads steadily.
 
 `Connections` uses the transport that uvicorn exposes (`rover.asgi.servers.uvicorn`). Under other
 servers, and under middleware that wraps `receive`, the server's own limits apply; docs/embedding.md
@@ -11,22 +14,27 @@ lists their options.
 
 from __future__ import annotations
 
-import socket
-from contextlib import suppress
+import logging
+from contextlib import contextmanager
 from itertools import islice
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from anyio import move_on_after, sleep
+from anyio import CancelScope, sleep
 
 from rover.asgi.servers.uvicorn import transport_of
+from rover.asgi.watched import Watched
+from rover.stalls import Stalls
 from rover.tokens.grants import Grants
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from starlette.types import Receive, Scope
 
     from rover.asgi.servers.uvicorn import Transport
 
-TCP_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux only
+logger = logging.getLogger("rover.connections")
 
 MAX_ENDED = 10_000
 """Maximum number of ended responses that are watched for progress."""
@@ -45,11 +53,19 @@ class IncompleteResponse(Exception):
     """
 
 
+class _Ended(Watched):
+    """An ended response. The server may not have sent its last bytes yet."""
+
+    def __init__(self, transport: Transport, *, unread: bool) -> None:
+        super().__init__("an ended response", transport, transport.abort)
+        self.last_unsent = UNREAD if unread else None
+
+
 class Connections:
-    """The connections of one mission's clients.
+    """The connections of one mission's clients. `run` finds those that are stalled.
 
     Args:
-        timeout_s: seconds after which a client that reads no data is aborted.
+        timeout_s: seconds after which a client that acknowledges no data is aborted.
         max_ended: maximum number of ended responses that `abort_ended` watches.
         grants: ends the streams of clients that lose their access.
 
@@ -63,23 +79,44 @@ class Connections:
         self.timeout_s = timeout_s
         self.grants = Grants() if grants is None else grants
         self._max_ended = max_ended
-        self._ended: dict[Transport, int | None] = {}  # oldest first; unsent bytes when last seen
+        self._ended: dict[Transport, _Ended] = {}  # oldest first
+        self._watched: set[Watched] = set()
 
-    def limit_unacknowledged(self, receive: Receive) -> None:
-        """Have the kernel close the connection if the client acknowledges no data for `timeout_s`.
+    async def run(self) -> None:
+        """Stop the responses to stalled clients until cancelled. All share one timer.
 
-        The time starts with the first data that is sent after the client vanished, for example a
-        heartbeat.
-
-        Source: RFC 5482; tcp(7), TCP_USER_TIMEOUT.
+        A client is stalled if it has acknowledged none of its unsent data for `timeout_s`. If the
+        server does not expose the connection, it is stalled if one send takes so long.
         """
-        if TCP_USER_TIMEOUT is None or (transport := transport_of(receive)) is None:
-            return
-        self._ended.pop(transport, None)  # a new request on the same connection
-        with suppress(OSError, AttributeError, ValueError):  # not TCP, or closed already
-            timeout_ms = int(self.timeout_s * 1000)
-            connection = transport.get_extra_info("socket")
-            connection.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, timeout_ms)
+        stalls: Stalls[Watched] = Stalls(self.timeout_s)
+        while True:
+            await sleep(stalls.period_s)
+            for stalled in stalls.find([*self._watched, *self._ended.values()], monotonic()):
+                logger.info("%s: the client read no data for %g s", stalled.name, self.timeout_s)
+                self._watched.discard(stalled)
+                stalled.stop()
+
+    def begin(self, receive: Receive) -> None:
+        """Note that a response begins, so that an earlier one of its connection has been sent."""
+        if (transport := transport_of(receive)) is not None:
+            self._ended.pop(transport, None)
+
+    @contextmanager
+    def watch(self, scope: Scope, receive: Receive, stop: Callable[[], None]) -> Iterator[Watched]:
+        """Call `stop` if the client stalls in the block. Send through `Watched.timed` in it.
+
+        Args:
+            scope: of the request.
+            receive: of the request.
+            stop: ends the block.
+        """
+        self.begin(receive)
+        watched = Watched(ascii(scope["path"]), transport_of(receive), stop)
+        self._watched.add(watched)
+        try:
+            yield watched
+        finally:
+            self._watched.discard(watched)
 
     def abort(self, receive: Receive) -> bool:
         """Close the connection at once, if the server exposes it. Buffered data is lost.
@@ -107,7 +144,7 @@ class Connections:
         Args:
             scope: of the request.
             receive: of the request; it has not returned a disconnect yet.
-            flush: first let the client read the buffered data, for at most `timeout_s`.
+            flush: first let the client read the buffered data, unless it stalls.
             length_known: whether the response has a `Content-Length`, which shows the client that
                 it is incomplete.
 
@@ -121,7 +158,11 @@ class Connections:
             raise IncompleteResponse(scope["path"])
         if flush:
             transport.close()
-            with move_on_after(self.timeout_s):
+            with (
+                CancelScope() as reading,
+                self.watch(scope, receive, reading.cancel) as client,
+            ):
+                client.sending_since = monotonic()
                 await wait_for_disconnect(receive)
                 return
         transport.abort()
@@ -139,7 +180,7 @@ class Connections:
         if transport is None or not (unread or transport.get_write_buffer_size()):
             return
         self._ended.pop(transport, None)
-        self._ended[transport] = UNREAD if unread else None
+        self._ended[transport] = _Ended(transport, unread=unread)
         for oldest in list(islice(self._ended, 2)):  # done ones must not pile up
             if len(self._ended) > self._max_ended or _is_done(oldest):
                 del self._ended[oldest]
@@ -150,15 +191,15 @@ class Connections:
         At shutdown, a server waits for its connections before it runs the lifespan's shutdown. It
         may have begun to close some of them: such a close waits for the client, too.
         """
-        for transport, unsent in list(self._ended.items()):
-            now_unsent = transport.get_write_buffer_size()
-            if unsent == UNREAD or (unsent == now_unsent and now_unsent):
+        for transport, ended in list(self._ended.items()):
+            unsent = transport.get_write_buffer_size()
+            if ended.last_unsent == UNREAD or (ended.last_unsent == unsent and unsent):
                 transport.abort()
                 del self._ended[transport]
-            elif not now_unsent:
+            elif not unsent:
                 del self._ended[transport]
             else:
-                self._ended[transport] = now_unsent
+                ended.last_unsent = unsent
 
     async def keep_aborting_ended(self) -> None:
         """Call `abort_ended` at intervals until cancelled."""

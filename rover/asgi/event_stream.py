@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 from anyio import sleep
 from starlette.responses import Response
 
+from rover.asgi.backlog import backlog_of
 from rover.asgi.connections import wait_for_disconnect
 from rover.asgi.follower import Follower
 from rover.asgi.framing import chunk
 from rover.asgi.outputs import output_of
 from rover.asgi.servers.uvicorn import transport_of
-from rover.asgi.unsent import unsent_bytes
 from rover.counts import GapCounts
 from rover.errors import Draining
 from rover.identity import IDENTITY
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from rover.errors import AccessEnded
     from rover.settings import Settings
     from rover.shares import Pool
+    from rover.stalls import Backlog
     from rover.topic import News, Subscriber
 
 logger = logging.getLogger("rover.streams")
@@ -151,7 +152,7 @@ class EventStreams:
             await sleep(stalls.period_s)
             for stream in stalls.find(self.open, monotonic()):
                 self.stalled += 1
-                logger.info("aborted a client that read no data for %.0f s", timeout_s)
+                logger.info("aborted a client that read no data for %g s", timeout_s)
                 stream.abort()
 
     def lags(self) -> list[int]:
@@ -232,7 +233,7 @@ class EventStream(Response, Follower):
         pool = self._streams.pool if self.counts else None
         if pool is not None:
             pool.acquire(self._client)
-        self._streams.connections.limit_unacknowledged(receive)
+        self._streams.connections.begin(receive)
         self._send = send
         self._transport = transport_of(receive)
         self.start(self._begin(scope))
@@ -253,9 +254,9 @@ class EventStream(Response, Follower):
             writer.result()  # raises what the writer raised
 
     @property
-    def unsent_bytes(self) -> int:
+    def backlog(self) -> Backlog:
         """See `Sender`."""
-        return unsent_bytes(self._transport)
+        return backlog_of(self._transport)
 
     def close(self, reason: AccessEnded) -> None:
         """Send `bye` with the reason and end the stream. A stalled client is aborted."""

@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 import mimetypes
 from hashlib import sha256
-from math import inf
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from anyio import CancelScope, current_time
+from anyio import current_time
 from anyio.lowlevel import checkpoint_if_cancelled
 from starlette.requests import Request
 
@@ -35,10 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rover.images")
 
 MIN_CHUNK_BYTES = 64 * 2**10
-"""Size of the first chunk, and of a chunk for a slow client.
-
-A slow client reads a small chunk before it counts as stalled.
-"""
+"""Size of the first chunk, and of a chunk for a slow client."""
 
 MAX_CHUNK_BYTES = 2**20
 """Maximum size of a chunk. Each chunk from a file costs a call in a worker thread."""
@@ -54,10 +50,6 @@ def etag(camera: str, image: Image) -> str:
     """The strong entity tag: the same camera, id and revision mean the same bytes."""
     name = f"{camera}\0{image.id}\0{image.revision}".encode()
     return f'"{sha256(name).hexdigest()[:32]}"'
-
-
-class _StalledError(Exception):
-    """The client read no data for the timeout."""
 
 
 class ImageResponse:
@@ -121,11 +113,11 @@ class ImageResponse:
         if scope["method"] == "HEAD":
             await _respond(send, status, headers)
             return
-        self._connections.limit_unacknowledged(receive)
         async with self._images.open(image, start, stop) as reader:
             await _start(send, status, headers)
             async with while_connected(scope, receive, self._connections.grants) as client:
-                await self._stream(reader, send)
+                with self._connections.watch(scope, receive, client.cancel_scope.cancel) as watched:
+                    await self._stream(reader, watched.timed(send))
         if self._complete:
             self._connections.end(receive)
         elif not client.has_disconnected:
@@ -134,33 +126,25 @@ class ImageResponse:
             )
 
     async def _stream(self, reader: Reader, send: Send) -> None:
-        """Send the image until its end, an error or a timeout."""
+        """Send the image until its end or an error."""
         try:
             await self._copy(reader, send)
             self._complete = True
         except SourceError as exc:
             logger.info("a response is incomplete: %s", describe(exc))
             self._broken = True
-        except _StalledError:
-            logger.info("aborted a client that read no data of image %r", self._image.id)
 
     async def _copy(self, reader: Reader, send: Send) -> None:
         count = MIN_CHUNK_BYTES
-        with CancelScope() as sending:
-            while chunk := await reader.read(count):
-                await checkpoint_if_cancelled()  # a read in a thread does not notice a disconnect
-                began = current_time()
-                sending.deadline = began + self._connections.timeout_s
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                sending.deadline = inf  # the next bytes may take long
-                self._images.sent_bytes += len(chunk)
-                fast = current_time() - began < FAST_SEND_S
-                most = min(MAX_CHUNK_BYTES, MAX_BUFFERED_BYTES // max(self._images.readers, 1))
-                count = max(min(2 * count if fast else count // 2, most), MIN_CHUNK_BYTES)
-            sending.deadline = current_time() + self._connections.timeout_s
-            await send({"type": "http.response.body", "body": b""})
-        if sending.cancelled_caught:
-            raise _StalledError
+        while chunk := await reader.read(count):
+            await checkpoint_if_cancelled()  # a read in a thread does not notice a disconnect
+            began = current_time()
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            self._images.sent_bytes += len(chunk)
+            fast = current_time() - began < FAST_SEND_S
+            most = min(MAX_CHUNK_BYTES, MAX_BUFFERED_BYTES // max(self._images.readers, 1))
+            count = max(min(2 * count if fast else count // 2, most), MIN_CHUNK_BYTES)
+        await send({"type": "http.response.body", "body": b""})
 
     def _headers(self, *, is_stable: bool) -> dict[str, str]:
         image = self._image

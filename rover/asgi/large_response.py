@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from math import inf
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, CapacityLimiter, current_time, to_thread
+from anyio import CancelScope, CapacityLimiter, to_thread
 from anyio.lowlevel import checkpoint
 from starlette.requests import Request
 from starlette.responses import Response
@@ -161,11 +160,14 @@ class _Response(Response):
         """
         responses = self._responses
         client = responses.clients.name_of(scope, receive)
-        with CancelScope() as sending:
+        with (
+            CancelScope() as sending,
+            responses.connections.watch(scope, receive, sending.cancel) as watched,
+        ):
             responses.open.add(sending)
             try:
                 async with responses.pool.place(client, responses.wait_s):
-                    await self._respond(scope, send, sending)
+                    await self._respond(scope, watched.timed(send))
             except Exception:
                 if not self._started:
                     raise
@@ -181,17 +183,16 @@ class _Response(Response):
                 scope, receive, length_known=self._length_known
             )
 
-    async def _respond(self, scope: Scope, send: Send, sending: CancelScope) -> None:
+    async def _respond(self, scope: Scope, send: Send) -> None:
         raise NotImplementedError
 
     async def _start(self, send: Send, status: int = 200) -> None:
         self._started = True
         await send({"type": "http.response.start", "status": status, "headers": self.raw_headers})
 
-    async def _send(self, body: bytes, send: Send, sending: CancelScope) -> None:
+    async def _send(self, body: bytes, send: Send) -> None:
         """Send a part of the body; each chunk waits until the client has read the earlier ones."""
         for start in range(0, len(body), CHUNK_BYTES):
-            sending.deadline = current_time() + self._responses.connections.timeout_s
             chunk = body[start : start + CHUNK_BYTES]
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
@@ -214,7 +215,7 @@ class LargeResponse(_Response):
         self._load = load
         self._tagged = tagged
 
-    async def _respond(self, scope: Scope, send: Send, sending: CancelScope) -> None:
+    async def _respond(self, scope: Scope, send: Send) -> None:
         body, headers = await self._load()
         self.headers.update(headers)
         if self._tagged and self._is_current(body, scope):
@@ -226,7 +227,7 @@ class LargeResponse(_Response):
         if "ETag" not in headers:  # it identifies these bytes
             body = await to_thread.run_sync(compress, body, self.headers, scope)
         await self._start(send, self.status_code)
-        await self._send(body, send, sending)
+        await self._send(body, send)
         await send({"type": "http.response.body", "body": b""})
 
     def _is_current(self, body: bytes, scope: Scope) -> bool:
@@ -267,13 +268,12 @@ class StreamedResponse(_Response):
         else:
             await super().__call__(scope, receive, send)
 
-    async def _respond(self, scope: Scope, send: Send, sending: CancelScope) -> None:
+    async def _respond(self, scope: Scope, send: Send) -> None:
         del scope
         piece = await self._next()
         await self._start(send, self.status_code)
         while piece is not None:
-            await self._send(piece, send, sending)
-            sending.deadline = inf  # the next piece may take long
+            await self._send(piece, send)
             piece = await self._next()
         await send({"type": "http.response.body", "body": b""})
 

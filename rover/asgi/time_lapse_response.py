@@ -5,14 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from anyio import move_on_after
-
 from rover.asgi.viewer_response import ViewerResponse
 from sources.base import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from starlette.types import Receive, Scope, Send
 
     from rover.asgi.connected import Connected
@@ -63,16 +59,8 @@ class TimeLapseResponse(ViewerResponse):
     async def _send_body(self, send: Send) -> None:
         try:
             async with self._lapse.encoded() as parts:
-                self._is_complete = await self._sent(parts, send)
+                async for part in parts:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+            self._is_complete = True
         except SourceError as exc:
             logger.warning("%s", exc)
-
-    async def _sent(self, parts: AsyncIterator[bytes], send: Send) -> bool:
-        """Send all parts; whether the client has read them."""
-        async for part in parts:
-            with move_on_after(self._connections.timeout_s) as reading:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            if reading.cancelled_caught:
-                logger.info("aborted a client that read no data of a time lapse")
-                return False
-        return True

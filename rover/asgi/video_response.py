@@ -75,18 +75,16 @@ class VideoResponse(ViewerResponse):
         self._images = images
         self._period_s = 1 / hz
         self._width = width
-        self._stalled = False
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         return HEADERS
 
     async def _end(self, viewer: Connected, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._stalled:
-            logger.info("aborted a viewer that read no data")
+        with CancelScope(), move_on_after(1) as ending:
+            await send({"type": "http.response.body", "body": b"--" + BOUNDARY + b"--\r\n"})
+        if ending.cancelled_caught:
             self._connections.abort(receive)
         else:
-            with CancelScope(), move_on_after(1):
-                await send({"type": "http.response.body", "body": b"--" + BOUNDARY + b"--\r\n"})
             self._connections.end(receive)
 
     async def _send_body(self, send: Send) -> None:
@@ -100,11 +98,7 @@ class VideoResponse(ViewerResponse):
             is_new = frame is not shown
             if frame is not None and (is_new or (repeat_at is not None and began >= repeat_at)):
                 for body in pieces(frame):
-                    with move_on_after(self._connections.timeout_s) as sending:
-                        await send({"type": "http.response.body", "body": body, "more_body": True})
-                    if sending.cancelled_caught:
-                        self._stalled = True
-                        return
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
                 shown, repeat_at = frame, began + REPEAT_S if is_new else None
                 self._images.sent_bytes += len(frame.data)
             await sleep(max(self._period_s - (monotonic() - began), 0))

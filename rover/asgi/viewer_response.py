@@ -52,12 +52,12 @@ class ViewerResponse(ABC):
         grants = self._connections.grants
         grants.check(scope.get(IDENTITY))
         with self._pool.hold(self._client):
-            self._connections.limit_unacknowledged(receive)
             await send(start)
             async with while_connected(scope, receive, grants) as viewer:
                 self._frames.viewers.add(viewer.cancel_scope)
                 try:
-                    await self._send_body(send)
+                    with self._connections.watch(scope, receive, viewer.cancel_scope.cancel) as one:
+                        await self._send_body(one.timed(send))
                 finally:
                     self._frames.viewers.discard(viewer.cancel_scope)
         await self._end(viewer, scope, receive, send)

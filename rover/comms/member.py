@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from rover.comms.crew.sanctions import is_moderator
 from rover.comms.kinds import PLAIN, Content
 from rover.identity import EVERYONE
+from rover.stalls import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class Member:
         bucket: limits the frames that it sends.
         sending_since: `monotonic()` when the pending send began, else infinity. The sender sets it;
             `Comms.close_stalled` reads it.
-        count_unsent: counts what the client has not acknowledged. The sender sets it.
+        read_backlog: returns what the client has not acknowledged. The sender sets it.
         close_reason: why the server closed the member, if it did.
         listening: the channels that it listens to beside its own, by name.
         spoke_in: the channel of its last message.
@@ -73,16 +74,16 @@ class Member:
         self.has_place = True  # in the limit of members
         self.subscriber: Subscriber[ChannelEvent, Frame] = channel.topic.subscribe(after)
         self.sending_since = inf
-        self.count_unsent: Callable[[], int] = lambda: 0
+        self.read_backlog: Callable[[], Backlog] = Backlog
         self.close_reason: RoverError | None = None
         self.listening: dict[str, Channel] = {}
         self.spoke_in = channel
         self._scope = scope
 
     @property
-    def unsent_bytes(self) -> int:
+    def backlog(self) -> Backlog:
         """See `Sender`."""
-        return self.count_unsent()
+        return self.read_backlog()
 
     def say(
         self,

@@ -18,12 +18,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from rover import errors
 from rover.api import Answer, Channel, Operation
 from rover.api.schema import ref
+from rover.asgi.backlog import backlog_of
 from rover.asgi.close_frames import close_reason
 from rover.asgi.member_stream import MemberStream
 from rover.asgi.query import RESUME_POINT, Text
 from rover.asgi.responses import json_response
 from rover.asgi.servers.uvicorn import max_frame_bytes, transport_of
-from rover.asgi.unsent import unsent_bytes
 from rover.comms.protocol import PROTOCOLS, SUBPROTOCOL, WireProtocol
 from rover.identity import EVERYONE, IDENTITY
 
@@ -112,14 +112,15 @@ class CommsEndpoint(WebSocketEndpoint):
         except errors.RoverError as exc:
             self._comms.closed_members[type(exc).__name__] += 1
             await _close(websocket, exc)
-        if member is not None and member.sending_since < inf:
-            # stalled: the close frame is not sent either, and the server would wait for it
+        if member is not None and (
+            member.sending_since < inf or isinstance(member.close_reason, errors.MemberStalled)
+        ):
+            # the client does not read the close frame either, and the server would wait for it
             self._serving.connections.abort(self.receive)
 
     async def on_connect(self, websocket: WebSocket) -> None:
         """Accept the handshake, with `rover.comms.v1` if the client offers it."""
         await websocket.accept(self._subprotocol)
-        self._serving.connections.limit_unacknowledged(self.receive)
 
     async def decode(self, websocket: WebSocket, message: Message) -> str:
         """The frame's text.
@@ -137,7 +138,7 @@ class CommsEndpoint(WebSocketEndpoint):
         return text
 
     async def _run(self, websocket: WebSocket, member: Member) -> None:
-        member.count_unsent = partial(unsent_bytes, transport_of(self.receive))
+        member.read_backlog = partial(backlog_of, transport_of(self.receive))
         stream = MemberStream(websocket, self.send, member, self._protocol, self._comms)
         if (welcome := self._protocol.welcome(member)) is not None:
             # a client may resume after the ids in the welcome
