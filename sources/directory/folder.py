@@ -70,7 +70,7 @@ class Folder:
         path: of the folder; resolved again at each scan.
         settle_s: seconds without a change after which an image may have other bytes after its end.
         clock: seconds, monotonic.
-        progress: called for each file of a scan.
+        progress: called for each file that a scan lists or reads.
     """
 
     def __init__(
@@ -196,7 +196,6 @@ class Folder:
         return self._state(found, next(filter(None, labels), None), before)
 
     def _state(self, found: Found, label: Found | None, scan_before: Scan) -> FileState:
-        self._progress()
         now = self._clock()
         signature = Signature.of(found.status)
         arrival = self._arrival(found.name, found.status, scan_before.number + 1)
@@ -206,6 +205,7 @@ class Folder:
         unchanged = before if is_same else None
         if unchanged is not None and not self._is_to_search(unchanged, now):
             return unchanged
+        self._progress()
         if problem := problem_of_name(found.name):
             return FileState(signature, now, arrival, problem=problem)
         try:
