@@ -25,6 +25,7 @@ from tests.comms_site import (
     server_address,
     unbuffered,
 )
+from tests.slow_client import read_slowly, slow_socket
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -175,6 +176,20 @@ async def test_a_stalled_member_is_closed_and_delays_no_other_member(serve: Serv
         assert (await closed(stalled))[0] in (1013, 1006)
         await ada.send("after")
         assert await receive_plain(bo) == "Message: after"
+
+
+@pytest.mark.parametrize("ws", IMPLEMENTATIONS)
+async def test_a_member_that_reads_slowly_is_not_closed(serve: Serve, ws: str) -> None:
+    async with comms(serve, ws, send_timeout_s=1.0, room_bytes=2**26) as server:
+        host, port = server_address(server)
+        with slow_socket(f"http://{host}:{port}", 16_384) as slow:
+            slow.sendall(HANDSHAKE)
+            await until(lambda: server.comms.members == 1)
+            with server.comms.join("eva", "talker") as talker:
+                for n in range(400):  # more than the buffers of both kernels
+                    talker.say(f"{n} " + "x" * 15_000)
+                await read_slowly(slow, 4, 50_000)
+                assert server.comms.members == 2
 
 
 @pytest.mark.parametrize("ws", IMPLEMENTATIONS)

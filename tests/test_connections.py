@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from anyio import sleep_forever
+from anyio import create_task_group, sleep_forever
 
 from rover.asgi.connections import Connections, IncompleteResponse
 from rover.asgi.servers.uvicorn import transport_of
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
@@ -122,6 +123,19 @@ def test_an_unread_request_is_aborted_at_shutdown() -> None:
     connections.end(Cycle(unread).receive, unread=True)
     assert unread.calls == []
     assert aborted(connections, unread, passes=1) == [True]
+
+
+async def test_an_ended_response_of_a_client_that_reads_nothing_is_aborted_in_time() -> None:
+    connections = Connections(0.04)
+    stalled, done = Transport(100), Transport(100)
+    for transport in (stalled, done):
+        connections.end(Cycle(transport).receive)
+    done.unsent = 0
+    async with create_task_group() as tasks:
+        tasks.start_soon(connections.run)
+        await until(lambda: stalled.calls)
+        tasks.cancel_scope.cancel()
+    assert (stalled.calls[0], done.calls) == ("abort", [])
 
 
 def test_a_new_request_on_the_same_connection_is_not_an_ended_response() -> None:

@@ -29,6 +29,7 @@ from rover.shares import Pool
 from rover.tokens.grants import Grants
 from rover.topic import Topic
 from rover.wire import sse
+from tests.slow_client import read_slowly, slow_socket
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -243,7 +244,8 @@ async def test_a_stalled_client_is_aborted_and_delays_no_other_client(serve_both
 async def test_a_client_that_reads_slowly_is_not_aborted(serve_both: Serve) -> None:
     feed = Feed(send_timeout_s=1)
     async with serve_both(feed.app) as url:
-        slow = connect(url, receive_bytes=4096)
+        slow = slow_socket(url, 16_384)
+        slow.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await until(lambda: len(feed.streams) == 1)
         (stream,) = feed.streams.open
         while stream.sending_since == inf:
@@ -251,9 +253,7 @@ async def test_a_client_that_reads_slowly_is_not_aborted(serve_both: Serve) -> N
             feed.topic.release()
             await anyio.lowlevel.checkpoint()
         first = stream.backlog.unsent_bytes
-        for _ in range(75):
-            slow.recv(1024)
-            await anyio.sleep(0.02)
+        await read_slowly(slow, 4, 50_000)
         assert stream.sending_since < inf  # one send, longer than the timeout
         assert first > stream.backlog.unsent_bytes > 0
         assert len(feed.streams) == 1

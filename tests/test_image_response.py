@@ -17,6 +17,7 @@ from rover.asgi.image_response import ImageResponse
 from sources.base import ImageBroken
 from tests.fake_camera import FakeCamera, open_files, receiving, spooled
 from tests.image_site import DATA, SIZE, read_to_end, site
+from tests.slow_client import read_rest, read_slowly, slow_socket
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -140,6 +141,17 @@ async def test_a_stalled_client_is_aborted(serve: Serve, tmp_path: Path, http: s
             await until(lambda: at.images.readers == 0)
             await until(lambda: open_files() <= before + 1)  # the stalled client's own socket
             assert len(await read_to_end(stalled)) < len(large)
+
+
+async def test_a_client_that_reads_slowly_receives_every_byte(serve: Serve, tmp_path: Path) -> None:
+    large = DATA * 5
+    async with site(serve, tmp_path, send_timeout_s=1) as at:
+        at.complete("a.png", large)
+        with slow_socket(f"http://127.0.0.1:{at.port}", 65_536) as slow:
+            slow.sendall(b"GET /images/a.png HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            begin = await read_slowly(slow, 6, 400_000)
+            body = begin.partition(b"\r\n\r\n")[2]
+            assert body + await read_rest(slow, len(large) - len(body)) == large
 
 
 class Connection:

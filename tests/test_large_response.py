@@ -15,6 +15,7 @@ from rover.asgi.clients import Clients
 from rover.asgi.connections import Connections
 from rover.asgi.large_response import MAX_RESPONSES, LargeResponses
 from rover.asgi.problems import Problems
+from tests.slow_client import read_rest, read_slowly, slow_socket
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -119,6 +120,16 @@ async def test_a_stalled_client_is_aborted(serve: Serve) -> None:
     site = Site(timeout_s=0.3)
     async with site.unread(serve):
         await until(lambda: site.encoded == SHARE + 1 and not site.responses.open)
+
+
+async def test_a_client_that_reads_slowly_receives_every_byte(serve: Serve) -> None:
+    site = Site(timeout_s=1)
+    async with serve(site.app) as url:
+        with slow_socket(url, 65_536) as slow:
+            slow.sendall(GET)
+            body = (await read_slowly(slow, 6, 400_000)).partition(b"\r\n\r\n")[2]
+            body += await read_rest(slow, SIZE + 2 - len(body))
+    assert body == b'"%s"' % (b"a" * SIZE)
 
 
 async def test_a_shutdown_ends_all(serve: Serve) -> None:
