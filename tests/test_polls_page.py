@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -15,6 +16,7 @@ from tests.test_page import (
     join,
     message,
     quiet_mission,
+    send,
     wait_until_live,
 )
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, WebSocketRoute
+    from playwright.sync_api import Browser, ViewportSize, WebSocketRoute
 
 PLACES = """element => {
   const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
@@ -39,6 +41,14 @@ PLACES = """element => {
   return found.sort(([a], [b]) => a - b).map(([, word]) => word);
 }"""
 """The words of an element from left to right."""
+
+IS_HIT = """button => {
+  const { left, top, width, height } = button.getBoundingClientRect();
+  return button.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+}"""
+"""Whether a click at the centre of a button reaches it, without scrolling."""
+
+THREE_LINES_PX = 54
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -145,3 +155,49 @@ def test_a_vote_that_was_not_sent_can_be_withdrawn(server: MissionServer, pages:
     expect(no_go).to_be_disabled()
     page.get_by_test_id("log").get_by_role("button", name="Discard").click()
     expect(no_go).to_be_enabled()
+
+
+@pytest.mark.parametrize(
+    "viewport",
+    [
+        {"width": 1280, "height": 720},
+        {"width": 1440, "height": 900},
+        {"width": 1920, "height": 1080},
+        {"width": 390, "height": 844},
+    ],
+    ids=lambda viewport: f"{viewport['width']}x{viewport['height']}",
+)
+def test_two_open_polls_show_their_buttons_and_lines_of_the_log_without_scrolling(
+    server: MissionServer, pages: Pages, viewport: ViewportSize
+) -> None:
+    page = pages.open(server.url, viewport=viewport)
+    join(page, "dense", "Ada")
+    for number in range(8):
+        send(page, f"{number}. battery nominal")
+    for question in ("Go for drive?", "Go for the arm at the second target. " * 20):
+        poll = {"roll": ["FD", "CAPCOM", "EVA", "Ada"], "seconds": 300}
+        said = {"name": "FD", "text": question, "kind": "poll", "data": poll}
+        assert httpx.post(f"{server.url}comms/dense/messages", json=said).is_success
+    buttons = page.get_by_test_id("procedures").get_by_role("button", name="for Ada")
+    expect(buttons).to_have_count(4)
+    page.get_by_test_id("compose").scroll_into_view_if_needed()
+    assert [button.evaluate(IS_HIT) for button in buttons.all()] == [True] * 4
+    log = page.get_by_test_id("log")
+    assert log.evaluate("log => log.clientHeight") >= THREE_LINES_PX
+    buttons.first.click()
+    expect(buttons).to_have_count(2)
+
+
+def test_the_tally_of_an_open_poll_unfolds_to_its_stations(
+    server: MissionServer, pages: Pages
+) -> None:
+    page = pages.open(server.url)
+    join(page, "tally", "Ada")
+    call_procedure(page, "Go?", "Ada, EVA")
+    poll = page.get_by_test_id("poll")
+    page.get_by_role("button", name="GO for Ada", exact=True).click()
+    expect(poll.locator("summary .mark")).to_have_text(["1 GO", "1 waiting"])
+    expect(poll.locator(".roll")).to_be_hidden()
+    poll.locator("summary").click()
+    expect(poll.locator(".roll li")).to_have_text(["Ada GO", "EVA waiting"])
+    expect(poll.locator(".roll")).to_be_visible()

@@ -1,4 +1,5 @@
 import { html, nothing } from 'lit';
+import { repeat } from 'lit/directives/repeat.js';
 import { duration } from '../format.ts';
 import type { FollowedChannel } from '../store/followed-channel.ts';
 import { type Call, missing, type Poll, stationsOf, type Vote } from '../store/procedures.ts';
@@ -16,17 +17,21 @@ export function procedureCards(followed: FollowedChannel) {
   const { procedures } = followed.channel;
   const polls = procedures.openPolls.map((poll) => {
     const stations = missing(ownStations(poll.roll, followed), poll.votes);
-    return { stations, card: openPoll(poll, stations, followed) };
+    return { id: poll.id, stations, card: openPoll(poll, stations, followed) };
   });
   const calls = procedures.openCalls.map((call) => {
     const stations = missing(ownStations(call.roll, followed), call.acked);
-    return { stations, card: openCall(call, stations, followed) };
+    return { id: call.id, stations, card: openCall(call, stations, followed) };
   });
   if (polls.length + calls.length === 0) return nothing;
   // Those that wait for us come first: the others may be out of sight.
   const cards = [...polls, ...calls].sort((a, b) => b.stations.length - a.stations.length);
   return html`<div class="procedures" role="region" aria-label="Open polls and calls" tabindex="0" @click=${keepFocus} data-old=${followed.status.state !== 'open'} data-testid="procedures">
-    ${cards.map(({ card }) => card)}
+    ${repeat(
+      cards,
+      ({ id }) => id,
+      ({ card }) => card,
+    )}
   </div>`;
 }
 
@@ -39,18 +44,32 @@ function keepFocus({ target, currentTarget }: Event): void {
 
 function openPoll(poll: Poll, stations: readonly string[], followed: FollowedChannel) {
   const leftS = (poll.deadline - followed.channel.procedures.now) / 1000;
+  const votes = poll.roll.map((station) => poll.votes.get(station));
+  const counts = (['go', 'no-go'] as const).map((vote) => ({
+    ...OUTCOMES[vote],
+    icon: vote === 'go' ? ('check' as const) : ('cross' as const),
+    count: votes.filter((one) => one === vote).length,
+  }));
   return html`<section class="procedure" aria-label=${`Poll: ${poll.text}`} data-testid="poll" data-id=${poll.id}>
-    <p class="question"><strong dir="auto">${poll.text}</strong>
-      <span class="dim"><bdi>${poll.by}</bdi>, ${leftS > 0 ? `${duration(Math.ceil(leftS))} left` : 'closing'} ${retract(poll, followed)}</span></p>
-    <div class="tally">${roll(poll.roll, (station) => voteMark(poll.votes.get(station)))}
-    ${stations.map(
+    <p class="question"><strong dir="auto" title=${poll.text}>${poll.text}</strong>
+      <span class="dim"><bdi>${poll.by}</bdi>, ${leftS > 0 ? `${duration(Math.ceil(leftS))} left` : 'closing'}</span></p>
+    <div class="tally">${stations.map(
       (station) => html`<div class="votes">
         ${stations.length > 1 ? html`<span class="dim" dir="auto">${station}</span>` : nothing}
         ${(['go', 'no-go'] as const).map((vote) => voteButton(poll, station, vote, followed))}
       </div>`,
     )}
+      <details><summary>${[...counts, leftOf(votes)].map(tallyMark)}</summary>
+        ${roll(poll.roll, (station) => voteMark(poll.votes.get(station)))}</details>
+      ${retract(poll, followed)}
     </div>
   </section>`;
+}
+
+/** The stations that have not answered. */
+function leftOf(answers: readonly unknown[]) {
+  const count = answers.filter((answer) => !answer).length;
+  return { text: 'waiting', level: 'caution', icon: 'clock', count } as const;
 }
 
 function voteButton(poll: Poll, station: string, vote: Vote, followed: FollowedChannel) {
@@ -64,13 +83,31 @@ function voteButton(poll: Poll, station: string, vote: Vote, followed: FollowedC
 function openCall(call: Call, stations: readonly string[], followed: FollowedChannel) {
   const isWaiting = isQueued(followed, 'ack', 'call', call.id);
   const send = () => followed.say('Acknowledged', { kind: 'ack', data: { call: call.id } });
+  const answers = call.roll.map((one) => call.acked.has(one));
+  const count = answers.filter(Boolean).length;
+  const acked = { text: 'acknowledged', level: 'nominal', icon: 'check', count } as const;
   return html`<section class="procedure" aria-label=${`Call: ${call.text}`} data-testid="call" data-id=${call.id}>
-    <p class="question"><strong dir="auto">${call.text}</strong> <span class="dim"><bdi>${call.by}</bdi> ${retract(call, followed)}</span></p>
+    <p class="question"><strong dir="auto" title=${call.text}>${call.text}</strong> <span class="dim"><bdi>${call.by}</bdi></span></p>
     <div class="tally">
-      ${roll(call.roll, (one) => (call.acked.has(one) ? done('acknowledged') : waiting()))}
       ${stations.length > 0 ? html`<div class="votes"><button type="button" class="primary" ?disabled=${isWaiting || !followed.channel.maySay} @click=${send}>${icon('check')} Acknowledge</button></div>` : nothing}
+      <details><summary>${[acked, leftOf(answers)].map(tallyMark)}</summary>
+        ${roll(call.roll, (one) => (call.acked.has(one) ? done('acknowledged') : waiting()))}</details>
+      ${retract(call, followed)}
     </div>
   </section>`;
+}
+
+interface Count {
+  readonly text: string;
+  readonly level: string;
+  readonly icon: Parameters<typeof icon>[0];
+  readonly count: number;
+}
+
+/** A number of stations; with their answer as an icon. */
+function tallyMark({ text, level, icon: name, count }: Count) {
+  if (count === 0) return nothing;
+  return html`<span class="mark" data-level=${level} title=${`${count} ${text}`}>${icon(name)}${count}<span class="visually-hidden"> ${text}</span></span>`;
 }
 
 /** The outcome of a poll, and how each station voted; for the message that called it. */

@@ -274,6 +274,7 @@ export class RoverComms extends PageElement {
     else if (name === '') this.#joinError = 'Enter your name.';
     else this.store.join(channel, name);
     this.requestUpdate();
+    if (event.type === 'submit' && this.#joinError === '') void this.showCompose();
   }
 }
 
