@@ -1340,3 +1340,44 @@ def test_a_camera_without_images_shows_its_video_and_no_image_of_another(
     page.get_by_role("button", name="Video").click()
     page.get_by_test_id("camera").select_option("mast")
     expect(shown).to_have_attribute("data-state", "complete")
+
+
+def test_an_image_is_shown_above_no_other_image(
+    start_server: StartServer, pages: Pages, tmp_path: Path
+) -> None:
+    for folder, name in (("mast", "a.png"), ("mast", "b.tif"), ("belly", "c.png")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        Image.effect_noise((80, 80), 60).save(tmp_path / folder / name)
+    half = tmp_path / "belly" / "c.png"
+    half.write_bytes(half.read_bytes()[:3_000])
+    config = tmp_path / "rover.toml"
+    config.write_text(
+        f"""
+        [settings]
+        data_dir = "data"
+        [telemetry]
+        source = "none:"
+        [camera.mast]
+        source = "dir:{tmp_path}/mast"
+        [camera.belly]
+        source = "dir:{tmp_path}/belly"
+        """
+    )
+    server = start_server(lambda: MissionControl(config=Config.load(config, {})))
+    page = pages.open(server.url)
+    state, drawn = page.get_by_test_id("image-state"), page.locator("image-stage img")
+    page.get_by_test_id("camera").select_option("mast")
+    strip = page.get_by_test_id("filmstrip").get_by_role("button")
+    for _ in range(2):
+        strip.filter(has_text="a.png").click()
+        expect(state).to_have_attribute("data-state", "complete")
+        expect(drawn).to_have_count(1)
+        strip.filter(has_text="b.tif").click()
+        expect(page.get_by_test_id("image-copy")).to_be_visible()
+        expect(drawn).to_have_count(0)
+    strip.filter(has_text="a.png").click()
+    expect(drawn).to_have_count(1)
+    page.get_by_test_id("camera").select_option("belly")
+    expect(page.locator("rover-image .id")).to_have_text("c.png")
+    expect(page.locator("image-stage img.front")).to_be_visible()
+    expect(drawn).to_have_count(1)

@@ -1,4 +1,5 @@
 import { html } from 'lit';
+import type { ImageStatus } from '../store/images.ts';
 import { PageElement } from './element.ts';
 
 const MAX_ZOOM = 16;
@@ -6,8 +7,8 @@ const ZOOM_STEP = 1.5;
 const PAN_PX = 60;
 
 /**
- * Shows an image while it arrives, above the previous complete image, which is removed when the new
- * one is complete. Zooms with the keys `+`, `-` and `0`, with Ctrl + wheel and with a double click;
+ * Shows an image while it arrives, above the previous complete image of the same camera, darkened.
+ * An image that does not arrive is shown alone. Zooms with the keys `+`, `-` and `0`, with Ctrl + wheel and with a double click;
  * pans with the arrow keys and by dragging.
  *
  * Fires `undecodable` when the browser cannot decode a complete image.
@@ -15,18 +16,21 @@ const PAN_PX = 60;
 export class ImageStage extends PageElement {
   declare blob: Blob | null;
   declare key: string;
-  declare complete: boolean;
+  declare camera: string;
+  declare state: ImageStatus['state'];
   declare label: string;
   static override properties = {
     blob: { attribute: false },
     key: { attribute: false },
-    complete: { type: Boolean },
+    camera: { attribute: false },
+    state: { attribute: false },
     label: { attribute: false },
   };
   /** The previous image, below `#front`. */
   #previous: HTMLImageElement | null = null;
   #front: HTMLImageElement | null = null;
   #frontKey = '';
+  #frontCamera = '';
   #frontComplete = false;
   #drawn: Blob | null = null;
   #undecodable: Blob | null = null;
@@ -39,7 +43,8 @@ export class ImageStage extends PageElement {
     super();
     this.blob = null;
     this.key = '';
-    this.complete = false;
+    this.camera = '';
+    this.state = 'arriving';
     this.label = '';
     this.tabIndex = 0;
     this.setAttribute('role', 'group');
@@ -61,6 +66,12 @@ export class ImageStage extends PageElement {
     this.#place();
   }
 
+  protected override willUpdate(): void {
+    if (this.key !== this.#frontKey) this.#turn();
+    if (this.state === 'not-loaded') this.#clear();
+    else if (this.state === 'broken') this.#previous = release(this.#previous, null);
+  }
+
   protected override render() {
     return html`<div class="canvas">${this.#previous}${this.#front}</div>`;
   }
@@ -68,7 +79,8 @@ export class ImageStage extends PageElement {
   protected override updated(): void {
     this.setAttribute('aria-label', this.label);
     if (this.blob !== null && this.blob !== this.#drawn && !this.#loading) this.#draw(this.blob);
-    else if (this.complete && this.blob === this.#drawn && !this.#loading) this.#complete();
+    else if (this.state === 'complete' && this.blob === this.#drawn && !this.#loading)
+      this.#complete();
     this.#place();
   }
 
@@ -95,29 +107,44 @@ export class ImageStage extends PageElement {
     image.src = URL.createObjectURL(blob);
   }
 
+  /** Begin with another image: the front becomes the previous image if it is complete. */
+  #turn(): void {
+    if (this.#frontComplete) this.#previous = release(this.#previous, this.#front);
+    else release(this.#front, null);
+    this.#front = null;
+    if (this.#previous) this.#previous.className = 'previous';
+    if (this.camera !== this.#frontCamera) this.#clear();
+    this.#frontKey = this.key;
+    this.#frontCamera = this.camera;
+    this.#frontComplete = false;
+    this.#drawn = null;
+  }
+
+  #clear(): void {
+    this.#previous = release(this.#previous, null);
+    this.#front = release(this.#front, null);
+  }
+
   #swap(image: HTMLImageElement, key: string): void {
     if (key !== this.key) {
       URL.revokeObjectURL(image.src);
       return;
     }
-    if (key !== this.#frontKey && this.#frontComplete)
-      this.#previous = release(this.#previous, this.#front);
-    else release(this.#front, null);
+    release(this.#front, null);
     this.#front = image;
-    this.#frontKey = key;
-    this.#frontComplete = false;
     image.className = 'front';
-    if (this.#previous) this.#previous.className = 'previous';
   }
 
   /** Remove the previous image once the last frame of a complete image is drawn. */
   #complete(): void {
-    if (this.#frontComplete && this.#frontKey === this.key) return;
+    if (this.#frontComplete) return;
     if (this.#undecodable === this.blob) {
       // An incomplete image may be too short to decode; only a complete one is an error.
       this.#undecodable = null;
+      this.#clear();
+      this.requestUpdate();
       this.dispatchEvent(new Event('undecodable'));
-    } else if (this.#frontKey === this.key) {
+    } else if (this.#front !== null) {
       this.#frontComplete = true;
       if (this.#previous === null) return;
       this.#previous = release(this.#previous, null);

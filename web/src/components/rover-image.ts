@@ -187,7 +187,7 @@ export class RoverImage extends PageElement {
     return html`
       ${this.#compared === null ? nothing : this.#comparedView(this.#compared)}
       <image-stage ${ref(this.#stage)} data-testid="image-stage" .blob=${frame} .key=${keyOf(image)}
-        .complete=${status.state === 'complete'} .label=${`Image ${image.id}`}
+        .camera=${image.camera} .state=${status.state} .label=${`Image ${image.id}`}
         @undecodable=${() => {
           this.#undecodable = keyOf(image);
           this.requestUpdate();
