@@ -31,6 +31,7 @@ from tests.server_log import no_errors_logged
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from rover.asgi.servers.uvicorn_protocols import BoundedWebSocketProtocol
     from rover.logs.base import Log
     from tests.conftest import Serve
 
@@ -73,7 +74,7 @@ class Server:
 @asynccontextmanager
 async def comms(
     serve: Serve,
-    ws: str = "auto",
+    ws: str | type[BoundedWebSocketProtocol] = "auto",
     log: Log | None = None,
     logged_below: int = logging.ERROR,
     **settings: Any,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +14,8 @@ from anyio import (
 )
 from websockets.typing import Subprotocol
 
+from rover.asgi.servers.uvicorn_protocols import BoundedWebSocketProtocol
+from rover.comms.events import MessageEvent
 from tests.comms_site import (
     IMPLEMENTATIONS,
     V1,
@@ -29,6 +31,8 @@ from tests.slow_client import read_slowly, slow_socket
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from websockets.asyncio.client import ClientConnection
 
     from tests.conftest import Serve
@@ -205,12 +209,58 @@ async def test_members_that_reset_their_connection_during_sends_are_removed(
             for _ in range(100):
                 await ada.send("x" * 10_000)
                 await receive_plain(ada)
-            for sock in vanishing:  # a reset, without a close frame
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                sock.close()
+            for sock in vanishing:
+                reset(sock)
             await until(lambda: server.comms.members == 1)
         await ada.send("still here")
         assert await receive_plain(ada) == "Message: still here"
+
+
+def reset(sock: socket.socket) -> None:
+    """End a connection without a close frame, and without waiting for what was sent."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """A frame of a client, whose mask is zero."""
+    return bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+def close_frame_and_close(sock: socket.socket) -> None:
+    sock.sendall(frame(8, b"\x03\xe8"))
+    sock.close()
+
+
+def half_close(sock: socket.socket) -> None:
+    sock.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("end", [close_frame_and_close, socket.socket.close, half_close, reset])
+@pytest.mark.parametrize("is_read_before", [False, True])
+async def test_what_arrived_is_said_however_the_connection_ends(
+    serve: Serve, end: Callable[[socket.socket], None], *, is_read_before: bool
+) -> None:
+    texts = [f"step {number}" for number in range(300)]
+    async with comms(
+        serve, BoundedWebSocketProtocol, message_rate=500, message_burst=10, room_events=1000
+    ) as server:
+        with closing(socket.create_connection(server_address(server))) as sock:
+            # else the client's kernel holds the last segment back, and a reset discards it
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(HANDSHAKE)
+            await until(lambda: server.comms.members == 1)
+            channel = server.comms.channels.find("eva")
+            assert channel is not None
+            frames = [frame(1, text.encode()) for text in texts]
+            sock.sendall(b"".join(frames[:100]))
+            if is_read_before:
+                await until(lambda: len(channel.topic.retained()) > 20)
+            sock.sendall(b"".join(frames[100:]))
+            end(sock)
+            await until(lambda: server.comms.members == 0)
+        events = channel.topic.retained_items()
+        assert [one.text for one in events if isinstance(one, MessageEvent)] == texts
 
 
 async def test_hundreds_of_short_connections_leave_no_member(serve: Serve) -> None:

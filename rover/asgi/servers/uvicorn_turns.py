@@ -24,9 +24,12 @@ SLICE_BYTES = 2048
 class SlicedProtocol(asyncio.Protocol):
     """Holds what arrives, and parses it when it is the client's turn.
 
-    The connection is not read while data is held. uvicorn resumes reading when the app has taken
-    what was parsed: each subclass calls `continue_parsing` then, and `pause_if_held` afterwards.
+    The connection is not read while more than `max_held_bytes` are held. uvicorn resumes reading
+    when the app has taken what was parsed: each subclass calls `continue_parsing` then, and
+    `pause_if_held` afterwards.
     """
+
+    max_held_bytes = 0
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
@@ -56,6 +59,14 @@ class SlicedProtocol(asyncio.Protocol):
         """Whether the app has not taken what was parsed before."""
         raise NotImplementedError
 
+    def must_wait(self) -> bool:
+        """Whether nothing is read from the network until the app has taken what was parsed."""
+        return self.is_app_busy()
+
+    def is_over(self) -> bool:
+        """Whether nothing more is to be parsed."""
+        return self.transport.is_closing()
+
     def parse(self, data: bytes) -> None:
         """Have uvicorn parse data; add the app's time for it to `_estimated_s`."""
         raise NotImplementedError
@@ -79,8 +90,8 @@ class SlicedProtocol(asyncio.Protocol):
         self.pause_if_held()
 
     def pause_if_held(self) -> None:
-        """Read nothing more until everything is parsed."""
-        if self._held or self._is_blocked:
+        """Read nothing more until enough is parsed."""
+        if self.held_bytes > self.max_held_bytes or self._is_blocked:
             self.transport.pause_reading()
 
     def continue_parsing(self) -> bool:
@@ -108,9 +119,9 @@ class SlicedProtocol(asyncio.Protocol):
                 {"message": "cannot parse", "exception": exc, "protocol": self}
             )
             self.transport.abort()
-        if self.transport.is_closing():
+        if self.is_over():
             self._discard_held()
-        if not self._held:
+        if self.held_bytes <= self.max_held_bytes:
             self._resume_reading()
         return self._estimated_s
 
@@ -134,7 +145,10 @@ class SlicedProtocol(asyncio.Protocol):
 
     def _resume_reading(self) -> None:
         if self._turn_of is not None and not (
-            self._held or self._is_blocked or self.is_app_busy() or self.transport.is_closing()
+            self.held_bytes > self.max_held_bytes
+            or self._is_blocked
+            or self.must_wait()
+            or self.transport.is_closing()
         ):
             self.transport.resume_reading()
 

@@ -8,6 +8,8 @@ end.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +53,12 @@ They cost time, and count for no other limit.
 EMPTY_FRAME_INTERVAL_S = 0.05
 """Minimum seconds between two of them then, on average."""
 
+MAX_HELD_BYTES = 64 * 1024
+"""Bytes of a WebSocket that the server takes from the network before the app receives the messages.
+
+The kernel discards what is not taken when a client closes its socket without reading everything.
+"""
+
 CLOSE_DELAY_S = 0.25
 """Seconds from a close frame to the close of the connection, if a WebSocket breaks a limit."""
 
@@ -61,8 +69,12 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
     The parser checks the size of a message while it inflates it, and before it has all of its
     fragments. uvicorn keeps each fragment, however small, as an object of its own, and answers each
     ping of a client that reads no answers; this class does not.
+
+    However the connection ends, the app receives the messages that arrived before, and then the
+    end.
     """
 
+    max_held_bytes = MAX_HELD_BYTES
     _app_has_messages = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -74,6 +86,10 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
         self._slice_messages = 0
         self._slice_bytes = MIN_SLICE_BYTES
         self._is_ended = False
+        self._is_app_running = False
+        self._is_app_waiting = False
+        self._has_eof = False
+        self._lost: tuple[Exception | None] | None = None  # with why the connection was lost
         self._reject = self.conn.reject
         self.conn.reject = self._reject_with_problem  # type: ignore[method-assign]
 
@@ -89,10 +105,52 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
             self.continue_parsing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.leave_turns()
         if self._limits is not None:
             self._limits.close(self.transport)
-        super().connection_lost(exc)
+        self._lost = (exc,)
+        if self._is_app_running and self.scheme == "ws" and not self.is_over():
+            self._take_from_kernel()
+        self.stop_keepalive()
+        self.disconnected = True  # `send` raises
+        self.writable.set()
+        self._end_if_parsed()
+
+    def _take_from_kernel(self) -> None:
+        """Hold what the kernel still has, as after a write that failed."""
+        fd = self.transport.get_extra_info("socket").fileno()
+        with suppress(OSError):  # there is nothing, or the client has reset the connection
+            while self.held_bytes <= self.max_held_bytes and (data := os.read(fd, MAX_HELD_BYTES)):
+                self.data_received(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        self._has_eof = True
+        self._end_if_parsed()
+        return self._is_app_running and self.scheme == "ws"  # a TLS connection closes anyway
+
+    def _end_if_parsed(self) -> None:
+        """Tell the app of the end, after all messages that arrived."""
+        if self._held and self._is_app_running and not self.is_over():
+            return
+        if self._lost is not None:
+            (exc,), self._lost = self._lost, None
+            self.leave_turns()
+            super().connection_lost(exc)
+        elif self._has_eof and self._is_app_waiting and self.queue.empty():
+            self.transport.close()
+
+    async def run_asgi(self) -> None:
+        try:
+            await super().run_asgi()
+        finally:
+            self._is_app_running = False
+            self._end_if_parsed()
+
+    def keepalive_timeout(self) -> None:
+        if self._held:  # the pong may be in it
+            self.pong_timer = None
+            self.schedule_ping()
+        else:
+            super().keepalive_timeout()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -100,15 +158,30 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
         self.join_turns(None if self._limits is None else self._limits.client_of(transport))
 
     async def receive(self) -> ASGIReceiveEvent:
+        self._is_app_waiting = True
+        self._end_if_parsed()
         event = await super().receive()
+        self._is_app_waiting = False
         self.pause_if_held()  # uvicorn resumes reading after the last message
         return event
 
     def is_app_busy(self) -> bool:
         return self._app_has_messages or self._is_ended
 
+    def must_wait(self) -> bool:
+        return self._is_ended
+
+    def is_over(self) -> bool:
+        has_ended = self._is_ended or self.close_sent or self.conn.close_rcvd is not None
+        return self.transport.is_closing() and (has_ended or not self._is_app_running)
+
     def slice_bytes(self) -> int:
         return self._slice_bytes
+
+    def parse_slice(self) -> float:
+        estimated_s = super().parse_slice()
+        self._end_if_parsed()
+        return estimated_s
 
     def parse(self, data: bytes) -> None:
         is_open, self._slice_messages = self.handshake_initiated, 0
@@ -134,6 +207,7 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             return
+        self._is_app_running = True
         self.scope["extensions"][TRANSPORT] = WebSocketOutput(self)  # type: ignore[assignment] # any
         if self._limits is None:
             return
@@ -171,7 +245,9 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         pongs = self.conn.data_to_send()
-        if self.writable.is_set():  # else the client does not read what is sent (RFC 6455, 5.5.3)
+        if (
+            self.writable.is_set() and not self.transport.is_closing()
+        ):  # else the client does not read what is sent (RFC 6455, 5.5.3)
             self.transport.write(b"".join(pongs))
         self._count_empty_frame()
 
@@ -182,6 +258,7 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         self._estimated_s += MESSAGE_S
         self._slice_messages += 1
+        self._app_has_messages = not self.close_sent  # uvicorn would stop reading
         super().send_receive_event_to_app()
 
     def _keep_fragment(self, event: Frame) -> None:
