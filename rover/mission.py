@@ -212,6 +212,8 @@ class MissionControl:
         self.system_messages = SystemMessages(self.comms.say, self.config.channels)
         self.telemetry.on_alarm = lambda *change: self._report(alarm_event(*change))
         validator, uplink = self._sources.validator, self._sources.uplink
+        light_time = LightTime(settings)
+        self.telemetry.latest.on_update = light_time.update
         self.commands = Commands(
             validator.source,
             settings,
@@ -221,7 +223,7 @@ class MissionControl:
             source=validator.scheme,
             uplink=uplink.source,
             target=uplink.target,
-            light_time=LightTime(settings, lambda name: self.telemetry.latest.newest(name)),
+            light_time=light_time,
             lapsed=lambda token_id: self.tokens.lapsed(token_id, "release"),
         )
         self.tokens.on_check = self.commands.queue.drop_lapsed

@@ -936,7 +936,9 @@ def test_the_progress_of_a_silent_program_is_shown_and_its_check_can_be_cancelle
 def test_a_sequence_is_released_on_the_page_and_acknowledged(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
-    settings = Settings(data_dir=tmp_path, camera="none:", light_time_s=1)
+    settings = Settings(
+        data_dir=tmp_path, camera="none:", light_time_s=1, light_time_parameter="missing"
+    )
     validator = SimulatedValidator(pace_s=0)
     server = start_server(
         lambda: MissionControl(settings, commands=validator, uplink="sim:?delay_s=0.5")
@@ -949,6 +951,7 @@ def test_a_sequence_is_released_on_the_page_and_acknowledged(
     expect(sending).to_have_attribute("data-state", "queued")
     released: list[str] = []
     page.on("request", lambda one: released.extend([one.url] * one.url.endswith("/release")))
+    expect(page.get_by_test_id("light-time-problem")).to_contain_text("missing")
     sending.get_by_label("Your name").fill("Ada")
     sending.get_by_label("Your name").press("Enter")
     sending.get_by_label("Not before").fill("2025-12-01T00:00")

@@ -13,12 +13,10 @@ import httpx
 import pytest
 from anyio import Event, fail_after, wait_all_tasks_blocked
 
-from rover.commands.light_time import LightTime
 from rover.commands.sending import SendingState
 from rover.errors import NotNow
 from rover.identity import EVERYONE, IDENTITY, Identity
 from rover.logs import MemoryLog
-from rover.settings import Settings
 from rover.supervise import State
 from sources.base import Answer, NotSent, SourceError
 from tests.api_schemas import check_json
@@ -569,23 +567,3 @@ async def test_an_accepted_file_can_be_read(tmp_path: Path, serve: Serve) -> Non
         missing = await client.get("/uploads/b/file")
     assert (whole.content, part.content, missing.status_code) == (FILE, FILE[2:5], 404)
     assert isinstance(whole, httpx.Response)
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (700, 700.0),
-        (0.5, 0.5),
-        (None, 3.0),
-        (-1, 3.0),
-        (float("nan"), 3.0),
-        (True, 3.0),
-        ("x", 3.0),
-    ],
-)
-def test_the_light_time_is_that_of_the_parameter_if_it_is_usable(
-    value: object, seconds: float
-) -> None:
-    settings = Settings(light_time_s=3, light_time_parameter="owlt")
-    assert LightTime(settings, lambda _: (1.79e9, value)).seconds == seconds
-    assert LightTime(Settings(light_time_s=4), lambda _: (1.79e9, value)).seconds == 4

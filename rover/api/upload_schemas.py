@@ -132,7 +132,8 @@ UPLOAD_SCHEMAS = {
         light_time=obj(
             seconds=about(NUMBER, "one-way"),
             parameter=about(nullable(TEXT), "of the telemetry that states it"),
-            t=about(nullable(TIME), "of its value; null if the setting counts"),
+            t=about(nullable(TIME), "of its last usable value; null if the setting counts"),
+            problem=about(nullable(TEXT), "why it may be wrong; null if it is known"),
         ),
         release_persons=COUNT,
         uploads=array(ref("ListedUpload")),

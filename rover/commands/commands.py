@@ -109,7 +109,7 @@ class Commands:
             self.inbox,
             settings,
             sync=self.sync,
-            light_time_s=lambda: self.light_time.seconds,
+            light_time=self.light_time,
         )
         guard = Guard("commands", validator)
         self._settings = settings
@@ -179,6 +179,8 @@ class Commands:
                 async with create_task_group() as self._tasks:
                     if not is_recorded:
                         await self._go_on(left)
+                        if self.sends:
+                            self.light_time.warn()
                         self._tasks.start_soon(self.sender.run)
                     task_status.started()
                     await self._expire_partial()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from rover.commands.inbox import Inbox
+    from rover.commands.light_time import LightTime
     from rover.commands.queue import Queue
     from rover.commands.sending import Sending
     from rover.commands.upload import Upload
@@ -70,7 +71,7 @@ class Sender:
         inbox: has their files.
         settings: the timeouts.
         sync: writes the log to disk; returns whether that worked.
-        light_time_s: returns the present one-way light time in seconds.
+        light_time: to the rover.
         clock: POSIX seconds.
 
     Attributes:
@@ -86,7 +87,7 @@ class Sender:
         settings: Settings,
         *,
         sync: Callable[[], Awaitable[bool]],
-        light_time_s: Callable[[], float],
+        light_time: LightTime,
         clock: Callable[[], float] = time,
     ) -> None:
         self._uplink = uplink
@@ -94,7 +95,7 @@ class Sender:
         self._inbox = inbox
         self._settings = settings
         self._sync = sync
-        self._light_time_s = light_time_s
+        self._light_time = light_time
         self._clock = clock
         self._guard = Guard("uplink", uplink)
         self._is_stopping = False
@@ -155,9 +156,10 @@ class Sender:
 
     async def _record_and_send(self, upload: Upload) -> None:
         settings, before = self._settings, self._queue.of(upload)
+        self._light_time.warn()
         begun = self._queue.apply(
             upload,
-            before.begin(self._clock(), self._light_time_s(), settings.answer_timeout_s),
+            before.begin(self._clock(), self._light_time.seconds, settings.answer_timeout_s),
         )
         interrupted = before.fail(self._clock(), NOT_BEGUN)
         try:

@@ -35,6 +35,9 @@ class Latest:
         source_of: the name of a parameter's source.
         is_silent: whether the source of a parameter is down, or stale as a whole.
         present: POSIX seconds.
+
+    Attributes:
+        on_update: called with each sample, also with those of before a restart.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Latest:
         self._present = present
         self._values: dict[str, Value] = {}
         self._times: dict[str, float] = {}
+        self.on_update: Callable[[Sample], None] = lambda _: None
 
     def __len__(self) -> int:
         """The number of parameters with a value."""
@@ -59,6 +63,7 @@ class Latest:
         """Store the values of a sample, each of which is the newest of its parameter."""
         self._values.update(sample.values)
         self._times.update(dict.fromkeys(sample.values, sample.t))
+        self.on_update(sample)
 
     def items(self) -> Iterator[tuple[str, tuple[float, Value]]]:
         """The time and value of each parameter, by its name."""

@@ -98,10 +98,13 @@ export class UploadList extends PageElement {
     const isQueued = this.store.queue?.uploads.some(({ id }) => id === upload.id); // not in a recording
     const actions = isQueued ? actionsOf(sending) : [];
     const needed = this.store.queue?.release_persons ?? 1;
+    const problem =
+      isQueued && sending.sent_at === null ? this.store.queue?.light_time.problem : null;
     // Enter in a field presses the first button: a disabled one, so that it sends no sequence.
     return html`<form class="sending-state" data-level=${level} data-testid="sending" data-state=${sending.state} @submit=${(event: SubmitEvent) => this.#act(event, upload)}>
       <p>${icon(shape)} <strong>${word}</strong>${EXPLAINED.has(sending.state) && sending.detail !== '' ? html`<span>: ${withoutPrefix(word, sending.detail)}</span>` : nothing}</p>
       <p class="dim">${[...lightTimes(sending, this.store.nowMs), ...(needed > 1 && sending.state === 'queued' ? [`${sending.released_by.length} of ${needed} persons have released it`] : [])].join(' · ')}</p>
+      ${problem ? html`<p class="note caution" data-testid="light-time-problem">${icon('caution')}<span>The light time may be wrong: ${problem}</span></p>` : nothing}
       ${
         actions.length === 0
           ? nothing

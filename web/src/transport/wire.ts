@@ -410,7 +410,12 @@ export interface Queue {
   readonly now: string;
   readonly sends: boolean;
   readonly uplink: { readonly state: string; readonly detail: string };
-  readonly light_time: { readonly seconds: number; readonly parameter: string | null };
+  readonly light_time: {
+    readonly seconds: number;
+    readonly parameter: string | null;
+    readonly t: string | null;
+    readonly problem: string | null;
+  };
   readonly release_persons: number;
   readonly uploads: readonly WireUpload[];
 }
