@@ -118,10 +118,17 @@ class Arrivals:
             return  # the log reports it
         ended_at = max(one.at for one in newest)
         for one in interrupted:
-            await self.record(one._replace(state="broken", reason=INTERRUPTED), ended_at)
+            self.add(one._replace(state="broken", reason=INTERRUPTED), ended_at)
+        await self.commit()
 
-    async def record(self, arrival: Arrival, at: float | None = None) -> None:
-        """Record a change; returns when it survives the end of the process, or the log fails.
+    async def commit(self) -> None:
+        """Return when the changes survive the end of the process, or the log fails."""
+        await self._log.commit()
+
+    def add(self, arrival: Arrival, at: float | None = None) -> None:
+        """Record and announce a change, in the order of the calls; then call `commit`.
+
+        It waits for nothing: an image that ends at once has its final state last.
 
         Args:
             arrival: the image as it is.
@@ -136,7 +143,6 @@ class Arrivals:
         self._log.append(STREAM, Record(offset, at, KIND, data, arrival.image.taken_at))
         if offset % TRIM_STEP == 0 and offset > self._max_records:
             self._log.trim(STREAM, offset - self._max_records + 1)
-        await self._log.commit()
         self._changed(arrival)
 
     async def before(self, t: float, limit: int, camera: str | None = None) -> list[Arrival]:

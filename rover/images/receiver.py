@@ -45,6 +45,8 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 SHUTTING_DOWN = "the server is shutting down"
 
+NO_ROOM = "newer images replaced it in the spool"
+
 
 class Receiver:
     """Follows a camera, and receives its arriving images into spools.
@@ -141,9 +143,7 @@ class Receiver:
             if replaced is not None:
                 await replaced.discard("it was replaced")
             while len(self.spools) > self._settings.spool_images:
-                await self._discard(
-                    next(iter(self.spools)), "newer images replaced it in the spool"
-                )
+                await self._discard(next(iter(self.spools)), NO_ROOM)
         return spool
 
     async def _follow(self) -> None:
@@ -163,12 +163,13 @@ class Receiver:
                     continue
                 spool = self.spool_of(image)
                 if spool is None or spool.broken:  # else the camera repeats it after a restart
-                    await self._discard(image_id, "the camera sends it again from the start")
-                    is_new = await self.receive(image) is not None
                     if not image.complete:
-                        await self._record(image, "arriving")
-                    elif not is_new:  # its file is complete
-                        await self._record(image, "complete")
+                        self._add(image, "arriving")  # before a task may record its end
+                    elif image.path is not None:
+                        self._add(image, "complete")
+                    await self._discard(image_id, "the camera sends it again from the start")
+                    await self.receive(image)
+                    await self._commit()
 
     @asynccontextmanager
     async def _following(self) -> AsyncIterator[None]:
@@ -208,40 +209,72 @@ class Receiver:
         if spool := self.spools.pop(image_id, None):
             await spool.discard(reason)
 
-    async def _record(self, image: Image, state: ImageState, reason: str = "") -> None:
+    def _add(self, image: Image, state: ImageState, reason: str = "") -> None:
         if self._arrivals is not None:
-            await self._arrivals.record(Arrival(self._name, image, state, reason))
+            self._arrivals.add(Arrival(self._name, image, state, reason))
+
+    async def _commit(self) -> None:
+        if self._arrivals is not None:
+            await self._arrivals.commit()
 
     async def _receive(self, image: Image, spool: Spool) -> None:
         reason = SHUTTING_DOWN
         received = image
         try:
             with spool.receiving:
-                received = await self._copy(image, spool)
-                reason = ""
+                try:
+                    received = await self._copy(image, spool)
+                    reason = ""
+                except OSError as exc:
+                    reason = f"it could not be spooled: {describe(exc)}"
+                    await spool.finish(reason)
+                    received = await self._await_end(image, spool)
             if spool.receiving.cancelled_caught:
                 reason = spool.discard_reason
+                if reason is NO_ROOM:
+                    received = await self._now(image)
         except ImageBroken as exc:
             reason = one_line(exc.reason)
         except SourceError as exc:
             reason = describe(exc)
-        except OSError as exc:
-            reason = f"it could not be spooled: {describe(exc)}"
         except CancelledError as exc:
             if not absorb_stray_cancellation():
                 raise
             reason = describe(exc)
         finally:
-            if reason:
-                log = logger.debug if reason is SHUTTING_DOWN else logger.warning
-                log("image %r is broken after %d bytes: %s", image.id, spool.received, reason)
-            await spool.finish(reason)
-        if not (received.complete and received.path is not None):
-            received = replace(received, received=spool.received, received_at=spool.received_at)
+            self._add_end(received, spool, reason)
+            if not spool.ended:
+                await spool.finish(reason)
+        await self._commit()
+
+    def _add_end(self, image: Image, spool: Spool, reason: str) -> None:
+        """Record the state of an image that is no longer received."""
+        if reason is SHUTTING_DOWN or self.spools.get(image.id, spool) is not spool:
+            return  # it arrives again, and is recorded then
+        if not (image.complete and image.path is not None) and spool.received:
+            image = replace(image, received=spool.received, received_at=spool.received_at)
         if not reason:
-            await self._record(replace(received, complete=True, size=spool.received), "complete")
-        elif not spool.discard_reason:
-            await self._record(received, "broken", reason)
+            self._add(replace(image, complete=True, size=spool.received), "complete")
+        elif image.complete and not spool.has_wrong_size:  # clients read it from the camera
+            logger.warning("image %r is complete without the spool: %s", image.id, reason)
+            self._add(image, "complete")
+        else:
+            logger.warning(
+                "image %r is broken after %d bytes: %s", image.id, image.received, reason
+            )
+            self._add(image, "broken", reason)
+
+    async def _await_end(self, image: Image, spool: Spool) -> Image:
+        """The image that the spool has no room for, as it is when all its bytes have arrived."""
+        async with self.camera.open(image.id, spool.received) as chunks:
+            async for _ in chunks:
+                pass
+        return await self._now(image)
+
+    async def _now(self, image: Image) -> Image:
+        """The image as it is now; as it was, if it was deleted or replaced since."""
+        now = await self.camera.image(image.id)
+        return image if now is None or now.revision != image.revision else now
 
     async def _append(self, spool: Spool, chunk: bytes) -> None:
         """Spool a chunk. Older images are deleted if the spool or the disk is full."""
@@ -266,7 +299,7 @@ class Receiver:
         """Delete the oldest image of the spool but this one; whether there was any."""
         oldest = next((one for one in self.spools.values() if one is not spool), None)
         if oldest is not None:
-            await self._discard(oldest.image_id, "newer images replaced it in the spool")
+            await self._discard(oldest.image_id, NO_ROOM)
         return oldest is not None
 
     async def _copy(self, image: Image, spool: Spool) -> Image:
@@ -284,9 +317,7 @@ class Receiver:
                     spool.has_wrong_size = True
                     raise ImageBroken(image.id, f"it is larger than its size, {image.size:,} bytes")
                 await self._append(spool, chunk)
-        now = await self.camera.image(image.id)
-        if now is None or now.revision != image.revision:  # deleted or replaced after its last byte
-            now = image
+        now = await self._now(image)
         if now.size not in (None, spool.received) or not spool.received:
             spool.has_wrong_size = True
             if not spool.received:

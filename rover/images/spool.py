@@ -98,6 +98,11 @@ class Spool:
         self._references = 2  # of the owner and the receiving task; a reader adds one
 
     @property
+    def ended(self) -> bool:
+        """Whether `finish` was called."""
+        return self.complete or bool(self.broken)
+
+    @property
     def silent_s(self) -> float:
         """Seconds since the last byte arrived, or since the image began to arrive."""
         return monotonic() - self._grown_at
