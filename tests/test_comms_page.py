@@ -135,6 +135,91 @@ def test_an_unsent_message_survives_a_reload(server: MissionServer, pages: Pages
     expect(message(page, "Go for drive.")).to_have_count(1)
 
 
+def refuse_channels(page: Page) -> None:
+    """Reload the page without a connection to its channels."""
+    page.route_web_socket(re.compile("/ws/comms/"), lambda socket: socket.close())
+    page.reload()
+
+
+def test_an_unsent_message_survives_closing_its_tab_and_waits_for_a_person(
+    server: MissionServer, pages: Pages
+) -> None:
+    pages.allow("WebSocket", "net::ERR_")
+    profile = pages.profile(server.url)
+    closed, other = profile.new_page(), profile.new_page()
+    closed.goto(server.url)
+    join(closed, "closed", "Ada")
+    refuse_channels(closed)
+    send(closed, "Go for drive.")
+    unsent = message(closed, "Go for drive.")
+    expect(unsent).to_have_attribute("data-state", "queued")
+
+    other.goto(server.url)
+    wait_until_live(other)
+    expect(message(other, "Go for drive.")).to_have_count(0)  # its tab is still open
+    closed.close()
+    for _ in range(2):
+        other.reload()
+        wait_until_live(other)
+        expect(message(other, "Go for drive.")).to_have_attribute("data-state", "refused")
+    message(other, "Go for drive.").get_by_role("button", name="Edit").click()
+    other.get_by_test_id("compose").press("Enter")
+    expect(message(other, "Go for drive.")).to_have_attribute("data-state", "delivered")
+    other.reload()
+    wait_until_live(other)
+    expect(message(other, "Go for drive.")).to_have_count(1)
+
+
+def test_a_message_whose_tab_was_closed_before_its_acknowledgement_is_there_once(
+    server: MissionServer, pages: Pages
+) -> None:
+    profile = pages.profile(server.url)
+    page = profile.new_page()
+    page.goto(server.url)
+    join(page, "unacknowledged", "Ada")
+    is_lost: list[bool] = []
+
+    def route(socket: WebSocketRoute) -> None:
+        upstream = socket.connect_to_server()
+        upstream.on_message(lambda text: None if is_lost else socket.send(text))
+        socket.on_message(upstream.send)
+
+    page.route_web_socket(re.compile("/ws/comms/"), route)
+    page.reload()
+    wait_until_live(page)
+    is_lost.append(True)
+    send(page, "Go for drive.")
+    page.wait_for_function(
+        "url => fetch(url).then(r => r.json()).then(({ messages }) => messages.length > 0)",
+        arg=f"{server.url}comms/unacknowledged/messages",
+    )
+    expect(message(page, "Go for drive.")).to_have_attribute("data-state", "sent")
+    page.close()
+    page = profile.new_page()
+    page.goto(server.url)
+    wait_until_live(page)
+    expect(message(page, "Go for drive.")).to_have_count(1)
+    expect(message(page, "Go for drive.")).to_have_attribute("data-state", "delivered")
+
+
+def test_the_browser_asks_before_a_tab_with_an_unsent_message_is_closed(
+    server: MissionServer, pages: Pages
+) -> None:
+    pages.allow("WebSocket", "net::ERR_")
+    page = pages.open(server.url)
+    join(page, "asks", "Ada")
+    refuse_channels(page)
+    send(page, "Go for drive.")
+    expect(message(page, "Go for drive.")).to_have_attribute("data-state", "queued")
+    with page.expect_event("dialog") as asked:
+        page.on("dialog", lambda dialog: dialog.dismiss())
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    message(page, "Go for drive.").get_by_role("button", name="Discard").click()
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
+
+
 def test_a_refused_message_has_its_reason_and_can_be_written_again(
     server: MissionServer, pages: Pages
 ) -> None:

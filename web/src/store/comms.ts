@@ -1,11 +1,13 @@
 import type { ChannelStatus } from '../transport/comms.ts';
 import { getJson } from '../transport/http.ts';
 import type { RecordedMessage } from '../transport/wire.ts';
-import type { Channel } from './channel.ts';
+import type { Channel, Draft } from './channel.ts';
 import { fold } from './fold.ts';
 import { FollowedChannel } from './followed-channel.ts';
 import type { NamedLink } from './links.ts';
+import { answerTabs } from './open-tabs.ts';
 import { Store } from './store.ts';
+import { takeUnsent } from './stored-drafts.ts';
 import { every, pollWhileVisible } from './ticker.ts';
 
 /** A channel as the server lists it. */
@@ -68,7 +70,12 @@ export class CommsStore extends Store {
   }
 
   start(): void {
-    for (const one of this.followed) this.#open(one);
+    answerTabs();
+    void this.#openAll();
+    addEventListener('beforeunload', (event) => {
+      if (this.followed.some(({ channel }) => channel.drafts.some(isPending)))
+        event.preventDefault();
+    });
     pollWhileVisible(10_000, () => void this.#list());
     every(1_000, () => {
       const { drafts, procedures } = this.channel; // What they show depends on the time.
@@ -148,6 +155,12 @@ export class CommsStore extends Store {
     else this.notify(`You may only listen in ${this.channelName}.`);
   }
 
+  async #openAll(): Promise<void> {
+    for (const channel of await takeUnsent()) this.#follow(channel);
+    for (const one of this.followed) if (one.status.state === 'closed') this.#open(one);
+    this.changed();
+  }
+
   #retryWaiting(): void {
     for (const one of this.followed) if (one.status.state === 'waiting') one.retry();
   }
@@ -200,6 +213,11 @@ export class CommsStore extends Store {
       // Private windows may block storage; the next visit then starts with the defaults.
     }
   }
+}
+
+/** Whether a message of ours would be sent, or confirmed, if the page stayed open. */
+function isPending({ refusal }: Draft): boolean {
+  return refusal === '';
 }
 
 export function storedNames(): StoredNames {

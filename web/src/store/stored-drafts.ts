@@ -1,9 +1,11 @@
 import type { Message } from '../transport/wire.ts';
 import type { Unsent } from './channel.ts';
 import type { NamedLink } from './links.ts';
+import { openTabs, tabId } from './open-tabs.ts';
 
 const STORAGE_KEY = 'rover.comms.drafts';
-const UNSENT_KEY = 'rover.comms.unsent';
+/** Followed by the id of a tab. */
+const UNSENT_PREFIX = 'rover.comms.unsent.';
 const READ_KEY = 'rover.comms.read';
 
 /** The storage of this tab, and the one that all tabs share. Browsers may block both. */
@@ -46,12 +48,54 @@ export function storeWritten(channel: string, written: Written, before: Written)
 
 /** The messages that this tab had not sent to a channel, or not seen confirmed, before a reload. */
 export function readUnsent(channel: string): readonly Unsent[] {
-  const unsent = all(ofTab, UNSENT_KEY)[channel];
-  return Array.isArray(unsent) ? (unsent as Unsent[]) : [];
+  return unsentOf(tabId)[channel] ?? [];
 }
 
 export function storeUnsent(channel: string, unsent: readonly Unsent[]): void {
-  store(ofTab, UNSENT_KEY, channel, unsent.length === 0 ? undefined : unsent);
+  store(shared, UNSENT_PREFIX + tabId, channel, unsent.length === 0 ? undefined : unsent);
+}
+
+/**
+ * Take over the unsent messages of tabs that were closed; returns their channels.
+ *
+ * They are not sent by themselves: hours later, they may be wrong.
+ */
+export async function takeUnsent(): Promise<readonly string[]> {
+  if (otherTabs().length === 0) return [];
+  const open = await openTabs();
+  const channels: string[] = [];
+  for (const tab of otherTabs().filter((one) => !open.has(one))) {
+    const left = Object.entries(unsentOf(tab));
+    localStorage.removeItem(UNSENT_PREFIX + tab);
+    for (const [channel, unsent] of left) {
+      storeUnsent(channel, [...readUnsent(channel), ...unsent.map(held)]);
+      channels.push(channel);
+    }
+  }
+  return channels;
+}
+
+function held(unsent: Unsent): Unsent {
+  const event = unsent.isSent ? 'the server confirmed it' : 'it was sent';
+  return { ...unsent, refusal: unsent.refusal || `the page was closed before ${event}` };
+}
+
+function otherTabs(): readonly string[] {
+  try {
+    return Object.keys(localStorage)
+      .filter((key) => key.startsWith(UNSENT_PREFIX))
+      .map((key) => key.slice(UNSENT_PREFIX.length))
+      .filter((tab) => tab !== tabId);
+  } catch {
+    return []; // Storage is blocked.
+  }
+}
+
+function unsentOf(tab: string): Readonly<Record<string, readonly Unsent[]>> {
+  const lists = Object.entries(all(shared, UNSENT_PREFIX + tab));
+  return Object.fromEntries(
+    lists.filter((one): one is [string, Unsent[]] => Array.isArray(one[1]) && one[1].length > 0),
+  );
 }
 
 /** The id of the newest event of a channel that the person has seen; `null` if it is not known. */
@@ -68,7 +112,8 @@ function store(storage: () => Storage, key: string, channel: string, value: unkn
   try {
     // A value that is `undefined` is left out.
     const text = JSON.stringify({ ...all(storage, key), [channel]: value });
-    storage().setItem(key, text);
+    if (text === '{}') storage().removeItem(key);
+    else storage().setItem(key, text);
   } catch {
     // Private windows may block storage; the text then lasts as long as the page.
   }
