@@ -1,5 +1,5 @@
 import { beforeEach, expect, test, vi } from 'vitest';
-import { ImageCache } from '../src/store/image-cache.ts';
+import { ImagesStore } from '../src/store/images.ts';
 import { Replay } from '../src/store/replay.ts';
 import type { ImageInfo, WireAlarm, WireSample } from '../src/transport/wire.ts';
 
@@ -209,9 +209,9 @@ test('uploads are those of that time, without later verdicts', async () => {
 });
 
 test('an image that is in memory is not shown before it had arrived', async () => {
-  const cache = new ImageCache();
-  cache.add(image('a', 'complete'), new Blob(['png']));
-  replay = new Replay(T, cache);
+  const live = new ImagesStore();
+  live.cache.add(image('a', 'complete'), new Blob(['png']));
+  replay = new Replay(T, live);
   replay.apply({ type: 'image', image: image('a', 'arriving') });
   replay.reached(T);
   expect(replay.images.shown).toMatchObject({ frame: null, status: { reason: 'arriving' } });

@@ -1,9 +1,10 @@
 import { beforeEach, expect, test, vi } from 'vitest';
+import { ImagesStore } from '../src/store/images.ts';
 import { RecordedSpan } from '../src/store/recorded-span.ts';
 import { Replay } from '../src/store/replay.ts';
 import { type Connect, TimeControl } from '../src/store/time-control.ts';
 import type { ReplayRequest, ReplaySink } from '../src/transport/replay-connection.ts';
-import type { WireSpan } from '../src/transport/wire.ts';
+import type { ImageInfo, WireSpan } from '../src/transport/wire.ts';
 
 const NOW = Date.parse('2026-11-28T12:00:00Z');
 const iso = (ms: number) => new Date(ms).toISOString();
@@ -19,6 +20,8 @@ interface Opened {
 let opened: Opened[];
 let query: string;
 let span: WireSpan;
+let live: ImagesStore;
+let listed: ImageInfo[];
 let time: TimeControl;
 
 const connect: Connect = (_base, request, sink) => {
@@ -40,7 +43,9 @@ const settle = () => vi.advanceTimersByTimeAsync(200);
 
 async function start(url = ''): Promise<void> {
   query = url;
-  time = new TimeControl((atMs) => new Replay(atMs), connect, {
+  live = new ImagesStore();
+  live.suspend();
+  time = new TimeControl((atMs) => new Replay(atMs, live), connect, {
     get query() {
       return query;
     },
@@ -52,6 +57,12 @@ async function start(url = ''): Promise<void> {
   await settle();
 }
 
+const image = (id: string, camera: string): ImageInfo => ({
+  ...{ id, camera, content_type: 'image/png', size: 3, received: 3, complete: true, revision: '1' },
+  ...{ taken_at: null, received_at: iso(NOW - 9_000), width: 1, height: 1, sha256: null },
+  ...{ metadata: {}, url: `images/${id}`, stream: `images/${id}` },
+});
+
 /** The first state of a replay has arrived, and it is at `ms`. */
 function reach(ms: number): void {
   current().sink.reached(ms);
@@ -60,6 +71,7 @@ function reach(ms: number): void {
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW });
   opened = [];
+  listed = [];
   const marks = { gaps: [], alarms: [], simulated: {} };
   span = { first: iso(NOW - 3_600_000), last: iso(NOW - 100), now: iso(NOW), ...marks };
   vi.stubGlobal('requestAnimationFrame', (call: () => void) => setTimeout(call));
@@ -72,6 +84,13 @@ beforeEach(() => {
   vi.stubGlobal('fetch', async (url: string) => {
     if (url.includes('telemetry/span')) return Response.json(span);
     if (url.includes('telemetry/parameters')) return Response.json({ parameters: [] });
+    if (url.includes('images?')) {
+      const { searchParams } = new URL(url);
+      const isListed = (one: ImageInfo) =>
+        one.camera === (searchParams.get('camera') ?? one.camera);
+      return Response.json({ images: searchParams.has('at') ? listed.filter(isListed) : [] });
+    }
+    if (url.includes('images/')) return new Response('png');
     return Response.json({ t: [], resolution_s: 0 });
   });
 });
@@ -325,4 +344,40 @@ test('a past time has the simulated labels and the marks of its time', async () 
     ['gap', start, NOW - 300_000],
     ['alarm', NOW - 60_000, NOW - 60_000],
   ]);
+});
+
+test('a replay shows the camera that was chosen, and its choice stays live', async () => {
+  await start();
+  live.setCamera('mast');
+  listed = [image('b', 'belly'), image('m', 'mast')];
+  time.seek(NOW - 60_000, true);
+  await settle();
+  current().sink.event({ type: 'image', image: image('b', 'belly') });
+  reach(NOW - 60_000);
+  await settle();
+  expect(time.replay?.images.list?.map(({ id }) => id)).toEqual(['m']);
+  expect(time.replay?.images.shown?.image.id).toBe('m');
+  time.replay?.images.setCamera('belly');
+  await settle();
+  expect(time.replay?.images.shown?.image.id).toBe('b');
+  time.goLive();
+  expect(live.camera).toBe('belly');
+});
+
+test('the image of which a person asks for the telemetry stays shown', async () => {
+  await start();
+  time.seek(NOW - 60_000, false, image('m', 'mast'));
+  await settle();
+  const { sink } = current();
+  sink.event({ type: 'image', image: image('b', 'belly') });
+  sink.event({
+    type: 'image',
+    image: { ...image('m', 'mast'), state: 'arriving', complete: false, revision: '0' },
+  });
+  reach(NOW - 60_000);
+  await settle();
+  expect(time.replay?.images).toMatchObject({
+    followLatest: false,
+    shown: { image: { id: 'm' }, status: { state: 'complete' } },
+  });
 });

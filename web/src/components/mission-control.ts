@@ -5,6 +5,7 @@ import { every } from '../store/ticker.ts';
 import { PageElement } from './element.ts';
 import { markPage } from './page-mark.ts';
 import type { RoverComms } from './rover-comms.ts';
+import type { Moment } from './seek-time.ts';
 import { timeKey } from './time-keys.ts';
 
 /** The page: a header and the four panels of one mission, live or in a replay. */
@@ -55,7 +56,7 @@ export class MissionControl extends PageElement {
     return html`
       <a class="skip" href="#images">Skip to the panels</a>
       <mission-header .mission=${mission}></mission-header>
-      <main @seek-time=${(event: CustomEvent<number>) => mission.time.seek(event.detail, false)}
+      <main @seek-time=${(event: CustomEvent<Moment>) => mission.time.seek(event.detail.ms, false, event.detail.image)}
         @open-link=${(event: CustomEvent<Link>) => this.#open(event.detail)}
         @share-link=${(event: CustomEvent<NamedLink>) => this.#share(event.detail)}
         @send-live=${() => this.#sendLive()}>

@@ -71,8 +71,8 @@ export class RoverImage extends PageElement {
     return html`
       <select aria-label="Camera" data-testid="camera"
         @change=${(event: Event) => this.store.setCamera((event.target as HTMLSelectElement).value || null)}>
-        <option value="">All cameras</option>
-        ${cameras.map((name) => html`<option value=${name}>${label(name)}</option>`)}
+        <option value="" .selected=${this.store.camera === null}>All cameras</option>
+        ${cameras.map((name) => html`<option value=${name} .selected=${this.store.camera === name}>${label(name)}</option>`)}
       </select>
     `;
   }
@@ -146,9 +146,9 @@ export class RoverImage extends PageElement {
     this.requestUpdate();
   }
 
-  #seek({ taken_at, received_at }: ImageInfo): void {
-    const time = taken_at ?? received_at;
-    if (time !== null) this.dispatchEvent(seekTime(Date.parse(time)));
+  #seek(image: ImageInfo): void {
+    const time = image.taken_at ?? image.received_at;
+    if (time !== null) this.dispatchEvent(seekTime(Date.parse(time), image));
   }
 
   #video() {

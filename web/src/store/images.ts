@@ -61,6 +61,7 @@ export class ImagesStore extends Store {
   /** The time that a replay has reached; `null` if this is the present. */
   readonly clock: ReplayClock | null;
   readonly cache: ImageCache;
+  readonly #live: ImagesStore | null;
   #isSuspended = false;
   #hasNew = false;
   #selected: ImageInfo | null = null;
@@ -71,11 +72,13 @@ export class ImagesStore extends Store {
   #next: string | null = null;
   #isLoadingOlder = false;
 
-  /** `cache`: of another store, whose images need no download then. */
-  constructor(clock: ReplayClock | null = null, cache = new ImageCache()) {
+  /** `live`: for a replay, the store of the present, with which it shares cache and camera. */
+  constructor(clock: ReplayClock | null = null, live: ImagesStore | null = null) {
     super();
     this.clock = clock;
-    this.cache = cache;
+    this.#live = live;
+    this.cache = live?.cache ?? new ImageCache();
+    this.camera = live?.camera ?? null;
   }
 
   /** Request nothing until `resume`: the panel shows a replay. */
@@ -168,6 +171,7 @@ export class ImagesStore extends Store {
 
   /** List the images of one camera, or of all (`null`), and follow the latest. */
   setCamera(camera: string | null): void {
+    this.#live?.setCamera(camera);
     this.camera = camera;
     this.list = null;
     this.#next = null;
@@ -230,10 +234,14 @@ export class ImagesStore extends Store {
     return there ?? this.list?.[0];
   }
 
+  /** As it is in the list. In a replay, one that was chosen complete stays so. */
+  #listed(image: ImageInfo | null): ImageInfo | null {
+    if (this.clock !== null && image?.complete) return image;
+    return this.list?.find((one) => isSame(one, image)) ?? image;
+  }
+
   #update(): void {
-    const image = this.followLatest
-      ? this.#latest
-      : (this.list?.find((one) => isSame(one, this.#selected)) ?? this.#selected);
+    const image = this.followLatest ? this.#latest : this.#listed(this.#selected);
     if (!image) return;
     const current = this.shown;
     const arrived = image.complete && isNotLoaded(current, 'arriving');

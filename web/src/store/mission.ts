@@ -26,7 +26,7 @@ export class Mission {
   readonly queue = new QueueStore();
   readonly readiness = new ReadinessStore(this.telemetry.stream);
   readonly session = new SessionStore(this.readiness, this.comms);
-  readonly time = new TimeControl((atMs) => new Replay(atMs, this.images.cache));
+  readonly time = new TimeControl((atMs) => new Replay(atMs, this.images));
 
   start(): void {
     this.readiness.simulatedAt = (part, ms) => this.time.span.simulatedAt(part, ms);

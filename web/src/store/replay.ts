@@ -1,7 +1,6 @@
 import { readHistory } from '../transport/history.ts';
 import type { ReplayEvent } from '../transport/replay-connection.ts';
 import { CommsStore } from './comms.ts';
-import type { ImageCache } from './image-cache.ts';
 import { ImagesStore } from './images.ts';
 import { ReplayClock } from './replay-clock.ts';
 import { TelemetryStore } from './telemetry.ts';
@@ -32,11 +31,12 @@ export class Replay {
   readonly #startMs: number;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(startMs: number, cache?: ImageCache) {
+  /** `live`: the images of the present. */
+  constructor(startMs: number, live?: ImagesStore) {
     this.#startMs = startMs;
     this.clock = new ReplayClock(startMs);
     this.telemetry = new TelemetryStore(this.clock);
-    this.images = new ImagesStore(this.clock, cache);
+    this.images = new ImagesStore(this.clock, live);
     this.uploads = new UploadsStore(this.clock);
     this.telemetry.stream.apply({
       type: 'connection',

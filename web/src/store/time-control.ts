@@ -1,6 +1,7 @@
 import { timestamp } from '../format.ts';
 import { isoTime } from '../time-text.ts';
 import { ReplayConnection, type ReplaySink } from '../transport/replay-connection.ts';
+import type { ImageInfo } from '../transport/wire.ts';
 import { RecordedSpan } from './recorded-span.ts';
 import { Replay } from './replay.ts';
 import { type Address, readAddress, withAddress } from './replay-address.ts';
@@ -111,15 +112,19 @@ export class TimeControl extends Store {
     pollWhileVisible(SPAN_PERIOD_MS, () => void this.#readSpan());
   }
 
-  /** Show another time. It plays from there on unless the page was paused. */
-  seek(ms: number, isStill = this.state === 'paused' || this.#isLoadingStill): void {
+  /** Show another time, with `image` if there is one. It plays from there on unless the page was paused. */
+  seek(
+    ms: number,
+    isStill = this.state === 'paused' || this.#isLoadingStill,
+    image: ImageInfo | null = null,
+  ): void {
     this.#keepsAddress = false;
     this.targetMs = ms;
     this.#isStill = isStill;
     this.#seeks += 1;
     this.changed();
     if (this.#seekTimer !== null) clearTimeout(this.#seekTimer);
-    this.#seekTimer = setTimeout(() => void this.#seek(ms, isStill), SEEK_DELAY_MS);
+    this.#seekTimer = setTimeout(() => void this.#seek(ms, isStill, image), SEEK_DELAY_MS);
   }
 
   /** Go `ms` milliseconds forward, or back if negative. Forward beyond the record is live. */
@@ -204,7 +209,7 @@ export class TimeControl extends Store {
     this.#writeAddress();
   }
 
-  async #seek(ms: number, isStill: boolean): Promise<void> {
+  async #seek(ms: number, isStill: boolean, image: ImageInfo | null = null): Promise<void> {
     this.targetMs = ms;
     this.#isStill = isStill;
     const seek = ++this.#seeks;
@@ -228,10 +233,8 @@ export class TimeControl extends Store {
     this.targetMs = atMs;
     this.#connection?.close(); // The shown picture stands still.
     const replay = this.#make(atMs);
-    if (this.replay !== null) {
-      replay.comms.show(this.replay.comms.channelName);
-      replay.images.camera = this.replay.images.camera;
-    }
+    if (this.replay !== null) replay.comms.show(this.replay.comms.channelName);
+    if (image !== null) replay.images.select(image);
     this.#open(replay, isStill);
   }
 
@@ -283,6 +286,8 @@ export class TimeControl extends Store {
     this.#setState(isStill ? 'paused' : 'playing');
     if (!this.#keepsAddress) this.#writeAddress(startMs);
     void replay.readPast();
+    // The state at the start has few images of one camera among those of others.
+    if (replay.images.camera !== null) replay.images.refresh();
   }
 
   #wait(reason: string): void {
