@@ -17,6 +17,8 @@ from rover.invisible import INVISIBLE, is_blank, misplaced
 MAX_CHARACTERS = 1_000
 """Maximum number of characters that are normalized: some become 18 characters."""
 
+NO_CHARACTER = "it has no visible character"
+
 
 def normalized(text: str) -> str:
     """The name as it is stored: full-width letters and other forms become the character.
@@ -36,7 +38,7 @@ def name_fault(text: str, max_characters: int) -> str:
     if len(text) > max_characters:
         return f"use 1 to {max_characters} characters"
     if text and is_blank(text):
-        return "it has no visible character"
+        return NO_CHARACTER
     for one in misplaced(text):
         return f"nobody sees the character U+{ord(one):04X} in it; leave it out"
     for one in text.translate(INVISIBLE):

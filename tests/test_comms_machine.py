@@ -262,7 +262,7 @@ class CommsMachine(RuleBasedStateMachine):
         """The same message with the same `ref` is published once, while the channel has it."""
         client = data.draw(st.sampled_from(self.here))
         assert client.member is not None
-        key = client.channel, client.member.requested_name, ref
+        key = client.channel, client.member.name, ref
         known = self.sent.get(key)
         event_id = self.speak(client, "again", ref, is_new=known is None)
         if known is not None and event_id != known:

@@ -211,14 +211,19 @@ class Channel:
             role = member.identity.role
             self._publish_presence("leave", member.name, len(self.members), role)
 
-    def speaker(self, name: str, identity: Identity) -> Speaker:
+    def speaker(self, name: str, identity: Identity, sender: str = "") -> Speaker:
         """A speaker that is not a member; without a token, its name is that of no member.
+
+        Args:
+            name: the one that it asks for.
+            identity: of the client.
+            sender: of a member of another channel; by default, the refs belong to the name.
 
         Raises:
             ChannelRefused: the name looks like that of a member.
         """
         unique = name if identity.name else self._names.unique(name, self.members.names())
-        return Request(identity, unique, name)
+        return Request(identity, unique, name, sender or f":{name}")
 
     def say(self, member: Speaker, text: str, ref: str | None, content: Content = PLAIN) -> EventId:
         """See `Member.say`."""
@@ -241,6 +246,7 @@ class Channel:
             member.requested_name,
             content,
             member.identity.name,
+            member.sender if ref is not None else "",
         )
         if (known := self._refs.find(event)) is not None:
             return self.topic.epochs.id(known)

@@ -24,6 +24,7 @@ class MessageEvent(NamedTuple):
         requested_name: the name that the member asked for.
         content: what it has beside its text.
         author: the name of the sender's token; empty if it has none.
+        sender: whose `ref` it is: no two clients at the same time have the same; empty without one.
         sent: `refs.digest_of` what the client has sent, if the server has completed it.
     """
 
@@ -35,6 +36,7 @@ class MessageEvent(NamedTuple):
     requested_name: str = ""
     content: Content = PLAIN
     author: str = ""
+    sender: str = ""
     sent: str = ""
 
 

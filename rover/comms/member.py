@@ -81,6 +81,11 @@ class Member:
         self._scope = scope
 
     @property
+    def sender(self) -> str:
+        """See `Speaker`. A member that resumes has the same."""
+        return f"{self.channel.name}:{self.name}"
+
+    @property
     def backlog(self) -> Backlog:
         """See `Sender`."""
         return self.read_backlog()
@@ -100,8 +105,8 @@ class Member:
         Args:
             text: the message.
             ref: the client's name for the message. A client that did not receive the id sends the
-                message again with the same `ref`: the same message with the same `ref` under the
-                same requested name is sent once, and returns the id of the first time.
+                message again with the same `ref`: the same message of the same member with the
+                same `ref` is sent once, and returns the id of the first time.
             content: what the message has beside its text.
             channel: one of `listening`; by default that of the member.
 
@@ -113,7 +118,7 @@ class Member:
         self.spoke_in = channel or self.channel
         if self.spoke_in is self.channel:
             return self.channel.say(self, text, ref, content)
-        speaker = self.spoke_in.speaker(self.requested_name, self.identity)
+        speaker = self.spoke_in.speaker(self.requested_name, self.identity, self.sender)
         return self.spoke_in.say(speaker, text, ref, content)
 
     def close(self, reason: RoverError) -> None:
@@ -178,6 +183,11 @@ class Speaker(Protocol):
         """The name that the client asked for."""
         ...
 
+    @property
+    def sender(self) -> str:
+        """Whose refs those of its messages are."""
+        ...
+
 
 class Request(NamedTuple):
     """A speaker that is not a member."""
@@ -185,3 +195,4 @@ class Request(NamedTuple):
     identity: Identity
     name: str
     requested_name: str
+    sender: str

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rover.comms.events import SYSTEM_NAME
 from rover.comms.names import MAX_NAME_CHARACTERS
 from rover.errors import ChannelRefused
-from rover.names import folded, looks_of, name_fault, normalized
+from rover.names import NO_CHARACTER, folded, looks_of, name_fault, normalized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,9 +40,10 @@ class MemberNames:
         """
         if identity.name:
             return identity.name
-        name = normalized(name).strip()
-        if fault := name_fault(name, MAX_NAME_CHARACTERS):
-            raise ChannelRefused("member name", name, fault)
+        asked, name = name, normalized(name).strip()
+        fault = NO_CHARACTER if asked and not name else name_fault(name, MAX_NAME_CHARACTERS)
+        if fault:
+            raise ChannelRefused("member name", name or asked, fault)
         if self._is_reserved(name):
             reason = "it looks like the name of a token, or of the server; use another"
             raise ChannelRefused("member name", name, reason)

@@ -58,6 +58,7 @@ def pack(event: ChannelEvent) -> Packed:
         "role": event.role,
         "requested_name": event.requested_name,
         **({"author": event.author} if event.author else {}),
+        **({"sender": event.sender} if event.sender else {}),
         **({"sent": event.sent} if event.sent else {}),
         **event.content.as_json(),
     }

@@ -18,7 +18,7 @@ class _Known(NamedTuple):
 
 
 class Refs:
-    """Finds an earlier message with the same requested name and `ref`.
+    """Finds an earlier message with the same sender and `ref`.
 
     Args:
         limit: maximum number of messages that are remembered, the newest ones.
@@ -36,13 +36,13 @@ class Refs:
         """
         if message.ref is None:
             return None
-        known = self._known.get((message.requested_name, message.ref))
+        known = self._known.get((message.sender, message.ref))
         if known is None:
             return None
         if known.digest != digest_of(message):
             raise MessageConflict(
                 "ref_reused",
-                f"another message of {message.requested_name!r} has the ref {message.ref!r}; use a "
+                f"another message of {message.name!r} has the ref {message.ref!r}; use a "
                 "new one for each message",
             )
         return known.offset
@@ -51,7 +51,7 @@ class Refs:
         """Remember a message, if it has a `ref`."""
         if message.ref is None:
             return
-        key = message.requested_name, message.ref
+        key = message.sender, message.ref
         self._known.pop(key, None)  # so that the newest is last
         self._known[key] = _Known(offset, digest_of(message))
         if len(self._known) > self._limit:
