@@ -310,6 +310,19 @@ class HasContact(Protocol):
         ...
 
 
+@runtime_checkable
+class HasMemory(Protocol):
+    """A camera that does not send its earlier images again after a restart of the server."""
+
+    def remember(self, images: Sequence[Image]) -> None:
+        """Note its images of earlier runs that the server still has, before the first `new()`.
+
+        Args:
+            images: complete, newest first, with the ids and revisions that the camera gave them.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One named stage of a check, known before the check starts.

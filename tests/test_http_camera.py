@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 import anyio
 import httpx
@@ -14,10 +15,17 @@ from anyio.abc import SocketAttribute, SocketStream
 from PIL import Image as Pillow
 
 from rover.guard import closing
+from rover.mission import MissionControl
+from rover.settings import Settings
 from sources.base import ImageBroken, SourceError
 from sources.http_camera import HttpCamera
 from sources.http_camera.links import links_in
 from sources.registry import open_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sources.base import Image
 
 pytestmark = pytest.mark.anyio
 
@@ -185,6 +193,43 @@ async def test_the_images_of_an_index_arrive_once_the_oldest_first() -> None:
         assert await arrivals(camera, 3) == ["0.jpg", "1.jpg", "2.jpg"]
     assert [path for path, _ in seen].count("/a/0.jpg") == 1
     assert {authorization[:6] for _, authorization in seen} == {"Basic "}
+
+
+async def test_a_restart_keeps_the_images_of_an_index_and_downloads_only_new_links(
+    tmp_path: Path,
+) -> None:
+    files = {"/a/same.jpg?v=1": jpeg(1), "/a/same.jpg?v=2": jpeg(2)}
+    seen: list[str] = []
+
+    def answer(path: str, _: dict[str, str]) -> bytes:
+        seen.append(path)
+        if path in files:
+            return response(files[path])
+        html = "".join(f"<a href='{link}'>x</a>" for link in files)
+        return response(html.encode(), Content_Type="text/html")
+
+    async def run(url: str, count: int) -> list[Image]:
+        settings = Settings(data_dir=tmp_path, log="sqlite:", camera=f"{url}/?poll_s=0.01")
+        async with MissionControl(settings, telemetry="none:", commands="none:") as mission:
+            images = mission.cameras.images["camera"]
+            begun = len(seen)
+
+            async def complete() -> list[Image]:
+                return [image for image in await images.listed() if image.complete]
+
+            with anyio.fail_after(20):
+                while len(await complete()) < count or seen[begun:].count("/") < 3:
+                    await anyio.sleep(0.01)
+            return await complete()
+
+    async with serving(answer) as url:
+        before = await run(url, 2)
+        files["/b/same.jpg"] = jpeg(3)
+        new, *kept = await run(url, 3)
+    known = [(one.id, one.revision, one.received_at) for one in before]
+    assert [(one.id, one.revision, one.received_at) for one in kept] == known
+    assert len({new.id, *(one.id for one in kept)}) == 3
+    assert [seen.count(path) for path in files] == [1, 1, 1]
 
 
 def test_links_of_a_json_index() -> None:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
 from rover.guard import Guard
-from sources.base import HasContact, HasVideo, ImageBroken, SourceError
+from sources.base import HasContact, HasMemory, HasVideo, ImageBroken, SourceError
 from sources.rules import chunk_mistake, image_mistake
 
 if TYPE_CHECKING:
@@ -70,6 +70,15 @@ class GuardedCamera:
         """
         image = await self.guard.call("image()", self._camera.image, image_id)
         return self._checked("image()", image)
+
+    def remember(self, images: Sequence[Image]) -> None:
+        """Pass the images of earlier runs to a camera that asks for them.
+
+        Raises:
+            SourceError: the camera failed.
+        """
+        if self.guard.read("remember()", isinstance, self._camera, HasMemory):
+            self.guard.read("remember()", cast("HasMemory", self._camera).remember, images)
 
     @property
     def has_contact(self) -> bool:

@@ -21,7 +21,7 @@ from rover.images.copying import copy_to_store
 from rover.images.reader import CameraReader, FileReader
 from rover.images.receiver import SHUTTING_DOWN, Receiver
 from rover.images.served import ServedRevisions
-from sources.base import ImageBroken, UnknownImage
+from sources.base import ImageBroken, SourceError, UnknownImage
 from sources.rules.describe import describe
 from sources.values.blocking import BlockingCalls
 
@@ -111,6 +111,10 @@ class Images:
         """Take the kept images from the log; call it before `run`."""
         if self._kept is not None:
             await self._kept.load()
+            try:
+                self._camera.remember(self._kept.newest())
+            except SourceError as exc:
+                self.receiver.supervisor.degrade(describe(exc))
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Receive arriving images until cancelled, and copy the kept ones to their store."""

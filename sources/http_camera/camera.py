@@ -30,13 +30,16 @@ from sources.values.held_camera import HeldCamera
 from sources.values.ranges import POSITIVE_S, Range
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from sources.values.images import Header
 
 logger = logging.getLogger("sources.http_camera")
 
 MAX_INDEX_BYTES = 4 * 2**20
+
+LINK_DIGITS = 16
+"""Number of digits at the start of a revision that depend on the link alone."""
 
 MAX_FAILURES = 3
 """Number of failed downloads of a link after which it is skipped."""
@@ -103,6 +106,12 @@ class HttpCamera(HeldCamera):
         self._last = b""  # the last body of a snapshot
         self._done: set[httpx.URL] = set()  # links of the index
         self._failures: Counter[httpx.URL] = Counter()  # of downloads
+        self._remembered: set[str] = set()  # digests of links that an earlier run downloaded
+
+    def remember(self, images: Sequence[Image]) -> None:
+        """Note images of earlier runs: their links are not downloaded again."""
+        super().remember(images)
+        self._remembered = {image.revision[:LINK_DIGITS] for image in images}
 
     async def _receive(self, announce: Callable[[str], None]) -> None:
         async with httpx.AsyncClient(timeout=self._timeout_s) as client:
@@ -154,14 +163,16 @@ class HttpCamera(HeldCamera):
         oldest_first = links if self._newest == "last" else links[::-1]
         self._done.intersection_update(links)
         for url in oldest_first[-self._keep :]:
-            if url in self._done:
+            digest = _digest(str(url.copy_with(username=None, password=None)))[:LINK_DIGITS]
+            if url in self._done or digest in self._remembered:
                 continue
             try:
                 if not requests.allows(url):
                     raise Failed(url, "a link to another host; allow it with `hosts`")
                 async with requests.get(url, {}) as response:
                     download = Download(requests, response, self._max_bytes)
-                    async with aclosing(self._download(download, _name_in(url))) as ids:
+                    arriving = self._download(download, _name_in(url), digest)
+                    async with aclosing(arriving) as ids:
                         async for image_id in ids:
                             yield image_id
             except Failed as exc:
@@ -173,13 +184,14 @@ class HttpCamera(HeldCamera):
             self._done.add(url)
 
     async def _download(
-        self, download: Download, name: str, *, timed: bool = False
+        self, download: Download, name: str, link: str = "", *, timed: bool = False
     ) -> AsyncGenerator[str]:
         """Hold the image that arrives, and yield its id when it begins.
 
         Args:
             download: of its bytes.
             name: its id; the endings that other ids and, if `timed`, its format require are added.
+            link: digest of its link in an index, with which its revision begins.
             timed: the name is a time.
         """
         held, reason = None, "its download ended"
@@ -187,7 +199,7 @@ class HttpCamera(HeldCamera):
             async for chunk, header in download.images():
                 now = self._clock()
                 if held is None:
-                    held = self._hold(download, name, header, chunk, timed=timed)
+                    held = self._hold(download, name, link, header, chunk, timed=timed)
                     yield held.image.id
                 else:
                     held.add(chunk, now)
@@ -202,7 +214,14 @@ class HttpCamera(HeldCamera):
         self._held.limit()
 
     def _hold(
-        self, download: Download, name: str, header: Header, data: bytes, *, timed: bool
+        self,
+        download: Download,
+        name: str,
+        link: str,
+        header: Header,
+        data: bytes,
+        *,
+        timed: bool,
     ) -> HeldImage:
         stem, suffix = name, ""
         if timed:
@@ -215,7 +234,7 @@ class HttpCamera(HeldCamera):
             self._held.free_id(stem, suffix),
             header.content_type,
             size=download.size,
-            revision=sha256(f"{download.url}\0{download.etag}\0{now}".encode()).hexdigest()[:16],
+            revision=link + _digest(f"{download.url}\0{download.etag}\0{now}")[:16],
             width=header.width,
             height=header.height,
             metadata={"url": place(download.url)},
@@ -223,6 +242,10 @@ class HttpCamera(HeldCamera):
         held = HeldImage(image, data, now)
         self._held.add(held)
         return held
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
 
 
 def _name_in(url: httpx.URL) -> str:

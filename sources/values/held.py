@@ -15,7 +15,7 @@ from sources.values.images import is_whole, read_facts, read_header
 from sources.values.names import free_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 CHUNK_BYTES = 2**20
 """Maximum bytes of one chunk, the limit of the contract."""
@@ -102,9 +102,13 @@ class HeldImages:
     Args:
         max_images: maximum number of images.
         max_bytes: maximum bytes of all images.
+
+    Attributes:
+        taken: ids of images that are no longer held; no new image gets one.
     """
 
     def __init__(self, max_images: int, max_bytes: int) -> None:
+        self.taken: Collection[str] = ()
         self._max_images = max_images
         self._max_bytes = max_bytes
         self._held: dict[str, HeldImage] = {}  # oldest first
@@ -134,8 +138,10 @@ class HeldImages:
 
     def free_id(self, stem: str, suffix: str) -> str:
         """An id with that ending, which no complete image has."""
-        known = [image.id.removesuffix(suffix) for image in self.images if image.complete]
-        return free_name(stem, known) + suffix
+        used = [image.id.removesuffix(suffix) for image in self.images if image.complete]
+        while (free := free_name(stem, used)) + suffix in self.taken:
+            used.append(free)
+        return free + suffix
 
     def add_whole(
         self,

@@ -39,6 +39,10 @@ class HeldCamera:
         """POSIX seconds of the last answer of the camera; see `HasContact`."""
         return self._receptions.contact_at
 
+    def remember(self, images: Sequence[Image]) -> None:
+        """Note images of earlier runs: their ids are not given to others."""
+        self._held.taken = {image.id for image in images}
+
     async def images(self) -> Sequence[Image]:
         """The images in memory, newest first."""
         return self._held.images
