@@ -13,6 +13,7 @@ import pytest
 from anyio import Event, create_task_group, wait_all_tasks_blocked
 
 from rover.commands import upload as upload_module
+from rover.commands.block_writer import BLOCK_BYTES
 from rover.commands.inbox import Inbox
 from rover.commands.records import saved_uploads
 from rover.commands.restart import NOT_ARRIVED
@@ -145,6 +146,25 @@ async def test_an_upload_that_a_crash_cut_off_is_reported_with_the_bytes_that_ha
     assert (report["status"], report["detail"]) == ("FAILED", NOT_ARRIVED)
     assert (report["received"], report["size"]) == (len(FILE), 2 * len(FILE))
     assert [step["state"] for step in report["steps"]] == ["skipped", "skipped"]
+
+
+async def test_an_upload_that_a_crash_cut_off_before_its_next_event_has_the_bytes_of_its_file(
+    tmp_path: Path,
+) -> None:
+    log, folder = MemoryLog(), tmp_path / "killed"
+    async with running(tmp_path, ACCEPTED, log=log, clock=Ticks(0.0)) as commands:
+        upload = commands.intake.begin("sol-42.seq")
+        async with create_task_group() as tasks:
+            tasks.start_soon(commands.receive, upload, chunks(bytes(BLOCK_BYTES), gate := Event()))
+            incoming = tmp_path / "data" / "incoming" / upload.id
+            await until(lambda: incoming.exists() and incoming.stat().st_size == BLOCK_BYTES)
+            shutil.copytree(tmp_path / "data", folder / "data")
+            crashed = deepcopy(log)
+            gate.set()
+    async with running(folder, log=crashed) as commands:
+        report = await only_entry(commands)
+        assert files_of(commands) == []
+    assert (report["detail"], report["received"]) == (NOT_ARRIVED, BLOCK_BYTES)
 
 
 async def test_the_report_of_a_rejected_file_has_the_lines_with_findings(tmp_path: Path) -> None:

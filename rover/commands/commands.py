@@ -172,7 +172,7 @@ class Commands:
             SettingError: the data folder is not writable.
         """
         left = await self.uploads.restore()
-        keep = [upload.id for upload, saved in left if saved.is_accepted or saved.resumable]
+        keep = [upload.id for upload, _ in left]
         is_recorded = self._log is not None and self._log.recorded is not None
         with self.inbox.open(keep):
             try:

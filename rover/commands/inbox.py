@@ -145,6 +145,14 @@ class Inbox:
         _sync(self.accepted, self._fsync)
         return True
 
+    def remove(self, name: str) -> int:
+        """Delete an incoming file from before a restart; returns its size, 0 if there is none."""
+        path, size = self.incoming / name, 0
+        with suppress(OSError):
+            size = path.stat().st_size
+            path.unlink()
+        return size
+
     def store_artifact(self, content: bytes | Path) -> tuple[str, int]:
         """Store a compiled product; returns its SHA-256 and its size. It survives a power failure.
 

@@ -58,12 +58,13 @@ class Restart:
             return
         if not upload.has_arrived:
             upload.steps = _planned_steps(upload)
-            upload.received = max(
-                (fields.get("received", 0) for _, fields in upload.topic.retained_items()),
-                default=0,
-            )
+            events = upload.topic.retained_items()
+            published = [fields.get("received", 0) for _, fields in events]
+            written = await to_thread.run_sync(self._inbox.remove, upload.id)
+            upload.received = max(written, *published, 0)
             upload.publish_failure(NOT_ARRIVED)
         elif not saved.is_accepted:
+            await to_thread.run_sync(self._inbox.remove, upload.id)
             upload.publish_failure(RESTARTED)
         else:
             try:

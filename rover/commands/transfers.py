@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anyio import CancelScope, Event, get_cancelled_exc_class, to_thread
 
+from rover.commands.block_writer import BlockWriter
 from rover.commands.checks import SHUTTING_DOWN
 from rover.commands.throttle import Throttle
 from rover.commands.upload_state import Status
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from rover.shares import Pool
 
 logger = logging.getLogger("rover.commands")
-
-WRITE_BYTES = 2**20
-"""Size of the blocks in which a file is hashed and written, each by one call in a worker thread."""
 
 PROGRESS_PERIOD_S = 0.25
 """Minimum number of seconds between two events about received bytes."""
@@ -122,9 +120,7 @@ class Transfers:
 
     async def _write(self, upload: Upload, file: CommandFile, chunks: AsyncIterator[bytes]) -> None:
         throttle = Throttle(PROGRESS_PERIOD_S, self._clock)
-        block: list[bytes] = []
-        written = upload.received
-        try:
+        async with BlockWriter(file) as writer:  # what has arrived is kept
             async for chunk in chunks:
                 received = upload.received + len(chunk)
                 if received > upload.max_bytes:
@@ -132,16 +128,9 @@ class Transfers:
                 if upload.is_resumable:
                     _check_end(upload, received)
                 upload.received = received
-                block.append(chunk)
-                if upload.received - written >= WRITE_BYTES:
-                    full, block, written = block, [], upload.received
-                    await to_thread.run_sync(_append_all, file, full)
+                await writer.add(chunk)
                 if throttle.is_due():
                     upload.publish_received("receiving the file")
-        finally:
-            if upload.is_resumable or block:
-                with CancelScope(shield=True):  # what has arrived is kept
-                    await to_thread.run_sync(_append_all, file, block)
 
     async def append(
         self,
@@ -256,11 +245,6 @@ class Transfers:
         if upload.request is not None and not upload.request.is_set():
             upload.receiving.cancel()
             await upload.request.wait()
-
-
-def _append_all(file: CommandFile, chunks: list[bytes]) -> None:
-    for chunk in chunks:
-        file.write(chunk)
 
 
 def _check_end(upload: Upload, end: int) -> None:
