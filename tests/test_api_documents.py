@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 WEB = Path(__file__).parents[1] / "web"
+HTTP_API = Path(__file__).parents[1] / "docs" / "http-api.md"
 ASYNCAPI_SCHEMA = WEB / "node_modules" / "@asyncapi" / "specs" / "schemas" / "3.0.0.json"
 
 ACCESS_PATHS = ("/sign-in", "/sign-out", "/tickets")
@@ -110,6 +111,9 @@ async def test_the_asyncapi_document_has_clear_names_and_examples(mission: Missi
     assert found["channels"].keys() == {
         *("telemetry", "comms", "channel", "image", "upload", "uploadProgress")
     }
+    documented = re.search("channels are (.+?)\\.", HTTP_API.read_text(), re.DOTALL)
+    assert documented is not None
+    assert set(re.findall("`(\\w+)`", documented[1])) == found["channels"].keys()
     assert "receiveComms" in found["operations"]
     for channel in found["channels"].values():
         addressed = set(re.findall(r"{(\w+)}", channel["address"]))

@@ -135,6 +135,22 @@ def test_an_unsent_message_survives_a_reload(server: MissionServer, pages: Pages
     expect(message(page, "Go for drive.")).to_have_count(1)
 
 
+def test_a_mention_of_our_role_is_marked_and_an_address_is_not(
+    server: MissionServer, pages: Pages, mission: MissionControl
+) -> None:
+    pages.allow("401")
+    token = add_token(mission.settings, "Ada", "view,say", role="FD").text
+    server.call(mission.tokens.refresh)
+    page = pages.open(server.url)
+    sign_in(page, token)
+    wait_until_live(page)
+    texts = {"@fd, go?": "true", "x@Ada.com": "false", "ask @Ada": "true", "@capcom": "false"}
+    for text in texts:
+        server.call(mission.comms.say, "flight", text, "Bo")
+    for text, is_mentioned in texts.items():
+        expect(message(page, text)).to_have_attribute("data-mentioned", is_mentioned)
+
+
 def refuse_channels(page: Page) -> None:
     """Reload the page without a connection to its channels."""
     page.route_web_socket(re.compile("/ws/comms/"), lambda socket: socket.close())

@@ -10,7 +10,7 @@ import pytest
 from anyio import fail_after
 
 from rover.comms import Comms
-from rover.comms.listening import MAX_SUBSCRIPTIONS, mentions
+from rover.comms.listening import MAX_SUBSCRIPTIONS, mentions, subscribed
 from rover.errors import MessageRefused
 from rover.identity import Identity
 from rover.settings import Settings
@@ -117,10 +117,25 @@ async def test_unread_messages_and_mentions_are_counted(serve: Serve) -> None:
         ("@all", True),
         ("@allow", False),
         ("@Ada_", True),
+        ("x@Ada.com", False),
+        ("ملف@all", False),
+        ("x@Ada.com (@Ada)", True),
+        ("...@Ada", True),
     ],
 )
 def test_a_mention_is_a_whole_name(text: str, found: bool) -> None:
     assert mentions(text, "Ada") is found
+
+
+async def test_a_mention_of_the_role_of_a_member_is_counted() -> None:
+    comms = Comms(Settings())
+    last = (await comms.say("ops", "GO", "Bo")).id
+    for text in ("@fd?", "@CAPCOM"):
+        await comms.say("ops", text, "Bo")
+    fd = Identity(name="Ada", role="FD", scopes=frozenset({"view", "say"}))
+    with comms.join("flight", identity=fd) as ada:
+        reply = subscribed(ada, comms.channels.open("ops", None), last, read=last)
+    assert json.loads(reply)["mentions"] == 1
 
 
 async def test_what_is_refused_changes_nothing(serve: Serve) -> None:

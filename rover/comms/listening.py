@@ -115,7 +115,7 @@ def subscribed(member: Member, channel: Channel, last_id: EventId, read: EventId
     if not member.identity.allows("say", channel.name):
         fields["may_say"] = False
     if read is not None:
-        fields |= _unread(channel, read, member.name)
+        fields |= _unread(channel, read, member)
     return dumps(fields)
 
 
@@ -124,7 +124,7 @@ def unsubscribed(channel: str) -> str:
     return dumps({"type": "unsubscribed", "channel": channel})
 
 
-def _unread(channel: Channel, read: EventId, name: str) -> dict[str, Any]:
+def _unread(channel: Channel, read: EventId, member: Member) -> dict[str, Any]:
     """Number of messages of others after an event, and of those that mention the member.
 
     Messages that are no longer in memory are not counted; `more` is true then.
@@ -137,22 +137,24 @@ def _unread(channel: Channel, read: EventId, name: str) -> dict[str, Any]:
         for frame, event in zip(topic.retained(), topic.retained_items(), strict=True)
         if frame.id.offset > first
         and isinstance(event, MessageEvent)
-        and event.name != name
+        and event.name != member.name
         and event.content.kind not in FIELDS  # changes of other messages
     ]
-    mentioning = sum(mentions(text, name) for text in texts)
+    names = [name for name in (member.name, member.identity.role) if name]
+    mentioning = sum(mentions(text, *names) for text in texts)
     more = not known or topic.expired_to > first
     return {"unread": len(texts), "mentions": mentioning, **({"more": True} if more else {})}
 
 
-def mentions(text: str, name: str) -> bool:
-    """Whether a text has `@name` or `@all`, in any case."""
+def mentions(text: str, *names: str) -> bool:
+    """Whether a text has `@all` or `@` and one of the names, in any case.
+
+    What follows a letter or a digit is no mention but an address, such as `x@example.com`.
+    """
     where = folded(text)
-    for one in (f"@{folded(name)}", f"@{EVERYBODY}"):
-        start = where.find(one)
-        while start >= 0:
-            end = start + len(one)
-            if not NAME_CHARACTER.match(where, end):
-                return True
-            start = where.find(one, end)
-    return False
+    return any(
+        not NAME_CHARACTER.match(where, found.end())
+        and not NAME_CHARACTER.fullmatch(where[: found.start()][-1:])
+        for name in (EVERYBODY, *names)
+        for found in re.finditer(re.escape(f"@{folded(name)}"), where)
+    )

@@ -131,14 +131,17 @@ export class Channel {
     return this.#ownNames.has(name);
   }
 
-  /** Whether a text mentions us or everyone: `@name`, `@all`. */
+  /** Whether a text mentions us or everyone: `@name`, `@role`, `@all`; not in `x@example.com`. */
   namesUs(text: string): boolean {
-    const mentions = fold(text);
-    return [...this.#ownNames, 'all'].some((name) => {
-      const mention = `@${fold(name)}`;
-      // What follows each mention: after `@Ad`, `@Ada` begins with a letter.
-      const rests = mentions.split(mention).slice(1);
-      return rests.some((rest) => !/^[\p{L}\p{N}]/u.test(rest));
+    const ourRole = this.you === null ? undefined : this.roles.get(this.you);
+    const names = [...this.#ownNames, 'all', ...(ourRole ? [ourRole] : [])];
+    const said = fold(text);
+    return names.some((name) => {
+      // The text around each mention: after `@Ad`, `@Ada` begins with a letter.
+      const around = said.split(`@${fold(name)}`);
+      return around
+        .slice(1)
+        .some((rest, i) => !/[\p{L}\p{N}]$/u.test(around[i] ?? '') && !/^[\p{L}\p{N}]/u.test(rest));
     });
   }
 
