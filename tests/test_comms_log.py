@@ -9,6 +9,7 @@ import pytest
 
 from rover.comms import Comms
 from rover.comms.expiry import READ_RECORDS
+from rover.comms.history import Query
 from rover.comms.records import PREFIX
 from rover.errors import LogDamaged
 from rover.events import EventId, Gap
@@ -96,6 +97,25 @@ async def test_the_log_keeps_the_newest_messages_up_to_its_own_number(log: Log) 
     assert isinstance(first, Gap)
     assert (first.after, first.lost) == (ada.joined, 15)
     assert rest == [f"m{number}" for number in range(15, 25)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "count"), [({"keep_comms_messages": 3}, 3), ({"keep_comms_bytes": 2_048}, 1)]
+)
+async def test_limits_below_those_of_the_memory_are_kept(
+    log: Log, limit: dict[str, Any], count: int
+) -> None:
+    comms = comms_of(log, **limit)
+    with comms.join("ops", "ada") as ada:
+        for number in range(20):
+            ada.say(f"{number} ".ljust(900, "x"))
+        await log.sync()
+        await comms.channels.expire()
+        await log.sync()
+        assert len(await log.read(PREFIX + "ops", kinds=("message",))) <= max(count, 2)
+        assert 1 <= len(ada.channel.history()) <= count
+        newest = (await comms.messages("ops", Query())).messages[-1]
+        assert newest.id.offset == ada.joined.offset + 20
 
 
 async def test_joins_do_not_count_as_messages(log: Log) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
@@ -190,9 +191,14 @@ class Channels:
             store = channel_store(self._log, name, self._clock)
             if store.stream is None:
                 self._limit_stored(self._log)
+        limits = self._limits_of(name)
         channel = self._open[name] = Channel(
             name,
-            self._settings,
+            replace(  # what is in memory is kept, too
+                self._settings,
+                room_events=min(self._settings.room_events, limits.messages),
+                room_bytes=min(self._settings.room_bytes, limits.bytes),
+            ),
             self._member_names,
             self._notify,
             self._clock,

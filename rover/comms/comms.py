@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("rover.comms")
 
-EXPIRE_PERIOD_S = 600.0
+EXPIRE_PERIOD_S = 60.0
 """Seconds between two times that old messages are deleted."""
 
 RETRY_AFTER_S = 2

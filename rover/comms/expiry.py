@@ -45,9 +45,8 @@ class Limits(NamedTuple):
         days = settings.keep_comms_days if pinned.keep_days is None else pinned.keep_days
         return cls(
             now - days * DAY_S if days else -inf,
-            # the channel needs as many as it has in memory
-            max(pinned.keep_messages or settings.keep_comms_messages, settings.room_events),
-            max(pinned.keep_bytes or settings.keep_comms_bytes, settings.room_bytes),
+            pinned.keep_messages or settings.keep_comms_messages,
+            pinned.keep_bytes or settings.keep_comms_bytes,
             settings.max_message_bytes,
         )
 
