@@ -278,6 +278,11 @@ async def test_the_short_form_of_a_dictionary(schema: Path, tmp_path: Path) -> N
         {"name": "m", "type": "enum"},
         {"name": "m", "type": {"name": "U8"}, "max": 5},
         {"name": "m", "type": "repeat", "args": [{"name": "x", "type": "number", "maxx": 1}]},
+        {"name": "m", "type": "integer", "min": 0.5},
+        {"name": "m", "type": "integer", "min": 5, "max": 1},
+        {"name": "m", "type": "string", "max_bytes": -1},
+        {"name": "m", "type": "string", "max_bytes": 1.5},
+        {"name": "m", "type": "enum", "values": ["A", 5]},
     ],
 )
 def test_a_limit_that_would_not_be_checked_is_refused(
@@ -294,6 +299,14 @@ def test_a_limit_that_would_not_be_checked_is_refused(
         {"name": "A", "arg": []},
         {"name": "A", "stem": "B"},
         {"name": "A", "formalParams": [], "args": [{"name": "m", "type": "number"}]},
+        {"name": "A", "args": [{"name": "m", "type": "number"}] * 2},
+        {"name": "A", "formalParams": [{"name": "m", "type": {"name": "U8"}}] * 2},
+        {
+            "name": "A",
+            "args": [
+                {"name": "m", "type": "repeat", "args": [{"name": "x", "type": "number"}] * 2}
+            ],
+        },
     ],
 )
 def test_a_command_with_fields_that_contradict_each_other_is_refused(
@@ -309,6 +322,8 @@ def test_a_command_with_fields_that_contradict_each_other_is_refused(
     [
         [],
         {},
+        {"commands": [], "limits": {}},
+        {"commands": [], "description": float("nan")},
         {"commands": [{"name": "A", "args": 5}]},
         {"commands": [{"name": "A", "args": [{"name": "x", "type": "number", "min": "0"}]}]},
         {"commands": [{"name": "A", "args": [{"name": "x", "type": {"name": "Nowhere"}}]}]},

@@ -40,6 +40,8 @@ class Commands:
 
     def __init__(self, place: str, content: Any) -> None:
         root = Fields(place, content, ": ")
+        if root.get("metadata") is None:  # which each dictionary of F Prime has
+            root.check_known(("commands", "typeDefinitions", "description"))
         types = Types(root)
         self._commands: dict[str, Sequence[Parameter]] = {}
         for fields in root.objects("commands"):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sources.values.floats import HIGHEST_ROUNDED_F32
-from sources.values.wording import listed
+from sources.values.wording import listed, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sources.values.json_fields import Fields
 
@@ -123,12 +123,27 @@ def read_parameters(command: Fields, types: Types) -> list[Parameter]:
     if command.get("formalParams") is not None:
         if command.get("args") is not None:
             raise command.error("args", "is there beside formalParams; delete one of both")
-        return [
-            types.parameter(one.text("name"), one.object("type"))
-            for one in command.objects("formalParams")
-        ]
+        params = command.objects("formalParams")
+        return _distinct(
+            (one, types.parameter(one.text("name"), one.object("type"))) for one in params
+        )
     command.check_known((name_field(command), "args", "description"))
-    return [_read(one, types, 0) for one in command.objects("args", optional=True)]
+    args = command.objects("args", optional=True)
+    return _distinct((one, _read(one, types, 0)) for one in args)
+
+
+def _distinct(found: Iterable[tuple[Fields, Parameter]]) -> list[Parameter]:
+    """The parameters, each of which has a name of its own.
+
+    Raises:
+        SourceError: two have the same name.
+    """
+    parameters: dict[str, Parameter] = {}
+    for fields, parameter in found:
+        if parameter.name in parameters:
+            raise fields.error("name", f"{quoted(parameter.name)} is a duplicate")
+        parameters[parameter.name] = parameter
+    return list(parameters.values())
 
 
 def name_field(command: Fields) -> str:
@@ -145,7 +160,9 @@ def _read(fields: Fields, types: Types, depth: int) -> Parameter:
     if kind not in KINDS:
         raise fields.error("type", f"must be one of {listed(KINDS)}")
     fields.check_known((*PARAMETER_FIELDS, *LIMITS[kind]))
-    low, high = (fields.number(key) for key in ("min", "max"))
+    low, high = (fields.number(key, whole=kind == "integer") for key in ("min", "max"))
+    if low is not None and high is not None and low > high:
+        raise fields.error("max", f"must be at least min, {low!r:.40}, not {high!r:.40}")
     members = fields.texts("values")
     if kind == "enum" and not members:
         raise fields.error("values", "must list the members of the enum")
@@ -153,6 +170,6 @@ def _read(fields: Fields, types: Types, depth: int) -> Parameter:
     if fields.get("args") is not None:
         if depth == MAX_DEPTH:
             raise fields.error("args", f"is nested deeper than {MAX_DEPTH}, the limit")
-        repeated = [_read(one, types, depth + 1) for one in fields.objects("args")]
-    max_bytes = fields.number("max_bytes", whole=True)
+        repeated = _distinct((one, _read(one, types, depth + 1)) for one in fields.objects("args"))
+    max_bytes = fields.number("max_bytes", whole=True, low=1)
     return Parameter(name, kind, low, high, members, max_bytes, repeated)

@@ -55,9 +55,13 @@ def read_json_dictionary(path: Path) -> tuple[bytes, Any]:
     """
     data = read_dictionary_file(path)
     try:
-        return data, json.loads(data)
+        return data, json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as exc:
         raise SourceError(f"{path.name}: is not valid JSON: {exc}") from exc
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON (RFC 8259, section 6)")
 
 
 def unreadable(path: Path, exc: OSError, hint: str = "") -> SourceError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from sources.base import SourceError
@@ -69,21 +70,30 @@ class Fields:
             )
         return value
 
-    def number(self, name: str, *, whole: bool = False) -> Any:
-        """A number, or a whole one; `None` if it is missing."""
+    def number(self, name: str, *, whole: bool = False, low: float = -inf) -> Any:
+        """A finite number, or a whole one, of at least `low`; `None` if it is missing."""
         value = self.get(name)
-        kinds = (int,) if whole else (int, float)
-        if value is not None and type(value) not in kinds:
+        if value is None:
+            return None
+        is_integer = type(value) is int
+        if not is_integer and not (type(value) is float and isfinite(value)):
             raise self.error(name, f"must be a number, not {_noun(value)}")
-        return value
+        if whole and value != int(value):
+            raise self.error(name, f"must be a whole number, not {value!r:.40}")
+        if value < low:
+            raise self.error(name, f"must be at least {low:g}, not {value!r:.40}")
+        return int(value) if whole else value
 
     def texts(self, name: str) -> list[str]:
         """An array of texts; empty if it is missing."""
         value = self.get(name)
         if value is None:
             return []
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list):
             raise self.error(name, f"must be an array of texts, not {_noun(value)}")
+        for index, one in enumerate(value):
+            if not isinstance(one, str):
+                raise self.error(f"{name}[{index}]", f"must be a text, not {_noun(one)}")
         return value
 
     def object(self, name: str, *, optional: bool = False) -> Fields:
