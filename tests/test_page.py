@@ -1345,7 +1345,7 @@ def test_a_camera_without_images_shows_its_video_and_no_image_of_another(
     expect(shown).to_have_attribute("data-state", "complete")
 
 
-def test_an_image_is_shown_above_no_other_image(
+def test_an_image_has_the_name_of_its_camera_and_is_shown_above_no_other_image(
     start_server: StartServer, pages: Pages, tmp_path: Path
 ) -> None:
     for folder, name in (("mast", "a.png"), ("mast", "b.tif"), ("belly", "c.png")):
@@ -1369,6 +1369,10 @@ def test_an_image_is_shown_above_no_other_image(
     server = start_server(lambda: MissionControl(config=Config.load(config, {})))
     page = pages.open(server.url)
     state, drawn = page.get_by_test_id("image-state"), page.locator("image-stage img")
+    names = page.get_by_test_id("filmstrip").locator(".camera")
+    expect(names).to_have_text(["belly", "mast", "mast"])
+    page.get_by_test_id("filmstrip").get_by_role("button").filter(has_text="a.png").click()
+    expect(page.get_by_test_id("image-camera")).to_contain_text("mast")
     page.get_by_test_id("camera").select_option("mast")
     strip = page.get_by_test_id("filmstrip").get_by_role("button")
     for _ in range(2):

@@ -129,3 +129,47 @@ test('an image that is not in the list is found by its id, and stays shown', asy
   await shown(store, old.id);
   expect(store.followLatest).toBe(false);
 });
+
+test('a broken image shows its bytes and the reason of the server, and is requested once', async () => {
+  const part: ImageInfo = {
+    ...{ ...image('cut'), complete: false, state: 'broken', reason: 'the camera hung up' },
+    ...{ size: 1_000, sha256: null },
+  };
+  let lists = 0;
+  vi.stubGlobal('fetch', async (url: string) => {
+    if (url.includes('/images')) {
+      lists += 1;
+      return Response.json({ images: [part] });
+    }
+    downloads.push(url);
+    return new Response(BYTES, { headers: { 'content-length': '1000' } });
+  });
+  const store = new ImagesStore();
+  store.start();
+  await vi.waitFor(() => expect(store.shown?.frame?.size).toBe(BYTES.byteLength));
+  const status = { state: 'broken', reason: 'the camera hung up', isFinal: true };
+  expect(store.shown).toMatchObject({ status, received: BYTES.byteLength, expected: 1_000 });
+  await vi.waitFor(() => {
+    store.refresh();
+    expect(lists).toBeGreaterThan(2);
+  });
+  expect(downloads).toHaveLength(1);
+});
+
+test('an image that breaks while it is shown is broken at once, and loaded again if it continues', async () => {
+  const part = { ...image('cut'), complete: false, size: 1_000, received: 1, sha256: null };
+  let listed: ImageInfo = { ...part, state: 'arriving' };
+  vi.stubGlobal('fetch', async (url: string) => {
+    if (url.includes('/images')) return Response.json({ images: [listed] });
+    return new Response(new ReadableStream({ start: (stream) => stream.enqueue(BYTES) }));
+  });
+  const store = new ImagesStore();
+  store.start();
+  await vi.waitFor(() => expect(store.shown?.received).toBe(BYTES.byteLength));
+  listed = { ...part, state: 'broken', reason: 'the camera hung up' };
+  store.refresh();
+  await vi.waitFor(() => expect(store.shown?.status).toMatchObject({ reason: listed.reason }));
+  listed = { ...part, state: 'arriving' };
+  store.refresh();
+  await vi.waitFor(() => expect(store.shown?.status.state).toBe('arriving'));
+});

@@ -1,5 +1,5 @@
 import { html, nothing } from 'lit';
-import { age, clock } from '../format.ts';
+import { age, clock, label } from '../format.ts';
 import { type ImagesStore, isSame } from '../store/images.ts';
 import { keyOf, thumbnailUrl } from '../store/thumbnails.ts';
 import type { ImageInfo } from '../transport/wire.ts';
@@ -14,7 +14,15 @@ const AHEAD_PX = 400;
 /** The images, the newest first, with the state and the age of each; scrolling loads older ones. */
 export class FilmStrip extends PageElement {
   declare store: ImagesStore;
-  static override properties = { store: { attribute: false } };
+  /** A change of it is shown at once. */
+  declare camera: string | null;
+  /** Whether each image has the name of its camera. */
+  declare namesCameras: boolean;
+  static override properties = {
+    store: { attribute: false },
+    camera: { attribute: false },
+    namesCameras: { attribute: false },
+  };
   /** Keys of images without a smaller copy. */
   readonly #withoutCopy = new Set<string>();
 
@@ -41,9 +49,10 @@ export class FilmStrip extends PageElement {
     const time = image.taken_at ?? image.received_at;
     return html`
       <button type="button" aria-current=${isCurrent ? 'true' : 'false'} data-state=${image.state ?? 'complete'}
-        title=${image.reason ? `${image.id}: ${image.reason}` : image.id} @click=${() => this.store.select(image)}>
+        title=${`${image.camera}: ${image.id}${image.reason ? `: ${image.reason}` : ''}`} @click=${() => this.store.select(image)}>
         ${url ? html`<img src=${url} alt="" loading="lazy" decoding="async" @error=${() => this.#hasNoCopy(image)} />` : html`<span class="blank">${typeName(image)}</span>`}
         <span class="visually-hidden">${image.id}</span>
+        ${this.namesCameras ? html`<span class="camera">${label(image.camera)}</span>` : nothing}
         <span class="when">
           <span>${isComplete ? (time?.slice(11, 19) ?? '') : this.store.clock === null ? percentReceived(image) : (image.state ?? 'arriving')}</span>
           ${time ? html`<span class="dim">${this.#age(time)}</span>` : nothing}

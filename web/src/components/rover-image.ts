@@ -1,6 +1,6 @@
 import { html, nothing } from 'lit';
 import { createRef, ref } from 'lit/directives/ref.js';
-import { age, bytes, duration, label, labelAndValue, number, timestamp } from '../format.ts';
+import { age, bytes, duration, label, labelAndValue, timestamp } from '../format.ts';
 import { type ImagesStore, type ShownImage, SILENT_MS } from '../store/images.ts';
 import type { NamedLink } from '../store/links.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
@@ -59,14 +59,23 @@ export class RoverImage extends PageElement {
         </div>
         ${shown && !this.#showsVideo ? this.#caption(shown) : nothing}
         ${this.#lapseOpen && shown ? html`<time-lapse-form .store=${this.store}></time-lapse-form>` : nothing}
-        <film-strip .store=${this.store}></film-strip>
+        <film-strip .store=${this.store} .camera=${this.store.camera} .namesCameras=${this.#mixesCameras}></film-strip>
       </section>
     `;
   }
 
+  get #cameraNames(): string[] {
+    return this.readiness.sourcesOf('camera').map(([name]) => name);
+  }
+
+  /** Whether images of several cameras are shown. */
+  get #mixesCameras(): boolean {
+    return this.store.camera === null && this.#cameraNames.length > 1;
+  }
+
   /** The choice of a camera, if there are several. */
   #cameras() {
-    const cameras = this.readiness.sourcesOf('camera').map(([name]) => name);
+    const cameras = this.#cameraNames;
     if (cameras.length < 2) return nothing;
     return html`
       <select aria-label="Camera" data-testid="camera"
@@ -162,7 +171,7 @@ export class RoverImage extends PageElement {
     const copy = this.#copyUrl(image, COPY_WIDTH_PX);
     return html`<figure class="compared" data-testid="compared">
       ${copy === null ? html`<span class="empty">${image.content_type} cannot be displayed</span>` : html`<img src=${copy} alt=${`Smaller copy of ${image.id}`} @error=${() => this.#hasNoCopy(image)} />`}
-      <figcaption title=${image.id}>${image.id}</figcaption>
+      <figcaption title=${image.id}>${this.#mixesCameras ? `${label(image.camera)} · ` : ''}${image.id}</figcaption>
     </figure>`;
   }
 
@@ -231,7 +240,7 @@ export class RoverImage extends PageElement {
       <div class="caption">
         <div class="title">
           <span class="id" title=${image.id}>${image.id}</span>
-          <span class="dim">${[taken ? timestamp(taken) : '', size].filter(Boolean).join(' · ')}</span>
+          <span class="dim" data-testid="image-camera">${[this.#mixesCameras ? label(image.camera) : '', taken ? timestamp(taken) : '', size].filter(Boolean).join(' · ')}</span>
         </div>
         <div class="progress" data-testid="image-state" data-state=${status.state}>
           ${status.state === 'arriving' ? this.#arriving(shown) : this.#result(shown)}
@@ -242,8 +251,12 @@ export class RoverImage extends PageElement {
     `;
   }
 
-  #arriving({ received, expected, meter, byteAge }: ShownImage) {
+  #arriving({ image, received, expected, meter, byteAge }: ShownImage) {
     const of = expected === null ? '' : ` of ${bytes(expected)}`;
+    if (image.state === 'stalled') {
+      return html`<span class="figures">${bytes(received)}${of}</span>
+        <span class="bad">${icon('caution')} stalled</span><span class="dim reason">${image.reason}</span>`;
+    }
     if (byteAge.ms > SILENT_MS) {
       return html`<span class="figures">${bytes(received)}${of}</span>
         <span class="bad" data-testid="image-silent">${icon('caution')} no data for ${age(byteAge.ms / 1000)}</span>`;
@@ -261,9 +274,10 @@ export class RoverImage extends PageElement {
         return html`<span class="ok">${icon('check')} complete</span>
           <span class="figures dim">${bytes(received)}${status.verified ? ' · SHA-256 verified' : ''}</span>`;
       case 'broken':
-        return html`<span class="bad">${icon('alarm')} ${expected !== null && received < expected ? `incomplete, ${number((100 * received) / expected)} % received` : 'broken'}</span>
-          <span class="dim" title=${status.reason}>${status.reason}</span>
-          <button type="button" @click=${() => this.store.load()}>Try again</button>`;
+        return html`<span class="bad">${icon('alarm')} ${status.isFinal ? 'broken' : 'not received'}</span>
+          ${expected !== null && received < expected ? html`<span class="figures">${bytes(received)} of ${bytes(expected)}</span>` : nothing}
+          <span class="dim reason">${status.reason}</span>
+          ${status.isFinal ? nothing : html`<button type="button" @click=${() => this.store.load()}>Try again</button>`}`;
       default:
         return html`<span class="dim">${status.state === 'not-loaded' && status.reason === 'arriving' ? 'arriving' : 'not loaded'}</span>`;
     }
@@ -272,6 +286,7 @@ export class RoverImage extends PageElement {
   #details(image: ImageInfo) {
     const rows: [string, string][] = [
       ['id', image.id],
+      ['camera', image.camera],
       ['type', image.content_type],
       ['taken', image.taken_at ? timestamp(image.taken_at) : '–'],
       ['received', image.received_at ? timestamp(image.received_at) : '–'],

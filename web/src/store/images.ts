@@ -29,7 +29,8 @@ const MAX_AUTOLOAD_PIXELS = 120_000_000;
 export type ImageStatus =
   | { readonly state: 'arriving' }
   | { readonly state: 'complete'; readonly verified: boolean }
-  | { readonly state: 'broken'; readonly reason: string }
+  /** `isFinal`: so says the server; otherwise another attempt may succeed. */
+  | { readonly state: 'broken'; readonly reason: string; readonly isFinal: boolean }
   /**
    * Not loaded: the browser cannot display the type, or the image is large. In a replay: the image
    * was still arriving, or the server no longer has it.
@@ -250,13 +251,16 @@ export class ImagesStore extends Store {
       return;
     }
     // The list may now include its size and its digest.
+    if (image.state === 'broken') current.status = finallyBroken(image);
     const digestIsNew = current.image.sha256 === null && image.sha256 !== null;
     current.image = image;
     if (digestIsNew && current.status.state === 'complete' && current.frame !== null) {
       void this.#verify(current, current.frame);
     }
     const grew = image.received > current.received || image.complete;
-    if (current.status.state === 'broken' && grew && !current.image.complete) this.load();
+    const isRevived = isFinal(current) && image.state !== 'broken';
+    const mayGrow = current.status.state === 'broken' && !isFinal(current);
+    if (isRevived || (mayGrow && grew && !image.complete)) this.load();
   }
 
   #show(image: ImageInfo, requested = false): void {
@@ -281,7 +285,8 @@ export class ImagesStore extends Store {
     } else if (image.available === false) {
       shown.status = { state: 'not-loaded', reason: 'deleted' };
     } else if (this.clock !== null && image.state === 'broken') {
-      shown.status = { state: 'broken', reason: 'not all bytes arrived' };
+      shown.status = finallyBroken(image);
+      shown.received = image.received;
     } else if (isTooEarly) {
       shown.status = { state: 'not-loaded', reason: 'arriving' };
     } else if (!displayable(image.content_type)) {
@@ -289,6 +294,7 @@ export class ImagesStore extends Store {
     } else if (!requested && large(image)) {
       shown.status = { state: 'not-loaded', reason: 'size' };
     } else {
+      if (image.state === 'broken') shown.status = finallyBroken(image);
       this.#abort = new AbortController();
       void this.#fetch(shown, this.#abort.signal);
     }
@@ -312,13 +318,14 @@ export class ImagesStore extends Store {
     try {
       await download.run(signal);
       shown.frame = download.blob;
-      await this.#verify(shown, download.blob);
+      if (!isFinal(shown)) await this.#verify(shown, download.blob);
       if (shown.status.state === 'complete') this.cache.add(shown.image, download.blob);
     } catch (error) {
       if (signal.aborted) return;
       shown.frame = download.received > 0 ? download.blob : null;
       const hasText = error instanceof Truncated || error instanceof HttpError;
-      shown.status = { state: 'broken', reason: hasText ? error.message : String(error) };
+      const reason = hasText ? error.message : String(error);
+      if (!isFinal(shown)) shown.status = { state: 'broken', reason, isFinal: false };
     } finally {
       this.changed();
     }
@@ -328,6 +335,14 @@ export class ImagesStore extends Store {
     shown.status = await checkDigest(shown.image, blob);
     this.changed();
   }
+}
+
+function finallyBroken({ reason }: ImageInfo): ImageStatus {
+  return { state: 'broken', reason: reason || 'not all bytes arrived', isFinal: true };
+}
+
+function isFinal({ status }: ShownImage): boolean {
+  return status.state === 'broken' && status.isFinal;
 }
 
 function isNotLoaded(shown: ShownImage | null, reason: string): boolean {
@@ -345,7 +360,7 @@ async function checkDigest({ sha256 }: ImageInfo, blob: Blob): Promise<ImageStat
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer()));
   const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
   if (hex === sha256) return { state: 'complete', verified: true };
-  return { state: 'broken', reason: 'the SHA-256 does not match' };
+  return { state: 'broken', reason: 'the SHA-256 does not match', isFinal: false };
 }
 
 /** Whether both are the same image of the same camera, of any revision. */

@@ -102,6 +102,8 @@ export class ImageDownload {
         signal.throwIfAborted();
         if (error instanceof HttpError && error.status < 500) throw error;
       }
+      // The bytes that a broken image lacks never come.
+      if (this.image.state === 'broken' && this.received >= this.image.received) break;
       if (this.received > before) backoff.reset();
       await pause(backoff.next(), signal);
     }
