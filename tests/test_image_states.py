@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from anyio import Event, create_task_group
+from anyio import CancelScope, Event, create_task_group
 
 from rover.images.arrivals import STREAM, Arrival, Arrivals, arrival_of
 from rover.images.spool import Spool
@@ -91,7 +91,8 @@ async def test_an_image_that_ends_while_an_older_one_is_deleted_is_complete_at_l
         spools, discard = recorded.images.receiver.spools, Spool.discard
 
         async def slow_discard(spool: Spool, reason: str) -> None:
-            await until(lambda: all(one.complete for one in spools.values()))
+            with CancelScope(shield=True):  # the end of the test closes the file, too
+                await until(lambda: all(one.complete for one in spools.values()))
             await discard(spool, reason)
 
         monkeypatch.setattr(Spool, "discard", slow_discard)

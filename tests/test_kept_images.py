@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +18,6 @@ from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from rover.images import Images
 
@@ -69,6 +71,51 @@ async def test_images_of_a_camera_without_files_remain_after_a_restart(tmp_path:
         assert current.id == "second"
         await take(images, camera, "third", b"third")
         assert set(await ids(images)) == {"third", "second", "sol 1/é"}
+
+
+async def test_a_restart_deletes_files_that_were_being_copied(tmp_path: Path) -> None:
+    async with running(tmp_path) as (images, camera):
+        await take(images, camera, "one", b"one")
+        folder = tmp_path / "images" / "camera"
+        (folder / "0123.part").write_bytes(b"part")
+    async with running(tmp_path) as (images, _):
+        assert await ids(images) == ["one"]
+        assert len(list(folder.iterdir())) == 1
+
+
+async def test_on_a_full_disk_the_oldest_images_make_room_for_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size, folder, replace = 5000, tmp_path / "images" / "camera", Path.replace
+
+    def replace_on_a_small_disk(part: Path, target: Path) -> Path:
+        if part.suffix == ".part" and len(list(folder.iterdir())) > 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", replace_on_a_small_disk)
+    async with running(tmp_path) as (images, camera):
+        seen = []
+        for number in range(6):
+            await take(images, camera, str(number), bytes(size))
+            seen.append(images.health.state)
+        assert seen == [State.LIVE] * 3 + [State.DEGRADED] * 3
+    async with running(tmp_path) as (images, camera):
+        assert await ids(images) == ["5", "4", "3"]
+        assert len(list(folder.iterdir())) == 3
+
+
+async def test_an_image_that_cannot_be_copied_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Path:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "replace", fail)
+    async with running(tmp_path) as (images, camera):
+        await take(images, camera, "one", b"one")
+        assert images.health.state is State.DEGRADED
+        assert list((tmp_path / "images" / "camera").iterdir()) == []
 
 
 async def test_an_image_that_the_camera_has_again_is_listed_once(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
@@ -135,6 +136,7 @@ class KeptImages:
                 self.camera,
                 other,
             )
+        await to_thread.run_sync(self._delete_parts)
         exist = await to_thread.run_sync(lambda: [_exists(one.image) for one in found])
         for kept, exists in sorted(zip(found, exist, strict=True), key=lambda one: one[0].number):
             self._number = max(kept.number, self._number)
@@ -214,6 +216,16 @@ class KeptImages:
         if len(self._kept) > MAX_IMAGES and (oldest := next(iter(self._kept.values()))).etag:
             self._forget(oldest)
 
+    async def make_room(self, size: int) -> bool:
+        """Delete the oldest file on a full disk; `False` if all files leave no room for `size`."""
+        if not self._files:
+            return False
+        free = (await to_thread.run_sync(shutil.disk_usage, self._folder)).free
+        if not self._files or free + self._bytes < size:
+            return False
+        await self._delete_file(next(iter(self._files.values())))
+        return True
+
     def copied(self, kept: Kept, etag: str) -> None:
         """Record that an image has a copy in the store."""
         if self._kept.get(kept.image.id) is kept:
@@ -263,17 +275,26 @@ class KeptImages:
         if image.path is not None:
             await to_thread.run_sync(_unlink, image.path)
 
+    def _delete_parts(self) -> None:
+        """Delete the files that were being copied when the server ended."""
+        for part in self._folder.glob("*.part"):
+            _unlink(part)
+
     def _copy(self, image: Image, spool: Spool) -> None:
         assert image.path is not None  # noqa: S101 # `keep` sets it
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
         part = image.path.with_suffix(".part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            position = 0
-            while data := spool.pread(position, COPY_BYTES):
-                file.write(data)
-                position += len(data)
-        part.replace(image.path)
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                position = 0
+                while data := spool.pread(position, COPY_BYTES):
+                    file.write(data)
+                    position += len(data)
+            part.replace(image.path)
+        except OSError:
+            _unlink(part)
+            raise
 
 
 def copy_name(camera: str, image: Image) -> str:

@@ -7,6 +7,7 @@ import logging
 from asyncio import CancelledError
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from sources.base import ImageBroken, SourceError
 from sources.rules.describe import describe, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from anyio.abc import TaskGroup, TaskStatus
@@ -92,6 +93,7 @@ class Receiver:
         label = source_key("camera", name)
         self.supervisor = Supervisor(label, idle=idle_state(camera), silence=self._check)
         self._following_since: float | None = None  # monotonic
+        self._has_room = True  # on the disk, since an image began to arrive
         self._contact_at: float | None = None
         self.camera = GuardedCamera(label, camera, self.supervisor.degrade)
         self._tasks: TaskGroup | None = None
@@ -284,15 +286,26 @@ class Receiver:
                 raise ImageBroken(
                     spool.image_id, f"it is larger than the spool, {max_bytes:,} bytes"
                 )
+        await self._make_room_for(spool, lambda: spool.append(chunk))
+
+    async def _make_room_for(self, spool: Spool, write: Callable[[], Awaitable[None]]) -> None:
+        """Write; while the disk is full, delete the oldest image and write again.
+
+        Raises:
+            OSError: it cannot be written, also without the other images.
+        """
         while True:
             try:
-                await spool.append(chunk)
+                await write()
                 return
             except OSError as exc:
                 if exc.errno not in DISK_FULL:
                     raise
-                self.supervisor.degrade(f"the spool of images cannot grow: {describe(exc)}")
-                if not await self._discard_oldest(spool):
+                self._has_room = False
+                self.supervisor.set_mistake(f"older images make room: {describe(exc)}", "disk")
+                if not await self._discard_oldest(spool) and not (
+                    self._kept is not None and await self._kept.make_room(spool.received)
+                ):
                     raise
 
     async def _discard_oldest(self, spool: Spool) -> bool:
@@ -305,6 +318,7 @@ class Receiver:
     async def _copy(self, image: Image, spool: Spool) -> Image:
         """Receive all bytes; returns the image as the camera then describes it."""
         max_bytes = self._settings.max_image_bytes
+        self._has_room = True
         await spool.create_file(self._spool_dir)
         async with self.camera.open(image.id) as chunks:
             async for chunk in chunks:
@@ -328,7 +342,10 @@ class Receiver:
             await spool.release()
         if now.path is None and self._kept is not None:
             try:
-                await self._kept.keep(now, spool)
+                await self._make_room_for(spool, partial(self._kept.keep, now, spool))
+                self.supervisor.set_mistake("", "kept")
             except OSError as exc:
-                self.supervisor.degrade(f"image {now.id!r} cannot be kept: {describe(exc)}")
+                self.supervisor.set_mistake(f"images cannot be kept: {describe(exc)}", "kept")
+        if self._has_room:
+            self.supervisor.set_mistake("", "disk")
         return now
