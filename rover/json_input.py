@@ -37,10 +37,12 @@ def parse_json(text: str | bytes) -> Any:
     `InexactNumber`, so that a check of the type refuses them.
 
     Raises:
-        ValueError: it is not JSON, or an object has two members of one name.
-        RecursionError: it is nested too deeply.
+        ValueError: it is not JSON, is nested too deeply, or an object has two members of one name.
     """
-    return _DECODER.decode(text.decode() if isinstance(text, bytes) else text)
+    try:
+        return _DECODER.decode(text.decode() if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise ValueError("its objects and arrays are nested too deeply") from None
 
 
 def inexact_number(value: object) -> str:

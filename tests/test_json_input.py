@@ -75,3 +75,9 @@ def test_bytes_are_utf8() -> None:
 def test_values_of_programs_are_checked_too(value: Any) -> None:
     assert inexact_number(value)
     assert inexact_number({"a": [1, 0.5, "x", True, None]}) == ""
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000])
+def test_json_that_is_nested_too_deeply_is_refused_as_such(text: str) -> None:
+    with pytest.raises(ValueError, match="nested"):
+        parse_json(text)

@@ -13,7 +13,7 @@ from rover.comms import Comms
 from rover.comms.channel import MAX_PRESENCE_EVENTS
 from rover.comms.events import MessageEvent
 from rover.comms.kinds import Content, content_of
-from rover.errors import MessageRefused, PoolFull
+from rover.errors import MessageForbidden, MessageRefused, PoolFull
 from rover.identity import Identity
 from rover.logs import MemoryLog, SqliteLog
 from rover.settings import Settings
@@ -147,6 +147,9 @@ async def test_votes_that_do_not_count_are_refused_with_their_reason() -> None:
         assert refusal(eva, "vote", {"poll": poll, "vote": "go"}) == "not_on_roll"
         station = {"poll": poll, "vote": "go", "station": "CAPCOM"}
         assert refusal(fd, "vote", station) == "not_on_roll"
+        content = Content("vote", station)
+        with pytest.raises(MessageForbidden, match="you vote for FD"):
+            fd.say("", content=content)
         assert refusal(fd, "vote", {"poll": "nosuch-1", "vote": "go"}) == "unknown_id"
         with site.comms.join("flight", "CAPCOM") as capcom:
             site.clock.t += 60  # the result is not published yet

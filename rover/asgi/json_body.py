@@ -44,7 +44,7 @@ async def json_object(
     body = await small_body(request, bodies, max_bytes)
     try:
         value = parse_json(body or b"{}")
-    except (ValueError, RecursionError) as exc:
+    except ValueError as exc:
         raise BadBody(f"the body must be a JSON object, such as {{}}: {exc}") from None
     if not isinstance(value, dict):
         raise BadBody("the body must be a JSON object, such as {}")

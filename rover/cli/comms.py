@@ -62,7 +62,7 @@ def json_data(_: click.Context, __: click.Parameter, text: str | None) -> dict[s
         return None
     try:
         data = parse_json(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         data = None
     if not isinstance(data, dict):
         raise click.BadParameter('must be a JSON object, such as {"t": "2026-11-28T21:52:00Z"}')
@@ -163,7 +163,7 @@ Examples:
 
 It prints the id of the message when the server has accepted it. Nobody joins the channel. If the
 connection fails, the server may have the message: the same command with the same --ref sends it
-once.
+once, as long as the message is among the newest that the server has in memory.
 """
 )
 @click.argument("channel")

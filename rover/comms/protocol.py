@@ -241,7 +241,7 @@ PROTOCOLS: dict[str | None, Callable[[], WireProtocol]] = {None: PlainText, SUBP
 def _parse(text: str) -> dict[str, Any]:
     try:
         request = parse_json(text)
-    except (ValueError, RecursionError) as exc:  # RecursionError: deeply nested brackets
+    except ValueError as exc:
         raise MessageRefused("malformed", f"a frame must be JSON: {exc}"[:200]) from None
     if not isinstance(request, dict):
         raise MessageRefused("malformed", "a frame must be a JSON object")

@@ -120,14 +120,15 @@ class Polls:
         poll = self._polls.get(data["poll"])
         if poll is None:
             raise UnknownMessage("poll", data["poll"])
-        stations = stations_of(speaker, poll.roll)
+        stations = own = stations_of(speaker, poll.roll)
         if (wanted := data.get("station")) is not None:
             stations = [one for one in stations if one in stations_of_name(wanted, poll.roll)]
         if not stations:
             roll = ", ".join(poll.roll)
-            raise MessageForbidden(
-                "not_on_roll", f"your role and your name are not on the roll, which has {roll}"
-            )
+            reason = f"your role and your name are not on the roll, which has {roll}"
+            if own:
+                reason = f"{wanted!r} is not your station; you vote for {', '.join(own)}"
+            raise MessageForbidden("not_on_roll", reason)
         left = [one for one in stations if one not in poll.votes]
         if not left:
             vote = poll.votes[stations[0]].upper()
