@@ -293,6 +293,15 @@ def test_a_limit_that_would_not_be_checked_is_refused(
         SeqJsonValidator(schema, dictionary)
 
 
+@pytest.mark.parametrize("limit", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_a_limit_that_is_not_finite_is_refused(schema: Path, tmp_path: Path, limit: str) -> None:
+    dictionary = tmp_path / "d.json"
+    parameter = f'{{"name": "m", "type": "integer", "max": {limit}}}'
+    dictionary.write_text(f'{{"commands": [{{"name": "A", "args": [{parameter}]}}]}}')
+    with pytest.raises(SourceError, match=r"d\.json: "):
+        SeqJsonValidator(schema, dictionary)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { actionsOf, lightTimes, time } from '../src/components/sending-text.ts';
-import type { Sending } from '../src/transport/wire.ts';
+import type { Sending, Session } from '../src/transport/wire.ts';
 
 const NOW = Date.parse('2026-11-29T08:00:00Z');
 
@@ -60,8 +60,18 @@ test.each(['queued', 'released', 'failed', 'withdrawn'] as const)(
 );
 
 test('a sequence can be held once a person has released it', () => {
-  const actions = (sending: Sending) => actionsOf(sending).map(([action]) => action);
+  const actions = (sending: Sending) => actionsOf(sending, null).map(([action]) => action);
   expect(actions(QUEUED)).toEqual(['release', 'withdraw']);
   expect(actions({ ...QUEUED, released_by: ['Ada'] })).toEqual(['release', 'hold', 'withdraw']);
   expect(actions({ ...QUEUED, state: 'sent', released_by: ['Ada'] })).toEqual([]);
+});
+
+test('a person is offered no release after their own, and nothing without the scope', () => {
+  const ada: Session = { name: 'Ada', role: '', scopes: ['view', 'release'], signed_in: true };
+  const actions = (released_by: readonly string[], session: Session) =>
+    actionsOf({ ...QUEUED, released_by }, session).map(([action]) => action);
+  expect(actions([], ada)).toEqual(['release', 'withdraw']);
+  expect(actions(['Ada'], ada)).toEqual(['hold', 'withdraw']);
+  expect(actions(['Bob'], ada)).toEqual(['release', 'hold', 'withdraw']);
+  expect(actions([], { ...ada, scopes: ['view', 'upload'] })).toEqual([]);
 });

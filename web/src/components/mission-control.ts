@@ -65,7 +65,7 @@ export class MissionControl extends PageElement {
         <rover-comms id="comms" .store=${comms} .live=${mission.comms}></rover-comms>
         ${
           replay === null
-            ? html`<rover-commands id="commands" .store=${mission.commands} .readiness=${mission.readiness} .queue=${mission.queue} .asksName=${!mission.session.session?.name}></rover-commands>`
+            ? html`<rover-commands id="commands" .store=${mission.commands} .readiness=${mission.readiness} .queue=${mission.queue} .session=${mission.session.session}></rover-commands>`
             : html`<past-uploads id="commands" .store=${replay.uploads} .live=${mission.commands}></past-uploads>`
         }
       </main>

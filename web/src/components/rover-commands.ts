@@ -12,7 +12,7 @@ import {
 import type { Level } from '../store/limits.ts';
 import type { QueueStore } from '../store/queue.ts';
 import type { ReadinessStore } from '../store/readiness.ts';
-import type { Step } from '../transport/wire.ts';
+import type { Session, Step } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
@@ -56,8 +56,8 @@ export class RoverCommands extends PageElement {
   declare store: CommandsStore;
   declare readiness: ReadinessStore;
   declare queue: QueueStore;
-  /** Whether people must state their name: the session has none. */
-  declare asksName: boolean;
+  /** Who the person is; `null` if that is not known yet. */
+  declare session: Session | null;
   /** The text of the sent file; `null` while it is not shown. */
   declare text: string | null;
   declare line: number | null;
@@ -65,7 +65,7 @@ export class RoverCommands extends PageElement {
     store: { attribute: false },
     readiness: { attribute: false },
     queue: { attribute: false },
-    asksName: { attribute: false },
+    session: { attribute: false },
     text: { state: true },
     line: { state: true },
   };
@@ -105,7 +105,7 @@ export class RoverCommands extends PageElement {
           }
         </div>
         ${hasReport ? nothing : upload === null ? this.#dropzone() : this.#upload(upload)}
-        ${hasReport || upload === null ? html`<upload-list .store=${this.queue} .asksName=${this.asksName}></upload-list>` : nothing}
+        ${hasReport || upload === null ? html`<upload-list .store=${this.queue} .session=${this.session}></upload-list>` : nothing}
       </section>
     `;
   }

@@ -1,6 +1,6 @@
 import { age, clock, day, timestamp } from '../format.ts';
 import type { QueueAction } from '../store/queue.ts';
-import type { Sending, SendingState } from '../transport/wire.ts';
+import type { Sending, SendingState, Session } from '../transport/wire.ts';
 import type { IconName } from './icons.ts';
 
 /** The words, the icon and the level of each state. */
@@ -55,11 +55,20 @@ const ACTIONS: Readonly<
   ],
 };
 
-/** What a person may do with a sequence. `hold` undoes releases, so it needs one. */
-export function actionsOf(sending: Sending): readonly (readonly [QueueAction, string])[] {
-  const actions = ACTIONS[sending.state] ?? [];
-  const isReleased = sending.released_by.length > 0;
-  return isReleased ? actions : actions.filter(([action]) => action !== 'hold');
+/**
+ * What a person may do with a sequence, if the scopes allow it. `hold` undoes releases, so it needs
+ * one. Nobody releases a sequence twice.
+ */
+export function actionsOf(
+  { state, released_by }: Sending,
+  session: Session | null,
+): readonly (readonly [QueueAction, string])[] {
+  if (session !== null && !session.scopes.includes('release')) return [];
+  const hasReleased = session !== null && released_by.includes(session.name);
+  return (ACTIONS[state] ?? []).filter(
+    ([action]) =>
+      (action !== 'hold' || released_by.length > 0) && (action !== 'release' || !hasReleased),
+  );
 }
 
 /** The states in which another attempt may follow, or none. */

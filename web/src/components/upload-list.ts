@@ -3,7 +3,7 @@ import { age, timestamp } from '../format.ts';
 import { storedOperator } from '../store/alarm-actions.ts';
 import type { QueueStore } from '../store/queue.ts';
 import { at } from '../transport/http.ts';
-import type { Sending, WireUpload } from '../transport/wire.ts';
+import type { Sending, Session, WireUpload } from '../transport/wire.ts';
 import { PageElement } from './element.ts';
 import { findingsTable } from './findings-table.ts';
 import { type IconName, icon } from './icons.ts';
@@ -23,11 +23,11 @@ const VERDICTS: Readonly<Record<WireUpload['status'], readonly [string, IconName
 /** The uploads on the server with their way to the rover, and the report of one. */
 export class UploadList extends PageElement {
   declare store: QueueStore;
-  /** Whether people must state their name: the session has none. */
-  declare asksName: boolean;
+  /** Who the person is; `null` if that is not known yet. */
+  declare session: Session | null;
   static override properties = {
     store: { attribute: false },
-    asksName: { attribute: false },
+    session: { attribute: false },
   };
 
   protected override willUpdate(): void {
@@ -96,7 +96,7 @@ export class UploadList extends PageElement {
   #sending(upload: WireUpload, sending: Sending) {
     const [word, shape, level] = STATES[sending.state];
     const isQueued = this.store.queue?.uploads.some(({ id }) => id === upload.id); // not in a recording
-    const actions = isQueued ? actionsOf(sending) : [];
+    const actions = isQueued ? actionsOf(sending, this.session) : [];
     const needed = this.store.queue?.release_persons ?? 1;
     const problem =
       isQueued && sending.sent_at === null ? this.store.queue?.light_time.problem : null;
@@ -110,7 +110,7 @@ export class UploadList extends PageElement {
           ? nothing
           : html`<div class="actions">
               <button type="submit" disabled hidden></button>
-              ${this.asksName ? html`<input name="by" aria-label="Your name" placeholder="Your name" required maxlength="100" autocomplete="off" .defaultValue=${storedOperator()} />` : nothing}
+              ${!this.session?.name ? html`<input name="by" aria-label="Your name" placeholder="Your name" required maxlength="100" autocomplete="off" .defaultValue=${storedOperator()} />` : nothing}
               ${sending.state === 'queued' && sending.released_by.length === 0 ? html`<label class="dim">Not before (UTC) <input name="at" type="datetime-local" min=${minute(this.store.nowMs)} /></label>` : nothing}
               ${actions.map(([action, text]) => html`<button type="submit" value=${action} class=${action === 'release' ? 'primary' : ''} data-testid=${action}>${text}</button>`)}
               ${this.#mover(upload)}

@@ -33,6 +33,8 @@ export class QueueStore extends Store {
   line: number | null = null;
   /** Why the last action failed, or that its outcome is not known; empty if it did not. */
   failure = '';
+  /** The revision of the sequence after that: a newer one makes the reason old. */
+  #failureRevision: number | undefined;
   readonly #answerAge = new Age(Number.MAX_SAFE_INTEGER / 2);
   #offsetMs = 0;
   #textOf: string | null = null;
@@ -108,6 +110,7 @@ export class QueueStore extends Store {
     const revision = upload.sending?.revision;
     const name = by || storedOperator();
     this.failure = '';
+    this.#failureRevision = undefined;
     try {
       await postJson(`uploads/${encodeURIComponent(upload.id)}/${action}`, {
         ...(name === '' ? {} : { by: name }),
@@ -122,6 +125,7 @@ export class QueueStore extends Store {
           : `${reason}: it is not known whether that was done; the list shows it soon`;
     }
     await this.poll();
+    this.#failureRevision = this.report?.sending?.revision;
   }
 
   async #readReport(): Promise<void> {
@@ -130,6 +134,8 @@ export class QueueStore extends Store {
     const report = await getJson<UploadReport>(`uploads/${encodeURIComponent(id)}`);
     if (this.selected !== id) return;
     this.report = report;
+    const known = this.#failureRevision;
+    if (known !== undefined && report.sending?.revision !== known) this.failure = '';
     if (report.links.file !== undefined && this.#textOf !== id) {
       this.#textOf = id;
       const range = { Range: `bytes=0-${MAX_TEXT_BYTES - 1}` };
