@@ -154,8 +154,9 @@ UPLOAD_SCHEMAS = {
         "additionalProperties": True,
         "description": "`UPLOADING` has `id`, `name`, `received`, `size` and `plan`; `VALIDATING` "
         "the step, `position` while other checks run first, and `line`, `lines` and `lines_per_s` "
-        "if the validator states them; the last event the results. The first and the last have "
-        "`by`, if the sender has a name. An upload ends with `COMPLETE`, `REJECTED` or `FAILED`.",
+        "if the validator states them; the last event the results, `FAILED` also `received`. The "
+        "first and the last have `by`, if the sender has a name. An upload ends with `COMPLETE`, "
+        "`REJECTED` or `FAILED`.",
     },
     "Finding": FINDING,
 }

@@ -279,7 +279,8 @@ class Upload(UploadState):
         self.verdict = self.artifact = self.sending = (
             None  # a file that was not stored is not accepted
         )
-        self._publish(Status.FAILED, truncate(detail), id=self.id, plan=plan, **more)
+        fields = {"id": self.id, "received": self.received, "plan": plan, **more}
+        self._publish(Status.FAILED, truncate(detail), **fields)
         self._finish()
 
     def publish_sending(self, sending: Sending) -> None:

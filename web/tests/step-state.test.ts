@@ -47,3 +47,14 @@ test('a step runs again after its end', () => {
 test('after the verdict of a server that reports no results, they are unknown', () => {
   expect(states(progress('power', 'running'), REJECTED)).toEqual(['unknown', 'unknown', 'unknown']);
 });
+
+test('the bytes are those that the server has counted, also after a cut', () => {
+  const upload = newUpload('a', new File(['x'.repeat(100)], 'a.seq'));
+  upload.sent = 100; // The browser has given all of them to the system.
+  applyEvent(upload, { status: 'UPLOADING', detail: '', received: 0, size: 100 });
+  expect([upload.sent, upload.isCounted]).toEqual([100, false]);
+  applyEvent(upload, { status: 'UPLOADING', detail: '', received: 30, size: 100 });
+  expect([upload.sent, upload.isCounted]).toEqual([30, true]);
+  applyEvent(upload, { status: 'FAILED', detail: 'interrupted', received: 35 });
+  expect([upload.sent, upload.isCounted]).toEqual([35, true]);
+});

@@ -160,9 +160,10 @@ export class RoverCommands extends PageElement {
     return html`<p class="note caution" data-testid="upload-silent">${icon('caution')}<span>No news for ${age(silentS)}. It is not known what the server has done since.</span></p>`;
   }
 
-  #sending({ file, sent, meter, step, verdict }: Upload) {
+  #sending({ file, sent, isCounted, meter, step, verdict }: Upload) {
     if (step !== null || verdict?.status === 'COMPLETE' || verdict?.status === 'REJECTED')
       return nothing;
+    if (verdict !== null && !isCounted) return nothing; // It is not known what has arrived.
     const rate = this.store.silentS === null && verdict === null ? meter.rate : null;
     return html`<div class="sending">
       <progress aria-label="Upload progress" max=${Math.max(file.size, 1)} value=${sent}></progress>

@@ -23,8 +23,11 @@ export interface Upload {
   file: { readonly name: string; readonly size: number };
   /** The file itself; `null` if the page was loaded again since. */
   readonly source: File | null;
-  readonly meter: RateMeter;
+  meter: RateMeter;
+  /** Bytes that have arrived; until the server has counted some, those that the browser has sent. */
   sent: number;
+  /** Whether the server has counted `sent`: a proxy or the system may hold what the browser sent. */
+  isCounted: boolean;
   detail: string;
   /** All steps, in order. */
   plan: readonly Step[];
@@ -93,9 +96,11 @@ export class CommandsStore extends Store {
     this.#connection = new UploadConnection(upload.id, upload.source, {
       progress: (count) => {
         upload.newsAge.restart();
-        // The count includes the multipart headers.
-        upload.sent = Math.min(count, upload.file.size);
-        upload.meter.record(upload.sent, performance.now());
+        if (!upload.isCounted) {
+          // The count includes the multipart headers.
+          upload.sent = Math.min(count, upload.file.size);
+          upload.meter.record(upload.sent, performance.now());
+        }
         this.changed();
       },
       heartbeat: () => upload.newsAge.restart(),
@@ -162,6 +167,7 @@ export function newUpload(id: string, source: File | null): Upload {
     source,
     meter: new RateMeter(),
     sent: 0,
+    isCounted: false,
     detail: source === null ? 'Asking the server' : 'Uploading',
     plan: [],
     step: null,
@@ -184,10 +190,9 @@ export function applyEvent(upload: Upload, event: UploadEvent): void {
   switch (event.status) {
     case 'UPLOADING':
       if (event.plan) upload.plan = event.plan;
-      if (upload.source === null) {
+      if (upload.source === null)
         upload.file = { name: event.name ?? '', size: event.size ?? event.received ?? 0 };
-        upload.sent = event.received ?? 0;
-      }
+      if (event.received) countReceived(upload, event.received);
       break;
     case 'VALIDATING':
       upload.sent = upload.file.size;
@@ -198,6 +203,7 @@ export function applyEvent(upload: Upload, event: UploadEvent): void {
       upload.lines = checkedLines(event);
       break;
     case 'FAILED':
+      if (event.received !== undefined) countReceived(upload, event.received);
       upload.verdict = failure('FAILED', event.detail);
       break;
     default:
@@ -211,6 +217,13 @@ export function applyEvent(upload: Upload, event: UploadEvent): void {
         summary: event.summary ?? {},
       };
   }
+}
+
+function countReceived(upload: Upload, received: number): void {
+  if (!upload.isCounted) upload.meter = new RateMeter(); // Its bytes were the browser's.
+  upload.isCounted = true;
+  upload.sent = received;
+  upload.meter.record(received, performance.now());
 }
 
 function checkedLines({ line, lines, lines_per_s, detail }: Checked): readonly string[] {

@@ -333,7 +333,12 @@ export type UploadEvent =
       readonly summary?: Summary;
       readonly plan?: StepResults;
     }
-  | { readonly status: 'FAILED'; readonly detail: string; readonly plan?: StepResults };
+  | {
+      readonly status: 'FAILED';
+      readonly detail: string;
+      readonly received?: number;
+      readonly plan?: StepResults;
+    };
 
 export interface Finding {
   readonly severity: 'error' | 'warning' | 'info';
