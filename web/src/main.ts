@@ -13,7 +13,7 @@
  *   `replay-event`, `replay-alarm` (live too), `recorded-channel`, `commands-replay`, `past-uploads` (each with `data-status` OPEN | COMPLETE |
  *   REJECTED | FAILED)
  * - rover-image: `image-stage`, `image-state` (`data-state` arriving | complete | broken |
- *   not-loaded), `filmstrip`, `follow-latest`, `image-details`, `video`, `compared`; `time-lapse`
+ *   not-loaded), `image-camera`, `filmstrip`, `follow-latest`, `image-details`, `video`, `compared`; `time-lapse`
  *   (`data-state` idle | running | done | failed) with `time-lapse-images` and `save`
  * - rover-telemetry: `values` (`data-old` while the stream is silent), `value-NAME` (`data-level`
  *   none | nominal | caution | alarm; `data-stale`; `.value` only while visible), `search`,
