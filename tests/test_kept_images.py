@@ -100,9 +100,12 @@ async def test_on_a_full_disk_the_oldest_images_make_room_for_the_newest(
             await take(images, camera, str(number), bytes(size))
             seen.append(images.health.state)
         assert seen == [State.LIVE] * 3 + [State.DEGRADED] * 3
+        monkeypatch.undo()
+        await take(images, camera, "6", bytes(size))
+        assert images.health.state is State.LIVE
     async with running(tmp_path) as (images, camera):
-        assert await ids(images) == ["5", "4", "3"]
-        assert len(list(folder.iterdir())) == 3
+        assert await ids(images) == ["6", "5", "4", "3"]
+        assert len(list(folder.iterdir())) == 4
 
 
 async def test_an_image_that_cannot_be_copied_leaves_no_file(
