@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sources.base import Finding, Severity, SourceError
+from sources.base import Finding, Progress, Severity, SourceError
 from sources.programs import IsolatedValidator
 from sources.registry import open_source
 from sources.xtce import XtceValidator
@@ -210,6 +210,21 @@ async def test_each_mistake_is_found_at_its_place(
     reports = await check(XtceValidator(database), tmp_path / "a.txt", content)
     assert found(reports) == [expected]
     assert not reports[-1].accepted
+
+
+@pytest.mark.parametrize(
+    ("content", "is_skipped"),
+    [
+        *((text, True) for text in ("", "# nothing", "[]", "{}", '[{"name": 5}]', "&%", "{")),
+        *((text, False) for text in ("NOWHERE", "c.STOP", "STOP\n&%")),
+    ],
+)
+async def test_the_step_of_the_commands_is_skipped_if_none_was_checked(
+    database: Path, tmp_path: Path, content: str, is_skipped: bool
+) -> None:
+    reports = await check(XtceValidator(database), tmp_path / "a.txt", content)
+    last = [one for one in reports if isinstance(one, Progress) and one.step == "commands"][-1]
+    assert last.skipped is is_skipped
 
 
 @pytest.mark.parametrize(

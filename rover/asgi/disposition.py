@@ -58,7 +58,9 @@ def parse_header(value: str) -> tuple[str, dict[str, str]]:
             continue
         if name.endswith("*"):
             decoded = _extended(raw.strip())
-            if decoded is not None:
+            if decoded is None:
+                plain.setdefault(name.lower(), raw)
+            else:
                 extended.setdefault(name[:-1].lower(), decoded)
         else:
             pair = FILE_NAME_PAIR if name.lower() == "filename" else QUOTED_PAIR

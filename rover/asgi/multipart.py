@@ -138,6 +138,11 @@ class FileField:
                 "the name of the file is in parts (`filename*0`), which HTTP does not use (RFC "
                 "8187, section 1); send it as one `filename`"
             )
+        if not filename and (raw := parameters.get("filename*")):
+            raise NotAnUpload(
+                f"the name of the file cannot be decoded: `filename*={raw[:80]}`; its form is "
+                "`UTF-8''` and the bytes in percent-encoding (RFC 8187), or send a `filename`"
+            )
         if not filename:
             raise NotAnUpload(f"the field `{FIELD}` is not a file; {HINT}, with the @")
         self.filename = filename

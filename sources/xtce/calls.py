@@ -32,9 +32,13 @@ class CallCheck:
 
     Args:
         database: of the machine.
+
+    Attributes:
+        has_checked: whether it has checked a command.
     """
 
     def __init__(self, database: Database) -> None:
+        self.has_checked = False
         self._database = database
         self._noted: set[str] = set()
         self._suggestions = Suggestions({**database.short_names, **database.commands})
@@ -48,6 +52,7 @@ class CallCheck:
             call: the command.
             values: filled with its arguments in the order of the database.
         """
+        self.has_checked = True
         command = self._database.find(call.name)
         if isinstance(command, tuple):
             if command:

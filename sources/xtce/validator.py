@@ -64,10 +64,11 @@ class XtceValidator:
 
     def _check(self, path: Path) -> Generator[Progress | Finding | Verdict]:
         tally, accepted, reason = Tally(), list[str](), ""
+        check = CallCheck(self._database)
         yield Progress("syntax", 0.0, "reading the file")
         try:
-            check = self._check_json if _is_json(path) else self._check_lines
-            for report in check(path, CallCheck(self._database), accepted):
+            read = self._check_json if _is_json(path) else self._check_lines
+            for report in read(path, check, accepted):
                 if isinstance(report, Progress):
                     yield report
                 else:
@@ -81,6 +82,8 @@ class XtceValidator:
         if not accepted and not tally.errors:
             problem = Problem("file.no-commands", "the file has no command", Spot(1, 1))
             yield from tally.reported([_finding(problem, Spot(1, 1))])
+        if not check.has_checked and not reason:
+            reason = "not checked, no command is readable"
         yield Progress("commands", 0.95, reason or "checked", skipped=reason != "")
         plural = "" if len(accepted) == 1 else "s"
         yield from tally.conclusion(
