@@ -332,7 +332,7 @@ class Sending:
         return self.changed(
             t,
             State.SENDING,
-            "the uplink is sending it",
+            "recorded before the uplink is called",
             attempt=self.attempt + 1,
             light_time_s=light_time_s,
             answer_timeout_s=answer_timeout_s,
