@@ -24,6 +24,7 @@ const join = (one: FollowedChannel, you: string) => {
 const storageOf = (values: Map<string, string>) => ({
   getItem: (key: string) => values.get(key) ?? null,
   setItem: (key: string, value: string) => values.set(key, value),
+  removeItem: (key: string) => values.delete(key),
 });
 const message = (n: number, from: string, text: string): Message => ({
   id: `e-${n}`,
