@@ -2,7 +2,7 @@
 
 formats  the table of formats, and the functions that read a file of any of them
 labels   labels in files of their own, beside the images that they describe
-exif, bmff, fits, netpbm, pds3, pds4, headers, ends  what one or several formats say
+exif, xmp, bmff, fits, netpbm, pds3, pds4, headers, ends  what one or several formats say
 layout   how samples lie in a file
 facts    times and texts in labels and names
 names    what the name of a file says of its image

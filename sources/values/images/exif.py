@@ -1,34 +1,41 @@
-"""The facts in Exif data.
+"""The facts in Exif data, and in the XMP packet beside it.
 
-Source: Exif 2.32, 4.6.5 and 4.6.6.
+Source: Exif 2.32, 4.6.5 and 4.6.6; WebP Container Specification (chunks `EXIF` and `XMP `).
 """
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image as Pillow
+from PIL.Image import Exif
 
+from sources.values.images import xmp
 from sources.values.images.facts import ImageFacts, Metadata, checked_time, short_text
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from PIL.Image import Exif
-
 DATE_TIME_ORIGINAL, SUBSECONDS_ORIGINAL, OFFSET_ORIGINAL = 0x9003, 0x9291, 0x9011
 GPS_TIME, GPS_DATE = 7, 29
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
+
+MAX_CHUNKS = 1000
+MAX_CHUNK_BYTES = 2**20
+"""Bounds for the chunks of a WebP file; an animation has one for each frame."""
 
 NUMBERS = {0x829A: "exposure_s", 0x829D: "f_number", 0x8827: "iso", 0x920A: "focal_length_mm"}
 TEXTS = {0x010F: "make", 0x0110: "model"}
 
 
 def facts(file: BinaryIO, form: str) -> ImageFacts:
-    """The facts in the Exif data of a file in this format of Pillow. No pixel is decoded.
+    """The facts in the Exif data and the XMP packet of a file in this format of Pillow.
+
+    No pixel is decoded. Exif data, which cameras write, goes before XMP, which programs add.
 
     Raises:
         Exception: the file is damaged; Pillow raises errors of many kinds.
@@ -37,8 +44,40 @@ def facts(file: BinaryIO, form: str) -> ImageFacts:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Pillow.open(file, formats=[form]) as image:
-            exif = image.getexif()
-            return ImageFacts(_time(exif), _metadata(exif))
+            return _facts(image.getexif(), image.info.get("xmp", b""))
+
+
+def webp_facts(file: BinaryIO) -> ImageFacts:
+    """The same of a WebP file, of which Pillow would read all.
+
+    Raises:
+        Exception: as `facts`.
+    """
+    exif, packet = Exif(), b""
+    file.seek(12)
+    for _ in range(MAX_CHUNKS):
+        header = file.read(8)
+        if len(header) < 8:
+            break
+        name, size = header[:4], int.from_bytes(header[4:], "little")
+        if name in (b"EXIF", b"XMP ") and size <= MAX_CHUNK_BYTES:
+            content = file.read(size)
+            if name == b"EXIF":
+                exif.load(content)
+            else:
+                packet = content
+            file.seek(size % 2, os.SEEK_CUR)
+        else:
+            file.seek(size + size % 2, os.SEEK_CUR)
+    return _facts(exif, packet)
+
+
+def _facts(exif: Exif, packet: bytes) -> ImageFacts:
+    added = xmp.facts(packet)
+    taken_at = _time(exif)
+    if taken_at is None:
+        taken_at = added.taken_at
+    return ImageFacts(taken_at, {**added.metadata, **_metadata(exif)})
 
 
 def _time(exif: Exif) -> float | None:

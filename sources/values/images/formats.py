@@ -79,11 +79,12 @@ FORMATS = (
         "image/jpeg", _begins(b"\xff\xd8\xff"), headers.jpeg, ends.jpeg, facts=_exif("JPEG")
     ),
     ImageFormat("image/gif", _begins(b"GIF87a", b"GIF89a"), headers.gif, ends.gif),
-    ImageFormat(  # Pillow would read all of it for its Exif data
+    ImageFormat(
         "image/webp",
         _when(lambda start: start[:4] == b"RIFF" and start[8:12] == b"WEBP"),
         headers.webp,
         ends.webp,
+        facts=exif.webp_facts,
         is_patched=True,
     ),
     ImageFormat(
