@@ -335,6 +335,24 @@ async def test_a_growing_file_keeps_its_revision(folder: Path, camera: Directory
     assert first.revision == middle.revision == last.revision
 
 
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+async def test_the_last_byte_of_a_file_of_the_start_arrived_when_it_grew(
+    folder: Path, camera: DirectoryCamera, form: str
+) -> None:
+    data = image_bytes(form)
+    write(folder / "a", data[:500], 1_700_000_000)
+    await camera.refresh()
+    first = await camera.image("a")
+    append(folder / "a", data[500:600])
+    before = time.time()
+    await camera.refresh()
+    grown = await camera.image("a")
+    assert first is not None
+    assert grown is not None
+    assert first.received_at == 1_700_000_000
+    assert (grown.received_at or 0) >= before
+
+
 async def test_a_reader_follows_a_file_that_grows(folder: Path, camera: DirectoryCamera) -> None:
     png = image_bytes()
     write(folder / "a.png", png[:100])

@@ -270,6 +270,7 @@ class Folder:
             assert before.image is not None  # noqa: S101 # it is arriving
             if patched or _has_only_grown(file, signature, before):
                 revision, arrival = before.image.revision, before.arrival
+        is_at_start = before is None and arrival.scan == 0
         is_old = before is None and time.time() - status.st_mtime >= self._settle_s
         known: dict[str, Any] = {"received": 0 if patched else status.st_size}
         ends = (b"", b"")
@@ -281,7 +282,7 @@ class Folder:
             arrival.name,
             header.content_type,
             revision=revision,
-            received_at=time.time() if arrival.scan else arrival.t,
+            received_at=arrival.t if is_at_start else time.time(),
             width=header.width,
             height=header.height,
             **known,
