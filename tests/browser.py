@@ -146,6 +146,10 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
+NO_GESTURE = "Blocked attempt to show a 'beforeunload' confirmation panel"
+"""Chromium's message if a page that nobody has clicked would ask before it is left."""
+
+
 class Pages:
     """The pages of one test, and their errors.
 
@@ -192,7 +196,7 @@ class Pages:
                 self._add_error(f"WebSocket to another origin: {websocket.url}")
 
         def on_console(message: ConsoleMessage) -> None:
-            if message.type == "error":
+            if message.type == "error" and not message.text.startswith(NO_GESTURE):
                 self._add_error(f"console: {message.text} ({message.location['url']})")
 
         context.on("page", lambda page: page.on("websocket", on_websocket))

@@ -1,4 +1,5 @@
 import { html, nothing } from 'lit';
+import { repeat } from 'lit/directives/repeat.js';
 import { age, clock, label } from '../format.ts';
 import { type ImagesStore, isSame } from '../store/images.ts';
 import { keyOf, thumbnailUrl } from '../store/thumbnails.ts';
@@ -36,7 +37,7 @@ export class FilmStrip extends PageElement {
     return html`
       ${listError ? html`<p class="note caution" role="status">${icon('caution')} Not refreshed since ${clock(listedAt)}Z: ${listError}</p>` : nothing}
       <ul class="filmstrip" aria-label="Recent images" data-testid="filmstrip" @scroll=${this.#loadOlder}>
-        ${list.map((image) => html`<li>${this.#frame(image)}</li>`)}
+        ${repeat(list, placeOf, (image) => html`<li>${this.#frame(image)}</li>`)}
       </ul>
     `;
   }
@@ -79,6 +80,11 @@ export class FilmStrip extends PageElement {
       void this.store.loadOlder();
     }
   }
+}
+
+/** A key that each revision of an image has: its button stays its own while others come and go. */
+function placeOf({ camera, id }: ImageInfo): string {
+  return `${camera}\n${id}`;
 }
 
 function typeName(image: ImageInfo): string {
