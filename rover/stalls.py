@@ -50,7 +50,7 @@ AnySender = TypeVar("AnySender", bound=Sender)
 class Stalls(Generic[AnySender]):
     """Distinguishes slow clients from stalled ones: a slow one acknowledges some data.
 
-    How long one send takes is no measure. It ends when most of the data in the buffers of the
+    The duration of a send shows nothing. A send ends when most of the data in the buffers of the
     server and the kernel is sent, which may be megabytes. A send of little data ends at once,
     because the kernel buffers it, also for a client whose network vanished.
 

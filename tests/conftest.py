@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from socket import socket
 
+    from playwright.sync_api import Browser
     from starlette.types import ASGIApp
+
+    from tests.browser import Pages
 
 pytest_plugins = ["tests.hangs", "tests.last_lines"]
 
@@ -47,6 +50,26 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for the tests of a module."""
+    from tests.browser import chromium  # only these tests need Playwright
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def pages(browser: Browser, server: object) -> Iterator[Pages]:
+    """Pages that are closed before the module's `server` stops."""
+    from tests.browser import Pages
+
+    del server
+    pages = Pages(browser)
+    yield pages
+    pages.close()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from rover.telemetry.limits import Bound, Level, LimitChange
 from rover.tokens.commands import add_token
-from tests.browser import MissionServer, Pages, chromium
+from tests.browser import MissionServer, Pages
 from tests.test_page import (
     SCROLL_WIDTH,
     VIEWPORTS,
@@ -33,17 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page, WebSocketRoute
+    from playwright.sync_api import Page, WebSocketRoute
 
     from rover.mission import MissionControl
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -57,14 +51,6 @@ def mission(request: pytest.FixtureRequest, tmp_path: Path) -> MissionControl:
 def server(mission: MissionControl) -> Iterator[MissionServer]:
     with MissionServer(lambda: mission) as server:
         yield server
-
-
-@pytest.fixture
-def pages(browser: Browser, server: MissionServer) -> Iterator[Pages]:
-    del server  # the pages are closed before it stops
-    pages = Pages(browser)
-    yield pages
-    pages.close()
 
 
 def end_sessions(server: MissionServer, mission: MissionControl, page: Page) -> None:

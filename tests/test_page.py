@@ -32,7 +32,6 @@ from tests.browser import (
     OpenStreams,
     Pages,
     TestClock,
-    chromium,
     run_clock,
 )
 from tests.recorded_video import record
@@ -128,12 +127,6 @@ def quiet_mission(data_dir: Path, **settings: Any) -> MissionControl:
 
 def scripted_mission(source: ScriptedTelemetry, data_dir: Path) -> MissionControl:
     return MissionControl(Settings(data_dir=data_dir), telemetry=source, camera="none:")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -12,28 +12,15 @@ from playwright.sync_api import expect
 
 from rover.mission import MissionControl
 from rover.settings import Settings
-from tests.browser import MissionServer, Pages, chromium
+from tests.browser import MissionServer, Pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 T = 1_790_000_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def pages(browser: Browser) -> Iterator[Pages]:
-    pages = Pages(browser)
-    yield pages
-    pages.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import MissionServer, Pages, chromium
+from tests.browser import MissionServer, Pages
 from tests.test_page import (
     VIEWPORTS,
     call_procedure,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, ViewportSize, WebSocketRoute
+    from playwright.sync_api import ViewportSize, WebSocketRoute
 
 PLACES = """element => {
   const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
@@ -53,24 +53,10 @@ THREE_LINES_PX = 54
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[MissionServer]:
     with MissionServer(lambda: quiet_mission(tmp_path)) as server:
         yield server
-
-
-@pytest.fixture
-def pages(browser: Browser, server: MissionServer) -> Iterator[Pages]:
-    del server  # the pages are closed before it stops
-    pages = Pages(browser)
-    yield pages
-    pages.close()
 
 
 def test_a_right_to_left_name_does_not_reorder_the_time_of_its_poll(

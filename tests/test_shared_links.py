@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from rover.telemetry.limits import Bound, Level, LimitChange
-from tests.browser import MissionServer, Pages, chromium
+from tests.browser import MissionServer, Pages
 from tests.test_page import (
     SCROLL_WIDTH,
     VIEWPORTS,
@@ -28,17 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
 
     from rover.mission import MissionControl
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
@@ -50,14 +44,6 @@ def mission(tmp_path: Path) -> MissionControl:
 def server(mission: MissionControl) -> Iterator[MissionServer]:
     with MissionServer(lambda: mission) as server:
         yield server
-
-
-@pytest.fixture
-def pages(browser: Browser, server: MissionServer) -> Iterator[Pages]:
-    del server  # the pages are closed before it stops
-    pages = Pages(browser)
-    yield pages
-    pages.close()
 
 
 def share(panel: Locator) -> None:

@@ -17,7 +17,7 @@ from rover.mission import MissionControl
 from rover.settings import Settings
 from rover.wire import iso
 from sources.base import Limits, Parameter, Sample
-from tests.browser import MissionServer, Pages, chromium
+from tests.browser import MissionServer, Pages
 from tests.test_page import SCROLL_WIDTH, accessibility_violations, message, send, viewports
 
 if TYPE_CHECKING:
@@ -68,12 +68,6 @@ def past() -> Past:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def server(
     browser: Browser, past: Past, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MissionServer]:
@@ -96,13 +90,6 @@ def server(
         server.stop()
         server.start()
         yield server
-
-
-@pytest.fixture
-def pages(browser: Browser, server: MissionServer) -> Iterator[Pages]:
-    pages = Pages(browser)
-    yield pages
-    pages.close()
 
 
 def value(page: Page, name: str) -> Locator:

@@ -1,4 +1,4 @@
-"""What a connection has not sent yet, also what the kernel holds, and what it has sent."""
+"""The unsent bytes of a connection, with those in the kernel, and its progress."""
 
 from __future__ import annotations
 

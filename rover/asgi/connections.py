@@ -86,7 +86,7 @@ class Connections:
         """Stop the responses to stalled clients until cancelled. All share one timer.
 
         A client is stalled if it has acknowledged none of its unsent data for `timeout_s`. If the
-        server does not expose the connection, it is stalled if one send takes so long.
+        server does not expose the connection, it is stalled if one send takes `timeout_s`.
         """
         stalls: Stalls[Watched] = Stalls(self.timeout_s)
         while True:

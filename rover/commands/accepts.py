@@ -28,7 +28,7 @@ class Accepts:
         max_bytes: maximum size of a file: the limit of the server, or of the validator if that is
             smaller.
         suffixes: ends of the names of files, in lower case; empty for any name.
-        dictionary: what it checks against, as clients see it; `None` if unknown.
+        dictionary: the reference of the check, as clients see it; `None` if unknown.
     """
 
     max_bytes: int

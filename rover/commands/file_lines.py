@@ -17,7 +17,7 @@ BLOCK_BYTES = 64 * 2**10
 """Size of the parts in which lines are skipped: one line may be as large as the file."""
 
 MARKED_LINES = 1_000
-"""Each line after so many others can be found without reading those before it."""
+"""Every 1,000th line can be found without reading the lines before it."""
 
 
 class FileLines:

@@ -52,7 +52,7 @@ MAX_ARTIFACT_BYTES = 256 * 2**20
 """Maximum size of an artifact that is a file."""
 
 COPY_MARK = ".check"
-"""In the name of the validator's copy. Ids have no dot, so it is no other incoming file."""
+"""In the name of the validator's copy. Ids have no dot, so no other incoming file has this name."""
 
 
 class Inbox:

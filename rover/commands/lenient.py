@@ -22,7 +22,7 @@ def lenient(item: object, lines: int) -> object:
     """The item with a valid severity and place, if it is a finding with a small mistake.
 
     Args:
-        item: what the validator yielded.
+        item: an item that the validator yielded.
         lines: number of lines of the file. A finding may also be at its end, one line below.
     """
     if not isinstance(item, Finding):

@@ -194,7 +194,7 @@ class Channels:
         limits = self._limits_of(name)
         channel = self._open[name] = Channel(
             name,
-            replace(  # what is in memory is kept, too
+            replace(  # the memory must hold no more than the channel may keep
                 self._settings,
                 room_events=min(self._settings.room_events, limits.messages),
                 room_bytes=min(self._settings.room_bytes, limits.bytes),

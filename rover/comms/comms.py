@@ -279,7 +279,7 @@ class Comms:
                 that name, a number is appended. Ignored if the identity has a name.
             after: the last event that the member has received, if it resumes.
             client: who joins; `None` is this program.
-            identity: the name and role of the client, and what it may do.
+            identity: the name, role and scopes of the client.
             resume_token: `Member.resume_token` of an earlier connection of this member. It then has
                 the same name, and takes the place of that connection if it is still open.
 

@@ -149,7 +149,7 @@ def _unread(channel: Channel, read: EventId, member: Member) -> dict[str, Any]:
 def mentions(text: str, *names: str) -> bool:
     """Whether a text has `@all` or `@` and one of the names, in any case.
 
-    What follows a letter or a digit is no mention but an address, such as `x@example.com`.
+    A name after a letter or a digit is part of an address, such as `x@example.com`.
     """
     where = folded(text)
     return any(

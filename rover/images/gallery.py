@@ -94,7 +94,7 @@ class Cursor(NamedTuple):
         """The cursor as a client sends it.
 
         Raises:
-            ValueError: it is no cursor.
+            ValueError: it is not a cursor.
         """
         known = urlsafe_b64decode(text.encode()).decode(errors="surrogatepass")
         age, camera, image_id = known.split("/", 2)

@@ -82,8 +82,8 @@ async def check_with(
         stdin: its standard input.
         artifact: the file that it writes, if no verdict names one.
         environment: further variables.
-        is_worker: whether it is that of an isolated validator: its last report must be a verdict,
-            and what is on standard error is no report.
+        is_worker: whether it runs an isolated validator: its last report must be a verdict,
+            and standard error has no reports.
 
     Raises:
         SourceError: it crashed, was killed, or contradicts itself; with its last line of standard
@@ -172,7 +172,7 @@ def _named(fields: dict[str, Any]) -> Artifact | None:
 
 
 def _open_plain(path: str, flags: int) -> int:
-    """Open a file that is no link; a FIFO does not block."""
+    """Open a file, but not through a link; a FIFO does not block."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 

@@ -29,7 +29,7 @@ BEGINS, CANNOT_BEGIN = b"1", b"0"
 def end_with_server(link: int) -> None:
     """Start a process that kills this process group when the socket ends.
 
-    It is no child of this process, because the program may wait for its children.
+    It is not a child of this process, because the program may wait for its children.
     """
     if (child := os.fork()) == 0:
         if os.fork() == 0:
