@@ -131,8 +131,8 @@ def _scaled(image: Pillow.Image, width: int) -> Pillow.Image:
     image = _with_8_bits(image)
     factor = min(width / image.width, MAX_SIDE / image.height)
     if factor < 1:
-        size = (max(1, round(side * factor)) for side in image.size)
-        image = image.resize((next(size), next(size)), Pillow.Resampling.LANCZOS, reducing_gap=2.0)
+        size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
+        image = image.resize(size, Pillow.Resampling.LANCZOS, reducing_gap=2.0)
     image.load()  # errors of the last lines are raised here
     return image
 

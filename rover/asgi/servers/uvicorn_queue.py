@@ -1,6 +1,7 @@
 """uvicorn: the messages of a WebSocket until the app receives them.
 
-uvicorn has an `asyncio.Queue` per connection, whose waiters and joiners take 3 kB.
+uvicorn has an `asyncio.Queue` per connection, whose waiters and joiners take 3 kB. Two lists take
+0.1 kB, and an empty `deque` 0.7 kB.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
         return self._is_app_running and self.scheme == "ws"  # a TLS connection closes anyway
 
     def _end_if_parsed(self) -> None:
-        """Tell the app of the end, after all messages that arrived."""
+        """Send the end to the app, after all messages that arrived."""
         if self._held and self._is_app_running and not self.is_over():
             return
         if self._lost is not None:
@@ -245,9 +245,8 @@ class BoundedWebSocketProtocol(SlicedProtocol, WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         pongs = self.conn.data_to_send()
-        if (
-            self.writable.is_set() and not self.transport.is_closing()
-        ):  # else the client does not read what is sent (RFC 6455, 5.5.3)
+        # else the client does not read what is sent (RFC 6455, 5.5.3)
+        if self.writable.is_set() and not self.transport.is_closing():
             self.transport.write(b"".join(pongs))
         self._count_empty_frame()
 
